@@ -1,0 +1,38 @@
+# What there is to run. Everything but `make graphiql` and `make test-tools` needs only Python 3.11+ and make.
+PYTHON ?= python3
+PORT ?= 8000
+BIN = .venv/bin
+
+.PHONY: install serve test test-tools bench lint schema graphiql
+
+.venv/installed: requirements.lock pyproject.toml
+	test -d .venv || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+install: .venv/installed
+
+serve: install
+	PORT=$(PORT) $(BIN)/segments serve --demo
+
+test: install
+	$(BIN)/python -m pytest -m "not tools"
+
+test-tools: install graphiql
+	$(BIN)/python -m pytest -m tools
+
+bench: install
+	$(BIN)/python -m tests.benchmarks
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/segments schema --check schema.graphql
+
+schema: install
+	$(BIN)/segments schema > schema.graphql
+
+graphiql:
+	npm install --silent --no-audit --no-fund --no-package-lock --prefix node_modules/.graphiql react@18.3.1 react-dom@18.3.1 js-cookie@3.0.5 graphiql@3.8.3 @graphiql/plugin-explorer@3.2.5

@@ -1,0 +1,76 @@
+"""The failures that a caller can mend, one type each; everything else is a fault of the server.
+
+DomainError
+├── InvalidInput      a value is out of its bounds or unreadable: names the field and what would be right
+├── NotFound          nothing of that id is visible to the caller
+├── Forbidden         the caller lacks the permission
+├── Conflict          somebody else was faster
+├── Taken             a name or key that must be unique is in use
+└── Unavailable       the store cannot answer now; trying again later may help
+"""
+
+from dataclasses import dataclass
+
+
+class DomainError(Exception):
+    """A failure with a sentence that a caller can act on; `code` is stable, the message may improve."""
+
+    code = "BAD_USER_INPUT"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One thing wrong with one input: `field` is the path to it, e.g. ("input", "3", "amount")."""
+
+    field: tuple[str, ...]
+    message: str
+    code: str = "INVALID"
+
+
+class InvalidInput(DomainError):
+    """One or more inputs are wrong; nothing was changed."""
+
+    def __init__(self, message: str, field: tuple[str, ...] = (), code: str = "INVALID") -> None:
+        super().__init__(message)
+        self.problems: tuple[FieldProblem, ...] = (FieldProblem(field, message, code),)
+
+    @classmethod
+    def of(cls, problems: list[FieldProblem]) -> "InvalidInput":
+        """Several problems at once; the message is the first one's."""
+        error = cls(problems[0].message)
+        error.problems = tuple(problems)
+        return error
+
+
+class NotFound(DomainError):
+    """Nothing of that id is visible to the caller; an id of another business looks the same."""
+
+    code = "NOT_FOUND"
+
+
+class Forbidden(DomainError):
+    """The caller is known but lacks the permission."""
+
+    code = "FORBIDDEN"
+
+
+class Conflict(DomainError):
+    """What was to be changed is no longer as the caller saw it."""
+
+    code = "CONFLICT"
+
+
+class Taken(DomainError):
+    """A name or key that must be unique is in use."""
+
+    code = "TAKEN"
+
+
+class Unavailable(DomainError):
+    """The store cannot answer now; the same call may succeed later."""
+
+    code = "UNAVAILABLE"

@@ -1,0 +1,180 @@
+"""The nouns of the business as frozen values. Entities leave the store as these; rows never do.
+
+Money is an integer in minor units of the business's currency (`domain.money` turns it into Decimal).
+Instants are aware UTC datetimes; days are `date.toordinal()` numbers in the business's time zone.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+
+class PurchaseStatus(StrEnum):
+    """How far an order got. The order here is the order of precedence where rows of one order differ."""
+
+    COMPLETED = "COMPLETED"
+    PARTIAL = "PARTIAL"
+    PENDING = "PENDING"
+    REFUNDED = "REFUNDED"
+    CANCELLED = "CANCELLED"
+
+
+STATUS_ORDER = tuple(PurchaseStatus)
+QUALIFYING = (PurchaseStatus.COMPLETED, PurchaseStatus.PARTIAL)
+
+
+class Permission(StrEnum):
+    """What a token allows: view for every read, edit for every write."""
+
+    VIEW = "customers:view"
+    EDIT = "customers:edit"
+
+
+class Write(StrEnum):
+    """What writing one item did."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Business:
+    """The tenant: every row belongs to one."""
+
+    id: int
+    key: str
+    name: str
+    currency: str
+    time_zone: str
+    settings: dict[str, object]
+    settings_version: int
+    data_version: int
+    change_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Storefront:
+    """A place where the business sells."""
+
+    id: int
+    key: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A buyer, known by `external_id`, which is unique in the business."""
+
+    id: int
+    external_id: str
+    name: str | None
+    email: str | None
+    loyalty_level: str | None
+    registered_at: datetime | None
+    erased: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerTotals:
+    """The kept totals of one customer's qualifying purchases; revenue in minor units."""
+
+    order_count: int
+    revenue: int
+    first_at: datetime | None
+    last_at: datetime | None
+    first_day: int | None
+    last_day: int | None
+    registered_day: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseLine:
+    """One line of an order; amount in minor units, negative for a refund line."""
+
+    category: str | None
+    amount: int
+    status: PurchaseStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """One order; amount in minor units."""
+
+    id: int
+    customer_id: int
+    external_id: str
+    purchased_at: datetime
+    status: PurchaseStatus
+    amount: int
+    storefront_id: int | None
+    channel: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewPurchase:
+    """An order as a caller states it; amounts in minor units."""
+
+    customer_external_id: str
+    external_id: str
+    purchased_at: datetime
+    amount: int
+    status: PurchaseStatus
+    storefront_key: str | None
+    channel: str | None
+    lines: tuple[PurchaseLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewCustomer:
+    """A customer as a caller states it; absent fields in `given` keep what is stored."""
+
+    external_id: str
+    name: str | None = None
+    email: str | None = None
+    loyalty_level: str | None = None
+    registered_at: datetime | None = None
+    given: frozenset[str] = field(default_factory=lambda: frozenset({"name", "email", "loyalty_level", "registered_at"}))
+
+
+@dataclass(frozen=True, slots=True)
+class WriteCounts:
+    """What a bulk write did, item by item."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who asks: the token's subject, the key of its business, and what it permits."""
+
+    subject: str
+    business: str
+    permissions: frozenset[str]
+    expires_at: datetime
+    token_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Exactly `days` local dates ending with `as_of`, which is included."""
+
+    as_of: date
+    days: int
+
+    @property
+    def last_day(self) -> int:
+        """Day number of the window's last date."""
+        return self.as_of.toordinal()
+
+    @property
+    def first_day(self) -> int:
+        """Day number of the window's first date; may lie before the calendar's first day."""
+        return self.as_of.toordinal() - self.days + 1
+
+    @property
+    def previous(self) -> tuple[int, int]:
+        """First and last day number of the window of the same length just before."""
+        return self.first_day - self.days, self.first_day - 1

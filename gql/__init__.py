@@ -1,0 +1,1 @@
+"""The face: GraphQL, HTTP and the command line."""

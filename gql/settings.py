@@ -1,0 +1,70 @@
+"""Every setting of the process, each environment variable named once. Settings are frozen and made once, at start."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from domain.errors import InvalidInput
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+MINIMUM_SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How this process runs. Secrets never appear in `repr`."""
+
+    data: Path = Path("data")
+    database_url: str = field(default="", repr=False)
+    jwt_secret: str = field(default="", repr=False)
+    jwks_url: str = ""
+    business: str = ""
+    cors_origins: tuple[str, ...] = ()
+    log_level: str = "INFO"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    demo: bool = False
+    introspection: bool = True
+    token_lifetime_hours: int = 24
+    deadline_seconds: float = 10.0
+    report_deadline_seconds: float = 60.0
+
+    @property
+    def url(self) -> str:
+        """The store's address: the one that is set, else the SQLite file in the data folder."""
+        return self.database_url or f"sqlite:///{self.data / 'segments.sqlite'}"
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read PORT and SEGMENTS_*; InvalidInput names the variable that is wrong, never its value."""
+        env = os.environ if environ is None else environ
+        level = env.get("SEGMENTS_LOG_LEVEL", "INFO").upper()
+        if level not in LOG_LEVELS:
+            raise InvalidInput(f"SEGMENTS_LOG_LEVEL must be one of: {', '.join(LOG_LEVELS)}")
+        return cls(
+            data=Path(env.get("SEGMENTS_DATA", "data")),
+            database_url=env.get("SEGMENTS_DATABASE_URL", ""),
+            jwt_secret=env.get("SEGMENTS_JWT_SECRET", ""),
+            jwks_url=env.get("SEGMENTS_JWKS_URL", ""),
+            business=env.get("SEGMENTS_BUSINESS", ""),
+            cors_origins=tuple(part.strip() for part in env.get("SEGMENTS_CORS_ORIGINS", "").split(",") if part.strip()),
+            log_level=level,
+            port=_whole(env, "PORT", 8000, 0, 65535),
+            introspection=_switch(env, "SEGMENTS_INTROSPECTION", True),
+            token_lifetime_hours=_whole(env, "SEGMENTS_TOKEN_LIFETIME_HOURS", 24, 1, 24 * 365),
+        )
+
+
+def _whole(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = env.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+        raise InvalidInput(f"{name} must be a whole number between {low} and {high}")
+    return int(text)
+
+
+def _switch(env: Mapping[str, str], name: str, default: bool) -> bool:
+    text = env.get(name, "on" if default else "off").lower()
+    if text not in ("on", "off"):
+        raise InvalidInput(f"{name} must be on or off")
+    return text == "on"

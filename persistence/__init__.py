@@ -1,0 +1,1 @@
+"""The store and the outside world: implements domain.ports."""
