@@ -134,7 +134,9 @@ class NewCustomer:
     email: str | None = None
     loyalty_level: str | None = None
     registered_at: datetime | None = None
-    given: frozenset[str] = field(default_factory=lambda: frozenset({"name", "email", "loyalty_level", "registered_at"}))
+    given: frozenset[str] = field(
+        default_factory=lambda: frozenset({"name", "email", "loyalty_level", "registered_at"})
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,9 @@ class Settings:
             jwt_secret=env.get("SEGMENTS_JWT_SECRET", ""),
             jwks_url=env.get("SEGMENTS_JWKS_URL", ""),
             business=env.get("SEGMENTS_BUSINESS", ""),
-            cors_origins=tuple(part.strip() for part in env.get("SEGMENTS_CORS_ORIGINS", "").split(",") if part.strip()),
+            cors_origins=tuple(
+                part.strip() for part in env.get("SEGMENTS_CORS_ORIGINS", "").split(",") if part.strip()
+            ),
             log_level=level,
             port=_whole(env, "PORT", 8000, 0, 65535),
             introspection=_switch(env, "SEGMENTS_INTROSPECTION", True),

@@ -1,0 +1,91 @@
+"""Money: integer minor units inside, Decimal outside, one currency a business. Its ISO 4217 exponent decides the
+minor unit; no float ever takes part."""
+
+import re
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+
+from domain.errors import InvalidInput
+
+# Active ISO 4217 codes by exponent; the rest have two decimals.
+NO_DECIMALS = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split())
+THREE_DECIMALS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
+FOUR_DECIMALS = frozenset({"CLF", "UYW"})
+TWO_DECIMALS = frozenset(
+    """AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE
+    CHF CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG
+    HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK
+    MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE
+    SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XCD XCG YER ZAR ZMW
+    ZWG""".split()
+)
+MAXIMUM_DIGITS = 15
+DECIMAL = re.compile(r"[+-]?(\d+)(?:\.(\d*))?|[+-]?\.(\d+)")
+
+
+def exponent(currency: str) -> int:
+    """Decimals of the currency's minor unit; InvalidInput when the code is not an active ISO 4217 code."""
+    if currency in TWO_DECIMALS:
+        return 2
+    if currency in NO_DECIMALS:
+        return 0
+    if currency in THREE_DECIMALS:
+        return 3
+    if currency in FOUR_DECIMALS:
+        return 4
+    raise InvalidInput(f"currency must be an ISO 4217 code such as EUR, not {currency[:20]!r}", ("currency",))
+
+
+def to_minor(value: Decimal, decimals: int) -> int:
+    """Minor units of a finite amount; ValueError with a sentence when it has too many digits or decimals."""
+    if not value.is_finite():
+        raise ValueError("must be a finite number")
+    if value and value.adjusted() >= MAXIMUM_DIGITS:
+        raise ValueError(f"must have at most {MAXIMUM_DIGITS} digits before the point")
+    if value and value.adjusted() < -40:
+        raise ValueError(f"must have at most {decimals} decimals")
+    scaled = value.scaleb(decimals)
+    whole = scaled.to_integral_value()
+    if whole != scaled:
+        raise ValueError(f"must have at most {decimals} decimals")
+    return int(whole)
+
+
+def parse_minor(text: str, decimals: int) -> int:
+    """Minor units of plain decimal text such as "-12.30"; ValueError with a sentence otherwise.
+
+    The common form, digits with a point and exactly the currency's decimals, is read without Decimal: it is the
+    inner step of an import.
+    """
+    whole, point, part = text.partition(".")
+    if len(part) == decimals and len(whole) <= MAXIMUM_DIGITS and (whole + part).isdigit() and text.isascii():
+        return int(whole + part)
+    if not text.isascii() or DECIMAL.fullmatch(text) is None or len(text) > 60:
+        raise ValueError("must be a number such as 12.50")
+    try:
+        return to_minor(Decimal(text), decimals)
+    except InvalidOperation as error:
+        raise ValueError("must be a number such as 12.50") from error
+
+
+def to_decimal(minor: int, decimals: int) -> Decimal:
+    """The amount in major units, with the currency's decimals."""
+    return Decimal(minor).scaleb(-decimals)
+
+
+def mean(total: int, count: int, decimals: int) -> Decimal | None:
+    """Average of minor units in major units, rounded half-even to the minor unit; None without anything to average."""
+    if not count:
+        return None
+    return (Decimal(divide_half_even(total, count))).scaleb(-decimals)
+
+
+def divide_half_even(total: int, count: int) -> int:
+    """total / count rounded half-even, in integers; count is positive."""
+    quotient, rest = divmod(total, count)
+    twice = 2 * rest
+    return quotient + (twice > count or (twice == count and quotient % 2 == 1))
+
+
+def rounded(value: Decimal, decimals: int) -> Decimal:
+    """The amount rounded half-even to the minor unit."""
+    return value.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_EVEN)

@@ -1,0 +1,227 @@
+"""What the services need from the outside, as Protocols; persistence implements them. Units are short: one service
+call each; a read unit sees one state of the store, a write unit holds the business's only write transaction."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from domain.classification import ClassificationFacts
+from domain.model import (
+    Business,
+    Customer,
+    CustomerTotals,
+    NewCustomer,
+    NewPurchase,
+    Purchase,
+    PurchaseLine,
+    Storefront,
+    WriteCounts,
+)
+from domain.pages import Page, PageRequest
+from domain.rfm import Cuts
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def __call__(self) -> datetime:
+        """The present instant, aware, UTC."""
+        ...
+
+
+class CustomerSort(StrEnum):
+    """What a list of customers is ordered by."""
+
+    EXTERNAL_ID = "EXTERNAL_ID"
+    NAME = "NAME"
+    TOTAL_REVENUE = "TOTAL_REVENUE"
+    ORDER_COUNT = "ORDER_COUNT"
+    LAST_PURCHASE_AT = "LAST_PURCHASE_AT"
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerFilter:
+    """Which customers; every given part must hold. `search` is a prefix, casefolded here."""
+
+    search: str | None = None
+    loyalty_levels: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerRecord:
+    """A customer with the kept totals."""
+
+    customer: Customer
+    totals: CustomerTotals
+
+
+@dataclass(frozen=True, slots=True)
+class WindowTotals:
+    """One customer in one window: orders, spend in minor units, day number of the last purchase."""
+
+    orders: int
+    spend: int
+    last_day: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """All customers of one score: how many, their orders, spend in minor units, sum of ages in days."""
+
+    recency: int
+    frequency: int
+    monetary: int
+    customers: int
+    orders: int
+    spend: int
+    ages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A window as the store reads it: first and last day number, and the storefront or None for all."""
+
+    first_day: int
+    last_day: int
+    storefront_id: int | None = None
+
+    @property
+    def days(self) -> int:
+        """Its length in days."""
+        return self.last_day - self.first_day + 1
+
+
+@dataclass(frozen=True, slots=True)
+class ClassificationSpan:
+    """The days that classification looks at: from when a purchase is recent, the festive ranges, and today."""
+
+    recent_from: int
+    today: int
+    festive: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseRecord:
+    """A purchase with its storefront."""
+
+    purchase: Purchase
+    storefront: Storefront | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one item of a bulk write cannot be: its index and a code of the rejection."""
+
+    index: int
+    code: str
+
+
+class Customers(Protocol):
+    """Customers of one business."""
+
+    async def page(
+        self, request: PageRequest, where: CustomerFilter, sort: CustomerSort, reverse: bool
+    ) -> Page[CustomerRecord]: ...
+    async def count(self, where: CustomerFilter) -> int: ...
+    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, CustomerRecord]: ...
+    async def by_external_id(self, external_id: str) -> CustomerRecord | None: ...
+    async def levels(self) -> list[str]: ...
+    async def upsert(self, items: Sequence[NewCustomer], time_zone: str) -> tuple[WriteCounts, list[Refusal]]: ...
+
+
+class Purchases(Protocol):
+    """Purchases of one business."""
+
+    async def pages(self, customers: Sequence[int], request: PageRequest) -> Mapping[int, Page[PurchaseRecord]]: ...
+    async def counts(self, customers: Sequence[int]) -> Mapping[int, int]: ...
+    async def by_keys(self, keys: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], PurchaseRecord]: ...
+    async def lines(self, keys: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], list[PurchaseLine]]: ...
+    async def storefronts(self) -> list[Storefront]: ...
+    async def storefronts_by_ids(self, ids: Sequence[int]) -> Mapping[int, Storefront]: ...
+    async def storefront_by_key(self, key: str) -> Storefront | None: ...
+    async def record(
+        self, items: Sequence[NewPurchase], time_zone: str, now: datetime
+    ) -> tuple[WriteCounts, list[Refusal]]: ...
+    async def delete(self, external_ids: Sequence[str]) -> int: ...
+    async def settle(self, now: datetime) -> int: ...
+    async def move_days(self, time_zone: str) -> None: ...
+
+
+class Reports(Protocol):
+    """Windows of purchases, aggregated in the store."""
+
+    async def cells(self, span: Span) -> list[Cell]: ...
+    async def any_purchase(self, span: Span) -> bool: ...
+    async def cuts(self, span: Span) -> Cuts: ...
+    async def window_totals(self, customers: Sequence[int], span: Span) -> Mapping[int, WindowTotals]: ...
+    async def customers_of(
+        self, span: Span, cuts: Cuts, scores: Sequence[tuple[int, int, int]], request: PageRequest
+    ) -> Page[CustomerRecord]: ...
+    async def classification_facts(
+        self, customers: Sequence[int] | None, span: ClassificationSpan
+    ) -> Mapping[int, ClassificationFacts]: ...
+    async def day_bounds(self) -> tuple[int, int] | None: ...
+    async def wrong_totals(self) -> int: ...
+
+
+class ReadUnit(Protocol):
+    """One state of one business."""
+
+    business: Business
+    customers: Customers
+    purchases: Purchases
+    reports: Reports
+
+
+class WriteUnit(ReadUnit, Protocol):
+    """The one write transaction of a business: its change number is raised, its instant never goes back."""
+
+    instant: datetime
+
+    async def data_changed(self) -> None:
+        """Purchases, customers or settings changed: the change number becomes the data version."""
+        ...
+
+    async def audit(self, event: "AuditEvent") -> None:
+        """Keep who did what, in this transaction."""
+        ...
+
+    async def save_settings(self, changes: Mapping[str, object]) -> None:
+        """Change columns of the business itself."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """Who did what and how it ended; `detail` holds counts and ids, never secrets."""
+
+    actor: str
+    action: str
+    outcome: str = "DONE"
+    request_id: str | None = None
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who writes: a subject, and the request it came with."""
+
+    name: str
+    request_id: str | None = None
+
+
+class Store(Protocol):
+    """Every business's data."""
+
+    def read(self, business: Business) -> AbstractAsyncContextManager[ReadUnit]: ...
+    def write(self, business: Business) -> AbstractAsyncContextManager[WriteUnit]: ...
+    async def businesses(self) -> list[Business]: ...
+    async def business(self, key: str) -> tuple[Business, bool] | None:
+        """The business, and whether purchases of it wait to be counted because their instant has passed."""
+        ...
+
+    async def create_business(self, business: Business, now: datetime) -> Business: ...
+    async def ready(self) -> bool: ...

@@ -1,0 +1,227 @@
+"""RFM scores and the named groups of both schemes: tables and integer arithmetic; no floating point decides a score.
+
+R = 5 - floor(5*age/days). F and M = 1 + floor(5*less/n), where `less` counts the customers with a strictly smaller
+value; equivalently 1 + the number of cut values smaller than the value, cut k being the sorted value at position
+ceil(k*n/5). Equal customers therefore always score equally.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class RfmScheme(StrEnum):
+    """Which set of named groups."""
+
+    EIGHT_SEGMENT = "EIGHT_SEGMENT"
+    ELEVEN_SEGMENT = "ELEVEN_SEGMENT"
+
+
+@dataclass(frozen=True, slots=True)
+class RfmClass:
+    """A named group of the report: never to be mixed up with a stored segment."""
+
+    name: str
+    code: str
+    description: str
+    profile: str | None
+    actions: tuple[str, ...]
+    scores: tuple[int, int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Recency, frequency and monetary, each 1 to 5."""
+
+    recency: int
+    frequency: int
+    monetary: int
+
+    @property
+    def digits(self) -> str:
+        """The three digits, such as "555"."""
+        return f"{self.recency}{self.frequency}{self.monetary}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """The four cut values of orders and of spend in one window, with the size of its population."""
+
+    orders: tuple[int, ...]
+    spend: tuple[int, ...]
+    population: int
+
+
+def _eight(name: str, code: str, description: str, profile: str, *actions: str) -> RfmClass:
+    return RfmClass(name, code, description, profile, actions, (int(code[1]), int(code[3]), int(code[5])))
+
+
+def _eleven(name: str, description: str, *actions: str) -> RfmClass:
+    return RfmClass(name, name.upper().replace(" ", "_"), description, None, actions, None)
+
+
+EIGHT: tuple[RfmClass, ...] = (
+    _eight(
+        "Champions",
+        "R5F5M5",
+        "Recent, frequent, high spenders",
+        "Best customers, high value, highly engaged",
+        "Offer VIP loyalty perks",
+        "Invite to referral programs",
+        "Early access to new collections",
+    ),
+    _eight(
+        "Loyal Customers",
+        "R4F4M4",
+        "Consistent, reliable purchasers",
+        "Regular high-value customers",
+        "Cross-sell complementary products",
+        "Provide exclusive deals",
+        "Gather feedback for product development",
+    ),
+    _eight(
+        "Potential Loyalists",
+        "R4F2M3",
+        "Recent customers with growth potential",
+        "Growing engagement, medium to high value",
+        "Onboarding nurture campaigns",
+        "Educational content series",
+        "Limited-time incentives",
+    ),
+    _eight(
+        "Promising",
+        "R3F2M2",
+        "Moderate engagement, can be developed",
+        "Moderate activity, development opportunity",
+        "Encourage repeat purchases",
+        "Highlight popular items",
+        "Moderate discount offers",
+    ),
+    _eight(
+        "At Risk",
+        "R2F2M3",
+        "Previously loyal but recent activity dipping",
+        "Was valuable, now declining",
+        "Send win-back offers",
+        "Trigger churn prevention drip",
+        "Survey to understand drop-off",
+    ),
+    _eight(
+        "Need Attention",
+        "R2F3M3",
+        "Valuable customers showing warning signs",
+        "Regular customers with warning signs",
+        "Personalized re-engagement emails",
+        "Loyalty program reminders",
+        "Special occasion outreach",
+    ),
+    _eight(
+        "New Customers",
+        "R5F1M1",
+        "Recently acquired, low frequency",
+        "Very recent first-time buyers",
+        "Welcome series automation",
+        "First-purchase follow-up",
+        "Product recommendations",
+    ),
+    _eight(
+        "Hibernating",
+        "R1F1M2",
+        "Low engagement across all metrics",
+        "Inactive, low engagement",
+        "Deep discount win-back",
+        "Re-activation campaign",
+        "Sunset messaging if unresponsive",
+    ),
+)
+UNCLASSIFIED = RfmClass(
+    "Unclassified",
+    "OTHER",
+    "Matches none of the named groups",
+    None,
+    ("Review the customers", "Compare with the eleven-segment scheme", "Refine with a rule segment"),
+    None,
+)
+ELEVEN: tuple[RfmClass, ...] = (
+    _eleven("Champions", "Best and most recent", "VIP perks", "Referrals", "Early access"),
+    _eleven("Loyal", "Buy often and well", "Cross-sell", "Exclusive deals", "Ask for feedback"),
+    _eleven("Active", "Recent and regular", "Loyalty programme", "Bundles", "Personal recommendations"),
+    _eleven("New", "Just arrived", "Welcome series", "First-purchase follow-up", "Recommendations"),
+    _eleven("Promising", "Recent but light", "Repeat-purchase incentives", "Popular items", "Small discounts"),
+    _eleven("Needs Attention", "Middling and cooling", "Personal offers", "Reminders", "Special occasions"),
+    _eleven("Almost Lost", "Light and cooling", "Win-back offer", "Survey", "Limited-time deal"),
+    _eleven("Previously Loyal", "Were the best and stopped", "Personal contact", "Win-back gift", "Ask why"),
+    _eleven("At Risk", "Were regular and stopped", "Win-back offers", "Churn prevention", "Survey"),
+    _eleven("Dormant", "Long gone", "Deep discount", "Re-activation campaign", "Sunset"),
+)
+# Names by recency and the band of (F+M)/2: high from 4, mid from 2.5, low.
+ELEVEN_BY_RECENCY = {
+    5: ("Champions", "Active", "New"),
+    4: ("Loyal", "Active", "Promising"),
+    3: ("Loyal", "Needs Attention", "Almost Lost"),
+    2: ("Previously Loyal", "At Risk", "Dormant"),
+    1: ("Previously Loyal", "At Risk", "Dormant"),
+}
+_ELEVEN_BY_NAME = {group.name: group for group in ELEVEN}
+GROWING = {
+    RfmScheme.EIGHT_SEGMENT: ("Potential Loyalists", "Promising", "New Customers"),
+    RfmScheme.ELEVEN_SEGMENT: ("Active", "Promising", "New"),
+}
+WORRYING = {
+    RfmScheme.EIGHT_SEGMENT: ("At Risk", "Need Attention", "Hibernating"),
+    RfmScheme.ELEVEN_SEGMENT: ("Needs Attention", "At Risk", "Almost Lost"),
+}
+
+
+def groups(scheme: RfmScheme) -> tuple[RfmClass, ...]:
+    """The named groups of the scheme, in table order, without Unclassified."""
+    return EIGHT if scheme is RfmScheme.EIGHT_SEGMENT else ELEVEN
+
+
+def group_of(score: Score, scheme: RfmScheme) -> RfmClass:
+    """The group that the scheme gives a score; UNCLASSIFIED where the eight-segment scheme names none."""
+    if scheme is RfmScheme.EIGHT_SEGMENT:
+        return eight(score.recency, score.frequency, score.monetary)
+    return eleven(score.recency, score.frequency, score.monetary)
+
+
+def eight(r: int, f: int, m: int) -> RfmClass:
+    """First match in the table's order."""
+    matches = (
+        r >= 4 and f >= 4 and m >= 4,
+        r >= 3 and f >= 3 and m >= 3,
+        r >= 4 and 2 <= f < 4 and m >= 2,
+        r == 3 and f == 2 and 2 <= m < 4,
+        r <= 2 and f >= 2 and m >= 3,
+        r <= 2 and f >= 3 and m == 2,
+        r >= 4 and f == 1,
+        r <= 2 and f <= 2 and m <= 2,
+    )
+    return next((group for group, match in zip(EIGHT, matches, strict=True) if match), UNCLASSIFIED)
+
+
+def eleven(r: int, f: int, m: int) -> RfmClass:
+    """Covers all 125 cells: recency and the band of f + m, doubled to stay whole."""
+    band = 0 if f + m >= 8 else 1 if f + m >= 5 else 2
+    return _ELEVEN_BY_NAME[ELEVEN_BY_RECENCY[r][band]]
+
+
+def recency(age: int, days: int) -> int:
+    """Score of an age in days, 0 to days - 1, in a window of `days`: a fifth of the window each."""
+    return 5 - 5 * age // days
+
+
+def recency_floors(last_day: int, days: int) -> tuple[int, int, int, int]:
+    """For k = 1…4, the earliest day number whose score is more than k: 5*age < (5-k)*days, solved for the day."""
+    return tuple(last_day - ((5 - k) * days - 1) // 5 for k in range(1, 5))  # type: ignore[return-value]
+
+
+def cut_values(ascending: Sequence[int]) -> tuple[int, ...]:
+    """The four cut values of a sorted population; none where it is empty."""
+    n = len(ascending)
+    return tuple(ascending[-(-k * n // 5) - 1] for k in range(1, 5)) if n else ()
+
+
+def rank_score(value: int, cuts: Sequence[int]) -> int:
+    """1 + the number of cut values smaller than the value."""
+    return 1 + sum(cut < value for cut in cuts)

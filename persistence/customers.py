@@ -1,0 +1,278 @@
+"""Customers: pages by key in every order, lookups, and writing them in sets. A page reads one row a customer."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, func, insert, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.calendar import local_day, zone
+from domain.model import Customer, CustomerTotals, NewCustomer, WriteCounts
+from domain.pages import Page, PageRequest, Position, cut
+from domain.ports import CustomerFilter, CustomerRecord, CustomerSort, Refusal
+from persistence.columns import FAR_FUTURE, MISSING_TEXT, optional_instant, optional_micros
+from persistence.tables import business, customer, customer_metrics, customer_term
+
+SORT_COLUMNS: dict[CustomerSort, ColumnElement[Any]] = {
+    CustomerSort.EXTERNAL_ID: customer.c.external_id,
+    CustomerSort.NAME: customer.c.name_sort,
+    CustomerSort.TOTAL_REVENUE: customer_metrics.c.revenue,
+    CustomerSort.ORDER_COUNT: customer_metrics.c.order_count,
+    CustomerSort.LAST_PURCHASE_AT: customer_metrics.c.last_sort,
+}
+BY_METRICS = frozenset({CustomerSort.TOTAL_REVENUE, CustomerSort.ORDER_COUNT, CustomerSort.LAST_PURCHASE_AT})
+COLUMNS = (
+    customer.c.id,
+    customer.c.external_id,
+    customer.c.name,
+    customer.c.email,
+    customer.c.loyalty_level,
+    customer.c.registered_at,
+    customer.c.registered_day,
+    customer.c.erased,
+    customer.c.name_sort,
+    customer_metrics.c.order_count,
+    customer_metrics.c.revenue,
+    customer_metrics.c.first_at,
+    customer_metrics.c.last_at,
+    customer_metrics.c.first_day,
+    customer_metrics.c.last_day,
+    customer_metrics.c.last_sort,
+)
+JOINED = customer.join(
+    customer_metrics,
+    and_(customer_metrics.c.business_id == customer.c.business_id, customer_metrics.c.customer_id == customer.c.id),
+)
+
+
+def keyset(
+    statement: Select[Any],
+    value: ColumnElement[Any],
+    key: ColumnElement[Any],
+    request: PageRequest,
+    reverse: bool,
+) -> Select[Any]:
+    """The statement cut to a page and one row more, in the order it is looked for."""
+    pair = tuple_(value, key)
+    for position, later in ((request.after, True), (request.before, False)):
+        if position is not None:
+            end = tuple_(bindparam(None, position[0], type_=value.type), bindparam(None, position[1], type_=key.type))
+            statement = statement.where(pair > end if later != reverse else pair < end)
+    down = reverse != request.backward
+    order = (value.desc(), key.desc()) if down else (value.asc(), key.asc())
+    return statement.order_by(*order).limit(request.size + 1)
+
+
+def to_record(row: Row[Any]) -> CustomerRecord:
+    """The entity of a row that holds COLUMNS."""
+    return CustomerRecord(
+        Customer(
+            row.id,
+            row.external_id,
+            row.name,
+            row.email,
+            row.loyalty_level,
+            optional_instant(row.registered_at),
+            bool(row.erased),
+        ),
+        CustomerTotals(
+            row.order_count,
+            row.revenue,
+            optional_instant(row.first_at),
+            optional_instant(row.last_at),
+            row.first_day,
+            row.last_day,
+            row.registered_day,
+        ),
+    )
+
+
+def terms(external_id: str, name: str | None, email: str | None) -> set[str]:
+    """What a customer is found by: the beginning of any of these."""
+    found = {external_id.casefold()}
+    if name:
+        folded = name.casefold()
+        found.update((folded, *folded.split()))
+    if email:
+        found.add(email.casefold())
+    return found
+
+
+class CustomerStore:
+    """Customers of one business on one connection."""
+
+    def __init__(self, connection: AsyncConnection, business_id: int) -> None:
+        self.connection = connection
+        self.business_id = business_id
+
+    def _where(self, where: CustomerFilter) -> list[ColumnElement[bool]]:
+        conditions: list[ColumnElement[bool]] = [customer.c.business_id == self.business_id]
+        if where.search:
+            prefix = where.search.casefold()
+            found = select(customer_term.c.customer_id).where(
+                customer_term.c.business_id == self.business_id,
+                customer_term.c.term >= prefix,
+                # The highest code point ends the range of everything that begins with the prefix.
+                customer_term.c.term < prefix + MISSING_TEXT,
+            )
+            conditions.append(customer.c.id.in_(found))
+        if where.loyalty_levels is not None:
+            conditions.append(customer.c.loyalty_level.in_(where.loyalty_levels))
+        return conditions
+
+    async def page(
+        self, request: PageRequest, where: CustomerFilter, sort: CustomerSort, reverse: bool
+    ) -> Page[CustomerRecord]:
+        """One page in the order asked for; ties stand by id."""
+        value = SORT_COLUMNS[sort]
+        statement = select(*COLUMNS).select_from(JOINED).where(*self._where(where))
+        if sort in BY_METRICS:
+            # Said of the metrics too, so that the page is read along their index.
+            statement = statement.where(customer_metrics.c.business_id == self.business_id)
+            key: ColumnElement[Any] = customer_metrics.c.customer_id
+        else:
+            key = customer.c.id
+        rows = (await self.connection.execute(keyset(statement, value, key, request, reverse))).all()
+        found = cut(rows, request, lambda row: _position(row, value.key))
+        return found.map(to_record)
+
+    async def count(self, where: CustomerFilter) -> int:
+        """How many there are."""
+        statement = select(func.count()).select_from(customer).where(*self._where(where))
+        return int((await self.connection.execute(statement)).scalar_one())
+
+    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, CustomerRecord]:
+        """Those that exist."""
+        statement = (
+            select(*COLUMNS)
+            .select_from(JOINED)
+            .where(customer.c.business_id == self.business_id, customer.c.id.in_(ids))
+        )
+        return {row.id: to_record(row) for row in await self.connection.execute(statement)}
+
+    async def by_external_id(self, external_id: str) -> CustomerRecord | None:
+        """The one of that external id, exactly."""
+        statement = (
+            select(*COLUMNS)
+            .select_from(JOINED)
+            .where(customer.c.business_id == self.business_id, customer.c.external_id == external_id)
+        )
+        row = (await self.connection.execute(statement)).one_or_none()
+        return None if row is None else to_record(row)
+
+    async def levels(self) -> list[str]:
+        """The loyalty levels in use."""
+        column = customer.c.loyalty_level
+        statement = (
+            select(column).where(customer.c.business_id == self.business_id, column.is_not(None)).distinct()
+        )
+        return sorted((await self.connection.execute(statement)).scalars())
+
+    async def upsert(self, items: Sequence[NewCustomer], time_zone: str) -> tuple[WriteCounts, list[Refusal]]:
+        """Write them all, unless one is refused (code ERASED): then nothing. Absent fields keep what is stored."""
+        tz = zone(time_zone)
+        stored = await self._stored([item.external_id for item in items])
+        refused = [
+            Refusal(index, "ERASED")
+            for index, item in enumerate(items)
+            if (row := stored.get(item.external_id)) is not None and row.erased
+        ]
+        if refused:
+            return WriteCounts(), refused
+        fresh: list[dict[str, Any]] = []
+        changed: list[dict[str, Any]] = []
+        gone: list[dict[str, Any]] = []
+        added: list[dict[str, Any]] = []
+        next_id = await self._take_ids(sum(item.external_id not in stored for item in items))
+        for item in items:
+            row = stored.get(item.external_id)
+            values = {
+                "name": item.name if "name" in item.given or row is None else row.name,
+                "email": item.email if "email" in item.given or row is None else row.email,
+                "loyalty_level": item.loyalty_level if "loyalty_level" in item.given or row is None else row.loyalty_level,
+                "registered_at": optional_micros(item.registered_at)
+                if "registered_at" in item.given or row is None
+                else row.registered_at,
+            }
+            if row is not None and all(getattr(row, name) == value for name, value in values.items()):
+                continue
+            registered = values["registered_at"]
+            values["registered_day"] = None if registered is None else local_day(optional_instant(registered), tz)  # type: ignore[arg-type]
+            values["name_sort"] = values["name"].casefold() if values["name"] else MISSING_TEXT
+            key = row.id if row is not None else next_id
+            before = terms(row.external_id, row.name, row.email) if row is not None else set()
+            after = terms(item.external_id, values["name"], values["email"])
+            gone += [{"t": term, "c": key} for term in before - after]
+            added += [
+                {"business_id": self.business_id, "term": term, "customer_id": key} for term in after - before
+            ]
+            if row is None:
+                next_id += 1
+                fresh.append({"business_id": self.business_id, "id": key, "external_id": item.external_id, **values})
+            else:
+                changed.append({"k": key, **values})
+        await self._write(fresh, changed, gone, added)
+        counts = WriteCounts(len(fresh), len(changed), len(items) - len(fresh) - len(changed))
+        return counts, []
+
+    async def _stored(self, external_ids: Sequence[str]) -> dict[str, Row[Any]]:
+        columns = (
+            customer.c.id,
+            customer.c.external_id,
+            customer.c.name,
+            customer.c.email,
+            customer.c.loyalty_level,
+            customer.c.registered_at,
+            customer.c.erased,
+        )
+        statement = select(*columns).where(
+            customer.c.business_id == self.business_id, customer.c.external_id.in_(external_ids)
+        )
+        return {row.external_id: row for row in await self.connection.execute(statement)}
+
+    async def _take_ids(self, count: int) -> int:
+        statement = (
+            update(business)
+            .where(business.c.id == self.business_id)
+            .values(next_customer=business.c.next_customer + count)
+            .returning(business.c.next_customer)
+        )
+        return int((await self.connection.execute(statement)).scalar_one()) - count
+
+    async def _write(
+        self,
+        fresh: list[dict[str, Any]],
+        changed: list[dict[str, Any]],
+        gone: list[dict[str, Any]],
+        added: list[dict[str, Any]],
+    ) -> None:
+        execute = self.connection.execute
+        if fresh:
+            await execute(insert(customer), fresh)
+            zeros = {"order_count": 0, "revenue": 0, "last_sort": FAR_FUTURE, "business_id": self.business_id}
+            await execute(insert(customer_metrics), [{**zeros, "customer_id": row["id"]} for row in fresh])
+        if changed:
+            columns = [name for name in changed[0] if name != "k"]
+            await execute(
+                update(customer)
+                .where(customer.c.business_id == self.business_id, customer.c.id == bindparam("k"))
+                .values({name: bindparam(name) for name in columns}),
+                changed,
+            )
+        if gone:
+            await execute(
+                delete(customer_term).where(
+                    customer_term.c.business_id == self.business_id,
+                    customer_term.c.term == bindparam("t"),
+                    customer_term.c.customer_id == bindparam("c"),
+                ),
+                gone,
+            )
+        if added:
+            await execute(insert(customer_term), added)
+
+
+def _position(row: Row[Any], sort: str) -> Position:
+    return row._mapping[sort], row.id
+
+

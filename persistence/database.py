@@ -1,0 +1,123 @@
+"""Engines and transactions. SQLite has a writer engine whose transactions begin IMMEDIATE and a reader engine whose
+transactions begin when they first read; PostgreSQL has one pool. Nothing else knows which database it is."""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
+
+from domain.errors import InvalidInput
+
+BUSY_SECONDS = 10
+POOL_SECONDS = 2
+READERS = 4
+Observe = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """The engines of one store. `bulk` serves imports and migrations, outside the event loop."""
+
+    reader: AsyncEngine
+    writer: AsyncEngine
+    bulk: Engine
+    dialect: str
+
+    async def close(self) -> None:
+        """Give every connection back."""
+        await self.reader.dispose()
+        if self.writer is not self.reader:
+            await self.writer.dispose()
+        self.bulk.dispose()
+
+
+def parse_url(address: str) -> URL:
+    """The store's address; InvalidInput, which never shows it, where it is not one of ours."""
+    try:
+        url = make_url(address)
+    except Exception as error:
+        raise InvalidInput("SEGMENTS_DATABASE_URL must be like postgresql://user:password@host/name") from error
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise InvalidInput("SEGMENTS_DATABASE_URL must begin with postgresql:// or sqlite:///")
+    return url
+
+
+def open_database(address: str, observe: Observe | None = None) -> Database:
+    """Engines for the address; connects to nothing yet. `observe` is told every statement with its seconds."""
+    url = parse_url(address)
+    database = _sqlite(url) if url.get_backend_name() == "sqlite" else _postgresql(url)
+    if observe is not None:
+        for engine in {database.reader.sync_engine, database.writer.sync_engine, database.bulk}:
+            _watch(engine, observe)
+    return database
+
+
+def _sqlite(url: URL) -> Database:
+    if url.database in (None, "", ":memory:"):
+        raise InvalidInput("SEGMENTS_DATABASE_URL must name a file: an SQLite store in memory cannot be shared")
+    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    asynchronous = url.set(drivername="sqlite+aiosqlite")
+    reader = create_async_engine(
+        asynchronous, poolclass=AsyncAdaptedQueuePool, pool_size=READERS, pool_timeout=BUSY_SECONDS
+    )
+    writer = create_async_engine(
+        asynchronous, poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0, pool_timeout=BUSY_SECONDS
+    )
+    bulk = create_engine(url.set(drivername="sqlite+pysqlite"), poolclass=QueuePool)
+    for engine, begin in ((reader.sync_engine, "BEGIN"), (writer.sync_engine, "BEGIN IMMEDIATE"), (bulk, "BEGIN")):
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _beginner(begin))
+    return Database(reader, writer, bulk, "sqlite")
+
+
+def _prepare_sqlite(connection: Any, record: object) -> None:
+    # The driver must not open transactions by itself: its deferred ones lose updates silently.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+    # Readers go on while a writer writes; a commit survives a crash of the process.
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    # 64 MiB of pages a connection, and sorts larger than that go to a file instead of memory.
+    cursor.execute("PRAGMA cache_size = -65536")
+    cursor.execute("PRAGMA temp_store = FILE")
+    cursor.close()
+
+
+def _beginner(statement: str) -> Callable[[Connection], None]:
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(statement)
+
+    return begin
+
+
+def _postgresql(url: URL) -> Database:
+    driver = url.set(drivername="postgresql+psycopg")
+    options = {"connect_args": {"options": "-c timezone=UTC"}, "pool_pre_ping": True}
+    engine = create_async_engine(driver, pool_size=10, max_overflow=10, pool_timeout=POOL_SECONDS, **options)
+    return Database(engine, engine, create_engine(driver, pool_size=2, **options), "postgresql")
+
+
+def _watch(engine: Engine, observe: Observe) -> None:
+    def before(conn: Connection, *rest: Any) -> None:
+        conn.info["began"] = time.perf_counter()
+
+    def after(conn: Connection, cursor: object, statement: str, *rest: Any) -> None:
+        observe(statement, time.perf_counter() - conn.info.pop("began", time.perf_counter()))
+
+    event.listen(engine, "before_cursor_execute", before)
+    event.listen(engine, "after_cursor_execute", after)
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether the store was locked by somebody else for longer than we wait."""
+    original = getattr(error, "orig", error)
+    return isinstance(original, sqlite3.OperationalError) and "locked" in str(original)

@@ -1,0 +1,1 @@
+"""The history of the tables; the same steps on both databases."""

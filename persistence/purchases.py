@@ -1,0 +1,283 @@
+"""Purchases: pages of many customers at once, lines, storefronts; writing them goes through `persistence.merge`."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, select, text, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.calendar import from_micros, local_day, start_of_day, to_micros, zone
+from domain.model import (
+    QUALIFYING,
+    STATUS_ORDER,
+    NewPurchase,
+    Purchase,
+    PurchaseLine,
+    Storefront,
+    WriteCounts,
+)
+from domain.pages import Page, PageRequest, cut
+from domain.ports import PurchaseRecord, Refusal
+from persistence import merge
+from persistence.customers import keyset
+from persistence.tables import purchase, purchase_line, storefront
+
+RANK = {status: rank for rank, status in enumerate(STATUS_ORDER)}
+COLUMNS = (
+    purchase.c.customer_id,
+    purchase.c.id,
+    purchase.c.external_id,
+    purchase.c.purchased_at,
+    purchase.c.status,
+    purchase.c.amount,
+    purchase.c.storefront_id,
+    purchase.c.channel,
+    storefront.c.key.label("storefront_key"),
+    storefront.c.name.label("storefront_name"),
+)
+JOINED = purchase.outerjoin(
+    storefront,
+    and_(storefront.c.business_id == purchase.c.business_id, storefront.c.id == purchase.c.storefront_id),
+)
+Key = tuple[int, int]
+
+
+def to_record(row: Row[Any]) -> PurchaseRecord:
+    """The entity of a row that holds COLUMNS."""
+    return PurchaseRecord(
+        Purchase(
+            row.id,
+            row.customer_id,
+            row.external_id,
+            from_micros(row.purchased_at),
+            STATUS_ORDER[row.status],
+            row.amount,
+            row.storefront_id,
+            row.channel,
+        ),
+        None
+        if row.storefront_id is None
+        else Storefront(row.storefront_id, row.storefront_key, row.storefront_name),
+    )
+
+
+class PurchaseStore:
+    """Purchases of one business on one connection."""
+
+    def __init__(self, connection: AsyncConnection, business_id: int) -> None:
+        self.connection = connection
+        self.business_id = business_id
+
+    async def pages(self, customers: Sequence[int], request: PageRequest) -> Mapping[int, Page[PurchaseRecord]]:
+        """The newest purchases of each customer, of every status, in one statement."""
+        place = (
+            func.row_number()
+            .over(partition_by=purchase.c.customer_id, order_by=(purchase.c.purchased_at.desc(), purchase.c.id.desc()))
+            .label("place")
+        )
+        ranked = keyset(
+            select(*COLUMNS, place)
+            .select_from(JOINED)
+            .where(purchase.c.business_id == self.business_id, purchase.c.customer_id.in_(customers)),
+            purchase.c.purchased_at,
+            purchase.c.id,
+            request,
+            reverse=True,
+        )
+        inner = ranked.order_by(None).limit(None).subquery()
+        statement = select(inner).where(inner.c.place <= request.size + 1).order_by(inner.c.customer_id, inner.c.place)
+        found: dict[int, list[Row[Any]]] = {key: [] for key in customers}
+        for row in await self.connection.execute(statement):
+            found[row.customer_id].append(row)
+        return {
+            key: cut(rows, request, lambda row: (row.purchased_at, row.id)).map(to_record)
+            for key, rows in found.items()
+        }
+
+    async def counts(self, customers: Sequence[int]) -> Mapping[int, int]:
+        """How many purchases of every status each customer has."""
+        statement = (
+            select(purchase.c.customer_id, func.count())
+            .where(purchase.c.business_id == self.business_id, purchase.c.customer_id.in_(customers))
+            .group_by(purchase.c.customer_id)
+        )
+        found = {row[0]: row[1] for row in await self.connection.execute(statement)}
+        return {key: found.get(key, 0) for key in customers}
+
+    async def by_keys(self, keys: Sequence[Key]) -> Mapping[Key, PurchaseRecord]:
+        """Those that exist, by customer and purchase id."""
+        statement = (
+            select(*COLUMNS)
+            .select_from(JOINED)
+            .where(
+                purchase.c.business_id == self.business_id,
+                purchase.c.customer_id.in_({key[0] for key in keys}),
+                tuple_(purchase.c.customer_id, purchase.c.id).in_(keys),
+            )
+        )
+        return {(row.customer_id, row.id): to_record(row) for row in await self.connection.execute(statement)}
+
+    async def lines(self, keys: Sequence[Key]) -> Mapping[Key, list[PurchaseLine]]:
+        """The lines of each purchase, in their order."""
+        line = purchase_line.c
+        statement = (
+            select(line.customer_id, line.purchase_id, line.category, line.amount, line.status)
+            .where(
+                line.business_id == self.business_id,
+                line.customer_id.in_({key[0] for key in keys}),
+                line.purchase_id.in_({key[1] for key in keys}),
+            )
+            .order_by(line.customer_id, line.purchase_id, line.position)
+        )
+        found: dict[Key, list[PurchaseLine]] = {key: [] for key in keys}
+        for row in await self.connection.execute(statement):
+            lines = found.get((row.customer_id, row.purchase_id))
+            if lines is not None:
+                lines.append(PurchaseLine(row.category, row.amount, STATUS_ORDER[row.status]))
+        return found
+
+    async def storefronts(self) -> list[Storefront]:
+        """All, by key."""
+        return await self._storefronts()
+
+    async def storefronts_by_ids(self, ids: Sequence[int]) -> Mapping[int, Storefront]:
+        """Those that exist."""
+        return {item.id: item for item in await self._storefronts(storefront.c.id.in_(ids))}
+
+    async def storefront_by_key(self, key: str) -> Storefront | None:
+        """The one of that key."""
+        return next(iter(await self._storefronts(storefront.c.key == key)), None)
+
+    async def _storefronts(self, *conditions: Any) -> list[Storefront]:
+        statement = (
+            select(storefront.c.id, storefront.c.key, storefront.c.name)
+            .where(storefront.c.business_id == self.business_id, *conditions)
+            .order_by(storefront.c.key, storefront.c.id)
+        )
+        return [Storefront(*row) for row in await self.connection.execute(statement)]
+
+    async def record(
+        self, items: Sequence[NewPurchase], time_zone: str, now: datetime
+    ) -> tuple[WriteCounts, list[Refusal]]:
+        """Write them all, unless one is refused (codes FOREIGN, ERASED): then nothing."""
+        tz, micros = zone(time_zone), to_micros(now)
+        orders = [
+            {
+                "seq": seq,
+                "external_id": item.external_id,
+                "customer": item.customer_external_id,
+                "at": to_micros(item.purchased_at),
+                "day": local_day(item.purchased_at, tz),
+                "status": RANK[item.status],
+                "amount": item.amount,
+                "storefront": item.storefront_key,
+                "channel": item.channel,
+                "row_count": 1,
+                "counted": int(item.status in QUALIFYING and to_micros(item.purchased_at) <= micros),
+            }
+            for seq, item in enumerate(items)
+        ]
+        lines = [
+            {"seq": seq, "position": place, "category": line.category, "amount": line.amount, "status": RANK[line.status]}
+            for seq, item in enumerate(items)
+            for place, line in enumerate(item.lines, 1)
+        ]
+        return await self.connection.run_sync(self._merge, orders, lines)
+
+    def _merge(
+        self, connection: Connection, orders: list[dict[str, Any]], lines: list[dict[str, Any]]
+    ) -> tuple[WriteCounts, list[Refusal]]:
+        merge.prepare(connection)
+        connection.execute(_insert("incoming", orders[0]), orders)
+        if lines:
+            connection.execute(_insert("incoming_line", lines[0]), lines)
+        high = len(orders) - 1
+        tally = merge.resolve(connection, self.business_id, 0, high)
+        if tally.orders.get(merge.FOREIGN) or tally.orders.get(merge.ERASED):
+            rows = connection.execute(text("SELECT seq, effect FROM incoming WHERE effect >= 3 ORDER BY seq"))
+            codes = {merge.FOREIGN: "FOREIGN", merge.ERASED: "ERASED"}
+            return WriteCounts(), [Refusal(row[0], codes[row[1]]) for row in rows]
+        if tally.changes:
+            merge.apply(connection, self.business_id, 0, high)
+        return tally.counts, []
+
+    async def delete(self, external_ids: Sequence[str]) -> int:
+        """Take the purchases away with their lines; how many there were."""
+        keys = [
+            (row[0], row[1])
+            for row in await self.connection.execute(
+                select(purchase.c.customer_id, purchase.c.id).where(
+                    purchase.c.business_id == self.business_id, purchase.c.external_id.in_(external_ids)
+                )
+            )
+        ]
+        if not keys:
+            return 0
+        for table, column in ((purchase_line, purchase_line.c.purchase_id), (purchase, purchase.c.id)):
+            await self.connection.execute(
+                table.delete().where(
+                    table.c.business_id == self.business_id, tuple_(table.c.customer_id, column).in_(keys)
+                )
+            )
+        await self.connection.run_sync(self._refresh, sorted({key[0] for key in keys}))
+        return len(keys)
+
+    def _refresh(self, connection: Connection, customers: list[int]) -> None:
+        merge.prepare(connection)
+        connection.execute(text("INSERT INTO touched VALUES (:key)"), [{"key": key} for key in customers])
+        merge.refresh(connection, self.business_id)
+
+    async def settle(self, now: datetime) -> int:
+        """Count the qualifying purchases whose instant has passed; how many there were."""
+        return await self.connection.run_sync(self._settle, to_micros(now))
+
+    def _settle(self, connection: Connection, micros: int) -> int:
+        merge.prepare(connection)
+        due = "business_id = :business AND counted = 0 AND status <= 1 AND purchased_at <= :now"
+        values = {"business": self.business_id, "now": micros}
+        connection.execute(text(f"INSERT INTO touched SELECT DISTINCT customer_id FROM purchase WHERE {due}"), values)
+        count = connection.execute(text(f"UPDATE purchase SET counted = 1 WHERE {due}"), values).rowcount
+        merge.refresh(connection, self.business_id)
+        return count
+
+    async def move_days(self, time_zone: str) -> None:
+        """Rewrite every local day for another zone: one range of instants a day, in one transaction."""
+        await self.connection.run_sync(self._move_days, time_zone)
+
+    def _move_days(self, connection: Connection, time_zone: str) -> None:
+        tz = zone(time_zone)
+        own = {"business": self.business_id}
+        merge.prepare(connection)
+        for table, instant, day in (("purchase", "purchased_at", "local_day"), ("customer", "registered_at", "registered_day")):
+            low, high = connection.execute(
+                text(f"SELECT MIN({instant}), MAX({instant}) FROM {table} WHERE business_id = :business"), own
+            ).one()
+            if low is None:
+                continue
+            days = range(local_day(from_micros(low), tz), local_day(from_micros(high), tz) + 1)
+            connection.execute(
+                text("CREATE TEMPORARY TABLE IF NOT EXISTS day_start (at BIGINT PRIMARY KEY, day BIGINT NOT NULL)")
+            )
+            connection.execute(text("DELETE FROM day_start"))
+            connection.execute(
+                text("INSERT INTO day_start VALUES (:at, :day) ON CONFLICT DO NOTHING"),
+                [{"at": to_micros(start_of_day(date.fromordinal(day), tz)), "day": day} for day in days],
+            )
+            connection.execute(
+                text(
+                    f"UPDATE {table} SET {day} = (SELECT day FROM day_start WHERE at <= {table}.{instant} "
+                    f"ORDER BY at DESC LIMIT 1) WHERE business_id = :business AND {instant} IS NOT NULL"
+                ),
+                own,
+            )
+        connection.execute(
+            text("INSERT INTO touched SELECT customer_id FROM customer_metrics WHERE business_id = :business"), own
+        )
+        merge.refresh(connection, self.business_id)
+
+
+def _insert(name: str, row: Mapping[str, object]) -> Any:
+    """Fills a temporary table from rows like this one."""
+    return text(f"INSERT INTO {name} ({', '.join(row)}) VALUES ({', '.join(f':{column}' for column in row)})")
+

@@ -1,0 +1,281 @@
+"""Windows of purchases: per-customer totals, scores and groups, each as one statement over the set. Scores come from
+RANK and bound day numbers; there is no division, no date arithmetic and no NTILE, so every engine reads them alike."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Subquery,
+    and_,
+    case,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.classification import ClassificationFacts
+from domain.pages import Page, PageRequest, cut
+from domain.ports import Cell, ClassificationSpan, CustomerRecord, Span, WindowTotals
+from domain.rfm import Cuts, recency_floors
+from persistence.customers import COLUMNS as CUSTOMER_COLUMNS
+from persistence.customers import JOINED as CUSTOMERS
+from persistence.customers import to_record
+from persistence.tables import customer, customer_metrics, purchase, purchase_line
+
+
+def inside(business_id: int, span: Span) -> list[ColumnElement[bool]]:
+    """The qualifying purchases of the window, filtered by storefront before anything is ranked."""
+    conditions: list[ColumnElement[bool]] = [
+        purchase.c.business_id == business_id,
+        purchase.c.local_day.between(span.first_day, span.last_day),
+        purchase.c.counted == 1,
+    ]
+    if span.storefront_id is not None:
+        conditions.append(purchase.c.storefront_id == span.storefront_id)
+    return conditions
+
+
+def per_customer(business_id: int, span: Span, *more: ColumnElement[bool]) -> Select[Any]:
+    """One row a customer of the window: orders, spend, last day."""
+    return (
+        select(
+            purchase.c.customer_id,
+            func.count().label("orders"),
+            func.sum(purchase.c.amount).label("spend"),
+            func.max(purchase.c.local_day).label("last_day"),
+        )
+        .where(*inside(business_id, span), *more)
+        .group_by(purchase.c.customer_id)
+    )
+
+
+def total(parts: Sequence[ColumnElement[int]]) -> ColumnElement[int]:
+    """The sum of the parts, starting from 1."""
+    result: ColumnElement[int] = literal_column("1")
+    for part in parts:
+        result = result + part
+    return result
+
+
+def recency_score(last_day: ColumnElement[int], span: Span) -> ColumnElement[int]:
+    """1 + how many of the four bound days the last purchase is not before."""
+    return total([case((last_day >= floor, 1), else_=0) for floor in recency_floors(span.last_day, span.days)])
+
+
+def fifths(less: ColumnElement[int], n: ColumnElement[int]) -> ColumnElement[int]:
+    """1 + floor(5*less/n) without a division."""
+    return total([case((5 * less >= k * n, 1), else_=0) for k in range(1, 5)])
+
+
+def scored(business_id: int, span: Span) -> Subquery:
+    """One row a customer of the window with the three scores."""
+    each = per_customer(business_id, span).subquery("each")
+    ranked = select(
+        each,
+        (func.rank().over(order_by=each.c.orders) - 1).label("fewer"),
+        (func.rank().over(order_by=each.c.spend) - 1).label("less"),
+        func.count().over().label("n"),
+    ).subquery("ranked")
+    return select(
+        ranked.c.orders,
+        ranked.c.spend,
+        ranked.c.last_day,
+        recency_score(ranked.c.last_day, span).label("r"),
+        fifths(ranked.c.fewer, ranked.c.n).label("f"),
+        fifths(ranked.c.less, ranked.c.n).label("m"),
+    ).subquery("scored")
+
+
+class ReportStore:
+    """Aggregates of one business on one connection."""
+
+    def __init__(self, connection: AsyncConnection, business_id: int) -> None:
+        self.connection = connection
+        self.business_id = business_id
+
+    async def cells(self, span: Span) -> list[Cell]:
+        """The window's customers by score, at most 125 rows; sums are exact integers."""
+        each = scored(self.business_id, span)
+        statement = select(
+            each.c.r,
+            each.c.f,
+            each.c.m,
+            func.count(),
+            func.sum(each.c.orders),
+            func.sum(each.c.spend),
+            func.sum(span.last_day - each.c.last_day),
+        ).group_by(each.c.r, each.c.f, each.c.m)
+        return [Cell(*(int(value) for value in row)) for row in await self.connection.execute(statement)]
+
+    async def any_purchase(self, span: Span) -> bool:
+        """Whether the window holds a qualifying purchase at all."""
+        statement = select(exists(select(purchase.c.id).where(*inside(self.business_id, span))))
+        return bool((await self.connection.execute(statement)).scalar_one())
+
+    async def cuts(self, span: Span) -> Cuts:
+        """The four cut values of orders and of spend: the sorted value at position ceil(k*n/5)."""
+        each = per_customer(self.business_id, span).cte("each")
+        parts = []
+        for kind, column in ((0, each.c.orders), (1, each.c.spend)):
+            placed = select(
+                column.label("value"),
+                func.row_number().over(order_by=column).label("place"),
+                func.count().over().label("n"),
+            ).subquery()
+            wanted = [and_(5 * placed.c.place >= k * placed.c.n, 5 * (placed.c.place - 1) < k * placed.c.n) for k in range(1, 5)]
+            hits = total([case((condition, 1), else_=0) for condition in wanted]) - 1
+            parts.append(
+                select(literal_column(str(kind)).label("kind"), placed.c.value, hits.label("hits"), placed.c.n).where(
+                    or_(*wanted)
+                )
+            )
+        statement = parts[0].union_all(parts[1])
+        values: tuple[list[int], list[int]] = ([], [])
+        population = 0
+        for kind, value, times, n in await self.connection.execute(statement):
+            values[kind].extend([int(value)] * times)
+            population = n
+        return Cuts(tuple(sorted(values[0])), tuple(sorted(values[1])), population)
+
+    async def window_totals(self, customers: Sequence[int], span: Span) -> Mapping[int, WindowTotals]:
+        """Those of the customers who bought in the window."""
+        statement = per_customer(self.business_id, span, purchase.c.customer_id.in_(customers))
+        return {
+            row.customer_id: WindowTotals(row.orders, int(row.spend), row.last_day)
+            for row in await self.connection.execute(statement)
+        }
+
+    async def customers_of(
+        self, span: Span, cuts: Cuts, scores: Sequence[tuple[int, int, int]], request: PageRequest
+    ) -> Page[CustomerRecord]:
+        """The customers who score one of the triples, in the order of their ids; stops reading when the page is full."""
+        key = purchase.c.customer_id
+        more = [] if request.after is None else [key > request.after[1]]
+        if request.before is not None:
+            more.append(key < request.before[1])
+        triple = tuple_(
+            recency_score(func.max(purchase.c.local_day), span),
+            total([case((func.count() > cut_value, 1), else_=0) for cut_value in cuts.orders]),
+            total([case((func.sum(purchase.c.amount) > cut_value, 1), else_=0) for cut_value in cuts.spend]),
+        )
+        found = (
+            per_customer(self.business_id, span, *more)
+            .having(triple.in_(scores))
+            .order_by(key.desc() if request.backward else key)
+            .limit(request.size + 1)
+            .subquery("found")
+        )
+        statement = (
+            select(*CUSTOMER_COLUMNS)
+            .select_from(
+                CUSTOMERS.join(
+                    found, and_(customer.c.business_id == self.business_id, customer.c.id == found.c.customer_id)
+                )
+            )
+            .order_by(customer.c.id.desc() if request.backward else customer.c.id)
+        )
+        rows = (await self.connection.execute(statement)).all()
+        return cut(rows, request, lambda row: (0, row.id)).map(to_record)
+
+    async def classification_facts(
+        self, customers: Sequence[int] | None, span: ClassificationSpan
+    ) -> Mapping[int, ClassificationFacts]:
+        """What classification needs of each customer with a counted purchase; None for all customers."""
+        mine: list[ColumnElement[bool]] = [purchase.c.business_id == self.business_id, purchase.c.counted == 1]
+        mine.append(purchase.c.local_day <= span.today)
+        if customers is not None:
+            mine.append(purchase.c.customer_id.in_(customers))
+        day = purchase.c.local_day
+        festive = or_(*(day.between(low, high) for low, high in span.festive)) if span.festive else None
+        each = await self.connection.execute(
+            select(
+                purchase.c.customer_id,
+                func.count().label("orders"),
+                func.sum(purchase.c.amount).label("spend"),
+                func.sum(case((day >= span.recent_from, 1), else_=0)).label("recent"),
+                func.max(day).label("last_day"),
+                (func.sum(case((festive, 1), else_=0)) if festive is not None else literal_column("0")).label("festive"),
+            )
+            .where(*mine)
+            .group_by(purchase.c.customer_id)
+        )
+        line = purchase_line.c
+        counted = await self.connection.execute(
+            select(purchase.c.customer_id, line.category, func.count())
+            .select_from(
+                purchase.outerjoin(
+                    purchase_line,
+                    and_(
+                        line.business_id == purchase.c.business_id,
+                        line.customer_id == purchase.c.customer_id,
+                        line.purchase_id == purchase.c.id,
+                    ),
+                )
+            )
+            .where(*mine)
+            .group_by(purchase.c.customer_id, line.category)
+        )
+        lines: dict[int, dict[str | None, int]] = {}
+        for key, category, count in counted:
+            lines.setdefault(key, {})[category] = count
+        return {
+            row.customer_id: ClassificationFacts(
+                row.orders, int(row.spend), int(row.recent), row.last_day, int(row.festive), lines[row.customer_id]
+            )
+            for row in each
+        }
+
+    async def day_bounds(self) -> tuple[int, int] | None:
+        """First and last day number of all counted purchases."""
+        row = (
+            await self.connection.execute(
+                select(func.min(customer_metrics.c.first_day), func.max(customer_metrics.c.last_day)).where(
+                    customer_metrics.c.business_id == self.business_id
+                )
+            )
+        ).one()
+        return None if row[0] is None else (row[0], row[1])
+
+    async def wrong_totals(self) -> int:
+        """How many customers' kept totals differ from their purchases; 0 in a sound store."""
+        kept = customer_metrics.c
+        true = (
+            select(
+                purchase.c.customer_id,
+                func.count().label("orders"),
+                func.sum(purchase.c.amount).label("spend"),
+                func.min(purchase.c.purchased_at).label("first_at"),
+                func.max(purchase.c.purchased_at).label("last_at"),
+                func.min(purchase.c.local_day).label("first_day"),
+                func.max(purchase.c.local_day).label("last_day"),
+            )
+            .where(purchase.c.business_id == self.business_id, purchase.c.counted == 1)
+            .group_by(purchase.c.customer_id)
+            .subquery("true")
+        )
+        different = or_(
+            kept.customer_id.is_(None),
+            kept.order_count != func.coalesce(true.c.orders, 0),
+            kept.revenue != func.coalesce(true.c.spend, 0),
+            kept.first_at.is_distinct_from(true.c.first_at),
+            kept.last_at.is_distinct_from(true.c.last_at),
+            kept.first_day.is_distinct_from(true.c.first_day),
+            kept.last_day.is_distinct_from(true.c.last_day),
+        )
+        statement = (
+            select(func.count())
+            .select_from(
+                customer.outerjoin(
+                    customer_metrics,
+                    and_(kept.business_id == customer.c.business_id, kept.customer_id == customer.c.id),
+                ).outerjoin(true, true.c.customer_id == customer.c.id)
+            )
+            .where(customer.c.business_id == self.business_id, different)
+        )
+        return int((await self.connection.execute(statement)).scalar_one())

@@ -1,0 +1,63 @@
+"""Brings a store to the newest tables and says whether it is there. An advisory wait keeps two starts apart."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine
+
+from persistence.tables import metadata
+
+LOCK_NUMBER = 7_361_990_112
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def head() -> str | None:
+    """The newest step that this program knows."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def current(connection: Connection) -> str | None:
+    """The step that the store is at; None for an empty one."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def upgrade(engine: Engine) -> None:
+    """Apply the missing steps, all or none; a second process waits for the first."""
+    with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_lock({LOCK_NUMBER})")
+            connection.commit()
+            try:
+                command.upgrade(_config(connection), "head")
+                connection.commit()
+            finally:
+                connection.rollback()
+                connection.exec_driver_sql(f"SELECT pg_advisory_unlock({LOCK_NUMBER})")
+                connection.commit()
+        elif current(connection) != head():
+            # The "begin" of this engine is deferred; the write lock is taken before the step is looked at again.
+            connection.rollback()
+            with connection.begin():
+                connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS migration_lock (id INTEGER PRIMARY KEY)")
+                command.upgrade(_config(connection), "head")
+                connection.exec_driver_sql("DROP TABLE migration_lock")
+
+
+def differences(engine: Engine) -> list[str]:
+    """What the store's tables and this program's disagree on; empty when the store is as it should be."""
+    with engine.connect() as connection:
+        if current(connection) != head():
+            return [f"the store is at {current(connection) or 'nothing'}, this program needs {head()}"]
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return [str(difference) for difference in compare_metadata(context, metadata)]

@@ -1,0 +1,1 @@
+"""Where purchases and customers come from."""

@@ -1,0 +1,181 @@
+"""Units of work: a read unit is one read transaction, a write unit is the one write transaction of its business and
+begins by raising its change number, so that change order is commit order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Executable, Row, case, insert, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.calendar import from_micros, to_micros
+from domain.errors import Taken, Unavailable
+from domain.model import Business
+from domain.ports import AuditEvent, Clock
+from persistence.customers import CustomerStore
+from persistence.database import Database, is_busy
+from persistence.purchases import PurchaseStore
+from persistence.report_sql import ReportStore
+from persistence.schema import current, head
+from persistence.tables import audit_event
+from persistence.tables import business as table
+
+
+@dataclass(slots=True)
+class Unit:
+    """One transaction on one business; `instant` and the audit are for write units."""
+
+    connection: AsyncConnection
+    business: Business
+    instant: datetime
+    customers: CustomerStore = field(init=False)
+    purchases: PurchaseStore = field(init=False)
+    reports: ReportStore = field(init=False)
+
+    def __post_init__(self) -> None:
+        """One repository a noun, all on this connection."""
+        self.customers = CustomerStore(self.connection, self.business.id)
+        self.purchases = PurchaseStore(self.connection, self.business.id)
+        self.reports = ReportStore(self.connection, self.business.id)
+
+    async def data_changed(self) -> None:
+        """The change number becomes the data version."""
+        await self.save_settings({"data_version": self.business.change_number})
+
+    async def save_settings(self, changes: Mapping[str, object]) -> None:
+        """Change columns of the business itself."""
+        await self.connection.execute(update(table).where(table.c.id == self.business.id).values(**changes))
+
+    async def audit(self, event: AuditEvent) -> None:
+        """One row, in this transaction."""
+        await self.connection.execute(
+            insert(audit_event).values(
+                business_id=self.business.id,
+                id=self.business.change_number,
+                at=to_micros(self.instant),
+                actor=event.actor,
+                action=event.action,
+                outcome=event.outcome,
+                request_id=event.request_id,
+                detail=dict(event.detail),
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SqlStore:
+    """Every business's data in one database."""
+
+    database: Database
+    clock: Clock
+
+    @asynccontextmanager
+    async def read(self, business: Business) -> AsyncIterator[Unit]:
+        """One state of the business; nothing is written."""
+        with translated():
+            async with self.database.reader.connect() as connection:
+                try:
+                    yield Unit(connection, business, self.clock())
+                finally:
+                    # Shielded: a request that is cancelled must still give back a clean connection.
+                    await asyncio.shield(connection.rollback())
+
+    @asynccontextmanager
+    async def write(self, business: Business) -> AsyncIterator[Unit]:
+        """All of it is committed, or nothing."""
+        with translated():
+            async with self.database.writer.begin() as connection:
+                row = (await connection.execute(raise_change(business.id, self.clock()))).one()
+                yield Unit(connection, to_business(row), from_micros(row.last_instant))
+
+    async def businesses(self) -> list[Business]:
+        """All, by key."""
+        with translated():
+            async with self.database.reader.connect() as connection:
+                return [to_business(row) for row in await connection.execute(select(table).order_by(table.c.key))]
+
+    async def business(self, key: str) -> tuple[Business, bool] | None:
+        """The business of that key, and whether purchases wait to be counted."""
+        with translated():
+            async with self.database.reader.connect() as connection:
+                row = (await connection.execute(select(table).where(table.c.key == key))).one_or_none()
+        if row is None:
+            return None
+        return to_business(row), row.matures_at is not None and row.matures_at <= to_micros(self.clock())
+
+    async def create_business(self, business: Business, now: datetime) -> Business:
+        """Add a tenant; Taken where the key is in use."""
+        values = {
+            "key": business.key,
+            "name": business.name,
+            "currency": business.currency,
+            "time_zone": business.time_zone,
+            "settings": business.settings,
+            "created_at": to_micros(now),
+        }
+        with translated():
+            try:
+                async with self.database.writer.begin() as connection:
+                    row = (await connection.execute(insert(table).values(**values).returning(table))).one()
+            except IntegrityError as error:
+                raise Taken(f"A business with the key {business.key} exists already.") from error
+        return to_business(row)
+
+    async def ready(self) -> bool:
+        """Whether the store answers and has the tables that this program needs."""
+        try:
+            async with self.database.reader.connect() as connection:
+                return await connection.run_sync(current) == head()
+        except (DBAPIError, PoolTimeout, OSError):
+            return False
+
+
+def raise_change(business: int, now: datetime) -> Executable:
+    """The statement that every write begins with: it takes the business's lock and gives number and instant."""
+    micros = to_micros(now)
+    later = table.c.last_instant + 1
+    return (
+        update(table)
+        .where(table.c.id == business)
+        .values(
+            change_number=table.c.change_number + 1,
+            last_instant=case((later > micros, later), else_=micros),
+        )
+        .returning(table)
+    )
+
+
+def to_business(row: Row[Any]) -> Business:
+    """The entity of a row."""
+    return Business(
+        row.id,
+        row.key,
+        row.name,
+        row.currency,
+        row.time_zone,
+        dict(row.settings),
+        row.settings_version,
+        row.data_version,
+        row.change_number,
+    )
+
+
+class translated:
+    """Turns a store that cannot answer now into Unavailable; everything else passes."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Busy, gone or out of connections: the same call may succeed later."""
+        if error is None:
+            return
+        gone = isinstance(error, DBAPIError) and error.connection_invalidated
+        lost = isinstance(error, OperationalError | InterfaceError) and not str(error.orig).startswith("no such")
+        if gone or is_busy(error) or isinstance(error, PoolTimeout) or lost:
+            raise Unavailable("The store is busy or out of reach. Try again in a moment.") from error
