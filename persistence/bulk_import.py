@@ -214,11 +214,8 @@ class PurchaseImporter:
                     connection.execute(text("UPDATE rejected SET text = :text WHERE line = :line"), chunk)
 
     def _rejected(self, connection: Connection) -> Iterator[RejectedRow]:
-        with connection.begin(), closing(
-            connection.execution_options(yield_per=1000).execute(
-                text("SELECT line, COALESCE(text, ''), reason FROM rejected ORDER BY line")
-            )
-        ) as result:
+        statement = text("SELECT line, COALESCE(text, ''), reason FROM rejected ORDER BY line")
+        with connection.begin(), closing(connection.execute(statement.execution_options(yield_per=1000))) as result:
             for row in result:
                 yield RejectedRow(*row)
 

@@ -89,6 +89,7 @@ def _prepare_sqlite(connection: Any, record: object) -> None:
     # 64 MiB of pages a connection, and sorts larger than that go to a file instead of memory.
     cursor.execute("PRAGMA cache_size = -65536")
     cursor.execute("PRAGMA temp_store = FILE")
+    cursor.execute("PRAGMA temp.cache_size = -65536")
     cursor.close()
 
 

@@ -1,0 +1,206 @@
+"""`make bench`: measures import, report and a page of customers against pandas and prints one table with ratios.
+
+A number is the median of several runs; the limit it should keep stands beside it. `--only NAME` (again for more)
+chooses, `--rows N` makes the files smaller. The exit code is 1 where a limit is not kept or numbers differ.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from statistics import median
+
+from tests.benchmarks.data import AS_OF, FOLDER, ROWS, PurchaseFile, one_row_an_order, ten_rows_an_order, written
+from tests.benchmarks.processes import ROOT, Cost, Failed, python, run, watched
+
+SEGMENTS = ROOT / ".venv" / "bin" / "segments"
+COMPLETE = "complete"
+IMPORT_RUNS = 3
+REPORT_RUNS = 7
+PAGE_RUNS = 50
+MEMORY_LIMIT = 200
+LOCK_LIMIT = 1.0
+IMPORT_LIMITS = {"one": Fraction(3), "ten": Fraction(3, 2)}
+REPORT_LIMITS = {90: Fraction(1, 10), 730: Fraction(1, 5)}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the table; `kept` is None where there is no limit."""
+
+    what: str
+    ours: str
+    peer: str = ""
+    ratio: str = ""
+    limit: str = ""
+    kept: bool | None = None
+
+
+def compared(what: str, ours: float, peer: float, limit: Fraction) -> Line:
+    """A line of two times and the ratio ours/peer with its limit."""
+    ratio = ours / peer
+    written_ratio = f"{ratio:.2f}" if limit >= 1 else f"1/{1 / ratio:.1f}"
+    shown_limit = f"{float(limit):g}" if limit >= 1 else str(limit)
+    return Line(what, seconds(ours), seconds(peer), written_ratio, f"at most {shown_limit}", ratio <= limit)
+
+
+def seconds(value: float) -> str:
+    """A time, in the unit that reads best."""
+    return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.1f} ms"
+
+
+def store_folder(file: PurchaseFile) -> Path:
+    """Where the store that was made from the file stays for the reports."""
+    return FOLDER / f"store-{file.name}-{file.rows}"
+
+
+def segments(data: Path, *arguments: str | Path) -> Cost:
+    """Run our command on the embedded store of a data folder."""
+    return run([SEGMENTS, *arguments], {"SEGMENTS_DATA": str(data), "SEGMENTS_DATABASE_URL": ""})
+
+
+def fresh(data: Path) -> Path:
+    """An empty, migrated store in a folder that held nothing."""
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(parents=True)
+    segments(data, "db", "upgrade")
+    return data
+
+
+def import_ours(file: PurchaseFile, data: Path) -> Cost:
+    """Import the file into the store of the folder."""
+    return segments(data, "import", written(file), "--business", "bench", "--time-zone", "UTC", "--currency", "USD")
+
+
+def measure_import(file: PurchaseFile) -> Iterator[Line]:
+    """Time, memory and lock of our import beside pandas' time and memory, each from an empty store."""
+    each = "one row an order" if file.rows_per_order == 1 else f"{file.rows_per_order} rows an order"
+    what = f"import of {file.rows:,} rows, {each}"
+    written(file)
+    data = store_folder(file)
+    ours, peer = [], []
+    with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
+        for number in range(IMPORT_RUNS):
+            ours.append(import_ours(file, fresh(data)))
+            peer.append(python("peers", "import", written(file), Path(folder) / f"{number}.sqlite"))
+    with watched(fresh(data) / "segments.sqlite") as lock:
+        import_ours(file, data)
+    (data / COMPLETE).touch()
+    yield compared(what, median(c.seconds for c in ours), median(c.seconds for c in peer), IMPORT_LIMITS[file.name])
+    most, pandas_most = max(c.megabytes for c in ours), max(c.megabytes for c in peer)
+    yield Line(
+        f"{what}: memory",
+        f"{most:.0f} MB",
+        f"{pandas_most:.0f} MB",
+        f"{most / pandas_most:.2f}",
+        f"under {MEMORY_LIMIT} MB",
+        most < MEMORY_LIMIT,
+    )
+    yield Line(
+        f"{what}: longest write lock",
+        seconds(lock.longest),
+        limit=f"at most {LOCK_LIMIT:g} s",
+        kept=lock.longest <= LOCK_LIMIT,
+    )
+
+
+def imported(file: PurchaseFile) -> Path:
+    """The folder of a store that holds the file; it is imported where no earlier run left one."""
+    data = store_folder(file)
+    if not (data / COMPLETE).exists():
+        import_ours(file, fresh(data))
+        (data / COMPLETE).touch()
+    return data
+
+
+def measure_report(file: PurchaseFile) -> Iterator[Line]:
+    """The uncached report beside pandas on the same store; the groups must be equal."""
+    data = imported(file)
+    store = data / "segments.sqlite"
+    for days, limit in REPORT_LIMITS.items():
+        ours = json.loads(python("ours", "report", data, str(days), str(REPORT_RUNS)).output)
+        peer = json.loads(python("peers", "report", store, str(days), AS_OF.isoformat(), str(REPORT_RUNS)).output)
+        yield compared(f"report of {days} days", median(ours["seconds"]), median(peer["seconds"]), limit)
+        same = ours["groups"] == peer["groups"]
+        customers = sum(count for count, _ in peer["groups"].values())
+        yield Line(
+            f"report of {days} days: customers and revenue of each group",
+            f"{sum(count for count, _ in ours['groups'].values()):,} customers",
+            f"{customers:,} customers",
+            "equal" if same else "DIFFERENT",
+            "equal",
+            same,
+        )
+        both = json.loads(python("ours", "report", data, str(days), str(REPORT_RUNS), "--previous").output)
+        yield Line(f"report of {days} days, with the previous window", seconds(median(both["seconds"])))
+
+
+def measure_page(file: PurchaseFile) -> Iterator[Line]:
+    """A page of 100 customers by revenue with metrics and RFM."""
+    page = json.loads(python("ours", "page", imported(file), "100", str(PAGE_RUNS)).output)
+    yield Line(f"page of {page['customers']} customers with metrics and RFM", seconds(median(page["seconds"])))
+
+
+def machine() -> str:
+    """What the numbers were taken on."""
+    info = Path("/proc/cpuinfo")
+    names = (
+        [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        if info.exists()
+        else []
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+    return (
+        f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB, "
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    )
+
+
+def printed(lines: list[Line]) -> str:
+    """The lines as a table that a README can quote as it is."""
+    words = {None: "", True: "yes", False: "NO"}
+    head = ("", "ours", "pandas", "ours / pandas", "limit", "kept")
+    cells = [head, *((n.what, n.ours, n.peer, n.ratio, n.limit, words[n.kept]) for n in lines)]
+    widths = [max(3, *(len(row[column]) for row in cells)) for column in range(len(head))]
+    rows = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
+    rule = " | ".join("-" * width for width in widths)
+    return "\n".join(f"| {row} |" for row in (rows[0], rule, *rows[1:]))
+
+
+def main(arguments: list[str]) -> int:
+    """Measure what was chosen; a part that fails is one line of the table and does not end the others."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    names = ("import-one", "import-ten", "report", "page")
+    parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"one of: {', '.join(names)}")
+    parser.add_argument("--rows", type=int, default=ROWS, help="rows of each file (default: %(default)s)")
+    chosen = parser.parse_args(arguments)
+    if chosen.rows < 1000 or chosen.rows % 100:
+        parser.error("--rows must be a multiple of 100, and at least 1000")
+    one, ten = one_row_an_order(chosen.rows), ten_rows_an_order(chosen.rows)
+    parts: dict[str, Callable[[], Iterator[Line]]] = {
+        "import-one": lambda: measure_import(one),
+        "import-ten": lambda: measure_import(ten),
+        "report": lambda: measure_report(one),
+        "page": lambda: measure_page(one),
+    }
+    lines: list[Line] = []
+    for name in chosen.only or names:
+        print(f"{name} …", file=sys.stderr, flush=True)
+        try:
+            lines += parts[name]()
+        except Failed as failure:
+            lines.append(Line(name, str(failure), kept=False))
+    print(f"{machine()}\n\n{printed(lines)}")
+    return 1 if any(line.kept is False for line in lines) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
