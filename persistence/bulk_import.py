@@ -185,7 +185,7 @@ class PurchaseImporter:
                 tally = merge.resolve(connection, self.business.id, low, high)
                 connection.execute(text(REFUSE), span)
                 if not dry_run and tally.changes:
-                    merge.apply(connection, self.business.id, low, high)
+                    merge.apply(connection, self.business.id, low, high, tally)
                     connection.execute(
                         text("UPDATE business SET data_version = :number WHERE id = :id"),
                         {"number": row.change_number, "id": self.business.id},

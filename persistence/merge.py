@@ -69,17 +69,19 @@ LINK = (
     """UPDATE incoming SET purchase_id = :next_purchase + seq - :low
     WHERE seq BETWEEN :low AND :high AND effect = 0""",
 )
-WRITE = (
-    """INSERT INTO purchase (business_id, customer_id, id, external_id, purchased_at, local_day, status, counted,
+ADD = """INSERT INTO purchase (business_id, customer_id, id, external_id, purchased_at, local_day, status, counted,
     amount, storefront_id, channel) SELECT :business, customer_id, purchase_id, external_id, at, day, status, counted,
     amount, storefront_id, channel FROM incoming WHERE seq BETWEEN :low AND :high AND effect = 0
-    ORDER BY customer_id, purchase_id""",
+    ORDER BY customer_id, purchase_id"""
+REPLACE = (
     """UPDATE purchase SET purchased_at = i.at, local_day = i.day, status = i.status, counted = i.counted,
     amount = i.amount, storefront_id = i.storefront_id, channel = i.channel FROM incoming i
     WHERE purchase.business_id = :business AND purchase.customer_id = i.customer_id AND purchase.id = i.purchase_id
     AND i.effect = 1 AND i.seq BETWEEN :low AND :high""",
     """DELETE FROM purchase_line WHERE business_id = :business AND (customer_id, purchase_id) IN
     (SELECT customer_id, purchase_id FROM incoming WHERE effect = 1 AND seq BETWEEN :low AND :high)""",
+)
+FINISH = (
     """INSERT INTO purchase_line (business_id, customer_id, purchase_id, position, category, amount, status)
     SELECT :business, i.customer_id, i.purchase_id, l.position, l.category, l.amount, l.status
     FROM incoming i JOIN incoming_line l ON l.seq = i.seq
@@ -131,13 +133,16 @@ def prepare(connection: Connection) -> None:
 def resolve(connection: Connection, business: int, low: int, high: int) -> Tally:
     """Find out what each order of the range would do; writes only the temporary tables."""
     span = {"business": business, "low": low, "high": high}
+    if connection.dialect.name == "postgresql":
+        # Within one transaction PostgreSQL still believes the tables empty and would read them whole, row by row.
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
     for statement in RESOLVE:
         connection.execute(text(statement), span)
     found = connection.execute(text(TALLY), span).all()
     return Tally({row[0]: row[1] for row in found}, {row[0]: int(row[2]) for row in found})
 
 
-def apply(connection: Connection, business: int, low: int, high: int) -> None:
+def apply(connection: Connection, business: int, low: int, high: int, tally: Tally) -> None:
     """Write the resolved range and the totals it touches. The caller holds the business's write transaction."""
     numbers = connection.execute(
         text("SELECT next_customer, next_purchase, next_storefront FROM business WHERE id = :business"),
@@ -157,7 +162,7 @@ def apply(connection: Connection, business: int, low: int, high: int) -> None:
         connection.execute(text(statement), span)
     if unseen:
         _add_terms(connection, business, numbers[0])
-    for statement in WRITE:
+    for statement in (ADD, *(REPLACE if tally.orders.get(UPDATED) else ()), *FINISH):
         connection.execute(text(statement), span)
     connection.execute(
         text(RAISE_IDS), {"business": business, "size": high - low + 1, "storefronts": max(storefronts, 0)}

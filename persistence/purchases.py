@@ -199,8 +199,13 @@ class PurchaseStore:
             codes = {merge.FOREIGN: "FOREIGN", merge.ERASED: "ERASED"}
             return WriteCounts(), [Refusal(row[0], codes[row[1]]) for row in rows]
         if tally.changes:
-            merge.apply(connection, self.business_id, 0, high)
+            merge.apply(connection, self.business_id, 0, high, tally)
         return tally.counts, []
+
+    async def any(self) -> bool:
+        """Whether there is a purchase at all."""
+        statement = select(purchase.c.id).where(purchase.c.business_id == self.business_id).limit(1)
+        return (await self.connection.execute(statement)).first() is not None
 
     async def delete(self, external_ids: Sequence[str]) -> int:
         """Take the purchases away with their lines; how many there were."""

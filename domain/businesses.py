@@ -1,0 +1,91 @@
+"""Tenants: creating and changing them, and finding the one that a caller means."""
+
+import re
+from dataclasses import dataclass, replace
+
+from domain.calendar import zone
+from domain.errors import InvalidInput, NotFound
+from domain.model import Business
+from domain.money import exponent
+from domain.ports import Actor, AuditEvent, Clock, Store
+
+KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
+
+
+def checked_key(key: str) -> str:
+    """A key made of lower-case letters, digits and hyphens; InvalidInput otherwise."""
+    if KEY.fullmatch(key) is None:
+        raise InvalidInput("key must be 1 to 64 lower-case letters, digits or hyphens, such as my-shop", ("key",))
+    return key
+
+
+@dataclass(frozen=True, slots=True)
+class Businesses:
+    """What can be done with tenants."""
+
+    store: Store
+    clock: Clock
+
+    async def all(self) -> list[Business]:
+        """Every business of the store, by key."""
+        return await self.store.businesses()
+
+    async def open(self, key: str) -> Business:
+        """The business, with every purchase counted whose instant has passed; NotFound where there is none."""
+        found = await self.store.business(key)
+        if found is None:
+            raise NotFound(f"There is no business with the key {key}.")
+        business, due = found
+        if not due:
+            return business
+        async with self.store.write(business) as unit:
+            await unit.purchases.settle(self.clock())
+            await unit.data_changed()
+        again = await self.store.business(key)
+        return business if again is None else again[0]
+
+    async def create(self, key: str, name: str | None, time_zone: str, currency: str) -> Business:
+        """Add a tenant; InvalidInput and Taken name what is wrong."""
+        exponent(currency)
+        zone(time_zone)
+        wanted = Business(0, checked_key(key), name or key, currency, time_zone, {}, 1, 0, 0)
+        return await self.store.create_business(wanted, self.clock())
+
+    async def change(
+        self, key: str, actor: Actor, *, name: str | None, time_zone: str | None, currency: str | None
+    ) -> Business:
+        """Set what is given. The currency is fixed once there are purchases; another zone rewrites every local day."""
+        business = await self.open(key)
+        if time_zone is not None:
+            zone(time_zone)
+        if currency is not None:
+            exponent(currency)
+        async with self.store.write(business) as unit:
+            changes: dict[str, object] = {}
+            if name is not None and name != business.name:
+                changes["name"] = name
+            if currency is not None and currency != business.currency:
+                if await unit.purchases.any():
+                    raise InvalidInput("currency cannot change once there are purchases", ("currency",))
+                changes["currency"] = currency
+            if time_zone is not None and time_zone != business.time_zone:
+                await unit.purchases.move_days(time_zone)
+                changes["time_zone"] = time_zone
+            if changes:
+                version = business.settings_version + 1
+                await unit.save_settings({**changes, "settings_version": version})
+                await unit.data_changed()
+                await unit.audit(AuditEvent(actor.name, "setBusiness", request_id=actor.request_id, detail=changes))
+                business = replace(business, settings_version=version, **changes)  # type: ignore[arg-type]
+        return business
+
+    async def choose(self, key: str | None, default: str) -> Business:
+        """The one named, else the only one there is, else the default; InvalidInput lists the keys."""
+        every = await self.store.businesses()
+        wanted = key or (every[0].key if len(every) == 1 else default)
+        if wanted and wanted in {business.key for business in every}:
+            return await self.open(wanted)
+        keys = ", ".join(business.key for business in every) or "none yet"
+        if wanted:
+            raise InvalidInput(f"There is no business with the key {wanted}. There are: {keys}.", ("business",))
+        raise InvalidInput(f"Which business? Give --business KEY or SEGMENTS_BUSINESS. There are: {keys}.", ("business",))

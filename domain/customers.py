@@ -1,0 +1,162 @@
+"""Customers: lists, lookups, what is derived of each, and writing them. Every answer is one unit of the store."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from domain.calendar import local_date, to_utc, zone
+from domain.classification import Classification, ClassificationSettings, classify
+from domain.errors import FieldProblem, InvalidInput
+from domain.model import Business, CustomerTotals, NewCustomer, WriteCounts
+from domain.money import exponent
+from domain.pages import Page, PageRequest
+from domain.ports import (
+    Actor,
+    AuditEvent,
+    ClassificationSpan,
+    Clock,
+    CustomerFilter,
+    CustomerRecord,
+    CustomerSort,
+    Span,
+    Store,
+)
+from domain.rfm import Cuts, Score, rank_score, recency
+from domain.text import problem_of
+
+MAXIMUM_ITEMS = 1000
+DEFAULT_RFM_DAYS = 365
+
+
+@dataclass(frozen=True, slots=True)
+class Customers:
+    """The customers of a business, as the services see them."""
+
+    store: Store
+    clock: Clock
+
+    def today(self, business: Business) -> date:
+        """The business's local date."""
+        return local_date(self.clock(), zone(business.time_zone))
+
+    async def page(
+        self, business: Business, request: PageRequest, where: CustomerFilter, sort: CustomerSort, reverse: bool
+    ) -> Page[CustomerRecord]:
+        """One page of customers with their totals."""
+        async with self.store.read(business) as unit:
+            return await unit.customers.page(request, where, sort, reverse)
+
+    async def count(self, business: Business, where: CustomerFilter) -> int:
+        """How many customers there are."""
+        async with self.store.read(business) as unit:
+            return await unit.customers.count(where)
+
+    async def by_ids(self, business: Business, ids: Sequence[int]) -> Mapping[int, CustomerRecord]:
+        """Those that exist."""
+        async with self.store.read(business) as unit:
+            return await unit.customers.by_ids(ids)
+
+    async def by_external_id(self, business: Business, external_id: str) -> CustomerRecord | None:
+        """The one of that external id, exactly."""
+        async with self.store.read(business) as unit:
+            return await unit.customers.by_external_id(external_id)
+
+    def rfm_span(self, business: Business) -> Span:
+        """The window of a customer's own scores: the business's `rfm_days` up to today."""
+        today = self.today(business).toordinal()
+        days = business.settings.get("rfm_days", DEFAULT_RFM_DAYS)
+        length = days if isinstance(days, int) else DEFAULT_RFM_DAYS
+        return Span(today - length + 1, today)
+
+    async def cuts(self, business: Business, span: Span) -> Cuts:
+        """The cut values of a window."""
+        async with self.store.read(business) as unit:
+            return await unit.reports.cuts(span)
+
+    async def scores(
+        self, business: Business, totals: Mapping[int, CustomerTotals], cuts: Cuts
+    ) -> dict[int, Score | None]:
+        """The customers' own scores: 1-1-1 for one who bought only before the window, None for one who never did."""
+        span = self.rfm_span(business)
+        async with self.store.read(business) as unit:
+            window = await unit.reports.window_totals(list(totals), span)
+        found: dict[int, Score | None] = {}
+        for key, kept in totals.items():
+            inside = window.get(key)
+            if inside is not None:
+                found[key] = Score(
+                    recency(span.last_day - inside.last_day, span.days),
+                    rank_score(inside.orders, cuts.orders),
+                    rank_score(inside.spend, cuts.spend),
+                )
+            else:
+                found[key] = Score(1, 1, 1) if kept.order_count else None
+        return found
+
+    async def classifications(
+        self, business: Business, totals: Mapping[int, CustomerTotals]
+    ) -> dict[int, Classification]:
+        """The labels of each customer as of today; all missing without a purchase."""
+        settings = ClassificationSettings.from_settings(business.settings)
+        today = self.today(business)
+        days = [(kept.first_day, kept.last_day) for kept in totals.values() if kept.order_count]
+        first = min((low for low, _ in days if low is not None), default=today.toordinal())
+        span = ClassificationSpan(
+            settings.recent_from(today).toordinal(),
+            today.toordinal(),
+            tuple(settings.festive.day_ranges(first, today.toordinal())),
+        )
+        async with self.store.read(business) as unit:
+            facts = await unit.reports.classification_facts(list(totals), span)
+        decimals = exponent(business.currency)
+        return {key: classify(facts.get(key), settings, today, decimals) for key in totals}
+
+    async def upsert(
+        self, business: Business, items: Sequence[NewCustomer], actor: Actor, *, limit: int = MAXIMUM_ITEMS
+    ) -> WriteCounts:
+        """Write them all or nothing; InvalidInput carries every problem with its index."""
+        problems = _problems(items, limit)
+        if problems:
+            raise InvalidInput.of(problems)
+        if not items:
+            return WriteCounts()
+        async with self.store.write(business) as unit:
+            counts, refused = await unit.customers.upsert(items, business.time_zone)
+            if refused:
+                raise InvalidInput.of([problem_of("externalId", refusal) for refusal in refused])
+            if counts.created or counts.updated:
+                await unit.data_changed()
+            detail = {"created": counts.created, "updated": counts.updated, "unchanged": counts.unchanged}
+            await unit.audit(AuditEvent(actor.name, "upsertCustomers", request_id=actor.request_id, detail=detail))
+        return counts
+
+
+def _problems(items: Sequence[NewCustomer], limit: int) -> list[FieldProblem]:
+    if len(items) > limit:
+        return [FieldProblem(("input",), f"input must hold at most {limit} items", "LIMIT_REACHED")]
+    problems: list[FieldProblem] = []
+    seen: set[str] = set()
+    for index, item in enumerate(items):
+        where = ("input", str(index))
+        if not item.external_id.strip():
+            problems.append(FieldProblem((*where, "externalId"), "externalId must not be blank", "BLANK"))
+        elif item.external_id in seen:
+            problems.append(FieldProblem((*where, "externalId"), "externalId stands in the input twice"))
+        seen.add(item.external_id)
+        texts = {
+            "externalId": item.external_id,
+            "name": item.name,
+            "email": item.email,
+            "loyaltyLevel": item.loyalty_level,
+        }
+        for name, value in texts.items():
+            if value is not None and len(value) > 1000:
+                problems.append(FieldProblem((*where, name), f"{name} must be at most 1000 characters", "TOO_LONG"))
+            if value is not None and "\0" in value:
+                problems.append(FieldProblem((*where, name), f"{name} must not hold a NUL character"))
+        if item.registered_at is not None:
+            try:
+                to_utc(item.registered_at, zone("UTC"))
+            except ValueError as error:
+                problems.append(FieldProblem((*where, "registeredAt"), f"registeredAt {error}"))
+    return problems

@@ -1,0 +1,133 @@
+"""Purchases: reading those of many customers at once, recording and deleting them. A bulk write changes everything or
+nothing, and says of each wrong item which field is wrong."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from domain.errors import FieldProblem, InvalidInput
+from domain.model import Business, NewPurchase, PurchaseLine, Storefront, WriteCounts
+from domain.pages import Page, PageRequest
+from domain.ports import Actor, AuditEvent, Clock, PurchaseRecord, Store
+from domain.text import problem_of
+
+MAXIMUM_ITEMS = 1000
+MAXIMUM_LINES = 1000
+Key = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Purchases:
+    """The purchases of a business, as the services see them."""
+
+    store: Store
+    clock: Clock
+
+    async def pages(
+        self, business: Business, customers: Sequence[int], request: PageRequest
+    ) -> Mapping[int, Page[PurchaseRecord]]:
+        """The newest purchases of each customer, of every status."""
+        async with self.store.read(business) as unit:
+            return await unit.purchases.pages(customers, request)
+
+    async def counts(self, business: Business, customers: Sequence[int]) -> Mapping[int, int]:
+        """How many purchases of every status each customer has."""
+        async with self.store.read(business) as unit:
+            return await unit.purchases.counts(customers)
+
+    async def by_keys(self, business: Business, keys: Sequence[Key]) -> Mapping[Key, PurchaseRecord]:
+        """Those that exist, by customer and purchase id."""
+        async with self.store.read(business) as unit:
+            return await unit.purchases.by_keys(keys)
+
+    async def lines(self, business: Business, keys: Sequence[Key]) -> Mapping[Key, list[PurchaseLine]]:
+        """The lines of each purchase."""
+        async with self.store.read(business) as unit:
+            return await unit.purchases.lines(keys)
+
+    async def storefronts(self, business: Business) -> list[Storefront]:
+        """All storefronts, by key."""
+        async with self.store.read(business) as unit:
+            return await unit.purchases.storefronts()
+
+    async def storefronts_by_ids(self, business: Business, ids: Sequence[int]) -> Mapping[int, Storefront]:
+        """Those that exist."""
+        async with self.store.read(business) as unit:
+            return await unit.purchases.storefronts_by_ids(ids)
+
+    async def storefront_by_key(self, business: Business, key: str) -> Storefront:
+        """The storefront; InvalidInput where the business has none of that key."""
+        async with self.store.read(business) as unit:
+            found = await unit.purchases.storefront_by_key(key)
+        if found is None:
+            raise InvalidInput(f"There is no storefront with the key {key}.", ("storefront",))
+        return found
+
+    async def record(
+        self, business: Business, items: Sequence[NewPurchase], actor: Actor, *, limit: int = MAXIMUM_ITEMS
+    ) -> WriteCounts:
+        """Write them all or nothing; the same purchase again is unchanged."""
+        problems = _problems(items, limit)
+        if problems:
+            raise InvalidInput.of(problems)
+        if not items:
+            return WriteCounts()
+        async with self.store.write(business) as unit:
+            counts, refused = await unit.purchases.record(items, business.time_zone, self.clock())
+            if refused:
+                raise InvalidInput.of([problem_of("externalId", refusal) for refusal in refused])
+            if counts.created or counts.updated:
+                await unit.data_changed()
+            detail = {"created": counts.created, "updated": counts.updated, "unchanged": counts.unchanged}
+            await unit.audit(AuditEvent(actor.name, "recordPurchases", request_id=actor.request_id, detail=detail))
+        return counts
+
+    async def delete(self, business: Business, external_ids: Sequence[str], actor: Actor) -> int:
+        """Take purchases away; those that are not there are passed over. How many were deleted."""
+        if len(external_ids) > MAXIMUM_ITEMS:
+            raise InvalidInput(
+                f"externalIds must hold at most {MAXIMUM_ITEMS} items", ("externalIds",), "LIMIT_REACHED"
+            )
+        if not external_ids:
+            return 0
+        async with self.store.write(business) as unit:
+            count = await unit.purchases.delete(sorted(set(external_ids)))
+            if count:
+                await unit.data_changed()
+            await unit.audit(
+                AuditEvent(actor.name, "deletePurchases", request_id=actor.request_id, detail={"deleted": count})
+            )
+        return count
+
+
+def _problems(items: Sequence[NewPurchase], limit: int) -> list[FieldProblem]:
+    if len(items) > limit:
+        return [FieldProblem(("input",), f"input must hold at most {limit} items", "LIMIT_REACHED")]
+    problems: list[FieldProblem] = []
+    seen: set[str] = set()
+    for index, item in enumerate(items):
+        where = ("input", str(index))
+        for name, value in (("customerExternalId", item.customer_external_id), ("externalId", item.external_id)):
+            if not value.strip():
+                problems.append(FieldProblem((*where, name), f"{name} must not be blank", "BLANK"))
+        if item.external_id in seen:
+            problems.append(FieldProblem((*where, "externalId"), "externalId stands in the input twice"))
+        seen.add(item.external_id)
+        if item.amount < 0:
+            problems.append(FieldProblem((*where, "amount"), "amount must not be negative"))
+        if len(item.lines) > MAXIMUM_LINES:
+            message = f"lines must hold at most {MAXIMUM_LINES} items"
+            problems.append(FieldProblem((*where, "lines"), message, "LIMIT_REACHED"))
+        texts = {
+            "customerExternalId": item.customer_external_id,
+            "externalId": item.external_id,
+            "storefrontKey": item.storefront_key,
+            "channel": item.channel,
+        }
+        texts.update({f"lines.{place}.category": line.category for place, line in enumerate(item.lines)})
+        for name, text in texts.items():
+            field = (*where, *name.split("."))
+            if text is not None and len(text) > 1000:
+                problems.append(FieldProblem(field, f"{field[-1]} must be at most 1000 characters", "TOO_LONG"))
+            if text is not None and "\0" in text:
+                problems.append(FieldProblem(field, f"{field[-1]} must not hold a NUL character"))
+    return problems
