@@ -88,4 +88,6 @@ class Businesses:
         keys = ", ".join(business.key for business in every) or "none yet"
         if wanted:
             raise InvalidInput(f"There is no business with the key {wanted}. There are: {keys}.", ("business",))
-        raise InvalidInput(f"Which business? Give --business KEY or SEGMENTS_BUSINESS. There are: {keys}.", ("business",))
+        raise InvalidInput(
+            f"Which business? Give --business KEY or SEGMENTS_BUSINESS. There are: {keys}.", ("business",)
+        )

@@ -26,9 +26,7 @@ class FestivePeriods:
         here = (day.month, day.day)
         if any(low <= day <= high for low, high in self.dated):
             return True
-        return any(
-            low <= here <= high if low <= high else here >= low or here <= high for low, high in self.yearly
-        )
+        return any(low <= here <= high if low <= high else here >= low or here <= high for low, high in self.yearly)
 
     def day_ranges(self, first: int, last: int) -> list[tuple[int, int]]:
         """Merged inclusive ranges of day numbers inside the span."""
@@ -159,7 +157,8 @@ def _frequency(facts: ClassificationFacts, settings: ClassificationSettings, tod
 
 def _spending(facts: ClassificationFacts, settings: ClassificationSettings, decimals: int) -> str:
     average, high, low = (
-        to_minor(value, decimals) for value in (settings.high_average_order, settings.high_lifetime, settings.low_lifetime)
+        to_minor(value, decimals)
+        for value in (settings.high_average_order, settings.high_lifetime, settings.low_lifetime)
     )
     if facts.lifetime >= average * facts.order_count or facts.lifetime >= high:
         return "High Value"

@@ -3,16 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
 from domain.calendar import local_date, to_utc, zone
 from domain.classification import Classification, ClassificationSettings, classify
 from domain.errors import FieldProblem, InvalidInput
 from domain.model import Business, CustomerTotals, NewCustomer, WriteCounts
-from domain.money import exponent
+from domain.money import exponent, to_decimal
 from domain.pages import Page, PageRequest
 from domain.ports import (
     Actor,
     AuditEvent,
+    Cache,
     ClassificationSpan,
     Clock,
     CustomerFilter,
@@ -34,10 +36,15 @@ class Customers:
 
     store: Store
     clock: Clock
+    cache: Cache
 
     def today(self, business: Business) -> date:
         """The business's local date."""
         return local_date(self.clock(), zone(business.time_zone))
+
+    def revenue(self, business: Business, kept: CustomerTotals) -> Decimal:
+        """The customer's revenue in major units."""
+        return to_decimal(kept.revenue, exponent(business.currency))
 
     async def page(
         self, business: Business, request: PageRequest, where: CustomerFilter, sort: CustomerSort, reverse: bool
@@ -70,14 +77,18 @@ class Customers:
 
     async def cuts(self, business: Business, span: Span) -> Cuts:
         """The cut values of a window."""
-        async with self.store.read(business) as unit:
-            return await unit.reports.cuts(span)
 
-    async def scores(
-        self, business: Business, totals: Mapping[int, CustomerTotals], cuts: Cuts
-    ) -> dict[int, Score | None]:
+        async def make() -> Cuts:
+            async with self.store.read(business) as unit:
+                return await unit.reports.cuts(span)
+
+        key = f"cuts:{business.id}:{business.data_version}:{span.first_day}:{span.last_day}:{span.storefront_id}"
+        return await self.cache.get_or_make(key, make)
+
+    async def scores(self, business: Business, totals: Mapping[int, CustomerTotals]) -> dict[int, Score | None]:
         """The customers' own scores: 1-1-1 for one who bought only before the window, None for one who never did."""
         span = self.rfm_span(business)
+        cuts = await self.cuts(business, span)
         async with self.store.read(business) as unit:
             window = await unit.reports.window_totals(list(totals), span)
         found: dict[int, Score | None] = {}

@@ -86,7 +86,9 @@ def resolve_columns(header: Sequence[str], mapping: Mapping[str, str], currency:
     names = [normalised(name) for name in header]
     places: dict[str, int] = {}
     for column, field in mapping.items():
-        target = next((name for name, known in ALIASES.items() if normalised(field) in (normalised(name), *known)), None)
+        target = next(
+            (name for name, known in ALIASES.items() if normalised(field) in (normalised(name), *known)), None
+        )
         if target is None:
             raise InvalidInput(f"--map {column}={field}: the fields are {', '.join(ALIASES)}", ("map",))
         if normalised(column) not in names:

@@ -1,12 +1,12 @@
 """What the services need from the outside, as Protocols; persistence implements them. Units are short: one service
 call each; a read unit sees one state of the store, a write unit holds the business's only write transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from domain.classification import ClassificationFacts
 from domain.model import (
@@ -23,12 +23,22 @@ from domain.model import (
 from domain.pages import Page, PageRequest
 from domain.rfm import Cuts
 
+T = TypeVar("T")
+
 
 class Clock(Protocol):
     """Where time comes from."""
 
     def __call__(self) -> datetime:
         """The present instant, aware, UTC."""
+        ...
+
+
+class Cache(Protocol):
+    """Keeps what is dear to compute. Keys hold the business and its data version, so nothing outlives a write."""
+
+    async def get_or_make(self, key: str, make: Callable[[], Awaitable[T]]) -> T:
+        """The kept value, or a new one; concurrent misses of one key compute once."""
         ...
 
 

@@ -27,6 +27,7 @@ class Settings:
     demo: bool = False
     introspection: bool = True
     token_lifetime_hours: int = 24
+    maximum_document: int = 64_000
     deadline_seconds: float = 10.0
     report_deadline_seconds: float = 60.0
 

@@ -233,9 +233,7 @@ class PurchaseImporter:
             )
             return int(row.change_number)
 
-    def _finish(
-        self, connection: Connection, import_id: int, summary: ImportSummary, actor: str, source: str
-    ) -> None:
+    def _finish(self, connection: Connection, import_id: int, summary: ImportSummary, actor: str, source: str) -> None:
         with connection.begin():
             row = connection.execute(raise_change(self.business.id, self.clock())).one()
             counts = {

@@ -163,9 +163,7 @@ class CustomerStore:
     async def levels(self) -> list[str]:
         """The loyalty levels in use."""
         column = customer.c.loyalty_level
-        statement = (
-            select(column).where(customer.c.business_id == self.business_id, column.is_not(None)).distinct()
-        )
+        statement = select(column).where(customer.c.business_id == self.business_id, column.is_not(None)).distinct()
         return sorted((await self.connection.execute(statement)).scalars())
 
     async def upsert(self, items: Sequence[NewCustomer], time_zone: str) -> tuple[WriteCounts, list[Refusal]]:
@@ -189,7 +187,9 @@ class CustomerStore:
             values = {
                 "name": item.name if "name" in item.given or row is None else row.name,
                 "email": item.email if "email" in item.given or row is None else row.email,
-                "loyalty_level": item.loyalty_level if "loyalty_level" in item.given or row is None else row.loyalty_level,
+                "loyalty_level": item.loyalty_level
+                if "loyalty_level" in item.given or row is None
+                else row.loyalty_level,
                 "registered_at": optional_micros(item.registered_at)
                 if "registered_at" in item.given or row is None
                 else row.registered_at,
@@ -203,9 +203,7 @@ class CustomerStore:
             before = terms(row.external_id, row.name, row.email) if row is not None else set()
             after = terms(item.external_id, values["name"], values["email"])
             gone += [{"t": term, "c": key} for term in before - after]
-            added += [
-                {"business_id": self.business_id, "term": term, "customer_id": key} for term in after - before
-            ]
+            added += [{"business_id": self.business_id, "term": term, "customer_id": key} for term in after - before]
             if row is None:
                 next_id += 1
                 fresh.append({"business_id": self.business_id, "id": key, "external_id": item.external_id, **values})
@@ -274,5 +272,3 @@ class CustomerStore:
 
 def _position(row: Row[Any], sort: str) -> Position:
     return row._mapping[sort], row.id
-
-

@@ -56,9 +56,7 @@ def to_record(row: Row[Any]) -> PurchaseRecord:
             row.storefront_id,
             row.channel,
         ),
-        None
-        if row.storefront_id is None
-        else Storefront(row.storefront_id, row.storefront_key, row.storefront_name),
+        None if row.storefront_id is None else Storefront(row.storefront_id, row.storefront_key, row.storefront_name),
     )
 
 
@@ -179,7 +177,13 @@ class PurchaseStore:
             for seq, item in enumerate(items)
         ]
         lines = [
-            {"seq": seq, "position": place, "category": line.category, "amount": line.amount, "status": RANK[line.status]}
+            {
+                "seq": seq,
+                "position": place,
+                "category": line.category,
+                "amount": line.amount,
+                "status": RANK[line.status],
+            }
             for seq, item in enumerate(items)
             for place, line in enumerate(item.lines, 1)
         ]
@@ -254,7 +258,10 @@ class PurchaseStore:
         tz = zone(time_zone)
         own = {"business": self.business_id}
         merge.prepare(connection)
-        for table, instant, day in (("purchase", "purchased_at", "local_day"), ("customer", "registered_at", "registered_day")):
+        for table, instant, day in (
+            ("purchase", "purchased_at", "local_day"),
+            ("customer", "registered_at", "registered_day"),
+        ):
             low, high = connection.execute(
                 text(f"SELECT MIN({instant}), MAX({instant}) FROM {table} WHERE business_id = :business"), own
             ).one()
@@ -285,4 +292,3 @@ class PurchaseStore:
 def _insert(name: str, row: Mapping[str, object]) -> Any:
     """Fills a temporary table from rows like this one."""
     return text(f"INSERT INTO {name} ({', '.join(row)}) VALUES ({', '.join(f':{column}' for column in row)})")
-

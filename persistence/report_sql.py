@@ -128,7 +128,10 @@ class ReportStore:
                 func.row_number().over(order_by=column).label("place"),
                 func.count().over().label("n"),
             ).subquery()
-            wanted = [and_(5 * placed.c.place >= k * placed.c.n, 5 * (placed.c.place - 1) < k * placed.c.n) for k in range(1, 5)]
+            wanted = [
+                and_(5 * placed.c.place >= k * placed.c.n, 5 * (placed.c.place - 1) < k * placed.c.n)
+                for k in range(1, 5)
+            ]
             hits = total([case((condition, 1), else_=0) for condition in wanted]) - 1
             parts.append(
                 select(literal_column(str(kind)).label("kind"), placed.c.value, hits.label("hits"), placed.c.n).where(
@@ -200,7 +203,9 @@ class ReportStore:
                 func.sum(purchase.c.amount).label("spend"),
                 func.sum(case((day >= span.recent_from, 1), else_=0)).label("recent"),
                 func.max(day).label("last_day"),
-                (func.sum(case((festive, 1), else_=0)) if festive is not None else literal_column("0")).label("festive"),
+                (func.sum(case((festive, 1), else_=0)) if festive is not None else literal_column("0")).label(
+                    "festive"
+                ),
             )
             .where(*mine)
             .group_by(purchase.c.customer_id)

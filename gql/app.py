@@ -1,0 +1,103 @@
+"""The composition root: settings in, a Starlette application out. With the command line the only place that knows both
+the services and the store."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+
+from domain.businesses import Businesses
+from domain.customers import Customers
+from domain.model import Viewer
+from domain.ports import Clock
+from domain.purchases import Purchases
+from domain.reporting import Reporting
+from gql.auth import Authenticator, require_secret
+from gql.context import Context, Services
+from gql.graphiql import asset_routes, explorer
+from gql.logs import log_statement, set_up
+from gql.operations import Operations
+from gql.schema import make_schema
+from gql.settings import Settings
+from gql.transport import GraphQLEndpoint
+from gql.websocket import WebSocketEndpoint
+from persistence.cache import MemoryCache
+from persistence.database import Database, open_database
+from persistence.unit_of_work import SqlStore
+
+
+def system_clock() -> datetime:
+    """The present instant."""
+    return datetime.now(UTC)
+
+
+def make_services(database: Database, clock: Clock) -> Services:
+    """The services over one store."""
+    store, cache = SqlStore(database, clock), MemoryCache()
+    return Services(
+        Businesses(store, clock), Customers(store, clock, cache), Purchases(store, clock), Reporting(store, clock)
+    )
+
+
+def create_app(
+    settings: Settings,
+    clock: Clock = system_clock,
+    demo_token: Callable[[], str] | None = None,
+    database: Database | None = None,
+) -> Starlette:
+    """The application; `demo_token` fills the explorer's header in demo mode."""
+    opened = database or open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
+    services = make_services(opened, clock)
+    schema = make_schema(settings)
+    authenticator = Authenticator(settings, clock)
+    operations = Operations(SqlStore(opened, clock).ready)
+
+    def make_context(viewer: Viewer, request_id: str) -> Context:
+        return Context(viewer, services, request_id)
+
+    page = explorer(settings, demo_token)
+    over_http = GraphQLEndpoint(schema, settings, authenticator.authenticate, make_context, page)
+    over_socket = WebSocketEndpoint(schema, settings, authenticator.authenticate, make_context, clock)
+
+    async def http(request: Request) -> Response:
+        return await over_http(request)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        operations.draining = True
+        await opened.close()
+
+    middleware = [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+            expose_headers=["X-Request-Id"],
+        )
+    ]
+    methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+    return Starlette(
+        routes=[
+            Route("/graphql", http, methods=methods),
+            WebSocketRoute("/graphql", over_socket.__call__),
+            *operations.routes(),
+            *asset_routes(),
+        ],
+        middleware=middleware if settings.cors_origins else [],
+        lifespan=lifespan,
+    )
+
+
+def create_app_from_environment() -> Starlette:
+    """What each worker process runs; the parent has checked the settings and migrated the store."""
+    settings = Settings.from_environment()
+    set_up(settings.log_level)
+    return create_app(require_secret(settings, demo=False))

@@ -1,0 +1,139 @@
+"""Bearer tokens. The configuration decides the algorithm, never the token; whatever is wrong with one, the answer is
+the same and says no reason."""
+
+import asyncio
+import ipaddress
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+
+from domain.errors import InvalidInput
+from domain.model import Viewer
+from gql.errors import Unauthenticated
+from gql.settings import MINIMUM_SECRET_BYTES, Settings
+
+MAXIMUM_TOKEN = 8192
+LEEWAY = 60
+WEAK = ("changeme", "secret", "password", "default")
+KNOWN_HEADERS = frozenset({"alg", "typ", "kid"})
+
+
+class Authenticator:
+    """Turns a token into a viewer."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.keys = jwt.PyJWKClient(settings.jwks_url, cache_keys=True, timeout=5) if settings.jwks_url else None
+
+    async def authenticate(self, token: str) -> Viewer:
+        """The viewer; Unauthenticated for everything that does not hold."""
+        try:
+            if len(token) > MAXIMUM_TOKEN:
+                raise ValueError
+            return self._viewer(await self._claims(token))
+        except (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+            raise Unauthenticated("Invalid token.") from error
+
+    async def _claims(self, token: str) -> dict[str, Any]:
+        header = jwt.get_unverified_header(token)
+        if not set(header) <= KNOWN_HEADERS:
+            raise ValueError
+        if self.keys is not None:
+            key: Any = (await asyncio.to_thread(self.keys.get_signing_key_from_jwt, token)).key
+            algorithms = ["RS256", "ES256"]
+        else:
+            key, algorithms = self.settings.jwt_secret, ["HS256"]
+        if not key:
+            raise ValueError
+        # Times are compared with our own clock below.
+        checks = {"verify_exp": False, "verify_iat": False, "verify_nbf": False, "verify_aud": False}
+        claims: dict[str, Any] = jwt.decode(token, key, algorithms=algorithms, options=checks)  # type: ignore[arg-type]
+        return claims
+
+    def _viewer(self, claims: dict[str, Any]) -> Viewer:
+        now = self.clock().timestamp()
+        expires, issued, begins = claims["exp"], claims["iat"], claims.get("nbf", claims["iat"])
+        if any(type(value) is not int for value in (expires, issued, begins)):
+            raise ValueError
+        if not now < expires or issued > now + LEEWAY or begins > now + LEEWAY:
+            raise ValueError
+        if not 0 < expires - issued <= self.settings.token_lifetime_hours * 3600:
+            raise ValueError
+        subject, business, permissions = claims["sub"], claims["business"], claims["permissions"]
+        if not (isinstance(subject, str) and subject and isinstance(business, str) and business):
+            raise ValueError
+        if not isinstance(permissions, list) or not all(isinstance(one, str) for one in permissions):
+            raise ValueError
+        identity = claims.get("jti")
+        if identity is not None and not isinstance(identity, str):
+            raise ValueError
+        return Viewer(subject, business, frozenset(permissions), datetime.fromtimestamp(expires, UTC), identity)
+
+
+def issue_token(
+    secret: str, *, subject: str, business: str, permissions: Iterable[str], lifetime: timedelta, now: datetime
+) -> str:
+    """A token signed with the secret."""
+    issued = int(now.timestamp())
+    claims = {
+        "sub": subject,
+        "business": business,
+        "permissions": list(permissions),
+        "iat": issued,
+        "exp": issued + int(lifetime.total_seconds()),
+    }
+    return jwt.encode(claims, secret, algorithm="HS256")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def require_secret(settings: Settings, *, demo: bool) -> Settings:
+    """Settings with which tokens can be checked; InvalidInput names the setting that is missing, never a value."""
+    if settings.jwt_secret:
+        weak = settings.jwt_secret.lower()
+        if len(settings.jwt_secret.encode()) < MINIMUM_SECRET_BYTES:
+            raise InvalidInput(f"SEGMENTS_JWT_SECRET must have at least {MINIMUM_SECRET_BYTES} bytes.")
+        if len(set(weak)) < 8 or any(word in weak for word in WEAK):
+            raise InvalidInput("SEGMENTS_JWT_SECRET must be random: this one is easily guessed.")
+        return settings
+    if settings.jwks_url:
+        return settings
+    if not demo:
+        raise InvalidInput("SEGMENTS_JWT_SECRET must be set, to at least 32 random bytes, or SEGMENTS_JWKS_URL.")
+    if not is_loopback(settings.host):
+        raise InvalidInput("SEGMENTS_JWT_SECRET must be set: demo mode makes its own only on a loopback address.")
+    return replace(settings, jwt_secret=stored_secret(settings) or _new_secret(settings))
+
+
+def stored_secret(settings: Settings) -> str | None:
+    """The secret that demo mode made, if it did."""
+    try:
+        return (settings.data / "secret").read_text().strip() or None
+    except OSError:
+        return None
+
+
+def _new_secret(settings: Settings) -> str:
+    settings.data.mkdir(parents=True, exist_ok=True)
+    secret = secrets.token_urlsafe(48)
+    try:
+        handle = os.open(settings.data / "secret", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return stored_secret(settings) or secret
+    with os.fdopen(handle, "w") as file:
+        file.write(secret)
+    return secret

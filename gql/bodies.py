@@ -1,0 +1,48 @@
+"""JSON in and out, strict and bounded: no NaN, no numbers of thousands of digits, no bottomless nesting. Serves HTTP
+and WebSocket alike."""
+
+import json
+from typing import Any, NoReturn
+
+MAXIMUM_BODY = 1 << 20
+MAXIMUM_DIGITS = 40
+
+
+class BadBody(ValueError):
+    """A body that is no JSON that we read; the message says why."""
+
+
+def _constant(name: str) -> NoReturn:
+    raise BadBody(f"{name} is not JSON.")
+
+
+def _whole(text: str) -> int:
+    if len(text) > MAXIMUM_DIGITS:
+        raise BadBody(f"Numbers have at most {MAXIMUM_DIGITS} digits.")
+    return int(text)
+
+
+def _real(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise BadBody("A number is too large.")
+    return value
+
+
+def decode_json(data: str | bytes) -> Any:
+    """The value; BadBody for anything that is not strict JSON."""
+    try:
+        text = data.decode("utf-8") if isinstance(data, bytes) else data
+    except UnicodeDecodeError as error:
+        raise BadBody("The body must be UTF-8.") from error
+    try:
+        return json.loads(text, parse_constant=_constant, parse_int=_whole, parse_float=_real)
+    except BadBody:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise BadBody("The body must be valid JSON.") from error
+
+
+def encode_json(value: object) -> str:
+    """Strict JSON text."""
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))

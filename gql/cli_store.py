@@ -1,0 +1,95 @@
+"""Commands on the store itself: its businesses and its tables."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from domain.errors import InvalidInput
+from domain.ports import Actor
+from gql.app import system_clock
+from gql.cli_run import run
+from gql.context import Services
+from persistence.database import Database, open_database
+from persistence.schema import differences, upgrade
+from persistence.unit_of_work import SqlStore
+
+businesses_app = typer.Typer(no_args_is_help=True, help="The businesses (tenants) of the store.")
+db_app = typer.Typer(no_args_is_help=True, help="The store and its tables.")
+ACTOR = Actor("command line")
+
+
+@businesses_app.command(name="list")
+def list_businesses(context: typer.Context) -> None:
+    """List the businesses. Example: segments businesses list"""
+
+    async def work(services: Services, database: Database) -> None:
+        table = Table("key", "name", "time zone", "currency")
+        for business in await services.businesses.all():
+            table.add_row(business.key, business.name, business.time_zone, business.currency)
+        Console().print(table)
+
+    run(context.obj, work)
+
+
+@businesses_app.command()
+def create(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(help="Short name: lower-case letters, digits, hyphens.")],
+    time_zone: Annotated[str, typer.Option(help="IANA time zone.")],
+    currency: Annotated[str, typer.Option(help="ISO 4217 code.")],
+    name: Annotated[str | None, typer.Option(help="Name for people.")] = None,
+) -> None:
+    """Create a business. Example: segments businesses create shop --time-zone Asia/Colombo --currency LKR"""
+
+    async def work(services: Services, database: Database) -> None:
+        business = await services.businesses.create(key, name, time_zone, currency)
+        typer.echo(f"Created {business.key} ({business.currency}, {business.time_zone}).")
+
+    run(context.obj, work)
+
+
+@businesses_app.command(name="set")
+def set_(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(help="Key of the business.")],
+    name: Annotated[str | None, typer.Option(help="Name for people.")] = None,
+    time_zone: Annotated[str | None, typer.Option(help="IANA time zone; rewrites every local day.")] = None,
+    currency: Annotated[str | None, typer.Option(help="ISO 4217 code; only before the first purchase.")] = None,
+) -> None:
+    """Change a business. Example: segments businesses set shop --name "The Shop" """
+
+    async def work(services: Services, database: Database) -> None:
+        await services.businesses.change(key, ACTOR, name=name, time_zone=time_zone, currency=currency)
+        typer.echo(f"Changed {key}.")
+
+    run(context.obj, work)
+
+
+@db_app.command(name="upgrade")
+def db_upgrade(context: typer.Context) -> None:
+    """Bring the store to the newest tables. Example: segments db upgrade"""
+    database = open_database(context.obj.url)
+    upgrade(database.bulk)
+    typer.echo("The store is up to date.")
+
+
+@db_app.command(name="check")
+def db_check(context: typer.Context) -> None:
+    """Check the tables, and every customer's totals against the purchases. Example: segments db check"""
+
+    async def work(services: Services, database: Database) -> list[str]:
+        found = differences(database.bulk)
+        store = SqlStore(database, system_clock)
+        for business in [] if found else await services.businesses.all():
+            async with store.read(business) as unit:
+                wrong = await unit.reports.wrong_totals()
+            if wrong:
+                found.append(f"{business.key}: the totals of {wrong} customers differ from their purchases")
+        return found
+
+    found = run(context.obj, work)
+    if found:
+        raise InvalidInput("The store is not as it should be: " + "; ".join(found))
+    typer.echo("The store is sound.")

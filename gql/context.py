@@ -1,0 +1,55 @@
+"""What a resolver works with: who asks, the services, and loaders that live as long as one operation."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import strawberry
+from starlette.responses import Response
+
+from domain.businesses import Businesses
+from domain.customers import Customers
+from domain.model import Business, Viewer
+from domain.ports import Actor
+from domain.purchases import Purchases
+from domain.reporting import Reporting
+from gql.loaders import Loaders
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services of the domain, made once a process."""
+
+    businesses: Businesses
+    customers: Customers
+    purchases: Purchases
+    reporting: Reporting
+
+
+@dataclass(slots=True)
+class Context:
+    """One operation's. The business is read once, by whoever needs it first."""
+
+    viewer: Viewer
+    services: Services
+    request_id: str
+    response: Response | None = None
+    loaders: Loaders = field(init=False)
+    _business: asyncio.Task[Business] | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        """Loaders ask for the business themselves."""
+        self.loaders = Loaders(self.services.customers, self.services.purchases, self.business)
+
+    async def business(self) -> Business:
+        """The viewer's business."""
+        if self._business is None:
+            self._business = asyncio.ensure_future(self.services.businesses.open(self.viewer.business))
+        return await asyncio.shield(self._business)
+
+    @property
+    def actor(self) -> Actor:
+        """Who writes."""
+        return Actor(self.viewer.subject, self.request_id)
+
+
+Info = strawberry.Info[Context, None]

@@ -1,0 +1,161 @@
+"""A customer, the metrics, scores and labels, and the purchases."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated
+
+import strawberry
+
+from domain.model import Business as BusinessEntity
+from domain.money import exponent, mean, to_decimal
+from domain.pages import Page
+from domain.ports import CustomerRecord
+from domain.rfm import RfmScheme, group_of
+from gql.context import Info
+from gql.ids import encode
+from gql.node import Node
+from gql.pagination import After, Connection, First, connection, requested
+from gql.purchase import Purchase
+
+PURCHASE_ORDER = "purchases"
+
+
+@strawberry.type(description="What a customer's qualifying purchases amount to, up to now.")
+class CustomerMetrics:
+    """Totals of a customer."""
+
+    order_count: int = strawberry.field(description="Number of qualifying purchases.")
+    total_revenue: Decimal = strawberry.field(description="Sum of the qualifying purchases in the business's currency.")
+    average_order_value: Decimal | None = strawberry.field(
+        description="Mean amount of a qualifying purchase, rounded half-even to the minor unit; null without one."
+    )
+    first_purchase_at: datetime | None = strawberry.field(description="Timestamp of the first qualifying purchase.")
+    last_purchase_at: datetime | None = strawberry.field(description="Timestamp of the last qualifying purchase.")
+    days_since_last_purchase: int | None = strawberry.field(
+        description="Days from the local date of the last qualifying purchase to today."
+    )
+    tenure_days: int | None = strawberry.field(
+        description="Days from the registration, or else the first qualifying purchase, to today."
+    )
+    purchase_frequency: float = strawberry.field(
+        description="Qualifying purchases per 30 days from the first one to now, over at least 30 days."
+    )
+
+
+@strawberry.type(description="A customer's own RFM scores over the business's `rfm_days` (365 by default) up to today.")
+class RfmScore:
+    """Scores of a customer."""
+
+    recency: int = strawberry.field(description="Recency score, 1 (long ago) to 5 (just now).")
+    frequency: int = strawberry.field(description="Frequency score, 1 (fewest orders) to 5 (most).")
+    monetary: int = strawberry.field(description="Monetary score, 1 (least spend) to 5 (most).")
+    score: str = strawberry.field(description='The three digits together, such as "555".')
+    segment_name: str | None = strawberry.field(description="Name of the RFM group, of the scheme asked for.")
+    segment_code: str | None = strawberry.field(description="Code of the RFM group, of the scheme asked for.")
+
+
+@strawberry.type(description="Labels of a customer; all null without a qualifying purchase.")
+class CustomerClassification:
+    """Labels of a customer."""
+
+    frequency: str | None = strawberry.field(description="New, Loyal, Lapsed, Seasonal or Regular.")
+    spending: str | None = strawberry.field(description="High Value, Medium Value or Low Value.")
+    category: str | None = strawberry.field(description="The category that dominates, Family or Mixed.")
+
+
+@strawberry.type(description="A buyer of the business.")
+class Customer(Node):
+    """A buyer."""
+
+    external_id: str = strawberry.field(description="Customer id of the shop, unique in the business.")
+    name: str | None = strawberry.field(description="Name of the customer.")
+    email: str | None = strawberry.field(description="Email address of the customer.")
+    loyalty_level: str | None = strawberry.field(description="Loyalty level of the customer, as the shop states it.")
+    registered_at: datetime | None = strawberry.field(description="Timestamp of the registration.")
+    erased: bool = strawberry.field(description="Whether the personal data was erased on request.")
+    record: strawberry.Private[CustomerRecord]
+    business: strawberry.Private[BusinessEntity]
+
+    @classmethod
+    def of(cls, business: BusinessEntity, record: CustomerRecord) -> "Customer":
+        """The customer of the record."""
+        entity = record.customer
+        return cls(
+            id=encode("Customer", business.id, entity.id),
+            external_id=entity.external_id,
+            name=entity.name,
+            email=entity.email,
+            loyalty_level=entity.loyalty_level,
+            registered_at=entity.registered_at,
+            erased=entity.erased,
+            record=record,
+            business=business,
+        )
+
+    @strawberry.field(description="Totals of the customer's qualifying purchases.")
+    def metrics(self, info: Info) -> CustomerMetrics:
+        """From the kept totals, which came with the customer."""
+        kept = self.record.totals
+        today = info.context.services.customers.today(self.business).toordinal()
+        decimals = exponent(self.business.currency)
+        since = kept.registered_day if kept.registered_day is not None else kept.first_day
+        span = max(today - kept.first_day, 30) if kept.first_day is not None else 30
+        return CustomerMetrics(
+            order_count=kept.order_count,
+            total_revenue=to_decimal(kept.revenue, decimals),
+            average_order_value=mean(kept.revenue, kept.order_count, decimals),
+            first_purchase_at=kept.first_at,
+            last_purchase_at=kept.last_at,
+            days_since_last_purchase=None if kept.last_day is None else today - kept.last_day,
+            tenure_days=None if since is None else today - since,
+            purchase_frequency=kept.order_count * 30 / span,
+        )
+
+    @strawberry.field(description="RFM scores of the customer; null without a qualifying purchase.")
+    async def rfm(
+        self,
+        info: Info,
+        scheme: Annotated[
+            RfmScheme, strawberry.argument(description="Which groups to name.")
+        ] = RfmScheme.EIGHT_SEGMENT,
+    ) -> RfmScore | None:
+        """Through the loader: one statement for the page."""
+        score = await info.context.loaders.scores.load((self.record.customer.id, self.record.totals))
+        if score is None:
+            return None
+        group = group_of(score, scheme)
+        return RfmScore(
+            recency=score.recency,
+            frequency=score.frequency,
+            monetary=score.monetary,
+            score=score.digits,
+            segment_name=group.name,
+            segment_code=group.code,
+        )
+
+    @strawberry.field(description="Labels of the customer as of today.")
+    async def classification(self, info: Info) -> CustomerClassification:
+        """Through the loader: two statements for the page."""
+        found = await info.context.loaders.classifications.load((self.record.customer.id, self.record.totals))
+        return CustomerClassification(frequency=found.frequency, spending=found.spending, category=found.category)
+
+    @strawberry.field(description="Purchases of the customer, of every status, newest first.")
+    async def purchases(self, info: Info, first: First = None, after: After = None) -> Connection[Purchase]:
+        """Through the loader: one statement for the page of customers."""
+        request = requested(PURCHASE_ORDER, int, first, after)
+        key = self.record.customer.id
+        page = await info.context.loaders.purchase_pages.load((key, request))
+        return connection(
+            page,
+            PURCHASE_ORDER,
+            lambda record: Purchase.of(self.business, record),
+            lambda: info.context.loaders.purchase_counts.load(key),
+        )
+
+
+def customers_connection(
+    business: BusinessEntity, page: Page[CustomerRecord], order: str, count: Callable[[], Awaitable[int]]
+) -> Connection[Customer]:
+    """A page of customers."""
+    return connection(page, order, lambda record: Customer.of(business, record), count)

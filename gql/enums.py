@@ -1,0 +1,61 @@
+"""The schema's enums with a description of every value."""
+
+from enum import Enum
+from typing import TypeVar
+
+import strawberry
+
+from domain.model import PurchaseStatus
+from domain.ports import CustomerSort
+from domain.reporting import Method
+from domain.rfm import RfmScheme
+
+E = TypeVar("E", bound=type[Enum])
+
+
+def described(kind: E, name: str, description: str, **values: str) -> E:
+    """The enum as the schema shows it; every value must be described."""
+    made = strawberry.enum(kind, name=name, description=description)
+    definition = made.__strawberry_definition__  # type: ignore[attr-defined]
+    for value in definition.values:
+        value.description = values[value.name]
+    return made
+
+
+def describe() -> None:
+    """Give the enums their descriptions; called before the schema is made."""
+    described(
+        PurchaseStatus,
+        "PurchaseStatus",
+        "How far an order got. Only COMPLETED and PARTIAL count in metrics, reports and classification.",
+        COMPLETED="Paid and delivered; counts.",
+        PARTIAL="Paid in part; counts.",
+        PENDING="Not paid yet; does not count.",
+        CANCELLED="Called off; does not count.",
+        REFUNDED="Paid back; does not count.",
+    )
+    described(
+        CustomerSort,
+        "CustomerSort",
+        "What a list of customers is ordered by; ties stand by id, missing values last.",
+        EXTERNAL_ID="The shop's own id, by code point.",
+        NAME="The name, letter case ignored.",
+        TOTAL_REVENUE="Sum of the qualifying purchases.",
+        ORDER_COUNT="Number of qualifying purchases.",
+        LAST_PURCHASE_AT="Timestamp of the last qualifying purchase.",
+    )
+    described(
+        Method,
+        "SegmentationMethod",
+        "How customers are grouped.",
+        RFM="By recency, frequency and monetary scores.",
+        VALUE="By spend in the window.",
+        BEHAVIOR="By category, channel and season.",
+    )
+    described(
+        RfmScheme,
+        "RfmScheme",
+        "Which set of named RFM groups.",
+        EIGHT_SEGMENT="Eight groups by scores; who matches none is unclassified.",
+        ELEVEN_SEGMENT="Groups by recency and the mean of frequency and monetary; everybody has one.",
+    )

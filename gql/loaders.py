@@ -1,0 +1,71 @@
+"""One loader a question: each answers many keys with one call of a service, so a page costs the same for 1 and 250."""
+
+from collections.abc import Awaitable, Callable
+
+from strawberry.dataloader import DataLoader
+
+from domain.classification import Classification
+from domain.customers import Customers
+from domain.model import Business, CustomerTotals, PurchaseLine, Storefront
+from domain.pages import Page, PageRequest
+from domain.ports import CustomerRecord, PurchaseRecord
+from domain.purchases import Purchases
+from domain.rfm import Score
+
+Owner = tuple[int, CustomerTotals]
+"""A customer's id with the kept totals that came with it."""
+PurchaseKey = tuple[int, int]
+
+
+class Loaders:
+    """The loaders of one operation."""
+
+    def __init__(self, customers: Customers, purchases: Purchases, business: Callable[[], Awaitable[Business]]) -> None:
+        self._customers = customers
+        self._purchases = purchases
+        self._business = business
+        self.customers: DataLoader[int, CustomerRecord | None] = DataLoader(self._load_customers)
+        self.scores: DataLoader[Owner, Score | None] = DataLoader(self._load_scores)
+        self.classifications: DataLoader[Owner, Classification] = DataLoader(self._load_classifications)
+        self.purchase_pages: DataLoader[tuple[int, PageRequest], Page[PurchaseRecord]] = DataLoader(self._load_pages)
+        self.purchase_counts: DataLoader[int, int] = DataLoader(self._load_counts)
+        self.purchases: DataLoader[PurchaseKey, PurchaseRecord | None] = DataLoader(self._load_purchases)
+        self.lines: DataLoader[PurchaseKey, list[PurchaseLine]] = DataLoader(self._load_lines)
+        self.storefronts: DataLoader[int, Storefront | None] = DataLoader(self._load_storefronts)
+
+    async def _load_customers(self, keys: list[int]) -> list[CustomerRecord | None]:
+        found = await self._customers.by_ids(await self._business(), keys)
+        return [found.get(key) for key in keys]
+
+    async def _load_scores(self, keys: list[Owner]) -> list[Score | None]:
+        found = await self._customers.scores(await self._business(), dict(keys))
+        return [found[key] for key, _ in keys]
+
+    async def _load_classifications(self, keys: list[Owner]) -> list[Classification]:
+        found = await self._customers.classifications(await self._business(), dict(keys))
+        return [found[key] for key, _ in keys]
+
+    async def _load_pages(self, keys: list[tuple[int, PageRequest]]) -> list[Page[PurchaseRecord]]:
+        business = await self._business()
+        pages: dict[tuple[int, PageRequest], Page[PurchaseRecord]] = {}
+        # Pages that begin alike share a statement; in practice that is one.
+        for request in {request for _, request in keys}:
+            found = await self._purchases.pages(business, [key for key, other in keys if other == request], request)
+            pages.update({(key, request): page for key, page in found.items()})
+        return [pages[key] for key in keys]
+
+    async def _load_counts(self, keys: list[int]) -> list[int]:
+        found = await self._purchases.counts(await self._business(), keys)
+        return [found[key] for key in keys]
+
+    async def _load_purchases(self, keys: list[PurchaseKey]) -> list[PurchaseRecord | None]:
+        found = await self._purchases.by_keys(await self._business(), keys)
+        return [found.get(key) for key in keys]
+
+    async def _load_lines(self, keys: list[PurchaseKey]) -> list[list[PurchaseLine]]:
+        found = await self._purchases.lines(await self._business(), keys)
+        return [found[key] for key in keys]
+
+    async def _load_storefronts(self, keys: list[int]) -> list[Storefront | None]:
+        found = await self._purchases.storefronts_by_ids(await self._business(), keys)
+        return [found.get(key) for key in keys]

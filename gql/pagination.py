@@ -1,0 +1,111 @@
+"""Connections with opaque keyset cursors. A cursor holds the order it was made in and a position; one from another
+order is refused. Totals are computed only when they are asked for."""
+
+import base64
+import json
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Generic, TypeVar
+
+import strawberry
+
+from domain.errors import InvalidInput
+from domain.pages import Page, PageRequest, Position, page_request
+
+T = TypeVar("T")
+U = TypeVar("U")
+First = Annotated[
+    int | None, strawberry.argument(description="How many items from the beginning, 1 to 250; 50 where absent.")
+]
+After = Annotated[str | None, strawberry.argument(description="Only items after this cursor.")]
+Last = Annotated[int | None, strawberry.argument(description="How many items from the end, 1 to 250.")]
+Before = Annotated[str | None, strawberry.argument(description="Only items before this cursor.")]
+
+
+@strawberry.type(description="Where a page lies in its list.")
+class PageInfo:
+    """Where a page lies."""
+
+    has_next_page: bool = strawberry.field(description="Whether there are items after this page.")
+    has_previous_page: bool = strawberry.field(description="Whether there are items before this page.")
+    start_cursor: str | None = strawberry.field(description="Cursor of the first item of the page.")
+    end_cursor: str | None = strawberry.field(description="Cursor of the last item of the page.")
+
+
+@strawberry.type(description="An item of a page with its cursor.")
+class Edge(Generic[T]):
+    """An item with its cursor."""
+
+    cursor: str = strawberry.field(description="The item's place, for `after` and `before`.")
+    node: T = strawberry.field(description="The item.")
+
+
+@strawberry.type(description="A page of a list.")
+class Connection(Generic[T]):
+    """A page of a list."""
+
+    edges: list[Edge[T]] = strawberry.field(description="The items of the page with their cursors.")
+    nodes: list[T] = strawberry.field(description="The items of the page.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies in the list.")
+    count: strawberry.Private[Callable[[], Awaitable[int]]]
+
+    @strawberry.field(description="How many items the whole list has.")
+    async def total_count(self) -> int:
+        """Asked for only when it is selected."""
+        return await self.count()
+
+
+def encode_cursor(order: str, position: Position) -> str:
+    """The cursor of a position in an order."""
+    text = json.dumps([order, *position], ensure_ascii=False, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode_cursor(name: str, value: str | None, order: str, kind: type) -> Position | None:
+    """The position; InvalidInput where the cursor was made elsewhere."""
+    if value is None:
+        return None
+    try:
+        if len(value) > 8000:
+            raise ValueError
+        made, sort, key = json.loads(base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True))
+        if made != order or type(sort) is not kind or type(key) is not int:
+            raise ValueError
+        if abs(key) >= 2**63 or (isinstance(sort, int) and abs(sort) >= 2**63):
+            raise ValueError
+        if isinstance(sort, str) and ("\0" in sort or (not sort.isprintable() and _surrogates(sort))):
+            raise ValueError
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InvalidInput(f"{name} must be a cursor of this list in this order", (name,)) from error
+    return sort, key
+
+
+def _surrogates(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def requested(
+    order: str,
+    kind: type,
+    first: int | None,
+    after: str | None,
+    last: int | None = None,
+    before: str | None = None,
+) -> PageRequest:
+    """The page that the arguments ask for; `kind` is the type of the order's sort values."""
+    return page_request(
+        first, last, decode_cursor("after", after, order, kind), decode_cursor("before", before, order, kind)
+    )
+
+
+def connection(page: Page[T], order: str, of: Callable[[T], U], count: Callable[[], Awaitable[int]]) -> Connection[U]:
+    """The page as a connection of another type."""
+    cursors = [encode_cursor(order, position) for position in page.positions]
+    nodes = [of(item) for item in page.items]
+    info = PageInfo(
+        has_next_page=page.has_next,
+        has_previous_page=page.has_previous,
+        start_cursor=cursors[0] if cursors else None,
+        end_cursor=cursors[-1] if cursors else None,
+    )
+    edges = [Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)]
+    return Connection(edges=edges, nodes=nodes, page_info=info, count=count)

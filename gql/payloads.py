@@ -1,0 +1,105 @@
+"""User errors: what the caller can mend comes back inside the mutation's own payload, never as a fault."""
+
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Any
+
+import strawberry
+from strawberry.extensions import FieldExtension
+from strawberry.types.field import StrawberryField
+
+from domain.errors import Conflict, DomainError, InvalidInput, NotFound, Taken
+from gql.context import Info
+from gql.enums import described
+
+
+class UserErrorCode(StrEnum):
+    """What kind of thing is wrong."""
+
+    BLANK = "BLANK"
+    TOO_LONG = "TOO_LONG"
+    TAKEN = "TAKEN"
+    NOT_FOUND = "NOT_FOUND"
+    INVALID = "INVALID"
+    INVALID_RULE = "INVALID_RULE"
+    UNKNOWN_VARIABLE = "UNKNOWN_VARIABLE"
+    TYPE_MISMATCH = "TYPE_MISMATCH"
+    SEGMENT_IS_AUTOMATIC = "SEGMENT_IS_AUTOMATIC"
+    SEGMENT_IS_MANUAL = "SEGMENT_IS_MANUAL"
+    CIRCULAR_REFERENCE = "CIRCULAR_REFERENCE"
+    IN_USE = "IN_USE"
+    CONFLICT = "CONFLICT"
+    ALREADY_RUNNING = "ALREADY_RUNNING"
+    NOT_CANCELLABLE = "NOT_CANCELLABLE"
+    ERASED = "ERASED"
+    LIMIT_REACHED = "LIMIT_REACHED"
+
+
+def describe() -> None:
+    """Give the codes their descriptions; called before the schema is made."""
+    described(
+        UserErrorCode,
+        "UserErrorCode",
+        "What kind of thing is wrong with an input.",
+        BLANK="Something that is required is empty.",
+        TOO_LONG="A text is too long.",
+        TAKEN="A name or key that must be unique is in use.",
+        NOT_FOUND="There is nothing of that id.",
+        INVALID="A value is out of its bounds or contradicts another.",
+        INVALID_RULE="A rule is not well-formed.",
+        UNKNOWN_VARIABLE="A rule uses a variable that does not exist.",
+        TYPE_MISMATCH="A rule compares things of different types.",
+        SEGMENT_IS_AUTOMATIC="The members of this segment follow from its definition.",
+        SEGMENT_IS_MANUAL="The members of this segment are put in by hand.",
+        CIRCULAR_REFERENCE="Segments would depend on each other in a circle.",
+        IN_USE="Something else depends on it.",
+        CONFLICT="Somebody else changed it in the meantime.",
+        ALREADY_RUNNING="It is running already.",
+        NOT_CANCELLABLE="It has ended already.",
+        ERASED="The customer was erased.",
+        LIMIT_REACHED="There is too much of something.",
+    )
+
+
+@strawberry.type(
+    description="What the caller can mend. Faults of the server are top-level errors and say nothing of its insides."
+)
+class UserError:
+    """What the caller can mend."""
+
+    field: list[str] | None = strawberry.field(description="Path to the input that is wrong.")
+    message: str = strawberry.field(description="Sentence that says what is wrong and what would be right.")
+    code: UserErrorCode = strawberry.field(description="Kind of the error; stable.")
+    path: str | None = strawberry.field(description="Place inside a rule, where the error is in one.", default=None)
+
+
+def user_errors(error: DomainError) -> list[UserError]:
+    """The failure as user errors; anything that the caller cannot mend is raised again."""
+    if isinstance(error, InvalidInput):
+        return [
+            UserError(field=list(problem.field) or None, message=problem.message, code=UserErrorCode(problem.code))
+            for problem in error.problems
+        ]
+    codes = {NotFound: UserErrorCode.NOT_FOUND, Conflict: UserErrorCode.CONFLICT, Taken: UserErrorCode.TAKEN}
+    code = codes.get(type(error))
+    if code is None:
+        raise error
+    return [UserError(field=None, message=error.message, code=code)]
+
+
+class AsUserErrors(FieldExtension):
+    """Turns a DomainError of a mutation into the field's own payload."""
+
+    def apply(self, field: StrawberryField) -> None:
+        """Remember the payload's type."""
+        self.field = field
+
+    async def resolve_async(
+        self, next_: Callable[..., Awaitable[Any]], source: Any, info: Info, **arguments: Any
+    ) -> Any:
+        """The payload, or the payload with user errors."""
+        try:
+            return await next_(source, info, **arguments)
+        except DomainError as error:
+            payload: Any = self.field.type
+            return payload(user_errors=user_errors(error))

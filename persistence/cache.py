@@ -1,0 +1,36 @@
+"""A cache in memory over aiocache. Concurrent misses of one key compute once; what was computed is kept in an envelope,
+so that None is a value too; a failure is nobody's but the caller's."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from aiocache import SimpleMemoryCache
+
+T = TypeVar("T")
+SECONDS = 600
+
+
+class MemoryCache:
+    """Values of immutable types by key, for ten minutes."""
+
+    def __init__(self) -> None:
+        self._cache: Any = SimpleMemoryCache(ttl=SECONDS)
+        self._making: dict[str, asyncio.Task[Any]] = {}
+
+    async def get_or_make(self, key: str, make: Callable[[], Awaitable[T]]) -> T:
+        """The kept value, or the one being made, or a new one."""
+        kept = await self._cache.get(key)
+        if kept is not None:
+            return kept[0]  # type: ignore[no-any-return]
+        task = self._making.get(key)
+        if task is None:
+            task = asyncio.ensure_future(self._make(key, make))
+            self._making[key] = task
+            task.add_done_callback(lambda _: self._making.pop(key, None))
+        return await asyncio.shield(task)  # type: ignore[no-any-return]
+
+    async def _make(self, key: str, make: Callable[[], Awaitable[T]]) -> T:
+        value = await make()
+        await self._cache.set(key, (value,))
+        return value
