@@ -33,9 +33,8 @@ def local_day(instant: datetime, tz: ZoneInfo) -> int:
 
 def start_of_day(day: date, tz: ZoneInfo) -> datetime:
     """The instant at which the local date begins; where midnight is skipped, the first instant after the gap."""
-    start = datetime.combine(day, time(), tz).astimezone(UTC)
+    return datetime.combine(day, time(), tz).astimezone(UTC)
     # A midnight inside a gap is read with the offset from before it, which lands after the gap or exactly on its end.
-    return start
 
 
 def read_instant(text: str, tz: ZoneInfo) -> datetime:

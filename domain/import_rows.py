@@ -104,7 +104,7 @@ def resolve_columns(header: Sequence[str], mapping: Mapping[str, str], currency:
             if name.startswith("totalamount") and len(name) == len("totalamount") + 3:
                 if name[-3:].upper() != currency:
                     raise InvalidInput(
-                        f"The amounts are in {name[-3:].upper()} ({header[place]}), the business's currency is {currency}."
+                        f"The amounts are in {name[-3:].upper()} ({header[place]}), the business has {currency}."
                     )
                 places["amount"] = place
     missing = [field for field in REQUIRED if field not in places]

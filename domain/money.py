@@ -212,7 +212,7 @@ def parse_minor(text: str, decimals: int) -> int:
     The common form, digits with a point and exactly the currency's decimals, is read without Decimal: it is the
     inner step of an import.
     """
-    whole, point, part = text.partition(".")
+    whole, _point, part = text.partition(".")
     if len(part) == decimals and len(whole) <= MAXIMUM_DIGITS and (whole + part).isdigit() and text.isascii():
         return int(whole + part)
     if not text.isascii() or DECIMAL.fullmatch(text) is None or len(text) > 60:

@@ -181,16 +181,23 @@ class Reports(Protocol):
 class ReadUnit(Protocol):
     """One state of one business."""
 
-    business: Business
-    customers: Customers
-    purchases: Purchases
-    reports: Reports
+    @property
+    def business(self) -> Business: ...
+    @property
+    def customers(self) -> Customers: ...
+    @property
+    def purchases(self) -> Purchases: ...
+    @property
+    def reports(self) -> Reports: ...
 
 
 class WriteUnit(ReadUnit, Protocol):
     """The one write transaction of a business: its change number is raised, its instant never goes back."""
 
-    instant: datetime
+    @property
+    def instant(self) -> datetime:
+        """When this unit's changes are said to happen."""
+        ...
 
     async def data_changed(self) -> None:
         """Purchases, customers or settings changed: the change number becomes the data version."""

@@ -11,8 +11,9 @@ from domain.model import Business as BusinessEntity
 from domain.money import exponent, mean, to_decimal
 from domain.pages import Page
 from domain.ports import CustomerRecord
-from domain.rfm import RfmScheme, group_of
+from domain.rfm import group_of
 from gql.context import Info
+from gql.enums import RfmScheme
 from gql.ids import encode
 from gql.node import Node
 from gql.pagination import After, Connection, First, connection, requested

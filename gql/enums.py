@@ -5,10 +5,10 @@ from typing import TypeVar
 
 import strawberry
 
-from domain.model import PurchaseStatus
-from domain.ports import CustomerSort
-from domain.reporting import Method
-from domain.rfm import RfmScheme
+from domain.model import PurchaseStatus as PurchaseStatus
+from domain.ports import CustomerSort as CustomerSort
+from domain.reporting import Method as Method
+from domain.rfm import RfmScheme as RfmScheme
 
 E = TypeVar("E", bound=type[Enum])
 
@@ -22,8 +22,8 @@ def described(kind: E, name: str, description: str, **values: str) -> E:
     return made
 
 
-def describe() -> None:
-    """Give the enums their descriptions; called before the schema is made."""
+# Before any type is made that uses them: a type reads its enums when it is defined.
+ENUMS = (
     described(
         PurchaseStatus,
         "PurchaseStatus",
@@ -33,7 +33,7 @@ def describe() -> None:
         PENDING="Not paid yet; does not count.",
         CANCELLED="Called off; does not count.",
         REFUNDED="Paid back; does not count.",
-    )
+    ),
     described(
         CustomerSort,
         "CustomerSort",
@@ -43,7 +43,7 @@ def describe() -> None:
         TOTAL_REVENUE="Sum of the qualifying purchases.",
         ORDER_COUNT="Number of qualifying purchases.",
         LAST_PURCHASE_AT="Timestamp of the last qualifying purchase.",
-    )
+    ),
     described(
         Method,
         "SegmentationMethod",
@@ -51,11 +51,12 @@ def describe() -> None:
         RFM="By recency, frequency and monetary scores.",
         VALUE="By spend in the window.",
         BEHAVIOR="By category, channel and season.",
-    )
+    ),
     described(
         RfmScheme,
         "RfmScheme",
         "Which set of named RFM groups.",
         EIGHT_SEGMENT="Eight groups by scores; who matches none is unclassified.",
         ELEVEN_SEGMENT="Groups by recency and the mean of frequency and monetary; everybody has one.",
-    )
+    ),
+)

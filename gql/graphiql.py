@@ -118,7 +118,8 @@ def explorer(settings: Settings, demo_token: Callable[[], str] | None) -> Callab
         content = content.replace("<!-- title -->", html.escape("Segments: customer segmentation over GraphQL"))
         foreign = "" if local else f" {CDN}"
         policy = (
-            f"default-src 'none'; script-src 'self' 'unsafe-inline'{foreign}; style-src 'self' 'unsafe-inline'{foreign}; "
+            f"default-src 'none'; script-src 'self' 'unsafe-inline'{foreign}; "
+            f"style-src 'self' 'unsafe-inline'{foreign}; "
             f"font-src 'self' data:{foreign}; img-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; "
             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )

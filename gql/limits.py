@@ -93,12 +93,12 @@ class Measurer:
 
     def many(self, name: str) -> bool:
         """Whether the field returns a list of objects."""
-        return name in CONNECTIONS or name in LISTS or name == "nodes_by_id"
+        return name in CONNECTIONS or name in LISTS
 
     def size(self, node: FieldNode, name: str) -> int:
         """How many objects the field may return; GraphQLError where a page size is out of bounds."""
         size = 10 if name in LISTS else DEFAULT_FIRST
-        for argument in node.arguments:
+        for argument in node.arguments or ():
             if argument.name.value in ("first", "last"):
                 value: Any = None
                 if isinstance(argument.value, IntValueNode):
@@ -123,7 +123,7 @@ def check(document: DocumentNode, operation_name: str | None, variables: dict[st
             continue
         defaults = {
             definition.variable.name.value: int(definition.default_value.value)
-            for definition in node.variable_definitions
+            for definition in node.variable_definitions or ()
             if isinstance(definition.default_value, IntValueNode) and len(definition.default_value.value) < 12
         }
         found = Measurer(fragments, {**defaults, **variables}).selection(node.selection_set)

@@ -9,10 +9,11 @@ import strawberry
 from domain.calendar import to_utc, zone
 from domain.errors import FieldProblem, InvalidInput
 from domain.model import Business as BusinessEntity
-from domain.model import NewCustomer, NewPurchase, PurchaseStatus
+from domain.model import NewCustomer, NewPurchase
 from domain.model import PurchaseLine as NewLine
 from domain.money import exponent, to_minor
 from gql.context import Info
+from gql.enums import PurchaseStatus
 from gql.payloads import AsUserErrors, UserError
 from gql.permissions import CanEdit
 

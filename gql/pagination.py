@@ -68,6 +68,7 @@ def decode_cursor(name: str, value: str | None, order: str, kind: type) -> Posit
         if len(value) > 8000:
             raise ValueError
         made, sort, key = json.loads(base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True))
+        position: Position = (sort, key)
         if made != order or type(sort) is not kind or type(key) is not int:
             raise ValueError
         if abs(key) >= 2**63 or (isinstance(sort, int) and abs(sort) >= 2**63):
@@ -76,7 +77,7 @@ def decode_cursor(name: str, value: str | None, order: str, kind: type) -> Posit
             raise ValueError
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidInput(f"{name} must be a cursor of this list in this order", (name,)) from error
-    return sort, key
+    return position
 
 
 def _surrogates(text: str) -> bool:

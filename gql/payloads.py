@@ -35,30 +35,28 @@ class UserErrorCode(StrEnum):
     LIMIT_REACHED = "LIMIT_REACHED"
 
 
-def describe() -> None:
-    """Give the codes their descriptions; called before the schema is made."""
-    described(
-        UserErrorCode,
-        "UserErrorCode",
-        "What kind of thing is wrong with an input.",
-        BLANK="Something that is required is empty.",
-        TOO_LONG="A text is too long.",
-        TAKEN="A name or key that must be unique is in use.",
-        NOT_FOUND="There is nothing of that id.",
-        INVALID="A value is out of its bounds or contradicts another.",
-        INVALID_RULE="A rule is not well-formed.",
-        UNKNOWN_VARIABLE="A rule uses a variable that does not exist.",
-        TYPE_MISMATCH="A rule compares things of different types.",
-        SEGMENT_IS_AUTOMATIC="The members of this segment follow from its definition.",
-        SEGMENT_IS_MANUAL="The members of this segment are put in by hand.",
-        CIRCULAR_REFERENCE="Segments would depend on each other in a circle.",
-        IN_USE="Something else depends on it.",
-        CONFLICT="Somebody else changed it in the meantime.",
-        ALREADY_RUNNING="It is running already.",
-        NOT_CANCELLABLE="It has ended already.",
-        ERASED="The customer was erased.",
-        LIMIT_REACHED="There is too much of something.",
-    )
+DESCRIBED = described(
+    UserErrorCode,
+    "UserErrorCode",
+    "What kind of thing is wrong with an input.",
+    BLANK="Something that is required is empty.",
+    TOO_LONG="A text is too long.",
+    TAKEN="A name or key that must be unique is in use.",
+    NOT_FOUND="There is nothing of that id.",
+    INVALID="A value is out of its bounds or contradicts another.",
+    INVALID_RULE="A rule is not well-formed.",
+    UNKNOWN_VARIABLE="A rule uses a variable that does not exist.",
+    TYPE_MISMATCH="A rule compares things of different types.",
+    SEGMENT_IS_AUTOMATIC="The members of this segment follow from its definition.",
+    SEGMENT_IS_MANUAL="The members of this segment are put in by hand.",
+    CIRCULAR_REFERENCE="Segments would depend on each other in a circle.",
+    IN_USE="Something else depends on it.",
+    CONFLICT="Somebody else changed it in the meantime.",
+    ALREADY_RUNNING="It is running already.",
+    NOT_CANCELLABLE="It has ended already.",
+    ERASED="The customer was erased.",
+    LIMIT_REACHED="There is too much of something.",
+)
 
 
 @strawberry.type(

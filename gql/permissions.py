@@ -14,7 +14,7 @@ class _Needs(BasePermission):
 
     permission: Permission
 
-    def has_permission(self, source: Any, info: Info, **kwargs: Any) -> bool:  # type: ignore[override]
+    def has_permission(self, source: Any, info: Info, **kwargs: Any) -> bool:
         """Whether the token holds it."""
         return self.permission.value in info.context.viewer.permissions
 

@@ -6,10 +6,10 @@ from decimal import Decimal
 import strawberry
 
 from domain.model import Business as BusinessEntity
-from domain.model import PurchaseStatus
 from domain.money import exponent, to_decimal
 from domain.ports import PurchaseRecord
 from gql.context import Info
+from gql.enums import PurchaseStatus
 from gql.ids import encode
 from gql.node import Node
 from gql.viewer import Storefront

@@ -9,11 +9,9 @@ import strawberry
 from domain.errors import InvalidInput
 from domain.model import Business as BusinessEntity
 from domain.ports import CustomerFilter as CustomerFilterEntity
-from domain.ports import CustomerSort
-from domain.reporting import Method
-from domain.rfm import RfmScheme
 from gql.context import Context, Info
 from gql.customer import Customer, customers_connection
+from gql.enums import CustomerSort, Method, RfmScheme
 from gql.ids import decode, numbers_of
 from gql.node import Node
 from gql.pagination import After, Before, Connection, First, Last, requested

@@ -10,10 +10,11 @@ import strawberry
 
 from domain.model import Business as BusinessEntity
 from domain.money import to_decimal
-from domain.reporting import Group, Method, Reporting, insights
+from domain.reporting import Group, Reporting, insights
 from domain.reporting import Report as ReportEntity
 from gql.context import Info
 from gql.customer import Customer, customers_connection
+from gql.enums import Method
 from gql.pagination import After, Connection, First, requested
 from gql.viewer import Storefront
 
@@ -113,7 +114,7 @@ class ReportSegment:
         )
 
     @strawberry.field(
-        description="Customers of the group in the window before, scored within itself; null where that has no purchase."
+        description="Customers of the group in the window before, scored within itself; null where it has no purchase."
     )
     async def previous_customer_count(self) -> int | None:
         """From the previous window, computed once for the report."""

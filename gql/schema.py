@@ -3,7 +3,6 @@
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from gql import enums, payloads
 from gql.errors import ApiSchema
 from gql.limits import extensions
 from gql.mutation import Mutation
@@ -14,8 +13,6 @@ from gql.settings import Settings
 
 def make_schema(settings: Settings) -> strawberry.Schema:
     """The schema with the limits that the settings ask for."""
-    enums.describe()
-    payloads.describe()
     return ApiSchema(
         query=Query,
         mutation=Mutation,

@@ -108,9 +108,9 @@ class GraphQLEndpoint:
     async def _parameters(self, request: Request) -> Parameters:
         if request.method == "GET":
             values: Any = dict(request.query_params)
-            for name in ("variables", "extensions"):
-                if name in values:
-                    values[name] = _decoded(values[name].encode())
+            for part in ("variables", "extensions"):
+                if part in values:
+                    values[part] = _decoded(values[part].encode())
         elif request.method == "POST":
             values = _decoded(await self._body(request))
         else:

@@ -284,12 +284,12 @@ def _copy(connection: Connection, table: str, rows: list[StagedRow] | list[Rejec
     """Fill a temporary table the fastest way the database has."""
     if connection.dialect.name == "postgresql":
         columns = ", ".join(rows[0]._fields)
-        with connection.connection.cursor().copy(f"COPY {table} ({columns}) FROM STDIN") as copy:  # type: ignore[attr-defined]
+        with connection.connection.cursor().copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
     else:
         marks = ", ".join("?" * len(rows[0]))
-        connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", rows)  # type: ignore[arg-type]
+        connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", rows)
 
 
 def _analyze(connection: Connection, table: str) -> None:

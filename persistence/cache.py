@@ -22,13 +22,15 @@ class MemoryCache:
         """The kept value, or the one being made, or a new one."""
         kept = await self._cache.get(key)
         if kept is not None:
-            return kept[0]  # type: ignore[no-any-return]
+            value: T = kept[0]
+            return value
         task = self._making.get(key)
         if task is None:
             task = asyncio.ensure_future(self._make(key, make))
             self._making[key] = task
             task.add_done_callback(lambda _: self._making.pop(key, None))
-        return await asyncio.shield(task)  # type: ignore[no-any-return]
+        made: T = await asyncio.shield(task)
+        return made
 
     async def _make(self, key: str, make: Callable[[], Awaitable[T]]) -> T:
         value = await make()

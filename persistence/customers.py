@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import local_day, zone
@@ -63,7 +63,7 @@ def keyset(
     return statement.order_by(*order).limit(request.size + 1)
 
 
-def to_record(row: Row[Any]) -> CustomerRecord:
+def to_record(row: Any) -> CustomerRecord:
     """The entity of a row that holds COLUMNS."""
     return CustomerRecord(
         Customer(
@@ -133,7 +133,7 @@ class CustomerStore:
         else:
             key = customer.c.id
         rows = (await self.connection.execute(keyset(statement, value, key, request, reverse))).all()
-        found = cut(rows, request, lambda row: _position(row, value.key))
+        found = cut(rows, request, lambda row: _position(row, str(value.key)))
         return found.map(to_record)
 
     async def count(self, where: CustomerFilter) -> int:
@@ -184,7 +184,7 @@ class CustomerStore:
         next_id = await self._take_ids(sum(item.external_id not in stored for item in items))
         for item in items:
             row = stored.get(item.external_id)
-            values = {
+            values: dict[str, Any] = {
                 "name": item.name if "name" in item.given or row is None else row.name,
                 "email": item.email if "email" in item.given or row is None else row.email,
                 "loyalty_level": item.loyalty_level
@@ -213,7 +213,7 @@ class CustomerStore:
         counts = WriteCounts(len(fresh), len(changed), len(items) - len(fresh) - len(changed))
         return counts, []
 
-    async def _stored(self, external_ids: Sequence[str]) -> dict[str, Row[Any]]:
+    async def _stored(self, external_ids: Sequence[str]) -> dict[str, Any]:
         columns = (
             customer.c.id,
             customer.c.external_id,
@@ -270,5 +270,5 @@ class CustomerStore:
             await execute(insert(customer_term), added)
 
 
-def _position(row: Row[Any], sort: str) -> Position:
+def _position(row: Any, sort: str) -> Position:
     return row._mapping[sort], row.id

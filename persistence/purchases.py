@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, select, text, tuple_
+from sqlalchemy import Connection, and_, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import from_micros, local_day, start_of_day, to_micros, zone
@@ -43,7 +43,7 @@ JOINED = purchase.outerjoin(
 Key = tuple[int, int]
 
 
-def to_record(row: Row[Any]) -> PurchaseRecord:
+def to_record(row: Any) -> PurchaseRecord:
     """The entity of a row that holds COLUMNS."""
     return PurchaseRecord(
         Purchase(
@@ -85,7 +85,7 @@ class PurchaseStore:
         )
         inner = ranked.order_by(None).limit(None).subquery()
         statement = select(inner).where(inner.c.place <= request.size + 1).order_by(inner.c.customer_id, inner.c.place)
-        found: dict[int, list[Row[Any]]] = {key: [] for key in customers}
+        found: dict[int, list[Any]] = {key: [] for key in customers}
         for row in await self.connection.execute(statement):
             found[row.customer_id].append(row)
         return {

@@ -157,7 +157,7 @@ class ReportStore:
     async def customers_of(
         self, span: Span, cuts: Cuts, scores: Sequence[tuple[int, int, int]], request: PageRequest
     ) -> Page[CustomerRecord]:
-        """The customers who score one of the triples, in the order of their ids; stops reading when the page is full."""
+        """The customers who score one of the triples, by id; stops reading when the page is full."""
         key = purchase.c.customer_id
         more = [] if request.after is None else [key > request.after[1]]
         if request.before is not None:

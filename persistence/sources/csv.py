@@ -3,11 +3,11 @@
 import csv
 import gzip
 import io
-import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from domain.errors import InvalidInput
 
@@ -30,7 +30,7 @@ class CsvSource:
             raise InvalidInput(f"No data found in {self.name}.")
         self.delimiter = max(",;\t", key=first.count)
         with self._open() as file:
-            self.header = next(self._reader(file), [])
+            self.header: list[str] = next(self._reader(file), [])
         if len(self.header) > MAXIMUM_COLUMNS:
             raise InvalidInput(f"{self.name} has {len(self.header)} columns; at most {MAXIMUM_COLUMNS} are read.")
 
@@ -50,16 +50,18 @@ class CsvSource:
             except (EOFError, gzip.BadGzipFile, OSError) as error:
                 raise InvalidInput(f"{self.name} is damaged after line {reader.line_num}.") from error
 
-    def _reader(self, file: IO[str]) -> "csv._reader":
+    def _reader(self, file: IO[str]) -> Any:
         csv.field_size_limit(MAXIMUM_LINE)
         return csv.reader(_lines(file, self.name), delimiter=self.delimiter)
 
-    def _open(self) -> IO[str]:
-        raw = _Counting(self.path, self)
-        magic = raw.peek_magic()
-        stream: IO[bytes] = gzip.GzipFile(fileobj=raw) if magic == GZIP_MAGIC else io.BufferedReader(raw)  # type: ignore[assignment]
-        # What is not UTF-8 is kept apart, so that one bad row is one reject and not the end of the import.
-        return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    @contextmanager
+    def _open(self) -> Iterator[IO[str]]:
+        with _Counting(self.path, self) as raw:
+            magic = raw.peek_magic()
+            stream: Any = gzip.GzipFile(fileobj=raw) if magic == GZIP_MAGIC else io.BufferedReader(raw)
+            # What is not UTF-8 is kept apart, so that one bad row is one reject and not the end of the import.
+            with io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+                yield file
 
 
 class _Counting(io.FileIO):
@@ -81,7 +83,7 @@ class _Counting(io.FileIO):
         self.source.position = self.tell()
         return count
 
-    def read(self, size: int = -1, /) -> bytes:
+    def read(self, size: int | None = -1, /) -> bytes:
         """Read, and say where."""
         data = super().read(size)
         self.source.position = self.tell()
@@ -90,7 +92,7 @@ class _Counting(io.FileIO):
 
 def _checked_size(path: Path) -> int:
     try:
-        state = os.stat(path)
+        state = path.stat()
     except OSError as error:
         raise InvalidInput(f"No data found in {path.name}.") from error
     if not stat.S_ISREG(state.st_mode):

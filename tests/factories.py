@@ -1,0 +1,47 @@
+"""What tests are made of."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from domain.import_rows import RejectedRow, read_rows, resolve_columns, row_reader
+from domain.model import Business, NewPurchase, PurchaseLine, PurchaseStatus
+from domain.ports import Clock
+from persistence.bulk_import import ImportSummary, PurchaseImporter
+from persistence.database import Database
+from persistence.sources.csv import CsvSource
+
+
+def purchase(customer: str, order: str, at: str, amount: int, **more: object) -> NewPurchase:
+    """A purchase; `amount` in minor units, `at` an ISO date or timestamp in UTC."""
+    instant = datetime.fromisoformat(at)
+    values = {"status": PurchaseStatus.COMPLETED, "storefront_key": None, "channel": None, "lines": ()} | more
+    aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return NewPurchase(customer, order, aware, amount, **values)  # type: ignore[arg-type]
+
+
+def line(category: str | None, amount: int) -> PurchaseLine:
+    """A completed line."""
+    return PurchaseLine(category, amount, PurchaseStatus.COMPLETED)
+
+
+def import_file(
+    database: Database,
+    business: Business,
+    clock: Clock,
+    path: Path,
+    rejects: list[RejectedRow] | None = None,
+    **options: object,
+) -> ImportSummary:
+    """Import a file as the command line does."""
+    source = CsvSource(path)
+    columns = resolve_columns(source.header, {}, business.currency)
+    read = row_reader(columns, business.currency, business.time_zone, None)
+    kept = rejects if rejects is not None else []
+    return PurchaseImporter(database, business, clock).run(
+        source.name,
+        lambda reject: read_rows(source.rows(), read, reject),
+        lambda lines: iter([(number, "") for number in lines]),
+        actor="test",
+        rejects=kept.append,
+        **options,  # type: ignore[arg-type]
+    )
