@@ -41,7 +41,9 @@ def demo_server(folder: Path) -> Iterator[Server]:
     environment |= {"SEGMENTS_DATA": str(folder / "data"), "PORT": str(port)}
     log, out = folder / "server.log", folder / "server.out"
     with log.open("w") as errors, out.open("w") as output:
-        process = subprocess.Popen([COMMAND, "serve", "--demo"], env=environment, stderr=errors, stdout=output, text=True)
+        process = subprocess.Popen(
+            [COMMAND, "serve", "--demo"], env=environment, stderr=errors, stdout=output, text=True
+        )
         try:
             base = f"http://127.0.0.1:{port}"
             _wait(base, process, log)
