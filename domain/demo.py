@@ -32,7 +32,7 @@ DAYS = 3 * 365
 @dataclass(frozen=True, slots=True)
 class Archetype:
     """How a kind of customer buys: how many there are at a scale of 1,000, how often, how many days ago first and
-    last, and for how much an order (in rupees). A festive one buys once of late and else at the feasts of past years."""
+    last, and for how much an order (in rupees). A festive one buys once of late, else at the feasts of years past."""
 
     share: int
     orders: tuple[int, int]
