@@ -195,7 +195,7 @@ def test_other_forms_of_date_are_read_by_their_format() -> None:
     assert read(*changed(2, "01/03/2024 09:30"), date_format="%d/%m/%Y %H:%M").at == to_micros(
         datetime(2024, 3, 1, 4, 0, tzinfo=UTC)
     )
-    with pytest.raises(RowFault, match="^the date '2024-03-01' is not %d/%m/%Y$"):
+    with pytest.raises(RowFault, match=r"^the date '2024-03-01' is not %d/%m/%Y$"):
         read(*changed(2, "2024-03-01"), date_format="%d/%m/%Y")
 
 
