@@ -113,12 +113,12 @@ def resolve_columns(header: Sequence[str], mapping: Mapping[str, str], currency:
             raise InvalidInput(f"The amounts are in {others[0]} ({column}), the business has {currency}.")
     missing = [field for field in REQUIRED if field not in places]
     if missing:
-        seen = ", ".join(name.strip() for name in header)
+        seen = row_text([name.strip() for name in header], ", ")
         raise InvalidInput(
             f"Missing required columns: {', '.join(missing)}. Columns seen: {seen}. Use --map COLUMN={missing[0]}."
         )
     used = set(places.values())
-    ignored = tuple(name.strip() for place, name in enumerate(header) if place not in used)
+    ignored = tuple(row_text([name.strip()]) for place, name in enumerate(header) if place not in used)
     return Columns(places, ignored, len(header))
 
 
@@ -255,7 +255,7 @@ def read_rows(
             reject(RejectedRow(line, row_text(cells), str(fault)))
 
 
-def row_text(cells: Sequence[str]) -> str:
+def row_text(cells: Sequence[str], separator: str = ",") -> str:
     """The row for people to read, cut where it is long; what was not UTF-8 is shown as a replacement mark."""
-    text = ",".join(cells)[:MAXIMUM_TEXT]
+    text = separator.join(cells)[:MAXIMUM_TEXT]
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
