@@ -18,6 +18,7 @@ from gql.cli_text import plain
 from gql.context import Services
 
 SCHEMES = {"eight": RfmScheme.EIGHT_SEGMENT, "eleven": RfmScheme.ELEVEN_SEGMENT}
+FORMATS = ("table", "json")
 METHODS = tuple(method.value.lower() for method in Method)
 BAR = 12
 
@@ -39,13 +40,13 @@ async def print_report(
         raise InvalidInput(f"Invalid segmentation_method. Must be one of: {', '.join(METHODS)}")
     key = scheme.lower().removesuffix("_segment")
     if key not in SCHEMES:
-        raise InvalidInput("--scheme must be one of: eight, eleven")
-    if form not in ("table", "json"):
-        raise InvalidInput("--format must be one of: table, json")
+        raise InvalidInput(f"--scheme must be one of: {', '.join(SCHEMES)}")
+    if form not in FORMATS:
+        raise InvalidInput(f"--format must be one of: {', '.join(FORMATS)}")
     try:
         day = None if as_of is None else date.fromisoformat(as_of)
     except ValueError as error:
-        raise InvalidInput("--as-of must be an ISO 8601 date such as 2024-03-01") from error
+        raise InvalidInput("--as-of must be an ISO 8601 date, such as 2024-03-01") from error
     place = None if storefront is None else await services.purchases.storefront_by_key(business, storefront)
     report = await services.reporting.report(
         business,
