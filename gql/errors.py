@@ -6,6 +6,7 @@ from typing import Any
 
 import strawberry
 from graphql import GraphQLEnumType, GraphQLError, GraphQLSyntaxError
+from graphql.validation.validate import ValidationAbortedError
 from strawberry.types import ExecutionContext
 
 from domain.errors import DomainError, InvalidInput
@@ -78,7 +79,9 @@ def formatted(error: GraphQLError, request_id: str, schema: Any) -> dict[str, An
             shown["extensions"]["field"] = list(original.problems[0].field)
     else:
         exhausted = isinstance(error, GraphQLSyntaxError) and "Parsing aborted" in error.message
-        shown = refusal(error.message, "LIMIT_EXCEEDED" if exhausted else "BAD_USER_INPUT")
+        tangled = isinstance(error, ValidationAbortedError)
+        message = "The document repeats too many fields." if tangled else error.message
+        shown = refusal(message, "LIMIT_EXCEEDED" if exhausted or tangled else "BAD_USER_INPUT")
         shown["message"] += known_values(error.message, schema)
         shown["extensions"].update(error.extensions or {})
     if error.locations:
