@@ -22,12 +22,12 @@ from domain.model import Viewer
 from domain.ports import Clock
 from domain.purchases import Purchases
 from domain.reporting import Reporting
-from gql.auth import Authenticator, require_secret
+from gql.auth import Authenticator
 from gql.context import Context, Services
 from gql.execution import Executor
 from gql.graphiql import asset_routes, explorer
 from gql.guard import Guard
-from gql.logs import log_statement, set_up
+from gql.logs import log_statement
 from gql.operations import Operations
 from gql.schema import make_schema
 from gql.settings import Settings
@@ -129,10 +129,3 @@ def ending_announced(operations: Operations) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, obey)
-
-
-def create_app_from_environment() -> Starlette:
-    """What each worker process runs; the parent has checked the settings and migrated the store."""
-    settings = Settings.from_environment()
-    set_up(settings.log_level)
-    return create_app(require_secret(settings, demo=False))

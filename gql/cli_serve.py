@@ -19,6 +19,7 @@ from gql.app import create_app, system_clock
 from gql.auth import issue_token, require_secret
 from gql.cli_run import fill_demo, opened, run
 from gql.context import Services
+from gql.http_protocol import PatientProtocol
 from gql.logs import set_up
 from gql.settings import Settings
 from persistence.database import Database
@@ -48,6 +49,7 @@ def serve(
     config = uvicorn.Config(
         partial(application, settings, key),
         factory=True,
+        http=PatientProtocol,
         workers=workers,
         log_config=None,
         access_log=False,
