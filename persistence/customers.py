@@ -204,7 +204,7 @@ class CustomerStore:
                 continue
             registered = values["registered_at"]
             values["registered_day"] = None if registered is None else local_day(optional_instant(registered), tz)  # type: ignore[arg-type]
-            values["name_sort"] = values["name"].casefold() if values["name"] else MISSING_TEXT
+            values["name_sort"] = MISSING_TEXT if values["name"] is None else values["name"].casefold()
             key = row.id if row is not None else next_id
             before = terms(row.external_id, row.name, row.email) if row is not None else set()
             after = terms(item.external_id, values["name"], values["email"])
