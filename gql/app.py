@@ -95,7 +95,7 @@ def create_app(
     ]
     middleware = [Middleware(Guard), *(across if settings.cors_origins else [])]
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/graphql", http, methods=methods),
             WebSocketRoute("/graphql", over_socket.__call__),
@@ -105,6 +105,9 @@ def create_app(
         middleware=middleware,
         lifespan=lifespan,
     )
+    # A redirect to the path without its slash would be built from the Host header.
+    app.router.redirect_slashes = False
+    return app
 
 
 @contextmanager

@@ -192,7 +192,13 @@ class DocumentLimits(SchemaExtension):
     def on_validate(self) -> Iterator[None]:
         """The document is not yet valid here: unknown names and circles count nothing."""
         context = self.execution_context
-        if context.graphql_document is not None:
+        document = context.graphql_document
+        if document is not None:
+            operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+            # The library would take the first.
+            if len(operations) > 1 and context._provided_operation_name is None:
+                message = "operationName must name an operation of the document."
+                raise GraphQLError(message, extensions={"code": "BAD_USER_INPUT"})
             try:
                 check(context.schema._schema, context.graphql_document, context.operation_name, context.variables or {})
             except RecursionError as error:
