@@ -2,6 +2,7 @@
 use is a sentence; every worker process is handed its settings, secrets too, and never reads them again."""
 
 import socket
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -61,8 +62,13 @@ def serve(
     )
     if workers > 1:
         Multiprocess(config, [listener]).run()
-    else:
-        uvicorn.Server(config).run([listener])
+        return
+    server = uvicorn.Server(config)
+    # The server has shut down in good order by the time that it hands an interruption on.
+    with suppress(KeyboardInterrupt):
+        server.run([listener])
+    if not server.started:
+        raise typer.Exit(3)
 
 
 @serve_app.command()
