@@ -200,7 +200,7 @@ class DocumentLimits(SchemaExtension):
                 message = "operationName must name an operation of the document."
                 raise GraphQLError(message, extensions={"code": "BAD_USER_INPUT"})
             try:
-                check(context.schema._schema, context.graphql_document, context.operation_name, context.variables or {})
+                check(context.schema._schema, document, context.operation_name, context.variables or {})
             except RecursionError as error:
                 raise too_much("The document is nested too deeply.") from error
         yield
