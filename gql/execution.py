@@ -136,6 +136,7 @@ class Executor:
             async with aclosing(results):
                 async for result in results:
                     yield self.answer(result, request_id)
+                    context.renew()
         except GraphQLError as error:
             yield Answer({"errors": [formatted(error, request_id, self.schema)]}, 400)
         finally:

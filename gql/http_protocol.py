@@ -5,6 +5,7 @@ import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 MAXIMUM_HEADERS = 32_768
 HEADER_SECONDS = 8.0
@@ -68,6 +69,7 @@ class PatientProtocol(HttpToolsProtocol):
         """A socket has its own deadlines."""
         self._settle()
         self.in_headers = self.in_body = False
+        self.ws_protocol_class = PatientSocket
         super().handle_websocket_upgrade()
 
     def on_message_begin(self) -> None:
@@ -162,3 +164,32 @@ class PatientProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
             self.transport.close()
+
+
+class PatientSocket(WebSocketsSansIOProtocol):
+    """One socket. A client that takes nothing for long enough loses it, even where an orderly close would wait for it
+    to take what is on its way."""
+
+    unread: asyncio.TimerHandle | None = None
+    take_seconds = TAKE_SECONDS
+
+    def pause_writing(self) -> None:
+        """The client does not take what it is sent."""
+        super().pause_writing()
+        if self.unread is None:
+            self.unread = self.loop.call_later(self.take_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        self._settle()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is waited for any more."""
+        self._settle()
+        super().connection_lost(exc)
+
+    def _settle(self) -> None:
+        if self.unread is not None:
+            self.unread.cancel()
+            self.unread = None
