@@ -1,6 +1,5 @@
 """The `segments` command. Every failure is one clear sentence and a non-zero exit; nobody sees a traceback."""
 
-import math
 import os
 import sys
 from dataclasses import replace
@@ -172,7 +171,9 @@ def token(
     business: BusinessOption = None,
     subject: Annotated[str, typer.Option(help="Who the token is for.")] = "cli",
     permission: Annotated[list[Permission] | None, typer.Option(help="Repeatable; all where absent.")] = None,
-    expires: Annotated[float, typer.Option(help="Hours until it expires, at most 24.", min=0.01)] = 8,
+    expires: Annotated[
+        float | None, typer.Option(help="Hours until it expires, at most 24; 8 where absent.", min=0.01)
+    ] = None,
 ) -> None:
     """Print a token and nothing else. Example: segments token --subject pos --permission customers:view"""
     settings: Settings = context.obj
@@ -182,15 +183,17 @@ def token(
     require_secret(replace(settings, jwt_secret=secret), demo=False)
     if not subject.strip():
         raise InvalidInput("--subject must not be blank")
-    if math.isnan(expires) or expires > settings.token_lifetime_hours:
-        raise InvalidInput(f"--expires must be at most {settings.token_lifetime_hours} hours")
+    longest = settings.token_lifetime_hours
+    hours = min(8, longest) if expires is None else expires
+    if hours > longest:
+        raise InvalidInput(f"--expires must be at most {longest} hours (SEGMENTS_TOKEN_LIFETIME_HOURS)")
 
     async def work(services: Services, database: Database) -> str:
         return (await services.businesses.choose(business, settings.business)).key
 
     key = run(settings, work)
     permissions = [one.value for one in permission or list(Permission)]
-    lifetime = timedelta(hours=expires)
+    lifetime = timedelta(hours=hours)
     typer.echo(
         issue_token(
             secret, subject=subject, business=key, permissions=permissions, lifetime=lifetime, now=system_clock()

@@ -86,6 +86,13 @@ class PurchasesFile:
                     tasks[step.phase] = bar.add_task(step.phase, total=step.total)
                 bar.update(tasks[step.phase], completed=step.done, total=step.total)
 
+            first: list[RejectedRow] = []
+
+            def refused(row: RejectedRow) -> None:
+                if not first:
+                    first.append(row)
+                keep(row)
+
             summary = PurchaseImporter(database, business, system_clock).run(
                 source.name,
                 lambda reject: read_rows(source.rows(), read, reject),
@@ -93,13 +100,15 @@ class PurchasesFile:
                 actor="command line",
                 dry_run=dry_run,
                 progress=progress,
-                rejects=keep,
+                rejects=refused,
             )
         if summary.rows_read == 0:
             raise InvalidInput(f"No data found in {source.name}.")
         print_summary(source.name, summary)
         if summary.future:
             typer.echo(f"{summary.future:,} rows lie in the future and count from their instant on.")
+        if first and rejects is None:
+            name_first(first[0])
         if dry_run:
             typer.echo("Dry run: nothing was written.")
         return summary
@@ -145,6 +154,11 @@ def name_ignored(columns: Sequence[str]) -> None:
     """Say which columns are left out."""
     if columns:
         typer.echo(f"Ignored columns: {plain(', '.join(columns))}", err=True)
+
+
+def name_first(row: RejectedRow) -> None:
+    """Say what was wrong with one of the rejected rows, where none are listed."""
+    typer.echo(f"First rejected: line {row.line}: {plain(row.reason)}. --rejects FILE lists every one.", err=True)
 
 
 def print_summary(name: str, counts: ImportSummary) -> None:

@@ -89,7 +89,11 @@ async def business_for_import(
             )
         zone(time_zone)
         exponent(currency)
-        return Business(0, checked_key(key), key, currency, time_zone, {}, 1, 0, 0)
+        try:
+            checked_key(key)
+        except InvalidInput as error:
+            raise InvalidInput(f"--business: the {error.message}", ("business",)) from error
+        return Business(0, key, key, currency, time_zone, {}, 1, 0, 0)
     if not known:
         raise InvalidInput(
             "There is no business yet. Give --business KEY, --time-zone and --currency to make one.", ("business",)

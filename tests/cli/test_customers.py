@@ -65,7 +65,7 @@ def test_wrong_rows_are_listed_and_the_others_taken(segments: Segments, tmp_path
 
     assert ended.out == "customers.csv: 6 rows read: 1 created, 0 updated, 0 unchanged, 5 rejected.\n"
     assert ended.err == "Ignored columns: shoe size\n"
-    assert silent.err.splitlines()[1] == "First rejected: line 3: no customer."
+    assert silent.err.splitlines()[1] == "First rejected: line 3: no customer. --rejects FILE lists every one."
     rows = list(csv.reader((tmp_path / "rejects.csv").read_text(encoding="utf-8").splitlines()))
     assert [(row[0], row[1]) for row in rows[1:]] == [
         ("3", "no customer"),
