@@ -11,7 +11,9 @@ from rich.table import Table
 from domain.calendar import local_date, read_instant, zone
 from domain.customers import Customers
 from domain.errors import InvalidInput
-from domain.import_rows import RejectedRow, RowFault, check_encoding, checked_text, normalised, row_text, unquoted
+from domain.import_columns import normalised
+from domain.import_rows import RejectedRow
+from domain.import_text import RowFault, check_encoding, checked_text, row_text, unquoted
 from domain.model import Business, NewCustomer, WriteCounts
 from domain.pages import PageRequest
 from domain.ports import Actor, CustomerFilter, CustomerSort

@@ -14,7 +14,9 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.text import Text
 
 from domain.errors import InvalidInput
-from domain.import_rows import FORMULA_STARTS, Columns, RejectedRow, read_rows, resolve_columns, row_reader, row_text
+from domain.import_columns import Columns, resolve_columns
+from domain.import_rows import RejectedRow, RowReader, read_rows
+from domain.import_text import FORMULA_STARTS, row_text
 from domain.model import Business
 from gql.app import system_clock
 from gql.cli_text import plain
@@ -75,7 +77,7 @@ class PurchasesFile:
     def into(self, database: Database, business: Business, dry_run: bool, rejects: Path | None) -> ImportSummary:
         """Import the file and print what became of its rows."""
         source = self.source
-        read = row_reader(self.columns, business.currency, business.time_zone, self.date_format)
+        reader = RowReader(self.columns, business.currency, business.time_zone, self.date_format)
         with rejects_file(rejects, source) as keep, progress_bar() as bar:
             tasks: dict[str, TaskID] = {}
 
@@ -95,7 +97,7 @@ class PurchasesFile:
 
             summary = PurchaseImporter(database, business, system_clock).run(
                 source.name,
-                lambda reject: read_rows(source.rows(), read, reject),
+                lambda reject: read_rows(source.batches(), reader, reject),
                 self.texts,
                 actor="command line",
                 dry_run=dry_run,

@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import day_boundaries, from_micros, local_day, to_micros, zone
 from domain.model import (
-    QUALIFYING,
     STATUS_ORDER,
     NewPurchase,
     Purchase,
@@ -23,6 +22,7 @@ from persistence import merge
 from persistence.columns import storable
 from persistence.customers import keyset
 from persistence.tables import purchase, purchase_line, storefront
+from persistence.temporary import fill
 
 RANK = {status: rank for rank, status in enumerate(STATUS_ORDER)}
 COLUMNS = (
@@ -42,6 +42,21 @@ JOINED = purchase.outerjoin(
     and_(storefront.c.business_id == purchase.c.business_id, storefront.c.id == purchase.c.storefront_id),
 )
 Key = tuple[int, int]
+ORDER_COLUMNS = (
+    "seq",
+    "line",
+    "last",
+    "external_id",
+    "customer",
+    "at",
+    "day",
+    "status",
+    "amount",
+    "row_count",
+    "storefront",
+    "channel",
+)
+LINE_COLUMNS = ("line", "position", "category", "amount", "status")
 
 
 def to_record(row: Any) -> PurchaseRecord:
@@ -162,51 +177,44 @@ class PurchaseStore:
         self, items: Sequence[NewPurchase], time_zone: str, now: datetime
     ) -> tuple[WriteCounts, list[Refusal]]:
         """Write them all, unless one is refused (codes FOREIGN, ERASED): then nothing."""
-        tz, micros = zone(time_zone), to_micros(now)
-        orders = [
-            {
-                "seq": seq,
-                "external_id": item.external_id,
-                "customer": item.customer_external_id,
-                "at": to_micros(item.purchased_at),
-                "day": local_day(item.purchased_at, tz),
-                "status": RANK[item.status],
-                "amount": item.amount,
-                "storefront": item.storefront_key,
-                "channel": item.channel,
-                "row_count": 1,
-                "counted": int(item.status in QUALIFYING and to_micros(item.purchased_at) <= micros),
-            }
-            for seq, item in enumerate(items)
-        ]
-        lines = [
-            {
-                "seq": seq,
-                "position": place,
-                "category": line.category,
-                "amount": line.amount,
-                "status": RANK[line.status],
-            }
-            for seq, item in enumerate(items)
-            for place, line in enumerate(item.lines, 1)
-        ]
-        return await self.connection.run_sync(self._merge, orders, lines)
+        tz = zone(time_zone)
+        orders: list[tuple[object, ...]] = []
+        lines: list[tuple[object, ...]] = []
+        for seq, item in enumerate(items):
+            before = len(lines)
+            for place, line in enumerate(item.lines, 1):
+                lines.append((len(lines), place, line.category, line.amount, RANK[line.status]))
+            orders.append(
+                (
+                    seq,
+                    before,
+                    len(lines) - 1,
+                    item.external_id,
+                    item.customer_external_id,
+                    to_micros(item.purchased_at),
+                    local_day(item.purchased_at, tz),
+                    RANK[item.status],
+                    item.amount,
+                    1,
+                    item.storefront_key,
+                    item.channel,
+                )
+            )
+        return await self.connection.run_sync(self._merge, orders, lines, to_micros(now))
 
     def _merge(
-        self, connection: Connection, orders: list[dict[str, Any]], lines: list[dict[str, Any]]
+        self, connection: Connection, orders: list[tuple[object, ...]], lines: list[tuple[object, ...]], now: int
     ) -> tuple[WriteCounts, list[Refusal]]:
         merge.prepare(connection)
-        connection.execute(_insert("incoming", orders[0]), orders)
-        if lines:
-            connection.execute(_insert("incoming_line", lines[0]), lines)
-        high = len(orders) - 1
-        tally = merge.resolve(connection, self.business_id, 0, high)
-        if tally.orders.get(merge.FOREIGN) or tally.orders.get(merge.ERASED):
-            rows = connection.execute(text("SELECT seq, effect FROM incoming WHERE effect >= 3 ORDER BY seq"))
+        fill(connection, "incoming", ORDER_COLUMNS, orders)
+        fill(connection, "incoming_line", LINE_COLUMNS, lines)
+        tally = merge.resolve(connection, merge.Range(self.business_id, 0, len(orders) - 1, now))
+        if not tally.all_known:
+            rows = connection.execute(text("SELECT seq, effect FROM resolved WHERE effect >= 3 ORDER BY seq"))
             codes = {merge.FOREIGN: "FOREIGN", merge.ERASED: "ERASED"}
             return WriteCounts(), [Refusal(row[0], codes[row[1]]) for row in rows]
         if tally.changes:
-            merge.apply(connection, self.business_id, 0, high, tally)
+            merge.apply(connection, tally)
         return tally.counts, []
 
     async def any(self) -> bool:
@@ -293,8 +301,3 @@ class PurchaseStore:
             text("INSERT INTO touched SELECT customer_id FROM customer_metrics WHERE business_id = :business"), own
         )
         merge.refresh(connection, self.business_id)
-
-
-def _insert(name: str, row: Mapping[str, object]) -> Any:
-    """Fills a temporary table from rows like this one."""
-    return text(f"INSERT INTO {name} ({', '.join(row)}) VALUES ({', '.join(f':{column}' for column in row)})")
