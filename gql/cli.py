@@ -16,7 +16,7 @@ from domain.ports import CustomerSort
 from gql.app import system_clock
 from gql.auth import issue_token, require_secret, stored_secret
 from gql.cli_customers import CustomersFile, print_customers
-from gql.cli_failure import explained
+from gql.cli_failure import INTERRUPTED, explained
 from gql.cli_import import PurchasesFile
 from gql.cli_report import print_report
 from gql.cli_run import BusinessOption, business_for_import, made, opened, run
@@ -47,6 +47,9 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     try:
         code = app(prog_name="segments", standalone_mode=False)
+        if code == INTERRUPTED:
+            # The option parser makes an exit code of it and says nothing.
+            raise KeyboardInterrupt
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

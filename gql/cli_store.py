@@ -9,11 +9,11 @@ from rich.table import Table
 from domain.errors import InvalidInput
 from domain.ports import Actor
 from gql.app import system_clock
-from gql.cli_run import connected, run
+from gql.cli_run import connected, require_stage, run
 from gql.cli_text import cell, plain
 from gql.context import Services
 from persistence.database import Database
-from persistence.schema import differences, stage, upgrade
+from persistence.schema import differences, upgrade
 from persistence.unit_of_work import SqlStore
 
 businesses_app = typer.Typer(no_args_is_help=True, help="The businesses (tenants) of the store.")
@@ -82,8 +82,10 @@ def set_(
 def db_upgrade(context: typer.Context) -> None:
     """Bring the store to the newest tables. Example: segments db upgrade"""
     database = connected(context.obj)
-    upgrade(database.bulk)
-    database.bulk.dispose()
+    try:
+        upgrade(database.bulk)
+    finally:
+        database.bulk.dispose()
     typer.echo("The store is up to date.")
 
 
@@ -91,11 +93,11 @@ def db_upgrade(context: typer.Context) -> None:
 def db_check(context: typer.Context) -> None:
     """Check the tables, and every customer's totals against the purchases. Example: segments db check"""
     database = connected(context.obj)
-    missing = stage(database.bulk)
-    if missing is not None:
-        raise InvalidInput(f"{missing}. Run: segments db upgrade")
-    faults = differences(database.bulk)
-    database.bulk.dispose()
+    try:
+        require_stage(database)
+        faults = differences(database.bulk)
+    finally:
+        database.bulk.dispose()
 
     async def work(services: Services, database: Database) -> list[str]:
         found = []

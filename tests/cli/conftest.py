@@ -11,9 +11,11 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from typer import rich_utils
 
 from gql.cli import main
+from persistence.database import open_database
 
 # What the terminal or the machine would add to the output.
 TERMINAL = ("COLUMNS", "LINES", "TERM", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TTY_COMPATIBLE")
@@ -124,6 +126,17 @@ def ten(tmp_path: Path) -> Path:
     path = tmp_path / "ten.csv"
     path.write_text("\n".join(rows) + "\n")
     return path
+
+
+@pytest.fixture
+def empty(postgresql: str) -> str:
+    """The address of a PostgreSQL database without tables."""
+    opened = open_database(postgresql)
+    with opened.bulk.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    opened.bulk.dispose()
+    return postgresql
 
 
 @pytest.fixture
