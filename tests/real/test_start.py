@@ -88,17 +88,3 @@ def test_t3_what_is_not_safe_does_not_start_and_one_sentence_names_the_setting(
     assert "Traceback" not in said
     assert [value for value in environment.values() if len(value) > 10 and value in said] == []
     assert not (tmp_path / "data" / "segments.sqlite").exists()
-
-
-def test_t3_the_secret_that_demo_mode_makes_is_long_random_and_only_ours(tmp_path: Path) -> None:
-    folders = [tmp_path / "one", tmp_path / "two"]
-    for folder in folders:
-        folder.mkdir()
-        with demo_server(folder) as server:
-            assert server.query("{ viewer { subject } }") == {"viewer": {"subject": "demo"}}
-            assert (folder / "data" / "secret").read_text() not in server.log.read_text()
-    files = [folder / "data" / "secret" for folder in folders]
-
-    assert len({file.read_text() for file in files}) == 2
-    assert [len(file.read_text().encode()) >= 32 for file in files] == [True, True]
-    assert [file.stat().st_mode & 0o777 for file in files] == [0o600, 0o600]
