@@ -88,6 +88,8 @@ class Answer:
 async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
     """The result of the work; TimeoutError, with the work stopped, where it takes longer."""
     task = asyncio.ensure_future(work)
+    # Whoever waits may be gone when it fails.
+    task.add_done_callback(_forget)
     try:
         await asyncio.wait({task}, timeout=seconds)
         if not task.done():
@@ -96,7 +98,6 @@ async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
     finally:
         if not task.done():
             task.cancel()
-            task.add_done_callback(_forget)
             await asyncio.wait({task}, timeout=STOP_SECONDS)
 
 

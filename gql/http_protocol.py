@@ -6,6 +6,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
 MAXIMUM_HEADERS = 32_768
 HEADER_SECONDS = 8.0
@@ -17,6 +18,7 @@ FRAMING = 8
 REFUSED_SECONDS = 1.0
 """How long a body may go on after its answer."""
 TAKE_SECONDS = 30.0
+MAXIMUM_FRAGMENTS = 1_000
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -167,8 +169,8 @@ class PatientProtocol(HttpToolsProtocol):
 
 
 class PatientSocket(WebSocketsSansIOProtocol):
-    """One socket. A client that takes nothing for long enough loses it, even where an orderly close would wait for it
-    to take what is on its way."""
+    """One socket. A client that does not take what it is sent is not read either, or its pings would pile up their
+    answers; one that takes nothing for long enough loses the socket, where an orderly close would wait for ever."""
 
     unread: asyncio.TimerHandle | None = None
     take_seconds = TAKE_SECONDS
@@ -176,6 +178,7 @@ class PatientSocket(WebSocketsSansIOProtocol):
     def pause_writing(self) -> None:
         """The client does not take what it is sent."""
         super().pause_writing()
+        self.transport.pause_reading()
         if self.unread is None:
             self.unread = self.loop.call_later(self.take_seconds, self.transport.abort)
 
@@ -183,6 +186,21 @@ class PatientSocket(WebSocketsSansIOProtocol):
         """It does again."""
         self._settle()
         super().resume_writing()
+        if not self.read_paused:
+            self.transport.resume_reading()
+
+    async def receive(self) -> Any:
+        """The next message, which may go on with reading."""
+        await self.writable.wait()
+        return await super().receive()
+
+    def handle_cont(self, event: Frame) -> None:
+        """Part of a message; parts may be empty, so the limit of a message's size does not bound their number."""
+        if len(self.frames) < MAXIMUM_FRAGMENTS:
+            super().handle_cont(event)
+        elif not self.close_sent:
+            self.conn.fail(1009, "too many fragments")
+            self.handle_parser_exception()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""

@@ -2,9 +2,12 @@
 loopback port."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
 
 from gql.settings import Settings
 from tests.api.conftest import SECRET, Face
@@ -135,3 +138,65 @@ async def test_w2_a_slow_operation_does_not_hold_up_another(probe: Live, face: F
 
     assert quick == {"data": {"notANumber": 1.5}}
     assert slow == {"type": "next", "id": "slow", "payload": {"data": {"slow": 1}}}
+
+
+async def test_w2_a_text_frame_that_is_no_utf_8_closes_with_1007(probe: Live) -> None:
+    async with probe.connect() as client:
+        await client.send(b'{"type": "ping", "payload": {"a": "\xff"}}', text=True)
+        code = await closed(client)
+
+    assert code == 1007
+
+
+async def test_w2_a_message_may_come_in_parts(probe: Live) -> None:
+    async with probe.connect() as client:
+        await client.send(['{"type"', "", ': "ping"', "}"])
+        answer = await received(client)
+
+    assert answer == {"type": "pong"}
+
+
+@pytest.mark.parametrize("part", ["", "x" * 2000])
+async def test_w4_the_parts_of_a_message_are_bounded_in_size_and_number(probe: Live, part: str) -> None:
+    async def endless() -> AsyncIterator[str]:
+        yield '{"type": "ping", "payload": {"a": "'
+        while True:
+            yield part
+            await asyncio.sleep(0)
+
+    async with probe.connect() as client:
+        with pytest.raises(ConnectionClosed):
+            await client.send(endless())
+        await client.wait_closed()
+
+    assert client.close_code == 1009
+
+
+async def test_w6_a_client_that_asks_without_reading_the_answers_is_not_read(probe: Live, face: Face) -> None:
+    loop = asyncio.get_running_loop()
+    with socket.socket() as raw:
+        raw.setblocking(False)
+        await loop.sock_connect(raw, ("127.0.0.1", probe.port))
+        lines = (
+            "GET /graphql HTTP/1.1",
+            f"Host: {probe.host}",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Protocol: graphql-transport-ws",
+        )
+        await loop.sock_sendall(raw, "\r\n".join((*lines, "", "")).encode())
+        assert (await loop.sock_recv(raw, 12)) == b"HTTP/1.1 101"
+        init = Frame(Opcode.TEXT, INIT.replace("{}", face.token()).encode()).serialize(mask=True)
+        await loop.sock_sendall(raw, init)
+        pings = Frame(Opcode.PING, b"x" * 125).serialize(mask=True) * 1000
+        taken = 0
+        with pytest.raises(TimeoutError):
+            while taken < 200_000_000:
+                async with asyncio.timeout(0.5):
+                    await loop.sock_sendall(raw, pings)
+                taken += len(pings)
+
+    # What the buffers of the two ends hold.
+    assert taken < 20_000_000
