@@ -14,7 +14,7 @@ from domain.errors import InvalidInput
 from domain.model import Business, Permission
 from domain.ports import CustomerSort
 from gql.app import system_clock
-from gql.auth import issue_token, require_secret, stored_secret
+from gql.auth import MAXIMUM_NAME, issue_token, require_secret, stored_secret
 from gql.cli_customers import CustomersFile, print_customers
 from gql.cli_failure import INTERRUPTED, explained
 from gql.cli_import import PurchasesFile
@@ -184,8 +184,8 @@ def token(
     if secret is None:
         raise InvalidInput("SEGMENTS_JWT_SECRET must be set, or the demo server started once, to sign a token.")
     require_secret(replace(settings, jwt_secret=secret), demo=False)
-    if not subject.strip():
-        raise InvalidInput("--subject must not be blank")
+    if not (subject.strip() and subject.isprintable() and len(subject) <= MAXIMUM_NAME):
+        raise InvalidInput(f"--subject must be 1 to {MAXIMUM_NAME} printable characters, not all blank")
     longest = settings.token_lifetime_hours
     hours = min(8, longest) if expires is None else expires
     if hours > longest:

@@ -45,6 +45,8 @@ def _explained(error: BaseException) -> tuple[list[str], int]:
         return [error.message], REFUSED
     if isinstance(error, KeyboardInterrupt):
         return ["Interrupted. What was written stays whole; run the command again to go on"], INTERRUPTED
+    if isinstance(error, UnicodeEncodeError):
+        return ["A name or value on the command line is not UTF-8 text"], REFUSED
     if _reason(error):
         return [_with_reason("The store cannot be used", error)], REFUSED
     if isinstance(error, OSError) and error.strerror is not None:

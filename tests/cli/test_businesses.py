@@ -82,6 +82,7 @@ def test_the_currency_is_fixed_once_there_are_purchases(shop: Segments) -> None:
         (["create"], "Missing argument 'key'. --help shows how it is used.", 2),
         (["set", "beta"], "Nothing to change: give --name, --time-zone or --currency.", 1),
         (["set", "gamma", "--name", "G"], "There is no business with the key gamma.", 1),
+        (["set", "beta", "--name", "\udcff"], "A name or value on the command line is not UTF-8 text.", 1),
         (["set", "beta", "--name", "a\nb"], "--name must not be blank, and must be on one line.", 1),
         (["drop"], "No such command 'drop'. --help shows how it is used.", 2),
     ],

@@ -2,15 +2,19 @@
 
 import json
 import os
+import pty
 import re
 import signal
+import sqlite3
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from gql import cli
 from gql.cli_failure import explained
+from persistence import database
 from tests.cli.conftest import COMMAND, Segments
 
 ROOT = Path(__file__).parents[2]
@@ -139,6 +143,49 @@ def test_as_a_process_the_result_is_on_standard_output_and_the_fault_on_standard
     assert (bad.code, bad.out, bad.err) == (1, "", "Error: days must be between 1 and 9999.\n")
 
 
+def test_a_store_that_another_process_holds_is_told_and_reading_goes_on(shop: Segments) -> None:
+    other = sqlite3.connect(shop.data / "segments.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    shop.patch.setattr(database, "BUSY_SECONDS", 1)
+
+    written = shop("businesses", "set", "shop", "--name", "Other")
+    read = shop.done("customers", "--first", "1")
+    other.execute("ROLLBACK")
+    other.close()
+
+    assert (written.code, written.out) == (1, "")
+    assert written.err == ("Error: The store is busy or out of reach. Try again in a moment: database is locked.\n")
+    assert read.lines[1].split()[0] == "Ada"
+
+
+def test_an_import_in_a_terminal_shows_rows_and_rate(shop: Segments, ten: Path) -> None:
+    shown, terminal = pty.openpty()
+
+    with subprocess.Popen(
+        [COMMAND, "import", ten],
+        env=shop.environment(TERM="xterm"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        encoding="utf-8",
+    ) as process:
+        os.close(terminal)
+        bar = b"".join(iter(partial(read_terminal, shown), b"")).decode()
+        out = process.communicate(timeout=60)[0]
+    os.close(shown)
+
+    assert re.search(r"34 rows.*\d rows/s", bar)
+    assert out == "ten.csv: 34 rows read: 0 created, 0 updated, 34 unchanged, 0 rejected.\n"
+
+
+def read_terminal(terminal: int) -> bytes:
+    """What is shown next; nothing once the program has ended."""
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
+
+
 def test_a_reader_that_leaves_early_is_no_fault(segments: Segments) -> None:
     read, write = os.pipe()
     os.close(read)
@@ -162,7 +209,7 @@ def test_an_interruption_is_a_sentence_and_the_import_can_be_run_again(segments:
     file = tmp_path / "many.csv"
     with file.open("w") as out:
         out.write("customer_id,order_id,date,amount\n")
-        out.writelines(f"C{row % 999},O{row},2024-03-01,1.00\n" for row in range(300_000))
+        out.writelines(f"C{row % 999},O{row},2024-03-01,1.00\n" for row in range(100_000))
     segments.done("businesses", "create", "shop", "--time-zone", "UTC", "--currency", "EUR")
 
     with subprocess.Popen(
@@ -183,5 +230,5 @@ def test_an_interruption_is_a_sentence_and_the_import_can_be_run_again(segments:
     assert "level=DEBUG segments.sql" in seen
     assert (process.returncode, out) == (130, "")
     assert err.splitlines()[-1] == ("Error: Interrupted. What was written stays whole; run the command again to go on.")
-    assert segments.done("import", file).lines[0].startswith("many.csv: 300,000 rows read: ")
+    assert segments.done("import", file).lines[0].startswith("many.csv: 100,000 rows read: ")
     assert segments.done("db", "check").out == "The store is sound.\n"

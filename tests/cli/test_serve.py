@@ -196,25 +196,27 @@ def test_with_a_secret_it_serves_and_says_no_token(segments: Segments, tmp_path:
     assert not (segments.data / "secret").exists()
 
 
-def test_the_demo_serves_its_shop_with_a_ready_token_and_a_second_start_keeps_both(
+def test_the_demo_serves_its_shop_with_a_ready_token_and_starts_again_in_two_seconds_with_both(
     segments: Segments, tmp_path: Path
 ) -> None:
     query = "{ viewer { subject business { key } } customers { totalCount } }"
     with serving(segments, tmp_path, "--demo", lines=2) as server:
         first = server.ask(query)
         secret = (segments.data / "secret").read_text()
-    begun = time.monotonic()
-    with serving(segments, tmp_path, "--demo", lines=2) as server:
-        seconds = time.monotonic() - begun
-        second = server.ask(query)
+    seconds = []
+    for _ in range(2):
+        begun = time.monotonic()
+        with serving(segments, tmp_path, "--demo", lines=2) as server:
+            seconds.append(time.monotonic() - begun)
+            again = server.ask(query)
+            assert first == again
 
-    assert first == second
     assert isinstance(first, dict)
     assert first["data"]["viewer"] == {"subject": "demo", "business": {"key": "demo"}}
     assert first["data"]["customers"]["totalCount"] >= 2_000
     assert (segments.data / "secret").read_text() == secret
     assert (segments.data / "secret").stat().st_mode & 0o077 == 0
-    assert seconds < 10
+    assert min(seconds) < 2
 
 
 def test_the_demo_leaves_a_store_that_is_in_use_as_it_is(shop: Segments, tmp_path: Path) -> None:

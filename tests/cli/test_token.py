@@ -72,7 +72,9 @@ def test_the_secret_of_the_demo_mode_signs_where_none_is_set(segments: Segments)
             "--help shows how it is used.",
             2,
         ),
-        (["--subject", " "], "--subject must not be blank.", 1),
+        (["--subject", " "], "--subject must be 1 to 200 printable characters, not all blank.", 1),
+        (["--subject", "a\nb"], "--subject must be 1 to 200 printable characters, not all blank.", 1),
+        (["--subject", "x" * 201], "--subject must be 1 to 200 printable characters, not all blank.", 1),
         (["--business", "mars"], "There is no business with the key mars. There are: shop.", 1),
     ],
 )
