@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -142,3 +142,21 @@ def wait_until_ready(base: str, process: "subprocess.Popen[Any]", log: Path) -> 
         except (urllib.error.URLError, OSError):
             time.sleep(0.02)
     raise AssertionError(log.read_text())
+
+
+def opened(server: Server, stack: ExitStack, sent: bytes = b"") -> socket.socket:
+    """A connection on which that much was sent; the stack closes it."""
+    made = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=15))
+    made.sendall(sent)
+    return made
+
+
+def to_the_end(connection: socket.socket) -> bytes:
+    """All that the server says until it closes."""
+    found = b""
+    try:
+        while data := connection.recv(65_536):
+            found += data
+    except ConnectionResetError:
+        pass
+    return found

@@ -12,19 +12,10 @@ from pathlib import Path
 import pytest
 import websockets
 
-from tests.real.server import Server, run, running
-from tests.real.test_slow_clients import to_the_end
+from tests.real.server import Server, running, to_the_end
 
 GRACE = 10
 QUERY = b'{"query": "{ segmentationReport { customerCount } }"}'
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with the business `shop`."""
-    made = tmp_path_factory.mktemp("ending")
-    assert run(made, "businesses", "create", "shop", "--time-zone", "UTC", "--currency", "EUR").returncode == 0
-    return made
 
 
 class Client:

@@ -52,10 +52,8 @@ OPERATIONS: list[tuple[str, Any]] = [
 
 
 @pytest.fixture(scope="module")
-def talked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path, list[str]]]:
+def talked(folder: Path) -> Iterator[tuple[Server, Path, list[str]]]:
     """A server at DEBUG to which everything was sent over both transports, its data folder, and its surprises' ids."""
-    folder = tmp_path_factory.mktemp("logs")
-    assert run(folder, "businesses", "create", "shop", "--time-zone", "UTC", "--currency", "EUR").returncode == 0
     with running(folder, SEGMENTS_LOG_LEVEL="DEBUG") as server:
         headers = {
             "Authorization": f"Bearer {server.token}",
@@ -75,7 +73,7 @@ def talked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, P
         ask(server, MARK.upper(), "/graphql", "", headers)
         asyncio.run(ask_over_a_socket(server))
         with closing(sqlite3.connect(folder / "data" / "segments.sqlite")) as store:
-            store.execute("ALTER TABLE purchase RENAME COLUMN external_id TO gone")
+            store.execute("ALTER TABLE customer RENAME COLUMN external_id TO gone")
         ids = [broken(server, headers) for _ in range(2)]
         yield server, folder, ids
 
@@ -88,8 +86,8 @@ def ask(server: Server, method: str, path: str, body: str, headers: dict[str, st
 
 
 def broken(server: Server, headers: dict[str, str]) -> str:
-    """The id of a surprise: a write to a table that somebody has changed."""
-    body = json.dumps({"query": RECORD, "variables": {"input": [{**PURCHASE, "externalId": f"{MARK}-3"}]}})
+    """The id of a surprise: a question to a table that somebody has changed."""
+    body = json.dumps({"query": f'{{ customer(externalId: "{MARK}-customer") {{ id }} }}'})
     error = json.loads(ask(server, "POST", "/graphql", body, headers)[1])["errors"][0]
     assert error["extensions"]["code"] == "INTERNAL"
     return str(error["extensions"]["requestId"])
