@@ -17,7 +17,7 @@ from gql.app import system_clock
 from gql.auth import MAXIMUM_NAME, issue_token, require_secret, stored_secret
 from gql.cli_customers import CustomersFile, print_customers
 from gql.cli_failure import INTERRUPTED, explained
-from gql.cli_import import PurchasesFile
+from gql.cli_import import PurchasesFile, check_rejects
 from gql.cli_report import print_report
 from gql.cli_run import BusinessOption, business_for_import, made, opened, run
 from gql.cli_serve import serve_app
@@ -91,6 +91,7 @@ def import_(
     async def work(services: Services, database: Database) -> tuple[PurchasesFile, Business]:
         meant = await business_for_import(services, context.obj, business, time_zone, currency)
         read = PurchasesFile.read(file, meant, map or [], date_format)
+        check_rejects(rejects, read.source)
         return read, meant if meant.id or dry_run else await made(services, meant)
 
     read, chosen = run(context.obj, work)
@@ -116,6 +117,7 @@ def import_customers(
     async def work(services: Services, database: Database) -> None:
         meant = await business_for_import(services, context.obj, business, time_zone, currency)
         read = CustomersFile.read(file)
+        check_rejects(rejects, read.source)
         chosen = meant if meant.id else await made(services, meant)
         await read.into(services.customers, chosen, rejects)
 

@@ -57,7 +57,7 @@ class CustomersFile:
 
     async def into(self, customers: Customers, business: Business, rejects: Path | None) -> ImportSummary:
         """Import the file and print what became of its rows."""
-        with rejects_file(rejects, self.source) as keep, progress_bar() as bar:
+        with rejects_file(rejects) as keep, progress_bar() as bar:
             task = bar.add_task("reading", total=None)
             intake = Intake(customers, business, keep)
             for line, cells in self.source.rows():

@@ -2,6 +2,7 @@
 and a summary that adds up. The header is looked at before anything is written."""
 
 import csv
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ class PurchasesFile:
         """Import the file and print what became of its rows."""
         source = self.source
         reader = RowReader(self.columns, business.currency, business.time_zone, self.date_format)
-        with rejects_file(rejects, source) as keep, progress_bar() as bar:
+        with rejects_file(rejects) as keep, progress_bar() as bar:
             tasks: dict[str, TaskID] = {}
 
             def progress(step: ImportProgress) -> None:
@@ -116,14 +117,24 @@ class PurchasesFile:
         return summary
 
 
+def check_rejects(path: Path | None, source: CsvSource) -> None:
+    """InvalidInput where the file for rejected rows cannot be written, before anything else is."""
+    if path is None:
+        return
+    if path.exists() and path.samefile(source.path):
+        raise InvalidInput("--rejects must be another file than the one that is imported")
+    if path.is_dir():
+        raise InvalidInput(f"--rejects must be a file, and {path} is a folder")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise InvalidInput(f"--rejects must be a file that can be written, and {path} cannot")
+
+
 @contextmanager
-def rejects_file(path: Path | None, source: CsvSource) -> Iterator[Callable[[RejectedRow], None]]:
+def rejects_file(path: Path | None) -> Iterator[Callable[[RejectedRow], None]]:
     """Where rejected rows go: a file with line, reason and text, safe for spreadsheets; nowhere without a path."""
     if path is None:
         yield lambda row: None
         return
-    if path.exists() and path.samefile(source.path):
-        raise InvalidInput("--rejects must be another file than the one that is imported")
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("line", "reason", "text"))

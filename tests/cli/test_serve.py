@@ -75,6 +75,7 @@ def serving(segments: Segments, tmp_path: Path, *arguments: str, lines: int, **m
         assert process.stdout is not None
         try:
             found = Serving(process, [process.stdout.readline().strip() for _ in range(lines)])
+            assert all(found.said), errors.read_text()
             until(lambda: answers(found))
             yield found
         finally:
