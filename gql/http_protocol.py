@@ -12,7 +12,7 @@ MAXIMUM_HEADERS = 32_768
 HEADER_SECONDS = 8.0
 BODY_SECONDS = 8.0
 BODY_RATE = 16_384
-"""Bytes that buy a body one more second."""
+"""Bytes that buy a body one more second, and that an answer loses in one."""
 FRAMING = 8
 """Bytes of chunk headers and trailers for each byte of a body; the smallest honest chunks need six."""
 REFUSED_SECONDS = 1.0
@@ -21,12 +21,39 @@ TAKE_SECONDS = 30.0
 MAXIMUM_FRAGMENTS = 1_000
 
 
-class PatientProtocol(HttpToolsProtocol):
+class Taking:
+    """A connection whose buffer is full: it must empty at a decent rate until it is well below the brim."""
+
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    take_seconds = TAKE_SECONDS
+    unread: asyncio.TimerHandle | None = None
+
+    def watch(self) -> None:
+        """The client does not keep up."""
+        self.unwatch()
+        waiting = self.transport.get_write_buffer_size()
+        self.unread = self.loop.call_later(self.take_seconds, self.look, waiting)
+
+    def look(self, waiting: int) -> None:
+        """Whether it took enough since; without an orderly close, which would wait for it."""
+        if waiting - self.transport.get_write_buffer_size() < self.take_seconds * BODY_RATE:
+            self.transport.abort()
+        else:
+            self.watch()
+
+    def unwatch(self) -> None:
+        """It keeps up again, or is gone."""
+        if self.unread is not None:
+            self.unread.cancel()
+            self.unread = None
+
+
+class PatientProtocol(Taking, HttpToolsProtocol):
     """One connection. At any time it owes us the rest of a request, or we owe it an answer, or it is idle; each state
     but the second has its deadline."""
 
     deadline: asyncio.TimerHandle | None = None
-    unread: asyncio.TimerHandle | None = None
     received = 0
     headed = 0
     bodied = 0
@@ -125,19 +152,16 @@ class PatientProtocol(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         """Idle for long enough; what the client has not taken by then it never will."""
         super().timeout_keep_alive_handler()
-        self.loop.call_later(TAKE_SECONDS, self.transport.abort)
+        self.loop.call_later(self.take_seconds, self.transport.abort)
 
     def pause_writing(self) -> None:
         """The client does not take its answer."""
         super().pause_writing()
-        if self.unread is None:
-            self.unread = self.loop.call_later(TAKE_SECONDS, self.transport.abort)
+        self.watch()
 
     def resume_writing(self) -> None:
         """It does again."""
-        if self.unread is not None:
-            self.unread.cancel()
-            self.unread = None
+        self.unwatch()
         super().resume_writing()
 
     def _expect(self, seconds: float) -> None:
@@ -168,23 +192,19 @@ class PatientProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-class PatientSocket(WebSocketsSansIOProtocol):
+class PatientSocket(Taking, WebSocketsSansIOProtocol):
     """One socket. A client that does not take what it is sent is not read either, or its pings would pile up their
     answers; one that takes nothing for long enough loses the socket, where an orderly close would wait for ever."""
-
-    unread: asyncio.TimerHandle | None = None
-    take_seconds = TAKE_SECONDS
 
     def pause_writing(self) -> None:
         """The client does not take what it is sent."""
         super().pause_writing()
         self.transport.pause_reading()
-        if self.unread is None:
-            self.unread = self.loop.call_later(self.take_seconds, self.transport.abort)
+        self.watch()
 
     def resume_writing(self) -> None:
         """It does again."""
-        self._settle()
+        self.unwatch()
         super().resume_writing()
         if not self.read_paused:
             self.transport.resume_reading()
@@ -204,10 +224,5 @@ class PatientSocket(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
-        self._settle()
+        self.unwatch()
         super().connection_lost(exc)
-
-    def _settle(self) -> None:
-        if self.unread is not None:
-            self.unread.cancel()
-            self.unread = None

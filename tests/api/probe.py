@@ -81,6 +81,10 @@ def probe_app(
             raise RuntimeError(f"cannot reach {DSN} for {words}")
 
         @strawberry.field
+        async def large(self, size: int) -> str:
+            return "x" * size
+
+        @strawberry.field
         async def not_a_number(self) -> float:
             return 1.5
 
