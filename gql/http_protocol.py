@@ -22,7 +22,7 @@ MAXIMUM_FRAGMENTS = 1_000
 
 
 class Taking:
-    """A connection whose buffer is full: it must empty at a decent rate until it is well below the brim."""
+    """A connection whose buffer is full, or is to empty before the end: that must go on at a decent rate."""
 
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
@@ -33,17 +33,18 @@ class Taking:
         """The client does not keep up."""
         self.unwatch()
         waiting = self.transport.get_write_buffer_size()
-        self.unread = self.loop.call_later(self.take_seconds, self.look, waiting)
+        if waiting:
+            self.unread = self.loop.call_later(self.take_seconds, self.look, waiting)
 
     def look(self, waiting: int) -> None:
         """Whether it took enough since; without an orderly close, which would wait for it."""
-        if waiting - self.transport.get_write_buffer_size() < self.take_seconds * BODY_RATE:
+        if waiting - self.transport.get_write_buffer_size() < min(waiting, self.take_seconds * BODY_RATE):
             self.transport.abort()
         else:
             self.watch()
 
     def unwatch(self) -> None:
-        """It keeps up again, or is gone."""
+        """It is gone, or keeps up again."""
         if self.unread is not None:
             self.unread.cancel()
             self.unread = None
@@ -70,6 +71,7 @@ class PatientProtocol(Taking, HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is owed any more."""
         self._settle()
+        self.unwatch()
         self.resume_writing()
         super().connection_lost(exc)
 
@@ -150,9 +152,9 @@ class PatientProtocol(Taking, HttpToolsProtocol):
             self._expect(REFUSED_SECONDS)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Idle for long enough; what the client has not taken by then it never will."""
+        """Idle for long enough; what is on its way must still be taken."""
         super().timeout_keep_alive_handler()
-        self.loop.call_later(self.take_seconds, self.transport.abort)
+        self.watch()
 
     def pause_writing(self) -> None:
         """The client does not take its answer."""
@@ -161,7 +163,8 @@ class PatientProtocol(Taking, HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         """It does again."""
-        self.unwatch()
+        if not self.transport.is_closing():
+            self.unwatch()
         super().resume_writing()
 
     def _expect(self, seconds: float) -> None:
@@ -204,7 +207,8 @@ class PatientSocket(Taking, WebSocketsSansIOProtocol):
 
     def resume_writing(self) -> None:
         """It does again."""
-        self.unwatch()
+        if not self.transport.is_closing():
+            self.unwatch()
         super().resume_writing()
         if not self.read_paused:
             self.transport.resume_reading()
@@ -213,6 +217,17 @@ class PatientSocket(Taking, WebSocketsSansIOProtocol):
         """The next message, which may go on with reading."""
         await self.writable.wait()
         return await super().receive()
+
+    async def run_asgi(self) -> None:
+        """After its end, what is on its way must still be taken."""
+        await super().run_asgi()
+        if not self.disconnected:
+            self.watch()
+
+    def keepalive_timeout(self) -> None:
+        """The client does not answer any more; it may not take our good-bye either."""
+        super().keepalive_timeout()
+        self.watch()
 
     def handle_cont(self, event: Frame) -> None:
         """Part of a message; parts may be empty, so the limit of a message's size does not bound their number."""

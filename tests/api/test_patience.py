@@ -25,16 +25,17 @@ async def server(face: Face, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[L
         yield made
 
 
-def request(server: Live, face: Face) -> bytes:
+def request(server: Live, face: Face, connection: str = "close") -> bytes:
     body = json.dumps({"query": f"{{ large(size: {LARGE}) }}"})
     lines = ("POST /graphql HTTP/1.1", f"Host: {server.host}", f"Authorization: {face.bearer()['Authorization']}")
-    more = ("Content-Type: application/json", f"Content-Length: {len(body)}", "Connection: close")
+    more = ("Content-Type: application/json", f"Content-Length: {len(body)}", f"Connection: {connection}")
     return "\r\n".join((*lines, *more, "", body)).encode()
 
 
-async def test_s1_a_client_that_takes_nothing_loses_its_connection(server: Live, face: Face) -> None:
+@pytest.mark.parametrize("connection", ["close", "keep-alive"])
+async def test_s1_a_client_that_takes_nothing_loses_its_connection(server: Live, face: Face, connection: str) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(request(server, face))
+    writer.write(request(server, face, connection))
     await becomes(lambda: server.server.connections == 1)
 
     await becomes(lambda: server.server.connections == 0)
