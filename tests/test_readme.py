@@ -1,6 +1,6 @@
 """README and docs are true: console blocks are run in order beside a served demo shop, and print what stands there
-(`…` stands for anything); their queries are answered without an error; their recipes make tokens that the server takes;
-their tables name what there is. The port and, where a machine has no curl, the client are the test's."""
+(`…` stands for anything); their queries are answered without an error; their recipes make tokens that the server takes.
+The port and, where a machine has no curl, the client are the test's."""
 
 import json
 import os
@@ -12,17 +12,15 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.cli.test_help import COMMANDS, OPTIONS
+from tests.documents import DOCUMENTS, Block, blocks
 from tests.real.server import Server, demo_server
 
-ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "docs/operations.md", "docs/numbers.md")
-FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 END = "\x1e"
 CURL = f"""#!{sys.executable}
 import argparse, sys, urllib.error, urllib.request
@@ -39,15 +37,6 @@ except urllib.error.HTTPError as error:
     answer = error
 sys.stdout.buffer.write(answer.read())
 """
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fence of a document: its language, the file name it may carry, and what it holds."""
-
-    language: str
-    name: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -85,17 +74,6 @@ class Place:
             return error.code, json.load(error)
 
 
-def blocks(document: str, language: str) -> list[Block]:
-    text = (ROOT / document).read_text(encoding="utf-8")
-    return [Block(*map(str, found)) for found in FENCE.findall(text) if found[0] == language]
-
-
-def table(document: str, heading: str) -> list[str]:
-    """The first cells of the rows of the table under the heading."""
-    section = (ROOT / document).read_text(encoding="utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
-
-
 def steps(block: Block) -> list[tuple[str, str]]:
     """Commands of a console block, each with what is printed for it."""
     found: list[tuple[str, str]] = []
@@ -117,6 +95,20 @@ def matches(printed: str, expected: str) -> bool:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
+    with followed(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def toured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A place where the shop of the README's tour has been imported."""
+    with followed(tmp_path_factory.mktemp("toured")) as made:
+        imported(made)
+        yield made
+
+
+@contextmanager
+def followed(tmp_path: Path) -> Iterator[Place]:
     """A demo server with its data in `data`, as `make serve` leaves it, and the files of the README beside it."""
     (tmp_path / ".venv").symlink_to(sys.prefix)
     for block in blocks("README.md", "csv"):
@@ -164,12 +156,11 @@ def test_the_commands_print_what_the_document_says(place: Place, document: str) 
     assert wrong == []
 
 
-def test_the_queries_are_answered_and_nothing_is_refused(place: Place) -> None:
-    imported(place)
-    token = place.shell(".venv/bin/segments token --business shop").strip()
+def test_the_queries_are_answered_and_nothing_is_refused(toured: Place) -> None:
+    token = toured.shell(".venv/bin/segments token --business shop").strip()
     queries = [block.text for document in DOCUMENTS for block in blocks(document, "graphql")]
 
-    answers = [place.ask(query, token) for query in queries]
+    answers = [toured.ask(query, token) for query in queries]
 
     assert len(answers) >= 3
     for status, answer in answers:
@@ -179,31 +170,29 @@ def test_the_queries_are_answered_and_nothing_is_refused(place: Place) -> None:
     assert [one["externalId"] for one in best["customers"]["nodes"]] == ["C1", "C3", "C2", "C4"]  # type: ignore[index]
     assert report["segmentationReport"]["totalRevenue"] == "16800.00"  # type: ignore[index]
     assert record["recordPurchases"] == {"created": 1, "updated": 0, "unchanged": 0, "userErrors": []}  # type: ignore[index]
-    again = place.ask(queries[2], token)[1]
+    again = toured.ask(queries[2], token)[1]
     assert again["data"] == {"recordPurchases": {"created": 0, "updated": 0, "unchanged": 1, "userErrors": []}}
 
 
-def test_the_python_recipe_makes_a_token_that_may_read_and_not_write(place: Place) -> None:
-    imported(place)
+def test_the_python_recipe_makes_a_token_that_may_read_and_not_write(toured: Place) -> None:
     (recipe,) = blocks("README.md", "python")
-    (place.folder / "recipe.py").write_text(recipe.text)
+    (toured.folder / "recipe.py").write_text(recipe.text)
 
-    token = place.shell("SEGMENTS_JWT_SECRET=$(cat data/secret) .venv/bin/python recipe.py").strip()
+    token = toured.shell("SEGMENTS_JWT_SECRET=$(cat data/secret) .venv/bin/python recipe.py").strip()
 
-    expect_reader(place, token)
+    expect_reader(toured, token)
 
 
 @pytest.mark.tools
-def test_the_node_recipe_makes_a_token_that_may_read_and_not_write(place: Place) -> None:
-    imported(place)
+def test_the_node_recipe_makes_a_token_that_may_read_and_not_write(toured: Place) -> None:
     (recipe,) = blocks("README.md", "javascript")
-    (place.folder / "recipe.js").write_text(recipe.text)
+    (toured.folder / "recipe.js").write_text(recipe.text)
     install = "npm install --silent --no-audit --no-fund --no-package-lock --prefix . jsonwebtoken@9.0.2"
-    subprocess.run(shlex.split(install), cwd=place.folder, check=True, timeout=300)
+    subprocess.run(shlex.split(install), cwd=toured.folder, check=True, timeout=300)
 
-    token = place.shell("SEGMENTS_JWT_SECRET=$(cat data/secret) node recipe.js").strip()
+    token = toured.shell("SEGMENTS_JWT_SECRET=$(cat data/secret) node recipe.js").strip()
 
-    expect_reader(place, token)
+    expect_reader(toured, token)
 
 
 def expect_reader(place: Place, token: str) -> None:
@@ -214,48 +203,3 @@ def expect_reader(place: Place, token: str) -> None:
         {"data": {"viewer": {"subject": "pos-7", "permissions": ["customers:view"], "business": {"key": "shop"}}}},
     )
     assert '"code": "FORBIDDEN"' in json.dumps(refused)
-
-
-def test_the_claims_are_those_of_a_token() -> None:
-    (claims,) = (json.loads(block.text) for block in blocks("README.md", "json"))
-
-    assert set(claims) == {"sub", "business", "permissions", "iat", "exp"}
-    assert 0 < claims["exp"] - claims["iat"] <= 24 * 3600
-
-
-def test_every_scalar_has_its_type_for_code_generators() -> None:
-    (config,) = (block.text for block in blocks("README.md", "yaml"))
-
-    named = re.findall(r"^    (\w+): ", config, re.MULTILINE)
-    scalars = re.findall(r"^scalar (\w+)", (ROOT / "schema.graphql").read_text(), re.MULTILINE)
-    assert sorted(named) == sorted(scalars)
-
-
-@pytest.mark.parametrize("document", ["README.md", "docs/operations.md"])
-def test_the_settings_are_those_that_are_read(document: str) -> None:
-    read = set(re.findall(r'"(SEGMENTS_[A-Z_]+|PORT)"', (ROOT / "gql" / "settings.py").read_text()))
-
-    assert sorted(table(document, "Settings")) == sorted(read)
-
-
-def test_the_command_reference_names_every_command_and_option() -> None:
-    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| `segments ")]
-
-    told = {re.sub(r"( [A-Z]+)?`$", "", row.split(" | ")[0].removeprefix("| `segments ")): row for row in rows}
-
-    assert sorted(told) == sorted(COMMANDS)
-    for command, options in OPTIONS.items():
-        missing = [one for one in options.split() if one != "--business" and not re.search(rf"{one}\b", told[command])]
-        assert (command, missing) == (command, [])
-
-
-@pytest.mark.parametrize("document", [*DOCUMENTS, "CONTRIBUTING.md", "CHANGELOG.md"])
-def test_what_a_document_points_at_is_there(document: str) -> None:
-    text = (ROOT / document).read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-
-    links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
-    makes = re.findall(r"\bmake ([a-z][a-z-]+)`|^make ([a-z-]+)$", text, re.MULTILINE)
-
-    assert [link for link in links if not (ROOT / document).parent.joinpath(link).exists()] == []
-    assert {first or second for first, second in makes} <= targets
