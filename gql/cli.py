@@ -22,6 +22,7 @@ from gql.cli_report import print_report
 from gql.cli_run import BusinessOption, business_for_import, made, opened, run
 from gql.cli_serve import serve_app
 from gql.cli_store import businesses_app, db_app
+from gql.cli_text import plain
 from gql.cli_verify import verify_all
 from gql.context import Services
 from gql.logs import set_up
@@ -57,7 +58,7 @@ def main() -> None:
     except (Exception, KeyboardInterrupt) as error:
         sentences, code = explained(error)
         for sentence in sentences:
-            typer.echo(f"Error: {sentence}", err=True)
+            typer.echo(f"Error: {plain(sentence)}", err=True)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -200,8 +200,12 @@ def test_names_cannot_steer_the_terminal(segments: Segments, tmp_path: Path) -> 
 
     ended = segments.done("import", purchases, *MAKE)
 
+    faulty = written(tmp_path / "faulty.csv", "customer\x1b[2J,order_id", "Ada,1")
+    refused = segments("import", faulty)
+
     assert ended.out == "[red]�[31m.csv: 1 rows read: 1 created, 0 updated, 0 unchanged, 0 rejected.\n"
     assert ended.err == "Ignored columns: �]0;x�\n"
+    assert "Columns seen: customer�[2J, order_id." in refused.err
 
 
 @pytest.mark.parametrize(

@@ -137,9 +137,9 @@ def until(condition: object, seconds: float = 30) -> None:
             "SEGMENTS_JWT_SECRET must be set: demo mode makes its own only on a loopback address.",
         ),
         (
-            ["--host", "no-such-host.invalid"],
+            ["--host", "192.0.2.1"],
             {"SEGMENTS_JWT_SECRET": SECRET},
-            "Cannot listen on no-such-host.invalid port 8000: ",
+            "Cannot listen on 192.0.2.1 port 8000: Cannot assign requested address. Give another --host or --port.",
         ),
         ([], {"SEGMENTS_JWT_SECRET": SECRET, "PORT": "99999"}, "PORT must be a whole number between 0 and 65535."),
     ],
