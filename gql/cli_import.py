@@ -2,6 +2,7 @@
 and a summary that adds up. The header is looked at before anything is written."""
 
 import csv
+import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -79,7 +80,7 @@ class PurchasesFile:
         """Import the file and print what became of its rows."""
         source = self.source
         reader = RowReader(self.columns, business.currency, business.time_zone, self.date_format)
-        with rejects_file(rejects) as keep, progress_bar() as bar:
+        with rejects_file(rejects) as keep, progress_bar() as bar, collector_paused():
             tasks: dict[str, TaskID] = {}
 
             def progress(step: ImportProgress) -> None:
