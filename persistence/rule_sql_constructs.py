@@ -1,0 +1,307 @@
+"""What rule statements are built of. Every construct prints its own brackets and nothing is simplified, so calculations
+keep their written order; what must differ between the databases stands here, once each."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Double, bindparam, cast, false, literal_column
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+Expression = ColumnElement[Any]
+# SQLite functions take at most 127 arguments.
+MAXIMUM_ARGUMENTS = 100
+
+
+class Chain(FunctionElement[Any]):
+    """Operands with an operator between them, in brackets."""
+
+    inherit_cache = True
+    symbol = ""
+
+
+class Plus(Chain):
+    """Sum, from left to right."""
+
+    inherit_cache = True
+    symbol = "+"
+
+
+class Minus(Chain):
+    """Difference, from left to right."""
+
+    inherit_cache = True
+    symbol = "-"
+
+
+class Times(Chain):
+    """Product, from left to right."""
+
+    inherit_cache = True
+    symbol = "*"
+
+
+class Over(Chain):
+    """Quotient; of whole numbers, cut towards zero. The divisor must not be zero."""
+
+    inherit_cache = True
+    symbol = "/"
+
+
+class Less(Chain):
+    """a < b."""
+
+    inherit_cache = True
+    symbol = "<"
+
+
+class AtMost(Chain):
+    """a <= b."""
+
+    inherit_cache = True
+    symbol = "<="
+
+
+class More(Chain):
+    """a > b."""
+
+    inherit_cache = True
+    symbol = ">"
+
+
+class AtLeast(Chain):
+    """a >= b."""
+
+    inherit_cache = True
+    symbol = ">="
+
+
+class Equal(Chain):
+    """a = b, for operands that are there."""
+
+    inherit_cache = True
+    symbol = "="
+
+
+class Same(Chain):
+    """a and b are the same, or both missing."""
+
+    inherit_cache = True
+    symbol = "IS NOT DISTINCT FROM"
+
+
+class And(Chain):
+    """All hold."""
+
+    inherit_cache = True
+    symbol = "AND"
+
+
+class Or(Chain):
+    """At least one holds."""
+
+    inherit_cache = True
+    symbol = "OR"
+
+
+class Append(Chain):
+    """Texts one after the other."""
+
+    inherit_cache = True
+    symbol = "||"
+
+
+@compiles(Chain)
+def _chain(element: Chain, compiler: SQLCompiler, **kw: Any) -> str:
+    between = f" {element.symbol} "
+    return f"({between.join(compiler.process(clause, **kw) for clause in element.clauses)})"
+
+
+@compiles(Same, "sqlite")
+def _same(element: Same, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"({' IS '.join(compiler.process(clause, **kw) for clause in element.clauses)})"
+
+
+class Negation(FunctionElement[Any]):
+    """Does not hold; its operand is never null, so this is the plain complement."""
+
+    inherit_cache = True
+
+
+@compiles(Negation)
+def _negation(element: Negation, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"(NOT {compiler.process(element.clauses, **kw)})"
+
+
+class Known(FunctionElement[Any]):
+    """The condition, or false where it is null."""
+
+    inherit_cache = True
+
+
+@compiles(Known)
+def _known(element: Known, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"coalesce({compiler.process(element.clauses, **kw)}, {compiler.process(false())})"
+
+
+class Remainder(FunctionElement[Any]):
+    """a - b * trunc(a / b); null where b is zero. Each operand is printed once, so nesting does not multiply."""
+
+    inherit_cache = True
+
+
+@compiles(Remainder)
+def _remainder(element: Remainder, compiler: SQLCompiler, **kw: Any) -> str:
+    a, b = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"(SELECT _o.a - _o.b * trunc(_o.a / nullif(_o.b, 0)) FROM (SELECT {a} AS a, {b} AS b OFFSET 0) AS _o)"
+
+
+@compiles(Remainder, "sqlite")
+def _remainder_sqlite(element: Remainder, compiler: SQLCompiler, **kw: Any) -> str:
+    a, b = (compiler.process(clause, **kw) for clause in element.clauses)
+    # Doubles from 2^53 on are whole already; below it, an integer holds them.
+    whole = "CASE WHEN abs(_q.q) < 9007199254740992.0 THEN CAST(CAST(_q.q AS INTEGER) AS REAL) ELSE _q.q END"
+    operands = f"(SELECT {a} AS a, {b} AS b LIMIT -1 OFFSET 0) AS _o"
+    quotient = f"(SELECT _o.a AS a, _o.b AS b, _o.a / nullif(_o.b, 0) AS q FROM {operands} LIMIT -1 OFFSET 0) AS _q"
+    return f"(SELECT _q.a - _q.b * {whole} FROM {quotient})"
+
+
+class Extreme(FunctionElement[Any]):
+    """The smallest or largest of two numbers or more, null where one of them is."""
+
+    inherit_cache = True
+    word = ""
+
+
+class Smallest(Extreme):
+    """The smallest."""
+
+    inherit_cache = True
+    word = "min"
+
+
+class Largest(Extreme):
+    """The largest."""
+
+    inherit_cache = True
+    word = "max"
+
+
+@compiles(Extreme)
+def _extreme(element: Extreme, compiler: SQLCompiler, **kw: Any) -> str:
+    # greatest and least leave nulls out; this does not, and prints each operand once.
+    values = ", ".join(f"({compiler.process(clause, **kw)})" for clause in element.clauses)
+    return f"(SELECT CASE WHEN count(*) = count(_v.v) THEN {element.word}(_v.v) END FROM (VALUES {values}) AS _v(v))"
+
+
+@compiles(Extreme, "sqlite")
+def _extreme_sqlite(element: Extreme, compiler: SQLCompiler, **kw: Any) -> str:
+    parts = [compiler.process(clause, **kw) for clause in element.clauses]
+    while len(parts) > 1:
+        chunks = [parts[at : at + MAXIMUM_ARGUMENTS] for at in range(0, len(parts), MAXIMUM_ARGUMENTS)]
+        parts = [f"{element.word}({', '.join(chunk)})" if len(chunk) > 1 else chunk[0] for chunk in chunks]
+    return parts[0]
+
+
+class ByCodePoint(FunctionElement[Any]):
+    """A text whose order is that of code points, as SQLite's is."""
+
+    inherit_cache = True
+
+
+@compiles(ByCodePoint)
+def _by_code_point(element: ByCodePoint, compiler: SQLCompiler, **kw: Any) -> str:
+    return f'({compiler.process(element.clauses, **kw)} COLLATE "C")'
+
+
+@compiles(ByCodePoint, "sqlite")
+def _by_code_point_sqlite(element: ByCodePoint, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(element.clauses, **kw)
+
+
+class Holds(FunctionElement[Any]):
+    """(text, needle): the text holds the needle, exactly; LIKE would not be exact."""
+
+    inherit_cache = True
+
+
+@compiles(Holds)
+def _holds(element: Holds, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"(strpos({compiler.process(element.clauses, **kw)}) > 0)"
+
+
+@compiles(Holds, "sqlite")
+def _holds_sqlite(element: Holds, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"(instr({compiler.process(element.clauses, **kw)}) > 0)"
+
+
+class Tail(FunctionElement[Any]):
+    """(text, n): its last n code points, the whole of it where it has fewer."""
+
+    inherit_cache = True
+
+
+@compiles(Tail)
+def _tail(element: Tail, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"right({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(Tail, "sqlite")
+def _tail_sqlite(element: Tail, compiler: SQLCompiler, **kw: Any) -> str:
+    text, count = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"substr({text}, -{count})"
+
+
+class Shortened(FunctionElement[Any]):
+    """(text, n): without its last n code points, empty where it has fewer."""
+
+    inherit_cache = True
+
+
+@compiles(Shortened)
+def _shortened(element: Shortened, compiler: SQLCompiler, **kw: Any) -> str:
+    text, count = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"left({text}, -{count})"
+
+
+@compiles(Shortened, "sqlite")
+def _shortened_sqlite(element: Shortened, compiler: SQLCompiler, **kw: Any) -> str:
+    text, count = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"substr({text}, -{count}, -2147483647)"
+
+
+class Let(FunctionElement[Any]):
+    """(body, value, …): the body, in which columns of a one-row table stand for the values.
+
+    SQLite's parser gives up on about thirty nested expressions; this lets a deep rule be printed in shallow layers.
+    """
+
+    inherit_cache = True
+
+
+@compiles(Let)
+def _let(element: Let, compiler: SQLCompiler, limit: str = "", **kw: Any) -> str:
+    name, body, *values = (compiler.process(clause, **kw) for clause in element.clauses)
+    columns = ", ".join(f"{value} AS c{index}" for index, value in enumerate(values))
+    # OFFSET keeps the planner from putting the values back into the body.
+    return f"(SELECT {body} FROM (SELECT {columns}{limit} OFFSET 0) AS {name})"
+
+
+@compiles(Let, "sqlite")
+def _let_sqlite(element: Let, compiler: SQLCompiler, **kw: Any) -> str:
+    return _let(element, compiler, " LIMIT -1", **kw)
+
+
+def number(column: Expression) -> Expression:
+    """A whole column as a double."""
+    return cast(column, Double)
+
+
+def constant(value: float) -> Expression:
+    """A bound double."""
+    return bindparam(None, value, type_=Double, unique=True)
+
+
+def word(text: str) -> Expression:
+    """A bare name in the statement; never anything that a user gave."""
+    return literal_column(text)
