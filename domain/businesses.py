@@ -61,6 +61,8 @@ class Businesses:
         if currency is not None:
             exponent(currency)
         async with self.store.write(business) as unit:
+            # As it is now that nobody else can write: it may have changed since it was looked up.
+            business = unit.business
             changes: dict[str, object] = {}
             if name is not None and name != business.name:
                 changes["name"] = name

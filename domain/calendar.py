@@ -37,6 +37,33 @@ def start_of_day(day: date, tz: ZoneInfo) -> datetime:
     # A midnight inside a gap is read with the offset from before it, which lands after the gap or exactly on its end.
 
 
+def day_boundaries(utc_day: int, tz: ZoneInfo) -> list[tuple[int, int]]:
+    """Instants in the UTC day of that ordinal number, each with the local day that holds from there to the next.
+
+    Besides local midnights these are the changes of the zone's offset: some leap over a whole date, and some go back
+    over midnight, so that a date is interrupted by the one before it.
+    """
+    if not EARLIEST.toordinal() <= utc_day <= LATEST.toordinal():
+        return []
+    start = EPOCH + timedelta(days=utc_day - EPOCH.toordinal())
+    end = start + timedelta(days=1)
+    instants = {start}
+    before, after = _offset(start, tz), _offset(end, tz)
+    if before != after:
+        low, high = start, end
+        while high - low > timedelta(seconds=1):
+            middle = low + (high - low) // 2
+            middle = middle.replace(microsecond=0)
+            low, high = (middle, high) if _offset(middle, tz) == before else (low, middle)
+        instants.add(high)
+    instants.update(start + (-offset) % timedelta(days=1) for offset in (before, after))
+    return [(to_micros(instant), local_day(instant, tz)) for instant in sorted(instants)]
+
+
+def _offset(instant: datetime, tz: ZoneInfo) -> timedelta:
+    return instant.astimezone(tz).utcoffset() or timedelta()
+
+
 def read_instant(text: str, tz: ZoneInfo) -> datetime:
     """ISO 8601: a date (its local midnight), a naive timestamp (local time) or an aware one; ValueError otherwise.
 

@@ -1,16 +1,26 @@
 """Labels of a customer: frequency, spending and category, from the thresholds of the business. First match in the order
 given; whole numbers decide, shares are compared by cross-multiplication."""
 
-from calendar import monthrange
-from collections.abc import Mapping, Sequence
+from calendar import isleap, monthrange
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from domain.errors import InvalidInput
 from domain.money import to_minor
 
 LABELS = {"NEW": "New", "LOYAL": "Loyal", "LAPSED": "Lapsed", "SEASONAL": "Seasonal"}
+AMOUNTS = ("high_average_order", "high_lifetime", "low_lifetime")
+BOUNDS = {
+    "loyal_orders": 1000,
+    "loyal_months": 120,
+    "lapsed_days": 9999,
+    "festive_percent": 100,
+    "dominant_percent": 100,
+    "family_percent": 100,
+}
+"""The settings that are whole numbers, each with its highest value; the lowest is 1."""
 MonthDay = tuple[int, int]
 
 
@@ -32,11 +42,13 @@ class FestivePeriods:
         """Merged inclusive ranges of day numbers inside the span."""
         found: list[tuple[int, int]] = [(low.toordinal(), high.toordinal()) for low, high in self.dated]
         begin, end = (date.fromordinal(min(max(day, 1), date.max.toordinal())) for day in (first, last))
-        for year in range(max(begin.year - 1, 1), min(end.year, 9999) + 1):
+        for year in range(begin.year - 1, end.year + 1):
             for low, high in self.yearly:
                 closing = year if low <= high else year + 1
-                if closing <= 9999:
-                    found.append((_on(year, *low), _on(closing, *high)))
+                if closing >= 1:
+                    found.append(
+                        (_opening(year, *low), date.max.toordinal() if closing > 9999 else _on(closing, *high))
+                    )
         merged: list[tuple[int, int]] = []
         for low_day, high_day in sorted((max(low, first), min(high, last)) for low, high in found):
             if low_day > high_day:
@@ -46,6 +58,13 @@ class FestivePeriods:
             else:
                 merged.append((low_day, high_day))
         return merged
+
+
+def _opening(year: int, month: int, day: int) -> int:
+    # A range that begins on 29 February begins on 1 March in other years; one that ends on it ends on the 28th.
+    if year < 1:
+        return 1
+    return _on(year, 3, 1) if (month, day) == (2, 29) and not isleap(year) else _on(year, month, day)
 
 
 def _on(year: int, month: int, day: int) -> int:
@@ -83,12 +102,10 @@ class ClassificationSettings:
         """InvalidInput names the threshold that contradicts another or is out of its bounds."""
         if self.low_lifetime >= self.high_lifetime:
             raise InvalidInput("low_lifetime must be less than high_lifetime", ("low_lifetime",))
-        for name in ("high_average_order", "high_lifetime", "low_lifetime"):
+        for name in AMOUNTS:
             if getattr(self, name) < 0:
                 raise InvalidInput(f"{name} must not be negative", (name,))
-        bounds = {"loyal_orders": 1000, "loyal_months": 120, "lapsed_days": 9999}
-        bounds |= {"festive_percent": 100, "dominant_percent": 100, "family_percent": 100}
-        for name, high in bounds.items():
+        for name, high in BOUNDS.items():
             if not 1 <= getattr(self, name) <= high:
                 raise InvalidInput(f"{name} must be between 1 and {high}", (name,))
         if self.family_percent > self.dominant_percent:
@@ -100,17 +117,30 @@ class ClassificationSettings:
     def from_settings(cls, settings: Mapping[str, object]) -> "ClassificationSettings":
         """The stored settings, defaults for what is absent."""
         known: dict[str, object] = {}
-        for name in ("high_average_order", "high_lifetime", "low_lifetime"):
-            if name in settings:
-                known[name] = Decimal(str(settings[name]))
-        whole = ("loyal_orders", "loyal_months", "lapsed_days", "festive_percent", "dominant_percent", "family_percent")
-        known |= {name: settings[name] for name in whole if name in settings}
-        order = settings.get("frequency_order")
-        if isinstance(order, Sequence):
-            known["frequency_order"] = tuple(order)
+        known |= {name: _amount(name, settings[name]) for name in AMOUNTS if name in settings}
+        known |= {name: _whole(name, settings[name]) for name in BOUNDS if name in settings}
+        if "frequency_order" in settings:
+            order = settings["frequency_order"]
+            known["frequency_order"] = tuple(map(str, order)) if isinstance(order, list | tuple) else ()
         made = cls(**known)  # type: ignore[arg-type]
         made.check()
         return made
+
+
+def _amount(name: str, value: object) -> Decimal:
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if isinstance(value, bool) or not amount.is_finite():
+        raise InvalidInput(f"{name} must be a number such as 15000", (name,))
+    return amount
+
+
+def _whole(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidInput(f"{name} must be a whole number", (name,))
+    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from domain.ports import (
     Store,
 )
 from domain.rfm import Cuts, Score, rank_score, recency
-from domain.text import problem_of
+from domain.text import problem_of, text_problems
 
 MAXIMUM_ITEMS = 1000
 DEFAULT_RFM_DAYS = 365
@@ -132,7 +132,7 @@ class Customers:
         if not items:
             return WriteCounts()
         async with self.store.write(business) as unit:
-            counts, refused = await unit.customers.upsert(items, business.time_zone)
+            counts, refused = await unit.customers.upsert(items, unit.business.time_zone)
             if refused:
                 raise InvalidInput.of([problem_of("externalId", refusal) for refusal in refused])
             if counts.created or counts.updated:
@@ -161,10 +161,7 @@ def _problems(items: Sequence[NewCustomer], limit: int) -> list[FieldProblem]:
             "loyaltyLevel": item.loyalty_level,
         }
         for name, value in texts.items():
-            if value is not None and len(value) > 1000:
-                problems.append(FieldProblem((*where, name), f"{name} must be at most 1000 characters", "TOO_LONG"))
-            if value is not None and "\0" in value:
-                problems.append(FieldProblem((*where, name), f"{name} must not hold a NUL character"))
+            problems += text_problems((*where, name), value)
         if item.registered_at is not None:
             try:
                 to_utc(item.registered_at, zone("UTC"))

@@ -18,103 +18,53 @@ CHANNELS = ("store", "web", "app", "phone")
 CATEGORIES = ("Womens", "Mens", "Kids", "Home", "Beauty", "Accessories")
 LEVELS = ("BRONZE", "SILVER", "GOLD", "PLATINUM")
 FIRST_NAMES = (
-    "Nimali",
-    "Kasun",
-    "Dilani",
-    "Ruwan",
-    "Tharushi",
-    "Chamara",
-    "Sanduni",
-    "Lahiru",
-    "Ishara",
-    "Priyantha",
-    "Amaya",
-    "Dinesh",
-    "Hasini",
-    "Nuwan",
-    "Malsha",
-    "Sunil",
-    "Fathima",
-    "Rizwan",
-    "Meena",
-    "Arjun",
-    "Kavitha",
-    "Suresh",
-    "Zainab",
-    "Imran",
-    "Olivia",
-    "Jonas",
-    "Chloé",
-    "Mateo",
-    "Anaïs",
-    "Søren",
-    "Γιώργος",
-    "Ольга",
-    "美咲",
-    "伟",
-    "नीलम",
-    "فاطمة",
-    "דוד",
-    "කුමාරි",
-    "தமிழ்",
+    "Nimali Kasun Dilani Ruwan Tharushi Chamara Sanduni Lahiru Ishara Priyantha Amaya Dinesh Hasini Nuwan "
+    "Malsha Sunil Fathima Rizwan Meena Arjun Kavitha Suresh Zainab Imran Olivia Jonas Chloé Mateo Anaïs "
+    "Søren Γιώργος Ольга 美咲 伟 नीलम فاطمة דוד කුමාරි தமிழ்"
 )
 LAST_NAMES = (
-    "Perera",
-    "Fernando",
-    "Silva",
-    "Bandara",
-    "Jayasinghe",
-    "Wickramasinghe",
-    "Gunawardena",
-    "Rajapaksa",
-    "Dissanayake",
-    "Herath",
-    "Nadarajah",
-    "Sivakumar",
-    "Mohamed",
-    "Cader",
-    "de-Mel",
-    "Müller",
-    "Rossi",
-    "Nowak",
-    "Παπαδόπουλος",
-    "Иванова",
-    "佐藤",
-    "王",
-    "शर्मा",
-    "علي",
-    "כהן",
+    "Perera Fernando Silva Bandara Jayasinghe Wickramasinghe Gunawardena Rajapaksa Dissanayake Herath "
+    "Nadarajah Sivakumar Mohamed Cader de-Mel Müller Rossi Nowak Παπαδόπουλος Иванова 佐藤 王 शर्मा علي כהן"
 )
 DAYS = 3 * 365
 
 
 @dataclass(frozen=True, slots=True)
 class Archetype:
-    """How a kind of customer buys: how many of 1,000 customers, how often, when, and for how much (in rupees)."""
+    """How a kind of customer buys: how many there are at a scale of 1,000, how often, how many days ago first and
+    last, and for how much an order (in rupees). A festive one buys once of late, else at the feasts of years past."""
 
     share: int
     orders: tuple[int, int]
-    ages: tuple[int, int]
+    oldest: int
     last: tuple[int, int]
     amount: tuple[int, int]
     festive: bool = False
 
 
 ARCHETYPES = (
-    Archetype(80, (14, 30), (0, 300), (0, 12), (4_000, 24_000)),
-    Archetype(80, (8, 14), (0, 300), (3, 45), (2_500, 14_000)),
-    Archetype(90, (6, 12), (0, 160), (20, 60), (3_000, 12_000)),
-    Archetype(120, (3, 5), (0, 84), (0, 20), (1_500, 7_000)),
-    Archetype(140, (2, 2), (53, 88), (37, 52), (1_500, 3_500)),
-    Archetype(40, (2, 2), (20, 60), (0, 30), (2_000, 6_000)),
-    Archetype(80, (7, 14), (80, 400), (56, 78), (5_000, 20_000)),
-    Archetype(50, (5, 7), (86, 89), (56, 70), (500, 1_000)),
-    Archetype(170, (1, 1), (0, 30), (0, 30), (1_200, 9_000)),
-    Archetype(70, (1, 2), (60, 700), (60, 300), (800, 4_000)),
-    Archetype(60, (4, 8), (0, DAYS - 1), (0, 400), (2_000, 9_000), festive=True),
-    Archetype(60, (10, 25), (95, DAYS - 1), (95, 500), (3_000, 30_000)),
-    Archetype(20, (0, 0), (0, 0), (0, 0), (0, 0)),
+    # The heart of the shop: champions, the loyal, those who may become so.
+    Archetype(80, (14, 30), 300, (0, 12), (4_000, 24_000)),
+    Archetype(80, (8, 14), 300, (3, 45), (2_500, 14_000)),
+    Archetype(90, (6, 12), 160, (20, 60), (3_000, 12_000)),
+    Archetype(120, (3, 5), 84, (0, 20), (1_500, 7_000)),
+    # Promising, in a window of a quarter and in one of a year.
+    Archetype(140, (2, 2), 88, (37, 52), (1_500, 3_500)),
+    Archetype(40, (2, 3), 300, (150, 215), (2_500, 6_000)),
+    Archetype(40, (2, 2), 60, (0, 30), (2_000, 6_000)),
+    # At risk; and many small orders that have stopped, of late and for most of a year.
+    Archetype(80, (7, 14), 400, (56, 78), (5_000, 20_000)),
+    Archetype(50, (5, 7), 89, (56, 70), (500, 1_000)),
+    Archetype(40, (7, 10), 350, (225, 300), (500, 700)),
+    # Newcomers, sleepers, those who come for the feasts, those who left years ago, those who never bought.
+    Archetype(170, (1, 1), 30, (0, 30), (1_200, 9_000)),
+    Archetype(70, (1, 2), 700, (60, 300), (800, 4_000)),
+    Archetype(60, (6, 9), DAYS - 1, (0, 80), (2_000, 9_000), festive=True),
+    Archetype(60, (10, 25), DAYS - 1, (95, 500), (3_000, 30_000)),
+    Archetype(20, (0, 0), 0, (0, 0), (0, 0)),
 )
+LAST_FEAST = 190
+"""Days since which a festive customer bought only once: more than the six months of the label Loyal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,26 +75,26 @@ class DemoShop:
     purchases: list[NewPurchase]
 
 
-def demo_shop(today: date, seed: int = 20, size: int = 2_100) -> DemoShop:
+def demo_shop(today: date, seed: int = 20, scale: int = 2_100) -> DemoShop:
     """The shop as of a day."""
     random = Random(seed)
     customers: list[NewCustomer] = []
     purchases: list[NewPurchase] = []
     number = 0
     for archetype in ARCHETYPES:
-        for _ in range(archetype.share * size // 1000):
+        for _ in range(archetype.share * scale // 1000):
             number += 1
             external_id = f"C{number:05d}"
             days = sorted(_days(random, archetype, today))
             first = days[0] if days else today - timedelta(days=random.randrange(5, 300))
-            customers.append(_customer(random, external_id, first))
-            purchases.extend(_purchases(random, archetype, external_id, days))
+            customers.append(_customer(random, external_id, first, today))
+            purchases.extend(_purchases(random, archetype, external_id, days, today))
     return DemoShop(customers, purchases)
 
 
-def _customer(random: Random, external_id: str, first: date) -> NewCustomer:
-    name = f"{random.choice(FIRST_NAMES)} {random.choice(LAST_NAMES)}"
-    registered = _instant(random, first) - timedelta(days=random.randrange(0, 20))
+def _customer(random: Random, external_id: str, first: date, today: date) -> NewCustomer:
+    name = f"{random.choice(FIRST_NAMES.split())} {random.choice(LAST_NAMES.split())}"
+    registered = _instant(random, first, today) - timedelta(days=random.randrange(0, 20))
     level = random.choices((None, *LEVELS), (40, 25, 18, 12, 5))[0]
     email = f"{external_id.lower()}@example.com" if random.random() < 0.9 else None
     return NewCustomer(external_id, name if random.random() < 0.97 else None, email, level, registered)
@@ -156,28 +106,30 @@ def _days(random: Random, archetype: Archetype, today: date) -> Iterator[date]:
         return
     # One anchors the recency; the others lie before it, more of them in season.
     last = random.randint(*archetype.last)
-    oldest = max(archetype.ages[1], last)
-    if archetype.festive:
-        festive = [age for age in range(last, oldest + 1) if _is_festive(today - timedelta(days=age))]
-        yield from (today - timedelta(days=random.choice(festive or [last])) for _ in range(count))
-        return
     yield today - timedelta(days=last)
+    if archetype.festive:
+        ages = range(LAST_FEAST, archetype.oldest + 1)
+        festive = [day for day in (today - timedelta(days=age) for age in ages) if _is_festive(day)]
+        yield from random.choices(festive, k=count - 1)
+        return
     for _ in range(count - 1):
-        ages = [random.randint(last, oldest) for _ in range(2)]
-        weights = [3 if _is_festive(today - timedelta(days=age)) else 1 for age in ages]
-        yield today - timedelta(days=random.choices(ages, weights)[0])
+        pair = [today - timedelta(days=random.randint(last, max(archetype.oldest, last))) for _ in range(2)]
+        yield random.choices(pair, [3 if _is_festive(day) else 1 for day in pair])[0]
 
 
 def _is_festive(day: date) -> bool:
     return day.month == 12 or (day.month == 4 and day.day <= 20)
 
 
-def _instant(random: Random, day: date) -> datetime:
-    # In the night before the shop opens, so that nothing of today lies in the future.
-    return datetime.combine(day, time(0, 0, random.randrange(60)), zone(TIME_ZONE)).astimezone(UTC)
+def _instant(random: Random, day: date, today: date) -> datetime:
+    # In opening hours; today's in the first minute of the day, so that none lies in the future.
+    second = random.randrange(9 * 3600, 20 * 3600) if day < today else random.randrange(60)
+    return (datetime.combine(day, time(0), zone(TIME_ZONE)) + timedelta(seconds=second)).astimezone(UTC)
 
 
-def _purchases(random: Random, archetype: Archetype, customer: str, days: list[date]) -> Iterator[NewPurchase]:
+def _purchases(
+    random: Random, archetype: Archetype, customer: str, days: list[date], today: date
+) -> Iterator[NewPurchase]:
     taste = random.random()
     favourite, second = random.sample(CATEGORIES, 2)
     pick: Callable[[], str | None]
@@ -209,7 +161,7 @@ def _purchases(random: Random, archetype: Archetype, customer: str, days: list[d
         yield NewPurchase(
             customer,
             f"{customer}-{place + 1:03d}",
-            _instant(random, day),
+            _instant(random, day, today),
             amount,
             status,
             home if random.random() < 0.8 else random.choice(STOREFRONTS),

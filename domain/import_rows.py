@@ -1,6 +1,7 @@
 """Rows of a purchases file as checked, typed rows. Which column is what is decided once, from the header; after that
 a row is either staged or rejected with a reason, and reading goes on."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +9,7 @@ from typing import NamedTuple
 
 from domain.calendar import read_instant, to_micros, to_utc, zone
 from domain.errors import InvalidInput
-from domain.money import exponent, parse_minor
+from domain.money import exponent, is_currency, parse_minor
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "customer_id": ("customerid", "customer", "clientid"),
@@ -38,6 +39,7 @@ STATUS_WORDS = {
 }
 MAXIMUM_TEXT = 1000
 FORMULA_STARTS = "=+-@"
+AMOUNT_IN = re.compile("totalamount[a-z]{3}")
 
 
 class StagedRow(NamedTuple):
@@ -94,27 +96,29 @@ def resolve_columns(header: Sequence[str], mapping: Mapping[str, str], currency:
         if normalised(column) not in names:
             raise InvalidInput(f"--map {column}={field}: the file has no column {column}", ("map",))
         places[target] = names.index(normalised(column))
+    mapped = set(places.values())
+    free = [name if place not in mapped else "" for place, name in enumerate(names)]
     for field, known in ALIASES.items():
         if field not in places:
-            place = next((names.index(alias) for alias in known if alias in names), None)
+            place = next((free.index(alias) for alias in known if alias in free), None)
             if place is not None:
                 places[field] = place
     if "amount" not in places:
-        for place, name in enumerate(names):
-            if name.startswith("totalamount") and len(name) == len("totalamount") + 3:
-                if name[-3:].upper() != currency:
-                    raise InvalidInput(
-                        f"The amounts are in {name[-3:].upper()} ({header[place]}), the business has {currency}."
-                    )
-                places["amount"] = place
+        found = {name[-3:].upper(): place for place, name in enumerate(free) if AMOUNT_IN.fullmatch(name)}
+        others = [code for code in found if is_currency(code)]
+        if currency in found:
+            places["amount"] = found[currency]
+        elif others:
+            column = header[found[others[0]]].strip()
+            raise InvalidInput(f"The amounts are in {others[0]} ({column}), the business has {currency}.")
     missing = [field for field in REQUIRED if field not in places]
     if missing:
-        seen = ", ".join(name.strip() for name in header)
+        seen = row_text([name.strip() for name in header], ", ")
         raise InvalidInput(
             f"Missing required columns: {', '.join(missing)}. Columns seen: {seen}. Use --map COLUMN={missing[0]}."
         )
     used = set(places.values())
-    ignored = tuple(name.strip() for place, name in enumerate(header) if place not in used)
+    ignored = tuple(row_text([name.strip()]) for place, name in enumerate(header) if place not in used)
     return Columns(places, ignored, len(header))
 
 
@@ -251,7 +255,7 @@ def read_rows(
             reject(RejectedRow(line, row_text(cells), str(fault)))
 
 
-def row_text(cells: Sequence[str]) -> str:
+def row_text(cells: Sequence[str], separator: str = ",") -> str:
     """The row for people to read, cut where it is long; what was not UTF-8 is shown as a replacement mark."""
-    text = ",".join(cells)[:MAXIMUM_TEXT]
+    text = separator.join(cells)[:MAXIMUM_TEXT]
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")

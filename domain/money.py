@@ -175,6 +175,8 @@ TWO_DECIMALS = frozenset(
     ]
 )
 MAXIMUM_DIGITS = 15
+LARGEST = 2**63 - 1
+"""What both databases keep exactly, in minor units."""
 DECIMAL = re.compile(r"[+-]?(\d+)(?:\.(\d*))?|[+-]?\.(\d+)")
 
 
@@ -191,6 +193,11 @@ def exponent(currency: str) -> int:
     raise InvalidInput(f"currency must be an ISO 4217 code such as EUR, not {currency[:20]!r}", ("currency",))
 
 
+def is_currency(code: str) -> bool:
+    """Whether it is an active ISO 4217 code."""
+    return any(code in codes for codes in (TWO_DECIMALS, NO_DECIMALS, THREE_DECIMALS, FOUR_DECIMALS))
+
+
 def to_minor(value: Decimal, decimals: int) -> int:
     """Minor units of a finite amount; ValueError with a sentence when it has too many digits or decimals."""
     if not value.is_finite():
@@ -199,11 +206,19 @@ def to_minor(value: Decimal, decimals: int) -> int:
         raise ValueError(f"must have at most {MAXIMUM_DIGITS} digits before the point")
     if value and value.adjusted() < -40:
         raise ValueError(f"must have at most {decimals} decimals")
-    scaled = value.scaleb(decimals)
-    whole = scaled.to_integral_value()
-    if whole != scaled:
+    sign, digits, power = value.as_tuple()
+    # By hand: Decimal's own arithmetic would round an amount of more than 28 digits instead of refusing it.
+    shift = int(power) + decimals
+    coefficient = int("".join(map(str, digits))) if value else 0
+    whole, rest = coefficient, 0
+    if value:
+        power_of_ten = int(10 ** abs(shift))
+        whole, rest = (coefficient * power_of_ten, 0) if shift >= 0 else divmod(coefficient, power_of_ten)
+    if rest:
         raise ValueError(f"must have at most {decimals} decimals")
-    return int(whole)
+    if whole > LARGEST:
+        raise ValueError(f"must be at most {to_decimal(LARGEST, decimals)} in this currency")
+    return -whole if sign else whole
 
 
 def parse_minor(text: str, decimals: int) -> int:
@@ -213,7 +228,7 @@ def parse_minor(text: str, decimals: int) -> int:
     inner step of an import.
     """
     whole, _point, part = text.partition(".")
-    if len(part) == decimals and len(whole) <= MAXIMUM_DIGITS and (whole + part).isdigit() and text.isascii():
+    if len(part) == decimals <= 3 and len(whole) <= MAXIMUM_DIGITS and (whole + part).isdigit() and text.isascii():
         return int(whole + part)
     if not text.isascii() or DECIMAL.fullmatch(text) is None or len(text) > 60:
         raise ValueError("must be a number such as 12.50")

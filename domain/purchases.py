@@ -4,11 +4,13 @@ nothing, and says of each wrong item which field is wrong."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from domain.calendar import to_utc, zone
 from domain.errors import FieldProblem, InvalidInput
 from domain.model import Business, NewPurchase, PurchaseLine, Storefront, WriteCounts
+from domain.money import LARGEST
 from domain.pages import Page, PageRequest
 from domain.ports import Actor, AuditEvent, Clock, PurchaseRecord, Store
-from domain.text import problem_of
+from domain.text import problem_of, text_problems
 
 MAXIMUM_ITEMS = 1000
 MAXIMUM_LINES = 1000
@@ -72,7 +74,7 @@ class Purchases:
         if not items:
             return WriteCounts()
         async with self.store.write(business) as unit:
-            counts, refused = await unit.purchases.record(items, business.time_zone, self.clock())
+            counts, refused = await unit.purchases.record(items, unit.business.time_zone, self.clock())
             if refused:
                 raise InvalidInput.of([problem_of("externalId", refusal) for refusal in refused])
             if counts.created or counts.updated:
@@ -125,9 +127,15 @@ def _problems(items: Sequence[NewPurchase], limit: int) -> list[FieldProblem]:
         }
         texts.update({f"lines.{place}.category": line.category for place, line in enumerate(item.lines)})
         for name, text in texts.items():
-            field = (*where, *name.split("."))
-            if text is not None and len(text) > 1000:
-                problems.append(FieldProblem(field, f"{field[-1]} must be at most 1000 characters", "TOO_LONG"))
-            if text is not None and "\0" in text:
-                problems.append(FieldProblem(field, f"{field[-1]} must not hold a NUL character"))
+            problems += text_problems((*where, *name.split(".")), text)
+        amounts = {"amount": item.amount}
+        amounts.update({f"lines.{place}.amount": line.amount for place, line in enumerate(item.lines)})
+        for name, amount in amounts.items():
+            if abs(amount) > LARGEST:
+                field = (*where, *name.split("."))
+                problems.append(FieldProblem(field, f"amount must be at most {LARGEST} in minor units"))
+        try:
+            to_utc(item.purchased_at, zone("UTC"))
+        except ValueError as error:
+            problems.append(FieldProblem((*where, "purchasedAt"), f"purchasedAt {error}"))
     return problems

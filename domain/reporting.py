@@ -169,6 +169,15 @@ class Reporting:
             return await unit.reports.customers_of(report.span, cuts, triples, request)
 
 
+def report_key(business: Business, window: Window, method: Method, storefront_id: int | None, scheme: RfmScheme) -> str:
+    """The name under which a report may be kept: another window, method, storefront, scheme or write is another name.
+    Filters by name and code are no part of it, as they only choose rows."""
+    first = date.fromordinal(max(window.first_day, 1))
+    place = "all" if storefront_id is None else storefront_id
+    report = f"{business.id}:{first}:{window.as_of}:{method.value.lower()}:{place}"
+    return f"customer_segmentation:{report}:{scheme.value.lower()}:{business.data_version}"
+
+
 def grouped(cells: Sequence[Cell], scheme: RfmScheme) -> tuple[tuple[Group, ...], Group | None]:
     """Cells summed into the scheme's groups, empty ones too; the second part is there for EIGHT_SEGMENT only."""
     sums: dict[str, list[int]] = {}

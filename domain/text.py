@@ -1,8 +1,9 @@
-"""Sentences for refusals of single items of a bulk write; one place, so that they read alike everywhere."""
+"""What is said of single items of a bulk write; one place, so that refusals read alike everywhere."""
 
 from domain.errors import FieldProblem
 from domain.ports import Refusal
 
+MAXIMUM_TEXT = 1000
 SENTENCES = {
     "FOREIGN": ("INVALID", "externalId belongs to another customer's purchase"),
     "ERASED": ("ERASED", "this customer was erased"),
@@ -13,3 +14,17 @@ def problem_of(field: str, refusal: Refusal) -> FieldProblem:
     """The user error of one refused item."""
     code, sentence = SENTENCES[refusal.code]
     return FieldProblem(("input", str(refusal.index), field), sentence, code)
+
+
+def text_problems(field: tuple[str, ...], value: str | None) -> list[FieldProblem]:
+    """Why the text cannot be kept: too long, or holding what a database cannot store."""
+    if value is None:
+        return []
+    name, problems = field[-1], []
+    if len(value) > MAXIMUM_TEXT:
+        problems.append(FieldProblem(field, f"{name} must be at most {MAXIMUM_TEXT} characters", "TOO_LONG"))
+    if "\0" in value:
+        problems.append(FieldProblem(field, f"{name} must not hold a NUL character"))
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        problems.append(FieldProblem(field, f"{name} must hold whole characters, not half of a surrogate pair"))
+    return problems

@@ -1,9 +1,13 @@
 """The composition root: settings in, a Starlette application out. With the command line the only place that knows both
 the services and the store."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from types import FrameType
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -18,10 +22,12 @@ from domain.model import Viewer
 from domain.ports import Clock
 from domain.purchases import Purchases
 from domain.reporting import Reporting
-from gql.auth import Authenticator, require_secret
+from gql.auth import Authenticator
 from gql.context import Context, Services
+from gql.execution import Executor
 from gql.graphiql import asset_routes, explorer
-from gql.logs import log_statement, set_up
+from gql.guard import Guard
+from gql.logs import log_statement
 from gql.operations import Operations
 from gql.schema import make_schema
 from gql.settings import Settings
@@ -30,6 +36,9 @@ from gql.websocket import WebSocketEndpoint
 from persistence.cache import MemoryCache
 from persistence.database import Database, open_database
 from persistence.unit_of_work import SqlStore
+
+DRAIN_SECONDS = 1.0
+"""Between the word that the process ends and the end of accepting: whoever spreads the load must hear it."""
 
 
 def system_clock() -> datetime:
@@ -61,20 +70,21 @@ def create_app(
     def make_context(viewer: Viewer, request_id: str) -> Context:
         return Context(viewer, services, request_id)
 
-    page = explorer(settings, demo_token)
-    over_http = GraphQLEndpoint(schema, settings, authenticator.authenticate, make_context, page)
-    over_socket = WebSocketEndpoint(schema, settings, authenticator.authenticate, make_context, clock)
+    executor = Executor(schema, settings, make_context)
+    over_http = GraphQLEndpoint(executor, authenticator.authenticate, explorer(settings, demo_token))
+    over_socket = WebSocketEndpoint(executor, authenticator.authenticate, clock)
 
     async def http(request: Request) -> Response:
         return await over_http(request)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        yield
+        with ending_announced(operations):
+            yield
         operations.draining = True
         await opened.close()
 
-    middleware = [
+    across = [
         Middleware(
             CORSMiddleware,
             allow_origins=list(settings.cors_origins),
@@ -83,21 +93,42 @@ def create_app(
             expose_headers=["X-Request-Id"],
         )
     ]
+    middleware = [Middleware(Guard), *(across if settings.cors_origins else [])]
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/graphql", http, methods=methods),
             WebSocketRoute("/graphql", over_socket.__call__),
             *operations.routes(),
             *asset_routes(),
         ],
-        middleware=middleware if settings.cors_origins else [],
+        middleware=middleware,
         lifespan=lifespan,
     )
+    # A redirect to the path without its slash would be built from the Host header.
+    app.router.redirect_slashes = False
+    return app
 
 
-def create_app_from_environment() -> Starlette:
-    """What each worker process runs; the parent has checked the settings and migrated the store."""
-    settings = Settings.from_environment()
-    set_up(settings.log_level)
-    return create_app(require_secret(settings, demo=False))
+@contextmanager
+def ending_announced(operations: Operations) -> Iterator[None]:
+    """On the first SIGTERM /readyz says no for a moment before the server stops accepting; a second one is obeyed at
+    once. Only where a server handles the signal, in the main thread."""
+    obey = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread() or not callable(obey):
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def announce(number: int, frame: FrameType | None) -> None:
+        if operations.draining:
+            obey(number, frame)
+        else:
+            operations.draining = True
+            loop.call_soon_threadsafe(loop.call_later, DRAIN_SECONDS, obey, number, None)
+
+    signal.signal(signal.SIGTERM, announce)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, obey)

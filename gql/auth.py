@@ -5,10 +5,12 @@ import asyncio
 import ipaddress
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import jwt
 
@@ -18,9 +20,32 @@ from gql.errors import Unauthenticated
 from gql.settings import MINIMUM_SECRET_BYTES, Settings
 
 MAXIMUM_TOKEN = 8192
+MAXIMUM_NAME = 200
 LEEWAY = 60
 WEAK = ("changeme", "secret", "password", "default")
 KNOWN_HEADERS = frozenset({"alg", "typ", "kid"})
+KEYS_SECONDS = 300.0
+RETRY_SECONDS = 10.0
+
+
+class IssuerKeys:
+    """The public keys of the issuer. An unknown key id makes us ask again, but no stranger can make us ask often."""
+
+    def __init__(self, url: str) -> None:
+        self._client = jwt.PyJWKClient(url, timeout=5)
+        self._asking = asyncio.Lock()
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._asked = float("-inf")
+
+    async def key(self, identity: object) -> jwt.PyJWK:
+        """The key of that id; KeyError where the issuer has none."""
+        async with self._asking:
+            age = time.monotonic() - self._asked
+            if age > KEYS_SECONDS or (identity not in self._keys and age > RETRY_SECONDS):
+                self._asked = time.monotonic()
+                found = await asyncio.to_thread(self._client.get_jwk_set, refresh=True)
+                self._keys = {key.key_id: key for key in found.keys if key.key_id and key.key_type in ("RSA", "EC")}
+        return self._keys[str(identity)]
 
 
 class Authenticator:
@@ -29,7 +54,7 @@ class Authenticator:
     def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
         self.settings = settings
         self.clock = clock
-        self.keys = jwt.PyJWKClient(settings.jwks_url, cache_keys=True, timeout=5) if settings.jwks_url else None
+        self.keys = IssuerKeys(settings.jwks_url) if settings.jwks_url else None
 
     async def authenticate(self, token: str) -> Viewer:
         """The viewer; Unauthenticated for everything that does not hold."""
@@ -45,7 +70,7 @@ class Authenticator:
         if not set(header) <= KNOWN_HEADERS:
             raise ValueError
         if self.keys is not None:
-            key: Any = (await asyncio.to_thread(self.keys.get_signing_key_from_jwt, token)).key
+            key: Any = await self.keys.key(header["kid"])
             algorithms = ["RS256", "ES256"]
         else:
             key, algorithms = self.settings.jwt_secret, ["HS256"]
@@ -66,7 +91,9 @@ class Authenticator:
         if not 0 < expires - issued <= self.settings.token_lifetime_hours * 3600:
             raise ValueError
         subject, business, permissions = claims["sub"], claims["business"], claims["permissions"]
-        if not (isinstance(subject, str) and subject and isinstance(business, str) and business):
+        if not all(
+            isinstance(one, str) and 0 < len(one) <= MAXIMUM_NAME and one.isprintable() for one in (subject, business)
+        ):
             raise ValueError
         if not isinstance(permissions, list) or not all(isinstance(one, str) for one in permissions):
             raise ValueError
@@ -111,6 +138,9 @@ def require_secret(settings: Settings, *, demo: bool) -> Settings:
             raise InvalidInput("SEGMENTS_JWT_SECRET must be random: this one is easily guessed.")
         return settings
     if settings.jwks_url:
+        parts = urlsplit(settings.jwks_url)
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+            raise InvalidInput("SEGMENTS_JWKS_URL must begin with https://, or name this machine.")
         return settings
     if not demo:
         raise InvalidInput("SEGMENTS_JWT_SECRET must be set, to at least 32 random bytes, or SEGMENTS_JWKS_URL.")

@@ -1,11 +1,12 @@
-"""JSON in and out, strict and bounded: no NaN, no numbers of thousands of digits, no bottomless nesting. Serves HTTP
-and WebSocket alike."""
+"""JSON in and out, strict and bounded: no NaN, no numbers of thousands of digits, no bottomless nesting, no halves of
+characters. Serves HTTP and WebSocket alike."""
 
 import json
 from typing import Any, NoReturn
 
 MAXIMUM_BODY = 1 << 20
 MAXIMUM_DIGITS = 40
+MAXIMUM_NESTING = 100
 
 
 class BadBody(ValueError):
@@ -36,11 +37,39 @@ def decode_json(data: str | bytes) -> Any:
     except UnicodeDecodeError as error:
         raise BadBody("The body must be UTF-8.") from error
     try:
-        return json.loads(text, parse_constant=_constant, parse_int=_whole, parse_float=_real)
+        value = json.loads(text, parse_constant=_constant, parse_int=_whole, parse_float=_real)
     except BadBody:
         raise
     except (ValueError, RecursionError) as error:
         raise BadBody("The body must be valid JSON.") from error
+    if _is_deep(value):
+        raise BadBody(f"Lists and objects are nested at most {MAXIMUM_NESTING} deep.")
+    # An escape can spell half of a character, which no encoder and no database takes.
+    if "\\u" in text and not _is_encodable(value):
+        raise BadBody("Texts must be Unicode: an escape stands for half of a character.")
+    return value
+
+
+def _is_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(MAXIMUM_NESTING + 1):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _is_encodable(value: object) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def encode_json(value: object) -> str:

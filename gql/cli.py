@@ -1,28 +1,27 @@
 """The `segments` command. Every failure is one clear sentence and a non-zero exit; nobody sees a traceback."""
 
-import asyncio
-import logging
+import math
+import os
 import sys
 from dataclasses import replace
 from datetime import timedelta
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import uvicorn
-from rich.console import Console
-from rich.table import Table
 
-from domain.demo import KEY
-from domain.errors import DomainError, InvalidInput
-from domain.model import Permission
-from domain.pages import PageRequest
-from domain.ports import CustomerFilter, CustomerSort
-from gql.app import create_app, make_services, system_clock
+from domain.errors import InvalidInput
+from domain.model import Business, Permission
+from domain.ports import CustomerSort
+from gql.app import system_clock
 from gql.auth import issue_token, require_secret, stored_secret
-from gql.cli_import import import_customers_file, import_purchases_file
+from gql.cli_customers import CustomersFile, print_customers
+from gql.cli_failure import explained
+from gql.cli_import import PurchasesFile
 from gql.cli_report import print_report
-from gql.cli_run import BusinessOption, business_for_import, fill_demo, opened, run
+from gql.cli_run import BusinessOption, business_for_import, made, opened, run
+from gql.cli_serve import serve_app
 from gql.cli_store import businesses_app, db_app
 from gql.cli_verify import verify_all
 from gql.context import Services
@@ -34,25 +33,30 @@ from persistence.database import Database
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The customer-segmentation server."
 )
+app.add_typer(serve_app)
 app.add_typer(businesses_app, name="businesses")
 app.add_typer(db_app, name="db")
+ZoneOption = Annotated[str | None, typer.Option("--time-zone", help="IANA zone; makes the business on first import.")]
+CurrencyOption = Annotated[str | None, typer.Option("--currency", help="ISO 4217 code; makes the business, too.")]
+RejectsOption = Annotated[Path | None, typer.Option("--rejects", help="CSV file for the rejected rows.")]
 
 
 def main() -> None:
-    """The entry point: one sentence for every failure."""
+    """The entry point: sentences for every failure, and quiet where nobody reads on."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
-        app(standalone_mode=True)
-    except DomainError as error:
-        problems = getattr(error, "problems", ())
-        for message in dict.fromkeys(problem.message for problem in problems) or [error.message]:
-            sys.stderr.write(f"Error: {message}\n")
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except Exception as error:
-        logging.getLogger("segments").debug("unexpected failure", exc_info=error)
-        sys.stderr.write(f"Error: {type(error).__name__}. Run it again with -v for more.\n")
-        sys.exit(70)
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except (Exception, KeyboardInterrupt) as error:
+        sentences, code = explained(error)
+        for sentence in sentences:
+            typer.echo(f"Error: {sentence}", err=True)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 @app.callback()
@@ -68,65 +72,6 @@ def options(
     context.obj = settings
 
 
-@app.command()
-def serve(
-    context: typer.Context,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option(help="Port to listen on; PORT or 8000 where absent.")] = None,
-    workers: Annotated[int, typer.Option(help="Number of processes.", min=1, max=64)] = 1,
-    demo: Annotated[bool, typer.Option("--demo", help="Fill an empty store with the demo shop.")] = False,
-) -> None:
-    """Serve the GraphQL API. Example: segments serve --demo"""
-    settings = replace(context.obj, host=host, demo=demo, port=context.obj.port if port is None else port)
-    settings = require_secret(settings, demo=demo)
-    database = opened(settings)
-    if demo:
-        asyncio.run(fill_demo(make_services(database, system_clock), None))
-    key = KEY if demo else settings.business
-
-    def token() -> str:
-        permissions = [permission.value for permission in Permission]
-        lifetime = timedelta(hours=min(settings.token_lifetime_hours, 24))
-        return issue_token(
-            settings.jwt_secret,
-            subject="demo",
-            business=key,
-            permissions=permissions,
-            lifetime=lifetime,
-            now=system_clock(),
-        )
-
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(f"GraphiQL:  http://{host}:{settings.port}/graphql")
-    if demo:
-        console.print(f"Token:     {token()}")
-    common: dict[str, Any] = {
-        "host": host,
-        "port": settings.port,
-        "log_config": None,
-        "access_log": False,
-        "server_header": False,
-        "limit_concurrency": 1000,
-        "ws_max_size": 1 << 20,
-        "ws_per_message_deflate": False,
-        "timeout_graceful_shutdown": 10,
-    }
-    if workers > 1:
-        uvicorn.run("gql.app:create_app_from_environment", factory=True, workers=workers, **common)
-    else:
-        uvicorn.run(create_app(settings, system_clock, token if demo else None, database), **common)
-
-
-@app.command()
-def demo(context: typer.Context) -> None:
-    """Fill the store with the demo shop, unless it is there. Example: segments demo"""
-
-    async def work(services: Services, database: Database) -> None:
-        await fill_demo(services, typer.echo)
-
-    run(context.obj, work)
-
-
 @app.command(name="import")
 def import_(
     context: typer.Context,
@@ -134,18 +79,25 @@ def import_(
     business: BusinessOption = None,
     map: Annotated[list[str] | None, typer.Option("--map", help="COLUMN=FIELD, repeatable.")] = None,
     date_format: Annotated[str | None, typer.Option(help="Form of the dates, such as %d/%m/%Y.")] = None,
-    time_zone: Annotated[str | None, typer.Option(help="IANA zone; makes the business on first import.")] = None,
-    currency: Annotated[str | None, typer.Option(help="ISO 4217 code; makes the business on first import.")] = None,
+    time_zone: ZoneOption = None,
+    currency: CurrencyOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and count, write nothing.")] = False,
-    rejects: Annotated[Path | None, typer.Option(help="File for the rejected rows.")] = None,
+    rejects: RejectsOption = None,
 ) -> None:
     """Import purchases. Example: segments import orders.csv --business shop --time-zone UTC --currency EUR"""
 
-    async def work(services: Services, database: Database) -> None:
-        chosen = await business_for_import(services, context.obj, business, time_zone, currency)
-        await asyncio.to_thread(import_purchases_file, database, chosen, file, map or [], date_format, dry_run, rejects)
+    async def work(services: Services, database: Database) -> tuple[PurchasesFile, Business]:
+        meant = await business_for_import(services, context.obj, business, time_zone, currency)
+        read = PurchasesFile.read(file, meant, map or [], date_format)
+        return read, meant if meant.id or dry_run else await made(services, meant)
 
-    run(context.obj, work)
+    read, chosen = run(context.obj, work)
+    database = opened(context.obj)
+    try:
+        # In the main thread, so that an interruption ends it at once.
+        read.into(database, chosen, dry_run, rejects)
+    finally:
+        database.bulk.dispose()
 
 
 @app.command()
@@ -153,14 +105,17 @@ def import_customers(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="CSV file of customers, plain or gzip.")],
     business: BusinessOption = None,
-    time_zone: Annotated[str | None, typer.Option(help="IANA zone; makes the business on first import.")] = None,
-    currency: Annotated[str | None, typer.Option(help="ISO 4217 code; makes the business on first import.")] = None,
+    time_zone: ZoneOption = None,
+    currency: CurrencyOption = None,
+    rejects: RejectsOption = None,
 ) -> None:
     """Import customers. Example: segments import-customers customers.csv --business shop"""
 
     async def work(services: Services, database: Database) -> None:
-        chosen = await business_for_import(services, context.obj, business, time_zone, currency)
-        await import_customers_file(services.customers, chosen, file)
+        meant = await business_for_import(services, context.obj, business, time_zone, currency)
+        read = CustomersFile.read(file)
+        chosen = meant if meant.id else await made(services, meant)
+        await read.into(services.customers, chosen, rejects)
 
     run(context.obj, work)
 
@@ -206,15 +161,7 @@ def customers(
 
     async def work(services: Services, database: Database) -> None:
         chosen = await services.businesses.choose(business, context.obj.business)
-        page = await services.customers.page(chosen, PageRequest(first), CustomerFilter(search), sort, reverse)
-        table = Table("customer", "name", "level", "orders", f"revenue ({chosen.currency})", "last purchase")
-        for record in page.items:
-            kept, customer = record.totals, record.customer
-            revenue = services.customers.revenue(chosen, kept)
-            last = "" if kept.last_at is None else f"{kept.last_at:%Y-%m-%d}"
-            cells = (customer.external_id, customer.name or "", customer.loyalty_level or "")
-            table.add_row(*cells, str(kept.order_count), f"{revenue:,}", last)
-        Console().print(table)
+        await print_customers(services.customers, chosen, search, sort, reverse, first)
 
     run(context.obj, work)
 
@@ -232,8 +179,11 @@ def token(
     secret = settings.jwt_secret or stored_secret(settings)
     if secret is None:
         raise InvalidInput("SEGMENTS_JWT_SECRET must be set, or the demo server started once, to sign a token.")
-    if expires > settings.token_lifetime_hours:
-        raise InvalidInput(f"--expires must be at most {settings.token_lifetime_hours} hours.")
+    require_secret(replace(settings, jwt_secret=secret), demo=False)
+    if not subject.strip():
+        raise InvalidInput("--subject must not be blank")
+    if math.isnan(expires) or expires > settings.token_lifetime_hours:
+        raise InvalidInput(f"--expires must be at most {settings.token_lifetime_hours} hours")
 
     async def work(services: Services, database: Database) -> str:
         return (await services.businesses.choose(business, settings.business)).key

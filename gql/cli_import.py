@@ -1,36 +1,27 @@
-"""Files into the store from the command line: source, row checks and importer put together, with progress and a
-summary that adds up."""
+"""A file of purchases into the store from the command line: source, row checks and importer put together, with progress
+and a summary that adds up. The header is looked at before anything is written."""
 
 import csv
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
+import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
-from domain.calendar import read_instant, zone
-from domain.customers import Customers
 from domain.errors import InvalidInput
-from domain.import_rows import RejectedRow, normalised, read_rows, resolve_columns, row_reader, row_text, unquoted
-from domain.model import Business, NewCustomer, WriteCounts
-from domain.ports import Actor
+from domain.import_rows import FORMULA_STARTS, Columns, RejectedRow, read_rows, resolve_columns, row_reader, row_text
+from domain.model import Business
 from gql.app import system_clock
+from gql.cli_text import plain
 from persistence.bulk_import import ImportSummary, PurchaseImporter
 from persistence.bulk_import import Progress as ImportProgress
 from persistence.database import Database
 from persistence.sources.csv import CsvSource
-
-CUSTOMER_FIELDS = {
-    "customerid": "external_id",
-    "customer": "external_id",
-    "clientid": "external_id",
-    "name": "name",
-    "email": "email",
-    "loyaltylevel": "loyalty_level",
-    "registeredat": "registered_at",
-}
-BATCH = 5_000
 
 
 def read_mapping(pairs: Iterable[str]) -> dict[str, str]:
@@ -44,133 +35,121 @@ def read_mapping(pairs: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def import_purchases_file(
-    database: Database,
-    business: Business,
-    file: Path,
-    mapping: list[str],
-    date_format: str | None,
-    dry_run: bool,
-    rejects: Path | None,
-) -> ImportSummary:
-    """Import the file and print what became of its rows."""
-    source = CsvSource(file)
-    columns = resolve_columns(source.header, read_mapping(mapping), business.currency)
-    read = row_reader(columns, business.currency, business.time_zone, date_format)
-    console = Console(stderr=True, soft_wrap=True)
-    if columns.ignored:
-        console.print(f"Ignored columns: {', '.join(columns.ignored)}", markup=False, highlight=False)
+def checked_form(form: str | None) -> str | None:
+    """A form that can tell one day from another; InvalidInput otherwise."""
+    day = datetime(2024, 3, 31)
+    try:
+        good = form is None or datetime.strptime(day.strftime(form), form).date() == day.date()
+    except ValueError:
+        good = False
+    if not good:
+        raise InvalidInput(f"--date-format must name year, month and day, such as %d/%m/%Y, not {form}")
+    return form
 
-    def texts(lines: Iterable[int]) -> Iterator[tuple[int, str]]:
+
+@dataclass(frozen=True, slots=True)
+class PurchasesFile:
+    """A file whose header fits the business."""
+
+    source: CsvSource
+    columns: Columns
+    date_format: str | None
+
+    @classmethod
+    def read(cls, file: Path, business: Business, mapping: Iterable[str], date_format: str | None) -> "PurchasesFile":
+        """Look at the header before anything is written; says which columns are left out."""
+        source = CsvSource(file)
+        columns = resolve_columns(source.header, read_mapping(mapping), business.currency)
+        name_ignored(columns.ignored)
+        return cls(source, columns, checked_form(date_format))
+
+    def texts(self, lines: Iterable[int]) -> Iterator[tuple[int, str]]:
+        """The text of rows, by their line numbers in rising order."""
         wanted = iter(lines)
         line = next(wanted, None)
-        for begins, cells in source.rows():
+        for begins, cells in self.source.rows():
             if begins == line:
                 yield begins, row_text(cells)
                 line = next(wanted, None)
 
-    with ExitStack() as stack:
-        bar = stack.enter_context(progress_bar(console))
-        task = bar.add_task("reading", total=None)
+    def into(self, database: Database, business: Business, dry_run: bool, rejects: Path | None) -> ImportSummary:
+        """Import the file and print what became of its rows."""
+        source = self.source
+        read = row_reader(self.columns, business.currency, business.time_zone, self.date_format)
+        with rejects_file(rejects, source) as keep, progress_bar() as bar:
+            tasks: dict[str, TaskID] = {}
 
-        def progress(step: ImportProgress) -> None:
-            bar.update(task, description=step.phase, completed=step.done, total=step.total)
+            def progress(step: ImportProgress) -> None:
+                if step.phase not in tasks:
+                    for task in tasks.values():
+                        bar.stop_task(task)
+                    tasks[step.phase] = bar.add_task(step.phase, total=step.total)
+                bar.update(tasks[step.phase], completed=step.done, total=step.total)
 
-        writer = None
-        if rejects is not None:
-            writer = csv.writer(stack.enter_context(rejects.open("w", newline="", encoding="utf-8")))
-            writer.writerow(("line", "reason", "text"))
-
-        def keep(row: RejectedRow) -> None:
-            if writer is not None:
-                writer.writerow((row.line, row.reason, row.text))
-
-        summary = PurchaseImporter(database, business, system_clock).run(
-            source.name,
-            lambda reject: read_rows(source.rows(), read, reject),
-            texts,
-            actor="command line",
-            dry_run=dry_run,
-            progress=progress,
-            rejects=keep,
-        )
-    if summary.rows_read == 0:
-        raise InvalidInput(f"No data found in {source.name}.")
-    print_summary(source.name, summary.rows_read, summary, "rows")
-    if summary.future:
-        Console().print(f"{summary.future:,} rows lie in the future and count from their instant on.", highlight=False)
-    return summary
+            summary = PurchaseImporter(database, business, system_clock).run(
+                source.name,
+                lambda reject: read_rows(source.rows(), read, reject),
+                self.texts,
+                actor="command line",
+                dry_run=dry_run,
+                progress=progress,
+                rejects=keep,
+            )
+        if summary.rows_read == 0:
+            raise InvalidInput(f"No data found in {source.name}.")
+        print_summary(source.name, summary)
+        if summary.future:
+            typer.echo(f"{summary.future:,} rows lie in the future and count from their instant on.")
+        if dry_run:
+            typer.echo("Dry run: nothing was written.")
+        return summary
 
 
-def progress_bar(console: Console) -> Progress:
-    """Rows or orders so far, and the time taken."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+@contextmanager
+def rejects_file(path: Path | None, source: CsvSource) -> Iterator[Callable[[RejectedRow], None]]:
+    """Where rejected rows go: a file with line, reason and text, safe for spreadsheets; nowhere without a path."""
+    if path is None:
+        yield lambda row: None
+        return
+    if path.exists() and path.samefile(source.path):
+        raise InvalidInput("--rejects must be another file than the one that is imported")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("line", "reason", "text"))
+        yield lambda row: writer.writerow((row.line, row.reason, guarded(row.text)))
+
+
+def guarded(text: str) -> str:
+    """Text that a spreadsheet does not take for a formula."""
+    return f"'{text}" if text.startswith((*FORMULA_STARTS, "\t", "\r")) else text
+
+
+class Rate(ProgressColumn):
+    """Rows or orders so far, and how many a second."""
+
+    def render(self, task: Task) -> Text:
+        """Such as `120,000 rows  95,000 rows/s`."""
+        unit = "orders" if task.description == "merging" else "rows"
+        speed = task.finished_speed or task.speed or 0
+        return Text(f"{task.completed:,.0f} {unit}  {speed:,.0f} {unit}/s")
+
+
+def progress_bar() -> Progress:
+    """A bar on standard error where that is a terminal."""
+    console = Console(stderr=True, soft_wrap=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), Rate(), TimeElapsedColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-def print_summary(name: str, read: int, counts: ImportSummary, unit: str) -> None:
+def name_ignored(columns: Sequence[str]) -> None:
+    """Say which columns are left out."""
+    if columns:
+        typer.echo(f"Ignored columns: {plain(', '.join(columns))}", err=True)
+
+
+def print_summary(name: str, counts: ImportSummary) -> None:
     """The four counts, which add up to what was read."""
-    Console(soft_wrap=True).print(
-        f"{name}: {read:,} {unit} read: {counts.created:,} created, {counts.updated:,} updated, "
-        f"{counts.unchanged:,} unchanged, {counts.rejected:,} rejected.",
-        markup=False,
-        highlight=False,
+    typer.echo(
+        f"{plain(name)}: {counts.rows_read:,} rows read: {counts.created:,} created, {counts.updated:,} updated, "
+        f"{counts.unchanged:,} unchanged, {counts.rejected:,} rejected."
     )
-
-
-async def import_customers_file(customers: Customers, business: Business, file: Path) -> None:
-    """Import a file of customers in batches and print what became of its rows."""
-    source = CsvSource(file)
-    places = {
-        CUSTOMER_FIELDS[normalised(name)]: place
-        for place, name in enumerate(source.header)
-        if normalised(name) in CUSTOMER_FIELDS
-    }
-    if "external_id" not in places:
-        raise InvalidInput(f"Missing required columns: customer_id. Columns seen: {', '.join(source.header)}.")
-    read = rejected = 0
-    total = WriteCounts()
-    batch: dict[str, NewCustomer] = {}
-    repeated = 0
-
-    async def flush() -> WriteCounts:
-        done = await customers.upsert(business, list(batch.values()), Actor("command line"), limit=BATCH)
-        batch.clear()
-        return WriteCounts(total.created + done.created, total.updated + done.updated, total.unchanged + done.unchanged)
-
-    for line, cells in source.rows():
-        read += 1
-        try:
-            item = _customer(cells, places, business)
-        except ValueError as error:
-            rejected += 1
-            Console(stderr=True, soft_wrap=True).print(f"line {line}: {error}", markup=False, highlight=False)
-            continue
-        repeated += item.external_id in batch
-        batch[item.external_id] = item
-        if len(batch) >= BATCH:
-            total = await flush()
-    if batch:
-        total = await flush()
-    summary = ImportSummary(read, total.created, total.updated, total.unchanged + repeated, rejected)
-    print_summary(source.name, read, summary, "rows")
-
-
-def _customer(cells: list[str], places: dict[str, int], business: Business) -> NewCustomer:
-    if len(cells) <= max(places.values()):
-        raise ValueError(f"the row has {len(cells)} cells")
-    values = {name: unquoted(cells[place].strip()) or None for name, place in places.items()}
-    external_id = values.pop("external_id")
-    if external_id is None:
-        raise ValueError("no customer")
-    if any(text is not None and (len(text) > 1000 or "\0" in text) for text in (*values.values(), external_id)):
-        raise ValueError("a text is longer than 1000 characters or holds a NUL character")
-    registered = values.pop("registered_at", None)
-    at = None
-    if registered is not None:
-        try:
-            at = read_instant(registered, zone(business.time_zone))
-        except ValueError as error:
-            raise ValueError(f"registered_at {error}") from error
-    given = frozenset(name for name in places if name != "external_id")
-    return NewCustomer(external_id, registered_at=at, given=given, **values)

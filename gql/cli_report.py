@@ -5,16 +5,20 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from domain.errors import InvalidInput
 from domain.model import Business
 from domain.reporting import Group, Insights, Method, Report, insights
 from domain.rfm import RfmScheme
+from gql.cli_text import plain
 from gql.context import Services
 
 SCHEMES = {"eight": RfmScheme.EIGHT_SEGMENT, "eleven": RfmScheme.ELEVEN_SEGMENT}
+FORMATS = ("table", "json")
 METHODS = tuple(method.value.lower() for method in Method)
 BAR = 12
 
@@ -36,13 +40,13 @@ async def print_report(
         raise InvalidInput(f"Invalid segmentation_method. Must be one of: {', '.join(METHODS)}")
     key = scheme.lower().removesuffix("_segment")
     if key not in SCHEMES:
-        raise InvalidInput("--scheme must be one of: eight, eleven")
-    if form not in ("table", "json"):
-        raise InvalidInput("--format must be one of: table, json")
+        raise InvalidInput(f"--scheme must be one of: {', '.join(SCHEMES)}")
+    if form not in FORMATS:
+        raise InvalidInput(f"--format must be one of: {', '.join(FORMATS)}")
     try:
         day = None if as_of is None else date.fromisoformat(as_of)
     except ValueError as error:
-        raise InvalidInput("--as-of must be an ISO 8601 date such as 2024-03-01") from error
+        raise InvalidInput("--as-of must be an ISO 8601 date, such as 2024-03-01") from error
     place = None if storefront is None else await services.purchases.storefront_by_key(business, storefront)
     report = await services.reporting.report(
         business,
@@ -58,7 +62,7 @@ async def print_report(
     if form == "json":
         print_json(report, found)
     else:
-        print_table(business, report, found)
+        print_table(business, report, found, storefront)
 
 
 def number(value: Decimal | float | None) -> float | int | None:
@@ -114,16 +118,20 @@ def report_json(report: Report, found: Insights) -> dict[str, Any]:
 
 def print_json(report: Report, found: Insights) -> None:
     """To standard output, and nothing else."""
-    text = json.dumps(report_json(report, found), ensure_ascii=False, indent=2, allow_nan=False)
-    Console(soft_wrap=True).print(text, markup=False, highlight=False)
+    typer.echo(json.dumps(report_json(report, found), ensure_ascii=False, indent=2, allow_nan=False))
 
 
-def print_table(business: Business, report: Report, found: Insights) -> None:
+def print_table(business: Business, report: Report, found: Insights, storefront: str | None) -> None:
     """A table with bars of the customers."""
     console = Console(highlight=False)
     window = report.window
     first = date.fromordinal(max(window.first_day, 1))
-    console.print(f"[bold]{business.name}[/bold]: {report.method.value} report, {first} to {window.as_of}")
+    place = "" if storefront is None else f", storefront {plain(storefront)}"
+    console.print(
+        Text.assemble(
+            (plain(business.name), "bold"), f": {report.method.value} report, {first} to {window.as_of}{place}"
+        )
+    )
     table = Table("segment", "customers", "", f"revenue {business.currency}", "orders", box=None, pad_edge=False)
     for column in (1, 3, 4):
         table.columns[column].justify = "right"

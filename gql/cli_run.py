@@ -1,4 +1,5 @@
-"""What every command needs: the store opened and closed, the business that is meant, the demo shop."""
+"""What every command needs: the store opened and closed, the business that is meant, the demo shop. The embedded store
+follows the program by itself; another one is upgraded by its operator."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -6,16 +7,19 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from domain.businesses import checked_key
+from domain.calendar import zone
 from domain.demo import CURRENCY, KEY, NAME, TIME_ZONE, demo_shop
 from domain.errors import InvalidInput
 from domain.model import Business
+from domain.money import exponent
 from domain.ports import Actor
 from gql.app import make_services, system_clock
 from gql.context import Services
 from gql.logs import log_statement
 from gql.settings import Settings
 from persistence.database import Database, open_database
-from persistence.schema import upgrade
+from persistence.schema import stage, upgrade
 
 T = TypeVar("T")
 BusinessOption = Annotated[
@@ -24,11 +28,21 @@ BusinessOption = Annotated[
 ]
 
 
+def connected(settings: Settings) -> Database:
+    """The store as it is; its statements are logged where the level asks for it."""
+    try:
+        return open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
+    except OSError as error:
+        raise InvalidInput(f"The folder of the store cannot be made: {error.filename}: {error.strerror}.") from error
+
+
 def opened(settings: Settings) -> Database:
-    """The store, brought to the newest tables where it is the embedded one."""
-    database = open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
+    """The store with the newest tables: the embedded one is brought there, another one must be there."""
+    database = connected(settings)
     if database.dialect == "sqlite":
         upgrade(database.bulk)
+    elif (found := stage(database.bulk)) is not None:
+        raise InvalidInput(f"{found}. Run: segments db upgrade")
     return database
 
 
@@ -45,30 +59,41 @@ def run(settings: Settings, work: Callable[[Services, Database], Coroutine[Any, 
     return asyncio.run(all_of_it())
 
 
-async def fill_demo(services: Services, report: Callable[[str], None] | None) -> Business:
-    """The demo business, made and filled where the store has none at all."""
-    every = await services.businesses.all()
-    if any(business.key == KEY for business in every):
-        return await services.businesses.open(KEY)
-    business = await services.businesses.create(KEY, NAME, TIME_ZONE, CURRENCY)
+async def fill_demo(services: Services) -> str:
+    """The demo business, made and filled where it is not there; says what was done. One that was interrupted between
+    its customers and its purchases has no storefront yet, and is filled again."""
+    every = {business.key: business for business in await services.businesses.all()}
+    business = every.get(KEY) or await services.businesses.create(KEY, NAME, TIME_ZONE, CURRENCY)
+    if await services.purchases.storefronts(business):
+        return f"The demo shop is there already, in business {KEY}."
     shop = demo_shop(services.customers.today(business))
     actor = Actor("demo")
-    for start in range(0, len(shop.customers), 5_000):
-        batch = shop.customers[start : start + 5_000]
-        await services.customers.upsert(business, batch, actor, limit=len(batch))
+    await services.customers.upsert(business, shop.customers, actor, limit=len(shop.customers))
     await services.purchases.record(business, shop.purchases, actor, limit=len(shop.purchases))
-    if report is not None:
-        report(f"{len(shop.customers)} customers and {len(shop.purchases)} purchases in business {KEY}")
-    return await services.businesses.open(KEY)
+    return f"{len(shop.customers):,} customers and {len(shop.purchases):,} purchases in business {KEY}."
 
 
 async def business_for_import(
     services: Services, settings: Settings, key: str | None, time_zone: str | None, currency: str | None
 ) -> Business:
-    """The business, made where it is named, new, and both its zone and currency are given."""
+    """The business that is meant. One that is named, new, and given both its zone and its currency has the id 0: it is
+    made when the file is known to be readable."""
     known = {one.key for one in await services.businesses.all()}
-    if key is not None and key not in known and time_zone is not None and currency is not None:
-        return await services.businesses.create(key, None, time_zone, currency)
+    if key is not None and key not in known:
+        if time_zone is None or currency is None:
+            there = ", ".join(sorted(known)) or "none yet"
+            raise InvalidInput(
+                f"There is no business with the key {key}. There are: {there}. "
+                "Give --time-zone and --currency to make it with the import.",
+                ("business",),
+            )
+        zone(time_zone)
+        exponent(currency)
+        return Business(0, checked_key(key), key, currency, time_zone, {}, 1, 0, 0)
+    if not known:
+        raise InvalidInput(
+            "There is no business yet. Give --business KEY, --time-zone and --currency to make one.", ("business",)
+        )
     business = await services.businesses.choose(key, settings.business)
     for name, given, stored in (
         ("--time-zone", time_zone, business.time_zone),
@@ -77,3 +102,8 @@ async def business_for_import(
         if given is not None and given != stored:
             raise InvalidInput(f"{name} is {given}, but the business {business.key} has {stored}.")
     return business
+
+
+async def made(services: Services, planned: Business) -> Business:
+    """The business that an import makes."""
+    return await services.businesses.create(planned.key, planned.name, planned.time_zone, planned.currency)

@@ -9,9 +9,10 @@ from rich.table import Table
 from domain.errors import InvalidInput
 from domain.ports import Actor
 from gql.app import system_clock
-from gql.cli_run import run
+from gql.cli_run import connected, run
+from gql.cli_text import cell
 from gql.context import Services
-from persistence.database import Database, open_database
+from persistence.database import Database
 from persistence.schema import differences, upgrade
 from persistence.unit_of_work import SqlStore
 
@@ -25,9 +26,9 @@ def list_businesses(context: typer.Context) -> None:
     """List the businesses. Example: segments businesses list"""
 
     async def work(services: Services, database: Database) -> None:
-        table = Table("key", "name", "time zone", "currency")
+        table = Table("key", "name", "time zone", "currency", box=None)
         for business in await services.businesses.all():
-            table.add_row(business.key, business.name, business.time_zone, business.currency)
+            table.add_row(business.key, cell(business.name), business.time_zone, business.currency)
         Console().print(table)
 
     run(context.obj, work)
@@ -60,6 +61,9 @@ def set_(
 ) -> None:
     """Change a business. Example: segments businesses set shop --name "The Shop" """
 
+    if name is None and time_zone is None and currency is None:
+        raise InvalidInput("Nothing to change: give --name, --time-zone or --currency.")
+
     async def work(services: Services, database: Database) -> None:
         await services.businesses.change(key, ACTOR, name=name, time_zone=time_zone, currency=currency)
         typer.echo(f"Changed {key}.")
@@ -70,26 +74,30 @@ def set_(
 @db_app.command(name="upgrade")
 def db_upgrade(context: typer.Context) -> None:
     """Bring the store to the newest tables. Example: segments db upgrade"""
-    database = open_database(context.obj.url)
+    database = connected(context.obj)
     upgrade(database.bulk)
+    database.bulk.dispose()
     typer.echo("The store is up to date.")
 
 
 @db_app.command(name="check")
 def db_check(context: typer.Context) -> None:
     """Check the tables, and every customer's totals against the purchases. Example: segments db check"""
+    database = connected(context.obj)
+    faults = differences(database.bulk)
+    database.bulk.dispose()
 
     async def work(services: Services, database: Database) -> list[str]:
-        found = differences(database.bulk)
+        found = []
         store = SqlStore(database, system_clock)
-        for business in [] if found else await services.businesses.all():
+        for business in await services.businesses.all():
             async with store.read(business) as unit:
                 wrong = await unit.reports.wrong_totals()
             if wrong:
                 found.append(f"{business.key}: the totals of {wrong} customers differ from their purchases")
         return found
 
-    found = run(context.obj, work)
-    if found:
-        raise InvalidInput("The store is not as it should be: " + "; ".join(found))
+    faults = faults or run(context.obj, work)
+    if faults:
+        raise InvalidInput("The store is not as it should be: " + "; ".join(faults) + ".")
     typer.echo("The store is sound.")

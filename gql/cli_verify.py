@@ -1,14 +1,19 @@
-"""`segments verify`: the arithmetic checked without a store, one line each."""
+"""`segments verify`: the arithmetic, the response and the parameters checked without a store. One line a check; each
+compares what the program does with what is written down here."""
 
-from collections.abc import Iterator
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
+from functools import partial
 
-from domain.model import Window
+from domain.calendar import checked_days
+from domain.errors import InvalidInput
+from domain.model import Business, Window
 from domain.ports import Cell
-from domain.reporting import Method, Report, grouped, insights
+from domain.reporting import Method, Report, chosen, grouped, insights, report_key
 from domain.rfm import (
     EIGHT,
-    ELEVEN_BY_RECENCY,
     UNCLASSIFIED,
     RfmScheme,
     Score,
@@ -18,35 +23,125 @@ from domain.rfm import (
     rank_score,
     recency,
 )
-from gql.cli_report import METHODS, report_json
+from gql.cli_report import FORMATS, METHODS, SCHEMES, report_json
 
 CELLS = [(r, f, m) for r in range(1, 6) for f in range(1, 6) for m in range(1, 6)]
+# Name, code, and how many of the 125 cells it has.
+GROUPS = [
+    ("Champions", "R5F5M5", 8),
+    ("Loyal Customers", "R4F4M4", 19),
+    ("Potential Loyalists", "R4F2M3", 10),
+    ("Promising", "R3F2M2", 2),
+    ("At Risk", "R2F2M3", 24),
+    ("Need Attention", "R2F3M3", 6),
+    ("New Customers", "R5F1M1", 10),
+    ("Hibernating", "R1F1M2", 8),
+]
+ELEVEN = {
+    "Champions": 6,
+    "Active": 26,
+    "New": 6,
+    "Loyal": 12,
+    "Promising": 6,
+    "Needs Attention": 13,
+    "Almost Lost": 6,
+    "Previously Loyal": 12,
+    "At Risk": 26,
+    "Dormant": 12,
+}
+# Ten customers of 90 days: age, orders, spend; score, name in the one scheme and in the other.
+CUSTOMERS = {
+    "Ada": (2, 9, 900, "555", "Champions", "Champions"),
+    "Ben": (20, 7, 400, "454", "Champions", "Loyal"),
+    "Cy": (40, 5, 300, "344", "Loyal Customers", "Loyal"),
+    "Dee": (5, 3, 150, "533", "Loyal Customers", "Active"),
+    "Eli": (60, 3, 150, "233", "At Risk", "At Risk"),
+    "Fay": (10, 2, 80, "522", "Potential Loyalists", "New"),
+    "Gus": (85, 2, 500, "125", "At Risk", "At Risk"),
+    "Hal": (1, 1, 50, "511", "New Customers", "New"),
+    "Ida": (50, 1, 50, "311", "Unclassified", "Almost Lost"),
+    "Jo": (80, 1, 20, "111", "Hibernating", "Dormant"),
+}
+SHAPE = {
+    "segment_name": str,
+    "segment_code": str,
+    "description": str,
+    "customer_count": int,
+    "total_revenue": float,
+    "average_order_value": float | None,
+    "recency_score": int,
+    "frequency_score": int,
+    "monetary_score": int,
+    "characteristics": dict,
+    "recommended_actions": list,
+}
 
 
 def verify_all() -> Iterator[tuple[str, bool]]:
     """What is checked, and whether it holds."""
-    names = ["Champions", "Loyal Customers", "Potential Loyalists", "Promising"]
-    names += ["At Risk", "Need Attention", "New Customers", "Hibernating"]
-    yield "eight groups, in the table's order", [group.name for group in EIGHT] == names
-    unnamed = sum(eight(*cell) is UNCLASSIFIED for cell in CELLS)
-    yield f"125 cells, {unnamed} of them unclassified", len(CELLS) == 125 and unnamed == 38
-    known = {name for names_ in ELEVEN_BY_RECENCY.values() for name in names_}
-    yield "every cell has a name in the eleven-segment scheme", {eleven(*cell).name for cell in CELLS} == known
-    spend = [10, 20, 20, 30, 50, 80, 80, 80, 90, 100]
-    scores = [rank_score(value, cut_values(spend)) for value in spend]
-    yield "scoring of a built-in case with ties", scores == [1, 1, 1, 2, 3, 3, 3, 3, 5, 5]
-    yield "recency by fifths of the window", [recency(age, 90) for age in (0, 17, 18, 89)] == [5, 5, 4, 1]
+    sizes = Counter(eight(*cell).name for cell in CELLS)
+    listed = [(group.name, group.code, sizes[group.name]) for group in EIGHT]
+    yield "the eight groups: names, codes, order, cells", listed == GROUPS
+    yield "the 125 cells: 87 in a group, 38 unclassified", sizes.total() == 125 and sizes[UNCLASSIFIED.name] == 38
+    yield "the eleven-segment scheme: all 125 cells", Counter(eleven(*cell).name for cell in CELLS) == ELEVEN
+    orders = cut_values(sorted(row[1] for row in CUSTOMERS.values()))
+    spend = cut_values(sorted(row[2] for row in CUSTOMERS.values()))
+    found = {
+        name: Score(recency(row[0], 90), rank_score(row[1], orders), rank_score(row[2], spend))
+        for name, row in CUSTOMERS.items()
+    }
+    digits = {name: score.digits for name, score in found.items()}
+    yield "scoring of ten customers, ties included", digits == {name: row[3] for name, row in CUSTOMERS.items()}
+    triples = {name: (score.recency, score.frequency, score.monetary) for name, score in found.items()}
+    named = {name: (eight(*cell).name, eleven(*cell).name) for name, cell in triples.items()}
+    yield "naming of ten customers, both schemes", named == {name: row[4:] for name, row in CUSTOMERS.items()}
+
     report = _report()
-    data = report_json(report, insights(report, None))["data"]
-    keys = {"method", "insights", "customer_count", "total_revenue", "segments", "unclassified"}
-    yield "the response's shape", set(data) == keys and len(data["segments"]) == 8
-    yield "groups and unclassified add up", sum(group.customers for group in report.everyone) == 3
-    yield "methods", METHODS == ("rfm", "value", "behavior")
-    yield "parameters: days 1 to 9999", Window(date(2024, 2, 29), 366).first_day == date(2023, 3, 1).toordinal()
-    yield "a score's digits", Score(4, 4, 4).digits == "444"
+    answer = report_json(report, insights(report, None))
+    data = answer["data"]
+    keys = ["method", "insights", "customer_count", "total_revenue", "segments", "unclassified"]
+    shaped = all(
+        list(row) == list(SHAPE) and all(isinstance(row[name], kind) for name, kind in SHAPE.items())
+        for row in data["segments"]
+    )
+    yield "the response: keys, types, eight groups", list(data) == keys and shaped and len(data["segments"]) == 8
+    parts = [*data["segments"], data["unclassified"]]
+    sums = sum(part["customer_count"] for part in parts), sum(part["total_revenue"] for part in parts)
+    yield "the groups and the unclassified add up", sums == (data["customer_count"], data["total_revenue"]) == (3, 9.1)
+    rising = insights(report, {"Champions": 5})
+    told = (rising.highest_revenue, rising.largest, rising.fastest_growing, rising.needs_attention)
+    yield "insights", told == ("Champions", "Champions", None, None)
+    yield "formats: table, json", FORMATS == ("table", "json") and bool(json.dumps(answer, allow_nan=False))
+
+    shop = Business(7, "shop", "Shop", "EUR", "UTC", {}, 1, 42, 43)
+    key = report_key(shop, report.window, Method.RFM, 3, RfmScheme.EIGHT_SEGMENT)
+    wanted = "customer_segmentation:7:2023-11-03:2024-01-31:rfm:3:eight_segment:42"
+    yield "the cache key: business, window, method, storefront, scheme, data version", key == wanted
+    yield (
+        "parameters: methods, schemes",
+        METHODS == ("rfm", "value", "behavior") and list(SCHEMES) == ["eight", "eleven"],
+    )
+    bounds = [checked_days(days) for days in (1, 90, 9999)]
+    outside = all(_refused(partial(checked_days, days)) for days in (0, -1, 10_000))
+    yield "parameters: days from 1 to 9999", bounds == [1, 90, 9999] and outside
+    picked = chosen(RfmScheme.EIGHT_SEGMENT, "at risk", None), chosen(RfmScheme.EIGHT_SEGMENT, None, "other")
+    unknown = _refused(partial(chosen, RfmScheme.EIGHT_SEGMENT, "Dormant", None))
+    yield (
+        "parameters: names and codes of groups",
+        picked == (frozenset({"At Risk"}), frozenset({"Unclassified"})) and unknown,
+    )
+
+
+def _refused(call: Callable[[], object]) -> bool:
+    try:
+        call()
+    except InvalidInput:
+        return True
+    return False
 
 
 def _report() -> Report:
-    named, other = grouped([Cell(5, 5, 5, 2, 9, 900, 3), Cell(4, 5, 1, 1, 4, 10, 20)], RfmScheme.EIGHT_SEGMENT)
+    cells = [Cell(5, 5, 5, 2, 9, 900, 3), Cell(4, 5, 1, 1, 4, 10, 20)]
+    named, other = grouped(cells, RfmScheme.EIGHT_SEGMENT)
     window, now = Window(date(2024, 1, 31), 90), datetime(2024, 1, 31, tzinfo=UTC)
     return Report(Method.RFM, RfmScheme.EIGHT_SEGMENT, window, None, 2, named, other, now)

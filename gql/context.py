@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import dataclass, field
 
 import strawberry
-from starlette.responses import Response
 
 from domain.businesses import Businesses
 from domain.customers import Customers
@@ -32,7 +31,6 @@ class Context:
     viewer: Viewer
     services: Services
     request_id: str
-    response: Response | None = None
     loaders: Loaders = field(init=False)
     _business: asyncio.Task[Business] | None = field(init=False, default=None)
 
@@ -45,6 +43,12 @@ class Context:
         if self._business is None:
             self._business = asyncio.ensure_future(self.services.businesses.open(self.viewer.business))
         return await asyncio.shield(self._business)
+
+    def close(self) -> None:
+        """The operation is over: what still works for it stops."""
+        self.loaders.close()
+        if self._business is not None:
+            self._business.cancel()
 
     @property
     def actor(self) -> Actor:

@@ -5,13 +5,15 @@ import logging
 from typing import Any
 
 import strawberry
-from graphql import GraphQLEnumType, GraphQLError
+from graphql import GraphQLEnumType, GraphQLError, GraphQLSyntaxError
+from graphql.validation.validate import ValidationAbortedError
 from strawberry.types import ExecutionContext
 
 from domain.errors import DomainError, InvalidInput
 
 log = logging.getLogger("segments")
 MAXIMUM_ERRORS = 5
+MAXIMUM_MESSAGE = 500
 UNAUTHENTICATED_MESSAGE = "Authentication credentials were not provided."
 
 
@@ -28,39 +30,64 @@ class LimitExceeded(DomainError):
 
 
 class ApiSchema(strawberry.Schema):
-    """The schema with our own log of errors: code, operation and request id, nothing else."""
+    """The schema with our own log of errors: kind, place and request id, nothing else."""
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Surprises with their place in our code; expected failures not at all."""
+        """The first surprise of the operation; the others nearly always have the same cause."""
+        request_id = getattr(getattr(execution_context, "context", None), "request_id", "-")
         for error in errors:
-            original = error.original_error
-            if original is not None and not isinstance(original, DomainError | GraphQLError):
-                frame = original.__traceback__
-                while frame is not None and frame.tb_next is not None:
-                    frame = frame.tb_next
-                place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame is not None else "?"
-                log.error("unexpected error kind=%s at=%s", type(original).__name__, place)
+            if is_surprise(error):
+                assert error.original_error is not None
+                log_surprise(error.original_error, request_id)
+                return
+
+
+def is_surprise(error: GraphQLError) -> bool:
+    """Whether the failure is the server's."""
+    original = error.original_error
+    return original is not None and not isinstance(original, DomainError | GraphQLError)
+
+
+def log_surprise(error: BaseException, request_id: str) -> None:
+    """Its kind and the place in the code, never its words: they may hold addresses, secrets and customers' data."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame is not None else "?"
+    log.error("unexpected error id=%s kind=%s at=%s", request_id, type(error).__name__, place)
+
+
+def internal(request_id: str) -> dict[str, Any]:
+    """What a client is told of a surprise."""
+    message = f"Internal error. Quote the request id {request_id}."
+    return {"message": message, "extensions": {"code": "INTERNAL", "requestId": request_id}}
+
+
+def refusal(message: str, code: str) -> dict[str, Any]:
+    """An error of the request as a whole."""
+    return {"message": message[:MAXIMUM_MESSAGE], "extensions": {"code": code}}
 
 
 def formatted(error: GraphQLError, request_id: str, schema: Any) -> dict[str, Any]:
     """The error as clients see it."""
     original = error.original_error
-    shown: dict[str, Any] = {"message": error.message}
+    if is_surprise(error):
+        shown = internal(request_id)
+    elif isinstance(original, DomainError):
+        shown = refusal(error.message, original.code)
+        if isinstance(original, InvalidInput) and original.problems[0].field:
+            shown["extensions"]["field"] = list(original.problems[0].field)
+    else:
+        exhausted = isinstance(error, GraphQLSyntaxError) and "Parsing aborted" in error.message
+        tangled = isinstance(error, ValidationAbortedError)
+        message = "The document repeats too many fields." if tangled else error.message
+        shown = refusal(message, "LIMIT_EXCEEDED" if exhausted or tangled else "BAD_USER_INPUT")
+        shown["message"] += known_values(error.message, schema)
+        shown["extensions"].update(error.extensions or {})
     if error.locations:
-        shown["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
+        shown["locations"] = [{"line": place.line, "column": place.column} for place in error.locations[:5]]
     if error.path:
         shown["path"] = error.path
-    if isinstance(original, DomainError):
-        extensions: dict[str, Any] = {"code": original.code}
-        if isinstance(original, InvalidInput) and original.problems[0].field:
-            extensions["field"] = list(original.problems[0].field)
-    elif original is not None and not isinstance(original, GraphQLError):
-        shown["message"] = f"Internal error. Quote the request id {request_id}."
-        extensions = {"code": "INTERNAL", "requestId": request_id}
-    else:
-        extensions = {"code": "BAD_USER_INPUT", **(error.extensions or {})}
-        shown["message"] = error.message[:500] + known_values(error.message, schema)
-    shown["extensions"] = extensions
     return shown
 
 

@@ -1,5 +1,5 @@
 """What a document may ask for. Every fragment is measured once, so the work grows with the document and not with what
-its fragments unfold to; everything is refused before a resolver runs."""
+its fragments unfold to; everything is refused before a resolver runs, and before validation, which costs more."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -11,13 +11,21 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    GraphQLNamedType,
+    GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
+    ListValueNode,
+    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     SelectionSetNode,
     VariableNode,
+    get_named_type,
+    get_nullable_type,
+    is_composite_type,
+    is_list_type,
 )
-from strawberry.extensions import MaxTokensLimiter, ParserCache, SchemaExtension, ValidationCache
+from strawberry.extensions import AddValidationRules, ParserCache, SchemaExtension, ValidationCache
 
 from domain.pages import DEFAULT_FIRST, MAXIMUM_FIRST
 from gql.settings import Settings
@@ -27,9 +35,9 @@ MAXIMUM_INTROSPECTION_DEPTH = 20
 MAXIMUM_ALIASES = 15
 MAXIMUM_COST = 20_000
 MAXIMUM_TOKENS = 1_000
-CACHED_DOCUMENTS = 500
-CONNECTIONS = frozenset({"customers", "purchases", "segments", "members", "snapshots", "imports", "recalculations"})
-LISTS = frozenset({"storefronts", "lines"})
+CACHED_DOCUMENTS = 128
+UNPAGED = 10
+"""What a list without a page size counts."""
 SINGLE = {"metrics": 1, "rfm": 1, "classification": 1, "segmentationReport": 100, "totalCount": 10}
 MANY = 10**9
 """Stands for more than any limit, so that sums stay small."""
@@ -37,48 +45,45 @@ MANY = 10**9
 
 @dataclass(slots=True)
 class Measure:
-    """Depth, aliases and cost of a selection, relative to where it stands."""
+    """Depth, aliases and cost of a selection, relative to where it stands; `each` is the cost of one item of a page."""
 
     depth: int = 0
     introspection: int = 0
     aliases: int = 0
     cost: int = 0
+    each: int = 0
+
+    def add(self, other: "Measure") -> None:
+        """Side by side: the deeper counts, the rest adds up."""
+        self.depth = max(self.depth, other.depth)
+        self.introspection = max(self.introspection, other.introspection)
+        self.aliases = min(self.aliases + other.aliases, MANY)
+        self.cost = min(self.cost + other.cost, MANY)
+        self.each = min(self.each + other.each, MANY)
 
 
 @dataclass(slots=True)
 class Measurer:
     """Measures one document with its variables."""
 
+    schema: GraphQLSchema
     fragments: dict[str, FragmentDefinitionNode]
     variables: dict[str, Any]
     known: dict[str, Measure] = field(default_factory=dict)
     open: set[str] = field(default_factory=set)
 
-    def selection(self, node: SelectionSetNode | None) -> Measure:
+    def selection(self, node: SelectionSetNode | None, parent: GraphQLNamedType | None) -> Measure:
         """What the selection needs by itself."""
         total = Measure()
         for part in node.selections if node is not None else ():
-            found = self.part(part)
-            total.depth = max(total.depth, found.depth)
-            total.introspection = max(total.introspection, found.introspection)
-            total.aliases = min(total.aliases + found.aliases, MANY)
-            total.cost = min(total.cost + found.cost, MANY)
+            if isinstance(part, FragmentSpreadNode):
+                total.add(self.fragment(part.name.value))
+            elif isinstance(part, InlineFragmentNode):
+                name = part.type_condition.name.value if part.type_condition is not None else None
+                total.add(self.selection(part.selection_set, self.schema.type_map.get(name) if name else parent))
+            elif isinstance(part, FieldNode):
+                total.add(self.field(part, parent))
         return total
-
-    def part(self, part: Any) -> Measure:
-        """A field, an inline fragment or a spread."""
-        if isinstance(part, FragmentSpreadNode):
-            return self.fragment(part.name.value)
-        if isinstance(part, InlineFragmentNode):
-            return self.selection(part.selection_set)
-        node: FieldNode = part
-        name = node.name.value
-        inner = self.selection(node.selection_set)
-        alias = int(node.alias is not None)
-        if name.startswith("__"):
-            return Measure(0, inner.depth + 1 + inner.introspection, inner.aliases + alias, 0)
-        cost = (inner.cost + 1) * self.size(node, name) if self.many(name) else inner.cost + SINGLE.get(name, 0)
-        return Measure(inner.depth + 1, inner.introspection, inner.aliases + alias, min(cost, MANY))
 
     def fragment(self, name: str) -> Measure:
         """A fragment, measured once; a circle is validation's to refuse."""
@@ -87,33 +92,65 @@ class Measurer:
             if definition is None or name in self.open:
                 return Measure()
             self.open.add(name)
-            self.known[name] = self.selection(definition.selection_set)
+            condition = self.schema.type_map.get(definition.type_condition.name.value)
+            self.known[name] = self.selection(definition.selection_set, condition)
             self.open.discard(name)
         return self.known[name]
 
-    def many(self, name: str) -> bool:
-        """Whether the field returns a list of objects."""
-        return name in CONNECTIONS or name in LISTS
+    def field(self, node: FieldNode, parent: GraphQLNamedType | None) -> Measure:
+        """A field with all that is below it."""
+        name = node.name.value
+        known = parent is not None and is_composite_type(parent)
+        definition = self.schema.get_field(parent, name) if known else None  # type: ignore[arg-type]
+        kind = None if definition is None else get_named_type(definition.type)
+        inner = self.selection(node.selection_set, kind)
+        inner.aliases += int(node.alias is not None)
+        page = kind is not None and kind.name.endswith("Connection")
+        listed = definition is not None and is_list_type(get_nullable_type(definition.type)) and is_composite_type(kind)
+        if page:
+            inner.cost += self.first(node) * (inner.each + 1)
+            inner.each = 0
+        elif listed and parent is not None and parent.name.endswith("Connection"):
+            inner.each, inner.cost = inner.cost, 0
+        elif listed:
+            inner.cost = self.ids(node) * (inner.cost + 1)
+        inner.cost = min(inner.cost + SINGLE.get(name, 0), MANY)
+        if name.startswith("__"):
+            return Measure(0, inner.depth + 1 + inner.introspection, inner.aliases, inner.cost)
+        inner.depth += 1
+        return inner
 
-    def size(self, node: FieldNode, name: str) -> int:
-        """How many objects the field may return; GraphQLError where a page size is out of bounds."""
-        size = 10 if name in LISTS else DEFAULT_FIRST
+    def first(self, node: FieldNode) -> int:
+        """The page size; GraphQLError where it is out of bounds."""
+        size = DEFAULT_FIRST
         for argument in node.arguments or ():
-            if argument.name.value in ("first", "last"):
-                value: Any = None
-                if isinstance(argument.value, IntValueNode):
-                    value = int(argument.value.value) if len(argument.value.value) < 12 else MANY
-                elif isinstance(argument.value, VariableNode):
-                    value = self.variables.get(argument.value.name.value)
-                if isinstance(value, int) and not isinstance(value, bool):
-                    if not 1 <= value <= MAXIMUM_FIRST:
-                        message = f"{argument.name.value} must be between 1 and {MAXIMUM_FIRST}"
-                        raise GraphQLError(message, node, extensions={"code": "BAD_USER_INPUT"})
-                    size = value
+            if argument.name.value not in ("first", "last"):
+                continue
+            value: Any = None
+            if isinstance(argument.value, IntValueNode):
+                value = int(argument.value.value) if len(argument.value.value) < 12 else MANY
+            elif isinstance(argument.value, VariableNode):
+                value = self.variables.get(argument.value.name.value)
+            # JSON's 250.0 is the integer 250 to GraphQL.
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                if not 1 <= value <= MAXIMUM_FIRST:
+                    message = f"{argument.name.value} must be between 1 and {MAXIMUM_FIRST}"
+                    raise GraphQLError(message, node, extensions={"code": "BAD_USER_INPUT"})
+                size = int(value)
         return size
 
+    def ids(self, node: FieldNode) -> int:
+        """How many objects a list without pages may return: one for each id, where they are given."""
+        for argument in node.arguments or ():
+            if argument.name.value == "ids":
+                if isinstance(argument.value, ListValueNode):
+                    return len(argument.value.values)
+                value = self.variables.get(argument.value.name.value) if isinstance(argument.value, VariableNode) else 1
+                return len(value) if isinstance(value, list) else 1
+        return UNPAGED
 
-def check(document: DocumentNode, operation_name: str | None, variables: dict[str, Any]) -> None:
+
+def check(schema: GraphQLSchema, document: DocumentNode, operation_name: str | None, variables: dict[str, Any]) -> None:
     """GraphQLError with LIMIT_EXCEEDED where the operation asks for too much."""
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     for node in document.definitions:
@@ -126,7 +163,8 @@ def check(document: DocumentNode, operation_name: str | None, variables: dict[st
             for definition in node.variable_definitions or ()
             if isinstance(definition.default_value, IntValueNode) and len(definition.default_value.value) < 12
         }
-        found = Measurer(fragments, {**defaults, **variables}).selection(node.selection_set)
+        root = schema.get_root_type(node.operation)
+        found = Measurer(schema, fragments, {**defaults, **variables}).selection(node.selection_set, root)
         for what, value, limit in (
             ("depth", found.depth, MAXIMUM_DEPTH),
             ("introspection depth", found.introspection, MAXIMUM_INTROSPECTION_DEPTH),
@@ -135,25 +173,45 @@ def check(document: DocumentNode, operation_name: str | None, variables: dict[st
         ):
             if value > limit:
                 shown = value if value < MANY else "too much"
-                raise GraphQLError(
-                    f"The {what} of the operation is {shown}, at most {limit} is allowed.",
-                    extensions={"code": "LIMIT_EXCEEDED"},
-                )
+                raise too_much(f"The {what} of the operation is {shown}, at most {limit} is allowed.")
+
+
+def too_much(message: str) -> GraphQLError:
+    """A refusal with the code of the limits."""
+    return GraphQLError(message, extensions={"code": "LIMIT_EXCEEDED"})
 
 
 class DocumentLimits(SchemaExtension):
     """Refuses an operation before any resolver runs."""
 
-    def on_execute(self) -> Iterator[None]:
-        """The document is valid here, so there are no circles and no unknown fragments."""
+    def on_operation(self) -> Iterator[None]:
+        """The parser stops at the limit by itself; comments count too."""
+        self.execution_context.parse_options["max_tokens"] = MAXIMUM_TOKENS
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        """The document is not yet valid here: unknown names and circles count nothing."""
         context = self.execution_context
-        if context.graphql_document is not None:
-            check(context.graphql_document, context.operation_name, context.variables or {})
+        document = context.graphql_document
+        if document is not None:
+            operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+            # The library would take the first.
+            if len(operations) > 1 and context._provided_operation_name is None:
+                message = "operationName must name an operation of the document."
+                raise GraphQLError(message, extensions={"code": "BAD_USER_INPUT"})
+            try:
+                check(context.schema._schema, document, context.operation_name, context.variables or {})
+            except RecursionError as error:
+                raise too_much("The document is nested too deeply.") from error
         yield
 
 
 def extensions(settings: Settings) -> list[Callable[[], SchemaExtension]]:
-    """The extensions of the schema; caches are bounded and live as long as the schema."""
-    parser, validation = ParserCache(maxsize=CACHED_DOCUMENTS), ValidationCache(maxsize=CACHED_DOCUMENTS)
-    tokens = MaxTokensLimiter(max_token_count=MAXIMUM_TOKENS)
-    return [lambda: tokens, lambda: parser, lambda: validation, DocumentLimits]
+    """The extensions of the schema; they are made for each operation, their caches are bounded and outlive it."""
+    hidden: list[Callable[[], SchemaExtension]] = [lambda: AddValidationRules([NoSchemaIntrospectionCustomRule])]
+    return [
+        DocumentLimits,
+        *([] if settings.introspection else hidden),
+        lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
+        lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
+    ]

@@ -1,6 +1,9 @@
-"""One loader a question: each answers many keys with one call of a service, so a page costs the same for 1 and 250."""
+"""One loader a question: each answers many keys with one call of a service, so a page costs the same for 1 and 250.
+Batches run as tasks of their own; they end with the operation that asked."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from strawberry.dataloader import DataLoader
 
@@ -15,6 +18,8 @@ from domain.rfm import Score
 Owner = tuple[int, CustomerTotals]
 """A customer's id with the kept totals that came with it."""
 PurchaseKey = tuple[int, int]
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class Loaders:
@@ -24,14 +29,35 @@ class Loaders:
         self._customers = customers
         self._purchases = purchases
         self._business = business
-        self.customers: DataLoader[int, CustomerRecord | None] = DataLoader(self._load_customers)
-        self.scores: DataLoader[Owner, Score | None] = DataLoader(self._load_scores)
-        self.classifications: DataLoader[Owner, Classification] = DataLoader(self._load_classifications)
-        self.purchase_pages: DataLoader[tuple[int, PageRequest], Page[PurchaseRecord]] = DataLoader(self._load_pages)
-        self.purchase_counts: DataLoader[int, int] = DataLoader(self._load_counts)
-        self.purchases: DataLoader[PurchaseKey, PurchaseRecord | None] = DataLoader(self._load_purchases)
-        self.lines: DataLoader[PurchaseKey, list[PurchaseLine]] = DataLoader(self._load_lines)
-        self.storefronts: DataLoader[int, Storefront | None] = DataLoader(self._load_storefronts)
+        self._running: set[asyncio.Task[Any]] = set()
+        self._closed = False
+        self.customers: DataLoader[int, CustomerRecord | None] = self._loader(self._load_customers)
+        self.scores: DataLoader[Owner, Score | None] = self._loader(self._load_scores)
+        self.classifications: DataLoader[Owner, Classification] = self._loader(self._load_classifications)
+        self.purchase_pages: DataLoader[tuple[int, PageRequest], Page[PurchaseRecord]] = self._loader(self._load_pages)
+        self.purchase_counts: DataLoader[int, int] = self._loader(self._load_counts)
+        self.purchases: DataLoader[PurchaseKey, PurchaseRecord | None] = self._loader(self._load_purchases)
+        self.lines: DataLoader[PurchaseKey, list[PurchaseLine]] = self._loader(self._load_lines)
+        self.storefronts: DataLoader[int, Storefront | None] = self._loader(self._load_storefronts)
+
+    def close(self) -> None:
+        """Stop the batches that run, and those that are about to."""
+        self._closed = True
+        for task in self._running:
+            task.cancel()
+
+    def _loader(self, load: Callable[[list[K]], Awaitable[list[V]]]) -> DataLoader[K, V]:
+        async def batch(keys: list[K]) -> list[V]:
+            task = asyncio.current_task()
+            if self._closed or task is None:
+                raise asyncio.CancelledError
+            self._running.add(task)
+            try:
+                return await load(keys)
+            finally:
+                self._running.discard(task)
+
+        return DataLoader(batch)
 
     async def _load_customers(self, keys: list[int]) -> list[CustomerRecord | None]:
         found = await self._customers.by_ids(await self._business(), keys)

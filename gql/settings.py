@@ -1,6 +1,7 @@
 """Every setting of the process, each environment variable named once. Settings are frozen and made once, at start."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from domain.errors import InvalidInput
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 MINIMUM_SECRET_BYTES = 32
+ORIGIN = re.compile(r"https?://[^\s/?#@*]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,9 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
-        """Read PORT and SEGMENTS_*; InvalidInput names the variable that is wrong, never its value."""
-        env = os.environ if environ is None else environ
+        """Read PORT and SEGMENTS_*; one that is empty counts as absent. InvalidInput names the variable that is wrong,
+        never its value."""
+        env = {name: value for name, value in (os.environ if environ is None else environ).items() if value.strip()}
         level = env.get("SEGMENTS_LOG_LEVEL", "INFO").upper()
         if level not in LOG_LEVELS:
             raise InvalidInput(f"SEGMENTS_LOG_LEVEL must be one of: {', '.join(LOG_LEVELS)}")
@@ -49,14 +52,19 @@ class Settings:
             jwt_secret=env.get("SEGMENTS_JWT_SECRET", ""),
             jwks_url=env.get("SEGMENTS_JWKS_URL", ""),
             business=env.get("SEGMENTS_BUSINESS", ""),
-            cors_origins=tuple(
-                part.strip() for part in env.get("SEGMENTS_CORS_ORIGINS", "").split(",") if part.strip()
-            ),
+            cors_origins=_origins(env, "SEGMENTS_CORS_ORIGINS"),
             log_level=level,
             port=_whole(env, "PORT", 8000, 0, 65535),
             introspection=_switch(env, "SEGMENTS_INTROSPECTION", True),
             token_lifetime_hours=_whole(env, "SEGMENTS_TOKEN_LIFETIME_HOURS", 24, 1, 24 * 365),
         )
+
+
+def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    origins = tuple(part.strip() for part in env.get(name, "").split(",") if part.strip())
+    if not all(ORIGIN.fullmatch(origin) for origin in origins):
+        raise InvalidInput(f"{name} must be origins such as https://shop.example, separated by commas")
+    return origins
 
 
 def _whole(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

@@ -1,10 +1,11 @@
 """GraphQL over WebSocket, protocol graphql-transport-ws. Every frame is checked before it is believed; each operation
-has its own context; the socket ends when its token does."""
+has its own context and task; nothing is queued for a slow reader; the socket ends when its token does."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import uuid
+from collections import Counter
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,13 +14,17 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from domain.model import Viewer
 from domain.ports import Clock
 from gql.bodies import BadBody, decode_json, encode_json
-from gql.errors import Unauthenticated
-from gql.settings import Settings
-from gql.transport import Authenticate, MakeContext, answer
+from gql.errors import Unauthenticated, internal, log_surprise, refusal
+from gql.execution import Authenticate, Executor, Parameters, Refused
 
 PROTOCOL = "graphql-transport-ws"
 MAXIMUM_OPERATIONS = 20
+MAXIMUM_SOCKETS = 100
+"""Of one subject of one business, in one process."""
+MAXIMUM_ID = 200
 INIT_SECONDS = 10.0
+EXPIRY_SECONDS = 1.0
+CLOSE_SECONDS = 2.0
 
 
 class Close(Exception):
@@ -44,36 +49,46 @@ class Socket:
 
     async def run(self) -> None:
         """Until one side closes, the token expires or a frame breaks the protocol."""
+        waiting = asyncio.get_running_loop().time() + INIT_SECONDS
         try:
-            async with asyncio.timeout(INIT_SECONDS) as waiting:
-                while True:
+            while True:
+                async with asyncio.timeout_at(None if self.initiated else waiting):
                     message = await self.websocket.receive()
-                    if message["type"] == "websocket.disconnect":
-                        return
-                    if await self.handle(_frame(message)):
-                        waiting.reschedule(None)
+                if message["type"] == "websocket.disconnect":
+                    return
+                await self.handle(_frame(message))
         except TimeoutError:
             await self.close(4408, "Connection initialisation timeout")
         except Close as close:
             await self.close(close.code, close.reason)
-        except WebSocketDisconnect:
-            return
         finally:
-            for task in (*self.operations.values(), *([self.expiry] if self.expiry else [])):
-                task.cancel()
+            self.stop()
+            if self.expiry is not None:
+                self.expiry.cancel()
+            if self.viewer is not None:
+                self.endpoint.leave(self.viewer)
+
+    def stop(self) -> None:
+        """End every operation."""
+        for task in self.operations.values():
+            task.cancel()
 
     async def close(self, code: int, reason: str) -> None:
-        """Close, unless it is closed."""
+        """Close, unless it is closed; a client that does not read is not waited for."""
+        self.stop()
         if self.websocket.application_state is WebSocketState.CONNECTED:
-            await self.websocket.close(code, reason)
+            with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self.websocket.close(code, reason)
 
-    async def handle(self, frame: dict[str, Any]) -> bool:
-        """One message; whether it was an accepted connection_init."""
+    async def handle(self, frame: dict[str, Any]) -> None:
+        """One message."""
         kind = frame.get("type")
+        if not isinstance(frame.get("payload", {}), dict | None) and kind in ("ping", "pong", "connection_init"):
+            raise Close(4400, "payload must be an object")
         if kind == "connection_init":
             await self.initiate(frame.get("payload"))
-            return True
-        if kind == "ping":
+        elif kind == "ping":
             await self.send({"type": "pong"})
         elif kind == "subscribe":
             await self.subscribe(frame)
@@ -83,108 +98,124 @@ class Socket:
                 task.cancel()
         elif kind != "pong":
             raise Close(4400, "Unknown message type")
-        return False
 
-    async def initiate(self, payload: object) -> None:
+    async def initiate(self, payload: dict[str, Any] | None) -> None:
         """Check the token and acknowledge."""
         if self.initiated:
             raise Close(4429, "Too many initialisation requests")
         self.initiated = True
-        header = payload.get("Authorization") if isinstance(payload, dict) else None
+        header = (payload or {}).get("Authorization")
         scheme, _, token = header.partition(" ") if isinstance(header, str) else ("", "", "")
         if scheme.lower() != "bearer" or not token.strip():
             raise Close(4403, "Forbidden")
         try:
-            self.viewer = await self.endpoint.authenticate(token.strip())
+            viewer = await self.endpoint.authenticate(token.strip())
         except Unauthenticated as error:
             raise Close(4403, "Forbidden") from error
-        self.expiry = asyncio.create_task(self.expire(self.viewer.expires_at))
+        if not self.endpoint.enter(viewer):
+            raise Close(1013, f"At most {MAXIMUM_SOCKETS} sockets are open at once for one subject")
+        self.viewer = viewer
+        self.expiry = asyncio.create_task(self.expire(viewer))
         await self.send({"type": "connection_ack"})
 
-    async def expire(self, at: datetime) -> None:
-        """Close when the token ends."""
-        await asyncio.sleep(max((at - self.endpoint.clock()).total_seconds(), 0))
+    async def expire(self, viewer: Viewer) -> None:
+        """Close when the token ends. The clock is asked again and again: it may have been set."""
+        while True:
+            left = (viewer.expires_at - self.endpoint.clock()).total_seconds()
+            if left <= 0:
+                break
+            await asyncio.sleep(min(left, EXPIRY_SECONDS))
         await self.close(4403, "Token expired")
 
     async def subscribe(self, frame: dict[str, Any]) -> None:
         """Begin an operation."""
         if self.viewer is None:
             raise Close(4401, "Unauthorized")
+        if self.viewer.expires_at <= self.endpoint.clock():
+            raise Close(4403, "Token expired")
         key, payload = _id(frame), frame.get("payload")
         if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
             raise Close(4400, "payload.query must be a string")
-        variables, name = payload.get("variables"), payload.get("operationName")
-        if not isinstance(variables, dict | None) or not isinstance(name, str | None):
-            raise Close(4400, "payload.variables must be an object, payload.operationName a string")
+        variables, name, extensions = (payload.get(part) for part in ("variables", "operationName", "extensions"))
+        if not isinstance(variables, dict | None) or not isinstance(extensions, dict | None):
+            raise Close(4400, "payload.variables and payload.extensions must be objects")
+        if not isinstance(name, str | None):
+            raise Close(4400, "payload.operationName must be a string")
         if key in self.operations:
             raise Close(4409, f"Subscriber for {key[:50]} already exists")
         if len(self.operations) >= MAXIMUM_OPERATIONS:
-            error = {"message": f"At most {MAXIMUM_OPERATIONS} operations run at once."}
-            await self.send(
-                {"id": key, "type": "error", "payload": [error | {"extensions": {"code": "LIMIT_EXCEEDED"}}]}
-            )
+            error = refusal(f"At most {MAXIMUM_OPERATIONS} operations run at once on a socket.", "LIMIT_EXCEEDED")
+            await self.send({"id": key, "type": "error", "payload": [error]})
             return
-        self.operations[key] = asyncio.create_task(self.operate(key, self.viewer, payload["query"], variables, name))
+        self.operations[key] = asyncio.create_task(self.operate(key, self.viewer, payload))
 
-    async def operate(
-        self, key: str, viewer: Viewer, query: str, variables: dict[str, Any] | None, name: str | None
-    ) -> None:
+    async def operate(self, key: str, viewer: Viewer, payload: dict[str, Any]) -> None:
         """Run one operation and say how it ended."""
-        endpoint, request_id = self.endpoint, f"{id(self):x}-{key[:16]}"
-        schema = endpoint.schema
+        executor, request_id = self.endpoint.executor, uuid.uuid4().hex[:16]
+        end: dict[str, Any] = {"id": key, "type": "complete"}
         try:
-            async for result in self.results(query, variables, name, endpoint.make_context(viewer, request_id)):
-                body, status = answer(result, request_id, schema)
-                body.pop("plain_status", None)
-                if status == 400:
-                    await self.send({"id": key, "type": "error", "payload": body["errors"]})
-                    return
-                await self.send({"id": key, "type": "next", "payload": body})
-            await self.send({"id": key, "type": "complete"})
+            parameters = Parameters.of(payload, executor.settings.maximum_document)
+            async with aclosing(executor.stream(viewer, parameters, request_id)) as answers:
+                async for answer in answers:
+                    if answer.status != 200:
+                        end = {"id": key, "type": "error", "payload": answer.body["errors"]}
+                        break
+                    await self.send({"id": key, "type": "next", "payload": answer.body})
+        except Refused as refused:
+            end = {"id": key, "type": "error", "payload": [refused.error]}
+        except Exception as error:
+            log_surprise(error, request_id)
+            end = {"id": key, "type": "error", "payload": [internal(request_id)]}
         finally:
-            self.operations.pop(key, None)
-
-    async def results(
-        self, query: str, variables: dict[str, Any] | None, name: str | None, context: object
-    ) -> AsyncIterator[Any]:
-        """The one result of a query or mutation, or those of a subscription."""
-        settings, schema = self.endpoint.settings, self.endpoint.schema
-        if len(query) > settings.maximum_document:
-            raise Close(4400, "query is too long")
-        async with asyncio.timeout(settings.report_deadline_seconds):
-            yield await schema.execute(query, variables, context_value=context, operation_name=name)
+            # The id is free before the end is told, so that the client may use it again at once.
+            if self.operations.get(key) is asyncio.current_task():
+                del self.operations[key]
+        await self.send(end)
 
     async def send(self, message: dict[str, Any]) -> None:
-        """One frame, unless the other side is gone."""
+        """One frame, unless the other side is gone; waits while the client does not read."""
         if self.websocket.application_state is WebSocketState.CONNECTED:
-            try:
+            with suppress(WebSocketDisconnect, RuntimeError):
                 await self.websocket.send_text(encode_json(message))
-            except (WebSocketDisconnect, RuntimeError):
-                self.websocket.application_state = WebSocketState.DISCONNECTED
 
 
 @dataclass(frozen=True, slots=True)
 class WebSocketEndpoint:
     """Accepts sockets of our own host and of the origins in the settings."""
 
-    schema: Any
-    settings: Settings
+    executor: Executor
     authenticate: Authenticate
-    make_context: MakeContext
     clock: Clock
+    open: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     async def __call__(self, websocket: WebSocket) -> None:
         """One connection."""
-        origin = websocket.headers.get("origin")
-        host = websocket.headers.get("host", "")
-        if origin is not None and origin not in self.settings.cors_origins and urlsplit(origin).netloc != host:
+        origin, allowed = websocket.headers.get("origin"), self.executor.settings.cors_origins
+        own = urlsplit(origin or "").netloc == websocket.headers.get("host", "")
+        if origin is not None and not own and origin not in allowed and "*" not in allowed:
             await websocket.close(4403)
             return
-        await websocket.accept(PROTOCOL if PROTOCOL in websocket.scope.get("subprotocols", []) else None)
         if PROTOCOL not in websocket.scope.get("subprotocols", []):
+            await websocket.accept()
             await websocket.close(4406, "Subprotocol not acceptable")
             return
+        await websocket.accept(PROTOCOL)
         await Socket(self, websocket).run()
+
+    def enter(self, viewer: Viewer) -> bool:
+        """Count a socket of the viewer's; False where there are too many."""
+        key = (viewer.business, viewer.subject)
+        if self.open[key] >= MAXIMUM_SOCKETS:
+            return False
+        self.open[key] += 1
+        return True
+
+    def leave(self, viewer: Viewer) -> None:
+        """The socket is closed."""
+        key = (viewer.business, viewer.subject)
+        self.open[key] -= 1
+        if self.open[key] <= 0:
+            del self.open[key]
 
 
 def _frame(message: Any) -> dict[str, Any]:
@@ -202,6 +233,6 @@ def _frame(message: Any) -> dict[str, Any]:
 
 def _id(frame: dict[str, Any]) -> str:
     key = frame.get("id")
-    if not isinstance(key, str) or not key or len(key) > 200:
-        raise Close(4400, "id must be a string")
+    if not isinstance(key, str) or not key or len(key) > MAXIMUM_ID:
+        raise Close(4400, f"id must be a string of 1 to {MAXIMUM_ID} characters")
     return key

@@ -15,7 +15,8 @@ class MemoryCache:
     """Values of immutable types by key, for ten minutes."""
 
     def __init__(self) -> None:
-        self._cache: Any = SimpleMemoryCache(ttl=SECONDS)
+        # Without its time limit: the wait that it brings would swallow a cancellation.
+        self._cache: Any = SimpleMemoryCache(ttl=SECONDS, timeout=0)
         self._making: dict[str, asyncio.Task[Any]] = {}
 
     async def get_or_make(self, key: str, make: Callable[[], Awaitable[T]]) -> T:

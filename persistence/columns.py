@@ -16,6 +16,11 @@ MISSING_TEXT = "\U0010ffff"
 """Stands for a missing text in sort columns: the highest code point, so that missing values come last."""
 
 
+def storable(text: str) -> bool:
+    """Whether a text can stand in the store at all; what cannot is never found there."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def optional_instant(micros: int | None) -> datetime | None:
     """The instant of a nullable column."""
     return None if micros is None else from_micros(micros)

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, false, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import local_day, zone
 from domain.model import Customer, CustomerTotals, NewCustomer, WriteCounts
 from domain.pages import Page, PageRequest, Position, cut
 from domain.ports import CustomerFilter, CustomerRecord, CustomerSort, Refusal
-from persistence.columns import FAR_FUTURE, MISSING_TEXT, optional_instant, optional_micros
+from persistence.columns import FAR_FUTURE, MISSING_TEXT, optional_instant, optional_micros, storable
 from persistence.tables import business, customer, customer_metrics, customer_term
 
 SORT_COLUMNS: dict[CustomerSort, ColumnElement[Any]] = {
@@ -107,7 +107,9 @@ class CustomerStore:
 
     def _where(self, where: CustomerFilter) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = [customer.c.business_id == self.business_id]
-        if where.search:
+        if where.search and not storable(where.search):
+            conditions.append(false())
+        elif where.search:
             prefix = where.search.casefold()
             found = select(customer_term.c.customer_id).where(
                 customer_term.c.business_id == self.business_id,
@@ -117,7 +119,9 @@ class CustomerStore:
             )
             conditions.append(customer.c.id.in_(found))
         if where.loyalty_levels is not None:
-            conditions.append(customer.c.loyalty_level.in_(where.loyalty_levels))
+            conditions.append(
+                customer.c.loyalty_level.in_([level for level in where.loyalty_levels if storable(level)])
+            )
         return conditions
 
     async def page(
@@ -152,6 +156,8 @@ class CustomerStore:
 
     async def by_external_id(self, external_id: str) -> CustomerRecord | None:
         """The one of that external id, exactly."""
+        if not storable(external_id):
+            return None
         statement = (
             select(*COLUMNS)
             .select_from(JOINED)
@@ -198,7 +204,7 @@ class CustomerStore:
                 continue
             registered = values["registered_at"]
             values["registered_day"] = None if registered is None else local_day(optional_instant(registered), tz)  # type: ignore[arg-type]
-            values["name_sort"] = values["name"].casefold() if values["name"] else MISSING_TEXT
+            values["name_sort"] = MISSING_TEXT if values["name"] is None else values["name"].casefold()
             key = row.id if row is not None else next_id
             before = terms(row.external_id, row.name, row.email) if row is not None else set()
             after = terms(item.external_id, values["name"], values["email"])

@@ -1,13 +1,16 @@
 """Engines and transactions. SQLite has a writer engine whose transactions begin IMMEDIATE and a reader engine whose
 transactions begin when they first read; PostgreSQL has one pool. Nothing else knows which database it is."""
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import aiosqlite
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -17,6 +20,9 @@ from domain.errors import InvalidInput
 
 BUSY_SECONDS = 10
 POOL_SECONDS = 2
+STATEMENT_SECONDS = 65
+"""Beyond the longest deadline of a request: what still runs then has been forgotten."""
+INTERRUPT_SECONDS = 1
 READERS = 4
 Observe = Callable[[str, float], None]
 
@@ -36,6 +42,36 @@ class Database:
         if self.writer is not self.reader:
             await self.writer.dispose()
         self.bulk.dispose()
+
+
+class InterruptibleConnection(aiosqlite.Connection):
+    """Stops its statement when whoever waits for it is cancelled; the driver alone would let it run to its end."""
+
+    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if not self._running or not self._connection:
+            raise ValueError("Connection closed")
+        done = asyncio.get_running_loop().create_future()
+        self._tx.put_nowait((done, partial(fn, *args, **kwargs)))
+        try:
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            # Waited for, so that the connection is idle when it goes back; a wait for a lock cannot be interrupted.
+            done.add_done_callback(_forget)
+            self._connection.interrupt()
+            await asyncio.wait({done}, timeout=INTERRUPT_SECONDS)
+            raise
+
+
+def _forget(done: asyncio.Future[Any]) -> None:
+    if not done.cancelled():
+        done.exception()
+
+
+def _connect_sqlite(*args: Any, **kwargs: Any) -> InterruptibleConnection:
+    connection = InterruptibleConnection(partial(sqlite3.connect, *args, **kwargs), 64)
+    # Or a process that ends without closing its store would wait for the thread.
+    connection._thread.daemon = True
+    return connection
 
 
 def parse_url(address: str) -> URL:
@@ -64,12 +100,13 @@ def _sqlite(url: URL) -> Database:
         raise InvalidInput("SEGMENTS_DATABASE_URL must name a file: an SQLite store in memory cannot be shared")
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     asynchronous = url.set(drivername="sqlite+aiosqlite")
-    reader = create_async_engine(
-        asynchronous, poolclass=AsyncAdaptedQueuePool, pool_size=READERS, pool_timeout=BUSY_SECONDS
-    )
-    writer = create_async_engine(
-        asynchronous, poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0, pool_timeout=BUSY_SECONDS
-    )
+    common: dict[str, Any] = {
+        "poolclass": AsyncAdaptedQueuePool,
+        "pool_timeout": BUSY_SECONDS,
+        "connect_args": {"async_creator_fn": _connect_sqlite},
+    }
+    reader = create_async_engine(asynchronous, pool_size=READERS, **common)
+    writer = create_async_engine(asynchronous, pool_size=1, max_overflow=0, **common)
     bulk = create_engine(url.set(drivername="sqlite+pysqlite"), poolclass=QueuePool)
     for engine, begin in ((reader.sync_engine, "BEGIN"), (writer.sync_engine, "BEGIN IMMEDIATE"), (bulk, "BEGIN")):
         event.listen(engine, "connect", _prepare_sqlite)
@@ -102,9 +139,13 @@ def _beginner(statement: str) -> Callable[[Connection], None]:
 
 def _postgresql(url: URL) -> Database:
     driver = url.set(drivername="postgresql+psycopg")
-    options = {"connect_args": {"options": "-c timezone=UTC"}, "pool_pre_ping": True}
-    engine = create_async_engine(driver, pool_size=10, max_overflow=10, pool_timeout=POOL_SECONDS, **options)
-    return Database(engine, engine, create_engine(driver, pool_size=2, **options), "postgresql")
+
+    def options(more: str = "") -> dict[str, Any]:
+        return {"connect_args": {"options": f"-c timezone=UTC{more}"}, "pool_pre_ping": True}
+
+    limited = options(f" -c statement_timeout={STATEMENT_SECONDS}s")
+    engine = create_async_engine(driver, pool_size=10, max_overflow=10, pool_timeout=POOL_SECONDS, **limited)
+    return Database(engine, engine, create_engine(driver, pool_size=2, **options()), "postgresql")
 
 
 def _watch(engine: Engine, observe: Observe) -> None:

@@ -1,13 +1,13 @@
 """Purchases: pages of many customers at once, lines, storefronts; writing them goes through `persistence.merge`."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, and_, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.calendar import from_micros, local_day, start_of_day, to_micros, zone
+from domain.calendar import day_boundaries, from_micros, local_day, to_micros, zone
 from domain.model import (
     QUALIFYING,
     STATUS_ORDER,
@@ -20,6 +20,7 @@ from domain.model import (
 from domain.pages import Page, PageRequest, cut
 from domain.ports import PurchaseRecord, Refusal
 from persistence import merge
+from persistence.columns import storable
 from persistence.customers import keyset
 from persistence.tables import purchase, purchase_line, storefront
 
@@ -145,6 +146,8 @@ class PurchaseStore:
 
     async def storefront_by_key(self, key: str) -> Storefront | None:
         """The one of that key."""
+        if not storable(key):
+            return None
         return next(iter(await self._storefronts(storefront.c.key == key)), None)
 
     async def _storefronts(self, *conditions: Any) -> list[Storefront]:
@@ -213,11 +216,12 @@ class PurchaseStore:
 
     async def delete(self, external_ids: Sequence[str]) -> int:
         """Take the purchases away with their lines; how many there were."""
+        known = [text for text in external_ids if storable(text)]
         keys = [
             (row[0], row[1])
             for row in await self.connection.execute(
                 select(purchase.c.customer_id, purchase.c.id).where(
-                    purchase.c.business_id == self.business_id, purchase.c.external_id.in_(external_ids)
+                    purchase.c.business_id == self.business_id, purchase.c.external_id.in_(known)
                 )
             )
         ]
@@ -251,7 +255,7 @@ class PurchaseStore:
         return count
 
     async def move_days(self, time_zone: str) -> None:
-        """Rewrite every local day for another zone: one range of instants a day, in one transaction."""
+        """Rewrite every local day for another zone, by ranges of instants, in one transaction."""
         await self.connection.run_sync(self._move_days, time_zone)
 
     def _move_days(self, connection: Connection, time_zone: str) -> None:
@@ -262,19 +266,21 @@ class PurchaseStore:
             ("purchase", "purchased_at", "local_day"),
             ("customer", "registered_at", "registered_day"),
         ):
-            low, high = connection.execute(
-                text(f"SELECT MIN({instant}), MAX({instant}) FROM {table} WHERE business_id = :business"), own
-            ).one()
-            if low is None:
+            used = connection.execute(
+                text(f"SELECT DISTINCT {day} FROM {table} WHERE business_id = :business AND {day} IS NOT NULL"), own
+            ).scalars()
+            # A local day of any zone lies within the UTC days around it.
+            near = {utc_day for known in used for utc_day in (known - 1, known, known + 1)}
+            boundaries = [boundary for utc_day in sorted(near) for boundary in day_boundaries(utc_day, tz)]
+            if not boundaries:
                 continue
-            days = range(local_day(from_micros(low), tz), local_day(from_micros(high), tz) + 1)
             connection.execute(
                 text("CREATE TEMPORARY TABLE IF NOT EXISTS day_start (at BIGINT PRIMARY KEY, day BIGINT NOT NULL)")
             )
             connection.execute(text("DELETE FROM day_start"))
             connection.execute(
-                text("INSERT INTO day_start VALUES (:at, :day) ON CONFLICT DO NOTHING"),
-                [{"at": to_micros(start_of_day(date.fromordinal(day), tz)), "day": day} for day in days],
+                text("INSERT INTO day_start VALUES (:at, :day)"),
+                [{"at": at, "day": local} for at, local in boundaries],
             )
             connection.execute(
                 text(

@@ -9,6 +9,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
+from domain.errors import InvalidInput
 from persistence.tables import metadata
 
 LOCK_NUMBER = 7_361_990_112
@@ -32,8 +33,23 @@ def current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+def stage(engine: Engine) -> str | None:
+    """What the store lacks, in words; None where it is at the newest step. InvalidInput where it is ahead."""
+    with engine.connect() as connection:
+        at, needed = current(connection), head()
+    if at == needed:
+        return None
+    if at is None:
+        return f"The store has no tables yet, this program needs {needed}"
+    if at not in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}:
+        raise InvalidInput(f"The store is at {at}, made by a newer version of this program; this one knows {needed}.")
+    return f"The store is at {at}, this program needs {needed}"
+
+
 def upgrade(engine: Engine) -> None:
-    """Apply the missing steps, all or none; a second process waits for the first."""
+    """Apply the missing steps, all or none; a second process waits for the first. InvalidInput for a newer store."""
+    if stage(engine) is None:
+        return
     with engine.connect() as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SELECT pg_advisory_lock({LOCK_NUMBER})")
@@ -56,8 +72,9 @@ def upgrade(engine: Engine) -> None:
 
 def differences(engine: Engine) -> list[str]:
     """What the store's tables and this program's disagree on; empty when the store is as it should be."""
+    found = stage(engine)
+    if found is not None:
+        return [found]
     with engine.connect() as connection:
-        if current(connection) != head():
-            return [f"the store is at {current(connection) or 'nothing'}, this program needs {head()}"]
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         return [str(difference) for difference in compare_metadata(context, metadata)]

@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from psycopg.errors import NumericValueOutOfRange
 from sqlalchemy import Executable, Row, case, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import from_micros, to_micros
-from domain.errors import Taken, Unavailable
+from domain.errors import InvalidInput, Taken, Unavailable
 from domain.model import Business
+from domain.money import LARGEST
 from domain.ports import AuditEvent, Clock
 from persistence.customers import CustomerStore
 from persistence.database import Database, is_busy
@@ -79,6 +81,9 @@ class SqlStore:
         """One state of the business; nothing is written."""
         with translated():
             async with self.database.reader.connect() as connection:
+                if self.database.dialect == "postgresql":
+                    # Its default would let every statement of the unit see another state.
+                    await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 try:
                     yield Unit(connection, business, self.clock())
                 finally:
@@ -166,7 +171,8 @@ def to_business(row: Row[Any]) -> Business:
 
 
 class translated:
-    """Turns a store that cannot answer now into Unavailable; everything else passes."""
+    """Turns a store that cannot answer now into Unavailable and a sum that it cannot hold into InvalidInput; everything
+    else passes."""
 
     def __enter__(self) -> None:
         """Nothing to prepare."""
@@ -175,6 +181,9 @@ class translated:
         """Busy, gone or out of connections: the same call may succeed later."""
         if error is None:
             return
+        original = getattr(error, "orig", None)
+        if isinstance(original, NumericValueOutOfRange) or str(original) == "integer overflow":
+            raise InvalidInput(f"The amounts add up to more than {LARGEST} minor units, which is the most.") from error
         gone = isinstance(error, DBAPIError) and error.connection_invalidated
         lost = isinstance(error, OperationalError | InterfaceError) and not str(error.orig).startswith("no such")
         if gone or is_busy(error) or isinstance(error, PoolTimeout) or lost:

@@ -1,0 +1,76 @@
+"""What a failed command says: one clear sentence a fault and an exit code, never a traceback. 1 is a refusal, 2 a wrong
+command line, 70 a fault of the program, 130 an interruption."""
+
+import logging
+from traceback import extract_tb
+
+from domain.errors import DomainError, InvalidInput, Unavailable
+
+# Arguments of services by the option that gives them.
+OPTIONS = {
+    "segmentName": "--segment-name",
+    "segmentCode": "--segment-code",
+    "timeZone": "--time-zone",
+    "currency": "--currency",
+    "method": "--method",
+}
+# What the option parser says of numbers, in plain words.
+PLAINER = {
+    "Value error, ": "",
+    "Input should be a valid integer, unable to parse string as an integer": "it must be a whole number",
+    "Input should be a valid number, unable to parse string as a number": "it must be a number",
+    "Input should be greater than or equal to": "it must be at least",
+    "Input should be less than or equal to": "it must be at most",
+}
+REFUSED, WRONG_USE, FAULT, INTERRUPTED = 1, 2, 70, 130
+
+
+def explained(error: BaseException) -> tuple[list[str], int]:
+    """Sentences for people, and the exit code."""
+    found, code = _explained(error)
+    return [sentence if sentence.endswith(".") else f"{sentence}." for sentence in found], code
+
+
+def _explained(error: BaseException) -> tuple[list[str], int]:
+    usage = getattr(error, "format_message", None)
+    if usage is not None:
+        said = " ".join(str(usage()).split())
+        # Without arguments the help has been shown already.
+        return [_used_wrongly(said)] if said else [], WRONG_USE
+    if isinstance(error, InvalidInput):
+        return list(dict.fromkeys(_with_option(problem.message) for problem in error.problems)), REFUSED
+    if isinstance(error, Unavailable):
+        return [_with_reason(error.message, error.__cause__)], REFUSED
+    if isinstance(error, DomainError):
+        return [error.message], REFUSED
+    if isinstance(error, KeyboardInterrupt):
+        return ["Interrupted. What was written stays whole; run the command again to go on"], INTERRUPTED
+    if _reason(error):
+        return [_with_reason("The store cannot be used", error)], REFUSED
+    if isinstance(error, OSError) and error.strerror is not None:
+        return [f"{error.filename or 'The system'}: {error.strerror}"], REFUSED
+    where = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(extract_tb(error.__traceback__)))
+    logging.getLogger("segments").debug("%s at %s", type(error).__name__, where)
+    return [f"The program failed ({type(error).__name__}). Run it again with -v for more"], FAULT
+
+
+def _used_wrongly(said: str) -> str:
+    for wordy, plain in PLAINER.items():
+        said = said.replace(wordy, plain)
+    return f"{said.rstrip('.')}. --help shows how it is used"
+
+
+def _with_option(message: str) -> str:
+    first, space, rest = message.partition(" ")
+    return f"{OPTIONS.get(first, first)}{space}{rest}"
+
+
+def _reason(error: BaseException | None) -> str:
+    """The first line of what the database said; what follows may hold data."""
+    said = str(getattr(error, "orig", None) or "").strip()
+    return said.splitlines()[0].rstrip(".") if said else ""
+
+
+def _with_reason(message: str, cause: BaseException | None) -> str:
+    reason = _reason(cause)
+    return f"{message.rstrip('.')}: {reason}" if reason else message

@@ -1,0 +1,164 @@
+"""The HTTP protocol of the server: uvicorn's, with the patience that it lacks. Headers are small and come soon, bodies
+come at a decent rate, answers are taken; whoever keeps a connection without using it loses it."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+MAXIMUM_HEADERS = 32_768
+HEADER_SECONDS = 8.0
+BODY_SECONDS = 8.0
+BODY_RATE = 16_384
+"""Bytes that buy a body one more second."""
+FRAMING = 8
+"""Bytes of chunk headers and trailers for each byte of a body; the smallest honest chunks need six."""
+REFUSED_SECONDS = 1.0
+"""How long a body may go on after its answer."""
+TAKE_SECONDS = 30.0
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """One connection. At any time it owes us the rest of a request, or we owe it an answer, or it is idle; each state
+    but the second has its deadline."""
+
+    deadline: asyncio.TimerHandle | None = None
+    unread: asyncio.TimerHandle | None = None
+    received = 0
+    headed = 0
+    bodied = 0
+    began = 0.0
+    in_headers = True
+    in_body = False
+    refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """An empty connection owes its headers."""
+        super().connection_made(transport)
+        self._expect(HEADER_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is owed any more."""
+        self._settle()
+        self.resume_writing()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Headers are counted, bodies buy time with every byte."""
+        if self.refused:
+            return
+        if self.in_headers:
+            if self.deadline is None:
+                self._expect(HEADER_SECONDS)
+            self.received += len(data)
+        super().data_received(data)
+        if self.refused or self.transport.is_closing():
+            return
+        if self.in_headers and self.received > MAXIMUM_HEADERS:
+            self._refuse(431)
+        elif self.in_body and not self.cycle.response_complete:
+            self.received += len(data)
+            if self.received > 2 * MAXIMUM_HEADERS + FRAMING * self.bodied:
+                self._refuse(431)
+            else:
+                late = self.loop.time() - self.began
+                self._expect(BODY_SECONDS + self.received / BODY_RATE - late)
+
+    def handle_websocket_upgrade(self) -> None:
+        """A socket has its own deadlines."""
+        self._settle()
+        self.in_headers = self.in_body = False
+        super().handle_websocket_upgrade()
+
+    def on_message_begin(self) -> None:
+        """The next request on the connection."""
+        self.in_headers = True
+        self.headed = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Part of the address."""
+        self.headed += len(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or after the body a trailer."""
+        self.headed += len(name) + len(value)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The body is owed next."""
+        if self.headed > MAXIMUM_HEADERS:
+            self._refuse(431)
+            return
+        self.in_headers, self.in_body = False, True
+        self.received = self.bodied = 0
+        self.began = self.loop.time()
+        self._expect(BODY_SECONDS)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Some of the body."""
+        self.bodied += len(body)
+        if not self.refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Nothing is owed until the next request begins."""
+        if self.refused:
+            return
+        self.in_headers, self.in_body = True, False
+        self.received = 0
+        self._settle()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """A body that goes on after its answer is not read to its end."""
+        super().on_response_complete()
+        if self.in_body:
+            self._expect(REFUSED_SECONDS)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Idle for long enough; what the client has not taken by then it never will."""
+        super().timeout_keep_alive_handler()
+        self.loop.call_later(TAKE_SECONDS, self.transport.abort)
+
+    def pause_writing(self) -> None:
+        """The client does not take its answer."""
+        super().pause_writing()
+        if self.unread is None:
+            self.unread = self.loop.call_later(TAKE_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        if self.unread is not None:
+            self.unread.cancel()
+            self.unread = None
+        super().resume_writing()
+
+    def _expect(self, seconds: float) -> None:
+        self._settle()
+        self.deadline = self.loop.call_later(max(seconds, 0.0), self._late)
+
+    def _settle(self) -> None:
+        if self.deadline is not None:
+            self.deadline.cancel()
+            self.deadline = None
+
+    def _late(self) -> None:
+        self.deadline = None
+        cycle: Any = self.cycle
+        if self.in_headers and cycle is not None and not cycle.response_complete:
+            # It is we who owe an answer; the half of a next request waits behind it.
+            self._expect(HEADER_SECONDS)
+        elif self.in_body and cycle is not None and cycle.response_started:
+            self.transport.close()
+        else:
+            self._refuse(408)
+
+    def _refuse(self, status: int) -> None:
+        self._settle()
+        self.refused = True
+        if not self.transport.is_closing():
+            self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
+            self.transport.close()

@@ -1,0 +1,133 @@
+"""A small schema with resolvers that misbehave, behind the real endpoints: slow, failing, never ending, counting. It
+shows what the transport does where the product's own schema gives no occasion."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import strawberry
+from sqlalchemy import text
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+
+from gql.auth import Authenticator
+from gql.context import Context, Services
+from gql.errors import ApiSchema
+from gql.execution import Executor
+from gql.guard import Guard
+from gql.limits import extensions
+from gql.settings import Settings
+from gql.transport import GraphQLEndpoint
+from gql.websocket import WebSocketEndpoint
+from persistence.database import Database
+from tests.conftest import SetClock
+
+HEAVY = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000000) SELECT count(*) FROM n"
+DSN = "postgresql://admin:hunter2@db.internal/shop"
+
+
+class Journal:
+    """What the resolvers lived through."""
+
+    def __init__(self) -> None:
+        self.began: list[str] = []
+        self.ended: list[str] = []
+        self.counted: list[int] = []
+        self.started = asyncio.Event()
+        self.counters = 0
+
+
+def probe_app(
+    settings: Settings, clock: SetClock, services: Services, database: Database, journal: Journal
+) -> Starlette:
+    """The real endpoints over the small schema."""
+
+    async def statement(mark: str) -> None:
+        journal.began.append(mark)
+        journal.started.set()
+        try:
+            async with database.reader.connect() as connection:
+                await connection.execute(text(HEAVY))
+        finally:
+            journal.ended.append(mark)
+
+    @strawberry.type
+    class Query:
+        @strawberry.field
+        async def slow(self, seconds: float = 60) -> int:
+            await asyncio.sleep(seconds)
+            return 1
+
+        @strawberry.field
+        async def heavy(self) -> int:
+            await statement("heavy")
+            return 1
+
+        @strawberry.field
+        async def heavy_by_loader(self, info: strawberry.Info[Context, None]) -> int:
+            info.context.loaders.slow = info.context.loaders._loader(load)  # type: ignore[attr-defined]
+            await info.context.loaders.slow.load(1)  # type: ignore[attr-defined]
+            return 1
+
+        @strawberry.field
+        async def fails(self, words: str = "") -> int:
+            raise RuntimeError(f"cannot reach {DSN} for {words}")
+
+        @strawberry.field
+        async def not_a_number(self) -> float:
+            return 1.5
+
+        @strawberry.field
+        async def strange(self) -> strawberry.scalars.JSON:
+            return strawberry.scalars.JSON(float("nan"))  # type: ignore[operator]
+
+    async def load(keys: list[int]) -> list[int]:
+        await statement("loader")
+        return keys
+
+    @strawberry.type
+    class Mutation:
+        @strawberry.mutation
+        async def touch(self) -> int:
+            journal.began.append("touch")
+            return len(journal.began)
+
+    @strawberry.type
+    class Subscription:
+        @strawberry.subscription
+        async def count(self, to: int = 10**9, pause: float = 0, size: int = 0) -> AsyncIterator[str]:
+            journal.counters += 1
+            try:
+                for number in range(to):
+                    journal.counted.append(number)
+                    yield f"{number}{'x' * size}"
+                    await asyncio.sleep(pause)
+            finally:
+                journal.counters -= 1
+
+        @strawberry.subscription
+        async def breaks(self) -> AsyncIterator[int]:
+            yield 1
+            raise RuntimeError(DSN)
+
+    schema = ApiSchema(query=Query, mutation=Mutation, subscription=Subscription, extensions=extensions(settings))
+    executor = Executor(schema, settings, lambda viewer, request_id: Context(viewer, services, request_id))
+    authenticate = Authenticator(settings, clock).authenticate
+    endpoint = GraphQLEndpoint(executor, authenticate, lambda request: Response("page"))
+
+    async def http(request: Request) -> Response:
+        return await endpoint(request)
+
+    async def broken(request: Request) -> Response:
+        raise RuntimeError(DSN)
+
+    return Starlette(
+        routes=[
+            Route("/graphql", http, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+            WebSocketRoute("/graphql", WebSocketEndpoint(executor, authenticate, clock).__call__),
+            Route("/broken", broken),
+        ],
+        middleware=[Middleware(Guard)],
+    )

@@ -1,0 +1,1 @@
+"""The `segments` command, as its users meet it."""

@@ -1,0 +1,116 @@
+"""The command run as it is installed: its entry point in this process, with its own data folder and environment, or a
+real process where signals, pipes and ports matter. Whatever it says, a traceback is never part of it."""
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from gql.cli import main
+
+COMMAND = Path(sys.executable).parent / "segments"
+AS_OF = date(2024, 3, 31)
+# The worked example of docs/numbers.md: age of the last order, number of orders, spend.
+TEN = {
+    "Ada": (2, 9, 900),
+    "Ben": (20, 7, 400),
+    "Cy": (40, 5, 300),
+    "Dee": (5, 3, 150),
+    "Eli": (60, 3, 150),
+    "Fay": (10, 2, 80),
+    "Gus": (85, 2, 500),
+    "Hal": (1, 1, 50),
+    "Ida": (50, 1, 50),
+    "Jo": (80, 1, 20),
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+
+class Segments:
+    """Runs the command against one data folder."""
+
+    def __init__(self, data: Path, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> None:
+        self.data = data
+        self.patch = patch
+        self.capture = capture
+
+    def __call__(self, *arguments: str | Path) -> Ended:
+        self.patch.setattr(sys, "argv", ["segments", *map(str, arguments)])
+        self.capture.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = self.capture.readouterr()
+        assert "Traceback" not in said.out + said.err
+        assert isinstance(end.value.code, int)
+        return Ended(end.value.code, said.out, said.err)
+
+    def done(self, *arguments: str | Path) -> Ended:
+        """The same where it must succeed."""
+        ended = self(*arguments)
+        assert ended.code == 0, ended.err
+        return ended
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """For a real process."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("SEGMENTS_", "PORT"))}
+        return {**kept, "SEGMENTS_DATA": str(self.data), "COLUMNS": "100", **more}
+
+    def process(self, *arguments: str | Path, **more: str) -> Ended:
+        """A real process, to its end."""
+        command = [COMMAND, *map(str, arguments)]
+        done = subprocess.run(
+            command, env=self.environment(**more), capture_output=True, text=True, timeout=60, check=False
+        )
+        assert "Traceback" not in done.stdout + done.stderr
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Segments]:
+    """The command with an empty data folder and none of this machine's settings."""
+    for name in [name for name in os.environ if name.startswith("SEGMENTS_") or name == "PORT"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("SEGMENTS_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "100")
+    handlers, level = logging.getLogger().handlers[:], logging.getLogger("segments").level
+    yield Segments(tmp_path / "data", monkeypatch, capsys)
+    logging.getLogger().handlers[:] = handlers
+    logging.getLogger("segments").setLevel(level)
+
+
+@pytest.fixture
+def ten(tmp_path: Path) -> Path:
+    """A file of the ten customers."""
+    rows = ["customer_id,order_id,date,amount,category,storefront"]
+    for name, (age, orders, spend) in TEN.items():
+        day = AS_OF - timedelta(days=age)
+        amounts = [1] * (orders - 1) + [spend - orders + 1]
+        rows += [f"{name},{name}-{place},{day},{amount}.00,Tea,main" for place, amount in enumerate(amounts, 1)]
+    path = tmp_path / "ten.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.fixture
+def shop(segments: Segments, ten: Path) -> Segments:
+    """The command with the ten customers in business `shop`."""
+    segments.done("import", ten, "--business", "shop", "--time-zone", "UTC", "--currency", "EUR")
+    return segments

@@ -1,0 +1,122 @@
+"""Customers on the command line: their own file, and the list."""
+
+import csv
+from pathlib import Path
+
+from tests.cli.conftest import Segments
+
+MAKE = ("--business", "shop", "--time-zone", "Asia/Colombo", "--currency", "LKR")
+HEADER = "customer_id,name,email,loyalty_level,registered_at"
+
+
+def written(path: Path, *rows: str) -> Path:
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8", errors="surrogateescape")
+    return path
+
+
+def test_a_file_of_customers_is_imported_and_the_second_time_changes_nothing(
+    segments: Segments, tmp_path: Path
+) -> None:
+    file = written(
+        tmp_path / "customers.csv",
+        HEADER,
+        "C1,Nimali Perera,nimali@example.com,GOLD,2024-01-31",
+        "C2,'=Sum(1),,,",
+    )
+
+    first = segments.done("import-customers", file, *MAKE)
+    again = segments.done("import-customers", file)
+    listed = segments.done("customers")
+
+    assert first.out == "customers.csv: 2 rows read: 2 created, 0 updated, 0 unchanged, 0 rejected.\n"
+    assert again.out == "customers.csv: 2 rows read: 0 created, 0 updated, 2 unchanged, 0 rejected.\n"
+    assert [line.split() for line in listed.lines[1:]] == [
+        ["C1", "Nimali", "Perera", "GOLD", "0", "0.00"],
+        ["C2", "=Sum(1)", "0", "0.00"],
+    ]
+
+
+def test_of_two_rows_of_one_customer_the_later_holds_and_the_counts_add_up(segments: Segments, tmp_path: Path) -> None:
+    file = written(tmp_path / "customers.csv", "customer_id,name", "C1,Old", "C2,Two", "C1,New")
+
+    first = segments.done("import-customers", file, *MAKE)
+    again = segments.done("import-customers", file)
+    listed = segments.done("customers")
+
+    assert first.out == "customers.csv: 3 rows read: 2 created, 0 updated, 1 unchanged, 0 rejected.\n"
+    assert again.out == "customers.csv: 3 rows read: 0 created, 0 updated, 3 unchanged, 0 rejected.\n"
+    assert listed.lines[1].split()[:2] == ["C1", "New"]
+
+
+def test_wrong_rows_are_listed_and_the_others_taken(segments: Segments, tmp_path: Path) -> None:
+    file = written(
+        tmp_path / "customers.csv",
+        f"{HEADER},shoe size",
+        "C1,Nimali,,,,38",
+        ",Nobody,,,,",
+        "C2,Two,,,last summer,",
+        "C3,Three",
+        "C4,\udcff,,,,",
+        f"C5,{'x' * 1001},,,,",
+    )
+
+    ended = segments.done("import-customers", file, *MAKE, "--rejects", tmp_path / "rejects.csv")
+    silent = segments.done("import-customers", file)
+
+    assert ended.out == "customers.csv: 6 rows read: 1 created, 0 updated, 0 unchanged, 5 rejected.\n"
+    assert ended.err == "Ignored columns: shoe size\n"
+    assert silent.err.splitlines()[1] == "First rejected: line 3: no customer."
+    rows = list(csv.reader((tmp_path / "rejects.csv").read_text(encoding="utf-8").splitlines()))
+    assert [(row[0], row[1]) for row in rows[1:]] == [
+        ("3", "no customer"),
+        ("4", "registered_at must be an ISO 8601 date or timestamp"),
+        ("5", "the row has 2 cells, the header has 6"),
+        ("6", "the row is not UTF-8 text"),
+        ("7", "name is longer than 1000 characters"),
+    ]
+
+
+def test_a_file_without_customers_is_refused_before_the_business_is_made(segments: Segments, tmp_path: Path) -> None:
+    nameless = segments("import-customers", written(tmp_path / "names.csv", "name,email", "Ada,"), *MAKE)
+    empty = segments("import-customers", written(tmp_path / "empty.csv", HEADER), *MAKE)
+
+    assert nameless.err == "Error: Missing required columns: customer_id. Columns seen: name, email.\n"
+    assert empty.err == "Error: No data found in empty.csv.\n"
+    assert (nameless.code, empty.code) == (1, 1)
+
+
+def test_the_list_is_sorted_searched_turned_round_and_cut(shop: Segments) -> None:
+    best = shop.done("customers", "--sort", "total_revenue", "--reverse", "--first", "3")
+    found = shop.done("customers", "--search", "ha")
+
+    assert best.lines[0].split() == ["customer", "name", "level", "orders", "revenue", "EUR", "last", "purchase"]
+    assert [line.split() for line in best.lines[1:]] == [
+        ["Ada", "9", "900.00", "2024-03-29"],
+        ["Gus", "2", "500.00", "2024-01-06"],
+        ["Ben", "7", "400.00", "2024-03-11"],
+    ]
+    assert [line.split()[0] for line in found.lines[1:]] == ["Hal"]
+
+
+def test_the_last_purchase_is_a_day_of_the_business(segments: Segments, tmp_path: Path) -> None:
+    file = written(tmp_path / "o.csv", "customer_id,order_id,timestamp,amount", "C1,1,2024-03-30T22:00:00Z,1000.00")
+    segments.done("import", file, *MAKE)
+
+    listed = segments.done("customers")
+
+    assert listed.lines[1].split() == ["C1", "1", "1,000.00", "2024-03-31"]
+
+
+def test_names_are_shown_as_they_are_and_cannot_steer_the_terminal(segments: Segments, tmp_path: Path) -> None:
+    file = written(tmp_path / "c.csv", "customer_id,name", "[/],[bold]:smile:", "b,\x1b[31mred")
+    segments.done("import-customers", file, *MAKE)
+
+    listed = segments.done("customers")
+
+    assert [line.split()[:2] for line in listed.lines[1:]] == [["[/]", "[bold]:smile:"], ["b", "�[31mred"]]
+
+
+def test_a_list_of_nobody_has_its_heading(segments: Segments) -> None:
+    segments.done("businesses", "create", "shop", "--time-zone", "UTC", "--currency", "EUR")
+
+    assert len(segments.done("customers").lines) == 1

@@ -1,0 +1,83 @@
+"""Every command explains itself: what it does, each option, and an example that is a command of this program."""
+
+import re
+
+import pytest
+
+from tests.cli.conftest import Segments
+
+COMMANDS = (
+    "serve",
+    "import",
+    "import-customers",
+    "report",
+    "customers",
+    "token",
+    "businesses list",
+    "businesses create",
+    "businesses set",
+    "db upgrade",
+    "db check",
+    "schema",
+    "demo",
+    "verify",
+)
+OPTIONS = {
+    "serve": "--host --port --workers --demo",
+    "import": "--business --map --date-format --time-zone --currency --dry-run --rejects",
+    "import-customers": "--business --time-zone --currency --rejects",
+    "report": "--business --method --days --as-of --storefront --segment-name --segment-code --scheme --format",
+    "customers": "--business --search --sort --reverse --first",
+    "token": "--business --subject --permission --expires",
+    "businesses create": "--name --time-zone --currency",
+    "businesses set": "--name --time-zone --currency",
+    "schema": "--check",
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_says_what_the_command_does_and_shows_an_example(segments: Segments, command: str) -> None:
+    shown = segments.done(*command.split(), "--help")
+
+    text = " ".join(shown.out.replace("│", " ").split())
+    example = re.search(rf"[a-z]\w+[^.]*\. Example: segments {command}\b", text)
+    assert example is not None, text
+    missing = [option for option in OPTIONS.get(command, "").split() if not re.search(rf"{option}\b", text)]
+    assert missing == []
+
+
+def test_the_list_of_commands_is_complete(segments: Segments) -> None:
+    shown = segments.done("--help").out
+
+    listed = re.findall(r"^│ ([a-z-]+)  ", shown, re.MULTILINE)
+
+    assert sorted(listed) == sorted({command.split()[0] for command in COMMANDS})
+
+
+def test_help_reads_no_store(segments: Segments) -> None:
+    segments.done("report", "--help")
+
+    assert not segments.data.exists()
+
+
+@pytest.mark.parametrize("group", ["", "businesses", "db"])
+def test_without_a_command_the_help_is_shown_and_the_exit_code_is_2(segments: Segments, group: str) -> None:
+    ended = segments(*group.split())
+
+    assert ended.code == 2
+    assert "Usage: segments" in ended.out + ended.err
+    assert "Error" not in ended.err
+
+
+def test_the_examples_of_the_help_are_taken_by_the_parser(segments: Segments) -> None:
+    assert segments.done("businesses", "create", "shop", "--time-zone", "Asia/Colombo", "--currency", "LKR")
+    assert segments.done("businesses", "set", "shop", "--name", "The Shop")
+    assert segments.done("businesses", "list").out.splitlines()[1].split() == [
+        "shop",
+        "The",
+        "Shop",
+        "Asia/Colombo",
+        "LKR",
+    ]
+    assert segments.done("report", "--days", "90", "--format", "json")
+    assert segments.done("customers", "--sort", "TOTAL_REVENUE", "--reverse", "--first", "10")

@@ -1,0 +1,203 @@
+"""Purchases from a file: looked at before anything is written, counted so that the counts add up, and nothing twice."""
+
+import csv
+import gzip
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Segments
+from tests.conftest import shared
+
+MAKE = ("--business", "shop", "--time-zone", "UTC", "--currency", "EUR")
+
+
+def written(path: Path, *rows: str) -> Path:
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def test_the_first_import_makes_the_business_and_the_second_changes_nothing(segments: Segments, ten: Path) -> None:
+    first = segments.done("import", ten, *MAKE)
+    again = segments.done("import", ten)
+
+    assert first.out == "ten.csv: 34 rows read: 34 created, 0 updated, 0 unchanged, 0 rejected.\n"
+    assert again.out == "ten.csv: 34 rows read: 0 created, 0 updated, 34 unchanged, 0 rejected.\n"
+    assert first.err == again.err == ""
+
+
+def test_a_dry_run_counts_and_writes_nothing_not_even_the_business(segments: Segments, ten: Path) -> None:
+    dry = segments.done("import", ten, *MAKE, "--dry-run")
+    none = segments.done("businesses", "list")
+    segments.done("import", ten, *MAKE)
+    written(ten, "customer_id,order_id,date,amount", "Ada,new,2024-03-31,5.00")
+    known = segments.done("import", ten, "--dry-run")
+
+    assert dry.lines == [
+        "ten.csv: 34 rows read: 34 created, 0 updated, 0 unchanged, 0 rejected.",
+        "Dry run: nothing was written.",
+    ]
+    assert none.out.split() == ["key", "name", "time", "zone", "currency"]
+    assert known.lines[0] == "ten.csv: 1 rows read: 1 created, 0 updated, 0 unchanged, 0 rejected."
+    assert segments.done("import", ten).lines == known.lines[:1]
+
+
+def test_rejected_rows_go_to_the_file_with_line_reason_and_text(segments: Segments, tmp_path: Path) -> None:
+    purchases = written(
+        tmp_path / "orders.csv",
+        "customer_id,order_id,date,amount",
+        "Ada,1,2024-03-01,5.00",
+        ",2,2024-03-01,5.00",
+        "=cmd|x,3,yesterday,5.00",
+        "Ben,4,2024-03-01,-1",
+    )
+
+    ended = segments.done("import", purchases, *MAKE, "--rejects", tmp_path / "rejects.csv")
+
+    assert ended.out == "orders.csv: 4 rows read: 1 created, 0 updated, 0 unchanged, 3 rejected.\n"
+    assert list(csv.reader((tmp_path / "rejects.csv").read_text().splitlines())) == [
+        ["line", "reason", "text"],
+        ["3", "no customer", ",2,2024-03-01,5.00"],
+        [
+            "4",
+            "the date 'yesterday' is not ISO 8601 (or give --date-format)",
+            "'=cmd|x,3,yesterday,5.00",
+        ],
+        ["5", "a negative amount without a positive row in its order", "Ben,4,2024-03-01,-1"],
+    ]
+
+
+def test_columns_and_dates_of_another_form_are_named(segments: Segments, tmp_path: Path) -> None:
+    purchases = written(tmp_path / "till.csv", "who;no;when;sum;note", "Ada;1;31/03/2024;5.00;x")
+    named = ("--map", "who=customer_id", "--map", "no=order_id", "--map", "when=purchase_date", "--map", "sum=amount")
+
+    ended = segments.done("import", purchases, *MAKE, *named, "--date-format", "%d/%m/%Y")
+    listed = segments.done("customers")
+
+    assert ended.out == "till.csv: 1 rows read: 1 created, 0 updated, 0 unchanged, 0 rejected.\n"
+    assert ended.err == "Ignored columns: note\n"
+    assert listed.lines[1].split() == ["Ada", "1", "5.00", "2024-03-31"]
+
+
+def test_rows_of_the_future_are_counted_apart(segments: Segments, tmp_path: Path) -> None:
+    purchases = written(tmp_path / "orders.csv", "customer_id,order_id,date,amount", "Ada,1,2999-01-01,5.00")
+
+    ended = segments.done("import", purchases, *MAKE)
+
+    assert ended.lines[1] == "1 rows lie in the future and count from their instant on."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["none.csv", *MAKE], "No data found in none.csv."),
+        (["empty.csv", *MAKE], "No data found in empty.csv."),
+        (["header.csv", *MAKE], "No data found in header.csv."),
+        ([".", *MAKE], " is not a regular file."),
+        (
+            ["short.csv", *MAKE],
+            "Missing required columns: purchase_date. Columns seen: customer_id, order_id, amount. "
+            "Use --map COLUMN=purchase_date.",
+        ),
+        (["ten.csv", *MAKE, "--map", "amount"], "--map must be COLUMN=FIELD, not amount."),
+        (["ten.csv", *MAKE, "--map", "price=amount"], "--map price=amount: the file has no column price."),
+        (
+            ["ten.csv", *MAKE, "--date-format", "%d/%m"],
+            "--date-format must name year, month and day, such as %d/%m/%Y, not %d/%m.",
+        ),
+        (
+            ["ten.csv", *MAKE, "--date-format", "%Y-%m-%d %Q"],
+            "--date-format must name year, month and day, such as %d/%m/%Y, not %Y-%m-%d %Q.",
+        ),
+        (
+            ["ten.csv", *MAKE, "--rejects", "ten.csv"],
+            "--rejects must be another file than the one that is imported.",
+        ),
+        (["ten.csv", *MAKE, "--rejects", "none/rejects.csv"], "none/rejects.csv: No such file or directory."),
+        (["ten.csv"], "There is no business yet. Give --business KEY, --time-zone and --currency to make one."),
+        (
+            ["ten.csv", "--business", "shop"],
+            "There is no business with the key shop. There are: none yet. "
+            "Give --time-zone and --currency to make it with the import.",
+        ),
+        (
+            ["ten.csv", "--business", "shop", "--time-zone", "Mars", "--currency", "EUR"],
+            "--time-zone must be an IANA name such as Asia/Colombo, not 'Mars'.",
+        ),
+        (
+            ["ten.csv", "--business", "shop", "--time-zone", "UTC", "--currency", "EURO"],
+            "--currency must be an ISO 4217 code such as EUR, not 'EURO'.",
+        ),
+        (
+            ["ten.csv", "--business", "The Shop", "--time-zone", "UTC", "--currency", "EUR"],
+            "key must be 1 to 64 lower-case letters, digits or hyphens, such as my-shop.",
+        ),
+    ],
+)
+def test_what_cannot_be_imported_is_one_sentence(
+    segments: Segments, ten: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], sentence: str
+) -> None:
+    monkeypatch.chdir(ten.parent)
+    (ten.parent / "empty.csv").touch()
+    written(ten.parent / "header.csv", "customer_id,order_id,date,amount")
+    written(ten.parent / "short.csv", "customer_id,order_id,amount", "Ada,1,5.00")
+    before = ten.read_text()
+
+    ended = segments("import", *arguments)
+
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith("Error: ")
+    assert ended.err.endswith(f"{sentence}\n")
+    assert ended.err.count("\n") == 1
+    assert ten.read_text() == before
+
+
+def test_a_file_that_cannot_be_read_makes_no_business(segments: Segments, tmp_path: Path) -> None:
+    segments("import", tmp_path / "none.csv", *MAKE)
+
+    assert segments.done("businesses", "list").out.split() == ["key", "name", "time", "zone", "currency"]
+
+
+def test_zone_and_currency_that_differ_from_the_stored_ones_are_refused(shop: Segments, ten: Path) -> None:
+    zone = shop("import", ten, "--time-zone", "Asia/Colombo")
+    currency = shop("import", ten, "--currency", "LKR")
+
+    assert zone.err == "Error: --time-zone is Asia/Colombo, but the business shop has UTC.\n"
+    assert currency.err == "Error: --currency is LKR, but the business shop has EUR.\n"
+    assert zone.code == currency.code == 1
+
+
+def test_names_cannot_steer_the_terminal(segments: Segments, tmp_path: Path) -> None:
+    purchases = written(
+        tmp_path / "[red]\x1b[31m.csv", "customer_id,order_id,date,amount,\x1b]0;x\x07", "Ada,1,2024-03-31,5,"
+    )
+
+    ended = segments.done("import", purchases, *MAKE)
+
+    assert ended.out == "[red]�[31m.csv: 1 rows read: 1 created, 0 updated, 0 unchanged, 0 rejected.\n"
+    assert ended.err == "Ignored columns: �]0;x�\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "zone", "currency", "counts"),
+    [
+        ("cdnow_sample", "UTC", "USD", (6_919, 6_919, 0)),
+        ("completejourney_sample", "America/New_York", "USD", (58_950, 58_950, 0)),
+        ("online_retail_2010_12", "Europe/London", "GBP", (7_690, 5_963, 1_727)),
+    ],
+)
+def test_real_files_are_imported_with_no_flags_but_the_business(
+    segments: Segments, name: str, zone: str, currency: str, counts: tuple[int, int, int]
+) -> None:
+    path = shared("data", f"{name}.csv.gz")
+    read, created, rejected = counts
+    segments.done("businesses", "create", "shop", "--time-zone", zone, "--currency", currency)
+
+    first = segments.done("import", path, "--business", "shop")
+    again = segments.done("import", path, "--business", "shop")
+
+    start = f"{name}.csv.gz: {read:,} rows read: "
+    assert first.out == f"{start}{created:,} created, 0 updated, 0 unchanged, {rejected:,} rejected.\n"
+    assert again.out == f"{start}0 created, 0 updated, {created:,} unchanged, {rejected:,} rejected.\n"
+    with gzip.open(path, "rt") as file:
+        assert sum(1 for _ in file) == read + 1

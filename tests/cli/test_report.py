@@ -1,0 +1,161 @@
+"""The report in the terminal and as the documented JSON, over the worked example of docs/numbers.md."""
+
+import json
+
+import pytest
+
+from tests.cli.conftest import Segments
+
+WINDOW = ("--as-of", "2024-03-31", "--days", "90")
+
+
+def test_the_table_lists_every_group_and_its_sums(shop: Segments) -> None:
+    shown = shop.done("report", *WINDOW)
+
+    assert shown.lines[0] == "shop: RFM report, 2024-01-02 to 2024-03-31"
+    rows = [line.replace("█", "").split("  ") for line in shown.lines[2:11]]
+    assert [[part.strip() for part in row if part.strip()] for row in rows] == [
+        ["Champions", "2", "1,300.00", "16"],
+        ["At Risk", "2", "650.00", "5"],
+        ["Loyal Customers", "2", "450.00", "8"],
+        ["Potential Loyalists", "1", "80.00", "2"],
+        ["New Customers", "1", "50.00", "1"],
+        ["Hibernating", "1", "20.00", "1"],
+        ["Promising", "0", "0.00", "0"],
+        ["Need Attention", "0", "0.00", "0"],
+        ["Unclassified", "1", "50.00", "1"],
+    ]
+    assert shown.lines[11:] == [
+        "Customers: 10   Revenue: EUR 2,600.00",
+        "Most revenue: Champions   Largest: Champions",
+        "Growing: Potential Loyalists   Needs attention: At Risk",
+    ]
+    assert max(map(len, shown.lines)) <= 80
+
+
+def test_json_is_the_documented_response_with_numbers(shop: Segments) -> None:
+    shown = shop.done("report", *WINDOW, "--format", "json")
+
+    answer = json.loads(shown.out)
+    data = answer["data"]
+    assert list(answer) == ["success", "data"]
+    assert answer["success"] is True
+    assert list(data) == ["method", "insights", "customer_count", "total_revenue", "segments", "unclassified"]
+    assert (data["method"], data["customer_count"], data["total_revenue"]) == ("rfm", 10, 2600.0)
+    assert data["insights"] == {
+        "highest_revenue_segment": "Champions",
+        "largest_segment": "Champions",
+        "fastest_growing_segment": "Potential Loyalists",
+        "needs_attention": "At Risk",
+    }
+    assert data["segments"][1] == {
+        "segment_name": "At Risk",
+        "segment_code": "R2F2M3",
+        "description": "Previously loyal but recent activity dipping",
+        "customer_count": 2,
+        "total_revenue": 650.0,
+        "average_order_value": 130.0,
+        "recency_score": 2,
+        "frequency_score": 2,
+        "monetary_score": 3,
+        "characteristics": {
+            "avg_days_since_last_purchase": 72.5,
+            "avg_purchase_frequency": 2.5,
+            "avg_total_spend": 325.0,
+        },
+        "recommended_actions": [
+            "Send win-back offers",
+            "Trigger churn prevention drip",
+            "Survey to understand drop-off",
+        ],
+    }
+    assert data["unclassified"]["segment_code"] == "OTHER"
+    assert len(data["segments"]) == 8
+
+
+def test_the_averages_of_an_empty_group_are_null(shop: Segments) -> None:
+    shown = shop.done("report", *WINDOW, "--format", "json", "--segment-code", "r3f2m2")
+
+    (promising,) = json.loads(shown.out)["data"]["segments"]
+    assert promising["customer_count"] == 0
+    assert promising["average_order_value"] is None
+    assert set(promising["characteristics"].values()) == {None}
+
+
+def test_a_group_can_be_chosen_by_name_or_code_and_the_totals_stay(shop: Segments) -> None:
+    by_name = shop.done("report", *WINDOW, "--segment-name", "AT RISK")
+    other = shop.done("report", *WINDOW, "--segment-code", "OTHER")
+    eleven = shop.done("report", *WINDOW, "--scheme", "eleven", "--segment-name", "dormant")
+
+    assert [line.split()[0] for line in by_name.lines[2:]] == ["At", "Customers:", "Most", "Growing:"]
+    assert by_name.lines[3] == "Customers: 10   Revenue: EUR 2,600.00"
+    assert other.lines[2].split()[:2] == ["Unclassified", "1"]
+    assert eleven.lines[2].split()[:2] == ["Dormant", "1"]
+
+
+def test_a_storefront_limits_the_report_and_is_named(shop: Segments) -> None:
+    shown = shop.done("report", *WINDOW, "--storefront", "main")
+
+    assert shown.lines[0] == "shop: RFM report, 2024-01-02 to 2024-03-31, storefront main"
+    assert shown.lines[11] == "Customers: 10   Revenue: EUR 2,600.00"
+
+
+def test_the_eleven_segment_scheme_has_no_unclassified(shop: Segments) -> None:
+    shown = shop.done("report", *WINDOW, "--scheme", "ELEVEN_SEGMENT", "--format", "json")
+
+    data = json.loads(shown.out)["data"]
+    assert data["unclassified"] is None
+    assert sum(group["customer_count"] for group in data["segments"]) == 10
+    assert {group["recency_score"] for group in data["segments"]} == {None}
+
+
+def test_a_business_without_purchases_has_a_report_of_zeros(segments: Segments) -> None:
+    segments.done("businesses", "create", "shop", "--time-zone", "UTC", "--currency", "JPY", "--name", "[b]Shop")
+
+    shown = segments.done("report", *WINDOW)
+
+    assert shown.lines[0] == "[b]Shop: RFM report, 2024-01-02 to 2024-03-31"
+    assert shown.lines[-3:] == [
+        "Customers: 0   Revenue: JPY 0",
+        "Most revenue: -   Largest: -",
+        "Growing: -   Needs attention: -",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence", "code"),
+    [
+        (["--days", "0"], "days must be between 1 and 9999.", 1),
+        (["--days", "10000"], "days must be between 1 and 9999.", 1),
+        (
+            ["--days", "ninety"],
+            "Invalid value for '--days': it must be a whole number. --help shows how it is used.",
+            2,
+        ),
+        (["--as-of", "31.3.2024"], "--as-of must be an ISO 8601 date, such as 2024-03-01.", 1),
+        (["--scheme", "nine"], "--scheme must be one of: eight, eleven.", 1),
+        (["--format", "xml"], "--format must be one of: table, json.", 1),
+        (["--method", "magic"], "Invalid segmentation_method. Must be one of: rfm, value, behavior.", 1),
+        (["--storefront", "mars"], "There is no storefront with the key mars.", 1),
+        (
+            ["--segment-name", "Dormant"],
+            "--segment-name must be one of: Champions, Loyal Customers, Potential Loyalists, Promising, At Risk, "
+            "Need Attention, New Customers, Hibernating, Unclassified.",
+            1,
+        ),
+        (
+            ["--segment-code", "555"],
+            "--segment-code must be one of: R5F5M5, R4F4M4, R4F2M3, R3F2M2, R2F2M3, R2F3M3, R5F1M1, R1F1M2, OTHER.",
+            1,
+        ),
+        (["--business", "mars"], "There is no business with the key mars. There are: shop.", 1),
+        (["--colour"], "No such option: --colour. --help shows how it is used.", 2),
+        (["now"], "Got unexpected extra argument(s) (now). --help shows how it is used.", 2),
+    ],
+)
+def test_a_wrong_option_is_one_sentence_with_what_would_be_right(
+    shop: Segments, arguments: list[str], sentence: str, code: int
+) -> None:
+    ended = shop("report", *arguments)
+
+    assert (ended.code, ended.out, ended.err) == (code, "", f"Error: {sentence}\n")

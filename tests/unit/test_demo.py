@@ -1,0 +1,170 @@
+"""The demo shop on several days of the year: its size, that it repeats itself, and that no group, label, storefront,
+channel or category of it is empty. Scores and labels are those of the domain, over what the shop states."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time
+from functools import cache
+
+import pytest
+
+from domain.calendar import zone
+from domain.classification import Classification, ClassificationFacts, ClassificationSettings, classify
+from domain.demo import CATEGORIES, CHANNELS, LEVELS, STOREFRONTS, TIME_ZONE, DemoShop, demo_shop
+from domain.model import NewPurchase, PurchaseStatus
+from domain.rfm import EIGHT, UNCLASSIFIED, cut_values, eight, rank_score, recency
+
+DAYS = (
+    date(2026, 1, 1),
+    date(2024, 2, 29),
+    date(2026, 4, 20),
+    date(2026, 6, 30),
+    date(2026, 11, 21),
+    date(2026, 12, 31),
+)
+QUALIFYING = (PurchaseStatus.COMPLETED, PurchaseStatus.PARTIAL)
+
+every_day = pytest.mark.parametrize("today", DAYS, ids=str)
+
+
+@cache
+def shop_of(today: date) -> DemoShop:
+    return demo_shop(today)
+
+
+def local_day(purchase: NewPurchase) -> date:
+    return purchase.purchased_at.astimezone(zone(TIME_ZONE)).date()
+
+
+def purchases_by_customer(shop: DemoShop) -> dict[str, list[NewPurchase]]:
+    found: dict[str, list[NewPurchase]] = {}
+    for purchase in shop.purchases:
+        if purchase.status in QUALIFYING:
+            found.setdefault(purchase.customer_external_id, []).append(purchase)
+    return found
+
+
+def groups_of(shop: DemoShop, today: date, days: int) -> Counter[str]:
+    first = today.toordinal() - days + 1
+    windows = [
+        [(local_day(one).toordinal(), one.amount) for one in bought if local_day(one).toordinal() >= first]
+        for bought in purchases_by_customer(shop).values()
+    ]
+    windows = [window for window in windows if window]
+    orders = cut_values(sorted(len(window) for window in windows))
+    spend = cut_values(sorted(sum(amount for _, amount in window) for window in windows))
+    return Counter(
+        eight(
+            recency(today.toordinal() - max(day for day, _ in window), days),
+            rank_score(len(window), orders),
+            rank_score(sum(amount for _, amount in window), spend),
+        ).name
+        for window in windows
+    )
+
+
+def labels_of(shop: DemoShop, today: date) -> Iterator[Classification]:
+    settings = ClassificationSettings()
+    for bought in purchases_by_customer(shop).values():
+        days = [local_day(one) for one in bought]
+        facts = ClassificationFacts(
+            order_count=len(bought),
+            lifetime=sum(one.amount for one in bought),
+            recent_orders=sum(day >= settings.recent_from(today) for day in days),
+            last_day=max(days).toordinal(),
+            festive_orders=sum(settings.festive.contains(day) for day in days),
+            category_lines=Counter(line.category for one in bought for line in one.lines),
+        )
+        yield classify(facts, settings, today, 2)
+
+
+@every_day
+def test_the_shop_has_thousands_of_customers_and_three_years_of_purchases_that_end_today(today: date) -> None:
+    shop = shop_of(today)
+
+    days = sorted(local_day(purchase) for purchase in shop.purchases)
+
+    assert len(shop.customers) == 2394
+    assert len(shop.purchases) == 16138
+    assert len({customer.external_id for customer in shop.customers}) == 2394
+    assert len({purchase.external_id for purchase in shop.purchases}) == 16138
+    assert days[-1] == today
+    assert 3 * 365 - 10 < (today - days[0]).days < 3 * 365
+
+
+@every_day
+def test_nothing_in_the_shop_lies_after_the_first_minute_of_today(today: date) -> None:
+    shop = shop_of(today)
+    begins = datetime.combine(today, time(0), zone(TIME_ZONE)).astimezone(UTC)
+
+    newest = max(purchase.purchased_at for purchase in shop.purchases)
+    registered = [customer.registered_at for customer in shop.customers if customer.registered_at is not None]
+
+    assert 0 <= (newest - begins).total_seconds() < 60
+    assert len(registered) == 2394
+    assert max(registered) <= newest
+
+
+def test_the_same_day_and_seed_give_the_same_shop_and_another_seed_another() -> None:
+    today = date(2026, 6, 30)
+
+    again, other = demo_shop(today), demo_shop(today, seed=21)
+
+    assert again == shop_of(today)
+    assert other.purchases != again.purchases
+
+
+@every_day
+@pytest.mark.parametrize("days", [90, 365])
+def test_every_one_of_the_eight_groups_has_members(today: date, days: int) -> None:
+    found = groups_of(shop_of(today), today, days)
+
+    assert set(found) == {group.name for group in EIGHT} | {UNCLASSIFIED.name}
+    assert min(found.values()) >= 20
+
+
+@every_day
+def test_every_label_has_members(today: date) -> None:
+    labels = list(labels_of(shop_of(today), today))
+
+    frequency, spending, category = (
+        Counter(getattr(one, name) for one in labels) for name in ("frequency", "spending", "category")
+    )
+
+    assert set(frequency) == {"New", "Loyal", "Lapsed", "Seasonal", "Regular"}
+    assert set(spending) == {"High Value", "Medium Value", "Low Value"}
+    assert set(category) == {*CATEGORIES, "Family", "Mixed"}
+    assert min(*frequency.values(), *spending.values(), *category.values()) >= 100
+
+
+def test_storefronts_channels_categories_levels_and_statuses_are_all_in_use() -> None:
+    shop = shop_of(date(2026, 11, 21))
+
+    lines = [line for purchase in shop.purchases for line in purchase.lines]
+
+    assert {purchase.storefront_key for purchase in shop.purchases} == set(STOREFRONTS)
+    assert {purchase.channel for purchase in shop.purchases} == set(CHANNELS)
+    assert {line.category for line in lines} == {*CATEGORIES, None}
+    assert {customer.loyalty_level for customer in shop.customers} == {*LEVELS, None}
+    assert {purchase.status for purchase in shop.purchases} == set(PurchaseStatus)
+    assert len({customer.name for customer in shop.customers}) > 800
+
+
+@every_day
+def test_lines_add_up_to_their_purchase(today: date) -> None:
+    shop = shop_of(today)
+
+    wrong = [one.external_id for one in shop.purchases if sum(line.amount for line in one.lines) != one.amount]
+
+    assert wrong == []
+
+
+def test_december_and_the_days_before_new_year_in_april_sell_most() -> None:
+    shop = shop_of(date(2026, 11, 21))
+    settings = ClassificationSettings()
+
+    year = [day for day in map(local_day, shop.purchases) if date(2024, 11, 22) <= day <= date(2025, 11, 21)]
+    festive = sum(settings.festive.contains(day) for day in year)
+
+    # 51 of 365 days: an even trade would put 14 % of the purchases there.
+    assert festive / len(year) > 0.28

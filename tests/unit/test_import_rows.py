@@ -1,0 +1,234 @@
+"""Which column of a file is which field, and what one row says or why it is refused."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.calendar import to_micros
+from domain.errors import InvalidInput
+from domain.import_rows import Columns, RowFault, StagedRow, resolve_columns, row_reader, row_text, unquoted
+
+REQUIRED = ["customer_id", "order_id", "date", "amount"]
+
+
+def resolved(header: list[str], **mapping: str) -> dict[str, str]:
+    """The header that each field is read from."""
+    columns = resolve_columns(header, mapping, "EUR")
+    return {field: header[place] for field, place in columns.places.items()}
+
+
+@pytest.mark.parametrize("name", ["customer_id", "Customer ID", "CUSTOMERID", "customer", "client_id", " Client Id "])
+def test_headers_of_the_customer(name: str) -> None:
+    assert resolved([name, "order_id", "date", "amount"])["customer_id"] == name
+
+
+@pytest.mark.parametrize("name", ["order_id", "Purchase ID", "invoice_no", "InvoiceNo", "INVOICE NO"])
+def test_headers_of_the_order(name: str) -> None:
+    assert resolved(["customer_id", name, "date", "amount"])["order_id"] == name
+
+
+@pytest.mark.parametrize("name", ["amount", "Total_Amount", "total amount", "total_amount_EUR", "Total Amount eur"])
+def test_headers_of_the_amount(name: str) -> None:
+    assert resolved(["customer_id", "order_id", "date", name])["amount"] == name
+
+
+@pytest.mark.parametrize("name", ["category", "Product_Category"])
+def test_headers_of_the_category(name: str) -> None:
+    assert resolved([*REQUIRED, name])["category"] == name
+
+
+def test_the_first_present_of_the_date_columns_wins_wherever_it_stands() -> None:
+    names = ["timestamp", "purchased_at", "purchase_date", "order_date", "date"]
+
+    for place, name in enumerate(names):
+        header = ["customer_id", "order_id", "amount", *reversed(names[place:])]
+        assert resolved(header)["purchase_date"] == name
+
+
+def test_unknown_columns_are_ignored_and_named() -> None:
+    columns = resolve_columns([*REQUIRED, " Colour", "", "Order Date"], {}, "EUR")
+
+    assert columns.ignored == ("date", "Colour", "")
+    assert columns.places["purchase_date"] == 6
+
+
+def test_an_amount_in_another_currency_is_refused_before_any_row_is_read() -> None:
+    with pytest.raises(InvalidInput, match=r"^The amounts are in USD \(Total_Amount_usd\), the business has EUR\.$"):
+        resolved(["customer_id", "order_id", "date", "Total_Amount_usd"])
+
+
+def test_the_column_of_the_businesss_currency_is_taken_where_there_are_several() -> None:
+    header = ["customer_id", "order_id", "date", "total_amount_usd", "total_amount_eur"]
+
+    assert resolved(header)["amount"] == "total_amount_eur"
+
+
+def test_total_amount_with_three_letters_that_are_no_currency_is_an_unknown_column() -> None:
+    with pytest.raises(InvalidInput, match=r"^Missing required columns: amount\. Columns seen: "):
+        resolved(["customer_id", "order_id", "date", "total_amount_net"])
+
+
+def test_the_sentence_for_missing_columns_lists_those_seen() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        resolved(["Customer", "Order", "When", "amount"])
+
+    assert refused.value.message == (
+        "Missing required columns: order_id, purchase_date. Columns seen: Customer, Order, When, amount. "
+        "Use --map COLUMN=order_id."
+    )
+
+
+def test_a_mapped_column_is_read_as_the_field_it_is_mapped_to_and_nothing_else() -> None:
+    header = ["customer", "client_id", "order_id", "date", "amount", "gross"]
+
+    assert resolved(header, customer="category", gross="amount") == {
+        "customer_id": "client_id",
+        "order_id": "order_id",
+        "purchase_date": "date",
+        "category": "customer",
+        "amount": "gross",
+    }
+
+
+@pytest.mark.parametrize(
+    ("column", "field", "sentence"),
+    [
+        ("nowhere", "amount", "--map nowhere=amount: the file has no column nowhere"),
+        ("date", "colour", "--map date=colour: the fields are customer_id, order_id, purchase_date, amount, category"),
+    ],
+)
+def test_mappings_that_cannot_be_say_what_can(column: str, field: str, sentence: str) -> None:
+    with pytest.raises(InvalidInput, match=f"^{sentence}"):
+        resolved(REQUIRED, **{column: field})
+
+
+COLUMNS = Columns(
+    {
+        "customer_id": 0,
+        "order_id": 1,
+        "purchase_date": 2,
+        "amount": 3,
+        "category": 4,
+        "storefront": 5,
+        "channel": 6,
+        "status": 7,
+        "currency": 8,
+    },
+    (),
+    9,
+)
+GOOD = ["C1", "O1", "2024-03-01T10:00:00Z", "12.50", "Tea", "Main", "web", "paid", "eur"]
+
+
+def read(*cells: str, date_format: str | None = None) -> StagedRow:
+    return row_reader(COLUMNS, "EUR", "Asia/Colombo", date_format)(7, cells)
+
+
+def changed(place: int, cell: str) -> list[str]:
+    return [*GOOD[:place], cell, *GOOD[place + 1 :]]
+
+
+def test_a_row_is_read_with_its_own_line_number_and_local_day() -> None:
+    instant = datetime(2024, 3, 1, 20, 0, tzinfo=UTC)
+
+    row = read(*changed(2, "2024-03-01T20:00:00Z"))
+
+    assert row == StagedRow(7, "O1", "C1", to_micros(instant), 738947, 0, 1250, "Tea", "Main", "web")
+    assert datetime.fromordinal(738947).date().isoformat() == "2024-03-02"
+
+
+@pytest.mark.parametrize(
+    ("word", "rank"),
+    [
+        *[(word, 0) for word in ("", "completed", "Paid", " FULFILLED ")],
+        *[(word, 1) for word in ("partial", "partially_paid", "Partially Paid")],
+        ("pending", 2),
+        *[(word, 3) for word in ("refunded", "Returned")],
+        *[(word, 4) for word in ("cancelled", "canceled", "VOIDED")],
+    ],
+)
+def test_status_words(word: str, rank: int) -> None:
+    assert read(*changed(7, word)).status == rank
+
+
+@pytest.mark.parametrize(
+    ("place", "cell", "reason"),
+    [
+        (0, "", "no customer"),
+        (0, "   ", "no customer"),
+        (0, "c" * 1001, "the customer id is longer than 1000 characters"),
+        (1, "\t", "no order id"),
+        (1, "o" * 1001, "the order id is longer than 1000 characters"),
+        (2, "", "the date is absent"),
+        (2, "yesterday", r"the date 'yesterday' is not ISO 8601 \(or give --date-format\)"),
+        (2, "2023-02-29", "the date '2023-02-29' is not ISO 8601"),
+        (3, "", "the amount is absent"),
+        (3, "ten", "the amount 'ten' must be a number such as 12.50"),
+        (3, "NaN", "the amount 'NaN' must be a number such as 12.50"),
+        (3, "inf", "the amount 'inf' must be a number such as 12.50"),
+        (3, "1e400", "the amount '1e400' must be a number such as 12.50"),
+        (3, "1.005", "the amount '1.005' must have at most 2 decimals"),
+        (3, "1000000000000000", "must have at most 15 digits before the point"),
+        (4, "c" * 1001, "the category is longer than 1000 characters"),
+        (5, "s" * 1001, "the storefront is longer than 1000 characters"),
+        (6, "w" * 1001, "the channel is longer than 1000 characters"),
+        (7, "lost", "unknown status 'lost'"),
+        (8, "USD", "the currency is USD, the business's is EUR"),
+        (4, "Te\0a", "the row holds a NUL character"),
+        (4, b"Th\xe9".decode("utf-8", "surrogateescape"), "the row is not UTF-8 text"),
+    ],
+)
+def test_why_a_row_is_refused(place: int, cell: str, reason: str) -> None:
+    with pytest.raises(RowFault, match=f"^{reason}" if place != 3 else reason):
+        read(*changed(place, cell))
+
+
+def test_rows_of_another_width_than_the_header_are_refused() -> None:
+    for cells in (GOOD[:-1], [*GOOD, "more"], ["C1"]):
+        with pytest.raises(RowFault, match=f"^the row has {len(cells)} cells, the header has 9$"):
+            read(*cells)
+
+
+def test_other_forms_of_date_are_read_by_their_format() -> None:
+    assert read(*changed(2, "01/03/2024 09:30"), date_format="%d/%m/%Y %H:%M").at == to_micros(
+        datetime(2024, 3, 1, 4, 0, tzinfo=UTC)
+    )
+    with pytest.raises(RowFault, match=r"^the date '2024-03-01' is not %d/%m/%Y$"):
+        read(*changed(2, "2024-03-01"), date_format="%d/%m/%Y")
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("'=1+1", "=1+1"),
+        ("'+94", "+94"),
+        ("'-x", "-x"),
+        ("'@me", "@me"),
+        ("''=1", "''=1"),
+        ("'t Hof", "'t Hof"),
+        ("'", "'"),
+    ],
+)
+def test_one_leading_apostrophe_before_a_formula_sign_is_taken_off(text: str, meant: str) -> None:
+    assert unquoted(text) == meant
+    assert read(*changed(4, text)).category == meant
+
+
+@given(st.lists(st.text(), max_size=12))
+def test_no_row_breaks_the_reader(cells: list[str]) -> None:
+    try:
+        row = read(*cells)
+    except RowFault as fault:
+        assert str(fault)
+    else:
+        assert row.line == 7
+
+
+@given(st.lists(st.binary(max_size=40), max_size=5))
+def test_the_text_of_a_row_can_always_be_shown_and_kept(cells: list[bytes]) -> None:
+    text = row_text([cell.decode("utf-8", "surrogateescape") for cell in cells])
+
+    assert "\0" not in text
+    assert text.encode().decode() == text

@@ -1,0 +1,96 @@
+"""Settings from the environment: what is absent has its default, what is wrong is refused with the variable's name and
+without its value, and a secret is never shown."""
+
+from pathlib import Path
+
+import pytest
+
+from domain.errors import InvalidInput
+from gql.settings import Settings
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    settings = Settings.from_environment({})
+
+    assert settings == Settings()
+    assert (settings.data, settings.host, settings.port) == (Path("data"), "127.0.0.1", 8000)
+    assert settings.url == "sqlite:///data/segments.sqlite"
+    assert (settings.jwt_secret, settings.cors_origins, settings.log_level) == ("", (), "INFO")
+    assert (settings.demo, settings.introspection, settings.token_lifetime_hours) == (False, True, 24)
+
+
+def test_every_variable_is_read() -> None:
+    settings = Settings.from_environment(
+        {
+            "PORT": "9000",
+            "SEGMENTS_DATA": "/srv/segments",
+            "SEGMENTS_DATABASE_URL": "postgresql://shop:pass@db/shop",
+            "SEGMENTS_JWT_SECRET": "s" * 40,
+            "SEGMENTS_JWKS_URL": "https://id.example/keys",
+            "SEGMENTS_BUSINESS": "shop",
+            "SEGMENTS_CORS_ORIGINS": "https://shop.example, http://localhost:3000",
+            "SEGMENTS_LOG_LEVEL": "debug",
+            "SEGMENTS_INTROSPECTION": "off",
+            "SEGMENTS_TOKEN_LIFETIME_HOURS": "8",
+        }
+    )
+
+    assert settings == Settings(
+        data=Path("/srv/segments"),
+        database_url="postgresql://shop:pass@db/shop",
+        jwt_secret="s" * 40,
+        jwks_url="https://id.example/keys",
+        business="shop",
+        cors_origins=("https://shop.example", "http://localhost:3000"),
+        log_level="DEBUG",
+        port=9000,
+        introspection=False,
+        token_lifetime_hours=8,
+    )
+    assert settings.url == "postgresql://shop:pass@db/shop"
+
+
+def test_an_empty_variable_counts_as_absent() -> None:
+    names = ("PORT", "SEGMENTS_DATA", "SEGMENTS_LOG_LEVEL", "SEGMENTS_CORS_ORIGINS", "SEGMENTS_JWT_SECRET")
+
+    assert Settings.from_environment(dict.fromkeys(names, " ")) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("PORT", "eighty", "PORT must be a whole number between 0 and 65535"),
+        ("PORT", "70000", "PORT must be a whole number between 0 and 65535"),
+        ("PORT", "-1", "PORT must be a whole number between 0 and 65535"),
+        ("PORT", "٨٠٠٠", "PORT must be a whole number between 0 and 65535"),
+        ("SEGMENTS_LOG_LEVEL", "loud", "SEGMENTS_LOG_LEVEL must be one of: DEBUG, INFO, WARNING, ERROR"),
+        ("SEGMENTS_INTROSPECTION", "maybe", "SEGMENTS_INTROSPECTION must be on or off"),
+        (
+            "SEGMENTS_TOKEN_LIFETIME_HOURS",
+            "0",
+            "SEGMENTS_TOKEN_LIFETIME_HOURS must be a whole number between 1 and 8760",
+        ),
+        (
+            "SEGMENTS_CORS_ORIGINS",
+            "*",
+            "SEGMENTS_CORS_ORIGINS must be origins such as https://shop.example, separated by commas",
+        ),
+        (
+            "SEGMENTS_CORS_ORIGINS",
+            "https://shop.example/path",
+            "SEGMENTS_CORS_ORIGINS must be origins such as https://shop.example, separated by commas",
+        ),
+    ],
+)
+def test_a_wrong_variable_is_named_with_what_would_be_right(name: str, value: str, sentence: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        Settings.from_environment({name: value})
+
+    assert refused.value.message == sentence
+
+
+def test_neither_the_secret_nor_the_address_of_the_store_is_shown() -> None:
+    settings = Settings(jwt_secret="correct-horse-battery-staple", database_url="postgresql://shop:hunter2@db/shop")
+
+    assert "correct-horse" not in repr(settings)
+    assert "hunter2" not in repr(settings)
