@@ -3,7 +3,7 @@ keep their written order; what must differ between the databases stands here, on
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Double, bindparam, cast, false, literal_column
+from sqlalchemy import ColumnElement, Double, bindparam, cast, false
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -203,73 +203,6 @@ def _extreme_sqlite(element: Extreme, compiler: SQLCompiler, **kw: Any) -> str:
     return parts[0]
 
 
-class ByCodePoint(FunctionElement[Any]):
-    """A text whose order is that of code points, as SQLite's is."""
-
-    inherit_cache = True
-
-
-@compiles(ByCodePoint)
-def _by_code_point(element: ByCodePoint, compiler: SQLCompiler, **kw: Any) -> str:
-    return f'({compiler.process(element.clauses, **kw)} COLLATE "C")'
-
-
-@compiles(ByCodePoint, "sqlite")
-def _by_code_point_sqlite(element: ByCodePoint, compiler: SQLCompiler, **kw: Any) -> str:
-    return compiler.process(element.clauses, **kw)
-
-
-class Holds(FunctionElement[Any]):
-    """(text, needle): the text holds the needle, exactly; LIKE would not be exact."""
-
-    inherit_cache = True
-
-
-@compiles(Holds)
-def _holds(element: Holds, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"(strpos({compiler.process(element.clauses, **kw)}) > 0)"
-
-
-@compiles(Holds, "sqlite")
-def _holds_sqlite(element: Holds, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"(instr({compiler.process(element.clauses, **kw)}) > 0)"
-
-
-class Tail(FunctionElement[Any]):
-    """(text, n): its last n code points, the whole of it where it has fewer."""
-
-    inherit_cache = True
-
-
-@compiles(Tail)
-def _tail(element: Tail, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"right({compiler.process(element.clauses, **kw)})"
-
-
-@compiles(Tail, "sqlite")
-def _tail_sqlite(element: Tail, compiler: SQLCompiler, **kw: Any) -> str:
-    text, count = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"substr({text}, -{count})"
-
-
-class Shortened(FunctionElement[Any]):
-    """(text, n): without its last n code points, empty where it has fewer."""
-
-    inherit_cache = True
-
-
-@compiles(Shortened)
-def _shortened(element: Shortened, compiler: SQLCompiler, **kw: Any) -> str:
-    text, count = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"left({text}, -{count})"
-
-
-@compiles(Shortened, "sqlite")
-def _shortened_sqlite(element: Shortened, compiler: SQLCompiler, **kw: Any) -> str:
-    text, count = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"substr({text}, -{count}, -2147483647)"
-
-
 class Let(FunctionElement[Any]):
     """(body, value, …): the body, in which columns of a one-row table stand for the values.
 
@@ -300,8 +233,3 @@ def number(column: Expression) -> Expression:
 def constant(value: float) -> Expression:
     """A bound double."""
     return bindparam(None, value, type_=Double, unique=True)
-
-
-def word(text: str) -> Expression:
-    """A bare name in the statement; never anything that a user gave."""
-    return literal_column(text)

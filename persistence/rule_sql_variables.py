@@ -36,7 +36,7 @@ OF_LINE = and_(
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A variable that is (column - origin) / scale, or (origin - column) where it counts back; all whole but the end."""
+    """A variable that is a whole column over a scale, or, where it counts back, an origin less a whole column."""
 
     column: Expression
     scale: float = 1.0
@@ -212,8 +212,8 @@ class Variables:
     def category_label(self) -> Expression:
         """The category of most lines where it dominates, Family where two are strong, else Mixed."""
         settings, category = self.context.classification, purchase_line.c.category
-        lines = self._bought(func.count())
-        lines = lines.select_from(purchase.outerjoin(purchase_line, OF_LINE)).scalar_subquery()
+        every = self._bought(func.count()).select_from(purchase.outerjoin(purchase_line, OF_LINE))
+        lines = every.scalar_subquery()
         hundred = Times(literal(100), func.count())
         ranked = (
             self._bought(category, category.is_not(None))
