@@ -1,5 +1,5 @@
-"""How deep a statement is printed. SQLite's parser gives up on about thirty nested expressions, so a deep rule is printed
-in shallow layers: what lies too deep becomes a column of a one-row table that the expression above reads."""
+"""How deep a statement is printed. SQLite's parser gives up on about thirty nested expressions, so a deep rule is
+printed in shallow layers: what lies too deep becomes a column of a one-row table that the expression above reads."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
