@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from domain.errors import RuleProblem
 from domain.rules import (
-    All,
-    Any,
     Arithmetic,
     Between,
     Choice,
@@ -30,9 +28,9 @@ MAXIMUM_BYTES = 64 * 1024
 MAXIMUM_TEXT_BYTES = 1024
 SMALLEST_LITERAL, LARGEST_LITERAL = 1e-15, 1e15
 MAXIMUM_EXPONENT = 300
-# A statement may repeat an operand (the middle of a between, both sides of %): so much it may grow.
+# A statement may repeat an operand (the middle of a between, a value in `and`): so much it may grow.
 MAXIMUM_WEIGHT = 4000
-# SQLite refuses expressions deeper than 1,000; a sum of n terms is n deep.
+# SQLite refuses expressions deeper than 1,000; a sum of n terms in written order is n deep.
 MAXIMUM_HEIGHT = 900
 
 
@@ -80,6 +78,8 @@ def size_problem(raw: object) -> RuleProblem | None:
             nodes += 0 if path.endswith("/var") else 1
             if isinstance(value, str) and (problem := text_problem(value, path)):
                 return problem
+            if isinstance(value, int | float) and (problem := number_problem(value, path)):
+                return problem
         if level > MAXIMUM_LEVELS:
             return RuleProblem(path, f"A rule must have at most {MAXIMUM_LEVELS} levels.")
         if nodes > MAXIMUM_NODES:
@@ -113,10 +113,11 @@ def number_problem(value: float, path: str) -> RuleProblem | None:
 
 @dataclass(frozen=True, slots=True)
 class Magnitude:
-    """Decimal exponents between which a number lies where it is not 0."""
+    """Decimal exponents between which a number lies where it is not 0, and one of which it is a multiple."""
 
     low: float
     high: float
+    grain: float
 
     @property
     def safe(self) -> bool:
@@ -124,10 +125,12 @@ class Magnitude:
         return self.low >= -MAXIMUM_EXPONENT and self.high <= MAXIMUM_EXPONENT
 
 
-COUNTED = Magnitude(-7, 19)
-SUMMED = Magnitude(-7, 26)
-# Doubles that nearly cancel leave a multiple of the smaller one's last bit.
-CANCELLED = 17.0
+# A double is a multiple of its last bit.
+LAST_BIT = 17.0
+
+
+def _between(low: float, high: float) -> Magnitude:
+    return Magnitude(low, high, low - LAST_BIT)
 
 
 def magnitude(node: Node) -> Magnitude:
@@ -135,11 +138,11 @@ def magnitude(node: Node) -> Magnitude:
     match node:
         case Literal(value=float(value)):
             size = math.log10(abs(value)) if value else 0.0
-            return Magnitude(size, size)
+            return _between(size, size)
         case Variable():
-            return COUNTED
+            return _between(-7, 19)
         case Reduction():
-            return SUMMED
+            return _between(-7, 26)
         case Arithmetic(op=op, operands=operands):
             return _combined(op, [magnitude(operand) for operand in operands])
         case Fallback(variable=variable, other=other):
@@ -149,40 +152,46 @@ def magnitude(node: Node) -> Magnitude:
         case Either(operands=operands):
             return _hull([magnitude(operand) for operand in operands])
         case _:
-            return Magnitude(0, 0)
+            return _between(0, 0)
 
 
 def _hull(parts: list[Magnitude]) -> Magnitude:
-    return Magnitude(min(part.low for part in parts), max(part.high for part in parts))
+    return Magnitude(
+        min(part.low for part in parts), max(part.high for part in parts), min(part.grain for part in parts)
+    )
 
 
 def _combined(op: Op, parts: list[Magnitude]) -> Magnitude:
     hull = _hull(parts)
     match op:
         case Op.PLUS | Op.MINUS if len(parts) > 1:
-            return Magnitude(hull.low - CANCELLED, hull.high + math.log10(len(parts)))
+            # What nearly cancels leaves a multiple of the finest last bit.
+            return Magnitude(hull.grain, hull.high + math.log10(len(parts)), hull.grain)
         case Op.TIMES:
             lows, highs = [part.low for part in parts], [part.high for part in parts]
             # Every product on the way counts, not only the last.
             steps = range(1, len(parts) + 1)
-            return Magnitude(min(sum(lows[:n]) for n in steps), max(sum(highs[:n]) for n in steps))
+            return _between(min(sum(lows[:n]) for n in steps), max(sum(highs[:n]) for n in steps))
         case Op.DIVIDED:
-            return Magnitude(parts[0].low - parts[1].high, parts[0].high - parts[1].low)
+            return _quotient(parts)
         case Op.REST:
-            quotient = Magnitude(parts[0].low - parts[1].high, parts[0].high - parts[1].low)
-            rest = Magnitude(hull.low - CANCELLED, hull.high + 1)
-            return rest if quotient.safe else quotient
+            quotient = _quotient(parts)
+            return Magnitude(hull.grain, hull.high + 1, hull.grain) if quotient.safe else quotient
         case _:
             return hull
+
+
+def _quotient(parts: list[Magnitude]) -> Magnitude:
+    return _between(parts[0].low - parts[1].high, parts[0].high - parts[1].low)
 
 
 def statement_problem(node: Node) -> RuleProblem | None:
     """What keeps a rule from becoming a statement that both databases take."""
     weight, height = _extent(node)
     if weight > MAXIMUM_WEIGHT:
-        return RuleProblem("", "The rule repeats too much: nest fewer %, and, or and three-place comparisons.")
+        return RuleProblem("", "The rule repeats too much: nest fewer and, or, in and three-place comparisons.")
     if height > MAXIMUM_HEIGHT:
-        return RuleProblem("", "The rule has too long a chain of operands: split it, or use fewer.")
+        return RuleProblem("", "A sum or product has too many operands: split it, or use fewer.")
     return None
 
 
@@ -191,14 +200,14 @@ def _extent(node: Node | Collection) -> tuple[int, int]:
     weights, heights = [weight for weight, _ in extents], [height for _, height in extents]
     weight, chain = 1 + sum(weights), 0
     match node:
-        case Arithmetic(op=Op.REST):
-            weight += sum(weights)
         case Either():
             weight += sum(weights)
         case Between():
             weight += weights[1]
+        case OneOf(options=options):
+            weight += weights[0] * sum(not isinstance(option, Literal) for option in options)
         case _:
             pass
-    if isinstance(node, All | Any | Arithmetic | Either | OneOf) or hasattr(node, "operands"):
+    if isinstance(node, Arithmetic) and node.op in (Op.PLUS, Op.TIMES):
         chain = len(weights)
     return weight, max(heights, default=0) + chain + 4

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from domain.calendar import read_instant
 from domain.errors import RuleProblem
-from domain.rule_limits import magnitude, number_problem, pointer
+from domain.rule_limits import magnitude, pointer
 from domain.rule_variables import Catalogue, Kind, VariableInfo
 from domain.rules import (
     ALWAYS,
@@ -121,9 +121,6 @@ class Reader:
             case bool():
                 return ALWAYS if raw else NEVER
             case int() | float():
-                if problem := number_problem(raw, path):
-                    self.problems.append(problem)
-                    return NULL
                 return Literal(float(raw) + 0.0, Kind.NUMBER)
             case str():
                 return Literal(raw, Kind.TEXT)

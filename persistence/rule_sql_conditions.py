@@ -50,9 +50,9 @@ def print_test(layers: Layers, node: Node, member: Callable[[str], Expression]) 
         case Literal(value=value):
             return true() if value else false()
         case All(operands=operands):
-            return sql.And(*(layers.test(operand) for operand in operands))
+            return sql.bundled(sql.And, [layers.test(operand) for operand in operands])
         case Any(operands=operands):
-            return sql.Or(*(layers.test(operand) for operand in operands))
+            return sql.bundled(sql.Or, [layers.test(operand) for operand in operands])
         case Not(operand=operand):
             return sql.Negation(layers.test(operand))
         case Choice(branches=branches, otherwise=otherwise):
@@ -106,18 +106,18 @@ def _one_of(layers: Layers, value: Value, options: Sequence[Value]) -> Expressio
     if plain and kind_of(value) is not Kind.NOTHING:
         # In brackets of its own as an operand, and false where the value is missing.
         found.append(sql.Known(layers.value(value).in_([print_literal(layers, each) for each in plain])))
-    return sql.Or(*found) if len(found) > 1 else found[0] if found else false()
+    return sql.bundled(sql.Or, found) if found else false()
 
 
 def _missing(layers: Layers, variables: Sequence[Variable], need: int | None) -> Expression:
     gone = [_empty(layers, each) for each in variables]
     if not gone:
         return false()
-    any_gone = sql.Or(*gone)
+    any_gone = sql.bundled(sql.Or, gone)
     if need is None or need > len(gone):
         return any_gone
     there: list[Expression] = [case((each, 0), else_=1) for each in gone]
-    return sql.And(any_gone, sql.Less(sql.Plus(*there), literal(need)))
+    return sql.And(any_gone, sql.Less(sql.bundled(sql.Plus, there), literal(need)))
 
 
 def _empty(layers: Layers, variable: Variable) -> Expression:

@@ -1,6 +1,8 @@
 """What rule statements are built of. Every construct prints its own brackets and nothing is simplified, so calculations
-keep their written order; what must differ between the databases stands here, once each."""
+keep their written order; what must differ between the databases stands here, once each. Statements that hold one are
+not kept compiled: they are large, and each rule is another one."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Double, bindparam, cast, false
@@ -16,99 +18,108 @@ MAXIMUM_ARGUMENTS = 100
 class Chain(FunctionElement[Any]):
     """Operands with an operator between them, in brackets."""
 
-    inherit_cache = True
+    inherit_cache = False
     symbol = ""
 
 
 class Plus(Chain):
     """Sum, from left to right."""
 
-    inherit_cache = True
+    inherit_cache = False
     symbol = "+"
 
 
 class Minus(Chain):
     """Difference, from left to right."""
 
-    inherit_cache = True
+    inherit_cache = False
     symbol = "-"
 
 
 class Times(Chain):
     """Product, from left to right."""
 
-    inherit_cache = True
+    inherit_cache = False
     symbol = "*"
 
 
 class Over(Chain):
     """Quotient; of whole numbers, cut towards zero. The divisor must not be zero."""
 
-    inherit_cache = True
+    inherit_cache = False
     symbol = "/"
 
 
 class Less(Chain):
     """a < b."""
 
-    inherit_cache = True
+    inherit_cache = False
     symbol = "<"
 
 
 class AtMost(Chain):
     """a <= b."""
 
-    inherit_cache = True
+    inherit_cache = False
     symbol = "<="
 
 
 class More(Chain):
     """a > b."""
 
-    inherit_cache = True
+    inherit_cache = False
     symbol = ">"
 
 
 class AtLeast(Chain):
     """a >= b."""
 
-    inherit_cache = True
+    inherit_cache = False
     symbol = ">="
 
 
 class Equal(Chain):
     """a = b, for operands that are there."""
 
-    inherit_cache = True
+    inherit_cache = False
     symbol = "="
 
 
 class Same(Chain):
     """a and b are the same, or both missing."""
 
-    inherit_cache = True
+    inherit_cache = False
     symbol = "IS NOT DISTINCT FROM"
 
 
 class And(Chain):
     """All hold."""
 
-    inherit_cache = True
+    inherit_cache = False
     symbol = "AND"
 
 
 class Or(Chain):
     """At least one holds."""
 
-    inherit_cache = True
+    inherit_cache = False
     symbol = "OR"
 
 
 class Append(Chain):
     """Texts one after the other."""
 
-    inherit_cache = True
+    inherit_cache = False
     symbol = "||"
+
+
+def bundled(chain: type[Chain], operands: Sequence[Expression], size: int = 50) -> Expression:
+    """The chain in nested bundles, where only the result counts and not the order: SQLite bounds the depth."""
+    terms = list(operands)
+    while len(terms) > 1:
+        bundles = [terms[at : at + size] for at in range(0, len(terms), size)]
+        terms = [chain(*bundle) if len(bundle) > 1 else bundle[0] for bundle in bundles]
+    return terms[0]
 
 
 @compiles(Chain)
@@ -125,7 +136,7 @@ def _same(element: Same, compiler: SQLCompiler, **kw: Any) -> str:
 class Negation(FunctionElement[Any]):
     """Does not hold; its operand is never null, so this is the plain complement."""
 
-    inherit_cache = True
+    inherit_cache = False
 
 
 @compiles(Negation)
@@ -136,7 +147,7 @@ def _negation(element: Negation, compiler: SQLCompiler, **kw: Any) -> str:
 class Known(FunctionElement[Any]):
     """The condition, or false where it is null."""
 
-    inherit_cache = True
+    inherit_cache = False
 
 
 @compiles(Known)
@@ -147,7 +158,7 @@ def _known(element: Known, compiler: SQLCompiler, **kw: Any) -> str:
 class Remainder(FunctionElement[Any]):
     """a - b * trunc(a / b); null where b is zero. Each operand is printed once, so nesting does not multiply."""
 
-    inherit_cache = True
+    inherit_cache = False
 
 
 @compiles(Remainder)
@@ -169,21 +180,21 @@ def _remainder_sqlite(element: Remainder, compiler: SQLCompiler, **kw: Any) -> s
 class Extreme(FunctionElement[Any]):
     """The smallest or largest of two numbers or more, null where one of them is."""
 
-    inherit_cache = True
+    inherit_cache = False
     word = ""
 
 
 class Smallest(Extreme):
     """The smallest."""
 
-    inherit_cache = True
+    inherit_cache = False
     word = "min"
 
 
 class Largest(Extreme):
     """The largest."""
 
-    inherit_cache = True
+    inherit_cache = False
     word = "max"
 
 
@@ -204,25 +215,23 @@ def _extreme_sqlite(element: Extreme, compiler: SQLCompiler, **kw: Any) -> str:
 
 
 class Let(FunctionElement[Any]):
-    """(body, value, …): the body, in which columns of a one-row table stand for the values.
+    """(body, value, …): the body, in which one-row tables of those names, each with the column c, hold the values.
 
-    SQLite's parser gives up on about thirty nested expressions; this lets a deep rule be printed in shallow layers.
+    One table stands after the other, so the depth of what is printed does not grow with their number.
     """
 
-    inherit_cache = True
+    inherit_cache = False
+
+    def __init__(self, body: Expression, *values: Expression, names: Sequence[str]) -> None:
+        super().__init__(body, *values)
+        self.names = tuple(names)
 
 
 @compiles(Let)
-def _let(element: Let, compiler: SQLCompiler, limit: str = "", **kw: Any) -> str:
-    name, body, *values = (compiler.process(clause, **kw) for clause in element.clauses)
-    columns = ", ".join(f"{value} AS c{index}" for index, value in enumerate(values))
-    # OFFSET keeps the planner from putting the values back into the body.
-    return f"(SELECT {body} FROM (SELECT {columns}{limit} OFFSET 0) AS {name})"
-
-
-@compiles(Let, "sqlite")
-def _let_sqlite(element: Let, compiler: SQLCompiler, **kw: Any) -> str:
-    return _let(element, compiler, " LIMIT -1", **kw)
+def _let(element: Let, compiler: SQLCompiler, **kw: Any) -> str:
+    body, *values = (compiler.process(clause, **kw) for clause in element.clauses)
+    tables = ", ".join(f"{name}(c) AS (SELECT {value})" for name, value in zip(element.names, values, strict=True))
+    return f"(WITH {tables} SELECT {body})"
 
 
 def number(column: Expression) -> Expression:

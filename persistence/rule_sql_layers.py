@@ -1,7 +1,9 @@
 """How deep a statement is printed. SQLite's parser gives up on about thirty nested expressions, so a deep rule is
-printed in shallow layers: what lies too deep becomes a column of a one-row table that the expression above reads."""
+printed in shallow pieces: what lies too deep becomes a one-row table that the expression above reads, and so does a
+long expression that is used again."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,12 +12,12 @@ from sqlalchemy import types as sqltypes
 
 from domain.rule_context import RuleContext
 from domain.rule_variables import Kind
-from domain.rules import Literal, Node, Variable, kind_of
+from domain.rules import Arithmetic, Choice, Either, Literal, Node, Op, Quantified, Reduction, Variable, kind_of, walk
 from persistence.rule_sql_constructs import Expression, Let
 from persistence.rule_sql_variables import DERIVED, Variables
 
-# Levels that are printed inside each other; a variable that is itself a long expression counts for more.
-LEVELS, LEVELS_BEFORE_DERIVED = 6, 2
+# Levels that are printed inside each other; what is itself a long expression counts for several.
+LEVELS, HEAVY = 6, 4
 TYPES: Mapping[Kind, sqltypes.TypeEngine[Any]] = {
     Kind.BOOLEAN: Boolean(),
     Kind.NUMBER: Double(),
@@ -32,9 +34,9 @@ class Layers(ABC):
         self.variables = Variables(context)
         self.list: str | None = None
         self._level = 0
-        self._layers = 0
-        self._name = ""
-        self._kept: list[Expression] = []
+        self._names = 0
+        self._kept: list[tuple[str, Expression]] = []
+        self._once: dict[str, str | None] = {}
 
     @abstractmethod
     def print_value(self, node: Node) -> Expression:
@@ -72,25 +74,49 @@ class Layers(ABC):
         return self.variables.customer(name) if self.list is None else self.variables.element(name, self.list)
 
     def _whole(self, node: Node, printed: Callable[[Node], Expression]) -> Expression:
-        outer = self._level, self._name, self._kept
-        self._layers += 1
-        self._level, self._name, self._kept = 0, f"_l{self._layers}", []
+        outer = self._level, self._kept, self._once
+        used = Counter(each.name for each in walk(node) if isinstance(each, Variable) and self._derived(each))
+        self._level, self._kept = 0, []
+        self._once = {name: None for name, times in used.items() if times > 1}
         body = printed(node)
         if self._kept:
-            body = Let(literal_column(self._name), body, *self._kept)
-        self._level, self._name, self._kept = outer
+            body = Let(body, *(value for _, value in self._kept), names=[name for name, _ in self._kept])
+        self._level, self._kept, self._once = outer
         return body
 
     def _below(self, node: Node, printed: Callable[[Node], Expression]) -> Expression:
-        derived = isinstance(node, Variable) and node.name in DERIVED and self.list is None
-        plain = isinstance(node, Literal) or (isinstance(node, Variable) and not derived)
-        if plain or self._level < (LEVELS_BEFORE_DERIVED if derived else LEVELS):
-            self._level += 1
+        weight, outer = self._weight(node), self._level
+        if isinstance(node, Variable) and self._derived(node) and node.name in self._once:
+            if self._once[node.name] is None:
+                self._once[node.name] = self._keep(printed(node))
+            return literal_column(f"(SELECT c FROM {self._once[node.name]})")
+        if not weight or outer + weight <= LEVELS:
+            self._level = outer + weight
             found = printed(node)
-            self._level -= 1
+            self._level = outer
             return found
-        place = len(self._kept)
-        # Its place is taken before what is below it takes places of its own.
-        self._kept.append(null())
-        self._kept[place] = self._whole(node, printed)
-        return literal_column(f"{self._name}.c{place}")
+        self._level = weight
+        value = printed(node)
+        self._level = outer
+        return literal_column(f"(SELECT c FROM {self._keep(value)})")
+
+    def _keep(self, value: Expression) -> str:
+        # What lies below the value was kept before it, so each is printed after those that it reads.
+        name = f"_k{self._names}"
+        self._names += 1
+        self._kept.append((name, value))
+        return name
+
+    def _derived(self, variable: Variable) -> bool:
+        return self.list is None and variable.name in DERIVED
+
+    def _weight(self, node: Node) -> int:
+        match node:
+            case Variable():
+                return HEAVY if self._derived(node) else 0
+            case Literal():
+                return 0
+            case Arithmetic(op=Op.REST) | Choice() | Either() | Reduction() | Quantified():
+                return HEAVY
+            case _:
+                return 1

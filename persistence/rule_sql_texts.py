@@ -11,7 +11,7 @@ from sqlalchemy.sql.functions import FunctionElement
 class ByCodePoint(FunctionElement[Any]):
     """A text whose order is that of code points, as SQLite's is."""
 
-    inherit_cache = True
+    inherit_cache = False
 
 
 @compiles(ByCodePoint)
@@ -27,7 +27,7 @@ def _by_code_point_sqlite(element: ByCodePoint, compiler: SQLCompiler, **kw: Any
 class Holds(FunctionElement[Any]):
     """(text, needle): the text holds the needle, exactly; LIKE would not be exact."""
 
-    inherit_cache = True
+    inherit_cache = False
 
 
 @compiles(Holds)
@@ -43,7 +43,7 @@ def _holds_sqlite(element: Holds, compiler: SQLCompiler, **kw: Any) -> str:
 class Tail(FunctionElement[Any]):
     """(text, n): its last n code points, the whole of it where it has fewer."""
 
-    inherit_cache = True
+    inherit_cache = False
 
 
 @compiles(Tail)
@@ -60,7 +60,7 @@ def _tail_sqlite(element: Tail, compiler: SQLCompiler, **kw: Any) -> str:
 class Shortened(FunctionElement[Any]):
     """(text, n): without its last n code points, empty where it has fewer."""
 
-    inherit_cache = True
+    inherit_cache = False
 
 
 @compiles(Shortened)

@@ -55,7 +55,7 @@ def print_value(layers: Layers, node: Node) -> Expression:
         case Arithmetic(op=op, operands=operands):
             return _calculated(layers, op, operands)
         case Joined(operands=operands):
-            return sql.Append(*(layers.typed(operand, Kind.TEXT) for operand in operands))
+            return sql.bundled(sql.Append, [layers.typed(operand, Kind.TEXT) for operand in operands])
         case Part(text=text, start=start, length=length):
             return _part(layers.typed(text, Kind.TEXT), start, length)
         case Choice(branches=branches, otherwise=otherwise):

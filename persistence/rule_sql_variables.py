@@ -13,7 +13,18 @@ from domain.money import exponent, to_minor
 from domain.rfm import EIGHT, UNCLASSIFIED, recency_floors
 from domain.rule_context import RuleContext
 from persistence.report_sql import inside, recency_score, total
-from persistence.rule_sql_constructs import Append, AtLeast, Expression, Minus, Or, Over, Times, constant, number
+from persistence.rule_sql_constructs import (
+    Append,
+    AtLeast,
+    Expression,
+    Minus,
+    Or,
+    Over,
+    Times,
+    bundled,
+    constant,
+    number,
+)
 from persistence.tables import customer, customer_metrics, purchase, purchase_line, storefront
 
 metrics = customer_metrics.c
@@ -229,12 +240,8 @@ class Variables:
 
 
 def any_range(day: Expression, ranges: Sequence[tuple[int, int]]) -> Expression:
-    """Whether the day lies in one of the ranges; nested in bundles, as SQLite bounds the depth of expressions."""
-    terms: list[Expression] = [day.between(low, high) for low, high in ranges]
-    while len(terms) > 1:
-        bundles = [terms[at : at + 50] for at in range(0, len(terms), 50)]
-        terms = [Or(*bundle) if len(bundle) > 1 else bundle[0] for bundle in bundles]
-    return terms[0] if terms else false()
+    """Whether the day lies in one of the ranges."""
+    return bundled(Or, [day.between(low, high) for low, high in ranges]) if ranges else false()
 
 
 DERIVED: Mapping[str, Callable[[Variables], Expression]] = {

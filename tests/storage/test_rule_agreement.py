@@ -105,7 +105,7 @@ def agree(both: tuple[Population, Population], examples: int, derandomize: bool)
     fitting = rules().filter(lambda rule: parsed(rule) is not None)
 
     @settings(
-        phases=(Phase.generate,),
+        phases=(Phase.generate, Phase.shrink),
         max_examples=examples // BATCH,
         deadline=None,
         derandomize=derandomize,
