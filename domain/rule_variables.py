@@ -34,11 +34,12 @@ class VariableInfo:
 
 @dataclass(frozen=True, slots=True)
 class ListInfo:
-    """A list whose elements a rule may look at, and what each element has."""
+    """A list whose elements a rule may look at, and what each has; `subject` and `plural` are what sentences say."""
 
     name: str
     description: str
     subject: str
+    plural: str
     example: object
     variables: Mapping[str, VariableInfo]
 
@@ -72,7 +73,7 @@ def _named(*infos: VariableInfo) -> dict[str, VariableInfo]:
 
 CUSTOMER = _named(
     VariableInfo("external_id", T, "Customer id of the shop.", "the shop's id", "C-1001", nullable=False),
-    VariableInfo("name", T, "Name of the customer.", "the full name", "Nimal Perera"),
+    VariableInfo("name", T, "Name of the customer.", "what the customer is called", "Nimal Perera"),
     VariableInfo("email", T, "Email address of the customer.", "the mail address", "nimal@example.com"),
     VariableInfo("loyalty_level", T, "Loyalty level, as the shop states it.", "the loyalty level", "GOLD"),
     VariableInfo("registered_at", AT, "When the customer registered.", "the registration", "2024-01-31"),
@@ -131,18 +132,27 @@ _SOME = {"some": [{"var": "purchases"}, {"<": [{"var": "days_ago"}, 30]}]}
 LISTS = {
     info.name: info
     for info in (
-        ListInfo("purchases", "Qualifying purchases: completed or partial.", "qualifying purchase", _SOME, PURCHASE),
+        ListInfo(
+            "purchases",
+            "Qualifying purchases: completed or partial.",
+            "qualifying order",
+            "qualifying orders",
+            _SOME,
+            PURCHASE,
+        ),
         ListInfo(
             "all_purchases",
             "Purchases of every status up to now.",
-            "purchase of any kind",
+            "order of any state",
+            "orders of any state",
             {"none": [{"var": "all_purchases"}, {"==": [{"var": "status"}, "REFUNDED"]}]},
             PURCHASE,
         ),
         ListInfo(
             "purchases.lines",
             "Lines of the qualifying purchases.",
-            "line of a qualifying purchase",
+            "line of a qualifying order",
+            "lines of qualifying orders",
             {"some": [{"var": "purchases.lines"}, {"==": [{"var": "category"}, "Kids"]}]},
             LINE,
         ),

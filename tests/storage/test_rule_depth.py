@@ -82,7 +82,7 @@ DEEP: dict[str, Json] = {
 WIDE: dict[str, Json] = {
     "a sum": {"<": [900, {"+": [AVERAGE] * 440}]},
     "a chain of or": {"or": [{"==": [AGE, place]} for place in range(200)]},
-    "a list of texts": {"in": [var("external_id"), [f"C{place:03d}" for place in range(0, 900)]]},
+    "a list of texts": {"in": [var("external_id"), [f"C{place:03d}" for place in range(900)]]},
     "many lists": {"and": [{"some": [var("purchases"), {">": [var("amount"), place]}]} for place in range(150)]},
     "a largest": {"<": [50, {"max": [AGE, AVERAGE] * 200}]},
     "a long text": {"in": ["xx", {"cat": [LABEL, "x"] * 60}]},
