@@ -209,7 +209,7 @@ def test_different_numbers_are_said_differently(numbers: list[float]) -> None:
 
 
 def test_a_sentence_names_no_variable_and_holds_no_json() -> None:
-    names = {variable.name.rpartition(".")[2] for variable in rule_variables("LKR")} | {"current", "accumulator"}
+    names = {variable.name.rpartition("[].")[2] for variable in rule_variables("LKR")} | {"current", "accumulator"}
 
     @settings(max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(rules())
