@@ -62,6 +62,8 @@ def size_problem(raw: object) -> RuleProblem | None:
         if isinstance(value, dict):
             level += 1
             nodes += 1
+            if not value and not path:
+                return RuleProblem(path, "A rule must hold at least one condition.")
             if len(value) != 1:
                 return RuleProblem(path, "An object in a rule must hold exactly one operator, such as var.")
             for key, inner in value.items():

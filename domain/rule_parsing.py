@@ -20,11 +20,11 @@ def parse_rule(given: object, catalogue: Catalogue = CATALOGUE) -> Condition:
     raw = _sized(reader, given)
     scope = Scope(catalogue.variables)
     match raw:
-        case dict() if raw:
+        case dict():
             tree = reader.condition(raw, "", scope)
         case list() if raw and all(isinstance(item, dict) for item in raw):
             tree = both(tuple(reader.condition(item, f"/{index}", scope) for index, item in enumerate(raw)))
-        case list() | dict() if not raw:
+        case list() if not raw:
             reader.wrong("", "A rule must hold at least one condition.")
         case _:
             reader.wrong("", "A rule is one JSONLogic object, or a list of them that must all hold.")
