@@ -86,9 +86,7 @@ def test_what_is_wrong_with_criteria_is_told_by_field() -> None:
 
 
 def test_equal_bounds_are_a_value() -> None:
-    assert (
-        said(min_orders=4, max_orders=4) == "the number of orders is at least 4 and the number of orders is at most 4"
-    )
+    assert said(min_tenure_days=4, max_tenure_days=4) == "tenure is at least 4 days and tenure is at most 4 days"
     assert said(min_orders=0) == "the number of orders is at least 0"
 
 
