@@ -45,7 +45,8 @@ TRUE: list[Any] = [
     {"missing": "email"}, {"missing": ["name", "loyalty_level"]}, {"missing_some": [2, ["name", "email"]]},
     # Numbers
     {"==": [{"+": [0.1, 0.2]}, 0.30000000000000004]}, {"!=": [{"+": [0.1, 0.2]}, 0.3]},
-    {"==": [{"%": [-7.5, 2]}, -1.5]}, {"==": [{"%": [7, -2]}, 1]}, {"==": [{"-": [V["tenure_days"]]}, -10]}, {"<": [1, V["tenure_days"], 11]},
+    {"==": [{"%": [-7.5, 2]}, -1.5]}, {"==": [{"%": [7, -2]}, 1]}, {"==": [{"-": [V["tenure_days"]]}, -10]},
+    {"<": [1, V["tenure_days"], 11]},
     {">": [{"+": [{"-": [1e15, 1e15]}, 1]}, {"-": [{"+": [1e15, 0.01]}, 1e15]}]},
     # Texts
     {"<": ["Zoe", NAME]}, {">": ["\U0001d4b3", "\uff3a"]}, {"in": ["oë", NAME]}, {"!": [{"in": ["zo", NAME]}]},
@@ -57,7 +58,8 @@ TRUE: list[Any] = [
     {"!": [{"<": [V["last_purchase_at"], "2030-01-01"]}]},
     # Lists
     {"none": [{"var": "purchases"}, True]}, {"!": [{"all": [{"var": "purchases"}, True]}]},
-    {"!": [{"var": "purchases"}]}, {"all": [{"var": "purchases.lines"}, {"==": [{"var": "category"}, "Kids"]}]}, {"==": [SUM, 59.97]},
+    {"!": [{"var": "purchases"}]}, {"all": [{"var": "purchases.lines"}, {"==": [{"var": "category"}, "Kids"]}]},
+    {"==": [SUM, 59.97]},
     {"==": [{"reduce": [{"var": "purchases"}, {"+": [1, {"var": "accumulator"}]}, 0]}, 0]}, {"or": [[], [0]]},
     # Choices
     {"==": [{"if": [AGE, 1, NAME, 2, 3]}, 2]}, {"==": [{"or": [LEVEL, "none"]}, "none"]},
