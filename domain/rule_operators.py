@@ -4,7 +4,8 @@ not in it does not exist."""
 from collections.abc import Mapping
 
 from domain.rule_limits import pointer
-from domain.rule_reader import KINDS, Call, Handler, Reader, Scope, close_to
+from domain.rule_list_operators import missing, quantified, reduce
+from domain.rule_reader import KINDS, Call, Handler, Reader
 from domain.rule_variables import Kind
 from domain.rules import (
     ALWAYS,
@@ -25,7 +26,6 @@ from domain.rules import (
     InSegment,
     Joined,
     Literal,
-    Missing,
     Node,
     Not,
     OneOf,
@@ -62,30 +62,12 @@ def _variable(reader: Reader, call: Call) -> Node:
         return reader.wrong(call.at(0), "var takes the name of a variable, which cannot be calculated.")
     if call.condition and name in reader.catalogue.lists and not call.scope.element:
         return Quantified(Quantity.SOME, Collection(name), ALWAYS, call.path)
-    found = variable(reader, name, call.path + pointer("var"), call.scope)
+    found = reader.variable(name, call.path + pointer("var"), call.scope)
     if found is None or len(call.arguments) < 2:
         return found or NULL
     (_, other), kind = reader.unify(call, [found, reader.value(call.arguments[1], call.at(1), call.scope)],
                                     [call.at(0), call.at(1)])  # fmt: skip
     return found if other == NULL else Fallback(found, other, kind)  # type: ignore[arg-type]
-
-
-def variable(reader: Reader, name: str, path: str, scope: Scope) -> Variable | None:
-    """The variable of that name where it can be seen; None, with a problem noted, where there is none."""
-    info = scope.variables.get(name)
-    if info is not None:
-        return Variable(name, info.kind, info.nullable, scope.element)
-    catalogue = reader.catalogue
-    if name in catalogue.lists:
-        reader.wrong(path, f"{name} is a list: use it in some, all, none or reduce.")
-    elif name == catalogue.memberships and name is not None:
-        reader.wrong(path, f'{name} is a list: use it as {{"in": ["key", {{"var": "{name}"}}]}}.')
-    elif scope.element and name in catalogue.variables:
-        visible = ", ".join(scope.variables)
-        reader.wrong(path, f"{name} cannot be seen inside a list; its elements have {visible}.")
-    else:
-        reader.wrong(path, f"There is no variable {name[:60] or 'without a name'}.", close_to(name, scope.variables))
-    return None
 
 
 def _order(reader: Reader, call: Call) -> Node:
@@ -225,67 +207,6 @@ def _in(reader: Reader, call: Call) -> Node:
     return Contains(reader.only(call, value, Kind.TEXT, 0), text, call.path)  # type: ignore[arg-type]
 
 
-def _missing(reader: Reader, call: Call) -> Node:
-    if not call.condition:
-        where = "it gives a list, which can only stand where a condition stands"
-        return reader.wrong(call.path + pointer(call.operator), f"{call.operator} cannot be used as a value: {where}.")
-    given, base, need = call.arguments, call.path + pointer(call.operator), None
-    if call.operator == "missing_some":
-        match given:
-            case [int(count), list(names)] if not isinstance(count, bool):
-                given, base, need = names, base + pointer(1), count
-            case _:
-                return reader.wrong(base, "missing_some takes a whole number and a list of names of variables.")
-    elif len(given) == 1 and isinstance(given[0], list):
-        given, base = given[0], base + pointer(0)
-    elif not call.listed:
-        return _missing_of(reader, call, [(given[0], base)], None)
-    return _missing_of(reader, call, [(name, base + pointer(index)) for index, name in enumerate(given)], need)
-
-
-def _missing_of(reader: Reader, call: Call, given: list[tuple[object, str]], need: int | None) -> Node:
-    found = []
-    for name, path in given:
-        if isinstance(name, str):
-            found.append(variable(reader, name, path, call.scope))
-        else:
-            reader.wrong(path, f"{call.operator} takes names of variables, written out.")
-    return Missing(tuple(each for each in found if each is not None), need, call.path)
-
-
-def _quantified(reader: Reader, call: Call) -> Node:
-    if not reader.counted(call, 2, 2):
-        return NULL
-    collection = reader.collection(call.arguments[0], call.at(0), call.scope)
-    held = reader.condition(call.arguments[1], call.at(1), reader.elements(collection))
-    return Quantified(Quantity(call.operator), collection, held, call.path)
-
-
-def _reduce(reader: Reader, call: Call) -> Node:
-    if not reader.counted(call, 3, 3):
-        return NULL
-    collection = reader.collection(call.arguments[0], call.at(0), call.scope)
-    shape = "reduce takes the accumulator + 1, or + a number of the element, from 0"
-    if isinstance(call.arguments[2], bool) or call.arguments[2] != 0:
-        return reader.wrong(call.at(2), f"{shape}.")
-    match call.arguments[1]:
-        case {"+": [{"var": "accumulator"}, addend]}:
-            place = 1
-        case {"+": [addend, {"var": "accumulator"}]}:
-            place = 0
-        case _:
-            return reader.wrong(call.at(1), f"{shape}.")
-    match addend:
-        case int() | float() if addend == 1 and not isinstance(addend, bool):
-            return Reduction(collection, None)
-        case {"var": str(name)} if name == "current" or name.startswith("current."):
-            path = call.at(1) + pointer("+", place, "var")
-            found = variable(reader, name[8:], path, reader.elements(collection)) if collection.name else None
-            if found is None or (found.kind is Kind.NUMBER and not found.nullable):
-                return NULL if found is None else Reduction(collection, found)
-    return reader.wrong(call.at(1), f"{shape}.")
-
-
 OPERATORS: Mapping[str, Handler] = {
     "var": _variable,
     **dict.fromkeys(("==", "===", "!=", "!=="), _equal),
@@ -297,7 +218,7 @@ OPERATORS: Mapping[str, Handler] = {
     **dict.fromkeys(("+", "-", "*", "/", "%", "min", "max"), _arithmetic),
     "cat": _cat,
     "substr": _substr,
-    **dict.fromkeys(("missing", "missing_some"), _missing),
-    **dict.fromkeys(("some", "all", "none"), _quantified),
-    "reduce": _reduce,
+    **dict.fromkeys(("missing", "missing_some"), missing),
+    **dict.fromkeys(("some", "all", "none"), quantified),
+    "reduce": reduce,
 }

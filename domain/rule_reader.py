@@ -25,6 +25,7 @@ from domain.rules import (
     Quantified,
     Quantity,
     Truth,
+    Variable,
     kind_of,
 )
 
@@ -173,6 +174,23 @@ class Reader:
             case _:
                 self.wrong(path, f"This must be a list, as in {{'var': 'purchases'}}; there are {names}.")
         return nothing
+
+    def variable(self, name: str, path: str, scope: Scope) -> Variable | None:
+        """The variable of that name where it can be seen; None, with a problem noted, where there is none."""
+        info = scope.variables.get(name)
+        if info is not None:
+            return Variable(name, info.kind, info.nullable, scope.element)
+        catalogue = self.catalogue
+        if name in catalogue.lists:
+            self.wrong(path, f"{name} is a list: use it in some, all, none or reduce.")
+        elif name == catalogue.memberships and name is not None:
+            self.wrong(path, f'{name} is a list: use it as {{"in": ["key", {{"var": "{name}"}}]}}.')
+        elif scope.element and name in catalogue.variables:
+            visible = ", ".join(scope.variables)
+            self.wrong(path, f"{name} cannot be seen inside a list; its elements have {visible}.")
+        else:
+            self.wrong(path, f"There is no variable {name[:60] or 'without a name'}.", close_to(name, scope.variables))
+        return None
 
     def elements(self, collection: Collection) -> Scope:
         """What can be seen inside the list's elements."""
