@@ -223,20 +223,24 @@ class Variables:
     def category_label(self) -> Expression:
         """The category of most lines where it dominates, Family where two are strong, else Mixed."""
         settings, category = self.context.classification, purchase_line.c.category
-        every = self._bought(func.count()).select_from(purchase.outerjoin(purchase_line, OF_LINE))
-        lines = every.scalar_subquery()
-        hundred = Times(literal(100), func.count())
-        ranked = (
-            self._bought(category, category.is_not(None))
-            .select_from(purchase.join(purchase_line, OF_LINE))
+        # A purchase without lines counts as one line without a category.
+        each = (
+            self._bought(category.label("category"))
+            .add_columns(func.count().label("lines"), func.sum(func.count()).over().label("every"))
+            .select_from(purchase.outerjoin(purchase_line, OF_LINE))
             .group_by(category)
-            .order_by(func.count().desc(), category)
-            .limit(1)
+            .subquery()
         )
-        dominant = ranked.having(AtLeast(hundred, Times(literal(settings.dominant_percent), lines)))
-        strong = ranked.having(AtLeast(hundred, Times(literal(settings.family_percent), lines))).offset(1)
-        mixed = case((strong.scalar_subquery().is_not(None), "Family"), else_="Mixed")
-        return case((metrics.order_count == 0, null()), else_=func.coalesce(dominant.scalar_subquery(), mixed))
+
+        def has(percent: int) -> ColumnElement[bool]:
+            share = AtLeast(Times(literal(100), each.c.lines), Times(literal(percent), each.c.every))
+            return and_(each.c.category.is_not(None), share)
+
+        strong = func.sum(case((has(settings.family_percent), 1), else_=0)).over()
+        label = case((has(settings.dominant_percent), each.c.category), (strong >= 2, "Family"), else_="Mixed")
+        first = (case((each.c.category.is_(None), 1), else_=0), each.c.lines.desc(), each.c.category)
+        inner = select(label).select_from(each).order_by(*first).limit(1).correlate(customer, customer_metrics)
+        return case((metrics.order_count == 0, null()), else_=inner.scalar_subquery())
 
 
 def any_range(day: Expression, ranges: Sequence[tuple[int, int]]) -> Expression:
