@@ -51,6 +51,7 @@ ORDER = st.sampled_from(("<", "<=", ">", ">="))
 SAME = st.sampled_from(("==", "===", "!=", "!=="))
 ODD_NUMBERS = st.sampled_from((0, 1, -1, 0.1, 2, 3, 7.5, 100, 1e15, 1e-15, -12.25))
 ODD_TEXTS = st.sampled_from(("", "a", "i", "Kids", "web", "COMPLETED", "\U0001d4b3", "ß", "zz", "%", "0"))
+LETTERS = st.sampled_from((*"aeilmnorEILNOR1", "C0", "le", "ed"))
 POSITIONS = st.sampled_from((0, 1, 2, -1, -2, 5, -7, 100, -100))
 
 
@@ -174,7 +175,10 @@ def compared(draw: st.DrawFn, scope: str, deep: int) -> Json:
     """Calculated values against each other."""
     kind = draw(st.sampled_from((numbers, numbers, texts, instants)))
     values = kind(scope, deep)
-    shape = draw(st.integers(0, 7))
+    shape = draw(st.integers(0, 8))
+    if shape == 8:
+        places = draw(st.lists(POSITIONS, min_size=1, max_size=2))
+        return {"in": [draw(LETTERS), {"substr": [var(draw(of_kind(scope, Kind.TEXT))), *places]}]}
     if shape == 0:
         return {draw(ORDER): [draw(values), draw(values), draw(values)]}
     if shape == 1:
