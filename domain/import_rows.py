@@ -1,28 +1,16 @@
-"""Rows of a purchases file as checked, typed rows. Which column is what is decided once, from the header; after that
-a row is either staged or rejected with a reason, and reading goes on."""
+"""Rows of a purchases file as checked, typed columns. A batch of sound rows is checked column by column; a batch with
+anything else in it is checked row by row, so that each row is either staged or rejected with a reason."""
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from operator import itemgetter
 from typing import NamedTuple
 
-from domain.calendar import read_instant, to_micros, to_utc, zone
-from domain.errors import InvalidInput
-from domain.money import exponent, is_currency, parse_minor
+from domain.import_columns import Columns
+from domain.import_dates import DateFault, DateReader
+from domain.import_text import MAXIMUM_TEXT, RowFault, check_encoding, checked_text, row_text, unquoted
+from domain.money import exponent, parse_minor
 
-ALIASES: Mapping[str, tuple[str, ...]] = {
-    "customer_id": ("customerid", "customer", "clientid"),
-    "order_id": ("orderid", "purchaseid", "invoiceno"),
-    "purchase_date": ("timestamp", "purchasedat", "purchasedate", "orderdate", "date"),
-    "amount": ("amount", "totalamount"),
-    "category": ("category", "productcategory"),
-    "storefront": ("storefront",),
-    "channel": ("channel",),
-    "status": ("status",),
-    "currency": ("currency",),
-}
-REQUIRED = ("customer_id", "order_id", "purchase_date", "amount")
 STATUS_WORDS = {
     "": 0,
     "completed": 0,
@@ -37,9 +25,17 @@ STATUS_WORDS = {
     "canceled": 4,
     "voided": 4,
 }
-MAXIMUM_TEXT = 1000
-FORMULA_STARTS = "=+-@"
-AMOUNT_IN = re.compile("totalamount[a-z]{3}")
+REMEMBERED = 50_000
+TEXTS = {"category": "the category", "storefront": "the storefront", "channel": "the channel"}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows as they were read: the line that each begins on, its cells, and whether all of them are clean UTF-8."""
+
+    lines: Sequence[int]
+    rows: list[list[str]]
+    clean: bool
 
 
 class StagedRow(NamedTuple):
@@ -57,6 +53,21 @@ class StagedRow(NamedTuple):
     channel: str | None
 
 
+class StagedColumns(NamedTuple):
+    """Accepted rows, column by column, all of one length; the fields are those of StagedRow."""
+
+    line: Sequence[int]
+    order_id: Sequence[str]
+    customer: Sequence[str]
+    at: Sequence[int]
+    day: Sequence[int]
+    status: Sequence[int]
+    amount: Sequence[int]
+    category: Sequence[str | None]
+    storefront: Sequence[str | None]
+    channel: Sequence[str | None]
+
+
 class RejectedRow(NamedTuple):
     """One refused row: where it stands, its text, and why."""
 
@@ -65,197 +76,147 @@ class RejectedRow(NamedTuple):
     reason: str
 
 
-class RowFault(ValueError):
-    """Why a row is refused."""
+class _Remembered(dict[str, int]):
+    """What a reader makes of a cell; cells repeat. Bounded, so that a file of distinct cells does not fill memory."""
+
+    def __init__(self, read: Callable[[str], int]) -> None:
+        super().__init__()
+        self.read = read
+
+    def __missing__(self, cell: str) -> int:
+        value = self.read(cell)
+        if len(self) >= REMEMBERED:
+            self.clear()
+        self[cell] = value
+        return value
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Where each field stands in a row; None where the file has no such column."""
+class _RememberedText(dict[str, str | None]):
+    """An optional text; as above."""
 
-    places: Mapping[str, int]
-    ignored: tuple[str, ...]
-    width: int
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.what = what
 
-
-def normalised(header: str) -> str:
-    """A header without letter case, spaces and underscores."""
-    return header.strip().lower().replace(" ", "").replace("_", "")
-
-
-def resolve_columns(header: Sequence[str], mapping: Mapping[str, str], currency: str) -> Columns:
-    """Find every field's column; InvalidInput says what is missing, mapped twice or in another currency."""
-    names = [normalised(name) for name in header]
-    places: dict[str, int] = {}
-    for column, field in mapping.items():
-        target = next(
-            (name for name, known in ALIASES.items() if normalised(field) in (normalised(name), *known)), None
-        )
-        if target is None:
-            raise InvalidInput(f"--map {column}={field}: the fields are {', '.join(ALIASES)}", ("map",))
-        if normalised(column) not in names:
-            raise InvalidInput(f"--map {column}={field}: the file has no column {column}", ("map",))
-        places[target] = names.index(normalised(column))
-    mapped = set(places.values())
-    free = [name if place not in mapped else "" for place, name in enumerate(names)]
-    for field, known in ALIASES.items():
-        if field not in places:
-            place = next((free.index(alias) for alias in known if alias in free), None)
-            if place is not None:
-                places[field] = place
-    if "amount" not in places:
-        found = {name[-3:].upper(): place for place, name in enumerate(free) if AMOUNT_IN.fullmatch(name)}
-        others = [code for code in found if is_currency(code)]
-        if currency in found:
-            places["amount"] = found[currency]
-        elif others:
-            column = header[found[others[0]]].strip()
-            raise InvalidInput(f"The amounts are in {others[0]} ({column}), the business has {currency}.")
-    missing = [field for field in REQUIRED if field not in places]
-    if missing:
-        seen = row_text([name.strip() for name in header], ", ")
-        raise InvalidInput(
-            f"Missing required columns: {', '.join(missing)}. Columns seen: {seen}. Use --map COLUMN={missing[0]}."
-        )
-    used = set(places.values())
-    ignored = tuple(row_text([name.strip()]) for place, name in enumerate(header) if place not in used)
-    return Columns(places, ignored, len(header))
+    def __missing__(self, cell: str) -> str | None:
+        text = cell.strip()
+        value = checked_text(unquoted(text), self.what) if text else None
+        if len(self) >= REMEMBERED:
+            self.clear()
+        self[cell] = value
+        return value
 
 
-def unquoted(text: str) -> str:
-    """Text without the apostrophe that protects a spreadsheet from a formula."""
-    return text[1:] if len(text) > 1 and text[0] == "'" and text[1] in FORMULA_STARTS else text
+class RowReader:
+    """Checks the rows of one file."""
 
+    def __init__(self, columns: Columns, currency: str, time_zone: str, date_format: str | None = None) -> None:
+        self.columns = columns
+        self.currency = currency
+        self.decimals = exponent(currency)
+        self.dates = DateReader(time_zone, date_format)
+        self.amounts = _Remembered(self._amount)
+        self.statuses = _Remembered(_status)
+        self.currencies = _Remembered(self._currency)
+        self.texts = {field: _RememberedText(what) for field, what in TEXTS.items()}
 
-def checked_text(text: str, what: str) -> str:
-    """A short text that both databases can keep; RowFault otherwise."""
-    if len(text) > MAXIMUM_TEXT:
-        raise RowFault(f"{what} is longer than {MAXIMUM_TEXT} characters")
-    return text
-
-
-def check_encoding(cells: Sequence[str]) -> None:
-    """RowFault where the row was not UTF-8 or holds a NUL."""
-    joined = "".join(cells)
-    if not joined.isascii():
-        try:
-            joined.encode()
-        except UnicodeEncodeError as error:
-            raise RowFault("the row is not UTF-8 text") from error
-    if "\0" in joined:
-        raise RowFault("the row holds a NUL character")
-
-
-class DateReader:
-    """Reads instants of one file into (microseconds, local day); remembers what it read, as dates repeat."""
-
-    def __init__(self, time_zone: str, date_format: str | None) -> None:
-        self.tz = zone(time_zone)
-        self.format = date_format
-        self.known: dict[str, tuple[int, int]] = {}
-
-    def __call__(self, text: str) -> tuple[int, int]:
-        """RowFault where the text is no date."""
-        found = self.known.get(text)
-        if found is None:
-            found = self._read(text)
-            if len(self.known) >= 50_000:
-                self.known.clear()
-            self.known[text] = found
-        return found
-
-    def _read(self, text: str) -> tuple[int, int]:
-        if not text:
-            raise RowFault("the date is absent")
-        try:
-            if self.format is None:
-                instant = read_instant(text, self.tz)
-            else:
-                instant = to_utc(datetime.strptime(text, self.format), self.tz)
-        except ValueError as error:
-            form = self.format or "ISO 8601 (or give --date-format)"
-            raise RowFault(f"the date {text[:40]!r} is not {form}") from error
-        return to_micros(instant), instant.astimezone(self.tz).toordinal()
-
-
-def row_reader(
-    columns: Columns, currency: str, time_zone: str, date_format: str | None
-) -> Callable[[int, Sequence[str]], StagedRow]:
-    """The function that checks one row; it raises RowFault with the reason of a refusal."""
-    decimals = exponent(currency)
-    dates = DateReader(time_zone, date_format)
-    places = columns.places
-    customer_at, order_at = places["customer_id"], places["order_id"]
-    date_at, amount_at = places["purchase_date"], places["amount"]
-    optional = [places.get(name) for name in ("category", "storefront", "channel", "status", "currency")]
-    category_at, storefront_at, channel_at, status_at, currency_at = optional
-    width = columns.width
-
-    def optional_text(cells: Sequence[str], place: int | None, what: str) -> str | None:
-        if place is None:
-            return None
-        text = cells[place].strip()
-        return checked_text(unquoted(text), what) if text else None
-
-    def read(line: int, cells: Sequence[str]) -> StagedRow:
-        if len(cells) != width:
-            raise RowFault(f"the row has {len(cells)} cells, the header has {width}")
+    def row(self, line: int, cells: Sequence[str]) -> StagedRow:
+        """One row; RowFault says why it is refused."""
+        places = self.columns.places
+        if len(cells) != self.columns.width:
+            raise RowFault(f"the row has {len(cells)} cells, the header has {self.columns.width}")
         check_encoding(cells)
-        customer = unquoted(cells[customer_at].strip())
+        customer = unquoted(cells[places["customer_id"]].strip())
         if not customer:
             raise RowFault("no customer")
-        order = unquoted(cells[order_at].strip())
+        order = unquoted(cells[places["order_id"]].strip())
         if not order:
             raise RowFault("no order id")
         checked_text(customer, "the customer id")
         checked_text(order, "the order id")
-        at, day = dates(cells[date_at].strip())
-        text = cells[amount_at].strip()
         try:
-            amount = parse_minor(text, decimals)
+            at, day = self.dates(cells[places["purchase_date"]])
+        except DateFault as fault:
+            raise RowFault(str(fault)) from fault
+        amount = self.amounts[cells[places["amount"]]]
+        status = self.statuses[cells[places["status"]]] if "status" in places else 0
+        if "currency" in places:
+            self.currencies[cells[places["currency"]]]
+        texts = (known[cells[places[field]]] if field in places else None for field, known in self.texts.items())
+        return StagedRow(line, order, customer, at, day, status, amount, *texts)
+
+    def batch(self, batch: Batch) -> StagedColumns | None:
+        """All the rows at once; None where one of them may have to be refused."""
+        places, width = self.columns.places, self.columns.width
+        try:
+            cells = list(zip(*batch.rows, strict=True))
+            if len(cells) != width:
+                return None
+            customers = _ids(cells[places["customer_id"]])
+            orders = _ids(cells[places["order_id"]])
+            if customers is None or orders is None:
+                return None
+            at, day = zip(*map(self.dates, cells[places["purchase_date"]]), strict=True)
+            amounts = list(map(self.amounts.__getitem__, cells[places["amount"]]))
+            statuses: Sequence[int] = (0,) * len(orders)
+            if "status" in places:
+                statuses = list(map(self.statuses.__getitem__, cells[places["status"]]))
+            if "currency" in places:
+                for cell in set(cells[places["currency"]]):
+                    self.currencies[cell]
+            texts: list[Sequence[str | None]] = [
+                list(map(known.__getitem__, cells[places[field]])) if field in places else [None] * len(orders)
+                for field, known in self.texts.items()
+            ]
+            return StagedColumns(batch.lines, orders, customers, at, day, statuses, amounts, *texts)
+        except ValueError:
+            return None
+
+    def _amount(self, cell: str) -> int:
+        text = cell.strip()
+        try:
+            return parse_minor(text, self.decimals)
         except ValueError as error:
             raise RowFault(f"the amount {text[:40]!r} {error}" if text else "the amount is absent") from error
-        status = 0
-        if status_at is not None:
-            word = cells[status_at].strip().lower().replace(" ", "_")
-            known = STATUS_WORDS.get(word)
-            if known is None:
-                raise RowFault(f"unknown status {word[:40]!r}")
-            status = known
-        if currency_at is not None:
-            other = cells[currency_at].strip().upper()
-            if other and other != currency:
-                raise RowFault(f"the currency is {other[:10]}, the business's is {currency}")
-        return StagedRow(
-            line,
-            order,
-            customer,
-            at,
-            day,
-            status,
-            amount,
-            optional_text(cells, category_at, "the category"),
-            optional_text(cells, storefront_at, "the storefront"),
-            optional_text(cells, channel_at, "the channel"),
-        )
 
-    return read
+    def _currency(self, cell: str) -> int:
+        other = cell.strip().upper()
+        if other and other != self.currency:
+            raise RowFault(f"the currency is {other[:10]}, the business's is {self.currency}")
+        return 0
 
 
 def read_rows(
-    rows: Iterator[tuple[int, Sequence[str]]],
-    read: Callable[[int, Sequence[str]], StagedRow],
-    reject: Callable[[RejectedRow], None],
-) -> Iterator[StagedRow]:
+    batches: Iterable[Batch], reader: RowReader, reject: Callable[[RejectedRow], None]
+) -> Iterator[StagedColumns]:
     """The accepted rows; the others go to `reject`. Empty lines are no rows."""
-    for line, cells in rows:
-        try:
-            yield read(line, cells)
-        except RowFault as fault:
-            reject(RejectedRow(line, row_text(cells), str(fault)))
+    for batch in batches:
+        staged = reader.batch(batch) if batch.clean else None
+        if staged is None:
+            accepted = []
+            for line, cells in zip(batch.lines, batch.rows, strict=True):
+                try:
+                    if cells:
+                        accepted.append(reader.row(line, cells))
+                except RowFault as fault:
+                    reject(RejectedRow(line, row_text(cells), str(fault)))
+            if not accepted:
+                continue
+            staged = StagedColumns(*zip(*accepted, strict=True))
+        yield staged
 
 
-def row_text(cells: Sequence[str], separator: str = ",") -> str:
-    """The row for people to read, cut where it is long; what was not UTF-8 is shown as a replacement mark."""
-    text = separator.join(cells)[:MAXIMUM_TEXT]
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+def _status(cell: str) -> int:
+    word = cell.strip().lower().replace(" ", "_")
+    known = STATUS_WORDS.get(word)
+    if known is None:
+        raise RowFault(f"unknown status {word[:40]!r}")
+    return known
+
+
+def _ids(cells: Sequence[str]) -> list[str] | None:
+    """The ids; None where one is absent or long or might be protected by an apostrophe."""
+    ids = list(map(str.strip, cells))
+    if not all(ids) or max(map(len, ids)) > MAXIMUM_TEXT or "'" in map(itemgetter(0), ids):
+        return None
+    return ids

@@ -1,6 +1,5 @@
 """The `segments` command. Every failure is one clear sentence and a non-zero exit; nobody sees a traceback."""
 
-import math
 import os
 import sys
 from dataclasses import replace
@@ -15,14 +14,15 @@ from domain.errors import InvalidInput
 from domain.model import Business, Permission
 from domain.ports import CustomerSort
 from gql.app import system_clock
-from gql.auth import issue_token, require_secret, stored_secret
+from gql.auth import MAXIMUM_NAME, issue_token, require_secret, stored_secret
 from gql.cli_customers import CustomersFile, print_customers
-from gql.cli_failure import explained
-from gql.cli_import import PurchasesFile
+from gql.cli_failure import INTERRUPTED, explained
+from gql.cli_import import PurchasesFile, check_rejects
 from gql.cli_report import print_report
 from gql.cli_run import BusinessOption, business_for_import, made, opened, run
 from gql.cli_serve import serve_app
 from gql.cli_store import businesses_app, db_app
+from gql.cli_text import plain
 from gql.cli_verify import verify_all
 from gql.context import Services
 from gql.logs import set_up
@@ -47,7 +47,10 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="segments", standalone_mode=False)
+        if code == INTERRUPTED:
+            # The option parser makes an exit code of it and says nothing.
+            raise KeyboardInterrupt
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -55,7 +58,7 @@ def main() -> None:
     except (Exception, KeyboardInterrupt) as error:
         sentences, code = explained(error)
         for sentence in sentences:
-            typer.echo(f"Error: {sentence}", err=True)
+            typer.echo(f"Error: {plain(sentence)}", err=True)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -89,6 +92,7 @@ def import_(
     async def work(services: Services, database: Database) -> tuple[PurchasesFile, Business]:
         meant = await business_for_import(services, context.obj, business, time_zone, currency)
         read = PurchasesFile.read(file, meant, map or [], date_format)
+        check_rejects(rejects, read.source)
         return read, meant if meant.id or dry_run else await made(services, meant)
 
     read, chosen = run(context.obj, work)
@@ -114,6 +118,7 @@ def import_customers(
     async def work(services: Services, database: Database) -> None:
         meant = await business_for_import(services, context.obj, business, time_zone, currency)
         read = CustomersFile.read(file)
+        check_rejects(rejects, read.source)
         chosen = meant if meant.id else await made(services, meant)
         await read.into(services.customers, chosen, rejects)
 
@@ -172,7 +177,9 @@ def token(
     business: BusinessOption = None,
     subject: Annotated[str, typer.Option(help="Who the token is for.")] = "cli",
     permission: Annotated[list[Permission] | None, typer.Option(help="Repeatable; all where absent.")] = None,
-    expires: Annotated[float, typer.Option(help="Hours until it expires, at most 24.", min=0.01)] = 8,
+    expires: Annotated[
+        float | None, typer.Option(help="Hours until it expires, at most 24; 8 where absent.", min=0.01)
+    ] = None,
 ) -> None:
     """Print a token and nothing else. Example: segments token --subject pos --permission customers:view"""
     settings: Settings = context.obj
@@ -180,17 +187,19 @@ def token(
     if secret is None:
         raise InvalidInput("SEGMENTS_JWT_SECRET must be set, or the demo server started once, to sign a token.")
     require_secret(replace(settings, jwt_secret=secret), demo=False)
-    if not subject.strip():
-        raise InvalidInput("--subject must not be blank")
-    if math.isnan(expires) or expires > settings.token_lifetime_hours:
-        raise InvalidInput(f"--expires must be at most {settings.token_lifetime_hours} hours")
+    if not (subject.strip() and subject.isprintable() and len(subject) <= MAXIMUM_NAME):
+        raise InvalidInput(f"--subject must be 1 to {MAXIMUM_NAME} printable characters, not all blank")
+    longest = settings.token_lifetime_hours
+    hours = min(8, longest) if expires is None else expires
+    if hours > longest:
+        raise InvalidInput(f"--expires must be at most {longest} hours (SEGMENTS_TOKEN_LIFETIME_HOURS)")
 
     async def work(services: Services, database: Database) -> str:
         return (await services.businesses.choose(business, settings.business)).key
 
     key = run(settings, work)
     permissions = [one.value for one in permission or list(Permission)]
-    lifetime = timedelta(hours=expires)
+    lifetime = timedelta(hours=hours)
     typer.echo(
         issue_token(
             secret, subject=subject, business=key, permissions=permissions, lifetime=lifetime, now=system_clock()

@@ -11,11 +11,13 @@ from rich.table import Table
 from domain.calendar import local_date, read_instant, zone
 from domain.customers import Customers
 from domain.errors import InvalidInput
-from domain.import_rows import RejectedRow, RowFault, check_encoding, checked_text, normalised, row_text, unquoted
+from domain.import_columns import normalised
+from domain.import_rows import RejectedRow
+from domain.import_text import RowFault, check_encoding, checked_text, row_text, unquoted
 from domain.model import Business, NewCustomer, WriteCounts
 from domain.pages import PageRequest
 from domain.ports import Actor, CustomerFilter, CustomerSort
-from gql.cli_import import name_ignored, print_summary, progress_bar, rejects_file
+from gql.cli_import import name_first, name_ignored, print_summary, progress_bar, rejects_file
 from gql.cli_text import cell
 from persistence.bulk_import import ImportSummary
 from persistence.sources.csv import CsvSource
@@ -55,7 +57,7 @@ class CustomersFile:
 
     async def into(self, customers: Customers, business: Business, rejects: Path | None) -> ImportSummary:
         """Import the file and print what became of its rows."""
-        with rejects_file(rejects, self.source) as keep, progress_bar() as bar:
+        with rejects_file(rejects) as keep, progress_bar() as bar:
             task = bar.add_task("reading", total=None)
             intake = Intake(customers, business, keep)
             for line, cells in self.source.rows():
@@ -73,8 +75,8 @@ class CustomersFile:
         done = intake.counts
         summary = ImportSummary(intake.read, done.created, done.updated, done.unchanged, intake.rejected)
         print_summary(self.source.name, summary)
-        if intake.rejected and rejects is None:
-            Console(stderr=True).print(f"First rejected: line {intake.first[0]}: {intake.first[1]}.", markup=False)
+        if intake.first is not None and rejects is None:
+            name_first(intake.first)
         return summary
 
     def customer(self, cells: Sequence[str], business: Business) -> NewCustomer:
@@ -108,15 +110,16 @@ class Intake:
     read: int = 0
     rejected: int = 0
     counts: WriteCounts = field(default_factory=WriteCounts)
-    first: tuple[int, str] = (0, "")
+    first: RejectedRow | None = None
     batch: dict[str, tuple[int, str, NewCustomer]] = field(default_factory=dict)
 
     def refuse(self, line: int, text: str, reason: str) -> None:
         """Count and list a row."""
-        if not self.rejected:
-            self.first = (line, reason)
+        row = RejectedRow(line, text, reason)
+        if self.first is None:
+            self.first = row
         self.rejected += 1
-        self.keep(RejectedRow(line, text, reason))
+        self.keep(row)
 
     async def take(self, line: int, text: str, item: NewCustomer) -> None:
         """Keep the row until its batch is full."""

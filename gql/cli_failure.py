@@ -45,18 +45,22 @@ def _explained(error: BaseException) -> tuple[list[str], int]:
         return [error.message], REFUSED
     if isinstance(error, KeyboardInterrupt):
         return ["Interrupted. What was written stays whole; run the command again to go on"], INTERRUPTED
+    if isinstance(error, UnicodeEncodeError):
+        return ["A name or value on the command line is not UTF-8 text"], REFUSED
     if _reason(error):
         return [_with_reason("The store cannot be used", error)], REFUSED
     if isinstance(error, OSError) and error.strerror is not None:
         return [f"{error.filename or 'The system'}: {error.strerror}"], REFUSED
     where = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(extract_tb(error.__traceback__)))
     logging.getLogger("segments").debug("%s at %s", type(error).__name__, where)
-    return [f"The program failed ({type(error).__name__}). Run it again with -v for more"], FAULT
+    return [f"The program failed ({type(error).__name__}). Run it again with -v before the command for more"], FAULT
 
 
 def _used_wrongly(said: str) -> str:
     for wordy, plain in PLAINER.items():
         said = said.replace(wordy, plain)
+    if said.split(": ")[-1].rstrip(".") in ("-v", "--verbose"):
+        return "-v stands before the command: segments -v report"
     return f"{said.rstrip('.')}. --help shows how it is used"
 
 

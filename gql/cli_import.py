@@ -2,6 +2,7 @@
 and a summary that adds up. The header is looked at before anything is written."""
 
 import csv
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.text import Text
 
 from domain.errors import InvalidInput
-from domain.import_rows import FORMULA_STARTS, Columns, RejectedRow, read_rows, resolve_columns, row_reader, row_text
+from domain.import_columns import Columns, resolve_columns
+from domain.import_rows import RejectedRow, RowReader, read_rows
+from domain.import_text import FORMULA_STARTS, row_text
 from domain.model import Business
 from gql.app import system_clock
 from gql.cli_text import plain
@@ -75,8 +78,8 @@ class PurchasesFile:
     def into(self, database: Database, business: Business, dry_run: bool, rejects: Path | None) -> ImportSummary:
         """Import the file and print what became of its rows."""
         source = self.source
-        read = row_reader(self.columns, business.currency, business.time_zone, self.date_format)
-        with rejects_file(rejects, source) as keep, progress_bar() as bar:
+        reader = RowReader(self.columns, business.currency, business.time_zone, self.date_format)
+        with rejects_file(rejects) as keep, progress_bar() as bar:
             tasks: dict[str, TaskID] = {}
 
             def progress(step: ImportProgress) -> None:
@@ -86,33 +89,52 @@ class PurchasesFile:
                     tasks[step.phase] = bar.add_task(step.phase, total=step.total)
                 bar.update(tasks[step.phase], completed=step.done, total=step.total)
 
+            first: list[RejectedRow] = []
+
+            def refused(row: RejectedRow) -> None:
+                if not first:
+                    first.append(row)
+                keep(row)
+
             summary = PurchaseImporter(database, business, system_clock).run(
                 source.name,
-                lambda reject: read_rows(source.rows(), read, reject),
+                lambda reject: read_rows(source.batches(), reader, reject),
                 self.texts,
                 actor="command line",
                 dry_run=dry_run,
                 progress=progress,
-                rejects=keep,
+                rejects=refused,
             )
         if summary.rows_read == 0:
             raise InvalidInput(f"No data found in {source.name}.")
         print_summary(source.name, summary)
         if summary.future:
             typer.echo(f"{summary.future:,} rows lie in the future and count from their instant on.")
+        if first and rejects is None:
+            name_first(first[0])
         if dry_run:
             typer.echo("Dry run: nothing was written.")
         return summary
 
 
+def check_rejects(path: Path | None, source: CsvSource) -> None:
+    """InvalidInput where the file for rejected rows cannot be written, before anything else is."""
+    if path is None:
+        return
+    if path.exists() and path.samefile(source.path):
+        raise InvalidInput("--rejects must be another file than the one that is imported")
+    if path.is_dir():
+        raise InvalidInput(f"--rejects must be a file, and {path} is a folder")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise InvalidInput(f"--rejects must be a file that can be written, and {path} cannot")
+
+
 @contextmanager
-def rejects_file(path: Path | None, source: CsvSource) -> Iterator[Callable[[RejectedRow], None]]:
+def rejects_file(path: Path | None) -> Iterator[Callable[[RejectedRow], None]]:
     """Where rejected rows go: a file with line, reason and text, safe for spreadsheets; nowhere without a path."""
     if path is None:
         yield lambda row: None
         return
-    if path.exists() and path.samefile(source.path):
-        raise InvalidInput("--rejects must be another file than the one that is imported")
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("line", "reason", "text"))
@@ -145,6 +167,11 @@ def name_ignored(columns: Sequence[str]) -> None:
     """Say which columns are left out."""
     if columns:
         typer.echo(f"Ignored columns: {plain(', '.join(columns))}", err=True)
+
+
+def name_first(row: RejectedRow) -> None:
+    """Say what was wrong with one of the rejected rows, where none are listed."""
+    typer.echo(f"First rejected: line {row.line}: {plain(row.reason)}. --rejects FILE lists every one.", err=True)
 
 
 def print_summary(name: str, counts: ImportSummary) -> None:

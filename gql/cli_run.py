@@ -28,22 +28,38 @@ BusinessOption = Annotated[
 ]
 
 
+def no_folder(error: OSError) -> InvalidInput:
+    """What is said where the data folder cannot be had."""
+    return InvalidInput(f"The folder of the store cannot be made: {error.filename}: {error.strerror}.")
+
+
 def connected(settings: Settings) -> Database:
     """The store as it is; its statements are logged where the level asks for it."""
     try:
         return open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
     except OSError as error:
-        raise InvalidInput(f"The folder of the store cannot be made: {error.filename}: {error.strerror}.") from error
+        raise no_folder(error) from error
 
 
 def opened(settings: Settings) -> Database:
     """The store with the newest tables: the embedded one is brought there, another one must be there."""
     database = connected(settings)
-    if database.dialect == "sqlite":
-        upgrade(database.bulk)
-    elif (found := stage(database.bulk)) is not None:
-        raise InvalidInput(f"{found}. Run: segments db upgrade")
+    try:
+        if database.dialect == "sqlite":
+            upgrade(database.bulk)
+        else:
+            require_stage(database)
+    except BaseException:
+        database.bulk.dispose()
+        raise
     return database
+
+
+def require_stage(database: Database) -> None:
+    """InvalidInput where the store lacks tables of this program."""
+    found = stage(database.bulk)
+    if found is not None:
+        raise InvalidInput(f"{found}. Run: segments db upgrade")
 
 
 def run(settings: Settings, work: Callable[[Services, Database], Coroutine[Any, Any, T]]) -> T:
@@ -89,7 +105,11 @@ async def business_for_import(
             )
         zone(time_zone)
         exponent(currency)
-        return Business(0, checked_key(key), key, currency, time_zone, {}, 1, 0, 0)
+        try:
+            checked_key(key)
+        except InvalidInput as error:
+            raise InvalidInput(f"--business: the {error.message}", ("business",)) from error
+        return Business(0, key, key, currency, time_zone, {}, 1, 0, 0)
     if not known:
         raise InvalidInput(
             "There is no business yet. Give --business KEY, --time-zone and --currency to make one.", ("business",)

@@ -1,6 +1,7 @@
 """The server and its demo shop from the command line. The address is taken before anything is said, so that a port in
 use is a sentence; every worker process is handed its settings, secrets too, and never reads them again."""
 
+import signal
 import socket
 from contextlib import suppress
 from dataclasses import replace
@@ -18,7 +19,7 @@ from domain.errors import InvalidInput
 from domain.model import Permission
 from gql.app import create_app, system_clock
 from gql.auth import issue_token, require_secret
-from gql.cli_run import fill_demo, opened, run
+from gql.cli_run import fill_demo, no_folder, opened, run
 from gql.context import Services
 from gql.http_protocol import PatientProtocol
 from gql.logs import set_up
@@ -40,10 +41,18 @@ def serve(
 ) -> None:
     """Serve the GraphQL API. Example: segments serve --demo"""
     settings = replace(context.obj, host=host, demo=demo, port=context.obj.port if port is None else port)
-    settings = require_secret(settings, demo=demo)
-    listener = listening(settings)
+    try:
+        settings = require_secret(settings, demo=demo)
+    except OSError as error:
+        raise no_folder(error) from error
+    with listening(settings) as listener:
+        serve_on(listener, settings, workers)
+
+
+def serve_on(listener: socket.socket, settings: Settings, workers: int) -> None:
+    """Make the store ready, say where it is served, and serve until the end."""
     key = prepared(settings)
-    name = f"[{host}]" if ":" in host else host
+    name = f"[{settings.host}]" if ":" in settings.host else settings.host
     typer.echo(f"GraphiQL:  http://{name}:{listener.getsockname()[1]}/graphql")
     if key is not None and settings.jwt_secret:
         typer.echo(f"Token:     {token_for(settings, key)}")
@@ -64,7 +73,8 @@ def serve(
         Multiprocess(config, [listener]).run()
         return
     server = uvicorn.Server(config)
-    # The server has shut down in good order by the time that it hands an interruption on.
+    # The server has shut down in good order by the time that it hands a signal on; the process then ends by itself.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with suppress(KeyboardInterrupt):
         server.run([listener])
     if not server.started:
@@ -123,8 +133,12 @@ def listening(settings: Settings) -> socket.socket:
     try:
         family, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except OSError:
+            listener.close()
+            raise
     except OSError as error:
         reason = error.strerror or str(error)
         raise InvalidInput(

@@ -9,8 +9,8 @@ from rich.table import Table
 from domain.errors import InvalidInput
 from domain.ports import Actor
 from gql.app import system_clock
-from gql.cli_run import connected, run
-from gql.cli_text import cell
+from gql.cli_run import connected, require_stage, run
+from gql.cli_text import cell, plain
 from gql.context import Services
 from persistence.database import Database
 from persistence.schema import differences, upgrade
@@ -19,6 +19,13 @@ from persistence.unit_of_work import SqlStore
 businesses_app = typer.Typer(no_args_is_help=True, help="The businesses (tenants) of the store.")
 db_app = typer.Typer(no_args_is_help=True, help="The store and its tables.")
 ACTOR = Actor("command line")
+
+
+def checked_name(name: str | None) -> str | None:
+    """A name that people can read; InvalidInput otherwise."""
+    if name is not None and (not name.strip() or plain(name) != name):
+        raise InvalidInput("--name must not be blank, and must be on one line")
+    return name
 
 
 @businesses_app.command(name="list")
@@ -45,7 +52,7 @@ def create(
     """Create a business. Example: segments businesses create shop --time-zone Asia/Colombo --currency LKR"""
 
     async def work(services: Services, database: Database) -> None:
-        business = await services.businesses.create(key, name, time_zone, currency)
+        business = await services.businesses.create(key, checked_name(name), time_zone, currency)
         typer.echo(f"Created {business.key} ({business.currency}, {business.time_zone}).")
 
     run(context.obj, work)
@@ -65,7 +72,7 @@ def set_(
         raise InvalidInput("Nothing to change: give --name, --time-zone or --currency.")
 
     async def work(services: Services, database: Database) -> None:
-        await services.businesses.change(key, ACTOR, name=name, time_zone=time_zone, currency=currency)
+        await services.businesses.change(key, ACTOR, name=checked_name(name), time_zone=time_zone, currency=currency)
         typer.echo(f"Changed {key}.")
 
     run(context.obj, work)
@@ -75,8 +82,10 @@ def set_(
 def db_upgrade(context: typer.Context) -> None:
     """Bring the store to the newest tables. Example: segments db upgrade"""
     database = connected(context.obj)
-    upgrade(database.bulk)
-    database.bulk.dispose()
+    try:
+        upgrade(database.bulk)
+    finally:
+        database.bulk.dispose()
     typer.echo("The store is up to date.")
 
 
@@ -84,8 +93,11 @@ def db_upgrade(context: typer.Context) -> None:
 def db_check(context: typer.Context) -> None:
     """Check the tables, and every customer's totals against the purchases. Example: segments db check"""
     database = connected(context.obj)
-    faults = differences(database.bulk)
-    database.bulk.dispose()
+    try:
+        require_stage(database)
+        faults = differences(database.bulk)
+    finally:
+        database.bulk.dispose()
 
     async def work(services: Services, database: Database) -> list[str]:
         found = []

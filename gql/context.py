@@ -44,6 +44,12 @@ class Context:
             self._business = asyncio.ensure_future(self.services.businesses.open(self.viewer.business))
         return await asyncio.shield(self._business)
 
+    def renew(self) -> None:
+        """The next event of a subscription: what was read for the last one may have changed."""
+        self.close()
+        self._business = None
+        self.__post_init__()
+
     def close(self) -> None:
         """The operation is over: what still works for it stops."""
         self.loaders.close()

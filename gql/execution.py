@@ -3,10 +3,10 @@ nobody waits for any more is stopped."""
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from graphql import GraphQLError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
@@ -23,6 +23,9 @@ QUERIES = frozenset({OperationType.QUERY})
 QUERIES_AND_MUTATIONS = QUERIES | {OperationType.MUTATION}
 Authenticate = Callable[[str], Awaitable[Viewer]]
 MakeContext = Callable[[Viewer, str], Context]
+T = TypeVar("T")
+STOP_SECONDS = 1.0
+"""How long work that is stopped is waited for; a store that is frozen takes no notice for longer."""
 
 
 class Refused(Exception):
@@ -82,6 +85,27 @@ class Answer:
         return [error["extensions"]["code"] for error in self.body.get("errors", [])]
 
 
+async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """The result of the work; TimeoutError, with the work stopped, where it takes longer."""
+    task = asyncio.ensure_future(work)
+    # Whoever waits may be gone when it fails.
+    task.add_done_callback(_forget)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=STOP_SECONDS)
+
+
+def _forget(task: "asyncio.Task[Any]") -> None:
+    if not task.cancelled():
+        task.exception()
+
+
 @dataclass(frozen=True, slots=True)
 class Executor:
     """Runs operations on one schema."""
@@ -98,15 +122,14 @@ class Executor:
         deadline = self.settings.report_deadline_seconds if slow else self.settings.deadline_seconds
         context = self.make_context(viewer, request_id)
         try:
-            async with asyncio.timeout(deadline):
-                result = await self.schema.execute(
-                    parameters.query,
-                    variable_values=parameters.variables,
-                    context_value=context,
-                    operation_name=parameters.operation_name,
-                    allowed_operation_types=allowed,
-                )
-            return self.answer(result, request_id)
+            execution = self.schema.execute(
+                parameters.query,
+                variable_values=parameters.variables,
+                context_value=context,
+                operation_name=parameters.operation_name,
+                allowed_operation_types=allowed,
+            )
+            return self.answer(await within(deadline, execution), request_id)
         except TimeoutError:
             error = refusal(f"The operation took longer than {deadline:g} seconds.", "TIMEOUT")
             return Answer({"errors": [error], "data": None})
@@ -136,6 +159,7 @@ class Executor:
             async with aclosing(results):
                 async for result in results:
                     yield self.answer(result, request_id)
+                    context.renew()
         except GraphQLError as error:
             yield Answer({"errors": [formatted(error, request_id, self.schema)]}, 400)
         finally:

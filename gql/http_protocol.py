@@ -5,25 +5,56 @@ import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
 MAXIMUM_HEADERS = 32_768
 HEADER_SECONDS = 8.0
 BODY_SECONDS = 8.0
 BODY_RATE = 16_384
-"""Bytes that buy a body one more second."""
+"""Bytes that buy a body one more second, and that an answer loses in one."""
 FRAMING = 8
 """Bytes of chunk headers and trailers for each byte of a body; the smallest honest chunks need six."""
 REFUSED_SECONDS = 1.0
 """How long a body may go on after its answer."""
 TAKE_SECONDS = 30.0
+MAXIMUM_FRAGMENTS = 1_000
 
 
-class PatientProtocol(HttpToolsProtocol):
+class Taking:
+    """A connection whose buffer is full, or is to empty before the end: that must go on at a decent rate."""
+
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    take_seconds = TAKE_SECONDS
+    unread: asyncio.TimerHandle | None = None
+
+    def watch(self) -> None:
+        """The client does not keep up."""
+        self.unwatch()
+        waiting = self.transport.get_write_buffer_size()
+        if waiting:
+            self.unread = self.loop.call_later(self.take_seconds, self.look, waiting)
+
+    def look(self, waiting: int) -> None:
+        """Whether it took enough since; without an orderly close, which would wait for it."""
+        if waiting - self.transport.get_write_buffer_size() < min(waiting, self.take_seconds * BODY_RATE):
+            self.transport.abort()
+        else:
+            self.watch()
+
+    def unwatch(self) -> None:
+        """It is gone, or keeps up again."""
+        if self.unread is not None:
+            self.unread.cancel()
+            self.unread = None
+
+
+class PatientProtocol(Taking, HttpToolsProtocol):
     """One connection. At any time it owes us the rest of a request, or we owe it an answer, or it is idle; each state
     but the second has its deadline."""
 
     deadline: asyncio.TimerHandle | None = None
-    unread: asyncio.TimerHandle | None = None
     received = 0
     headed = 0
     bodied = 0
@@ -40,6 +71,7 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is owed any more."""
         self._settle()
+        self.unwatch()
         self.resume_writing()
         super().connection_lost(exc)
 
@@ -68,6 +100,7 @@ class PatientProtocol(HttpToolsProtocol):
         """A socket has its own deadlines."""
         self._settle()
         self.in_headers = self.in_body = False
+        self.ws_protocol_class = PatientSocket
         super().handle_websocket_upgrade()
 
     def on_message_begin(self) -> None:
@@ -119,21 +152,19 @@ class PatientProtocol(HttpToolsProtocol):
             self._expect(REFUSED_SECONDS)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Idle for long enough; what the client has not taken by then it never will."""
+        """Idle for long enough; what is on its way must still be taken."""
         super().timeout_keep_alive_handler()
-        self.loop.call_later(TAKE_SECONDS, self.transport.abort)
+        self.watch()
 
     def pause_writing(self) -> None:
         """The client does not take its answer."""
         super().pause_writing()
-        if self.unread is None:
-            self.unread = self.loop.call_later(TAKE_SECONDS, self.transport.abort)
+        self.watch()
 
     def resume_writing(self) -> None:
         """It does again."""
-        if self.unread is not None:
-            self.unread.cancel()
-            self.unread = None
+        if not self.transport.is_closing():
+            self.unwatch()
         super().resume_writing()
 
     def _expect(self, seconds: float) -> None:
@@ -162,3 +193,51 @@ class PatientProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
             self.transport.close()
+
+
+class PatientSocket(Taking, WebSocketsSansIOProtocol):
+    """One socket. A client that does not take what it is sent is not read either, or its pings would pile up their
+    answers; one that takes nothing for long enough loses the socket, where an orderly close would wait for ever."""
+
+    def pause_writing(self) -> None:
+        """The client does not take what it is sent."""
+        super().pause_writing()
+        self.transport.pause_reading()
+        self.watch()
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        if not self.transport.is_closing():
+            self.unwatch()
+        super().resume_writing()
+        if not self.read_paused:
+            self.transport.resume_reading()
+
+    async def receive(self) -> Any:
+        """The next message, which may go on with reading."""
+        await self.writable.wait()
+        return await super().receive()
+
+    async def run_asgi(self) -> None:
+        """After its end, what is on its way must still be taken."""
+        await super().run_asgi()
+        if not self.disconnected:
+            self.watch()
+
+    def keepalive_timeout(self) -> None:
+        """The client does not answer any more; it may not take our good-bye either."""
+        super().keepalive_timeout()
+        self.watch()
+
+    def handle_cont(self, event: Frame) -> None:
+        """Part of a message; parts may be empty, so the limit of a message's size does not bound their number."""
+        if len(self.frames) < MAXIMUM_FRAGMENTS:
+            super().handle_cont(event)
+        elif not self.close_sent:
+            self.conn.fail(1009, "too many fragments")
+            self.handle_parser_exception()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is waited for any more."""
+        self.unwatch()
+        super().connection_lost(exc)

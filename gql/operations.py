@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gql.errors import log_surprise
+from gql.execution import within
 
 READY_SECONDS = 1.0
 PATIENCE_SECONDS = 2.0
@@ -18,7 +20,7 @@ HEADERS = {"Cache-Control": "no-store"}
 class Operations:
     """The two probes."""
 
-    def __init__(self, is_ready: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(self, is_ready: Callable[[], Coroutine[Any, Any, bool]]) -> None:
         self.is_ready = is_ready
         self.draining = False
         self._known: tuple[float, bool] | None = None
@@ -43,8 +45,7 @@ class Operations:
 
     async def _ask(self) -> bool:
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                ready = await self.is_ready()
+            ready = await within(PATIENCE_SECONDS, self.is_ready())
         except Exception as error:
             log_surprise(error, "readyz")
             ready = False

@@ -2,6 +2,8 @@
 has its own context and task; nothing is queued for a slow reader; the socket ends when its token does."""
 
 import asyncio
+import logging
+import time
 import uuid
 from collections import Counter
 from contextlib import aclosing, suppress
@@ -17,6 +19,7 @@ from gql.bodies import BadBody, decode_json, encode_json
 from gql.errors import Unauthenticated, internal, log_surprise, refusal
 from gql.execution import Authenticate, Executor, Parameters, Refused
 
+log = logging.getLogger("segments")
 PROTOCOL = "graphql-transport-ws"
 MAXIMUM_OPERATIONS = 20
 MAXIMUM_SOCKETS = 100
@@ -45,11 +48,12 @@ class Socket:
     viewer: Viewer | None = None
     initiated: bool = False
     operations: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    ending: set[asyncio.Task[None]] = field(default_factory=set)
     expiry: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Until one side closes, the token expires or a frame breaks the protocol."""
-        waiting = asyncio.get_running_loop().time() + INIT_SECONDS
+        waiting = asyncio.get_running_loop().time() + self.endpoint.init_seconds
         try:
             while True:
                 async with asyncio.timeout_at(None if self.initiated else waiting):
@@ -67,6 +71,8 @@ class Socket:
                 self.expiry.cancel()
             if self.viewer is not None:
                 self.endpoint.leave(self.viewer)
+            # What an operation holds is given back before the socket counts as gone.
+            await asyncio.gather(*self.ending, return_exceptions=True)
 
     def stop(self) -> None:
         """End every operation."""
@@ -104,7 +110,8 @@ class Socket:
         if self.initiated:
             raise Close(4429, "Too many initialisation requests")
         self.initiated = True
-        header = (payload or {}).get("Authorization")
+        given = [value for name, value in (payload or {}).items() if name.lower() == "authorization"]
+        header = given[0] if len(given) == 1 else None
         scheme, _, token = header.partition(" ") if isinstance(header, str) else ("", "", "")
         if scheme.lower() != "bearer" or not token.strip():
             raise Close(4403, "Forbidden")
@@ -147,29 +154,44 @@ class Socket:
             error = refusal(f"At most {MAXIMUM_OPERATIONS} operations run at once on a socket.", "LIMIT_EXCEEDED")
             await self.send({"id": key, "type": "error", "payload": [error]})
             return
-        self.operations[key] = asyncio.create_task(self.operate(key, self.viewer, payload))
+        task = asyncio.create_task(self.operate(key, self.viewer, payload))
+        self.operations[key] = task
+        self.ending.add(task)
+        task.add_done_callback(self.ending.discard)
 
     async def operate(self, key: str, viewer: Viewer, payload: dict[str, Any]) -> None:
         """Run one operation and say how it ended."""
-        executor, request_id = self.endpoint.executor, uuid.uuid4().hex[:16]
+        executor, request_id, began = self.endpoint.executor, uuid.uuid4().hex[:16], time.perf_counter()
         end: dict[str, Any] = {"id": key, "type": "complete"}
+        operation, codes = "-", Counter[str]()
         try:
             parameters = Parameters.of(payload, executor.settings.maximum_document)
+            operation = parameters.name_for_log
             async with aclosing(executor.stream(viewer, parameters, request_id)) as answers:
                 async for answer in answers:
+                    codes.update(answer.codes)
                     if answer.status != 200:
                         end = {"id": key, "type": "error", "payload": answer.body["errors"]}
                         break
                     await self.send({"id": key, "type": "next", "payload": answer.body})
         except Refused as refused:
+            codes[refused.code] += 1
             end = {"id": key, "type": "error", "payload": [refused.error]}
         except Exception as error:
             log_surprise(error, request_id)
+            codes["INTERNAL"] += 1
             end = {"id": key, "type": "error", "payload": [internal(request_id)]}
         finally:
             # The id is free before the end is told, so that the client may use it again at once.
             if self.operations.get(key) is asyncio.current_task():
                 del self.operations[key]
+            log.info(
+                "request id=%s method=WS operation=%s ms=%.1f codes=%s",
+                request_id,
+                operation,
+                (time.perf_counter() - began) * 1000,
+                ",".join(codes) or "-",
+            )
         await self.send(end)
 
     async def send(self, message: dict[str, Any]) -> None:
@@ -186,13 +208,13 @@ class WebSocketEndpoint:
     executor: Executor
     authenticate: Authenticate
     clock: Clock
+    init_seconds: float = INIT_SECONDS
     open: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     async def __call__(self, websocket: WebSocket) -> None:
         """One connection."""
         origin, allowed = websocket.headers.get("origin"), self.executor.settings.cors_origins
-        own = urlsplit(origin or "").netloc == websocket.headers.get("host", "")
-        if origin is not None and not own and origin not in allowed and "*" not in allowed:
+        if origin is not None and origin not in allowed and not _is_own(origin, websocket.headers.get("host", "")):
             await websocket.close(4403)
             return
         if PROTOCOL not in websocket.scope.get("subprotocols", []):
@@ -216,6 +238,14 @@ class WebSocketEndpoint:
         self.open[key] -= 1
         if self.open[key] <= 0:
             del self.open[key]
+
+
+def _is_own(origin: str, host: str) -> bool:
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and parts.netloc == host != ""
 
 
 def _frame(message: Any) -> dict[str, Any]:

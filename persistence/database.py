@@ -24,6 +24,8 @@ STATEMENT_SECONDS = 65
 """Beyond the longest deadline of a request: what still runs then has been forgotten."""
 INTERRUPT_SECONDS = 1
 READERS = 4
+PAGE_BYTES = 16_384
+CACHE_KIB, BULK_CACHE_KIB = 65_536, 32_768
 Observe = Callable[[str, float], None]
 
 
@@ -108,26 +110,41 @@ def _sqlite(url: URL) -> Database:
     reader = create_async_engine(asynchronous, pool_size=READERS, **common)
     writer = create_async_engine(asynchronous, pool_size=1, max_overflow=0, **common)
     bulk = create_engine(url.set(drivername="sqlite+pysqlite"), poolclass=QueuePool)
-    for engine, begin in ((reader.sync_engine, "BEGIN"), (writer.sync_engine, "BEGIN IMMEDIATE"), (bulk, "BEGIN")):
-        event.listen(engine, "connect", _prepare_sqlite)
+    for engine, begin, cache in (
+        (reader.sync_engine, "BEGIN", CACHE_KIB),
+        (writer.sync_engine, "BEGIN IMMEDIATE", CACHE_KIB),
+        (bulk, "BEGIN", BULK_CACHE_KIB),
+    ):
+        event.listen(engine, "connect", _preparer(cache))
         event.listen(engine, "begin", _beginner(begin))
     return Database(reader, writer, bulk, "sqlite")
 
 
-def _prepare_sqlite(connection: Any, record: object) -> None:
-    # The driver must not open transactions by itself: its deferred ones lose updates silently.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-    # Readers go on while a writer writes; a commit survives a crash of the process.
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = NORMAL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    # 64 MiB of pages a connection, and sorts larger than that go to a file instead of memory.
-    cursor.execute("PRAGMA cache_size = -65536")
-    cursor.execute("PRAGMA temp_store = FILE")
-    cursor.execute("PRAGMA temp.cache_size = -65536")
-    cursor.close()
+def _preparer(cache: int) -> Callable[[Any, object], None]:
+    pragmas = (
+        f"busy_timeout = {BUSY_SECONDS * 1000}",
+        # Of a store that is made now; larger pages than the usual make less of a b-tree to grow.
+        f"page_size = {PAGE_BYTES}",
+        f"temp.page_size = {PAGE_BYTES}",
+        # Readers go on while a writer writes; a commit survives a crash of the process.
+        "journal_mode = WAL",
+        "synchronous = NORMAL",
+        "foreign_keys = ON",
+        # Sorts larger than the cache go to a file instead of memory.
+        f"cache_size = -{cache}",
+        "temp_store = FILE",
+        f"temp.cache_size = -{cache}",
+    )
+
+    def prepare(connection: Any, record: object) -> None:
+        # The driver must not open transactions by itself: its deferred ones lose updates silently.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return prepare
 
 
 def _beginner(statement: str) -> Callable[[Connection], None]:

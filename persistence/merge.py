@@ -1,7 +1,8 @@
-"""Orders into the store, set by set. What is to be merged stands in two temporary tables, `incoming` (one row an
-order) and `incoming_line`; every statement works on a range of `seq`. Imports and single writes share this path.
+"""Orders into the store, set by set. What is to be merged stands in two temporary tables: `incoming`, one row an order,
+and `incoming_line`, the lines of those orders that are more than one plain line. Imports and single writes share this
+path; each takes a range of `seq` at a time.
 
-A range is first resolved, which writes nothing but the temporary tables, and then applied inside the caller's write
+A range is first resolved, which writes nothing but temporary tables, and then applied inside the caller's write
 transaction together with the totals of the customers it touched.
 """
 
@@ -11,83 +12,95 @@ from sqlalchemy import Connection, text
 
 from domain.model import WriteCounts
 from persistence.columns import FAR_FUTURE, MISSING_TEXT
+from persistence.temporary import create
 
 CREATED, UPDATED, UNCHANGED, FOREIGN, ERASED = range(5)
 """What happens to an order of `incoming`; FOREIGN: its id belongs to another customer."""
 
-TEMPORARY = (
-    """CREATE TEMPORARY TABLE IF NOT EXISTS incoming (seq INTEGER PRIMARY KEY, external_id TEXT NOT NULL,
-    customer TEXT NOT NULL, at BIGINT NOT NULL, day BIGINT NOT NULL, status SMALLINT NOT NULL, amount BIGINT NOT NULL,
-    storefront TEXT, channel TEXT, row_count INTEGER NOT NULL, counted SMALLINT NOT NULL, customer_id BIGINT,
-    purchase_id BIGINT, storefront_id BIGINT, effect SMALLINT NOT NULL DEFAULT 0)""",
-    """CREATE TEMPORARY TABLE IF NOT EXISTS incoming_line (seq INTEGER NOT NULL, position INTEGER NOT NULL,
-    category TEXT, amount BIGINT NOT NULL, status SMALLINT NOT NULL, PRIMARY KEY (seq, position))""",
-    "CREATE TEMPORARY TABLE IF NOT EXISTS touched (customer_id BIGINT PRIMARY KEY)",
-    "DELETE FROM incoming",
-    "DELETE FROM incoming_line",
-    "DELETE FROM touched",
-)
+TABLES = {
+    # Where `last` is null the order has one line: its own category, amount and status. Otherwise its lines are those of
+    # `incoming_line` from `line` to `last`, none where `last` comes before `line`.
+    "incoming": """seq INTEGER PRIMARY KEY, line BIGINT NOT NULL, last BIGINT, external_id {text} NOT NULL,
+        customer {text} NOT NULL, at BIGINT NOT NULL, day BIGINT NOT NULL, status SMALLINT NOT NULL,
+        amount BIGINT NOT NULL, row_count BIGINT NOT NULL, category {text}, storefront {text}, channel {text}""",
+    "incoming_line": """line BIGINT PRIMARY KEY, position BIGINT NOT NULL, category {text}, amount BIGINT NOT NULL,
+        status SMALLINT NOT NULL, file_line BIGINT""",
+    "buyer": "customer {text} PRIMARY KEY, id BIGINT NOT NULL, erased BOOLEAN NOT NULL, fresh BOOLEAN NOT NULL",
+    "resolved": """seq INTEGER PRIMARY KEY, customer_id BIGINT NOT NULL, purchase_id BIGINT NOT NULL,
+        storefront_id BIGINT, effect SMALLINT NOT NULL""",
+    "touched": "customer_id BIGINT PRIMARY KEY",
+}
 
-RESOLVE = (
-    """UPDATE incoming SET customer_id = c.id, effect = CASE WHEN c.erased THEN 4 ELSE 0 END
-    FROM customer c WHERE c.business_id = :business AND c.external_id = incoming.customer
-    AND incoming.seq BETWEEN :low AND :high""",
-    """UPDATE incoming SET storefront_id = s.id FROM storefront s
-    WHERE s.business_id = :business AND s.key = incoming.storefront AND incoming.seq BETWEEN :low AND :high""",
-    """UPDATE incoming SET purchase_id = p.id,
-    effect = CASE WHEN effect = 4 THEN 4 WHEN incoming.customer_id IS NULL OR p.customer_id <> incoming.customer_id
-    THEN 3 ELSE 1 END FROM purchase p WHERE p.business_id = :business AND p.external_id = incoming.external_id
-    AND incoming.seq BETWEEN :low AND :high""",
-    """UPDATE incoming SET effect = 2 WHERE seq BETWEEN :low AND :high AND effect = 1
-    AND EXISTS (SELECT 1 FROM purchase p WHERE p.business_id = :business AND p.customer_id = incoming.customer_id
-        AND p.id = incoming.purchase_id AND p.purchased_at = incoming.at AND p.local_day = incoming.day
-        AND p.status = incoming.status AND p.amount = incoming.amount
-        AND p.channel IS NOT DISTINCT FROM incoming.channel
-        AND p.storefront_id IS NOT DISTINCT FROM incoming.storefront_id
-        AND (incoming.storefront IS NULL OR incoming.storefront_id IS NOT NULL))
-    AND (SELECT COUNT(*) FROM incoming_line l WHERE l.seq = incoming.seq)
-        = (SELECT COUNT(*) FROM purchase_line l WHERE l.business_id = :business
-        AND l.customer_id = incoming.customer_id AND l.purchase_id = incoming.purchase_id)
-    AND NOT EXISTS (SELECT 1 FROM incoming_line l LEFT JOIN purchase_line k ON k.business_id = :business
-        AND k.customer_id = incoming.customer_id AND k.purchase_id = incoming.purchase_id AND k.position = l.position
+BUYERS = """INSERT INTO buyer (customer, id, erased, fresh)
+    SELECT i.customer, COALESCE(c.id, :next_customer + ROW_NUMBER() OVER (ORDER BY i.customer) - 1),
+    COALESCE(c.erased, false), c.id IS NULL
+    FROM (SELECT DISTINCT customer FROM incoming WHERE seq BETWEEN :low AND :high) i
+    LEFT JOIN customer c ON c.business_id = :business AND c.external_id = i.customer"""
+SAME_LINES = """CASE WHEN i.last IS NULL THEN
+        (SELECT COUNT(*) FROM purchase_line k WHERE k.business_id = :business AND k.customer_id = p.customer_id
+        AND k.purchase_id = p.id) = 1
+        AND EXISTS (SELECT 1 FROM purchase_line k WHERE k.business_id = :business AND k.customer_id = p.customer_id
+        AND k.purchase_id = p.id AND k.position = 1 AND k.amount = i.amount AND k.status = i.status
+        AND k.category IS NOT DISTINCT FROM i.category)
+    ELSE (SELECT COUNT(*) FROM purchase_line k WHERE k.business_id = :business AND k.customer_id = p.customer_id
+        AND k.purchase_id = p.id) = (SELECT COUNT(*) FROM incoming_line l WHERE l.line BETWEEN i.line AND i.last)
+        AND NOT EXISTS (SELECT 1 FROM incoming_line l LEFT JOIN purchase_line k ON k.business_id = :business
+        AND k.customer_id = p.customer_id AND k.purchase_id = p.id AND k.position = l.position
         AND k.amount = l.amount AND k.status = l.status AND k.category IS NOT DISTINCT FROM l.category
-        WHERE l.seq = incoming.seq AND k.position IS NULL)""",
-)
+        WHERE l.line BETWEEN i.line AND i.last AND k.position IS NULL) END"""
+RESOLVE = f"""INSERT INTO resolved (seq, customer_id, purchase_id, storefront_id, effect)
+    SELECT i.seq, b.id, COALESCE(p.id, :next_purchase + i.seq - :low), s.id,
+    CASE WHEN b.erased THEN {ERASED} WHEN p.id IS NULL THEN {CREATED} WHEN p.customer_id <> b.id THEN {FOREIGN}
+        WHEN p.purchased_at = i.at AND p.local_day = i.day AND p.status = i.status AND p.amount = i.amount
+        AND p.channel IS NOT DISTINCT FROM i.channel AND p.storefront_id IS NOT DISTINCT FROM s.id
+        AND (i.storefront IS NULL OR s.id IS NOT NULL) AND {SAME_LINES} THEN {UNCHANGED} ELSE {UPDATED} END
+    FROM incoming i JOIN buyer b ON b.customer = i.customer
+    LEFT JOIN purchase p ON p.business_id = :business AND p.external_id = i.external_id
+    LEFT JOIN storefront s ON s.business_id = :business AND s.key = i.storefront
+    WHERE i.seq BETWEEN :low AND :high"""
+RESOLVE_NEW = f"""INSERT INTO resolved (seq, customer_id, purchase_id, storefront_id, effect)
+    SELECT i.seq, b.id, :next_purchase + i.seq - :low, s.id, CASE WHEN b.erased THEN {ERASED} ELSE {CREATED} END
+    FROM incoming i JOIN buyer b ON b.customer = i.customer
+    LEFT JOIN storefront s ON s.business_id = :business AND s.key = i.storefront
+    WHERE i.seq BETWEEN :low AND :high"""
+TALLY = """SELECT r.effect, COUNT(*), SUM(i.row_count),
+    SUM(CASE WHEN i.status <= 1 AND i.at > :now THEN i.row_count ELSE 0 END),
+    SUM(CASE WHEN r.storefront_id IS NULL AND i.storefront IS NOT NULL THEN 1 ELSE 0 END)
+    FROM resolved r JOIN incoming i ON i.seq = r.seq GROUP BY r.effect"""
 
-NEW_CUSTOMERS = f"""INSERT INTO customer (business_id, id, external_id, erased, name_sort)
-    SELECT :business, :next_customer + MIN(seq) - :low, customer, false, '{MISSING_TEXT}' FROM incoming
-    WHERE seq BETWEEN :low AND :high AND effect = 0 AND customer_id IS NULL GROUP BY customer"""
 NEW_STOREFRONTS = """INSERT INTO storefront (business_id, id, key, name)
     SELECT :business, :next_storefront + ROW_NUMBER() OVER (ORDER BY storefront) - 1, storefront, storefront
-    FROM (SELECT DISTINCT storefront FROM incoming WHERE seq BETWEEN :low AND :high AND effect <= 1
-    AND storefront IS NOT NULL AND storefront_id IS NULL) AS unseen"""
-LINK = (
-    """UPDATE incoming SET customer_id = c.id FROM customer c WHERE c.business_id = :business
-    AND c.external_id = incoming.customer AND incoming.customer_id IS NULL AND incoming.seq BETWEEN :low AND :high""",
-    """UPDATE incoming SET storefront_id = s.id FROM storefront s WHERE s.business_id = :business
-    AND s.key = incoming.storefront AND incoming.storefront_id IS NULL AND incoming.seq BETWEEN :low AND :high""",
-    """UPDATE incoming SET purchase_id = :next_purchase + seq - :low
-    WHERE seq BETWEEN :low AND :high AND effect = 0""",
-)
+    FROM (SELECT DISTINCT i.storefront FROM resolved r JOIN incoming i ON i.seq = r.seq
+    WHERE r.effect <= 1 AND r.storefront_id IS NULL AND i.storefront IS NOT NULL) AS unseen"""
+LINK_STOREFRONTS = """UPDATE resolved SET storefront_id = s.id FROM incoming i JOIN storefront s
+    ON s.business_id = :business AND s.key = i.storefront
+    WHERE i.seq = resolved.seq AND resolved.storefront_id IS NULL AND i.seq BETWEEN :low AND :high"""
+TOUCH_ALL = "INSERT INTO touched (customer_id) SELECT id FROM buyer"
+TOUCH = "INSERT INTO touched (customer_id) SELECT DISTINCT customer_id FROM resolved WHERE effect <= 1"
+NEW_CUSTOMERS = f"""INSERT INTO customer (business_id, id, external_id, erased, name_sort)
+    SELECT :business, id, customer, false, '{MISSING_TEXT}' FROM buyer
+    WHERE fresh AND id IN (SELECT customer_id FROM touched) ORDER BY id"""
 ADD = """INSERT INTO purchase (business_id, customer_id, id, external_id, purchased_at, local_day, status, counted,
-    amount, storefront_id, channel) SELECT :business, customer_id, purchase_id, external_id, at, day, status, counted,
-    amount, storefront_id, channel FROM incoming WHERE seq BETWEEN :low AND :high AND effect = 0
-    ORDER BY customer_id, purchase_id"""
+    amount, storefront_id, channel) SELECT :business, r.customer_id, r.purchase_id, i.external_id, i.at, i.day,
+    i.status, CASE WHEN i.status <= 1 AND i.at <= :now THEN 1 ELSE 0 END, i.amount, r.storefront_id, i.channel
+    FROM resolved r JOIN incoming i ON i.seq = r.seq WHERE r.effect = 0"""
 REPLACE = (
-    """UPDATE purchase SET purchased_at = i.at, local_day = i.day, status = i.status, counted = i.counted,
-    amount = i.amount, storefront_id = i.storefront_id, channel = i.channel FROM incoming i
-    WHERE purchase.business_id = :business AND purchase.customer_id = i.customer_id AND purchase.id = i.purchase_id
-    AND i.effect = 1 AND i.seq BETWEEN :low AND :high""",
+    """UPDATE purchase SET purchased_at = i.at, local_day = i.day, status = i.status,
+    counted = CASE WHEN i.status <= 1 AND i.at <= :now THEN 1 ELSE 0 END, amount = i.amount,
+    storefront_id = r.storefront_id, channel = i.channel FROM resolved r JOIN incoming i ON i.seq = r.seq
+    WHERE purchase.business_id = :business AND purchase.customer_id = r.customer_id AND purchase.id = r.purchase_id
+    AND r.effect = 1""",
     """DELETE FROM purchase_line WHERE business_id = :business AND (customer_id, purchase_id) IN
-    (SELECT customer_id, purchase_id FROM incoming WHERE effect = 1 AND seq BETWEEN :low AND :high)""",
+    (SELECT customer_id, purchase_id FROM resolved WHERE effect = 1)""",
 )
-FINISH = (
+ADD_LINES = (
     """INSERT INTO purchase_line (business_id, customer_id, purchase_id, position, category, amount, status)
-    SELECT :business, i.customer_id, i.purchase_id, l.position, l.category, l.amount, l.status
-    FROM incoming i JOIN incoming_line l ON l.seq = i.seq
-    WHERE i.seq BETWEEN :low AND :high AND i.effect <= 1 ORDER BY i.customer_id, i.purchase_id, l.position""",
-    """INSERT INTO touched SELECT DISTINCT customer_id FROM incoming
-    WHERE seq BETWEEN :low AND :high AND effect <= 1""",
+    SELECT :business, r.customer_id, r.purchase_id, 1, i.category, i.amount, i.status
+    FROM resolved r JOIN incoming i ON i.seq = r.seq WHERE r.effect <= 1 AND i.last IS NULL""",
+    """INSERT INTO purchase_line (business_id, customer_id, purchase_id, position, category, amount, status)
+    SELECT :business, r.customer_id, r.purchase_id, l.position, l.category, l.amount, l.status
+    FROM resolved r JOIN incoming i ON i.seq = r.seq JOIN incoming_line l ON l.line BETWEEN i.line AND i.last
+    WHERE r.effect <= 1 AND i.last IS NOT NULL""",
 )
 REFRESH = f"""INSERT INTO customer_metrics
     (business_id, customer_id, order_count, revenue, first_at, last_at, first_day, last_day, last_sort)
@@ -99,24 +112,51 @@ REFRESH = f"""INSERT INTO customer_metrics
     ON CONFLICT (business_id, customer_id) DO UPDATE SET order_count = excluded.order_count,
     revenue = excluded.revenue, first_at = excluded.first_at, last_at = excluded.last_at,
     first_day = excluded.first_day, last_day = excluded.last_day, last_sort = excluded.last_sort"""
-RAISE_IDS = """UPDATE business SET next_customer = next_customer + :size, next_purchase = next_purchase + :size,
-    next_storefront = next_storefront + :storefronts WHERE id = :business"""
+RAISE_IDS = """UPDATE business SET next_customer = next_customer + :customers,
+    next_purchase = next_purchase + :size, next_storefront = next_storefront + :storefronts WHERE id = :business"""
 WAITING = """UPDATE business SET matures_at = (SELECT MIN(purchased_at) FROM purchase
     WHERE business_id = :business AND counted = 0 AND status <= 1) WHERE id = :business"""
-TALLY = """SELECT effect, COUNT(*), SUM(row_count) FROM incoming WHERE seq BETWEEN :low AND :high GROUP BY effect"""
+NUMBERS = "SELECT next_customer, next_purchase, next_storefront FROM business WHERE id = :business"
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Orders of `incoming` by their seq, both ends included. Only when the business is known to hold none of their ids,
+    `all_new` spares the search for them."""
+
+    business: int
+    low: int
+    high: int
+    now: int
+    all_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What resolving a range found, by effect: orders and the rows that state them."""
+    """What resolving a range found, by effect: orders, the rows that state them, and those of them that wait for their
+    instant."""
 
     orders: dict[int, int]
     rows: dict[int, int]
+    future: int
+    buyers: int
+    unseen_storefronts: bool
+    span: dict[str, int]
 
     @property
     def changes(self) -> bool:
         """Whether applying the range writes anything."""
         return bool(self.orders.get(CREATED) or self.orders.get(UPDATED))
+
+    @property
+    def all_written(self) -> bool:
+        """Whether every order of the range is."""
+        return all(effect <= UPDATED for effect in self.orders)
+
+    @property
+    def all_known(self) -> bool:
+        """Whether no order of the range has to be refused."""
+        return all(effect <= UNCHANGED for effect in self.orders)
 
     @property
     def counts(self) -> WriteCounts:
@@ -126,48 +166,47 @@ class Tally:
 
 def prepare(connection: Connection) -> None:
     """Make the temporary tables, empty."""
-    for statement in TEMPORARY:
-        connection.execute(text(statement))
+    for name, columns in TABLES.items():
+        create(connection, name, columns)
 
 
-def resolve(connection: Connection, business: int, low: int, high: int) -> Tally:
+def resolve(connection: Connection, part: Range) -> Tally:
     """Find out what each order of the range would do; writes only the temporary tables."""
-    span = {"business": business, "low": low, "high": high}
+    numbers = connection.execute(text(NUMBERS), {"business": part.business}).one()
+    span = {"business": part.business, "low": part.low, "high": part.high, "now": part.now, **numbers._asdict()}
+    for name in ("buyer", "resolved"):
+        connection.execute(text(f"DELETE FROM {name}"))
     if connection.dialect.name == "postgresql":
         # Within one transaction PostgreSQL still believes the tables empty and would read them whole, row by row.
         connection.execute(text("SET LOCAL enable_seqscan = off"))
-    for statement in RESOLVE:
-        connection.execute(text(statement), span)
+    buyers = connection.execute(text(BUYERS), span).rowcount
+    connection.execute(text(RESOLVE_NEW if part.all_new else RESOLVE), span)
     found = connection.execute(text(TALLY), span).all()
-    return Tally({row[0]: row[1] for row in found}, {row[0]: int(row[2]) for row in found})
-
-
-def apply(connection: Connection, business: int, low: int, high: int, tally: Tally) -> None:
-    """Write the resolved range and the totals it touches. The caller holds the business's write transaction."""
-    numbers = connection.execute(
-        text("SELECT next_customer, next_purchase, next_storefront FROM business WHERE id = :business"),
-        {"business": business},
-    ).one()
-    span = {
-        "business": business,
-        "low": low,
-        "high": high,
-        "next_customer": numbers[0],
-        "next_purchase": numbers[1],
-        "next_storefront": numbers[2],
-    }
-    unseen = connection.execute(text(NEW_CUSTOMERS), span).rowcount
-    storefronts = connection.execute(text(NEW_STOREFRONTS), span).rowcount
-    for statement in LINK:
-        connection.execute(text(statement), span)
-    if unseen:
-        _add_terms(connection, business, numbers[0])
-    for statement in (ADD, *(REPLACE if tally.orders.get(UPDATED) else ()), *FINISH):
-        connection.execute(text(statement), span)
-    connection.execute(
-        text(RAISE_IDS), {"business": business, "size": high - low + 1, "storefronts": max(storefronts, 0)}
+    return Tally(
+        {row[0]: row[1] for row in found},
+        {row[0]: int(row[2]) for row in found},
+        sum(int(row[3]) for row in found if row[0] <= UNCHANGED),
+        buyers,
+        any(row[4] for row in found if row[0] <= UPDATED),
+        span,
     )
-    refresh(connection, business)
+
+
+def apply(connection: Connection, tally: Tally) -> None:
+    """Write the resolved range and the totals it touches. The caller holds the business's write transaction."""
+    span = tally.span
+    storefronts = 0
+    if tally.unseen_storefronts:
+        storefronts = connection.execute(text(NEW_STOREFRONTS), span).rowcount
+        connection.execute(text(LINK_STOREFRONTS), span)
+    connection.execute(text(TOUCH_ALL if tally.all_written else TOUCH))
+    if connection.execute(text(NEW_CUSTOMERS), span).rowcount:
+        _add_terms(connection, span["business"], span["next_customer"])
+    for statement in (ADD, *(REPLACE if tally.orders.get(UPDATED) else ()), *ADD_LINES):
+        connection.execute(text(statement), span)
+    raised = {"customers": tally.buyers, "size": span["high"] - span["low"] + 1, "storefronts": storefronts}
+    connection.execute(text(RAISE_IDS), {"business": span["business"], **raised})
+    refresh(connection, span["business"])
 
 
 def refresh(connection: Connection, business: int) -> None:

@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select, text, tuple_
+from sqlalchemy import and_, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.calendar import day_boundaries, from_micros, local_day, to_micros, zone
+from domain.calendar import from_micros, to_micros
 from domain.model import (
-    QUALIFYING,
     STATUS_ORDER,
     NewPurchase,
     Purchase,
@@ -19,12 +18,11 @@ from domain.model import (
 )
 from domain.pages import Page, PageRequest, cut
 from domain.ports import PurchaseRecord, Refusal
-from persistence import merge
+from persistence import purchase_changes
 from persistence.columns import storable
 from persistence.customers import keyset
 from persistence.tables import purchase, purchase_line, storefront
 
-RANK = {status: rank for rank, status in enumerate(STATUS_ORDER)}
 COLUMNS = (
     purchase.c.customer_id,
     purchase.c.id,
@@ -42,6 +40,21 @@ JOINED = purchase.outerjoin(
     and_(storefront.c.business_id == purchase.c.business_id, storefront.c.id == purchase.c.storefront_id),
 )
 Key = tuple[int, int]
+ORDER_COLUMNS = (
+    "key",
+    "last",
+    "external_id",
+    "customer",
+    "at",
+    "day",
+    "status",
+    "amount",
+    "row_count",
+    "sign",
+    "storefront",
+    "channel",
+)
+LINE_COLUMNS = ("line", "position", "category", "amount", "status")
 
 
 def to_record(row: Any) -> PurchaseRecord:
@@ -162,52 +175,7 @@ class PurchaseStore:
         self, items: Sequence[NewPurchase], time_zone: str, now: datetime
     ) -> tuple[WriteCounts, list[Refusal]]:
         """Write them all, unless one is refused (codes FOREIGN, ERASED): then nothing."""
-        tz, micros = zone(time_zone), to_micros(now)
-        orders = [
-            {
-                "seq": seq,
-                "external_id": item.external_id,
-                "customer": item.customer_external_id,
-                "at": to_micros(item.purchased_at),
-                "day": local_day(item.purchased_at, tz),
-                "status": RANK[item.status],
-                "amount": item.amount,
-                "storefront": item.storefront_key,
-                "channel": item.channel,
-                "row_count": 1,
-                "counted": int(item.status in QUALIFYING and to_micros(item.purchased_at) <= micros),
-            }
-            for seq, item in enumerate(items)
-        ]
-        lines = [
-            {
-                "seq": seq,
-                "position": place,
-                "category": line.category,
-                "amount": line.amount,
-                "status": RANK[line.status],
-            }
-            for seq, item in enumerate(items)
-            for place, line in enumerate(item.lines, 1)
-        ]
-        return await self.connection.run_sync(self._merge, orders, lines)
-
-    def _merge(
-        self, connection: Connection, orders: list[dict[str, Any]], lines: list[dict[str, Any]]
-    ) -> tuple[WriteCounts, list[Refusal]]:
-        merge.prepare(connection)
-        connection.execute(_insert("incoming", orders[0]), orders)
-        if lines:
-            connection.execute(_insert("incoming_line", lines[0]), lines)
-        high = len(orders) - 1
-        tally = merge.resolve(connection, self.business_id, 0, high)
-        if tally.orders.get(merge.FOREIGN) or tally.orders.get(merge.ERASED):
-            rows = connection.execute(text("SELECT seq, effect FROM incoming WHERE effect >= 3 ORDER BY seq"))
-            codes = {merge.FOREIGN: "FOREIGN", merge.ERASED: "ERASED"}
-            return WriteCounts(), [Refusal(row[0], codes[row[1]]) for row in rows]
-        if tally.changes:
-            merge.apply(connection, self.business_id, 0, high, tally)
-        return tally.counts, []
+        return await self.connection.run_sync(purchase_changes.record, self.business_id, items, time_zone, now)
 
     async def any(self) -> bool:
         """Whether there is a purchase at all."""
@@ -233,68 +201,13 @@ class PurchaseStore:
                     table.c.business_id == self.business_id, tuple_(table.c.customer_id, column).in_(keys)
                 )
             )
-        await self.connection.run_sync(self._refresh, sorted({key[0] for key in keys}))
+        await self.connection.run_sync(purchase_changes.refresh, self.business_id, sorted({key[0] for key in keys}))
         return len(keys)
-
-    def _refresh(self, connection: Connection, customers: list[int]) -> None:
-        merge.prepare(connection)
-        connection.execute(text("INSERT INTO touched VALUES (:key)"), [{"key": key} for key in customers])
-        merge.refresh(connection, self.business_id)
 
     async def settle(self, now: datetime) -> int:
         """Count the qualifying purchases whose instant has passed; how many there were."""
-        return await self.connection.run_sync(self._settle, to_micros(now))
-
-    def _settle(self, connection: Connection, micros: int) -> int:
-        merge.prepare(connection)
-        due = "business_id = :business AND counted = 0 AND status <= 1 AND purchased_at <= :now"
-        values = {"business": self.business_id, "now": micros}
-        connection.execute(text(f"INSERT INTO touched SELECT DISTINCT customer_id FROM purchase WHERE {due}"), values)
-        count = connection.execute(text(f"UPDATE purchase SET counted = 1 WHERE {due}"), values).rowcount
-        merge.refresh(connection, self.business_id)
-        return count
+        return await self.connection.run_sync(purchase_changes.settle, self.business_id, to_micros(now))
 
     async def move_days(self, time_zone: str) -> None:
         """Rewrite every local day for another zone, by ranges of instants, in one transaction."""
-        await self.connection.run_sync(self._move_days, time_zone)
-
-    def _move_days(self, connection: Connection, time_zone: str) -> None:
-        tz = zone(time_zone)
-        own = {"business": self.business_id}
-        merge.prepare(connection)
-        for table, instant, day in (
-            ("purchase", "purchased_at", "local_day"),
-            ("customer", "registered_at", "registered_day"),
-        ):
-            used = connection.execute(
-                text(f"SELECT DISTINCT {day} FROM {table} WHERE business_id = :business AND {day} IS NOT NULL"), own
-            ).scalars()
-            # A local day of any zone lies within the UTC days around it.
-            near = {utc_day for known in used for utc_day in (known - 1, known, known + 1)}
-            boundaries = [boundary for utc_day in sorted(near) for boundary in day_boundaries(utc_day, tz)]
-            if not boundaries:
-                continue
-            connection.execute(
-                text("CREATE TEMPORARY TABLE IF NOT EXISTS day_start (at BIGINT PRIMARY KEY, day BIGINT NOT NULL)")
-            )
-            connection.execute(text("DELETE FROM day_start"))
-            connection.execute(
-                text("INSERT INTO day_start VALUES (:at, :day)"),
-                [{"at": at, "day": local} for at, local in boundaries],
-            )
-            connection.execute(
-                text(
-                    f"UPDATE {table} SET {day} = (SELECT day FROM day_start WHERE at <= {table}.{instant} "
-                    f"ORDER BY at DESC LIMIT 1) WHERE business_id = :business AND {instant} IS NOT NULL"
-                ),
-                own,
-            )
-        connection.execute(
-            text("INSERT INTO touched SELECT customer_id FROM customer_metrics WHERE business_id = :business"), own
-        )
-        merge.refresh(connection, self.business_id)
-
-
-def _insert(name: str, row: Mapping[str, object]) -> Any:
-    """Fills a temporary table from rows like this one."""
-    return text(f"INSERT INTO {name} ({', '.join(row)}) VALUES ({', '.join(f':{column}' for column in row)})")
+        await self.connection.run_sync(purchase_changes.move_days, self.business_id, time_zone)

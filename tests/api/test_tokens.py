@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -198,3 +199,13 @@ def test_t3_a_random_secret_and_an_issuer_over_tls_are_enough() -> None:
 
     assert require_secret(secret, demo=False) == secret
     assert require_secret(issuer, demo=False) == issuer
+
+
+def test_t3_the_secret_that_demo_mode_makes_is_random_lasting_and_only_ours(tmp_path: Path) -> None:
+    one, other = Settings(data=tmp_path / "one"), Settings(data=tmp_path / "other")
+
+    first, again, elsewhere = (require_secret(settings, demo=True).jwt_secret for settings in (one, one, other))
+
+    assert first == again != elsewhere
+    assert len(first.encode()) >= 32
+    assert (tmp_path / "one" / "secret").stat().st_mode & 0o777 == 0o600

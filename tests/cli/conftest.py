@@ -11,9 +11,14 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from typer import rich_utils
 
 from gql.cli import main
+from persistence.database import open_database
 
+# What the terminal or the machine would add to the output.
+TERMINAL = ("COLUMNS", "LINES", "TERM", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TTY_COMPATIBLE")
 COMMAND = Path(sys.executable).parent / "segments"
 AS_OF = date(2024, 3, 31)
 # The worked example of docs/numbers.md: age of the last order, number of orders, spend.
@@ -70,24 +75,38 @@ class Segments:
 
     def environment(self, **more: str) -> dict[str, str]:
         """For a real process."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("SEGMENTS_", "PORT"))}
-        return {**kept, "SEGMENTS_DATA": str(self.data), "COLUMNS": "100", **more}
+        kept = {name: value for name, value in os.environ.items() if not ours(name)}
+        return {**kept, "SEGMENTS_DATA": str(self.data), "COLUMNS": "100", "PYTHONUTF8": "1", **more}
 
     def process(self, *arguments: str | Path, **more: str) -> Ended:
         """A real process, to its end."""
         command = [COMMAND, *map(str, arguments)]
         done = subprocess.run(
-            command, env=self.environment(**more), capture_output=True, text=True, timeout=60, check=False
+            command,
+            env=self.environment(**more),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
         )
         assert "Traceback" not in done.stdout + done.stderr
         return Ended(done.returncode, done.stdout, done.stderr)
 
 
+def ours(name: str) -> bool:
+    """Whether the variable would change what the command does or how it looks."""
+    return name.startswith("SEGMENTS_") or name == "PORT" or name in TERMINAL
+
+
 @pytest.fixture
 def segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Segments]:
     """The command with an empty data folder and none of this machine's settings."""
-    for name in [name for name in os.environ if name.startswith("SEGMENTS_") or name == "PORT"]:
+    for name in [name for name in os.environ if ours(name)]:
         monkeypatch.delenv(name)
+    # Read from the environment once, at import.
+    monkeypatch.setattr(rich_utils, "FORCE_TERMINAL", None)
+    monkeypatch.setattr(rich_utils, "MAX_WIDTH", None)
     monkeypatch.setenv("SEGMENTS_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("COLUMNS", "100")
     handlers, level = logging.getLogger().handlers[:], logging.getLogger("segments").level
@@ -107,6 +126,17 @@ def ten(tmp_path: Path) -> Path:
     path = tmp_path / "ten.csv"
     path.write_text("\n".join(rows) + "\n")
     return path
+
+
+@pytest.fixture
+def empty(postgresql: str) -> str:
+    """The address of a PostgreSQL database without tables."""
+    opened = open_database(postgresql)
+    with opened.bulk.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    opened.bulk.dispose()
+    return postgresql
 
 
 @pytest.fixture

@@ -113,7 +113,10 @@ def test_rows_of_the_future_are_counted_apart(segments: Segments, tmp_path: Path
             ["ten.csv", *MAKE, "--rejects", "ten.csv"],
             "--rejects must be another file than the one that is imported.",
         ),
-        (["ten.csv", *MAKE, "--rejects", "none/rejects.csv"], "none/rejects.csv: No such file or directory."),
+        (
+            ["ten.csv", *MAKE, "--rejects", "none/rejects.csv"],
+            "--rejects must be a file that can be written, and none/rejects.csv cannot.",
+        ),
         (["ten.csv"], "There is no business yet. Give --business KEY, --time-zone and --currency to make one."),
         (
             ["ten.csv", "--business", "shop"],
@@ -152,6 +155,29 @@ def test_what_cannot_be_imported_is_one_sentence(
     assert ten.read_text() == before
 
 
+@pytest.mark.parametrize(
+    ("command", "name", "sentence"),
+    [
+        ("import", "none/r.csv", "--rejects must be a file that can be written, and {path} cannot."),
+        ("import-customers", "none/r.csv", "--rejects must be a file that can be written, and {path} cannot."),
+        ("import", ".", "--rejects must be a file, and {path} is a folder."),
+        ("import", "ten.csv", "--rejects must be another file than the one that is imported."),
+    ],
+)
+def test_where_the_rejects_cannot_go_nothing_is_imported_and_no_business_made(
+    segments: Segments, ten: Path, command: str, name: str, sentence: str
+) -> None:
+    path = ten.parent / name
+    before = ten.read_text()
+
+    ended = segments(command, ten, *MAKE, "--rejects", path)
+
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.splitlines()[-1] == f"Error: {sentence.format(path=path)}"
+    assert ten.read_text() == before
+    assert segments.done("businesses", "list").out.split() == ["key", "name", "time", "zone", "currency"]
+
+
 def test_a_file_that_cannot_be_read_makes_no_business(segments: Segments, tmp_path: Path) -> None:
     segments("import", tmp_path / "none.csv", *MAKE)
 
@@ -174,8 +200,12 @@ def test_names_cannot_steer_the_terminal(segments: Segments, tmp_path: Path) -> 
 
     ended = segments.done("import", purchases, *MAKE)
 
+    faulty = written(tmp_path / "faulty.csv", "customer\x1b[2J,order_id", "Ada,1")
+    refused = segments("import", faulty)
+
     assert ended.out == "[red]�[31m.csv: 1 rows read: 1 created, 0 updated, 0 unchanged, 0 rejected.\n"
     assert ended.err == "Ignored columns: �]0;x�\n"
+    assert "Columns seen: customer�[2J, order_id." in refused.err
 
 
 @pytest.mark.parametrize(

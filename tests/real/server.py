@@ -1,5 +1,7 @@
-"""A real server process on a loopback port, with the demo shop, and a token for it."""
+"""A real server process on a loopback port, started as a user starts it, and what a client needs to talk to it."""
 
+import http.client
+import json
 import os
 import re
 import socket
@@ -9,11 +11,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+
+from gql.auth import issue_token
 
 COMMAND = Path(sys.executable).parent / "segments"
+SECRET = "k8Zr2-p0Qm5xWv9Yt3Ls7Nd1Bf6Hg4Jc"
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,45 @@ class Server:
     process: subprocess.Popen[str]
     log: Path
 
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def connection(self, timeout: float = 10) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
+    def status(self, path: str) -> int:
+        """The status that the path answers with now, on a connection of its own."""
+        connection = self.connection()
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    def head(self, length: int) -> bytes:
+        """The beginning of a POST whose body has so many bytes."""
+        lines = ("POST /graphql HTTP/1.1", f"Host: 127.0.0.1:{self.port}", f"Authorization: Bearer {self.token}")
+        more = ("Content-Type: application/json", f"Content-Length: {length}")
+        return "\r\n".join((*lines, *more, "", "")).encode()
+
+    def query(self, query: str) -> Any:
+        """The data of a query, on a connection of its own."""
+        connection = self.connection(30)
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        try:
+            connection.request("POST", "/graphql", json.dumps({"query": query}), headers)
+            answer = connection.getresponse()
+            body = json.load(answer)
+            assert answer.status == 200, body
+            return body["data"]
+        finally:
+            connection.close()
+
+    def ended(self, seconds: float = 20) -> int:
+        """The code with which the process ends."""
+        return self.process.wait(timeout=seconds)
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -33,35 +79,84 @@ def free_port() -> int:
         return port
 
 
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """A data folder of its own and none of this machine's settings."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("SEGMENTS_", "PORT"))}
+    return {**kept, "SEGMENTS_DATA": str(folder / "data"), **more}
+
+
+def run(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Another command of the program, to its end."""
+    command = [COMMAND, *arguments]
+    return subprocess.run(
+        command, env=environment(folder, **more), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
 @contextmanager
-def demo_server(folder: Path) -> Iterator[Server]:
-    """`segments serve --demo` until the block ends."""
+def running(folder: Path, *arguments: str, **more: str) -> Iterator[Server]:
+    """`segments serve` with the arguments until the block ends; its token is for the business `shop`, or the one that
+    demo mode prints."""
     port = free_port()
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("SEGMENTS_")}
-    environment |= {"SEGMENTS_DATA": str(folder / "data"), "PORT": str(port)}
-    log, out = folder / "server.log", folder / "server.out"
+    log, out = folder / f"{port}.log", folder / f"{port}.out"
+    given = environment(folder, PORT=str(port), SEGMENTS_JWT_SECRET=SECRET, **more)
+    if "--demo" in arguments:
+        del given["SEGMENTS_JWT_SECRET"]
     with log.open("w") as errors, out.open("w") as output:
-        process = subprocess.Popen(
-            [COMMAND, "serve", "--demo"], env=environment, stderr=errors, stdout=output, text=True
-        )
+        process = subprocess.Popen([COMMAND, "serve", *arguments], env=given, stderr=errors, stdout=output, text=True)
         try:
-            base = f"http://127.0.0.1:{port}"
-            _wait(base, process, log)
-            found = re.search(r"Token:\s+(\S+)", out.read_text())
-            assert found, out.read_text()
-            yield Server(base, found[1], process, log)
+            wait_until_ready(f"http://127.0.0.1:{port}", process, log)
+            printed = re.search(r"Token:\s+(\S+)", out.read_text())
+            yield Server(f"http://127.0.0.1:{port}", printed[1] if printed else _token(), process, log)
         finally:
             process.terminate()
             process.wait(timeout=30)
 
 
-def _wait(base: str, process: subprocess.Popen[str], log: Path) -> None:
-    for _ in range(300):
+@contextmanager
+def demo_server(folder: Path) -> Iterator[Server]:
+    """The demo shop, as `make serve` starts it."""
+    with running(folder, "--demo") as server:
+        yield server
+
+
+def _token() -> str:
+    return issue_token(
+        SECRET,
+        subject="tester",
+        business="shop",
+        permissions=["customers:view", "customers:edit"],
+        lifetime=timedelta(hours=1),
+        now=datetime.now(UTC),
+    )
+
+
+def wait_until_ready(base: str, process: "subprocess.Popen[Any]", log: Path) -> None:
+    """Until /readyz says so; the log of the process where it ends first."""
+    for _ in range(1500):
         assert process.poll() is None, log.read_text()
         try:
             with urllib.request.urlopen(f"{base}/readyz", timeout=2) as answer:
                 if answer.status == 200:
                     return
         except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
+            time.sleep(0.02)
     raise AssertionError(log.read_text())
+
+
+def opened(server: Server, stack: ExitStack, sent: bytes = b"") -> socket.socket:
+    """A connection on which that much was sent; the stack closes it."""
+    made = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=15))
+    made.sendall(sent)
+    return made
+
+
+def to_the_end(connection: socket.socket) -> bytes:
+    """All that the server says until it closes."""
+    found = b""
+    try:
+        while data := connection.recv(65_536):
+            found += data
+    except ConnectionResetError:
+        pass
+    return found

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from domain.import_rows import RejectedRow, read_rows, resolve_columns, row_reader, row_text
+from domain.import_columns import resolve_columns
+from domain.import_rows import RejectedRow, RowReader, read_rows
+from domain.import_text import row_text
 from domain.model import Business
 from persistence.bulk_import import ImportSummary, PurchaseImporter
 from persistence.database import Database
@@ -57,7 +59,7 @@ class Importer:
         source = CsvSource(file)
         given = dict(pair.split("=") for pair in mapping)
         columns = resolve_columns(source.header, given, self.business.currency)
-        read = row_reader(columns, self.business.currency, self.business.time_zone, date_format)
+        reader = RowReader(columns, self.business.currency, self.business.time_zone, date_format)
         rejected: list[RejectedRow] = []
 
         def texts(lines: Iterable[int]) -> Iterator[tuple[int, str]]:
@@ -66,7 +68,7 @@ class Importer:
 
         summary = PurchaseImporter(self.database, self.business, lambda: self.now).run(
             source.name,
-            lambda reject: read_rows(source.rows(), read, reject),
+            lambda reject: read_rows(source.batches(), reader, reject),
             texts,
             actor="test",
             dry_run=dry_run,

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from domain.calendar import to_micros
 from domain.errors import InvalidInput
-from domain.import_rows import Columns, RowFault, StagedRow, resolve_columns, row_reader, row_text, unquoted
+from domain.import_columns import Columns, resolve_columns
+from domain.import_rows import Batch, RowReader, StagedRow, read_rows
+from domain.import_text import RowFault, row_text, unquoted
 
 REQUIRED = ["customer_id", "order_id", "date", "amount"]
 
@@ -119,11 +121,12 @@ COLUMNS = Columns(
     (),
     9,
 )
+ZONES = ["UTC", "Asia/Colombo", "Asia/Kathmandu", "America/New_York", "Pacific/Apia", "Africa/Monrovia"]
 GOOD = ["C1", "O1", "2024-03-01T10:00:00Z", "12.50", "Tea", "Main", "web", "paid", "eur"]
 
 
 def read(*cells: str, date_format: str | None = None) -> StagedRow:
-    return row_reader(COLUMNS, "EUR", "Asia/Colombo", date_format)(7, cells)
+    return RowReader(COLUMNS, "EUR", "Asia/Colombo", date_format).row(7, cells)
 
 
 def changed(place: int, cell: str) -> list[str]:
@@ -232,3 +235,47 @@ def test_the_text_of_a_row_can_always_be_shown_and_kept(cells: list[bytes]) -> N
 
     assert "\0" not in text
     assert text.encode().decode() == text
+
+
+CELLS = [
+    ["C1", " C2 ", "'-C3", "", "ජයන්ත", "c" * 1001],
+    ["O1", "O 2", "'t Hof", "\t", "😀"],
+    [
+        "2024-03-01T10:00:00Z",
+        "2024-03-01",
+        "2024-03-31T00:15:30",
+        "2024-03-01 09:30:00.250",
+        "2024-03-01T10:00:00+05:30",
+        " 2024-03-01 ",
+        "2023-02-29",
+        "20240301T10",
+        "2024-03-01T24:00",
+        "",
+    ],
+    ["12.50", " 7 ", "-3.20", "0", "1.005", "ten", ""],
+    ["Tea", "", " '=1+1", "c" * 1001],
+    ["Main", ""],
+    ["web", " "],
+    ["paid", "Partially Paid", "returned", "lost", ""],
+    ["", "eur", "USD"],
+]
+ROW = st.tuples(*(st.sampled_from(cells) for cells in CELLS)).map(list)
+SOUND = st.tuples(*(st.sampled_from(cells[:2]) for cells in CELLS)).map(list)
+
+
+@given(st.lists(SOUND | ROW | st.just([]) | st.just(["C1"]), min_size=1, max_size=8), st.sampled_from(ZONES))
+def test_rows_checked_together_are_what_they_are_one_by_one(rows: list[list[str]], time_zone: str) -> None:
+    lines = range(2, 2 + len(rows))
+    columns = RowReader(COLUMNS, "EUR", time_zone)
+    together, apart = ([], []), ([], [])
+
+    for clean, (accepted, rejected) in ((True, together), (False, apart)):
+        for staged in read_rows([Batch(lines, rows, clean)], columns, rejected.append):
+            accepted += zip(*staged, strict=True)
+
+    assert together == apart
+    one_by_one = RowReader(COLUMNS, "EUR", time_zone)
+    assert [row for row in zip(lines, rows, strict=True) if row[1]] == sorted(
+        [(row[0], rows[row[0] - 2]) for row in apart[0]] + [(row.line, rows[row.line - 2]) for row in apart[1]]
+    )
+    assert [tuple(one_by_one.row(row[0], rows[row[0] - 2])) for row in together[0]] == together[0]

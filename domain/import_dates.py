@@ -1,0 +1,107 @@
+"""Instants of a purchases file. Most of them share their hour with thousands of others, so an hour is looked at once
+and the rest of the text is added to it; whatever is not in that plain form is read in full."""
+
+import re
+from datetime import datetime, timedelta
+
+from domain.calendar import read_instant, to_micros, to_utc, zone
+
+HOUR = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}")
+TAIL = re.compile(r":([0-5]\d)(?::([0-5]\d)(?:\.(\d{3}|\d{6}))?)?")
+REMEMBERED = 50_000
+HOUR_MICROS = 3_600_000_000
+
+
+class DateFault(ValueError):
+    """Why a date is refused."""
+
+
+class DateReader:
+    """Reads instants into (microseconds since 1970, local day of the zone)."""
+
+    def __init__(self, time_zone: str, date_format: str | None) -> None:
+        self.tz = zone(time_zone)
+        self.format = date_format
+        self.known: dict[str, tuple[int, int]] = {}
+        self.utc_hours = Hours("UTC", time_zone)
+        self.local_hours = Hours(time_zone, time_zone)
+        self.tails = Tails()
+
+    def __call__(self, text: str) -> tuple[int, int]:
+        """DateFault where the text is no date."""
+        if self.format is None:
+            try:
+                if text[-1] == "Z":
+                    base, day = self.utc_hours[text[:13]]
+                    return base + self.tails[text[13:-1]], day
+                base, day = self.local_hours[text[:13]]
+                return base + self.tails[text[13:]], day
+            except LookupError:
+                pass
+        found = self.known.get(text)
+        if found is None:
+            if len(self.known) >= REMEMBERED:
+                self.known.clear()
+            found = self.known[text] = self._read(text.strip())
+        return found
+
+    def _read(self, text: str) -> tuple[int, int]:
+        if not text:
+            raise DateFault("the date is absent")
+        try:
+            if self.format is None:
+                instant = read_instant(text, self.tz)
+            else:
+                instant = to_utc(datetime.strptime(text, self.format), self.tz)
+        except ValueError as error:
+            form = self.format or "ISO 8601 (or give --date-format)"
+            raise DateFault(f"the date {text[:40]!r} is not {form}") from error
+        return to_micros(instant), instant.astimezone(self.tz).toordinal()
+
+
+class Hours(dict[str, tuple[int, int]]):
+    """Hours such as `2024-03-01T09` of one zone as (microseconds, day in the business's zone); LookupError where an
+    hour is not uniform: its clock or its day changes within, or it happens twice or not at all."""
+
+    def __init__(self, written_in: str, time_zone: str) -> None:
+        super().__init__()
+        self.written_in = zone(written_in)
+        self.tz = zone(time_zone)
+
+    def __missing__(self, text: str) -> tuple[int, int]:
+        """Look at the hour once."""
+        if HOUR.fullmatch(text) is None:
+            raise LookupError(text)
+        try:
+            first = datetime.fromisoformat(f"{text}:00")
+            starts = to_utc(first, self.written_in)
+            ends = to_utc(first + timedelta(hours=1, microseconds=-1), self.written_in)
+        except (ValueError, OverflowError) as error:
+            raise LookupError(text) from error
+        base, day = to_micros(starts), starts.astimezone(self.tz).toordinal()
+        back = starts.astimezone(self.written_in).replace(tzinfo=None)
+        if back != first or to_micros(ends) - base != HOUR_MICROS - 1 or ends.astimezone(self.tz).toordinal() != day:
+            raise LookupError(text)
+        # A day that leaps or goes back within the hour shows at neither end, so the offsets must agree as well.
+        if starts.astimezone(self.tz).utcoffset() != ends.astimezone(self.tz).utcoffset():
+            raise LookupError(text)
+        if len(self) >= REMEMBERED:
+            self.clear()
+        self[text] = base, day
+        return base, day
+
+
+class Tails(dict[str, int]):
+    """What stands after the hour, such as `:30` or `:30:05.250`, as microseconds; LookupError where it is not plain."""
+
+    def __missing__(self, text: str) -> int:
+        """Look at the text once."""
+        found = TAIL.fullmatch(text)
+        if found is None:
+            raise LookupError(text)
+        minutes, seconds, fraction = found.groups()
+        micros = (int(minutes) * 60 + int(seconds or 0)) * 1_000_000 + int((fraction or "").ljust(6, "0"))
+        if len(self) >= REMEMBERED:
+            self.clear()
+        self[text] = micros
+        return micros

@@ -1,0 +1,164 @@
+"""Consecutive rows of one order put together. Most orders of a file stand in one piece; those that do not are several
+fragments, which the store joins. A fragment's lines are kept apart only where it has more than one row."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress, repeat
+from operator import ne
+from typing import NamedTuple
+
+from domain.errors import InvalidInput
+from domain.import_rows import StagedColumns
+from domain.money import LARGEST
+
+LAST_QUALIFYING = 1
+"""The rank of PARTIAL: rows of this status and below count."""
+HELD_BACK = 10_000
+"""Rows of one order that wait for its next ones; a longer order is several fragments."""
+POSITIVE, ZERO, NEGATIVE = 1, 0, -1
+
+
+class Fragment(NamedTuple):
+    """Rows of one order and one customer that stand together. `last` is the line of its last row where it has lines
+    of its own, None where its only row is its line; `amount` is the sum of the qualifying rows; `sign` is POSITIVE
+    where a row of any status is, NEGATIVE for a single row below zero."""
+
+    line: int
+    last: int | None
+    order_id: str
+    customer: str
+    at: int
+    day: int
+    status: int
+    amount: int
+    row_count: int
+    sign: int
+    category: str | None
+    storefront: str | None
+    channel: str | None
+
+
+class FragmentLine(NamedTuple):
+    """A row of a fragment: its line number, its place among the fragment's rows from 1."""
+
+    line: int
+    position: int
+    category: str | None
+    amount: int
+    status: int
+
+
+class Fragments(NamedTuple):
+    """A portion of a file: fragments and the lines of those that have several."""
+
+    orders: list[tuple[object, ...]]
+    lines: list[tuple[object, ...]]
+    rows: int
+
+
+def put_together(portions: Iterable[StagedColumns]) -> Iterator[Fragments]:
+    """Fragments (as Fragment) and lines (as FragmentLine) of the rows, in their order."""
+    held: StagedColumns | None = None
+    for portion in portions:
+        joined = portion if held is None else _joined(held, portion)
+        held = None
+        starts = _starts(joined)
+        size = len(joined.line)
+        if size - starts[-1] <= HELD_BACK:
+            # The last order may go on in the next portion.
+            held = StagedColumns._make(column[starts[-1] :] for column in joined)
+            joined = StagedColumns._make(column[: starts[-1]] for column in joined)
+            ends = starts[1:]
+            starts.pop()
+        else:
+            ends = [*starts[1:], size]
+        if starts:
+            yield _fragments(joined, starts, ends)
+    if held is not None:
+        yield _fragments(held, [0], [len(held.line)])
+
+
+def _joined(first: StagedColumns, second: StagedColumns) -> StagedColumns:
+    return StagedColumns._make([*one, *other] for one, other in zip(first, second, strict=True))
+
+
+def _starts(rows: StagedColumns) -> list[int]:
+    """Where an order or its customer begins to differ from the row before."""
+    changes = map(ne, rows.order_id[1:], rows.order_id)
+    places = list(compress(range(1, len(rows.line)), changes))
+    if len(places) + 1 < len(rows.line):
+        others = compress(range(1, len(rows.line)), map(ne, rows.customer[1:], rows.customer))
+        places = sorted({*places, *others})
+    return [0, *places]
+
+
+def _fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[int]) -> Fragments:
+    line, order_id, customer, at, day, status, amount, category, storefront, channel = rows
+    size = len(line)
+    if len(starts) == size and max(status) <= LAST_QUALIFYING and min(amount) > 0:
+        none, one = repeat(None), repeat(1)
+        columns = (line, none, order_id, customer, at, day, status, amount, one, one, category, storefront, channel)
+        return Fragments(list(zip(*columns)), [], size)  # noqa: B905 (the repeats have no end)
+    orders: list[tuple[object, ...]] = []
+    lines: list[tuple[object, ...]] = []
+
+    def single(place: int) -> None:
+        counted = status[place] <= LAST_QUALIFYING
+        money = amount[place]
+        orders.append(
+            (
+                line[place],
+                None if counted else line[place],
+                order_id[place],
+                customer[place],
+                at[place],
+                day[place],
+                status[place],
+                money if counted else 0,
+                1,
+                (money > 0) - (money < 0),
+                category[place],
+                storefront[place],
+                channel[place],
+            )
+        )
+        if not counted:
+            lines.append((line[place], 1, category[place], money, status[place]))
+
+    for start, end in zip(starts, ends, strict=True):
+        count = end - start
+        if count == 1:
+            single(start)
+            continue
+        amounts, statuses = amount[start:end], status[start:end]
+        most, least = max(amounts), min(amounts)
+        if least < 0 >= most:
+            # Whether these rows may stay depends on the order's others: each is looked at by itself.
+            for place in range(start, end):
+                single(place)
+            continue
+        best = min(statuses)
+        if max(statuses) > LAST_QUALIFYING:
+            total = sum(money for money, rank in zip(amounts, statuses, strict=True) if rank <= LAST_QUALIFYING)
+        else:
+            total = sum(amounts)
+        if abs(total) > LARGEST:
+            raise InvalidInput(f"The amounts add up to more than {LARGEST} minor units, which is the most.")
+        orders.append(
+            (
+                line[start],
+                line[end - 1],
+                order_id[start],
+                customer[start],
+                min(at[start:end]),
+                min(day[start:end]),
+                best,
+                total,
+                count,
+                POSITIVE if most > 0 else ZERO,
+                None,
+                storefront[start],
+                channel[start],
+            )
+        )
+        lines.extend(zip(line[start:end], range(1, count + 1), category[start:end], amounts, statuses, strict=True))
+    return Fragments(orders, lines, size)

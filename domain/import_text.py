@@ -1,0 +1,40 @@
+"""Text cells of an imported file: what is taken off, what is refused, and how a row is shown to people."""
+
+from collections.abc import Sequence
+
+MAXIMUM_TEXT = 1000
+FORMULA_STARTS = "=+-@"
+
+
+class RowFault(ValueError):
+    """Why a row is refused."""
+
+
+def unquoted(text: str) -> str:
+    """Text without the apostrophe that protects a spreadsheet from a formula."""
+    return text[1:] if len(text) > 1 and text[0] == "'" and text[1] in FORMULA_STARTS else text
+
+
+def checked_text(text: str, what: str) -> str:
+    """A short text that both databases can keep; RowFault otherwise."""
+    if len(text) > MAXIMUM_TEXT:
+        raise RowFault(f"{what} is longer than {MAXIMUM_TEXT} characters")
+    return text
+
+
+def check_encoding(cells: Sequence[str]) -> None:
+    """RowFault where the row was not UTF-8 or holds a NUL."""
+    joined = "".join(cells)
+    if not joined.isascii():
+        try:
+            joined.encode()
+        except UnicodeEncodeError as error:
+            raise RowFault("the row is not UTF-8 text") from error
+    if "\0" in joined:
+        raise RowFault("the row holds a NUL character")
+
+
+def row_text(cells: Sequence[str], separator: str = ",") -> str:
+    """The row for people to read, cut where it is long; what was not UTF-8 is shown as a replacement mark."""
+    text = separator.join(cells)[:MAXIMUM_TEXT]
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -1,0 +1,148 @@
+"""The rows of a file on their way: fragments of orders in temporary tables, joined into whole orders and put in the
+order of their customers. Orders that stand in one piece, nearly all, are only copied; the rest are mended first."""
+
+from collections.abc import Callable, Iterable
+
+from sqlalchemy import Connection, text
+
+from domain.import_orders import Fragment, FragmentLine, Fragments
+from domain.import_rows import RejectedRow
+from persistence import merge
+from persistence.temporary import analyze, create, load
+
+PORTION = 10_000
+"""Fragments written at a time."""
+OTHER_CUSTOMER = "the order id belongs to another customer"
+ERASED = "the customer was erased"
+ONLY_NEGATIVE = "a negative amount without a positive row in its order"
+
+FRAGMENT = """line BIGINT PRIMARY KEY, last BIGINT, order_id {text} NOT NULL, customer {text} NOT NULL,
+    at BIGINT NOT NULL, day BIGINT NOT NULL, status SMALLINT NOT NULL, amount BIGINT NOT NULL,
+    row_count BIGINT NOT NULL, sign SMALLINT NOT NULL, category {text}, storefront {text}, channel {text}"""
+REJECTED = "line BIGINT PRIMARY KEY, text {text}, reason {text} NOT NULL"
+LINE_COLUMNS = FragmentLine._fields
+
+# Orders that need a second look, with the fragment that says whose they are.
+MENDED = """INSERT INTO mended (order_id, first_line) SELECT order_id, MIN(line) FROM fragment GROUP BY order_id
+    HAVING COUNT(*) > 1 OR MIN(sign) < 0"""
+REJECT = (
+    """INSERT INTO alien (line, last, row_count) SELECT o.line, o.last, o.row_count FROM mended m
+    JOIN fragment f ON f.line = m.first_line JOIN fragment o ON o.order_id = m.order_id AND o.customer <> f.customer""",
+    f"""INSERT INTO rejected (line, reason) SELECT line, '{OTHER_CUSTOMER}' FROM alien WHERE row_count = 1""",
+    f"""INSERT INTO rejected (line, reason) SELECT l.line, '{OTHER_CUSTOMER}' FROM alien a
+    JOIN incoming_line l ON l.line BETWEEN a.line AND a.last WHERE a.row_count > 1""",
+    "DELETE FROM fragment WHERE line IN (SELECT line FROM alien)",
+    "DELETE FROM alien",
+    """INSERT INTO alien (line, last, row_count) SELECT line, last, row_count FROM fragment WHERE sign < 0
+    AND order_id IN (SELECT f.order_id FROM mended m JOIN fragment f ON f.order_id = m.order_id
+    GROUP BY f.order_id HAVING MAX(f.sign) <= 0)""",
+    f"INSERT INTO rejected (line, reason) SELECT line, '{ONLY_NEGATIVE}' FROM alien",
+    "DELETE FROM fragment WHERE line IN (SELECT line FROM alien)",
+)
+# What is left of an order in several fragments becomes one. Its lines get numbers after all others, so that they stand
+# together; `file_line` remembers where each came from.
+JOIN = (
+    """INSERT INTO whole (order_id, line, at, day, status, amount, row_count) SELECT f.order_id, MIN(f.line), MIN(f.at),
+    MIN(f.day), MIN(f.status), CAST(SUM(f.amount) AS BIGINT), CAST(SUM(f.row_count) AS BIGINT)
+    FROM mended m JOIN fragment f ON f.order_id = m.order_id GROUP BY f.order_id HAVING COUNT(*) > 1""",
+    """INSERT INTO piece (file_line, whole, category, amount, status)
+    SELECT f.line, w.line, f.category, f.amount, f.status
+    FROM whole w JOIN fragment f ON f.order_id = w.order_id WHERE f.last IS NULL""",
+    """INSERT INTO piece (file_line, whole, category, amount, status)
+    SELECT l.line, w.line, l.category, l.amount, l.status
+    FROM whole w JOIN fragment f ON f.order_id = w.order_id
+    JOIN incoming_line l ON l.line BETWEEN f.line AND f.last WHERE f.last IS NOT NULL""",
+    """INSERT INTO incoming_line (line, position, category, amount, status, file_line)
+    SELECT :after + ROW_NUMBER() OVER (ORDER BY whole, file_line),
+    ROW_NUMBER() OVER (PARTITION BY whole ORDER BY file_line), category, amount, status, file_line FROM piece""",
+    """INSERT INTO fragment SELECT :after + SUM(w.row_count) OVER (ORDER BY w.line) - w.row_count + 1,
+    :after + SUM(w.row_count) OVER (ORDER BY w.line), w.order_id, f.customer, w.at, w.day, w.status, w.amount,
+    w.row_count, 1, NULL, f.storefront, f.channel FROM whole w JOIN fragment f ON f.line = w.line""",
+    "DELETE FROM fragment WHERE line <= :after AND order_id IN (SELECT order_id FROM whole)",
+)
+MENDING = {
+    "alien": "line BIGINT PRIMARY KEY, last BIGINT, row_count BIGINT NOT NULL",
+    "whole": """order_id {text} PRIMARY KEY, line BIGINT NOT NULL, at BIGINT NOT NULL, day BIGINT NOT NULL,
+        status SMALLINT NOT NULL, amount BIGINT NOT NULL, row_count BIGINT NOT NULL""",
+    "piece": """file_line BIGINT PRIMARY KEY, whole BIGINT NOT NULL, category {text}, amount BIGINT NOT NULL,
+        status SMALLINT NOT NULL""",
+}
+REFUSED = f"CASE r.effect WHEN {merge.FOREIGN} THEN '{OTHER_CUSTOMER}' ELSE '{ERASED}' END"
+REFUSE = f"""INSERT INTO rejected (line, reason)
+    SELECT i.line, {REFUSED} FROM resolved r JOIN incoming i ON i.seq = r.seq
+    WHERE r.effect >= {merge.FOREIGN} AND i.last IS NULL
+    UNION ALL SELECT COALESCE(l.file_line, l.line), {REFUSED} FROM resolved r JOIN incoming i ON i.seq = r.seq
+    JOIN incoming_line l ON l.line BETWEEN i.line AND i.last WHERE r.effect >= {merge.FOREIGN}
+    AND i.last IS NOT NULL"""
+INCOMING = """INSERT INTO incoming (seq, line, last, external_id, customer, at, day, status, amount, row_count,
+    category, storefront, channel) SELECT {seq}, line, last, order_id, customer, at, day, status,
+    CASE WHEN amount < 0 THEN 0 ELSE amount END, row_count, category, storefront, channel
+    FROM fragment ORDER BY customer, line"""
+
+
+def stage(
+    connection: Connection, portions: Iterable[Fragments], refused: list[RejectedRow], read: Callable[[int], None]
+) -> int:
+    """Keep the fragments, and what was refused on the way; how many rows were read, which `read` is told, too."""
+    merge.prepare(connection)
+    create(connection, "fragment", FRAGMENT)
+    create(connection, "rejected", REJECTED)
+    rows = 0
+    orders: list[tuple[object, ...]] = []
+    lines: list[tuple[object, ...]] = []
+
+    def keep() -> None:
+        load(connection, "fragment", Fragment._fields, orders)
+        load(connection, "incoming_line", LINE_COLUMNS, lines)
+        load(connection, "rejected", RejectedRow._fields, refused)
+        orders.clear()
+        lines.clear()
+        refused.clear()
+
+    for portion in portions:
+        rows += portion.rows
+        orders += portion.orders
+        lines += portion.lines
+        if len(orders) + len(lines) + len(refused) >= PORTION:
+            rows += len(refused)
+            keep()
+            read(rows)
+    rows += len(refused)
+    keep()
+    read(rows)
+    return rows
+
+
+def arrange(connection: Connection) -> int:
+    """Fill `incoming` from the fragments, in the order of customers; how many orders there are."""
+    connection.execute(text("CREATE INDEX fragment_order ON fragment (order_id)"))
+    analyze(connection, "fragment")
+    analyze(connection, "incoming_line")
+    create(connection, "mended", "order_id {text} PRIMARY KEY, first_line BIGINT NOT NULL")
+    if connection.execute(text(MENDED)).rowcount:
+        analyze(connection, "mended")
+        _mend(connection)
+    # SQLite numbers a key that is not given, in the order of the rows, without a window over all of them.
+    seq = "NULL" if connection.dialect.name == "sqlite" else "ROW_NUMBER() OVER (ORDER BY customer, line)"
+    connection.execute(text(INCOMING.format(seq=seq)))
+    connection.execute(text("DROP TABLE fragment"))
+    analyze(connection, "incoming")
+    return int(connection.execute(text("SELECT COALESCE(MAX(seq), 0) FROM incoming")).scalar_one())
+
+
+def _mend(connection: Connection) -> None:
+    """Reject the rows that only their order's other rows condemn, and join orders that stand in several fragments."""
+    for name, columns in MENDING.items():
+        create(connection, name, columns)
+    for statement in REJECT:
+        connection.execute(text(statement))
+    after = connection.execute(text("SELECT MAX(COALESCE(last, line)) FROM fragment")).scalar_one()
+    for statement in JOIN:
+        connection.execute(text(statement), {"after": after or 0} if ":after" in statement else {})
+    for name in ("mended", *MENDING):
+        connection.execute(text(f"DROP TABLE {name}"))
+
+
+def refuse(connection: Connection) -> None:
+    """Reject the rows of the resolved orders that the store cannot take."""
+    connection.execute(text(REFUSE))

@@ -1,0 +1,234 @@
+"""What holds for the command as a whole: schema, demo and verify, how much it says, and how it fails."""
+
+import json
+import os
+import pty
+import re
+import signal
+import sqlite3
+import subprocess
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from gql import cli
+from gql.cli_failure import explained
+from persistence import database
+from tests.cli.conftest import COMMAND, Segments
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_schema_is_printed_as_it_is_committed(segments: Segments) -> None:
+    printed = segments.done("schema")
+
+    assert printed.out == (ROOT / "schema.graphql").read_text()
+    assert printed.err == ""
+
+
+def test_a_schema_file_is_compared(segments: Segments, tmp_path: Path) -> None:
+    stale = tmp_path / "schema.graphql"
+    stale.write_text("type Query { a: Int }\n")
+
+    wrong = segments("schema", "--check", stale)
+    segments.done("schema", "--check", ROOT / "schema.graphql")
+
+    assert (wrong.code, wrong.out) == (1, "")
+    assert wrong.err == f"Error: {stale} is not the schema of this program. Run: segments schema > {stale}.\n"
+
+
+def test_the_demo_shop_is_made_once(segments: Segments) -> None:
+    first = segments.done("demo")
+    again = segments.done("demo")
+
+    made = re.fullmatch(r"([\d,]+) customers and ([\d,]+) purchases in business demo\.\n", first.out)
+    assert made is not None
+    assert int(made[1].replace(",", "")) >= 2_000
+    assert int(made[2].replace(",", "")) >= 12_000
+    assert again.out == "The demo shop is there already, in business demo.\n"
+    assert segments.done("db", "check").out == "The store is sound.\n"
+    groups = json.loads(segments.done("report", "--format", "json").out)["data"]["segments"]
+    assert min(group["customer_count"] for group in groups) > 0
+
+
+def test_verify_needs_no_store_and_says_one_line_a_check(segments: Segments) -> None:
+    checked = segments.done("verify")
+
+    assert len(checked.lines) == 13
+    assert all(line.startswith("ok  ") for line in checked.lines)
+    for subject in ("eight groups", "125 cells", "scoring", "response", "formats", "cache key", "parameters"):
+        assert subject in checked.out
+    assert not segments.data.exists()
+
+
+def test_verify_ends_at_the_first_check_that_fails(segments: Segments) -> None:
+    segments.patch.setattr(cli, "verify_all", lambda: iter([("one", True), ("two", False), ("three", True)]))
+
+    ended = segments("verify")
+
+    assert (ended.code, ended.lines) == (1, ["ok  one", "FAILED  two"])
+
+
+@pytest.mark.parametrize("way", ["-v", "--verbose", "SEGMENTS_LOG_LEVEL"])
+def test_statements_are_told_with_durations_and_never_with_their_parameters(
+    shop: Segments, tmp_path: Path, way: str
+) -> None:
+    file = tmp_path / "private.csv"
+    file.write_text("customer_id,order_id,date,amount,category\nCanary-Id,Canary-Order,2024-03-01,7.31,Canary-Tea\n")
+    if way.startswith("-"):
+        flags = [way]
+    else:
+        flags = []
+        shop.patch.setenv(way, "debug")
+
+    imported = shop.done(*flags, "import", file)
+    found = shop.done(*flags, "customers", "--search", "canary")
+
+    assert re.search(r"level=DEBUG segments\.sql ms=\d+\.\d INSERT INTO purchase", imported.err)
+    assert re.search(r"level=DEBUG segments\.sql ms=\d+\.\d SELECT customer\.id", found.err)
+    assert "canary" not in (imported.err + found.err).lower()
+    assert found.lines[1].split()[0] == "Canary-Id"
+
+
+def test_nothing_but_the_result_is_said_without_asking_for_more(shop: Segments) -> None:
+    assert shop.done("customers").err == ""
+
+
+def test_the_flag_for_more_stands_before_the_command(segments: Segments) -> None:
+    ended = segments("report", "-v")
+
+    assert (ended.code, ended.err) == (2, "Error: -v stands before the command: segments -v report.\n")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("SEGMENTS_LOG_LEVEL", "loud", "SEGMENTS_LOG_LEVEL must be one of: DEBUG, INFO, WARNING, ERROR."),
+        ("PORT", "http", "PORT must be a whole number between 0 and 65535."),
+        (
+            "SEGMENTS_CORS_ORIGINS",
+            "*",
+            "SEGMENTS_CORS_ORIGINS must be origins such as https://shop.example, separated by commas.",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_named(segments: Segments, variable: str, value: str, sentence: str) -> None:
+    segments.patch.setenv(variable, value)
+
+    ended = segments("customers")
+
+    assert (ended.code, ended.out, ended.err) == (1, "", f"Error: {sentence}\n")
+
+
+def test_a_command_that_is_not_there_is_wrong_use(segments: Segments) -> None:
+    ended = segments("frobnicate")
+
+    assert (ended.code, ended.err) == (2, "Error: No such command 'frobnicate'. --help shows how it is used.\n")
+
+
+def test_a_fault_of_the_program_is_a_sentence_too_and_shows_nothing_of_its_cause() -> None:
+    assert explained(ZeroDivisionError("secret")) == (
+        ["The program failed (ZeroDivisionError). Run it again with -v before the command for more."],
+        70,
+    )
+
+
+def test_as_a_process_the_result_is_on_standard_output_and_the_fault_on_standard_error(shop: Segments) -> None:
+    good = shop.process("report", "--as-of", "2024-03-31", "--format", "json")
+    bad = shop.process("report", "--days", "0")
+
+    assert (good.code, good.err) == (0, "")
+    assert json.loads(good.out)["data"]["customer_count"] == 10
+    assert (bad.code, bad.out, bad.err) == (1, "", "Error: days must be between 1 and 9999.\n")
+
+
+def test_a_store_that_another_process_holds_is_told_and_reading_goes_on(shop: Segments) -> None:
+    other = sqlite3.connect(shop.data / "segments.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    shop.patch.setattr(database, "BUSY_SECONDS", 1)
+
+    written = shop("businesses", "set", "shop", "--name", "Other")
+    read = shop.done("customers", "--first", "1")
+    other.execute("ROLLBACK")
+    other.close()
+
+    assert (written.code, written.out) == (1, "")
+    assert written.err == ("Error: The store is busy or out of reach. Try again in a moment: database is locked.\n")
+    assert read.lines[1].split()[0] == "Ada"
+
+
+def test_an_import_in_a_terminal_shows_rows_and_rate(shop: Segments, ten: Path) -> None:
+    shown, terminal = pty.openpty()
+
+    with subprocess.Popen(
+        [COMMAND, "import", ten],
+        env=shop.environment(TERM="xterm"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        encoding="utf-8",
+    ) as process:
+        os.close(terminal)
+        bar = b"".join(iter(partial(read_terminal, shown), b"")).decode()
+        out = process.communicate(timeout=60)[0]
+    os.close(shown)
+
+    assert re.search(r"34 rows.*\d rows/s", bar)
+    assert out == "ten.csv: 34 rows read: 0 created, 0 updated, 34 unchanged, 0 rejected.\n"
+
+
+def read_terminal(terminal: int) -> bytes:
+    """What is shown next; nothing once the program has ended."""
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
+
+
+def test_a_reader_that_leaves_early_is_no_fault(segments: Segments) -> None:
+    read, write = os.pipe()
+    os.close(read)
+
+    with os.fdopen(write, "w") as closed:
+        done = subprocess.run(
+            [COMMAND, "schema"],
+            env=segments.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_an_interruption_is_a_sentence_and_the_import_can_be_run_again(segments: Segments, tmp_path: Path) -> None:
+    file = tmp_path / "many.csv"
+    with file.open("w") as out:
+        out.write("customer_id,order_id,date,amount\n")
+        out.writelines(f"C{row % 999},O{row},2024-03-01,1.00\n" for row in range(100_000))
+    segments.done("businesses", "create", "shop", "--time-zone", "UTC", "--currency", "EUR")
+
+    with subprocess.Popen(
+        [COMMAND, "import", file],
+        env=segments.environment(SEGMENTS_LOG_LEVEL="debug"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        assert process.stderr is not None
+        # The first statement on the file's own rows: the import is under way.
+        seen = next(line for line in process.stderr if "INSERT" in line)
+        process.send_signal(signal.SIGINT)
+        err = process.stderr.read()
+        out = process.communicate(timeout=60)[0]
+
+    assert "level=DEBUG segments.sql" in seen
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines()[-1] == ("Error: Interrupted. What was written stays whole; run the command again to go on.")
+    assert segments.done("import", file).lines[0].startswith("many.csv: 100,000 rows read: ")
+    assert segments.done("db", "check").out == "The store is sound.\n"

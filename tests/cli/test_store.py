@@ -1,0 +1,130 @@
+"""The store from the command line: brought to the newest tables, checked against the purchases, and refused in one
+sentence where it is not ours, not there or ahead of this program."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from persistence.schema import head
+from tests.cli.conftest import Segments
+
+COMMANDS = ("report", "customers", "businesses list", "db upgrade", "db check", "demo", "serve --demo --port 0")
+
+
+def execute(data: Path, statement: str) -> None:
+    connection = sqlite3.connect(data / "segments.sqlite")
+    connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def test_an_upgrade_makes_the_tables_and_a_second_one_changes_nothing(segments: Segments) -> None:
+    missing = segments("db", "check")
+
+    first = segments.done("db", "upgrade")
+    again = segments.done("db", "upgrade")
+
+    assert missing.err == (
+        f"Error: The store has no tables yet, this program needs {head()}. Run: segments db upgrade.\n"
+    )
+    assert missing.code == 1
+    assert first.out == again.out == "The store is up to date.\n"
+    assert segments.done("db", "check").out == "The store is sound.\n"
+
+
+def test_the_check_finds_totals_that_differ_from_the_purchases(shop: Segments) -> None:
+    execute(shop.data, "UPDATE customer_metrics SET revenue = revenue + 1 WHERE order_count IN (1, 9)")
+
+    ended = shop("db", "check")
+
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
+        "Error: The store is not as it should be: shop: the totals of 4 customers differ from their purchases.\n"
+    )
+
+
+def test_the_check_finds_tables_that_are_not_ours(shop: Segments) -> None:
+    execute(shop.data, "ALTER TABLE customer ADD COLUMN shoe_size INTEGER")
+
+    ended = shop("db", "check")
+
+    assert ended.code == 1
+    assert ended.err.startswith("Error: The store is not as it should be: ")
+    assert "shoe_size" in ended.err
+    assert ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_store_of_a_newer_program_is_left_alone(shop: Segments, command: str) -> None:
+    execute(shop.data, "UPDATE alembic_version SET version_num = '9999'")
+
+    ended = shop(*command.split())
+
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
+        f"Error: The store is at 9999, made by a newer version of this program; this one knows {head()}.\n"
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_file_that_is_no_store_is_refused(segments: Segments, command: str) -> None:
+    segments.data.mkdir()
+    (segments.data / "segments.sqlite").write_text("Nothing that a database would write into its first page. " * 20)
+
+    ended = segments(*command.split())
+
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == "Error: The store cannot be used: file is not a database.\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_data_folder_that_cannot_be_made_is_named(segments: Segments, tmp_path: Path, command: str) -> None:
+    (tmp_path / "file").write_text("")
+    segments.patch.setenv("SEGMENTS_DATA", str(tmp_path / "file" / "data"))
+
+    ended = segments(*command.split())
+
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == f"Error: The folder of the store cannot be made: {tmp_path}/file/data: Not a directory.\n"
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("shop", "SEGMENTS_DATABASE_URL must be like postgresql://user:password@host/name."),
+        ("mysql://ann:hunter2@db/shop", "SEGMENTS_DATABASE_URL must begin with postgresql:// or sqlite:///."),
+        (
+            "sqlite:///:memory:",
+            "SEGMENTS_DATABASE_URL must name a file: an SQLite store in memory cannot be shared.",
+        ),
+        (
+            "postgresql://ann:hunter2@127.0.0.1:1/shop",
+            'The store cannot be used: connection failed: connection to server at "127.0.0.1", port 1 failed: '
+            "Connection refused.",
+        ),
+    ],
+)
+def test_an_address_that_leads_to_no_store_is_a_sentence_without_the_address(
+    segments: Segments, address: str, sentence: str
+) -> None:
+    segments.patch.setenv("SEGMENTS_DATABASE_URL", address)
+
+    ended = segments("businesses", "list")
+
+    assert (ended.code, ended.out, ended.err) == (1, "", f"Error: {sentence}\n")
+
+
+def test_a_store_on_postgresql_is_upgraded_by_its_operator(segments: Segments, ten: Path, empty: str) -> None:
+    segments.patch.setenv("SEGMENTS_DATABASE_URL", empty)
+
+    before = segments("businesses", "list")
+    segments.done("db", "upgrade")
+    segments.done("import", ten, "--business", "shop", "--time-zone", "UTC", "--currency", "EUR")
+
+    assert before.err == (
+        f"Error: The store has no tables yet, this program needs {head()}. Run: segments db upgrade.\n"
+    )
+    assert segments.done("db", "check").out == "The store is sound.\n"
+    assert segments.done("report", "--as-of", "2024-03-31").lines[11] == "Customers: 10   Revenue: EUR 2,600.00"
+    assert not segments.data.exists()

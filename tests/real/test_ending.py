@@ -1,0 +1,160 @@
+"""How a server ends: line R11 of the reliability requirements and the part of W7 about a server that goes, with real
+processes and real signals."""
+
+import asyncio
+import json
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import websockets
+
+from tests.real.server import Server, running, to_the_end
+
+GRACE = 10
+QUERY = b'{"query": "{ segmentationReport { customerCount } }"}'
+
+
+class Client:
+    """Asks again and again until it is told that the server is not ready any more, as a balancer would."""
+
+    def __init__(self, server: Server, warned: threading.Event) -> None:
+        self.server = server
+        self.warned = warned
+        self.statuses: list[int] = []
+        self.complaints: list[str] = []
+        self.thread = threading.Thread(target=self.ask)
+        self.thread.start()
+
+    def ask(self) -> None:
+        headers = {"Authorization": f"Bearer {self.server.token}", "Content-Type": "application/json"}
+        try:
+            connection = self.server.connection()
+            while not self.warned.is_set():
+                connection.request("POST", "/graphql", QUERY, headers)
+                answer = connection.getresponse()
+                answer.read()
+                self.statuses.append(answer.status)
+            connection.close()
+        except OSError as error:
+            self.complaints.append(repr(error))
+
+
+def test_r11_under_load_a_server_drains_and_no_client_is_cut_off(folder: Path) -> None:
+    warned = threading.Event()
+    with running(folder) as server:
+        clients = [Client(server, warned) for _ in range(8)]
+        time.sleep(1)
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        while server.status("/readyz") == 200:
+            time.sleep(0.05)
+        noticed = time.monotonic() - began
+        alive = server.status("/healthz")
+        warned.set()
+        for client in clients:
+            client.thread.join()
+        code = server.ended()
+        took = time.monotonic() - began
+
+    assert code == 0
+    assert noticed < 0.5
+    assert alive == 200
+    assert took < GRACE
+    assert [client.complaints for client in clients] == [[]] * 8
+    assert {status for client in clients for status in client.statuses} == {200}
+    assert sum(len(client.statuses) for client in clients) > 50
+
+
+def test_r11_a_request_that_is_on_its_way_is_answered(folder: Path) -> None:
+    with running(folder) as server, socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(server.head(len(QUERY)) + QUERY[:20])
+        time.sleep(0.2)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(2)
+        with pytest.raises(ConnectionRefusedError):
+            server.status("/healthz")
+        connection.sendall(QUERY[20:])
+        answer = to_the_end(connection)
+        code = server.ended()
+
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"data": {"segmentationReport": {"customerCount": 0}}}
+    assert code == 0
+
+
+def test_r11_a_client_that_never_finishes_does_not_hold_up_the_end(folder: Path) -> None:
+    with running(folder) as server, socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(server.head(len(QUERY)) + QUERY[:20])
+        time.sleep(0.2)
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        code = server.ended()
+        took = time.monotonic() - began
+
+    assert code == 0
+    assert took < GRACE + 2
+
+
+def test_r11_a_second_signal_is_obeyed_without_the_moment_of_warning(folder: Path) -> None:
+    with running(folder) as server:
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+        server.process.send_signal(signal.SIGTERM)
+        code = server.ended()
+        took = time.monotonic() - began
+
+    assert code == 0
+    assert took < 0.9
+
+
+def test_r11_an_interruption_from_the_keyboard_is_an_ordinary_end(folder: Path) -> None:
+    with running(folder) as server:
+        server.process.send_signal(signal.SIGINT)
+        code = server.ended()
+
+    assert code == 0
+    assert server.log.read_text() == ""
+
+
+def test_r11_several_workers_end_together(folder: Path) -> None:
+    with running(folder, "--workers", "2") as server:
+        answer = server.query("{ viewer { subject } }")
+        server.process.send_signal(signal.SIGTERM)
+        code = server.ended()
+        with pytest.raises(ConnectionRefusedError):
+            server.status("/healthz")
+
+    assert answer == {"viewer": {"subject": "tester"}}
+    assert code == 0
+
+
+async def last_words(server: Server) -> list[int | None]:
+    """The codes with which a hundred open sockets are closed when the server is told to end."""
+    url = f"ws://127.0.0.1:{server.port}/graphql"
+    init = json.dumps({"type": "connection_init", "payload": {"Authorization": f"Bearer {server.token}"}})
+    clients = [
+        await websockets.connect(url, subprotocols=["graphql-transport-ws"], proxy=None)  # type: ignore[list-item]
+        for _ in range(100)
+    ]
+    for client in clients:
+        await client.send(init)
+        assert json.loads(await client.recv()) == {"type": "connection_ack"}
+    server.process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(GRACE):
+        await asyncio.gather(*(client.wait_closed() for client in clients))
+    return [client.close_code for client in clients]
+
+
+def test_w7_a_server_that_ends_says_so_to_a_hundred_sockets(folder: Path) -> None:
+    with running(folder) as server:
+        codes = asyncio.run(last_words(server))
+        code = server.ended()
+
+    assert set(codes) <= {1001, 1012}
+    assert code == 0
+    assert server.log.read_text().count("Traceback") == 0

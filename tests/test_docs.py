@@ -1,0 +1,96 @@
+"""The tables of README and docs name what there is: settings, commands, limits, scalars, the worked example; and what
+they point at is there."""
+
+import json
+import re
+
+import pytest
+
+from domain.customers import MAXIMUM_ITEMS
+from domain.pages import MAXIMUM_FIRST
+from gql.bodies import MAXIMUM_BODY
+from gql.cli_verify import CUSTOMERS
+from gql.limits import MAXIMUM_ALIASES, MAXIMUM_COST, MAXIMUM_DEPTH, MAXIMUM_TOKENS
+from gql.query import MAXIMUM_NODES
+from gql.settings import Settings
+from gql.websocket import MAXIMUM_OPERATIONS, MAXIMUM_SOCKETS
+from tests.cli.test_help import COMMANDS, OPTIONS
+from tests.documents import DOCUMENTS, ROOT, blocks, table
+
+
+def test_the_claims_are_those_of_a_token() -> None:
+    (claims,) = (json.loads(block.text) for block in blocks("README.md", "json"))
+
+    assert set(claims) == {"sub", "business", "permissions", "iat", "exp"}
+    assert 0 < claims["exp"] - claims["iat"] <= 24 * 3600
+
+
+def test_every_scalar_has_its_type_for_code_generators() -> None:
+    (config,) = (block.text for block in blocks("README.md", "yaml"))
+
+    named = re.findall(r"^    (\w+): ", config, re.MULTILINE)
+    scalars = re.findall(r"^scalar (\w+)", (ROOT / "schema.graphql").read_text(), re.MULTILINE)
+    assert sorted(named) == sorted(scalars)
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/operations.md"])
+def test_the_settings_are_those_that_are_read(document: str) -> None:
+    read = set(re.findall(r'"(SEGMENTS_[A-Z_]+|PORT)"', (ROOT / "gql" / "settings.py").read_text()))
+
+    assert sorted(table(document, "Settings")) == sorted(read)
+
+
+def test_the_command_reference_names_every_command_and_option() -> None:
+    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| `segments ")]
+
+    told = {re.sub(r"( [A-Z]+)?`$", "", row.split(" | ")[0].removeprefix("| `segments ")): row for row in rows}
+
+    assert sorted(told) == sorted(COMMANDS)
+    for command, options in OPTIONS.items():
+        missing = [one for one in options.split() if one != "--business" and not re.search(rf"{one}\b", told[command])]
+        assert (command, missing) == (command, [])
+
+
+def test_the_limits_are_those_of_the_server() -> None:
+    settings = Settings()
+    known = {
+        "body of a request": MAXIMUM_BODY,
+        "GraphQL document": settings.maximum_document,
+        "tokens of a document": MAXIMUM_TOKENS,
+        "depth of a document": MAXIMUM_DEPTH,
+        "aliases of a document": MAXIMUM_ALIASES,
+        "cost of a document": MAXIMUM_COST,
+        "`first` and `last`": MAXIMUM_FIRST,
+        "ids of `nodes`": MAXIMUM_NODES,
+        "items of a mutation": MAXIMUM_ITEMS,
+        "sockets of a subject, each process": MAXIMUM_SOCKETS,
+        "operations at once on a socket": MAXIMUM_OPERATIONS,
+        "seconds of an operation": settings.deadline_seconds,
+        "seconds of a report": settings.report_deadline_seconds,
+    }
+    section = (ROOT / "docs/operations.md").read_text().split("\n## Limits\n")[1].split("\n## ")[0]
+
+    told = dict(re.findall(r"^\| ([^|]+) \| ([\d,]+)", section, re.MULTILINE))
+
+    assert {name: int(number.replace(",", "")) for name, number in told.items()} == known
+
+
+def test_the_worked_example_is_the_one_that_verify_computes() -> None:
+    example = (ROOT / "docs/numbers.md").read_text().split("### A worked example")[1].split("###")[0]
+    rows = [re.split(r" ?\| ?", line)[1:-1] for line in example.splitlines() if re.match(r"\| [A-Z]", line)]
+
+    told = {name: (int(age), int(orders), int(spend), *rest[2:]) for name, age, orders, spend, *rest in rows}
+
+    assert told == CUSTOMERS
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_what_a_document_points_at_is_there(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+    links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
+    makes = re.findall(r"\bmake ([a-z][a-z-]+)`|^make ([a-z-]+)$", text, re.MULTILINE)
+
+    assert [link for link in links if not (ROOT / document).parent.joinpath(link).exists()] == []
+    assert {first or second for first, second in makes} <= targets

@@ -1,0 +1,205 @@
+"""README and docs are true: console blocks are run in order beside a served demo shop, and print what stands there
+(`…` stands for anything); their queries are answered without an error; their recipes make tokens that the server takes.
+The port and, where a machine has no curl, the client are the test's."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.documents import DOCUMENTS, Block, blocks
+from tests.real.server import Server, demo_server
+
+END = "\x1e"
+CURL = f"""#!{sys.executable}
+import argparse, sys, urllib.error, urllib.request
+parser = argparse.ArgumentParser()
+parser.add_argument("-s", action="store_true")
+parser.add_argument("-H", action="append", default=[])
+parser.add_argument("-d", type=str.encode)
+parser.add_argument("url")
+given = parser.parse_args()
+request = urllib.request.Request(given.url, given.d, dict(header.split(": ", 1) for header in given.H))
+try:
+    answer = urllib.request.urlopen(request)
+except urllib.error.HTTPError as error:
+    answer = error
+sys.stdout.buffer.write(answer.read())
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder where a reader follows the document, and the server of its store."""
+
+    folder: Path
+    server: Server
+    environment: dict[str, str]
+
+    def shell(self, script: str) -> str:
+        done = subprocess.run(
+            ["bash"],
+            input=script,
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            timeout=120,
+            check=False,
+        )
+        return done.stdout
+
+    def ask(self, query: str, token: str) -> tuple[int, dict[str, object]]:
+        request = urllib.request.Request(
+            f"{self.server.url}/graphql",
+            json.dumps({"query": query}).encode(),
+            {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+
+def steps(block: Block) -> list[tuple[str, str]]:
+    """Commands of a console block, each with what is printed for it."""
+    found: list[tuple[str, str]] = []
+    for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+        command = re.match(r"(?:[^\n]*\\\n)*[^\n]*\n", part)
+        assert command is not None
+        found.append((command[0], part[command.end() :]))
+    return found
+
+
+def lines(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.strip("\n").split("\n"))
+
+
+def matches(printed: str, expected: str) -> bool:
+    pattern = ".*".join(re.escape(part) for part in lines(expected).split("…"))
+    return re.fullmatch(pattern, lines(printed), re.DOTALL) is not None
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with followed(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def toured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A place where the shop of the README's tour has been imported."""
+    with followed(tmp_path_factory.mktemp("toured")) as made:
+        imported(made)
+        yield made
+
+
+@contextmanager
+def followed(tmp_path: Path) -> Iterator[Place]:
+    """A demo server with its data in `data`, as `make serve` leaves it, and the files of the README beside it."""
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    for block in blocks("README.md", "csv"):
+        (tmp_path / block.name).write_text(block.text)
+    (tmp_path / "bin").mkdir()
+    if shutil.which("curl") is None:
+        (tmp_path / "bin" / "curl").write_text(CURL)
+        (tmp_path / "bin" / "curl").chmod(0o755)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SEGMENTS_")}
+    environment = {
+        **kept,
+        "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+        "COLUMNS": "100",
+        "TERM": "dumb",
+        "PYTHONUTF8": "1",
+    }
+    for name in ("PORT", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TTY_COMPATIBLE"):
+        environment.pop(name, None)
+    with demo_server(tmp_path) as server:
+        yield Place(tmp_path, server, environment)
+
+
+def imported(place: Place) -> None:
+    """The shop of the README's tour."""
+    command = blocks("README.md", "console")[0].text.splitlines()[0].removeprefix("$ ")
+    assert "8 created" in place.shell(command)
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/operations.md"])
+def test_the_commands_print_what_the_document_says(place: Place, document: str) -> None:
+    if document != "README.md":
+        imported(place)
+    written = [step for block in blocks(document, "console") for step in steps(block)]
+    port = place.server.url.rpartition(":")[2]
+
+    ends = "".join(f"{command}printf '\\n{END}'\n" for command, _ in written).replace(":8000", f":{port}")
+    printed = place.shell(ends).split(END)[:-1]
+
+    assert len(printed) == len(written) > 0
+    wrong = [
+        (command, said)
+        for (command, expected), said in zip(written, printed, strict=True)
+        if not matches(said, expected)
+    ]
+    assert wrong == []
+
+
+def test_the_queries_are_answered_and_nothing_is_refused(toured: Place) -> None:
+    token = toured.shell(".venv/bin/segments token --business shop").strip()
+    queries = [block.text for document in DOCUMENTS for block in blocks(document, "graphql")]
+
+    answers = [toured.ask(query, token) for query in queries]
+
+    assert len(answers) >= 3
+    for status, answer in answers:
+        assert (status, "errors" in answer) == (200, False), answer
+    data = [answer["data"] for _, answer in answers]
+    best, report, record = data[:3]
+    assert [one["externalId"] for one in best["customers"]["nodes"]] == ["C1", "C3", "C2", "C4"]  # type: ignore[index]
+    assert report["segmentationReport"]["totalRevenue"] == "16800.00"  # type: ignore[index]
+    assert record["recordPurchases"] == {"created": 1, "updated": 0, "unchanged": 0, "userErrors": []}  # type: ignore[index]
+    again = toured.ask(queries[2], token)[1]
+    assert again["data"] == {"recordPurchases": {"created": 0, "updated": 0, "unchanged": 1, "userErrors": []}}
+
+
+def test_the_python_recipe_makes_a_token_that_may_read_and_not_write(toured: Place) -> None:
+    (recipe,) = blocks("README.md", "python")
+    (toured.folder / "recipe.py").write_text(recipe.text)
+
+    token = toured.shell("SEGMENTS_JWT_SECRET=$(cat data/secret) .venv/bin/python recipe.py").strip()
+
+    expect_reader(toured, token)
+
+
+@pytest.mark.tools
+def test_the_node_recipe_makes_a_token_that_may_read_and_not_write(toured: Place) -> None:
+    (recipe,) = blocks("README.md", "javascript")
+    (toured.folder / "recipe.js").write_text(recipe.text)
+    install = "npm install --silent --no-audit --no-fund --no-package-lock --prefix . jsonwebtoken@9.0.2"
+    subprocess.run(shlex.split(install), cwd=toured.folder, check=True, timeout=300)
+
+    token = toured.shell("SEGMENTS_JWT_SECRET=$(cat data/secret) node recipe.js").strip()
+
+    expect_reader(toured, token)
+
+
+def expect_reader(place: Place, token: str) -> None:
+    viewer = place.ask("{ viewer { subject permissions business { key } } }", token)
+    refused = place.ask(blocks("README.md", "graphql")[2].text, token)[1]
+    assert viewer == (
+        200,
+        {"data": {"viewer": {"subject": "pos-7", "permissions": ["customers:view"], "business": {"key": "shop"}}}},
+    )
+    assert '"code": "FORBIDDEN"' in json.dumps(refused)
