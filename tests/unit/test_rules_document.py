@@ -1,4 +1,4 @@
-"""The page on rules is true: its examples are rules and are said as it says, and no operator or variable is left out."""
+"""The page on rules is true: its examples are rules and are said as it says, and no operator or variable is missing."""
 
 import json
 import re
