@@ -1,6 +1,6 @@
 """Customers of every kind for the tests of rules, the same in every store: with none, one and 200 purchases, with
-nothing in any field that may be empty, with texts that sort and fold unlike ASCII, amounts of zero, refunds
-and the future."""
+nothing in any field that may be empty, with texts that sort and fold unlike ASCII, amounts of zero, the largest
+amounts, refunds and the future."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -57,6 +57,8 @@ CATEGORIES = (None, "Kids", "Womens", "Mens", "Kids")
 SIZES = (0, 1, 1, 2, 3, 4, 6, 9, 14)
 STATUSES = tuple(PurchaseStatus)
 CUSTOMERS = 96
+LARGEST_AMOUNT = 10**17 - 1
+"""15 digits of euros, in cents."""
 SEGMENTS: Mapping[str, object] = {
     "spenders": {">": [{"var": "total_revenue"}, 700]},
     "regulars": {"and": [{">=": [{"var": "order_count"}, 2]}, {"in": ["spenders", {"var": "segments"}]}]},
@@ -97,10 +99,11 @@ def _purchases(random: Random, customer: str, count: int) -> Iterator[NewPurchas
         if random.random() < 0.04:
             at = NOW + timedelta(days=random.randrange(1, 30))
         amount = random.choice((0, 1, 99, random.randrange(generous), random.randrange(generous)))
+        amount = LARGEST_AMOUNT - amount if customer == "rich" else amount
         lines = tuple(
             PurchaseLine(
                 taste if random.random() < 0.7 else random.choice(CATEGORIES),
-                random.randrange(-2_000, 30_000),
+                amount if customer == "rich" else random.randrange(-2_000, 30_000),
                 PurchaseStatus.COMPLETED,
             )
             for _ in range(random.choice((0, 1, 1, 2, 3)))
@@ -124,7 +127,13 @@ def people(seed: int = 11) -> tuple[list[NewCustomer], list[NewPurchase]]:
     customers.append(NewCustomer("nothing"))
     customers.append(NewCustomer("one"))
     customers.append(NewCustomer("many", "Ana Maria", "ana@example.com", "GOLD", NOW - timedelta(days=900)))
-    counts = {each.external_id: random.choice(SIZES) for each in customers} | {"nothing": 0, "one": 1, "many": 200}
+    customers.append(NewCustomer("rich"))
+    counts = {each.external_id: random.choice(SIZES) for each in customers} | {
+        "nothing": 0,
+        "one": 1,
+        "many": 200,
+        "rich": 9,
+    }
     purchases = [bought for key, count in counts.items() for bought in _purchases(random, key, count)]
     return customers, purchases
 
@@ -146,7 +155,7 @@ async def _seen(database: Database, business: Business) -> Population:
     uses = parse_rule({"missing": ["rfm_segment", "purchase_frequency_label"]})
     async with SqlStore(database, lambda: NOW).read(business) as unit:
         context = await rule_context(unit, NOW, [uses])
-        found = await subjects(unit, context, range(1, CUSTOMERS + 4))
+        found = await subjects(unit, context, range(1, CUSTOMERS + 5))
     for key, each in found.items():
         keys = frozenset({LISTED} if key % 3 == 0 else ())
         for name, tree in trees.items():
