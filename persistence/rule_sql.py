@@ -26,7 +26,7 @@ def no_segments(key: str) -> Condition | Expression:
 
 
 class RuleSql(Layers):
-    """Compiles the rules of one business at one instant; segments that are answered by their tree are shared."""
+    """Compiles the rules of one statement; segments that are answered by their tree stand in it once each."""
 
     def __init__(self, context: RuleContext, segments: Lookup = no_segments) -> None:
         super().__init__(context)

@@ -8,9 +8,11 @@ import pytest
 from sqlalchemy import event, literal_column
 
 from domain.errors import InvalidRule
+from domain.pages import MAXIMUM_FIRST
 from domain.ports import Actor
 from domain.rule_context import rule_context
 from domain.rule_parsing import parse_rule
+from domain.rule_subject import subjects
 from domain.rules import Condition
 from gql.app import make_services
 from persistence.database import Database
@@ -42,7 +44,7 @@ async def test_ranges_of_customers_add_up_to_all_members(people: Population) -> 
     parts = [rows(people, members(people.context, held, low, low + 29)) for low in range(1, 121, 30)]
 
     assert len(whole) > 70
-    assert sum(parts, []) == whole
+    assert [row for part in parts for row in part] == whole
     assert all(part for part in parts)
 
 
@@ -96,6 +98,21 @@ async def test_another_business_is_never_looked_at(people: Population) -> None:
 
     assert len(rows(people, members(context, RuleSql(context).condition(rule)))) == 1
     assert rows(people, members(people.context, RuleSql(people.context).condition(rule))) == []
+
+
+async def test_a_customer_with_more_purchases_than_a_page_is_read_wholly(people: Population) -> None:
+    services = make_services(people.database, lambda: NOW)
+    business = people.context.business
+    bought = [purchase("one", f"N{number}", "2024-06-01", 100) for number in range(2 * MAXIMUM_FIRST + 1)]
+    await services.purchases.record(business, bought, Actor("test"))
+
+    async with SqlStore(people.database, lambda: NOW).read(business) as unit:
+        record = await unit.customers.by_external_id("one")
+        assert record is not None
+        found = await subjects(unit, people.context, [record.customer.id])
+
+    before = people.subjects[record.customer.id].lists["purchases"]
+    assert len(found[record.customer.id].lists["purchases"]) == len(before) + len(bought)
 
 
 async def test_only_rules_that_need_them_ask_for_cuts_and_days(people: Population) -> None:
