@@ -15,7 +15,8 @@ from domain.rule_variables import Catalogue, Kind, ListInfo, VariableInfo
 from tests.conftest import shared
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "rules.md"
-CASES, AT_LEAST = 277, 204
+CASES, AT_LEAST = 277, 223
+"""So many agree; there may only be more of them."""
 KINDS = {bool: Kind.BOOLEAN, float: Kind.NUMBER, str: Kind.TEXT, type(None): Kind.NOTHING}
 REASONS = {
     "`and` and `or` of different kinds, as a value": r"^(and|or) takes values of one kind",
@@ -132,3 +133,6 @@ def test_official_cases_agree_or_are_refused_for_a_documented_reason() -> None:
         reason: sorted(rule for rule, why in refused if why == reason) for reason in {why for _, why in refused}
     }
     assert by_reason == documented()
+    page = " ".join(DOCUMENT.read_text(encoding="utf-8").split())
+    assert f"Of the {CASES} cases of JSONLogic's own test suite {len(agreeing)} give the official result" in page
+    assert f"none gives another one, and {len(refused)} are refused" in page
