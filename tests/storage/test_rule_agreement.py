@@ -15,11 +15,14 @@ from domain.errors import InvalidRule
 from domain.rule_evaluation import holds
 from domain.rule_operators import OPERATORS
 from domain.rule_parsing import parse_rule
+from domain.rule_references import references
+from domain.rule_text import sentence
 from domain.rule_variables import CUSTOMER, LISTS
 from domain.rules import Condition
 from persistence.database import open_database
 from persistence.rule_sql import RuleSql, matching
 from persistence.schema import upgrade
+from tests.storage.rule_noise import ANYTHING
 from tests.storage.rule_population import Population, populate
 from tests.storage.rule_strategies import rules
 
@@ -155,6 +158,35 @@ def test_statements_and_the_row_evaluator_agree_on_random_rules(both: tuple[Popu
 @pytest.mark.tools
 def test_statements_and_the_row_evaluator_agree_on_many_more(both: tuple[Population, Population]) -> None:
     check(agree(both, 10_000, derandomize=False), 10_000)
+
+
+def test_any_json_is_a_rule_on_both_databases_or_is_refused(both: tuple[Population, Population]) -> None:
+    everyone = both[0].subjects
+    accepted, refused = 0, 0
+
+    @settings(
+        max_examples=5_000, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(ANYTHING)
+    def understood_or_refused(noise: Any) -> None:
+        nonlocal accepted, refused
+        try:
+            tree = parse_rule([noise] if isinstance(noise, dict) else noise)
+        except InvalidRule as error:
+            refused += 1
+            assert all(problem.message and problem.code == "INVALID_RULE" for problem in error.problems)
+            return
+        assert sentence(tree, "EUR")
+        if references(tree):
+            return
+        accepted += 1
+        expected = {key for key, each in everyone.items() if holds(tree, each)}
+        assert [selected(population, {"odd": tree})["odd"] for population in both] == [expected, expected]
+
+    understood_or_refused()
+    print(f"{accepted} accepted, {refused} refused")
+    assert accepted > 200
+    assert refused > 200
 
 
 def test_customers_are_read_alike_from_both_databases(both: tuple[Population, Population]) -> None:
