@@ -2,7 +2,10 @@
 follows the program by itself; another one is upgraded by its operator."""
 
 import asyncio
+import errno
+import os
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -30,12 +33,21 @@ BusinessOption = Annotated[
 
 def no_folder(error: OSError) -> InvalidInput:
     """What is said where the data folder cannot be had."""
-    return InvalidInput(f"The folder of the store cannot be made: {error.filename}: {error.strerror}.")
+    return InvalidInput(f"The folder of the store cannot be used: {error.filename}: {error.strerror}.")
+
+
+def check_folder(path: Path) -> None:
+    """The data folder, made; OSError where nothing can be written there."""
+    path.mkdir(parents=True, exist_ok=True)
+    if not os.access(path, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def connected(settings: Settings) -> Database:
     """The store as it is; its statements are logged where the level asks for it."""
     try:
+        if not settings.database_url:
+            check_folder(settings.data)
         return open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
     except OSError as error:
         raise no_folder(error) from error

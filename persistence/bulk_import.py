@@ -149,7 +149,10 @@ class PurchaseImporter:
         """The next purchase's id, and whether the business holds no purchase but those of this import."""
         own = {"business": self.business.id}
         held = "EXISTS (SELECT 1 FROM purchase WHERE business_id = :business)" if expected is None else "false"
-        row = connection.execute(text(f"SELECT next_purchase, {held} FROM business WHERE id = :business"), own).one()
+        state = text(f"SELECT next_purchase, {held} FROM business WHERE id = :business")
+        row = connection.execute(state, own).one_or_none()
+        if row is None:
+            return 1, True
         return row[0], row[0] == expected if expected is not None else not row[1]
 
     def _fill_texts(self, connection: Connection, texts: Callable[[Iterable[int]], Iterator[tuple[int, str]]]) -> None:

@@ -172,8 +172,10 @@ def prepare(connection: Connection) -> None:
 
 def resolve(connection: Connection, part: Range) -> Tally:
     """Find out what each order of the range would do; writes only the temporary tables."""
-    numbers = connection.execute(text(NUMBERS), {"business": part.business}).one()
-    span = {"business": part.business, "low": part.low, "high": part.high, "now": part.now, **numbers._asdict()}
+    row = connection.execute(text(NUMBERS), {"business": part.business}).one_or_none()
+    # A business that is only planned begins with the first of everything.
+    numbers = {"next_customer": 1, "next_purchase": 1, "next_storefront": 1} if row is None else row._asdict()
+    span = {"business": part.business, "low": part.low, "high": part.high, "now": part.now, **numbers}
     for name in ("buyer", "resolved"):
         connection.execute(text(f"DELETE FROM {name}"))
     if connection.dialect.name == "postgresql":

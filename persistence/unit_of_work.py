@@ -2,6 +2,7 @@
 begins by raising its change number, so that change order is commit order."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -185,6 +186,8 @@ class translated:
         if isinstance(original, NumericValueOutOfRange) or str(original) == "integer overflow":
             raise InvalidInput(f"The amounts add up to more than {LARGEST} minor units, which is the most.") from error
         gone = isinstance(error, DBAPIError) and error.connection_invalidated
-        lost = isinstance(error, OperationalError | InterfaceError) and not str(error.orig).startswith("no such")
+        # SQLite's plain error is a wrong statement, which no second try would mend.
+        wrong = getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+        lost = isinstance(error, OperationalError | InterfaceError) and not wrong
         if gone or is_busy(error) or isinstance(error, PoolTimeout) or lost:
             raise Unavailable("The store is busy or out of reach. Try again in a moment.") from error

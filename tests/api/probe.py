@@ -118,6 +118,12 @@ def probe_app(
                 journal.counters -= 1
 
         @strawberry.subscription
+        async def changes(self, info: strawberry.Info[Context, None]) -> AsyncIterator[int]:
+            while True:
+                yield (await info.context.business()).change_number
+                await asyncio.sleep(0.01)
+
+        @strawberry.subscription
         async def breaks(self) -> AsyncIterator[int]:
             yield 1
             raise RuntimeError(DSN)

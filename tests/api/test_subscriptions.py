@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import websockets
 
+from domain.model import NewCustomer
+from domain.ports import Actor
 from gql.http_protocol import PatientSocket
 from gql.settings import Settings
 from gql.websocket import MAXIMUM_OPERATIONS, MAXIMUM_SOCKETS
@@ -76,6 +78,19 @@ async def test_a_subscription_that_breaks_is_masked_with_the_id_that_is_in_the_l
     assert error["extensions"]["code"] == "INTERNAL"
     assert f"id={error['extensions']['requestId']} " in caplog.text
     assert DSN not in caplog.text + json.dumps(messages)
+
+
+async def test_each_event_sees_the_store_as_it_is_then(server: Live, face: Face) -> None:
+    async with server.initiated(face.token()) as client:
+        await subscribe(client, "1", "subscription { changes }")
+        before = (await received(client))["payload"]["data"]["changes"]
+        await face.services.customers.upsert(
+            await face.services.businesses.open("shop"), [NewCustomer("A")], Actor("tester")
+        )
+        seen = [(await received(client))["payload"]["data"]["changes"] for _ in range(20)]
+
+    assert before == 0
+    assert seen[-1] == 1
 
 
 async def test_a_completed_subscription_stops_and_others_go_on(server: Live, face: Face, journal: Journal) -> None:

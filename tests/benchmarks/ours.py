@@ -8,10 +8,17 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
+from datetime import time as time_of_day
 from pathlib import Path
 from typing import TypeVar
 
+from domain.model import Permission, Viewer
+from gql.app import make_services
+from gql.context import Context
+from gql.schema import make_schema
+from gql.settings import Settings
+from persistence.database import open_database
 from tests.benchmarks.data import AS_OF
 
 Answer = TypeVar("Answer")
@@ -31,9 +38,39 @@ class Reporting:
     close: Callable[[], Awaitable[None]]
 
 
+PAGE = """query Page($first: Int!) { customers(first: $first, sort: TOTAL_REVENUE, reverse: true) { nodes {
+    externalId
+    metrics { orderCount totalRevenue averageOrderValue firstPurchaseAt lastPurchaseAt daysSinceLastPurchase }
+    rfm { recency frequency monetary segmentName }
+} } }"""
+
+
 async def open_reporting(url: str) -> Reporting:
-    """Open the store at the address, with its only business."""
-    raise NotImplementedError(f"nothing opens {url.partition(':')[0]} yet")
+    """Open the store at the address, with its only business, as if it were the last day of its purchases."""
+    database = open_database(url)
+    services = make_services(database, lambda: datetime.combine(AS_OF, time_of_day(23), UTC))
+    (only,) = await services.businesses.all()
+    business = await services.businesses.open(only.key)
+    schema = make_schema(Settings())
+    viewer = Viewer("bench", business.key, frozenset({Permission.VIEW}), datetime.max.replace(tzinfo=UTC))
+
+    async def report(days: int, as_of: date, previous: bool) -> dict[str, tuple[int, int]]:
+        made = await services.reporting.report(business, days=days, as_of=as_of)
+        if previous:
+            await services.reporting.previous_counts(business, made)
+        return {group.kind.name: (group.customers, group.revenue) for group in made.everyone}
+
+    async def page(first: int) -> int:
+        context = Context(viewer, services, "bench")
+        try:
+            answer = await schema.execute(PAGE, {"first": first}, context_value=context)
+        finally:
+            context.close()
+        if answer.errors or answer.data is None:
+            raise RuntimeError(str(answer.errors))
+        return len(answer.data["customers"]["nodes"])
+
+    return Reporting(report, page, database.close)
 
 
 async def timed(runs: int, ask: Callable[[], Awaitable[Answer]]) -> tuple[list[float], Answer]:

@@ -205,6 +205,23 @@ def test_a_reader_that_leaves_early_is_no_fault(segments: Segments) -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.mark.parametrize("arguments", [["schema"], ["report", "--as-of", "2024-03-31"], ["verify"]])
+def test_a_disk_that_is_full_is_a_sentence(shop: Segments, arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [COMMAND, *arguments],
+            env=shop.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+
+    assert (done.returncode, done.stderr) == (1, "Error: The system: No space left on device.\n")
+
+
 def test_an_interruption_is_a_sentence_and_the_import_can_be_run_again(segments: Segments, tmp_path: Path) -> None:
     file = tmp_path / "many.csv"
     with file.open("w") as out:

@@ -1,8 +1,12 @@
 """The store from the command line: brought to the newest tables, checked against the purchases, and refused in one
 sentence where it is not ours, not there or ahead of this program."""
 
+import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -86,7 +90,36 @@ def test_a_data_folder_that_cannot_be_made_is_named(segments: Segments, tmp_path
     ended = segments(*command.split())
 
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err == f"Error: The folder of the store cannot be made: {tmp_path}/file/data: Not a directory.\n"
+    assert ended.err == f"Error: The folder of the store cannot be used: {tmp_path}/file/data: Not a directory.\n"
+
+
+@contextmanager
+def without_privileges() -> Iterator[None]:
+    """Root may write everywhere, so it is nobody meanwhile."""
+    privileged = os.geteuid() == 0
+    if privileged:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if privileged:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_data_folder_that_cannot_be_written_is_named(segments: Segments, command: str) -> None:
+    with TemporaryDirectory() as outside:
+        Path(outside).chmod(0o755)
+        locked = Path(outside) / "locked"
+        locked.mkdir(mode=0o555)
+        segments.patch.setenv("SEGMENTS_DATA", str(locked))
+
+        with without_privileges():
+            ended = segments(*command.split())
+
+    place = f"{locked}/secret" if command.startswith("serve") else locked
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == f"Error: The folder of the store cannot be used: {place}: Permission denied.\n"
 
 
 @pytest.mark.parametrize(
