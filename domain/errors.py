@@ -2,6 +2,7 @@
 
 DomainError
 ├── InvalidInput      a value is out of its bounds or unreadable: names the field and what would be right
+├── InvalidRule       a rule cannot be understood: each problem with its path in the rule
 ├── NotFound          nothing of that id is visible to the caller
 ├── Forbidden         the caller lacks the permission
 ├── Conflict          somebody else was faster
@@ -44,6 +45,26 @@ class InvalidInput(DomainError):
         error = cls(problems[0].message)
         error.problems = tuple(problems)
         return error
+
+
+@dataclass(frozen=True, slots=True)
+class RuleProblem:
+    """One thing wrong inside a rule: `path` is a JSON pointer into it, `suggestion` the likely name if close."""
+
+    path: str
+    message: str
+    suggestion: str | None = None
+    code: str = "INVALID_RULE"
+
+
+class InvalidRule(DomainError):
+    """A rule that cannot be understood; every problem that was found, in the rule's order."""
+
+    code = "INVALID_RULE"
+
+    def __init__(self, problems: list[RuleProblem]) -> None:
+        super().__init__(problems[0].message)
+        self.problems = tuple(problems)
 
 
 class NotFound(DomainError):

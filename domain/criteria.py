@@ -1,0 +1,133 @@
+"""Criteria and RFM boxes as conditions of the same tree that rules become. Bounds are inclusive, levels compare
+exactly, and whatever is asked for must hold together."""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from domain.errors import FieldProblem, InvalidInput
+from domain.rule_limits import LARGEST_LITERAL, MAXIMUM_NODES, MAXIMUM_TEXT_BYTES, SMALLEST_LITERAL, text_problem
+from domain.rule_parsing import parse_rule
+from domain.rule_references import uses_rank
+from domain.rule_variables import CUSTOMER, Kind
+from domain.rules import Between, Comparison, Condition, Literal, OneOf, Op, Variable, both
+
+SCORES = ("recency_score", "frequency_score", "monetary_score")
+BOX = re.compile(r"[1-5]{3}")
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentCriteria:
+    """Bounds on a customer's metrics; money in major units. What is None asks for nothing."""
+
+    min_lifetime_value: Decimal | None = None
+    max_lifetime_value: Decimal | None = None
+    min_orders: int | None = None
+    max_orders: int | None = None
+    min_days_since_last_purchase: int | None = None
+    max_days_since_last_purchase: int | None = None
+    min_purchase_frequency: float | None = None
+    max_purchase_frequency: float | None = None
+    min_tenure_days: int | None = None
+    max_tenure_days: int | None = None
+    loyalty_levels: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RfmConfig:
+    """A box of scores, digit by digit: "344" to "555" means R 3 to 5, F 4 to 5, M 4 to 5."""
+
+    min_score: str
+    max_score: str
+
+
+BOUNDS = (
+    ("lifetime_value", "LifetimeValue", "total_revenue"),
+    ("orders", "Orders", "order_count"),
+    ("days_since_last_purchase", "DaysSinceLastPurchase", "days_since_last_purchase"),
+    ("purchase_frequency", "PurchaseFrequency", "purchase_frequency"),
+    ("tenure_days", "TenureDays", "tenure_days"),
+)
+"""Each pair of bounds: the fields' names here and outside, and the variable."""
+
+
+def definition_tree(
+    rules: object | None, criteria: SegmentCriteria | None, rfm_config: RfmConfig | None
+) -> Condition | None:
+    """Everything that a definition asks for, in that order; None where it has no condition at all.
+
+    InvalidInput names the wrong fields of criteria and rfmConfig, InvalidRule the places in the rules.
+    """
+    problems: list[FieldProblem] = []
+    bounds = [] if criteria is None else list(_criteria(criteria, problems))
+    box = [] if rfm_config is None else list(_box(rfm_config, problems))
+    if problems:
+        raise InvalidInput.of(problems)
+    own = [] if rules is None else [parse_rule(rules)]
+    conditions = (*own, *bounds, *box)
+    return both(conditions) if conditions else None
+
+
+def is_rfm(tree: Condition | None) -> bool:
+    """Whether the definition uses ranks: an RFM box, or a rule with an RFM variable."""
+    return tree is not None and uses_rank(tree)
+
+
+def _variable(name: str) -> Variable:
+    info = CUSTOMER[name]
+    return Variable(name, info.kind, info.nullable)
+
+
+def _criteria(criteria: SegmentCriteria, problems: list[FieldProblem]) -> Iterator[Condition]:
+    for field, said, name in BOUNDS:
+        low, high = getattr(criteria, f"min_{field}"), getattr(criteria, f"max_{field}")
+        first = _bound(low, f"min{said}", Op.AT_LEAST, name, problems)
+        second = _bound(high, f"max{said}", Op.AT_MOST, name, problems)
+        if first is not None and second is not None and low > high:
+            problems.append(FieldProblem(("criteria", f"max{said}"), f"max{said} must be at least min{said}."))
+        yield from (each for each in (first, second) if each is not None)
+    if criteria.loyalty_levels is not None:
+        yield from _levels(criteria.loyalty_levels, problems)
+
+
+def _bound(
+    value: Decimal | float | None, said: str, op: Op, name: str, problems: list[FieldProblem]
+) -> Condition | None:
+    if value is None:
+        return None
+    size = float(value) if math.isfinite(value) else -1.0
+    if size and not SMALLEST_LITERAL <= size <= LARGEST_LITERAL:
+        problems.append(FieldProblem(("criteria", said), f"{said} must be 0 or more, and at most 15 digits long."))
+        return None
+    return Comparison(op, _variable(name), Literal(size + 0.0, Kind.NUMBER), f"/criteria/{said}")
+
+
+def _levels(levels: tuple[str, ...], problems: list[FieldProblem]) -> Iterator[Condition]:
+    place = ("criteria", "loyaltyLevels")
+    if not 1 <= len(levels) < MAXIMUM_NODES:
+        problems.append(FieldProblem(place, f"loyaltyLevels must hold 1 to {MAXIMUM_NODES - 1} levels."))
+    elif any(not level or text_problem(level, "") for level in levels):
+        text = f"Each of loyaltyLevels must be a text of 1 to {MAXIMUM_TEXT_BYTES:,} bytes."
+        problems.append(FieldProblem(place, text))
+    else:
+        options = tuple(Literal(level, Kind.TEXT) for level in dict.fromkeys(levels))
+        yield OneOf(_variable("loyalty_level"), options, "/criteria/loyaltyLevels")
+
+
+def _box(config: RfmConfig, problems: list[FieldProblem]) -> Iterator[Condition]:
+    given = {"minScore": config.min_score, "maxScore": config.max_score}
+    wrong = [name for name, text in given.items() if not BOX.fullmatch(text)]
+    for name in wrong:
+        problems.append(FieldProblem(("rfmConfig", name), f"{name} must be three digits from 1 to 5, such as 344."))
+    if wrong:
+        return
+    pairs = list(zip(SCORES, config.min_score, config.max_score, strict=True))
+    if any(low > high for _, low, high in pairs):
+        text = "maxScore must be at least minScore in each of its digits."
+        problems.append(FieldProblem(("rfmConfig", "maxScore"), text))
+        return
+    for name, low, high in pairs:
+        ends = [Literal(float(digit), Kind.NUMBER) for digit in (low, high)]
+        yield Between(Op.AT_MOST, ends[0], _variable(name), ends[1], "/rfmConfig")

@@ -1,0 +1,180 @@
+"""Why a customer does or does not satisfy a rule: one clause for every leaf of the tree, in its order, with what was
+asked, what the customer has, and whether it holds. It reads the same values as the evaluator."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from domain.calendar import from_micros
+from domain.rule_evaluation import Element, Scalar, Subject, elements, holds, satisfying, value_of
+from domain.rule_text import sentence
+from domain.rule_variables import CATALOGUE, Catalogue, Kind
+from domain.rules import (
+    LEAVES,
+    All,
+    Any,
+    Between,
+    Choice,
+    Comparison,
+    Condition,
+    Contains,
+    Equality,
+    Fallback,
+    InSegment,
+    Leaf,
+    Literal,
+    Missing,
+    Node,
+    Not,
+    OneOf,
+    Quantified,
+    Quantity,
+    Reduction,
+    Truth,
+    Value,
+    Variable,
+    kind_of,
+)
+
+SHOWN = 5
+"""So many purchases are shown of those that decided."""
+Json = bool | int | float | str | None | list["Json"] | dict[str, "Json"]
+
+
+class Verdict(StrEnum):
+    """Whether a clause holds; MISSING where it does not because there is nothing to compare."""
+
+    TRUE = "TRUE"
+    FALSE = "FALSE"
+    MISSING = "MISSING"
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One leaf: `variable` where it asks for exactly one, `expected` its literals, `actual` what the customer has."""
+
+    path: str
+    text: str
+    variable: str | None
+    expected: Json
+    actual: Json
+    verdict: Verdict
+
+
+def explain(tree: Condition, subject: Subject, currency: str, catalogue: Catalogue = CATALOGUE) -> list[Clause]:
+    """The clauses of the rule for one customer; negations around a clause are not part of it."""
+    return [_clause(leaf, subject, sentence(leaf, currency, catalogue)) for leaf in leaves(tree)]
+
+
+def leaves(tree: Node) -> Iterator[Leaf]:
+    """The leaves in written order; what is asked inside a leaf belongs to it."""
+    match tree:
+        case All(operands=operands) | Any(operands=operands):
+            for operand in operands:
+                yield from leaves(operand)
+        case Not(operand=operand):
+            yield from leaves(operand)
+        case Choice(branches=branches, otherwise=otherwise):
+            for test, value in branches:
+                yield from leaves(test)
+                yield from leaves(value)
+            yield from leaves(otherwise)
+        case _ if isinstance(tree, LEAVES):
+            yield tree
+
+
+def _clause(leaf: Leaf, subject: Subject, text: str) -> Clause:
+    match leaf:
+        case InSegment(key=key):
+            variable, expected, actual = "segments", key, [*sorted(subject.segments)]
+            return Clause(leaf.path, text, variable, expected, list(actual), _verdict(leaf, subject, False))
+        case Quantified(collection=collection):
+            return Clause(leaf.path, text, collection.name, None, _deciding(leaf, subject),
+                          _verdict(leaf, subject, False))  # fmt: skip
+        case _:
+            pass
+    operands = _operands(leaf)
+    asked = [operand for operand in operands if not isinstance(operand, Literal)]
+    given = [_shown(operand, subject) for operand in operands if isinstance(operand, Literal)]
+    has = [_shown(operand, subject) for operand in asked]
+    nothing = None in [value_of(operand, subject) for operand in operands]
+    return Clause(
+        leaf.path,
+        text,
+        _name(asked[0]) if len(asked) == 1 else None,
+        given[0] if len(given) == 1 and not isinstance(leaf, OneOf) else given or None,
+        has[0] if len(has) == 1 else has or None,
+        _verdict(leaf, subject, nothing),
+    )
+
+
+def _operands(leaf: Leaf) -> tuple[Value, ...]:
+    match leaf:
+        case Truth(operand=operand):
+            return (operand,)
+        case Comparison(left=left, right=right) | Equality(left=left, right=right):
+            return (left, right)
+        case Between(low=low, middle=middle, high=high):
+            return (low, middle, high)
+        case OneOf(value=value, options=options):
+            return (value, *options)
+        case Contains(needle=needle, text=text):
+            return (needle, text)
+        case Missing(variables=variables):
+            return variables
+        case _:
+            return ()
+
+
+def _name(node: Value) -> str | None:
+    match node:
+        case Variable(name=name) | Fallback(variable=Variable(name=name)):
+            return name
+        case Reduction(collection=collection):
+            return collection.name
+        case _:
+            return None
+
+
+def _verdict(leaf: Leaf, subject: Subject, nothing: bool) -> Verdict:
+    if holds(leaf, subject):
+        return Verdict.TRUE
+    compares = isinstance(leaf, Truth | Comparison | Between | Contains)
+    return Verdict.MISSING if nothing and compares else Verdict.FALSE
+
+
+def _shown(node: Node, subject: Subject) -> Json:
+    if isinstance(node, Literal):
+        return whole(node.value)
+    return shown(value_of(node, subject), kind_of(node), subject)
+
+
+def shown(value: Scalar, kind: Kind, subject: Subject) -> Json:
+    """A value as users see it: whole numbers without a fraction, instants in the business's zone."""
+    if kind is Kind.INSTANT and isinstance(value, int):
+        return from_micros(value).astimezone(subject.zone).isoformat()
+    return whole(value)
+
+
+def whole(value: Scalar) -> Json:
+    """A number without a fraction where it has none."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _deciding(leaf: Quantified, subject: Subject) -> Json:
+    matching = satisfying(leaf, subject)
+    every = elements(leaf.collection, subject)
+    # What breaks an `all` are the others.
+    found = [each for each in every if each not in matching] if leaf.quantity is Quantity.ALL else matching
+    return {
+        "count": len(every),
+        "satisfying": len(matching),
+        "purchases": [_purchase(each, subject) for each in found[:SHOWN]],
+    }
+
+
+def _purchase(element: Element, subject: Subject) -> Json:
+    said: dict[str, Json] = {} if element.external_id is None else {"externalId": element.external_id}
+    for name, value in element.values.items():
+        said[name] = shown(value, Kind.INSTANT if name == "purchased_at" else Kind.NOTHING, subject)
+    return said

@@ -1,0 +1,261 @@
+"""Reading JSONLogic from the outside in: literals, operators and lists become nodes of one kind each, and what is wrong
+is noted with its path while reading goes on. A refused part becomes null, which fits everywhere, so that one fault is
+reported once."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from zoneinfo import ZoneInfo
+
+from domain.calendar import read_instant
+from domain.errors import RuleProblem
+from domain.rule_limits import magnitude, pointer
+from domain.rule_variables import Catalogue, Kind, VariableInfo
+from domain.rules import (
+    ALWAYS,
+    CONDITIONS,
+    NEVER,
+    NULL,
+    Arithmetic,
+    Choice,
+    Collection,
+    Condition,
+    Literal,
+    Node,
+    Quantified,
+    Quantity,
+    Truth,
+    Variable,
+    kind_of,
+)
+
+KINDS = {
+    Kind.BOOLEAN: "true or false",
+    Kind.NUMBER: "a number",
+    Kind.TEXT: "a text",
+    Kind.INSTANT: "a date or timestamp",
+    Kind.NOTHING: "null",
+}
+ALIASES = {"=": "==", "<>": "!=", "=>": ">=", "=<": "<=", "&&": "and", "||": "or", "not": "!", "contains": "in"}
+ALIASES |= {"any": "some", "every": "all", "exists": "some", "else": "if", "case": "if", "between": "<=", "mod": "%"}
+UNSUPPORTED = {
+    "map": "lists cannot be changed; count or sum with reduce over a filter",
+    "merge": "lists appear only in `in` and as truth values",
+    "filter": "a filter stands only inside some, all, none or reduce, or where a condition stands",
+    "log": "a rule only answers; it writes nothing",
+    "method": "a rule cannot call methods",
+    "preserve": "lists and objects are not values of a rule",
+}
+UTC = ZoneInfo("UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The variables that can be seen where a node stands: the customer's, or those of a list's elements."""
+
+    variables: Mapping[str, VariableInfo]
+    element: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One operator with its arguments; `condition` where the result is only asked whether it holds."""
+
+    operator: str
+    arguments: list[object]
+    path: str
+    listed: bool
+    scope: Scope
+    condition: bool
+
+    def at(self, index: int) -> str:
+        """The path of an argument."""
+        return self.path + pointer(self.operator, index) if self.listed else self.path + pointer(self.operator)
+
+
+def instant_problem(text: str) -> str | None:
+    """Why a text is not an instant of a rule, whatever the zone."""
+    try:
+        year = read_instant(text, UTC).year
+    except ValueError:
+        year = 0
+    return None if 1 < year < 9999 else f"{text[:40]!r} is not an ISO date or timestamp such as 2024-03-01"
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads one rule; `problems` is empty where it was understood."""
+
+    catalogue: Catalogue
+    operators: Mapping[str, "Handler"]
+    problems: list[RuleProblem] = field(default_factory=list)
+
+    def wrong(self, path: str, message: str, suggestion: str | None = None) -> Literal:
+        """Note a problem; the null that stands in for the refused part."""
+        more = f" Did you mean {suggestion}?" if suggestion else ""
+        self.problems.append(RuleProblem(path, message + more, suggestion))
+        return NULL
+
+    def value(self, raw: object, path: str, scope: Scope) -> Node:
+        """A part whose value is used."""
+        return self._node(raw, path, scope, False)
+
+    def condition(self, raw: object, path: str, scope: Scope) -> Condition:
+        """A part that is only asked whether it holds."""
+        if isinstance(raw, list):
+            for index, item in enumerate(raw):
+                self.value(item, path + pointer(index), scope)
+            return ALWAYS if raw else NEVER
+        node = self._node(raw, path, scope, True)
+        match node:
+            case Literal(value=value):
+                return ALWAYS if value else NEVER
+            case Choice():
+                return node
+            case _:
+                return node if isinstance(node, CONDITIONS) else Truth(node, path)
+
+    def _node(self, raw: object, path: str, scope: Scope, condition: bool) -> Node:
+        match raw:
+            case None:
+                return NULL
+            case bool():
+                return ALWAYS if raw else NEVER
+            case int() | float():
+                return Literal(float(raw) + 0.0, Kind.NUMBER)
+            case str():
+                return Literal(raw, Kind.TEXT)
+            case dict():
+                return self._operator(raw, path, scope, condition)
+            case list():
+                return self.wrong(path, "A list can only stand in `in`, or where a condition stands.")
+            case _:
+                return self.wrong(path, "A rule is made of JSON values only.")
+
+    def _operator(self, raw: dict[str, object], path: str, scope: Scope, condition: bool) -> Node:
+        name, given = next(iter(raw.items()))
+        here = path + pointer(name)
+        handler = self.operators.get(name)
+        if handler is not None:
+            listed = isinstance(given, list)
+            arguments = given if isinstance(given, list) else [given]
+            node = handler(self, Call(name, arguments, path, listed, scope, condition))
+            return self._bounded(node, here) if isinstance(node, Arithmetic) else node
+        if name == "filter" and condition:
+            return Quantified(Quantity.SOME, self.collection(raw, path, scope), ALWAYS, path)
+        if name in UNSUPPORTED:
+            return self.wrong(here, f"The operator {name} is not supported: {UNSUPPORTED[name]}.")
+        close = ALIASES.get(name.lower()) or close_to(name.lower(), self.operators)
+        return self.wrong(here, f"There is no operator {name[:40]}.", close)
+
+    def _bounded(self, node: Arithmetic, path: str) -> Node:
+        if magnitude(node).safe:
+            return node
+        return self.wrong(path, "This calculation could leave the range of numbers, 1e-300 to 1e300.")
+
+    def collection(self, raw: object, path: str, scope: Scope) -> Collection:
+        """A list of the customer's: its name, or a filter over it."""
+        nothing = Collection("")
+        names = ", ".join(self.catalogue.lists)
+        match raw:
+            case _ if scope.element:
+                self.wrong(path, "A list cannot be looked at inside another list's elements.")
+                return nothing
+            case {"var": str(name) | [str(name)]} if name in self.catalogue.lists:
+                return Collection(name)
+            case {"var": str(name) | [str(name)]}:
+                self.wrong(path + "/var", f"There is no list {name[:60]}.", close_to(name, self.catalogue.lists))
+            case {"filter": [inner, test]}:
+                below = self.collection(inner, path + "/filter/0", scope)
+                kept = self.condition(test, path + "/filter/1", self.elements(below))
+                return Collection(below.name, (*below.filters, kept))
+            case {"filter": _}:
+                self.wrong(path + "/filter", "filter takes a list and a condition.")
+            case _:
+                self.wrong(path, f"This must be a list, as in {{'var': 'purchases'}}; there are {names}.")
+        return nothing
+
+    def variable(self, name: str, path: str, scope: Scope) -> Variable | None:
+        """The variable of that name where it can be seen; None, with a problem noted, where there is none."""
+        info = scope.variables.get(name)
+        if info is not None:
+            return Variable(name, info.kind, info.nullable, scope.element)
+        catalogue = self.catalogue
+        if name in catalogue.lists:
+            self.wrong(path, f"{name} is a list: use it in some, all, none or reduce.")
+        elif name == catalogue.memberships and name is not None:
+            self.wrong(path, f'{name} is a list: use it as {{"in": ["key", {{"var": "{name}"}}]}}.')
+        elif scope.element and name in catalogue.variables:
+            visible = ", ".join(scope.variables)
+            self.wrong(path, f"{name} cannot be seen inside a list; its elements have {visible}.")
+        else:
+            self.wrong(path, f"There is no variable {name[:60] or 'without a name'}.", close_to(name, scope.variables))
+        return None
+
+    def elements(self, collection: Collection) -> Scope:
+        """What can be seen inside the list's elements."""
+        info = self.catalogue.lists.get(collection.name)
+        return Scope(info.variables if info else {}, True)
+
+    def unify(self, call: Call, nodes: list[Node], paths: list[str]) -> tuple[list[Node], Kind]:
+        """The nodes as values of one kind; texts beside an instant become instants. Null goes with everything."""
+        kinds = [kind_of(node) for node in nodes]
+        wanted = next((kind for kind in kinds if kind is not Kind.NOTHING), Kind.NOTHING)
+        if Kind.INSTANT in kinds:
+            nodes = [self._as_instant(node, path) for node, path in zip(nodes, paths, strict=True)]
+            kinds, wanted = [kind_of(node) for node in nodes], Kind.INSTANT
+        for node, kind, path in zip(nodes, kinds, paths, strict=True):
+            if kind is not wanted and kind is not Kind.NOTHING:
+                hint = number_in(node) if wanted is Kind.NUMBER else None
+                self.wrong(path, f"{call.operator} takes values of one kind: {KINDS[wanted]} is wanted here, "
+                                 f"and this is {KINDS[kind]}.", hint)  # fmt: skip
+                return [NULL for _ in nodes], Kind.NOTHING
+        return nodes, wanted
+
+    def _as_instant(self, node: Node, path: str) -> Node:
+        if not isinstance(node, Literal) or not isinstance(node.value, str):
+            return node
+        problem = instant_problem(node.value)
+        return self.wrong(path, problem + ".") if problem else Literal(node.value, Kind.INSTANT)
+
+    def only(self, call: Call, node: Node, kind: Kind, index: int) -> Node:
+        """The node, which must be of the kind."""
+        found = kind_of(node)
+        if found in (kind, Kind.NOTHING):
+            return node
+        hint = number_in(node) if kind is Kind.NUMBER else None
+        return self.wrong(call.at(index), f"{call.operator} takes {KINDS[kind]} here, not {KINDS[found]}.", hint)
+
+    def counted(self, call: Call, low: int, high: int | None = None) -> bool:
+        """Whether the operator has as many arguments as it takes; `high` None for any number."""
+        count = len(call.arguments)
+        if low <= count <= (count if high is None else high):
+            return True
+        wanted = f"at least {low}" if high is None else str(low) if low == high else f"{low} to {high}"
+        plural = "" if wanted.endswith(" 1") or wanted == "1" else "s"
+        self.wrong(call.path + pointer(call.operator), f"{call.operator} takes {wanted} argument{plural}, not {count}.")
+        return False
+
+
+Handler = Callable[[Reader, Call], Node]
+
+
+def number_in(node: Node) -> str | None:
+    """A text that is a number, without its quotes."""
+    if not isinstance(node, Literal) or not isinstance(node.value, str):
+        return None
+    try:
+        float(node.value)
+    except ValueError:
+        return None
+    return f"{node.value} without quotes"
+
+
+def close_to(name: str, known: Iterable[str]) -> str | None:
+    """The likeliest of the known names, also where the name is written in another way (totalRevenue)."""
+    names = list(known)
+    snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).strip("_")
+    for attempt in (snake.replace(" ", "_").replace("-", "_"), name.rpartition(".")[2]):
+        if found := get_close_matches(attempt, names, 1):
+            return found[0]
+    return None

@@ -1,0 +1,250 @@
+"""A rule in words. Different trees never give the same sentence: every part that could be read in two ways stands in
+brackets, texts stand in quotation marks, and what a number counts follows from what it stands beside."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from domain.rule_variables import CATALOGUE, DAYS, MONEY, Catalogue, Kind, VariableInfo
+from domain.rules import (
+    ALWAYS,
+    CONDITIONS,
+    All,
+    Any,
+    Arithmetic,
+    Between,
+    Choice,
+    Collection,
+    Comparison,
+    Condition,
+    Contains,
+    Either,
+    Equality,
+    Fallback,
+    InSegment,
+    Joined,
+    Literal,
+    Missing,
+    Node,
+    Not,
+    OneOf,
+    Op,
+    Part,
+    Quantified,
+    Quantity,
+    Reduction,
+    Truth,
+    Variable,
+    kind_of,
+)
+
+PLAIN_INSTANT = re.compile(r"[0-9TW:+.Z-]+")
+ORDERS: Mapping[Kind, Mapping[Op, str]] = {
+    Kind.NUMBER: {Op.LESS: "less than", Op.AT_MOST: "at most", Op.MORE: "more than", Op.AT_LEAST: "at least"},
+    Kind.INSTANT: {Op.LESS: "before", Op.AT_MOST: "at or before", Op.MORE: "after", Op.AT_LEAST: "at or after"},
+    Kind.TEXT: {
+        Op.LESS: "sorted before",
+        Op.AT_MOST: "sorted at or before",
+        Op.MORE: "sorted after",
+        Op.AT_LEAST: "sorted at or after",
+    },
+}
+RANGES = {
+    Op.LESS: "strictly between {} and {}",
+    Op.AT_MOST: "between {} and {}",
+    Op.MORE: "below {} and above {}",
+    Op.AT_LEAST: "from {} down to {}",
+}
+AGES = {
+    Op.LESS: "fewer than {} days ago",
+    Op.AT_MOST: "{} or fewer days ago",
+    Op.MORE: "more than {} days ago",
+    Op.AT_LEAST: "{} or more days ago",
+}
+AGED = {"days_since_last_purchase": "the last purchase was", "days_ago": "it was"}
+BETWEEN_OPERANDS = {Op.PLUS: " plus ", Op.MINUS: " minus ", Op.TIMES: " times ", Op.DIVIDED: " divided by "}
+FULL = {Kind.NUMBER: "there and not 0", Kind.TEXT: "there and not blank", Kind.BOOLEAN: "so", Kind.INSTANT: "there"}
+
+
+def sentence(tree: Condition, currency: str, catalogue: Catalogue = CATALOGUE) -> str:
+    """The rule in words."""
+    return Speaker(catalogue, currency, catalogue.variables).condition(tree)
+
+
+def number_text(value: float) -> str:
+    """The shortest decimal that is this double, with thousands apart."""
+    whole, _, rest = f"{Decimal(repr(value)):,f}".partition(".")
+    return f"{whole}.{rest}" if rest.strip("0") else whole
+
+
+def quoted(text: str) -> str:
+    """A text in quotation marks, those inside it marked."""
+    return "“" + text.replace("\\", "\\\\").replace("“", "\\“").replace("”", "\\”") + "”"
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Says the parts of a rule where these variables can be seen."""
+
+    catalogue: Catalogue
+    currency: str
+    scope: Mapping[str, VariableInfo]
+
+    def condition(self, node: Node) -> str:
+        """A condition; in brackets where it stands beside others and could be read in two ways."""
+        match node:
+            case All(operands=operands):
+                return " and ".join(self.beside(operand) for operand in operands)
+            case Any(operands=operands):
+                return " or ".join(self.beside(operand) for operand in operands)
+            case Not(operand=operand):
+                return f"not ({self.condition(operand)})"
+            case Choice(branches=branches, otherwise=otherwise):
+                tests = [f"{self.beside(value)} if {self.beside(test)}" for test, value in branches]
+                return ", else ".join([*tests, self.beside(otherwise)])
+            case Literal(value=value):
+                return "always" if value else "never"
+            case _:
+                return self._leaf(node)
+
+    def beside(self, node: Node) -> str:
+        """The condition as one of several."""
+        said = self.condition(node)
+        return f"({said})" if isinstance(node, All | Any | Not | Choice) else said
+
+    def _leaf(self, node: Node) -> str:
+        match node:
+            case Truth(operand=operand):
+                return f"{self.value(operand)} is {FULL.get(kind_of(operand), 'anything')}"
+            case Comparison(op=op, left=Variable(name=name), right=Literal(value=float(days))) if name in AGED:
+                return f"{AGED[name]} {AGES[op].format(number_text(days))}"
+            case Equality(left=Variable(name=name), right=Literal(value=float(days)), negated=negated) if name in AGED:
+                return f"{AGED[name]} {'not ' if negated else ''}exactly {number_text(days)} days ago"
+            case Comparison(op=op, left=left, right=right):
+                first, second = self._values((left, right))
+                kind = next((kind for kind in map(kind_of, (left, right)) if kind in ORDERS), Kind.NUMBER)
+                return f"{first} is {ORDERS[kind][op]} {second}"
+            case Between(op=op, low=low, middle=middle, high=high):
+                first, second, third = self._values((low, middle, high))
+                return f"{second} is {RANGES[op].format(first, third)}"
+            case Equality(left=left, right=right, negated=negated):
+                first, second = self._values((left, right))
+                return f"{first} is {'not ' if negated else ''}{second}"
+            case OneOf(value=value, options=options):
+                first, *rest = self._values((value, *options))
+                return f"{first} is one of {', '.join(rest) or 'nothing'}"
+            case Contains(needle=needle, text=text):
+                return f"{self.value(text)} contains {self.value(needle)}"
+            case InSegment(key=key):
+                return f"the customer belongs to {quoted(key)}"
+            case Missing(variables=variables, need=need):
+                named = ", ".join(self.value(variable) for variable in variables) or "nothing"
+                few = "not all" if need is None else f"fewer than {need} and not all"
+                return f"{few} of these are there and not blank: {named}"
+            case Quantified(quantity=quantity, collection=collection, condition=condition):
+                return self._quantified(quantity, collection, condition)
+            case _:
+                raise TypeError(f"{type(node).__name__} is no condition")
+
+    def _quantified(self, quantity: Quantity, collection: Collection, condition: Condition) -> str:
+        inside = self._inside(collection)
+        elements = self._collection(collection, self.catalogue.lists[collection.name].subject)
+        which = "" if condition == ALWAYS else f" for which {inside.beside(condition)}"
+        match quantity:
+            case Quantity.SOME:
+                return f"there is at least one {elements}{which}"
+            case Quantity.NONE:
+                return f"there is no {elements}{which}"
+            case _:
+                return f"there is at least one {elements} and for each {inside.beside(condition)}"
+
+    def _inside(self, collection: Collection) -> "Speaker":
+        return Speaker(self.catalogue, self.currency, self.catalogue.lists[collection.name].variables)
+
+    def _collection(self, collection: Collection, noun: str) -> str:
+        inside = self._inside(collection)
+        return noun + "".join(f" where {inside.beside(test)}" for test in collection.filters)
+
+    def _values(self, nodes: Sequence[Node]) -> list[str]:
+        """Values beside each other: numbers are said in the unit of the first that has one."""
+        unit = next((unit for unit in map(self.unit, nodes) if unit is not None), None)
+        return [self.value(node, unit) for node in nodes]
+
+    def unit(self, node: Node) -> str | None:
+        """What a number counts; None where that cannot be said."""
+        match node:
+            case Variable(name=name):
+                return self.scope[name].unit
+            case Fallback(variable=variable):
+                return self.unit(variable)
+            case Reduction(collection=collection, addend=Variable(name=name)):
+                return self._inside(collection).scope[name].unit
+            case _:
+                return None
+
+    def value(self, node: Node, unit: str | None = None) -> str:
+        """A value, in brackets where it is made of several."""
+        match node:
+            case Literal():
+                return self._literal(node, unit)
+            case Variable(name=name):
+                return self.scope[name].subject
+            case Reduction(collection=Collection(filters=())):
+                return self._calculated(node)
+            case _ if isinstance(node, CONDITIONS):
+                return f"({self.condition(node)})"
+            case _:
+                return f"({self._calculated(node)})"
+
+    def _literal(self, node: Literal, unit: str | None) -> str:
+        match node.value:
+            case None:
+                return "missing"
+            case bool(value):
+                return "yes" if value else "no"
+            case float(value):
+                said = number_text(value)
+                return f"{self.currency} {said}" if unit == MONEY else f"{said} days" if unit == DAYS else said
+            case text if node.kind is Kind.INSTANT and PLAIN_INSTANT.fullmatch(text):
+                return text
+            case text:
+                return f"the time {quoted(text)}" if node.kind is Kind.INSTANT else quoted(text)
+
+    def _calculated(self, node: Node) -> str:
+        match node:
+            case Fallback(variable=variable, other=other):
+                return " or else ".join(self._values((variable, other)))
+            case Arithmetic(op=op, operands=operands):
+                return self._arithmetic(op, [self.value(operand) for operand in operands])
+            case Joined(operands=operands):
+                return " followed by ".join(self.value(operand) for operand in operands)
+            case Part(text=text, start=start, length=length):
+                where = f"the last {-start} characters" if start < 0 else f"what follows the first {start} characters"
+                limit = "" if length is None else f", without its last {-length}" if length < 0 else f", up to {length}"
+                return f"{where} of {self.value(text)}{limit}"
+            case Choice(branches=branches, otherwise=otherwise):
+                parts = [f"{self.value(value)} if {self.beside(test)}" for test, value in branches]
+                return ", else ".join([*parts, self.value(otherwise)])
+            case Either(conjunction=conjunction, operands=operands):
+                which = "empty" if conjunction else "not empty"
+                return f"the first that is {which} or else the last of {', '.join(map(self.value, operands))}"
+            case Reduction(collection=collection, addend=addend):
+                elements = self._collection(collection, self.catalogue.lists[collection.name].plural)
+                if addend is None:
+                    return f"the number of {elements}"
+                noun = self._inside(collection).scope[addend.name].subject.removeprefix("its ")
+                return f"the total {noun} of {elements}"
+            case _:
+                raise TypeError(f"{type(node).__name__} is no value")
+
+    def _arithmetic(self, op: Op, operands: list[str]) -> str:
+        match op:
+            case Op.MINUS if len(operands) == 1:
+                return f"the negative of {operands[0]}"
+            case Op.REST:
+                return f"the remainder of {operands[0]} divided by {operands[1]}"
+            case Op.SMALLEST | Op.LARGEST:
+                return f"the {'smallest' if op is Op.SMALLEST else 'largest'} of {', '.join(operands)}"
+            case _:
+                return BETWEEN_OPERANDS[op].join(operands)

@@ -1,0 +1,266 @@
+"""The columns behind the variables of a rule. Each stands for exactly what the row evaluator is given: doubles in major
+units, whole days from the business's local date, scores from cut values, labels from the thresholds of the business."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, false, func, literal, null, or_, select
+
+from domain.classification import LABELS
+from domain.model import STATUS_ORDER
+from domain.money import exponent, to_minor
+from domain.rfm import EIGHT, UNCLASSIFIED, recency_floors
+from domain.rule_context import RuleContext
+from persistence.report_sql import inside, recency_score, total
+from persistence.rule_sql_constructs import (
+    Append,
+    AtLeast,
+    Expression,
+    Minus,
+    Or,
+    Over,
+    Times,
+    bundled,
+    constant,
+    number,
+)
+from persistence.tables import customer, customer_metrics, purchase, purchase_line, storefront
+
+metrics = customer_metrics.c
+OWN: Mapping[str, ColumnElement[Any]] = {
+    "external_id": customer.c.external_id,
+    "name": customer.c.name,
+    "email": customer.c.email,
+    "loyalty_level": customer.c.loyalty_level,
+    "registered_at": customer.c.registered_at,
+    "erased": customer.c.erased,
+    "first_purchase_at": metrics.first_at,
+    "last_purchase_at": metrics.last_at,
+}
+OF_LINE = and_(
+    purchase_line.c.business_id == purchase.c.business_id,
+    purchase_line.c.customer_id == purchase.c.customer_id,
+    purchase_line.c.purchase_id == purchase.c.id,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A variable that is a whole column over a scale, or, where it counts back, an origin less a whole column."""
+
+    column: Expression
+    scale: float = 1.0
+    origin: int | None = None
+
+    @property
+    def expression(self) -> Expression:
+        """The variable as a double."""
+        if self.origin is not None:
+            return number(Minus(literal(self.origin), self.column))
+        return number(self.column) if self.scale == 1.0 else Over(number(self.column), constant(self.scale))
+
+
+class Variables:
+    """Columns of one business at one instant."""
+
+    def __init__(self, context: RuleContext) -> None:
+        self.context = context
+        self.business_id = context.business.id
+        self.today = context.today
+
+    def whole(self, name: str, collection: str | None) -> Whole | None:
+        """The variable as a whole column, where it is one."""
+        if collection is None:
+            found = {
+                "order_count": Whole(metrics.order_count),
+                "total_revenue": Whole(metrics.revenue, self.context.scale),
+                "days_since_last_purchase": Whole(metrics.last_day, origin=self.today),
+            }
+        else:
+            amount = purchase_line.c.amount if collection == "purchases.lines" else purchase.c.amount
+            found = {
+                "amount": Whole(amount, self.context.scale),
+                "days_ago": Whole(purchase.c.local_day, origin=self.today),
+            }
+        return found.get(name)
+
+    def element(self, name: str, collection: str) -> Expression:
+        """A variable of an element of the list."""
+        whole = self.whole(name, collection)
+        if whole is not None:
+            return whole.expression
+        if name == "storefront":
+            return (
+                select(storefront.c.key)
+                .where(storefront.c.business_id == self.business_id, storefront.c.id == purchase.c.storefront_id)
+                .correlate(purchase)
+                .scalar_subquery()
+            )
+        columns = {
+            "purchased_at": purchase.c.purchased_at,
+            "channel": purchase.c.channel,
+            "category": purchase_line.c.category,
+            "status": case({index: each.value for index, each in enumerate(STATUS_ORDER)}, value=purchase.c.status),
+        }
+        return columns[name]
+
+    def customer(self, name: str) -> Expression:
+        """A variable of the customer."""
+        if name in OWN:
+            return OWN[name]
+        whole = self.whole(name, None)
+        return whole.expression if whole is not None else DERIVED[name](self)
+
+    def average_order_value(self) -> Expression:
+        """Rounded half-even to the minor unit, in whole numbers."""
+        revenue, count = metrics.revenue, metrics.order_count
+        quotient = Over(revenue, count)
+        twice = Times(literal(2), Minus(revenue, Times(quotient, count)))
+        odd = Minus(quotient, Times(literal(2), Over(quotient, literal(2))))
+        up = case((twice > count, 1), (and_(twice == count, odd == 1), 1), else_=0)
+        return case((count > 0, Over(number(quotient + up), constant(self.context.scale))), else_=null())
+
+    def purchase_frequency(self) -> Expression:
+        """Orders per 30 days, from the first purchase to now, at least 30 days."""
+        days = Minus(literal(self.today), metrics.first_day)
+        orders = number(Times(metrics.order_count, literal(30)))
+        return Over(orders, number(case((days > 30, days), else_=30)))
+
+    def tenure_days(self) -> Expression:
+        """Since the registration, or else the first purchase."""
+        return number(Minus(literal(self.today), func.coalesce(customer.c.registered_day, metrics.first_day)))
+
+    def _bought(self, what: Expression, *where: ColumnElement[bool]) -> Select[Any]:
+        mine = (purchase.c.business_id == self.business_id, purchase.c.customer_id == customer.c.id)
+        statement = select(what).select_from(purchase).where(*mine, purchase.c.counted == 1, *where)
+        return statement.correlate(customer, customer_metrics)
+
+    def _scored(self, what: Expression) -> Expression:
+        mine = (purchase.c.customer_id == customer.c.id, *inside(self.business_id, self.context.span))
+        inner = select(what).select_from(purchase).where(*mine).correlate(customer, customer_metrics)
+        return case((metrics.order_count > 0, inner.scalar_subquery()), else_=null())
+
+    def _ranks(self) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]], list[ColumnElement[bool]]]:
+        cuts = self.context.cuts
+        if cuts is None:
+            raise ValueError("a rule that ranks needs the cut values of its window")
+        span = self.context.span
+        recent = [metrics.last_day >= floor for floor in recency_floors(span.last_day, span.days)]
+        often = [func.count() > cut for cut in cuts.orders]
+        much = [func.coalesce(func.sum(purchase.c.amount), 0) > cut for cut in cuts.spend]
+        return recent, often, much
+
+    def recency_score(self) -> Expression:
+        """From the kept last day: who bought before the window scores 1."""
+        return case((metrics.order_count > 0, number(recency_score(metrics.last_day, self.context.span))), else_=null())
+
+    def _score(self, which: int) -> Expression:
+        return total([case((condition, 1), else_=0) for condition in self._ranks()[which]])
+
+    def frequency_score(self) -> Expression:
+        """One more than the cut values that the orders in the window exceed."""
+        return self._scored(number(self._score(1)))
+
+    def monetary_score(self) -> Expression:
+        """One more than the cut values that the spend in the window exceeds."""
+        return self._scored(number(self._score(2)))
+
+    def rfm_segment(self) -> Expression:
+        """The three digits."""
+        return self._scored(Append(*(cast(self._score(which), Text) for which in range(3))))
+
+    def rfm_segment_name(self) -> Expression:
+        """First match in the table's order, as `domain.rfm.eight`."""
+        conditions = [condition for each in self._ranks() for condition in each]
+        if len(conditions) < 12:
+            # Nobody bought in the window, so everybody who ever bought scores 1-1-1.
+            return case((metrics.order_count > 0, EIGHT[7].name), else_=null())
+        r3, r4, f2, f3, f4, m2, m3, m4 = (conditions[at] for at in (1, 2, 4, 5, 6, 8, 9, 10))
+        matches = (
+            and_(r4, f4, m4),
+            and_(r3, f3, m3),
+            and_(r4, f2, ~f4, m2),
+            and_(r3, ~r4, f2, ~f3, m2, ~m4),
+            and_(~r3, f2, m3),
+            and_(~r3, f3, m2, ~m3),
+            and_(r4, ~f2),
+            and_(~r3, ~f3, ~m3),
+        )
+        named = [(match, group.name) for match, group in zip(matches, EIGHT, strict=True)]
+        return self._scored(case(*named, else_=UNCLASSIFIED.name))
+
+    def purchase_frequency_label(self) -> Expression:
+        """First match in the order that the business gave."""
+        settings, days = self.context.classification, self.context.labelled
+        recent = self._bought(func.count(), purchase.c.local_day.between(days.recent_from, days.today))
+        festive = self._bought(func.count(), any_range(purchase.c.local_day, days.festive))
+        hundred = Times(literal(100), festive.scalar_subquery())
+        holds = {
+            "NEW": metrics.order_count == 1,
+            "LOYAL": recent.scalar_subquery() >= settings.loyal_orders,
+            "LAPSED": metrics.last_day <= days.today - settings.lapsed_days,
+            "SEASONAL": AtLeast(hundred, Times(literal(settings.festive_percent), metrics.order_count)),
+        }
+        named = [(holds[name], LABELS[name]) for name in settings.frequency_order]
+        return case((metrics.order_count == 0, null()), *named, else_="Regular")
+
+    def spending_label(self) -> Expression:
+        """From the kept totals; the average is compared as a whole quotient, which cannot overflow."""
+        settings, decimals = self.context.classification, exponent(self.context.business.currency)
+        average, high, low = (
+            to_minor(value, decimals)
+            for value in (settings.high_average_order, settings.high_lifetime, settings.low_lifetime)
+        )
+        quotient = Over(metrics.revenue, func.nullif(metrics.order_count, 0))
+        return case(
+            (metrics.order_count == 0, null()),
+            (or_(AtLeast(quotient, literal(average)), metrics.revenue >= high), "High Value"),
+            (metrics.revenue <= low, "Low Value"),
+            else_="Medium Value",
+        )
+
+    def category_label(self) -> Expression:
+        """The category of most lines where it dominates, Family where two are strong, else Mixed."""
+        settings, category = self.context.classification, purchase_line.c.category
+        # A purchase without lines counts as one line without a category.
+        each = (
+            self._bought(category.label("category"))
+            .add_columns(func.count().label("lines"), func.sum(func.count()).over().label("every"))
+            .select_from(purchase.outerjoin(purchase_line, OF_LINE))
+            .group_by(category)
+            .subquery()
+        )
+
+        def has(percent: int) -> ColumnElement[bool]:
+            share = AtLeast(Times(literal(100), each.c.lines), Times(literal(percent), each.c.every))
+            return and_(each.c.category.is_not(None), share)
+
+        strong = func.sum(case((has(settings.family_percent), 1), else_=0)).over()
+        label = case((has(settings.dominant_percent), each.c.category), (strong >= 2, "Family"), else_="Mixed")
+        first = (case((each.c.category.is_(None), 1), else_=0), each.c.lines.desc(), each.c.category)
+        inner = select(label).select_from(each).order_by(*first).limit(1).correlate(customer, customer_metrics)
+        return case((metrics.order_count == 0, null()), else_=inner.scalar_subquery())
+
+
+def any_range(day: Expression, ranges: Sequence[tuple[int, int]]) -> Expression:
+    """Whether the day lies in one of the ranges."""
+    return bundled(Or, [day.between(low, high) for low, high in ranges]) if ranges else false()
+
+
+DERIVED: Mapping[str, Callable[[Variables], Expression]] = {
+    name: getattr(Variables, name)
+    for name in (
+        "average_order_value",
+        "purchase_frequency",
+        "tenure_days",
+        "recency_score",
+        "frequency_score",
+        "monetary_score",
+        "rfm_segment",
+        "rfm_segment_name",
+        "purchase_frequency_label",
+        "spending_label",
+        "category_label",
+    )
+}

@@ -1,0 +1,169 @@
+"""Customers of every kind for the tests of rules, the same in every store: with none, one and 200 purchases, with
+nothing in any field that may be empty, with texts that sort and fold unlike ASCII, amounts of zero, the largest
+amounts, refunds and the future."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from sqlalchemy import literal_column
+
+from domain.model import Business, NewCustomer, NewPurchase, PurchaseLine, PurchaseStatus
+from domain.ports import Actor
+from domain.rule_context import RuleContext, rule_context
+from domain.rule_evaluation import Subject, holds
+from domain.rule_parsing import parse_rule
+from domain.rule_subject import subjects
+from domain.rules import Condition
+from gql.app import make_services
+from persistence.database import Database
+from persistence.rule_sql import Lookup
+from persistence.rule_sql_constructs import Expression
+from persistence.unit_of_work import SqlStore
+
+NOW = datetime(2024, 6, 15, 2, 30, tzinfo=UTC)
+ZONE = "America/New_York"
+SETTINGS: dict[str, object] = {
+    "rfm_days": 400,
+    "high_average_order": 400,
+    "high_lifetime": 3000,
+    "low_lifetime": 500,
+    "loyal_orders": 3,
+    "festive_percent": 60,
+    "dominant_percent": 60,
+    "family_percent": 30,
+    "frequency_order": ["NEW", "LOYAL", "SEASONAL", "LAPSED"],
+}
+NAMES = (
+    None,
+    "",
+    "Nimal Perera",
+    "nimal",
+    "Zoë",
+    "Zoe\u0308",
+    "\U0001d4b3avier",
+    "\uff3a",
+    "%_'\"\\",
+    "Ana",
+    "ß",
+    "日本",
+)
+EMAILS = (None, "nimal@example.com", "ana@example.org", "x@y")
+LEVELS = (None, "GOLD", "SILVER", "gold", "PLATINUM")
+STOREFRONTS = (None, "colombo", "kandy", "Online")
+CHANNELS = (None, "web", "app", "shop")
+CATEGORIES = (None, "Kids", "Womens", "Mens", "Kids")
+SIZES = (0, 1, 1, 2, 3, 4, 6, 9, 14)
+STATUSES = tuple(PurchaseStatus)
+CUSTOMERS = 96
+LARGEST_AMOUNT = 10**17 - 1
+"""15 digits of euros, in cents."""
+SEGMENTS: Mapping[str, object] = {
+    "spenders": {">": [{"var": "total_revenue"}, 700]},
+    "regulars": {"and": [{">=": [{"var": "order_count"}, 2]}, {"in": ["spenders", {"var": "segments"}]}]},
+    "either": {"or": [{"in": ["regulars", {"var": "segments"}]}, {"in": ["spenders", {"var": "segments"}]}]},
+}
+LISTED = "listed"
+"""A segment whose members are put in by hand: every third customer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """One store's customers, as rules see them, by id."""
+
+    database: Database
+    context: RuleContext
+    subjects: Mapping[int, Subject]
+    segments: Lookup
+
+
+def _customer(random: Random, number: int) -> NewCustomer:
+    registered = NOW - timedelta(minutes=random.randrange(0, 1_500_000))
+    return NewCustomer(
+        f"C{number:03d}",
+        NAMES[number % len(NAMES)],
+        random.choice(EMAILS),
+        random.choice(LEVELS),
+        None if number % 4 == 0 else registered,
+    )
+
+
+def _purchases(random: Random, customer: str, count: int) -> Iterator[NewPurchase]:
+    taste, reach = random.choice(CATEGORIES), random.choice((40, 200, 700, 1500))
+    channel, generous = random.choice(CHANNELS), random.choice((500, 20_000, 120_000))
+    for place in range(count):
+        at = NOW - timedelta(minutes=random.randrange(0, reach * 1440))
+        if random.random() < 0.25:
+            at = at.replace(month=12, day=random.randrange(1, 31), year=at.year - 1)
+        if random.random() < 0.04:
+            at = NOW + timedelta(days=random.randrange(1, 30))
+        amount = random.choice((0, 1, 99, random.randrange(generous), random.randrange(generous)))
+        amount = LARGEST_AMOUNT - amount if customer == "rich" else amount
+        lines = tuple(
+            PurchaseLine(
+                taste if random.random() < 0.7 else random.choice(CATEGORIES),
+                amount if customer == "rich" else random.randrange(-2_000, 30_000),
+                PurchaseStatus.COMPLETED,
+            )
+            for _ in range(random.choice((0, 1, 1, 2, 3)))
+        )
+        yield NewPurchase(
+            customer,
+            f"{customer}-{place}",
+            at,
+            amount,
+            random.choices(STATUSES, (80, 8, 4, 4, 4))[0],
+            random.choice(STOREFRONTS),
+            channel if random.random() < 0.8 else random.choice(CHANNELS),
+            lines,
+        )
+
+
+def people(seed: int = 11) -> tuple[list[NewCustomer], list[NewPurchase]]:
+    """The customers and what they bought."""
+    random = Random(seed)
+    customers = [_customer(random, number) for number in range(CUSTOMERS)]
+    customers.append(NewCustomer("nothing"))
+    customers.append(NewCustomer("one"))
+    customers.append(NewCustomer("many", "Ana Maria", "ana@example.com", "GOLD", NOW - timedelta(days=900)))
+    customers.append(NewCustomer("rich"))
+    counts = {each.external_id: random.choice(SIZES) for each in customers} | {
+        "nothing": 0,
+        "one": 1,
+        "many": 200,
+        "rich": 9,
+    }
+    purchases = [bought for key, count in counts.items() for bought in _purchases(random, key, count)]
+    return customers, purchases
+
+
+async def populate(database: Database) -> Population:
+    """Fill a new, empty store with the customers."""
+    services = make_services(database, lambda: NOW)
+    made = await services.businesses.create("people", "People", ZONE, "EUR")
+    customers, purchases = people()
+    actor = Actor("test")
+    await services.customers.upsert(made, customers, actor, limit=len(customers))
+    await services.purchases.record(made, purchases, actor, limit=len(purchases))
+    business = replace(await services.businesses.open("people"), settings=SETTINGS)
+    return await _seen(database, business)
+
+
+async def _seen(database: Database, business: Business) -> Population:
+    trees: dict[str, Condition] = {key: parse_rule(rule) for key, rule in SEGMENTS.items()}
+    uses = parse_rule({"missing": ["rfm_segment", "purchase_frequency_label"]})
+    async with SqlStore(database, lambda: NOW).read(business) as unit:
+        context = await rule_context(unit, NOW, [uses])
+        found = await subjects(unit, context, range(1, CUSTOMERS + 5))
+    for key, each in found.items():
+        keys = frozenset({LISTED} if key % 3 == 0 else ())
+        for name, tree in trees.items():
+            keys |= {name} if holds(tree, replace(each, segments=keys)) else set()
+        found[key] = replace(each, segments=keys)
+
+    def segments(key: str) -> Condition | Expression:
+        # Stands for the membership of a segment that is filled by hand.
+        return literal_column("(customer.id % 3 = 0)") if key == LISTED else trees[key]
+
+    return Population(database, context, found, segments)
