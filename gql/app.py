@@ -16,20 +16,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
+from domain.analysis import Analysis
 from domain.businesses import Businesses
 from domain.customers import Customers
+from domain.memberships import Memberships
 from domain.model import Viewer
 from domain.ports import Clock
 from domain.purchases import Purchases
+from domain.recalculation import Recalculations
 from domain.reporting import Reporting
+from domain.segments import Segments
 from gql.auth import Authenticator
-from gql.context import Context, Services
+from gql.context import Context
 from gql.execution import Executor
 from gql.graphiql import asset_routes, explorer
 from gql.guard import Guard
 from gql.logs import log_statement
 from gql.operations import Operations
 from gql.schema import make_schema
+from gql.services import Services
 from gql.settings import Settings
 from gql.transport import GraphQLEndpoint
 from gql.websocket import WebSocketEndpoint
@@ -50,7 +55,14 @@ def make_services(database: Database, clock: Clock) -> Services:
     """The services over one store."""
     store, cache = SqlStore(database, clock), MemoryCache()
     return Services(
-        Businesses(store, clock), Customers(store, clock, cache), Purchases(store, clock), Reporting(store, clock)
+        Businesses(store, clock),
+        Customers(store, clock, cache),
+        Purchases(store, clock),
+        Reporting(store, clock),
+        Segments(store, clock),
+        Memberships(store, clock),
+        Recalculations(store, clock),
+        Analysis(store, clock),
     )
 
 

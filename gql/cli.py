@@ -24,9 +24,9 @@ from gql.cli_serve import serve_app
 from gql.cli_store import businesses_app, db_app
 from gql.cli_text import plain
 from gql.cli_verify import verify_all
-from gql.context import Services
 from gql.logs import set_up
 from gql.schema import sdl
+from gql.services import Services
 from gql.settings import Settings
 from persistence.database import Database
 

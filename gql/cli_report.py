@@ -15,7 +15,7 @@ from domain.model import Business
 from domain.reporting import Group, Insights, Method, Report, insights
 from domain.rfm import RfmScheme
 from gql.cli_text import plain
-from gql.context import Services
+from gql.services import Services
 
 SCHEMES = {"eight": RfmScheme.EIGHT_SEGMENT, "eleven": RfmScheme.ELEVEN_SEGMENT}
 FORMATS = ("table", "json")

@@ -18,8 +18,8 @@ from domain.model import Business
 from domain.money import exponent
 from domain.ports import Actor
 from gql.app import make_services, system_clock
-from gql.context import Services
 from gql.logs import log_statement
+from gql.services import Services
 from gql.settings import Settings
 from persistence.database import Database, open_database
 from persistence.schema import stage, upgrade

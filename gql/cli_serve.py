@@ -20,9 +20,9 @@ from domain.model import Permission
 from gql.app import create_app, system_clock
 from gql.auth import issue_token, require_secret
 from gql.cli_run import fill_demo, no_folder, opened, run
-from gql.context import Services
 from gql.http_protocol import PatientProtocol
 from gql.logs import set_up
+from gql.services import Services
 from gql.settings import Settings
 from persistence.database import Database
 

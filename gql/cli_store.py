@@ -11,7 +11,7 @@ from domain.ports import Actor
 from gql.app import system_clock
 from gql.cli_run import connected, require_stage, run
 from gql.cli_text import cell, plain
-from gql.context import Services
+from gql.services import Services
 from persistence.database import Database
 from persistence.schema import differences, upgrade
 from persistence.unit_of_work import SqlStore

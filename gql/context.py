@@ -5,23 +5,10 @@ from dataclasses import dataclass, field
 
 import strawberry
 
-from domain.businesses import Businesses
-from domain.customers import Customers
 from domain.model import Business, Viewer
 from domain.ports import Actor
-from domain.purchases import Purchases
-from domain.reporting import Reporting
 from gql.loaders import Loaders
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """The services of the domain, made once a process."""
-
-    businesses: Businesses
-    customers: Customers
-    purchases: Purchases
-    reporting: Reporting
+from gql.services import Services
 
 
 @dataclass(slots=True)
@@ -36,7 +23,7 @@ class Context:
 
     def __post_init__(self) -> None:
         """Loaders ask for the business themselves."""
-        self.loaders = Loaders(self.services.customers, self.services.purchases, self.business)
+        self.loaders = Loaders(self.services, self.business)
 
     async def business(self) -> Business:
         """The viewer's business."""

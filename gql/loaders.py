@@ -8,12 +8,11 @@ from typing import Any, TypeVar
 from strawberry.dataloader import DataLoader
 
 from domain.classification import Classification
-from domain.customers import Customers
 from domain.model import Business, CustomerTotals, PurchaseLine, Storefront
 from domain.pages import Page, PageRequest
 from domain.ports import CustomerRecord, PurchaseRecord
-from domain.purchases import Purchases
 from domain.rfm import Score
+from gql.services import Services
 
 Owner = tuple[int, CustomerTotals]
 """A customer's id with the kept totals that came with it."""
@@ -25,9 +24,10 @@ V = TypeVar("V")
 class Loaders:
     """The loaders of one operation."""
 
-    def __init__(self, customers: Customers, purchases: Purchases, business: Callable[[], Awaitable[Business]]) -> None:
-        self._customers = customers
-        self._purchases = purchases
+    def __init__(self, services: Services, business: Callable[[], Awaitable[Business]]) -> None:
+        self._services = services
+        self._customers = services.customers
+        self._purchases = services.purchases
         self._business = business
         self._running: set[asyncio.Task[Any]] = set()
         self._closed = False

@@ -24,24 +24,29 @@ CLUSTERED = {"sqlite_with_rowid": False}
 """Rows are stored in the order of the key, without a second lookup."""
 
 
-def _key() -> Any:
+def key_column() -> Any:
+    """Part of a key."""
     return Field(sa_column=Column(BigInteger, nullable=False, autoincrement=False))
 
 
-def _number(default: int | None = None) -> Any:
+def number_column(default: int | None = None) -> Any:
+    """A whole number that may be absent, or has a default."""
     server_default = None if default is None else text(str(default))
     return Field(sa_column=Column(BigInteger, nullable=default is None, server_default=server_default))
 
 
-def _whole() -> Any:
+def whole_column() -> Any:
+    """A whole number."""
     return Field(sa_column=Column(BigInteger, nullable=False))
 
 
-def _small() -> Any:
+def small_column() -> Any:
+    """A small whole number."""
     return Field(sa_column=Column(SmallInteger, nullable=False))
 
 
-def _text(nullable: bool = False) -> Any:
+def text_column(nullable: bool = False) -> Any:
+    """A text that compares by code point."""
     return Field(sa_column=Column(CodePointText, nullable=nullable))
 
 
@@ -51,20 +56,20 @@ class BusinessRow(SQLModel, table=True):
     __tablename__ = "business"
     __table_args__ = (UniqueConstraint("key", name="uq_business_key"),)
     id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
-    key: str = _text()
-    name: str = _text()
-    currency: str = _text()
-    time_zone: str = _text()
+    key: str = text_column()
+    name: str = text_column()
+    currency: str = text_column()
+    time_zone: str = text_column()
     settings: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
-    settings_version: int = _number(1)
-    change_number: int = _number(0)
-    data_version: int = _number(0)
-    last_instant: int = _number(0)
-    next_customer: int = _number(1)
-    next_purchase: int = _number(1)
-    next_storefront: int = _number(1)
-    matures_at: int | None = _number()
-    created_at: int = _whole()
+    settings_version: int = number_column(1)
+    change_number: int = number_column(0)
+    data_version: int = number_column(0)
+    last_instant: int = number_column(0)
+    next_customer: int = number_column(1)
+    next_purchase: int = number_column(1)
+    next_storefront: int = number_column(1)
+    matures_at: int | None = number_column()
+    created_at: int = whole_column()
 
 
 def _of_business(*more: Any) -> tuple[Any, ...]:
@@ -80,10 +85,10 @@ class StorefrontRow(SQLModel, table=True):
         UniqueConstraint("business_id", "key", name="uq_storefront_key"),
         CLUSTERED,
     )
-    business_id: int = _key()
-    id: int = _key()
-    key: str = _text()
-    name: str = _text()
+    business_id: int = key_column()
+    id: int = key_column()
+    key: str = text_column()
+    name: str = text_column()
 
 
 class CustomerRow(SQLModel, table=True):
@@ -96,16 +101,16 @@ class CustomerRow(SQLModel, table=True):
         Index("ix_customer_name", "business_id", "name_sort", "id"),
         CLUSTERED,
     )
-    business_id: int = _key()
-    id: int = _key()
-    external_id: str = _text()
-    name: str | None = _text(nullable=True)
-    email: str | None = _text(nullable=True)
-    loyalty_level: str | None = _text(nullable=True)
-    registered_at: int | None = _number()
-    registered_day: int | None = _number()
+    business_id: int = key_column()
+    id: int = key_column()
+    external_id: str = text_column()
+    name: str | None = text_column(nullable=True)
+    email: str | None = text_column(nullable=True)
+    loyalty_level: str | None = text_column(nullable=True)
+    registered_at: int | None = number_column()
+    registered_day: int | None = number_column()
     erased: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=text("false")))
-    name_sort: str = _text()
+    name_sort: str = text_column()
 
 
 class CustomerTermRow(SQLModel, table=True):
@@ -113,9 +118,9 @@ class CustomerTermRow(SQLModel, table=True):
 
     __tablename__ = "customer_term"
     __table_args__ = _of_business(PrimaryKeyConstraint("business_id", "term", "customer_id"), CLUSTERED)
-    business_id: int = _key()
-    term: str = _text()
-    customer_id: int = _key()
+    business_id: int = key_column()
+    term: str = text_column()
+    customer_id: int = key_column()
 
 
 class CustomerMetricsRow(SQLModel, table=True):
@@ -129,15 +134,15 @@ class CustomerMetricsRow(SQLModel, table=True):
         Index("ix_metrics_last", "business_id", "last_sort", "customer_id"),
         CLUSTERED,
     )
-    business_id: int = _key()
-    customer_id: int = _key()
-    order_count: int = _whole()
-    revenue: int = _whole()
-    first_at: int | None = _number()
-    last_at: int | None = _number()
-    first_day: int | None = _number()
-    last_day: int | None = _number()
-    last_sort: int = _whole()
+    business_id: int = key_column()
+    customer_id: int = key_column()
+    order_count: int = whole_column()
+    revenue: int = whole_column()
+    first_at: int | None = number_column()
+    last_at: int | None = number_column()
+    first_day: int | None = number_column()
+    last_day: int | None = number_column()
+    last_sort: int = whole_column()
 
 
 class PurchaseRow(SQLModel, table=True):
@@ -157,17 +162,17 @@ class PurchaseRow(SQLModel, table=True):
         ),
         CLUSTERED,
     )
-    business_id: int = _key()
-    customer_id: int = _key()
-    id: int = _key()
-    external_id: str = _text()
-    purchased_at: int = _whole()
-    local_day: int = _whole()
-    status: int = _small()
-    counted: int = _small()
-    amount: int = _whole()
-    storefront_id: int | None = _number()
-    channel: str | None = _text(nullable=True)
+    business_id: int = key_column()
+    customer_id: int = key_column()
+    id: int = key_column()
+    external_id: str = text_column()
+    purchased_at: int = whole_column()
+    local_day: int = whole_column()
+    status: int = small_column()
+    counted: int = small_column()
+    amount: int = whole_column()
+    storefront_id: int | None = number_column()
+    channel: str | None = text_column(nullable=True)
 
 
 class PurchaseLineRow(SQLModel, table=True):
@@ -177,13 +182,13 @@ class PurchaseLineRow(SQLModel, table=True):
     __table_args__ = _of_business(
         PrimaryKeyConstraint("business_id", "customer_id", "purchase_id", "position"), CLUSTERED
     )
-    business_id: int = _key()
-    customer_id: int = _key()
-    purchase_id: int = _key()
-    position: int = _key()
-    category: str | None = _text(nullable=True)
-    amount: int = _whole()
-    status: int = _small()
+    business_id: int = key_column()
+    customer_id: int = key_column()
+    purchase_id: int = key_column()
+    position: int = key_column()
+    category: str | None = text_column(nullable=True)
+    amount: int = whole_column()
+    status: int = small_column()
 
 
 class PurchaseImportRow(SQLModel, table=True):
@@ -191,18 +196,18 @@ class PurchaseImportRow(SQLModel, table=True):
 
     __tablename__ = "purchase_import"
     __table_args__ = _of_business(PrimaryKeyConstraint("business_id", "id"), CLUSTERED)
-    business_id: int = _key()
-    id: int = _key()
-    source: str = _text()
-    status: str = _text()
-    created_at: int = _whole()
-    finished_at: int | None = _number()
-    error: str | None = _text(nullable=True)
-    rows_read: int = _number(0)
-    created: int = _number(0)
-    updated: int = _number(0)
-    unchanged: int = _number(0)
-    rejected: int = _number(0)
+    business_id: int = key_column()
+    id: int = key_column()
+    source: str = text_column()
+    status: str = text_column()
+    created_at: int = whole_column()
+    finished_at: int | None = number_column()
+    error: str | None = text_column(nullable=True)
+    rows_read: int = number_column(0)
+    created: int = number_column(0)
+    updated: int = number_column(0)
+    unchanged: int = number_column(0)
+    rejected: int = number_column(0)
 
 
 class ImportRejectRow(SQLModel, table=True):
@@ -210,11 +215,11 @@ class ImportRejectRow(SQLModel, table=True):
 
     __tablename__ = "import_reject"
     __table_args__ = _of_business(PrimaryKeyConstraint("business_id", "import_id", "line"), CLUSTERED)
-    business_id: int = _key()
-    import_id: int = _key()
-    line: int = _key()
-    text: str = _text()
-    reason: str = _text()
+    business_id: int = key_column()
+    import_id: int = key_column()
+    line: int = key_column()
+    text: str = text_column()
+    reason: str = text_column()
 
 
 class AuditEventRow(SQLModel, table=True):
@@ -222,13 +227,13 @@ class AuditEventRow(SQLModel, table=True):
 
     __tablename__ = "audit_event"
     __table_args__ = _of_business(PrimaryKeyConstraint("business_id", "id"), CLUSTERED)
-    business_id: int = _key()
-    id: int = _key()
-    at: int = _whole()
-    actor: str = _text()
-    action: str = _text()
-    outcome: str = _text()
-    request_id: str | None = _text(nullable=True)
+    business_id: int = key_column()
+    id: int = key_column()
+    at: int = whole_column()
+    actor: str = text_column()
+    action: str = text_column()
+    outcome: str = text_column()
+    request_id: str | None = text_column(nullable=True)
     detail: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON, nullable=True))
 
 

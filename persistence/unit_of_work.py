@@ -22,9 +22,13 @@ from domain.money import LARGEST
 from domain.ports import AuditEvent, Clock
 from persistence.customers import CustomerStore
 from persistence.database import Database, is_busy
+from persistence.jobs import JobStore
+from persistence.memberships import MembershipStore
 from persistence.purchases import PurchaseStore
 from persistence.report_sql import ReportStore
 from persistence.schema import current, head
+from persistence.segments import SegmentStore
+from persistence.snapshots import SnapshotStore
 from persistence.tables import audit_event
 from persistence.tables import business as table
 
@@ -39,12 +43,20 @@ class Unit:
     customers: CustomerStore = field(init=False)
     purchases: PurchaseStore = field(init=False)
     reports: ReportStore = field(init=False)
+    segments: SegmentStore = field(init=False)
+    memberships: MembershipStore = field(init=False)
+    snapshots: SnapshotStore = field(init=False)
+    jobs: JobStore = field(init=False)
 
     def __post_init__(self) -> None:
         """One repository a noun, all on this connection."""
         self.customers = CustomerStore(self.connection, self.business.id)
         self.purchases = PurchaseStore(self.connection, self.business.id)
         self.reports = ReportStore(self.connection, self.business.id)
+        self.segments = SegmentStore(self.connection, self.business.id)
+        self.memberships = MembershipStore(self.connection, self.business.id)
+        self.snapshots = SnapshotStore(self.connection, self.business.id)
+        self.jobs = JobStore(self.connection, self.business.id)
 
     async def data_changed(self) -> None:
         """The change number becomes the data version."""

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from domain.model import Business
 from gql.app import make_services
-from gql.context import Services
+from gql.services import Services
 from persistence.database import Database, open_database
 from persistence.schema import upgrade
 

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 
 from gql.app import create_app, make_services
 from gql.auth import issue_token
-from gql.context import Services
+from gql.services import Services
 from gql.settings import Settings
 from persistence.database import Database, open_database
 from persistence.schema import upgrade

@@ -12,7 +12,7 @@ from domain.model import Business
 from domain.ports import Actor
 from gql.app import create_app
 from gql.auth import issue_token
-from gql.context import Services
+from gql.services import Services
 from gql.settings import Settings
 from persistence.database import Database
 from tests.conftest import SetClock

@@ -14,7 +14,7 @@ from domain.pages import PageRequest
 from domain.ports import Actor, CustomerFilter, CustomerSort, Span
 from domain.reporting import Report, insights
 from domain.rfm import RfmScheme, Score, group_of, recency
-from gql.context import Services
+from gql.services import Services
 from persistence.database import Database
 from persistence.unit_of_work import SqlStore
 from tests.conftest import NOW, SetClock

@@ -8,7 +8,7 @@ import pytest
 from domain.calendar import to_micros
 from domain.model import Business
 from domain.ports import Actor
-from gql.context import Services
+from gql.services import Services
 from tests.conftest import SetClock
 from tests.storage.files import Importer, counts
 from tests.storage.store_image import assert_sound, image

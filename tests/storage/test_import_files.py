@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from domain.errors import InvalidInput
 from domain.model import Business
-from gql.context import Services
+from gql.services import Services
 from persistence.database import Database
 from persistence.sources.csv import CsvSource
 from persistence.tables import purchase_import

@@ -10,7 +10,7 @@ from domain.calendar import to_micros
 from domain.errors import InvalidInput
 from domain.model import Business
 from domain.ports import Actor
-from gql.context import Services
+from gql.services import Services
 from persistence.tables import audit_event, import_reject, purchase_import
 from tests.conftest import SetClock
 from tests.factories import purchase

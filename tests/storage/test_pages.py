@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
 from domain.ports import Actor, CustomerFilter, CustomerRecord, CustomerSort
-from gql.context import Services
+from gql.services import Services
 from tests.factories import purchase
 
 pytestmark = pytest.mark.anyio

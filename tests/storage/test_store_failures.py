@@ -6,7 +6,7 @@ from sqlalchemy.exc import DBAPIError
 
 from domain.model import Business
 from domain.ports import Actor
-from gql.context import Services
+from gql.services import Services
 from persistence.database import Database
 from tests.factories import purchase
 

@@ -12,7 +12,7 @@ from domain.calendar import local_date, zone
 from domain.errors import InvalidInput
 from domain.model import Business, NewCustomer, WriteCounts
 from domain.ports import Actor
-from gql.context import Services
+from gql.services import Services
 from persistence.database import Database
 from tests.conftest import SetClock
 from tests.factories import purchase

@@ -14,7 +14,7 @@ from domain.pages import PageRequest
 from domain.ports import CustomerFilter, CustomerSort, Span
 from domain.reporting import insights
 from domain.rfm import Score, eight, rank_score, recency
-from gql.context import Services
+from gql.services import Services
 from persistence.database import Database
 from persistence.unit_of_work import SqlStore
 from tests.conftest import SetClock, shared

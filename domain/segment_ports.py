@@ -1,0 +1,135 @@
+"""What the services of segments need from the store, as Protocols; each speaks of one business within one unit."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from domain.model import Business
+from domain.pages import Page, PageRequest
+from domain.ports import CustomerRecord, ReadUnit, WriteUnit
+from domain.segment_model import (
+    Difference,
+    Job,
+    Membership,
+    MembershipChange,
+    MembershipSource,
+    NewJob,
+    NewSegment,
+    Outcome,
+    Segment,
+    SegmentKind,
+    Snapshot,
+)
+
+
+class SegmentSort(StrEnum):
+    """What a list of segments is ordered by."""
+
+    NAME = "NAME"
+    CREATED_AT = "CREATED_AT"
+    LAST_CALCULATED = "LAST_CALCULATED"
+    MEMBER_COUNT = "MEMBER_COUNT"
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentFilter:
+    """Which segments; every given part must hold. `search` is a prefix of the name, of a word of it, or of the key."""
+
+    search: str | None = None
+    kind: SegmentKind | None = None
+    is_rfm: bool | None = None
+    is_dynamic: bool | None = None
+
+
+class Segments(Protocol):
+    """Segments of one business; deleted ones only where they are asked for."""
+
+    async def page(
+        self, request: PageRequest, where: SegmentFilter, sort: SegmentSort, reverse: bool
+    ) -> Page[Segment]: ...
+    async def count(self, where: SegmentFilter) -> int: ...
+    async def all(self, *, automatic: bool = False) -> list[Segment]: ...
+    async def by_ids(self, ids: Sequence[int], *, deleted: bool = False) -> Mapping[int, Segment]: ...
+    async def by_keys(self, keys: Sequence[str]) -> Mapping[str, Segment]: ...
+    async def by_name(self, name: str) -> Segment | None: ...
+    async def add(self, new: NewSegment, at: datetime) -> Segment: ...
+    async def change(self, segment: Segment) -> None: ...
+
+
+class Memberships(Protocol):
+    """Memberships of one business. What changes them keeps the segment's member count and the log of changes."""
+
+    async def open_of(self, customers: Sequence[int]) -> Mapping[int, list[Membership]]: ...
+    async def are_members(self, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]: ...
+    async def members(
+        self, segment_id: int, request: PageRequest, as_of: datetime | None = None
+    ) -> Page[tuple[CustomerRecord, Membership]]: ...
+    async def member_count(self, segment_id: int, as_of: datetime) -> int: ...
+    async def changes(
+        self,
+        request: PageRequest,
+        *,
+        segment_id: int | None = None,
+        customer_id: int | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Page[MembershipChange]: ...
+    async def put_in(
+        self, segment_id: int, customers: Sequence[int], at: datetime, source: MembershipSource, by: str | None
+    ) -> Difference: ...
+    async def take_out(self, segment_id: int, customers: Sequence[int], at: datetime, by: str | None) -> Difference: ...
+    async def end_all(self, segment_id: int, at: datetime, by: str | None) -> Difference: ...
+
+
+class Snapshots(Protocol):
+    """Snapshots of one business."""
+
+    async def add(self, snapshot: Snapshot) -> None: ...
+    async def page(self, segment_id: int, request: PageRequest) -> Page[Snapshot]: ...
+    async def count(self, segment_id: int) -> int: ...
+    async def newest(self, segments: Sequence[int], size: int) -> Mapping[int, list[Snapshot]]: ...
+    async def by_keys(self, keys: Sequence[tuple[int, datetime]]) -> Mapping[tuple[int, datetime], Snapshot]: ...
+
+
+class Jobs(Protocol):
+    """Runs of one business."""
+
+    async def add(self, new: NewJob, at: datetime) -> Job: ...
+    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, Job]: ...
+    async def active_of(self, segments: Sequence[int]) -> Mapping[int, Job]: ...
+    async def newest_of(self, segments: Sequence[int]) -> Mapping[int, Job]: ...
+    async def page(
+        self, request: PageRequest, *, segment_id: int | None = None, parent_id: int | None = None
+    ) -> Page[Job]: ...
+    async def count(self, *, segment_id: int | None = None, parent_id: int | None = None) -> int: ...
+    async def take(self, owner: str, now: datetime, stale_before: datetime) -> Job | None: ...
+    async def beat(self, job_id: int, owner: str, now: datetime, phase: str, done: int, total: int | None) -> bool: ...
+    async def finish(self, job_id: int, outcome: Outcome, at: datetime) -> None: ...
+    async def ask_to_cancel(self, job_id: int) -> None: ...
+
+
+class SegmentReadUnit(ReadUnit, Protocol):
+    """A read unit that also sees segments."""
+
+    @property
+    def segments(self) -> Segments: ...
+    @property
+    def memberships(self) -> Memberships: ...
+    @property
+    def snapshots(self) -> Snapshots: ...
+    @property
+    def jobs(self) -> Jobs: ...
+
+
+class SegmentWriteUnit(SegmentReadUnit, WriteUnit, Protocol):
+    """A write unit that also changes segments."""
+
+
+class SegmentStore(Protocol):
+    """The store as the services of segments see it."""
+
+    def read(self, business: Business) -> AbstractAsyncContextManager[SegmentReadUnit]: ...
+    def write(self, business: Business) -> AbstractAsyncContextManager[SegmentWriteUnit]: ...

@@ -1,0 +1,26 @@
+"""The services of the domain, as the face is given them."""
+
+from dataclasses import dataclass
+
+from domain.analysis import Analysis
+from domain.businesses import Businesses
+from domain.customers import Customers
+from domain.memberships import Memberships
+from domain.purchases import Purchases
+from domain.recalculation import Recalculations
+from domain.reporting import Reporting
+from domain.segments import Segments
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services of the domain, made once a process."""
+
+    businesses: Businesses
+    customers: Customers
+    purchases: Purchases
+    reporting: Reporting
+    segments: Segments
+    memberships: Memberships
+    recalculations: Recalculations
+    analysis: Analysis
