@@ -103,15 +103,17 @@ ADD_LINES = (
     WHERE r.effect <= 1 AND i.last IS NOT NULL""",
 )
 REFRESH = f"""INSERT INTO customer_metrics
-    (business_id, customer_id, order_count, revenue, first_at, last_at, first_day, last_day, last_sort)
+    (business_id, customer_id, order_count, revenue, first_at, last_at, first_day, last_day, last_sort, changed_at)
     SELECT :business, t.customer_id, COUNT(p.id), COALESCE(SUM(p.amount), 0), MIN(p.purchased_at),
-    MAX(p.purchased_at), MIN(p.local_day), MAX(p.local_day), COALESCE(MAX(p.purchased_at), {FAR_FUTURE})
+    MAX(p.purchased_at), MIN(p.local_day), MAX(p.local_day), COALESCE(MAX(p.purchased_at), {FAR_FUTURE}),
+    (SELECT last_instant FROM business WHERE id = :business)
     FROM touched t LEFT JOIN purchase p
     ON p.business_id = :business AND p.customer_id = t.customer_id AND p.counted = 1
     WHERE true GROUP BY t.customer_id ORDER BY t.customer_id
     ON CONFLICT (business_id, customer_id) DO UPDATE SET order_count = excluded.order_count,
     revenue = excluded.revenue, first_at = excluded.first_at, last_at = excluded.last_at,
-    first_day = excluded.first_day, last_day = excluded.last_day, last_sort = excluded.last_sort"""
+    first_day = excluded.first_day, last_day = excluded.last_day, last_sort = excluded.last_sort,
+    changed_at = excluded.changed_at"""
 RAISE_IDS = """UPDATE business SET next_customer = next_customer + :customers,
     next_purchase = next_purchase + :size, next_storefront = next_storefront + :storefronts WHERE id = :business"""
 WAITING = """UPDATE business SET matures_at = (SELECT MIN(purchased_at) FROM purchase

@@ -109,15 +109,6 @@ class MembershipChangeRow(SQLModel, table=True):
     member_count: int = whole_column()
 
 
-class TouchedCustomerRow(SQLModel, table=True):
-    """A customer whose purchases or fields changed and whose dynamic memberships have not followed yet."""
-
-    __tablename__ = "touched_customer"
-    __table_args__ = _of_business(PrimaryKeyConstraint("business_id", "customer_id"), CLUSTERED)
-    business_id: int = key_column()
-    customer_id: int = key_column()
-
-
 class SnapshotRow(SQLModel, table=True):
     """An instant of a segment with its member count; `job_id` is the run that made it, if one did."""
 
@@ -175,6 +166,5 @@ _tables = metadata.tables
 segment = _tables["segment"]
 membership = _tables["membership"]
 membership_change = _tables["membership_change"]
-touched_customer = _tables["touched_customer"]
 snapshot = _tables["snapshot"]
 job = _tables["job"]

@@ -1,6 +1,32 @@
-"""Segments: definitions and what is kept of each. Deleted ones stay for history and are seen only where asked for."""
+"""Segments: definitions and what is kept of each. Deleted ones stay for history and are seen only where asked for. The
+member count is written by memberships alone, so that it always agrees with them."""
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, false, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.calendar import from_micros, to_micros
+from domain.criteria import RfmConfig, SegmentCriteria
+from domain.pages import Page, PageRequest, cut
+from domain.segment_model import Definition, NewSegment, Segment, SegmentKind
+from domain.segment_ports import SegmentFilter, SegmentSort
+from domain.text import folded
+from persistence.columns import FAR_FUTURE, MISSING_TEXT, optional_instant, optional_micros, storable
+from persistence.customers import keyset
+from persistence.rule_sql_texts import Holds
+from persistence.segment_tables import segment
+
+SORT_COLUMNS: Mapping[SegmentSort, ColumnElement[Any]] = {
+    SegmentSort.NAME: segment.c.name_sort,
+    SegmentSort.CREATED_AT: segment.c.created_at,
+    SegmentSort.LAST_CALCULATED: func.coalesce(segment.c.last_calculated, FAR_FUTURE),
+    SegmentSort.MEMBER_COUNT: segment.c.member_count,
+}
+MONEY = ("min_lifetime_value", "max_lifetime_value")
 
 
 class SegmentStore:
@@ -9,3 +35,162 @@ class SegmentStore:
     def __init__(self, connection: AsyncConnection, business_id: int) -> None:
         self.connection = connection
         self.business_id = business_id
+
+    async def page(
+        self, request: PageRequest, where: SegmentFilter, sort: SegmentSort, reverse: bool
+    ) -> Page[Segment]:
+        """One page in the order asked for; ties stand by id."""
+        value = SORT_COLUMNS[sort]
+        statement = select(segment, value.label("sort_value")).where(*self._where(where))
+        rows = (await self.connection.execute(keyset(statement, value, segment.c.id, request, reverse))).all()
+        return cut(rows, request, lambda row: (row.sort_value, row.id)).map(to_segment)
+
+    async def count(self, where: SegmentFilter) -> int:
+        """How many there are."""
+        statement = select(func.count()).select_from(segment).where(*self._where(where))
+        return int((await self.connection.execute(statement)).scalar_one())
+
+    async def all(self, *, automatic: bool = False) -> list[Segment]:
+        """Those that are not deleted, by name; only AUTOMATIC ones where asked."""
+        statement = select(segment).where(*self._where(SegmentFilter(kind=SegmentKind.AUTOMATIC if automatic else None)))
+        rows = await self.connection.execute(statement.order_by(segment.c.name_sort, segment.c.id))
+        return [to_segment(row) for row in rows]
+
+    async def by_ids(self, ids: Sequence[int], *, deleted: bool = False) -> Mapping[int, Segment]:
+        """Those that exist; deleted ones too where asked."""
+        statement = select(segment).where(segment.c.business_id == self.business_id, segment.c.id.in_(ids))
+        if not deleted:
+            statement = statement.where(segment.c.deleted_at.is_(None))
+        return {row.id: to_segment(row) for row in await self.connection.execute(statement)}
+
+    async def by_keys(self, keys: Sequence[str]) -> Mapping[str, Segment]:
+        """Those that exist and are not deleted."""
+        known = [key for key in keys if storable(key)]
+        statement = select(segment).where(*self._where(SegmentFilter()), segment.c.key.in_(known))
+        return {row.key: to_segment(row) for row in await self.connection.execute(statement)}
+
+    async def by_name(self, name: str) -> Segment | None:
+        """The one of that name, letter case and spacing ignored, that is not deleted."""
+        if not storable(name):
+            return None
+        statement = select(segment).where(*self._where(SegmentFilter()), segment.c.name_sort == folded(name))
+        row = (await self.connection.execute(statement)).one_or_none()
+        return None if row is None else to_segment(row)
+
+    async def add(self, new: NewSegment, at: datetime) -> Segment:
+        """Keep a segment whose key and name are free; its id is never given again."""
+        last = select(func.coalesce(func.max(segment.c.id), 0)).where(segment.c.business_id == self.business_id)
+        made = Segment(
+            id=int((await self.connection.execute(last)).scalar_one()) + 1,
+            key=new.key,
+            name=new.name,
+            description=new.description,
+            kind=new.kind,
+            is_dynamic=new.is_dynamic,
+            is_rfm=new.is_rfm,
+            definition=new.definition,
+            schedule=new.schedule,
+            version=1,
+            created_at=at,
+            updated_at=at,
+            defined_at=at,
+            created_by=new.created_by,
+            deleted_at=None,
+            next_run_at=new.next_run_at,
+            last_calculated=None,
+            member_count=0,
+        )
+        fixed = {
+            "business_id": self.business_id,
+            "id": made.id,
+            "key": made.key,
+            "kind": made.kind.value,
+            "created_at": to_micros(made.created_at),
+            "created_by": made.created_by,
+        }
+        await self.connection.execute(insert(segment).values(**fixed, **_changeable(made)))
+        return made
+
+    async def change(self, changed: Segment) -> None:
+        """Write what may change of a segment, all but the member count."""
+        await self.connection.execute(
+            update(segment)
+            .where(segment.c.business_id == self.business_id, segment.c.id == changed.id)
+            .values(**_changeable(changed))
+        )
+
+    def _where(self, where: SegmentFilter) -> list[ColumnElement[bool]]:
+        conditions = [segment.c.business_id == self.business_id, segment.c.deleted_at.is_(None)]
+        for column, wanted in (
+            (segment.c.kind, where.kind),
+            (segment.c.is_rfm, where.is_rfm),
+            (segment.c.is_dynamic, where.is_dynamic),
+        ):
+            if wanted is not None:
+                conditions.append(column == wanted)
+        if where.search and not storable(where.search):
+            conditions.append(false())
+        elif where.search and (prefix := folded(where.search)):
+            names = segment.c.name_sort
+            conditions.append(or_(_begins(names, prefix), Holds(names, f" {prefix}"), _begins(segment.c.key, prefix)))
+        return conditions
+
+
+def to_segment(row: Any) -> Segment:
+    """The entity of a row of the whole table."""
+    box = None if row.rfm_min is None else RfmConfig(row.rfm_min, row.rfm_max)
+    return Segment(
+        id=row.id,
+        key=row.key,
+        name=row.name,
+        description=row.description,
+        kind=SegmentKind(row.kind),
+        is_dynamic=bool(row.is_dynamic),
+        is_rfm=bool(row.is_rfm),
+        definition=Definition(row.rules, _criteria(row.criteria), box),
+        schedule=row.schedule,
+        version=row.version,
+        created_at=from_micros(row.created_at),
+        updated_at=from_micros(row.updated_at),
+        defined_at=from_micros(row.defined_at),
+        created_by=row.created_by,
+        deleted_at=optional_instant(row.deleted_at),
+        next_run_at=optional_instant(row.next_run_at),
+        last_calculated=optional_instant(row.last_calculated),
+        member_count=row.member_count,
+    )
+
+
+def _begins(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+    # The highest code point ends the range of everything that begins with the prefix.
+    return and_(column >= prefix, column < prefix + MISSING_TEXT)
+
+
+def _changeable(held: Segment) -> dict[str, Any]:
+    box = held.definition.rfm_config
+    return {
+        "name": held.name,
+        "name_sort": folded(held.name),
+        "description": held.description,
+        "is_dynamic": held.is_dynamic,
+        "is_rfm": held.is_rfm,
+        "rules": held.definition.rules,
+        "criteria": None if held.definition.criteria is None else criteria_json(held.definition.criteria),
+        "rfm_min": None if box is None else box.min_score,
+        "rfm_max": None if box is None else box.max_score,
+        "schedule": held.schedule,
+        "version": held.version,
+        "updated_at": to_micros(held.updated_at),
+        "defined_at": to_micros(held.defined_at),
+        "deleted_at": optional_micros(held.deleted_at),
+        "next_run_at": optional_micros(held.next_run_at),
+        "last_calculated": optional_micros(held.last_calculated),
+    }
+
+
+def _criteria(kept: dict[str, Any] | None) -> SegmentCriteria | None:
+    if kept is None:
+        return None
+    values = {name: Decimal(value) if name in MONEY else value for name, value in kept.items()}
+    levels = values.pop("loyalty_levels", None)
+    return SegmentCriteria(**values, loyalty_levels=None if levels is None else tuple(levels))

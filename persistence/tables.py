@@ -51,7 +51,8 @@ def text_column(nullable: bool = False) -> Any:
 
 
 class BusinessRow(SQLModel, table=True):
-    """A tenant. `change_number` rises with every write; `data_version` is the last one that changed data."""
+    """A tenant. `change_number` rises with every write; `data_version` is the last one that changed data. Dynamic
+    memberships have followed what changed until `followed_at`."""
 
     __tablename__ = "business"
     __table_args__ = (UniqueConstraint("key", name="uq_business_key"),)
@@ -69,6 +70,7 @@ class BusinessRow(SQLModel, table=True):
     next_purchase: int = number_column(1)
     next_storefront: int = number_column(1)
     matures_at: int | None = number_column()
+    followed_at: int = number_column(0)
     created_at: int = whole_column()
 
 
@@ -124,7 +126,8 @@ class CustomerTermRow(SQLModel, table=True):
 
 
 class CustomerMetricsRow(SQLModel, table=True):
-    """Kept totals of a customer's counted purchases; one row a customer, zeros without purchases."""
+    """Kept totals of a customer's counted purchases; one row a customer, zeros without purchases. `changed_at` is the
+    instant of the last write that touched what rules read of the customer."""
 
     __tablename__ = "customer_metrics"
     __table_args__ = _of_business(
@@ -132,6 +135,7 @@ class CustomerMetricsRow(SQLModel, table=True):
         Index("ix_metrics_revenue", "business_id", "revenue", "customer_id"),
         Index("ix_metrics_orders", "business_id", "order_count", "customer_id"),
         Index("ix_metrics_last", "business_id", "last_sort", "customer_id"),
+        Index("ix_metrics_changed", "business_id", "changed_at", "customer_id"),
         CLUSTERED,
     )
     business_id: int = key_column()
@@ -143,6 +147,7 @@ class CustomerMetricsRow(SQLModel, table=True):
     first_day: int | None = number_column()
     last_day: int | None = number_column()
     last_sort: int = whole_column()
+    changed_at: int = number_column(0)
 
 
 class PurchaseRow(SQLModel, table=True):
