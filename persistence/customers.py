@@ -274,6 +274,14 @@ class CustomerStore:
             )
         if added:
             await execute(insert(customer_term), added)
+        touched = [*(row["id"] for row in fresh), *(row["k"] for row in changed)]
+        if touched:
+            instant = select(business.c.last_instant).where(business.c.id == self.business_id).scalar_subquery()
+            await execute(
+                update(customer_metrics)
+                .where(customer_metrics.c.business_id == self.business_id, customer_metrics.c.customer_id.in_(touched))
+                .values(changed_at=instant)
+            )
 
 
 def _position(row: Any, sort: str) -> Position:
