@@ -3,9 +3,10 @@ exactly, and whatever is asked for must hold together."""
 
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from decimal import Decimal
+from typing import Any
 
 from domain.errors import FieldProblem, InvalidInput
 from domain.rule_limits import LARGEST_LITERAL, MAXIMUM_NODES, MAXIMUM_TEXT_BYTES, SMALLEST_LITERAL, text_problem
@@ -16,6 +17,7 @@ from domain.rules import Between, Comparison, Condition, Literal, OneOf, Op, Var
 
 SCORES = ("recency_score", "frequency_score", "monetary_score")
 BOX = re.compile(r"[1-5]{3}")
+MONEY = ("min_lifetime_value", "max_lifetime_value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,21 @@ class SegmentCriteria:
     min_tenure_days: int | None = None
     max_tenure_days: int | None = None
     loyalty_levels: tuple[str, ...] | None = None
+
+    @classmethod
+    def of_json(cls, values: Mapping[str, Any]) -> "SegmentCriteria":
+        """The criteria that `as_json` wrote down."""
+        read: dict[str, Any] = {name: Decimal(value) if name in MONEY else value for name, value in values.items()}
+        if "loyalty_levels" in read:
+            read["loyalty_levels"] = tuple(read["loyalty_levels"])
+        return cls(**read)
+
+    def as_json(self) -> dict[str, object]:
+        """What is asked for as JSON values, money as text so that it stays exact."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        kept = {name: value for name, value in given.items() if value is not None}
+        plain = {name: format(value, "f") if name in MONEY else value for name, value in kept.items()}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,3 +28,8 @@ def text_problems(field: tuple[str, ...], value: str | None) -> list[FieldProble
     if any("\ud800" <= character <= "\udfff" for character in value):
         problems.append(FieldProblem(field, f"{name} must hold whole characters, not half of a surrogate pair"))
     return problems
+
+
+def folded(text: str) -> str:
+    """The text as it is compared where letter case and spacing do not count."""
+    return " ".join(text.casefold().split())

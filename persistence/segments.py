@@ -3,7 +3,6 @@ member count is written by memberships alone, so that it always agrees with them
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, false, func, insert, or_, select, update
@@ -26,7 +25,6 @@ SORT_COLUMNS: Mapping[SegmentSort, ColumnElement[Any]] = {
     SegmentSort.LAST_CALCULATED: func.coalesce(segment.c.last_calculated, FAR_FUTURE),
     SegmentSort.MEMBER_COUNT: segment.c.member_count,
 }
-MONEY = ("min_lifetime_value", "max_lifetime_value")
 
 
 class SegmentStore:
@@ -36,9 +34,7 @@ class SegmentStore:
         self.connection = connection
         self.business_id = business_id
 
-    async def page(
-        self, request: PageRequest, where: SegmentFilter, sort: SegmentSort, reverse: bool
-    ) -> Page[Segment]:
+    async def page(self, request: PageRequest, where: SegmentFilter, sort: SegmentSort, reverse: bool) -> Page[Segment]:
         """One page in the order asked for; ties stand by id."""
         value = SORT_COLUMNS[sort]
         statement = select(segment, value.label("sort_value")).where(*self._where(where))
@@ -52,7 +48,9 @@ class SegmentStore:
 
     async def all(self, *, automatic: bool = False) -> list[Segment]:
         """Those that are not deleted, by name; only AUTOMATIC ones where asked."""
-        statement = select(segment).where(*self._where(SegmentFilter(kind=SegmentKind.AUTOMATIC if automatic else None)))
+        statement = select(segment).where(
+            *self._where(SegmentFilter(kind=SegmentKind.AUTOMATIC if automatic else None))
+        )
         rows = await self.connection.execute(statement.order_by(segment.c.name_sort, segment.c.id))
         return [to_segment(row) for row in rows]
 
@@ -139,6 +137,7 @@ class SegmentStore:
 def to_segment(row: Any) -> Segment:
     """The entity of a row of the whole table."""
     box = None if row.rfm_min is None else RfmConfig(row.rfm_min, row.rfm_max)
+    criteria = None if row.criteria is None else SegmentCriteria.of_json(row.criteria)
     return Segment(
         id=row.id,
         key=row.key,
@@ -147,7 +146,7 @@ def to_segment(row: Any) -> Segment:
         kind=SegmentKind(row.kind),
         is_dynamic=bool(row.is_dynamic),
         is_rfm=bool(row.is_rfm),
-        definition=Definition(row.rules, _criteria(row.criteria), box),
+        definition=Definition(row.rules, criteria, box),
         schedule=row.schedule,
         version=row.version,
         created_at=from_micros(row.created_at),
@@ -175,7 +174,7 @@ def _changeable(held: Segment) -> dict[str, Any]:
         "is_dynamic": held.is_dynamic,
         "is_rfm": held.is_rfm,
         "rules": held.definition.rules,
-        "criteria": None if held.definition.criteria is None else criteria_json(held.definition.criteria),
+        "criteria": None if held.definition.criteria is None else held.definition.criteria.as_json(),
         "rfm_min": None if box is None else box.min_score,
         "rfm_max": None if box is None else box.max_score,
         "schedule": held.schedule,
@@ -186,11 +185,3 @@ def _changeable(held: Segment) -> dict[str, Any]:
         "next_run_at": optional_micros(held.next_run_at),
         "last_calculated": optional_micros(held.last_calculated),
     }
-
-
-def _criteria(kept: dict[str, Any] | None) -> SegmentCriteria | None:
-    if kept is None:
-        return None
-    values = {name: Decimal(value) if name in MONEY else value for name, value in kept.items()}
-    levels = values.pop("loyalty_levels", None)
-    return SegmentCriteria(**values, loyalty_levels=None if levels is None else tuple(levels))
