@@ -31,18 +31,19 @@ Observe = Callable[[str, float], None]
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """The engines of one store. `bulk` serves imports and migrations, outside the event loop."""
+    """The engines of one store. `bulk` serves imports and migrations, outside the event loop; `worker` serves runs,
+    which read for long and then write on the same connection: the execution option `begin` says which it is."""
 
     reader: AsyncEngine
     writer: AsyncEngine
     bulk: Engine
+    worker: AsyncEngine
     dialect: str
 
     async def close(self) -> None:
         """Give every connection back."""
-        await self.reader.dispose()
-        if self.writer is not self.reader:
-            await self.writer.dispose()
+        for engine in {self.reader, self.writer, self.worker}:
+            await engine.dispose()
         self.bulk.dispose()
 
 
@@ -92,7 +93,12 @@ def open_database(address: str, observe: Observe | None = None) -> Database:
     url = parse_url(address)
     database = _sqlite(url) if url.get_backend_name() == "sqlite" else _postgresql(url)
     if observe is not None:
-        for engine in {database.reader.sync_engine, database.writer.sync_engine, database.bulk}:
+        for engine in {
+            database.reader.sync_engine,
+            database.writer.sync_engine,
+            database.worker.sync_engine,
+            database.bulk,
+        }:
             _watch(engine, observe)
     return database
 
@@ -109,15 +115,17 @@ def _sqlite(url: URL) -> Database:
     }
     reader = create_async_engine(asynchronous, pool_size=READERS, **common)
     writer = create_async_engine(asynchronous, pool_size=1, max_overflow=0, **common)
+    worker = create_async_engine(asynchronous, pool_size=2, max_overflow=0, **common)
     bulk = create_engine(url.set(drivername="sqlite+pysqlite"), poolclass=QueuePool)
     for engine, begin, cache in (
         (reader.sync_engine, "BEGIN", CACHE_KIB),
         (writer.sync_engine, "BEGIN IMMEDIATE", CACHE_KIB),
+        (worker.sync_engine, "BEGIN", CACHE_KIB),
         (bulk, "BEGIN", BULK_CACHE_KIB),
     ):
         event.listen(engine, "connect", _preparer(cache))
         event.listen(engine, "begin", _beginner(begin))
-    return Database(reader, writer, bulk, "sqlite")
+    return Database(reader, writer, bulk, worker, "sqlite")
 
 
 def _preparer(cache: int) -> Callable[[Any, object], None]:
@@ -149,7 +157,7 @@ def _preparer(cache: int) -> Callable[[Any, object], None]:
 
 def _beginner(statement: str) -> Callable[[Connection], None]:
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(statement)
+        connection.exec_driver_sql(connection.get_execution_options().get("begin", statement))
 
     return begin
 
@@ -162,7 +170,9 @@ def _postgresql(url: URL) -> Database:
 
     limited = options(f" -c statement_timeout={STATEMENT_SECONDS}s")
     engine = create_async_engine(driver, pool_size=10, max_overflow=10, pool_timeout=POOL_SECONDS, **limited)
-    return Database(engine, engine, create_engine(driver, pool_size=2, **options()), "postgresql")
+    bulk = create_engine(driver, pool_size=2, **options())
+    worker = create_async_engine(driver, pool_size=2, max_overflow=0, pool_timeout=POOL_SECONDS, **options())
+    return Database(engine, engine, bulk, worker, "postgresql")
 
 
 def _watch(engine: Engine, observe: Observe) -> None:

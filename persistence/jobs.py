@@ -52,7 +52,7 @@ class JobStore:
         self.business_id = business_id
 
     async def add(self, new: NewJob, at: datetime) -> Job:
-        """Queue a run; the caller holds the business's write transaction and knows that none of the segment is active."""
+        """Queue a run; the caller holds the write transaction and knows that none of the segment is active."""
         mine = job.c.business_id == self.business_id
         highest = (await self.connection.execute(select(func.max(job.c.id)).where(mine))).scalar_one()
         row = await self.connection.execute(
@@ -124,7 +124,7 @@ class JobStore:
         return int((await self.connection.execute(statement)).scalar_one())
 
     async def take(self, owner: str, now: datetime, stale_before: datetime) -> Job | None:
-        """Hold the oldest run that waits, or whose holder has fallen silent; parts are left to the run they belong to."""
+        """Hold the oldest run that waits or whose holder fell silent; parts are left to the run they belong to."""
         silent = and_(job.c.status == JobStatus.RUNNING.value, job.c.heartbeat_at < to_micros(stale_before))
         waits = (
             select(job.c.id)
@@ -165,7 +165,7 @@ class JobStore:
         return None if found is None else to_job(found)
 
     async def beat(self, job_id: int, owner: str, now: datetime, phase: str, done: int, total: int | None) -> bool:
-        """Say that the holder lives, and how far it is; False where it must stop: it lost the run or is to cancel it."""
+        """Say that the holder lives and how far it is; False where it must stop: the run is lost or cancelled."""
         row = await self.connection.execute(
             update(job)
             .where(

@@ -1,0 +1,160 @@
+"""The store as runs use it. A run reads for long in one state of the store and keeps what it finds in a temporary
+table of its connection, which locks nothing; then the same connection takes the write lock for one short transaction.
+Signs of life go over another connection, in transactions of their own that change no data."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    SmallInteger,
+    column,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    table,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.calendar import from_micros, to_micros
+from domain.model import Business
+from domain.ports import Clock
+from domain.rule_context import RuleContext, rule_context
+from domain.rules import Condition
+from domain.segment_model import Segment
+from persistence.jobs import JobStore
+from persistence.rule_sql import RuleSql, members
+from persistence.segment_tables import membership
+from persistence.tables import business as business_table
+from persistence.tables import customer, customer_metrics
+from persistence.temporary import create
+from persistence.unit_of_work import SqlStore, Unit, raise_change, to_business, translated
+
+EVALUATED = "customer_id BIGINT PRIMARY KEY, holds SMALLINT NOT NULL"
+evaluated = table("evaluated", column("customer_id", BigInteger), column("holds", SmallInteger))
+
+
+def open_membership(business_id: int, segment_id: int) -> ColumnElement[bool]:
+    """Whether the row of `customer` is in the segment now."""
+    return exists(
+        select(membership.c.customer_id).where(
+            membership.c.business_id == business_id,
+            membership.c.segment_id == segment_id,
+            membership.c.customer_id == customer.c.id,
+            membership.c.left_at.is_(None),
+        )
+    )
+
+
+@dataclass(slots=True)
+class SqlEvaluation:
+    """One run's connection. `unit` reads the state that the run began with."""
+
+    connection: AsyncConnection
+    unit: Unit
+    clock: Clock
+    seen_at: datetime
+    context: RuleContext = field(init=False)
+
+    async def understand(self, trees: Sequence[Condition]) -> None:
+        """Look up what the rules are measured by."""
+        self.context = await rule_context(self.unit, self.clock(), trees)
+
+    async def population(self) -> tuple[int, int]:
+        """How many customers there are, and the highest id."""
+        statement = select(func.count(), func.coalesce(func.max(customer.c.id), 0)).where(
+            customer.c.business_id == self.unit.business.id
+        )
+        count, highest = (await self.connection.execute(statement)).one()
+        return int(count), int(highest)
+
+    async def forget(self) -> None:
+        """Keep nothing of what was evaluated so far."""
+        await self.connection.execute(delete(evaluated))
+
+    async def keep(self, tree: Condition, references: Mapping[str, Segment], low: int, high: int) -> int:
+        """Evaluate the customers of a range of ids; how many of them the rule holds for."""
+        return await self._keep(tree, references, [customer.c.id.between(low, high)])
+
+    async def again(self, tree: Condition, references: Mapping[str, Segment]) -> None:
+        """Evaluate those customers anew that changed since the run began to read."""
+        changed = select(customer_metrics.c.customer_id).where(
+            customer_metrics.c.business_id == self.unit.business.id,
+            customer_metrics.c.changed_at > to_micros(self.seen_at),
+        )
+        await self.connection.execute(delete(evaluated).where(evaluated.c.customer_id.in_(changed)))
+        await self._keep(tree, references, [customer.c.id.in_(changed)])
+
+    async def of_customers(self, tree: Condition, references: Mapping[str, Segment], customers: Sequence[int]) -> None:
+        """Evaluate these customers only, and keep also for whom the rule does not hold."""
+        await self.forget()
+        await self._keep(tree, references, [customer.c.id.in_(customers)])
+        others = select(customer.c.id, literal(0)).where(
+            customer.c.business_id == self.unit.business.id,
+            customer.c.id.in_(customers),
+            customer.c.id.not_in(select(evaluated.c.customer_id)),
+        )
+        await self.connection.execute(insert(evaluated).from_select(["customer_id", "holds"], others))
+
+    async def _keep(
+        self, tree: Condition, references: Mapping[str, Segment], which: Sequence[ColumnElement[bool]]
+    ) -> int:
+        business_id = self.unit.business.id
+        sql = RuleSql(self.context, lambda key: open_membership(business_id, references[key].id))
+        found = members(self.context, sql.condition(tree)).where(~customer.c.erased, *which)
+        statement = insert(evaluated).from_select(["customer_id", "holds"], found.add_columns(literal(1)))
+        return int((await self.connection.execute(statement)).rowcount)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Unit]:
+        """End the reading and hold the business's only write transaction, on the same connection: all or nothing."""
+        await self.connection.commit()
+        if self.connection.dialect.name == "postgresql":
+            await self.connection.execution_options(isolation_level="READ COMMITTED")
+        else:
+            await self.connection.execution_options(begin="BEGIN IMMEDIATE")
+        row = (await self.connection.execute(raise_change(self.unit.business.id, self.clock()))).one()
+        yield Unit(self.connection, to_business(row), from_micros(row.last_instant))
+        await self.connection.commit()
+
+
+class WorkingStore(SqlStore):
+    """The store, with what runs need besides."""
+
+    @asynccontextmanager
+    async def evaluate(self, business: Business) -> AsyncIterator[SqlEvaluation]:
+        """A run's connection; what it did not commit is gone with it."""
+        with translated():
+            async with self.database.worker.connect() as connection:
+                if self.database.dialect == "postgresql":
+                    await connection.execution_options(isolation_level="REPEATABLE READ")
+                else:
+                    await connection.execution_options(begin="BEGIN")
+                try:
+                    await connection.run_sync(create, "evaluated", EVALUATED)
+                    statement = select(business_table).where(business_table.c.id == business.id)
+                    row = (await connection.execute(statement)).one()
+                    unit = Unit(connection, to_business(row), self.clock())
+                    yield SqlEvaluation(connection, unit, self.clock, from_micros(row.last_instant))
+                finally:
+                    await asyncio.shield(_clear(connection))
+
+    @asynccontextmanager
+    async def note(self, business: Business) -> AsyncIterator[JobStore]:
+        """Runs, in a short transaction that changes no data of the business."""
+        with translated():
+            async with self.database.writer.begin() as connection:
+                yield JobStore(connection, business.id)
+
+
+async def _clear(connection: AsyncConnection) -> None:
+    await connection.rollback()
+    await connection.execute(delete(evaluated))
+    await connection.commit()
