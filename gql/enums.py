@@ -9,6 +9,8 @@ from domain.model import PurchaseStatus as PurchaseStatus
 from domain.ports import CustomerSort as CustomerSort
 from domain.reporting import Method as Method
 from domain.rfm import RfmScheme as RfmScheme
+from domain.segment_model import SegmentKind as SegmentKind
+from domain.segment_ports import SegmentSort as SegmentSort
 
 E = TypeVar("E", bound=type[Enum])
 
@@ -58,5 +60,21 @@ ENUMS = (
         "Which set of named RFM groups.",
         EIGHT_SEGMENT="Eight groups by scores; who matches none is unclassified.",
         ELEVEN_SEGMENT="Groups by recency and the mean of frequency and monetary; everybody has one.",
+    ),
+    described(
+        SegmentKind,
+        "SegmentKind",
+        "How a segment gets its members.",
+        AUTOMATIC="From its definition.",
+        MANUAL="By hand.",
+    ),
+    described(
+        SegmentSort,
+        "SegmentSort",
+        "What a list of segments is ordered by; ties stand by id, missing values last.",
+        NAME="The name, letter case ignored.",
+        CREATED_AT="Timestamp of the creation.",
+        LAST_CALCULATED="Timestamp of the last successful recalculation.",
+        MEMBER_COUNT="Number of members.",
     ),
 )

@@ -12,6 +12,7 @@ from domain.model import Business, CustomerTotals, PurchaseLine, Storefront
 from domain.pages import Page, PageRequest
 from domain.ports import CustomerRecord, PurchaseRecord
 from domain.rfm import Score
+from domain.segment_model import Segment
 from gql.services import Services
 
 Owner = tuple[int, CustomerTotals]
@@ -28,6 +29,7 @@ class Loaders:
         self._services = services
         self._customers = services.customers
         self._purchases = services.purchases
+        self._segments = services.segments
         self._business = business
         self._running: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -39,6 +41,7 @@ class Loaders:
         self.purchases: DataLoader[PurchaseKey, PurchaseRecord | None] = self._loader(self._load_purchases)
         self.lines: DataLoader[PurchaseKey, list[PurchaseLine]] = self._loader(self._load_lines)
         self.storefronts: DataLoader[int, Storefront | None] = self._loader(self._load_storefronts)
+        self.segments: DataLoader[int, Segment | None] = self._loader(self._load_segments)
 
     def close(self) -> None:
         """Stop the batches that run, and those that are about to."""
@@ -94,4 +97,8 @@ class Loaders:
 
     async def _load_storefronts(self, keys: list[int]) -> list[Storefront | None]:
         found = await self._purchases.storefronts_by_ids(await self._business(), keys)
+        return [found.get(key) for key in keys]
+
+    async def _load_segments(self, keys: list[int]) -> list[Segment | None]:
+        found = await self._segments.by_ids(await self._business(), keys)
         return [found.get(key) for key in keys]

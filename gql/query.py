@@ -18,6 +18,8 @@ from gql.pagination import After, Before, Connection, First, Last, requested
 from gql.permissions import CanView
 from gql.purchase import Purchase
 from gql.report import SegmentationReport, Source
+from gql.segment import Segment
+from gql.segment_queries import SegmentQueries, find_segment
 from gql.viewer import Business, Storefront, Viewer
 
 MAXIMUM_NODES = 250
@@ -60,6 +62,9 @@ async def find_node(context: Context, value: str) -> Node | None:
     if kind == "Storefront" and len(numbers) == 1:
         storefront = await context.loaders.storefronts.load(numbers[0])
         return None if storefront is None else Storefront.of(business.id, storefront)
+    if kind == "Segment":
+        segment = await find_segment(context, business, value)
+        return None if segment is None else Segment.of(business, segment)
     if kind == "Purchase" and len(numbers) == 2:
         purchase = await context.loaders.purchases.load((numbers[0], numbers[1]))
         return None if purchase is None else Purchase.of(business, purchase)
@@ -80,7 +85,7 @@ async def find_storefront(
 
 
 @strawberry.type(description="The questions that can be asked.")
-class Query:
+class Query(SegmentQueries):
     """The questions."""
 
     @strawberry.field(permission_classes=[CanView], description="The object of a global id; null where there is none.")

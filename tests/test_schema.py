@@ -12,9 +12,12 @@ from tests.conftest import shared
 ROOT_FIELDS = [
     *(f"Query.{name}" for name in ("node", "nodes", "viewer", "customer", "customers", "storefronts")),
     "Query.segmentationReport",
+    "Query.segments",
     *(f"Mutation.{name}" for name in ("recordPurchases", "deletePurchases", "upsertCustomers")),
 ]
 LATER = {"Customer.segments", "Customer.matchingSegments", "Customer.membershipHistory"}
+LATER |= {f"Segment.{name}" for name in ("metrics", "members", "isMember", "snapshots", "sizeSeries", "changes")}
+LATER |= {"Segment.latestRecalculation"}
 LATER |= {"CustomerFilter.segmentIds", "CustomerFilter.rules"}
 LATER |= {f"CustomerFilter.{label}" for label in ("frequency", "spending", "category")}
 ROOT = Path(__file__).parent.parent
