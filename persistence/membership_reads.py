@@ -1,0 +1,197 @@
+"""Reading memberships: who is in which segment, now or at an instant. Current sizes come from the kept count, those of
+the past from the log of changes, so that counting reads no memberships."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, select, tuple_, union_all
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.calendar import from_micros, to_micros
+from domain.pages import Page, PageRequest, cut
+from domain.ports import CustomerRecord
+from domain.segment_model import SOURCE_ORDER, Membership
+from persistence.columns import optional_instant
+from persistence.customers import COLUMNS, JOINED, to_record
+from persistence.segment_tables import membership, membership_change, segment
+from persistence.tables import customer
+
+Member = tuple[CustomerRecord, Membership]
+MemberKey = tuple[int, PageRequest, datetime | None]
+"""A segment, which page of its members, and when; None is now."""
+PORTION = 100
+"""Pages read by one statement; SQLite takes at most 500 parts."""
+MEMBERSHIP = tuple(
+    membership.c[name]
+    for name in ("segment_id", "customer_id", "entered_at", "left_at", "source", "entered_by", "left_by")
+)
+
+
+def to_membership(row: Any) -> Membership:
+    """The entity of a row that holds the columns of MEMBERSHIP."""
+    return Membership(
+        row.segment_id,
+        row.customer_id,
+        from_micros(row.entered_at),
+        optional_instant(row.left_at),
+        SOURCE_ORDER[row.source],
+        row.entered_by,
+        row.left_by,
+    )
+
+
+def covers(at: datetime | None) -> ColumnElement[bool]:
+    """Whether a membership holds at the instant; None is now."""
+    if at is None:
+        return membership.c.left_at.is_(None)
+    micros = to_micros(at)
+    return and_(
+        membership.c.entered_at <= micros,
+        (membership.c.left_at.is_(None)) | (membership.c.left_at > micros),
+    )
+
+
+def together(pages: Sequence[Select[Any]]) -> list[Select[Any]]:
+    """Many short lists as few statements; each row says in `place` which list it belongs to."""
+    parts = [page.add_columns(literal(place).label("place")).subquery() for place, page in enumerate(pages)]
+    selects = [select(part) for part in parts]
+    return [
+        select(union_all(*selects[start : start + PORTION]).subquery()) for start in range(0, len(selects), PORTION)
+    ]
+
+
+async def gathered(connection: AsyncConnection, pages: Sequence[Select[Any]]) -> list[list[Any]]:
+    """The rows of each list, unordered."""
+    found: list[list[Any]] = [[] for _ in pages]
+    for statement in together(pages):
+        for row in await connection.execute(statement):
+            found[row.place].append(row)
+    return found
+
+
+@dataclass(slots=True)
+class MembershipReads:
+    """On one connection, of one business."""
+
+    connection: AsyncConnection
+    business_id: int
+
+    def _of(self, segment_id: int) -> ColumnElement[bool]:
+        return and_(membership.c.business_id == self.business_id, membership.c.segment_id == segment_id)
+
+    async def open_of(self, customers: Sequence[int]) -> Mapping[int, list[Membership]]:
+        """The memberships of each customer that last, by name of the segment."""
+        statement = (
+            select(*MEMBERSHIP)
+            .join(segment, and_(segment.c.business_id == self.business_id, segment.c.id == membership.c.segment_id))
+            .where(
+                membership.c.business_id == self.business_id,
+                membership.c.customer_id.in_(customers),
+                membership.c.left_at.is_(None),
+            )
+            .order_by(segment.c.name_sort, segment.c.id)
+        )
+        found: dict[int, list[Membership]] = {key: [] for key in customers}
+        for row in await self.connection.execute(statement):
+            found[row.customer_id].append(to_membership(row))
+        return found
+
+    async def are_members(self, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+        """Those pairs of segment and customer where the customer is a member."""
+        statement = select(membership.c.segment_id, membership.c.customer_id).where(
+            membership.c.business_id == self.business_id,
+            membership.c.left_at.is_(None),
+            membership.c.segment_id.in_({pair[0] for pair in pairs}),
+            tuple_(membership.c.segment_id, membership.c.customer_id).in_(list(set(pairs))),
+        )
+        return {(row[0], row[1]) for row in await self.connection.execute(statement)}
+
+    async def members(self, segment_id: int, request: PageRequest, as_of: datetime | None = None) -> Page[Member]:
+        """Members with their memberships, by customer."""
+        return (await self.member_pages([(segment_id, request, as_of)]))[0]
+
+    async def member_pages(self, keys: Sequence[MemberKey]) -> list[Page[Member]]:
+        """Many pages at once, in the order of the keys."""
+        lists = []
+        for segment_id, request, as_of in keys:
+            ids = membership.c.customer_id
+            statement = (
+                select(*MEMBERSHIP, *COLUMNS)
+                .select_from(
+                    membership.join(
+                        JOINED, and_(customer.c.business_id == membership.c.business_id, customer.c.id == ids)
+                    )
+                )
+                .where(self._of(segment_id), covers(as_of))
+            )
+            if request.after is not None:
+                statement = statement.where(ids > request.after[0])
+            if request.before is not None:
+                statement = statement.where(ids < request.before[0])
+            lists.append(statement.order_by(ids.desc() if request.backward else ids).limit(request.size + 1))
+        return [
+            cut(
+                sorted(rows, key=lambda row: int(row.customer_id), reverse=request.backward),
+                request,
+                lambda row: (row.customer_id, row.customer_id),
+            ).map(lambda row: (to_record(row), to_membership(row)))
+            for (_, request, _), rows in zip(keys, await gathered(self.connection, lists), strict=True)
+        ]
+
+    async def member_count(self, segment_id: int, as_of: datetime) -> int:
+        """How many members there were at the instant, from the log."""
+        statement = (
+            select(membership_change.c.member_count)
+            .where(
+                membership_change.c.business_id == self.business_id,
+                membership_change.c.segment_id == segment_id,
+                membership_change.c.at <= to_micros(as_of),
+            )
+            .order_by(membership_change.c.at.desc())
+            .limit(1)
+        )
+        return int((await self.connection.execute(statement)).scalar_one_or_none() or 0)
+
+    async def member_ids(self, segment_id: int, as_of: datetime, size: int, after: int | None) -> list[int]:
+        """Customers who were members at the instant, by id."""
+        ids = membership.c.customer_id
+        statement = select(ids).where(self._of(segment_id), covers(as_of)).order_by(ids).limit(size)
+        if after is not None:
+            statement = statement.where(ids > after)
+        return list((await self.connection.execute(statement)).scalars())
+
+    async def moved(
+        self, segment_id: int, left: datetime, right: datetime, request: PageRequest
+    ) -> Page[CustomerRecord]:
+        """Who is a member at `right` and was none at `left`, which may be the later of the two, by customer."""
+        ids = customer.c.id
+        statement = (
+            select(*COLUMNS)
+            .select_from(JOINED)
+            .where(customer.c.business_id == self.business_id, ids.in_(self._moved(segment_id, left, right)))
+        )
+        if request.after is not None:
+            statement = statement.where(ids > request.after[0])
+        rows = (await self.connection.execute(statement.order_by(ids).limit(request.size + 1))).all()
+        return cut(rows, request, lambda row: (row.id, row.id)).map(to_record)
+
+    async def moved_count(self, segment_id: int, left: datetime, right: datetime) -> int:
+        """How many are members at `right` and were none at `left`."""
+        statement = select(func.count()).select_from(self._moved(segment_id, left, right).subquery())
+        return int((await self.connection.execute(statement)).scalar_one())
+
+    def _moved(self, segment_id: int, left: datetime, right: datetime) -> Select[Any]:
+        other = membership.alias()
+        at = to_micros(left)
+        was = exists().where(
+            other.c.business_id == self.business_id,
+            other.c.segment_id == segment_id,
+            other.c.customer_id == membership.c.customer_id,
+            other.c.entered_at <= at,
+            (other.c.left_at.is_(None)) | (other.c.left_at > at),
+        )
+        # Whoever came after `left` began a membership since; whoever was gone by `left` had ended one: an index each.
+        since = membership.c.entered_at > at if left <= right else membership.c.left_at <= at
+        return select(membership.c.customer_id).where(self._of(segment_id), covers(right), since, ~was)
