@@ -22,6 +22,7 @@ from domain.model import (
 )
 from domain.pages import Page, PageRequest
 from domain.rfm import Cuts
+from domain.rules import Condition
 
 T = TypeVar("T")
 
@@ -54,10 +55,14 @@ class CustomerSort(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CustomerFilter:
-    """Which customers; every given part must hold. `search` is a prefix, casefolded here."""
+    """Which customers; every given part must hold. `search` is a prefix, casefolded here; the customer is a member of
+    every one of `segment_ids`; `cuts` are the kept ones, for a rule that ranks."""
 
     search: str | None = None
     loyalty_levels: tuple[str, ...] | None = None
+    segment_ids: tuple[int, ...] = ()
+    rule: Condition | None = None
+    cuts: Cuts | None = None
 
 
 @dataclass(frozen=True, slots=True)

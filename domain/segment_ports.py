@@ -10,6 +10,8 @@ from typing import Protocol
 from domain.model import Business
 from domain.pages import Page, PageRequest
 from domain.ports import CustomerRecord, ReadUnit, WriteUnit
+from domain.rule_context import RuleContext
+from domain.rules import Condition
 from domain.segment_model import (
     Difference,
     Job,
@@ -111,6 +113,41 @@ class Jobs(Protocol):
     async def ask_to_cancel(self, job_id: int) -> None: ...
 
 
+class Side(StrEnum):
+    """Which customers of a rule are looked at: those for whom it holds, or who would enter or leave a segment."""
+
+    MATCHING = "MATCHING"
+    ENTERING = "ENTERING"
+    LEAVING = "LEAVING"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSizes:
+    """How many customers there are, and for how many a rule holds; `members` are those of another segment, `staying`
+    those of them for whom it holds."""
+
+    population: int
+    matching: int
+    members: int | None = None
+    staying: int | None = None
+
+
+class RuleQuestions(Protocol):
+    """Questions about rules over the customers of one business."""
+
+    async def sizes(self, context: RuleContext, tree: Condition, against: int | None) -> RuleSizes: ...
+    async def population(self) -> int: ...
+    async def sample(
+        self, context: RuleContext, tree: Condition, side: Side, against: int | None, size: int
+    ) -> list[CustomerRecord]: ...
+    async def matching(
+        self, context: RuleContext, trees: Mapping[int, Condition], customers: Sequence[int]
+    ) -> Mapping[int, set[int]]: ...
+    async def overlap(self, segments: Sequence[int]) -> Mapping[int, int]:
+        """How many customers are in exactly which of the segments; bit n of the key stands for the nth."""
+        ...
+
+
 class SegmentReadUnit(ReadUnit, Protocol):
     """A read unit that also sees segments."""
 
@@ -122,6 +159,8 @@ class SegmentReadUnit(ReadUnit, Protocol):
     def snapshots(self) -> Snapshots: ...
     @property
     def jobs(self) -> Jobs: ...
+    @property
+    def rules(self) -> RuleQuestions: ...
 
 
 class SegmentWriteUnit(SegmentReadUnit, WriteUnit, Protocol):

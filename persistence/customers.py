@@ -1,6 +1,6 @@
 """Customers: pages by key in every order, lookups, and writing them in sets. A page reads one row a customer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, false, func, insert, select, tuple_, update
@@ -43,6 +43,10 @@ JOINED = customer.join(
     customer_metrics,
     and_(customer_metrics.c.business_id == customer.c.business_id, customer_metrics.c.customer_id == customer.c.id),
 )
+
+
+Ruled = Callable[[CustomerFilter], Awaitable[ColumnElement[bool]]]
+"""The condition of the segments and the rule of a filter."""
 
 
 def keyset(
@@ -101,12 +105,15 @@ def terms(external_id: str, name: str | None, email: str | None) -> set[str]:
 class CustomerStore:
     """Customers of one business on one connection."""
 
-    def __init__(self, connection: AsyncConnection, business_id: int) -> None:
+    def __init__(self, connection: AsyncConnection, business_id: int, ruled: Ruled) -> None:
         self.connection = connection
         self.business_id = business_id
+        self.ruled = ruled
 
-    def _where(self, where: CustomerFilter) -> list[ColumnElement[bool]]:
+    async def _where(self, where: CustomerFilter) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = [customer.c.business_id == self.business_id]
+        if where.rule is not None or where.segment_ids:
+            conditions.append(await self.ruled(where))
         if where.search and not storable(where.search):
             conditions.append(false())
         elif where.search:
@@ -129,7 +136,7 @@ class CustomerStore:
     ) -> Page[CustomerRecord]:
         """One page in the order asked for; ties stand by id."""
         value = SORT_COLUMNS[sort]
-        statement = select(*COLUMNS).select_from(JOINED).where(*self._where(where))
+        statement = select(*COLUMNS).select_from(JOINED).where(*await self._where(where))
         if sort in BY_METRICS:
             # Said of the metrics too, so that the page is read along their index.
             statement = statement.where(customer_metrics.c.business_id == self.business_id)
@@ -142,7 +149,8 @@ class CustomerStore:
 
     async def count(self, where: CustomerFilter) -> int:
         """How many there are."""
-        statement = select(func.count()).select_from(customer).where(*self._where(where))
+        source = customer if where.rule is None else JOINED
+        statement = select(func.count()).select_from(source).where(*await self._where(where))
         return int((await self.connection.execute(statement)).scalar_one())
 
     async def by_ids(self, ids: Sequence[int]) -> Mapping[int, CustomerRecord]:

@@ -20,6 +20,7 @@ from domain.errors import InvalidInput, Taken, Unavailable
 from domain.model import Business
 from domain.money import LARGEST
 from domain.ports import AuditEvent, Clock
+from persistence.analysis_sql import RuleStore
 from persistence.customers import CustomerStore
 from persistence.database import Database, is_busy
 from persistence.jobs import JobStore
@@ -47,10 +48,12 @@ class Unit:
     memberships: MembershipStore = field(init=False)
     snapshots: SnapshotStore = field(init=False)
     jobs: JobStore = field(init=False)
+    rules: RuleStore = field(init=False)
 
     def __post_init__(self) -> None:
         """One repository a noun, all on this connection."""
-        self.customers = CustomerStore(self.connection, self.business.id)
+        self.rules = RuleStore(self.connection, self, self.instant)
+        self.customers = CustomerStore(self.connection, self.business.id, self.rules.condition)
         self.purchases = PurchaseStore(self.connection, self.business.id)
         self.reports = ReportStore(self.connection, self.business.id)
         self.segments = SegmentStore(self.connection, self.business.id)

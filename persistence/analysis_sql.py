@@ -1,0 +1,146 @@
+"""Questions about rules over all customers, each one statement: how many match, who would enter and leave, which rules
+hold, how segments overlap. A stored segment that a rule names stands for its open memberships; who was erased belongs
+to no segment and is left out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, case, exists, false, func, select, true
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.ports import CustomerFilter, CustomerRecord, ReadUnit
+from domain.rule_context import RuleContext, rule_context
+from domain.rules import Condition, walk
+from domain.segment_ports import RuleSizes, Side
+from persistence.customers import COLUMNS, JOINED, to_record
+from persistence.rule_sql import Lookup, RuleSql, matching, members
+from persistence.rule_sql_constructs import Expression, Negation
+from persistence.segment_tables import membership, segment
+from persistence.tables import customer
+
+MAXIMUM_RULES, MAXIMUM_STATEMENT_NODES = 500, 4000
+"""Of one statement; PostgreSQL bounds its columns and both databases its parameters."""
+PRESENT = customer.c.erased == false()
+
+
+def member_of(business_id: int, segment_id: ColumnElement[int] | ScalarSelect[int] | int) -> ColumnElement[bool]:
+    """Whether the row of `customer` has an open membership of the segment; never null."""
+    return exists().where(
+        membership.c.business_id == business_id,
+        membership.c.segment_id == segment_id,
+        membership.c.customer_id == customer.c.id,
+        membership.c.left_at.is_(None),
+    )
+
+
+def by_membership(business_id: int) -> Lookup:
+    """Answers a rule's reference to a stored segment with its open memberships."""
+
+    def lookup(key: str) -> Expression:
+        named = (
+            select(segment.c.id)
+            .where(segment.c.business_id == business_id, segment.c.key == key, segment.c.deleted_at.is_(None))
+            .scalar_subquery()
+        )
+        return member_of(business_id, named)
+
+    return lookup
+
+
+class RuleStore:
+    """Questions about the rules of one business within one unit."""
+
+    def __init__(self, connection: AsyncConnection, unit: ReadUnit, now: datetime) -> None:
+        self.connection = connection
+        self.unit = unit
+        self.now = now
+        self.business_id = unit.business.id
+
+    def _compiler(self, context: RuleContext) -> RuleSql:
+        return RuleSql(context, by_membership(self.business_id))
+
+    async def condition(self, where: CustomerFilter) -> ColumnElement[bool]:
+        """Whether the row of `customer` is a member of the filter's segments and its rule holds."""
+        parts = [member_of(self.business_id, key) for key in where.segment_ids]
+        if where.rule is not None:
+            context = await rule_context(self.unit, self.now, [where.rule], where.cuts)
+            parts.append(self._compiler(context).condition(where.rule))
+        return and_(true(), *parts)
+
+    async def population(self) -> int:
+        """How many customers there are."""
+        return int((await self.connection.execute(self._everybody())).scalar_one())
+
+    def _everybody(self) -> Select[Any]:
+        return select(func.count()).select_from(customer).where(customer.c.business_id == self.business_id, PRESENT)
+
+    async def sizes(self, context: RuleContext, tree: Condition, against: int | None) -> RuleSizes:
+        """How many there are and match; of the members of the other segment too, where one is given."""
+        held = self._compiler(context).condition(tree)
+        whom = members(context, held).where(PRESENT).with_only_columns(func.count(), maintain_column_froms=True)
+        parts = [self._everybody(), whom]
+        if against is not None:
+            count = select(func.count()).select_from(membership)
+            mine = (membership.c.business_id == self.business_id, membership.c.segment_id == against)
+            parts.append(count.where(*mine, membership.c.left_at.is_(None)))
+            parts.append(whom.where(member_of(self.business_id, against)))
+        columns = [part.scalar_subquery().label(f"n{index}") for index, part in enumerate(parts)]
+        found = [int(value) for value in (await self.connection.execute(select(*columns))).one()]
+        return RuleSizes(*found)
+
+    async def sample(
+        self, context: RuleContext, tree: Condition, side: Side, against: int | None, size: int
+    ) -> list[CustomerRecord]:
+        """The first customers by id for whom the rule holds, or who would enter or leave the other segment."""
+        held = self._compiler(context).condition(tree)
+        conditions: list[ColumnElement[bool]] = [customer.c.business_id == self.business_id, PRESENT]
+        conditions.append(Negation(held) if side is Side.LEAVING else held)
+        if side is not Side.MATCHING and against is not None:
+            inside = member_of(self.business_id, against)
+            conditions.append(inside if side is Side.LEAVING else Negation(inside))
+        statement = select(*COLUMNS).select_from(JOINED).where(*conditions).order_by(customer.c.id).limit(size)
+        return [to_record(row) for row in await self.connection.execute(statement)]
+
+    async def matching(
+        self, context: RuleContext, trees: Mapping[int, Condition], customers: Sequence[int]
+    ) -> dict[int, set[int]]:
+        """The keys of the rules that hold for each of the customers."""
+        found: dict[int, set[int]] = {key: set() for key in customers}
+        for part in _statements(trees):
+            compiler = self._compiler(context)
+            columns = {f"r{key}": compiler.condition(tree) for key, tree in part.items()}
+            statement = matching(context, columns).where(customer.c.id.in_(customers), PRESENT)
+            for row in await self.connection.execute(statement):
+                found[row.id].update(key for key, holds in zip(part, row[1:], strict=True) if holds)
+        return found
+
+    async def overlap(self, segments: Sequence[int]) -> dict[int, int]:
+        """How many customers are in exactly which of the segments; bit n of the key stands for the nth."""
+        bits = {key: 1 << place for place, key in enumerate(segments)}
+        mine: Select[Any] = (
+            select(membership.c.customer_id, func.sum(case(bits, value=membership.c.segment_id)).label("pattern"))
+            .where(
+                membership.c.business_id == self.business_id,
+                membership.c.segment_id.in_(segments),
+                membership.c.left_at.is_(None),
+            )
+            .group_by(membership.c.customer_id)
+        )
+        each = mine.subquery()
+        statement = select(each.c.pattern, func.count()).group_by(each.c.pattern)
+        return {int(pattern): int(count) for pattern, count in await self.connection.execute(statement)}
+
+
+def _statements(trees: Mapping[int, Condition]) -> Iterator[dict[int, Condition]]:
+    part: dict[int, Condition] = {}
+    nodes = 0
+    for key, tree in trees.items():
+        size = sum(1 for _ in walk(tree))
+        if part and (nodes + size > MAXIMUM_STATEMENT_NODES or len(part) == MAXIMUM_RULES):
+            yield part
+            part, nodes = {}, 0
+        part[key] = tree
+        nodes += size
+    if part:
+        yield part
