@@ -155,6 +155,19 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberTotals:
+    """What the members of a segment amount to; revenue in minor units, `ages` the days since the last purchase of the
+    `buyers`, who have one."""
+
+    members: int = 0
+    inactive: int = 0
+    revenue: int = 0
+    orders: int = 0
+    ages: int = 0
+    buyers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """An instant of a segment with its member count; `job_id` is the run that made it, None where a person did."""
 

@@ -13,14 +13,12 @@ from domain.calendar import from_micros, to_micros
 from domain.pages import Page, PageRequest, cut
 from domain.ports import CustomerRecord
 from domain.segment_model import SOURCE_ORDER, Membership
+from domain.segment_ports import Member, MemberKey
 from persistence.columns import optional_instant
 from persistence.customers import COLUMNS, JOINED, to_record
 from persistence.segment_tables import membership, membership_change, segment
 from persistence.tables import customer
 
-Member = tuple[CustomerRecord, Membership]
-MemberKey = tuple[int, PageRequest, datetime | None]
-"""A segment, which page of its members, and when; None is now."""
 PORTION = 100
 """Pages read by one statement; SQLite takes at most 500 parts."""
 MEMBERSHIP = tuple(
@@ -153,6 +151,16 @@ class MembershipReads:
             .limit(1)
         )
         return int((await self.connection.execute(statement)).scalar_one_or_none() or 0)
+
+    async def last_changes(self, segments: Sequence[int]) -> Mapping[int, datetime]:
+        """When the members of each segment last changed, where they ever did."""
+        log = membership_change.c
+        statement = (
+            select(log.segment_id, func.max(log.at))
+            .where(log.business_id == self.business_id, log.segment_id.in_(segments))
+            .group_by(log.segment_id)
+        )
+        return {row[0]: from_micros(row[1]) for row in await self.connection.execute(statement)}
 
     async def member_ids(self, segment_id: int, as_of: datetime, size: int, after: int | None) -> list[int]:
         """Customers who were members at the instant, by id."""

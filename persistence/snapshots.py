@@ -1,7 +1,6 @@
 """Snapshots: instants of segments with their member counts. Who was in one follows from the memberships."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, func, insert, select, tuple_
@@ -10,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.calendar import from_micros, to_micros
 from domain.pages import Page, PageRequest, cut
 from domain.segment_model import Snapshot
+from domain.segment_ports import SnapshotKey
 from persistence.membership_reads import gathered
 from persistence.segment_tables import snapshot
 
-SnapshotKey = tuple[int, datetime]
 PageKey = tuple[int, PageRequest]
 
 

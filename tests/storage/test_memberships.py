@@ -6,15 +6,27 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import func, select, text
 
+from domain.membership_changes import ChangeList, Place
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
 from domain.ports import Actor
-from domain.segment_model import Definition, Difference, MembershipSource, NewSegment, SegmentKind
+from domain.segment_model import (
+    ChangeKind,
+    Definition,
+    Difference,
+    MembershipChange,
+    MembershipSource,
+    MemberTotals,
+    NewSegment,
+    SegmentKind,
+)
+from domain.series import SeriesInterval, series
 from gql.services import Services
 from persistence.database import Database
 from persistence.segment_tables import membership
 from persistence.unit_of_work import SqlStore, Unit
 from tests.conftest import SetClock
+from tests.factories import purchase
 
 pytestmark = pytest.mark.anyio
 BY_HAND = MembershipSource.MANUAL
@@ -148,3 +160,134 @@ async def test_a_customer_leaves_everything_at_once(store: SqlStore, shop: Busin
         found = await unit.segments.by_ids([1, 2])
         assert [found[key].member_count for key in (1, 2)] == [0, 1]
         assert await unit.memberships.member_count(2, START + HOUR) == 1
+
+
+async def filled(store: SqlStore, shop: Business, clock: SetClock) -> None:
+    """A line of the log each day: 1 to 3 enter; 1 leaves and 4 enters; 5 and 6 enter; 2 and 5 leave."""
+    for entering, leaving in (([1, 2, 3], []), ([4], [1]), ([5, 6], []), ([], [2, 5])):
+        async with store.write(shop) as unit:
+            await unit.memberships.take_out(1, leaving, unit.instant, "b")
+            await unit.memberships.put_in(1, entering, unit.instant, BY_HAND, "a")
+            await unit.memberships.put_in(2, entering[:1], unit.instant, BY_HAND, "a")
+        clock.now += DAY
+
+
+def shown(changes: Sequence[MembershipChange]) -> list[str]:
+    return [f"{'+' if change.kind is ChangeKind.ENTERED else '-'}{change.customer_id}" for change in changes]
+
+
+ALL = ["+1", "+2", "+3", "-1", "+4", "+5", "+6", "-2", "-5"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 50])
+async def test_changes_stand_in_the_order_of_their_commits_page_by_page(
+    store: SqlStore, shop: Business, clock: SetClock, size: int
+) -> None:
+    await filled(store, shop, clock)
+
+    seen: list[str] = []
+    after = None
+    async with store.read(shop) as unit:
+        while True:
+            page = await unit.memberships.changes(PageRequest(size, after=after), segment_id=1)
+            seen += shown(page.items)
+            after = page.positions[-1]
+            if not page.has_next:
+                break
+        since, until = START + DAY, START + 3 * DAY
+        some = await unit.memberships.changes(PageRequest(50), segment_id=1, since=since, until=until)
+        counts = [
+            await unit.memberships.change_count(ChangeList(1)),
+            await unit.memberships.change_count(ChangeList(1, since=since, until=until)),
+            await unit.memberships.change_count(ChangeList(customer_id=5)),
+        ]
+        of_customer = await unit.memberships.changes(PageRequest(50), customer_id=5)
+
+    assert seen == ALL
+    assert shown(some.items) == ["-1", "+4", "+5", "+6"]
+    assert counts == [9, 4, 3]
+    assert [(change.segment_id, change.kind.value) for change in of_customer.items] == [
+        (1, "ENTERED"),
+        (2, "ENTERED"),
+        (1, "LEFT"),
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 50])
+async def test_changes_of_all_segments_can_be_followed_from_any_place(
+    store: SqlStore, shop: Business, clock: SetClock, size: int
+) -> None:
+    await filled(store, shop, clock)
+
+    seen: list[MembershipChange] = []
+    place = Place.before(START)
+    async with store.read(shop) as unit:
+        while batch := await unit.memberships.changes_after(place, None, size):
+            assert len(batch) <= size
+            seen += batch
+            place = Place.of(batch[-1])
+
+    assert [(change.segment_id, text) for change, text in zip(seen, shown(seen), strict=True)] == [
+        *((1, text) for text in ("+1", "+2", "+3")),
+        (2, "+1"),
+        *((1, text) for text in ("-1", "+4")),
+        (2, "+4"),
+        *((1, text) for text in ("+5", "+6")),
+        (2, "+5"),
+        *((1, text) for text in ("-2", "-5")),
+    ]
+
+
+async def test_sizes_come_from_the_log_alone(store: SqlStore, shop: Business, clock: SetClock) -> None:
+    await filled(store, shop, clock)
+    days = series(START.date(), START.date() + 5 * DAY, SeriesInterval.DAY, "UTC")
+
+    async with store.read(shop) as unit:
+        found = await unit.memberships.sizes([1, 2, 7], days.bounds)
+        later = await unit.memberships.sizes([1], days.bounds[2:])
+
+    assert found[1] == [(3, 3, 0), (3, 1, 1), (5, 2, 0), (3, 0, 2), (3, 0, 0), (3, 0, 0)]
+    assert found[2] == [(1, 1, 0), (2, 1, 0), (3, 1, 0), (3, 0, 0), (3, 0, 0), (3, 0, 0)]
+    assert found[7] == [(0, 0, 0)] * 6
+    assert later[1] == found[1][2:]
+
+
+async def test_who_came_and_who_went_between_two_instants(store: SqlStore, shop: Business, clock: SetClock) -> None:
+    await filled(store, shop, clock)
+    first, last = START + HOUR, START + 3 * DAY + HOUR
+
+    async with store.read(shop) as unit:
+
+        async def moved(left: datetime, right: datetime) -> list[int]:
+            page = await unit.memberships.moved(1, left, right, PageRequest(50))
+            assert await unit.memberships.moved_count(1, left, right) == len(page.items)
+            return [record.customer.id for record in page.items]
+
+        assert await moved(first, last) == [4, 6]
+        assert await moved(last, first) == [1, 2]
+        assert await moved(first, first) == []
+        assert await unit.memberships.member_ids(1, first, 2, None) == [1, 2]
+        assert await unit.memberships.member_ids(1, first, 2, 2) == [3]
+
+
+async def test_totals_of_members_come_in_one_statement(
+    store: SqlStore, shop: Business, services: Services, clock: SetClock
+) -> None:
+    bought = [
+        purchase("C01", "1", "2024-06-10", 1000),
+        purchase("C01", "2", "2024-06-15", 500),
+        # The last of 90 days, and the one before it.
+        purchase("C02", "3", "2024-03-18", 100),
+        purchase("C03", "4", "2024-03-17", 7),
+    ]
+    await services.purchases.record(shop, bought, Actor("test"))
+    async with store.write(shop) as unit:
+        await unit.memberships.put_in(1, [1, 2, 3, 4], unit.instant, BY_HAND, None)
+        await unit.memberships.put_in(2, [4], unit.instant, BY_HAND, None)
+
+    async with store.read(shop) as unit:
+        found = await unit.memberships.totals([1, 2, 3], START.date().toordinal(), 90)
+
+    assert found[1] == MemberTotals(members=4, inactive=2, revenue=1607, orders=4, ages=0 + 89 + 90, buyers=3)
+    assert found[2] == MemberTotals(members=1, inactive=1)
+    assert found[3] == MemberTotals()

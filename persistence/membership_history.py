@@ -1,0 +1,197 @@
+"""The history of memberships: entries and exits in commit order, and sizes. The intervals say who, the log says
+when and how many, so that sizes and totals read no memberships."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, column, func, literal, select, tuple_, values
+
+from domain.calendar import from_micros, to_micros
+from domain.membership_changes import KINDS, ChangeKey, ChangeList, Place
+from domain.pages import Page, PageRequest, cut
+from domain.segment_model import SOURCE_ORDER, ChangeKind, MembershipChange
+from persistence.membership_reads import MembershipReads, gathered
+from persistence.segment_tables import membership, membership_change, segment
+
+ENDS: tuple[tuple[ChangeKind, ColumnElement[int], ColumnElement[str | None]], ...] = (
+    (ChangeKind.LEFT, membership.c.left_at, membership.c.left_by),
+    (ChangeKind.ENTERED, membership.c.entered_at, membership.c.entered_by),
+)
+log = membership_change.c
+
+
+class MembershipHistory(MembershipReads):
+    """On one connection, of one business."""
+
+    async def changes(
+        self,
+        request: PageRequest,
+        *,
+        segment_id: int | None = None,
+        customer_id: int | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Page[MembershipChange]:
+        """One page of one list."""
+        return (await self.change_pages([(ChangeList(segment_id, customer_id, since, until), request)]))[0]
+
+    async def change_pages(self, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
+        """Pages of many lists, in the order of the keys."""
+        lists = []
+        for which, request in keys:
+            after = None if request.after is None else Place.read(request.after)
+            lists += [self._ends(kind, which, after, request.size + 1) for kind in KINDS]
+        found = await gathered(self.connection, lists)
+        return [
+            cut(
+                _in_order((*left, *entered))[: request.size + 1],
+                request,
+                lambda change: Place.of(change).position,
+            )
+            for (_, request), left, entered in zip(keys, found[::2], found[1::2], strict=True)
+        ]
+
+    async def changes_after(self, place: Place, segment_id: int | None, size: int) -> list[MembershipChange]:
+        """The next changes of one segment, or of all, after the place; at most `size`."""
+        if segment_id is not None:
+            return list((await self.changes(PageRequest(size, after=place.position), segment_id=segment_id)).items)
+        lines = (
+            select(log.at, log.segment_id, (log.entered + log.left_count).label("size"))
+            .where(
+                log.business_id == self.business_id,
+                log.at >= place.at,
+                tuple_(log.at, log.segment_id) >= tuple_(literal(place.at), literal(place.segment_id)),
+            )
+            .order_by(log.at, log.segment_id)
+            .limit(size + 1)
+        )
+        lists, known = [], 0
+        for line in await self.connection.execute(lines):
+            same = (line.at, line.segment_id) == (place.at, place.segment_id)
+            at = from_micros(line.at)
+            which = ChangeList(line.segment_id, None, at, from_micros(line.at + 1))
+            lists += [self._ends(kind, which, place if same else None, size) for kind in KINDS]
+            # Of the line that the place is in nobody knows how much is left.
+            known += 0 if same else line.size
+            if known >= size:
+                break
+        found = await gathered(self.connection, lists)
+        return _in_order(row for rows in found for row in rows)[:size]
+
+    async def change_count(self, which: ChangeList) -> int:
+        """How many changes the list has; a segment's from the log."""
+        bounds = [None if end is None else to_micros(end) for end in (which.since, which.until)]
+        if which.segment_id is not None and which.customer_id is None:
+            statement = select(func.sum(log.entered + log.left_count)).where(
+                log.business_id == self.business_id, log.segment_id == which.segment_id, *_between(log.at, bounds)
+            )
+            return int((await self.connection.execute(statement)).scalar_one() or 0)
+        total = 0
+        for _, at, _ in ENDS:
+            statement = select(func.count()).where(*self._listed(which), at.is_not(None), *_between(at, bounds))
+            total += int((await self.connection.execute(statement)).scalar_one())
+        return total
+
+    async def last_changes(self, segments: Sequence[int]) -> Mapping[int, datetime]:
+        """When the members of each segment last changed; those that never did are left out."""
+        statement = (
+            select(log.segment_id, func.max(log.at))
+            .where(log.business_id == self.business_id, log.segment_id.in_(segments))
+            .group_by(log.segment_id)
+        )
+        return {row[0]: from_micros(row[1]) for row in await self.connection.execute(statement)}
+
+    async def sizes(
+        self, segments: Sequence[int], bounds: Sequence[datetime]
+    ) -> Mapping[int, list[tuple[int, int, int]]]:
+        """Of each segment, for the intervals between the bounds: members at the end, entries and exits."""
+        micros = [to_micros(bound) for bound in bounds]
+        before = (
+            select(log.member_count)
+            .where(log.business_id == self.business_id, log.segment_id == segment.c.id, log.at < micros[0])
+            .order_by(log.at.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        opening = select(segment.c.id, func.coalesce(before, 0)).where(
+            segment.c.business_id == self.business_id, segment.c.id.in_(segments)
+        )
+        counts = {row[0]: row[1] for row in await self.connection.execute(opening)}
+        names = ("place", "low", "high")
+        spans = (
+            values(*(column(name, BigInteger) for name in names), name="span")
+            .data([(place, *pair) for place, pair in enumerate(pairwise(micros))])
+            .cte("spans")
+        )
+        moves = (
+            select(log.segment_id, spans.c.place, func.sum(log.entered), func.sum(log.left_count))
+            .select_from(spans)
+            .join(membership_change, and_(log.at >= spans.c.low, log.at < spans.c.high))
+            .where(
+                log.business_id == self.business_id,
+                log.segment_id.in_(segments),
+                log.at >= micros[0],
+                log.at < micros[-1],
+            )
+            .group_by(log.segment_id, spans.c.place)
+        )
+        moved = {(row[0], row[1]): (int(row[2]), int(row[3])) for row in await self.connection.execute(moves)}
+        found: dict[int, list[tuple[int, int, int]]] = {}
+        for key in segments:
+            count, points = counts.get(key, 0), []
+            for place in range(len(bounds) - 1):
+                entered, left = moved.get((key, place), (0, 0))
+                count += entered - left
+                points.append((count, entered, left))
+            found[key] = points
+        return found
+
+    def _listed(self, which: ChangeList) -> list[ColumnElement[bool]]:
+        conditions = [membership.c.business_id == self.business_id]
+        if which.segment_id is not None:
+            conditions.append(membership.c.segment_id == which.segment_id)
+        if which.customer_id is not None:
+            conditions.append(membership.c.customer_id == which.customer_id)
+        return conditions
+
+    def _ends(self, kind: ChangeKind, which: ChangeList, after: Place | None, size: int) -> Select[Any]:
+        _, at, by = next(end for end in ENDS if end[0] is kind)
+        number = KINDS.index(kind)
+        bounds = [None if end is None else to_micros(end) for end in (which.since, which.until)]
+        order = (at, membership.c.segment_id, membership.c.customer_id)
+        statement = select(
+            membership.c.segment_id,
+            membership.c.customer_id,
+            at.label("at"),
+            literal(number).label("kind"),
+            membership.c.source,
+            by.label("by"),
+        ).where(*self._listed(which), at.is_not(None), *_between(at, bounds))
+        if after is not None:
+            # The first condition alone is what an index can be entered with.
+            here = tuple_(*(literal(part) for part in (after.at, after.segment_id, after.customer_id)))
+            beyond = tuple_(*order) >= here if number > after.kind else tuple_(*order) > here
+            statement = statement.where(at >= after.at, beyond)
+        return statement.order_by(*order).limit(size)
+
+
+def _between(at: ColumnElement[int], bounds: Sequence[int | None]) -> list[ColumnElement[bool]]:
+    since, until = bounds
+    return [*([] if since is None else [at >= since]), *([] if until is None else [at < until])]
+
+
+def _in_order(rows: Iterable[Any]) -> list[MembershipChange]:
+    changes = [
+        MembershipChange(
+            row.segment_id,
+            row.customer_id,
+            KINDS[row.kind],
+            from_micros(row.at),
+            SOURCE_ORDER[row.source],
+            row.by,
+        )
+        for row in rows
+    ]
+    return sorted(changes, key=Place.of)

@@ -1,0 +1,56 @@
+"""What the members of segments amount to, as one grouped statement for a page of segments; and which customers a list
+of external ids names."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import and_, case, func, or_, select
+
+from domain.segment_model import MemberTotals
+from persistence.columns import storable
+from persistence.membership_reads import MembershipReads
+from persistence.segment_tables import membership
+from persistence.tables import customer, customer_metrics
+
+
+class MembershipTotals(MembershipReads):
+    """On one connection, of one business."""
+
+    async def totals(self, segments: Sequence[int], today: int, inactive_days: int) -> Mapping[int, MemberTotals]:
+        """Of each segment; `inactive` are those without a qualifying purchase in the last days, today included."""
+        kept = customer_metrics.c
+        inactive = or_(kept.last_day.is_(None), kept.last_day <= today - inactive_days)
+        statement = (
+            select(
+                membership.c.segment_id,
+                func.count(),
+                func.sum(case((inactive, 1), else_=0)),
+                func.sum(kept.revenue),
+                func.sum(kept.order_count),
+                func.sum(today - kept.last_day),
+                func.count(kept.last_day),
+            )
+            .join(
+                customer_metrics,
+                and_(
+                    kept.business_id == membership.c.business_id,
+                    kept.customer_id == membership.c.customer_id,
+                ),
+            )
+            .where(
+                membership.c.business_id == self.business_id,
+                membership.c.segment_id.in_(segments),
+                membership.c.left_at.is_(None),
+            )
+            .group_by(membership.c.segment_id)
+        )
+        rows = await self.connection.execute(statement)
+        found = {row[0]: MemberTotals(*(int(value or 0) for value in row[1:])) for row in rows}
+        return {key: found.get(key, MemberTotals()) for key in segments}
+
+    async def known(self, external_ids: Sequence[str]) -> Mapping[str, tuple[int, bool]]:
+        """Id of each customer that exists, and whether it was erased."""
+        statement = select(customer.c.external_id, customer.c.id, customer.c.erased).where(
+            customer.c.business_id == self.business_id,
+            customer.c.external_id.in_([text for text in external_ids if storable(text)]),
+        )
+        return {row[0]: (row[1], bool(row[2])) for row in await self.connection.execute(statement)}
