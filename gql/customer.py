@@ -13,6 +13,7 @@ from domain.pages import Page
 from domain.ports import CustomerRecord
 from domain.rfm import group_of
 from gql.context import Info
+from gql.customer_matching import CustomerMatching
 from gql.enums import RfmScheme
 from gql.ids import encode
 from gql.node import Node
@@ -66,7 +67,7 @@ class CustomerClassification:
 
 
 @strawberry.type(description="A buyer of the business.")
-class Customer(Node):
+class Customer(CustomerMatching, Node):
     """A buyer."""
 
     external_id: str = strawberry.field(description="Customer id of the shop, unique in the business.")

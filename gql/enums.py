@@ -9,6 +9,7 @@ from domain.model import PurchaseStatus as PurchaseStatus
 from domain.ports import CustomerSort as CustomerSort
 from domain.reporting import Method as Method
 from domain.rfm import RfmScheme as RfmScheme
+from domain.segment_model import MembershipSource as MembershipSource
 from domain.segment_model import SegmentKind as SegmentKind
 from domain.segment_ports import SegmentSort as SegmentSort
 
@@ -76,5 +77,13 @@ ENUMS = (
         CREATED_AT="Timestamp of the creation.",
         LAST_CALCULATED="Timestamp of the last successful recalculation.",
         MEMBER_COUNT="Number of members.",
+    ),
+    described(
+        MembershipSource,
+        "MembershipSource",
+        "What made a customer a member of a segment.",
+        RULE="The definition of the segment.",
+        MANUAL="A person.",
+        IMPORT="A file of customers.",
     ),
 )

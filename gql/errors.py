@@ -9,7 +9,7 @@ from graphql import GraphQLEnumType, GraphQLError, GraphQLSyntaxError
 from graphql.validation.validate import ValidationAbortedError
 from strawberry.types import ExecutionContext
 
-from domain.errors import DomainError, InvalidInput
+from domain.errors import DomainError, InvalidInput, InvalidRule
 
 log = logging.getLogger("segments")
 MAXIMUM_ERRORS = 5
@@ -77,6 +77,11 @@ def formatted(error: GraphQLError, request_id: str, schema: Any) -> dict[str, An
         shown = refusal(error.message, original.code)
         if isinstance(original, InvalidInput) and original.problems[0].field:
             shown["extensions"]["field"] = list(original.problems[0].field)
+        if isinstance(original, InvalidRule):
+            names = ("path", "code", "message", "suggestion")
+            shown["extensions"]["problems"] = [
+                {name: getattr(problem, name) for name in names} for problem in original.problems
+            ]
     else:
         exhausted = isinstance(error, GraphQLSyntaxError) and "Parsing aborted" in error.message
         tangled = isinstance(error, ValidationAbortedError)

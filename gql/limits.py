@@ -39,6 +39,7 @@ CACHED_DOCUMENTS = 128
 UNPAGED = 10
 """What a list without a page size counts."""
 SINGLE = {"metrics": 1, "rfm": 1, "classification": 1, "segmentationReport": 100, "totalCount": 10}
+SINGLE |= {"segmentPreview": 100, "sample": 50, "enteringSample": 50, "leavingSample": 50, "segmentOverlap": 50}
 MANY = 10**9
 """Stands for more than any limit, so that sums stay small."""
 
@@ -113,7 +114,7 @@ class Measurer:
         elif listed and parent is not None and parent.name.endswith("Connection"):
             inner.each, inner.cost = inner.cost, 0
         elif listed:
-            inner.cost = self.ids(node) * (inner.cost + 1)
+            inner.cost = self.items(node) * (inner.cost + 1)
         inner.cost = min(inner.cost + SINGLE.get(name, 0), MANY)
         if name.startswith("__"):
             return Measure(0, inner.depth + 1 + inner.introspection, inner.aliases, inner.cost)
@@ -139,9 +140,11 @@ class Measurer:
                 size = int(value)
         return size
 
-    def ids(self, node: FieldNode) -> int:
-        """How many objects a list without pages may return: one for each id, where they are given."""
+    def items(self, node: FieldNode) -> int:
+        """How many objects a list without pages may return: as many as asked for, or one for each id given."""
         for argument in node.arguments or ():
+            if argument.name.value == "first":
+                return self.first(node)
             if argument.name.value == "ids":
                 if isinstance(argument.value, ListValueNode):
                     return len(argument.value.values)

@@ -42,6 +42,7 @@ class Loaders:
         self.lines: DataLoader[PurchaseKey, list[PurchaseLine]] = self._loader(self._load_lines)
         self.storefronts: DataLoader[int, Storefront | None] = self._loader(self._load_storefronts)
         self.segments: DataLoader[int, Segment | None] = self._loader(self._load_segments)
+        self.matching_segments: DataLoader[int, list[Segment]] = self._loader(self._load_matching)
 
     def close(self) -> None:
         """Stop the batches that run, and those that are about to."""
@@ -98,6 +99,10 @@ class Loaders:
     async def _load_storefronts(self, keys: list[int]) -> list[Storefront | None]:
         found = await self._purchases.storefronts_by_ids(await self._business(), keys)
         return [found.get(key) for key in keys]
+
+    async def _load_matching(self, keys: list[int]) -> list[list[Segment]]:
+        found = await self._services.analysis.matching(await self._business(), keys)
+        return [found[key] for key in keys]
 
     async def _load_segments(self, keys: list[int]) -> list[Segment | None]:
         found = await self._segments.by_ids(await self._business(), keys)

@@ -9,8 +9,10 @@ import strawberry
 from domain.errors import InvalidInput
 from domain.model import Business as BusinessEntity
 from domain.ports import CustomerFilter as CustomerFilterEntity
+from gql.analysis_queries import AnalysisQueries
 from gql.context import Context, Info
 from gql.customer import Customer, customers_connection
+from gql.customer_filter import CustomerFilter
 from gql.enums import CustomerSort, Method, RfmScheme
 from gql.ids import decode, numbers_of
 from gql.node import Node
@@ -27,24 +29,6 @@ TEXT_SORTS = (CustomerSort.EXTERNAL_ID, CustomerSort.NAME)
 StorefrontId = Annotated[
     strawberry.ID | None, strawberry.argument(description="Only purchases of this storefront; all where absent.")
 ]
-
-
-@strawberry.input(description="Which customers; every given part must hold.")
-class CustomerFilter:
-    """Which customers."""
-
-    search: str | None = strawberry.field(
-        default=None, description="Beginning of the external id, name, email or a word of the name; case ignored."
-    )
-    loyalty_levels: list[str] | None = strawberry.field(default=None, description="Any of these loyalty levels.")
-
-    def entity(self) -> CustomerFilterEntity:
-        """The filter as the domain reads it."""
-        levels = None if self.loyalty_levels is None else tuple(self.loyalty_levels)
-        for text in (self.search, *(levels or ())):
-            if text is not None and (len(text) > 1000 or "\0" in text):
-                raise InvalidInput("filter must hold texts of at most 1000 characters, without NUL", ("filter",))
-        return CustomerFilterEntity(self.search, levels)
 
 
 async def find_node(context: Context, value: str) -> Node | None:
@@ -85,7 +69,7 @@ async def find_storefront(
 
 
 @strawberry.type(description="The questions that can be asked.")
-class Query(SegmentQueries):
+class Query(SegmentQueries, AnalysisQueries):
     """The questions."""
 
     @strawberry.field(permission_classes=[CanView], description="The object of a global id; null where there is none.")
@@ -153,8 +137,8 @@ class Query(SegmentQueries):
         by, turned = sort or CustomerSort.EXTERNAL_ID, bool(reverse)
         order = f"{by.value}{' reverse' if turned else ''}"
         request = requested(order, str if by in TEXT_SORTS else int, first, after, last, before)
-        where = CustomerFilterEntity() if filter is None else filter.entity()
         business, service = await info.context.business(), info.context.services.customers
+        where = CustomerFilterEntity() if filter is None else await filter.entity(info.context, business)
         page = await service.page(business, request, where, by, turned)
         return customers_connection(business, page, order, lambda: service.count(business, where))
 

@@ -1,0 +1,245 @@
+"""Answers to questions about rules: what a definition would come to, why a customer is a member, how segments overlap,
+and what rules may use."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from domain.analysis import Explanation, Preview
+from domain.model import Business as BusinessEntity
+from domain.overlap import Overlap, PairOverlap
+from domain.rule_explanation import Clause
+from domain.rule_explanation import Verdict as ClauseVerdict
+from domain.rule_findings import Finding
+from domain.rule_findings import ProblemSeverity as ProblemSeverity
+from domain.rule_variables import RuleVariable as RuleVariableEntity
+from domain.segment_ports import Side
+from gql.context import Info
+from gql.customer import Customer
+from gql.enums import MembershipSource, described
+from gql.scalars import JSON
+from gql.segment import Segment
+
+# Before any type is made that uses them.
+ENUMS = (
+    described(
+        ProblemSeverity,
+        "ProblemSeverity",
+        "Whether a definition can be used in spite of what was found.",
+        ERROR="The definition cannot be used.",
+        WARNING="The definition can be used, but may not be what was meant.",
+    ),
+    described(
+        ClauseVerdict,
+        "ClauseVerdict",
+        "Whether a clause holds for the customer.",
+        TRUE="It holds.",
+        FALSE="It does not hold.",
+        MISSING="It does not hold, because the customer lacks what it asks for.",
+    ),
+)
+SampleSize = Annotated[int, strawberry.argument(description="How many customers, 1 to 50.")]
+
+
+@strawberry.type(description="Something to say of a definition before it is saved.")
+class RuleProblem:
+    """Something to say of a definition."""
+
+    path: str = strawberry.field(
+        description="Place inside the rules as a JSON pointer, or of the field, such as /criteria/maxOrders."
+    )
+    code: str = strawberry.field(description="Kind of the problem; stable.")
+    message: str = strawberry.field(description="Sentence that says what is wrong and what would be right.")
+    severity: ProblemSeverity = strawberry.field(description="Whether the definition can be used all the same.")
+
+    @classmethod
+    def of(cls, finding: Finding) -> "RuleProblem":
+        """The problem."""
+        return cls(path=finding.path, code=finding.code, message=finding.message, severity=finding.severity)
+
+
+@strawberry.type(description="What a definition would come to if it were calculated now.")
+class SegmentPreview:
+    """What a definition would come to."""
+
+    match_count: int | None = strawberry.field(
+        description="Number of customers who match; null where there is an ERROR among the problems."
+    )
+    population: int = strawberry.field(description="Number of customers of the business, erased ones left out.")
+    entering: int | None = strawberry.field(
+        description="Number of customers who match and are no members of the other segment; null without one."
+    )
+    leaving: int | None = strawberry.field(
+        description="Number of members of the other segment who do not match; null without one."
+    )
+    staying: int | None = strawberry.field(
+        description="Number of members of the other segment who match; null without one."
+    )
+    problems: list[RuleProblem] = strawberry.field(description="Errors in the order of the definition, or warnings.")
+    sentence: str | None = strawberry.field(description="The definition in words; null where it has an error.")
+    business: strawberry.Private[BusinessEntity]
+    preview: strawberry.Private[Preview]
+
+    @classmethod
+    def of(cls, business: BusinessEntity, preview: Preview) -> "SegmentPreview":
+        """The preview."""
+        sizes = preview.sizes
+        members, staying = (None, None) if sizes is None else (sizes.members, sizes.staying)
+        return cls(
+            match_count=None if sizes is None else sizes.matching,
+            population=preview.population,
+            entering=None if sizes is None or staying is None else sizes.matching - staying,
+            leaving=None if members is None or staying is None else members - staying,
+            staying=staying,
+            problems=[RuleProblem.of(finding) for finding in preview.findings],
+            sentence=preview.sentence,
+            business=business,
+            preview=preview,
+        )
+
+    @strawberry.field(description="The first customers who match, by id.")
+    async def sample(self, info: Info, first: SampleSize = 10) -> list[Customer]:
+        """One statement."""
+        return await self._sample(info, Side.MATCHING, first)
+
+    @strawberry.field(description="The first customers who would enter the other segment, by id; none without one.")
+    async def entering_sample(self, info: Info, first: SampleSize = 10) -> list[Customer]:
+        """One statement."""
+        return await self._sample(info, Side.ENTERING, first)
+
+    @strawberry.field(description="The first customers who would leave the other segment, by id; none without one.")
+    async def leaving_sample(self, info: Info, first: SampleSize = 10) -> list[Customer]:
+        """One statement."""
+        return await self._sample(info, Side.LEAVING, first)
+
+    async def _sample(self, info: Info, side: Side, first: int) -> list[Customer]:
+        found = await info.context.services.analysis.sample(self.business, self.preview, side, first)
+        return [Customer.of(self.business, record) for record in found]
+
+
+@strawberry.type(
+    description="One clause of the rule: what was asked, what the customer has, and whether it holds. A negation "
+    "around a clause is not part of it."
+)
+class ClauseExplanation:
+    """One clause of a rule."""
+
+    path: str = strawberry.field(description="Place of the clause inside the rules, or of the field of criteria.")
+    text: str = strawberry.field(description="The clause in words.")
+    variable: str | None = strawberry.field(description="Variable that is asked for, where it is exactly one.")
+    expected: JSON | None = strawberry.field(description="What is asked for, in the unit of the variable.")
+    actual: JSON | None = strawberry.field(
+        description="What the customer has; for purchases how many there are, how many satisfy, and up to five of them."
+    )
+    verdict: ClauseVerdict = strawberry.field(description="Whether the clause holds.")
+
+    @classmethod
+    def of(cls, clause: Clause) -> "ClauseExplanation":
+        """The clause."""
+        return cls(
+            path=clause.path,
+            text=clause.text,
+            variable=clause.variable,
+            expected=None if clause.expected is None else JSON(clause.expected),
+            actual=None if clause.actual is None else JSON(clause.actual),
+            verdict=clause.verdict,
+        )
+
+
+@strawberry.type(description="Why a customer is a member of a segment, or is none.")
+class SegmentExplanation:
+    """Why a customer is a member."""
+
+    is_member: bool = strawberry.field(description="Whether the customer is a member now.")
+    matches_now: bool = strawberry.field(
+        description="Whether the definition holds now; false for a segment without one. Membership follows when the "
+        "segment is recalculated."
+    )
+    source: MembershipSource | None = strawberry.field(
+        description="What made the customer a member; null for one outside."
+    )
+    assigned_at: datetime | None = strawberry.field(description="Timestamp of the entry; null for a customer outside.")
+    clauses: list[ClauseExplanation] = strawberry.field(description="Every clause of the definition, in its order.")
+    sentence: str | None = strawberry.field(description="The definition in words; null where there is none.")
+
+    @classmethod
+    def of(cls, entity: Explanation) -> "SegmentExplanation":
+        """The explanation."""
+        held = entity.membership
+        return cls(
+            is_member=held is not None,
+            matches_now=entity.matches,
+            source=None if held is None else held.source,
+            assigned_at=None if held is None else held.entered_at,
+            clauses=[ClauseExplanation.of(clause) for clause in entity.clauses],
+            sentence=entity.sentence,
+        )
+
+
+@strawberry.type(description="How the members of two segments coincide.")
+class SegmentPairOverlap:
+    """How two segments coincide."""
+
+    a: Segment = strawberry.field(description="The segment that was named first.")
+    b: Segment = strawberry.field(description="The segment that was named later.")
+    both: int = strawberry.field(description="Number of customers in both.")
+    only_a: int = strawberry.field(description="Number of customers in a and not in b.")
+    only_b: int = strawberry.field(description="Number of customers in b and not in a.")
+    jaccard: float = strawberry.field(description="Share of those in both among those in either; 0 where none are.")
+
+    @classmethod
+    def of(cls, business: BusinessEntity, pair: PairOverlap) -> "SegmentPairOverlap":
+        """The pair."""
+        return cls(
+            a=Segment.of(business, pair.a),
+            b=Segment.of(business, pair.b),
+            both=pair.both,
+            only_a=pair.only_a,
+            only_b=pair.only_b,
+            jaccard=pair.jaccard,
+        )
+
+
+@strawberry.type(description="How the members of several segments coincide.")
+class SegmentOverlap:
+    """How segments coincide."""
+
+    segments: list[Segment] = strawberry.field(description="The segments in the order asked for.")
+    pairs: list[SegmentPairOverlap] = strawberry.field(description="Every two of them, in the order asked for.")
+    union_count: int = strawberry.field(description="Number of customers in at least one of the segments.")
+    intersection_count: int = strawberry.field(description="Number of customers in every one of the segments.")
+
+    @classmethod
+    def of(cls, business: BusinessEntity, entity: Overlap) -> "SegmentOverlap":
+        """The overlap."""
+        return cls(
+            segments=[Segment.of(business, segment) for segment in entity.segments],
+            pairs=[SegmentPairOverlap.of(business, pair) for pair in entity.pairs],
+            union_count=entity.union,
+            intersection_count=entity.intersection,
+        )
+
+
+@strawberry.type(description="A variable, or a list, that a rule may use.")
+class RuleVariable:
+    """A variable of rules."""
+
+    name: str = strawberry.field(
+        description="Name in rules; what an element has stands after its list, as in purchases[].amount."
+    )
+    type: str = strawberry.field(description="Kind of its values: boolean, number, text, instant or list.")
+    description: str = strawberry.field(description="What it stands for.")
+    unit: str | None = strawberry.field(description="Unit of a number, such as days or the currency.")
+    example: JSON | None = strawberry.field(description="A value that it may have; of a list, a rule that uses it.")
+
+    @classmethod
+    def of(cls, entity: RuleVariableEntity) -> "RuleVariable":
+        """The variable."""
+        return cls(
+            name=entity.name,
+            type=entity.type,
+            description=entity.description,
+            unit=entity.unit,
+            example=None if entity.example is None else JSON(entity.example),
+        )
