@@ -1,15 +1,213 @@
-"""Recalculation: runs that make memberships agree with definitions. A run is a row of the store; whoever holds its
-lease works on it, and everything it changes is committed together."""
+"""Recalculation: runs that make memberships agree with definitions. A run is a row of the store; asking for one only
+queues it, and whoever holds it works on it (`domain.runner`). Of a segment at most one run is active."""
 
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from domain.ports import Clock
-from domain.segment_ports import SegmentStore
+from domain.definitions import defined
+from domain.errors import DomainError, InvalidInput, NotFound
+from domain.model import Business
+from domain.pages import Page, PageRequest
+from domain.ports import Actor, AuditEvent, Clock
+from domain.rule_references import references
+from domain.run_board import RunBoard
+from domain.run_ports import WorkStore
+from domain.segment_model import (
+    Job,
+    JobKind,
+    JobReason,
+    JobStatus,
+    MembershipChange,
+    NewJob,
+    Outcome,
+    Segment,
+    SegmentKind,
+)
+from domain.segment_ports import SegmentWriteUnit
+
+CHANGES = 500
+"""Changes of memberships in one message."""
+
+
+class AlreadyRunning(DomainError):
+    """The segment has an active run, which is given."""
+
+    code = "ALREADY_RUNNING"
+
+    def __init__(self, job: Job) -> None:
+        super().__init__("The segment is being recalculated already.")
+        self.job = job
+
+
+class NotCancellable(DomainError):
+    """The run has ended already."""
+
+    code = "NOT_CANCELLABLE"
 
 
 @dataclass(frozen=True, slots=True)
 class Recalculations:
     """The runs of a business, as the services see them."""
 
-    store: SegmentStore
+    store: WorkStore
     clock: Clock
+    board: RunBoard
+
+    async def by_ids(self, business: Business, ids: Sequence[int]) -> Mapping[int, Job]:
+        """Those that exist."""
+        async with self.store.read(business) as unit:
+            return await unit.jobs.by_ids(ids)
+
+    async def newest_of(self, business: Business, segments: Sequence[int]) -> Mapping[int, Job]:
+        """The newest run of each segment that had one."""
+        async with self.store.read(business) as unit:
+            return await unit.jobs.newest_of(segments)
+
+    async def page(
+        self, business: Business, request: PageRequest, *, segment_id: int | None = None, parent_id: int | None = None
+    ) -> Page[Job]:
+        """Runs, newest first; the parts of a run in their order."""
+        async with self.store.read(business) as unit:
+            return await unit.jobs.page(request, segment_id=segment_id, parent_id=parent_id)
+
+    async def count(self, business: Business, *, segment_id: int | None = None, parent_id: int | None = None) -> int:
+        """How many there are."""
+        async with self.store.read(business) as unit:
+            return await unit.jobs.count(segment_id=segment_id, parent_id=parent_id)
+
+    async def start(self, business: Business, segment_id: int, actor: Actor) -> Job:
+        """Queue a run of an automatic segment; AlreadyRunning holds the one that is active."""
+        async with self.store.write(business) as unit:
+            segment = (await unit.segments.by_ids([segment_id])).get(segment_id)
+            if segment is None:
+                raise NotFound("There is no segment with this id.")
+            if segment.kind is not SegmentKind.AUTOMATIC:
+                field = ("segmentId",)
+                raise InvalidInput("The members of this segment are put in by hand.", field, "SEGMENT_IS_MANUAL")
+            active = (await unit.jobs.active_of([segment_id])).get(segment_id)
+            if active is not None:
+                raise AlreadyRunning(active)
+            job = await queue(unit, segment_id, JobReason.REQUEST, actor.name)
+            await unit.audit(
+                AuditEvent(
+                    actor.name,
+                    "recalculateSegment",
+                    request_id=actor.request_id,
+                    detail={"segment": segment.key, "job": job.id},
+                )
+            )
+        self.board.wake()
+        return job
+
+    async def start_all(self, business: Business, actor: Actor) -> Job:
+        """Queue one run with a part for every automatic segment, in the order in which they depend on each other."""
+        async with self.store.write(business) as unit:
+            active = await unit.jobs.active_parent()
+            if active is not None:
+                raise AlreadyRunning(active)
+            job = await unit.jobs.add(
+                NewJob(JobKind.RECALCULATION, JobReason.REQUEST, requested_by=actor.name), unit.instant
+            )
+            segments = defined(await unit.segments.all(automatic=True)).segments
+            running = await unit.jobs.active_of([segment.id for segment in segments])
+            for segment in segments:
+                other = running.get(segment.id)
+                if other is None:
+                    new = NewJob(JobKind.RECALCULATION, JobReason.PART, segment.id, job.id, actor.name)
+                    await unit.jobs.add(new, unit.instant)
+                else:
+                    await unit.jobs.adopt(other.id, job.id)
+            await unit.audit(
+                AuditEvent(actor.name, "recalculateSegments", request_id=actor.request_id, detail={"job": job.id})
+            )
+        self.board.wake()
+        return job
+
+    async def cancel(self, business: Business, job_id: int, actor: Actor) -> Job:
+        """Stop a run: one that waits ends at once, one that is worked on at its next sign of life."""
+        async with self.store.write(business) as unit:
+            job = (await unit.jobs.by_ids([job_id])).get(job_id)
+            if job is None:
+                raise NotFound("There is no job with this id.")
+            if job.status.final:
+                raise NotCancellable("The job has ended already.")
+            parts = await unit.jobs.parts_of(job_id)
+            for item in (job, *parts):
+                await stop(unit, item)
+            await unit.audit(AuditEvent(actor.name, "cancelJob", request_id=actor.request_id, detail={"job": job_id}))
+            job = (await unit.jobs.by_ids([job_id]))[job_id]
+        self.board.post(business.id, job)
+        self.board.wake()
+        return job
+
+    async def customer(self, business: Business, customer_id: int, actor: Actor) -> tuple[list[Segment], list[Segment]]:
+        """Make the automatic memberships of one customer agree at once; the segments entered and left."""
+        entered: list[Segment] = []
+        left: list[Segment] = []
+        async with self.store.evaluate(business) as evaluation:
+            if customer_id not in await evaluation.unit.customers.by_ids([customer_id]):
+                raise NotFound("There is no customer with this id.")
+            every = await evaluation.unit.segments.all()
+            found = defined(every)
+            by_key = {segment.key: segment for segment in every}
+            await evaluation.understand(list(found.trees.values()))
+            async with evaluation.write() as unit:
+                for segment in found.segments:
+                    tree = found.trees.get(segment.key)
+                    if tree is None or not set(references(tree)) <= by_key.keys():
+                        continue
+                    await evaluation.of_customers(tree, by_key, [customer_id])
+                    difference = await unit.memberships.agree(segment.id, unit.instant, actor.name, only=True)
+                    entered += [segment] * difference.entered
+                    left += [segment] * difference.left
+                await unit.audit(
+                    AuditEvent(
+                        actor.name,
+                        "recalculateCustomer",
+                        request_id=actor.request_id,
+                        detail={"entered": [item.key for item in entered], "left": [item.key for item in left]},
+                    )
+                )
+        return entered, left
+
+    async def follow(self, business: Business, job_id: int) -> AsyncIterator[Job]:
+        """The run as it is, then every change, to its end; NotFound where there is no such run."""
+
+        async def look() -> Job | None:
+            return (await self.by_ids(business, [job_id])).get(job_id)
+
+        if await look() is None:
+            raise NotFound("There is no job with this id.")
+        async for job in self.board.follow((business.id, job_id), look):
+            yield job
+
+    async def changes(self, business: Business, segment_id: int | None, request: PageRequest) -> Page[MembershipChange]:
+        """Committed changes of memberships after a position, in commit order."""
+        async with self.store.read(business) as unit:
+            return await unit.memberships.changes(request, segment_id=segment_id)
+
+
+async def queue(unit: SegmentWriteUnit, segment_id: int, reason: JobReason, requested_by: str | None) -> Job:
+    """Queue a run of the segment in the caller's transaction; none of it is active."""
+    return await unit.jobs.add(NewJob(JobKind.RECALCULATION, reason, segment_id, None, requested_by), unit.instant)
+
+
+async def stop(unit: SegmentWriteUnit, job: Job) -> None:
+    """End a run that waits, and ask one that is worked on to end."""
+    if job.status is JobStatus.QUEUED:
+        await unit.jobs.finish(job.id, Outcome(JobStatus.CANCELLED, "CANCELLED", "It was cancelled."), unit.instant)
+    elif not job.status.final:
+        await unit.jobs.ask_to_cancel(job.id)
+
+
+async def requeue(unit: SegmentWriteUnit, segment_id: int, requested_by: str | None) -> Job:
+    """A definition was made or changed: a run of the old one is of no use any more, and a new one is queued.
+
+    Of a segment one run is active, so one that is worked on is ended here; its holder finds out at its next sign of
+    life and writes nothing.
+    """
+    active = (await unit.jobs.active_of([segment_id])).get(segment_id)
+    if active is not None:
+        outcome = Outcome(JobStatus.CANCELLED, "REDEFINED", "The segment was defined anew.")
+        await unit.jobs.finish(active.id, outcome, unit.instant)
+    return await queue(unit, segment_id, JobReason.DEFINITION, requested_by)

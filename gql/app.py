@@ -2,12 +2,15 @@
 the services and the store."""
 
 import asyncio
+import os
 import signal
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from types import FrameType
+from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -25,7 +28,10 @@ from domain.ports import Clock
 from domain.purchases import Purchases
 from domain.recalculation import Recalculations
 from domain.reporting import Reporting
+from domain.run_board import RunBoard
+from domain.runner import Runner
 from domain.segments import Segments
+from domain.upkeep import Upkeep
 from gql.auth import Authenticator
 from gql.context import Context
 from gql.execution import Executor
@@ -41,6 +47,7 @@ from gql.websocket import WebSocketEndpoint
 from persistence.cache import MemoryCache
 from persistence.database import Database, open_database
 from persistence.unit_of_work import SqlStore
+from persistence.working_store import WorkingStore
 
 DRAIN_SECONDS = 1.0
 """Between the word that the process ends and the end of accepting: whoever spreads the load must hear it."""
@@ -51,19 +58,28 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-def make_services(database: Database, clock: Clock) -> Services:
-    """The services over one store."""
-    store, cache = SqlStore(database, clock), MemoryCache()
+def make_services(database: Database, clock: Clock, board: RunBoard | None = None) -> Services:
+    """The services over one store; the board is told what there is to work on."""
+    board = board or RunBoard()
+    store, cache = WorkingStore(database, clock), MemoryCache()
+    customers = Customers(store, clock, cache)
     return Services(
         Businesses(store, clock),
-        Customers(store, clock, cache),
+        customers,
         Purchases(store, clock),
         Reporting(store, clock),
-        Segments(store, clock),
+        Segments(store, clock, board.wake),
         Memberships(store, clock),
-        Recalculations(store, clock),
-        Analysis(store, clock),
+        Recalculations(store, clock, board),
+        Analysis(store, clock, customers),
     )
+
+
+def make_upkeep(database: Database, clock: Clock, board: RunBoard) -> Upkeep:
+    """A worker of this process, with a name that no other has."""
+    store = WorkingStore(database, clock)
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+    return Upkeep(store, clock, board, Runner(store, clock, board, owner))
 
 
 def create_app(
@@ -74,7 +90,8 @@ def create_app(
 ) -> Starlette:
     """The application; `demo_token` fills the explorer's header in demo mode."""
     opened = database or open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
-    services = make_services(opened, clock)
+    board = RunBoard()
+    services = make_services(opened, clock, board)
     schema = make_schema(settings)
     authenticator = Authenticator(settings, clock)
     operations = Operations(SqlStore(opened, clock).ready)
@@ -91,9 +108,12 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        working = asyncio.create_task(make_upkeep(opened, clock, board).forever())
         with ending_announced(operations):
             yield
         operations.draining = True
+        working.cancel()
+        await asyncio.wait({working})
         await opened.close()
 
     across = [

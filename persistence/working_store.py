@@ -20,6 +20,7 @@ from sqlalchemy import (
     literal,
     select,
     table,
+    update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,10 +29,11 @@ from domain.model import Business
 from domain.ports import Clock
 from domain.rule_context import RuleContext, rule_context
 from domain.rules import Condition
+from domain.run_ports import Agenda
 from domain.segment_model import Segment
 from persistence.jobs import JobStore
 from persistence.rule_sql import RuleSql, members
-from persistence.segment_tables import membership
+from persistence.segment_tables import membership, segment
 from persistence.tables import business as business_table
 from persistence.tables import customer, customer_metrics
 from persistence.temporary import create
@@ -112,6 +114,24 @@ class SqlEvaluation:
         statement = insert(evaluated).from_select(["customer_id", "holds"], found.add_columns(literal(1)))
         return int((await self.connection.execute(statement)).rowcount)
 
+    async def changed(self, size: int) -> list[list[int]]:
+        """The customers who changed and whose memberships have not followed, in portions."""
+        own = self.unit.business.id
+        since = select(business_table.c.followed_at).where(business_table.c.id == own).scalar_subquery()
+        kept = customer_metrics.c
+        statement = (
+            select(kept.customer_id)
+            .where(kept.business_id == own, kept.changed_at > since, kept.changed_at <= to_micros(self.seen_at))
+            .order_by(kept.customer_id)
+        )
+        found = list((await self.connection.execute(statement)).scalars())
+        return [found[start : start + size] for start in range(0, len(found), size)]
+
+    async def followed(self) -> None:
+        """They have followed now; within the write unit."""
+        statement = update(business_table).where(business_table.c.id == self.unit.business.id)
+        await self.connection.execute(statement.values(followed_at=to_micros(self.seen_at)))
+
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Unit]:
         """End the reading and hold the business's only write transaction, on the same connection: all or nothing."""
@@ -139,12 +159,32 @@ class WorkingStore(SqlStore):
                     await connection.execution_options(begin="BEGIN")
                 try:
                     await connection.run_sync(create, "evaluated", EVALUATED)
+                    # Or a run that fails would take the table away with it.
+                    await connection.commit()
                     statement = select(business_table).where(business_table.c.id == business.id)
                     row = (await connection.execute(statement)).one()
                     unit = Unit(connection, to_business(row), self.clock())
                     yield SqlEvaluation(connection, unit, self.clock, from_micros(row.last_instant))
                 finally:
                     await asyncio.shield(_clear(connection))
+
+    async def agenda(self, business: Business, now: datetime) -> Agenda:
+        """What there is to do besides runs, in one statement."""
+        newest = select(func.max(customer_metrics.c.changed_at)).where(customer_metrics.c.business_id == business.id)
+        due = exists(
+            select(segment.c.id).where(
+                segment.c.business_id == business.id,
+                segment.c.deleted_at.is_(None),
+                segment.c.next_run_at <= to_micros(now),
+            )
+        )
+        statement = select(business_table.c.followed_at, newest.scalar_subquery(), due).where(
+            business_table.c.id == business.id
+        )
+        with translated():
+            async with self.database.reader.connect() as connection:
+                followed, changed, waits = (await connection.execute(statement)).one()
+        return Agenda(changed is not None and changed > followed, bool(waits))
 
     @asynccontextmanager
     async def note(self, business: Business) -> AsyncIterator[JobStore]:

@@ -1,0 +1,97 @@
+"""Who follows which run in this process. One look at the row serves all followers of a run; what they have not taken
+yet is bounded, so a slow one misses steps in between but never the end."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+
+from domain.segment_model import Job
+
+STEPS = 64
+"""Steps kept for a follower that is slow."""
+LOOK_SECONDS = 1.0
+Key = tuple[int, int]
+Look = Callable[[], Awaitable[Job | None]]
+
+
+class _Follower:
+    def __init__(self) -> None:
+        self.steps: deque[Job] = deque(maxlen=STEPS)
+        self.news = asyncio.Event()
+
+    def tell(self, job: Job) -> None:
+        self.steps.append(job)
+        self.news.set()
+
+
+class RunBoard:
+    """Hands the states of runs to their followers. Keys are the business's and the run's id."""
+
+    def __init__(self, look_seconds: float = LOOK_SECONDS) -> None:
+        self.look_seconds = look_seconds
+        self._followers: dict[Key, set[_Follower]] = {}
+        self._looking: dict[Key, asyncio.Task[None]] = {}
+        self._work = asyncio.Event()
+
+    def post(self, business_id: int, job: Job) -> None:
+        """Tell everybody who follows the run; the row may already say more."""
+        for follower in self._followers.get((business_id, job.id), ()):
+            follower.tell(job)
+
+    def wake(self) -> None:
+        """There may be something to work on."""
+        self._work.set()
+
+    async def work(self, seconds: float) -> None:
+        """Wait until there may be something to work on, at most so long."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._work.wait(), seconds)
+        self._work.clear()
+
+    async def follow(self, key: Key, look: Look) -> AsyncIterator[Job]:
+        """The run as it is, then every change, until it has ended; nothing where there is no such run."""
+        follower = _Follower()
+        # Registered before the first look, so that no change falls between the two.
+        self._followers.setdefault(key, set()).add(follower)
+        try:
+            last = await look()
+            if last is None:
+                return
+            yield last
+            if key not in self._looking:
+                self._looking[key] = asyncio.create_task(self._watch(key, look))
+            while not last.status.final:
+                await follower.news.wait()
+                follower.news.clear()
+                while follower.steps and not last.status.final:
+                    job = follower.steps.popleft()
+                    # Of two ways a state may come, the slower one brings old news.
+                    if job != last and not (
+                        job.status is last.status and job.phase == last.phase and job.done < last.done
+                    ):
+                        last = job
+                        yield job
+        finally:
+            self._followers[key].discard(follower)
+            if not self._followers[key]:
+                del self._followers[key]
+                watching = self._looking.pop(key, None)
+                if watching is not None:
+                    watching.cancel()
+
+    async def _watch(self, key: Key, look: Look) -> None:
+        """Look at the row for all followers: another process may work on the run."""
+        while True:
+            await asyncio.sleep(self.look_seconds)
+            try:
+                job = await look()
+            except asyncio.CancelledError:
+                raise
+            except Exception:
+                # A store that is out of reach now is looked at again.
+                continue
+            if job is None:
+                continue
+            for follower in self._followers.get(key, ()):
+                follower.tell(job)

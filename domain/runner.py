@@ -1,0 +1,197 @@
+"""Works on runs. A run is held by signs of life; it evaluates by ranges of customers without any lock, and what it
+changes (memberships, snapshot, the segment, the run's result) is one short transaction, or nothing."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from domain.definitions import Defined, defined
+from domain.errors import DomainError
+from domain.model import Business
+from domain.ports import Clock
+from domain.recalculation import queue
+from domain.rule_references import references
+from domain.run_board import RunBoard
+from domain.run_ports import Evaluation, WorkStore
+from domain.segment_model import Difference, Job, JobReason, JobStatus, Outcome, Segment, SegmentKind, Snapshot
+from domain.segment_ports import SegmentWriteUnit
+
+RANGE = 10_000
+"""Customer ids evaluated between two signs of life."""
+SILENCE = timedelta(seconds=30)
+"""A holder that says nothing for so long is gone."""
+ATTEMPTS = 3
+log = logging.getLogger("segments.runs")
+
+
+class Stopped(Exception):
+    """The run is not this holder's any more, or somebody asked to cancel it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """One worker; `owner` is its name among all workers of the store."""
+
+    store: WorkStore
+    clock: Clock
+    board: RunBoard
+    owner: str
+
+    async def once(self, business: Business) -> bool:
+        """Work on the oldest run that waits; whether there was one."""
+        now = self.clock()
+        async with self.store.note(business) as jobs:
+            job = await jobs.take(self.owner, now, now - SILENCE)
+        if job is None:
+            return False
+        await self._whole(business, job)
+        return True
+
+    async def _whole(self, business: Business, job: Job) -> None:
+        if job.segment_id is not None:
+            await self._one(business, job)
+            return
+        self.board.post(business.id, job)
+        while True:
+            async with self.store.read(business) as unit:
+                parts = await unit.jobs.parts_of(job.id)
+            waiting = [part for part in parts if not part.status.final]
+            done = len(parts) - len(waiting)
+            if not await self._alive(business, job, "recalculating", done, len(parts)):
+                await self._finish(business, job, Outcome(JobStatus.CANCELLED, "CANCELLED", "It was cancelled."))
+                return
+            if not waiting:
+                break
+            now = self.clock()
+            async with self.store.note(business) as jobs:
+                part = await jobs.take_part(waiting[0].id, self.owner, now, now - SILENCE)
+            if part is None:
+                # Somebody else works on it.
+                await self.board.work(0.2)
+            else:
+                await self._one(business, part, job, done, len(parts))
+        await self._finish(business, job, summed(parts))
+
+    async def _one(
+        self, business: Business, job: Job, parent: Job | None = None, done: int = 0, parts: int = 0
+    ) -> None:
+        self.board.post(business.id, job)
+        try:
+            if job.attempts > ATTEMPTS:
+                raise DomainError(f"The run was begun {ATTEMPTS} times and never came to an end.")
+            await self._recalculate(business, job, parent, done, parts)
+        except Stopped:
+            await self._finish(business, job, Outcome(JobStatus.CANCELLED, "CANCELLED", "It was cancelled."))
+        except DomainError as error:
+            await self._finish(business, job, Outcome(JobStatus.FAILED, error.code, error.message))
+        except Exception:
+            log.exception("run %s of business %s failed", job.id, business.id)
+            message = f"The run failed inside the server. Its log says more about job {job.id}."
+            await self._finish(business, job, Outcome(JobStatus.FAILED, "INTERNAL", message))
+
+    async def _recalculate(self, business: Business, job: Job, parent: Job | None, done: int, parts: int) -> None:
+        async with self.store.evaluate(business) as evaluation:
+            every = await evaluation.unit.segments.all()
+            found, by_key = defined(every), {segment.key: segment for segment in every}
+            segment = next((item for item in every if item.id == job.segment_id), None)
+            if segment is None or segment.kind is not SegmentKind.AUTOMATIC:
+                raise DomainError("The segment was deleted.")
+            tree = found.trees.get(segment.key)
+            if tree is None:
+                raise DomainError(found.broken[segment.key])
+            absent = sorted(set(references(tree)) - by_key.keys())
+            if absent:
+                raise DomainError(f"There is no segment with the key {absent[0]}.")
+            await evaluation.understand([tree])
+            population, highest = await evaluation.population()
+            for low in range(1, highest + 1, RANGE):
+                share = min(population, round(population * (low - 1) / max(highest, 1)))
+                if not await self._alive(business, job, "evaluating", share, population):
+                    raise Stopped
+                if parent is not None and not await self._alive(business, parent, "recalculating", done, parts):
+                    raise Stopped
+                await evaluation.keep(tree, by_key, low, low + RANGE - 1)
+            if not await self._alive(business, job, "writing", population, population):
+                raise Stopped
+            outcome = await self._commit(evaluation, job, segment, by_key, found, population, parent is not None)
+        self.board.post(business.id, ended(job, outcome, self.clock()))
+
+    async def _commit(
+        self,
+        evaluation: Evaluation,
+        job: Job,
+        segment: Segment,
+        by_key: Mapping[str, Segment],
+        found: Defined,
+        population: int,
+        part: bool,
+    ) -> Outcome:
+        async with evaluation.write() as unit:
+            now = (await unit.segments.by_ids([segment.id])).get(segment.id)
+            held = (await unit.jobs.by_ids([job.id])).get(job.id)
+            if now is None or now.version != segment.version or held is None or held.cancel_requested:
+                raise Stopped
+            if held.status is not JobStatus.RUNNING or held.attempts != job.attempts:
+                raise Stopped
+            await evaluation.again(found.trees[segment.key], by_key)
+            difference = await unit.memberships.agree(segment.id, unit.instant, f"job {job.id}")
+            await unit.snapshots.add(Snapshot(segment.id, unit.instant, difference.member_count, job.id, None))
+            await unit.segments.change(replace(now, last_calculated=unit.instant))
+            outcome = Outcome(JobStatus.SUCCEEDED, None, None, population, difference, unit.instant)
+            await unit.jobs.finish(job.id, outcome, unit.instant)
+            if not part and (difference.entered or difference.left):
+                await self._queue_users(unit, found, segment)
+        return outcome
+
+    async def _queue_users(self, unit: SegmentWriteUnit, found: Defined, segment: Segment) -> None:
+        """Segments that use this one follow it."""
+        users = [item for item in found.users_of(segment.key) if item.is_dynamic]
+        active = await unit.jobs.active_of([item.id for item in users])
+        for item in users:
+            if item.id not in active:
+                await queue(unit, item.id, JobReason.FOLLOW, f"segment {segment.key}")
+
+    async def _alive(self, business: Business, job: Job, phase: str, done: int, total: int) -> bool:
+        async with self.store.note(business) as jobs:
+            held = await jobs.beat(job.id, self.owner, self.clock(), phase, done, total)
+        self.board.post(business.id, replace(job, status=JobStatus.RUNNING, phase=phase, done=done, total=total))
+        return held
+
+    async def _finish(self, business: Business, job: Job, outcome: Outcome) -> None:
+        now = self.clock()
+        async with self.store.note(business) as jobs:
+            await jobs.finish(job.id, outcome, now)
+            found = await jobs.by_ids([job.id])
+        self.board.post(business.id, found.get(job.id, ended(job, outcome, now)))
+
+
+def ended(job: Job, outcome: Outcome, at: datetime) -> Job:
+    """The run as it is when it has ended so."""
+    total = job.total if outcome.status is not JobStatus.SUCCEEDED else outcome.evaluated
+    return replace(
+        job,
+        status=outcome.status,
+        phase="finished",
+        done=outcome.evaluated,
+        total=total,
+        finished_at=at,
+        error_code=outcome.error_code,
+        error_message=outcome.error_message,
+        evaluated=outcome.evaluated,
+        entered=outcome.difference.entered,
+        left=outcome.difference.left,
+        snapshot_at=outcome.snapshot_at,
+    )
+
+
+def summed(parts: list[Job]) -> Outcome:
+    """How a run of many segments ended; its figures are sums."""
+    good = [part for part in parts if part.status is JobStatus.SUCCEEDED]
+    bad = len(parts) - len(good)
+    difference = Difference(sum(part.entered for part in good), sum(part.left for part in good), 0)
+    evaluated = sum(part.evaluated for part in good)
+    if not bad:
+        return Outcome(JobStatus.SUCCEEDED, None, None, evaluated, difference)
+    message = f"{bad} of {len(parts)} segments could not be recalculated; {len(good)} could."
+    return Outcome(JobStatus.FAILED, "PARTLY_FAILED", message, evaluated, difference)

@@ -1,0 +1,132 @@
+"""What happens without being asked: memberships follow customers who changed, schedules come due, runs are worked on.
+Any number of workers may do this on one store; each step is taken by one of them."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from domain.definitions import Defined, defined
+from domain.model import Business
+from domain.ports import Clock
+from domain.recalculation import queue
+from domain.rule_references import references
+from domain.run_board import RunBoard
+from domain.run_ports import WorkStore
+from domain.runner import Runner
+from domain.schedule import next_run
+from domain.segment_model import JobReason, Segment, SegmentKind, Snapshot
+from domain.segment_ports import SegmentWriteUnit
+
+PAGE = 2_000
+"""Customers whose memberships follow in one transaction."""
+RANKED_EVERY = timedelta(minutes=10)
+"""How often segments that rank are calculated because customers changed."""
+IDLE_SECONDS = 1.0
+log = logging.getLogger("segments.runs")
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """One worker's care for all businesses of the store."""
+
+    store: WorkStore
+    clock: Clock
+    board: RunBoard
+    runner: Runner
+
+    async def forever(self) -> None:
+        """Until it is cancelled; trouble with one business does not keep the others."""
+        while True:
+            worked = False
+            try:
+                for business in await self.store.businesses():
+                    try:
+                        worked = await self.once(business) or worked
+                    except Exception:
+                        log.exception("upkeep of business %s failed", business.id)
+            except Exception:
+                log.exception("the store cannot be kept up now")
+            if not worked:
+                await self.board.work(IDLE_SECONDS)
+            await asyncio.sleep(0)
+
+    async def once(self, business: Business) -> bool:
+        """Do what there is to do now; whether there was something."""
+        agenda = await self.store.agenda(business, self.clock())
+        if agenda.changed:
+            await self.follow(business)
+        if agenda.due:
+            await self.begin_due(business)
+        worked = False
+        while await self.runner.once(business):
+            worked = True
+        return worked
+
+    async def follow(self, business: Business) -> int:
+        """Let the dynamic memberships of the customers who changed follow; how many customers those were."""
+        done = 0
+        async with self.store.evaluate(business) as evaluation:
+            every = await evaluation.unit.segments.all()
+            found, by_key = defined(every), {segment.key: segment for segment in every}
+            pages = await evaluation.changed(PAGE)
+            if business.settings.get("follow_purchases", True) is False:
+                pages = []
+            mine = [item for item in found.segments if item.is_dynamic and item.key in found.trees]
+            own = [item for item in mine if not found.ranks(item.key) and known(found, item, by_key)]
+            await evaluation.understand([found.trees[item.key] for item in own])
+            for number, customers in enumerate(pages):
+                async with evaluation.write() as unit:
+                    for segment in own:
+                        await evaluation.of_customers(found.trees[segment.key], by_key, customers)
+                        await unit.memberships.agree(segment.id, unit.instant, "purchases", only=True)
+                    if number == len(pages) - 1:
+                        await evaluation.followed()
+                        await self._queue_ranked(unit, [item for item in mine if found.ranks(item.key)])
+                done += len(customers)
+            if not pages:
+                async with evaluation.write():
+                    await evaluation.followed()
+        return done
+
+    async def _queue_ranked(self, unit: SegmentWriteUnit, ranked: list[Segment]) -> None:
+        """Segments that rank are calculated whole, at most so often; what comes too soon is scheduled."""
+        keys = [item.id for item in ranked]
+        active, newest = await unit.jobs.active_of(keys), await unit.jobs.newest_of(keys)
+        for segment in ranked:
+            last = newest.get(segment.id)
+            if segment.id in active:
+                continue
+            soonest = unit.instant if last is None else last.created_at + RANKED_EVERY
+            if soonest <= unit.instant:
+                await queue(unit, segment.id, JobReason.FOLLOW, "purchases")
+            elif segment.next_run_at is None or segment.next_run_at > soonest:
+                await unit.segments.change(replace(segment, next_run_at=soonest))
+
+    async def begin_due(self, business: Business) -> None:
+        """Queue a run of each segment whose time has come; times that were missed come to one run."""
+        async with self.store.write(business) as unit:
+            due = [item for item in await unit.segments.all() if is_due(item, unit)]
+            active = await unit.jobs.active_of([item.id for item in due])
+            newest = await unit.snapshots.newest([item.id for item in due], 1)
+            changed = await unit.memberships.last_changes([item.id for item in due])
+            for segment in due:
+                if segment.kind is SegmentKind.AUTOMATIC and segment.id not in active:
+                    await queue(unit, segment.id, JobReason.SCHEDULE, "schedule")
+                last = newest.get(segment.id)
+                at = changed.get(segment.id)
+                if segment.kind is SegmentKind.MANUAL and at is not None and (not last or last[0].at < at):
+                    snapshot = Snapshot(segment.id, unit.instant, segment.member_count, None, "schedule")
+                    await unit.snapshots.add(snapshot)
+                then = next_run(segment.schedule, unit.instant, unit.business.time_zone)
+                await unit.segments.change(replace(segment, next_run_at=then))
+
+
+def known(found: Defined, segment: Segment, by_key: dict[str, Segment]) -> bool:
+    """Whether every segment that the rule uses is there."""
+    return set(references(found.trees[segment.key])) <= by_key.keys()
+
+
+def is_due(segment: Segment, unit: SegmentWriteUnit) -> bool:
+    """Whether the segment's time has come."""
+    return segment.next_run_at is not None and segment.next_run_at <= unit.instant

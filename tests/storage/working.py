@@ -1,0 +1,80 @@
+"""Segments and the worker that calculates them, put together as the server does."""
+
+from dataclasses import dataclass
+
+from domain.model import Business
+from domain.pages import PageRequest
+from domain.ports import Actor
+from domain.recalculation import Recalculations, requeue
+from domain.run_board import RunBoard
+from domain.runner import Runner
+from domain.segment_model import Definition, Job, NewSegment, Segment, SegmentKind
+from domain.upkeep import Upkeep
+from persistence.database import Database
+from persistence.working_store import WorkingStore
+from tests.conftest import SetClock
+
+ACTOR = Actor("tester")
+
+
+@dataclass
+class Working:
+    """A worker named `owner` on one business."""
+
+    store: WorkingStore
+    clock: SetClock
+    business: Business
+    board: RunBoard
+    runner: Runner
+    upkeep: Upkeep
+    recalculations: Recalculations
+
+    @classmethod
+    def of(cls, database: Database, clock: SetClock, business: Business, owner: str = "worker") -> "Working":
+        """A worker of its own on the store."""
+        store, board = WorkingStore(database, clock), RunBoard(0.02)
+        runner = Runner(store, clock, board, owner)
+        upkeep = Upkeep(store, clock, board, runner)
+        return cls(store, clock, business, board, runner, upkeep, Recalculations(store, clock, board))
+
+    async def segment(self, key: str, rules: object, *, dynamic: bool = True, ranks: bool = False) -> Segment:
+        """An automatic segment with these rules, not calculated yet."""
+        new = NewSegment(
+            key, key.title(), None, SegmentKind.AUTOMATIC, dynamic, ranks, Definition(rules=rules), None, "tester"
+        )
+        async with self.store.write(self.business) as unit:
+            return await unit.segments.add(new, unit.instant)
+
+    async def by_hand(self, key: str) -> Segment:
+        """A manual segment."""
+        new = NewSegment(key, key.title(), None, SegmentKind.MANUAL, False, False, Definition(), None, "tester")
+        async with self.store.write(self.business) as unit:
+            return await unit.segments.add(new, unit.instant)
+
+    async def redefine(self, segment: Segment) -> Job:
+        """As the service does when a definition is changed."""
+        async with self.store.write(self.business) as unit:
+            return await requeue(unit, segment.id, "tester")
+
+    async def calculate(self, segment: Segment) -> Job:
+        """Ask for a run and work on it."""
+        job = await self.recalculations.start(self.business, segment.id, ACTOR)
+        assert await self.runner.once(self.business)
+        return await self.job(job.id)
+
+    async def job(self, job_id: int) -> Job:
+        """The run as its row says."""
+        return (await self.recalculations.by_ids(self.business, [job_id]))[job_id]
+
+    async def again(self, segment: Segment) -> Segment:
+        """The segment as its row says."""
+        async with self.store.read(self.business) as unit:
+            return (await unit.segments.by_ids([segment.id], deleted=True))[segment.id]
+
+    async def members(self, segment: Segment) -> list[str]:
+        """External ids of the members, and the count kept of them agrees."""
+        async with self.store.read(self.business) as unit:
+            held = (await unit.segments.by_ids([segment.id], deleted=True))[segment.id]
+            page = await unit.memberships.members(segment.id, PageRequest(250))
+        assert held.member_count == len(page.items)
+        return sorted(record.customer.external_id for record, _ in page.items)
