@@ -1,9 +1,41 @@
-"""Memberships: who is in which segment, since when and by whom; putting in and taking out by hand; snapshots."""
+"""Memberships: who is in which segment, since when and by whom; putting in and taking out by hand. A bulk write changes
+everything or nothing, and doing it twice changes nothing more."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 
-from domain.ports import Clock
-from domain.segment_ports import SegmentStore
+from domain.calendar import local_date, to_utc, zone
+from domain.errors import FieldProblem, InvalidInput, NotFound
+from domain.membership_changes import ChangeKey, ChangeList
+from domain.model import Business
+from domain.pages import Page
+from domain.ports import Actor, AuditEvent, Clock
+from domain.segment_model import (
+    Membership,
+    MembershipChange,
+    MembershipSource,
+    MemberTotals,
+    Segment,
+    SegmentKind,
+    SizePoint,
+)
+from domain.segment_ports import Member, MemberKey, SegmentStore, SegmentWriteUnit, SnapshotKey
+from domain.series import SeriesInterval, series
+
+MAXIMUM_ITEMS = 1000
+DEFAULT_INACTIVE_DAYS = 90
+SeriesKey = tuple[int, date, date, SeriesInterval]
+"""A segment, first and last date, and how long each interval is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a list of external ids came to: how many changed, how many were so already, and which nobody knows."""
+
+    changed: int
+    already: int
+    unknown: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,3 +44,161 @@ class Memberships:
 
     store: SegmentStore
     clock: Clock
+
+    def instant(self, business: Business, given: datetime | None, field: str) -> datetime | None:
+        """The instant that an argument means; InvalidInput where no calendar holds it."""
+        try:
+            return None if given is None else to_utc(given, zone(business.time_zone))
+        except ValueError as error:
+            raise InvalidInput(f"{field} {error}", (field,)) from error
+
+    async def open_of(self, business: Business, customers: Sequence[int]) -> Mapping[int, list[Membership]]:
+        """The memberships of each customer that last, by name of the segment."""
+        async with self.store.read(business) as unit:
+            return await unit.memberships.open_of(customers)
+
+    async def are_members(self, business: Business, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+        """Those pairs of segment and customer where the customer is a member."""
+        async with self.store.read(business) as unit:
+            return await unit.memberships.are_members(pairs)
+
+    async def member_pages(self, business: Business, keys: Sequence[MemberKey]) -> list[Page[Member]]:
+        """Pages of members, in the order of the keys."""
+        async with self.store.read(business) as unit:
+            return await unit.memberships.member_pages(keys)
+
+    async def past_counts(self, business: Business, keys: Sequence[SnapshotKey]) -> list[int]:
+        """How many members segments had at instants."""
+        async with self.store.read(business) as unit:
+            return await unit.memberships.past_counts(keys)
+
+    async def change_pages(self, business: Business, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
+        """Pages of changes in commit order, in the order of the keys."""
+        async with self.store.read(business) as unit:
+            return await unit.memberships.change_pages(keys)
+
+    async def change_counts(self, business: Business, lists: Sequence[ChangeList]) -> list[int]:
+        """How many changes each list has."""
+        async with self.store.read(business) as unit:
+            return await unit.memberships.change_counts(lists)
+
+    async def sizes(self, business: Business, keys: Sequence[SeriesKey]) -> Mapping[SeriesKey, list[SizePoint]]:
+        """Sizes of segments at the ends of intervals; of those that have begun, as nobody knows the others."""
+        today = local_date(self.clock(), zone(business.time_zone))
+        found: dict[SeriesKey, list[SizePoint]] = {}
+        async with self.store.read(business) as unit:
+            for first, last, interval in {key[1:] for key in keys}:
+                whole = series(first, last, interval, business.time_zone)
+                asked = {key for key in keys if key[1:] == (first, last, interval)}
+                sizes = await unit.memberships.sizes([key[0] for key in asked], whole.bounds)
+                for key in asked:
+                    points = zip(whole.dates, sizes[key[0]], strict=True)
+                    found[key] = [SizePoint(day, *size) for day, size in points if day <= today]
+        return found
+
+    async def totals(self, business: Business, segments: Sequence[int]) -> Mapping[int, MemberTotals]:
+        """What the members of each segment amount to as of today."""
+        days = business.settings.get("inactive_days", DEFAULT_INACTIVE_DAYS)
+        length = days if isinstance(days, int) else DEFAULT_INACTIVE_DAYS
+        today = local_date(self.clock(), zone(business.time_zone)).toordinal()
+        async with self.store.read(business) as unit:
+            return await unit.memberships.totals(segments, today, length)
+
+    async def assign(
+        self, business: Business, segment_id: int | None, customers: Sequence[int | None], actor: Actor
+    ) -> tuple[Segment, int]:
+        """Put customers into a MANUAL segment; None stands for an id that cannot be one. How many entered."""
+        return await self._move(business, segment_id, customers, actor, True)
+
+    async def remove(
+        self, business: Business, segment_id: int | None, customers: Sequence[int | None], actor: Actor
+    ) -> tuple[Segment, int]:
+        """Take customers out of a MANUAL segment; None stands for an id that cannot be one. How many left."""
+        return await self._move(business, segment_id, customers, actor, False)
+
+    async def _move(
+        self, business: Business, segment_id: int | None, customers: Sequence[int | None], actor: Actor, entering: bool
+    ) -> tuple[Segment, int]:
+        if len(customers) > MAXIMUM_ITEMS:
+            message = f"customerIds must hold at most {MAXIMUM_ITEMS} items"
+            raise InvalidInput(message, ("customerIds",), "LIMIT_REACHED")
+        if segment_id is None:
+            raise _no_segment()
+        async with self.store.write(business) as unit:
+            segment = await _by_hand(unit, segment_id)
+            known = await unit.customers.by_ids([key for key in customers if key is not None])
+            problems = []
+            for index, key in enumerate(customers):
+                field = ("customerIds", str(index))
+                record = None if key is None else known.get(key)
+                if record is None:
+                    message = "customerIds must be ids of customers of this business"
+                    problems.append(FieldProblem(field, message, "NOT_FOUND"))
+                elif entering and record.customer.erased:
+                    problems.append(
+                        FieldProblem(field, "customerIds must not name a customer who was erased", "ERASED")
+                    )
+            if problems:
+                raise InvalidInput.of(problems)
+            changed = await _change(unit, segment, list(known), actor, MembershipSource.MANUAL, entering)
+            return (await unit.segments.by_ids([segment_id]))[segment_id], changed
+
+    async def assign_named(
+        self, business: Business, key: str, external_ids: Sequence[str], actor: Actor, *, entering: bool = True
+    ) -> Assignment:
+        """Put the customers of these external ids into a MANUAL segment, or take them out of it; ids that nobody has,
+        and those of the erased, are passed over and named."""
+        async with self.store.write(business) as unit:
+            found = (await unit.segments.by_keys([key])).get(key)
+            if found is None:
+                raise NotFound(f"There is no segment with the key {key}.")
+            segment = await _by_hand(unit, found.id)
+            known = await unit.memberships.known(external_ids)
+            ids = [number for number, erased in known.values() if not erased]
+            changed = await _change(unit, segment, ids, actor, MembershipSource.IMPORT, entering)
+            live = {name for name, (_, erased) in known.items() if not erased}
+            unknown = tuple(name for name in dict.fromkeys(external_ids) if name not in live)
+            return Assignment(changed, len(ids) - changed, unknown)
+
+
+async def _by_hand(unit: SegmentWriteUnit, segment_id: int) -> Segment:
+    segment = (await unit.segments.by_ids([segment_id])).get(segment_id)
+    if segment is None:
+        raise _no_segment()
+    if segment.kind is not SegmentKind.MANUAL:
+        message = (
+            f"The members of {segment.name} follow from its definition; segmentId must be that of a MANUAL segment"
+        )
+        raise InvalidInput(message, ("segmentId",), "SEGMENT_IS_AUTOMATIC")
+    return segment
+
+
+def _no_segment() -> InvalidInput:
+    return InvalidInput("segmentId must be the id of a segment of this business", ("segmentId",), "NOT_FOUND")
+
+
+async def _change(
+    unit: SegmentWriteUnit,
+    segment: Segment,
+    customers: Sequence[int],
+    actor: Actor,
+    source: MembershipSource,
+    entering: bool,
+) -> int:
+    before = segment.member_count
+    if entering:
+        done = await unit.memberships.put_in(segment.id, customers, unit.instant, source, actor.name)
+    else:
+        done = await unit.memberships.take_out(segment.id, customers, unit.instant, actor.name)
+    # The intervals of the instant say who; the event says how many.
+    detail = {
+        "segment": segment.key,
+        "source": source.value,
+        "asked": len(customers),
+        "entered": done.entered,
+        "left": done.left,
+        "memberCount": {"old": before, "new": done.member_count},
+    }
+    action = "assignSegment" if entering else "removeSegment"
+    await unit.audit(AuditEvent(actor.name, action, request_id=actor.request_id, detail=detail))
+    return done.entered + done.left

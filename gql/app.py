@@ -31,6 +31,7 @@ from domain.reporting import Reporting
 from domain.run_board import RunBoard
 from domain.runner import Runner
 from domain.segments import Segments
+from domain.snapshots import Snapshots
 from domain.upkeep import Upkeep
 from gql.auth import Authenticator
 from gql.context import Context
@@ -72,6 +73,7 @@ def make_services(database: Database, clock: Clock, board: RunBoard | None = Non
         Memberships(store, clock),
         Recalculations(store, clock, board),
         Analysis(store, clock, customers),
+        Snapshots(store, clock),
     )
 
 

@@ -10,6 +10,7 @@ from domain.purchases import Purchases
 from domain.recalculation import Recalculations
 from domain.reporting import Reporting
 from domain.segments import Segments
+from domain.snapshots import Snapshots
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +25,4 @@ class Services:
     memberships: Memberships
     recalculations: Recalculations
     analysis: Analysis
+    snapshots: Snapshots

@@ -80,28 +80,28 @@ class MembershipHistory(MembershipReads):
         found = await gathered(self.connection, lists)
         return _in_order(row for rows in found for row in rows)[:size]
 
-    async def change_count(self, which: ChangeList) -> int:
-        """How many changes the list has; a segment's from the log."""
-        bounds = [None if end is None else to_micros(end) for end in (which.since, which.until)]
-        if which.segment_id is not None and which.customer_id is None:
-            statement = select(func.sum(log.entered + log.left_count)).where(
-                log.business_id == self.business_id, log.segment_id == which.segment_id, *_between(log.at, bounds)
-            )
-            return int((await self.connection.execute(statement)).scalar_one() or 0)
-        total = 0
-        for _, at, _ in ENDS:
-            statement = select(func.count()).where(*self._listed(which), at.is_not(None), *_between(at, bounds))
-            total += int((await self.connection.execute(statement)).scalar_one())
-        return total
-
-    async def last_changes(self, segments: Sequence[int]) -> Mapping[int, datetime]:
-        """When the members of each segment last changed; those that never did are left out."""
-        statement = (
-            select(log.segment_id, func.max(log.at))
-            .where(log.business_id == self.business_id, log.segment_id.in_(segments))
-            .group_by(log.segment_id)
-        )
-        return {row[0]: from_micros(row[1]) for row in await self.connection.execute(statement)}
+    async def change_counts(self, lists: Sequence[ChangeList]) -> list[int]:
+        """How many changes each list has; a segment's from the log."""
+        counts: list[Select[Any]] = []
+        places: list[int] = []
+        for place, which in enumerate(lists):
+            bounds = [None if end is None else to_micros(end) for end in (which.since, which.until)]
+            if which.segment_id is not None and which.customer_id is None:
+                of_segment = (log.business_id == self.business_id, log.segment_id == which.segment_id)
+                size = func.sum(log.entered + log.left_count).label("size")
+                parts = [select(size).where(*of_segment, *_between(log.at, bounds))]
+            else:
+                size = func.count().label("size")
+                parts = [
+                    select(size).where(*self._listed(which), at.is_not(None), *_between(at, bounds))
+                    for _, at, _ in ENDS
+                ]
+            counts += parts
+            places += [place] * len(parts)
+        found = [0] * len(lists)
+        for place, rows in zip(places, await gathered(self.connection, counts), strict=True):
+            found[place] += int(rows[0].size or 0)
+        return found
 
     async def sizes(
         self, segments: Sequence[int], bounds: Sequence[datetime]

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Select, and_, func, literal, select, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import from_micros, to_micros
 from domain.pages import Page, PageRequest, cut
-from domain.ports import CustomerRecord
 from domain.segment_model import SOURCE_ORDER, Membership
 from domain.segment_ports import Member, MemberKey
 from persistence.columns import optional_instant
@@ -161,45 +160,3 @@ class MembershipReads:
             .group_by(log.segment_id)
         )
         return {row[0]: from_micros(row[1]) for row in await self.connection.execute(statement)}
-
-    async def member_ids(self, segment_id: int, as_of: datetime, size: int, after: int | None) -> list[int]:
-        """Customers who were members at the instant, by id."""
-        ids = membership.c.customer_id
-        statement = select(ids).where(self._of(segment_id), covers(as_of)).order_by(ids).limit(size)
-        if after is not None:
-            statement = statement.where(ids > after)
-        return list((await self.connection.execute(statement)).scalars())
-
-    async def moved(
-        self, segment_id: int, left: datetime, right: datetime, request: PageRequest
-    ) -> Page[CustomerRecord]:
-        """Who is a member at `right` and was none at `left`, which may be the later of the two, by customer."""
-        ids = customer.c.id
-        statement = (
-            select(*COLUMNS)
-            .select_from(JOINED)
-            .where(customer.c.business_id == self.business_id, ids.in_(self._moved(segment_id, left, right)))
-        )
-        if request.after is not None:
-            statement = statement.where(ids > request.after[0])
-        rows = (await self.connection.execute(statement.order_by(ids).limit(request.size + 1))).all()
-        return cut(rows, request, lambda row: (row.id, row.id)).map(to_record)
-
-    async def moved_count(self, segment_id: int, left: datetime, right: datetime) -> int:
-        """How many are members at `right` and were none at `left`."""
-        statement = select(func.count()).select_from(self._moved(segment_id, left, right).subquery())
-        return int((await self.connection.execute(statement)).scalar_one())
-
-    def _moved(self, segment_id: int, left: datetime, right: datetime) -> Select[Any]:
-        other = membership.alias()
-        at = to_micros(left)
-        was = exists().where(
-            other.c.business_id == self.business_id,
-            other.c.segment_id == segment_id,
-            other.c.customer_id == membership.c.customer_id,
-            other.c.entered_at <= at,
-            (other.c.left_at.is_(None)) | (other.c.left_at > at),
-        )
-        # Whoever came after `left` began a membership since; whoever was gone by `left` had ended one: an index each.
-        since = membership.c.entered_at > at if left <= right else membership.c.left_at <= at
-        return select(membership.c.customer_id).where(self._of(segment_id), covers(right), since, ~was)

@@ -10,6 +10,7 @@ from sqlalchemy.sql.elements import TextClause
 from domain.calendar import to_micros
 from domain.segment_model import SOURCE_ORDER, Difference, MembershipSource
 from persistence.membership_history import MembershipHistory
+from persistence.membership_past import MembershipPast
 from persistence.membership_totals import MembershipTotals
 
 OPEN = "m.business_id = :business AND m.segment_id = :segment AND m.left_at IS NULL"
@@ -44,7 +45,7 @@ CLOSE_ALL = """UPDATE membership SET left_at = :at, left_by = :by
     WHERE business_id = :business AND customer_id = :customer AND left_at IS NULL"""
 
 
-class MembershipStore(MembershipHistory, MembershipTotals):
+class MembershipStore(MembershipHistory, MembershipPast, MembershipTotals):
     """On one connection, of one business."""
 
     async def put_in(

@@ -196,11 +196,8 @@ async def test_changes_stand_in_the_order_of_their_commits_page_by_page(
                 break
         since, until = START + DAY, START + 3 * DAY
         some = await unit.memberships.changes(PageRequest(50), segment_id=1, since=since, until=until)
-        counts = [
-            await unit.memberships.change_count(ChangeList(1)),
-            await unit.memberships.change_count(ChangeList(1, since=since, until=until)),
-            await unit.memberships.change_count(ChangeList(customer_id=5)),
-        ]
+        lists = [ChangeList(1), ChangeList(1, since=since, until=until), ChangeList(customer_id=5)]
+        counts = await unit.memberships.change_counts(lists)
         of_customer = await unit.memberships.changes(PageRequest(50), customer_id=5)
 
     assert seen == ALL
@@ -259,15 +256,16 @@ async def test_who_came_and_who_went_between_two_instants(store: SqlStore, shop:
     async with store.read(shop) as unit:
 
         async def moved(left: datetime, right: datetime) -> list[int]:
-            page = await unit.memberships.moved(1, left, right, PageRequest(50))
-            assert await unit.memberships.moved_count(1, left, right) == len(page.items)
+            page = (await unit.memberships.moved_pages([((1, left, right), PageRequest(50))]))[0]
+            assert await unit.memberships.moved_counts([(1, left, right)]) == [len(page.items)]
             return [record.customer.id for record in page.items]
 
         assert await moved(first, last) == [4, 6]
         assert await moved(last, first) == [1, 2]
         assert await moved(first, first) == []
-        assert await unit.memberships.member_ids(1, first, 2, None) == [1, 2]
-        assert await unit.memberships.member_ids(1, first, 2, 2) == [3]
+        ids = await unit.memberships.id_lists([(1, first, 2, None), (1, first, 2, 2), (1, last, 9, None)])
+        assert ids == [[1, 2], [3], [3, 4, 6]]
+        assert await unit.memberships.past_counts([(1, first), (1, last), (2, last), (3, last)]) == [3, 3, 3, 0]
 
 
 async def test_totals_of_members_come_in_one_statement(
