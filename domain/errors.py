@@ -25,11 +25,13 @@ class DomainError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
-    """One thing wrong with one input: `field` is the path to it, e.g. ("input", "3", "amount")."""
+    """One thing wrong with one input: `field` is the path to it, e.g. ("input", "3", "amount"); `path` is the place
+    inside a rule, where the input is one."""
 
     field: tuple[str, ...]
     message: str
     code: str = "INVALID"
+    path: str | None = None
 
 
 class InvalidInput(DomainError):

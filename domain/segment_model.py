@@ -3,6 +3,7 @@
 Instants are aware UTC datetimes. Instants of writes are unique within a business, so they also order the writes.
 """
 
+import json
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -78,6 +79,11 @@ class Definition:
     def empty(self) -> bool:
         """Whether nothing is given."""
         return self.rules is None and self.criteria is None and self.rfm_config is None
+
+    def same(self, other: "Definition") -> bool:
+        """Whether the other one asks for the same; rules compare as they are written, so that 1 is not true."""
+        rules = json.dumps(self.rules) == json.dumps(other.rules)
+        return rules and self.criteria == other.criteria and self.rfm_config == other.rfm_config
 
 
 @dataclass(frozen=True, slots=True)

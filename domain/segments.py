@@ -1,24 +1,48 @@
-"""Segments: their definitions, checked before anything is written, and what depends on what."""
+"""Segments: their definitions, checked before anything is written, and what depends on what. A change is one write
+unit: the definition, its run and its audit event are committed together, or nothing is."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from domain.criteria import definition_tree
-from domain.errors import DomainError
+from domain.errors import DomainError, FieldProblem, InvalidInput
 from domain.model import Business
 from domain.pages import Page, PageRequest
-from domain.ports import Clock
+from domain.ports import Actor, AuditEvent, Clock
+from domain.recalculation import requeue
+from domain.rfm import RfmScheme
 from domain.rule_text import sentence
-from domain.segment_model import Definition, Segment
-from domain.segment_ports import SegmentFilter, SegmentSort, SegmentStore
+from domain.schedule import next_run
+from domain.segment_audit import changes, stated
+from domain.segment_checks import Checked, Draft, checked, free_key, slug
+from domain.segment_model import Definition, Job, JobStatus, NewSegment, Outcome, Segment, SegmentKind
+from domain.segment_ports import SegmentFilter, SegmentSort, SegmentStore, SegmentWriteUnit
+from domain.segment_references import reference_problems, users_of
+from domain.standard_segments import other_names, standard_drafts
+from domain.text import folded
+
+Written = tuple[Segment, Job | None]
+"""A segment, and the run that its definition queued."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is to change of a segment: `given` holds the fields of Draft that were stated, None where they are cleared,
+    those of the definition by their own names."""
+
+    segment_id: int
+    given: Mapping[str, Any]
+    expected_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """The segments of a business, as the services see them."""
+    """The segments of a business, as the services see them; `wake` says that there is a run to work on."""
 
     store: SegmentStore
     clock: Clock
+    wake: Callable[[], None]
 
     async def page(
         self, business: Business, request: PageRequest, where: SegmentFilter, sort: SegmentSort, reverse: bool
@@ -41,6 +65,162 @@ class Segments:
         """The one of that key that is not deleted."""
         async with self.store.read(business) as unit:
             return (await unit.segments.by_keys([key])).get(key)
+
+    async def create(self, business: Business, draft: Draft, actor: Actor) -> Written:
+        """Keep a new segment; an AUTOMATIC one is calculated at once. InvalidInput carries every problem."""
+        ready = checked(draft, business.currency)
+        async with self.store.write(business) as unit:
+            made, job = await self._add(unit, ready, await unit.segments.all(), actor)
+            detail = {"segment": made.key, "changes": stated(made)}
+            await unit.audit(AuditEvent(actor.name, "createSegment", request_id=actor.request_id, detail=detail))
+        self.wake()
+        return made, job
+
+    async def create_standard(self, business: Business, scheme: RfmScheme, actor: Actor) -> list[Segment]:
+        """The segments of the scheme's named groups, in its order; those that are there already are left alone."""
+        found: list[Segment] = []
+        created: list[str] = []
+        async with self.store.write(business) as unit:
+            stored = await unit.segments.all()
+            for draft in standard_drafts(scheme):
+                known = next((each for each in stored if each.key == draft.key), None)
+                if known is None:
+                    taken = {folded(each.name) for each in stored}
+                    names = (draft.name, *other_names(draft, scheme))
+                    name = next((each for each in names if folded(each) not in taken), draft.name)
+                    ready = checked(replace(draft, name=name), unit.business.currency)
+                    known, _ = await self._add(unit, ready, stored, actor)
+                    stored.append(known)
+                    created.append(known.key)
+                found.append(known)
+            if created:
+                event = AuditEvent(
+                    actor.name,
+                    "createStandardSegments",
+                    request_id=actor.request_id,
+                    detail={"scheme": scheme.value, "segments": created},
+                )
+                await unit.audit(event)
+        self.wake()
+        return found
+
+    async def update(self, business: Business, change: Change, actor: Actor) -> Written:
+        """Change what is given. Another definition is another version and is calculated at once."""
+        async with self.store.write(business) as unit:
+            old = await _found(unit, change.segment_id, ("input", "id"))
+            if change.expected_version not in (None, old.version):
+                message = f"expectedVersion is {change.expected_version}, but the segment has version {old.version} now"
+                raise InvalidInput(message, ("input", "expectedVersion"), "CONFLICT")
+            new = await _changed(unit, old, change.given)
+            difference = changes(old, new)
+            if not difference:
+                return old, None
+            await unit.segments.change(new)
+            redefined = new.version != old.version
+            job = await requeue(unit, new.id, actor.name) if redefined else None
+            detail = {"segment": new.key, "changes": difference}
+            await unit.audit(AuditEvent(actor.name, "updateSegment", request_id=actor.request_id, detail=detail))
+        self.wake()
+        return new, job
+
+    async def delete(self, business: Business, segment_id: int, actor: Actor) -> None:
+        """End every membership and take the segment out of sight; what was stays. IN_USE where another one needs it."""
+        async with self.store.write(business) as unit:
+            old = await _found(unit, segment_id, ("id",))
+            users = users_of(old.key, await unit.segments.all())
+            if users:
+                named = ", ".join(f"{each.name} ({each.key})" for each in users)
+                raise InvalidInput(f"{old.key} is used by the rules of: {named}", ("id",), "IN_USE")
+            active = (await unit.jobs.active_of([old.id])).get(old.id)
+            if active is not None:
+                outcome = Outcome(JobStatus.CANCELLED, "DELETED", "The segment was deleted.")
+                await unit.jobs.finish(active.id, outcome, unit.instant)
+            ended = await unit.memberships.end_all(old.id, unit.instant, actor.name)
+            await unit.segments.change(replace(old, deleted_at=unit.instant, updated_at=unit.instant, next_run_at=None))
+            detail = {"segment": old.key, "members": ended.left, "changes": stated(old, gone=True)}
+            await unit.audit(AuditEvent(actor.name, "deleteSegment", request_id=actor.request_id, detail=detail))
+
+    async def _add(self, unit: SegmentWriteUnit, ready: Checked, stored: Sequence[Segment], actor: Actor) -> Written:
+        draft, keys = ready.draft, {each.key for each in stored}
+        key = draft.key or free_key(slug(draft.name), keys)
+        problems = _name_problems(draft.name, stored)
+        if key in keys:
+            problems.append(FieldProblem(("input", "key"), f"key {key} is in use by another segment", "TAKEN"))
+        problems += reference_problems(key, ready.tree, stored)
+        if problems:
+            raise InvalidInput.of(problems)
+        new = NewSegment(
+            key=key,
+            name=draft.name,
+            description=draft.description,
+            kind=draft.kind,
+            is_dynamic=ready.dynamic,
+            is_rfm=ready.rfm,
+            definition=draft.definition,
+            schedule=draft.schedule,
+            created_by=actor.name,
+            next_run_at=next_run(draft.schedule, unit.instant, unit.business.time_zone) if ready.dynamic else None,
+        )
+        made = await unit.segments.add(new, unit.instant)
+        automatic = made.kind is SegmentKind.AUTOMATIC
+        return made, await requeue(unit, made.id, actor.name) if automatic else None
+
+
+async def _found(unit: SegmentWriteUnit, segment_id: int, field: tuple[str, ...]) -> Segment:
+    found = (await unit.segments.by_ids([segment_id])).get(segment_id)
+    if found is None:
+        raise InvalidInput("There is no segment with this id.", field, "NOT_FOUND")
+    return found
+
+
+async def _changed(unit: SegmentWriteUnit, old: Segment, given: Mapping[str, Any]) -> Segment:
+    """The segment as it will be; InvalidInput where it cannot be so."""
+    kept = old.definition
+    definition = Definition(
+        given.get("rules", kept.rules), given.get("criteria", kept.criteria), given.get("rfm_config", kept.rfm_config)
+    )
+    draft = Draft(
+        name=given.get("name", old.name) or "",
+        kind=old.kind,
+        description=given.get("description", old.description),
+        is_dynamic=given.get("is_dynamic", old.is_dynamic),
+        definition=definition,
+        schedule=given.get("schedule", old.schedule),
+    )
+    ready = checked(draft, unit.business.currency)
+    stored = [each for each in await unit.segments.all() if each.id != old.id]
+    redefined = not ready.draft.definition.same(kept)
+    problems = _name_problems(ready.draft.name, stored)
+    problems += reference_problems(old.key, ready.tree, stored) if redefined else []
+    if problems:
+        raise InvalidInput.of(problems)
+    new = replace(
+        old,
+        name=ready.draft.name,
+        description=ready.draft.description,
+        is_dynamic=ready.dynamic,
+        schedule=ready.draft.schedule,
+        updated_at=unit.instant,
+    )
+    if (new.is_dynamic, new.schedule) != (old.is_dynamic, old.schedule):
+        due = next_run(new.schedule, unit.instant, unit.business.time_zone) if new.is_dynamic else None
+        new = replace(new, next_run_at=due)
+    if redefined:
+        new = replace(
+            new,
+            definition=ready.draft.definition,
+            is_rfm=ready.rfm,
+            version=old.version + 1,
+            defined_at=unit.instant,
+        )
+    return new
+
+
+def _name_problems(name: str, others: Sequence[Segment]) -> list[FieldProblem]:
+    taken = next((each for each in others if folded(each.name) == folded(name)), None)
+    if taken is None:
+        return []
+    return [FieldProblem(("input", "name"), f"name is in use by the segment {taken.key}", "TAKEN")]
 
 
 def words(definition: Definition, currency: str) -> str | None:

@@ -16,13 +16,13 @@ def problem_of(field: str, refusal: Refusal) -> FieldProblem:
     return FieldProblem(("input", str(refusal.index), field), sentence, code)
 
 
-def text_problems(field: tuple[str, ...], value: str | None) -> list[FieldProblem]:
+def text_problems(field: tuple[str, ...], value: str | None, maximum: int = MAXIMUM_TEXT) -> list[FieldProblem]:
     """Why the text cannot be kept: too long, or holding what a database cannot store."""
     if value is None:
         return []
     name, problems = field[-1], []
-    if len(value) > MAXIMUM_TEXT:
-        problems.append(FieldProblem(field, f"{name} must be at most {MAXIMUM_TEXT} characters", "TOO_LONG"))
+    if len(value) > maximum:
+        problems.append(FieldProblem(field, f"{name} must be at most {maximum} characters", "TOO_LONG"))
     if "\0" in value:
         problems.append(FieldProblem(field, f"{name} must not hold a NUL character"))
     if any("\ud800" <= character <= "\udfff" for character in value):

@@ -8,7 +8,7 @@ import strawberry
 from strawberry.extensions import FieldExtension
 from strawberry.types.field import StrawberryField
 
-from domain.errors import Conflict, DomainError, InvalidInput, NotFound, Taken
+from domain.errors import Conflict, DomainError, InvalidInput, InvalidRule, NotFound, Taken
 from gql.context import Info
 from gql.enums import described
 
@@ -75,8 +75,19 @@ def user_errors(error: DomainError) -> list[UserError]:
     """The failure as user errors; anything that the caller cannot mend is raised again."""
     if isinstance(error, InvalidInput):
         return [
-            UserError(field=list(problem.field) or None, message=problem.message, code=UserErrorCode(problem.code))
+            UserError(
+                field=list(problem.field) or None,
+                message=problem.message,
+                code=UserErrorCode(problem.code),
+                path=problem.path,
+            )
             for problem in error.problems
+        ]
+    if isinstance(error, InvalidRule):
+        field = ["input", "rules"]
+        return [
+            UserError(field=field, message=each.message, code=UserErrorCode(each.code), path=each.path)
+            for each in error.problems
         ]
     codes = {NotFound: UserErrorCode.NOT_FOUND, Conflict: UserErrorCode.CONFLICT, Taken: UserErrorCode.TAKEN}
     code = codes.get(type(error))

@@ -117,6 +117,14 @@ class SegmentStore:
             .values(**_changeable(changed))
         )
 
+    async def calculated(self, segment_id: int, at: datetime) -> None:
+        """The members agree with the definition as of that instant."""
+        await self.connection.execute(
+            update(segment)
+            .where(segment.c.business_id == self.business_id, segment.c.id == segment_id)
+            .values(last_calculated=to_micros(at))
+        )
+
     def _where(self, where: SegmentFilter) -> list[ColumnElement[bool]]:
         conditions = [segment.c.business_id == self.business_id, segment.c.deleted_at.is_(None)]
         for column, wanted in (

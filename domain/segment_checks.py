@@ -1,0 +1,190 @@
+"""What a segment must be like before it is written. Everything that is wrong is said at once, each with its field and,
+inside a rule, with its path; what depends on other segments is left to the service, which sees them."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from domain.criteria import MONEY, SegmentCriteria, definition_tree, is_rfm
+from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem
+from domain.money import exponent, to_minor
+from domain.rules import Condition
+from domain.schedule import check as check_schedule
+from domain.segment_model import Definition, SegmentKind
+from domain.text import text_problems
+
+MAXIMUM_NAME = 255
+MAXIMUM_KEY = 64
+KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+FIELDS = (("rules", "rules"), ("criteria", "criteria"), ("rfm_config", "rfmConfig"))
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A segment as a caller states it; what is None is not given. Without a key, one is made from the name."""
+
+    name: str
+    kind: SegmentKind = SegmentKind.AUTOMATIC
+    key: str | None = None
+    description: str | None = None
+    is_dynamic: bool | None = None
+    is_rfm: bool | None = None
+    definition: Definition = field(default_factory=Definition)
+    schedule: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A draft with every value as it is kept, and the tree of its definition."""
+
+    draft: Draft
+    tree: Condition | None
+
+    @property
+    def dynamic(self) -> bool:
+        """An automatic segment follows by itself unless it is told not to."""
+        return self.draft.kind is SegmentKind.AUTOMATIC and self.draft.is_dynamic is not False
+
+    @property
+    def rfm(self) -> bool:
+        """Whether the definition uses RFM scores."""
+        return is_rfm(self.tree)
+
+
+def checked(draft: Draft, currency: str) -> Checked:
+    """The draft as it is kept; InvalidInput carries everything that is wrong with it."""
+    problems: list[FieldProblem] = []
+    kept = replace(
+        draft,
+        name=draft.name.strip(),
+        description=(draft.description or "").strip() or None,
+        schedule=_schedule(draft, problems),
+    )
+    problems = [*_texts(kept), *_flags(kept), *problems]
+    tree = None
+    if draft.kind is SegmentKind.MANUAL:
+        problems += [
+            _problem(said, f"{said} must be left out for a MANUAL segment, whose members are put in by hand")
+            for name, said in FIELDS
+            if getattr(draft.definition, name) is not None
+        ]
+    else:
+        kept = replace(kept, definition=_without_nothing(draft.definition))
+        tree = _tree(kept.definition, currency, problems)
+        if tree is not None and draft.is_rfm is not None and draft.is_rfm != is_rfm(tree):
+            problems.append(_problem("isRfm", WRONG_RFM[draft.is_rfm]))
+    if problems:
+        raise InvalidInput.of(problems)
+    return Checked(kept, tree)
+
+
+WRONG_RFM = {
+    True: "isRfm must be left out or false where neither rfmConfig is given nor a rule uses an RFM variable",
+    False: "isRfm must be left out or true where rfmConfig is given or a rule uses an RFM variable",
+}
+
+
+def rule_problems(problems: Iterable[RuleProblem]) -> list[FieldProblem]:
+    """What is wrong inside the rules, as problems of the input."""
+    return [FieldProblem(("input", "rules"), each.message, each.code, each.path) for each in problems]
+
+
+def slug(name: str) -> str:
+    """A key made from a name: its Latin letters and digits in lower case, the rest as hyphens."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain)[:MAXIMUM_KEY].strip("-") or "segment"
+
+
+def free_key(wanted: str, taken: Iterable[str]) -> str:
+    """The key, or the same with the first number from 2 on that makes it free."""
+    known, key, number = set(taken), wanted, 1
+    while key in known:
+        number += 1
+        end = f"-{number}"
+        key = wanted[: MAXIMUM_KEY - len(end)].rstrip("-") + end
+    return key
+
+
+def _problem(said: str, message: str, code: str = "INVALID") -> FieldProblem:
+    return FieldProblem(("input", said), message, code)
+
+
+def _texts(draft: Draft) -> list[FieldProblem]:
+    problems = [] if draft.name else [_problem("name", "name must not be blank", "BLANK")]
+    problems += text_problems(("input", "name"), draft.name, MAXIMUM_NAME)
+    if draft.key is not None and not draft.key.strip():
+        problems.append(_problem("key", "key must not be blank; leave it out to have it made from the name", "BLANK"))
+    elif draft.key is not None and len(draft.key) > MAXIMUM_KEY:
+        problems.append(_problem("key", f"key must be at most {MAXIMUM_KEY} characters", "TOO_LONG"))
+    elif draft.key is not None and KEY.fullmatch(draft.key) is None:
+        problems.append(_problem("key", "key must be lower-case letters, digits or hyphens, such as high-value"))
+    return problems + text_problems(("input", "description"), draft.description)
+
+
+def _flags(draft: Draft) -> list[FieldProblem]:
+    if draft.kind is SegmentKind.AUTOMATIC:
+        if draft.schedule is not None and draft.is_dynamic is False:
+            return [_problem("schedule", "schedule must be null where isDynamic is false: the segment never follows")]
+        return []
+    by_hand = "for a MANUAL segment, whose members are put in by hand"
+    problems = []
+    if draft.is_dynamic:
+        problems.append(_problem("isDynamic", f"isDynamic must be left out or false {by_hand}"))
+    if draft.is_rfm:
+        problems.append(_problem("isRfm", f"isRfm must be left out or false {by_hand}"))
+    if draft.schedule is not None:
+        problems.append(_problem("schedule", f"schedule must be left out {by_hand}"))
+    return problems
+
+
+def _schedule(draft: Draft, problems: list[FieldProblem]) -> str | None:
+    if draft.schedule is None:
+        return None
+    try:
+        return check_schedule(draft.schedule)
+    except InvalidInput as error:
+        problems += error.problems
+        return draft.schedule
+
+
+def _without_nothing(definition: Definition) -> Definition:
+    # Criteria in which every field is null ask for nothing.
+    return replace(definition, criteria=None) if definition.criteria == SegmentCriteria() else definition
+
+
+def _tree(definition: Definition, currency: str, problems: list[FieldProblem]) -> Condition | None:
+    if definition.empty:
+        message = "rules, criteria or rfmConfig must hold a condition for an AUTOMATIC segment"
+        problems.append(_problem("rules", message))
+        return None
+    before = len(problems)
+    try:
+        definition_tree(definition.rules, None, None)
+    except InvalidRule as error:
+        # Nothing at all is no fault of the rule's language.
+        code = "INVALID" if definition.rules in ([], {}) else None
+        problems += rule_problems(replace(each, code=code or each.code) for each in error.problems)
+    problems += _amounts(definition.criteria, currency)
+    try:
+        definition_tree(None, definition.criteria, definition.rfm_config)
+    except InvalidInput as error:
+        known = {problem.field for problem in problems}
+        own = [replace(each, field=("input", *each.field)) for each in error.problems]
+        problems += [each for each in own if each.field not in known]
+    if len(problems) > before:
+        return None
+    return definition_tree(definition.rules, definition.criteria, definition.rfm_config)
+
+
+def _amounts(criteria: SegmentCriteria | None, currency: str) -> list[FieldProblem]:
+    problems = []
+    for name in () if criteria is None else MONEY:
+        value = getattr(criteria, name)
+        said = f"{name[:3]}LifetimeValue"
+        try:
+            if value is not None and value.is_finite() and value >= 0:
+                to_minor(value, exponent(currency))
+        except ValueError as error:
+            problems.append(FieldProblem(("input", "criteria", said), f"{said} {error}"))
+    return problems
