@@ -13,7 +13,7 @@ from domain.rfm import Cuts
 from domain.rule_context import RuleContext, rule_context
 from domain.rule_evaluation import holds
 from domain.rule_explanation import Clause, explain
-from domain.rule_findings import Finding, circles, errors, tree_of, understood, unknown_segments, warnings
+from domain.rule_findings import Finding, errors, tree_of, understood, warnings, wrong_references
 from domain.rule_references import references, uses_rank
 from domain.rule_subject import subjects
 from domain.rule_text import sentence
@@ -58,7 +58,7 @@ class Analysis:
 
     async def preview(self, business: Business, definition: Definition, against: int | None = None) -> Preview:
         """How many would match, and who would enter and leave the other segment, where one is given."""
-        tree, problems = understood(definition)
+        tree, problems = understood(definition, business.currency)
         cuts = await self._cuts(business, [] if tree is None else [tree])
         async with self.store.read(business) as unit:
             other = None if against is None else (await unit.segments.by_ids([against])).get(against)
@@ -66,12 +66,10 @@ class Analysis:
                 raise InvalidInput(
                     "againstSegmentId must be the id of a segment of this business", ("againstSegmentId",)
                 )
-            used: Mapping[str, Segment] = {}
+            used: Sequence[Segment] = ()
             if tree is not None and references(tree):
-                used = await unit.segments.by_keys(list(references(tree)))
-                problems += unknown_segments(tree, used)
-                if other is not None:
-                    problems += circles(other.key, tree, await unit.segments.all(automatic=True))
+                used = await unit.segments.all()
+                problems = wrong_references(tree, used, "" if other is None else other.key)
             said = None if tree is None else sentence(tree, business.currency)
             if tree is None or problems:
                 return Preview(await unit.rules.population(), tuple(errors(problems)), said)
@@ -158,10 +156,9 @@ class Analysis:
         if segment_ids or keys:
             async with self.store.read(business) as unit:
                 segments = await _segments(unit, segment_ids, ("filter", "segmentIds"))
-                if rule is not None and keys:
-                    problems = unknown_segments(rule, await unit.segments.by_keys(list(keys)))
-                    if problems:
-                        raise InvalidRule(problems)
+                problems = wrong_references(rule, await unit.segments.all()) if rule is not None and keys else []
+                if problems:
+                    raise InvalidRule(problems)
         cuts = await self._cuts(business, [] if rule is None else [rule])
         chosen = tuple(dict.fromkeys(each.id for each in segments))
         return CustomerFilter(where.search, where.loyalty_levels, chosen, rule, cuts)

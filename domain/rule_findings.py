@@ -1,17 +1,19 @@
 """What is to be said of a definition before it is saved: everything that is wrong with it, each with its path, and what
 its author may not have meant. A definition with an error has no answer, one with a warning has."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.criteria import definition_tree
-from domain.errors import InvalidInput, InvalidRule, RuleProblem
+from domain.errors import DomainError, FieldProblem, InvalidInput, RuleProblem
 from domain.rule_limits import pointer
-from domain.rule_references import dependency_order, references
-from domain.rules import Condition, both
+from domain.rule_references import references
+from domain.rules import Condition
+from domain.segment_checks import Draft, checked
 from domain.segment_model import Definition, Segment, SegmentKind
 from domain.segment_ports import RuleSizes
+from domain.segment_references import reference_problems
 
 
 class ProblemSeverity(StrEnum):
@@ -31,53 +33,32 @@ class Finding:
     severity: ProblemSeverity
 
 
-def understood(definition: Definition) -> tuple[Condition | None, list[RuleProblem]]:
-    """The definition's tree, or every problem of each of its parts."""
-    parts = (
-        (definition.rules, None, None),
-        (None, definition.criteria, None),
-        (None, None, definition.rfm_config),
-    )
-    trees: list[Condition] = []
-    problems: list[RuleProblem] = []
-    for part in parts:
-        try:
-            tree = definition_tree(*part)
-        except InvalidRule as error:
-            problems += error.problems
-        except InvalidInput as error:
-            problems += [RuleProblem(pointer(*each.field), each.message, None, each.code) for each in error.problems]
-        else:
-            trees += [] if tree is None else [tree]
-    if not trees and not problems:
-        problems.append(
-            RuleProblem("", "definition must hold a condition in rules, criteria or rfmConfig.", None, "INVALID")
-        )
-    return (None if problems else both(tuple(trees))), problems
+def understood(definition: Definition, currency: str) -> tuple[Condition | None, list[RuleProblem]]:
+    """The definition's tree, or everything that a segment with it would be refused for."""
+    try:
+        return checked(Draft("preview", definition=definition), currency).tree, []
+    except InvalidInput as error:
+        return None, [_inside(each) for each in error.problems]
 
 
 def tree_of(segment: Segment) -> Condition | None:
     """The tree of a stored segment; None where it has none, or where an older program accepted what is refused now."""
-    return understood(segment.definition)[0]
-
-
-def unknown_segments(tree: Condition, known: Mapping[str, Segment]) -> list[RuleProblem]:
-    """The segments that the rule uses and that are not there."""
-    return [
-        RuleProblem(path, f"There is no segment with the key {key}.", None, "NOT_FOUND")
-        for key, path in references(tree).items()
-        if key not in known
-    ]
-
-
-def circles(key: str, tree: Condition, stored: Iterable[Segment]) -> list[RuleProblem]:
-    """The circle that there would be, if this tree were the definition of the segment of that key."""
-    trees = {each.key: known for each in stored if (known := tree_of(each)) is not None}
+    definition = segment.definition
     try:
-        dependency_order({**trees, key: tree})
-    except InvalidRule as error:
-        return list(error.problems)
-    return []
+        return definition_tree(definition.rules, definition.criteria, definition.rfm_config)
+    except DomainError:
+        return None
+
+
+def wrong_references(tree: Condition, stored: Sequence[Segment], key: str = "") -> list[RuleProblem]:
+    """Segments that the rule uses and that are not there, or that use the segment of that key, whose rule it is."""
+    return [_inside(each) for each in reference_problems(key, tree, stored)]
+
+
+def _inside(problem: FieldProblem) -> RuleProblem:
+    # The first step is the input as a whole.
+    path = pointer(*problem.field[1:]) if problem.path is None else problem.path
+    return RuleProblem(path, problem.message, None, problem.code)
 
 
 def errors(problems: Iterable[RuleProblem]) -> list[Finding]:
@@ -85,8 +66,9 @@ def errors(problems: Iterable[RuleProblem]) -> list[Finding]:
     return [Finding(each.path, each.code, each.message, ProblemSeverity.ERROR) for each in problems]
 
 
-def warnings(tree: Condition, used: Mapping[str, Segment], sizes: RuleSizes) -> list[Finding]:
+def warnings(tree: Condition, stored: Iterable[Segment], sizes: RuleSizes) -> list[Finding]:
     """What the author may not have meant."""
+    by_key = {each.key: each for each in stored}
     found = [
         Finding(
             path,
@@ -95,7 +77,7 @@ def warnings(tree: Condition, used: Mapping[str, Segment], sizes: RuleSizes) -> 
             ProblemSeverity.WARNING,
         )
         for key, path in references(tree).items()
-        if (segment := used.get(key)) is not None
+        if (segment := by_key.get(key)) is not None
         and segment.kind is SegmentKind.AUTOMATIC
         and segment.last_calculated is None
     ]
