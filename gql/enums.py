@@ -9,6 +9,7 @@ from domain.model import PurchaseStatus as PurchaseStatus
 from domain.ports import CustomerSort as CustomerSort
 from domain.reporting import Method as Method
 from domain.rfm import RfmScheme as RfmScheme
+from domain.segment_model import JobStatus as JobStatus
 from domain.segment_model import MembershipSource as MembershipSource
 from domain.segment_model import SegmentKind as SegmentKind
 from domain.segment_ports import SegmentSort as SegmentSort
@@ -77,6 +78,16 @@ ENUMS = (
         CREATED_AT="Timestamp of the creation.",
         LAST_CALCULATED="Timestamp of the last successful recalculation.",
         MEMBER_COUNT="Number of members.",
+    ),
+    described(
+        JobStatus,
+        "JobStatus",
+        "How far a run got. The last three are final.",
+        QUEUED="It waits for a worker.",
+        RUNNING="It is worked on.",
+        SUCCEEDED="It did all it was to do.",
+        FAILED="It could not; nothing of it was kept, but the parts that succeeded.",
+        CANCELLED="It was stopped; nothing of it was kept.",
     ),
     described(
         MembershipSource,

@@ -12,7 +12,7 @@ from domain.model import Business, CustomerTotals, PurchaseLine, Storefront
 from domain.pages import Page, PageRequest
 from domain.ports import CustomerRecord, PurchaseRecord
 from domain.rfm import Score
-from domain.segment_model import Segment
+from domain.segment_model import Job, Segment
 from gql.services import Services
 
 Owner = tuple[int, CustomerTotals]
@@ -41,6 +41,8 @@ class Loaders:
         self.purchases: DataLoader[PurchaseKey, PurchaseRecord | None] = self._loader(self._load_purchases)
         self.lines: DataLoader[PurchaseKey, list[PurchaseLine]] = self._loader(self._load_lines)
         self.storefronts: DataLoader[int, Storefront | None] = self._loader(self._load_storefronts)
+        self.jobs: DataLoader[int, Job | None] = self._loader(self._load_jobs)
+        self.newest_jobs: DataLoader[int, Job | None] = self._loader(self._load_newest_jobs)
         self.segments: DataLoader[int, Segment | None] = self._loader(self._load_segments)
         self.matching_segments: DataLoader[int, list[Segment]] = self._loader(self._load_matching)
 
@@ -103,6 +105,14 @@ class Loaders:
     async def _load_matching(self, keys: list[int]) -> list[list[Segment]]:
         found = await self._services.analysis.matching(await self._business(), keys)
         return [found[key] for key in keys]
+
+    async def _load_jobs(self, keys: list[int]) -> list[Job | None]:
+        found = await self._services.recalculations.by_ids(await self._business(), keys)
+        return [found.get(key) for key in keys]
+
+    async def _load_newest_jobs(self, keys: list[int]) -> list[Job | None]:
+        found = await self._services.recalculations.newest_of(await self._business(), keys)
+        return [found.get(key) for key in keys]
 
     async def _load_segments(self, keys: list[int]) -> list[Segment | None]:
         found = await self._segments.by_ids(await self._business(), keys)

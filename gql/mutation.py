@@ -14,6 +14,7 @@ from domain.model import PurchaseLine as NewLine
 from domain.money import exponent, to_minor
 from gql.context import Info
 from gql.enums import PurchaseStatus
+from gql.job_mutations import JobMutations
 from gql.payloads import AsUserErrors, UserError
 from gql.permissions import CanEdit
 
@@ -82,7 +83,7 @@ class DeletePurchasesPayload:
 
 
 @strawberry.type(description="The changes that can be made.")
-class Mutation:
+class Mutation(JobMutations):
     """The changes."""
 
     @strawberry.mutation(

@@ -9,6 +9,7 @@ from strawberry.extensions import FieldExtension
 from strawberry.types.field import StrawberryField
 
 from domain.errors import Conflict, DomainError, InvalidInput, InvalidRule, NotFound, Taken
+from domain.recalculation import AlreadyRunning, NotCancellable
 from gql.context import Info
 from gql.enums import described
 
@@ -89,7 +90,13 @@ def user_errors(error: DomainError) -> list[UserError]:
             UserError(field=field, message=each.message, code=UserErrorCode(each.code), path=each.path)
             for each in error.problems
         ]
-    codes = {NotFound: UserErrorCode.NOT_FOUND, Conflict: UserErrorCode.CONFLICT, Taken: UserErrorCode.TAKEN}
+    codes: dict[type[DomainError], UserErrorCode] = {
+        NotFound: UserErrorCode.NOT_FOUND,
+        Conflict: UserErrorCode.CONFLICT,
+        Taken: UserErrorCode.TAKEN,
+        AlreadyRunning: UserErrorCode.ALREADY_RUNNING,
+        NotCancellable: UserErrorCode.NOT_CANCELLABLE,
+    }
     code = codes.get(type(error))
     if code is None:
         raise error

@@ -15,6 +15,8 @@ from gql.customer import Customer, customers_connection
 from gql.customer_filter import CustomerFilter
 from gql.enums import CustomerSort, Method, RfmScheme
 from gql.ids import decode, numbers_of
+from gql.job import Recalculation, find_job
+from gql.job_queries import JobQueries
 from gql.node import Node
 from gql.pagination import After, Before, Connection, First, Last, requested
 from gql.permissions import CanView
@@ -43,6 +45,9 @@ async def find_node(context: Context, value: str) -> Node | None:
     if kind == "Customer" and len(numbers) == 1:
         record = await context.loaders.customers.load(numbers[0])
         return None if record is None else Customer.of(business, record)
+    if kind == "Recalculation":
+        job = await find_job(context, business, value)
+        return None if job is None else Recalculation.of(business, job)
     if kind == "Storefront" and len(numbers) == 1:
         storefront = await context.loaders.storefronts.load(numbers[0])
         return None if storefront is None else Storefront.of(business.id, storefront)
@@ -69,7 +74,7 @@ async def find_storefront(
 
 
 @strawberry.type(description="The questions that can be asked.")
-class Query(SegmentQueries, AnalysisQueries):
+class Query(SegmentQueries, AnalysisQueries, JobQueries):
     """The questions."""
 
     @strawberry.field(permission_classes=[CanView], description="The object of a global id; null where there is none.")

@@ -4,11 +4,13 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from gql.errors import ApiSchema
+from gql.job import Recalculation
 from gql.limits import extensions
 from gql.mutation import Mutation
 from gql.query import Query
 from gql.scalars import scalar_map
 from gql.settings import Settings
+from gql.subscription import Subscription
 
 
 def make_schema(settings: Settings) -> strawberry.Schema:
@@ -16,6 +18,8 @@ def make_schema(settings: Settings) -> strawberry.Schema:
     return ApiSchema(
         query=Query,
         mutation=Mutation,
+        subscription=Subscription,
+        types=[Recalculation],
         extensions=extensions(settings),
         config=StrawberryConfig(scalar_map=scalar_map()),
     )

@@ -15,6 +15,7 @@ from gql.enums import SegmentKind
 from gql.ids import encode
 from gql.node import Node
 from gql.scalars import JSON
+from gql.segment_runs import SegmentRuns
 
 
 @strawberry.type(description="A box of RFM scores, digit by digit: 344 to 555 is R 3 to 5, F 4 to 5, M 4 to 5.")
@@ -65,7 +66,7 @@ class SegmentCriteria:
 
 
 @strawberry.type(description="A named group of customers: by a definition, or put together by hand.")
-class Segment(Node):
+class Segment(Node, SegmentRuns):
     """A named group."""
 
     key: str = strawberry.field(
