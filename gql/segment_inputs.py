@@ -1,4 +1,4 @@
-"""Definitions as clients state them: rules, criteria and a box of RFM scores."""
+"""Inputs that define segments, as a client writes them, and as the domain reads them."""
 
 from dataclasses import fields
 from decimal import Decimal
@@ -6,23 +6,28 @@ from decimal import Decimal
 import strawberry
 
 from domain.criteria import RfmConfig, SegmentCriteria
+from domain.segment_checks import Draft
 from domain.segment_model import Definition
+from gql.enums import SegmentKind
 from gql.scalars import JSON
+
+CLEARABLE = ("name", "description", "is_dynamic", "rules", "criteria", "rfm_config", "schedule")
+"""Fields of an update that may be absent, which keeps, or null, which clears."""
 
 
 @strawberry.input(description="A box of RFM scores, digit by digit: 344 to 555 is R 3 to 5, F 4 to 5, M 4 to 5.")
 class RfmConfigInput:
     """A box of scores."""
 
-    min_score: str = strawberry.field(description="Least recency, frequency and monetary score, three digits.")
-    max_score: str = strawberry.field(description="Greatest recency, frequency and monetary score, three digits.")
+    min_score: str = strawberry.field(description="Least recency, frequency and monetary score, three digits 1 to 5.")
+    max_score: str = strawberry.field(description="Greatest of the three scores, three digits 1 to 5.")
 
     def entity(self) -> RfmConfig:
         """The box as the domain reads it."""
         return RfmConfig(self.min_score, self.max_score)
 
 
-@strawberry.input(description="Bounds on a customer's metrics, all inclusive; what is absent asks for nothing.")
+@strawberry.input(description="Bounds on a customer's metrics, all inclusive; all that are given must hold.")
 class SegmentCriteriaInput:
     """Bounds on metrics."""
 
@@ -35,15 +40,19 @@ class SegmentCriteriaInput:
     min_orders: int | None = strawberry.field(default=None, description="Least number of qualifying purchases.")
     max_orders: int | None = strawberry.field(default=None, description="Greatest number of qualifying purchases.")
     min_days_since_last_purchase: int | None = strawberry.field(
-        default=None, description="Least days since the last purchase."
+        default=None, description="Least days since the last qualifying purchase."
     )
     max_days_since_last_purchase: int | None = strawberry.field(
-        default=None, description="Greatest days since the last purchase."
+        default=None, description="Greatest days since the last qualifying purchase."
     )
     min_purchase_frequency: float | None = strawberry.field(default=None, description="Least purchases per 30 days.")
     max_purchase_frequency: float | None = strawberry.field(default=None, description="Greatest purchases per 30 days.")
-    min_tenure_days: int | None = strawberry.field(default=None, description="Least days since the customer came.")
-    max_tenure_days: int | None = strawberry.field(default=None, description="Greatest days since the customer came.")
+    min_tenure_days: int | None = strawberry.field(
+        default=None, description="Least days since the registration, or else the first purchase."
+    )
+    max_tenure_days: int | None = strawberry.field(
+        default=None, description="Greatest days since the registration, or else the first purchase."
+    )
     loyalty_levels: list[str] | None = strawberry.field(
         default=None, description="Any of these loyalty levels, exactly."
     )
@@ -55,20 +64,102 @@ class SegmentCriteriaInput:
         return SegmentCriteria(**given, loyalty_levels=None if levels is None else tuple(levels))
 
 
-@strawberry.input(description="What members a segment has. At least one of the three; all that is given must hold.")
+@strawberry.input(description="At least one of the three; where several are given, all must hold.")
 class SegmentDefinitionInput:
-    """What members a segment has."""
+    """A definition."""
 
     rules: JSON | None = strawberry.field(
-        default=None, description="One JSONLogic object, or a list that must all hold; see ruleVariables."
+        default=None, description="One JSONLogic object, or a list of them that must all hold."
     )
     criteria: SegmentCriteriaInput | None = strawberry.field(default=None, description="Bounds on metrics.")
     rfm_config: RfmConfigInput | None = strawberry.field(default=None, description="A box of RFM scores.")
 
     def entity(self) -> Definition:
         """The definition as the domain reads it."""
-        return Definition(
-            self.rules,
-            None if self.criteria is None else self.criteria.entity(),
-            None if self.rfm_config is None else self.rfm_config.entity(),
+        return definition_of(self.rules, self.criteria, self.rfm_config)
+
+
+@strawberry.input(description="A new segment. An AUTOMATIC one needs a condition, a MANUAL one must have none.")
+class CreateSegmentInput:
+    """A new segment."""
+
+    name: str = strawberry.field(description="Name of the segment, unique in the business, letter case ignored.")
+    key: str | None = strawberry.field(
+        default=None,
+        description="Lower-case letters, digits and hyphens, unique in the business; made from the name where absent.",
+    )
+    description: str | None = strawberry.field(default=None, description="What the segment is for.")
+    kind: SegmentKind = strawberry.field(
+        default=SegmentKind.AUTOMATIC, description="How the segment gets its members; never changes."
+    )
+    is_dynamic: bool | None = strawberry.field(
+        default=None, description="Whether the membership follows by itself; true where absent, false for MANUAL."
+    )
+    is_rfm: bool | None = strawberry.field(
+        default=None, description="Whether the definition uses RFM scores; found out where absent."
+    )
+    rules: JSON | None = strawberry.field(
+        default=None, description="One JSONLogic object, or a list of them that must all hold."
+    )
+    criteria: SegmentCriteriaInput | None = strawberry.field(default=None, description="Bounds on metrics.")
+    rfm_config: RfmConfigInput | None = strawberry.field(default=None, description="A box of RFM scores.")
+    schedule: str | None = strawberry.field(
+        default=None,
+        description="When to recalculate: five cron fields in the business's time zone; nightly where absent.",
+    )
+
+    def draft(self) -> Draft:
+        """The segment as the domain reads it."""
+        return Draft(
+            name=self.name,
+            kind=self.kind,
+            key=self.key,
+            description=self.description,
+            is_dynamic=self.is_dynamic,
+            is_rfm=self.is_rfm,
+            definition=definition_of(self.rules, self.criteria, self.rfm_config),
+            schedule=self.schedule,
         )
+
+
+@strawberry.input(description="What to change of a segment. Absent fields keep what is stored, null clears.")
+class UpdateSegmentInput:
+    """What to change."""
+
+    id: strawberry.ID = strawberry.field(description="Global id of the segment.")
+    expected_version: int | None = strawberry.field(
+        default=None, description="Version that the segment must have; CONFLICT where it has another one."
+    )
+    name: str | None = strawberry.field(default=strawberry.UNSET, description="Name; cannot be cleared.")
+    description: str | None = strawberry.field(default=strawberry.UNSET, description="What the segment is for.")
+    is_dynamic: bool | None = strawberry.field(
+        default=strawberry.UNSET, description="Whether the membership follows by itself; null is the default again."
+    )
+    rules: JSON | None = strawberry.field(
+        default=strawberry.UNSET, description="One JSONLogic object, or a list of them that must all hold."
+    )
+    criteria: SegmentCriteriaInput | None = strawberry.field(
+        default=strawberry.UNSET, description="Bounds on metrics; they replace those stored as a whole."
+    )
+    rfm_config: RfmConfigInput | None = strawberry.field(default=strawberry.UNSET, description="A box of RFM scores.")
+    schedule: str | None = strawberry.field(
+        default=strawberry.UNSET, description="When to recalculate: five cron fields; null is nightly again."
+    )
+
+    def given(self) -> dict[str, object]:
+        """What was stated, as the domain reads it."""
+        stated = {name: getattr(self, name) for name in CLEARABLE if getattr(self, name) is not strawberry.UNSET}
+        return {name: _entity(value) for name, value in stated.items()}
+
+
+def definition_of(
+    rules: JSON | None, criteria: SegmentCriteriaInput | None, rfm_config: RfmConfigInput | None
+) -> Definition:
+    """The three ways to say who belongs, as the domain reads them."""
+    return Definition(
+        rules, None if criteria is None else criteria.entity(), None if rfm_config is None else rfm_config.entity()
+    )
+
+
+def _entity(value: object) -> object:
+    return value.entity() if isinstance(value, SegmentCriteriaInput | RfmConfigInput) else value
