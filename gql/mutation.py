@@ -17,6 +17,7 @@ from gql.enums import PurchaseStatus
 from gql.job_mutations import JobMutations
 from gql.payloads import AsUserErrors, UserError
 from gql.permissions import CanEdit
+from gql.segment_mutations import SegmentMutations
 
 
 @strawberry.input(description="A line of an order.")
@@ -83,7 +84,7 @@ class DeletePurchasesPayload:
 
 
 @strawberry.type(description="The changes that can be made.")
-class Mutation(JobMutations):
+class Mutation(SegmentMutations, JobMutations):
     """The changes."""
 
     @strawberry.mutation(

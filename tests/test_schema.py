@@ -14,6 +14,7 @@ ROOT_FIELDS = [
     "Query.segmentationReport",
     "Query.segments",
     *(f"Mutation.{name}" for name in ("recordPurchases", "deletePurchases", "upsertCustomers")),
+    *(f"Mutation.{name}" for name in ("createSegment", "updateSegment", "deleteSegment", "createStandardSegments")),
 ]
 LATER = {"Customer.segments", "Customer.matchingSegments", "Customer.membershipHistory"}
 LATER |= {f"Segment.{name}" for name in ("metrics", "members", "isMember", "snapshots", "sizeSeries", "changes")}
