@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import (
+    ArgumentNode,
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
@@ -125,26 +126,30 @@ class Measurer:
         """The page size; GraphQLError where it is out of bounds."""
         size = DEFAULT_FIRST
         for argument in node.arguments or ():
-            if argument.name.value not in ("first", "last"):
-                continue
-            value: Any = None
-            if isinstance(argument.value, IntValueNode):
-                value = int(argument.value.value) if len(argument.value.value) < 12 else MANY
-            elif isinstance(argument.value, VariableNode):
-                value = self.variables.get(argument.value.name.value)
-            # JSON's 250.0 is the integer 250 to GraphQL.
-            if isinstance(value, int | float) and not isinstance(value, bool):
+            value = self.number(argument) if argument.name.value in ("first", "last") else None
+            if value is not None:
                 if not 1 <= value <= MAXIMUM_FIRST:
                     message = f"{argument.name.value} must be between 1 and {MAXIMUM_FIRST}"
                     raise GraphQLError(message, node, extensions={"code": "BAD_USER_INPUT"})
                 size = int(value)
         return size
 
+    def number(self, argument: ArgumentNode) -> int | float | None:
+        """The number that an argument is given; None where it is given none."""
+        value: Any = None
+        if isinstance(argument.value, IntValueNode):
+            value = int(argument.value.value) if len(argument.value.value) < 12 else MANY
+        elif isinstance(argument.value, VariableNode):
+            value = self.variables.get(argument.value.name.value)
+        # JSON's 250.0 is the integer 250 to GraphQL.
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
     def items(self, node: FieldNode) -> int:
         """How many objects a list without pages may return: as many as asked for, or one for each id given."""
         for argument in node.arguments or ():
-            if argument.name.value == "first":
-                return self.first(node)
+            if argument.name.value == "first" and (size := self.number(argument)) is not None:
+                # Such lists have bounds of their own, which their resolvers check.
+                return int(min(max(size, 1), MAXIMUM_FIRST))
             if argument.name.value == "ids":
                 if isinstance(argument.value, ListValueNode):
                     return len(argument.value.values)

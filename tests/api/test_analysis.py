@@ -1,0 +1,310 @@
+"""Questions about rules as a client asks them: previews with problems and samples, explanations, overlaps, matching
+segments, filters of customers, and what rules may use."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from domain.model import NewCustomer
+from domain.ports import Actor
+from domain.segment_checks import Draft
+from domain.segment_model import Definition, MembershipSource, SegmentKind
+from gql.ids import encode
+from tests.api.conftest import Face, code_of
+from tests.factories import line, purchase
+
+pytestmark = pytest.mark.anyio
+ACTOR = Actor("test")
+PREVIEW = """query P($definition: SegmentDefinitionInput!, $against: ID) {
+  segmentPreview(definition: $definition, againstSegmentId: $against) {
+    matchCount population entering leaving staying sentence problems { path code message severity }
+    sample { externalId } enteringSample { externalId } leavingSample(first: 1) { externalId } } }"""
+FILTERED = """query C($filter: CustomerFilter, $first: Int, $after: String) {
+  customers(filter: $filter, first: $first, after: $after) {
+    totalCount nodes { externalId } pageInfo { hasNextPage endCursor } } }"""
+
+
+async def fill(face: Face) -> dict[str, str]:
+    """Ten customers, the nth with n - 1 purchases of n times 250 euros; ids of the segments and of customer C05."""
+    business = await face.services.businesses.open("shop")
+    people = [NewCustomer(f"C{n:02d}", f"Name {n}", None, "GOLD" if n % 2 else None) for n in range(1, 11)]
+    await face.services.customers.upsert(business, people, ACTOR)
+    bought = [
+        purchase(f"C{n:02d}", f"O{n}-{k}", f"2024-0{1 + k % 6}-10", n * 25_000, lines=(line("Kids", 100),))
+        for n in range(2, 11)
+        for k in range(1, n)
+    ]
+    await face.services.purchases.record(business, bought, ACTOR)
+    ids = {"customer": str(encode("Customer", business.id, 5))}
+    for key, rule, members in (
+        ("regulars", {">=": [{"var": "order_count"}, 5]}, [6, 7, 8]),
+        ("spenders", {">": [{"var": "total_revenue"}, 10_000]}, []),
+        ("vip", None, [1, 2, 6]),
+    ):
+        kind = SegmentKind.MANUAL if rule is None else SegmentKind.AUTOMATIC
+        made, _ = await face.services.segments.create(
+            business, Draft(key.title(), kind, definition=Definition(rule)), ACTOR
+        )
+        ids[key] = str(encode("Segment", business.id, made.id))
+        await put_in(face, made.id, members)
+    return ids
+
+
+async def put_in(face: Face, segment: int, customers: Sequence[int]) -> None:
+    business = await face.services.businesses.open("shop")
+    async with face.services.segments.store.write(business) as unit:
+        await unit.memberships.put_in(segment, customers, unit.instant, MembershipSource.MANUAL, "test")
+
+
+async def preview(face: Face, definition: Mapping[str, Any], against: str | None = None) -> Any:
+    return (await face.data(PREVIEW, {"definition": definition, "against": against}))["segmentPreview"]
+
+
+async def found(face: Face, **where: Any) -> list[str]:
+    data = (await face.data(FILTERED, {"filter": where}))["customers"]
+    assert data["totalCount"] == len(data["nodes"])
+    return [node["externalId"] for node in data["nodes"]]
+
+
+async def test_a_preview_of_rules_criteria_and_scores(both: Face) -> None:
+    ids = await fill(both)
+    rules = {">=": [{"var": "order_count"}, 3]}
+
+    plain = await preview(both, {"rules": rules, "criteria": {"maxOrders": 6, "loyaltyLevels": ["GOLD"]}})
+    scored = await preview(both, {"rfmConfig": {"minScore": "115", "maxScore": "555"}})
+    against = await preview(both, {"rules": [rules]}, ids["regulars"])
+
+    assert (plain["matchCount"], plain["population"], plain["problems"]) == (2, 10, [])
+    assert plain["sample"] == [{"externalId": "C05"}, {"externalId": "C07"}]
+    assert (plain["entering"], plain["leaving"], plain["staying"]) == (None, None, None)
+    assert plain["enteringSample"] == plain["leavingSample"] == []
+    assert "the number of orders is at least 3" in plain["sentence"]
+    assert [each["externalId"] for each in scored["sample"]] == ["C10"]
+    assert (against["matchCount"], against["entering"], against["leaving"], against["staying"]) == (7, 4, 0, 3)
+    assert [each["externalId"] for each in against["enteringSample"]] == ["C04", "C05", "C09", "C10"]
+
+
+async def test_who_would_leave_is_sampled_to_the_size_asked_for(both: Face) -> None:
+    ids = await fill(both)
+
+    shown = await preview(both, {"criteria": {"minOrders": 7}}, ids["regulars"])
+
+    assert (shown["entering"], shown["leaving"], shown["staying"]) == (2, 2, 1)
+    assert shown["leavingSample"] == [{"externalId": "C06"}]
+
+
+async def test_a_preview_of_a_wrong_definition_tells_every_problem(face: Face) -> None:
+    await fill(face)
+    rules = [{">": [{"var": "total_revenu"}, 1]}, {"like": [{"var": "name"}, "x"]}]
+
+    wrong = await preview(face, {"rules": rules, "criteria": {"minOrders": 5, "maxOrders": 2}})
+    empty = await preview(face, {"criteria": {}})
+    unknown = await preview(face, {"rules": {"in": ["vipp", {"var": "segments"}]}})
+
+    assert [(each["path"], each["severity"]) for each in wrong["problems"]] == [
+        ("/0/>/0/var", "ERROR"),
+        ("/1/like", "ERROR"),
+        ("/criteria/maxOrders", "ERROR"),
+    ]
+    assert "total_revenue" in wrong["problems"][0]["message"]
+    assert (wrong["matchCount"], wrong["population"], wrong["sample"], wrong["sentence"]) == (None, 10, [], None)
+    assert [each["code"] for each in empty["problems"]] == ["INVALID"]
+    assert [(each["code"], each["path"]) for each in unknown["problems"]] == [("NOT_FOUND", "")]
+    assert "Did you mean vip?" in unknown["problems"][0]["message"]
+
+
+async def test_a_preview_warns_where_nobody_or_everybody_matches(face: Face) -> None:
+    await fill(face)
+
+    nobody = await preview(face, {"criteria": {"minOrders": 500}})
+    everybody = await preview(face, {"criteria": {"minOrders": 0}})
+    never = await preview(face, {"rules": {"in": ["regulars", {"var": "segments"}]}})
+
+    assert [(each["code"], each["severity"]) for each in nobody["problems"]] == [("NOBODY_MATCHES", "WARNING")]
+    assert [each["code"] for each in everybody["problems"]] == ["EVERYBODY_MATCHES"]
+    assert (everybody["matchCount"], everybody["population"]) == (10, 10)
+    assert [each["code"] for each in never["problems"]] == ["NEVER_CALCULATED"]
+
+
+async def test_samples_are_of_1_to_50_customers(face: Face) -> None:
+    query = "{ segmentPreview(definition: {criteria: {minOrders: 1}}) { sample(first: %d) { id } } }"
+
+    for size in (0, 51):
+        answer = (await face.post(query % size)).json()
+        assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+        assert answer["errors"][0]["extensions"]["field"] == ["first"]
+        assert answer["errors"][0]["message"] == "first must be between 1 and 50"
+    await fill(face)
+    data = await face.data(query % 50)
+    assert len(data["segmentPreview"]["sample"]) == 9
+
+
+async def test_a_preview_against_a_segment_that_is_not_there_names_the_argument(face: Face) -> None:
+    ids = await fill(face)
+
+    for value in ("x", ids["customer"], str(encode("Segment", 1, 99)), str(encode("Segment", 2, 1))):
+        answer = (await face.post(PREVIEW, {"definition": {"criteria": {"minOrders": 1}}, "against": value})).json()
+        assert answer["errors"][0]["extensions"]["field"] == ["againstSegmentId"]
+
+
+async def test_an_explanation_says_what_was_asked_and_what_the_customer_has(both: Face) -> None:
+    ids = await fill(both)
+    query = """query E($segment: ID!, $customer: ID!) { segmentExplain(segmentId: $segment, customerId: $customer) {
+      isMember matchesNow source assignedAt sentence clauses { path text variable expected actual verdict } } }"""
+
+    outside = await both.data(query, {"segment": ids["regulars"], "customer": ids["customer"]})
+    sixth = str(encode("Customer", 1, 6))
+    inside = await both.data(query, {"segment": ids["regulars"], "customer": sixth})
+    by_hand = await both.data(query, {"segment": ids["vip"], "customer": sixth})
+    nobody = await both.data(query, {"segment": ids["vip"], "customer": str(encode("Customer", 1, 600))})
+    nothing = await both.data(query, {"segment": sixth, "customer": sixth})
+
+    assert outside["segmentExplain"] == {
+        "isMember": False,
+        "matchesNow": False,
+        "source": None,
+        "assignedAt": None,
+        "sentence": "the number of orders is at least 5",
+        "clauses": [
+            {
+                "path": "",
+                "text": "the number of orders is at least 5",
+                "variable": "order_count",
+                "expected": 5,
+                "actual": 4,
+                "verdict": "FALSE",
+            }
+        ],
+    }
+    assert (inside["segmentExplain"]["isMember"], inside["segmentExplain"]["matchesNow"]) == (True, True)
+    assert inside["segmentExplain"]["source"] == "MANUAL"
+    assert inside["segmentExplain"]["assignedAt"].startswith("2024-06-15T12:00:00")
+    assert inside["segmentExplain"]["clauses"][0]["verdict"] == "TRUE"
+    assert by_hand["segmentExplain"]["clauses"] == []
+    assert nobody == nothing == {"segmentExplain": None}
+
+
+async def test_an_overlap_counts_every_pair(both: Face) -> None:
+    ids = await fill(both)
+    query = """query O($ids: [ID!]!) { segmentOverlap(segmentIds: $ids) { unionCount intersectionCount
+      segments { key } pairs { a { key } b { key } both onlyA onlyB jaccard } } }"""
+
+    shown = (await both.data(query, {"ids": [ids["vip"], ids["regulars"], ids["spenders"]]}))["segmentOverlap"]
+
+    assert [each["key"] for each in shown["segments"]] == ["vip", "regulars", "spenders"]
+    assert (shown["unionCount"], shown["intersectionCount"]) == (5, 0)
+    assert shown["pairs"] == [
+        {"a": {"key": "vip"}, "b": {"key": "regulars"}, "both": 1, "onlyA": 2, "onlyB": 2, "jaccard": 0.2},
+        {"a": {"key": "vip"}, "b": {"key": "spenders"}, "both": 0, "onlyA": 3, "onlyB": 0, "jaccard": 0.0},
+        {"a": {"key": "regulars"}, "b": {"key": "spenders"}, "both": 0, "onlyA": 3, "onlyB": 0, "jaccard": 0.0},
+    ]
+    for wrong, field in (
+        ([ids["vip"]], ["segmentIds"]),
+        ([ids["vip"], ids["customer"]], ["segmentIds", "1"]),
+        ([ids["vip"], str(encode("Segment", 2, 1))], ["segmentIds", "1"]),
+    ):
+        answer = (await both.post(query, {"ids": wrong})).json()
+        assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+        assert answer["errors"][0]["extensions"]["field"] == field
+
+
+async def test_matching_segments_cost_the_same_for_1_and_10_customers(both: Face) -> None:
+    await fill(both)
+    query = "query M($first: Int) { customers(first: $first) { nodes { externalId matchingSegments { key } } } }"
+    statements = both.statements()
+    costs = []
+    for first in (1, 10):
+        statements.clear()
+        nodes = (await both.data(query, {"first": first}))["customers"]["nodes"]
+        costs.append(len([each for each in statements if each.startswith(("SELECT", "WITH"))]))
+
+    assert costs[0] == costs[1] <= 4
+    matching = {node["externalId"]: [each["key"] for each in node["matchingSegments"]] for node in nodes}
+    assert matching["C05"] == []
+    assert matching["C06"] == ["regulars"]
+    assert matching["C10"] == ["regulars", "spenders"]
+
+
+async def test_customers_are_filtered_by_segments_rules_and_labels(both: Face) -> None:
+    ids = await fill(both)
+    rule = {"<": [{"var": "order_count"}, 2]}
+
+    assert await found(both, segmentIds=[ids["vip"]]) == ["C01", "C02", "C06"]
+    assert await found(both, segmentIds=[ids["vip"], ids["regulars"]]) == ["C06"]
+    assert await found(both, segmentIds=[]) == [f"C{n:02d}" for n in range(1, 11)]
+    assert await found(both, rules=rule) == ["C01", "C02"]
+    assert await found(both, rules='{"!": {"<": [{"var": "order_count"}, 9]}}') == ["C10"]
+    assert await found(both, rules={"in": ["vip", {"var": "segments"}]}, loyaltyLevels=["GOLD"]) == ["C01"]
+    assert await found(both, rules=rule, segmentIds=[ids["vip"]], search="name 2") == ["C02"]
+    assert await found(both, frequency=["New"]) == ["C02"]
+    assert await found(both, frequency=["New", "Loyal"]) == ["C02", "C06", "C07", "C08", "C09", "C10"]
+    assert await found(both, spending=["Low Value"], category=["Kids"]) == [f"C{n:02d}" for n in range(2, 7)]
+    assert await found(both, category=["Womens"]) == []
+    assert await found(both, category=[]) == []
+
+
+async def test_filtered_pages_follow_each_other(both: Face) -> None:
+    await fill(both)
+    where = {"rules": {">=": [{"var": "monetary_score"}, 3]}}
+    whole = await found(both, **where)
+
+    seen: list[str] = []
+    after = None
+    while True:
+        page = (await both.data(FILTERED, {"filter": where, "first": 2, "after": after}))["customers"]
+        seen += [node["externalId"] for node in page["nodes"]]
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+
+    assert seen == whole == ["C06", "C07", "C08", "C09", "C10"]
+
+
+async def test_a_filter_that_cannot_be_is_refused_with_its_place(face: Face) -> None:
+    ids = await fill(face)
+    cases: Sequence[tuple[dict[str, Any], list[str]]] = (
+        ({"segmentIds": [ids["vip"], ids["customer"]]}, ["filter", "segmentIds", "1"]),
+        ({"segmentIds": [str(encode("Segment", 2, 1))]}, ["filter", "segmentIds", "0"]),
+        ({"segmentIds": [ids["vip"]] * 21}, ["filter", "segmentIds"]),
+        ({"frequency": ["New", "loyal"]}, ["filter", "frequency", "1"]),
+        ({"spending": ["High"]}, ["filter", "spending", "0"]),
+        ({"category": ["Kids", "\u00e9" * 600]}, ["filter", "category", "1"]),
+    )
+
+    for where, field in cases:
+        error = (await face.post(FILTERED, {"filter": where})).json()["errors"][0]
+        assert (error["extensions"]["code"], error["extensions"]["field"]) == ("BAD_USER_INPUT", field)
+    half = json.dumps({"query": FILTERED, "variables": {"filter": {"category": ["\ud800"]}}}).encode()
+    assert code_of(await face.raw(half)) == "BAD_USER_INPUT"
+    labels = (await face.post(FILTERED, {"filter": {"spending": ["High"]}})).json()["errors"][0]["message"]
+    assert labels == "spending must hold only these labels: High Value, Medium Value, Low Value"
+
+
+async def test_rule_errors_in_queries_carry_their_problems(face: Face) -> None:
+    wrong = {"and": [{">": [{"var": "order_cuont"}, 1]}, {">": [{"var": "name"}, 1]}]}
+
+    error = (await face.post(FILTERED, {"filter": {"rules": wrong}})).json()["errors"][0]
+    unknown = (await face.post(FILTERED, {"filter": {"rules": {"in": ["x", {"var": "segments"}]}}})).json()
+
+    assert error["extensions"]["code"] == "INVALID_RULE"
+    assert [each["path"] for each in error["extensions"]["problems"]] == ["/and/0/>/0/var", "/and/1/>/1"]
+    assert error["extensions"]["problems"][0]["suggestion"] == "order_count"
+    assert [each["code"] for each in unknown["errors"][0]["extensions"]["problems"]] == ["NOT_FOUND"]
+
+
+async def test_rule_variables_are_those_of_the_language(face: Face) -> None:
+    shown = (await face.data("{ ruleVariables { name type description unit example } }"))["ruleVariables"]
+
+    by_name = {each["name"]: each for each in shown}
+    assert len(by_name) == len(shown) > 40
+    assert by_name["total_revenue"] == {
+        "name": "total_revenue",
+        "type": "number",
+        "description": "Sum of all qualifying purchases.",
+        "unit": "EUR",
+        "example": 1000,
+    }
+    assert by_name["purchases[].amount"]["unit"] == "EUR"
+    assert by_name["segments"]["example"] == {"in": ["vip", {"var": "segments"}]}
