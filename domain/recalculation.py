@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from domain.definitions import defined
 from domain.errors import DomainError, InvalidInput, NotFound
+from domain.membership_changes import Place
 from domain.model import Business
 from domain.pages import Page, PageRequest
 from domain.ports import Actor, AuditEvent, Clock
@@ -168,6 +169,7 @@ class Recalculations:
                         detail={"entered": [item.key for item in entered], "left": [item.key for item in left]},
                     )
                 )
+        self.board.stir(business.id)
         return entered, left
 
     async def follow(self, business: Business, job_id: int) -> AsyncIterator[Job]:
@@ -181,10 +183,24 @@ class Recalculations:
         async for job in self.board.follow((business.id, job_id), look):
             yield job
 
-    async def changes(self, business: Business, segment_id: int | None, request: PageRequest) -> Page[MembershipChange]:
-        """Committed changes of memberships after a position, in commit order."""
-        async with self.store.read(business) as unit:
-            return await unit.memberships.changes(request, segment_id=segment_id)
+    async def changes(
+        self, business: Business, segment_id: int | None, after: Place | None
+    ) -> AsyncIterator[list[MembershipChange]]:
+        """Committed changes of one segment, or of all, in commit order and each once: from now on, or after a place.
+
+        Nothing is kept for the reader: each portion is read when the one before was taken.
+        """
+        if after is None:
+            async with self.store.read(business) as unit:
+                after = await unit.memberships.newest_place()
+        while True:
+            async with self.store.read(business) as unit:
+                found = await unit.memberships.changes_after(after, segment_id, CHANGES)
+            if found:
+                after = Place.of(found[-1])
+                yield found
+            else:
+                await self.board.stirred(business.id)
 
 
 async def queue(unit: SegmentWriteUnit, segment_id: int, reason: JobReason, requested_by: str | None) -> Job:

@@ -33,6 +33,7 @@ class RunBoard:
         self._followers: dict[Key, set[_Follower]] = {}
         self._looking: dict[Key, asyncio.Task[None]] = {}
         self._work = asyncio.Event()
+        self._stirs: dict[int, asyncio.Event] = {}
 
     def post(self, business_id: int, job: Job) -> None:
         """Tell everybody who follows the run; the row may already say more."""
@@ -42,6 +43,18 @@ class RunBoard:
     def wake(self) -> None:
         """There may be something to work on."""
         self._work.set()
+
+    def stir(self, business_id: int) -> None:
+        """Memberships of the business may have changed."""
+        event = self._stirs.pop(business_id, None)
+        if event is not None:
+            event.set()
+
+    async def stirred(self, business_id: int) -> None:
+        """Wait until memberships may have changed, at most as long as between two looks."""
+        event = self._stirs.setdefault(business_id, asyncio.Event())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), self.look_seconds)
 
     async def work(self, seconds: float) -> None:
         """Wait until there may be something to work on, at most so long."""

@@ -115,6 +115,7 @@ class Runner:
             if not await self._alive(business, job, "writing", population, population):
                 raise Stopped
             outcome = await self._commit(evaluation, job, segment, by_key, found, population, parent is not None)
+        self.board.stir(business.id)
         self.board.post(business.id, ended(job, outcome, self.clock()))
 
     async def _commit(

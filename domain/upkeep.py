@@ -83,6 +83,7 @@ class Upkeep:
                     if number == len(pages) - 1:
                         await evaluation.followed()
                         await self._queue_ranked(unit, [item for item in mine if found.ranks(item.key)])
+                self.board.stir(business.id)
                 done += len(customers)
             if not pages:
                 async with evaluation.write():

@@ -6,13 +6,25 @@ from typing import Annotated
 import strawberry
 
 from domain.errors import NotFound
+from domain.membership_changes import Place
 from domain.model import Business as BusinessEntity
 from gql.context import Info
 from gql.ids import numbers_of
 from gql.job import Job, Recalculation
+from gql.membership import CHANGE_ORDER, MembershipChange
+from gql.pagination import decode_cursor
 from gql.permissions import CanView
+from gql.segment_queries import find_segment
 
 RunId = Annotated[strawberry.ID, strawberry.argument(description="Global id of the run.")]
+
+
+@strawberry.type(description="Changes of memberships that follow each other.")
+class MembershipChangeBatch:
+    """Changes."""
+
+    changes: list[MembershipChange] = strawberry.field(description="The changes, in commit order.")
+    cursor: str = strawberry.field(description="Cursor of the last of them; `after` it goes on.")
 
 
 @strawberry.type(description="What can be followed.")
@@ -35,6 +47,35 @@ class Subscription:
         business = await info.context.business()
         async for job in info.context.services.recalculations.follow(business, run_number(business, id)):
             yield Recalculation.of(business, job)
+
+    @strawberry.subscription(
+        permission_classes=[CanView],
+        description="Committed entries and exits in commit order, at most 500 a message, each exactly once; from now "
+        "on, or from a cursor on.",
+    )
+    async def membership_changes(
+        self,
+        info: Info,
+        segment_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Only changes of this segment; all where absent.")
+        ] = None,
+        after: Annotated[
+            str | None, strawberry.argument(description="Only changes after this cursor; from now on where absent.")
+        ] = None,
+    ) -> AsyncGenerator[MembershipChangeBatch, None]:
+        """From the intervals, at the reader's pace."""
+        business = await info.context.business()
+        key = None
+        if segment_id is not None:
+            segment = await find_segment(info.context, business, segment_id)
+            if segment is None:
+                raise NotFound("There is no segment with this id.")
+            key = segment.id
+        position = decode_cursor("after", after, CHANGE_ORDER, str)
+        place = None if position is None else Place.read(position)
+        async for found in info.context.services.recalculations.changes(business, key, place):
+            changes = [MembershipChange.of(business, change) for change in found]
+            yield MembershipChangeBatch(changes=changes, cursor=changes[-1].cursor)
 
 
 def run_number(business: BusinessEntity, value: str) -> int:

@@ -80,6 +80,12 @@ class MembershipHistory(MembershipReads):
         found = await gathered(self.connection, lists)
         return _in_order(row for rows in found for row in rows)[:size]
 
+    async def newest_place(self) -> Place:
+        """Behind every change there is."""
+        statement = select(func.max(log.at)).where(log.business_id == self.business_id)
+        newest = (await self.connection.execute(statement)).scalar_one()
+        return Place(0 if newest is None else newest + 1)
+
     async def change_counts(self, lists: Sequence[ChangeList]) -> list[int]:
         """How many changes each list has; a segment's from the log."""
         counts: list[Select[Any]] = []
