@@ -14,6 +14,7 @@ from domain.ports import CustomerRecord
 from domain.rfm import group_of
 from gql.context import Info
 from gql.customer_matching import CustomerMatching
+from gql.customer_memberships import CustomerMemberships
 from gql.enums import RfmScheme
 from gql.ids import encode
 from gql.node import Node
@@ -67,7 +68,7 @@ class CustomerClassification:
 
 
 @strawberry.type(description="A buyer of the business.")
-class Customer(CustomerMatching, Node):
+class Customer(CustomerMatching, CustomerMemberships, Node):
     """A buyer."""
 
     external_id: str = strawberry.field(description="Customer id of the shop, unique in the business.")

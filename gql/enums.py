@@ -9,10 +9,12 @@ from domain.model import PurchaseStatus as PurchaseStatus
 from domain.ports import CustomerSort as CustomerSort
 from domain.reporting import Method as Method
 from domain.rfm import RfmScheme as RfmScheme
+from domain.segment_model import ChangeKind as ChangeKind
 from domain.segment_model import JobStatus as JobStatus
 from domain.segment_model import MembershipSource as MembershipSource
 from domain.segment_model import SegmentKind as SegmentKind
 from domain.segment_ports import SegmentSort as SegmentSort
+from domain.series import SeriesInterval as SeriesInterval
 
 E = TypeVar("E", bound=type[Enum])
 
@@ -96,5 +98,20 @@ ENUMS = (
         RULE="The definition of the segment.",
         MANUAL="A person.",
         IMPORT="A file of customers.",
+    ),
+    described(
+        ChangeKind,
+        "MembershipChangeKind",
+        "What a membership change is.",
+        ENTERED="The customer became a member.",
+        LEFT="The customer is no member any more.",
+    ),
+    described(
+        SeriesInterval,
+        "SeriesInterval",
+        "How long one interval of a series is, in the business's time zone.",
+        DAY="A day.",
+        WEEK="A week from Monday.",
+        MONTH="A calendar month.",
     ),
 )

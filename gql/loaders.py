@@ -13,6 +13,7 @@ from domain.pages import Page, PageRequest
 from domain.ports import CustomerRecord, PurchaseRecord
 from domain.rfm import Score
 from domain.segment_model import Job, Segment
+from gql.membership_loaders import MembershipLoaders
 from gql.services import Services
 
 Owner = tuple[int, CustomerTotals]
@@ -43,6 +44,7 @@ class Loaders:
         self.storefronts: DataLoader[int, Storefront | None] = self._loader(self._load_storefronts)
         self.jobs: DataLoader[int, Job | None] = self._loader(self._load_jobs)
         self.newest_jobs: DataLoader[int, Job | None] = self._loader(self._load_newest_jobs)
+        self.memberships = MembershipLoaders(services, business, self._loader)
         self.segments: DataLoader[int, Segment | None] = self._loader(self._load_segments)
         self.matching_segments: DataLoader[int, list[Segment]] = self._loader(self._load_matching)
 

@@ -15,6 +15,7 @@ from domain.money import exponent, to_minor
 from gql.context import Info
 from gql.enums import PurchaseStatus
 from gql.job_mutations import JobMutations
+from gql.membership_mutations import MembershipMutations
 from gql.payloads import AsUserErrors, UserError
 from gql.permissions import CanEdit
 from gql.segment_mutations import SegmentMutations
@@ -84,7 +85,7 @@ class DeletePurchasesPayload:
 
 
 @strawberry.type(description="The changes that can be made.")
-class Mutation(SegmentMutations, JobMutations):
+class Mutation(SegmentMutations, MembershipMutations, JobMutations):
     """The changes."""
 
     @strawberry.mutation(

@@ -102,11 +102,16 @@ def connection(page: Page[T], order: str, of: Callable[[T], U], count: Callable[
     """The page as a connection of another type."""
     cursors = [encode_cursor(order, position) for position in page.positions]
     nodes = [of(item) for item in page.items]
-    info = PageInfo(
+    edges = [Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)]
+    return Connection(edges=edges, nodes=nodes, page_info=page_info(page, order), count=count)
+
+
+def page_info(page: Page[T], order: str) -> PageInfo:
+    """Where the page lies."""
+    ends = [encode_cursor(order, position) for position in (*page.positions[:1], *page.positions[-1:])]
+    return PageInfo(
         has_next_page=page.has_next,
         has_previous_page=page.has_previous,
-        start_cursor=cursors[0] if cursors else None,
-        end_cursor=cursors[-1] if cursors else None,
+        start_cursor=ends[0] if ends else None,
+        end_cursor=ends[-1] if ends else None,
     )
-    edges = [Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)]
-    return Connection(edges=edges, nodes=nodes, page_info=info, count=count)

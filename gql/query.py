@@ -24,6 +24,7 @@ from gql.purchase import Purchase
 from gql.report import SegmentationReport, Source
 from gql.segment import Segment
 from gql.segment_queries import SegmentQueries, find_segment
+from gql.snapshot import Snapshot, find_snapshot
 from gql.viewer import Business, Storefront, Viewer
 
 MAXIMUM_NODES = 250
@@ -51,6 +52,9 @@ async def find_node(context: Context, value: str) -> Node | None:
     if kind == "Storefront" and len(numbers) == 1:
         storefront = await context.loaders.storefronts.load(numbers[0])
         return None if storefront is None else Storefront.of(business.id, storefront)
+    if kind == "Snapshot":
+        snapshot = await find_snapshot(context, business, value)
+        return None if snapshot is None else Snapshot.of(business, snapshot)
     if kind == "Segment":
         segment = await find_segment(context, business, value)
         return None if segment is None else Segment.of(business, segment)

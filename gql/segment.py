@@ -15,6 +15,7 @@ from gql.enums import SegmentKind
 from gql.ids import encode
 from gql.node import Node
 from gql.scalars import JSON
+from gql.segment_members import SegmentMembers
 from gql.segment_runs import SegmentRuns
 
 
@@ -66,7 +67,7 @@ class SegmentCriteria:
 
 
 @strawberry.type(description="A named group of customers: by a definition, or put together by hand.")
-class Segment(Node, SegmentRuns):
+class Segment(Node, SegmentMembers, SegmentRuns):
     """A named group."""
 
     key: str = strawberry.field(

@@ -15,10 +15,9 @@ ROOT_FIELDS = [
     "Query.segments",
     *(f"Mutation.{name}" for name in ("recordPurchases", "deletePurchases", "upsertCustomers")),
     *(f"Mutation.{name}" for name in ("createSegment", "updateSegment", "deleteSegment", "createStandardSegments")),
+    *(f"Mutation.{name}" for name in ("assignSegment", "removeSegment", "createSnapshot")),
 ]
-LATER = {"Customer.segments", "Customer.matchingSegments", "Customer.membershipHistory"}
-LATER |= {f"Segment.{name}" for name in ("metrics", "members", "isMember", "snapshots", "sizeSeries", "changes")}
-LATER |= {"Segment.latestRecalculation"}
+LATER = {"Customer.matchingSegments", "Segment.latestRecalculation"}
 LATER |= {"CustomerFilter.segmentIds", "CustomerFilter.rules"}
 LATER |= {f"CustomerFilter.{label}" for label in ("frequency", "spending", "category")}
 ROOT = Path(__file__).parent.parent
