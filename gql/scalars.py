@@ -57,7 +57,7 @@ def parse_json(value: object) -> object:
         return value
     try:
         return json.loads(value)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise GraphQLError("A JSON value must come as a variable, or as a string that holds JSON text.") from error
 
 
