@@ -13,6 +13,7 @@ from gql.ids import encode, numbers_of
 from gql.node import Node
 from gql.nouns import noun
 from gql.pagination import After, Connection, First, connection, requested
+from gql.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from gql.segment import Segment
@@ -94,6 +95,15 @@ class Recalculation(Node, Job):
         found = await info.context.loaders.segments.load(self.entity.segment_id)
         made: Segment | None = None if found is None else noun(info, "Segment").of(self.business, found)
         return made
+
+    @strawberry.field(description="The snapshot that the run made; null until it succeeded, and for a run of many.")
+    async def snapshot(self, info: Info) -> Snapshot | None:
+        """Through the loader."""
+        if self.entity.segment_id is None or self.entity.snapshot_at is None:
+            return None
+        key = (self.entity.segment_id, self.entity.snapshot_at)
+        found = await info.context.loaders.memberships.snapshots.load(key)
+        return None if found is None else Snapshot.of(self.business, found)
 
     @strawberry.field(description="One run a segment where this one covers many, in the order of their work.")
     async def parts(self, info: Info, first: First = None, after: After = None) -> Connection["Recalculation"]:
