@@ -69,10 +69,9 @@ class Upkeep:
         async with self.store.evaluate(business) as evaluation:
             every = await evaluation.unit.segments.all()
             found, by_key = defined(every), {segment.key: segment for segment in every}
-            pages = await evaluation.changed(PAGE)
-            if business.settings.get("follow_purchases", True) is False:
-                pages = []
             mine = [item for item in found.segments if item.is_dynamic and item.key in found.trees]
+            wanted = mine and business.settings.get("follow_purchases", True) is not False
+            pages = await evaluation.changed(PAGE) if wanted else []
             own = [item for item in mine if not found.ranks(item.key) and known(found, item, by_key)]
             await evaluation.understand([found.trees[item.key] for item in own])
             for number, customers in enumerate(pages):

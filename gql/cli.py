@@ -18,8 +18,10 @@ from gql.auth import MAXIMUM_NAME, issue_token, require_secret, stored_secret
 from gql.cli_customers import CustomersFile, print_customers
 from gql.cli_failure import INTERRUPTED, explained
 from gql.cli_import import PurchasesFile, check_rejects
+from gql.cli_recalculate import follow_import, recalculate_app
 from gql.cli_report import print_report
 from gql.cli_run import BusinessOption, business_for_import, made, opened, run
+from gql.cli_segment import segment_app
 from gql.cli_serve import serve_app
 from gql.cli_store import businesses_app, db_app
 from gql.cli_text import plain
@@ -34,8 +36,10 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The customer-segmentation server."
 )
 app.add_typer(serve_app)
+app.add_typer(recalculate_app)
 app.add_typer(businesses_app, name="businesses")
 app.add_typer(db_app, name="db")
+app.add_typer(segment_app, name="segment")
 ZoneOption = Annotated[str | None, typer.Option("--time-zone", help="IANA zone; makes the business on first import.")]
 CurrencyOption = Annotated[str | None, typer.Option("--currency", help="ISO 4217 code; makes the business, too.")]
 RejectsOption = Annotated[Path | None, typer.Option("--rejects", help="CSV file for the rejected rows.")]
@@ -102,6 +106,8 @@ def import_(
         read.into(database, chosen, dry_run, rejects)
     finally:
         database.bulk.dispose()
+    if not dry_run:
+        follow_import(context.obj, chosen)
 
 
 @app.command()

@@ -4,7 +4,7 @@ command line, 70 a fault of the program, 130 an interruption."""
 import logging
 from traceback import extract_tb
 
-from domain.errors import DomainError, InvalidInput, Unavailable
+from domain.errors import DomainError, FieldProblem, InvalidInput, Unavailable
 
 # Arguments of services by the option that gives them.
 OPTIONS = {
@@ -38,7 +38,7 @@ def _explained(error: BaseException) -> tuple[list[str], int]:
         # Without arguments the help has been shown already.
         return [_used_wrongly(said)] if said else [], WRONG_USE
     if isinstance(error, InvalidInput):
-        return list(dict.fromkeys(_with_option(problem.message) for problem in error.problems)), REFUSED
+        return list(dict.fromkeys(_with_option(_with_place(problem)) for problem in error.problems)), REFUSED
     if isinstance(error, Unavailable):
         return [_with_reason(error.message, error.__cause__)], REFUSED
     if isinstance(error, DomainError):
@@ -62,6 +62,11 @@ def _used_wrongly(said: str) -> str:
     if said.split(": ")[-1].rstrip(".") in ("-v", "--verbose"):
         return "-v stands before the command: segments -v report"
     return f"{said.rstrip('.')}. --help shows how it is used"
+
+
+def _with_place(problem: FieldProblem) -> str:
+    """Where the problem is inside a rule, its path in front."""
+    return f"{problem.field[-1]}{problem.path}: {problem.message}" if problem.path else problem.message
 
 
 def _with_option(message: str) -> str:

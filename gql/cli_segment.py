@@ -1,0 +1,197 @@
+"""Segments on the command line: the same definitions, checks and sentences as the API's, from files."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from domain.calendar import zone
+from domain.errors import InvalidInput, NotFound
+from domain.model import Business
+from domain.pages import PageRequest
+from domain.ports import Actor
+from domain.segment_model import Job, Segment, SegmentKind
+from domain.segment_ports import SegmentFilter, SegmentSort
+from domain.segments import Change, words
+from gql.cli_report import SCHEMES
+from gql.cli_run import BusinessOption, run
+from gql.cli_segment_file import as_stated, read_change, read_new
+from gql.cli_text import cell, plain
+from gql.services import Services
+from persistence.database import Database
+
+segment_app = typer.Typer(no_args_is_help=True, help="Segments: named groups of customers.")
+ACTOR = Actor("command line")
+KeyArgument = Annotated[str, typer.Argument(help="Key of the segment.")]
+FORMATS = ("table", "json")
+
+
+async def chosen(services: Services, context: typer.Context, business: str | None) -> Business:
+    """The business that is meant."""
+    return await services.businesses.choose(business, context.obj.business)
+
+
+async def found(services: Services, business: Business, key: str) -> Segment:
+    """The segment of that key; NotFound where there is none."""
+    segment = await services.segments.by_key(business, key)
+    if segment is None:
+        raise NotFound(f"There is no segment with the key {key} in the business {business.key}.")
+    return segment
+
+
+@segment_app.command(name="list")
+def list_segments(
+    context: typer.Context,
+    business: BusinessOption = None,
+    search: Annotated[str | None, typer.Option(help="Beginning of the name, a word of it, or the key.")] = None,
+    kind: Annotated[SegmentKind | None, typer.Option(help="Only this kind.", case_sensitive=False)] = None,
+    sort: Annotated[SegmentSort, typer.Option(help="What to order by.", case_sensitive=False)] = SegmentSort.NAME,
+    reverse: Annotated[bool, typer.Option("--reverse", help="Turn the order round.")] = False,
+    first: Annotated[int, typer.Option(help="How many, 1 to 250.", min=1, max=250)] = 50,
+) -> None:
+    """List segments. Example: segments segment list --sort MEMBER_COUNT --reverse"""
+
+    async def work(services: Services, database: Database) -> None:
+        meant = await chosen(services, context, business)
+        where = SegmentFilter(search, kind)
+        page = await services.segments.page(meant, PageRequest(first), where, sort, reverse)
+        table = Table("key", "name", "kind", "members", "calculated", box=None)
+        table.columns[3].justify = "right"
+        for segment in page.items:
+            calculated = _time(segment, meant)
+            table.add_row(segment.key, cell(segment.name), segment.kind, f"{segment.member_count:,}", calculated)
+        Console(highlight=False).print(table)
+
+    run(context.obj, work)
+
+
+@segment_app.command()
+def show(
+    context: typer.Context,
+    key: KeyArgument,
+    business: BusinessOption = None,
+    format: Annotated[str, typer.Option(help="table, or json, which create reads.")] = "table",
+) -> None:
+    """Show a segment. Example: segments segment show high-value --format json"""
+    if format not in FORMATS:
+        raise InvalidInput(f"--format must be one of: {', '.join(FORMATS)}")
+
+    async def work(services: Services, database: Database) -> None:
+        meant = await chosen(services, context, business)
+        segment = await found(services, meant, key)
+        if format == "json":
+            typer.echo(json.dumps(as_stated(segment), ensure_ascii=False, indent=2))
+            return
+        for name, value in _shown(segment, meant):
+            typer.echo(f"{name:<12} {plain(value)}")
+
+    run(context.obj, work)
+
+
+@segment_app.command()
+def create(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="JSON or TOML file with the fields of CreateSegmentInput.")],
+    business: BusinessOption = None,
+) -> None:
+    """Create a segment. Example: segments segment create high-value.toml"""
+
+    async def work(services: Services, database: Database) -> None:
+        meant = await chosen(services, context, business)
+        segment, job = await services.segments.create(meant, read_new(file).draft(), ACTOR)
+        typer.echo(f"Created {segment.key} ({segment.kind}).{_queued(job)}")
+
+    run(context.obj, work)
+
+
+@segment_app.command()
+def update(
+    context: typer.Context,
+    key: KeyArgument,
+    file: Annotated[
+        Path | None, typer.Argument(help="JSON or TOML file with the fields of UpdateSegmentInput but id.")
+    ] = None,
+    clear: Annotated[list[str] | None, typer.Option(help="Field to clear, such as description; repeatable.")] = None,
+    business: BusinessOption = None,
+) -> None:
+    """Change a segment. Example: segments segment update high-value change.json --clear schedule"""
+    if file is None and not clear:
+        raise InvalidInput("Nothing to change: give a file or --clear.")
+
+    async def work(services: Services, database: Database) -> None:
+        meant = await chosen(services, context, business)
+        stated = read_change(file, clear or [])
+        old = await found(services, meant, key)
+        change = Change(old.id, stated.given(), stated.expected_version)
+        new, job = await services.segments.update(meant, change, ACTOR)
+        done = "Nothing changed in" if new == old else "Changed"
+        typer.echo(f"{done} {new.key} (version {new.version}).{_queued(job)}")
+
+    run(context.obj, work)
+
+
+@segment_app.command()
+def delete(context: typer.Context, key: KeyArgument, business: BusinessOption = None) -> None:
+    """Delete a segment; history stays. Example: segments segment delete high-value"""
+
+    async def work(services: Services, database: Database) -> None:
+        meant = await chosen(services, context, business)
+        segment = await found(services, meant, key)
+        await services.segments.delete(meant, segment.id, ACTOR)
+        typer.echo(f"Deleted {segment.key}. {segment.member_count:,} memberships ended.")
+
+    run(context.obj, work)
+
+
+@segment_app.command()
+def create_standard(
+    context: typer.Context,
+    scheme: Annotated[str, typer.Option(help="eight or eleven")] = "eight",
+    business: BusinessOption = None,
+) -> None:
+    """Create one segment for each named RFM group. Example: segments segment create-standard --scheme eleven"""
+    wanted = SCHEMES.get(scheme.lower().removesuffix("_segment"))
+    if wanted is None:
+        raise InvalidInput(f"--scheme must be one of: {', '.join(SCHEMES)}")
+
+    async def work(services: Services, database: Database) -> None:
+        meant = await chosen(services, context, business)
+        before = await services.segments.count(meant, SegmentFilter())
+        made = await services.segments.create_standard(meant, wanted, ACTOR)
+        after = await services.segments.count(meant, SegmentFilter())
+        typer.echo(f"{after - before} created, {len(made) - (after - before)} there already:")
+        for segment in made:
+            typer.echo(f"  {segment.key}  {plain(segment.name)}")
+
+    run(context.obj, work)
+
+
+def _queued(job: Job | None) -> str:
+    return "" if job is None else " Its recalculation is queued."
+
+
+def _time(segment: Segment, business: Business) -> str:
+    at = segment.last_calculated
+    return "never" if at is None else at.astimezone(zone(business.time_zone)).strftime("%Y-%m-%d %H:%M")
+
+
+def _shown(segment: Segment, business: Business) -> list[tuple[str, str]]:
+    rules = segment.definition.rules
+    lines = [
+        ("key", segment.key),
+        ("name", segment.name),
+        ("description", segment.description),
+        ("kind", segment.kind.value),
+        ("dynamic", "yes" if segment.is_dynamic else "no"),
+        ("RFM", "yes" if segment.is_rfm else "no"),
+        ("definition", words(segment.definition, business.currency)),
+        ("rules", None if rules is None else json.dumps(rules, ensure_ascii=False)),
+        ("schedule", segment.schedule),
+        ("version", str(segment.version)),
+        ("members", f"{segment.member_count:,}"),
+        ("calculated", _time(segment, business) if segment.kind is SegmentKind.AUTOMATIC else None),
+    ]
+    return [(name, value) for name, value in lines if value is not None]
