@@ -20,6 +20,7 @@ COMMANDS = (
     "businesses set",
     "db upgrade",
     "db check",
+    *(f"segment {name}" for name in ("list", "show", "create", "update", "delete", "create-standard")),
     "schema",
     "demo",
     "verify",
@@ -36,6 +37,12 @@ OPTIONS = {
     "businesses create": "--name --time-zone --currency",
     "businesses set": "--name --time-zone --currency",
     "schema": "--check",
+    "segment list": "--business --search --kind --sort --reverse --first",
+    "segment show": "--business --format",
+    "segment create": "--business",
+    "segment update": "--business --clear",
+    "segment delete": "--business",
+    "segment create-standard": "--business --scheme",
 }
 
 
