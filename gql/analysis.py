@@ -39,7 +39,8 @@ ENUMS = (
         MISSING="It does not hold, because the customer lacks what it asks for.",
     ),
 )
-SampleSize = Annotated[int, strawberry.argument(description="How many customers, 1 to 50.")]
+DEFAULT_SAMPLE = 10
+SampleSize = Annotated[int | None, strawberry.argument(description="How many customers, 1 to 50; 10 where null.")]
 
 
 @strawberry.type(description="Something to say of a definition before it is saved.")
@@ -99,22 +100,23 @@ class SegmentPreview:
         )
 
     @strawberry.field(description="The first customers who match, by id.")
-    async def sample(self, info: Info, first: SampleSize = 10) -> list[Customer]:
+    async def sample(self, info: Info, first: SampleSize = DEFAULT_SAMPLE) -> list[Customer]:
         """One statement."""
         return await self._sample(info, Side.MATCHING, first)
 
     @strawberry.field(description="The first customers who would enter the other segment, by id; none without one.")
-    async def entering_sample(self, info: Info, first: SampleSize = 10) -> list[Customer]:
+    async def entering_sample(self, info: Info, first: SampleSize = DEFAULT_SAMPLE) -> list[Customer]:
         """One statement."""
         return await self._sample(info, Side.ENTERING, first)
 
     @strawberry.field(description="The first customers who would leave the other segment, by id; none without one.")
-    async def leaving_sample(self, info: Info, first: SampleSize = 10) -> list[Customer]:
+    async def leaving_sample(self, info: Info, first: SampleSize = DEFAULT_SAMPLE) -> list[Customer]:
         """One statement."""
         return await self._sample(info, Side.LEAVING, first)
 
-    async def _sample(self, info: Info, side: Side, first: int) -> list[Customer]:
-        found = await info.context.services.analysis.sample(self.business, self.preview, side, first)
+    async def _sample(self, info: Info, side: Side, first: int | None) -> list[Customer]:
+        size = DEFAULT_SAMPLE if first is None else first
+        found = await info.context.services.analysis.sample(self.business, self.preview, side, size)
         return [Customer.of(self.business, record) for record in found]
 
 

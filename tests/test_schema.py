@@ -13,13 +13,12 @@ ROOT_FIELDS = [
     *(f"Query.{name}" for name in ("node", "nodes", "viewer", "customer", "customers", "storefronts")),
     "Query.segmentationReport",
     "Query.segments",
+    *(f"Query.{name}" for name in ("segmentPreview", "segmentExplain", "segmentOverlap", "ruleVariables")),
     *(f"Mutation.{name}" for name in ("recordPurchases", "deletePurchases", "upsertCustomers")),
     *(f"Mutation.{name}" for name in ("createSegment", "updateSegment", "deleteSegment", "createStandardSegments")),
     *(f"Mutation.{name}" for name in ("assignSegment", "removeSegment", "createSnapshot")),
 ]
-LATER = {"Customer.matchingSegments", "Segment.latestRecalculation"}
-LATER |= {"CustomerFilter.segmentIds", "CustomerFilter.rules"}
-LATER |= {f"CustomerFilter.{label}" for label in ("frequency", "spending", "category")}
+LATER = {"Segment.latestRecalculation"}
 ROOT = Path(__file__).parent.parent
 
 
