@@ -2,7 +2,7 @@
 changes (memberships, snapshot, the segment, the run's result) is one short transaction, or nothing."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -25,6 +25,14 @@ ATTEMPTS = 3
 log = logging.getLogger("segments.runs")
 
 
+Alarm = Callable[[Business, str, Job], Awaitable[None]]
+"""Told of a scheduled run that failed: business, the segment's key, the run."""
+
+
+async def nobody(business: Business, segment: str, job: Job) -> None:
+    """Nobody is told."""
+
+
 class Stopped(Exception):
     """The run is not this holder's any more, or somebody asked to cancel it."""
 
@@ -37,6 +45,7 @@ class Runner:
     clock: Clock
     board: RunBoard
     owner: str
+    alarm: Alarm = nobody
 
     async def once(self, business: Business) -> bool:
         """Work on the oldest run that waits; whether there was one."""
@@ -163,8 +172,12 @@ class Runner:
         now = self.clock()
         async with self.store.note(business) as jobs:
             await jobs.finish(job.id, outcome, now)
-            found = await jobs.by_ids([job.id])
-        self.board.post(business.id, found.get(job.id, ended(job, outcome, now)))
+            found = (await jobs.by_ids([job.id])).get(job.id, ended(job, outcome, now))
+        self.board.post(business.id, found)
+        if found.status is JobStatus.FAILED and found.reason is JobReason.SCHEDULE and found.segment_id is not None:
+            async with self.store.read(business) as unit:
+                segment = (await unit.segments.by_ids([found.segment_id], deleted=True)).get(found.segment_id)
+            await self.alarm(business, "" if segment is None else segment.key, found)
 
 
 def ended(job: Job, outcome: Outcome, at: datetime) -> Job:

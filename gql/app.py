@@ -33,6 +33,7 @@ from domain.runner import Runner
 from domain.segments import Segments
 from domain.snapshots import Snapshots
 from domain.upkeep import Upkeep
+from gql.alerts import Alerts
 from gql.auth import Authenticator
 from gql.context import Context
 from gql.execution import Executor
@@ -77,11 +78,11 @@ def make_services(database: Database, clock: Clock, board: RunBoard | None = Non
     )
 
 
-def make_upkeep(database: Database, clock: Clock, board: RunBoard) -> Upkeep:
-    """A worker of this process, with a name that no other has."""
+def make_upkeep(database: Database, clock: Clock, board: RunBoard, alert_url: str = "") -> Upkeep:
+    """A worker of this process, with a name that no other has; failures of scheduled runs are posted to the address."""
     store = WorkingStore(database, clock)
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
-    return Upkeep(store, clock, board, Runner(store, clock, board, owner))
+    return Upkeep(store, clock, board, Runner(store, clock, board, owner, Alerts(alert_url)))
 
 
 def create_app(
@@ -110,7 +111,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        working = asyncio.create_task(make_upkeep(opened, clock, board).forever())
+        working = asyncio.create_task(make_upkeep(opened, clock, board, settings.alert_url).forever())
         with ending_announced(operations):
             yield
         operations.draining = True

@@ -10,6 +10,7 @@ from domain.errors import InvalidInput
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 MINIMUM_SECRET_BYTES = 32
+ADDRESS = re.compile(r"https?://[^\s/]+(/\S*)?")
 ORIGIN = re.compile(r"https?://[^\s/?#@*]+")
 
 
@@ -24,6 +25,7 @@ class Settings:
     business: str = ""
     cors_origins: tuple[str, ...] = ()
     log_level: str = "INFO"
+    alert_url: str = field(default="", repr=False)
     host: str = "127.0.0.1"
     port: int = 8000
     demo: bool = False
@@ -54,6 +56,7 @@ class Settings:
             business=env.get("SEGMENTS_BUSINESS", ""),
             cors_origins=_origins(env, "SEGMENTS_CORS_ORIGINS"),
             log_level=level,
+            alert_url=_address(env, "SEGMENTS_ALERT_URL"),
             port=_whole(env, "PORT", 8000, 0, 65535),
             introspection=_switch(env, "SEGMENTS_INTROSPECTION", True),
             token_lifetime_hours=_whole(env, "SEGMENTS_TOKEN_LIFETIME_HOURS", 24, 1, 24 * 365),
@@ -65,6 +68,13 @@ def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     if not all(ORIGIN.fullmatch(origin) for origin in origins):
         raise InvalidInput(f"{name} must be origins such as https://shop.example, separated by commas")
     return origins
+
+
+def _address(env: Mapping[str, str], name: str) -> str:
+    address = env.get(name, "")
+    if address and not ADDRESS.fullmatch(address):
+        raise InvalidInput(f"{name} must be an address such as https://shop.example/alerts")
+    return address
 
 
 def _whole(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

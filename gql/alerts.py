@@ -1,0 +1,54 @@
+"""Tells the shop's own endpoint of a scheduled run that failed. A message that cannot be delivered is a line in the log
+and keeps nothing from going on."""
+
+import asyncio
+import json
+import logging
+import urllib.request
+from dataclasses import dataclass
+from http.client import HTTPException
+
+from domain.model import Business
+from domain.segment_model import Job
+
+SECONDS = 10
+log = logging.getLogger("segments.runs")
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """The address that was set is the only one that is called."""
+
+    def redirect_request(self, *rest: object) -> None:
+        """Follow nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """Posts to one address; to none where it is empty."""
+
+    url: str
+
+    async def __call__(self, business: Business, segment: str, job: Job) -> None:
+        """Post the failure; never raises."""
+        if not self.url:
+            return
+        message = {
+            "event": "recalculation.failed",
+            "business": business.key,
+            "segment": segment,
+            "job": job.id,
+            "code": job.error_code,
+            "message": job.error_message,
+            "finishedAt": None if job.finished_at is None else job.finished_at.isoformat(),
+        }
+        try:
+            await asyncio.to_thread(self._post, json.dumps(message).encode())
+        except (OSError, HTTPException, ValueError) as error:
+            log.warning("the alert of job %s could not be delivered: %s", job.id, type(error).__name__)
+
+    def _post(self, body: bytes) -> None:
+        request = urllib.request.Request(
+            self.url, body, {"Content-Type": "application/json", "User-Agent": "segments"}, method="POST"
+        )
+        with urllib.request.build_opener(NoRedirect()).open(request, timeout=SECONDS):
+            pass
