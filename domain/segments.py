@@ -3,6 +3,7 @@ unit: the definition, its run and its audit event are committed together, or not
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from domain.criteria import definition_tree
@@ -159,7 +160,7 @@ class Segments:
             definition=draft.definition,
             schedule=draft.schedule,
             created_by=actor.name,
-            next_run_at=next_run(draft.schedule, unit.instant, unit.business.time_zone) if ready.dynamic else None,
+            next_run_at=_due(ready.dynamic, draft.kind, draft.schedule, unit),
         )
         made = await unit.segments.add(new, unit.instant)
         automatic = made.kind is SegmentKind.AUTOMATIC
@@ -203,8 +204,7 @@ async def _changed(unit: SegmentWriteUnit, old: Segment, given: Mapping[str, Any
         updated_at=unit.instant,
     )
     if (new.is_dynamic, new.schedule) != (old.is_dynamic, old.schedule):
-        due = next_run(new.schedule, unit.instant, unit.business.time_zone) if new.is_dynamic else None
-        new = replace(new, next_run_at=due)
+        new = replace(new, next_run_at=_due(new.is_dynamic, new.kind, new.schedule, unit))
     if redefined:
         new = replace(
             new,
@@ -214,6 +214,13 @@ async def _changed(unit: SegmentWriteUnit, old: Segment, given: Mapping[str, Any
             defined_at=unit.instant,
         )
     return new
+
+
+def _due(dynamic: bool, kind: SegmentKind, schedule: str | None, unit: SegmentWriteUnit) -> datetime | None:
+    """When there is something to do: a dynamic segment is calculated, a manual one that changed gets its snapshot."""
+    if not dynamic and kind is SegmentKind.AUTOMATIC:
+        return None
+    return next_run(schedule, unit.instant, unit.business.time_zone)
 
 
 def _name_problems(name: str, others: Sequence[Segment]) -> list[FieldProblem]:

@@ -1,5 +1,5 @@
-"""What every command needs: the store opened and closed, the business that is meant, the demo shop. The embedded store
-follows the program by itself; another one is upgraded by its operator."""
+"""What every command needs: the store opened and closed, the business that is meant. The embedded store follows the
+program by itself; another one is upgraded by its operator."""
 
 import asyncio
 import errno
@@ -12,11 +12,9 @@ import typer
 
 from domain.businesses import checked_key
 from domain.calendar import zone
-from domain.demo import CURRENCY, KEY, NAME, TIME_ZONE, demo_shop
 from domain.errors import InvalidInput
 from domain.model import Business
 from domain.money import exponent
-from domain.ports import Actor
 from gql.app import make_services, system_clock
 from gql.logs import log_statement
 from gql.services import Services
@@ -85,20 +83,6 @@ def run(settings: Settings, work: Callable[[Services, Database], Coroutine[Any, 
             await database.close()
 
     return asyncio.run(all_of_it())
-
-
-async def fill_demo(services: Services) -> str:
-    """The demo business, made and filled where it is not there; says what was done. One that was interrupted between
-    its customers and its purchases has no storefront yet, and is filled again."""
-    every = {business.key: business for business in await services.businesses.all()}
-    business = every.get(KEY) or await services.businesses.create(KEY, NAME, TIME_ZONE, CURRENCY)
-    if await services.purchases.storefronts(business):
-        return f"The demo shop is there already, in business {KEY}."
-    shop = demo_shop(services.customers.today(business))
-    actor = Actor("demo")
-    await services.customers.upsert(business, shop.customers, actor, limit=len(shop.customers))
-    await services.purchases.record(business, shop.purchases, actor, limit=len(shop.purchases))
-    return f"{len(shop.customers):,} customers and {len(shop.purchases):,} purchases in business {KEY}."
 
 
 async def business_for_import(

@@ -19,7 +19,8 @@ from domain.errors import InvalidInput
 from domain.model import Permission
 from gql.app import create_app, system_clock
 from gql.auth import issue_token, require_secret
-from gql.cli_run import fill_demo, no_folder, opened, run
+from gql.cli_demo import fill_demo
+from gql.cli_run import no_folder, opened, run
 from gql.http_protocol import PatientProtocol
 from gql.logs import set_up
 from gql.services import Services
@@ -86,7 +87,7 @@ def demo(context: typer.Context) -> None:
     """Fill the store with the demo shop, unless it is there. Example: segments demo"""
 
     async def work(services: Services, database: Database) -> None:
-        typer.echo(await fill_demo(services))
+        typer.echo(await fill_demo(services, database))
 
     run(context.obj, work)
 
@@ -103,7 +104,7 @@ def prepared(settings: Settings) -> str | None:
     async def work(services: Services, database: Database) -> str | None:
         keys = [business.key for business in await services.businesses.all()]
         if not keys or keys == [KEY]:
-            await fill_demo(services)
+            await fill_demo(services, database)
             return KEY
         for wanted in (settings.business, KEY):
             if wanted in keys:
