@@ -93,7 +93,9 @@ class Segment(Node, SegmentMembers, SegmentRuns):
     updated_at: datetime = strawberry.field(description="Timestamp of the last change by a person.")
     created_by: str | None = strawberry.field(description="Who created the segment.")
     deleted_at: datetime | None = strawberry.field(description="Timestamp of the deletion; null while it is there.")
-    next_run_at: datetime | None = strawberry.field(description="Timestamp of the next scheduled recalculation.")
+    next_run_at: datetime | None = strawberry.field(
+        description="Timestamp of the next scheduled recalculation; null where there is none."
+    )
     last_calculated: datetime | None = strawberry.field(description="Timestamp of the last successful recalculation.")
     member_count: int = strawberry.field(description="Number of members now.")
     entity: strawberry.Private[SegmentEntity]
@@ -120,7 +122,8 @@ class Segment(Node, SegmentMembers, SegmentRuns):
             updated_at=entity.updated_at,
             created_by=entity.created_by,
             deleted_at=entity.deleted_at,
-            next_run_at=entity.next_run_at,
+            # A manual segment is looked at, but never calculated.
+            next_run_at=entity.next_run_at if entity.kind is SegmentKind.AUTOMATIC else None,
             last_calculated=entity.last_calculated,
             member_count=entity.member_count,
             entity=entity,

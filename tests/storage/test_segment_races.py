@@ -1,0 +1,160 @@
+"""Changes of segments that meet, on both databases: one of them wins whole, the others are told why they did not."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+import pytest
+
+from domain.errors import InvalidInput
+from domain.model import Business, NewCustomer
+from domain.pages import PageRequest
+from domain.ports import Actor
+from domain.rfm import RfmScheme
+from domain.segment_checks import Draft
+from domain.segment_model import Definition, JobStatus, SegmentKind
+from domain.segment_ports import SegmentFilter, SegmentSort
+from domain.segments import Change
+from gql.services import Services
+from persistence.database import Database
+from persistence.unit_of_work import SqlStore
+from tests.conftest import SetClock
+
+pytestmark = pytest.mark.anyio
+ACTOR = Actor("tester")
+RICH = {">": [{"var": "total_revenue"}, 1000]}
+TIMES = 12
+
+
+def uses(key: str) -> Definition:
+    return Definition({"in": [key, {"var": "segments"}]})
+
+
+async def met(*calls: Awaitable[Any]) -> tuple[list[Any], list[str]]:
+    """What the calls answered that succeeded, and the codes of the others."""
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    failed = [one for one in answers if isinstance(one, BaseException)]
+    assert all(isinstance(one, InvalidInput) for one in failed), failed
+    codes = [one.problems[0].code for one in failed if isinstance(one, InvalidInput)]
+    return [one for one in answers if not isinstance(one, BaseException)], codes
+
+
+async def all_names(services: Services, shop: Business) -> list[str]:
+    page = await services.segments.page(shop, PageRequest(250), SegmentFilter(), SegmentSort.NAME, False)
+    return [segment.name for segment in page.items]
+
+
+async def test_of_many_segments_of_one_name_one_is_created(services: Services, shop: Business) -> None:
+    drafts = [Draft(name, definition=Definition(RICH)) for name in ("Gold", "GOLD", "gold ") * (TIMES // 3)]
+
+    made, codes = await met(*(services.segments.create(shop, draft, ACTOR) for draft in drafts))
+
+    assert (len(made), codes) == (1, ["TAKEN"] * (TIMES - 1))
+    assert await all_names(services, shop) == [made[0][0].name]
+
+
+async def test_names_that_make_the_same_key_get_keys_of_their_own(services: Services, shop: Business) -> None:
+    drafts = [Draft(f"Gold{'!' * number}", SegmentKind.MANUAL) for number in range(TIMES)]
+
+    made, codes = await met(*(services.segments.create(shop, draft, ACTOR) for draft in drafts))
+
+    assert codes == []
+    assert {segment.key for segment, _ in made} == {"gold", *(f"gold-{number}" for number in range(2, TIMES + 1))}
+    assert len({segment.id for segment, _ in made}) == TIMES
+
+
+async def test_of_many_editors_of_one_version_one_wins(services: Services, shop: Business) -> None:
+    segment, _ = await services.segments.create(shop, Draft("Gold", definition=Definition(RICH)), ACTOR)
+    changes = [
+        Change(segment.id, {"rules": {">": [{"var": "order_count"}, number]}}, expected_version=1)
+        for number in range(TIMES)
+    ]
+
+    made, codes = await met(*(services.segments.update(shop, change, ACTOR) for change in changes))
+
+    assert (len(made), codes) == (1, ["CONFLICT"] * (TIMES - 1))
+    assert (await services.segments.by_ids(shop, [segment.id]))[segment.id] == made[0][0]
+    assert made[0][0].version == 2
+
+
+async def test_edits_without_a_version_all_count_and_leave_one_active_run(services: Services, shop: Business) -> None:
+    segment, _ = await services.segments.create(shop, Draft("Gold", definition=Definition(RICH)), ACTOR)
+    changes = [Change(segment.id, {"rules": {">": [{"var": "order_count"}, number]}}) for number in range(TIMES)]
+
+    made, codes = await met(*(services.segments.update(shop, change, ACTOR) for change in changes))
+
+    kept = (await services.segments.by_ids(shop, [segment.id]))[segment.id]
+    jobs = (await services.recalculations.page(shop, PageRequest(250), segment_id=segment.id)).items
+    assert (len(made), codes, kept.version) == (TIMES, [], TIMES + 1)
+    assert [job.status for job in jobs] == [JobStatus.QUEUED] + [JobStatus.CANCELLED] * TIMES
+
+
+async def test_a_segment_is_never_deleted_while_another_begins_to_use_it(services: Services, shop: Business) -> None:
+    vip, _ = await services.segments.create(shop, Draft("VIP", SegmentKind.MANUAL), ACTOR)
+    user = Draft("User", definition=uses("vip"))
+
+    _, codes = await met(
+        services.segments.delete(shop, vip.id, ACTOR),
+        services.segments.create(shop, user, ACTOR),
+    )
+
+    left = await all_names(services, shop)
+    assert (left, codes) in ((["User", "VIP"], ["IN_USE"]), ([], ["NOT_FOUND"]))
+
+
+async def test_two_segments_never_begin_to_use_each_other(services: Services, shop: Business) -> None:
+    made = [
+        (await services.segments.create(shop, Draft(name, definition=Definition(RICH)), ACTOR))[0]
+        for name in ("A", "B")
+    ]
+
+    changed, codes = await met(
+        services.segments.update(shop, Change(made[0].id, {"rules": uses("b").rules}), ACTOR),
+        services.segments.update(shop, Change(made[1].id, {"rules": uses("a").rules}), ACTOR),
+    )
+
+    assert (len(changed), codes) == (1, ["CIRCULAR_REFERENCE"])
+
+
+async def test_standard_segments_are_made_once_by_many(services: Services, shop: Business) -> None:
+    made, codes = await met(
+        *(services.segments.create_standard(shop, RfmScheme.EIGHT_SEGMENT, ACTOR) for _ in range(TIMES))
+    )
+
+    assert codes == []
+    assert all([one.key for one in each] == [one.key for one in made[0]] for each in made)
+    assert len(await all_names(services, shop)) == 8
+
+
+async def test_deleting_ends_memberships_and_keeps_their_history(
+    services: Services, shop: Business, database: Database, clock: SetClock
+) -> None:
+    vip, _ = await services.segments.create(shop, Draft("VIP", SegmentKind.MANUAL), ACTOR)
+    await services.customers.upsert(shop, [NewCustomer(name) for name in ("a", "b", "c")], ACTOR)
+    await services.memberships.assign(shop, vip.id, [1, 2, 3], ACTOR)
+    await services.memberships.remove(shop, vip.id, [3], ACTOR)
+
+    await services.segments.delete(shop, vip.id, Actor("anna"))
+
+    kept = (await services.segments.by_ids(shop, [vip.id]))[vip.id]
+    assert kept.member_count == 0
+    assert not any((await services.memberships.open_of(shop, [1, 2, 3])).values())
+    async with SqlStore(database, clock).read(shop) as unit:
+        changes = (await unit.memberships.changes(PageRequest(), segment_id=vip.id)).items
+    at = {change.at for change in changes if change.by == "anna"}
+    assert at == {kept.deleted_at}
+    assert sorted((one.customer_id, one.kind) for one in changes if one.by == "anna") == [(1, "LEFT"), (2, "LEFT")]
+    assert len(changes) == 6
+
+
+async def test_deleting_ends_the_run_and_keeps_the_definition(services: Services, shop: Business) -> None:
+    segment, job = await services.segments.create(shop, Draft("Gold", definition=Definition(RICH)), ACTOR)
+    assert job is not None
+
+    await services.segments.delete(shop, segment.id, ACTOR)
+
+    kept = (await services.segments.by_ids(shop, [segment.id]))[segment.id]
+    ended = (await services.recalculations.by_ids(shop, [job.id]))[job.id]
+    assert (kept.name, kept.definition, kept.next_run_at) == ("Gold", segment.definition, None)
+    assert kept.deleted_at is not None
+    assert (ended.status, ended.error_code) == (JobStatus.CANCELLED, "DELETED")
