@@ -81,7 +81,7 @@ class Recalculations:
         async with self.store.write(business) as unit:
             segment = (await unit.segments.by_ids([segment_id])).get(segment_id)
             if segment is None:
-                raise NotFound("There is no segment with this id.")
+                raise InvalidInput("There is no segment with this id.", ("segmentId",), "NOT_FOUND")
             if segment.kind is not SegmentKind.AUTOMATIC:
                 field = ("segmentId",)
                 raise InvalidInput("The members of this segment are put in by hand.", field, "SEGMENT_IS_MANUAL")
@@ -95,6 +95,7 @@ class Recalculations:
                     "recalculateSegment",
                     request_id=actor.request_id,
                     detail={"segment": segment.key, "job": job.id},
+                    subject=("Segment", segment.id),
                 )
             )
         self.board.wake()
@@ -119,7 +120,13 @@ class Recalculations:
                 else:
                     await unit.jobs.adopt(other.id, job.id)
             await unit.audit(
-                AuditEvent(actor.name, "recalculateSegments", request_id=actor.request_id, detail={"job": job.id})
+                AuditEvent(
+                    actor.name,
+                    "recalculateSegments",
+                    request_id=actor.request_id,
+                    detail={"job": job.id},
+                    subject=("Recalculation", job.id),
+                )
             )
         self.board.wake()
         return job
@@ -129,13 +136,19 @@ class Recalculations:
         async with self.store.write(business) as unit:
             job = (await unit.jobs.by_ids([job_id])).get(job_id)
             if job is None:
-                raise NotFound("There is no job with this id.")
+                raise InvalidInput("There is no job with this id.", ("id",), "NOT_FOUND")
             if job.status.final:
                 raise NotCancellable("The job has ended already.")
             parts = await unit.jobs.parts_of(job_id)
             for item in (job, *parts):
                 await stop(unit, item)
-            await unit.audit(AuditEvent(actor.name, "cancelJob", request_id=actor.request_id, detail={"job": job_id}))
+            await unit.audit(AuditEvent(
+                    actor.name,
+                    "cancelJob",
+                    request_id=actor.request_id,
+                    detail={"job": job_id},
+                    subject=("Recalculation", job_id),
+                ))
             job = (await unit.jobs.by_ids([job_id]))[job_id]
         self.board.post(business.id, job)
         self.board.wake()
@@ -147,7 +160,7 @@ class Recalculations:
         left: list[Segment] = []
         async with self.store.evaluate(business) as evaluation:
             if customer_id not in await evaluation.unit.customers.by_ids([customer_id]):
-                raise NotFound("There is no customer with this id.")
+                raise InvalidInput("There is no customer with this id.", ("customerId",), "NOT_FOUND")
             every = await evaluation.unit.segments.all()
             found = defined(every)
             by_key = {segment.key: segment for segment in every}
@@ -167,6 +180,7 @@ class Recalculations:
                         "recalculateCustomer",
                         request_id=actor.request_id,
                         detail={"entered": [item.key for item in entered], "left": [item.key for item in left]},
+                        subject=("Customer", customer_id),
                     )
                 )
         self.board.stir(business.id)

@@ -41,7 +41,8 @@ class JobQueries:
         key: int | None = None
         if segment_id is not None:
             numbers = numbers_of(segment_id, "Segment", business.id, 1)
-            if numbers is None:
+            # Of a deleted one too: its runs are history.
+            if numbers is None or await info.context.loaders.segments.load(numbers[0]) is None:
                 raise InvalidInput("segmentId must be the id of a segment of this business", ("segmentId",))
             key = numbers[0]
         page = await service.page(business, request, segment_id=key)
