@@ -12,7 +12,7 @@ from domain.calendar import from_micros, to_micros
 from domain.membership_changes import KINDS, ChangeKey, ChangeList, Place
 from domain.pages import Page, PageRequest, cut
 from domain.segment_model import SOURCE_ORDER, ChangeKind, MembershipChange
-from persistence.membership_reads import MembershipReads, gathered
+from persistence.membership_reads import MembershipReads, Selective, gathered
 from persistence.segment_tables import membership, membership_change, segment
 
 ENDS: tuple[tuple[ChangeKind, ColumnElement[int], ColumnElement[str | None]], ...] = (
@@ -159,7 +159,7 @@ class MembershipHistory(MembershipReads):
         if which.segment_id is not None:
             conditions.append(membership.c.segment_id == which.segment_id)
         if which.customer_id is not None:
-            conditions.append(membership.c.customer_id == which.customer_id)
+            conditions.append(Selective(membership.c.customer_id == which.customer_id))
         return conditions
 
     def _ends(self, kind: ChangeKind, which: ChangeList, after: Place | None, size: int) -> Select[Any]:

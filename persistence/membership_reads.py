@@ -8,6 +8,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, literal, select, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from domain.calendar import from_micros, to_micros
 from domain.pages import Page, PageRequest, cut
@@ -18,8 +21,8 @@ from persistence.customers import COLUMNS, JOINED, to_record
 from persistence.segment_tables import membership, membership_change, segment
 from persistence.tables import customer
 
-PORTION = 100
-"""Pages read by one statement; SQLite takes at most 500 parts."""
+PORTION = 500
+"""Lists read by one statement, the most parts that SQLite takes: two for each item of the largest page."""
 MEMBERSHIP = tuple(
     membership.c[name]
     for name in ("segment_id", "customer_id", "entered_at", "left_at", "source", "entered_by", "left_by")
@@ -48,6 +51,23 @@ def covers(at: datetime | None) -> ColumnElement[bool]:
         membership.c.entered_at <= micros,
         (membership.c.left_at.is_(None)) | (membership.c.left_at > micros),
     )
+
+
+class Selective(FunctionElement[bool]):
+    """A condition that few rows meet. SQLite without statistics takes the rows of a whole business for ten and would
+    read them all: 8 ms a customer at 75,000 memberships instead of 0.1."""
+
+    inherit_cache = True
+
+
+@compiles(Selective)
+def _selective(element: Selective, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(element.clauses, **kw)
+
+
+@compiles(Selective, "sqlite")
+def _selective_sqlite(element: Selective, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"likelihood({compiler.process(element.clauses, **kw)}, 0.000001)"
 
 
 def together(pages: Sequence[Select[Any]]) -> list[Select[Any]]:
@@ -82,10 +102,17 @@ class MembershipReads:
         """The memberships of each customer that last, by name of the segment."""
         statement = (
             select(*MEMBERSHIP)
+            .select_from(customer)
+            .join(
+                membership,
+                and_(
+                    membership.c.business_id == self.business_id, Selective(membership.c.customer_id == customer.c.id)
+                ),
+            )
             .join(segment, and_(segment.c.business_id == self.business_id, segment.c.id == membership.c.segment_id))
             .where(
-                membership.c.business_id == self.business_id,
-                membership.c.customer_id.in_(customers),
+                customer.c.business_id == self.business_id,
+                customer.c.id.in_(customers),
                 membership.c.left_at.is_(None),
             )
             .order_by(segment.c.name_sort, segment.c.id)
@@ -101,6 +128,7 @@ class MembershipReads:
             membership.c.business_id == self.business_id,
             membership.c.left_at.is_(None),
             membership.c.segment_id.in_({pair[0] for pair in pairs}),
+            membership.c.customer_id.in_({pair[1] for pair in pairs}),
             tuple_(membership.c.segment_id, membership.c.customer_id).in_(list(set(pairs))),
         )
         return {(row[0], row[1]) for row in await self.connection.execute(statement)}

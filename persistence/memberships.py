@@ -34,15 +34,18 @@ LOG = """INSERT INTO membership_change (business_id, at, segment_id, entered, le
     entered = membership_change.entered + excluded.entered,
     left_count = membership_change.left_count + excluded.left_count, member_count = excluded.member_count"""
 LOG_ONE = LOG.format(rows="VALUES (:business, :at, :segment, :entered, :left, :count)")
+MINE = "customer_id = :customer"
+# As in Selective.
+MINE_SQLITE = f"likelihood({MINE}, 0.000001)"
 OF_CUSTOMER = """id IN (SELECT segment_id FROM membership
-    WHERE business_id = :business AND customer_id = :customer AND left_at IS NULL)"""
+    WHERE business_id = :business AND {mine} AND left_at IS NULL)"""
 COUNT_ALL = f"UPDATE segment SET member_count = member_count - 1 WHERE business_id = :business AND {OF_CUSTOMER}"
 LOG_ALL = LOG.format(
     rows=f"""SELECT business_id, :at, id, 0, 1, member_count FROM segment
     WHERE business_id = :business AND {OF_CUSTOMER}"""
 )
 CLOSE_ALL = """UPDATE membership SET left_at = :at, left_by = :by
-    WHERE business_id = :business AND customer_id = :customer AND left_at IS NULL"""
+    WHERE business_id = :business AND {mine} AND left_at IS NULL"""
 
 
 class MembershipStore(MembershipHistory, MembershipPast, MembershipTotals):
@@ -77,9 +80,11 @@ class MembershipStore(MembershipHistory, MembershipPast, MembershipTotals):
     async def end_of_customer(self, customer_id: int, at: datetime, by: str | None) -> int:
         """End every membership of one customer; how many there were."""
         values = {"business": self.business_id, "customer": customer_id, "at": to_micros(at), "by": by}
-        for statement in (COUNT_ALL, LOG_ALL):
-            await self.connection.execute(text(statement), values)
-        return int((await self.connection.execute(text(CLOSE_ALL), values)).rowcount)
+        mine = MINE_SQLITE if self.connection.dialect.name == "sqlite" else MINE
+        ended = 0
+        for statement in (COUNT_ALL, LOG_ALL, CLOSE_ALL):
+            ended = int((await self.connection.execute(text(statement.format(mine=mine)), values)).rowcount)
+        return ended
 
     async def _run(self, statement: TextClause, segment_id: int, at: datetime, **more: object) -> int:
         values = {"business": self.business_id, "segment": segment_id, "at": to_micros(at), **more}
