@@ -58,7 +58,7 @@ def literal(kind: GraphQLInputType) -> str:
     if isinstance(kind, GraphQLList):
         return f"[{literal(kind.of_type)}]"
     if isinstance(kind, GraphQLEnumType):
-        return next(iter(kind.values))
+        return str(next(iter(kind.values)))
     if isinstance(kind, GraphQLInputObjectType):
         needed = [(name, field.type) for name, field in kind.fields.items() if is_required_input_field(field)]
         return "{" + ", ".join(f"{name}: {literal(inner)}" for name, inner in needed) + "}"
