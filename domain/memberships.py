@@ -200,5 +200,6 @@ async def _change(
         "memberCount": {"old": before, "new": done.member_count},
     }
     action = "assignSegment" if entering else "removeSegment"
-    await unit.audit(AuditEvent(actor.name, action, request_id=actor.request_id, detail=detail))
+    subject = ("Segment", segment.id)
+    await unit.audit(AuditEvent(actor.name, action, request_id=actor.request_id, detail=detail, subject=subject))
     return done.entered + done.left

@@ -4,6 +4,7 @@ Money is an integer in minor units of the business's currency (`domain.money` tu
 Instants are aware UTC datetimes; days are `date.toordinal()` numbers in the business's time zone.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -180,3 +181,21 @@ class Window:
     def previous(self) -> tuple[int, int]:
         """First and last day number of the window of the same length just before."""
         return self.first_day - self.days, self.first_day - 1
+
+
+Subject = tuple[str, int]
+"""Kind and id of what was changed, such as ("Segment", 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEvent:
+    """One write, as it is kept."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    outcome: str
+    request_id: str | None
+    subject: Subject | None
+    detail: Mapping[str, object] | None

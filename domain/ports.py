@@ -219,13 +219,15 @@ class WriteUnit(ReadUnit, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """Who did what and how it ended; `detail` holds counts and ids, never secrets."""
+    """Who did what to whom and how it ended; `detail` holds counts and ids, never secrets. `subject` is the kind and
+    the id of what was changed, where that is one thing."""
 
     actor: str
     action: str
     outcome: str = "DONE"
     request_id: str | None = None
     detail: Mapping[str, object] = field(default_factory=dict)
+    subject: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from domain.membership_changes import ChangeKey, ChangeList, Place
-from domain.model import Business
+from domain.model import Business, KeptEvent
 from domain.pages import Page, PageRequest
 from domain.ports import CustomerRecord, ReadUnit, WriteUnit
 from domain.rule_context import RuleContext
@@ -180,6 +180,14 @@ class RuleQuestions(Protocol):
         ...
 
 
+class Audits(Protocol):
+    """The audit log of one business."""
+
+    async def page(self, request: PageRequest, subject: tuple[str, int] | None) -> Page[KeptEvent]: ...
+    async def count(self, subject: tuple[str, int] | None) -> int: ...
+    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, KeptEvent]: ...
+
+
 class SegmentReadUnit(ReadUnit, Protocol):
     """A read unit that also sees segments."""
 
@@ -191,6 +199,8 @@ class SegmentReadUnit(ReadUnit, Protocol):
     def snapshots(self) -> Snapshots: ...
     @property
     def jobs(self) -> Jobs: ...
+    @property
+    def audits(self) -> Audits: ...
     @property
     def rules(self) -> RuleQuestions: ...
 

@@ -73,7 +73,7 @@ class Segments:
         async with self.store.write(business) as unit:
             made, job = await self._add(unit, ready, await unit.segments.all(), actor)
             detail = {"segment": made.key, "changes": stated(made)}
-            await unit.audit(AuditEvent(actor.name, "createSegment", request_id=actor.request_id, detail=detail))
+            await unit.audit(_event(actor, "createSegment", made, detail))
         self.wake()
         return made, job
 
@@ -120,7 +120,7 @@ class Segments:
             redefined = new.version != old.version
             job = await requeue(unit, new.id, actor.name) if redefined else None
             detail = {"segment": new.key, "changes": difference}
-            await unit.audit(AuditEvent(actor.name, "updateSegment", request_id=actor.request_id, detail=detail))
+            await unit.audit(_event(actor, "updateSegment", new, detail))
         self.wake()
         return new, job
 
@@ -139,7 +139,7 @@ class Segments:
             ended = await unit.memberships.end_all(old.id, unit.instant, actor.name)
             await unit.segments.change(replace(old, deleted_at=unit.instant, updated_at=unit.instant, next_run_at=None))
             detail = {"segment": old.key, "members": ended.left, "changes": stated(old, gone=True)}
-            await unit.audit(AuditEvent(actor.name, "deleteSegment", request_id=actor.request_id, detail=detail))
+            await unit.audit(_event(actor, "deleteSegment", old, detail))
 
     async def _add(self, unit: SegmentWriteUnit, ready: Checked, stored: Sequence[Segment], actor: Actor) -> Written:
         draft, keys = ready.draft, {each.key for each in stored}
@@ -165,6 +165,11 @@ class Segments:
         made = await unit.segments.add(new, unit.instant)
         automatic = made.kind is SegmentKind.AUTOMATIC
         return made, await requeue(unit, made.id, actor.name) if automatic else None
+
+
+def _event(actor: Actor, action: str, segment: Segment, detail: Mapping[str, object]) -> AuditEvent:
+    subject = ("Segment", segment.id)
+    return AuditEvent(actor.name, action, request_id=actor.request_id, detail=detail, subject=subject)
 
 
 async def _found(unit: SegmentWriteUnit, segment_id: int, field: tuple[str, ...]) -> Segment:

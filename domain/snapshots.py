@@ -70,5 +70,9 @@ class Snapshots:
             snapshot = Snapshot(segment.id, unit.instant, segment.member_count, None, actor.name)
             await unit.snapshots.add(snapshot)
             detail = {"segment": segment.key, "memberCount": segment.member_count}
-            await unit.audit(AuditEvent(actor.name, "createSnapshot", request_id=actor.request_id, detail=detail))
+            subject = ("Segment", segment.id)
+            event = AuditEvent(
+                actor.name, "createSnapshot", request_id=actor.request_id, detail=detail, subject=subject
+            )
+            await unit.audit(event)
         return snapshot

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
 from domain.analysis import Analysis
+from domain.auditing import Auditing
 from domain.businesses import Businesses
 from domain.customers import Customers
 from domain.memberships import Memberships
@@ -74,6 +75,7 @@ def make_services(database: Database, clock: Clock, board: RunBoard | None = Non
         Memberships(store, clock),
         Recalculations(store, clock, board),
         Analysis(store, clock, customers),
+        Auditing(store),
         Snapshots(store, clock),
     )
 

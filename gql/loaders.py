@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from strawberry.dataloader import DataLoader
 
 from domain.classification import Classification
-from domain.model import Business, CustomerTotals, PurchaseLine, Storefront
+from domain.model import Business, CustomerTotals, KeptEvent, PurchaseLine, Storefront
 from domain.pages import Page, PageRequest
 from domain.ports import CustomerRecord, PurchaseRecord
 from domain.rfm import Score
@@ -42,6 +42,7 @@ class Loaders:
         self.purchases: DataLoader[PurchaseKey, PurchaseRecord | None] = self._loader(self._load_purchases)
         self.lines: DataLoader[PurchaseKey, list[PurchaseLine]] = self._loader(self._load_lines)
         self.storefronts: DataLoader[int, Storefront | None] = self._loader(self._load_storefronts)
+        self.audit_events: DataLoader[int, KeptEvent | None] = self._loader(self._load_audit_events)
         self.jobs: DataLoader[int, Job | None] = self._loader(self._load_jobs)
         self.newest_jobs: DataLoader[int, Job | None] = self._loader(self._load_newest_jobs)
         self.memberships = MembershipLoaders(services, business, self._loader)
@@ -107,6 +108,10 @@ class Loaders:
     async def _load_matching(self, keys: list[int]) -> list[list[Segment]]:
         found = await self._services.analysis.matching(await self._business(), keys)
         return [found[key] for key in keys]
+
+    async def _load_audit_events(self, keys: list[int]) -> list[KeptEvent | None]:
+        found = await self._services.auditing.by_ids(await self._business(), keys)
+        return [found.get(key) for key in keys]
 
     async def _load_jobs(self, keys: list[int]) -> list[Job | None]:
         found = await self._services.recalculations.by_ids(await self._business(), keys)

@@ -8,8 +8,10 @@ import strawberry
 
 from domain.errors import InvalidInput
 from domain.model import Business as BusinessEntity
+from domain.model import Permission
 from domain.ports import CustomerFilter as CustomerFilterEntity
 from gql.analysis_queries import AnalysisQueries
+from gql.audit import AuditEvent, AuditQueries
 from gql.context import Context, Info
 from gql.customer import Customer, customers_connection
 from gql.customer_filter import CustomerFilter
@@ -46,6 +48,9 @@ async def find_node(context: Context, value: str) -> Node | None:
     if kind == "Customer" and len(numbers) == 1:
         record = await context.loaders.customers.load(numbers[0])
         return None if record is None else Customer.of(business, record)
+    if kind == "AuditEvent" and len(numbers) == 1 and Permission.EDIT in context.viewer.permissions:
+        event = await context.loaders.audit_events.load(numbers[0])
+        return None if event is None else AuditEvent.of(business, event)
     if kind == "Recalculation":
         job = await find_job(context, business, value)
         return None if job is None else Recalculation.of(business, job)
@@ -78,7 +83,7 @@ async def find_storefront(
 
 
 @strawberry.type(description="The questions that can be asked.")
-class Query(SegmentQueries, AnalysisQueries, JobQueries):
+class Query(SegmentQueries, AnalysisQueries, JobQueries, AuditQueries):
     """The questions."""
 
     @strawberry.field(permission_classes=[CanView], description="The object of a global id; null where there is none.")

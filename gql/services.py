@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from domain.analysis import Analysis
+from domain.auditing import Auditing
 from domain.businesses import Businesses
 from domain.customers import Customers
 from domain.memberships import Memberships
@@ -25,4 +26,5 @@ class Services:
     memberships: Memberships
     recalculations: Recalculations
     analysis: Analysis
+    auditing: Auditing
     snapshots: Snapshots

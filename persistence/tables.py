@@ -231,7 +231,11 @@ class AuditEventRow(SQLModel, table=True):
     """Who did what, and how it ended; one row a write, `id` being its change number."""
 
     __tablename__ = "audit_event"
-    __table_args__ = _of_business(PrimaryKeyConstraint("business_id", "id"), CLUSTERED)
+    __table_args__ = _of_business(
+        PrimaryKeyConstraint("business_id", "id"),
+        Index("ix_audit_subject", "business_id", "subject_kind", "subject_id", "id"),
+        CLUSTERED,
+    )
     business_id: int = key_column()
     id: int = key_column()
     at: int = whole_column()
@@ -240,6 +244,8 @@ class AuditEventRow(SQLModel, table=True):
     outcome: str = text_column()
     request_id: str | None = text_column(nullable=True)
     detail: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON, nullable=True))
+    subject_kind: str | None = text_column(nullable=True)
+    subject_id: int | None = number_column()
 
 
 metadata = SQLModel.metadata

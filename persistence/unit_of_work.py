@@ -21,6 +21,7 @@ from domain.model import Business
 from domain.money import LARGEST
 from domain.ports import AuditEvent, Clock
 from persistence.analysis_sql import RuleStore
+from persistence.audits import AuditStore
 from persistence.customers import CustomerStore
 from persistence.database import Database, is_busy
 from persistence.jobs import JobStore
@@ -48,6 +49,7 @@ class Unit:
     memberships: MembershipStore = field(init=False)
     snapshots: SnapshotStore = field(init=False)
     jobs: JobStore = field(init=False)
+    audits: AuditStore = field(init=False)
     rules: RuleStore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -60,6 +62,7 @@ class Unit:
         self.memberships = MembershipStore(self.connection, self.business.id)
         self.snapshots = SnapshotStore(self.connection, self.business.id)
         self.jobs = JobStore(self.connection, self.business.id)
+        self.audits = AuditStore(self.connection, self.business.id)
 
     async def data_changed(self) -> None:
         """The change number becomes the data version."""
@@ -81,6 +84,8 @@ class Unit:
                 outcome=event.outcome,
                 request_id=event.request_id,
                 detail=dict(event.detail),
+                subject_kind=None if event.subject is None else event.subject[0],
+                subject_id=None if event.subject is None else event.subject[1],
             )
         )
 

@@ -183,6 +183,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("business_id", "segment_id", "at"),
         sqlite_with_rowid=False,
     )
+    with op.batch_alter_table("audit_event", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column("subject_kind", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True)
+        )
+        batch_op.add_column(sa.Column("subject_id", sa.BigInteger(), nullable=True))
+        batch_op.create_index("ix_audit_subject", ["business_id", "subject_kind", "subject_id", "id"], unique=False)
+
     with op.batch_alter_table("business", schema=None) as batch_op:
         batch_op.add_column(sa.Column("followed_at", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
 
@@ -202,6 +209,11 @@ def downgrade() -> None:
 
     with op.batch_alter_table("business", schema=None) as batch_op:
         batch_op.drop_column("followed_at")
+
+    with op.batch_alter_table("audit_event", schema=None) as batch_op:
+        batch_op.drop_index("ix_audit_subject")
+        batch_op.drop_column("subject_id")
+        batch_op.drop_column("subject_kind")
 
     op.drop_table("snapshot")
     with op.batch_alter_table("segment", schema=None) as batch_op:

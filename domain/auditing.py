@@ -1,0 +1,31 @@
+"""The audit log, read: who wrote what, newest first. It is written by the units that change something, in their own
+transactions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from domain.model import Business, KeptEvent, Subject
+from domain.pages import Page, PageRequest
+from domain.segment_ports import SegmentStore
+
+
+@dataclass(frozen=True, slots=True)
+class Auditing:
+    """The audit log of a business, as the services see it."""
+
+    store: SegmentStore
+
+    async def page(self, business: Business, request: PageRequest, subject: Subject | None) -> Page[KeptEvent]:
+        """Events, newest first; of one subject where it is given."""
+        async with self.store.read(business) as unit:
+            return await unit.audits.page(request, subject)
+
+    async def count(self, business: Business, subject: Subject | None) -> int:
+        """How many there are."""
+        async with self.store.read(business) as unit:
+            return await unit.audits.count(subject)
+
+    async def by_ids(self, business: Business, ids: Sequence[int]) -> Mapping[int, KeptEvent]:
+        """Those that exist."""
+        async with self.store.read(business) as unit:
+            return await unit.audits.by_ids(ids)
