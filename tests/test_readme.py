@@ -166,10 +166,13 @@ def test_the_queries_are_answered_and_nothing_is_refused(toured: Place) -> None:
     for status, answer in answers:
         assert (status, "errors" in answer) == (200, False), answer
     data = [answer["data"] for _, answer in answers]
-    best, report, record = data[:3]
+    best, report, record, preview = data[:4]
     assert [one["externalId"] for one in best["customers"]["nodes"]] == ["C1", "C3", "C2", "C4"]  # type: ignore[index]
     assert report["segmentationReport"]["totalRevenue"] == "16800.00"  # type: ignore[index]
     assert record["recordPurchases"] == {"created": 1, "updated": 0, "unchanged": 0, "userErrors": []}  # type: ignore[index]
+    previewed = preview["segmentPreview"]  # type: ignore[index]
+    assert (previewed["matchCount"], previewed["population"], previewed["problems"]) == (1, 4, [])
+    assert previewed["sentence"] == "total revenue is more than LKR 5,000 and the number of orders is at least 2"
     again = toured.ask(queries[2], token)[1]
     assert again["data"] == {"recordPurchases": {"created": 0, "updated": 0, "unchanged": 1, "userErrors": []}}
 
