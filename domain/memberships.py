@@ -125,7 +125,7 @@ class Memberships:
         if segment_id is None:
             raise _no_segment()
         async with self.store.write(business) as unit:
-            segment = await _by_hand(unit, segment_id)
+            segment = await _by_hand(unit, segment_id, "segmentId")
             known = await unit.customers.by_ids([key for key in customers if key is not None])
             problems = []
             for index, key in enumerate(customers):
@@ -152,7 +152,7 @@ class Memberships:
             found = (await unit.segments.by_keys([key])).get(key)
             if found is None:
                 raise NotFound(f"There is no segment with the key {key}.")
-            segment = await _by_hand(unit, found.id)
+            segment = await _by_hand(unit, found.id, "The key")
             known = await unit.memberships.known(external_ids)
             ids = [number for number, erased in known.values() if not erased]
             changed = await _change(unit, segment, ids, actor, MembershipSource.IMPORT, entering)
@@ -161,14 +161,12 @@ class Memberships:
             return Assignment(changed, len(ids) - changed, unknown)
 
 
-async def _by_hand(unit: SegmentWriteUnit, segment_id: int) -> Segment:
+async def _by_hand(unit: SegmentWriteUnit, segment_id: int, word: str) -> Segment:
     segment = (await unit.segments.by_ids([segment_id])).get(segment_id)
     if segment is None:
         raise _no_segment()
     if segment.kind is not SegmentKind.MANUAL:
-        message = (
-            f"The members of {segment.name} follow from its definition; segmentId must be that of a MANUAL segment"
-        )
+        message = f"{word} must be that of a MANUAL segment; the members of {segment.name} follow from its definition"
         raise InvalidInput(message, ("segmentId",), "SEGMENT_IS_AUTOMATIC")
     return segment
 

@@ -18,6 +18,7 @@ from gql.auth import MAXIMUM_NAME, issue_token, require_secret, stored_secret
 from gql.cli_customers import CustomersFile, print_customers
 from gql.cli_failure import INTERRUPTED, explained
 from gql.cli_import import PurchasesFile, check_rejects
+from gql.cli_members import members_app
 from gql.cli_recalculate import follow_import, recalculate_app
 from gql.cli_report import print_report
 from gql.cli_run import BusinessOption, business_for_import, made, opened, run
@@ -39,6 +40,7 @@ app.add_typer(serve_app)
 app.add_typer(recalculate_app)
 app.add_typer(businesses_app, name="businesses")
 app.add_typer(db_app, name="db")
+segment_app.add_typer(members_app)
 app.add_typer(segment_app, name="segment")
 ZoneOption = Annotated[str | None, typer.Option("--time-zone", help="IANA zone; makes the business on first import.")]
 CurrencyOption = Annotated[str | None, typer.Option("--currency", help="ISO 4217 code; makes the business, too.")]

@@ -1,0 +1,139 @@
+"""Members of MANUAL segments from a file of customers: put in or taken out in batches that each commit whole. Every row
+is counted once: it changed something, it was so already, or nobody has its id."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from domain.errors import InvalidInput
+from domain.import_columns import normalised
+from domain.import_text import RowFault, check_encoding, checked_text, row_text, unquoted
+from domain.memberships import Memberships
+from domain.model import Business
+from gql.cli_customers import FIELDS
+from gql.cli_import import progress_bar
+from gql.cli_run import BusinessOption, run
+from gql.cli_segment import ACTOR, found
+from gql.cli_text import plain
+from gql.services import Services
+from persistence.database import Database
+from persistence.sources.csv import CsvSource
+
+members_app = typer.Typer()
+BATCH = 5_000
+KeyArgument = Annotated[str, typer.Argument(help="Key of the MANUAL segment.")]
+FileArgument = Annotated[Path, typer.Argument(help="CSV file with a column customer_id, plain or gzip.")]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the rows, and the first one that nobody has."""
+
+    read: int = 0
+    changed: int = 0
+    already: int = 0
+    unknown: int = 0
+    first: tuple[int, str] | None = None
+
+    def miss(self, line: int, text: str) -> None:
+        """A row whose customer nobody is."""
+        self.unknown += 1
+        if self.first is None or line < self.first[0]:
+            self.first = line, text
+
+
+@dataclass(frozen=True, slots=True)
+class MembersFile:
+    """A file whose header names the customers."""
+
+    source: CsvSource
+    place: int
+
+    @classmethod
+    def read(cls, file: Path) -> "MembersFile":
+        """Look at the header before anything is written."""
+        source = CsvSource(file)
+        for place, name in enumerate(source.header):
+            if FIELDS.get(normalised(name)) == "external_id":
+                return cls(source, place)
+        columns = ", ".join(name.strip() for name in source.header)
+        raise InvalidInput(f"Missing required columns: customer_id. Columns seen: {columns}.")
+
+    def names(self, tally: Tally) -> Iterator[tuple[int, str]]:
+        """Line and customer id of each row; those without a readable one are counted as unknown."""
+        for line, cells in self.source.rows():
+            tally.read += 1
+            try:
+                if len(cells) <= self.place:
+                    raise RowFault("the row is too short")
+                check_encoding(cells)
+                name = checked_text(unquoted(cells[self.place].strip()), "customer_id")
+                if not name:
+                    raise RowFault("no customer")
+            except RowFault:
+                tally.miss(line, row_text(cells))
+                continue
+            yield line, name
+
+    async def into(self, memberships: Memberships, business: Business, key: str, entering: bool) -> Tally:
+        """Change the members and count the rows."""
+        tally = Tally()
+        batch: dict[str, int] = {}
+
+        async def flush() -> None:
+            done = await memberships.assign_named(business, key, list(batch), ACTOR, entering=entering)
+            tally.changed += done.changed
+            tally.already += done.already
+            for name in done.unknown:
+                tally.miss(batch[name], name)
+            batch.clear()
+
+        with progress_bar() as bar:
+            task = bar.add_task("reading", total=None)
+            for line, name in self.names(tally):
+                if name in batch:
+                    tally.already += 1
+                batch.setdefault(name, line)
+                if len(batch) >= BATCH:
+                    await flush()
+                    bar.update(task, completed=tally.read)
+            if batch:
+                await flush()
+        if tally.read == 0:
+            raise InvalidInput(f"No data found in {self.source.name}.")
+        return tally
+
+
+@members_app.command()
+def assign(context: typer.Context, key: KeyArgument, file: FileArgument, business: BusinessOption = None) -> None:
+    """Put customers into a segment. Example: segments segment assign vip customers.csv"""
+    move(context, key, file, business, True)
+
+
+@members_app.command()
+def remove(context: typer.Context, key: KeyArgument, file: FileArgument, business: BusinessOption = None) -> None:
+    """Take customers out of a segment. Example: segments segment remove vip customers.csv"""
+    move(context, key, file, business, False)
+
+
+def move(context: typer.Context, key: str, file: Path, business: str | None, entering: bool) -> None:
+    """Change the members and say what became of the rows."""
+
+    async def work(services: Services, database: Database) -> None:
+        meant = await services.businesses.choose(business, context.obj.business)
+        await found(services, meant, key)
+        tally = await MembersFile.read(file).into(services.memberships, meant, key, entering)
+        done, so = ("put in", "already in") if entering else ("taken out", "not in")
+        matched = tally.changed + tally.already
+        typer.echo(
+            f"{plain(file.name)}: {tally.read:,} rows read: {matched:,} matched ({tally.changed:,} {done}, "
+            f"{tally.already:,} {so}), {tally.unknown:,} unknown."
+        )
+        if tally.first is not None:
+            line, text = tally.first
+            typer.echo(f"First unknown: line {line}: {plain(text)}", err=True)
+
+    run(context.obj, work)
