@@ -1,6 +1,8 @@
 """What the audit trail keeps of a segment: old and new value of each field that changed, under the names of the API."""
 
-from domain.segment_model import Segment
+import re
+
+from domain.segment_model import Definition, Segment
 
 FIELDS = {
     "key": "key",
@@ -32,12 +34,20 @@ def stated(segment: Segment, *, gone: bool = False) -> dict[str, dict[str, objec
     return {name: {"old": None, "new": value} for name, value in held.items()}
 
 
-def _values(segment: Segment) -> dict[str, object]:
-    definition = segment.definition
-    box = definition.rfm_config
+def definition_json(definition: Definition) -> dict[str, object]:
+    """The three parts of a definition as JSON, under the names of the API."""
+    box, criteria = definition.rfm_config, definition.criteria
     return {
-        **{said: getattr(segment, name) for name, said in FIELDS.items()},
         "rules": definition.rules,
-        "criteria": None if definition.criteria is None else definition.criteria.as_json(),
+        "criteria": None if criteria is None else {_said(name): held for name, held in criteria.as_json().items()},
         "rfmConfig": None if box is None else {"minScore": box.min_score, "maxScore": box.max_score},
     }
+
+
+def _values(segment: Segment) -> dict[str, object]:
+    own = {said: getattr(segment, name) for name, said in FIELDS.items()}
+    return {**own, **definition_json(segment.definition)}
+
+
+def _said(name: str) -> str:
+    return re.sub("_([a-z])", lambda found: found[1].upper(), name)

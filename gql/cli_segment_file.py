@@ -13,6 +13,7 @@ from graphql import GraphQLError, GraphQLInputType
 from graphql.utilities import coerce_input_value, validate_input_value
 
 from domain.errors import FieldProblem, InvalidInput
+from domain.segment_audit import definition_json
 from domain.segment_model import Segment
 from gql.schema import make_schema
 from gql.segment_inputs import CreateSegmentInput, RfmConfigInput, SegmentCriteriaInput, UpdateSegmentInput
@@ -43,8 +44,6 @@ def read_change(file: Path | None, clear: list[str]) -> UpdateSegmentInput:
 
 def as_stated(segment: Segment) -> dict[str, object]:
     """The segment with the fields of CreateSegmentInput that have a value, so that it can be read again."""
-    definition = segment.definition
-    box, criteria = definition.rfm_config, definition.criteria
     values = {
         "name": segment.name,
         "key": segment.key,
@@ -52,9 +51,7 @@ def as_stated(segment: Segment) -> dict[str, object]:
         "kind": segment.kind.value,
         "isDynamic": segment.is_dynamic,
         "isRfm": segment.is_rfm,
-        "rules": definition.rules,
-        "criteria": None if criteria is None else {_camel(name): held for name, held in criteria.as_json().items()},
-        "rfmConfig": None if box is None else {"minScore": box.min_score, "maxScore": box.max_score},
+        **definition_json(segment.definition),
         "schedule": segment.schedule,
     }
     return {name: value for name, value in values.items() if value is not None}
@@ -108,7 +105,3 @@ def _arguments(file: Path, values: dict[str, Any], kind: str) -> dict[str, Any]:
 
 def _snake(values: Mapping[str, Any]) -> dict[str, Any]:
     return {re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", name): value for name, value in values.items()}
-
-
-def _camel(name: str) -> str:
-    return re.sub("_([a-z])", lambda found: found[1].upper(), name)

@@ -157,7 +157,7 @@ async def test_every_change_is_audited_with_old_and_new_values(both: Face) -> No
     assert found[0][2]["changes"]["rules"] == {"old": None, "new": RICH}
     assert found[1][2]["changes"] == {
         "name": {"old": "Rich", "new": "Richer"},
-        "criteria": {"old": None, "new": {"min_lifetime_value": "12.50"}},
+        "criteria": {"old": None, "new": {"minLifetimeValue": "12.50"}},
     }
     assert found[2][2]["changes"]["name"] == {"old": "Richer", "new": None}
     assert len(found[3][2]["segments"]) == 8
