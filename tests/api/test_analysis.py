@@ -94,6 +94,17 @@ async def test_samples_are_of_1_to_50_customers(face: Face) -> None:
     assert len(data["segmentPreview"]["sample"]) == 9
 
 
+async def test_a_sample_costs_what_it_may_return(face: Face) -> None:
+    document = """query S($first: Int) { segmentPreview(definition: {criteria: {minOrders: 1}}) {
+      sample(first: $first) { purchases(first: 250) { nodes { lines { amount } } } } } }"""
+
+    small = await face.post(document, {"first": 2})
+    large = await face.code(document, {"first": 50})
+
+    assert small.json() == {"data": {"segmentPreview": {"sample": []}}}
+    assert large == "LIMIT_EXCEEDED"
+
+
 async def test_a_preview_against_a_segment_that_is_not_there_names_the_argument(face: Face) -> None:
     ids = await fill(face)
 
