@@ -1,4 +1,4 @@
-"""`make bench`: measures import, report and a page of customers against pandas and prints one table with ratios.
+"""`make bench`: measures import, report and pages against pandas, recalculation against bare SQL; one table with ratios.
 
 A number is the median of several runs; the limit it should keep stands beside it. `--only NAME` (again for more)
 chooses, `--rows N` makes the files smaller. The exit code is 1 where a limit is not kept or numbers differ.
@@ -29,6 +29,7 @@ SCRIPT_RUNS = 3
 PAGE_RUNS = 50
 MEMORY_LIMIT = 200
 LOCK_LIMIT = 1.0
+SEGMENT_LIMIT = Fraction(2)
 IMPORT_LIMITS = {"one": Fraction(3), "ten": Fraction(3, 2)}
 REPORT_LIMITS = {90: Fraction(1, 10), 730: Fraction(1, 5)}
 
@@ -158,6 +159,25 @@ def measure_page(file: PurchaseFile) -> Iterator[Line]:
     yield Line(f"page of {page['customers']} customers with metrics and RFM", seconds(median(page["seconds"])))
 
 
+def measure_segments(customers: int) -> Iterator[Line]:
+    """Recalculation beside the bare statement that writes the same rows; preview, page and many segments at once."""
+    found = json.loads(python("segments", str(customers)).output)
+    what = f"recalculation of {customers:,} customers"
+    yield compared(
+        f"{what}, {found['entered']:,} entering; the bare INSERT … SELECT",
+        found["first"],
+        found["bare"],
+        SEGMENT_LIMIT,
+    )
+    yield Line(f"{what} again, nothing changes", seconds(found["again"]))
+    before, after = found["megabytes"]
+    yield Line(f"{what}: memory before and at most", f"{before:.0f} and {after:.0f} MB")
+    yield Line(f"preview over {customers:,} customers", seconds(found["preview"]))
+    yield Line("page of 100 members with metrics and memberships", seconds(found["page"]))
+    many = json.loads(python("segments", str(customers // 10), "50").output)["many"]
+    yield Line(f"50 segments over {customers // 10:,} customers in one run", seconds(many))
+
+
 def machine() -> str:
     """What the numbers were taken on."""
     info = Path("/proc/cpuinfo")
@@ -176,7 +196,7 @@ def machine() -> str:
 def printed(lines: list[Line]) -> str:
     """The lines as a table that a README can quote as it is."""
     words = {None: "", True: "yes", False: "NO"}
-    head = ("", "ours", "pandas", "ours / pandas", "limit", "kept")
+    head = ("", "ours", "peer", "ours / peer", "limit", "kept")
     cells = [head, *((n.what, n.ours, n.peer, n.ratio, n.limit, words[n.kept]) for n in lines)]
     widths = [max(3, *(len(row[column]) for row in cells)) for column in range(len(head))]
     rows = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
@@ -187,7 +207,7 @@ def printed(lines: list[Line]) -> str:
 def main(arguments: list[str]) -> int:
     """Measure what was chosen; a part that fails is one line of the table and does not end the others."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    names = ("import-one", "import-ten", "report", "page")
+    names = ("import-one", "import-ten", "report", "page", "segments")
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"one of: {', '.join(names)}")
     parser.add_argument("--rows", type=int, default=ROWS, help="rows of each file (default: %(default)s)")
     chosen = parser.parse_args(arguments)
@@ -199,6 +219,7 @@ def main(arguments: list[str]) -> int:
         "import-ten": lambda: measure_import(ten),
         "report": lambda: measure_report(one),
         "page": lambda: measure_page(one),
+        "segments": lambda: measure_segments(chosen.rows),
     }
     lines: list[Line] = []
     for name in chosen.only or names:
