@@ -1,4 +1,4 @@
-"""`make bench`: measures import, report and pages against pandas, recalculation against bare SQL; one table with ratios.
+"""`make bench`: measures import, report and pages against pandas, recalculation against SQL; one table with ratios.
 
 A number is the median of several runs; the limit it should keep stands beside it. `--only NAME` (again for more)
 chooses, `--rows N` makes the files smaller. The exit code is 1 where a limit is not kept or numbers differ.
