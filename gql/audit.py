@@ -5,7 +5,6 @@ from typing import Annotated
 
 import strawberry
 
-from domain.errors import InvalidInput
 from domain.model import Business as BusinessEntity
 from domain.model import KeptEvent, Subject
 from gql.context import Info
@@ -16,6 +15,8 @@ from gql.permissions import CanEdit
 from gql.scalars import JSON
 
 AUDIT_ORDER = "audit"
+NOTHING: Subject = ("", 0)
+"""What no write is about."""
 
 
 @strawberry.type(description="One write: who did what, and how it ended.")
@@ -27,9 +28,7 @@ class AuditEvent(Node):
     action: str = strawberry.field(description="What was done, by the name of the mutation.")
     outcome: str = strawberry.field(description="How it ended.")
     request_id: str | None = strawberry.field(description="Id of the request, which also stands in the log.")
-    subject_id: strawberry.ID | None = strawberry.field(
-        description="Global id of what was changed, where it is one."
-    )
+    subject_id: strawberry.ID | None = strawberry.field(description="Global id of what was changed, where it is one.")
     detail: JSON | None = strawberry.field(description="Counts, and old and new value of each changed field.")
 
     @classmethod
@@ -78,5 +77,6 @@ class AuditQueries:
 def _subject(business: BusinessEntity, value: str) -> Subject:
     found = decode(value)
     if found is None or len(found[1]) != 2 or found[1][0] != business.id:
-        raise InvalidInput("subjectId must be the id of an object of this business", ("subjectId",))
+        # Told as of an id of ours that nothing has; what was deleted still has its writes.
+        return NOTHING
     return found[0], found[1][1]

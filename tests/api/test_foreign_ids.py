@@ -94,6 +94,7 @@ async def test_t5_every_field_with_an_id_was_tried() -> None:
         "query segmentExplain segmentId",
         "query segmentExplain customerId",
         "query segmentOverlap segmentIds",
+        "query auditEvents subjectId",
         "mutation deleteSegment id",
         "mutation assignSegment segmentId",
         "mutation assignSegment customerIds",
