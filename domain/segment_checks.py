@@ -16,6 +16,7 @@ from domain.text import text_problems
 
 MAXIMUM_NAME = 255
 MAXIMUM_KEY = 64
+MAXIMUM_SCHEDULE = 255
 KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 FIELDS = (("rules", "rules"), ("criteria", "criteria"), ("rfm_config", "rfmConfig"))
 
@@ -141,6 +142,9 @@ def _flags(draft: Draft) -> list[FieldProblem]:
 def _schedule(draft: Draft, problems: list[FieldProblem]) -> str | None:
     if draft.schedule is None:
         return None
+    if wrong := text_problems(("input", "schedule"), draft.schedule, MAXIMUM_SCHEDULE):
+        problems += wrong
+        return draft.schedule
     try:
         return check_schedule(draft.schedule)
     except InvalidInput as error:

@@ -45,6 +45,7 @@ def test_a_draft_is_kept_without_the_space_around_it() -> None:
         ({"key": "-gold"}, ("input.key", "INVALID")),
         ({"key": "gold\n"}, ("input.key", "INVALID")),
         ({"schedule": "every day"}, ("input.schedule", "INVALID")),
+        ({"schedule": "0" + ",0" * 130 + " 3 * * *"}, ("input.schedule", "TOO_LONG")),
         ({"schedule": "61 3 * * *"}, ("input.schedule", "INVALID")),
         ({"schedule": "0 3 * * *", "is_dynamic": False}, ("input.schedule", "INVALID")),
         ({"is_rfm": True}, ("input.isRfm", "INVALID")),
