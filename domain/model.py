@@ -63,6 +63,10 @@ class Storefront:
     name: str
 
 
+ERASED_TEXT = "[erased]"
+"""What is shown in place of what was erased."""
+
+
 @dataclass(frozen=True, slots=True)
 class Customer:
     """A buyer, known by `external_id`, which is unique in the business."""

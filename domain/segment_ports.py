@@ -188,6 +188,12 @@ class Audits(Protocol):
     async def by_ids(self, ids: Sequence[int]) -> Mapping[int, KeptEvent]: ...
 
 
+class Erasures(Protocol):
+    """What names customers of one business, to be taken away."""
+
+    async def erase(self, customer_id: int, at: datetime) -> None: ...
+
+
 class SegmentReadUnit(ReadUnit, Protocol):
     """A read unit that also sees segments."""
 
@@ -207,6 +213,9 @@ class SegmentReadUnit(ReadUnit, Protocol):
 
 class SegmentWriteUnit(SegmentReadUnit, WriteUnit, Protocol):
     """A write unit that also changes segments."""
+
+    @property
+    def erasure(self) -> Erasures: ...
 
 
 class SegmentStore(Protocol):

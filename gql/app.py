@@ -23,6 +23,7 @@ from domain.analysis import Analysis
 from domain.auditing import Auditing
 from domain.businesses import Businesses
 from domain.customers import Customers
+from domain.erasure import Erasure
 from domain.memberships import Memberships
 from domain.model import Viewer
 from domain.ports import Clock
@@ -77,6 +78,7 @@ def make_services(database: Database, clock: Clock, board: RunBoard | None = Non
         Analysis(store, clock, customers),
         Auditing(store),
         Snapshots(store, clock),
+        Erasure(store),
     )
 
 

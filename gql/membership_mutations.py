@@ -6,7 +6,7 @@ import strawberry
 
 from domain.model import Business as BusinessEntity
 from gql.context import Info
-from gql.ids import numbers_of
+from gql.ids import encode, numbers_of
 from gql.payloads import AsUserErrors, UserError
 from gql.permissions import CanEdit
 from gql.segment import Segment
@@ -39,6 +39,16 @@ class CreateSnapshotPayload:
     """The snapshot that was made."""
 
     snapshot: Snapshot | None = strawberry.field(default=None, description="The snapshot.")
+    user_errors: list[UserError] = strawberry.field(default_factory=list, description="What the caller can mend.")
+
+
+@strawberry.type(description="What erasing did.")
+class EraseCustomerPayload:
+    """What erasing did."""
+
+    erased_customer_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Id of the customer, which stays without a name."
+    )
     user_errors: list[UserError] = strawberry.field(default_factory=list, description="What the caller can mend.")
 
 
@@ -88,6 +98,24 @@ class MembershipMutations:
         entity = await context.services.snapshots.create(business, segment, context.actor)
         context.renew()
         return CreateSnapshotPayload(snapshot=Snapshot.of(business, entity))
+
+    @strawberry.mutation(
+        permission_classes=[CanEdit],
+        extensions=[AsUserErrors()],
+        description="Take name, email and external id of a customer away for good and end the memberships; purchases "
+        "and history stay. Again changes nothing.",
+    )
+    async def erase_customer(
+        self,
+        info: Info,
+        customer_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the customer.")],
+    ) -> EraseCustomerPayload:
+        """At once."""
+        context, business = info.context, await info.context.business()
+        number = numbers_of(customer_id, "Customer", business.id, 1)
+        key = await context.services.erasure.erase(business, None if number is None else number[0], context.actor)
+        context.renew()
+        return EraseCustomerPayload(erased_customer_id=encode("Customer", business.id, key))
 
 
 def numbers(

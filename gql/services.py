@@ -6,6 +6,7 @@ from domain.analysis import Analysis
 from domain.auditing import Auditing
 from domain.businesses import Businesses
 from domain.customers import Customers
+from domain.erasure import Erasure
 from domain.memberships import Memberships
 from domain.purchases import Purchases
 from domain.recalculation import Recalculations
@@ -28,3 +29,4 @@ class Services:
     analysis: Analysis
     auditing: Auditing
     snapshots: Snapshots
+    erasure: Erasure

@@ -7,10 +7,11 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, false, fu
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import local_day, zone
-from domain.model import Customer, CustomerTotals, NewCustomer, WriteCounts
+from domain.model import ERASED_TEXT, Customer, CustomerTotals, NewCustomer, WriteCounts
 from domain.pages import Page, PageRequest, Position, cut
 from domain.ports import CustomerFilter, CustomerRecord, CustomerSort, Refusal
 from persistence.columns import FAR_FUTURE, MISSING_TEXT, optional_instant, optional_micros, storable
+from persistence.erasure import erased_among
 from persistence.tables import business, customer, customer_metrics, customer_term
 
 SORT_COLUMNS: dict[CustomerSort, ColumnElement[Any]] = {
@@ -72,7 +73,7 @@ def to_record(row: Any) -> CustomerRecord:
     return CustomerRecord(
         Customer(
             row.id,
-            row.external_id,
+            ERASED_TEXT if row.erased else row.external_id,
             row.name,
             row.email,
             row.loyalty_level,
@@ -183,12 +184,11 @@ class CustomerStore:
     async def upsert(self, items: Sequence[NewCustomer], time_zone: str) -> tuple[WriteCounts, list[Refusal]]:
         """Write them all, unless one is refused (code ERASED): then nothing. Absent fields keep what is stored."""
         tz = zone(time_zone)
-        stored = await self._stored([item.external_id for item in items])
-        refused = [
-            Refusal(index, "ERASED")
-            for index, item in enumerate(items)
-            if (row := stored.get(item.external_id)) is not None and row.erased
-        ]
+        names = [item.external_id for item in items]
+        stored = await self._stored(names)
+        erased = {name for name, row in stored.items() if row.erased}
+        erased |= await erased_among(self.connection, self.business_id, set(names) - stored.keys())
+        refused = [Refusal(index, "ERASED") for index, item in enumerate(items) if item.external_id in erased]
         if refused:
             return WriteCounts(), refused
         fresh: list[dict[str, Any]] = []

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 
 from domain.model import WriteCounts
 from persistence.columns import FAR_FUTURE, MISSING_TEXT
+from persistence.erasure import mark_erased
 from persistence.temporary import create
 
 CREATED, UPDATED, UNCHANGED, FOREIGN, ERASED = range(5)
@@ -184,6 +185,7 @@ def resolve(connection: Connection, part: Range) -> Tally:
         # Within one transaction PostgreSQL still believes the tables empty and would read them whole, row by row.
         connection.execute(text("SET LOCAL enable_seqscan = off"))
     buyers = connection.execute(text(BUYERS), span).rowcount
+    mark_erased(connection, part.business)
     connection.execute(text(RESOLVE_NEW if part.all_new else RESOLVE), span)
     found = connection.execute(text(TALLY), span).all()
     return Tally(

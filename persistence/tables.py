@@ -70,6 +70,7 @@ class BusinessRow(SQLModel, table=True):
     next_purchase: int = number_column(1)
     next_storefront: int = number_column(1)
     matures_at: int | None = number_column()
+    erasure_key: str | None = text_column(nullable=True)
     followed_at: int = number_column(0)
     created_at: int = whole_column()
 

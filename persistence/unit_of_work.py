@@ -24,6 +24,7 @@ from persistence.analysis_sql import RuleStore
 from persistence.audits import AuditStore
 from persistence.customers import CustomerStore
 from persistence.database import Database, is_busy
+from persistence.erasure import ErasureStore
 from persistence.jobs import JobStore
 from persistence.memberships import MembershipStore
 from persistence.purchases import PurchaseStore
@@ -48,6 +49,7 @@ class Unit:
     segments: SegmentStore = field(init=False)
     memberships: MembershipStore = field(init=False)
     snapshots: SnapshotStore = field(init=False)
+    erasure: ErasureStore = field(init=False)
     jobs: JobStore = field(init=False)
     audits: AuditStore = field(init=False)
     rules: RuleStore = field(init=False)
@@ -61,6 +63,7 @@ class Unit:
         self.segments = SegmentStore(self.connection, self.business.id)
         self.memberships = MembershipStore(self.connection, self.business.id)
         self.snapshots = SnapshotStore(self.connection, self.business.id)
+        self.erasure = ErasureStore(self.connection, self.business.id)
         self.jobs = JobStore(self.connection, self.business.id)
         self.audits = AuditStore(self.connection, self.business.id)
 

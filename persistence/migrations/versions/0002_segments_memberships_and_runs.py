@@ -183,6 +183,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("business_id", "segment_id", "at"),
         sqlite_with_rowid=False,
     )
+    with op.batch_alter_table("business", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column("erasure_key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True)
+        )
+
     with op.batch_alter_table("audit_event", schema=None) as batch_op:
         batch_op.add_column(
             sa.Column("subject_kind", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True)
@@ -209,6 +214,9 @@ def downgrade() -> None:
 
     with op.batch_alter_table("business", schema=None) as batch_op:
         batch_op.drop_column("followed_at")
+
+    with op.batch_alter_table("business", schema=None) as batch_op:
+        batch_op.drop_column("erasure_key")
 
     with op.batch_alter_table("audit_event", schema=None) as batch_op:
         batch_op.drop_index("ix_audit_subject")
