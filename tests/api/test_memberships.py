@@ -253,3 +253,28 @@ async def test_list_of_segments_with_counts_reads_no_membership_rows(both: Face)
     assert any("membership" in statement for statement in with_members)
     assert statements
     assert not any("membership" in statement for statement in statements)
+
+
+async def test_an_erased_customer_leaves_every_list_and_cannot_be_assigned(both: Face) -> None:
+    ids, vip = await customers(both, 2), await by_hand(both, "VIP")
+    await assign(both, vip, ids)
+    erase = """mutation Erase($id: ID!) { eraseCustomer(customerId: $id) {
+      erasedCustomerId userErrors { field code path } } }"""
+
+    done = (await both.data(erase, {"id": ids[0]}))["eraseCustomer"]
+    again = (await both.data(erase, {"id": ids[0]}))["eraseCustomer"]
+    wrong = (await both.data(erase, {"id": vip}))["eraseCustomer"]
+
+    assert done == again == {"erasedCustomerId": ids[0], "userErrors": []}
+    assert (wrong["erasedCustomerId"], said(wrong)) == (None, [("customerId", "NOT_FOUND", None)])
+    assert await members(both, vip) == ["C02"]
+    assert said(await assign(both, vip, ids)) == [("customerIds.0", "ERASED", None)]
+    query = """query Gone($id: ID!) { node(id: $id) { ... on Customer { externalId name erased segments { source }
+      membershipHistory { nodes { kind by } } } } }"""
+    assert (await both.data(query, {"id": ids[0]}))["node"] == {
+        "externalId": "[erased]",
+        "name": None,
+        "erased": True,
+        "segments": [],
+        "membershipHistory": {"nodes": [{"kind": "ENTERED", "by": "tester"}, {"kind": "LEFT", "by": "tester"}]},
+    }
