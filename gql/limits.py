@@ -39,7 +39,15 @@ MAXIMUM_TOKENS = 1_000
 CACHED_DOCUMENTS = 128
 UNPAGED = 10
 """What a list without a page size counts."""
-SINGLE = {"metrics": 1, "rfm": 1, "classification": 1, "segmentationReport": 100, "totalCount": 10}
+SINGLE = {
+    "metrics": 1,
+    "rfm": 1,
+    "classification": 1,
+    "segmentationReport": 100,
+    "totalCount": 10,
+    "sizeSeries": 100,
+    "memberIds": 100,
+}
 SINGLE |= {"segmentPreview": 100, "sample": 50, "enteringSample": 50, "leavingSample": 50, "segmentOverlap": 50}
 MANY = 10**9
 """Stands for more than any limit, so that sums stay small."""

@@ -17,7 +17,7 @@ RULES = {
     **{f"query {name}": VIEW for name in ("segmentPreview", "segmentExplain", "segmentOverlap", "ruleVariables")},
     **{f"mutation {name}": EDIT for name in ("recordPurchases", "deletePurchases", "upsertCustomers")},
     **{f"mutation {name}": EDIT for name in ("createSegment", "updateSegment", "deleteSegment")},
-    **{f"mutation {name}": EDIT for name in ("assignSegment", "removeSegment", "createSnapshot")},
+    **{f"mutation {name}": EDIT for name in ("assignSegment", "removeSegment", "createSnapshot", "eraseCustomer")},
     **{f"mutation {name}": EDIT for name in ("recalculateSegment", "recalculateSegments", "recalculateCustomer")},
     **{f"mutation {name}": EDIT for name in ("createStandardSegments", "cancelJob")},
     **{f"subscription {name}": VIEW for name in ("recalculationProgress", "jobProgress", "membershipChanges")},
