@@ -1,0 +1,1 @@
+"""Where reports and lists of members go."""
