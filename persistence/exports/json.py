@@ -1,0 +1,97 @@
+"""JSON, exactly in the documented form. Amounts are numbers with all their digits: written from Decimal, never by way
+of a float."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from domain.member_files import MemberExport, MemberPage
+from domain.report_document import DocumentGroup, ReportDocument
+from persistence.exports.cells import timestamp
+
+
+def report_json(document: ReportDocument) -> bytes:
+    """The documented response."""
+    return encoded(report_data(document)).encode()
+
+
+def report_data(document: ReportDocument) -> dict[str, Any]:
+    """The documented response as values."""
+    found = document.insights
+    other = document.unclassified
+    return {
+        "success": True,
+        "data": {
+            "method": document.method.value.lower(),
+            "insights": {
+                "highest_revenue_segment": found.highest_revenue,
+                "largest_segment": found.largest,
+                "fastest_growing_segment": found.fastest_growing,
+                "needs_attention": found.needs_attention,
+            },
+            "customer_count": document.customers,
+            "total_revenue": document.revenue,
+            "segments": [_segment(group) for group in document.groups],
+            "unclassified": None if other is None else _segment(other),
+        },
+    }
+
+
+def _segment(group: DocumentGroup) -> dict[str, Any]:
+    recency, frequency, monetary = group.scores or (None, None, None)
+    return {
+        "segment_name": group.name,
+        "segment_code": group.code,
+        "description": group.description,
+        "customer_count": group.customers,
+        "total_revenue": group.revenue,
+        "average_order_value": group.average_order,
+        "recency_score": recency,
+        "frequency_score": frequency,
+        "monetary_score": monetary,
+        "characteristics": {
+            "avg_days_since_last_purchase": group.average_age,
+            "avg_purchase_frequency": group.average_frequency,
+            "avg_total_spend": group.average_spend,
+        },
+        "recommended_actions": list(group.actions),
+    }
+
+
+async def members_json(export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncIterator[bytes]:
+    """One object with the segment and its members, page by page."""
+    head = {"segment": export.segment.name, "segment_key": export.segment.key, "as_of": export.as_of}
+    yield f'{encoded(head)[:-1]},"members":['.encode()
+    comma = ""
+    async for page in pages:
+        rows = [encoded(dict(zip(export.columns, row, strict=True))) for row in page]
+        if rows:
+            yield (comma + "\n" + ",\n".join(rows)).encode()
+            comma = ","
+    yield b"\n]}\n"
+
+
+def encoded(value: object, indent: int | None = None, level: int = 0) -> str:
+    """Strict JSON text; with `indent` blanks a level for people."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, datetime):
+        return f'"{timestamp(value)}"'
+    if isinstance(value, dict):
+        items = [
+            f"{json.dumps(key)}:{' ' if indent else ''}{encoded(item, indent, level + 1)}"
+            for key, item in value.items()
+        ]
+        return _bracketed("{}", items, indent, level)
+    if isinstance(value, list | tuple):
+        return _bracketed("[]", [encoded(item, indent, level + 1) for item in value], indent, level)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _bracketed(brackets: str, items: list[str], indent: int | None, level: int) -> str:
+    if not items or indent is None:
+        return f"{brackets[0]}{','.join(items)}{brackets[1]}"
+    inner, outer = "\n" + " " * (indent * (level + 1)), "\n" + " " * (indent * level)
+    return f"{brackets[0]}{inner}{f',{inner}'.join(items)}{outer}{brackets[1]}"
