@@ -249,6 +249,20 @@ class AuditEventRow(SQLModel, table=True):
     subject_id: int | None = number_column()
 
 
+class KeptReportRow(SQLModel, table=True):
+    """A report that one worker computes, or has computed, for all: `value` is null until then, and whoever is `owner`
+    has until `leased_until`. Times are in seconds since 1970."""
+
+    __tablename__ = "kept_report"
+    __table_args__ = _of_business(PrimaryKeyConstraint("business_id", "key"), CLUSTERED)
+    business_id: int = key_column()
+    key: str = text_column()
+    owner: str = text_column()
+    leased_until: int = whole_column()
+    made_at: int | None = number_column()
+    value: str | None = text_column(nullable=True)
+
+
 metadata = SQLModel.metadata
 business = metadata.tables["business"]
 storefront = metadata.tables["storefront"]
@@ -260,3 +274,4 @@ purchase_line = metadata.tables["purchase_line"]
 purchase_import = metadata.tables["purchase_import"]
 import_reject = metadata.tables["import_reject"]
 audit_event = metadata.tables["audit_event"]
+kept_report = metadata.tables["kept_report"]
