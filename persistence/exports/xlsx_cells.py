@@ -1,0 +1,63 @@
+"""Cells of a sheet that say their type: text is always text, however much it looks like a formula or an error; amounts
+carry the currency's format; instants are local, as sheets know no zones."""
+
+import unicodedata
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from openpyxl.cell import Cell as SheetCell
+from openpyxl.cell import WriteOnlyCell
+
+from persistence.exports.cells import Cell, is_formula, readable
+
+FIRST_YEAR = 1900
+"""Sheets count days from here; what is earlier is shown as text."""
+NARROWEST, WIDEST = 10, 60
+
+
+def money_format(currency: str, decimals: int) -> str:
+    """The number format of amounts, such as [$EUR] #,##0.00; the same in every language of a spreadsheet."""
+    places = f".{'0' * decimals}" if decimals else ""
+    return f"[${currency}] #,##0{places}"
+
+
+def fill(cell: SheetCell, value: Cell | date, tz: ZoneInfo) -> SheetCell:
+    """Put the value into the cell with its true type."""
+    if isinstance(value, str):
+        cell.value = readable(value)
+        if cell.data_type != "s" or is_formula(value):
+            cell.data_type = "s"
+            # Without it, whoever edits the cell would make a formula of it.
+            cell.quotePrefix = True
+    elif isinstance(value, datetime):
+        local = value.astimezone(tz).replace(tzinfo=None)
+        cell.value = local if local.year >= FIRST_YEAR else local.isoformat(" ")
+    elif isinstance(value, date) and value.year < FIRST_YEAR:
+        cell.value = value.isoformat()
+    else:
+        cell.value = value
+    return cell
+
+
+def streamed(sheet: Any, value: Cell, tz: ZoneInfo) -> Any:
+    """The value as a sheet that is written row by row takes it: a cell of its own only where a plain value would be
+    misread, as such cells are dear."""
+    if isinstance(value, str):
+        if is_formula(value) or value[:1] == "#":
+            return fill(WriteOnlyCell(sheet), value, tz)
+        return readable(value)
+    if isinstance(value, datetime):
+        local = value.astimezone(tz).replace(tzinfo=None)
+        return local if local.year >= FIRST_YEAR else local.isoformat(" ")
+    return value
+
+
+def width(text: str) -> int:
+    """Columns that the text takes: wide characters count twice."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def fitting(texts: list[str]) -> float:
+    """A column width for all these texts."""
+    return float(min(max([NARROWEST, *(width(text) + 2 for text in texts)]), WIDEST))
