@@ -142,13 +142,15 @@ class Recalculations:
             parts = await unit.jobs.parts_of(job_id)
             for item in (job, *parts):
                 await stop(unit, item)
-            await unit.audit(AuditEvent(
+            await unit.audit(
+                AuditEvent(
                     actor.name,
                     "cancelJob",
                     request_id=actor.request_id,
                     detail={"job": job_id},
                     subject=("Recalculation", job_id),
-                ))
+                )
+            )
             job = (await unit.jobs.by_ids([job_id]))[job_id]
         self.board.post(business.id, job)
         self.board.wake()
