@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import uharfbuzz
-from bidi import algorithm
 from fontTools.unicodedata import script as script_of
 
 from persistence.exports.pdf_embedding import BOX, BOX_WIDTH
 from persistence.exports.pdf_fonts import Face, FontBook
+from persistence.exports.pdf_order import embedding_levels, reads_leftwards, visual_order
 
 ELLIPSIS = "…"
 LONGEST = 4_000
@@ -78,7 +78,7 @@ class Typesetter:
     def line(self, text: str, bold: bool = False) -> Line:
         """The text on one line."""
         clean = cleaned(text)
-        return self._line(clean, bold, bool(algorithm.get_base_level(clean)))
+        return self._line(clean, bold, reads_leftwards(clean))
 
     def fitted(self, text: str, width: float, bold: bool = False) -> Line:
         """The text on one line, shortened with an ellipsis where it is wider than `width` ems."""
@@ -98,7 +98,7 @@ class Typesetter:
     def wrapped(self, text: str, width: float, bold: bool = False) -> list[Line]:
         """The text on as many lines of at most `width` ems as it needs; one at least."""
         clean = cleaned(text)
-        rtl = bool(algorithm.get_base_level(clean))
+        rtl = reads_leftwards(clean)
         lines: list[Line] = []
         current = ""
         for word in _words(clean):
@@ -130,7 +130,9 @@ class Typesetter:
     def _line(self, text: str, bold: bool, rtl: bool) -> Line:
         key = (text, bold, rtl)
         if key not in self._lines:
-            runs = tuple(self._shaped(piece, bold) for piece in _ordered(list(self._pieces(text, bold, rtl))))
+            pieces = list(self._pieces(text, bold, rtl))
+            order = visual_order([piece.level for piece in pieces])
+            runs = tuple(self._shaped(pieces[place], bold) for place in order)
             self._lines[key] = Line(runs, sum(run.width for run in runs), rtl)
         return self._lines[key]
 
@@ -200,41 +202,6 @@ def cleaned(text: str) -> str:
         if letter in JOINERS or letter in MARKS or unicodedata.category(letter) not in ("Cc", "Cf", "Cs")
     )
     return " ".join(unicodedata.normalize("NFC", kept).split())
-
-
-def embedding_levels(text: str, rtl: bool) -> list[int]:
-    """The level of each character by the bidirectional algorithm; odd ones run from right to left. Joiners, which the
-    algorithm leaves out, take the level of the character before them."""
-    visible = "".join(letter for letter in text if unicodedata.bidirectional(letter) != "BN")
-    storage = algorithm.get_empty_storage()
-    storage["base_level"] = int(rtl)
-    storage["base_dir"] = "R" if rtl else "L"
-    algorithm.get_embedding_levels(visible, storage)
-    algorithm.explicit_embed_and_overrides(storage)
-    algorithm.resolve_weak_types(storage)
-    algorithm.resolve_neutral_types(storage, False)
-    algorithm.resolve_implicit_levels(storage, False)
-    found = iter([int(entry["level"]) for entry in storage["chars"]])
-    levels: list[int] = []
-    for letter in text:
-        left_out = unicodedata.bidirectional(letter) == "BN"
-        levels.append((levels[-1] if levels else int(rtl)) if left_out else next(found))
-    return levels
-
-
-def _ordered(pieces: list[Piece]) -> list[Piece]:
-    """From left to right: from the highest level down to the lowest odd one, every stretch of it and above turns."""
-    ordered = list(pieces)
-    odd = [piece.level for piece in pieces if piece.level % 2]
-    for level in range(max((piece.level for piece in pieces), default=0), min(odd, default=1) - 1, -1):
-        start = 0
-        while start < len(ordered):
-            end = start
-            while end < len(ordered) and ordered[end].level >= level:
-                end += 1
-            ordered[start:end] = reversed(ordered[start:end])
-            start = max(end, start) + 1
-    return ordered
 
 
 def _language(piece: Piece) -> str:

@@ -1,0 +1,137 @@
+"""Report documents for the tests of files, made from scored cells as the store would return them."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from domain.report_document import DocumentGroup, ReportDocument
+from domain.reporting import Insights, Method
+from domain.rfm import EIGHT, UNCLASSIFIED, RfmScheme
+
+GENERATED = datetime(2026, 9, 28, 12, 5, 33, tzinfo=UTC)
+EIGHT_ROWS = (
+    # customers, before, orders, revenue in cents, ages
+    (124, 118, 1_116, 14_820_450, 992),
+    (210, 224, 1_050, 9_612_075, 4_410),
+    (96, 80, 240, 3_101_990, 960),
+    (75, 75, 150, 1_290_055, 2_025),
+    (88, 61, 220, 2_745_500, 5_896),
+    (41, 52, 123, 512_020, 2_829),
+    (132, 90, 132, 1_485_000, 924),
+    (187, 201, 203, 733_915, 13_277),
+)
+REST = (47, 38, 55, 1_020_333, 1_880)
+
+
+def group(
+    name: str,
+    figures: tuple[int, int | None, int, int, int],
+    whole: tuple[int, int],
+    *,
+    dimension: str = "rfm",
+    code: str = "",
+    description: str = "A group",
+    profile: str | None = None,
+    actions: tuple[str, ...] = ("Write to them", "Call them", "Visit them"),
+    decimals: int = 2,
+) -> DocumentGroup:
+    customers, before, orders, revenue, ages = figures
+
+    def money(minor: float) -> Decimal:
+        return Decimal(round(minor)).scaleb(-decimals)
+
+    return DocumentGroup(
+        dimension=dimension,
+        name=name,
+        code=code or name.upper(),
+        description=description,
+        profile=profile,
+        actions=actions,
+        scores=None,
+        customers=customers,
+        previous_customers=before,
+        orders=orders,
+        revenue=money(revenue),
+        customer_share=customers / whole[0] if whole[0] else 0.0,
+        revenue_share=revenue / whole[1] if whole[1] else 0.0,
+        average_order=money(revenue / orders) if orders else None,
+        average_age=ages / customers if customers else None,
+        average_frequency=orders / customers if customers else None,
+        average_spend=money(revenue / customers) if customers else None,
+    )
+
+
+def document(groups: tuple[DocumentGroup, ...], rest: DocumentGroup | None = None, **changes: object) -> ReportDocument:
+    """A document whose headline figures add up over the first dimension of its groups."""
+    rows = [row for row in (*groups, *([rest] if rest else [])) if row.dimension == groups[0].dimension]
+    customers, orders = sum(row.customers for row in rows), sum(row.orders for row in rows)
+    revenue = sum((row.revenue for row in rows), Decimal(0))
+    before = [row.previous_customers for row in rows if row.previous_customers is not None]
+    cent = Decimal(1).scaleb(int(revenue.as_tuple().exponent))
+    made = ReportDocument(
+        business="Brückner & Söhne",
+        business_key="shop",
+        currency="EUR",
+        decimals=2,
+        time_zone="Europe/Berlin",
+        storefront=None,
+        method=Method.RFM,
+        scheme=RfmScheme.EIGHT_SEGMENT,
+        days=90,
+        first=date(2026, 7, 1),
+        last=date(2026, 9, 28),
+        previous_first=date(2026, 4, 2),
+        previous_last=date(2026, 6, 30),
+        generated_at=GENERATED,
+        customers=customers,
+        previous_customers=sum(before) if before else None,
+        orders=orders,
+        revenue=revenue,
+        average_order=(revenue / orders).quantize(cent) if orders else None,
+        average_spend=(revenue / customers).quantize(cent) if customers else None,
+        insights=Insights(None, None, None, None),
+        groups=groups,
+        unclassified=rest,
+        matrix=None,
+        filtered=False,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def eight_segments(**changes: object) -> ReportDocument:
+    """A shop's report by the eight segments."""
+    rows = (*EIGHT_ROWS, REST)
+    whole = (sum(row[0] for row in rows), sum(row[3] for row in rows))
+    made = [
+        group(
+            kind.name,
+            row,
+            whole,
+            code=kind.code,
+            description=kind.description,
+            profile=kind.profile,
+            actions=kind.actions,
+        )
+        for kind, row in zip((*EIGHT, UNCLASSIFIED), rows, strict=True)
+    ]
+    named = tuple(sorted(made[:-1], key=lambda each: -each.revenue))
+    matrix = tuple(tuple((r * 7 + f * f * 5) % 97 * (1 if r != 2 or f != 5 else 0) for f in range(1, 6)) for r in range(1, 6))
+    standing = Insights("Champions", "Loyal Customers", "New Customers", "At Risk")
+    return document(named, made[-1], **{"insights": standing, "matrix": matrix, **changes})
+
+
+def categories(names: tuple[str, ...], **changes: object) -> ReportDocument:
+    """A report by behaviour with a category a name, two channels and two seasons."""
+    figures = [(900 - 3 * place, 880 - place * 2, 1_000, 5_000_000 - place * 15_001, 9_000) for place in range(len(names))]
+    whole = (sum(row[0] for row in figures), sum(row[3] for row in figures))
+    half = whole[0] // 3, whole[1] // 3
+    groups = [
+        group(name, row, whole, dimension="category", code=f"CATEGORY:{name}") for name, row in zip(names, figures, strict=True)
+    ]
+    for dimension, pair in (("channel", ("Online", "Omnichannel")), ("season", ("Year-round", "Festive"))):
+        low = (half[0], half[0] - 20, 1_200, half[1], 8_000)
+        high = (whole[0] - half[0], whole[0] - half[0] - 5, 3_000, whole[1] - half[1], 22_000)
+        for name, row in zip(pair, (high, low), strict=True):
+            groups.append(group(name, row, whole, dimension=dimension, code=f"{dimension.upper()}:{name}"))
+    standing = Insights(names[0], names[0], None, None)
+    return document(tuple(groups), None, **{"method": Method.BEHAVIOR, "insights": standing, **changes})
