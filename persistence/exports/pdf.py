@@ -1,11 +1,10 @@
 """A report as a PDF: what a manager reads, from the headline figures down to the actions. The same document on the same
 machine gives the same bytes: nothing but the document and the fonts decides them."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from domain.report_document import DIMENSION_TITLES, ReportDocument, slices
-from persistence.exports.pdf_charts import group_chart, heat_map
+from persistence.exports.pdf_charts import chart_height, group_chart, heat_map, map_height
 from persistence.exports.pdf_fonts import font_book
 from persistence.exports.pdf_sheet import GREY, LEFT, PALE, RIGHT, Sheet, Style
 from persistence.exports.pdf_table import action_cards, group_table
@@ -112,7 +111,7 @@ def _figures(sheet: Sheet, document: ReportDocument) -> None:
 
 def _insights(sheet: Sheet, document: ReportDocument) -> None:
     sheet.heading("Insights", 20)
-    style = replace(Style(9.2))
+    style = Style(9.2)
     for sentence in insight_words(document):
         sheet.room(style.leading)
         sheet.box(LEFT + 1, sheet.y - style.leading + style.size * 0.55, 3, 3, GREY)
@@ -126,18 +125,17 @@ def _charts(sheet: Sheet, document: ReportDocument) -> None:
     compared = document.previous_customers is not None
     for dimension, groups in document.dimensions.items():
         bars = slices(groups)
-        sheet.heading(DIMENSION_TITLES.get(dimension, dimension), 15.0 * len(bars) + 16)
+        sheet.heading(DIMENSION_TITLES.get(dimension, dimension), chart_height(bars))
         group_chart(sheet, bars, document.currency, compared)
     if document.matrix is not None:
-        sheet.heading("Recency and frequency", 150)
+        sheet.heading("Recency and frequency", map_height())
         heat_map(sheet, document.matrix, document.days)
 
 
 def _tables(sheet: Sheet, document: ReportDocument) -> None:
     for dimension, groups in document.dimensions.items():
         title = DIMENSION_TITLES.get(dimension, dimension)
-        sheet.heading(f"{title} in figures, amounts in {document.currency}", 60)
-        group_table(sheet, document, groups)
+        group_table(sheet, document, f"{title} in figures, amounts in {document.currency}", groups)
 
 
 def _actions(sheet: Sheet, document: ReportDocument) -> None:

@@ -16,14 +16,14 @@ TEAL = HexColor("#0f8f80")
 GREEN = HexColor("#2e8b4f")
 RED = HexColor("#c2413b")
 COOL, HOT = HexColor("#e8f0fe"), HexColor("#174ea6")
-ROW = 15.0
+ROW = 16.0
 BAR = 8.5
 GAP = 16.0
 CAPTION = Style(7.5, bold=True, color=GREY)
 LABEL = Style(8)
 VALUE = Style(7.5)
 SMALL = Style(7, color=GREY)
-CELL_WIDTH, CELL_HEIGHT = 46.0, 23.0
+CELL_WIDTH, CELL_HEIGHT = 48.0, 29.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +34,25 @@ class Panel:
     width: float
 
 
+def chart_height(bars: Sequence[ChartSlice]) -> float:
+    """What the chart of the groups takes."""
+    return ROW * len(bars) + 16
+
+
+def map_height() -> float:
+    """What the heat map takes."""
+    return 5 * CELL_HEIGHT + 28
+
+
 def group_chart(sheet: Sheet, bars: Sequence[ChartSlice], currency: str, compared: bool) -> None:
     """Customers, revenue and, where there is a window before, the change of each group."""
-    height = ROW * len(bars) + 16
+    height = chart_height(bars)
     sheet.room(height)
     labels = min(140.0, max(sheet.letters.line(bar.name).width for bar in bars) * LABEL.size + 6)
     panels = 3 if compared else 2
     width = (RIGHT - LEFT - labels - GAP * panels) / panels
     columns = [Panel(LEFT + labels + GAP + place * (width + GAP), width) for place in range(panels)]
-    captions = ["Customers", f"Revenue, {currency}", "Customers against the window before"][:panels]
+    captions = ["Customers", f"Revenue, {currency}", "Against the window before"][:panels]
     top = sheet.y - 10
     for panel, caption in zip(columns, captions, strict=True):
         sheet.write(panel.left, top, caption, CAPTION, width=panel.width)
@@ -59,10 +69,7 @@ def group_chart(sheet: Sheet, bars: Sequence[ChartSlice], currency: str, compare
 
 def _label(sheet: Sheet, name: str, y: float, width: float) -> None:
     line = sheet.letters.fitted(name, width / LABEL.size)
-    if line.rtl:
-        sheet.put(LEFT + width, y, line, LABEL, width=width, align="right")
-    else:
-        sheet.put(LEFT, y, line, LABEL, width=width)
+    sheet.put_at_start(LEFT, y, line, LABEL, width)
 
 
 def _bars(sheet: Sheet, panel: Panel, top: float, values: Sequence[float], texts: Sequence[str], color: Any) -> None:
@@ -112,7 +119,7 @@ def _changes(sheet: Sheet, panel: Panel, top: float, bars: Sequence[ChartSlice])
 
 def heat_map(sheet: Sheet, matrix: Sequence[Sequence[int]], days: int) -> None:
     """Customers by recency and frequency, the best in the upper right corner, with how to read it beside it."""
-    height = 5 * CELL_HEIGHT + 34
+    height = map_height()
     sheet.room(height)
     top = sheet.y - 6
     left = LEFT + 92

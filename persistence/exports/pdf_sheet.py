@@ -101,6 +101,13 @@ class Sheet:
                 self.canvas.addLiteral(self._operators(run, start, y, size, color))
             start += run.width * size
 
+    def put_at_start(self, x: float, y: float, line: Line, style: Style, width: float) -> None:
+        """A line in a column, at the side where its script begins."""
+        if line.rtl:
+            self.put(x + width, y, line, style, width=width, align="right")
+        else:
+            self.put(x, y, line, style, width=width)
+
     def wrap(self, text: str, style: Style, width: float, most: int = 30) -> list[Line]:
         """The lines of a paragraph; beyond `most` the last one ends in an ellipsis."""
         lines = self.letters.wrapped(text, width / style.size, style.bold)
@@ -115,10 +122,7 @@ class Sheet:
         for line in self.wrap(text, style, width, most):
             self.room(style.leading)
             self.y -= style.leading
-            if line.rtl:
-                self.put(x + width, self.y + style.size * 0.3, line, style, width=width, align="right")
-            else:
-                self.put(x, self.y + style.size * 0.3, line, style, width=width)
+            self.put_at_start(x, self.y + style.size * 0.3, line, style, width)
 
     def box(self, x: float, y: float, width: float, height: float, color: Any, radius: float = 0.0) -> None:
         """A filled box with its lower left corner at x, y."""
@@ -136,7 +140,8 @@ class Sheet:
 
     def heading(self, text: str, needs: float = 60.0) -> None:
         """The title of a section, on a page where what follows has room to begin."""
-        self.room(26 + needs)
+        if not self.room(30 + needs):
+            self.y -= 4
         self.y -= 22
         self.write(LEFT, self.y + 4, text, Style(11.5, bold=True), width=RIGHT - LEFT)
         self.y -= 5

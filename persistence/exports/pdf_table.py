@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.report_document import DocumentGroup, ReportDocument
-from persistence.exports.pdf_sheet import GREY, INK, LEFT, PALE, RIGHT, RULE, Sheet, Style
+from persistence.exports.pdf_sheet import BOTTOM, GREY, INK, LEFT, PALE, RIGHT, RULE, TOP, Sheet, Style
 from persistence.exports.pdf_text import Line
 from persistence.exports.pdf_words import amount, average, change, count, share
 
 NAMES = 96.0
 """Narrowest column of names; wide amounts make the letters smaller before they take more."""
-CARD_GAP = 18.0
+CARD_GAP = 16.0
+CARDS = 3
 NAMED = 8
 """Groups that a card of shared actions lists by name."""
 ACT = Style(8.2)
@@ -49,14 +50,18 @@ class Columns:
     size: float
 
 
-def group_table(sheet: Sheet, document: ReportDocument, groups: Sequence[DocumentGroup]) -> None:
-    """The groups of one dimension, with the sum of all below them where all are there."""
+def group_table(sheet: Sheet, document: ReportDocument, title: str, groups: Sequence[DocumentGroup]) -> None:
+    """The groups of one dimension, with the sum of all below them where all are there. A table that fits a page is
+    not divided."""
     rows = [_row(group) for group in groups]
     if not document.filtered:
         rows.append(_sum_of(document))
     columns = _columns(sheet, rows)
+    laid = [_laid(sheet, columns, row) for row in rows]
+    whole = sum(row.height for row in laid) + 2 * columns.size * 1.3
+    sheet.heading(title, whole if whole < TOP - BOTTOM - 30 else 60)
     _heads(sheet, columns)
-    for row in rows:
+    for row in laid:
         _write(sheet, columns, row)
 
 
@@ -73,7 +78,8 @@ def _row(group: DocumentGroup) -> Row:
         average(group.average_age, 1),
         average(group.average_frequency, 2),
     )
-    return Row(group.name, group.code, cells)
+    said = group.code.casefold() == f"{group.dimension}:{group.name}".casefold()
+    return Row(group.name, "" if said else group.code, cells)
 
 
 def _sum_of(document: ReportDocument) -> Row:
@@ -127,26 +133,41 @@ def _heads(sheet: Sheet, columns: Columns) -> None:
     sheet.rule(sheet.y, color=INK, thick=0.8)
 
 
-def _write(sheet: Sheet, columns: Columns, row: Row) -> None:
+@dataclass(frozen=True, slots=True)
+class LaidRow:
+    """A row with the lines of its first cell."""
+
+    row: Row
+    names: tuple[tuple[Line, Style], ...]
+
+    @property
+    def height(self) -> float:
+        """With the space above and below."""
+        return sum(style.leading for _line, style in self.names) + 6
+
+
+def _laid(sheet: Sheet, columns: Columns, row: Row) -> LaidRow:
     name = Style(max(columns.size, 6.6) + 0.4, bold=True)
     code = Style(6, color=GREY)
-    cell = Style(columns.size, bold=row.strong)
-    names = sheet.wrap(row.name, name, columns.names)
-    codes = sheet.wrap(row.code, code, columns.names) if row.code and row.code != row.name else []
-    height = len(names) * name.leading + len(codes) * code.leading + 6
-    if sheet.room(height):
+    names = [(line, name) for line in sheet.wrap(row.name, name, columns.names)]
+    codes = [(line, code) for line in sheet.wrap(row.code, code, columns.names)] if row.code else []
+    return LaidRow(row, (*names, *codes))
+
+
+def _write(sheet: Sheet, columns: Columns, laid: LaidRow) -> None:
+    if sheet.room(laid.height):
         _heads(sheet, columns)
+    row = laid.row
     if row.strong:
-        sheet.box(LEFT, sheet.y - height, RIGHT - LEFT, height, PALE)
-    top = sheet.y - 3
+        sheet.box(LEFT, sheet.y - laid.height, RIGHT - LEFT, laid.height, PALE)
+    y = sheet.y - 3
+    cell = Style(columns.size, bold=row.strong)
     for text, right in zip(row.cells, columns.rights, strict=True):
-        sheet.write(right, top - name.leading + 2.6, text, cell, align="right")
-    y = top
-    for lines, style in ((names, name), (codes, code)):
-        for line in lines:
-            y -= style.leading
-            _put(sheet, LEFT + 4, y + 2.6, line, style, columns.names)
-    sheet.y -= height
+        sheet.write(right, y - laid.names[0][1].leading + 2.6, text, cell, align="right")
+    for line, style in laid.names:
+        y -= style.leading
+        sheet.put_at_start(LEFT + 4, y + 2.6, line, style, columns.names)
+    sheet.y -= laid.height
     sheet.rule(sheet.y)
 
 
@@ -165,29 +186,29 @@ class Card:
 
 
 def action_cards(sheet: Sheet, groups: Sequence[DocumentGroup]) -> None:
-    """A card a group in two columns; groups that share description and actions share a card."""
-    width = (RIGHT - LEFT - CARD_GAP) / 2
+    """A card a group in three columns; groups that share description and actions share a card."""
+    width = (RIGHT - LEFT - CARD_GAP * (CARDS - 1)) / CARDS
     shared: dict[tuple[str, str, str | None, tuple[str, ...]], list[DocumentGroup]] = {}
     for group in groups:
         shared.setdefault((group.dimension, group.description, group.profile, group.actions), []).append(group)
     cards = [_card(sheet, alike, width) for alike in shared.values()]
-    for place in range(0, len(cards), 2):
-        pair = cards[place : place + 2]
-        height = max(card.height for card in pair)
+    for place in range(0, len(cards), CARDS):
+        side_by_side = cards[place : place + CARDS]
+        height = max(card.height for card in side_by_side)
         sheet.room(height)
-        for column, card in enumerate(pair):
+        for column, card in enumerate(side_by_side):
             left = LEFT + column * (width + CARD_GAP)
             y = sheet.y - 2
             sheet.rule(y, left, left + width, RULE)
             y -= 3
             for line, style in card.lines:
                 y -= style.leading
-                _put(sheet, left, y + style.size * 0.3, line, style, width)
+                sheet.put_at_start(left, y + style.size * 0.3, line, style, width)
             for action in card.actions:
                 sheet.box(left + 3, y - ACT.leading + ACT.size * 0.5, 2.6, 2.6, GREY)
                 for line in action:
                     y -= ACT.leading
-                    _put(sheet, left + INDENT, y + ACT.size * 0.3, line, ACT, width - INDENT)
+                    sheet.put_at_start(left + INDENT, y + ACT.size * 0.3, line, ACT, width - INDENT)
         sheet.y -= height
 
 
@@ -203,10 +224,3 @@ def _card(sheet: Sheet, alike: Sequence[DocumentGroup], width: float) -> Card:
     said = first.description if first.profile is None else f"{first.description}. {first.profile}."
     lines += [(line, text) for line in sheet.wrap(said, text, width)]
     return Card(tuple(lines), tuple(tuple(sheet.wrap(action, ACT, width - INDENT)) for action in first.actions))
-
-
-def _put(sheet: Sheet, x: float, y: float, line: Line, style: Style, width: float) -> None:
-    if line.rtl:
-        sheet.put(x + width, y, line, style, width=width, align="right")
-    else:
-        sheet.put(x, y, line, style, width=width)

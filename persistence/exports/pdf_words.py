@@ -112,8 +112,8 @@ def insight_words(document: ReportDocument) -> list[str]:
         sentences.append(_highest(document, found.highest_revenue, known.get(found.highest_revenue)))
     if found.largest is not None:
         group = known.get(found.largest)
-        more = "" if group is None else f": {customers(group.customers)}, {share(group.customer_share)} of all"
-        sentences.append(f"{named(found.largest)} is the largest group{more}.")
+        more = "" if group is None else f", {customers(group.customers)}, {share(group.customer_share)} of all"
+        sentences.append(f"Largest group: {named(found.largest)}{more}.")
     if found.fastest_growing is not None:
         sentences.append(_growing(found.fastest_growing, known.get(found.fastest_growing)))
     if found.needs_attention is not None:
@@ -132,27 +132,26 @@ def named(name: str) -> str:
 
 def _highest(document: ReportDocument, name: str, group: DocumentGroup | None) -> str:
     if group is None:
-        return f"{named(name)} brings in the most revenue."
+        return f"Most revenue: {named(name)}."
     amounts = f"{money(group.revenue, document.currency)}, {share(group.revenue_share)} of the total"
-    return f"{named(name)} brings in the most revenue: {amounts}, from {customers(group.customers)}."
+    return f"Most revenue: {named(name)}, {amounts}, from {customers(group.customers)}."
 
 
 def _growing(name: str, group: DocumentGroup | None) -> str:
     if group is None:
-        return f"{named(name)} is the promising group to watch."
+        return f"Growth: {named(name)}."
     before = group.previous_customers
     if before is not None and group.customers > before:
         gained = group.customers - before
-        return f"{named(name)} grows fastest: {customers(group.customers)}, {gained:,} more than in the window before."
-    return f"{named(name)} is the promising group to watch: {customers(group.customers)}."
+        more = f"{customers(group.customers)}, {gained:,} more than in the window before"
+        return f"Fastest growing: {named(name)}, {more}."
+    compared = ", no more than in the window before" if before is not None else ""
+    return f"To be grown: {named(name)}, {customers(group.customers)}{compared}."
 
 
 def _attention(document: ReportDocument, name: str, group: DocumentGroup | None) -> str:
     if group is None:
-        return f"{named(name)} needs attention."
+        return f"Needs attention: {named(name)}."
     spent = f"{customers(group.customers)} who spent {money(group.revenue, document.currency)}"
-    return (
-        f"{named(name)} needs attention: {spent}. First step: {group.actions[0]}."
-        if group.actions
-        else (f"{named(name)} needs attention: {spent}.")
-    )
+    step = f" First step: {group.actions[0]}." if group.actions else ""
+    return f"Needs attention: {named(name)}, {spent}.{step}"
