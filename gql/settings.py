@@ -34,6 +34,7 @@ class Settings:
     maximum_document: int = 64_000
     deadline_seconds: float = 10.0
     report_deadline_seconds: float = 60.0
+    fonts: Path | None = None
 
     @property
     def url(self) -> str:
@@ -57,6 +58,7 @@ class Settings:
             cors_origins=_origins(env, "SEGMENTS_CORS_ORIGINS"),
             log_level=level,
             alert_url=_address(env, "SEGMENTS_ALERT_URL"),
+            fonts=Path(env["SEGMENTS_FONTS"]) if "SEGMENTS_FONTS" in env else None,
             port=_whole(env, "PORT", 8000, 0, 65535),
             introspection=_switch(env, "SEGMENTS_INTROSPECTION", True),
             token_lifetime_hours=_whole(env, "SEGMENTS_TOKEN_LIFETIME_HOURS", 24, 1, 24 * 365),
