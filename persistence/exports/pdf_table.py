@@ -4,8 +4,8 @@ is left; a row never breaks over pages and every page repeats the heading."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from domain.report_document import DocumentGroup, ReportDocument
-from persistence.exports.pdf_sheet import BOTTOM, GREY, INK, LEFT, PALE, RIGHT, RULE, TOP, Sheet, Style
+from domain.report_document import CHARTED, DIMENSION_TITLES, DocumentGroup, ReportDocument
+from persistence.exports.pdf_sheet import BOTTOM, GREY, INK, LEFT, PALE, RIGHT, TOP, Sheet, Style
 from persistence.exports.pdf_text import Line
 from persistence.exports.pdf_words import amount, average, change, count, share
 
@@ -13,6 +13,8 @@ NAMES = 96.0
 """Narrowest column of names; wide amounts make the letters smaller before they take more."""
 CARD_GAP = 16.0
 CARDS = 3
+TALLEST = 240.0
+"""A card that would be taller takes the whole width."""
 NAMED = 8
 """Groups that a card of shared actions lists by name."""
 ACT = Style(8.2)
@@ -175,6 +177,7 @@ def _write(sheet: Sheet, columns: Columns, laid: LaidRow) -> None:
 class Card:
     """What to do about a group, or about several that share it."""
 
+    width: float
     lines: tuple[tuple[Line, Style], ...]
     actions: tuple[tuple[Line, ...], ...]
 
@@ -186,30 +189,65 @@ class Card:
 
 
 def action_cards(sheet: Sheet, groups: Sequence[DocumentGroup]) -> None:
-    """A card a group in three columns; groups that share description and actions share a card."""
-    width = (RIGHT - LEFT - CARD_GAP * (CARDS - 1)) / CARDS
-    shared: dict[tuple[str, str, str | None, tuple[str, ...]], list[DocumentGroup]] = {}
+    """A card a group in three columns. Groups that share description and actions share a card; of many whose texts
+    differ by nothing but their names the first have one, and a line says so of the others."""
+    shared: dict[tuple[str, ...], list[DocumentGroup]] = {}
+    likewise: dict[tuple[str, ...], list[DocumentGroup]] = {}
     for group in groups:
-        shared.setdefault((group.dimension, group.description, group.profile, group.actions), []).append(group)
-    cards = [_card(sheet, alike, width) for alike in shared.values()]
-    for place in range(0, len(cards), CARDS):
-        side_by_side = cards[place : place + CARDS]
-        height = max(card.height for card in side_by_side)
-        sheet.room(height)
-        for column, card in enumerate(side_by_side):
-            left = LEFT + column * (width + CARD_GAP)
-            y = sheet.y - 2
-            sheet.rule(y, left, left + width, RULE)
-            y -= 3
-            for line, style in card.lines:
-                y -= style.leading
-                sheet.put_at_start(left, y + style.size * 0.3, line, style, width)
-            for action in card.actions:
-                sheet.box(left + 3, y - ACT.leading + ACT.size * 0.5, 2.6, 2.6, GREY)
-                for line in action:
-                    y -= ACT.leading
-                    sheet.put_at_start(left + INDENT, y + ACT.size * 0.3, line, ACT, width - INDENT)
-        sheet.y -= height
+        texts, pattern = _texts(group), _texts(group, hidden=group.name)
+        if texts not in shared:
+            alike = likewise.setdefault(pattern, [])
+            alike.append(group)
+            if len(alike) > CHARTED:
+                continue
+        shared.setdefault(texts, []).append(group)
+    narrow = (RIGHT - LEFT - CARD_GAP * (CARDS - 1)) / CARDS
+    row: list[Card] = []
+    for members in shared.values():
+        card = _card(sheet, members, narrow)
+        if card.height > TALLEST:
+            _row_of_cards(sheet, row)
+            _row_of_cards(sheet, [_card(sheet, members, RIGHT - LEFT)])
+            row = []
+            continue
+        row.append(card)
+        if len(row) == CARDS:
+            _row_of_cards(sheet, row)
+            row = []
+    _row_of_cards(sheet, row)
+    for alike in likewise.values():
+        if len(alike) > CHARTED:
+            more = f"The same holds, each with its own name, for {len(alike) - CHARTED:,} more groups of the table"
+            title = DIMENSION_TITLES.get(alike[0].dimension, alike[0].dimension)
+            sheet.paragraph(f"{more} {title}.", Style(8.2))
+
+
+def _texts(group: DocumentGroup, hidden: str = "") -> tuple[str, ...]:
+    """What a card says; `hidden` is left out of it."""
+    texts = (group.dimension, group.description, group.profile or "", *group.actions)
+    return tuple(text.replace(hidden, "") for text in texts) if hidden else texts
+
+
+def _row_of_cards(sheet: Sheet, cards: Sequence[Card]) -> None:
+    if not cards:
+        return
+    height = max(card.height for card in cards)
+    sheet.room(height)
+    left = LEFT
+    for card in cards:
+        y = sheet.y - 2
+        sheet.rule(y, left, left + card.width)
+        y -= 3
+        for line, style in card.lines:
+            y -= style.leading
+            sheet.put_at_start(left, y + style.size * 0.3, line, style, card.width)
+        for action in card.actions:
+            sheet.box(left + 3, y - ACT.leading + ACT.size * 0.5, 2.6, 2.6, GREY)
+            for line in action:
+                y -= ACT.leading
+                sheet.put_at_start(left + INDENT, y + ACT.size * 0.3, line, ACT, card.width - INDENT)
+        left += card.width + CARD_GAP
+    sheet.y -= height
 
 
 def _card(sheet: Sheet, alike: Sequence[DocumentGroup], width: float) -> Card:
@@ -223,4 +261,4 @@ def _card(sheet: Sheet, alike: Sequence[DocumentGroup], width: float) -> Card:
         lines += [(line, text) for line in sheet.wrap(more, text, width)]
     said = first.description if first.profile is None else f"{first.description}. {first.profile}."
     lines += [(line, text) for line in sheet.wrap(said, text, width)]
-    return Card(tuple(lines), tuple(tuple(sheet.wrap(action, ACT, width - INDENT)) for action in first.actions))
+    return Card(width, tuple(lines), tuple(tuple(sheet.wrap(action, ACT, width - INDENT)) for action in first.actions))

@@ -115,18 +115,32 @@ def eight_segments(**changes: object) -> ReportDocument:
         for kind, row in zip((*EIGHT, UNCLASSIFIED), rows, strict=True)
     ]
     named = tuple(sorted(made[:-1], key=lambda each: -each.revenue))
-    matrix = tuple(tuple((r * 7 + f * f * 5) % 97 * (1 if r != 2 or f != 5 else 0) for f in range(1, 6)) for r in range(1, 6))
+    matrix = tuple(
+        tuple((r * 7 + f * f * 5) % 97 * (1 if r != 2 or f != 5 else 0) for f in range(1, 6)) for r in range(1, 6)
+    )
     standing = Insights("Champions", "Loyal Customers", "New Customers", "At Risk")
     return document(named, made[-1], **{"insights": standing, "matrix": matrix, **changes})
 
 
 def categories(names: tuple[str, ...], **changes: object) -> ReportDocument:
     """A report by behaviour with a category a name, two channels and two seasons."""
-    figures = [(900 - 3 * place, 880 - place * 2, 1_000, 5_000_000 - place * 15_001, 9_000) for place in range(len(names))]
+    figures = [
+        (900 - 3 * place, 880 - place * 2, 1_000, 5_000_000 - place * 15_001, 9_000) for place in range(len(names))
+    ]
     whole = (sum(row[0] for row in figures), sum(row[3] for row in figures))
     half = whole[0] // 3, whole[1] // 3
     groups = [
-        group(name, row, whole, dimension="category", code=f"CATEGORY:{name}") for name, row in zip(names, figures, strict=True)
+        group(
+            name,
+            row,
+            whole,
+            dimension="category",
+            code=f"CATEGORY:{name}",
+            description=f"Prefer {name}",
+            profile=f"At least 70 % of the lines in {name}",
+            actions=(f"Show what is new in {name}", f"Recommend what goes with {name}", "Ask what they miss"),
+        )
+        for name, row in zip(names, figures, strict=True)
     ]
     for dimension, pair in (("channel", ("Online", "Omnichannel")), ("season", ("Year-round", "Festive"))):
         low = (half[0], half[0] - 20, 1_200, half[1], 8_000)
