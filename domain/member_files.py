@@ -1,7 +1,7 @@
 """The members of a segment as rows of a file: all members of one instant, page by page, so that a million take no more
 memory than a thousand. Whoever reads slowly holds nothing in the store."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -48,7 +48,7 @@ class MemberExport:
 class MemberWriter(Protocol):
     """Makes a file of pages of members, piece by piece."""
 
-    def __call__(self, export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncIterator[bytes]: ...
+    def __call__(self, export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncGenerator[bytes, None]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class MemberFiles:
             changes = await unit.memberships.last_changes([segment_id])
         return MemberExport(business, found[segment_id], changes.get(segment_id, self.clock()), checked)
 
-    async def pages(self, export: MemberExport) -> AsyncIterator[MemberPage]:
+    async def pages(self, export: MemberExport) -> AsyncGenerator[MemberPage, None]:
         """Rows by customer, each page one short unit of the store."""
         request = PageRequest(PAGE)
         while True:

@@ -24,11 +24,13 @@ from domain.auditing import Auditing
 from domain.businesses import Businesses
 from domain.customers import Customers
 from domain.erasure import Erasure
+from domain.member_files import MemberFiles
 from domain.memberships import Memberships
 from domain.model import Viewer
 from domain.ports import Clock
 from domain.purchases import Purchases
 from domain.recalculation import Recalculations
+from domain.report_files import ReportFiles
 from domain.reporting import Reporting
 from domain.run_board import RunBoard
 from domain.runner import Runner
@@ -38,7 +40,9 @@ from domain.upkeep import Upkeep
 from gql.alerts import Alerts
 from gql.auth import Authenticator
 from gql.context import Context
+from gql.downloads import Downloads, Writers
 from gql.execution import Executor
+from gql.export_links import ExportLinks
 from gql.graphiql import asset_routes, explorer
 from gql.guard import Guard
 from gql.logs import log_statement
@@ -48,13 +52,24 @@ from gql.services import Services
 from gql.settings import Settings
 from gql.transport import GraphQLEndpoint
 from gql.websocket import WebSocketEndpoint
+from gql.workshop import Workshop
 from persistence.cache import MemoryCache
 from persistence.database import Database, open_database
+from persistence.exports.csv import members_csv, report_csv
+from persistence.exports.json import members_json, report_json
+from persistence.exports.pdf import report_pdf
+from persistence.exports.xlsx import report_xlsx
+from persistence.exports.xlsx_members import members_xlsx
 from persistence.unit_of_work import SqlStore
 from persistence.working_store import WorkingStore
 
 DRAIN_SECONDS = 1.0
 """Between the word that the process ends and the end of accepting: whoever spreads the load must hear it."""
+WRITERS = Writers(
+    {"csv": report_csv, "xlsx": report_xlsx, "pdf": report_pdf, "json": report_json},
+    {"csv": members_csv, "xlsx": members_xlsx, "json": members_json},
+)
+"""What makes files, by their endings."""
 
 
 def system_clock() -> datetime:
@@ -66,12 +81,12 @@ def make_services(database: Database, clock: Clock, board: RunBoard | None = Non
     """The services over one store; the board is told what there is to work on."""
     board = board or RunBoard()
     store, cache = WorkingStore(database, clock), MemoryCache()
-    customers = Customers(store, clock, cache)
+    customers, reporting = Customers(store, clock, cache), Reporting(store, clock)
     return Services(
         Businesses(store, clock),
         customers,
         Purchases(store, clock),
-        Reporting(store, clock),
+        reporting,
         Segments(store, clock, board.wake),
         Memberships(store, clock),
         Recalculations(store, clock, board),
@@ -79,6 +94,8 @@ def make_services(database: Database, clock: Clock, board: RunBoard | None = Non
         Auditing(store),
         Snapshots(store, clock),
         Erasure(store),
+        ReportFiles(reporting),
+        MemberFiles(store, clock, customers),
     )
 
 
@@ -101,10 +118,13 @@ def create_app(
     services = make_services(opened, clock, board)
     schema = make_schema(settings)
     authenticator = Authenticator(settings, clock)
+    links = ExportLinks(settings, clock)
+    seconds = settings.report_deadline_seconds
+    downloads = Downloads(services, authenticator.authenticate, links, WRITERS, Workshop(seconds), seconds)
     operations = Operations(SqlStore(opened, clock).ready)
 
     def make_context(viewer: Viewer, request_id: str) -> Context:
-        return Context(viewer, services, request_id)
+        return Context(viewer, services, request_id, links)
 
     executor = Executor(schema, settings, make_context)
     over_http = GraphQLEndpoint(executor, authenticator.authenticate, explorer(settings, demo_token))
@@ -129,7 +149,7 @@ def create_app(
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
-            expose_headers=["X-Request-Id"],
+            expose_headers=["X-Request-Id", "ETag", "Content-Disposition"],
         )
     ]
     middleware = [Middleware(Guard), *(across if settings.cors_origins else [])]
@@ -138,6 +158,7 @@ def create_app(
         routes=[
             Route("/graphql", http, methods=methods),
             WebSocketRoute("/graphql", over_socket.__call__),
+            *downloads.routes(),
             *operations.routes(),
             *asset_routes(),
         ],

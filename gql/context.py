@@ -7,6 +7,7 @@ import strawberry
 
 from domain.model import Business, Viewer
 from domain.ports import Actor
+from gql.export_links import ExportLinks
 from gql.loaders import Loaders
 from gql.services import Services
 
@@ -18,6 +19,7 @@ class Context:
     viewer: Viewer
     services: Services
     request_id: str
+    links: ExportLinks
     loaders: Loaders = field(init=False)
     _business: asyncio.Task[Business] | None = field(init=False, default=None)
 

@@ -18,7 +18,7 @@ from gql.errors import MAXIMUM_ERRORS, formatted, is_surprise, refusal
 from gql.settings import Settings
 
 NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]{0,99}")
-SLOW = re.compile(r"\b(segmentationReport|segmentPreview|segmentOverlap)\b")
+SLOW = re.compile(r"\b([a-zA-Z]*[sS]egmentationReport|segmentPreview|segmentOverlap)\b")
 QUERIES = frozenset({OperationType.QUERY})
 QUERIES_AND_MUTATIONS = QUERIES | {OperationType.MUTATION}
 Authenticate = Callable[[str], Awaitable[Viewer]]

@@ -14,6 +14,7 @@ from domain.model import PurchaseLine as NewLine
 from domain.money import exponent, to_minor
 from gql.context import Info
 from gql.enums import PurchaseStatus
+from gql.export_mutations import ExportMutations
 from gql.job_mutations import JobMutations
 from gql.membership_mutations import MembershipMutations
 from gql.payloads import AsUserErrors, UserError
@@ -85,7 +86,7 @@ class DeletePurchasesPayload:
 
 
 @strawberry.type(description="The changes that can be made.")
-class Mutation(SegmentMutations, MembershipMutations, JobMutations):
+class Mutation(SegmentMutations, MembershipMutations, JobMutations, ExportMutations):
     """The changes."""
 
     @strawberry.mutation(

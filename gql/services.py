@@ -7,9 +7,11 @@ from domain.auditing import Auditing
 from domain.businesses import Businesses
 from domain.customers import Customers
 from domain.erasure import Erasure
+from domain.member_files import MemberFiles
 from domain.memberships import Memberships
 from domain.purchases import Purchases
 from domain.recalculation import Recalculations
+from domain.report_files import ReportFiles
 from domain.reporting import Reporting
 from domain.segments import Segments
 from domain.snapshots import Snapshots
@@ -30,3 +32,5 @@ class Services:
     auditing: Auditing
     snapshots: Snapshots
     erasure: Erasure
+    report_files: ReportFiles
+    member_files: MemberFiles

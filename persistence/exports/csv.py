@@ -3,7 +3,7 @@ text is formula-safe. A report begins with a byte order mark where it holds more
 a list of members never does, as programs read it."""
 
 import csv
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from io import StringIO
 
 from domain.calendar import zone
@@ -95,7 +95,7 @@ def _row(group: DocumentGroup) -> list[Cell]:
     ]
 
 
-async def members_csv(export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncIterator[bytes]:
+async def members_csv(export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncGenerator[bytes, None]:
     """A header and one row a member, page by page."""
     yield _written([export.columns]).encode()
     async for page in pages:

@@ -2,7 +2,7 @@
 of a float."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -60,7 +60,7 @@ def _segment(group: DocumentGroup) -> dict[str, Any]:
     }
 
 
-async def members_json(export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncIterator[bytes]:
+async def members_json(export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncGenerator[bytes, None]:
     """One object with the segment and its members, page by page."""
     head = {"segment": export.segment.name, "segment_key": export.segment.key, "as_of": export.as_of}
     yield f'{encoded(head)[:-1]},"members":['.encode()

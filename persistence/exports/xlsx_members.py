@@ -2,7 +2,7 @@
 full the next one begins."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -26,7 +26,7 @@ WIDTHS = {"name": 28, "email": 30, "segment": 24, "assigned_at": 20, "last_purch
 PLAIN_WIDTH = 14
 
 
-async def members_xlsx(export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncIterator[bytes]:
+async def members_xlsx(export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncGenerator[bytes, None]:
     """The workbook; its bytes come when it is whole, as its table of contents stands at the end."""
     book = MemberBook(export)
     try:

@@ -16,6 +16,7 @@ from gql.auth import Authenticator
 from gql.context import Context
 from gql.errors import ApiSchema
 from gql.execution import Executor
+from gql.export_links import ExportLinks
 from gql.guard import Guard
 from gql.limits import extensions
 from gql.services import Services
@@ -130,7 +131,8 @@ def probe_app(
             raise RuntimeError(DSN)
 
     schema = ApiSchema(query=Query, mutation=Mutation, subscription=Subscription, extensions=extensions(settings))
-    executor = Executor(schema, settings, lambda viewer, request_id: Context(viewer, services, request_id))
+    links = ExportLinks(settings, clock)
+    executor = Executor(schema, settings, lambda viewer, request_id: Context(viewer, services, request_id, links))
     authenticate = Authenticator(settings, clock).authenticate
     endpoint = GraphQLEndpoint(executor, authenticate, lambda request: Response("page"))
 

@@ -104,6 +104,8 @@ async def test_t5_every_field_with_an_id_was_tried() -> None:
         "mutation recalculateSegment segmentId",
         "mutation recalculateCustomer customerId",
         "mutation cancelJob id",
+        "mutation exportSegmentationReport storefrontId",
+        "mutation exportSegmentMembers segmentId",
     }
 
 

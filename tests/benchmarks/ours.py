@@ -16,6 +16,7 @@ from typing import TypeVar
 from domain.model import Permission, Viewer
 from gql.app import make_services
 from gql.context import Context
+from gql.export_links import ExportLinks
 from gql.schema import make_schema
 from gql.settings import Settings
 from persistence.database import open_database
@@ -52,6 +53,7 @@ async def open_reporting(url: str) -> Reporting:
     (only,) = await services.businesses.all()
     business = await services.businesses.open(only.key)
     schema = make_schema(Settings())
+    links = ExportLinks(Settings(), lambda: datetime.now(UTC))
     viewer = Viewer("bench", business.key, frozenset({Permission.VIEW}), datetime.max.replace(tzinfo=UTC))
 
     async def report(days: int, as_of: date, previous: bool) -> dict[str, tuple[int, int]]:
@@ -61,7 +63,7 @@ async def open_reporting(url: str) -> Reporting:
         return {group.kind.name: (group.customers, group.revenue) for group in made.everyone}
 
     async def page(first: int) -> int:
-        context = Context(viewer, services, "bench")
+        context = Context(viewer, services, "bench", links)
         try:
             answer = await schema.execute(PAGE, {"first": first}, context_value=context)
         finally:

@@ -1,0 +1,220 @@
+"""Files over plain HTTP: reports and members of segments, for whoever holds a token or a signed link. A wrong parameter
+is answered with 400 and the documented body, everything else with `detail`; a file that the client has already is not
+made again."""
+
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from domain.errors import DomainError, Forbidden, InvalidInput, NotFound, Unavailable
+from domain.member_files import MemberExport, MemberWriter
+from domain.model import Business, Permission, Storefront, Viewer
+from domain.report_document import ReportDocument
+from domain.report_files import ReportAsked
+from gql.errors import UNAUTHENTICATED_MESSAGE, Unauthenticated, log_surprise
+from gql.execution import Authenticate, within
+from gql.export_answers import Pieces, entity_tag, file_headers, is_unchanged, refused, wrong_input
+from gql.export_links import SIGNATURE, ExportLinks
+from gql.export_parameters import (
+    MEMBER_FORMATS,
+    REPORT_FORMATS,
+    ReportParameters,
+    in_parameters,
+    member_columns,
+    report_parameters,
+)
+from gql.ids import numbers_of
+from gql.services import Services
+from gql.transport import CLOSED, while_connected
+from gql.workshop import Workshop
+
+log = logging.getLogger("segments")
+ReportWriter = Callable[[ReportDocument], bytes]
+REPORT_PATH = "/exports/segmentation."
+OLDER_PATH = "/api/reports/customers/segmentation"
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+HEAVY = frozenset({"pdf", "xlsx"})
+
+
+@dataclass(frozen=True, slots=True)
+class Writers:
+    """What makes the files, by their endings."""
+
+    reports: Mapping[str, ReportWriter]
+    members: Mapping[str, MemberWriter]
+
+
+@dataclass(frozen=True, slots=True)
+class Downloads:
+    """Answers /exports."""
+
+    services: Services
+    authenticate: Authenticate
+    links: ExportLinks
+    writers: Writers
+    workshop: Workshop
+    seconds: float
+
+    def routes(self) -> list[Route]:
+        """Where it answers."""
+
+        async def report(request: Request) -> Response:
+            return await self.answer(request, self.report)
+
+        async def older(request: Request) -> Response:
+            return await self.answer(request, self.older)
+
+        async def members(request: Request) -> Response:
+            return await self.answer(request, self.members)
+
+        return [
+            Route("/exports/segmentation.{ending}", report, methods=METHODS),
+            Route("/exports/segments/{id}/members.{ending}", members, methods=METHODS),
+            Route(OLDER_PATH, older, methods=METHODS),
+            Route(f"{OLDER_PATH}/", older, methods=METHODS),
+        ]
+
+    async def answer(self, request: Request, make: Callable[[Request, Business], Awaitable[Response]]) -> Response:
+        """One request, one line in the log."""
+        began, request_id = time.perf_counter(), request.state.request_id
+        try:
+            response = await self._answered(request, make)
+        except ClientDisconnect:
+            response = Response(status_code=CLOSED)
+        except Exception as error:
+            log_surprise(error, request_id)
+            response = refused(500, f"Internal error. Quote the request id {request_id}.")
+        log.info(
+            "request id=%s method=%s operation=export status=%d ms=%.1f",
+            request_id,
+            request.method if request.method in METHODS else "-",
+            response.status_code,
+            (time.perf_counter() - began) * 1000,
+        )
+        return response
+
+    async def _answered(self, request: Request, make: Callable[[Request, Business], Awaitable[Response]]) -> Response:
+        if request.method not in ("GET", "HEAD"):
+            return refused(405, "Use GET or HEAD.", {"Allow": "GET, HEAD"})
+        try:
+            viewer = await self._viewer(request)
+            if Permission.VIEW.value not in viewer.permissions:
+                raise Forbidden(f"This needs the permission {Permission.VIEW.value}.")
+            business = await self.services.businesses.open(viewer.business)
+            return await within(self.seconds, while_connected(request, make(request, business)))
+        except Unauthenticated as error:
+            return refused(401, error.message, {"WWW-Authenticate": "Bearer"})
+        except Forbidden as error:
+            return refused(403, error.message)
+        except NotFound as error:
+            return refused(404, error.message)
+        except Unavailable as error:
+            return refused(503, error.message, {"Retry-After": "5"})
+        except TimeoutError:
+            return refused(503, f"The file took longer than {self.seconds:g} seconds.", {"Retry-After": "5"})
+        except DomainError as error:
+            return wrong_input(in_parameters(error.message))
+
+    async def _viewer(self, request: Request) -> Viewer:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and token.strip():
+            return await self.authenticate(token.strip())
+        query = request.query_params.multi_items()
+        if any(name == SIGNATURE for name, _ in query):
+            return self.links.check(request.url.path, query)
+        raise Unauthenticated(UNAUTHENTICATED_MESSAGE)
+
+    async def report(self, request: Request, business: Business) -> Response:
+        """The report as the file that the path names."""
+        parameters = report_parameters(request.query_params.multi_items())
+        ending = request.path_params["ending"]
+        if ending not in REPORT_FORMATS:
+            raise NotFound(f"A report ends in one of: {', '.join(REPORT_FORMATS)}.")
+        if parameters.format not in (None, ending):
+            raise InvalidInput(f"export_format must be {ending} here, or be left out")
+        return await self._report(request, business, parameters, ending, saved=True)
+
+    async def older(self, request: Request, business: Business) -> Response:
+        """The report under its older address: JSON, or the file of `export_format`."""
+        parameters = report_parameters(request.query_params.multi_items())
+        ending = parameters.format or "json"
+        return await self._report(request, business, parameters, ending, saved=parameters.format is not None)
+
+    async def _report(
+        self, request: Request, business: Business, parameters: ReportParameters, ending: str, *, saved: bool
+    ) -> Response:
+        asked = await self.asked(business, parameters)
+        report = await self.services.report_files.report(business, asked)
+        last = report.window.as_of
+        what = (business.id, business.data_version, asked, last, saved)
+        tag = entity_tag("report", ending, *what)
+        name = f"{business.name} {report.method.value.lower()} {last} {report.window.days} days"
+        plain = f"{business.key}-{report.method.value.lower()}-{last}-{report.window.days}-days"
+        headers = file_headers(tag, ending, name if saved else None, plain)
+        if is_unchanged(request, tag):
+            return _unchanged(headers)
+        if request.method == "HEAD":
+            return Response(headers=headers)
+        document = await self.services.report_files.document(business, asked)
+        write = self.writers.reports[ending]
+        body = await self.workshop.make(lambda: write(document)) if ending in HEAVY else write(document)
+        return Response(body, headers=headers)
+
+    async def asked(self, business: Business, parameters: ReportParameters) -> ReportAsked:
+        """The report that the parameters mean; InvalidInput where the business has no such storefront."""
+        return ReportAsked(
+            parameters.method,
+            parameters.days,
+            parameters.as_of,
+            None if parameters.storefront is None else await self._storefront(business, parameters.storefront),
+            parameters.scheme,
+            parameters.name,
+            parameters.code,
+        )
+
+    async def _storefront(self, business: Business, said: str) -> Storefront:
+        storefronts = await self.services.purchases.storefronts(business)
+        numbers = numbers_of(said, "Storefront", business.id, 1)
+        for one in storefronts:
+            if one.key == said or (numbers is not None and one.id == numbers[0]):
+                return one
+        raise InvalidInput("storefront must be the key or the id of a storefront of this business", ("storefront",))
+
+    async def members(self, request: Request, business: Business) -> Response:
+        """The members of a segment, page by page."""
+        ending = request.path_params["ending"]
+        if ending not in MEMBER_FORMATS:
+            raise NotFound(f"Members end in one of: {', '.join(MEMBER_FORMATS)}.")
+        columns = member_columns(request.query_params.multi_items())
+        numbers = numbers_of(request.path_params["id"], "Segment", business.id, 1)
+        files = self.services.member_files
+        export = await files.open(business, None if numbers is None else numbers[0], columns)
+        today = self.services.customers.today(business)
+        tag = entity_tag("members", ending, business.id, business.change_number, export.segment.id, columns, today)
+        headers = file_headers(tag, ending, f"{export.segment.name} members {today}", f"{export.segment.key}-{today}")
+        if is_unchanged(request, tag):
+            return _unchanged(headers)
+        if request.method == "HEAD":
+            return Response(headers=headers)
+        held = AsyncExitStack()
+        if ending in HEAVY:
+            await held.enter_async_context(self.workshop.place())
+        return Pieces(self._pieces(export, ending), headers, held)
+
+    async def _pieces(self, export: MemberExport, ending: str) -> AsyncGenerator[bytes, None]:
+        pages = self.services.member_files.pages(export)
+        written = self.writers.members[ending](export, pages)
+        async with aclosing(pages), aclosing(written):
+            async for piece in written:
+                yield piece
+
+
+def _unchanged(headers: Mapping[str, str]) -> Response:
+    kept = {name: value for name, value in headers.items() if name not in ("Content-Type", "Content-Disposition")}
+    return Response(status_code=304, headers=kept)

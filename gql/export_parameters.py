@@ -1,0 +1,130 @@
+"""The query of an address as what it asks for. Every parameter has one name and perhaps an older one; one that nobody
+knows, or that is given twice, is refused, as a misspelt one would silently give another report."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from domain.errors import InvalidInput
+from domain.member_files import checked_columns
+from domain.reporting import Method
+from domain.rfm import RfmScheme
+from gql.export_links import LINK_PARAMETERS
+
+METHODS = tuple(method.value.lower() for method in Method)
+SCHEMES = {"eight": RfmScheme.EIGHT_SEGMENT, "eleven": RfmScheme.ELEVEN_SEGMENT}
+REPORT_FORMATS = ("csv", "xlsx", "pdf", "json")
+MEMBER_FORMATS = ("csv", "xlsx", "json")
+OLDER = {"segmentation_method": "method", "storefront_id": "storefront", "export_format": "format"}
+REPORT_PARAMETERS = ("method", "days", "as_of", "storefront", "segment_name", "segment_code", "scheme", "format")
+# Arguments of services by the parameter that gives them.
+PARAMETERS = {"segmentName": "segment_name", "segmentCode": "segment_code", "storefrontId": "storefront"}
+
+
+@dataclass(frozen=True, slots=True)
+class ReportParameters:
+    """Which report, and as which file; the storefront by its key or id."""
+
+    method: Method = Method.RFM
+    days: int = 90
+    as_of: date | None = None
+    storefront: str | None = None
+    name: str | None = None
+    code: str | None = None
+    scheme: RfmScheme = RfmScheme.EIGHT_SEGMENT
+    format: str | None = None
+
+    @property
+    def query(self) -> list[tuple[str, str]]:
+        """The same as the query of an address."""
+        values = {
+            "method": self.method.value.lower(),
+            "days": str(self.days),
+            "as_of": None if self.as_of is None else self.as_of.isoformat(),
+            "storefront": self.storefront,
+            "segment_name": self.name,
+            "segment_code": self.code,
+            "scheme": self.scheme.value.removesuffix("_SEGMENT").lower(),
+        }
+        return [(name, value) for name, value in values.items() if value is not None]
+
+
+def report_parameters(query: Sequence[tuple[str, str]]) -> ReportParameters:
+    """What the query asks for; InvalidInput names the parameter that is wrong."""
+    given = _given(query, REPORT_PARAMETERS)
+    return ReportParameters(
+        read_method(given.get("method", "rfm")),
+        read_days(given.get("days", "90")),
+        read_date(given["as_of"], "as_of") if "as_of" in given else None,
+        given.get("storefront"),
+        given.get("segment_name"),
+        given.get("segment_code"),
+        read_scheme(given.get("scheme", "eight"), "scheme"),
+        read_format(given["format"]) if "format" in given else None,
+    )
+
+
+def member_columns(query: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """The columns that the query chooses, separated by commas; all where it says none."""
+    given = _given(query, ("columns",))
+    names = [name.strip() for name in given.get("columns", "").split(",")]
+    return checked_columns([name for name in names if name])
+
+
+def _given(query: Sequence[tuple[str, str]], known: Sequence[str]) -> Mapping[str, str]:
+    """The values by name; an empty one counts as absent."""
+    found: dict[str, str] = {}
+    for said, value in query:
+        if said in LINK_PARAMETERS:
+            continue
+        name = OLDER.get(said, said) if OLDER.get(said) in known else said
+        if name not in known:
+            raise InvalidInput(f"There is no parameter {said[:40]!r}. There are: {', '.join(known)}", (said,))
+        if name in found and found[name] != value:
+            raise InvalidInput(f"{name} must be given once", (name,))
+        if value:
+            found[name] = value
+    return found
+
+
+def read_method(text: str) -> Method:
+    """A method, letter case ignored."""
+    if text.lower() not in METHODS:
+        raise InvalidInput(f"Invalid segmentation_method. Must be one of: {', '.join(METHODS)}", ("method",))
+    return Method(text.upper())
+
+
+def read_scheme(text: str, said: str) -> RfmScheme:
+    """A scheme by its short or its whole name, letter case ignored."""
+    key = text.lower().removesuffix("_segment")
+    if key not in SCHEMES:
+        raise InvalidInput(f"{said} must be one of: {', '.join(SCHEMES)}", ("scheme",))
+    return SCHEMES[key]
+
+
+def read_date(text: str, said: str) -> date:
+    """An ISO date."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(f"{said} must be an ISO 8601 date, such as 2024-03-01", ("asOf",)) from error
+
+
+def read_days(text: str) -> int:
+    """A whole number; its bounds are the report's."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise InvalidInput("days must be between 1 and 9999", ("days",))
+    return int(text)
+
+
+def read_format(text: str) -> str:
+    """The ending of a file."""
+    if text.lower() not in REPORT_FORMATS:
+        raise InvalidInput(f"Invalid export_format. Must be one of: {', '.join(REPORT_FORMATS)}", ("format",))
+    return text.lower()
+
+
+def in_parameters(message: str) -> str:
+    """A sentence about an argument as one about the parameter that gives it."""
+    first, space, rest = message.partition(" ")
+    return f"{PARAMETERS.get(first, first)}{space}{rest}"
