@@ -96,6 +96,22 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelSums:
+    """All customers of one label of a dimension: how many, their orders, spend in minor units, sum of ages in days."""
+
+    dimension: str
+    label: str
+    customers: int
+    orders: int
+    spend: int
+    ages: int
+
+
+DayRanges = tuple[tuple[int, int], ...]
+"""Inclusive ranges of day numbers."""
+
+
+@dataclass(frozen=True, slots=True)
 class Span:
     """A window as the store reads it: first and last day number, and the storefront or None for all."""
 
@@ -170,6 +186,7 @@ class Reports(Protocol):
     """Windows of purchases, aggregated in the store."""
 
     async def cells(self, span: Span) -> list[Cell]: ...
+    async def labels(self, span: Span, festive: DayRanges) -> list[LabelSums]: ...
     async def any_purchase(self, span: Span) -> bool: ...
     async def cuts(self, span: Span) -> Cuts: ...
     async def window_totals(self, customers: Sequence[int], span: Span) -> Mapping[int, WindowTotals]: ...

@@ -1,14 +1,13 @@
 """Reports as documents: what was asked for becomes one ReportDocument, from which every file is made. The window before
 is always computed, as a document shows it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from domain.model import Business, Storefront
 from domain.money import mean, to_decimal
 from domain.report_document import DocumentGroup, ReportDocument
-from domain.reporting import Group, Method, Report, Reporting, insights
+from domain.reporting import Group, Method, Previous, Report, Reporting, insights
 from domain.rfm import RfmScheme
 
 
@@ -35,7 +34,7 @@ class ReportFiles:
         """The document; InvalidInput names the argument that is wrong."""
         report = await self.report(business, asked)
         before = await self.reporting.previous_counts(business, report)
-        matrix = await self._matrix(business, report) if report.method is Method.RFM else None
+        matrix = matrix_of(report) if report.method is Method.RFM else None
         return document_of(business, asked.storefront, report, before, matrix)
 
     async def report(self, business: Business, asked: ReportAsked) -> Report:
@@ -51,26 +50,26 @@ class ReportFiles:
             code=asked.code,
         )
 
-    async def _matrix(self, business: Business, report: Report) -> tuple[tuple[int, ...], ...]:
-        async with self.reporting.store.read(business) as unit:
-            cells = await unit.reports.cells(report.span)
-        counts = [[0] * 5 for _ in range(5)]
-        for cell in cells:
-            counts[cell.recency - 1][cell.frequency - 1] += cell.customers
-        return tuple(tuple(row) for row in counts)
+
+def matrix_of(report: Report) -> tuple[tuple[int, ...], ...]:
+    """Customers by recency and frequency."""
+    counts = [[0] * 5 for _ in range(5)]
+    for cell in report.cells:
+        counts[cell.recency - 1][cell.frequency - 1] += cell.customers
+    return tuple(tuple(row) for row in counts)
 
 
 def document_of(
     business: Business,
     storefront: Storefront | None,
     report: Report,
-    before: Mapping[str, int] | None,
+    before: Previous | None,
     matrix: tuple[tuple[int, ...], ...] | None,
 ) -> ReportDocument:
     """The report with everything that a file of it shows."""
     decimals, window = report.decimals, report.window
     first, last = window.previous
-    orders = sum(group.orders for group in report.everyone)
+    orders = report.orders
     return ReportDocument(
         business=business.name,
         business_key=business.key,
@@ -87,23 +86,23 @@ def document_of(
         previous_last=date.fromordinal(last) if last >= 1 else None,
         generated_at=report.generated_at,
         customers=report.customers,
-        previous_customers=None if before is None else sum(before.values()),
+        previous_customers=None if before is None else before.customers,
         orders=orders,
         revenue=report.total_revenue,
         average_order=mean(report.revenue, orders, decimals),
         average_spend=mean(report.revenue, report.customers, decimals),
-        insights=insights(report, None if before is None else dict(before)),
+        insights=insights(report, before),
         groups=tuple(_group(report, group, before) for group in report.shown),
         unclassified=None if report.other is None else _group(report, report.other, before),
         matrix=matrix,
-        filtered=report.names is not None,
+        filtered=report.filtered,
     )
 
 
-def _group(report: Report, group: Group, before: Mapping[str, int] | None) -> DocumentGroup:
+def _group(report: Report, group: Group, before: Previous | None) -> DocumentGroup:
     kind, decimals = group.kind, report.decimals
     return DocumentGroup(
-        dimension="rfm",
+        dimension=kind.dimension,
         name=kind.name,
         code=kind.code,
         description=kind.description,
@@ -111,17 +110,13 @@ def _group(report: Report, group: Group, before: Mapping[str, int] | None) -> Do
         actions=kind.actions,
         scores=kind.scores,
         customers=group.customers,
-        previous_customers=None if before is None else before.get(kind.name, 0),
+        previous_customers=None if before is None else before.of(kind),
         orders=group.orders,
         revenue=to_decimal(group.revenue, decimals),
-        customer_share=_share(group.customers, report.customers),
-        revenue_share=_share(group.revenue, report.revenue),
+        customer_share=report.customer_share(group),
+        revenue_share=report.revenue_share(group),
         average_order=group.average_order(decimals),
         average_age=group.average_age,
         average_frequency=group.average_frequency,
         average_spend=group.average_spend(decimals),
     )
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else 0.0

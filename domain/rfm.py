@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from domain.group_kind import GroupKind
+
 
 class RfmScheme(StrEnum):
     """Which set of named groups."""
@@ -18,15 +20,10 @@ class RfmScheme(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class RfmClass:
-    """A named group of the report: never to be mixed up with a stored segment."""
+class RfmClass(GroupKind):
+    """A named group of the RFM report."""
 
-    name: str
-    code: str
-    description: str
-    profile: str | None
-    actions: tuple[str, ...]
-    scores: tuple[int, int, int] | None
+    dimension: str = "rfm"
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ def print_table(business: Business, report: Report, found: Insights, storefront:
     table = Table("segment", "customers", "", f"revenue {business.currency}", "orders", box=None, pad_edge=False)
     for column in (1, 3, 4):
         table.columns[column].justify = "right"
-    rows = [*report.shown, *([report.other] if report.other and report.names is None else [])]
+    rows = [*report.shown, *([report.other] if report.other and not report.filtered else [])]
     most = max((group.customers for group in rows), default=0)
     for group in rows:
         bar = "█" * (-(-BAR * group.customers // most) if most else 0)

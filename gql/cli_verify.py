@@ -11,7 +11,8 @@ from domain.calendar import checked_days
 from domain.errors import InvalidInput
 from domain.model import Business, Window
 from domain.ports import Cell
-from domain.reporting import Method, Report, chosen, grouped, insights, report_key
+from domain.report import Previous, Report, chosen, grouped, insights
+from domain.reporting import Method, report_key
 from domain.rfm import (
     EIGHT,
     UNCLASSIFIED,
@@ -108,7 +109,7 @@ def verify_all() -> Iterator[tuple[str, bool]]:
     parts = [*data["segments"], data["unclassified"]]
     sums = sum(part["customer_count"] for part in parts), sum(part["total_revenue"] for part in parts)
     yield "the groups and the unclassified add up", sums == (data["customer_count"], data["total_revenue"]) == (3, 9.1)
-    rising = insights(report, {"Champions": 5})
+    rising = insights(report, Previous(5, {"R5F5M5": 5}))
     told = (rising.highest_revenue, rising.largest, rising.fastest_growing, rising.needs_attention)
     yield "insights", told == ("Champions", "Champions", None, None)
     yield "formats: table, json", FORMATS == ("table", "json") and bool(json.dumps(answer, allow_nan=False))
@@ -124,11 +125,12 @@ def verify_all() -> Iterator[tuple[str, bool]]:
     bounds = [checked_days(days) for days in (1, 90, 9999)]
     outside = all(_refused(partial(checked_days, days)) for days in (0, -1, 10_000))
     yield "parameters: days from 1 to 9999", bounds == [1, 90, 9999] and outside
-    picked = chosen(RfmScheme.EIGHT_SEGMENT, "at risk", None), chosen(RfmScheme.EIGHT_SEGMENT, None, "other")
-    unknown = _refused(partial(chosen, RfmScheme.EIGHT_SEGMENT, "Dormant", None))
+    known = (*EIGHT, UNCLASSIFIED)
+    picked = chosen(known, "at risk", None), chosen(known, None, "other")
+    unknown = _refused(partial(chosen, known, "Dormant", None))
     yield (
         "parameters: names and codes of groups",
-        picked == (frozenset({"At Risk"}), frozenset({"Unclassified"})) and unknown,
+        picked == (frozenset({"R2F2M3"}), frozenset({"OTHER"})) and unknown,
     )
 
 

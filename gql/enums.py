@@ -5,9 +5,9 @@ from typing import TypeVar
 
 import strawberry
 
+from domain.group_kind import Method as Method
 from domain.model import PurchaseStatus as PurchaseStatus
 from domain.ports import CustomerSort as CustomerSort
-from domain.reporting import Method as Method
 from domain.rfm import RfmScheme as RfmScheme
 from domain.segment_model import ChangeKind as ChangeKind
 from domain.segment_model import JobStatus as JobStatus

@@ -10,7 +10,7 @@ import strawberry
 
 from domain.model import Business as BusinessEntity
 from domain.money import to_decimal
-from domain.reporting import Group, Reporting, insights
+from domain.reporting import Group, Previous, Reporting, insights
 from domain.reporting import Report as ReportEntity
 from gql.context import Info
 from gql.customer import Customer, customers_connection
@@ -26,9 +26,9 @@ class Source:
     business: BusinessEntity
     report: ReportEntity
     reporting: Reporting
-    _previous: "asyncio.Task[dict[str, int] | None] | None" = field(default=None)
+    _previous: "asyncio.Task[Previous | None] | None" = field(default=None)
 
-    async def previous(self) -> dict[str, int] | None:
+    async def previous(self) -> Previous | None:
         """Customers by group in the window before; computed once."""
         if self._previous is None:
             self._previous = asyncio.ensure_future(self.reporting.previous_counts(self.business, self.report))
@@ -89,15 +89,15 @@ class ReportSegment:
         report, kind = source.report, group.kind
         digits = kind.scores or (None, None, None)
         return cls(
-            dimension="rfm",
+            dimension=kind.dimension,
             segment_name=kind.name,
             segment_code=kind.code,
             description=kind.description,
             profile=kind.profile,
             customer_count=group.customers,
             order_count=group.orders,
-            customer_share=group.customers / report.customers if report.customers else 0.0,
-            revenue_share=group.revenue / report.revenue if report.revenue else 0.0,
+            customer_share=report.customer_share(group),
+            revenue_share=report.revenue_share(group),
             total_revenue=to_decimal(group.revenue, report.decimals),
             average_order_value=group.average_order(report.decimals),
             recency_score=digits[0],
@@ -119,7 +119,7 @@ class ReportSegment:
     async def previous_customer_count(self) -> int | None:
         """From the previous window, computed once for the report."""
         before = await self.source.previous()
-        return None if before is None else before.get(self.group.kind.name, 0)
+        return None if before is None else before.of(self.group.kind)
 
     @strawberry.field(description="Customers of the group, by id.")
     async def customers(self, info: Info, first: First = None, after: After = None) -> Connection[Customer]:

@@ -1,13 +1,9 @@
-"""Windows of purchases: per-customer totals, scores and groups, each as one statement over the set. Scores come from
-RANK and bound day numbers; there is no division, no date arithmetic and no NTILE, so every engine reads them alike."""
+"""Windows of purchases added up, each as one statement over the set; every sum is an exact integer."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Select,
-    Subquery,
     and_,
     case,
     exists,
@@ -21,75 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.classification import ClassificationFacts
 from domain.pages import Page, PageRequest, cut
-from domain.ports import Cell, ClassificationSpan, CustomerRecord, Span, WindowTotals
-from domain.rfm import Cuts, recency_floors
+from domain.ports import Cell, ClassificationSpan, CustomerRecord, DayRanges, LabelSums, Span, WindowTotals
+from domain.rfm import Cuts
 from persistence.customers import COLUMNS as CUSTOMER_COLUMNS
 from persistence.customers import JOINED as CUSTOMERS
 from persistence.customers import to_record
+from persistence.report_behavior import behaving
+from persistence.report_window import inside, per_customer, recency_score, scored, total
 from persistence.tables import customer, customer_metrics, purchase, purchase_line
-
-
-def inside(business_id: int, span: Span) -> list[ColumnElement[bool]]:
-    """The qualifying purchases of the window, filtered by storefront before anything is ranked."""
-    conditions: list[ColumnElement[bool]] = [
-        purchase.c.business_id == business_id,
-        purchase.c.local_day.between(span.first_day, span.last_day),
-        purchase.c.counted == 1,
-    ]
-    if span.storefront_id is not None:
-        conditions.append(purchase.c.storefront_id == span.storefront_id)
-    return conditions
-
-
-def per_customer(business_id: int, span: Span, *more: ColumnElement[bool]) -> Select[Any]:
-    """One row a customer of the window: orders, spend, last day."""
-    return (
-        select(
-            purchase.c.customer_id,
-            func.count().label("orders"),
-            func.sum(purchase.c.amount).label("spend"),
-            func.max(purchase.c.local_day).label("last_day"),
-        )
-        .where(*inside(business_id, span), *more)
-        .group_by(purchase.c.customer_id)
-    )
-
-
-def total(parts: Sequence[ColumnElement[int]]) -> ColumnElement[int]:
-    """The sum of the parts, starting from 1."""
-    result: ColumnElement[int] = literal_column("1")
-    for part in parts:
-        result = result + part
-    return result
-
-
-def recency_score(last_day: ColumnElement[int], span: Span) -> ColumnElement[int]:
-    """1 + how many of the four bound days the last purchase is not before."""
-    return total([case((last_day >= floor, 1), else_=0) for floor in recency_floors(span.last_day, span.days)])
-
-
-def fifths(less: ColumnElement[int], n: ColumnElement[int]) -> ColumnElement[int]:
-    """1 + floor(5*less/n) without a division."""
-    return total([case((5 * less >= k * n, 1), else_=0) for k in range(1, 5)])
-
-
-def scored(business_id: int, span: Span) -> Subquery:
-    """One row a customer of the window with the three scores."""
-    each = per_customer(business_id, span).subquery("each")
-    ranked = select(
-        each,
-        (func.rank().over(order_by=each.c.orders) - 1).label("fewer"),
-        (func.rank().over(order_by=each.c.spend) - 1).label("less"),
-        func.count().over().label("n"),
-    ).subquery("ranked")
-    return select(
-        ranked.c.orders,
-        ranked.c.spend,
-        ranked.c.last_day,
-        recency_score(ranked.c.last_day, span).label("r"),
-        fifths(ranked.c.fewer, ranked.c.n).label("f"),
-        fifths(ranked.c.less, ranked.c.n).label("m"),
-    ).subquery("scored")
 
 
 class ReportStore:
@@ -112,6 +47,20 @@ class ReportStore:
             func.sum(span.last_day - each.c.last_day),
         ).group_by(each.c.r, each.c.f, each.c.m)
         return [Cell(*(int(value) for value in row)) for row in await self.connection.execute(statement)]
+
+    async def labels(self, span: Span, festive: DayRanges) -> list[LabelSums]:
+        """The window's customers by the labels of their behaviour, dimension by dimension."""
+        each = behaving(self.business_id, span, festive)
+        statement = select(
+            each.c.dimension,
+            each.c.label,
+            func.count(),
+            func.sum(each.c.orders),
+            func.sum(each.c.spend),
+            func.sum(span.last_day - each.c.last_day),
+        ).group_by(each.c.dimension, each.c.label)
+        found = await self.connection.execute(statement)
+        return [LabelSums(dimension, label, *(int(value) for value in sums)) for dimension, label, *sums in found]
 
     async def any_purchase(self, span: Span) -> bool:
         """Whether the window holds a qualifying purchase at all."""

@@ -12,7 +12,7 @@ from domain.model import STATUS_ORDER
 from domain.money import exponent, to_minor
 from domain.rfm import EIGHT, UNCLASSIFIED, recency_floors
 from domain.rule_context import RuleContext
-from persistence.report_sql import inside, recency_score, total
+from persistence.report_window import inside, recency_score, total
 from persistence.rule_sql_constructs import (
     Append,
     AtLeast,

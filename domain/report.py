@@ -1,0 +1,255 @@
+"""The segmentation report as a value: groups with exact sums, of any method. The groups of a dimension, with
+Unclassified, always add up to the whole."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from domain.behavior import CATEGORY, DIMENSIONS, FIXED, behavior_kind
+from domain.errors import InvalidInput
+from domain.group_kind import GroupKind, Method
+from domain.model import Window
+from domain.money import mean, to_decimal
+from domain.ports import Cell, LabelSums, Span
+from domain.rfm import GROWING, UNCLASSIFIED, WORRYING, RfmScheme, Score, group_of, groups
+from domain.value import VALUES, value_of
+
+LISTED = 100
+"""Names that an error lists at most."""
+MAIN = {Method.RFM: "rfm", Method.VALUE: "value", Method.BEHAVIOR: CATEGORY}
+"""The dimension that the insights speak of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One group of the report. Money in minor units; averages are asked for with the currency's exponent."""
+
+    kind: GroupKind
+    customers: int
+    orders: int
+    revenue: int
+    ages: int
+
+    def average_order(self, decimals: int) -> Decimal | None:
+        """Revenue by orders."""
+        return mean(self.revenue, self.orders, decimals)
+
+    def average_spend(self, decimals: int) -> Decimal | None:
+        """Revenue by customers."""
+        return mean(self.revenue, self.customers, decimals)
+
+    @property
+    def average_age(self) -> float | None:
+        """Mean days since the last purchase."""
+        return self.ages / self.customers if self.customers else None
+
+    @property
+    def average_frequency(self) -> float | None:
+        """Mean orders in the window."""
+        return self.orders / self.customers if self.customers else None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One window's groups, by revenue descending, then table order; `other` holds whoever no group names. `codes` are
+    those of the groups that were asked for; `cells` are the customers by RFM score, for other methods than BEHAVIOR."""
+
+    method: Method
+    scheme: RfmScheme
+    window: Window
+    storefront_id: int | None
+    decimals: int
+    groups: tuple[Group, ...]
+    other: Group | None
+    generated_at: datetime
+    codes: frozenset[str] | None = None
+    cells: tuple[Cell, ...] = ()
+
+    @property
+    def everyone(self) -> tuple[Group, ...]:
+        """All groups and the unclassified."""
+        return self.groups if self.other is None else (*self.groups, self.other)
+
+    @property
+    def main(self) -> tuple[Group, ...]:
+        """The groups of the dimension that stands for the whole, as every dimension holds each customer once."""
+        return tuple(group for group in self.everyone if group.kind.dimension == MAIN[self.method])
+
+    @property
+    def customers(self) -> int:
+        """Population of the window."""
+        return sum(group.customers for group in self.main)
+
+    @property
+    def orders(self) -> int:
+        """Qualifying purchases of the window."""
+        return sum(group.orders for group in self.main)
+
+    @property
+    def revenue(self) -> int:
+        """Revenue of the window in minor units."""
+        return sum(group.revenue for group in self.main)
+
+    @property
+    def total_revenue(self) -> Decimal:
+        """Revenue of the window in major units."""
+        return to_decimal(self.revenue, self.decimals)
+
+    @property
+    def filtered(self) -> bool:
+        """Whether groups were asked for by name or code."""
+        return self.codes is not None
+
+    @property
+    def shown(self) -> tuple[Group, ...]:
+        """The groups that were asked for; every number beside them stays the whole report's."""
+        if self.codes is None:
+            return self.groups
+        return tuple(group for group in self.everyone if group.kind.code in self.codes)
+
+    def customer_share(self, group: Group) -> float:
+        """The group's part of the customers, 0 to 1."""
+        return group.customers / self.customers if self.customers else 0.0
+
+    def revenue_share(self, group: Group) -> float:
+        """The group's part of the revenue, 0 to 1."""
+        return group.revenue / self.revenue if self.revenue else 0.0
+
+    @property
+    def span(self) -> Span:
+        """The window as the store reads it."""
+        return Span(self.window.first_day, self.window.last_day, self.storefront_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """The window before: its population, and its customers by the code of their group."""
+
+    customers: int
+    by_code: Mapping[str, int]
+
+    def of(self, kind: GroupKind) -> int:
+        """Customers of the group."""
+        return self.by_code.get(kind.code, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Insights:
+    """Names of the groups that stand out; None where nothing qualifies."""
+
+    highest_revenue: str | None
+    largest: str | None
+    fastest_growing: str | None
+    needs_attention: str | None
+
+
+def table(method: Method, scheme: RfmScheme) -> tuple[GroupKind, ...]:
+    """The groups that a report always lists, in table order, without Unclassified."""
+    if method is Method.RFM:
+        return groups(scheme)
+    return VALUES if method is Method.VALUE else FIXED
+
+
+def kind_of(method: Method, scheme: RfmScheme, dimension: str, label: str) -> GroupKind:
+    """The group of a label as the store states it: the code, for BEHAVIOR the name."""
+    if method is Method.BEHAVIOR:
+        return behavior_kind(dimension, label)
+    return next(kind for kind in (*table(method, scheme), UNCLASSIFIED) if kind.code == label)
+
+
+def kind_of_score(method: Method, scheme: RfmScheme, score: Score) -> GroupKind:
+    """The group of a score, for RFM and VALUE."""
+    return value_of(score.monetary) if method is Method.VALUE else group_of(score, scheme)
+
+
+def grouped(
+    cells: Sequence[Cell], scheme: RfmScheme, method: Method = Method.RFM
+) -> tuple[tuple[Group, ...], Group | None]:
+    """Cells summed into groups, empty ones too; the second part is there for EIGHT_SEGMENT only."""
+    sums: dict[str, list[int]] = {}
+    for cell in cells:
+        kind = kind_of_score(method, scheme, Score(cell.recency, cell.frequency, cell.monetary))
+        row = sums.setdefault(kind.code, [0, 0, 0, 0])
+        for place, value in enumerate((cell.customers, cell.orders, cell.spend, cell.ages)):
+            row[place] += value
+    made = _by_revenue(Group(kind, *sums.get(kind.code, (0, 0, 0, 0))) for kind in table(method, scheme))
+    if method is not Method.RFM or scheme is RfmScheme.ELEVEN_SEGMENT:
+        return made, None
+    return made, Group(UNCLASSIFIED, *sums.get(UNCLASSIFIED.code, (0, 0, 0, 0)))
+
+
+def behaving(sums: Sequence[LabelSums]) -> tuple[Group, ...]:
+    """The groups of BEHAVIOR: the labels that were found, and those that are always there."""
+    found = {behavior_kind(each.dimension, each.label): each for each in sums}
+    kinds = sorted({*found, *FIXED}, key=_place)
+    return _by_revenue(
+        Group(kind, each.customers, each.orders, each.spend, each.ages)
+        if (each := found.get(kind)) is not None
+        else Group(kind, 0, 0, 0, 0)
+        for kind in kinds
+    )
+
+
+def _place(kind: GroupKind) -> tuple[int, int, str]:
+    # Table order of BEHAVIOR: dimension by dimension, labels of the data by code point, then those always there.
+    return DIMENSIONS.index(kind.dimension), FIXED.index(kind) + 1 if kind in FIXED else 0, kind.name
+
+
+def _by_revenue(made: Iterable[Group]) -> tuple[Group, ...]:
+    return tuple(sorted(made, key=lambda group: -group.revenue))
+
+
+def chosen(kinds: Sequence[GroupKind], name: str | None, code: str | None) -> frozenset[str] | None:
+    """The codes of the groups asked for, letter case ignored; None for all. InvalidInput lists what there is."""
+    if name is None and code is None:
+        return None
+    left = list(kinds)
+    if name is not None:
+        left = _alike(left, name, "segmentName", [kind.name for kind in kinds])
+    if code is not None:
+        by_code = _alike(kinds, code, "segmentCode", [kind.code for kind in kinds])
+        left = [kind for kind in left if kind in by_code]
+    return frozenset(kind.code for kind in left)
+
+
+def _alike(kinds: Sequence[GroupKind], wanted: str, field: str, known: Sequence[str]) -> list[GroupKind]:
+    exact = [kind for kind, text in zip(kinds, known, strict=True) if text == wanted]
+    found = exact or [kind for kind, text in zip(kinds, known, strict=True) if text.casefold() == wanted.casefold()]
+    if not found:
+        listed = list(dict.fromkeys(known))
+        more = f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
+        raise InvalidInput(f"{field} must be one of: {', '.join(listed[:LISTED])}{more}", (field,))
+    return found
+
+
+def insights(report: Report, previous: Previous | None) -> Insights:
+    """What stands out among the non-empty named groups of the main dimension; ties go to the table's order."""
+    if report.method is Method.BEHAVIOR:
+        order = sorted((group.kind for group in report.main), key=_place)
+    else:
+        order = list(table(report.method, report.scheme))
+    place = {kind.code: at for at, kind in enumerate(order)}
+    full = sorted(
+        (group for group in report.main if group.customers and group is not report.other),
+        key=lambda group: place[group.kind.code],
+    )
+    fastest, worrying = _movement(report.scheme, full, previous) if report.method is Method.RFM else (None, None)
+    return Insights(
+        max(full, key=lambda group: group.revenue).kind.name if full else None,
+        max(full, key=lambda group: group.customers).kind.name if full else None,
+        fastest,
+        worrying,
+    )
+
+
+def _movement(scheme: RfmScheme, full: Sequence[Group], previous: Previous | None) -> tuple[str | None, str | None]:
+    named = {group.kind.name: group for group in full}
+    growing = [named[name] for name in GROWING[scheme] if name in named]
+    grown = [] if previous is None else [(each.customers - previous.of(each.kind), each) for each in growing]
+    best = max(grown, key=lambda pair: pair[0], default=None)
+    if best is not None and best[0] > 0:
+        fastest: str | None = best[1].kind.name
+    else:
+        fastest = growing[0].kind.name if growing else None
+    return fastest, next((name for name in WORRYING[scheme] if name in named), None)

@@ -1,0 +1,95 @@
+"""What customers buy, where and when in a window: each customer's label in each dimension, as one statement over the
+set. Shares are compared by cross-multiplication, in whole numbers."""
+
+from sqlalchemy import ColumnElement, Subquery, and_, case, func, literal, literal_column, or_, select, true, union_all
+
+from domain.behavior import (
+    CATEGORY,
+    CHANNEL,
+    DIMENSIONS,
+    DOMINANT_PERCENT,
+    FESTIVE,
+    FESTIVE_PERCENT,
+    MIXED,
+    OMNICHANNEL,
+    UNKNOWN,
+    YEAR_ROUND,
+)
+from domain.ports import DayRanges, Span
+from persistence.report_window import inside, per_customer
+from persistence.tables import purchase, purchase_line
+
+WITH_LINES = purchase.outerjoin(
+    purchase_line,
+    and_(
+        purchase_line.c.business_id == purchase.c.business_id,
+        purchase_line.c.customer_id == purchase.c.customer_id,
+        purchase_line.c.purchase_id == purchase.c.id,
+    ),
+)
+
+
+def behaving(business_id: int, span: Span, festive: DayRanges) -> Subquery:
+    """One row a customer of the window and dimension: label, orders, spend, last day."""
+    each = (
+        per_customer(business_id, span)
+        .add_columns(channel_label().label("channel"), season_label(festive).label("season"))
+        .subquery("each")
+    )
+    preferred = _preferred(business_id, span)
+    dimensions = union_all(*(select(literal_column(f"'{name}'").label("dimension")) for name in DIMENSIONS)).subquery(
+        "dimensions"
+    )
+    label = case(
+        (dimensions.c.dimension == CATEGORY, preferred.c.category),
+        (dimensions.c.dimension == CHANNEL, each.c.channel),
+        else_=each.c.season,
+    )
+    return (
+        select(each.c.customer_id, each.c.orders, each.c.spend, each.c.last_day, dimensions.c.dimension)
+        .add_columns(label.label("label"))
+        .select_from(each.join(preferred, preferred.c.customer_id == each.c.customer_id).join(dimensions, true()))
+        .subquery("behaving")
+    )
+
+
+def channel_label() -> ColumnElement[str]:
+    """Of a customer's purchases, grouped: the only channel, and all of them have it."""
+    channel = purchase.c.channel
+    return case(
+        (func.count(channel) == 0, UNKNOWN),
+        (and_(func.count(channel) == func.count(), func.min(channel) == func.max(channel)), func.min(channel)),
+        else_=OMNICHANNEL,
+    )
+
+
+def season_label(festive: DayRanges) -> ColumnElement[str]:
+    """Of a customer's purchases, grouped."""
+    if not festive:
+        return literal(YEAR_ROUND)
+    inside_one = or_(*(purchase.c.local_day.between(low, high) for low, high in festive))
+    often = 100 * func.sum(case((inside_one, 1), else_=0)) >= FESTIVE_PERCENT * func.count()
+    return case((often, FESTIVE), else_=YEAR_ROUND)
+
+
+def _preferred(business_id: int, span: Span) -> Subquery:
+    # A purchase without lines counts as one line without a category.
+    category = purchase_line.c.category
+    lines = (
+        select(
+            purchase.c.customer_id,
+            category.label("category"),
+            func.count().label("lines"),
+            func.sum(func.count()).over(partition_by=purchase.c.customer_id).label("every"),
+        )
+        .select_from(WITH_LINES)
+        .where(*inside(business_id, span))
+        .group_by(purchase.c.customer_id, category)
+        .subquery("lines")
+    )
+    dominant = case((100 * lines.c.lines >= DOMINANT_PERCENT * lines.c.every, lines.c.category))
+    return (
+        select(lines.c.customer_id, func.coalesce(func.max(dominant), MIXED).label("category"))
+        .group_by(lines.c.customer_id)
+        .subquery("preferred")
+    )
