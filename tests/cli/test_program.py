@@ -42,7 +42,10 @@ def test_the_demo_shop_is_made_once(segments: Segments) -> None:
     first = segments.done("demo")
     again = segments.done("demo")
 
-    made = re.fullmatch(r"([\d,]+) customers and ([\d,]+) purchases in business demo\.\n", first.out)
+    made = re.fullmatch(
+        r"([\d,]+) customers and ([\d,]+) purchases in business demo, and 8 segments with 60 days of history\.\n",
+        first.out,
+    )
     assert made is not None
     assert int(made[1].replace(",", "")) >= 2_000
     assert int(made[2].replace(",", "")) >= 12_000

@@ -24,6 +24,9 @@ from persistence.tables import (
 )
 from persistence.unit_of_work import SqlStore
 
+OTHER_KEYS = ("business_id", "customer_id", "changed_at")
+"""Which customer it is, and when a write last touched it, is no part of what the totals say."""
+
 
 @dataclass(frozen=True)
 class StoreImage:
@@ -47,7 +50,7 @@ def image(database: Database, business: Business) -> StoreImage:
             return [tuple(row) for row in connection.execute(statement)]
 
         columns = [column for column in customer.c if column.name not in ("business_id", "id")]
-        metrics = [column for column in customer_metrics.c if column.name not in ("business_id", "customer_id")]
+        metrics = [column for column in customer_metrics.c if column.name not in OTHER_KEYS]
         kept = customer.join(
             customer_metrics,
             and_(
