@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from types import FrameType
 from uuid import uuid4
 
@@ -65,16 +66,19 @@ from persistence.working_store import WorkingStore
 
 DRAIN_SECONDS = 1.0
 """Between the word that the process ends and the end of accepting: whoever spreads the load must hear it."""
-WRITERS = Writers(
-    {"csv": report_csv, "xlsx": report_xlsx, "pdf": report_pdf, "json": report_json},
-    {"csv": members_csv, "xlsx": members_xlsx, "json": members_json},
-)
-"""What makes files, by their endings."""
 
 
 def system_clock() -> datetime:
     """The present instant."""
     return datetime.now(UTC)
+
+
+def make_writers(settings: Settings) -> Writers:
+    """What makes files, by their endings."""
+    return Writers(
+        {"csv": report_csv, "xlsx": report_xlsx, "pdf": partial(report_pdf, fonts=settings.fonts), "json": report_json},
+        {"csv": members_csv, "xlsx": members_xlsx, "json": members_json},
+    )
 
 
 def make_services(database: Database, clock: Clock, board: RunBoard | None = None) -> Services:
@@ -120,7 +124,9 @@ def create_app(
     authenticator = Authenticator(settings, clock)
     links = ExportLinks(settings, clock)
     seconds = settings.report_deadline_seconds
-    downloads = Downloads(services, authenticator.authenticate, links, WRITERS, Workshop(seconds), seconds)
+    downloads = Downloads(
+        services, authenticator.authenticate, links, make_writers(settings), Workshop(seconds), seconds
+    )
     operations = Operations(SqlStore(opened, clock).ready)
 
     def make_context(viewer: Viewer, request_id: str) -> Context:
