@@ -55,7 +55,7 @@ def group_chart(sheet: Sheet, bars: Sequence[ChartSlice], currency: str, compare
     captions = ["Customers", f"Revenue, {currency}", "Against the window before"][:panels]
     top = sheet.y - 10
     for panel, caption in zip(columns, captions, strict=True):
-        sheet.write(panel.left, top, caption, CAPTION, width=panel.width)
+        sheet.put(panel.left, top, sheet.letters.line(caption, bold=True), CAPTION, width=panel.width)
     for place, bar in enumerate(bars):
         middle = top - ROW * (place + 1) + 3.5
         _label(sheet, bar.name, middle - 2.8, labels)

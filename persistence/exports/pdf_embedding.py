@@ -82,7 +82,7 @@ class EmbeddedFont:
                 "CIDToGIDMap": pdfdoc.PDFName("Identity"),
             }
         )
-        document.idToObject["BasicFonts"].dict[self.resource] = pdfdoc.PDFDictionary(
+        font = pdfdoc.PDFDictionary(
             {
                 "Type": pdfdoc.PDFName("Font"),
                 "Subtype": pdfdoc.PDFName("Type0"),
@@ -92,6 +92,7 @@ class EmbeddedFont:
                 "ToUnicode": document.Reference(meanings, f"toUnicode:{name}"),
             }
         )
+        document.idToObject["BasicFonts"].dict[self.resource] = document.Reference(font, f"font:{name}")
 
     def _program(self, name: str) -> bytes:
         names = [".notdef", *(f"g{code}" for code in self.codes.values())]

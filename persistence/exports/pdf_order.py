@@ -40,6 +40,11 @@ def embedding_levels(text: str, rtl: bool) -> list[int]:
     return levels
 
 
+def as_drawn(letter: str) -> str:
+    """A bracket as it looks in text that runs from right to left; readers of PDF turn it back. All else as it is."""
+    return MIRRORED.get(letter, letter) if unicodedata.category(letter[:1] or " ") in ("Ps", "Pe") else letter
+
+
 def visual_order(levels: Sequence[int]) -> list[int]:
     """Places from left to right: from the highest level down to the lowest odd one, every stretch of it turns."""
     order = list(range(len(levels)))

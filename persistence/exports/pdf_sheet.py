@@ -166,7 +166,7 @@ class Sheet:
         ]
         for cluster in _clusters(run.glyphs):
             shown = " ".join(_shown(font, glyph, size) for glyph in cluster)
-            if len(cluster) == 1:
+            if len(cluster) == 1 and len(cluster[0].text) == 1:
                 parts.append(shown)
             else:
                 said = "".join(glyph.text for glyph in cluster).encode("utf-16-be").hex().upper()

@@ -162,13 +162,13 @@ def _write(sheet: Sheet, columns: Columns, laid: LaidRow) -> None:
     row = laid.row
     if row.strong:
         sheet.box(LEFT, sheet.y - laid.height, RIGHT - LEFT, laid.height, PALE)
-    y = sheet.y - 3
-    cell = Style(columns.size, bold=row.strong)
-    for text, right in zip(row.cells, columns.rights, strict=True):
-        sheet.write(right, y - laid.names[0][1].leading + 2.6, text, cell, align="right")
+    y = top = sheet.y - 3
     for line, style in laid.names:
         y -= style.leading
         sheet.put_at_start(LEFT + 4, y + 2.6, line, style, columns.names)
+    cell = Style(columns.size, bold=row.strong)
+    for text, right in zip(row.cells, columns.rights, strict=True):
+        sheet.write(right, top - laid.names[0][1].leading + 2.6, text, cell, align="right")
     sheet.y -= laid.height
     sheet.rule(sheet.y)
 

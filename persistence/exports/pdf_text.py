@@ -10,7 +10,7 @@ from fontTools.unicodedata import script as script_of
 
 from persistence.exports.pdf_embedding import BOX, BOX_WIDTH
 from persistence.exports.pdf_fonts import Face, FontBook
-from persistence.exports.pdf_order import embedding_levels, reads_leftwards, visual_order
+from persistence.exports.pdf_order import as_drawn, embedding_levels, reads_leftwards, visual_order
 
 ELLIPSIS = "…"
 LONGEST = 4_000
@@ -187,6 +187,8 @@ class Typesetter:
         for info, position in zip(buffer.glyph_infos, buffer.glyph_positions, strict=True):
             text = "" if info.cluster in said else piece.text[info.cluster : ends[info.cluster]]
             said.add(info.cluster)
+            if piece.level % 2:
+                text = as_drawn(text)
             glyphs.append(Glyph(info.codepoint, text, position.x_advance, position.x_offset, position.y_offset))
         return Run(piece.face, tuple(glyphs))
 
