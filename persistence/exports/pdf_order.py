@@ -27,6 +27,9 @@ def embedding_levels(text: str, rtl: bool) -> list[int]:
     storage["base_level"] = int(rtl)
     storage["base_dir"] = "R" if rtl else "L"
     algorithm.get_embedding_levels(visible, storage)
+    for entry in storage["chars"]:
+        # Characters younger than this Python's tables have no class; the algorithm fails on them.
+        entry["type"] = entry["orig"] = entry["type"] or "L"
     algorithm.explicit_embed_and_overrides(storage)
     algorithm.resolve_weak_types(storage)
     _resolve_brackets(storage["chars"], "R" if rtl else "L")
