@@ -182,13 +182,21 @@ def grouped(
 def behaving(sums: Sequence[LabelSums]) -> tuple[Group, ...]:
     """The groups of BEHAVIOR: the labels that were found, and those that are always there."""
     found = {behavior_kind(each.dimension, each.label): each for each in sums}
-    kinds = sorted({*found, *FIXED}, key=_place)
+    kinds = ordered(Method.BEHAVIOR, RfmScheme.EIGHT_SEGMENT, {*found, *FIXED})
     return _by_revenue(
         Group(kind, each.customers, each.orders, each.spend, each.ages)
         if (each := found.get(kind)) is not None
         else Group(kind, 0, 0, 0, 0)
         for kind in kinds
     )
+
+
+def ordered(method: Method, scheme: RfmScheme, kinds: Iterable[GroupKind]) -> list[GroupKind]:
+    """The groups in table order, Unclassified last."""
+    if method is Method.BEHAVIOR:
+        return sorted(kinds, key=_place)
+    order = (*table(method, scheme), UNCLASSIFIED)
+    return sorted(kinds, key=order.index)
 
 
 def _place(kind: GroupKind) -> tuple[int, int, str]:
@@ -225,10 +233,7 @@ def _alike(kinds: Sequence[GroupKind], wanted: str, field: str, known: Sequence[
 
 def insights(report: Report, previous: Previous | None) -> Insights:
     """What stands out among the non-empty named groups of the main dimension; ties go to the table's order."""
-    if report.method is Method.BEHAVIOR:
-        order = sorted((group.kind for group in report.main), key=_place)
-    else:
-        order = list(table(report.method, report.scheme))
+    order = ordered(report.method, report.scheme, (group.kind for group in report.main))
     place = {kind.code: at for at, kind in enumerate(order)}
     full = sorted(
         (group for group in report.main if group.customers and group is not report.other),

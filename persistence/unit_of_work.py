@@ -28,6 +28,7 @@ from persistence.erasure import ErasureStore
 from persistence.jobs import JobStore
 from persistence.memberships import MembershipStore
 from persistence.purchases import PurchaseStore
+from persistence.report_groups import GroupReportStore
 from persistence.report_sql import ReportStore
 from persistence.schema import current, head
 from persistence.segments import SegmentStore
@@ -46,6 +47,7 @@ class Unit:
     customers: CustomerStore = field(init=False)
     purchases: PurchaseStore = field(init=False)
     reports: ReportStore = field(init=False)
+    groups: GroupReportStore = field(init=False)
     segments: SegmentStore = field(init=False)
     memberships: MembershipStore = field(init=False)
     snapshots: SnapshotStore = field(init=False)
@@ -60,6 +62,7 @@ class Unit:
         self.customers = CustomerStore(self.connection, self.business.id, self.rules.condition)
         self.purchases = PurchaseStore(self.connection, self.business.id)
         self.reports = ReportStore(self.connection, self.business.id)
+        self.groups = GroupReportStore(self.connection, self.business.id)
         self.segments = SegmentStore(self.connection, self.business.id)
         self.memberships = MembershipStore(self.connection, self.business.id)
         self.snapshots = SnapshotStore(self.connection, self.business.id)

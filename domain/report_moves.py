@@ -1,0 +1,231 @@
+"""Groups over time: who moved from which group to which between two dates, how the groups grew, and how many customers
+have each label. Windows are those of the report: each ends with its date and is scored within itself."""
+
+from calendar import monthrange
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from domain.calendar import checked_days, local_date, zone
+from domain.classification import LABELS, ClassificationSettings
+from domain.errors import InvalidInput
+from domain.group_kind import GroupKind, Method
+from domain.model import Business, Window
+from domain.money import exponent
+from domain.pages import Page, PageRequest
+from domain.ports import ClassificationSpan, Clock, CustomerRecord, Span
+from domain.report import Report, kind_of, ordered
+from domain.report_ports import Grouping, GroupReportStore, Move
+from domain.reporting import festive_days, listed
+from domain.rfm import RfmScheme
+from domain.series import SeriesInterval
+
+MAXIMUM_POINTS = 60
+LABEL_ORDER: Mapping[str, tuple[str, ...]] = {
+    "frequency": (*LABELS.values(), "Regular"),
+    "spending": ("High Value", "Medium Value", "Low Value"),
+    "category": ("Family", "Mixed"),
+}
+"""The labels of classification that are always counted; categories come from the data."""
+
+
+@dataclass(frozen=True, slots=True)
+class MovedGroup:
+    """The customers of one move; None before for newcomers, None after for leavers. Money in minor units."""
+
+    move: Move
+    before: GroupKind | None
+    after: GroupKind | None
+    customers: int
+    spend_before: int
+    spend_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transitions:
+    """The moves between two windows, by dimension, group before and group after, in table order, None last."""
+
+    before: Span
+    after: Span
+    grouping: Grouping
+    decimals: int
+    moves: tuple[MovedGroup, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrendPoint:
+    """One group in the window that ends with the date; revenue in minor units."""
+
+    date: date
+    kind: GroupKind
+    customers: int
+    revenue: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabelCount:
+    """How many customers have a label, and their share of all who have any."""
+
+    dimension: str
+    label: str
+    customers: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Movements:
+    """Looks at groups over time."""
+
+    store: GroupReportStore
+    clock: Clock
+
+    async def transitions(
+        self,
+        business: Business,
+        method: Method,
+        days: int,
+        first: date,
+        last: date,
+        storefront_id: int | None,
+        scheme: RfmScheme,
+    ) -> Transitions:
+        """Who moved; InvalidInput names the argument that is wrong."""
+        checked_days(days)
+        _forward(first, last)
+        before, after = _span(first, days, storefront_id), _span(last, days, storefront_id)
+        grouping = Grouping(method, scheme, festive_days(business, before, after))
+        async with self.store.read(business) as unit:
+            found = await unit.groups.moves(before, after, grouping)
+
+        def kind(dimension: str, label: str | None) -> GroupKind | None:
+            return None if label is None else kind_of(method, scheme, dimension, label)
+
+        moves = [
+            MovedGroup(
+                each.move,
+                kind(each.move.dimension, each.move.before),
+                kind(each.move.dimension, each.move.after),
+                each.customers,
+                each.spend_before,
+                each.spend_after,
+            )
+            for each in found
+        ]
+        kinds = {side for each in moves for side in (each.before, each.after) if side is not None}
+        place = {kind: at for at, kind in enumerate(ordered(method, scheme, kinds))}
+        end = len(place)
+        dimensions = list(dict.fromkeys(kind.dimension for kind in place))
+        moves.sort(
+            key=lambda each: (
+                dimensions.index(each.move.dimension),
+                end if each.before is None else place[each.before],
+                end if each.after is None else place[each.after],
+            )
+        )
+        return Transitions(before, after, grouping, exponent(business.currency), tuple(moves))
+
+    async def moved_customers(
+        self, business: Business, moved: Transitions, moves: Sequence[Move], request: PageRequest
+    ) -> Mapping[Move, Page[CustomerRecord]]:
+        """A page of the customers of each of the moves, by id."""
+        async with self.store.read(business) as unit:
+            return await unit.groups.move_pages(moved.before, moved.after, moved.grouping, moves, request)
+
+    async def customers_of(
+        self, business: Business, report: Report, kinds: Sequence[GroupKind], request: PageRequest
+    ) -> Mapping[GroupKind, Page[CustomerRecord]]:
+        """A page of the customers of each of the groups of a report, by id."""
+        span = report.span
+        grouping = Grouping(report.method, report.scheme, festive_days(business, span))
+        labels = {kind: (kind.dimension, _label(report.method, kind)) for kind in kinds}
+        async with self.store.read(business) as unit:
+            pages = await unit.groups.group_pages(span, grouping, list(labels.values()), request)
+        return {kind: pages[label] for kind, label in labels.items()}
+
+    async def trend(
+        self,
+        business: Business,
+        method: Method,
+        days: int,
+        first: date,
+        last: date,
+        interval: SeriesInterval,
+        storefront_id: int | None,
+        scheme: RfmScheme,
+    ) -> list[TrendPoint]:
+        """Every group at every date, in table order, empty ones too; InvalidInput names the argument that is wrong."""
+        checked_days(days)
+        _forward(first, last)
+        dates = trend_dates(first, last, interval)
+        spans = [_span(day, days, storefront_id) for day in dates]
+        grouping = Grouping(method, scheme, festive_days(business, *spans))
+        async with self.store.read(business) as unit:
+            found = await unit.groups.trend(spans, grouping)
+        sums = {
+            (each.window, kind_of(method, scheme, each.dimension, each.label)): (each.customers, each.spend)
+            for each in found
+        }
+        kinds = ordered(method, scheme, {kind for _, kind in sums} | {*listed(method, scheme)})
+        return [
+            TrendPoint(day, kind, *sums.get((number, kind), (0, 0)))
+            for number, day in enumerate(dates)
+            for kind in kinds
+        ]
+
+    async def statistics(self, business: Business, as_of: date | None) -> list[LabelCount]:
+        """Customers by label of classification, dimension by dimension, the most frequent first."""
+        settings = ClassificationSettings.from_settings(business.settings)
+        today = as_of or local_date(self.clock(), zone(business.time_zone))
+        last = today.toordinal()
+        async with self.store.read(business) as unit:
+            bounds = await unit.reports.day_bounds()
+            first = last if bounds is None else min(bounds[0], last)
+            festive = tuple(settings.festive.day_ranges(first, last))
+            span = ClassificationSpan(settings.recent_from(today).toordinal(), last, festive)
+            found = await unit.groups.label_counts(span, settings, exponent(business.currency))
+        counts = {(dimension, label): 0 for dimension, labels in LABEL_ORDER.items() for label in labels}
+        counts |= {(dimension, label): count for dimension, label, count in found}
+        everyone = sum(count for dimension, _, count in found if dimension == "frequency")
+        dimensions = list(LABEL_ORDER)
+        places = {key: place for place, key in enumerate(counts) if key[1] in LABEL_ORDER[key[0]]}
+        rows = sorted(
+            counts.items(),
+            key=lambda row: (dimensions.index(row[0][0]), -row[1], places.get(row[0], -1), row[0][1]),
+        )
+        return [LabelCount(*key, count, count / everyone if everyone else 0.0) for key, count in rows]
+
+
+def trend_dates(first: date, last: date, interval: SeriesInterval) -> list[date]:
+    """From the first date on, every interval later, as far as the last; in a shorter month its last day."""
+    found: list[date] = []
+    while len(found) <= MAXIMUM_POINTS:
+        day = _later(first, interval, len(found))
+        if day is None or day > last:
+            return found
+        found.append(day)
+    message = f"from and to must span at most {MAXIMUM_POINTS} points of the interval {interval.value}"
+    raise InvalidInput(message, ("to",))
+
+
+def _later(first: date, interval: SeriesInterval, times: int) -> date | None:
+    if interval is SeriesInterval.MONTH:
+        years, month = divmod(first.year * 12 + first.month - 1 + times, 12)
+        if years > date.max.year:
+            return None
+        return date(years, month + 1, min(first.day, monthrange(years, month + 1)[1]))
+    step = times * (7 if interval is SeriesInterval.WEEK else 1)
+    return first + timedelta(step) if step <= (date.max - first).days else None
+
+
+def _forward(first: date, last: date) -> None:
+    if first > last:
+        raise InvalidInput("to must not be before from", ("to",))
+
+
+def _span(day: date, days: int, storefront_id: int | None) -> Span:
+    window = Window(day, days)
+    return Span(window.first_day, window.last_day, storefront_id)
+
+
+def _label(method: Method, kind: GroupKind) -> str:
+    return kind.name if method is Method.BEHAVIOR else kind.code
