@@ -52,6 +52,7 @@ class Business:
     settings_version: int
     data_version: int
     change_number: int
+    history_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

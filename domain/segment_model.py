@@ -140,6 +140,15 @@ class Membership:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchivedMembership:
+    """A membership as the archive keeps it."""
+
+    membership: Membership
+    segment_key: str
+    customer_external_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class MembershipChange:
     """One beginning or end of a membership; `by` is who or what did it."""
 

@@ -1,11 +1,13 @@
 """Memberships as clients see them: those of a customer, the members of a segment, and the changes of both."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
+from domain.compaction import check_reachable
 from domain.membership_changes import ChangeList, Place
 from domain.model import Business as BusinessEntity
 from domain.pages import Page
@@ -153,7 +155,10 @@ async def changes_connection(
     request = requested(CHANGE_ORDER, str, first, after)
     if request.after is not None:
         # Here, so that a wrong cursor is this field's error and not the whole batch's.
-        Place.read(request.after)
+        check_reachable(business, Place.read(request.after).instant)
+    check_reachable(business, which.since)
+    if which.since is None and business.history_from is not None:
+        which = replace(which, since=business.history_from)
     loaders = info.context.loaders.memberships
     page = await loaders.change_pages.load((which, request))
     return connection(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import strawberry
 
+from domain.compaction import check_reachable
 from domain.errors import InvalidInput, NotFound
 from domain.membership_changes import ChangeList
 from domain.model import Business as BusinessEntity
@@ -99,6 +100,7 @@ class SegmentMembers:
         request = requested(MEMBER_ORDER, int, first, after, last, before)
         loaders, key = info.context.loaders.memberships, self.entity.id
         at = info.context.services.memberships.instant(self.business, as_of, "asOf")
+        check_reachable(self.business, at)
         page = await loaders.pages.load((key, request, at))
 
         async def count() -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from domain.calendar import from_micros, to_micros
+from domain.compaction import check_reachable
 from domain.errors import InvalidInput, NotFound
 from domain.model import Business as BusinessEntity
 from domain.segment_model import Snapshot as SnapshotEntity
@@ -106,6 +107,7 @@ class Snapshot(Node):
         numbers = None if after is None else numbers_of(after, "Customer", self.business.id, 1)
         if after is not None and numbers is None:
             raise InvalidInput("after must be the id of a customer of this business", ("after",))
+        check_reachable(self.business, self.entity.at)
         key = (self.entity.segment_id, self.entity.at, size, None if numbers is None else numbers[0])
         found = await info.context.loaders.memberships.id_lists.load(key)
         return [encode("Customer", self.business.id, number) for number in found]
@@ -114,6 +116,7 @@ class Snapshot(Node):
     async def members(self, info: Info, first: First = None, after: After = None) -> Customers:
         """Through the loader."""
         request = requested(MEMBER_ORDER, int, first, after)
+        check_reachable(self.business, self.entity.at)
         page = await info.context.loaders.memberships.pages.load((self.entity.segment_id, request, self.entity.at))
 
         async def count() -> int:
@@ -131,6 +134,7 @@ class Snapshot(Node):
             raise NotFound("to must be the id of a snapshot of this business")
         if other.segment_id != self.entity.segment_id:
             raise InvalidInput("to must be the id of a snapshot of the same segment", ("to",))
+        check_reachable(self.business, self.entity.at, other.at)
         return SnapshotDiff(business=self.business, before=self.entity, after=other)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import strawberry
 
+from domain.compaction import check_reachable
 from domain.errors import NotFound
 from domain.membership_changes import Place
 from domain.model import Business as BusinessEntity
@@ -73,6 +74,7 @@ class Subscription:
             key = segment.id
         position = decode_cursor("after", after, CHANGE_ORDER, str)
         place = None if position is None else Place.read(position)
+        check_reachable(business, None if place is None else place.instant)
         async for found in info.context.services.recalculations.changes(business, key, place):
             changes = [MembershipChange.of(business, change) for change in found]
             yield MembershipChangeBatch(changes=changes, cursor=changes[-1].cursor)

@@ -9,6 +9,7 @@ from sqlalchemy.sql.elements import TextClause
 
 from domain.calendar import to_micros
 from domain.segment_model import SOURCE_ORDER, Difference, MembershipSource
+from persistence.membership_compaction import MembershipCompaction
 from persistence.membership_history import MembershipHistory
 from persistence.membership_past import MembershipPast
 from persistence.membership_totals import MembershipTotals
@@ -48,7 +49,7 @@ CLOSE_ALL = """UPDATE membership SET left_at = :at, left_by = :by
     WHERE business_id = :business AND {mine} AND left_at IS NULL"""
 
 
-class MembershipStore(MembershipHistory, MembershipPast, MembershipTotals):
+class MembershipStore(MembershipHistory, MembershipPast, MembershipTotals, MembershipCompaction):
     """On one connection, of one business."""
 
     async def put_in(

@@ -72,6 +72,7 @@ class BusinessRow(SQLModel, table=True):
     matures_at: int | None = number_column()
     erasure_key: str | None = text_column(nullable=True)
     followed_at: int = number_column(0)
+    history_from: int | None = number_column()
     created_at: int = whole_column()
 
 

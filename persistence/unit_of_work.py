@@ -22,6 +22,7 @@ from domain.money import LARGEST
 from domain.ports import AuditEvent, Clock
 from persistence.analysis_sql import RuleStore
 from persistence.audits import AuditStore
+from persistence.columns import optional_instant
 from persistence.customers import CustomerStore
 from persistence.database import Database, is_busy
 from persistence.erasure import ErasureStore
@@ -194,6 +195,7 @@ def to_business(row: Row[Any]) -> Business:
         row.settings_version,
         row.data_version,
         row.change_number,
+        optional_instant(row.history_from),
     )
 
 

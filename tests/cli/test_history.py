@@ -1,0 +1,137 @@
+"""Compaction of history: the archive first, then the rows; what lasts, sizes and snapshots stay, and whoever asks for
+what is gone is told since when history is whole."""
+
+import asyncio
+import csv
+import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from domain.compaction import HistoryCompacted, check_reachable
+from domain.pages import PageRequest
+from domain.segment_model import MembershipSource
+from persistence.database import Database, open_database
+from persistence.working_store import WorkingStore
+from tests.cli.conftest import Segments
+from tests.conftest import SetClock
+from tests.storage.working import Working
+
+ORDERS = "customer_id,order_id,date,amount\nA,1,2024-03-01,5\nB,2,2024-03-01,20\nC,3,2024-03-01,30\n"
+NEW = ("--business", "shop", "--time-zone", "UTC", "--currency", "EUR")
+MARCH, MAY = datetime(2024, 3, 10, tzinfo=UTC), datetime(2024, 5, 10, tzinfo=UTC)
+
+
+@contextmanager
+def store(segments: Segments) -> Iterator[Database]:
+    database = open_database(f"sqlite:///{segments.data / 'segments.sqlite'}")
+    yield database
+    database.bulk.dispose()
+
+
+async def shop(database: Database, clock: SetClock) -> Working:
+    """A worker on the only business, as it is now."""
+    (business,) = await WorkingStore(database, clock).businesses()
+    return Working.of(database, clock, business)
+
+
+async def history(database: Database) -> None:
+    """A was a VIP for a day in March, B since March, C for a day in May; each time a snapshot was made."""
+    clock = SetClock(MARCH)
+    working = await shop(database, clock)
+    vip = await working.by_hand("vip")
+    for at, customers in ((MARCH, [1, 2]), (MAY, [3])):
+        clock.now = at
+        for put_in in (True, False):
+            async with working.store.write(working.business) as unit:
+                if put_in:
+                    await unit.memberships.put_in(vip.id, customers, unit.instant, MembershipSource.MANUAL, "tester")
+                else:
+                    await unit.memberships.take_out(vip.id, [customers[0]], unit.instant, "tester")
+            clock.now += timedelta(days=1)
+    await database.close()
+
+
+@pytest.fixture
+def kept(segments: Segments, tmp_path: Path) -> Segments:
+    (tmp_path / "orders.csv").write_text(ORDERS)
+    segments.done("import", tmp_path / "orders.csv", *NEW)
+    with store(segments) as database, database.bulk.begin() as connection:
+        # The history begins before the import, which happens today.
+        connection.exec_driver_sql("UPDATE business SET last_instant = 0")
+    with store(segments) as database:
+        asyncio.run(history(database))
+    return segments
+
+
+def test_what_ended_is_archived_and_then_removed(kept: Segments, tmp_path: Path) -> None:
+    archive = tmp_path / "old.csv.gz"
+
+    ended = kept.done("history", "compact", "--before", "2024-04-01", "--archive", archive)
+
+    assert ended.out == f"1 memberships are in {archive}; 1 were removed.\n"
+    with gzip.open(archive, "rt", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows == [
+        {
+            "segment": "vip",
+            "customer_id": "A",
+            "entered_at": "2024-03-10T00:00:00.000001+00:00",
+            "left_at": "2024-03-11T00:00:00+00:00",
+            "source": "MANUAL",
+            "entered_by": "tester",
+            "left_by": "tester",
+        }
+    ]
+    with store(kept) as database:
+        asyncio.run(after(database))
+
+
+async def after(database: Database) -> None:
+    """What stays, and what is told of the rest."""
+    working = await shop(database, SetClock(datetime(2024, 6, 1, tzinfo=UTC)))
+    horizon = datetime(2024, 4, 1, tzinfo=UTC)
+    assert working.business.history_from == horizon
+    async with working.store.read(working.business) as unit:
+        (vip,) = await unit.segments.all()
+        page = await unit.memberships.members(vip.id, PageRequest(10), horizon)
+        changes = await unit.memberships.changes(PageRequest(10), segment_id=vip.id, since=horizon)
+        (size,) = await unit.memberships.past_counts([(vip.id, MARCH + timedelta(hours=1))])
+    assert [record.customer.external_id for record, _ in page.items] == ["B"]
+    assert [change.customer_id for change in changes.items] == [3, 3]
+    assert size == 2
+    check_reachable(working.business, horizon, None)
+    with pytest.raises(HistoryCompacted, match=r"^The history before 2024-04-01T00:00:00Z was compacted\.$"):
+        check_reachable(working.business, horizon - timedelta(microseconds=1))
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    ("before", "sentence"),
+    [
+        ("2999-01-01", "Error: --before must not lie in the future.\n"),
+        ("yesterday", "Error: --before must be a date such as 2024-01-01, not yesterday.\n"),
+    ],
+)
+def test_a_wrong_date_removes_nothing(before: str, sentence: str, kept: Segments, tmp_path: Path) -> None:
+    ended = kept("history", "compact", "--before", before, "--archive", tmp_path / "old.csv.gz")
+
+    assert (ended.code, ended.err) == (1, sentence)
+    assert not (tmp_path / "old.csv.gz").exists()
+
+
+def test_an_archive_that_is_there_or_cannot_be_written_removes_nothing(kept: Segments, tmp_path: Path) -> None:
+    (tmp_path / "old.csv.gz").write_text("precious")
+
+    there = kept("history", "compact", "--before", "2024-04-01", "--archive", tmp_path / "old.csv.gz")
+    nowhere = kept("history", "compact", "--before", "2024-04-01", "--archive", tmp_path / "no" / "old.csv.gz")
+
+    assert "exists already" in there.err
+    assert "cannot be written" in nowhere.err
+    assert (tmp_path / "old.csv.gz").read_text() == "precious"
+    assert kept.done("history", "compact", "--before", "2024-04-01", "--archive", tmp_path / "a.csv.gz").out.endswith(
+        "1 were removed.\n"
+    )
