@@ -16,11 +16,13 @@ from domain.ports import CustomerSort
 from gql.app import system_clock
 from gql.auth import MAXIMUM_NAME, issue_token, require_secret, stored_secret
 from gql.cli_customers import CustomersFile, print_customers
+from gql.cli_export import OutputOption, export_app
 from gql.cli_failure import INTERRUPTED, explained
+from gql.cli_history import history_app
 from gql.cli_import import PurchasesFile, check_rejects
 from gql.cli_members import members_app
 from gql.cli_recalculate import follow_import, recalculate_app
-from gql.cli_report import print_report
+from gql.cli_report import Wanted, print_report
 from gql.cli_run import BusinessOption, business_for_import, made, opened, run
 from gql.cli_segment import segment_app
 from gql.cli_serve import serve_app
@@ -38,6 +40,8 @@ app = typer.Typer(
 )
 app.add_typer(serve_app)
 app.add_typer(recalculate_app)
+app.add_typer(history_app, name="history")
+app.add_typer(export_app, name="export")
 app.add_typer(businesses_app, name="businesses")
 app.add_typer(db_app, name="db")
 segment_app.add_typer(members_app)
@@ -137,7 +141,7 @@ def import_customers(
 def report(
     context: typer.Context,
     business: BusinessOption = None,
-    method: Annotated[str, typer.Option(help="rfm")] = "rfm",
+    method: Annotated[str, typer.Option(help="rfm, value or behavior")] = "rfm",
     days: Annotated[int, typer.Option(help="Length of the window in days, 1 to 9999.")] = 90,
     as_of: Annotated[
         str | None, typer.Option(help="Last day of the window, such as 2024-03-01; today if absent.")
@@ -146,15 +150,17 @@ def report(
     segment_name: Annotated[str | None, typer.Option(help="Only this group.")] = None,
     segment_code: Annotated[str | None, typer.Option(help="Only the group of this code.")] = None,
     scheme: Annotated[str, typer.Option(help="eight or eleven")] = "eight",
-    format: Annotated[str, typer.Option(help="table or json")] = "table",
+    format: Annotated[
+        str | None, typer.Option(help="table, csv, xlsx, pdf or json; the ending of the file where absent, else table.")
+    ] = None,
+    output: OutputOption = None,
 ) -> None:
-    """Print the segmentation report. Example: segments report --days 90 --format json"""
+    """Print or write the segmentation report. Example: segments report --days 90 --output report.pdf"""
+    wanted = Wanted(method, days, as_of, storefront, segment_name, segment_code, scheme, format, output)
 
     async def work(services: Services, database: Database) -> None:
         chosen = await services.businesses.choose(business, context.obj.business)
-        await print_report(
-            services, chosen, method, days, as_of, storefront, segment_name, segment_code, scheme, format
-        )
+        await print_report(context.obj, services, chosen, wanted)
 
     run(context.obj, work)
 

@@ -13,6 +13,7 @@ OPTIONS = {
     "timeZone": "--time-zone",
     "currency": "--currency",
     "method": "--method",
+    "columns": "--columns",
 }
 # What the option parser says of numbers, in plain words.
 PLAINER = {

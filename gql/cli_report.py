@@ -1,9 +1,9 @@
-"""The report in the terminal: a table with bars that reads well at 80 columns, or the documented JSON."""
+"""The report on the command line: a table with bars that reads well at 80 columns, the documented JSON, or a file."""
 
-import json
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from pathlib import Path
 
 import typer
 from rich.console import Console
@@ -12,113 +12,56 @@ from rich.text import Text
 
 from domain.errors import InvalidInput
 from domain.model import Business
-from domain.reporting import Group, Insights, Method, Report, insights
-from domain.rfm import RfmScheme
+from domain.report_files import ReportAsked
+from domain.reporting import Insights, Report, insights
+from gql.app import make_writers
+from gql.cli_export import chosen_format, put_whole
 from gql.cli_text import plain
+from gql.export_parameters import REPORT_FORMATS, read_date, read_method, read_scheme
 from gql.services import Services
+from gql.settings import Settings
+from persistence.exports.json import encoded, report_data
 
-SCHEMES = {"eight": RfmScheme.EIGHT_SEGMENT, "eleven": RfmScheme.ELEVEN_SEGMENT}
-FORMATS = ("table", "json")
-METHODS = tuple(method.value.lower() for method in Method)
+FORMATS = ("table", *REPORT_FORMATS)
 BAR = 12
 
 
-async def print_report(
-    services: Services,
-    business: Business,
-    method: str,
-    days: int,
-    as_of: str | None,
-    storefront: str | None,
-    segment_name: str | None,
-    segment_code: str | None,
-    scheme: str,
-    form: str,
-) -> None:
-    """Compute and print; InvalidInput names the option that is wrong."""
-    if method.lower() not in METHODS:
-        raise InvalidInput(f"Invalid segmentation_method. Must be one of: {', '.join(METHODS)}")
-    key = scheme.lower().removesuffix("_segment")
-    if key not in SCHEMES:
-        raise InvalidInput(f"--scheme must be one of: {', '.join(SCHEMES)}")
-    if form not in FORMATS:
-        raise InvalidInput(f"--format must be one of: {', '.join(FORMATS)}")
-    try:
-        day = None if as_of is None else date.fromisoformat(as_of)
-    except ValueError as error:
-        raise InvalidInput("--as-of must be an ISO 8601 date, such as 2024-03-01") from error
-    place = None if storefront is None else await services.purchases.storefront_by_key(business, storefront)
-    report = await services.reporting.report(
-        business,
-        method=Method(method.upper()),
-        days=days,
-        as_of=day,
-        storefront_id=None if place is None else place.id,
-        scheme=SCHEMES[key],
-        name=segment_name,
-        code=segment_code,
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which report, in the words of the options."""
+
+    method: str
+    days: int
+    as_of: str | None
+    storefront: str | None
+    segment_name: str | None
+    segment_code: str | None
+    scheme: str
+    format: str | None
+    output: Path | None
+
+
+async def print_report(settings: Settings, services: Services, business: Business, wanted: Wanted) -> None:
+    """Compute, and print or write; InvalidInput names the option that is wrong."""
+    method, scheme = read_method(wanted.method), read_scheme(wanted.scheme, "--scheme")
+    form = chosen_format(wanted.format, wanted.output, FORMATS, "table")
+    if form == "table" and wanted.output is not None:
+        raise InvalidInput(f"--format must be one of: {', '.join(REPORT_FORMATS)}; a table goes to the terminal")
+    day = None if wanted.as_of is None else read_date(wanted.as_of, "--as-of")
+    place = (
+        None if wanted.storefront is None else await services.purchases.storefront_by_key(business, wanted.storefront)
     )
-    found = insights(report, await services.reporting.previous_counts(business, report))
-    if form == "json":
-        print_json(report, found)
+    asked = ReportAsked(method, wanted.days, day, place, scheme, wanted.segment_name, wanted.segment_code)
+    if form == "table":
+        report = await services.report_files.report(business, asked)
+        found = insights(report, await services.reporting.previous_counts(business, report))
+        print_table(business, report, found, wanted.storefront)
+        return
+    document = await services.report_files.document(business, asked)
+    if form == "json" and wanted.output is None:
+        typer.echo(encoded(report_data(document), indent=2))
     else:
-        print_table(business, report, found, storefront)
-
-
-def number(value: Decimal | float | None) -> float | int | None:
-    """A JSON number."""
-    if value is None or isinstance(value, int):
-        return value
-    return float(value)
-
-
-def segment_json(group: Group, decimals: int) -> dict[str, Any]:
-    """One group in the documented form."""
-    scores = group.kind.scores or (None, None, None)
-    revenue = Decimal(group.revenue).scaleb(-decimals)
-    return {
-        "segment_name": group.kind.name,
-        "segment_code": group.kind.code,
-        "description": group.kind.description,
-        "customer_count": group.customers,
-        "total_revenue": number(revenue),
-        "average_order_value": number(group.average_order(decimals)),
-        "recency_score": scores[0],
-        "frequency_score": scores[1],
-        "monetary_score": scores[2],
-        "characteristics": {
-            "avg_days_since_last_purchase": number(group.average_age),
-            "avg_purchase_frequency": number(group.average_frequency),
-            "avg_total_spend": number(group.average_spend(decimals)),
-        },
-        "recommended_actions": list(group.kind.actions),
-    }
-
-
-def report_json(report: Report, found: Insights) -> dict[str, Any]:
-    """The documented response."""
-    other = report.other
-    return {
-        "success": True,
-        "data": {
-            "method": report.method.value.lower(),
-            "insights": {
-                "highest_revenue_segment": found.highest_revenue,
-                "largest_segment": found.largest,
-                "fastest_growing_segment": found.fastest_growing,
-                "needs_attention": found.needs_attention,
-            },
-            "customer_count": report.customers,
-            "total_revenue": number(report.total_revenue),
-            "segments": [segment_json(group, report.decimals) for group in report.shown],
-            "unclassified": None if other is None else segment_json(other, report.decimals),
-        },
-    }
-
-
-def print_json(report: Report, found: Insights) -> None:
-    """To standard output, and nothing else."""
-    typer.echo(json.dumps(report_json(report, found), ensure_ascii=False, indent=2, allow_nan=False))
+        put_whole(make_writers(settings).reports[form](document), wanted.output)
 
 
 def print_table(business: Business, report: Report, found: Insights, storefront: str | None) -> None:

@@ -16,10 +16,10 @@ from domain.ports import Actor
 from domain.segment_model import Job, Segment, SegmentKind
 from domain.segment_ports import SegmentFilter, SegmentSort
 from domain.segments import Change, words
-from gql.cli_report import SCHEMES
 from gql.cli_run import BusinessOption, run
 from gql.cli_segment_file import as_stated, read_change, read_new
 from gql.cli_text import cell, plain
+from gql.export_parameters import SCHEMES
 from gql.services import Services
 from persistence.database import Database
 

@@ -12,6 +12,7 @@ from domain.errors import InvalidInput
 from domain.model import Business, Window
 from domain.ports import Cell
 from domain.report import Previous, Report, chosen, grouped, insights
+from domain.report_files import document_of
 from domain.reporting import Method, report_key
 from domain.rfm import (
     EIGHT,
@@ -24,7 +25,9 @@ from domain.rfm import (
     rank_score,
     recency,
 )
-from gql.cli_report import FORMATS, METHODS, SCHEMES, report_json
+from gql.cli_report import FORMATS
+from gql.export_parameters import METHODS, SCHEMES
+from persistence.exports.json import report_json
 
 CELLS = [(r, f, m) for r in range(1, 6) for f in range(1, 6) for m in range(1, 6)]
 # Name, code, and how many of the 125 cells it has.
@@ -98,7 +101,8 @@ def verify_all() -> Iterator[tuple[str, bool]]:
     yield "naming of ten customers, both schemes", named == {name: row[4:] for name, row in CUSTOMERS.items()}
 
     report = _report()
-    answer = report_json(report, insights(report, None))
+    shop = Business(7, "shop", "Shop", "EUR", "UTC", {}, 1, 42, 43)
+    answer = json.loads(report_json(document_of(shop, None, report, None, None)))
     data = answer["data"]
     keys = ["method", "insights", "customer_count", "total_revenue", "segments", "unclassified"]
     shaped = all(
@@ -112,9 +116,8 @@ def verify_all() -> Iterator[tuple[str, bool]]:
     rising = insights(report, Previous(5, {"R5F5M5": 5}))
     told = (rising.highest_revenue, rising.largest, rising.fastest_growing, rising.needs_attention)
     yield "insights", told == ("Champions", "Champions", None, None)
-    yield "formats: table, json", FORMATS == ("table", "json") and bool(json.dumps(answer, allow_nan=False))
+    yield "formats: table, csv, xlsx, pdf, json", FORMATS == ("table", "csv", "xlsx", "pdf", "json")
 
-    shop = Business(7, "shop", "Shop", "EUR", "UTC", {}, 1, 42, 43)
     key = report_key(shop, report.window, Method.RFM, 3, RfmScheme.EIGHT_SEGMENT)
     wanted = "customer_segmentation:7:2023-11-03:2024-01-31:rfm:3:eight_segment:42"
     yield "the cache key: business, window, method, storefront, scheme, data version", key == wanted

@@ -134,7 +134,7 @@ def test_a_business_without_purchases_has_a_report_of_zeros(segments: Segments) 
         ),
         (["--as-of", "31.3.2024"], "--as-of must be an ISO 8601 date, such as 2024-03-01.", 1),
         (["--scheme", "nine"], "--scheme must be one of: eight, eleven.", 1),
-        (["--format", "xml"], "--format must be one of: table, json.", 1),
+        (["--format", "xml"], "--format must be one of: table, csv, xlsx, pdf, json.", 1),
         (["--method", "magic"], "Invalid segmentation_method. Must be one of: rfm, value, behavior.", 1),
         (["--storefront", "mars"], "There is no storefront with the key mars.", 1),
         (

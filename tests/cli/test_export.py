@@ -1,0 +1,97 @@
+"""Files from the command line: reports and members of segments."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from openpyxl import load_workbook
+
+from tests.cli.conftest import Segments
+
+WINDOW = ("--as-of", "2024-03-31", "--days", "90")
+
+
+@pytest.fixture
+def shop(segments: Segments, ten: Path) -> Segments:
+    """The ten customers, two of them in the segment vip."""
+    segments.done("import", ten, "--business", "shop", "--time-zone", "UTC", "--currency", "EUR")
+    folder = ten.parent
+    (folder / "vip.json").write_text(json.dumps({"name": "VIP", "kind": "MANUAL"}))
+    segments.done("segment", "create", folder / "vip.json")
+    (folder / "members.csv").write_text("customer_id\nAda\nBen\n")
+    segments.done("segment", "assign", "vip", folder / "members.csv")
+    return segments
+
+
+def test_the_ending_of_the_file_decides_its_format(shop: Segments, tmp_path: Path) -> None:
+    files = [tmp_path / f"report.{ending}" for ending in ("csv", "xlsx", "pdf", "json")]
+
+    said = [shop.done("report", *WINDOW, "--output", file).out for file in files]
+
+    assert said == [""] * 4
+    rows = list(csv.reader(io.StringIO(files[0].read_text(encoding="utf-8-sig"), newline="")))
+    assert rows[0][:2] == ["Customer segmentation report", "shop"]
+    assert load_workbook(files[1]).sheetnames == ["Summary", "RFM segments", "Heat map", "Chart data"]
+    assert files[2].read_bytes().startswith(b"%PDF-")
+    assert json.loads(files[3].read_text())["data"]["customer_count"] == 10
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
+def test_a_format_that_is_named_goes_before_the_ending(shop: Segments, tmp_path: Path) -> None:
+    shop.done("report", *WINDOW, "--format", "json", "--output", tmp_path / "report.txt")
+
+    assert json.loads((tmp_path / "report.txt").read_text())["success"] is True
+
+
+def test_text_goes_to_standard_output_and_nothing_else_does(shop: Segments) -> None:
+    report = shop.done("report", *WINDOW, "--format", "csv").out
+    book = shop("report", *WINDOW, "--format", "xlsx")
+    members = shop("export", "members", "vip", "--format", "xlsx")
+
+    assert report.startswith("Customer segmentation report,shop,")
+    assert (book.code, book.out, book.err) == (1, "", "Error: --output must name the file for --format xlsx.\n")
+    assert (members.code, members.out) == (1, "")
+
+
+def test_members_of_a_segment_are_written(shop: Segments, tmp_path: Path) -> None:
+    printed = shop.done("export", "members", "vip", "--columns", "customer_id,total_revenue,order_count")
+    shop.done("export", "members", "vip", "--output", tmp_path / "vip.json")
+    shop.done("export", "members", "vip", "--output", tmp_path / "vip.xlsx", "--columns", "customer_id")
+
+    assert printed.lines == ["customer_id,total_revenue,order_count", "Ada,900.00,9", "Ben,400.00,7"]
+    made = json.loads((tmp_path / "vip.json").read_text())
+    assert (made["segment"], made["segment_key"], len(made["members"])) == ("VIP", "vip", 2)
+    sheet = load_workbook(tmp_path / "vip.xlsx").active
+    assert [[cell.value for cell in row] for row in sheet] == [["customer_id"], ["Ada"], ["Ben"]]
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence_and_leaves_what_was_there(
+    shop: Segments, tmp_path: Path
+) -> None:
+    (tmp_path / "kept.csv").write_text("before")
+
+    nowhere = shop("report", *WINDOW, "--output", tmp_path / "no" / "report.csv")
+    folder = shop("export", "members", "vip", "--format", "csv", "--output", tmp_path / "data")
+    wrong = shop("export", "members", "nobody", "--output", tmp_path / "kept.csv")
+
+    assert nowhere.code == folder.code == wrong.code == 1
+    assert "report.csv cannot be written: No such file or directory" in nowhere.err
+    assert "cannot be written" in folder.err
+    assert (tmp_path / "kept.csv").read_text() == "before"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--format", "pdf"), "--format must be one of: csv, xlsx, json."),
+        (("--columns", "name,shoe"), "--columns must be of: customer_id, name"),
+    ],
+)
+def test_a_wrong_option_is_named(shop: Segments, arguments: tuple[str, str], sentence: str) -> None:
+    ended = shop("export", "members", "vip", *arguments)
+
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith(f"Error: {sentence}")
