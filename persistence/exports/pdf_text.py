@@ -131,8 +131,9 @@ class Typesetter:
         key = (text, bold, rtl)
         if key not in self._lines:
             pieces = list(self._pieces(text, bold, rtl))
+            language = _language(text)
             order = visual_order([piece.level for piece in pieces])
-            runs = tuple(self._shaped(pieces[place], bold) for place in order)
+            runs = tuple(self._shaped(pieces[place], bold, language) for place in order)
             self._lines[key] = Line(runs, sum(run.width for run in runs), rtl)
         return self._lines[key]
 
@@ -167,7 +168,7 @@ class Typesetter:
             self.missing[letter] = None
         return face
 
-    def _shaped(self, piece: Piece, bold: bool) -> Run:
+    def _shaped(self, piece: Piece, bold: bool, language: str) -> Run:
         if piece.face is None:
             first = self.book.first(bold)
             width = round(BOX_WIDTH * first.units)
@@ -178,7 +179,7 @@ class Typesetter:
         buffer.cluster_level = uharfbuzz.BufferClusterLevel.MONOTONE_GRAPHEMES
         buffer.direction = "rtl" if piece.level % 2 else "ltr"
         buffer.script = "Latn" if piece.script in SHARED else piece.script
-        buffer.language = _language(piece)
+        buffer.language = language
         uharfbuzz.shape(piece.face.font, buffer)
         starts = sorted({info.cluster for info in buffer.glyph_infos})
         ends = dict(zip(starts, [*starts[1:], len(piece.text)], strict=True))
@@ -206,13 +207,14 @@ def cleaned(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", kept).split())
 
 
-def _language(piece: Piece) -> str:
+def _language(text: str) -> str:
     """Which of the East Asian forms of a character is meant: Japanese beside kana, Korean beside Hangul."""
-    if piece.script in ("Hira", "Kana"):
+    scripts = {script_of(letter) for letter in text}
+    if scripts & {"Hira", "Kana"}:
         return "ja"
-    if piece.script == "Hang":
+    if "Hang" in scripts:
         return "ko"
-    return "zh-Hans" if piece.script == "Hani" else "en"
+    return "zh-Hans" if "Hani" in scripts else "en"
 
 
 def _words(text: str) -> Iterator[str]:
