@@ -3,7 +3,7 @@ machine gives the same bytes: nothing but the document and the fonts decides the
 
 from pathlib import Path
 
-from domain.report_document import DIMENSION_TITLES, ReportDocument, slices
+from domain.report_document import DIMENSION_TITLES, DocumentGroup, ReportDocument, slices
 from persistence.exports.pdf_charts import chart_height, group_chart, heat_map, map_height
 from persistence.exports.pdf_fonts import font_book
 from persistence.exports.pdf_sheet import GREY, LEFT, PALE, RIGHT, Sheet, Style
@@ -85,9 +85,9 @@ def _note(sheet: Sheet) -> None:
 
 def _figures(sheet: Sheet, document: ReportDocument) -> None:
     compared = document.previous_customers is not None
-    moved = f"{change(document.customers, document.previous_customers)} against the window before" if compared else ""
+    before = f"{change(document.customers, document.previous_customers)}, before: {count(document.previous_customers)}"
     figures = (
-        ("Customers", count(document.customers), moved),
+        ("Customers", count(document.customers), before if compared else ""),
         ("Revenue", amount(document.revenue), document.currency),
         ("Orders", count(document.orders), ""),
         ("Average order", money(document.average_order, document.currency), ""),
@@ -95,6 +95,8 @@ def _figures(sheet: Sheet, document: ReportDocument) -> None:
     )
     gap, height = 8.0, 50.0
     width = (RIGHT - LEFT - gap * (len(figures) - 1)) / len(figures)
+    widest = max(sheet.letters.line(figure, bold=True).width for _label, figure, _below in figures)
+    large = Style(min(13.0, (width - 14) / widest), bold=True)
     sheet.room(height)
     bottom = sheet.y - height
     for place, (label, figure, below) in enumerate(figures):
@@ -102,7 +104,7 @@ def _figures(sheet: Sheet, document: ReportDocument) -> None:
         sheet.box(left, bottom, width, height, PALE, radius=4)
         sheet.write(left + 8, bottom + height - 14, label, Style(7.5, color=GREY), width=width - 12)
         line = sheet.letters.line(figure, bold=True)
-        sheet.put(left + 8, bottom + height - 31, line, Style(13, bold=True), width=width - 14)
+        sheet.put(left + 8, bottom + height - 31, line, large)
         if below:
             line = sheet.letters.line(below)
             sheet.put(left + 8, bottom + 7, line, Style(6.8, color=GREY), width=width - 12)
@@ -123,7 +125,7 @@ def _charts(sheet: Sheet, document: ReportDocument) -> None:
     if document.customers == 0:
         return
     compared = document.previous_customers is not None
-    for dimension, groups in document.dimensions.items():
+    for dimension, groups in _dimensions(document).items():
         bars = slices(groups)
         sheet.heading(DIMENSION_TITLES.get(dimension, dimension), chart_height(bars))
         group_chart(sheet, bars, document.currency, compared)
@@ -133,7 +135,7 @@ def _charts(sheet: Sheet, document: ReportDocument) -> None:
 
 
 def _tables(sheet: Sheet, document: ReportDocument) -> None:
-    for dimension, groups in document.dimensions.items():
+    for dimension, groups in _dimensions(document).items():
         title = DIMENSION_TITLES.get(dimension, dimension)
         group_table(sheet, document, f"{title} in figures, amounts in {document.currency}", groups)
 
@@ -142,4 +144,11 @@ def _actions(sheet: Sheet, document: ReportDocument) -> None:
     if not document.rows:
         return
     sheet.heading("Recommended actions", 80)
-    action_cards(sheet, document.rows)
+    action_cards(sheet, [group for groups in _dimensions(document).values() for group in groups])
+
+
+def _dimensions(document: ReportDocument) -> dict[str, tuple[DocumentGroup, ...]]:
+    """The groups of each dimension, the one that the insights are about first."""
+    places = {dimension: place for place, dimension in enumerate(DIMENSION_TITLES)}
+    found = document.dimensions
+    return {name: found[name] for name in sorted(found, key=lambda name: places.get(name, len(places)))}

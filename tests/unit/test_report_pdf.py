@@ -88,7 +88,7 @@ def test_the_headline_figures_are_those_of_the_whole_report() -> None:
     for figure in ("Customers 1,000", "Revenue 353,213.38", "Orders 3,289", "Average order 107.39 EUR"):
         assert squeezed(figure) in text
     assert squeezed("Spend per customer 353.21 EUR") in text
-    assert squeezed("+61 against the window before") in text
+    assert squeezed("+61, before: 939") in text
 
 
 def test_the_head_names_business_window_and_time_zone() -> None:
@@ -233,3 +233,14 @@ def test_amounts_are_never_rounded() -> None:
 
     assert "92,233,720,368,547,758.07" in text
     assert f"{Decimal('92233720368547758.07') * 3:,}" in text
+
+
+def test_dimensions_stand_in_their_order_whatever_they_sold() -> None:
+    made = categories(("Books", "Games"))
+    backwards = replace(made, groups=made.groups[::-1])
+
+    text = whole_text(report_pdf(backwards))
+
+    titles = ("Category preference", "Channel", "Season")
+    places = [text.index(squeezed(f"{title} in figures")) for title in titles]
+    assert places == sorted(places)
