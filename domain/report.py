@@ -65,6 +65,8 @@ class Report:
     generated_at: datetime
     codes: frozenset[str] | None = None
     cells: tuple[Cell, ...] = ()
+    was_kept: bool = False
+    age: float = 0.0
 
     @property
     def everyone(self) -> tuple[Group, ...]:

@@ -1,13 +1,14 @@
 """Makes segmentation reports: what the store adds up becomes named groups. Everything that a report says follows from
 one statement over its window."""
 
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import astuple, dataclass, replace
+from datetime import date, timedelta
 
 from domain.calendar import checked_days, local_date, zone
 from domain.classification import ClassificationSettings
 from domain.group_kind import GroupKind
 from domain.group_kind import Method as Method
+from domain.kept import Kept, KeptReports
 from domain.model import Business, Window
 from domain.money import exponent
 from domain.pages import Page, PageRequest
@@ -29,6 +30,7 @@ class Reporting:
 
     store: Store
     clock: Clock
+    kept: KeptReports
 
     async def report(
         self,
@@ -50,17 +52,20 @@ class Reporting:
         known = listed(method, scheme)
         # Names that the data bring are known only with the data.
         codes = None if method is Method.BEHAVIOR else chosen(known, name, code)
-        cells, named, other = await self._measured(business, method, scheme, span)
+        found, cells, named, other = await self._measured(business, method, scheme, span)
         if method is Method.BEHAVIOR:
             codes = chosen([group.kind for group in named], name, code)
         decimals = exponent(business.currency)
-        return Report(method, scheme, window, storefront_id, decimals, named, other, now, codes, cells)
+        made_at = now - timedelta(seconds=found.age)
+        return Report(
+            method, scheme, window, storefront_id, decimals, named, other, made_at, codes, cells, found.hit, found.age
+        )
 
     async def previous_counts(self, business: Business, report: Report) -> Previous | None:
         """The window just before, scored within itself; None where it holds no purchase."""
         first, last = report.window.previous
         span = Span(first, last, report.storefront_id)
-        cells, named, other = await self._measured(business, report.method, report.scheme, span)
+        _, cells, named, other = await self._measured(business, report.method, report.scheme, span)
         before = replace(report, groups=named, other=other, cells=cells)
         if not before.customers:
             return None
@@ -77,22 +82,26 @@ class Reporting:
 
     async def _measured(
         self, business: Business, method: Method, scheme: RfmScheme, span: Span
-    ) -> tuple[tuple[Cell, ...], tuple[Group, ...], Group | None]:
-        """The window added up by the store, and its groups."""
+    ) -> tuple[Kept, tuple[Cell, ...], tuple[Group, ...], Group | None]:
+        """The window added up by the store, or as it is kept, and its groups."""
+        window = Window(date.fromordinal(span.last_day), span.days)
+        key = report_key(business, window, method, span.storefront_id, scheme)
+        read = self._labels if method is Method.BEHAVIOR else self._cells
+        found = await self.kept.get_or_make(key, lambda: read(business, span))
         if method is Method.BEHAVIOR:
-            return (), behaving(await self.labels(business, span)), None
-        cells = await self.cells(business, span)
-        return cells, *grouped(cells, scheme, method)
+            return found, (), behaving([LabelSums(*row) for row in found.value]), None
+        cells = tuple(Cell(*row) for row in found.value)
+        return found, cells, *grouped(cells, scheme, method)
 
-    async def cells(self, business: Business, span: Span) -> tuple[Cell, ...]:
-        """The window's customers by RFM score."""
+    async def _cells(self, business: Business, span: Span) -> list[list[int]]:
+        """The window's customers by RFM score, as rows of Cell."""
         async with self.store.read(business) as unit:
-            return tuple(await unit.reports.cells(span))
+            return [list(astuple(cell)) for cell in await unit.reports.cells(span)]
 
-    async def labels(self, business: Business, span: Span) -> tuple[LabelSums, ...]:
-        """The window's customers by the labels of their behaviour."""
+    async def _labels(self, business: Business, span: Span) -> list[list[str | int]]:
+        """The window's customers by the labels of their behaviour, as rows of LabelSums."""
         async with self.store.read(business) as unit:
-            return tuple(await unit.reports.labels(span, festive_days(business, span)))
+            return [list(astuple(sums)) for sums in await unit.reports.labels(span, festive_days(business, span))]
 
 
 def festive_days(business: Business, *spans: Span) -> DayRanges:

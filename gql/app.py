@@ -32,6 +32,7 @@ from domain.ports import Clock
 from domain.purchases import Purchases
 from domain.recalculation import Recalculations
 from domain.report_files import ReportFiles
+from domain.report_moves import Movements
 from domain.reporting import Reporting
 from domain.run_board import RunBoard
 from domain.runner import Runner
@@ -61,6 +62,8 @@ from persistence.exports.json import members_json, report_json
 from persistence.exports.pdf import report_pdf
 from persistence.exports.xlsx import report_xlsx
 from persistence.exports.xlsx_members import members_xlsx
+from persistence.report_cache import RedisShelf, ReportCache
+from persistence.store_shelf import StoreShelf
 from persistence.unit_of_work import SqlStore
 from persistence.working_store import WorkingStore
 
@@ -81,11 +84,13 @@ def make_writers(settings: Settings) -> Writers:
     )
 
 
-def make_services(database: Database, clock: Clock, board: RunBoard | None = None) -> Services:
+def make_services(
+    database: Database, clock: Clock, board: RunBoard | None = None, kept: ReportCache | None = None
+) -> Services:
     """The services over one store; the board is told what there is to work on."""
     board = board or RunBoard()
     store, cache = WorkingStore(database, clock), MemoryCache()
-    customers, reporting = Customers(store, clock, cache), Reporting(store, clock)
+    customers, reporting = Customers(store, clock, cache), Reporting(store, clock, kept or ReportCache())
     return Services(
         Businesses(store, clock),
         customers,
@@ -100,6 +105,7 @@ def make_services(database: Database, clock: Clock, board: RunBoard | None = Non
         Erasure(store),
         ReportFiles(reporting),
         MemberFiles(store, clock, customers),
+        Movements(store, clock),
     )
 
 
@@ -119,7 +125,8 @@ def create_app(
     """The application; `demo_token` fills the explorer's header in demo mode."""
     opened = database or open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
     board = RunBoard()
-    services = make_services(opened, clock, board)
+    kept = ReportCache(RedisShelf(settings.cache_url) if settings.cache_url else StoreShelf(opened))
+    services = make_services(opened, clock, board, kept)
     schema = make_schema(settings)
     authenticator = Authenticator(settings, clock)
     links = ExportLinks(settings, clock)
@@ -147,6 +154,7 @@ def create_app(
         operations.draining = True
         working.cancel()
         await asyncio.wait({working})
+        await kept.close()
         await opened.close()
 
     across = [

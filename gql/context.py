@@ -13,6 +13,21 @@ from gql.services import Services
 
 
 @dataclass(slots=True)
+class KeptNotes:
+    """How many reports of an answer were kept, how many computed for it, and the age in seconds of the oldest."""
+
+    hit: int = 0
+    miss: int = 0
+    age: float = 0.0
+
+    def note(self, hit: bool, age: float) -> None:
+        """One report."""
+        self.hit += hit
+        self.miss += not hit
+        self.age = max(self.age, age)
+
+
+@dataclass(slots=True)
 class Context:
     """One operation's. The business is read once, by whoever needs it first."""
 
@@ -21,11 +36,13 @@ class Context:
     request_id: str
     links: ExportLinks
     loaders: Loaders = field(init=False)
+    kept: KeptNotes = field(init=False)
     _business: asyncio.Task[Business] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Loaders ask for the business themselves."""
         self.loaders = Loaders(self.services, self.business)
+        self.kept = KeptNotes()
 
     async def business(self) -> Business:
         """The viewer's business."""

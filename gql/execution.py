@@ -18,7 +18,9 @@ from gql.errors import MAXIMUM_ERRORS, formatted, is_surprise, refusal
 from gql.settings import Settings
 
 NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]{0,99}")
-SLOW = re.compile(r"\b([a-zA-Z]*[sS]egmentationReport|segmentPreview|segmentOverlap)\b")
+SLOW = re.compile(
+    r"\b([a-zA-Z]*[sS]egmentationReport|segmentPreview|segmentOverlap|segmentTransitions|segmentationTrend|classificationStatistics)\b"
+)
 QUERIES = frozenset({OperationType.QUERY})
 QUERIES_AND_MUTATIONS = QUERIES | {OperationType.MUTATION}
 Authenticate = Callable[[str], Awaitable[Viewer]]
@@ -129,7 +131,7 @@ class Executor:
                 operation_name=parameters.operation_name,
                 allowed_operation_types=allowed,
             )
-            return self.answer(await within(deadline, execution), request_id)
+            return self.answer(await within(deadline, execution), request_id, context)
         except TimeoutError:
             error = refusal(f"The operation took longer than {deadline:g} seconds.", "TIMEOUT")
             return Answer({"errors": [error], "data": None})
@@ -158,15 +160,15 @@ class Executor:
             )
             async with aclosing(results):
                 async for result in results:
-                    yield self.answer(result, request_id)
+                    yield self.answer(result, request_id, context)
                     context.renew()
         except GraphQLError as error:
             yield Answer({"errors": [formatted(error, request_id, self.schema)]}, 400)
         finally:
             context.close()
 
-    def answer(self, result: Any, request_id: str) -> Answer:
-        """The body of a result."""
+    def answer(self, result: Any, request_id: str, context: Context) -> Answer:
+        """The body of a result; `extensions.cache` says of its reports how many were kept, and since when."""
         errors = list(result.errors or [])
         body: dict[str, Any] = {}
         if errors:
@@ -174,4 +176,7 @@ class Executor:
         if result.data is None and not any(error.path for error in errors):
             return Answer(body, 500 if any(is_surprise(error) for error in errors) else 400)
         body["data"] = result.data
+        kept = context.kept
+        if kept.hit or kept.miss:
+            body["extensions"] = {"cache": {"hit": kept.hit, "miss": kept.miss, "age": round(kept.age, 3)}}
         return Answer(body)

@@ -48,6 +48,7 @@ SINGLE = {
     "sizeSeries": 100,
     "memberIds": 100,
 }
+SINGLE |= {"segmentTransitions": 200, "segmentationTrend": 2000, "classificationStatistics": 200}
 SINGLE |= {"segmentPreview": 100, "sample": 50, "enteringSample": 50, "leavingSample": 50, "segmentOverlap": 50}
 MANY = 10**9
 """Stands for more than any limit, so that sums stay small."""

@@ -2,8 +2,8 @@
 Batches run as tasks of their own; they end with the operation that asked."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 from strawberry.dataloader import DataLoader
 
@@ -13,14 +13,29 @@ from domain.pages import Page, PageRequest
 from domain.ports import CustomerRecord, PurchaseRecord
 from domain.rfm import Score
 from domain.segment_model import Job, Segment
+from gql.limits import too_much
 from gql.membership_loaders import MembershipLoaders
 from gql.services import Services
 
 Owner = tuple[int, CustomerTotals]
 """A customer's id with the kept totals that came with it."""
 PurchaseKey = tuple[int, int]
+MAXIMUM_GROUPED = 20_000
+"""Customers that the pages of all groups of a report may hold together."""
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+class Paged(Protocol):
+    """What has groups of customers."""
+
+    async def pages(self, keys: Sequence[Any], request: PageRequest) -> Mapping[Any, Page[CustomerRecord]]:
+        """A page of each of the groups."""
+        ...
+
+
+GroupPage = tuple[Paged, Hashable, PageRequest]
+"""Which group of what, and which of its pages."""
 
 
 class Loaders:
@@ -47,6 +62,7 @@ class Loaders:
         self.newest_jobs: DataLoader[int, Job | None] = self._loader(self._load_newest_jobs)
         self.memberships = MembershipLoaders(services, business, self._loader)
         self.segments: DataLoader[int, Segment | None] = self._loader(self._load_segments)
+        self.group_pages: DataLoader[GroupPage, Page[CustomerRecord]] = self._loader(self._load_group_pages)
         self.matching_segments: DataLoader[int, list[Segment]] = self._loader(self._load_matching)
 
     def close(self) -> None:
@@ -124,3 +140,12 @@ class Loaders:
     async def _load_segments(self, keys: list[int]) -> list[Segment | None]:
         found = await self._segments.by_ids(await self._business(), keys)
         return [found.get(key) for key in keys]
+
+    async def _load_group_pages(self, keys: list[GroupPage]) -> list[Page[CustomerRecord]]:
+        wanted: dict[tuple[Paged, PageRequest], list[Hashable]] = {}
+        for source, group, request in keys:
+            wanted.setdefault((source, request), []).append(group)
+        if sum(len(groups) * request.size for (_, request), groups in wanted.items()) > MAXIMUM_GROUPED:
+            raise too_much(f"The pages of all groups together may hold {MAXIMUM_GROUPED} customers: ask for fewer.")
+        found = {(source, request): await source.pages(groups, request) for (source, request), groups in wanted.items()}
+        return [found[source, request][group] for source, group, request in keys]

@@ -98,6 +98,11 @@ def requested(
     )
 
 
+async def settled(value: int) -> int:
+    """A count that is known already."""
+    return value
+
+
 def connection(page: Page[T], order: str, of: Callable[[T], U], count: Callable[[], Awaitable[int]]) -> Connection[U]:
     """The page as a connection of another type."""
     cursors = [encode_cursor(order, position) for position in page.positions]

@@ -7,7 +7,6 @@ from typing import Annotated
 import strawberry
 
 from domain.errors import InvalidInput
-from domain.model import Business as BusinessEntity
 from domain.model import Permission
 from domain.ports import CustomerFilter as CustomerFilterEntity
 from gql.analysis_queries import AnalysisQueries
@@ -24,16 +23,15 @@ from gql.pagination import After, Before, Connection, First, Last, requested
 from gql.permissions import CanView
 from gql.purchase import Purchase
 from gql.report import SegmentationReport, Source
+from gql.report_queries import ReportQueries
 from gql.segment import Segment
 from gql.segment_queries import SegmentQueries, find_segment
 from gql.snapshot import Snapshot, find_snapshot
+from gql.storefront_argument import StorefrontId, find_storefront
 from gql.viewer import Business, Storefront, Viewer
 
 MAXIMUM_NODES = 250
 TEXT_SORTS = (CustomerSort.EXTERNAL_ID, CustomerSort.NAME)
-StorefrontId = Annotated[
-    strawberry.ID | None, strawberry.argument(description="Only purchases of this storefront; all where absent.")
-]
 
 
 async def find_node(context: Context, value: str) -> Node | None:
@@ -69,21 +67,8 @@ async def find_node(context: Context, value: str) -> Node | None:
     return None
 
 
-async def find_storefront(
-    context: Context, business: BusinessEntity, value: str | None
-) -> tuple[int, Storefront] | None:
-    """The storefront of an optional id; InvalidInput where there is none."""
-    if value is None:
-        return None
-    numbers = numbers_of(value, "Storefront", business.id, 1)
-    entity = None if numbers is None else await context.loaders.storefronts.load(numbers[0])
-    if numbers is None or entity is None:
-        raise InvalidInput("storefrontId must be the id of a storefront of this business", ("storefrontId",))
-    return numbers[0], Storefront.of(business.id, entity)
-
-
 @strawberry.type(description="The questions that can be asked.")
-class Query(SegmentQueries, AnalysisQueries, JobQueries, AuditQueries):
+class Query(ReportQueries, SegmentQueries, AnalysisQueries, JobQueries, AuditQueries):
     """The questions."""
 
     @strawberry.field(permission_classes=[CanView], description="The object of a global id; null where there is none.")
@@ -198,4 +183,6 @@ class Query(SegmentQueries, AnalysisQueries, JobQueries, AuditQueries):
             name=segment_name,
             code=segment_code,
         )
-        return SegmentationReport.of(Source(business, report, reporting), None if place is None else place[1])
+        info.context.kept.note(report.was_kept, report.age)
+        source = Source(business, report, reporting, info.context.services.movements)
+        return SegmentationReport.of(source, None if place is None else place[1])

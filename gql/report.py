@@ -2,30 +2,36 @@
 its numbers is asked for."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
 import strawberry
 
+from domain.group_kind import GroupKind
 from domain.model import Business as BusinessEntity
 from domain.money import to_decimal
+from domain.pages import Page, PageRequest
+from domain.ports import CustomerRecord
+from domain.report_moves import Movements
 from domain.reporting import Group, Previous, Reporting, insights
 from domain.reporting import Report as ReportEntity
 from gql.context import Info
 from gql.customer import Customer, customers_connection
 from gql.enums import Method
-from gql.pagination import After, Connection, First, requested
+from gql.pagination import After, Connection, First, requested, settled
 from gql.viewer import Storefront
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Source:
     """A report with what can be asked about it later."""
 
     business: BusinessEntity
     report: ReportEntity
     reporting: Reporting
+    movements: Movements
     _previous: "asyncio.Task[Previous | None] | None" = field(default=None)
 
     async def previous(self) -> Previous | None:
@@ -33,6 +39,10 @@ class Source:
         if self._previous is None:
             self._previous = asyncio.ensure_future(self.reporting.previous_counts(self.business, self.report))
         return await asyncio.shield(self._previous)
+
+    async def pages(self, keys: Sequence[GroupKind], request: PageRequest) -> Mapping[GroupKind, Page[CustomerRecord]]:
+        """A page of the customers of each group."""
+        return await self.movements.customers_of(self.business, self.report, keys, request)
 
 
 @strawberry.type(description="Means over the customers of a group; null where the group is empty.")
@@ -123,16 +133,12 @@ class ReportSegment:
 
     @strawberry.field(description="Customers of the group, by id.")
     async def customers(self, info: Info, first: First = None, after: After = None) -> Connection[Customer]:
-        """A page; the count is the group's."""
+        """A page; the pages of all groups come in one statement, and the count is the group's."""
         source = self.source
         order = f"group {self.group.kind.code}"
         request = requested(order, int, first, after)
-        page = await source.reporting.customers_of(source.business, source.report, self.group.kind, request)
-        return customers_connection(source.business, page, order, lambda: _ready(self.group.customers))
-
-
-async def _ready(value: int) -> int:
-    return value
+        page = await info.context.loaders.group_pages.load((source, self.group.kind, request))
+        return customers_connection(source.business, page, order, lambda: settled(self.group.customers))
 
 
 @strawberry.type(description="How the customers of a window divide into named groups.")

@@ -12,6 +12,7 @@ from domain.memberships import Memberships
 from domain.purchases import Purchases
 from domain.recalculation import Recalculations
 from domain.report_files import ReportFiles
+from domain.report_moves import Movements
 from domain.reporting import Reporting
 from domain.segments import Segments
 from domain.snapshots import Snapshots
@@ -34,3 +35,4 @@ class Services:
     erasure: Erasure
     report_files: ReportFiles
     member_files: MemberFiles
+    movements: Movements

@@ -50,6 +50,10 @@ class Shelf(Protocol):
         """The owner has computed it, or has failed to."""
         ...
 
+    async def close(self) -> None:
+        """Nothing is asked any more."""
+        ...
+
 
 class RedisShelf:
     """A Redis server; one that is out of reach keeps nothing and lets everybody compute."""
@@ -133,6 +137,11 @@ class ReportCache:
             task.add_done_callback(lambda _: self._making.pop(key, None))
         entry, made_here = await asyncio.shield(task)
         return self._kept(entry, joined or not made_here)
+
+    async def close(self) -> None:
+        """Give the shelf's connections back."""
+        if self._shelf is not None:
+            await self._shelf.close()
 
     async def _found_or_made(self, key: str, make: Callable[[], Awaitable[Json]]) -> tuple[Entry, bool]:
         """The value, and whether it was computed here."""

@@ -65,6 +65,9 @@ class StoreShelf:
         """A lease that came to nothing is free."""
         await self._quickly(delete(kept_report).where(*_of(key), column.owner == owner, column.value.is_(None)))
 
+    async def close(self) -> None:
+        """The store is closed by whoever opened it."""
+
     async def _quickly(self, *statements: Executable) -> int | None:
         """Rows that the first one changed, in a short transaction; None where that cannot be had at once."""
         sqlite = self.database.dialect == "sqlite"

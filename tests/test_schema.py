@@ -12,6 +12,7 @@ from tests.conftest import shared
 ROOT_FIELDS = [
     *(f"Query.{name}" for name in ("node", "nodes", "viewer", "customer", "customers", "storefronts")),
     "Query.segmentationReport",
+    *(f"Query.{name}" for name in ("segmentTransitions", "segmentationTrend", "classificationStatistics")),
     "Query.segments",
     *(f"Query.{name}" for name in ("segmentPreview", "segmentExplain", "segmentOverlap", "ruleVariables")),
     *(f"Mutation.{name}" for name in ("recordPurchases", "deletePurchases", "upsertCustomers")),

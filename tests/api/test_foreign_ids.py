@@ -87,6 +87,8 @@ async def test_t5_every_field_with_an_id_was_tried() -> None:
         "query nodes ids",
         "query customer id",
         "query segmentationReport storefrontId",
+        "query segmentTransitions storefrontId",
+        "query segmentationTrend storefrontId",
         "query segment id",
         "query job id",
         "query recalculations segmentId",
@@ -104,6 +106,7 @@ async def test_t5_every_field_with_an_id_was_tried() -> None:
         "mutation recalculateSegment segmentId",
         "mutation recalculateCustomer customerId",
         "mutation cancelJob id",
+        "mutation eraseCustomer customerId",
         "mutation exportSegmentationReport storefrontId",
         "mutation exportSegmentMembers segmentId",
     }

@@ -12,6 +12,7 @@ VIEW, EDIT = "customers:view", "customers:edit"
 RULES = {
     **{f"query {name}": VIEW for name in ("node", "nodes", "viewer", "customer", "customers", "storefronts")},
     "query segmentationReport": VIEW,
+    **{f"query {name}": VIEW for name in ("segmentTransitions", "segmentationTrend", "classificationStatistics")},
     "query auditEvents": EDIT,
     **{f"query {name}": VIEW for name in ("segment", "segments", "job", "recalculations")},
     **{f"query {name}": VIEW for name in ("segmentPreview", "segmentExplain", "segmentOverlap", "ruleVariables")},
