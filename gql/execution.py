@@ -19,7 +19,7 @@ from gql.settings import Settings
 
 NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]{0,99}")
 SLOW = re.compile(
-    r"\b([a-zA-Z]*[sS]egmentationReport|segmentPreview|segmentOverlap|segmentTransitions|segmentationTrend|classificationStatistics)\b"
+    r"\b([a-zA-Z]*[sS]egmentationReport|segmentationTrend|segment(Preview|Overlap|Transitions)|classificationStatistics)\b"
 )
 QUERIES = frozenset({OperationType.QUERY})
 QUERIES_AND_MUTATIONS = QUERIES | {OperationType.MUTATION}
