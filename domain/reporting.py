@@ -64,6 +64,9 @@ class Reporting:
     async def previous_counts(self, business: Business, report: Report) -> Previous | None:
         """The window just before, scored within itself; None where it holds no purchase."""
         first, last = report.window.previous
+        if last < 1:
+            # Before the calendar begins.
+            return None
         span = Span(first, last, report.storefront_id)
         _, cells, named, other = await self._measured(business, report.method, report.scheme, span)
         before = replace(report, groups=named, other=other, cells=cells)
