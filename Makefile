@@ -20,7 +20,7 @@ test: install
 	$(BIN)/python -m pytest -m "not tools" --numprocesses auto --dist loadfile
 
 test-tools: install graphiql
-	$(BIN)/python -m pytest -m tools
+	$(BIN)/python -m pytest -m "tools $(WITHOUT)"
 
 bench: install
 	$(BIN)/python -m tests.benchmarks

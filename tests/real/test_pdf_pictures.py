@@ -15,7 +15,7 @@ from persistence.exports.pdf_text import Typesetter
 from tests.unit.pdf_reading import overlaps, shown, squeezed, whole_text
 from tests.unit.report_documents import categories, eight_segments
 
-pytestmark = pytest.mark.tools
+pytestmark = [pytest.mark.tools, pytest.mark.fonts]
 NAMES = {
     "Latin": "Électronique",
     "Greek": "Κοσμήματα",
