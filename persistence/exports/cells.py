@@ -13,6 +13,9 @@ Cell = str | int | float | Decimal | datetime | None
 
 def is_formula(text: str) -> bool:
     """Whether a spreadsheet would take the text for a formula, also after blanks."""
+    # Nearly every text begins so, and exports look at millions.
+    if text[:1].isalnum():
+        return False
     return text.startswith(FORMULA) or text.lstrip().startswith(FORMULA)
 
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import datetime
 from decimal import Decimal
+from json.encoder import encode_basestring
 from typing import Any
 
 from domain.member_files import MemberExport, MemberPage
@@ -64,17 +65,22 @@ async def members_json(export: MemberExport, pages: AsyncIterator[MemberPage]) -
     """One object with the segment and its members, page by page."""
     head = {"segment": export.segment.name, "segment_key": export.segment.key, "as_of": export.as_of}
     yield f'{encoded(head)[:-1]},"members":['.encode()
+    names = [f'"{name}":' for name in export.columns]
     comma = ""
     async for page in pages:
-        rows = [encoded(dict(zip(export.columns, row, strict=True))) for row in page]
+        rows = [",".join([name + encoded(value) for name, value in zip(names, row, strict=True)]) for row in page]
         if rows:
-            yield (comma + "\n" + ",\n".join(rows)).encode()
+            yield (comma + "\n{" + "},\n{".join(rows) + "}").encode()
             comma = ","
     yield b"\n]}\n"
 
 
 def encoded(value: object, indent: int | None = None, level: int = 0) -> str:
     """Strict JSON text; with `indent` blanks a level for people."""
+    if isinstance(value, str):
+        return encode_basestring(value)
+    if value is None:
+        return "null"
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, datetime):
