@@ -32,8 +32,8 @@ EVERYBODY = (
 )
 
 
-async def ours(database: Database, form: str, target: Path) -> float:
-    """Seconds of the export of every customer, from the store to the file."""
+async def ours(database: Database, form: str, target: Path) -> tuple[float, float]:
+    """Seconds of the export of every customer, from the store to the file, and peak memory before it."""
     store, services = WorkingStore(database, lambda: NOW), make_services(database, lambda: NOW)
     business = await services.businesses.open("bench")
     held = await segment(store, business, f"all-{time.time_ns()}", {">": [{"var": "order_count"}, -1]})
@@ -42,13 +42,13 @@ async def ours(database: Database, form: str, target: Path) -> float:
         await unit.memberships.put_in(held.id, [1], at, MembershipSource.MANUAL, "bench")
     with database.bulk.begin() as connection:
         connection.execute(text(EVERYBODY), {"segment": held.id, "at": int(at.timestamp() * 1_000_000)})
-    began = time.perf_counter()
+    before, began = peak(), time.perf_counter()
     export = await services.member_files.open(business, held.id)
     written = make_writers(Settings()).members[form](export, services.member_files.pages(export))
     with closing(target.open("wb")) as file:
         async for piece in written:
             file.write(piece)
-    return time.perf_counter() - began
+    return time.perf_counter() - began, before
 
 
 def rows(customers: int) -> Iterator[list[str | int | float | datetime | None]]:
@@ -58,9 +58,9 @@ def rows(customers: int) -> Iterator[list[str | int | float | datetime | None]]:
         yield [f"C{number}", None, None, None, "all", at, "RULE", 5, 250.5, at, "345"]
 
 
-def peer(form: str, customers: int, target: Path) -> float:
-    """Seconds of the library by itself."""
-    began = time.perf_counter()
+def peer(form: str, customers: int, target: Path) -> tuple[float, float]:
+    """Seconds of the library by itself, and peak memory before it."""
+    before, began = peak(), time.perf_counter()
     if form == "csv":
         with target.open("w", newline="") as file:
             writer = csv.writer(file)
@@ -73,11 +73,11 @@ def peer(form: str, customers: int, target: Path) -> float:
         for row in rows(customers):
             sheet.append(row)
         book.save(target)
-    return time.perf_counter() - began
+    return time.perf_counter() - began, before
 
 
-async def measured(customers: int, form: str, folder: Path) -> float:
-    """Seconds over a copy of the store."""
+async def measured(customers: int, form: str, folder: Path) -> tuple[float, float]:
+    """The same over a copy of the store."""
     copyfile(made(customers), folder / "segments.sqlite")
     database = open_database(f"sqlite:///{folder / 'segments.sqlite'}")
     upgrade(database.bulk)
@@ -91,19 +91,11 @@ def main(customers: int, form: str, alone: bool) -> None:
     """One measurement in a process of its own."""
     with TemporaryDirectory(prefix="segments-bench-") as name:
         folder = Path(name)
-        took = (
+        took, before = (
             peer(form, customers, folder / f"peer.{form}") if alone else asyncio.run(measured(customers, form, folder))
         )
-    print(
-        json.dumps(
-            {
-                "rows": customers,
-                "seconds": round(took, 2),
-                "rows_a_second": round(customers / took),
-                "megabytes": peak(),
-            }
-        )
-    )
+    answer = {"rows": customers, "seconds": took, "rows_a_second": customers / took, "megabytes": [before, peak()]}
+    print(json.dumps(answer))
 
 
 if __name__ == "__main__":

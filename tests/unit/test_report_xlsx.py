@@ -151,15 +151,8 @@ def test_the_heat_map_is_coloured_by_the_sheet_itself() -> None:
 
 
 def test_an_empty_report_is_a_workbook_too() -> None:
-    nothing = replace(
-        eight_segments(),
-        groups=(),
-        unclassified=None,
-        matrix=None,
-        customers=0,
-        average_order=None,
-        method=Method.VALUE,
-    )
+    empty = eight_segments(matrix=None, customers=0, average_order=None, method=Method.VALUE)
+    nothing = replace(empty, groups=(), unclassified=None)
 
     opened = book(nothing)
 
