@@ -31,7 +31,8 @@ OPTIONS = {
     "serve": "--host --port --workers --demo",
     "import": "--business --map --date-format --time-zone --currency --dry-run --rejects",
     "import-customers": "--business --time-zone --currency --rejects",
-    "report": "--business --method --days --as-of --storefront --segment-name --segment-code --scheme --format --output",
+    "report": "--business --method --days --as-of --storefront --segment-name --segment-code --scheme --format "
+    "--output",
     "export members": "--business --format --columns --output",
     "customers": "--business --search --sort --reverse --first",
     "token": "--business --subject --permission --expires",
