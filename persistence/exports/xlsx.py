@@ -19,7 +19,7 @@ from persistence.exports.xlsx_cells import fill, fitting, money_format
 
 WHOLE, SHARE, MEAN = "#,##0", "0.0%", "#,##0.0"
 MONEY = "money"
-TITLE, BOLD = Font(bold=True, size=14), Font(bold=True)
+TITLE, BOLD = Font(name="Calibri", bold=True, size=14), Font(name="Calibri", bold=True)
 HEAD = PatternFill("solid", fgColor="DDE6F0")
 WRAPPED = Alignment(wrap_text=True, vertical="top")
 CHART_WIDTH, CHART_HEIGHT, CHART_ROWS = 16.0, 9.0, 19
@@ -109,6 +109,7 @@ class ReportBook:
         sheet.column_dimensions["A"].width = fitting([line[0] for line in lines])
         sheet.column_dimensions["B"].width = fitting([str(line[1]) for line in lines])
         sheet.freeze_panes = "A2"
+        _on_pages(sheet)
 
     def _dimension(self, title: str, groups: tuple[DocumentGroup, ...]) -> None:
         sheet: Any = self.book.create_sheet(title)
@@ -123,9 +124,8 @@ class ReportBook:
             sheet.column_dimensions[get_column_letter(column)].width = fitting(shown)
         sheet.freeze_panes = "B2"
         sheet.auto_filter.ref = f"A1:{get_column_letter(len(COLUMNS))}{len(rows) + 1}"
-        sheet.page_setup.orientation = "landscape"
-        sheet.page_setup.fitToHeight = 0
-        sheet.sheet_properties.pageSetUpPr.fitToPage = True
+        sheet.print_title_rows = "1:1"
+        _on_pages(sheet)
 
     def _shown(self, value: Cell, form: str | None) -> str:
         """About what the cell shows, for its width."""
@@ -174,6 +174,13 @@ class ReportBook:
         data.freeze_panes = "B2"
 
 
+def _on_pages(sheet: Any) -> None:
+    """Printed as wide as a page, which lies."""
+    sheet.page_setup.orientation = "landscape"
+    sheet.page_setup.fitToHeight = 0
+    sheet.sheet_properties.pageSetUpPr.fitToPage = True
+
+
 def _bars(title: str, values: Reference, names: Reference) -> BarChart:
     chart = BarChart()
     chart.type, chart.style, chart.title, chart.legend = "bar", 10, title, None
@@ -184,6 +191,7 @@ def _bars(title: str, values: Reference, names: Reference) -> BarChart:
     chart.x_axis.scaling.orientation = "maxMin"
     # Some programs draw no axis that does not say so.
     chart.x_axis.delete = chart.y_axis.delete = False
+    chart.y_axis.number_format = WHOLE
     return chart
 
 

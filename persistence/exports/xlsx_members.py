@@ -71,7 +71,7 @@ class MemberBook:
         for place, name in enumerate(self.export.columns, 1):
             self.sheet.column_dimensions[get_column_letter(place)].width = WIDTHS.get(name, PLAIN_WIDTH)
             head = WriteOnlyCell(self.sheet, name)
-            head.font = Font(bold=True)
+            head.font = Font(name="Calibri", bold=True)
             heads.append(head)
         self.sheet.append(heads)
         # One cell for every amount: what is appended is written at once.

@@ -1,0 +1,94 @@
+"""Workbooks in a program that people open them with: LibreOffice reads them as they are, and shows the same values."""
+
+import csv
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pypdfium2
+import pytest
+
+from domain.member_files import MEMBER_COLUMNS, MemberExport
+from domain.model import Business
+from domain.report_document import ReportDocument
+from domain.segment_model import Definition, Segment, SegmentKind
+from persistence.exports.xlsx import report_xlsx
+from persistence.exports.xlsx_members import MemberBook
+from tests.unit.report_documents import categories, eight_segments
+
+pytestmark = [pytest.mark.tools, pytest.mark.libreoffice]
+AT = datetime(2024, 6, 15, 12, tzinfo=UTC)
+NAMES = ("=1+1", "@SUM(A1)", "高级客户", "ملابس", *(f"Category {place}" for place in range(296)))
+
+
+def converted(file: Path, kind: str) -> list[Path]:
+    """What LibreOffice makes of the file."""
+    program = shutil.which("soffice")
+    assert program is not None, "LibreOffice is not installed: apt-get install --no-install-recommends libreoffice-calc"
+    target = file.parent / "converted"
+    command = [program, "--headless", f"-env:UserInstallation=file://{file.parent}/profile", "--convert-to", kind]
+    done = subprocess.run(
+        [*command, "--outdir", target, file], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "rror" not in done.stdout + done.stderr
+    return sorted(target.iterdir())
+
+
+def tables(file: Path) -> dict[str, list[list[str]]]:
+    """Every sheet with the values of its cells."""
+    made = converted(file, "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1")
+    return {path.stem.partition("-")[2]: list(csv.reader(path.read_text().splitlines(keepends=True))) for path in made}
+
+
+@pytest.mark.parametrize("made", [eight_segments(), categories(NAMES)], ids=["eight segments", "300 categories"])
+def test_a_report_shows_its_values(tmp_path: Path, made: ReportDocument) -> None:
+    file = tmp_path / "report.xlsx"
+    file.write_bytes(report_xlsx(made))
+
+    found = tables(file)
+
+    titles = {"rfm": "RFM segments", "category": "Category preference"}
+    dimension, groups = next(iter(made.dimensions.items()))
+    head, *rows = found[titles[dimension]]
+    assert [row[0] for row in rows] == [group.name for group in groups]
+    assert [Decimal(row[head.index("Revenue")]) for row in rows] == [group.revenue for group in groups]
+    assert [int(row[head.index("Customers")]) for row in rows] == [group.customers for group in groups]
+    assert not [cell for sheet in found.values() for row in sheet for cell in row if cell.startswith(("#", "Err:"))]
+
+
+def test_the_charts_are_drawn(tmp_path: Path) -> None:
+    file = tmp_path / "report.xlsx"
+    file.write_bytes(report_xlsx(eight_segments()))
+
+    (page,) = converted(file, "pdf")
+
+    pages = pypdfium2.PdfDocument(page)
+    text = pages[0].get_textpage().get_text_range()
+    assert "EUR 353,213.38" in text
+    # The names stand at the axes of both charts.
+    assert text.count("Potential Loyalists") == 2
+    assert "Customers: RFM segments" in text
+    assert "Revenue (EUR): RFM segments" in text
+
+
+def test_members_show_their_values(tmp_path: Path) -> None:
+    business = Business(1, "shop", "Shop", "EUR", "Asia/Colombo", {}, 1, 1, 1)
+    segment = Segment(
+        1, "vip", "=VIP", None, SegmentKind.MANUAL, False, False, Definition(), None, 1, AT, AT, AT, None, None, None,
+        None, 1,
+    )  # fmt: skip
+    book = MemberBook(MemberExport(business, segment, AT, MEMBER_COLUMNS))
+    row = ["007", "=1+1", None, "#N/A", "=VIP", AT, "MANUAL", 3, Decimal("1234.50"), AT, "555"]
+    book.append([row, row])
+    with (tmp_path / "members.xlsx").open("w+b") as file:
+        book.save(file)
+    book.discard()
+
+    (found,) = tables(tmp_path / "members.xlsx").values()
+
+    local = "2024-06-15 17:30:00"
+    shown = ["007", "=1+1", "", "#N/A", "=VIP", local, "MANUAL", "3", "1234.5", local, "555"]
+    assert found == [list(MEMBER_COLUMNS), shown, shown]
