@@ -28,6 +28,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("-s", action="store_true")
 parser.add_argument("-H", action="append", default=[])
 parser.add_argument("-d", type=str.encode)
+parser.add_argument("-o")
 parser.add_argument("url")
 given = parser.parse_args()
 request = urllib.request.Request(given.url, given.d, dict(header.split(": ", 1) for header in given.H))
@@ -35,7 +36,7 @@ try:
     answer = urllib.request.urlopen(request)
 except urllib.error.HTTPError as error:
     answer = error
-sys.stdout.buffer.write(answer.read())
+(open(given.o, "wb") if given.o else sys.stdout.buffer).write(answer.read())
 """
 
 
@@ -137,7 +138,7 @@ def imported(place: Place) -> None:
     assert "8 created" in place.shell(command)
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/operations.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/operations.md", "docs/reports.md"])
 def test_the_commands_print_what_the_document_says(place: Place, document: str) -> None:
     if document != "README.md":
         imported(place)
