@@ -4,8 +4,10 @@ as `domain.classification`, where one customer's labels are decided."""
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     ColumnElement,
+    CompoundSelect,
     Select,
     Subquery,
     and_,
@@ -15,7 +17,6 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    true,
     union_all,
 )
 
@@ -29,24 +30,24 @@ from persistence.tables import purchase, purchase_line
 
 def label_counts(
     business_id: int, span: ClassificationSpan, settings: ClassificationSettings, decimals: int
-) -> Select[Any]:
+) -> CompoundSelect[Any]:
     """Dimension, label, number of customers."""
-    each = _totals(business_id, span).subquery("each")
+    each = _totals(business_id, span).cte("each")
     favourite = _favourites(business_id, span, settings)
-    dimensions = union_all(
-        *(select(literal_column(f"'{name}'").label("dimension")) for name in ("frequency", "spending", "category"))
-    ).subquery("dimensions")
-    label = case(
-        (dimensions.c.dimension == "frequency", _frequency(each, span, settings)),
-        (dimensions.c.dimension == "spending", _spending(each, settings, decimals)),
-        else_=favourite.c.label,
-    )
+    # Side by side and not joined: SQLite would look through all favourites for each customer.
     labelled = (
-        select(dimensions.c.dimension, label.label("label"))
-        .select_from(each.join(favourite, favourite.c.customer_id == each.c.customer_id).join(dimensions, true()))
-        .subquery("labelled")
+        ("frequency", _frequency(each, span, settings)),
+        ("spending", _spending(each, settings, decimals)),
+        ("category", favourite.c.label),
     )
-    return select(labelled.c.dimension, labelled.c.label, func.count()).group_by(labelled.c.dimension, labelled.c.label)
+    return union_all(
+        *(
+            select(literal_column(f"'{dimension}'").label("dimension"), label.label("label"), func.count()).group_by(
+                label
+            )
+            for dimension, label in labelled
+        )
+    )
 
 
 def _until(business_id: int, span: ClassificationSpan) -> list[ColumnElement[bool]]:
@@ -76,7 +77,7 @@ def _totals(business_id: int, span: ClassificationSpan) -> Select[Any]:
     )
 
 
-def _frequency(each: Subquery, span: ClassificationSpan, settings: ClassificationSettings) -> ColumnElement[str]:
+def _frequency(each: CTE, span: ClassificationSpan, settings: ClassificationSettings) -> ColumnElement[str]:
     holds = {
         "NEW": each.c.orders == 1,
         "LOYAL": each.c.recent >= settings.loyal_orders,
@@ -86,7 +87,7 @@ def _frequency(each: Subquery, span: ClassificationSpan, settings: Classificatio
     return case(*((holds[name], LABELS[name]) for name in settings.frequency_order), else_="Regular")
 
 
-def _spending(each: Subquery, settings: ClassificationSettings, decimals: int) -> ColumnElement[str]:
+def _spending(each: CTE, settings: ClassificationSettings, decimals: int) -> ColumnElement[str]:
     average, high, low = (
         to_minor(value, decimals)
         for value in (settings.high_average_order, settings.high_lifetime, settings.low_lifetime)
