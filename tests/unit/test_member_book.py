@@ -1,0 +1,112 @@
+"""Members as a workbook, page by page: full sheets are followed by further ones, and a book that nobody waits for any
+more leaves nothing behind."""
+
+import asyncio
+import io
+import tempfile
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from openpyxl import load_workbook
+
+from domain.member_files import MemberExport, MemberPage
+from domain.model import Business
+from domain.segment_model import Definition, Segment, SegmentKind
+from persistence.exports import xlsx_members
+from persistence.exports.xlsx_members import members_xlsx
+
+pytestmark = pytest.mark.anyio
+AT = datetime(2024, 6, 15, 20, tzinfo=UTC)
+COLUMNS = ("customer_id", "name", "total_revenue", "last_purchase_at")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary files go."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def export() -> MemberExport:
+    business = Business(1, "shop", "Shop", "JPY", "Asia/Tokyo", {}, 1, 1, 1)
+    flags = (SegmentKind.MANUAL, False, False, Definition(), None, 1)
+    segment = Segment(1, "vip", "VIP", None, *flags, AT, AT, AT, None, None, None, None, 1)
+    return MemberExport(business, segment, AT, COLUMNS)
+
+
+async def pages(count: int) -> AsyncGenerator[MemberPage, None]:
+    for page in range(count):
+        yield [[f"C{page}", "=1+1", Decimal(1500), AT], ["-2", None, Decimal(0), None]]
+
+
+async def test_rows_have_their_types_and_the_currency_its_format() -> None:
+    body = b"".join([piece async for piece in members_xlsx(export(), pages(1))])
+
+    sheet = load_workbook(io.BytesIO(body)).active
+    assert [[cell.value for cell in row] for row in sheet] == [
+        list(COLUMNS),
+        ["C0", "=1+1", 1500, datetime(2024, 6, 16, 5)],
+        ["-2", None, 0, None],
+    ]
+    assert [sheet[place].data_type for place in ("A2", "B2", "A3")] == ["s", "s", "s"]
+    assert [sheet[place].number_format for place in ("C2", "C3")] == ["[$JPY] #,##0"] * 2
+    assert sheet.freeze_panes == "A2"
+
+
+async def test_a_full_sheet_is_followed_by_another_with_its_own_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(xlsx_members, "LARGEST_SHEET", 4)
+
+    body = b"".join([piece async for piece in members_xlsx(export(), pages(4))])
+
+    found = load_workbook(io.BytesIO(body))
+    assert found.sheetnames == ["Members", "Members 2", "Members 3"]
+    assert [[cell.value for cell in sheet["A"]] for sheet in found] == [
+        ["customer_id", "C0", "-2", "C1"],
+        ["customer_id", "-2", "C2", "-2"],
+        ["customer_id", "C3", "-2"],
+    ]
+
+
+async def test_a_finished_book_leaves_no_file(folder: Path) -> None:
+    made = [piece async for piece in members_xlsx(export(), pages(3))]
+
+    assert made
+    assert list(folder.iterdir()) == []
+
+
+async def test_a_book_that_is_given_up_leaves_no_file(folder: Path) -> None:
+    begun = asyncio.Event()
+
+    async def endless() -> AsyncGenerator[MemberPage, None]:
+        async for page in pages(2):
+            yield page
+        begun.set()
+        await asyncio.sleep(60)
+
+    async def read() -> None:
+        async for _ in members_xlsx(export(), endless()):
+            pass
+
+    reading = asyncio.create_task(read())
+    await begun.wait()
+    assert len(list(folder.iterdir())) == 1
+    reading.cancel()
+    await asyncio.wait({reading})
+
+    assert reading.cancelled()
+    assert list(folder.iterdir()) == []
+
+
+async def test_a_source_that_fails_leaves_no_file(folder: Path) -> None:
+    async def failing() -> AsyncGenerator[MemberPage, None]:
+        async for page in pages(1):
+            yield page
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        [piece async for piece in members_xlsx(export(), failing())]
+
+    assert list(folder.iterdir()) == []
