@@ -8,19 +8,21 @@ from datetime import date, timedelta
 
 from domain.calendar import checked_days, local_date, zone
 from domain.classification import LABELS, ClassificationSettings
+from domain.customers import Customers
 from domain.errors import InvalidInput
 from domain.group_kind import GroupKind, Method
 from domain.model import Business, Window
 from domain.money import exponent
 from domain.pages import Page, PageRequest
 from domain.ports import ClassificationSpan, Clock, CustomerRecord, Span
-from domain.report import Report, kind_of, ordered
+from domain.report import Report, kind_of, kind_of_score, ordered
 from domain.report_ports import Grouping, GroupReportStore, Move
 from domain.reporting import festive_days, listed
-from domain.rfm import RfmScheme
+from domain.rfm import RfmScheme, Score
 from domain.series import SeriesInterval
 
 MAXIMUM_POINTS = 60
+SCORES = tuple((r, f, m) for r in range(1, 6) for f in range(1, 6) for m in range(1, 6))
 LABEL_ORDER: Mapping[str, tuple[str, ...]] = {
     "frequency": (*LABELS.values(), "Regular"),
     "spending": ("High Value", "Medium Value", "Low Value"),
@@ -78,6 +80,7 @@ class Movements:
 
     store: GroupReportStore
     clock: Clock
+    customers: Customers
 
     async def transitions(
         self,
@@ -136,6 +139,12 @@ class Movements:
     ) -> Mapping[GroupKind, Page[CustomerRecord]]:
         """A page of the customers of each of the groups of a report, by id."""
         span = report.span
+        if len(kinds) == 1 and report.method is not Method.BEHAVIOR:
+            # With kept cut values the reading stops when the page is full.
+            cuts = await self.customers.cuts(business, span)
+            scores = [each for each in SCORES if kind_of_score(report.method, report.scheme, Score(*each)) == kinds[0]]
+            async with self.store.read(business) as unit:
+                return {kinds[0]: await unit.reports.customers_of(span, cuts, scores, request)}
         grouping = Grouping(report.method, report.scheme, festive_days(business, span))
         labels = {kind: (kind.dimension, _label(report.method, kind)) for kind in kinds}
         async with self.store.read(business) as unit:

@@ -11,17 +11,14 @@ from domain.group_kind import Method as Method
 from domain.kept import Kept, KeptReports
 from domain.model import Business, Window
 from domain.money import exponent
-from domain.pages import Page, PageRequest
-from domain.ports import Cell, Clock, CustomerRecord, DayRanges, LabelSums, Span, Store
+from domain.ports import Cell, Clock, DayRanges, LabelSums, Span, Store
 from domain.report import Group as Group
 from domain.report import Insights as Insights
 from domain.report import Previous as Previous
 from domain.report import Report as Report
-from domain.report import behaving, chosen, grouped, kind_of_score, table
+from domain.report import behaving, chosen, grouped, table
 from domain.report import insights as insights
-from domain.rfm import UNCLASSIFIED, RfmScheme, Score
-
-SCORES = tuple((r, f, m) for r in range(1, 6) for f in range(1, 6) for m in range(1, 6))
+from domain.rfm import UNCLASSIFIED, RfmScheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +70,6 @@ class Reporting:
         if not before.customers:
             return None
         return Previous(before.customers, {group.kind.code: group.customers for group in before.everyone})
-
-    async def customers_of(
-        self, business: Business, report: Report, group: GroupKind, request: PageRequest
-    ) -> Page[CustomerRecord]:
-        """A page of a group's customers, by id."""
-        triples = [each for each in SCORES if kind_of_score(report.method, report.scheme, Score(*each)) == group]
-        async with self.store.read(business) as unit:
-            cuts = await unit.reports.cuts(report.span)
-            return await unit.reports.customers_of(report.span, cuts, triples, request)
 
     async def _measured(
         self, business: Business, method: Method, scheme: RfmScheme, span: Span

@@ -105,7 +105,7 @@ def make_services(
         Erasure(store),
         ReportFiles(reporting),
         MemberFiles(store, clock, customers),
-        Movements(store, clock),
+        Movements(store, clock, customers),
     )
 
 

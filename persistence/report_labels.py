@@ -40,12 +40,11 @@ def label_counts(
         ("spending", _spending(each, settings, decimals)),
         ("category", favourite.c.label),
     )
+    rows = [(dimension, select(label.label("label")).subquery(dimension)) for dimension, label in labelled]
     return union_all(
         *(
-            select(literal_column(f"'{dimension}'").label("dimension"), label.label("label"), func.count()).group_by(
-                label
-            )
-            for dimension, label in labelled
+            select(literal_column(f"'{dimension}'").label("dimension"), row.c.label, func.count()).group_by(row.c.label)
+            for dimension, row in rows
         )
     )
 
