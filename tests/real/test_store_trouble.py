@@ -69,7 +69,7 @@ async def test_r7_while_the_store_is_frozen_every_question_has_an_end_and_the_pr
     with postgres.frozen():
         await asyncio.sleep(READY_SECONDS)
         found, ready, live = await asyncio.gather(
-            asyncio.gather(*(outcome(face) for _ in range(30))), status(face, "/readyz"), status(face, "/healthz")
+            asyncio.gather(*(outcome(face) for _ in range(60))), status(face, "/readyz"), status(face, "/healthz")
         )
         still_live = await status(face, "/healthz")
     codes = Counter(code for code, _ in found)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from domain.group_kind import Method
 from domain.model import Business
+from domain.money import to_decimal
 from domain.pages import PageRequest
 from domain.ports import CustomerFilter, CustomerSort, Span
 from domain.reporting import insights
@@ -75,6 +77,37 @@ async def test_rfm_report_equals_the_independent_result(
     assert found.needs_attention == truth["insights"]["needs_attention"]
 
 
+@pytest.mark.parametrize("scenario", REPORTS)
+async def test_value_report_equals_the_independent_result(
+    scenario: str, services: Services, database: Database, clock: SetClock
+) -> None:
+    name, as_of, length, *place = scenario.split(".")
+    truth = json.loads(shared("truth", f"{scenario}.json").read_text())["value_segmentation"]
+    clock.now = datetime(2020, 1, 1, tzinfo=UTC)
+    business = await imported(name, services, database, clock)
+    storefront = await services.purchases.storefront_by_key(business, place[0]) if place else None
+    last, days = date.fromisoformat(as_of), int(length[:-1])
+
+    report = await services.reporting.report(
+        business, method=Method.VALUE, days=days, as_of=last, storefront_id=storefront.id if storefront else None
+    )
+    behavior = await services.reporting.report(
+        business, method=Method.BEHAVIOR, days=days, as_of=last, storefront_id=storefront.id if storefront else None
+    )
+
+    assert {group.kind.name: group.customers for group in report.groups} == {
+        name: truth[name] for name in ("High Value", "Medium Value", "Low Value")
+    }
+    assert {group.kind.name: str(to_decimal(group.revenue, 2)) for group in report.groups} == {
+        name: f"{amount:.2f}" for name, amount in truth["revenue"].items()
+    }
+    for dimension in ("category", "channel", "season"):
+        parts = [group for group in behavior.groups if group.kind.dimension == dimension]
+        assert sum(group.customers for group in parts) == report.customers
+        assert sum(group.orders for group in parts) == report.orders
+        assert sum(group.revenue for group in parts) == report.revenue
+
+
 def _assert_mean(ours: Decimal | None, theirs: float, total: int, count: int) -> None:
     """Equal, but that an exact half is rounded to even here and up there."""
     assert ours is not None
@@ -137,6 +170,16 @@ async def test_every_customers_labels_equal_the_independent_result(
             break
         request = PageRequest(250, after=page.positions[-1])
     assert checked == len(truth)
+    totals = json.loads(shared("truth", f"{scenario}.json").read_text())
+    counted = await services.movements.statistics(business, date.fromisoformat(as_of))
+    for dimension, key, other in (
+        ("frequency", "frequency", "Regular"),
+        ("spending", "spending_literal_15000_150000_10000", ""),
+        ("category", "category", "Mixed"),
+    ):
+        assert {each.label: each.customers for each in counted if each.dimension == dimension and each.customers} == {
+            label.replace("Unclassified", other): count for label, count in totals[key].items()
+        }
 
 
 @pytest.mark.parametrize("name", ["cdnow_sample", "completejourney_sample", "online_retail_2010_12"])
