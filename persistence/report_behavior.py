@@ -1,11 +1,24 @@
 """What customers buy, where and when in a window: each customer's label in each dimension, as one statement over the
 set. Shares are compared by cross-multiplication, in whole numbers."""
 
-from sqlalchemy import ColumnElement, Subquery, and_, case, func, literal, literal_column, or_, select, true, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Subquery,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    literal_column,
+    null,
+    or_,
+    select,
+    true,
+    union_all,
+)
 
 from domain.behavior import (
-    CATEGORY,
-    CHANNEL,
     DIMENSIONS,
     DOMINANT_PERCENT,
     FESTIVE,
@@ -31,24 +44,35 @@ WITH_LINES = purchase.outerjoin(
 
 def behaving(business_id: int, span: Span, festive: DayRanges) -> Subquery:
     """One row a customer of the window and dimension: label, orders, spend, last day."""
-    each = (
-        per_customer(business_id, span)
-        .add_columns(channel_label().label("channel"), season_label(festive).label("season"))
-        .subquery("each")
+    each = per_customer(business_id, span).add_columns(
+        channel_label().label("channel"), season_label(festive).label("season"), cast(null(), Text).label("category")
     )
+    zero: ColumnElement[int] = literal_column("0")
     preferred = _preferred(business_id, span)
+    more = select(
+        preferred.c.customer_id, zero, zero, zero, cast(null(), Text), cast(null(), Text), preferred.c.category
+    )
+    # One under the other and grouped, not joined: a database that guesses few rows would compare each with each.
+    both = union_all(each, more).subquery("both")
+    known = (
+        select(
+            both.c.customer_id,
+            func.sum(both.c.orders).label("orders"),
+            func.sum(both.c.spend).label("spend"),
+            func.max(both.c.last_day).label("last_day"),
+            *(func.max(both.c[name]).label(name) for name in DIMENSIONS),
+        )
+        .group_by(both.c.customer_id)
+        .subquery("known")
+    )
     dimensions = union_all(*(select(literal_column(f"'{name}'").label("dimension")) for name in DIMENSIONS)).subquery(
         "dimensions"
     )
-    label = case(
-        (dimensions.c.dimension == CATEGORY, preferred.c.category),
-        (dimensions.c.dimension == CHANNEL, each.c.channel),
-        else_=each.c.season,
-    )
+    label = case(*((dimensions.c.dimension == name, known.c[name]) for name in DIMENSIONS))
     return (
-        select(each.c.customer_id, each.c.orders, each.c.spend, each.c.last_day, dimensions.c.dimension)
+        select(known.c.customer_id, known.c.orders, known.c.spend, known.c.last_day, dimensions.c.dimension)
         .add_columns(label.label("label"))
-        .select_from(each.join(preferred, preferred.c.customer_id == each.c.customer_id).join(dimensions, true()))
+        .select_from(known.join(dimensions, true()))
         .subquery("behaving")
     )
 
