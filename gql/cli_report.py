@@ -11,12 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from domain.errors import InvalidInput
+from domain.group_kind import Method
 from domain.model import Business
+from domain.report import Insights, Report, insights
+from domain.report_document import DIMENSION_TITLES
 from domain.report_files import ReportAsked
-from domain.reporting import Insights, Report, insights
 from gql.app import make_writers
 from gql.cli_export import chosen_format, put_whole
-from gql.cli_text import plain
+from gql.cli_text import cell, plain
 from gql.export_parameters import REPORT_FORMATS, read_date, read_method, read_scheme
 from gql.services import Services
 from gql.settings import Settings
@@ -24,6 +26,9 @@ from persistence.exports.json import encoded, report_data
 
 FORMATS = ("table", *REPORT_FORMATS)
 BAR = 12
+BAR_COLUMN = 2
+COLUMN_GAP = 1
+LEAST_NAME = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +80,40 @@ def print_table(business: Business, report: Report, found: Insights, storefront:
             (plain(business.name), "bold"), f": {report.method.value} report, {first} to {window.as_of}{place}"
         )
     )
-    table = Table("segment", "customers", "", f"revenue {business.currency}", "orders", box=None, pad_edge=False)
-    for column in (1, 3, 4):
-        table.columns[column].justify = "right"
     rows = [*report.shown, *([report.other] if report.other and not report.filtered else [])]
     most = max((group.customers for group in rows), default=0)
-    for group in rows:
-        bar = "█" * (-(-BAR * group.customers // most) if most else 0)
-        revenue = Decimal(group.revenue).scaleb(-report.decimals)
-        table.add_row(group.kind.name, f"{group.customers:,}", bar, f"{revenue:,}", f"{group.orders:,}")
+    dimensions = sorted({group.kind.dimension for group in rows}, key=list(DIMENSION_TITLES).index)
+    indent = 2 if report.method is Method.BEHAVIOR else 0
+    lines: list[tuple[Text, ...]] = []
+    for dimension in dimensions:
+        if indent:
+            # The dimensions stand one under the other; each holds every customer once.
+            lines.append((Text(DIMENSION_TITLES[dimension], "bold"),))
+        for group in rows:
+            if group.kind.dimension == dimension:
+                bar = "█" * (-(-BAR * group.customers // most) if most else 0)
+                revenue = Decimal(group.revenue).scaleb(-report.decimals)
+                # As text, so that brackets in a category are no markup.
+                name = cell(group.kind.name)
+                name.pad_left(indent)
+                figures = (f"{group.customers:,}", bar, f"{revenue:,}", f"{group.orders:,}")
+                lines.append((name, *map(Text, figures)))
+    table = Table("segment", "customers", "", f"revenue {business.currency}", "orders", box=None, pad_edge=False)
+    name_column, *others = table.columns
+    left = console.width
+    for rank, column in enumerate(others, 1):
+        # What does not fit is cut from names, never from figures.
+        column.no_wrap = True
+        column.width = max(len(str(column.header)), *(len(line[rank]) for line in lines if len(line) > 1), 0)
+        column.justify = "left" if rank == BAR_COLUMN else "right"
+        left -= column.width + COLUMN_GAP
+    name_column.no_wrap, name_column.overflow, name_column.max_width = True, "ellipsis", max(left, LEAST_NAME)
+    for line in lines:
+        table.add_row(*line)
     console.print(table)
     console.print(f"Customers: {report.customers:,}   Revenue: {business.currency} {report.total_revenue:,}")
-    console.print(
-        f"Most revenue: {found.highest_revenue or '-'}   Largest: {found.largest or '-'}\n"
-        f"Growing: {found.fastest_growing or '-'}   Needs attention: {found.needs_attention or '-'}"
-    )
+    told = [f"Most revenue: {found.highest_revenue or '-'}   Largest: {found.largest or '-'}"]
+    if report.method is Method.RFM:
+        told.append(f"Growing: {found.fastest_growing or '-'}   Needs attention: {found.needs_attention or '-'}")
+    for sentence in told:
+        console.print(cell(sentence), no_wrap=True, overflow="ellipsis")

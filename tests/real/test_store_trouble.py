@@ -19,7 +19,8 @@ from tests.real.postgresql import Cluster, cluster
 
 pytestmark = pytest.mark.anyio
 COUNT = "{ customers { totalCount } }"
-DEADLINE = 3.0
+DEADLINE = 6.0
+"""Well beyond the two seconds that a question waits for a connection, so that a busy machine keeps them apart."""
 
 
 @pytest.fixture
@@ -59,7 +60,12 @@ async def recovered(face: Face) -> None:
     again = await asyncio.gather(*(outcome(face) for _ in range(30)))
 
     assert {code for code, _ in again} == {"OK"}
-    assert face.database.reader.pool.checkedout() == 0  # type: ignore[attr-defined]
+    for _ in range(100):
+        if not face.database.reader.pool.checkedout():  # type: ignore[attr-defined]
+            break
+        await asyncio.sleep(0.05)
+    else:
+        raise AssertionError("connections are still out")
 
 
 async def test_r7_while_the_store_is_frozen_every_question_has_an_end_and_the_process_lives(
@@ -76,9 +82,9 @@ async def test_r7_while_the_store_is_frozen_every_question_has_an_end_and_the_pr
     waits = [took for code, took in found if code == "UNAVAILABLE"]
 
     assert first == "OK"
-    assert set(codes) == {"TIMEOUT", "UNAVAILABLE"}
-    assert codes["UNAVAILABLE"] >= 10
-    assert all(1.9 < took < DEADLINE for took in waits)
+    assert set(codes) == {"TIMEOUT", "UNAVAILABLE"}, found
+    assert codes["UNAVAILABLE"] >= 10, found
+    assert all(1.9 < took < DEADLINE for took in waits), waits
     assert max(took for _, took in found) < DEADLINE + 1.5
     assert (ready, live, still_live) == (503, 200, 200)
     await recovered(face)

@@ -1,6 +1,6 @@
 """What a PDF shows, read back: the text of its pages and the boxes that it takes. Also small fonts to set it in."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,15 +41,18 @@ def whole_text(data: bytes) -> str:
     return "".join(page.text for page in shown(data))
 
 
-def overlaps(boxes: Iterable[Box], slack: float = 0.8) -> list[tuple[Box, Box]]:
-    """Pairs that share more than a hair."""
-    kept = sorted(boxes)
+def overlaps(boxes: Sequence[Box], slack: float = 0.8) -> list[tuple[Box, Box]]:
+    """Pairs that share more than a hair. Boxes in the order of the text: where a font tucks a comma under the letter
+    before it, the two are neighbours and share up to three quarters of its width."""
+    kept = sorted((box, place) for place, box in enumerate(boxes))
     found = []
-    for place, (left, bottom, right, top) in enumerate(kept):
-        for other in kept[place + 1 :]:
+    for rank, ((left, bottom, right, top), place) in enumerate(kept):
+        for other, other_place in kept[rank + 1 :]:
             if other[0] > right - slack:
                 break
-            if min(top, other[3]) - max(bottom, other[1]) > slack and min(right, other[2]) - other[0] > slack:
+            wide = min(right, other[2]) - other[0]
+            tucked = other_place == place + 1 and wide < min(2 * slack, 0.75 * (other[2] - other[0]))
+            if min(top, other[3]) - max(bottom, other[1]) > slack and wide > slack and not tucked:
                 found.append(((left, bottom, right, top), other))
     return found
 

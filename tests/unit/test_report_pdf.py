@@ -1,6 +1,6 @@
 """The PDF of a report says what the document says, all of it, in whole pages: read back from the file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -9,6 +9,7 @@ import pytest
 
 from domain.report_document import DocumentGroup, ReportDocument
 from domain.reporting import Insights
+from persistence.exports import pdf_fonts
 from persistence.exports.pdf import report_pdf
 from tests.unit.pdf_reading import overlaps, shown, squeezed, whole_text
 from tests.unit.report_documents import EIGHT_ROWS, GENERATED, categories, document, eight_segments, group
@@ -63,6 +64,17 @@ DOCUMENTS: dict[str, Callable[[], ReportDocument]] = {
 }
 
 
+@pytest.fixture(params=["the machine's fonts", "Vera alone"])
+def fonts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The result must not hang on what is installed."""
+    if request.param == "Vera alone":
+        monkeypatch.setattr(pdf_fonts, "SYSTEM", ())
+    pdf_fonts.font_book.cache_clear()
+    yield
+    pdf_fonts.font_book.cache_clear()
+
+
+@pytest.mark.usefixtures("fonts")
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_no_text_overlaps_or_leaves_the_page(name: str) -> None:
     for page in shown(report_pdf(DOCUMENTS[name]())):
@@ -244,3 +256,12 @@ def test_dimensions_stand_in_their_order_whatever_they_sold() -> None:
     titles = ("Category preference", "Channel", "Season")
     places = [text.index(squeezed(f"{title} in figures")) for title in titles]
     assert places == sorted(places)
+
+
+def test_text_over_text_is_found() -> None:
+    line, comma = (100.0, 10.0, 142.0, 18.0), (141.2, 9.0, 142.4, 11.0)
+
+    assert overlaps([line, comma]) == []
+    assert overlaps([comma, line]) == [(line, comma)]
+    assert overlaps([line, (139.0, 10.0, 180.0, 18.0)]) == [(line, (139.0, 10.0, 180.0, 18.0))]
+    assert overlaps([line, (100.0, 16.0, 142.0, 24.0)]) == [(line, (100.0, 16.0, 142.0, 24.0))]

@@ -1,0 +1,71 @@
+"""The report in the terminal by value and by behaviour, at 80 columns, whatever categories are called."""
+
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from tests.cli.conftest import Segments
+
+WINDOW = ("--as-of", "2024-03-31", "--days", "90")
+
+
+def table(lines: list[str]) -> list[list[str]]:
+    """The cells of the rows, without the bars."""
+    rows = [line.replace("█", "").split("  ") for line in lines]
+    return [[part.strip() for part in row if part.strip()] for row in rows]
+
+
+def test_value_has_three_groups_and_no_movement(shop: Segments) -> None:
+    shown = shop.done("report", *WINDOW, "--method", "value")
+
+    assert shown.lines[0] == "shop: VALUE report, 2024-01-02 to 2024-03-31"
+    assert table(shown.lines[2:5]) == [
+        ["High Value", "2", "1,400.00", "11"],
+        ["Medium Value", "5", "1,080.00", "20"],
+        ["Low Value", "3", "120.00", "3"],
+    ]
+    assert shown.lines[5:] == [
+        "Customers: 10   Revenue: EUR 2,600.00",
+        "Most revenue: High Value   Largest: Medium Value",
+    ]
+
+
+def test_behaviour_shows_its_dimensions_one_under_the_other(shop: Segments) -> None:
+    shown = shop.done("report", *WINDOW, "--method", "BEHAVIOR")
+
+    assert table(shown.lines[2:11]) == [
+        ["Category preference"],
+        ["Tea", "10", "2,600.00", "34"],
+        ["Mixed", "0", "0.00", "0"],
+        ["Channel"],
+        ["Unknown", "10", "2,600.00", "34"],
+        ["Omnichannel", "0", "0.00", "0"],
+        ["Season"],
+        ["Year-round", "10", "2,600.00", "34"],
+        ["Festive", "0", "0.00", "0"],
+    ]
+    assert shown.lines[11:] == [
+        "Customers: 10   Revenue: EUR 2,600.00",
+        "Most revenue: Tea   Largest: Tea",
+    ]
+    only = shop.done("report", *WINDOW, "--method", "behavior", "--segment-code", "season:festive")
+    assert table(only.lines[2:4]) == [["Season"], ["Festive", "0", "0.00", "0"]]
+
+
+@pytest.mark.parametrize("category", ["[bold]Sale[/]", "=cmd()", "お茶" * 60, "x" * 200, "a\x1b[2Jb"])
+def test_any_category_fits_into_eighty_columns(segments: Segments, tmp_path: Path, category: str) -> None:
+    path = tmp_path / "one.csv"
+    path.write_text(f"customer_id,order_id,date,amount,category\nAda,1,2024-03-01,12345678901.00,{category}\n")
+    segments.done("import", path, "--business", "shop", "--time-zone", "UTC", "--currency", "EUR")
+    segments.patch.setenv("COLUMNS", "80")
+
+    shown = segments.done("report", *WINDOW, "--method", "behavior")
+
+    assert max(map(cell_len, shown.lines)) <= 80
+    assert shown.lines[3].startswith(f"  {category[:1]}")
+    assert "12,345,678,901.00" in shown.lines[3]
+    assert "\x1b" not in shown.out
+    if len(category) < 15 and category.isprintable():
+        assert f"  {category}  " in shown.lines[3]
+        assert shown.lines[-1] == f"Most revenue: {category}   Largest: {category}"
