@@ -1,4 +1,5 @@
-"""`make bench`: measures import, report and pages against pandas, recalculation against SQL; one table with ratios.
+"""`make bench`: measures import, report and pages against pandas, recalculation against SQL, files against
+the libraries that write them; one table with ratios.
 
 A number is the median of several runs; the limit it should keep stands beside it. `--only NAME` (again for more)
 chooses, `--rows N` makes the files smaller. The exit code is 1 where a limit is not kept or numbers differ.
@@ -159,6 +160,28 @@ def measure_page(file: PurchaseFile) -> Iterator[Line]:
     yield Line(f"page of {page['customers']} customers with metrics and RFM", seconds(median(page["seconds"])))
 
 
+def measure_requests(file: PurchaseFile) -> Iterator[Line]:
+    """Requests for the report, kept and computed, beside the smallest there is, and for its files."""
+    found = json.loads(python("reports", imported(file), str(REPORT_RUNS)).output)
+    times = {name: median(taken) for name, taken in found.items()}
+    yield compared("request for a kept report of 90 days; computed", times["cached"], times["uncached"], None)
+    yield compared("request for a kept report; for { __typename }", times["cached"], times["typename"], None)
+    for kind in ("json", "csv", "xlsx", "pdf"):
+        yield Line(f"kept report of 90 days as {kind.upper()}", seconds(times[kind]))
+
+
+def measure_exports(customers: int) -> Iterator[Line]:
+    """Members of a segment of all customers as files, beside the library that writes them by itself."""
+    for form, library in (("csv", "csv"), ("xlsx", "openpyxl")):
+        ours = json.loads(python("exports", str(customers), form).output)
+        peer = json.loads(python("exports", str(customers), form, "peer").output)
+        what = f"{customers:,} members as {form.upper()}"
+        yield compared(f"{what}; {library} alone, the rows at hand", ours["seconds"], peer["seconds"], None)
+        yield Line(f"{what}: rows a second", f"{ours['rows_a_second']:,.0f}", f"{peer['rows_a_second']:,.0f}")
+        before, after = ours["megabytes"]
+        yield Line(f"{what}: memory before and at most", f"{before:.0f} and {after:.0f} MB")
+
+
 def measure_segments(customers: int) -> Iterator[Line]:
     """Recalculation beside the bare statement that writes the same rows; preview, page and many segments at once."""
     found = json.loads(python("segments", str(customers)).output)
@@ -207,7 +230,7 @@ def printed(lines: list[Line]) -> str:
 def main(arguments: list[str]) -> int:
     """Measure what was chosen; a part that fails is one line of the table and does not end the others."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    names = ("import-one", "import-ten", "report", "page", "segments")
+    names = ("import-one", "import-ten", "report", "requests", "page", "segments", "exports")
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"one of: {', '.join(names)}")
     parser.add_argument("--rows", type=int, default=ROWS, help="rows of each file (default: %(default)s)")
     chosen = parser.parse_args(arguments)
@@ -218,8 +241,10 @@ def main(arguments: list[str]) -> int:
         "import-one": lambda: measure_import(one),
         "import-ten": lambda: measure_import(ten),
         "report": lambda: measure_report(one),
+        "requests": lambda: measure_requests(one),
         "page": lambda: measure_page(one),
         "segments": lambda: measure_segments(chosen.rows),
+        "exports": lambda: measure_exports(chosen.rows),
     }
     lines: list[Line] = []
     for name in chosen.only or names:
