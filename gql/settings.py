@@ -27,6 +27,7 @@ class Settings:
     log_level: str = "INFO"
     alert_url: str = field(default="", repr=False)
     cache_url: str = field(default="", repr=False)
+    mongodb_uri: str = field(default="", repr=False)
     host: str = "127.0.0.1"
     port: int = 8000
     demo: bool = False
@@ -60,6 +61,7 @@ class Settings:
             log_level=level,
             alert_url=_address(env, "SEGMENTS_ALERT_URL"),
             cache_url=env.get("SEGMENTS_CACHE_URL", ""),
+            mongodb_uri=env.get("SEGMENTS_MONGODB_URI", ""),
             fonts=Path(env["SEGMENTS_FONTS"]) if "SEGMENTS_FONTS" in env else None,
             port=_whole(env, "PORT", 8000, 0, 65535),
             introspection=_switch(env, "SEGMENTS_INTROSPECTION", True),
