@@ -64,6 +64,16 @@ class InterruptibleConnection(aiosqlite.Connection):
             await asyncio.wait({done}, timeout=INTERRUPT_SECONDS)
             raise
 
+    def stop(self) -> asyncio.Future[Any] | None:
+        """The thread answers the first time only: whoever asks again, as SQLAlchemy does where the wait for an orderly
+        end was cancelled, too, would wait for ever."""
+        return super().stop() if self._running else None
+
+    async def close(self) -> None:
+        """Nothing is left to do where the thread was told to stop."""
+        if self._running:
+            await super().close()
+
 
 def _forget(done: asyncio.Future[Any]) -> None:
     if not done.cancelled():
