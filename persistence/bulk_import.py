@@ -19,7 +19,8 @@ from domain.ports import Clock
 from persistence import merge
 from persistence.database import Database
 from persistence.import_staging import arrange, refuse, stage
-from persistence.tables import audit_event, purchase_import
+from persistence.import_tables import purchase_import
+from persistence.tables import audit_event
 from persistence.unit_of_work import raise_change, translated
 
 LOCK_SECONDS = 0.4

@@ -17,8 +17,9 @@ from sqlalchemy.types import Text
 from domain.calendar import to_micros
 from domain.model import ERASED_TEXT
 from persistence.columns import MISSING_TEXT
+from persistence.import_tables import import_reject
 from persistence.rule_sql_texts import Holds
-from persistence.tables import audit_event, business, customer, customer_metrics, customer_term, import_reject
+from persistence.tables import audit_event, business, customer, customer_metrics, customer_term
 
 PREFIX, END = "erased:", "erased;"
 """What begins the hashes, and the first text after all of them."""

@@ -153,7 +153,8 @@ class CustomerMetricsRow(SQLModel, table=True):
 
 
 class PurchaseRow(SQLModel, table=True):
-    """An order. `status` is its place in STATUS_ORDER; `counted` is 1 where it qualifies and its instant has passed."""
+    """An order. `status` is its place in STATUS_ORDER; `counted` is 1 where it qualifies and its instant has passed.
+    `written_by` is the import, or else the change number, that stated it last; 0 where that was not kept yet."""
 
     __tablename__ = "purchase"
     __table_args__ = _of_business(
@@ -180,6 +181,7 @@ class PurchaseRow(SQLModel, table=True):
     amount: int = whole_column()
     storefront_id: int | None = number_column()
     channel: str | None = text_column(nullable=True)
+    written_by: int = number_column(0)
 
 
 class PurchaseLineRow(SQLModel, table=True):
@@ -196,37 +198,6 @@ class PurchaseLineRow(SQLModel, table=True):
     category: str | None = text_column(nullable=True)
     amount: int = whole_column()
     status: int = small_column()
-
-
-class PurchaseImportRow(SQLModel, table=True):
-    """One run of an import and its counts; `id` is the change number that it began with."""
-
-    __tablename__ = "purchase_import"
-    __table_args__ = _of_business(PrimaryKeyConstraint("business_id", "id"), CLUSTERED)
-    business_id: int = key_column()
-    id: int = key_column()
-    source: str = text_column()
-    status: str = text_column()
-    created_at: int = whole_column()
-    finished_at: int | None = number_column()
-    error: str | None = text_column(nullable=True)
-    rows_read: int = number_column(0)
-    created: int = number_column(0)
-    updated: int = number_column(0)
-    unchanged: int = number_column(0)
-    rejected: int = number_column(0)
-
-
-class ImportRejectRow(SQLModel, table=True):
-    """A row that an import refused: its line number, its text and why."""
-
-    __tablename__ = "import_reject"
-    __table_args__ = _of_business(PrimaryKeyConstraint("business_id", "import_id", "line"), CLUSTERED)
-    business_id: int = key_column()
-    import_id: int = key_column()
-    line: int = key_column()
-    text: str = text_column()
-    reason: str = text_column()
 
 
 class AuditEventRow(SQLModel, table=True):
@@ -272,7 +243,5 @@ customer_term = metadata.tables["customer_term"]
 customer_metrics = metadata.tables["customer_metrics"]
 purchase = metadata.tables["purchase"]
 purchase_line = metadata.tables["purchase_line"]
-purchase_import = metadata.tables["purchase_import"]
-import_reject = metadata.tables["import_reject"]
 audit_event = metadata.tables["audit_event"]
 kept_report = metadata.tables["kept_report"]

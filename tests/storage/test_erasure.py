@@ -12,7 +12,8 @@ from domain.ports import Actor, AuditEvent, CustomerFilter
 from domain.segment_model import Definition, MembershipSource, NewSegment, SegmentKind
 from gql.services import Services
 from persistence.database import Database
-from persistence.tables import audit_event, customer, customer_term, import_reject, metadata
+from persistence.import_tables import import_reject, metadata
+from persistence.tables import audit_event, customer, customer_term
 from persistence.unit_of_work import SqlStore
 from tests.conftest import SetClock
 from tests.factories import import_file, purchase

@@ -11,7 +11,8 @@ from domain.errors import InvalidInput
 from domain.model import Business
 from domain.ports import Actor
 from gql.services import Services
-from persistence.tables import audit_event, import_reject, purchase_import
+from persistence.import_tables import import_reject, purchase_import
+from persistence.tables import audit_event
 from tests.conftest import SetClock
 from tests.factories import purchase
 from tests.storage.files import Importer, counts
