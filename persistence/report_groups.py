@@ -29,8 +29,8 @@ from domain.rfm import Score
 from persistence.customers import COLUMNS as CUSTOMER_COLUMNS
 from persistence.customers import JOINED as CUSTOMERS
 from persistence.customers import to_record
+from persistence.label_sql import label_counts
 from persistence.report_behavior import behaving
-from persistence.report_labels import label_counts
 from persistence.report_window import scored
 from persistence.tables import customer
 

@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
 from domain.errors import InvalidInput
-from persistence.import_tables import metadata
+from persistence.label_tables import metadata
 
 LOCK_NUMBER = 7_361_990_112
 

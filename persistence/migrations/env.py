@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from persistence.import_tables import metadata
+from persistence.label_tables import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(
