@@ -1,8 +1,10 @@
 """Tenants: creating and changing them, and finding the one that a caller means."""
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from domain.business_settings import SettingsPlan, planned
 from domain.calendar import zone
 from domain.errors import InvalidInput, NotFound
 from domain.model import Business
@@ -69,6 +71,8 @@ class Businesses:
             if currency is not None and currency != business.currency:
                 if await unit.purchases.any():
                     raise InvalidInput("currency cannot change once there are purchases", ("currency",))
+                # Its thresholds must be amounts of the new one, too.
+                planned({}, unit.business.settings, exponent(currency), here=True)
                 changes["currency"] = currency
             if time_zone is not None and time_zone != business.time_zone:
                 await unit.purchases.move_days(time_zone)
@@ -80,6 +84,42 @@ class Businesses:
                 await unit.audit(AuditEvent(actor.name, "setBusiness", request_id=actor.request_id, detail=changes))
                 business = replace(business, settings_version=version, **changes)  # type: ignore[arg-type]
         return business
+
+    async def plan_settings(self, key: str, stated: Mapping[str, object], *, here: bool = False) -> SettingsPlan:
+        """What the statement would change; InvalidInput carries every fault."""
+        business = await self.open(key)
+        return planned(business.settings, stated, exponent(business.currency), here=here)
+
+    async def set_settings(
+        self,
+        key: str,
+        stated: Mapping[str, object],
+        actor: Actor,
+        *,
+        expected_version: int | None = None,
+        here: bool = False,
+        outside: Sequence[str] = (),
+    ) -> tuple[Business, SettingsPlan]:
+        """Change what is stated: absent keeps, null goes back to the default. Nothing is changed where there is a
+        fault or the version is another one. `outside` names what the caller keeps elsewhere, for the audit log."""
+        business = await self.open(key)
+        async with self.store.write(business) as unit:
+            business = unit.business
+            version = business.settings_version
+            if expected_version not in (None, version):
+                message = f"expectedVersion is {expected_version}, but the settings have version {version} now"
+                raise InvalidInput(message, ("expectedVersion",), "CONFLICT")
+            plan = planned(business.settings, stated, exponent(business.currency), here=here)
+            changed: dict[str, object] = {one.name: {"old": one.old, "new": one.new} for one in plan.changes}
+            if plan.changes:
+                await unit.save_settings({"settings": plan.kept, "settings_version": version + 1})
+                await unit.data_changed()
+                business = replace(business, settings=plan.kept, settings_version=version + 1)
+            if changed or outside:
+                detail = {"changed": changed | dict.fromkeys(outside), "version": business.settings_version}
+                event = AuditEvent(actor.name, "updateBusinessSettings", request_id=actor.request_id, detail=detail)
+                await unit.audit(event)
+        return business, plan
 
     async def choose(self, key: str | None, default: str) -> Business:
         """The one named, else the only one there is, else the default; InvalidInput lists the keys."""

@@ -1,13 +1,14 @@
 """Labels of a customer: frequency, spending and category, from the thresholds of the business. First match in the order
 given; whole numbers decide, shares are compared by cross-multiplication."""
 
-from calendar import isleap, monthrange
+from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal, InvalidOperation
 
 from domain.errors import InvalidInput
+from domain.festive import FestivePeriods, read_periods
 from domain.money import to_minor
 
 LABELS = {"NEW": "New", "LOYAL": "Loyal", "LAPSED": "Lapsed", "SEASONAL": "Seasonal"}
@@ -21,54 +22,6 @@ BOUNDS = {
     "family_percent": 100,
 }
 """The settings that are whole numbers, each with its highest value; the lowest is 1."""
-MonthDay = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class FestivePeriods:
-    """Ranges of month and day, both ends included, which may wrap the new year; and dated ranges."""
-
-    yearly: tuple[tuple[MonthDay, MonthDay], ...] = (((4, 1), (4, 20)), ((12, 1), (12, 31)))
-    dated: tuple[tuple[date, date], ...] = ()
-
-    def contains(self, day: date) -> bool:
-        """Whether the date is festive."""
-        here = (day.month, day.day)
-        if any(low <= day <= high for low, high in self.dated):
-            return True
-        return any(low <= here <= high if low <= high else here >= low or here <= high for low, high in self.yearly)
-
-    def day_ranges(self, first: int, last: int) -> list[tuple[int, int]]:
-        """Merged inclusive ranges of day numbers inside the span."""
-        found: list[tuple[int, int]] = [(low.toordinal(), high.toordinal()) for low, high in self.dated]
-        begin, end = (date.fromordinal(min(max(day, 1), date.max.toordinal())) for day in (first, last))
-        for year in range(begin.year - 1, end.year + 1):
-            for low, high in self.yearly:
-                closing = year if low <= high else year + 1
-                if closing >= 1:
-                    found.append(
-                        (_opening(year, *low), date.max.toordinal() if closing > 9999 else _on(closing, *high))
-                    )
-        merged: list[tuple[int, int]] = []
-        for low_day, high_day in sorted((max(low, first), min(high, last)) for low, high in found):
-            if low_day > high_day:
-                continue
-            if merged and low_day <= merged[-1][1] + 1:
-                merged[-1] = (merged[-1][0], max(merged[-1][1], high_day))
-            else:
-                merged.append((low_day, high_day))
-        return merged
-
-
-def _opening(year: int, month: int, day: int) -> int:
-    # A range that begins on 29 February begins on 1 March in other years; one that ends on it ends on the 28th.
-    if year < 1:
-        return 1
-    return _on(year, 3, 1) if (month, day) == (2, 29) and not isleap(year) else _on(year, month, day)
-
-
-def _on(year: int, month: int, day: int) -> int:
-    return date(year, month, min(day, monthrange(year, month)[1])).toordinal()
 
 
 def subtract_months(day: date, months: int) -> date:
@@ -98,33 +51,50 @@ class ClassificationSettings:
         """The first date of the last `loyal_months` calendar months: the day after the same day that long before."""
         return date.fromordinal(subtract_months(today, self.loyal_months).toordinal() + 1)
 
+    def contradictions(self) -> list[tuple[str, str, str]]:
+        """Thresholds that contradict each other: the one to mend, the other, and the sentence."""
+        found = []
+        if self.low_lifetime >= self.high_lifetime:
+            found.append(("low_lifetime", "high_lifetime", "low_lifetime must be less than high_lifetime"))
+        if self.family_percent > self.dominant_percent:
+            found.append(("family_percent", "dominant_percent", "family_percent must be at most dominant_percent"))
+        return found
+
     def check(self) -> None:
         """InvalidInput names the threshold that contradicts another or is out of its bounds."""
-        if self.low_lifetime >= self.high_lifetime:
-            raise InvalidInput("low_lifetime must be less than high_lifetime", ("low_lifetime",))
         for name in AMOUNTS:
             if getattr(self, name) < 0:
                 raise InvalidInput(f"{name} must not be negative", (name,))
         for name, high in BOUNDS.items():
             if not 1 <= getattr(self, name) <= high:
                 raise InvalidInput(f"{name} must be between 1 and {high}", (name,))
-        if self.family_percent > self.dominant_percent:
-            raise InvalidInput("family_percent must be at most dominant_percent", ("family_percent",))
+        for name, _, message in self.contradictions()[:1]:
+            raise InvalidInput(message, (name,))
         if sorted(self.frequency_order) != sorted(LABELS):
             raise InvalidInput(f"frequency_order must hold each of {', '.join(LABELS)} once", ("frequency_order",))
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, object]) -> "ClassificationSettings":
         """The stored settings, defaults for what is absent."""
+        made = cls.unchecked(settings)
+        made.check()
+        return made
+
+    @classmethod
+    def unchecked(cls, settings: Mapping[str, object]) -> "ClassificationSettings":
+        """The same where they may contradict each other."""
         known: dict[str, object] = {}
         known |= {name: _amount(name, settings[name]) for name in AMOUNTS if name in settings}
         known |= {name: _whole(name, settings[name]) for name in BOUNDS if name in settings}
         if "frequency_order" in settings:
             order = settings["frequency_order"]
             known["frequency_order"] = tuple(map(str, order)) if isinstance(order, list | tuple) else ()
-        made = cls(**known)  # type: ignore[arg-type]
-        made.check()
-        return made
+        if "festive_periods" in settings:
+            try:
+                known["festive"] = read_periods(settings["festive_periods"])
+            except ValueError as error:
+                raise InvalidInput(f"festive_periods {error}", ("festive_periods",)) from error
+        return cls(**known)  # type: ignore[arg-type]
 
 
 def _amount(name: str, value: object) -> Decimal:

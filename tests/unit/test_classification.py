@@ -12,11 +12,11 @@ from domain.classification import (
     Classification,
     ClassificationFacts,
     ClassificationSettings,
-    FestivePeriods,
     classify,
     subtract_months,
 )
 from domain.errors import InvalidInput
+from domain.festive import FestivePeriods
 
 TODAY = date(2024, 6, 15)
 SETTINGS = ClassificationSettings()

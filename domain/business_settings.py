@@ -1,0 +1,246 @@
+"""The settings of a business: a table of every one, and how stated values become kept ones. What is stated is checked
+as a whole, every fault named; absent keeps, null goes back to the default; only what differs from it is kept."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from domain.classification import BOUNDS, ClassificationSettings
+from domain.errors import FieldProblem, InvalidInput
+from domain.mongo_settings import NAMES as MONGODB_NAMES
+from domain.mongo_settings import SECTION as MONGODB
+from domain.setting_kinds import (
+    Kind,
+    amount,
+    choice,
+    columns,
+    cron,
+    currency_sign,
+    date_format,
+    file_name,
+    folder,
+    order,
+    percent_or_share,
+    periods,
+    sign,
+    switch,
+    whole,
+)
+
+DEFAULTS = ClassificationSettings()
+PRESETS = ("shopify", "woocommerce")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting; a dot in its name is a section. `here` marks places on this machine, which only its command line
+    sets."""
+
+    name: str
+    kind: Kind
+    default: object
+    description: str
+    here: bool = False
+
+
+def _whole(name: str, description: str) -> Setting:
+    return Setting(name, whole(1, BOUNDS[name]), getattr(DEFAULTS, name), description)
+
+
+def _amount(name: str, description: str) -> Setting:
+    return Setting(name, amount(), int(getattr(DEFAULTS, name)), description)
+
+
+SETTINGS: tuple[Setting, ...] = (
+    _amount("high_average_order", "average order from which a customer is High Value"),
+    _amount("high_lifetime", "sum of all orders from which a customer is High Value"),
+    _amount("low_lifetime", "sum of all orders up to which a customer is Low Value"),
+    _whole("loyal_orders", "orders in the last `loyal_months` from which a customer is Loyal"),
+    _whole("loyal_months", "calendar months that Loyal looks at"),
+    _whole("lapsed_days", "days without an order, today included, after which a customer is Lapsed"),
+    _whole("festive_percent", "share of orders in festive periods from which a customer is Seasonal, in percent"),
+    _whole("dominant_percent", "share of lines from which one category names the label, in percent"),
+    _whole("family_percent", "share of lines that two categories need for Family, in percent"),
+    Setting("frequency_order", order(), list(DEFAULTS.frequency_order), "which frequency label is tried first"),
+    Setting("festive_periods", periods(), DEFAULTS.festive.as_json(), "when it is festive, both ends included"),
+    Setting("rfm_days", whole(1, 9999), 365, "days that a customer's own RFM scores look back"),
+    Setting("inactive_days", whole(1, 9999), 90, "days without an order after which a member counts as inactive"),
+    Setting("follow_purchases", switch(), True, "whether dynamic segments follow as soon as purchases are written"),
+    Setting("import.columns", columns(), {}, "columns of a source that have a name of their own"),
+    Setting("import.preset", choice(*PRESETS), None, "platform whose order files are read"),
+    Setting("import.date_format", date_format(), None, "form of the dates; ISO 8601 where none is set"),
+    Setting("import.amount", choice("line", "order"), None, "whether a row's amount is the line's or the order's"),
+    Setting("import.decimal", sign(".", ","), None, "decimal sign of amounts; a point where none is set"),
+    Setting("import.thousands", sign(",", ".", "'", " "), None, "sign between the thousands of amounts"),
+    Setting("import.currency_sign", currency_sign(), None, "sign or code of the currency beside amounts"),
+    Setting("output_dir", folder(), None, "folder that classification writes to", here=True),
+    Setting("output_filename", file_name(".json"), "customer_segmentation.json", "name of its file", here=True),
+    Setting("classify_every", cron(), None, "when the server classifies by itself"),
+)
+BY_NAME = {setting.name: setting for setting in SETTINGS}
+SECTIONS = tuple(dict.fromkeys(name.partition(".")[0] for name in BY_NAME if "." in name))
+Translate = Callable[[object, int], object]
+
+
+def _as_it_is(value: object, decimals: int) -> object:
+    return value
+
+
+ALIASES: Mapping[str, tuple[str, Translate]] = {
+    "high_aov_threshold": ("high_average_order", _as_it_is),
+    "high_lifetime_threshold": ("high_lifetime", _as_it_is),
+    "low_lifetime_threshold": ("low_lifetime", _as_it_is),
+    "dominant_threshold": ("dominant_percent", percent_or_share),
+    "family_threshold": ("family_percent", percent_or_share),
+}
+"""Names of the reference configuration; the last two may be shares such as 0.7 there."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingChange:
+    """A setting whose value in effect is another one now."""
+
+    name: str
+    old: object
+    new: object
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsPlan:
+    """What stated settings come to: what is to be kept, what changes, and how values were understood."""
+
+    kept: dict[str, object]
+    changes: tuple[SettingChange, ...]
+    notes: tuple[str, ...]
+
+
+def effective(kept: Mapping[str, object]) -> dict[str, object]:
+    """Every setting with its value in effect, sections as objects."""
+    held = _flat(kept)
+    return _nested({name: held.get(name, setting.default) for name, setting in BY_NAME.items()})
+
+
+def planned(
+    kept: Mapping[str, object], stated: Mapping[str, object], decimals: int, *, here: bool = False
+) -> SettingsPlan:
+    """What the statement comes to in a currency of so many decimals; InvalidInput carries every fault. `here` allows
+    what only this machine's command line may set."""
+    reading = _Reading(decimals, here)
+    for name, value in stated.items():
+        reading.state(str(name), value)
+    before, after = _flat(kept), _flat(kept)
+    for name, value in reading.found.items():
+        if value == BY_NAME[name].default:
+            after.pop(name, None)
+        else:
+            after[name] = value
+    reading.contradictions(after)
+    if reading.problems:
+        raise InvalidInput.of(reading.problems)
+    # In the table's order, and then whatever else is kept.
+    ordered = {name: after[name] for name in (*BY_NAME, *after) if name in after}
+    values = {name: (before.get(name, one.default), after.get(name, one.default)) for name, one in BY_NAME.items()}
+    changes = tuple(SettingChange(name, old, new) for name, (old, new) in values.items() if old != new)
+    return SettingsPlan(_nested(ordered), changes, tuple(reading.notes))
+
+
+class _Reading:
+    """What is understood of a statement so far, and every fault."""
+
+    def __init__(self, decimals: int, here: bool) -> None:
+        self.decimals, self.here = decimals, here
+        self.found: dict[str, object] = {}
+        self.said_as: dict[str, str] = {}
+        self.notes: list[str] = []
+        self.problems: list[FieldProblem] = []
+
+    def state(self, name: str, value: object) -> None:
+        """One setting, or one section of them."""
+        if name == MONGODB or name.startswith(f"{MONGODB}."):
+            self.fault(name, f"{MONGODB} is not kept in the store: run `segments settings apply FILE` on the server")
+        elif name in SECTIONS:
+            own = [one for one in BY_NAME if one.startswith(f"{name}.")]
+            if value is None:
+                value = dict.fromkeys(one.partition(".")[2] for one in own)
+            if isinstance(value, Mapping):
+                for inner, held in value.items():
+                    self.one(f"{name}.{inner}", held)
+            else:
+                self.fault(name, f"{name} must be a section with {', '.join(own)}")
+        else:
+            self.one(name, value)
+
+    def one(self, stated: str, value: object) -> None:
+        """One setting, by its name or an alias."""
+        name, translate = ALIASES.get(stated, (stated, _as_it_is))
+        setting = BY_NAME.get(name)
+        if setting is None:
+            self.fault(stated, _unknown(stated))
+        elif name in self.said_as:
+            self.fault(stated, f"{stated} must not be given beside {self.said_as[name]}: they are the same setting")
+        elif setting.here and not self.here:
+            self.said_as[name] = stated
+            self.fault(stated, f"{stated} must be set on the server: run `segments settings apply FILE` there")
+        else:
+            self.said_as[name] = stated
+            try:
+                taken = None if value is None else translate(value, self.decimals)
+                self.found[name] = setting.default if taken is None else setting.kind.read(taken, self.decimals)
+            except ValueError as error:
+                self.fault(stated, f"{stated} {error}")
+                return
+            if translate is percent_or_share and value is not None:
+                self.notes.append(f"{stated} = {value} is taken as a share: {name} = {self.found[name]}")
+            elif name != stated:
+                self.notes.append(f"{stated} is taken as {name}")
+
+    def contradictions(self, after: Mapping[str, object]) -> None:
+        """Settings that are right by themselves and contradict each other; those at fault are left out."""
+        wrong = {problem.field[-1] for problem in self.problems}
+        wrong |= {name for name, said in self.said_as.items() if said in wrong}
+        whole = {name: value for name, value in after.items() if "." not in name}
+        found = ClassificationSettings.unchecked(whole).contradictions()
+        if after.get("import.thousands") == (after.get("import.decimal") or "."):
+            found.append(("import.thousands", "import.decimal", "import.thousands must differ from import.decimal"))
+        if after.get("import.preset") is not None and after.get("import.amount") == "line":
+            message = "import.amount must not be line beside import.preset, whose amounts are of orders"
+            found.append(("import.amount", "import.preset", message))
+        for name, other, message in found:
+            if not {name, other} & wrong:
+                self.fault(name, message)
+
+    def fault(self, name: str, message: str) -> None:
+        """Noted, and the rest is looked at, too."""
+        self.problems.append(FieldProblem(("settings", name), message))
+
+
+def _unknown(name: str) -> str:
+    every = (*BY_NAME, *SECTIONS, *ALIASES, MONGODB, *(f"{MONGODB}.{one}" for one in MONGODB_NAMES))
+    name = name[:100]
+    if name.partition(".")[0] in SECTIONS:
+        every = tuple(one for one in every if one.startswith(f"{name.partition('.')[0]}."))
+    near = get_close_matches(name, every, 1, 0.7) or [one for one in every if one.endswith(f".{name}")]
+    return f"{name} is no setting. " + (f"Is {near[0]} meant?" if near else f"There are: {', '.join(every)}.")
+
+
+def _flat(nested: Mapping[str, object]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in nested.items():
+        if name in SECTIONS and isinstance(value, Mapping):
+            found |= {f"{name}.{inner}": held for inner, held in value.items()}
+        else:
+            found[name] = value
+    return found
+
+
+def _nested(flat: Mapping[str, object]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in flat.items():
+        section, dot, inner = name.partition(".")
+        if dot:
+            held = found.setdefault(section, {})
+            assert isinstance(held, dict)
+            held[inner] = value
+        else:
+            found[name] = value
+    return found

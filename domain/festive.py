@@ -1,0 +1,106 @@
+"""Festive periods: ranges of month and day that come every year and may wrap the new year, and dated ranges; both ends
+belong to them. In settings each is an object with `from` and `to`, either both MM-DD or both YYYY-MM-DD."""
+
+import re
+from calendar import isleap, monthrange
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+MonthDay = tuple[int, int]
+MOST = 200
+YEARLY = re.compile(r"(\d{2})-(\d{2})")
+DATED = re.compile(r"\d{4}-\d{2}-\d{2}")
+FORM = 'must have from and to, either both MM-DD such as "12-24" or both dates such as "2025-03-30"'
+
+
+@dataclass(frozen=True, slots=True)
+class FestivePeriods:
+    """Ranges of month and day, both ends included, which may wrap the new year; and dated ranges."""
+
+    yearly: tuple[tuple[MonthDay, MonthDay], ...] = (((4, 1), (4, 20)), ((12, 1), (12, 31)))
+    dated: tuple[tuple[date, date], ...] = ()
+
+    def contains(self, day: date) -> bool:
+        """Whether the date is festive."""
+        here = (day.month, day.day)
+        if any(low <= day <= high for low, high in self.dated):
+            return True
+        return any(low <= here <= high if low <= high else here >= low or here <= high for low, high in self.yearly)
+
+    def day_ranges(self, first: int, last: int) -> list[tuple[int, int]]:
+        """Merged inclusive ranges of day numbers inside the span."""
+        found: list[tuple[int, int]] = [(low.toordinal(), high.toordinal()) for low, high in self.dated]
+        begin, end = (date.fromordinal(min(max(day, 1), date.max.toordinal())) for day in (first, last))
+        for year in range(begin.year - 1, end.year + 1):
+            for low, high in self.yearly:
+                closing = year if low <= high else year + 1
+                if closing >= 1:
+                    found.append(
+                        (_opening(year, *low), date.max.toordinal() if closing > 9999 else _on(closing, *high))
+                    )
+        merged: list[tuple[int, int]] = []
+        for low_day, high_day in sorted((max(low, first), min(high, last)) for low, high in found):
+            if low_day > high_day:
+                continue
+            if merged and low_day <= merged[-1][1] + 1:
+                merged[-1] = (merged[-1][0], max(merged[-1][1], high_day))
+            else:
+                merged.append((low_day, high_day))
+        return merged
+
+    def as_json(self) -> list[dict[str, str]]:
+        """As settings state them."""
+        yearly = [tuple(f"{month:02}-{day:02}" for month, day in ends) for ends in self.yearly]
+        dated = [(low.isoformat(), high.isoformat()) for low, high in self.dated]
+        return [{"from": low, "to": high} for low, high in (*yearly, *dated)]
+
+
+def read_periods(value: object) -> FestivePeriods:
+    """The periods that a setting states; ValueError says which one is wrong and what would be right."""
+    if not isinstance(value, list | tuple):
+        raise ValueError('must be a list such as [{from = "12-24", to = "01-06"}]')
+    if len(value) > MOST:
+        raise ValueError(f"must hold at most {MOST} periods")
+    yearly: dict[tuple[MonthDay, MonthDay], None] = {}
+    dated: dict[tuple[date, date], None] = {}
+    for place, item in enumerate(value, 1):
+        if not isinstance(item, Mapping) or set(item) != {"from", "to"}:
+            raise ValueError(f"{FORM} (period {place})")
+        low, high = _end(item["from"]), _end(item["to"])
+        if isinstance(low, tuple) and isinstance(high, tuple):
+            yearly[low, high] = None
+        elif isinstance(low, date) and isinstance(high, date):
+            if low > high:
+                raise ValueError(f"must not have a `to` before its `from` (period {place})")
+            dated[low, high] = None
+        else:
+            raise ValueError(f"{FORM} (period {place})")
+    return FestivePeriods(tuple(sorted(yearly)), tuple(sorted(dated)))
+
+
+def _end(value: object) -> MonthDay | date | None:
+    if isinstance(value, date):
+        return None if isinstance(value, datetime) else value
+    if not isinstance(value, str):
+        return None
+    found = YEARLY.fullmatch(value)
+    try:
+        if found is not None:
+            # A leap year, so that 29 February can be an end.
+            day = date(2024, int(found[1]), int(found[2]))
+            return day.month, day.day
+        return date.fromisoformat(value) if DATED.fullmatch(value) else None
+    except ValueError:
+        return None
+
+
+def _opening(year: int, month: int, day: int) -> int:
+    # A range that begins on 29 February begins on 1 March in other years; one that ends on it ends on the 28th.
+    if year < 1:
+        return 1
+    return _on(year, 3, 1) if (month, day) == (2, 29) and not isleap(year) else _on(year, month, day)
+
+
+def _on(year: int, month: int, day: int) -> int:
+    return date(year, month, min(day, monthrange(year, month)[1])).toordinal()

@@ -1,0 +1,236 @@
+"""The kinds of settings: what each kind may be, in words, and how a stated value becomes the one that is kept. A reader
+raises ValueError with the rest of a sentence that begins with the setting's name, and says what would be right."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+
+from domain.classification import LABELS
+from domain.errors import InvalidInput
+from domain.festive import read_periods
+from domain.import_columns import ALIASES, normalised
+from domain.money import to_decimal, to_minor
+from domain.schedule import check
+
+LONGEST = 1_000
+NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+SAMPLE = datetime(2001, 3, 24, 13, 45, 56, tzinfo=UTC)
+"""A date whose day, month and year cannot be taken for one another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a setting may be: in words, and how it is read, given the decimals of the currency."""
+
+    words: str
+    read: Callable[[object, int], object]
+
+
+def whole(low: int, high: int) -> Kind:
+    """A whole number between two bounds."""
+
+    def read(value: object, decimals: int) -> object:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"must be a whole number between {low} and {high}")
+        if not low <= value <= high:
+            raise ValueError(f"must be between {low} and {high}")
+        return value
+
+    return Kind(f"whole number, {low} to {high}", read)
+
+
+def amount() -> Kind:
+    """Money in major units, not negative, kept as a number that JSON holds exactly, else as text."""
+
+    def read(value: object, decimals: int) -> object:
+        number = _number(value, "an amount such as 15000")
+        minor = to_minor(number, decimals)
+        if minor < 0:
+            raise ValueError("must not be negative")
+        exact = to_decimal(minor, decimals)
+        if exact == exact.to_integral_value():
+            return int(exact)
+        return float(exact) if Decimal(repr(float(exact))) == exact else format(exact, "f")
+
+    return Kind("amount in the currency, 0 or more", read)
+
+
+def switch() -> Kind:
+    """True or false."""
+
+    def read(value: object, decimals: int) -> object:
+        if not isinstance(value, bool):
+            raise ValueError("must be true or false")
+        return value
+
+    return Kind("true or false", read)
+
+
+def choice(*words: str) -> Kind:
+    """One of a few words."""
+
+    def read(value: object, decimals: int) -> object:
+        if value not in words:
+            raise ValueError(f"must be one of: {', '.join(words)}")
+        return value
+
+    return Kind(", ".join(words[:-1]) + f" or {words[-1]}", read)
+
+
+def sign(*marks: str) -> Kind:
+    """One of a few characters."""
+    shown = " ".join("a space" if mark == " " else mark for mark in marks)
+
+    def read(value: object, decimals: int) -> object:
+        if value not in marks:
+            raise ValueError(f"must be one of the characters: {shown}")
+        return value
+
+    return Kind(f"one of the characters: {shown}", read)
+
+
+def currency_sign() -> Kind:
+    """What stands beside an amount, such as € or LKR."""
+    words = "sign or code of 1 to 10 characters such as € or Rs."
+
+    def read(value: object, decimals: int) -> object:
+        text = _text(value, f"a {words}").strip()
+        if len(text) > 10 or re.search(r"\d|^[-+.,']$", text):
+            raise ValueError(f"must be a {words}")
+        return text
+
+    return Kind(words, read)
+
+
+def folder() -> Kind:
+    """A folder of this machine."""
+
+    def read(value: object, decimals: int) -> object:
+        return _text(value, "the path of a folder")
+
+    return Kind("path of a folder", read)
+
+
+def file_name(ending: str) -> Kind:
+    """The name of a file, without a folder."""
+    words = f"file name that ends in {ending}"
+
+    def read(value: object, decimals: int) -> object:
+        name = _text(value, f"a {words}")
+        if not name.endswith(ending) or name.startswith(".") or "/" in name or "\\" in name or len(name) > 200:
+            raise ValueError(f"must be a {words}, without a folder")
+        return name
+
+    return Kind(words, read)
+
+
+def cron() -> Kind:
+    """Five cron fields."""
+
+    def read(value: object, decimals: int) -> object:
+        try:
+            return check(_text(value, "a cron expression"))
+        except InvalidInput as error:
+            raise ValueError(error.message.removeprefix("schedule ")) from error
+
+    return Kind("five cron fields, in the business's time zone", read)
+
+
+def date_format() -> Kind:
+    """A form of dates that says day, month and year."""
+
+    def read(value: object, decimals: int) -> object:
+        form = _text(value, "a form of dates such as %d/%m/%Y")
+        try:
+            said = datetime.strptime(SAMPLE.strftime(form), form)
+        except (ValueError, re.error) as error:
+            raise ValueError("must be a form of dates such as %d/%m/%Y") from error
+        if said.date() != SAMPLE.date():
+            raise ValueError("must say day, month and year, such as %d/%m/%Y")
+        return form
+
+    return Kind("form of dates such as %d/%m/%Y", read)
+
+
+def order() -> Kind:
+    """The names of the frequency labels, each once."""
+    names = ", ".join(LABELS)
+
+    def read(value: object, decimals: int) -> object:
+        if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+            raise ValueError(f"must be a list of {names}")
+        found = [one.upper() for one in value]
+        if sorted(found) != sorted(LABELS):
+            raise ValueError(f"must hold each of {names} once")
+        return found
+
+    return Kind(f"list of {names}, each once", read)
+
+
+def periods() -> Kind:
+    """Festive periods."""
+
+    def read(value: object, decimals: int) -> object:
+        return read_periods(value).as_json()
+
+    return Kind("list of {from, to}, both MM-DD (may wrap the new year) or both YYYY-MM-DD", read)
+
+
+def columns() -> Kind:
+    """Column of a source to field."""
+    fields = ", ".join(ALIASES)
+
+    def read(value: object, decimals: int) -> object:
+        if not isinstance(value, Mapping):
+            raise ValueError("must say COLUMN = FIELD for each column")
+        found: dict[str, str] = {}
+        for column, field in value.items():
+            shown = _text(column, "made of columns that have a name")
+            known = (name for name, others in ALIASES.items() if _means(field, name, others))
+            target = next(known, None)
+            if target is None:
+                raise ValueError(f"must give {shown} one of the fields {fields}")
+            if target in found.values():
+                raise ValueError(f"must give the field {target} one column only")
+            found[shown] = target
+        return found
+
+    return Kind(f"table of COLUMN = FIELD; the fields are {fields}", read)
+
+
+def percent_or_share(value: object, decimals: int) -> int:
+    """A share such as 0.7, or a whole number of percents above 1, as percents."""
+    wrong = "must be a share such as 0.7, in whole percents, or a whole number of percents up to 100"
+    number = _number(value, wrong.removeprefix("must be "))
+    percents = number * 100 if 0 < number <= 1 else number
+    if not 1 <= percents <= 100 or percents != percents.to_integral_value():
+        raise ValueError(wrong)
+    return int(percents)
+
+
+def _means(field: object, name: str, others: tuple[str, ...]) -> bool:
+    return isinstance(field, str) and normalised(field) in (normalised(name), *others)
+
+
+def _number(value: object, meant: str) -> Decimal:
+    text = value if isinstance(value, str) else str(value)
+    try:
+        if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+            raise ValueError
+        if isinstance(value, str) and NUMBER.fullmatch(text) is None:
+            raise ValueError
+        number = Decimal(text)
+    except (ValueError, InvalidOperation) as error:
+        raise ValueError(f"must be {meant}") from error
+    if not number.is_finite():
+        raise ValueError(f"must be {meant}")
+    return number
+
+
+def _text(value: object, meant: str) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value) > LONGEST or CONTROL.search(value):
+        raise ValueError(f"must be {meant}")
+    return value
