@@ -20,6 +20,7 @@ from gql.membership_mutations import MembershipMutations
 from gql.payloads import AsUserErrors, UserError
 from gql.permissions import CanEdit
 from gql.segment_mutations import SegmentMutations
+from gql.settings_mutations import SettingsMutations
 
 
 @strawberry.input(description="A line of an order.")
@@ -86,7 +87,7 @@ class DeletePurchasesPayload:
 
 
 @strawberry.type(description="The changes that can be made.")
-class Mutation(SegmentMutations, MembershipMutations, JobMutations, ExportMutations):
+class Mutation(SegmentMutations, MembershipMutations, JobMutations, ExportMutations, SettingsMutations):
     """The changes."""
 
     @strawberry.mutation(

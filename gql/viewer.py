@@ -2,6 +2,7 @@
 
 import strawberry
 
+from domain.business_settings import effective
 from domain.model import Business as BusinessEntity
 from domain.model import Storefront as StorefrontEntity
 from gql.ids import encode
@@ -17,7 +18,9 @@ class Business(Node):
     name: str = strawberry.field(description="Name of the business for people.")
     currency: str = strawberry.field(description="ISO 4217 code of the currency of every amount.")
     time_zone: str = strawberry.field(description="IANA time zone that decides every calendar day.")
-    settings: JSON = strawberry.field(description="Settings of the business that differ from the defaults.")
+    settings: JSON = strawberry.field(
+        description="Every setting of the business by its name, with the value in effect."
+    )
     settings_version: int = strawberry.field(description="Grows by one with every change of the settings.")
 
     @classmethod
@@ -29,7 +32,7 @@ class Business(Node):
             name=entity.name,
             currency=entity.currency,
             time_zone=entity.time_zone,
-            settings=JSON(entity.settings),
+            settings=JSON(effective(entity.settings)),
             settings_version=entity.settings_version,
         )
 

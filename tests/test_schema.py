@@ -17,6 +17,7 @@ ROOT_FIELDS = [
     *(f"Query.{name}" for name in ("segmentPreview", "segmentExplain", "segmentOverlap", "ruleVariables")),
     *(f"Mutation.{name}" for name in ("recordPurchases", "deletePurchases", "upsertCustomers")),
     *(f"Mutation.{name}" for name in ("createSegment", "updateSegment", "deleteSegment", "createStandardSegments")),
+    "Mutation.updateBusinessSettings",
     *(f"Mutation.{name}" for name in ("exportSegmentationReport", "exportSegmentMembers")),
     *(f"Mutation.{name}" for name in ("assignSegment", "removeSegment", "createSnapshot", "eraseCustomer")),
 ]

@@ -21,6 +21,7 @@ RULES = {
     **{f"mutation {name}": EDIT for name in ("assignSegment", "removeSegment", "createSnapshot", "eraseCustomer")},
     **{f"mutation {name}": EDIT for name in ("recalculateSegment", "recalculateSegments", "recalculateCustomer")},
     **{f"mutation {name}": EDIT for name in ("createStandardSegments", "cancelJob")},
+    "mutation updateBusinessSettings": EDIT,
     **{f"mutation {name}": VIEW for name in ("exportSegmentationReport", "exportSegmentMembers")},
     **{f"subscription {name}": VIEW for name in ("recalculationProgress", "jobProgress", "membershipChanges")},
 }
