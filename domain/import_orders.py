@@ -48,11 +48,13 @@ class FragmentLine(NamedTuple):
 
 
 class Fragments(NamedTuple):
-    """A portion of a file: fragments and the lines of those that have several."""
+    """A portion of a file: fragments and the lines of those that have several; `repeated` of its rows are equal in
+    category, amount and status to an earlier one of their fragment."""
 
     orders: list[tuple[object, ...]]
     lines: list[tuple[object, ...]]
     rows: int
+    repeated: int
 
 
 def put_together(portions: Iterable[StagedColumns]) -> Iterator[Fragments]:
@@ -97,9 +99,10 @@ def _fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[int]) 
     if len(starts) == size and max(status) <= LAST_QUALIFYING and min(amount) > 0:
         none, one = repeat(None), repeat(1)
         columns = (line, none, order_id, customer, at, day, status, amount, one, one, category, storefront, channel)
-        return Fragments(list(zip(*columns)), [], size)  # noqa: B905 (the repeats have no end)
+        return Fragments(list(zip(*columns)), [], size, 0)  # noqa: B905 (the repeats have no end)
     orders: list[tuple[object, ...]] = []
     lines: list[tuple[object, ...]] = []
+    repeated = 0
 
     def single(place: int) -> None:
         counted = status[place] <= LAST_QUALIFYING
@@ -136,6 +139,8 @@ def _fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[int]) 
             for place in range(start, end):
                 single(place)
             continue
+        if len(set(amounts)) < count:
+            repeated += count - len(set(zip(category[start:end], amounts, statuses, strict=True)))
         best = min(statuses)
         if max(statuses) > LAST_QUALIFYING:
             total = sum(money for money, rank in zip(amounts, statuses, strict=True) if rank <= LAST_QUALIFYING)
@@ -161,4 +166,4 @@ def _fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[int]) 
             )
         )
         lines.extend(zip(line[start:end], range(1, count + 1), category[start:end], amounts, statuses, strict=True))
-    return Fragments(orders, lines, size)
+    return Fragments(orders, lines, size, repeated)

@@ -9,18 +9,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, text
 
 from domain.calendar import to_micros
 from domain.import_orders import put_together
+from domain.import_quality import Quality
 from domain.import_rows import RejectedRow, StagedColumns
 from domain.model import Business
 from domain.ports import Clock
 from persistence import merge
 from persistence.database import Database
-from persistence.import_staging import arrange, refuse, stage
-from persistence.import_tables import purchase_import
-from persistence.tables import audit_event
+from persistence.import_checks import look
+from persistence.import_journal import keep_before, keep_given
+from persistence.import_record import ImportRecord
+from persistence.import_staging import ONLY_NEGATIVE, arrange, refuse, stage
 from persistence.unit_of_work import raise_change, translated
 
 LOCK_SECONDS = 0.4
@@ -31,7 +33,8 @@ CHUNK = 20_000
 
 @dataclass(frozen=True, slots=True)
 class ImportSummary:
-    """Rows of the file by what became of them; the four add up to `rows_read`. `future` of them wait for their day."""
+    """Rows of the file by what became of them; the four add up to `rows_read`. `future` of them wait for their day;
+    `quality` says what is doubtful, `import_id` is the record's, None for a dry run."""
 
     rows_read: int = 0
     created: int = 0
@@ -39,6 +42,8 @@ class ImportSummary:
     unchanged: int = 0
     rejected: int = 0
     future: int = 0
+    quality: Quality | None = None
+    import_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,73 +73,99 @@ class PurchaseImporter:
         dry_run: bool = False,
         progress: Callable[[Progress], None] = lambda _: None,
         rejects: Callable[[RejectedRow], None] = lambda _: None,
+        record: ImportRecord | None = None,
     ) -> ImportSummary:
-        """Import the rows; `texts` finds the text of rows that turn out wrong only when orders are put together."""
+        """Import the rows; `texts` finds the text of rows that turn out wrong only when orders are put together. A
+        `record` that is given is one that waited and is held now."""
         with translated(), self.engine.connect() as connection:
-            now = self.clock()
-            import_id = None if dry_run else self._begin(connection, source, now)
-            try:
-                read, orders = self._stage(connection, rows, progress)
-                summary = replace(self._merge(connection, orders, now, dry_run, progress), rows_read=read)
-                self._fill_texts(connection, texts)
-                for row in self._rejected(connection):
-                    rejects(row)
-                if import_id is not None:
-                    self._finish(connection, import_id, summary, actor, source)
-                return summary
-            except BaseException as error:
-                connection.rollback()
-                if import_id is not None and isinstance(error, Exception):
-                    self._fail(connection, import_id, error)
-                raise
+            if dry_run:
+                return self._run(connection, rows, texts, None, progress, rejects)
+            held = record or ImportRecord(self.engine, self.business, self.clock, actor, source)
+            if record is None:
+                held.begin()
 
-    def _stage(
+            def say(step: Progress) -> None:
+                held.say(step.phase, step.done, step.total)
+                progress(step)
+
+            with held.alive():
+                try:
+                    return self._run(connection, rows, texts, held, say, rejects)
+                except BaseException as error:
+                    connection.rollback()
+                    held.fail(error)
+                    raise
+
+    def _run(
         self,
         connection: Connection,
         rows: Callable[[Callable[[RejectedRow], None]], Iterable[StagedColumns]],
+        texts: Callable[[Iterable[int]], Iterator[tuple[int, str]]],
+        record: ImportRecord | None,
         progress: Callable[[Progress], None],
-    ) -> tuple[int, int]:
-        """How many rows were read, and how many orders they make."""
+        rejects: Callable[[RejectedRow], None],
+    ) -> ImportSummary:
+        now = self.clock()
         refused: list[RejectedRow] = []
         with connection.begin():
             portions = put_together(rows(refused.append))
-            read = stage(connection, portions, refused, lambda count: progress(Progress("reading", count, None)))
-            orders = arrange(connection)
-        return read, orders
+            read, near = stage(connection, portions, refused, lambda count: progress(Progress("reading", count, None)))
+            orders, far = arrange(connection)
+            quality = look(connection, orders, near + far, ONLY_NEGATIVE, to_micros(now))
+        summary = replace(self._merge(connection, orders, now, record, progress), rows_read=read, quality=quality)
+        self._fill_texts(connection, texts)
+        for row in self._rejected(connection):
+            rejects(row)
+        if record is None:
+            return summary
+        counts = {
+            "rows_read": summary.rows_read,
+            "created": summary.created,
+            "updated": summary.updated,
+            "unchanged": summary.unchanged,
+            "rejected": summary.rejected,
+        }
+        kept = {"future": summary.future, "quality": quality.document(), "done": orders, "total": orders}
+        record.finish(connection, counts, kept)
+        return replace(summary, import_id=record.id)
 
     def _merge(
         self,
         connection: Connection,
         orders: int,
         now: datetime,
-        dry_run: bool,
+        record: ImportRecord | None,
         progress: Callable[[Progress], None],
     ) -> ImportSummary:
         rows = [0, 0, 0, 0, 0]
         future = low = 0
         size = FEWEST * 10
+        writer = None if record is None else record.id
         expected: int | None = None
         while low < orders:
             high = min(low + size, orders)
             began = time.perf_counter()
             with connection.begin():
-                if not dry_run:
+                if record is not None:
                     # First of all, so that the write lock is waited for and nothing was read before it is held.
                     row = connection.execute(raise_change(self.business.id, self.clock())).one()
                     began = time.perf_counter()
+                    record.require(connection)
                 next_purchase, empty = self._state(connection, expected)
-                part = merge.Range(self.business.id, low + 1, high, to_micros(now), empty)
+                part = merge.Range(self.business.id, low + 1, high, to_micros(now), empty, writer)
                 tally = merge.resolve(connection, part)
                 if not tally.all_known:
                     refuse(connection)
-                if not dry_run and tally.changes:
+                if record is not None and tally.changes:
+                    keep_before(connection, record.id, tally)
                     merge.apply(connection, tally)
+                    keep_given(connection, record.id, tally)
                     connection.execute(
                         text("UPDATE business SET data_version = :number WHERE id = :id"),
                         {"number": row.change_number, "id": self.business.id},
                     )
                 if empty:
-                    expected = next_purchase + (0 if dry_run else high - low)
+                    expected = next_purchase + (0 if record is None else high - low)
             took = time.perf_counter() - began
             for effect, count in tally.rows.items():
                 rows[effect] += count
@@ -170,63 +201,3 @@ class PurchaseImporter:
         with connection.begin(), closing(connection.execute(statement.execution_options(yield_per=1000))) as result:
             for row in result:
                 yield RejectedRow(*row)
-
-    def _begin(self, connection: Connection, source: str, now: datetime) -> int:
-        with connection.begin():
-            row = connection.execute(raise_change(self.business.id, now)).one()
-            connection.execute(
-                insert(purchase_import).values(
-                    business_id=self.business.id,
-                    id=row.change_number,
-                    source=source,
-                    status="RUNNING",
-                    created_at=row.last_instant,
-                )
-            )
-            return int(row.change_number)
-
-    def _finish(self, connection: Connection, import_id: int, summary: ImportSummary, actor: str, source: str) -> None:
-        with connection.begin():
-            row = connection.execute(raise_change(self.business.id, self.clock())).one()
-            counts = {
-                "rows_read": summary.rows_read,
-                "created": summary.created,
-                "updated": summary.updated,
-                "unchanged": summary.unchanged,
-                "rejected": summary.rejected,
-            }
-            connection.execute(
-                text(
-                    "INSERT INTO import_reject (business_id, import_id, line, text, reason) "
-                    "SELECT :business, :id, line, COALESCE(text, ''), reason FROM rejected ORDER BY line"
-                ),
-                {"business": self.business.id, "id": import_id},
-            )
-            self._set(connection, import_id, {**counts, "status": "SUCCEEDED", "finished_at": row.last_instant})
-            connection.execute(
-                insert(audit_event).values(
-                    business_id=self.business.id,
-                    id=row.change_number,
-                    at=row.last_instant,
-                    actor=actor,
-                    action="importPurchases",
-                    outcome="DONE",
-                    detail={"source": source, "import": import_id, **counts},
-                )
-            )
-
-    def _fail(self, connection: Connection, import_id: int, error: Exception) -> None:
-        with connection.begin():
-            row = connection.execute(raise_change(self.business.id, self.clock())).one()
-            self._set(
-                connection,
-                import_id,
-                {"status": "FAILED", "finished_at": row.last_instant, "error": type(error).__name__},
-            )
-
-    def _set(self, connection: Connection, import_id: int, values: dict[str, object]) -> None:
-        connection.execute(
-            purchase_import.update()
-            .where(purchase_import.c.business_id == self.business.id, purchase_import.c.id == import_id)
-            .values(**values)
-        )

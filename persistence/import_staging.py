@@ -25,6 +25,9 @@ LINE_COLUMNS = FragmentLine._fields
 # Orders that need a second look, with the fragment that says whose they are.
 MENDED = """INSERT INTO mended (order_id, first_line) SELECT order_id, MIN(line) FROM fragment GROUP BY order_id
     HAVING COUNT(*) > 1 OR MIN(sign) < 0"""
+# Lines that no order of `incoming` will point at: what looks at all lines must not see them.
+FORGET_ALIENS = """DELETE FROM incoming_line WHERE line IN (SELECT l.line FROM alien a
+    JOIN incoming_line l ON l.line BETWEEN a.line AND a.last WHERE a.last IS NOT NULL)"""
 REJECT = (
     """INSERT INTO alien (line, last, row_count) SELECT o.line, o.last, o.row_count FROM mended m
     JOIN fragment f ON f.line = m.first_line JOIN fragment o ON o.order_id = m.order_id AND o.customer <> f.customer""",
@@ -32,12 +35,14 @@ REJECT = (
     f"""INSERT INTO rejected (line, reason) SELECT l.line, '{OTHER_CUSTOMER}' FROM alien a
     JOIN incoming_line l ON l.line BETWEEN a.line AND a.last WHERE a.row_count > 1""",
     "DELETE FROM fragment WHERE line IN (SELECT line FROM alien)",
+    FORGET_ALIENS,
     "DELETE FROM alien",
     """INSERT INTO alien (line, last, row_count) SELECT line, last, row_count FROM fragment WHERE sign < 0
     AND order_id IN (SELECT f.order_id FROM mended m JOIN fragment f ON f.order_id = m.order_id
     GROUP BY f.order_id HAVING MAX(f.sign) <= 0)""",
     f"INSERT INTO rejected (line, reason) SELECT line, '{ONLY_NEGATIVE}' FROM alien",
     "DELETE FROM fragment WHERE line IN (SELECT line FROM alien)",
+    FORGET_ALIENS,
 )
 # What is left of an order in several fragments becomes one. Its lines get numbers after all others, so that they stand
 # together; `file_line` remembers where each came from.
@@ -45,11 +50,11 @@ JOIN = (
     """INSERT INTO whole (order_id, line, at, day, status, amount, row_count) SELECT f.order_id, MIN(f.line), MIN(f.at),
     MIN(f.day), MIN(f.status), CAST(SUM(f.amount) AS BIGINT), CAST(SUM(f.row_count) AS BIGINT)
     FROM mended m JOIN fragment f ON f.order_id = m.order_id GROUP BY f.order_id HAVING COUNT(*) > 1""",
-    """INSERT INTO piece (file_line, whole, category, amount, status)
-    SELECT f.line, w.line, f.category, f.amount, f.status
+    """INSERT INTO piece (file_line, whole, fragment, category, amount, status)
+    SELECT f.line, w.line, f.line, f.category, f.amount, f.status
     FROM whole w JOIN fragment f ON f.order_id = w.order_id WHERE f.last IS NULL""",
-    """INSERT INTO piece (file_line, whole, category, amount, status)
-    SELECT l.line, w.line, l.category, l.amount, l.status
+    """INSERT INTO piece (file_line, whole, fragment, category, amount, status)
+    SELECT l.line, w.line, f.line, l.category, l.amount, l.status
     FROM whole w JOIN fragment f ON f.order_id = w.order_id
     JOIN incoming_line l ON l.line BETWEEN f.line AND f.last WHERE f.last IS NOT NULL""",
     """INSERT INTO incoming_line (line, position, category, amount, status, file_line)
@@ -59,13 +64,18 @@ JOIN = (
     :after + SUM(w.row_count) OVER (ORDER BY w.line), w.order_id, f.customer, w.at, w.day, w.status, w.amount,
     w.row_count, 1, NULL, f.storefront, f.channel FROM whole w JOIN fragment f ON f.line = w.line""",
     "DELETE FROM fragment WHERE line <= :after AND order_id IN (SELECT order_id FROM whole)",
+    "DELETE FROM incoming_line WHERE line IN (SELECT file_line FROM piece)",
 )
+# Rows that are equal to one of another fragment of their order.
+REPEATED = """SELECT
+    (SELECT COUNT(*) FROM (SELECT DISTINCT whole, fragment, category, amount, status FROM piece) AS each)
+    - (SELECT COUNT(*) FROM (SELECT DISTINCT whole, category, amount, status FROM piece) AS together)"""
 MENDING = {
     "alien": "line BIGINT PRIMARY KEY, last BIGINT, row_count BIGINT NOT NULL",
     "whole": """order_id {text} PRIMARY KEY, line BIGINT NOT NULL, at BIGINT NOT NULL, day BIGINT NOT NULL,
         status SMALLINT NOT NULL, amount BIGINT NOT NULL, row_count BIGINT NOT NULL""",
-    "piece": """file_line BIGINT PRIMARY KEY, whole BIGINT NOT NULL, category {text}, amount BIGINT NOT NULL,
-        status SMALLINT NOT NULL""",
+    "piece": """file_line BIGINT PRIMARY KEY, whole BIGINT NOT NULL, fragment BIGINT NOT NULL, category {text},
+        amount BIGINT NOT NULL, status SMALLINT NOT NULL""",
 }
 REFUSED = f"CASE r.effect WHEN {merge.FOREIGN} THEN '{OTHER_CUSTOMER}' ELSE '{ERASED}' END"
 REFUSE = f"""INSERT INTO rejected (line, reason)
@@ -82,12 +92,13 @@ INCOMING = """INSERT INTO incoming (seq, line, last, external_id, customer, at, 
 
 def stage(
     connection: Connection, portions: Iterable[Fragments], refused: list[RejectedRow], read: Callable[[int], None]
-) -> int:
-    """Keep the fragments, and what was refused on the way; how many rows were read, which `read` is told, too."""
+) -> tuple[int, int]:
+    """Keep the fragments, and what was refused on the way; how many rows were read, which `read` is told, too, and how
+    many of them are equal to an earlier one of their fragment."""
     merge.prepare(connection)
     create(connection, "fragment", FRAGMENT)
     create(connection, "rejected", REJECTED)
-    rows = 0
+    rows = repeated = 0
     orders: list[tuple[object, ...]] = []
     lines: list[tuple[object, ...]] = []
 
@@ -101,6 +112,7 @@ def stage(
 
     for portion in portions:
         rows += portion.rows
+        repeated += portion.repeated
         orders += portion.orders
         lines += portion.lines
         if len(orders) + len(lines) + len(refused) >= PORTION:
@@ -110,28 +122,31 @@ def stage(
     rows += len(refused)
     keep()
     read(rows)
-    return rows
+    return rows, repeated
 
 
-def arrange(connection: Connection) -> int:
-    """Fill `incoming` from the fragments, in the order of customers; how many orders there are."""
+def arrange(connection: Connection) -> tuple[int, int]:
+    """Fill `incoming` from the fragments, in the order of customers; how many orders there are, and how many rows are
+    equal to one of another fragment of their order."""
+    repeated = 0
     connection.execute(text("CREATE INDEX fragment_order ON fragment (order_id)"))
     analyze(connection, "fragment")
     analyze(connection, "incoming_line")
     create(connection, "mended", "order_id {text} PRIMARY KEY, first_line BIGINT NOT NULL")
     if connection.execute(text(MENDED)).rowcount:
         analyze(connection, "mended")
-        _mend(connection)
+        repeated = _mend(connection)
     # SQLite numbers a key that is not given, in the order of the rows, without a window over all of them.
     seq = "NULL" if connection.dialect.name == "sqlite" else "ROW_NUMBER() OVER (ORDER BY customer, line)"
     connection.execute(text(INCOMING.format(seq=seq)))
     connection.execute(text("DROP TABLE fragment"))
     analyze(connection, "incoming")
-    return int(connection.execute(text("SELECT COALESCE(MAX(seq), 0) FROM incoming")).scalar_one())
+    return int(connection.execute(text("SELECT COALESCE(MAX(seq), 0) FROM incoming")).scalar_one()), repeated
 
 
-def _mend(connection: Connection) -> None:
-    """Reject the rows that only their order's other rows condemn, and join orders that stand in several fragments."""
+def _mend(connection: Connection) -> int:
+    """Reject the rows that only their order's other rows condemn, and join orders that stand in several fragments; how
+    many rows those repeat."""
     for name, columns in MENDING.items():
         create(connection, name, columns)
     for statement in REJECT:
@@ -139,8 +154,10 @@ def _mend(connection: Connection) -> None:
     after = connection.execute(text("SELECT MAX(COALESCE(last, line)) FROM fragment")).scalar_one()
     for statement in JOIN:
         connection.execute(text(statement), {"after": after or 0} if ":after" in statement else {})
+    repeated = int(connection.execute(text(REPEATED)).scalar_one())
     for name in ("mended", *MENDING):
         connection.execute(text(f"DROP TABLE {name}"))
+    return repeated
 
 
 def refuse(connection: Connection) -> None:

@@ -82,13 +82,14 @@ NEW_CUSTOMERS = f"""INSERT INTO customer (business_id, id, external_id, erased, 
     SELECT :business, id, customer, false, '{MISSING_TEXT}' FROM buyer
     WHERE fresh AND id IN (SELECT customer_id FROM touched) ORDER BY id"""
 ADD = """INSERT INTO purchase (business_id, customer_id, id, external_id, purchased_at, local_day, status, counted,
-    amount, storefront_id, channel) SELECT :business, r.customer_id, r.purchase_id, i.external_id, i.at, i.day,
-    i.status, CASE WHEN i.status <= 1 AND i.at <= :now THEN 1 ELSE 0 END, i.amount, r.storefront_id, i.channel
-    FROM resolved r JOIN incoming i ON i.seq = r.seq WHERE r.effect = 0"""
+    amount, storefront_id, channel, written_by) SELECT :business, r.customer_id, r.purchase_id, i.external_id, i.at,
+    i.day, i.status, CASE WHEN i.status <= 1 AND i.at <= :now THEN 1 ELSE 0 END, i.amount, r.storefront_id, i.channel,
+    :writer FROM resolved r JOIN incoming i ON i.seq = r.seq WHERE r.effect = 0"""
 REPLACE = (
     """UPDATE purchase SET purchased_at = i.at, local_day = i.day, status = i.status,
     counted = CASE WHEN i.status <= 1 AND i.at <= :now THEN 1 ELSE 0 END, amount = i.amount,
-    storefront_id = r.storefront_id, channel = i.channel FROM resolved r JOIN incoming i ON i.seq = r.seq
+    storefront_id = r.storefront_id, channel = i.channel, written_by = :writer
+    FROM resolved r JOIN incoming i ON i.seq = r.seq
     WHERE purchase.business_id = :business AND purchase.customer_id = r.customer_id AND purchase.id = r.purchase_id
     AND r.effect = 1""",
     """DELETE FROM purchase_line WHERE business_id = :business AND (customer_id, purchase_id) IN
@@ -119,19 +120,21 @@ RAISE_IDS = """UPDATE business SET next_customer = next_customer + :customers,
     next_purchase = next_purchase + :size, next_storefront = next_storefront + :storefronts WHERE id = :business"""
 WAITING = """UPDATE business SET matures_at = (SELECT MIN(purchased_at) FROM purchase
     WHERE business_id = :business AND counted = 0 AND status <= 1) WHERE id = :business"""
-NUMBERS = "SELECT next_customer, next_purchase, next_storefront FROM business WHERE id = :business"
+NUMBERS = """SELECT next_customer, next_purchase, next_storefront, change_number AS writer FROM business
+    WHERE id = :business"""
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
     """Orders of `incoming` by their seq, both ends included. Only when the business is known to hold none of their ids,
-    `all_new` spares the search for them."""
+    `all_new` spares the search for them. What is written says `writer`, the change number where that is absent."""
 
     business: int
     low: int
     high: int
     now: int
     all_new: bool = False
+    writer: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +180,11 @@ def resolve(connection: Connection, part: Range) -> Tally:
     """Find out what each order of the range would do; writes only the temporary tables."""
     row = connection.execute(text(NUMBERS), {"business": part.business}).one_or_none()
     # A business that is only planned begins with the first of everything.
-    numbers = {"next_customer": 1, "next_purchase": 1, "next_storefront": 1} if row is None else row._asdict()
+    first = {"next_customer": 1, "next_purchase": 1, "next_storefront": 1, "writer": 0}
+    numbers = first if row is None else row._asdict()
     span = {"business": part.business, "low": part.low, "high": part.high, "now": part.now, **numbers}
+    if part.writer is not None:
+        span["writer"] = part.writer
     for name in ("buyer", "resolved"):
         connection.execute(text(f"DELETE FROM {name}"))
     if connection.dialect.name == "postgresql":

@@ -1,0 +1,75 @@
+"""What is doubtful about the rows of an import: counted and named, never changed. An order is an outlier where its
+amount lies far beyond the rest: the logarithm is more than three spreads above the upper quartile, a spread being the
+distance of the quartiles of the logarithms, and at least a doubling. Few orders have no outliers."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from domain.money import LARGEST
+
+FEWEST = 20
+"""Orders with an amount below which none is called an outlier."""
+SPREADS = 3
+LEAST_SPREAD = math.log(2)
+NAMED = 10
+"""Outliers that are named at most."""
+CHECKS = {
+    "missing_dates": "rows without a date (rejected)",
+    "future_dates": "rows of orders that lie in the future",
+    "duplicates": "rows equal to another row of their order",
+    "negative_amounts": "rows with a negative amount",
+    "zero_amounts": "rows with an amount of zero",
+    "unknown_categories": "rows without a category",
+    "outliers": "orders with an amount far beyond the rest",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outlier:
+    """An order that stands out; its amount in minor units."""
+
+    order_id: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Doubtful rows by kind. `outliers` counts orders above `fence` (minor units; None where there are too few orders
+    to tell), of which the largest are named."""
+
+    missing_dates: int = 0
+    future_dates: int = 0
+    duplicates: int = 0
+    negative_amounts: int = 0
+    zero_amounts: int = 0
+    unknown_categories: int = 0
+    outliers: int = 0
+    fence: int | None = None
+    named: tuple[Outlier, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Every count by its name, in the order of the checks."""
+        return {name: getattr(self, name) for name in CHECKS}
+
+    def document(self) -> dict[str, Any]:
+        """As plain values, for keeping."""
+        named = [{"order_id": one.order_id, "amount": one.amount} for one in self.named]
+        return {**self.counts, "fence": self.fence, "named": named}
+
+    @classmethod
+    def read(cls, kept: Mapping[str, Any]) -> "Quality":
+        """What `document` made."""
+        named = tuple(Outlier(one["order_id"], one["amount"]) for one in kept["named"])
+        return cls(**{name: kept[name] for name in CHECKS}, fence=kept["fence"], named=named)
+
+
+def outlier_fence(amounts: Sequence[int]) -> int | None:
+    """The largest amount that is no outlier among positive ones, in minor units; None where they are too few."""
+    if len(amounts) < FEWEST:
+        return None
+    ranked = sorted(amounts)
+    lower, upper = (math.log(ranked[(len(ranked) - 1) * quarter // 4]) for quarter in (1, 3))
+    return min(LARGEST, math.floor(math.exp(upper + SPREADS * max(upper - lower, LEAST_SPREAD))))
