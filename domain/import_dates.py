@@ -2,12 +2,15 @@
 and the rest of the text is added to it; whatever is not in that plain form is read in full."""
 
 import re
-from datetime import datetime, timedelta
+from calendar import month_name
+from contextlib import suppress
+from datetime import date, datetime, timedelta
 
 from domain.calendar import read_instant, to_micros, to_utc, zone
 
 HOUR = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}")
 TAIL = re.compile(r":([0-5]\d)(?::([0-5]\d)(?:\.(\d{3}|\d{6}))?)?")
+NUMBERS = re.compile(r"(\d{1,4})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?:[ T](\d{1,2}:\d{2}(:\d{2})?)( ?[AaPp][Mm])?)?")
 REMEMBERED = 50_000
 HOUR_MICROS = 3_600_000_000
 
@@ -17,9 +20,11 @@ class DateFault(ValueError):
 
 
 class DateReader:
-    """Reads instants into (microseconds since 1970, local day of the zone)."""
+    """Reads instants into (microseconds since 1970, local day of the zone). Of a typed source a form is that of texts;
+    its dates are ISO 8601 timestamps."""
 
-    def __init__(self, time_zone: str, date_format: str | None) -> None:
+    def __init__(self, time_zone: str, date_format: str | None, *, typed: bool = False) -> None:
+        self.typed = typed
         self.tz = zone(time_zone)
         self.format = date_format
         self.known: dict[str, tuple[int, int]] = {}
@@ -49,14 +54,48 @@ class DateReader:
         if not text:
             raise DateFault("the date is absent")
         try:
-            if self.format is None:
+            if self.format is None or (self.typed and text[10:11] == "T"):
                 instant = read_instant(text, self.tz)
             else:
                 instant = to_utc(datetime.strptime(text, self.format), self.tz)
         except ValueError as error:
-            form = self.format or "ISO 8601 (or give --date-format)"
-            raise DateFault(f"the date {text[:40]!r} is not {form}") from error
+            raise DateFault(f"the date {text[:40]!r} {self._fault(text)}") from error
         return to_micros(instant), instant.astimezone(self.tz).toordinal()
+
+    def _fault(self, text: str) -> str:
+        if self.format is not None:
+            return f"is not {self.format}"
+        found = readings(text)
+        if len(set(found.values())) > 1:
+            return f"may be {' or '.join(f'{in_words(day)} (--date-format {form!r})' for form, day in found.items())}"
+        return f"is not ISO 8601 (or give --date-format{' or'.join(f' {form!r}' for form in found)})"
+
+
+def readings(text: str) -> dict[str, date]:
+    """The forms in which a date of numbers can be read, and the day that each says; none where it is no such date."""
+    found = NUMBERS.fullmatch(text.strip())
+    if found is None:
+        return {}
+    first, mark, _, last, clock, seconds, half = found.groups()
+    tail = ""
+    if clock:
+        tail = found.string[found.end(4)] + ("%I:%M" if half else "%H:%M") + (":%S" if seconds else "")
+        tail += {None: "", " ": " %p"}.get(half and half[0], "%p")
+    year = "%Y" if 4 in (len(first), len(last)) else "%y"
+    orders = [(year, "%m", "%d")] if len(first) == 4 else [("%d", "%m", year), ("%m", "%d", year)]
+    if year == "%y":
+        orders.append((year, "%m", "%d"))
+    days: dict[str, date] = {}
+    for order in orders:
+        with suppress(ValueError):
+            form = mark.join(order) + tail
+            days[form] = datetime.strptime(found.string, form).date()
+    return days
+
+
+def in_words(day: date) -> str:
+    """Such as 3 April 2024."""
+    return f"{day.day} {month_name[day.month]} {day.year}"
 
 
 class Hours(dict[str, tuple[int, int]]):

@@ -1,15 +1,16 @@
 """Rows of a purchases file as checked, typed columns. A batch of sound rows is checked column by column; a batch with
 anything else in it is checked row by row, so that each row is either staged or rejected with a reason."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple
 
+from domain.import_amounts import AmountForm, amount_reader
 from domain.import_columns import Columns
 from domain.import_dates import DateFault, DateReader
 from domain.import_text import MAXIMUM_TEXT, RowFault, check_encoding, checked_text, row_text, unquoted
-from domain.money import exponent, parse_minor
+from domain.money import exponent
 
 STATUS_WORDS = {
     "": 0,
@@ -26,16 +27,21 @@ STATUS_WORDS = {
     "voided": 4,
 }
 REMEMBERED = 50_000
+PLAIN = AmountForm()
 TEXTS = {"category": "the category", "storefront": "the storefront", "channel": "the channel"}
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows as they were read: the line that each begins on, its cells, and whether all of them are clean UTF-8."""
+    """Rows as they were read: the line that each begins on, its cells, and whether all of them are clean UTF-8. Where
+    cells were made from others, `raw` holds those that stand in the source; `faults` says by line what could not be
+    made into a cell."""
 
     lines: Sequence[int]
     rows: list[list[str]]
     clean: bool
+    raw: list[list[str]] | None = None
+    faults: Mapping[int, str] = field(default_factory=dict)
 
 
 class StagedRow(NamedTuple):
@@ -110,11 +116,20 @@ class _RememberedText(dict[str, str | None]):
 class RowReader:
     """Checks the rows of one file."""
 
-    def __init__(self, columns: Columns, currency: str, time_zone: str, date_format: str | None = None) -> None:
+    def __init__(
+        self,
+        columns: Columns,
+        currency: str,
+        time_zone: str,
+        date_format: str | None = None,
+        *,
+        typed: bool = False,
+        form: AmountForm = PLAIN,
+    ) -> None:
         self.columns = columns
         self.currency = currency
-        self.decimals = exponent(currency)
-        self.dates = DateReader(time_zone, date_format)
+        self.read_amount = amount_reader(exponent(currency), form)
+        self.dates = DateReader(time_zone, date_format, typed=typed)
         self.amounts = _Remembered(self._amount)
         self.statuses = _Remembered(_status)
         self.currencies = _Remembered(self._currency)
@@ -175,7 +190,7 @@ class RowReader:
     def _amount(self, cell: str) -> int:
         text = cell.strip()
         try:
-            return parse_minor(text, self.decimals)
+            return self.read_amount(text)
         except ValueError as error:
             raise RowFault(f"the amount {text[:40]!r} {error}" if text else "the amount is absent") from error
 
@@ -191,15 +206,17 @@ def read_rows(
 ) -> Iterator[StagedColumns]:
     """The accepted rows; the others go to `reject`. Empty lines are no rows."""
     for batch in batches:
-        staged = reader.batch(batch) if batch.clean else None
+        staged = reader.batch(batch) if batch.clean and not batch.faults else None
         if staged is None:
             accepted = []
-            for line, cells in zip(batch.lines, batch.rows, strict=True):
+            for line, cells, raw in zip(batch.lines, batch.rows, batch.raw or batch.rows, strict=True):
                 try:
+                    if line in batch.faults:
+                        raise RowFault(batch.faults[line])
                     if cells:
                         accepted.append(reader.row(line, cells))
                 except RowFault as fault:
-                    reject(RejectedRow(line, row_text(cells), str(fault)))
+                    reject(RejectedRow(line, row_text(raw), str(fault)))
             if not accepted:
                 continue
             staged = StagedColumns(*zip(*accepted, strict=True))

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from domain.errors import InvalidInput
+from domain.import_options import ImportOptions
 from domain.model import Business, Permission
 from domain.ports import CustomerSort
 from gql.app import system_clock
@@ -20,6 +21,17 @@ from gql.cli_export import OutputOption, export_app
 from gql.cli_failure import INTERRUPTED, explained
 from gql.cli_history import history_app
 from gql.cli_import import PurchasesFile, check_rejects
+from gql.cli_import_options import (
+    AmountOption,
+    DateFormatOption,
+    DecimalOption,
+    MapOption,
+    PresetOption,
+    SheetOption,
+    SignOption,
+    ThousandsOption,
+    read_mapping,
+)
 from gql.cli_members import members_app
 from gql.cli_recalculate import follow_import, recalculate_app
 from gql.cli_report import Wanted, print_report
@@ -88,10 +100,16 @@ def options(
 @app.command(name="import")
 def import_(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="CSV file of purchases, plain or gzip.")],
+    file: Annotated[Path, typer.Argument(help="CSV file of purchases, plain or gzip, or .xlsx.")],
     business: BusinessOption = None,
-    map: Annotated[list[str] | None, typer.Option("--map", help="COLUMN=FIELD, repeatable.")] = None,
-    date_format: Annotated[str | None, typer.Option(help="Form of the dates, such as %d/%m/%Y.")] = None,
+    map: MapOption = None,
+    date_format: DateFormatOption = None,
+    preset: PresetOption = None,
+    amount: AmountOption = None,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
+    currency_sign: SignOption = None,
+    sheet: SheetOption = None,
     time_zone: ZoneOption = None,
     currency: CurrencyOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and count, write nothing.")] = False,
@@ -99,10 +117,14 @@ def import_(
 ) -> None:
     """Import purchases. Example: segments import orders.csv --business shop --time-zone UTC --currency EUR"""
 
+    given = ImportOptions(
+        read_mapping(map or ()), date_format, preset, amount, decimal, thousands, currency_sign, sheet
+    )
+
     async def work(services: Services, database: Database) -> tuple[PurchasesFile, Business]:
         meant = await business_for_import(services, context.obj, business, time_zone, currency)
-        read = PurchasesFile.read(file, meant, map or [], date_format)
-        check_rejects(rejects, read.source)
+        read = PurchasesFile.read(file, meant, given)
+        check_rejects(rejects, read.path)
         return read, meant if meant.id or dry_run else await made(services, meant)
 
     read, chosen = run(context.obj, work)
@@ -130,7 +152,7 @@ def import_customers(
     async def work(services: Services, database: Database) -> None:
         meant = await business_for_import(services, context.obj, business, time_zone, currency)
         read = CustomersFile.read(file)
-        check_rejects(rejects, read.source)
+        check_rejects(rejects, read.source.path)
         chosen = meant if meant.id else await made(services, meant)
         await read.into(services.customers, chosen, rejects)
 

@@ -4,10 +4,9 @@ and a summary that adds up. The header is looked at before anything is written."
 import csv
 import gc
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
@@ -16,70 +15,40 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.text import Text
 
 from domain.errors import InvalidInput
-from domain.import_columns import Columns, resolve_columns
-from domain.import_rows import RejectedRow, RowReader, read_rows
-from domain.import_text import FORMULA_STARTS, row_text
+from domain.import_options import ImportOptions
+from domain.import_rows import RejectedRow
+from domain.import_source import PurchaseSource
+from domain.import_text import FORMULA_STARTS
 from domain.model import Business
 from gql.app import system_clock
+from gql.cli_sources import OpenedPurchases, open_purchases
 from gql.cli_text import plain
 from persistence.bulk_import import ImportSummary, PurchaseImporter
 from persistence.bulk_import import Progress as ImportProgress
 from persistence.database import Database
-from persistence.sources.csv import CsvSource
-
-
-def read_mapping(pairs: Iterable[str]) -> dict[str, str]:
-    """COLUMN=FIELD pairs."""
-    found: dict[str, str] = {}
-    for pair in pairs:
-        column, equals, field = pair.partition("=")
-        if not (column and equals and field):
-            raise InvalidInput(f"--map must be COLUMN=FIELD, not {pair}", ("map",))
-        found[column] = field
-    return found
-
-
-def checked_form(form: str | None) -> str | None:
-    """A form that can tell one day from another; InvalidInput otherwise."""
-    day = datetime(2024, 3, 31)
-    try:
-        good = form is None or datetime.strptime(day.strftime(form), form).date() == day.date()
-    except ValueError:
-        good = False
-    if not good:
-        raise InvalidInput(f"--date-format must name year, month and day, such as %d/%m/%Y, not {form}")
-    return form
 
 
 @dataclass(frozen=True, slots=True)
 class PurchasesFile:
-    """A file whose header fits the business."""
+    """A source that is imported from the command line."""
 
-    source: CsvSource
-    columns: Columns
-    date_format: str | None
+    opened: OpenedPurchases
+
+    @property
+    def path(self) -> Path | None:
+        """The file, where the source is one."""
+        return self.opened.path
 
     @classmethod
-    def read(cls, file: Path, business: Business, mapping: Iterable[str], date_format: str | None) -> "PurchasesFile":
+    def read(cls, source: Path | PurchaseSource, business: Business, options: ImportOptions) -> "PurchasesFile":
         """Look at the header before anything is written; says which columns are left out."""
-        source = CsvSource(file)
-        columns = resolve_columns(source.header, read_mapping(mapping), business.currency)
-        name_ignored(columns.ignored)
-        return cls(source, columns, checked_form(date_format))
-
-    def texts(self, lines: Iterable[int]) -> Iterator[tuple[int, str]]:
-        """The text of rows, by their line numbers in rising order."""
-        wanted = iter(lines)
-        line = next(wanted, None)
-        for begins, cells in self.source.rows():
-            if begins == line:
-                yield begins, row_text(cells)
-                line = next(wanted, None)
+        opened = open_purchases(source, business, options)
+        name_ignored(opened.columns.ignored)
+        return cls(opened)
 
     def into(self, database: Database, business: Business, dry_run: bool, rejects: Path | None) -> ImportSummary:
         """Import the file and print what became of its rows."""
-        source = self.source
-        reader = RowReader(self.columns, business.currency, business.time_zone, self.date_format)
+        source = replace(self.opened, business=business)
         with rejects_file(rejects) as keep, progress_bar() as bar, collector_paused():
             tasks: dict[str, TaskID] = {}
 
@@ -99,8 +68,8 @@ class PurchasesFile:
 
             summary = PurchaseImporter(database, business, system_clock).run(
                 source.name,
-                lambda reject: read_rows(source.batches(), reader, reject),
-                self.texts,
+                source.rows,
+                source.texts,
                 actor="command line",
                 dry_run=dry_run,
                 progress=progress,
@@ -113,16 +82,18 @@ class PurchasesFile:
             typer.echo(f"{summary.future:,} rows lie in the future and count from their instant on.")
         if first and rejects is None:
             name_first(first[0])
+        for warning in source.warnings:
+            typer.echo(f"Warning: {warning}", err=True)
         if dry_run:
             typer.echo("Dry run: nothing was written.")
         return summary
 
 
-def check_rejects(path: Path | None, source: CsvSource) -> None:
+def check_rejects(path: Path | None, source: Path | None) -> None:
     """InvalidInput where the file for rejected rows cannot be written, before anything else is."""
     if path is None:
         return
-    if path.exists() and path.samefile(source.path):
+    if source is not None and path.exists() and path.samefile(source):
         raise InvalidInput("--rejects must be another file than the one that is imported")
     if path.is_dir():
         raise InvalidInput(f"--rejects must be a file, and {path} is a folder")

@@ -7,7 +7,7 @@ import io
 import re
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
@@ -30,6 +30,8 @@ LINE_BREAK = re.compile("\r\n|\r|\n")
 class CsvSource:
     """One file. `header` is read at once; `batches` and `rows` may be asked for again and begin anew."""
 
+    typed = False
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = path.name
@@ -45,7 +47,7 @@ class CsvSource:
         if len(self.header) > MAXIMUM_COLUMNS:
             raise InvalidInput(f"{self.name} has {len(self.header)} columns; at most {MAXIMUM_COLUMNS} are read.")
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Generator[Batch, None, None]:
         """The rows after the header, empty lines among them as rows without cells."""
         with self._open() as text:
             reader = self._reader(text)

@@ -29,7 +29,8 @@ COMMANDS = (
 )
 OPTIONS = {
     "serve": "--host --port --workers --demo",
-    "import": "--business --map --date-format --time-zone --currency --dry-run --rejects",
+    "import": "--business --map --date-format --preset --amount --decimal --thousands --currency-sign --sheet "
+    "--time-zone --currency --dry-run --rejects",
     "import-customers": "--business --time-zone --currency --rejects",
     "report": "--business --method --days --as-of --storefront --segment-name --segment-code --scheme --format "
     "--output",

@@ -1,0 +1,204 @@
+"""Order exports of shop platforms: which of their columns is which field, what their statuses mean, and what their rows
+leave out because the order's first row has it. Their amounts are those of orders; what was paid back is taken off."""
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from domain.errors import InvalidInput
+from domain.import_columns import ALIASES, REQUIRED, normalised
+from domain.import_rows import Batch
+from domain.import_source import PurchaseSource
+from domain.import_text import row_text
+
+FIELDS = tuple(ALIASES)
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """One platform. `columns` are those that may hold a field, by their normalised names, the first that says
+    something wins; `nothing` is what says nothing in the customer's."""
+
+    title: str
+    columns: Mapping[str, tuple[str, ...]]
+    statuses: Mapping[str, str]
+    paid_back: tuple[str, ...]
+    paid_back_statuses: frozenset[str]
+    cancelled: tuple[str, ...] = ()
+    nothing: frozenset[str] = frozenset({""})
+
+
+PRESETS: Mapping[str, Preset] = {
+    "shopify": Preset(
+        "Shopify's order export",
+        {
+            "customer_id": ("email", "phone"),
+            "order_id": ("name",),
+            "purchase_date": ("createdat",),
+            "amount": ("total",),
+            "currency": ("currency",),
+            "status": ("financialstatus",),
+            "channel": ("source",),
+            "storefront": ("location",),
+        },
+        {
+            "paid": "completed",
+            "partially_paid": "partial",
+            "partially_refunded": "completed",
+            "authorized": "pending",
+            "pending": "pending",
+            "unpaid": "pending",
+            "refunded": "refunded",
+            "voided": "cancelled",
+            "expired": "cancelled",
+        },
+        ("refundedamount",),
+        frozenset({"partially_refunded"}),
+        ("cancelledat",),
+    ),
+    "woocommerce": Preset(
+        "WooCommerce's order exports",
+        {
+            "customer_id": ("billingemail", "customeremail", "email(billing)", "customerid", "customeruser"),
+            "order_id": ("ordernumber", "orderid", "order#"),
+            "purchase_date": ("orderdate", "date", "datecreated"),
+            "amount": ("ordertotal", "ordertotalamount", "total", "n.revenue"),
+            "currency": ("ordercurrency", "currency"),
+            "status": ("status", "orderstatus"),
+            "category": ("itemcategory", "productcategory", "category"),
+            "channel": ("createdvia", "attribution", "origin"),
+        },
+        {
+            "completed": "completed",
+            "processing": "completed",
+            "on_hold": "pending",
+            "pending": "pending",
+            "pending_payment": "pending",
+            "checkout_draft": "pending",
+            "draft": "pending",
+            "cancelled": "cancelled",
+            "failed": "cancelled",
+            "trash": "cancelled",
+            "refunded": "refunded",
+        },
+        ("refundedtotal", "orderrefundamount", "orderrefundedamount"),
+        frozenset({"completed", "processing"}),
+        nothing=frozenset({"", "0"}),
+    ),
+}
+
+
+class PresetSource:
+    """A platform's export as a source of our own columns; every row keeps the text that stands in the file."""
+
+    def __init__(self, source: PurchaseSource, preset: Preset, mapping: Mapping[str, str], decimal: str = ".") -> None:
+        self.source = source
+        self.preset = preset
+        self.decimal = decimal
+        self.name = source.name
+        self.typed = source.typed
+        names = [normalised(name) for name in source.header]
+        wanted = {**preset.columns, **_mapped(mapping, names)}
+        self.places = {of: tuple(names.index(name) for name in some if name in names) for of, some in wanted.items()}
+        self.header = [of for of in FIELDS if self.places.get(of)]
+        self.paid_back = [names.index(name) for name in preset.paid_back if name in names]
+        self.cancelled = [names.index(name) for name in preset.cancelled if name in names]
+        missing = [of for of in REQUIRED if of not in self.header]
+        if missing:
+            wants = ", ".join(f"{of} ({' or '.join(wanted[of])})" for of in missing)
+            seen = row_text([name.strip() for name in source.header], ", ")
+            raise InvalidInput(
+                f"{source.name} is not {preset.title}: it lacks {wants}. Columns seen: {seen}. "
+                f"Use --map COLUMN={missing[0]}."
+            )
+        used = {place for some in self.places.values() for place in some} | {*self.paid_back, *self.cancelled}
+        self.ignored = tuple(row_text([name.strip()]) for place, name in enumerate(source.header) if place not in used)
+
+    def batches(self) -> Generator[Batch, None, None]:
+        """The rows in our columns."""
+        width = len(self.source.header)
+        order: list[str] | None = None
+        for batch in self.source.batches():
+            made: list[list[str]] = []
+            faults = dict(batch.faults)
+            for line, cells in zip(batch.lines, batch.rows, strict=True):
+                if not cells:
+                    made.append([])
+                    continue
+                if len(cells) != width:
+                    faults[line] = f"the row has {len(cells)} cells, the header has {width}"
+                    made.append([""] * len(self.header))
+                    continue
+                row = self._row(cells)
+                key = row[self.header.index("order_id")]
+                if order is not None and key and key == order[self.header.index("order_id")]:
+                    row = [
+                        own if own or name == "category" else first
+                        for name, own, first in zip(self.header, row, order, strict=True)
+                    ]
+                else:
+                    order = row
+                made.append(row)
+            yield Batch(batch.lines, made, batch.clean, batch.raw or batch.rows, faults)
+
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        """The rows as they stand in the file."""
+        return self.source.rows()
+
+    def _row(self, cells: Sequence[str]) -> list[str]:
+        made = {of: self._first(cells, self.places[of], of == "customer_id") for of in self.header}
+        word = made.get("status", "").lower().replace(" ", "_").replace("-", "_").removeprefix("wc_")
+        if "status" in made:
+            made["status"] = self.preset.statuses.get(word, made["status"])
+        if any(cells[place].strip() for place in self.cancelled):
+            made["status"] = "cancelled"
+        elif word in self.preset.paid_back_statuses and (back := self._first(cells, self.paid_back, False)):
+            made["amount"] = less(made["amount"], back, self.decimal)
+        # A space before the zone is more than ISO 8601 allows.
+        day, space, zone = made["purchase_date"].rpartition(" ")
+        if space and zone[:1] in ("+", "-"):
+            made["purchase_date"] = day + zone
+        return [made[of] for of in self.header]
+
+    def _first(self, cells: Sequence[str], places: Sequence[int], customer: bool) -> str:
+        nothing = self.preset.nothing if customer else {""}
+        return next((text for place in places if (text := cells[place].strip()) not in nothing), "")
+
+
+def less(amount: str, back: str, decimal: str) -> str:
+    """An amount without what was paid back, never below 0; unchanged where either cannot be read."""
+    try:
+        left = Decimal(amount.replace(decimal, ".")) - abs(Decimal(back.replace(decimal, ".")))
+    except InvalidOperation:
+        return amount
+    return f"{max(left, Decimal(0)):f}".replace(".", decimal)
+
+
+def carried_down(batches: Iterator[Batch], order: int, amount: int, width: int) -> Iterator[Batch]:
+    """Rows where an absent amount is that of the row before, if both are of one order."""
+    last, told = "", ""
+    for batch in batches:
+        rows = []
+        for cells in batch.rows:
+            row = cells
+            if len(cells) == width:
+                key = cells[order].strip()
+                if key and key == last and not cells[amount].strip():
+                    row = list(cells)
+                    row[amount] = told
+                elif key != last or cells[amount].strip():
+                    last, told = key, cells[amount]
+            rows.append(row)
+        yield Batch(batch.lines, rows, batch.clean, batch.raw or batch.rows, batch.faults)
+
+
+def _mapped(mapping: Mapping[str, str], names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for column, of in mapping.items():
+        target = next((name for name, known in ALIASES.items() if normalised(of) in (normalised(name), *known)), None)
+        if target is None:
+            raise InvalidInput(f"--map {column}={of}: the fields are {', '.join(ALIASES)}", ("map",))
+        if normalised(column) not in names:
+            raise InvalidInput(f"--map {column}={of}: the file has no column {column}", ("map",))
+        found[target] = (normalised(column),)
+    return found

@@ -1,0 +1,28 @@
+"""A file of purchases by what it is, not by its name: an Excel workbook, or text."""
+
+from pathlib import Path
+
+from domain.errors import InvalidInput
+from domain.import_source import PurchaseSource
+from persistence.sources.csv import CsvSource
+from persistence.sources.xlsx import OLD_MAGIC, ZIP_MAGIC, XlsxSource
+
+
+def open_file(path: Path, sheet: str | None = None, decimal: str = ".") -> PurchaseSource:
+    """The file, with its header read; InvalidInput says why it cannot be."""
+    magic = b""
+    if path.is_file():
+        try:
+            with path.open("rb") as file:
+                magic = file.read(4)
+        except OSError as error:
+            raise InvalidInput(f"No data found in {path.name}.") from error
+    if magic == ZIP_MAGIC:
+        return XlsxSource(path, sheet, decimal)
+    if magic == OLD_MAGIC:
+        raise InvalidInput(
+            f"{path.name} is an old or an encrypted Excel workbook. Save it as .xlsx without a password."
+        )
+    if sheet is not None:
+        raise InvalidInput(f"--sheet is for Excel workbooks, and {path.name} is none", ("sheet",))
+    return CsvSource(path)
