@@ -34,10 +34,11 @@ def labels(
     settings: ClassificationSettings,
     decimals: int,
     customers: Select[Any] | None = None,
+    ids: tuple[int, int] | None = None,
 ) -> Select[Any]:
     """Customer, frequency, spending, category: one row for each with a counted purchase up to the day, or for those of
-    them that `customers` selects."""
-    lines = _lines(business_id, span, customers).subquery("lines")
+    them that `customers` selects and whose ids lie between the two of `ids`."""
+    lines = _lines(business_id, span, customers, ids).subquery("lines")
     dominant = _has(lines, settings.dominant_percent)
     each = (
         select(
@@ -75,7 +76,9 @@ def label_counts(
     )
 
 
-def _lines(business_id: int, span: ClassificationSpan, customers: Select[Any] | None) -> Select[Any]:
+def _lines(
+    business_id: int, span: ClassificationSpan, customers: Select[Any] | None, ids: tuple[int, int] | None
+) -> Select[Any]:
     """Customer by category: lines, and what the orders say, told by the first line of each, so that one pass serves
     all labels. A purchase without lines counts as one line without a category."""
     day, owner, category = purchase.c.local_day, purchase.c.customer_id, purchase_line.c.category
@@ -102,6 +105,8 @@ def _lines(business_id: int, span: ClassificationSpan, customers: Select[Any] | 
         .where(purchase.c.business_id == business_id, purchase.c.counted == 1, day <= span.today)
         .group_by(owner, category)
     )
+    if ids is not None:
+        statement = statement.where(owner.between(*ids))
     return statement if customers is None else statement.where(owner.in_(customers))
 
 

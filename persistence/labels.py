@@ -1,0 +1,153 @@
+"""The labels of all customers, decided and kept. Deciding reads one state of the store and locks nothing; what was
+kept under the same settings on the same day is decided anew only for customers whose purchases changed since. Keeping
+is for speed alone: whoever finds it half done decides all anew. Runs outside the event loop."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    Text,
+    and_,
+    case,
+    column,
+    func,
+    insert,
+    literal,
+    select,
+    table,
+)
+
+from domain.calendar import local_date, zone
+from domain.classifying import DIMENSIONS, Labelling, labelling
+from domain.ports import Clock
+from persistence.database import Database
+from persistence.label_sql import labels
+from persistence.label_tables import customer_label, label_state
+from persistence.tables import business as business_table
+from persistence.tables import customer, customer_metrics
+from persistence.temporary import analyze, create
+from persistence.unit_of_work import to_business, translated
+
+RANGE = 10_000
+"""Customer ids decided at a time: few enough that what is sorted stays in the cache."""
+FETCHED = 2_000
+LABELS = "customer_id BIGINT PRIMARY KEY, frequency {text}, spending {text}, category {text}"
+COLUMNS = ("customer_id", *DIMENSIONS)
+labelled = table("labelled", column("customer_id", BigInteger), *(column(name, Text) for name in DIMENSIONS))
+changed = table("changed_customer", column("customer_id", BigInteger))
+
+
+@dataclass(slots=True)
+class Decided:
+    """The labels in one state of the store: those that were kept and are still true, and in `labelled` the others.
+    `some` says that there are kept ones among them, `present` that they are those of today."""
+
+    connection: Connection
+    business_id: int
+    today: date
+    data_version: int
+    seen_at: int
+    how: Labelling
+    kept: Row[Any] | None
+    some: bool
+    present: bool
+    fresh: int = 0
+    highest: int = 0
+
+    def rows(self) -> Iterator[Sequence[str | None]]:
+        """External id, frequency, spending, category of every customer who was not erased, by external id."""
+        source = customer.outerjoin(labelled, labelled.c.customer_id == customer.c.id)
+        shown: list[ColumnElement[Any]] = [labelled.c[name] for name in DIMENSIONS]
+        if self.some:
+            own = and_(customer_label.c.business_id == self.business_id, customer_label.c.customer_id == customer.c.id)
+            source = source.outerjoin(customer_label, own)
+            known = labelled.c.customer_id.is_not(None)
+            shown = [case((known, labelled.c[name]), else_=customer_label.c[name]).label(name) for name in DIMENSIONS]
+        statement = (
+            select(customer.c.external_id, *shown)
+            .select_from(source)
+            .where(customer.c.business_id == self.business_id, ~customer.c.erased)
+            .order_by(customer.c.external_id)
+            .execution_options(yield_per=FETCHED)
+        )
+        with closing(self.connection.execute(statement)) as result:
+            for part in result.partitions():
+                yield from part
+
+    def decide(self) -> None:
+        """Fill `labelled`."""
+        connection, kept = self.connection, customer_metrics.c
+        highest = select(func.coalesce(func.max(customer.c.id), 0)).where(customer.c.business_id == self.business_id)
+        self.highest = int(connection.execute(highest).scalar_one())
+        create(connection, "labelled", LABELS)
+        create(connection, "changed_customer", "customer_id BIGINT PRIMARY KEY")
+        if self.some:
+            since = 0 if self.kept is None else self.kept.seen_at
+            found = select(kept.customer_id).where(kept.business_id == self.business_id, kept.changed_at > since)
+            self._fill(changed, ("customer_id",), found)
+            analyze(connection, "changed_customer")
+            self._fill(labelled, COLUMNS, self._labels(customers=select(changed.c.customer_id)))
+            without = select(changed.c.customer_id, *(literal(None, Text) for _ in DIMENSIONS)).where(
+                changed.c.customer_id.not_in(select(labelled.c.customer_id))
+            )
+            self._fill(labelled, COLUMNS, without)
+        else:
+            for low in range(1, self.highest + 1, RANGE):
+                self._fill(labelled, COLUMNS, self._labels(ids=(low, low + RANGE - 1)))
+        analyze(connection, "labelled")
+        self.fresh = int(connection.execute(select(func.count()).select_from(labelled)).scalar_one())
+
+    def _labels(self, **which: Any) -> Any:
+        return labels(self.business_id, self.how.span, self.how.settings, self.how.decimals, **which)
+
+    def _fill(self, into: Any, columns: Sequence[str], statement: Any) -> None:
+        self.connection.execute(insert(into).from_select(list(columns), statement))
+
+
+@dataclass(frozen=True, slots=True)
+class LabelStore:
+    """The labels of one business."""
+
+    database: Database
+    business_id: int
+    clock: Clock
+
+    @contextmanager
+    def decided(self, as_of: date | None = None) -> Iterator[Decided]:
+        """All labels as of the day, today where there is none, in one state of the store."""
+        with translated(), self.database.bulk.connect() as connection:
+            if self.database.dialect == "postgresql":
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            found = self._begun(connection, as_of)
+            found.decide()
+            yield found
+
+    def _begun(self, connection: Connection, as_of: date | None) -> Decided:
+        row = connection.execute(select(business_table).where(business_table.c.id == self.business_id)).one()
+        business = to_business(row)
+        present = local_date(self.clock(), zone(business.time_zone))
+        today = as_of or present
+        first = select(func.min(customer_metrics.c.first_day)).where(customer_metrics.c.business_id == self.business_id)
+        how = labelling(business, today, connection.execute(first).scalar_one())
+        state = connection.execute(
+            select(label_state).where(label_state.c.business_id == self.business_id)
+        ).one_or_none()
+        some = state is not None and state.basis == how.basis
+        return Decided(
+            connection,
+            self.business_id,
+            today,
+            business.data_version,
+            row.last_instant,
+            how,
+            state,
+            some,
+            today == present,
+        )
