@@ -23,7 +23,7 @@ from persistence.customers import COLUMNS as CUSTOMER_COLUMNS
 from persistence.customers import JOINED as CUSTOMERS
 from persistence.customers import to_record
 from persistence.report_behavior import behaving
-from persistence.report_window import inside, per_customer, recency_score, scored, total
+from persistence.report_window import counted, inside, per_customer, recency_score, total, totals
 from persistence.tables import customer, customer_metrics, purchase, purchase_line
 
 
@@ -36,17 +36,12 @@ class ReportStore:
 
     async def cells(self, span: Span) -> list[Cell]:
         """The window's customers by score, at most 125 rows; sums are exact integers."""
-        each = scored(self.business_id, span)
-        statement = select(
-            each.c.r,
-            each.c.f,
-            each.c.m,
-            func.count(),
-            func.sum(each.c.orders),
-            func.sum(each.c.spend),
-            func.sum(span.last_day - each.c.last_day),
-        ).group_by(each.c.r, each.c.f, each.c.m)
-        return [Cell(*(int(value) for value in row)) for row in await self.connection.execute(statement)]
+        cells = []
+        for digits, customers, orders, spend, days in await self.connection.execute(counted(self.business_id, span)):
+            recency, frequency, monetary = digits // 100, digits // 10 % 10, digits % 10
+            ages = customers * span.last_day - int(days)
+            cells.append(Cell(recency, frequency, monetary, customers, int(orders), int(spend), ages))
+        return cells
 
     async def labels(self, span: Span, festive: DayRanges) -> list[LabelSums]:
         """The window's customers by the labels of their behaviour, dimension by dimension."""
@@ -69,7 +64,7 @@ class ReportStore:
 
     async def cuts(self, span: Span) -> Cuts:
         """The four cut values of orders and of spend: the sorted value at position ceil(k*n/5)."""
-        each = per_customer(self.business_id, span).cte("each")
+        each = totals(self.business_id, span).cte("each")
         parts = []
         for kind, column in ((0, each.c.orders), (1, each.c.spend)):
             placed = select(

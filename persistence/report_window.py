@@ -4,11 +4,11 @@ bound day numbers; there is no division, no date arithmetic and no NTILE, so eve
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Subquery, case, func, literal_column, select
+from sqlalchemy import CTE, ColumnElement, FromClause, Select, Subquery, and_, case, func, literal_column, or_, select
 
 from domain.ports import Span
 from domain.rfm import recency_floors
-from persistence.tables import purchase
+from persistence.tables import customer_metrics, purchase
 
 
 def inside(business_id: int, span: Span) -> list[ColumnElement[bool]]:
@@ -37,6 +37,35 @@ def per_customer(business_id: int, span: Span, *more: ColumnElement[bool]) -> Se
     )
 
 
+def totals(business_id: int, span: Span) -> Select[Any]:
+    """The same. Whoever bought in the window and at no other time has the kept totals; only of the others who bought
+    within its bounds are purchases read, and of those no others than the window's."""
+    if span.storefront_id is not None:
+        return per_customer(business_id, span)
+    kept = customer_metrics.c
+    mine = kept.business_id == business_id
+    inner = and_(kept.first_day >= span.first_day, kept.last_day <= span.last_day)
+    outer = or_(kept.first_day < span.first_day, kept.last_day > span.last_day)
+    known = select(kept.customer_id, kept.order_count.label("orders"), kept.revenue.label("spend"), kept.last_day)
+    joined = customer_metrics.join(
+        purchase, and_(purchase.c.business_id == kept.business_id, purchase.c.customer_id == kept.customer_id)
+    )
+    added = (
+        select(
+            kept.customer_id,
+            func.count().label("orders"),
+            func.sum(purchase.c.amount).label("spend"),
+            func.max(purchase.c.local_day).label("last_day"),
+        )
+        .select_from(joined)
+        .where(mine, kept.last_day >= span.first_day, kept.first_day <= span.last_day, outer)
+        .where(*inside(business_id, span))
+        .group_by(kept.customer_id)
+    )
+    every = known.where(mine, inner).union_all(added).subquery("every")
+    return select(every.c.customer_id, every.c.orders, every.c.spend, every.c.last_day)
+
+
 def total(parts: Sequence[ColumnElement[int]]) -> ColumnElement[int]:
     """The sum of the parts, starting from 1."""
     result: ColumnElement[int] = literal_column("1")
@@ -57,7 +86,7 @@ def fifths(less: ColumnElement[int], n: ColumnElement[int]) -> ColumnElement[int
 
 def scored(business_id: int, span: Span) -> Subquery:
     """One row a customer of the window with the three scores."""
-    each = per_customer(business_id, span).subquery("each")
+    each = totals(business_id, span).subquery("each")
     ranked = select(
         each,
         (func.rank().over(order_by=each.c.orders) - 1).label("fewer"),
@@ -73,3 +102,45 @@ def scored(business_id: int, span: Span) -> Subquery:
         fifths(ranked.c.fewer, ranked.c.n).label("f"),
         fifths(ranked.c.less, ranked.c.n).label("m"),
     ).subquery("scored")
+
+
+def counted(business_id: int, span: Span) -> Select[int, int, Any, Any, Any]:
+    """The window's customers by score: score as a number of three digits, customers, orders, spend, last days. The
+    scores are those of `scored`, found with the cut values instead of ranks, which takes half the time: q_k is the
+    sorted value at position ceil(k*n/5). The offset that leads there is the one place with a division; both databases
+    cut it off alike."""
+    each = totals(business_id, span).cte("each").prefix_with("MATERIALIZED")
+    size = select(func.count().label("n")).select_from(each).cte("size")
+    spends = select(each.c.spend).order_by(each.c.spend).cte("spends").prefix_with("MATERIALIZED")
+    by_orders = select(each.c.orders, func.count().label("customers")).group_by(each.c.orders).subquery("by_orders")
+    steps = select(
+        by_orders.c.orders, func.sum(by_orders.c.customers).over(order_by=by_orders.c.orders).label("up_to")
+    ).subquery("steps")
+    order_cuts = (
+        select(
+            *(func.min(case((5 * steps.c.up_to >= k * size.c.n, steps.c.orders))).label(f"cut{k}") for k in range(1, 5))
+        )
+        .select_from(steps.join(size, literal_column("true")))
+        .cte("order_cuts")
+    )
+    spend_cuts = select(
+        *(
+            select(spends.c.spend).limit(1).offset(_place(size, k)).scalar_subquery().label(f"cut{k}")
+            for k in range(1, 5)
+        )
+    ).cte("spend_cuts")
+    score = 100 * recency_score(each.c.last_day, span)
+    for weight, value, cuts in ((10, each.c.orders, order_cuts), (1, each.c.spend, spend_cuts)):
+        score = score + weight * total([case((value > cut, 1), else_=0) for cut in cuts.c])
+    digits = score.label("digits")
+    source: FromClause = each.join(order_cuts, literal_column("true")).join(spend_cuts, literal_column("true"))
+    return (
+        select(digits, func.count(), func.sum(each.c.orders), func.sum(each.c.spend), func.sum(each.c.last_day))
+        .select_from(source)
+        .group_by(digits)
+    )
+
+
+def _place(size: CTE, k: int) -> ColumnElement[int]:
+    place: ColumnElement[int] = select((k * size.c.n + 4).op("/", precedence=8)(5) - 1).scalar_subquery()
+    return place
