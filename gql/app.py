@@ -25,7 +25,9 @@ from domain.auditing import Auditing
 from domain.businesses import Businesses
 from domain.customers import Customers
 from domain.erasure import Erasure
+from domain.imports import ImportBoard, PurchaseImports
 from domain.member_files import MemberFiles
+from domain.kept import KeptReports
 from domain.memberships import Memberships
 from domain.model import Viewer
 from domain.ports import Clock
@@ -85,7 +87,11 @@ def make_writers(settings: Settings) -> Writers:
 
 
 def make_services(
-    database: Database, clock: Clock, board: RunBoard | None = None, kept: ReportCache | None = None
+    database: Database,
+    clock: Clock,
+    board: RunBoard | None = None,
+    kept: ReportCache | None = None,
+    import_board: ImportBoard | None = None,
 ) -> Services:
     """The services over one store; the board is told what there is to work on."""
     board = board or RunBoard()
@@ -106,6 +112,7 @@ def make_services(
         ReportFiles(reporting),
         MemberFiles(store, clock, customers),
         Movements(store, clock, customers),
+        PurchaseImports(store, clock, import_board or ImportBoard()),
     )
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from datetime import time as time_of_day
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from domain.kept import Kept
 from domain.model import Permission, Viewer
 from gql.app import make_services
 from gql.context import Context
@@ -23,6 +24,13 @@ from persistence.database import open_database
 from tests.benchmarks.data import AS_OF
 
 Answer = TypeVar("Answer")
+
+
+class NothingKept:
+    """Every report is computed."""
+
+    async def get_or_make(self, key: str, make: Callable[[], Awaitable[Any]]) -> Kept:
+        return Kept(await make(), False, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,7 @@ PAGE = """query Page($first: Int!) { customers(first: $first, sort: TOTAL_REVENU
 async def open_reporting(url: str) -> Reporting:
     """Open the store at the address, with its only business, as if it were the last day of its purchases."""
     database = open_database(url)
-    services = make_services(database, lambda: datetime.combine(AS_OF, time_of_day(23), UTC))
+    services = make_services(database, lambda: datetime.combine(AS_OF, time_of_day(23), UTC), kept=NothingKept())
     (only,) = await services.businesses.all()
     business = await services.businesses.open(only.key)
     schema = make_schema(Settings())
