@@ -26,8 +26,8 @@ from domain.businesses import Businesses
 from domain.customers import Customers
 from domain.erasure import Erasure
 from domain.imports import ImportBoard, PurchaseImports
-from domain.member_files import MemberFiles
 from domain.kept import KeptReports
+from domain.member_files import MemberFiles
 from domain.memberships import Memberships
 from domain.model import Viewer
 from domain.ports import Clock
@@ -90,7 +90,7 @@ def make_services(
     database: Database,
     clock: Clock,
     board: RunBoard | None = None,
-    kept: ReportCache | None = None,
+    kept: KeptReports | None = None,
     import_board: ImportBoard | None = None,
 ) -> Services:
     """The services over one store; the board is told what there is to work on."""
