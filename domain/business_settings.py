@@ -189,7 +189,7 @@ class _Reading:
             except ValueError as error:
                 self.fault(stated, f"{stated} {error}")
                 return
-            if translate is percent_or_share and value is not None:
+            if translate is percent_or_share and taken not in (None, value):
                 self.notes.append(f"{stated} = {value} is taken as a share: {name} = {self.found[name]}")
             elif name != stated:
                 self.notes.append(f"{stated} is taken as {name}")

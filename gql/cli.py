@@ -33,11 +33,13 @@ from gql.cli_import_options import (
     read_mapping,
 )
 from gql.cli_members import members_app
+from gql.cli_opening import business_for_import, made, opened
 from gql.cli_recalculate import follow_import, recalculate_app
 from gql.cli_report import Wanted, print_report
-from gql.cli_run import BusinessOption, business_for_import, made, opened, run
+from gql.cli_run import BusinessOption, run
 from gql.cli_segment import segment_app
 from gql.cli_serve import serve_app
+from gql.cli_settings import settings_app
 from gql.cli_store import businesses_app, db_app
 from gql.cli_text import plain
 from gql.cli_verify import verify_all
@@ -58,6 +60,7 @@ app.add_typer(businesses_app, name="businesses")
 app.add_typer(db_app, name="db")
 segment_app.add_typer(members_app)
 app.add_typer(segment_app, name="segment")
+app.add_typer(settings_app, name="settings")
 ZoneOption = Annotated[str | None, typer.Option("--time-zone", help="IANA zone; makes the business on first import.")]
 CurrencyOption = Annotated[str | None, typer.Option("--currency", help="ISO 4217 code; makes the business, too.")]
 RejectsOption = Annotated[Path | None, typer.Option("--rejects", help="CSV file for the rejected rows.")]
@@ -122,10 +125,10 @@ def import_(
     )
 
     async def work(services: Services, database: Database) -> tuple[PurchasesFile, Business]:
-        meant = await business_for_import(services, context.obj, business, time_zone, currency)
+        meant = await business_for_import(services.businesses, context.obj, business, time_zone, currency)
         read = PurchasesFile.read(file, meant, given)
         check_rejects(rejects, read.path)
-        return read, meant if meant.id or dry_run else await made(services, meant)
+        return read, meant if meant.id or dry_run else await made(services.businesses, meant)
 
     read, chosen = run(context.obj, work)
     database = opened(context.obj)
@@ -150,10 +153,10 @@ def import_customers(
     """Import customers. Example: segments import-customers customers.csv --business shop"""
 
     async def work(services: Services, database: Database) -> None:
-        meant = await business_for_import(services, context.obj, business, time_zone, currency)
+        meant = await business_for_import(services.businesses, context.obj, business, time_zone, currency)
         read = CustomersFile.read(file)
         check_rejects(rejects, read.source.path)
-        chosen = meant if meant.id else await made(services, meant)
+        chosen = meant if meant.id else await made(services.businesses, meant)
         await read.into(services.customers, chosen, rejects)
 
     run(context.obj, work)

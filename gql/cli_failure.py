@@ -29,7 +29,7 @@ REFUSED, WRONG_USE, FAULT, INTERRUPTED = 1, 2, 70, 130
 def explained(error: BaseException) -> tuple[list[str], int]:
     """Sentences for people, and the exit code."""
     found, code = _explained(error)
-    return [sentence if sentence.endswith(".") else f"{sentence}." for sentence in found], code
+    return [sentence if sentence.endswith((".", "?")) else f"{sentence}." for sentence in found], code
 
 
 def _explained(error: BaseException) -> tuple[list[str], int]:

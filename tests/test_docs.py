@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from domain.business_settings import ALIASES, SETTINGS
 from domain.customers import MAXIMUM_ITEMS
 from domain.pages import MAXIMUM_FIRST
 from gql.bodies import MAXIMUM_BODY
@@ -38,6 +39,22 @@ def test_the_settings_are_those_that_are_read(document: str) -> None:
     read = set(re.findall(r'"(SEGMENTS_[A-Z_]+|PORT)"', (ROOT / "gql" / "settings.py").read_text()))
 
     assert sorted(table(document, "Settings")) == sorted(read)
+
+
+def test_every_setting_of_a_business_is_listed_as_it_is() -> None:
+    section = (
+        (ROOT / "docs/settings.md").read_text(encoding="utf-8").split("\n## Every setting\n\n")[1].split("\n\n")[0]
+    )
+
+    told = [tuple(re.split(r" \| ", line.strip("| "))) for line in section.splitlines()[2:]]
+
+    known = [(f"`{one.name}`", one.description, one.kind.words, _default(one.default)) for one in SETTINGS]
+    assert told == known
+    assert set(table("docs/settings.md", "Names of the reference configuration")) == set(ALIASES)
+
+
+def _default(value: object) -> str:
+    return "none" if value is None else f"`{json.dumps(value, ensure_ascii=False)}`"
 
 
 def test_the_command_reference_names_every_command_and_option() -> None:

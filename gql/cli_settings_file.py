@@ -1,0 +1,138 @@
+"""Settings in files: TOML or JSON, read without rounding a number, and TOML written to be read again; secrets
+are left out."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from tomlkit.items import Item
+
+from domain.business_settings import BY_NAME, SECTIONS, effective
+from domain.errors import FieldProblem, InvalidInput
+from domain.model import Business
+from domain.mongo_settings import MASK, NAMES, SECTION
+
+MAXIMUM_BYTES = 1024 * 1024
+RESET = "reset"
+SECRET = ("uri", "password")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a file states: settings of the store, those of MongoDB by their names, and faults of the file itself. None
+    goes back to the default, which TOML says by `reset`, a list of names."""
+
+    settings: Mapping[str, object]
+    mongodb: Mapping[str, object]
+    problems: tuple[FieldProblem, ...]
+
+
+def read_statement(file: Path) -> Statement:
+    """The statement of a file; InvalidInput where it is no TOML or JSON."""
+    stated = _read(file)
+    problems: list[FieldProblem] = []
+
+    def fault(name: str, message: str) -> None:
+        problems.append(FieldProblem(("settings", name), message))
+
+    resets = stated.pop(RESET, [])
+    if not isinstance(resets, list) or not all(isinstance(name, str) for name in resets):
+        fault(RESET, 'reset must be a list of names such as ["lapsed_days"]')
+        resets = []
+    mongodb = stated.pop(SECTION, {})
+    given: dict[str, object] = dict.fromkeys(NAMES) if mongodb is None else {}
+    if isinstance(mongodb, dict):
+        given = mongodb
+    elif mongodb is not None:
+        fault(SECTION, f"{SECTION} must be a section with {', '.join(NAMES)}")
+    for name in dict.fromkeys(resets):
+        section, dot, inner = name.partition(".")
+        held = stated.get(section)
+        if name in stated or (name == SECTION and given) or (section == SECTION and inner in given):
+            fault(RESET, f"reset must not name {name}, which the file sets")
+        elif section == SECTION:
+            given = {**given, **({inner: None} if dot else dict.fromkeys(NAMES))}
+        elif dot and isinstance(held, dict) and inner in held:
+            fault(RESET, f"reset must not name {name}, which the file sets")
+        else:
+            stated[name] = None
+    return Statement(stated, given, tuple(problems))
+
+
+def masked(section: Mapping[str, str]) -> dict[str, str]:
+    """The section of MongoDB as people may see it."""
+    return {name: MASK if name in SECRET else section[name] for name in NAMES if name in section}
+
+
+def as_toml(business: Business, section: Mapping[str, str]) -> str:
+    """Every setting with what it is; what is not set, and secrets, as comments."""
+    values = effective(business.settings)
+    made = tomlkit.document()
+    made.add(tomlkit.comment(f"Settings of {business.key}, version {business.settings_version}."))
+    made.add(tomlkit.comment('To go back to defaults: reset = ["lapsed_days", "import.preset"]'))
+    _add(made, {name: value for name, value in values.items() if name not in SECTIONS}, "")
+    for name in SECTIONS:
+        own, held = tomlkit.table(), values[name]
+        assert isinstance(held, dict)
+        _add(own, held, f"{name}.")
+        made.add(tomlkit.nl())
+        made.add(name, own)
+    made.add(tomlkit.nl())
+    if section:
+        own = tomlkit.table()
+        for inner, text in masked(section).items():
+            own.add(tomlkit.comment(f"{inner} is set, and not shown")) if text == MASK else own.add(inner, text)
+        made.add(SECTION, own)
+    else:
+        made.add(tomlkit.comment(f"[{SECTION}] is not set; its names are {', '.join(NAMES)}"))
+    return tomlkit.dumps(made)
+
+
+def _add(table: Any, values: Mapping[str, object], prefix: str) -> None:
+    for name, value in values.items():
+        setting = BY_NAME[prefix + name]
+        table.add(tomlkit.nl())
+        table.add(tomlkit.comment(f"{setting.description[0].upper()}{setting.description[1:]} ({setting.kind.words})"))
+        table.add(tomlkit.comment(f"{name} is not set")) if value is None else table.add(name, _item(value))
+
+
+def _item(value: object) -> Item:
+    if isinstance(value, dict):
+        inline = tomlkit.inline_table()
+        for name, held in value.items():
+            inline.append(name, held)
+        return inline
+    if isinstance(value, list):
+        array = tomlkit.array()
+        for held in value:
+            array.append(_item(held))
+        return array
+    return tomlkit.item(value)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    if file.suffix not in (".json", ".toml"):
+        raise InvalidInput(f"{file} must be a .toml or a .json file")
+    with file.open("rb") as opened:
+        content = opened.read(MAXIMUM_BYTES + 1)
+    if len(content) > MAXIMUM_BYTES:
+        raise InvalidInput(f"{file} must be at most 1 MiB")
+    try:
+        text = content.decode("utf-8-sig")
+        found = _json(text) if file.suffix == ".json" else tomllib.loads(text, parse_float=Decimal)
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{file} must be UTF-8 text") from error
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        raise InvalidInput(f"{file} is not readable {file.suffix[1:].upper()}: {error}") from error
+    if not isinstance(found, dict):
+        raise InvalidInput(f"{file} must hold an object of names and values")
+    return found
+
+
+def _json(text: str) -> Any:
+    return json.loads(text, parse_float=Decimal, parse_constant=Decimal)

@@ -1,0 +1,231 @@
+"""Settings on the command line: a file is applied whole or not at all, every fault is said, secrets stay out of
+sight and out of the store."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from domain.business_settings import effective
+from tests.cli.conftest import Segments
+from tests.documents import blocks
+
+UTC_EUR = ("--time-zone", "UTC", "--currency", "EUR")
+MONGODB = """[mongodb]
+host = "db.example:27017"
+username = "reader"
+password = "p@ss/word"
+database = "shop"
+collection = "orders"
+"""
+
+
+@pytest.fixture
+def made(segments: Segments) -> Segments:
+    """The command with an empty business."""
+    segments.done("businesses", "create", "shop", *UTC_EUR)
+    return segments
+
+
+def written(tmp_path: Path, text: str, name: str = "shop.toml") -> Path:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def shown(segments: Segments) -> dict[str, object]:
+    found: dict[str, object] = json.loads(segments.done("settings", "show", "--format", "json").out)
+    return found
+
+
+def test_a_file_is_applied_and_what_changed_is_printed(made: Segments, tmp_path: Path) -> None:
+    file = written(tmp_path, 'lapsed_days = 120\nhigh_lifetime = 20000.50\n[import]\npreset = "shopify"\n')
+
+    ended = made.done("settings", "apply", file)
+
+    assert ended.lines == [
+        "high_lifetime: 150000 -> 20000.5",
+        "lapsed_days: 90 -> 120",
+        'import.preset: none -> "shopify"',
+        "3 settings changed in shop (version 2).",
+    ]
+    assert (shown(made)["lapsed_days"], shown(made)["high_lifetime"]) == (120, 20000.5)
+
+
+def test_a_file_that_was_applied_changes_nothing_again(made: Segments, tmp_path: Path) -> None:
+    file = written(tmp_path, "lapsed_days = 120\n" + MONGODB)
+    made.done("settings", "apply", file)
+
+    assert made.done("settings", "apply", file).out == "Nothing changed in shop (version 2).\n"
+
+
+def test_check_says_what_would_change_and_writes_nothing(made: Segments, tmp_path: Path) -> None:
+    file = written(tmp_path, "lapsed_days = 120\n" + MONGODB)
+
+    ended = made.done("settings", "apply", file, "--check")
+
+    assert ended.lines[0] == "lapsed_days: 90 -> 120"
+    assert ended.lines[-1] == "6 settings would change in shop (version 1)."
+    assert shown(made) == {**effective({}), "mongodb": {}}
+    assert not (made.data / "mongodb-shop.json").exists()
+
+
+@pytest.mark.parametrize("options", [["--check"], []])
+def test_every_fault_of_a_file_is_said_and_nothing_is_written(
+    made: Segments, tmp_path: Path, options: list[str]
+) -> None:
+    text = """reset = ["inactive_days", "rfm_day"]
+inactive_days = 30
+high_lifetime = 1
+lapsed_days = 1.5
+frequency_order = ["NEW"]
+lapsed_dys = 3
+[import]
+date_format = "%d/%m"
+columns = {A = "sum"}
+[mongodb]
+hots = "x"
+password = "secret"
+"""
+
+    ended = made("settings", "apply", written(tmp_path, text), *options)
+
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.splitlines() == [
+        "Error: reset must not name inactive_days, which the file sets.",
+        "Error: lapsed_days must be a whole number between 1 and 9999.",
+        "Error: frequency_order must hold each of NEW, LOYAL, LAPSED, SEASONAL once.",
+        "Error: lapsed_dys is no setting. Is lapsed_days meant?",
+        "Error: import.date_format must say day, month and year, such as %d/%m/%Y.",
+        "Error: import.columns must give A one of the fields customer_id, order_id, purchase_date, amount, category, "
+        "storefront, channel, status, currency.",
+        "Error: rfm_day is no setting. Is rfm_days meant?",
+        "Error: low_lifetime must be less than high_lifetime.",
+        "Error: mongodb.hots is no setting. Is mongodb.host meant?",
+    ]
+    assert shown(made) == {**effective({}), "mongodb": {}}
+
+
+def test_what_is_shown_can_be_applied(made: Segments, tmp_path: Path) -> None:
+    text = """high_average_order = 0.01
+frequency_order = ["LAPSED", "NEW", "LOYAL", "SEASONAL"]
+festive_periods = [{from = "12-24", to = "01-06"}, {from = 2025-03-30, to = 2025-04-02}]
+output_dir = "C:\\\\Labels \\"of\\" 東京"
+classify_every = "15  2 * * *"
+[import]
+columns = {"Order No." = "order_id", "Käufer" = "customer"}
+thousands = "'"
+"""
+    made.done("settings", "apply", written(tmp_path, text + MONGODB))
+    toml = written(tmp_path, made.done("settings", "show").out, "shown.toml")
+    shown_json = written(tmp_path, made.done("settings", "show", "--format", "json").out, "shown.json")
+
+    again = [made.done("settings", "apply", file, "--check").out for file in (toml, shown_json)]
+    made.done("businesses", "create", "copy", *UTC_EUR)
+    made.done("settings", "apply", toml, "--business", "copy")
+
+    copy = json.loads(made.done("settings", "show", "--format", "json", "--business", "copy").out)
+    assert again == ["Nothing would change in shop (version 2).\n"] * 2
+    assert copy == {**json.loads(shown_json.read_text()), "mongodb": copy["mongodb"]}
+    assert copy["festive_periods"] == [{"from": "12-24", "to": "01-06"}, {"from": "2025-03-30", "to": "2025-04-02"}]
+    assert copy["output_dir"] == 'C:\\Labels "of" 東京'
+    assert copy["import"]["columns"] == {"Order No.": "order_id", "Käufer": "customer_id"}
+
+
+def test_defaults_come_back_by_reset_and_by_null(made: Segments, tmp_path: Path) -> None:
+    text = "lapsed_days = 120\nrfm_days = 30\nloyal_orders = 9\n"
+    text += '[import]\npreset = "shopify"\nthousands = ","\ndecimal = "."\n'
+    made.done("settings", "apply", written(tmp_path, text))
+
+    by_reset = made.done(
+        "settings", "apply", written(tmp_path, 'reset = ["lapsed_days", "import"]\nloyal_orders = 8\n')
+    )
+    by_null = made.done("settings", "apply", written(tmp_path, '{"rfm_days": null}', "null.json"))
+
+    assert by_reset.lines[:-1] == [
+        "loyal_orders: 9 -> 8",
+        "lapsed_days: 120 -> 90",
+        'import.preset: "shopify" -> none',
+        'import.decimal: "." -> none',
+        'import.thousands: "," -> none',
+    ]
+    assert by_null.lines == ["rfm_days: 30 -> 365", "1 setting changed in shop (version 4)."]
+    assert shown(made) == {**effective({"loyal_orders": 8}), "mongodb": {}}
+
+
+def test_the_examples_of_the_documentation_are_right(made: Segments, tmp_path: Path) -> None:
+    examples = blocks("docs/settings.md", "toml")
+
+    for example in examples:
+        made.done("settings", "apply", written(tmp_path, example.text, example.name))
+
+    assert [example.name for example in examples] == ["shop.toml", "mongodb.toml"]
+
+
+def test_the_names_of_the_reference_configuration_are_understood(made: Segments, tmp_path: Path) -> None:
+    text = """high_aov_threshold = 500
+high_lifetime_threshold = 9000.5
+low_lifetime_threshold = 100
+dominant_threshold = 0.65
+family_threshold = 25
+output_dir = "out"
+output_filename = "labels.json"
+"""
+
+    ended = made.done("settings", "apply", written(tmp_path, text))
+
+    assert ended.lines[:5] == [
+        "high_aov_threshold is taken as high_average_order",
+        "high_lifetime_threshold is taken as high_lifetime",
+        "low_lifetime_threshold is taken as low_lifetime",
+        "dominant_threshold = 0.65 is taken as a share: dominant_percent = 65",
+        "family_threshold is taken as family_percent",
+    ]
+    found = shown(made)
+    names = ("high_average_order", "high_lifetime", "low_lifetime", "dominant_percent", "family_percent")
+    assert [found[name] for name in (*names, "output_dir", "output_filename")] == [
+        500,
+        9000.5,
+        100,
+        65,
+        25,
+        "out",
+        "labels.json",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.toml", "lapsed_days = \n", "is not readable TOML"),
+        ("a.json", "[1]", "must hold an object of names and values"),
+        ("a.yaml", "lapsed_days: 1", "must be a .toml or a .json file"),
+        ("a.toml", "mongodb = 3", "mongodb must be a section with uri, host"),
+        ("a.toml", "import = 3", "import must be a section with import.columns"),
+        ("a.toml", "reset = 3", 'reset must be a list of names such as ["lapsed_days"]'),
+        ("a.toml", "high_lifetime = nan", "high_lifetime must be an amount such as 15000"),
+        ("a.toml", "high_lifetime = 1e400", "high_lifetime must have at most 15 digits"),
+        ("a.toml", "high_lifetime = 20000.005", "high_lifetime must have at most 2 decimals"),
+        ("a.toml", "high_aov_threshold = 1\nhigh_average_order = 1", "high_average_order must not be given beside"),
+        ("a.toml", "lapsed_days = true", "lapsed_days must be a whole number"),
+    ],
+)
+def test_a_file_that_cannot_be_is_one_sentence(made: Segments, tmp_path: Path, name: str, text: str, said: str) -> None:
+    ended = made("settings", "apply", written(tmp_path, text, name))
+
+    assert (ended.code, len(ended.err.splitlines())) == (1, 1)
+    assert said in ended.err
+
+
+def test_a_file_that_is_not_there_is_one_sentence(made: Segments, tmp_path: Path) -> None:
+    ended = made("settings", "apply", tmp_path / "none.toml")
+
+    assert (ended.code, ended.err) == (1, f"Error: {tmp_path}/none.toml: No such file or directory.\n")
+
+
+def test_thresholds_must_be_amounts_of_another_currency_too(made: Segments, tmp_path: Path) -> None:
+    made.done("settings", "apply", written(tmp_path, "high_lifetime = 20000.50\n"))
+
+    ended = made("businesses", "set", "shop", "--currency", "JPY")
+
+    assert (ended.code, ended.err) == (1, "Error: high_lifetime must have at most 0 decimals.\n")
