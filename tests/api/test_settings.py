@@ -1,5 +1,6 @@
 """Settings of a business over the API: shown with defaults, changed as a whole, seen at once wherever they decide."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -159,6 +160,18 @@ async def test_a_change_for_a_version_that_is_gone_is_a_conflict(both: Face) -> 
     said = "expectedVersion is 1, but the settings have version 2 now"
     assert stale == [(["expectedVersion"], "CONFLICT", said)]
     assert (current["business"]["settings"]["lapsed_days"], current["business"]["settingsVersion"]) == (150, 3)
+
+
+async def test_of_two_editors_who_saw_the_same_version_one_is_refused(both: Face) -> None:
+    asked = [change(both, {"lapsed_days": days}, 1) for days in (100, 110, 120, 130)]
+
+    payloads = await asyncio.gather(*asked)
+
+    codes = sorted(error["code"] for payload in payloads for error in payload["userErrors"])
+    (done,) = [payload["business"] for payload in payloads if not payload["userErrors"]]
+    assert codes == ["CONFLICT"] * 3
+    assert await shown(both) == (done["settings"], 2)
+    assert len(await details(both)) == 1
 
 
 @pytest.mark.parametrize("settings", ["[]", '"lapsed_days"', "3"])
