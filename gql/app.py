@@ -8,7 +8,6 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
 from functools import partial
 from types import FrameType
 from uuid import uuid4
@@ -43,6 +42,7 @@ from domain.snapshots import Snapshots
 from domain.upkeep import Upkeep
 from gql.alerts import Alerts
 from gql.auth import Authenticator
+from gql.clock import system_clock as system_clock
 from gql.context import Context
 from gql.downloads import Downloads, Writers
 from gql.execution import Executor
@@ -71,11 +71,6 @@ from persistence.working_store import WorkingStore
 
 DRAIN_SECONDS = 1.0
 """Between the word that the process ends and the end of accepting: whoever spreads the load must hear it."""
-
-
-def system_clock() -> datetime:
-    """The present instant."""
-    return datetime.now(UTC)
 
 
 def make_writers(settings: Settings) -> Writers:

@@ -21,7 +21,8 @@ from domain.segment_model import Job, JobStatus, Segment, SegmentKind
 from domain.segment_ports import SegmentFilter, SegmentSort
 from domain.upkeep import Upkeep
 from gql.app import make_services, make_upkeep, system_clock
-from gql.cli_run import BusinessOption, opened
+from gql.cli_opening import opened
+from gql.cli_run import BusinessOption
 from gql.cli_text import cell, plain
 from gql.services import Services
 from gql.settings import Settings

@@ -20,7 +20,8 @@ from domain.model import Permission
 from gql.app import create_app, system_clock
 from gql.auth import issue_token, require_secret
 from gql.cli_demo import fill_demo
-from gql.cli_run import no_folder, opened, run
+from gql.cli_opening import no_folder, opened
+from gql.cli_run import run
 from gql.http_protocol import PatientProtocol
 from gql.logs import set_up
 from gql.services import Services
