@@ -5,37 +5,53 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from typing import Generic, Protocol, TypeVar
 
-from domain.segment_model import Job
+from domain.segment_model import Job, JobStatus
 
 STEPS = 64
 """Steps kept for a follower that is slow."""
 LOOK_SECONDS = 1.0
 Key = tuple[int, int]
-Look = Callable[[], Awaitable[Job | None]]
 
 
-class _Follower:
+class Followed(Protocol):
+    """A state of a run."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def status(self) -> JobStatus: ...
+    @property
+    def phase(self) -> str: ...
+    @property
+    def done(self) -> int: ...
+
+
+R = TypeVar("R", bound=Followed)
+
+
+class _Follower(Generic[R]):
     def __init__(self) -> None:
-        self.steps: deque[Job] = deque(maxlen=STEPS)
+        self.steps: deque[R] = deque(maxlen=STEPS)
         self.news = asyncio.Event()
 
-    def tell(self, job: Job) -> None:
+    def tell(self, job: R) -> None:
         self.steps.append(job)
         self.news.set()
 
 
-class RunBoard:
+class Board(Generic[R]):
     """Hands the states of runs to their followers. Keys are the business's and the run's id."""
 
     def __init__(self, look_seconds: float = LOOK_SECONDS) -> None:
         self.look_seconds = look_seconds
-        self._followers: dict[Key, set[_Follower]] = {}
+        self._followers: dict[Key, set[_Follower[R]]] = {}
         self._looking: dict[Key, asyncio.Task[None]] = {}
         self._work = asyncio.Event()
         self._stirs: dict[int, asyncio.Event] = {}
 
-    def post(self, business_id: int, job: Job) -> None:
+    def post(self, business_id: int, job: R) -> None:
         """Tell everybody who follows the run; the row may already say more."""
         for follower in self._followers.get((business_id, job.id), ()):
             follower.tell(job)
@@ -62,9 +78,9 @@ class RunBoard:
             await asyncio.wait_for(self._work.wait(), seconds)
         self._work.clear()
 
-    async def follow(self, key: Key, look: Look) -> AsyncIterator[Job]:
+    async def follow(self, key: Key, look: Callable[[], Awaitable[R | None]]) -> AsyncIterator[R]:
         """The run as it is, then every change, until it has ended; nothing where there is no such run."""
-        follower = _Follower()
+        follower = _Follower[R]()
         # Registered before the first look, so that no change falls between the two.
         self._followers.setdefault(key, set()).add(follower)
         try:
@@ -93,7 +109,7 @@ class RunBoard:
                 if watching is not None:
                     watching.cancel()
 
-    async def _watch(self, key: Key, look: Look) -> None:
+    async def _watch(self, key: Key, look: Callable[[], Awaitable[R | None]]) -> None:
         """Look at the row for all followers: another process may work on the run."""
         while True:
             await asyncio.sleep(self.look_seconds)
@@ -108,3 +124,7 @@ class RunBoard:
                 continue
             for follower in self._followers.get(key, ()):
                 follower.tell(job)
+
+
+class RunBoard(Board[Job]):
+    """Who follows which recalculation."""

@@ -10,6 +10,7 @@ from domain.recalculation import AlreadyRunning
 from gql.context import Info
 from gql.customer import Customer
 from gql.ids import numbers_of
+from gql.imports import PurchaseImport
 from gql.job import Job, Recalculation
 from gql.payloads import AsUserErrors, UserError, user_errors
 from gql.permissions import CanEdit
@@ -120,6 +121,10 @@ class JobMutations:
     ) -> CancelJobPayload:
         """Asked to stop."""
         business, context = await info.context.business(), info.context
+        imported = numbers_of(id, "PurchaseImport", business.id, 1)
+        if imported is not None:
+            found = await context.services.imports.cancel(business, imported[0], context.actor)
+            return CancelJobPayload(job=PurchaseImport.of(business, found))
         key = number(id, "Recalculation", business, "id")
         job = await context.services.recalculations.cancel(business, key, context.actor)
         return CancelJobPayload(job=Recalculation.of(business, job))

@@ -7,6 +7,7 @@ import strawberry
 from domain.errors import InvalidInput
 from gql.context import Info
 from gql.ids import numbers_of
+from gql.imports import PurchaseImport, find_import
 from gql.job import RUN_ORDER, Job, Recalculation, find_job
 from gql.pagination import After, Connection, First, connection, requested
 from gql.permissions import CanView
@@ -23,7 +24,10 @@ class JobQueries:
         """One run."""
         business = await info.context.business()
         found = await find_job(info.context, business, id)
-        return None if found is None else Recalculation.of(business, found)
+        if found is not None:
+            return Recalculation.of(business, found)
+        imported = await find_import(info.context, business, id)
+        return None if imported is None else PurchaseImport.of(business, imported)
 
     @strawberry.field(permission_classes=[CanView], description="Recalculations, newest first.")
     async def recalculations(

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 from strawberry.dataloader import DataLoader
 
 from domain.classification import Classification
+from domain.imports import PurchaseImport, Reject
 from domain.model import Business, CustomerTotals, KeptEvent, PurchaseLine, Storefront
 from domain.pages import Page, PageRequest
 from domain.ports import CustomerRecord, PurchaseRecord
@@ -59,6 +60,8 @@ class Loaders:
         self.storefronts: DataLoader[int, Storefront | None] = self._loader(self._load_storefronts)
         self.audit_events: DataLoader[int, KeptEvent | None] = self._loader(self._load_audit_events)
         self.jobs: DataLoader[int, Job | None] = self._loader(self._load_jobs)
+        self.imports: DataLoader[int, PurchaseImport | None] = self._loader(self._load_imports)
+        self.rejects: DataLoader[tuple[int, PageRequest], Page[Reject]] = self._loader(self._load_rejects)
         self.newest_jobs: DataLoader[int, Job | None] = self._loader(self._load_newest_jobs)
         self.memberships = MembershipLoaders(services, business, self._loader)
         self.segments: DataLoader[int, Segment | None] = self._loader(self._load_segments)
@@ -132,6 +135,19 @@ class Loaders:
     async def _load_jobs(self, keys: list[int]) -> list[Job | None]:
         found = await self._services.recalculations.by_ids(await self._business(), keys)
         return [found.get(key) for key in keys]
+
+    async def _load_imports(self, keys: list[int]) -> list[PurchaseImport | None]:
+        found = await self._services.imports.by_ids(await self._business(), keys)
+        return [found.get(key) for key in keys]
+
+    async def _load_rejects(self, keys: list[tuple[int, PageRequest]]) -> list[Page[Reject]]:
+        business = await self._business()
+        pages: dict[tuple[int, PageRequest], Page[Reject]] = {}
+        for request in {request for _, request in keys}:
+            ids = sorted({key for key, other in keys if other == request})
+            found = await self._services.imports.rejects(business, ids, request)
+            pages.update({(key, request): page for key, page in found.items()})
+        return [pages[key] for key in keys]
 
     async def _load_newest_jobs(self, keys: list[int]) -> list[Job | None]:
         found = await self._services.recalculations.newest_of(await self._business(), keys)

@@ -16,6 +16,7 @@ from gql.customer import Customer, customers_connection
 from gql.customer_filter import CustomerFilter
 from gql.enums import CustomerSort, Method, RfmScheme
 from gql.ids import decode, numbers_of
+from gql.imports import ImportQueries, PurchaseImport, find_import
 from gql.job import Recalculation, find_job
 from gql.job_queries import JobQueries
 from gql.node import Node
@@ -52,6 +53,9 @@ async def find_node(context: Context, value: str) -> Node | None:
     if kind == "Recalculation":
         job = await find_job(context, business, value)
         return None if job is None else Recalculation.of(business, job)
+    if kind == "PurchaseImport":
+        imported = await find_import(context, business, value)
+        return None if imported is None else PurchaseImport.of(business, imported)
     if kind == "Storefront" and len(numbers) == 1:
         storefront = await context.loaders.storefronts.load(numbers[0])
         return None if storefront is None else Storefront.of(business.id, storefront)
@@ -68,7 +72,7 @@ async def find_node(context: Context, value: str) -> Node | None:
 
 
 @strawberry.type(description="The questions that can be asked.")
-class Query(ReportQueries, SegmentQueries, AnalysisQueries, JobQueries, AuditQueries):
+class Query(ReportQueries, SegmentQueries, AnalysisQueries, JobQueries, ImportQueries, AuditQueries):
     """The questions."""
 
     @strawberry.field(permission_classes=[CanView], description="The object of a global id; null where there is none.")

@@ -4,6 +4,7 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from gql.errors import ApiSchema
+from gql.imports import PurchaseImport
 from gql.job import Recalculation
 from gql.limits import extensions
 from gql.mutation import Mutation
@@ -19,7 +20,7 @@ def make_schema(settings: Settings) -> strawberry.Schema:
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        types=[Recalculation],
+        types=[Recalculation, PurchaseImport],
         extensions=extensions(settings),
         config=StrawberryConfig(scalar_map=scalar_map()),
     )

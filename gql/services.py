@@ -7,6 +7,7 @@ from domain.auditing import Auditing
 from domain.businesses import Businesses
 from domain.customers import Customers
 from domain.erasure import Erasure
+from domain.imports import PurchaseImports
 from domain.member_files import MemberFiles
 from domain.memberships import Memberships
 from domain.purchases import Purchases
@@ -36,3 +37,4 @@ class Services:
     report_files: ReportFiles
     member_files: MemberFiles
     movements: Movements
+    imports: PurchaseImports

@@ -11,6 +11,7 @@ from domain.membership_changes import Place
 from domain.model import Business as BusinessEntity
 from gql.context import Info
 from gql.ids import numbers_of
+from gql.imports import PurchaseImport
 from gql.job import Job, Recalculation
 from gql.membership import CHANGE_ORDER, MembershipChange
 from gql.pagination import decode_cursor
@@ -46,6 +47,11 @@ class Subscription:
     async def job_progress(self, info: Info, id: RunId) -> AsyncGenerator[Job, None]:
         """From the row."""
         business = await info.context.business()
+        imported = numbers_of(id, "PurchaseImport", business.id, 1)
+        if imported is not None:
+            async for state in info.context.services.imports.follow(business, imported[0]):
+                yield PurchaseImport.of(business, state)
+            return
         async for job in info.context.services.recalculations.follow(business, run_number(business, id)):
             yield Recalculation.of(business, job)
 

@@ -26,6 +26,7 @@ from persistence.columns import optional_instant
 from persistence.customers import CustomerStore
 from persistence.database import Database, is_busy
 from persistence.erasure import ErasureStore
+from persistence.imports import ImportStore
 from persistence.jobs import JobStore
 from persistence.memberships import MembershipStore
 from persistence.purchases import PurchaseStore
@@ -54,6 +55,7 @@ class Unit:
     snapshots: SnapshotStore = field(init=False)
     erasure: ErasureStore = field(init=False)
     jobs: JobStore = field(init=False)
+    imports: ImportStore = field(init=False)
     audits: AuditStore = field(init=False)
     rules: RuleStore = field(init=False)
 
@@ -69,6 +71,7 @@ class Unit:
         self.snapshots = SnapshotStore(self.connection, self.business.id)
         self.erasure = ErasureStore(self.connection, self.business.id)
         self.jobs = JobStore(self.connection, self.business.id)
+        self.imports = ImportStore(self.connection, self.business.id)
         self.audits = AuditStore(self.connection, self.business.id)
 
     async def data_changed(self) -> None:

@@ -14,6 +14,8 @@ ROOT_FIELDS = [
     "Query.segmentationReport",
     *(f"Query.{name}" for name in ("segmentTransitions", "segmentationTrend", "classificationStatistics")),
     "Query.segments",
+    "Query.imports",
+    "Query.job",
     *(f"Query.{name}" for name in ("segmentPreview", "segmentExplain", "segmentOverlap", "ruleVariables")),
     *(f"Mutation.{name}" for name in ("recordPurchases", "deletePurchases", "upsertCustomers")),
     *(f"Mutation.{name}" for name in ("createSegment", "updateSegment", "deleteSegment", "createStandardSegments")),

@@ -14,7 +14,7 @@ RULES = {
     "query segmentationReport": VIEW,
     **{f"query {name}": VIEW for name in ("segmentTransitions", "segmentationTrend", "classificationStatistics")},
     "query auditEvents": EDIT,
-    **{f"query {name}": VIEW for name in ("segment", "segments", "job", "recalculations")},
+    **{f"query {name}": VIEW for name in ("segment", "segments", "job", "recalculations", "imports")},
     **{f"query {name}": VIEW for name in ("segmentPreview", "segmentExplain", "segmentOverlap", "ruleVariables")},
     **{f"mutation {name}": EDIT for name in ("recordPurchases", "deletePurchases", "upsertCustomers")},
     **{f"mutation {name}": EDIT for name in ("createSegment", "updateSegment", "deleteSegment")},
