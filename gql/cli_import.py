@@ -75,8 +75,10 @@ class PurchasesFile:
                 progress=progress,
                 rejects=refused,
             )
-        if summary.rows_read == 0:
+        if summary.rows_read == 0 and not source.may_be_empty:
             raise InvalidInput(f"No data found in {source.name}.")
+        if not dry_run:
+            source.finish(database, business)
         print_summary(source.name, summary)
         if summary.future:
             typer.echo(f"{summary.future:,} rows lie in the future and count from their instant on.")

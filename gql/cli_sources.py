@@ -17,14 +17,20 @@ from domain.import_source import PurchaseSource
 from domain.import_text import row_text
 from domain.model import Business
 from domain.money import exponent
+from persistence.database import Database
 from persistence.sources.files import open_file
 from persistence.sources.stated_amounts import KeptAmounts
+
+
+def nothing_more(store: Database, business: Business) -> None:
+    """What files ask for after their import."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedPurchases:
     """A source whose header fits the business. `rows` and `texts` are what the importer asks for; `warnings` fills
-    while rows are read."""
+    while rows are read. `may_be_empty` where only what is new is read; `finish` is called after the import, outside
+    the event loop."""
 
     source: PurchaseSource
     columns: Columns
@@ -32,6 +38,8 @@ class OpenedPurchases:
     business: Business
     path: Path | None = None
     warnings: list[str] = field(default_factory=list)
+    may_be_empty: bool = False
+    finish: Callable[[Database, Business], None] = nothing_more
 
     @property
     def name(self) -> str:

@@ -1,0 +1,107 @@
+"""Purchases of a MongoDB collection opened for a business. How it is reached comes from the settings alone; how far it
+was read is kept with the business, so that the next reading goes on from there."""
+
+import hashlib
+import json
+from dataclasses import astuple, dataclass, replace
+from functools import partial
+
+from sqlalchemy import select
+
+from domain.calendar import to_micros
+from domain.errors import InvalidInput
+from domain.import_options import ImportOptions
+from domain.model import Business, NewCustomer
+from domain.mongo_settings import MongoSettings
+from gql.app import system_clock
+from gql.cli_customers import Intake
+from gql.cli_mongodb_settings import mongodb_settings
+from gql.cli_run import run
+from gql.cli_sources import OpenedPurchases, open_purchases
+from gql.services import Services
+from gql.settings import Settings
+from persistence.database import Database
+from persistence.import_tables import purchase_import
+from persistence.sources.mongodb import MongoSource
+from persistence.sources.states import forget_state, present_version, read_state, write_state
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """Which collection is meant, where the settings do not say it, and whether it is read whole."""
+
+    database: str | None = None
+    name: str | None = None
+    whole: bool = False
+
+
+def open_mongodb(
+    settings: Settings, store: Database, business: Business, wanted: Collection, options: ImportOptions
+) -> OpenedPurchases:
+    """The collection with its fields understood, from where it was last read to; InvalidInput and Unavailable say what
+    is wrong. What is imported from it afterwards is handed to `finish`."""
+    reached = mongodb_settings(settings, business.key)
+    if reached is None:
+        raise InvalidInput(
+            "Where MongoDB is has not been said. Set SEGMENTS_MONGODB_URI, or the section mongodb of a settings file "
+            "and run: segments settings apply FILE"
+        )
+    place = MongoSettings(reached.uri, wanted.database or reached.database, wanted.name or reached.collection)
+    settled = options.over(business.settings).checked()
+    if settled.preset is not None:
+        raise InvalidInput(f"--preset {settled.preset} is for files, not for MongoDB")
+    # Read whole where anything says so, or where it is read otherwise than the last time.
+    reading = hashlib.sha256(json.dumps([str(one) for one in astuple(settled)]).encode()).hexdigest()
+    kept = None if wanted.whole else kept_position(store, business, state_name(place), reading)
+    mapping = {**settled.kept_mapping, **settled.mapping}
+    source = MongoSource(place, mapping, decimal=settled.amount_form.decimal, after=kept)
+    opened = open_purchases(source, business, replace(settled, mapping=source.mapping))
+    source.only(opened.columns.places.values())
+    ignored = tuple(one for one in opened.columns.ignored if one not in ("customer.name", *source.rare))
+    return replace(
+        opened,
+        columns=replace(opened.columns, ignored=ignored),
+        may_be_empty=kept is not None,
+        finish=partial(finish, settings, source, state_name(place), reading),
+    )
+
+
+def state_name(place: MongoSettings) -> str:
+    """What the collection is called among the business's sources."""
+    return f"mongodb:{place.database}.{place.collection}"
+
+
+def kept_position(store: Database, business: Business, name: str, reading: str) -> dict[str, object] | None:
+    """How far the collection was read in the same way; None where it is read whole: the first time, after a change of
+    the options, and after an import was undone, which may have been of this collection."""
+    if not business.id:
+        return None
+    with store.bulk.connect() as connection:
+        kept = read_state(connection, business.id, name)
+        if kept is None or kept.state.get("reading") != reading:
+            return None
+        table = purchase_import.c
+        undone = select(table.id).where(table.business_id == business.id, table.undo_begun_at >= to_micros(kept.at))
+        return None if connection.execute(undone.limit(1)).first() is not None else dict(kept.state)
+
+
+def finish(
+    settings: Settings, source: MongoSource, name: str, reading: str, store: Database, business: Business
+) -> None:
+    """After the import: customers get the names that the documents give them, and the position is kept. Runs outside
+    the event loop."""
+
+    async def work(services: Services, database: Database) -> None:
+        intake = Intake(services.customers, business, lambda row: None)
+        for line, (customer, given) in enumerate(source.names, 1):
+            await intake.take(line, customer, NewCustomer(customer, name=given, given=frozenset({"name"})))
+        await intake.flush()
+
+    run(settings, work)
+    state = source.state()
+    if state is not None:
+        with store.bulk.begin() as connection:
+            # First of all, so that the write lock is waited for and nothing was read before it is held.
+            forget_state(connection, business.id, name)
+            version = present_version(connection, business.id)
+            write_state(connection, business.id, name, {**state, "reading": reading}, version, system_clock())
