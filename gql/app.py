@@ -86,7 +86,6 @@ def make_services(
     clock: Clock,
     board: RunBoard | None = None,
     kept: KeptReports | None = None,
-    import_board: ImportBoard | None = None,
 ) -> Services:
     """The services over one store; the board is told what there is to work on."""
     board = board or RunBoard()
@@ -107,7 +106,7 @@ def make_services(
         ReportFiles(reporting),
         MemberFiles(store, clock, customers),
         Movements(store, clock, customers),
-        PurchaseImports(store, clock, import_board or ImportBoard()),
+        PurchaseImports(store, clock, ImportBoard()),
     )
 
 
