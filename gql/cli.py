@@ -11,30 +11,17 @@ from typing import Annotated
 import typer
 
 from domain.errors import InvalidInput
-from domain.import_options import ImportOptions
-from domain.model import Business, Permission
+from domain.model import Permission
 from domain.ports import CustomerSort
 from gql.app import system_clock
 from gql.auth import MAXIMUM_NAME, issue_token, require_secret, stored_secret
-from gql.cli_customers import CustomersFile, print_customers
+from gql.cli_customers import print_customers
 from gql.cli_export import OutputOption, export_app
 from gql.cli_failure import INTERRUPTED, explained
 from gql.cli_history import history_app
-from gql.cli_import import PurchasesFile, check_rejects
-from gql.cli_import_options import (
-    AmountOption,
-    DateFormatOption,
-    DecimalOption,
-    MapOption,
-    PresetOption,
-    SheetOption,
-    SignOption,
-    ThousandsOption,
-    read_mapping,
-)
+from gql.cli_import_commands import import_app
 from gql.cli_members import members_app
-from gql.cli_opening import business_for_import, made, opened
-from gql.cli_recalculate import follow_import, recalculate_app
+from gql.cli_recalculate import recalculate_app
 from gql.cli_report import Wanted, print_report
 from gql.cli_run import BusinessOption, run
 from gql.cli_segment import segment_app
@@ -53,6 +40,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The customer-segmentation server."
 )
 app.add_typer(serve_app)
+app.add_typer(import_app)
 app.add_typer(recalculate_app)
 app.add_typer(history_app, name="history")
 app.add_typer(export_app, name="export")
@@ -61,9 +49,6 @@ app.add_typer(db_app, name="db")
 segment_app.add_typer(members_app)
 app.add_typer(segment_app, name="segment")
 app.add_typer(settings_app, name="settings")
-ZoneOption = Annotated[str | None, typer.Option("--time-zone", help="IANA zone; makes the business on first import.")]
-CurrencyOption = Annotated[str | None, typer.Option("--currency", help="ISO 4217 code; makes the business, too.")]
-RejectsOption = Annotated[Path | None, typer.Option("--rejects", help="CSV file for the rejected rows.")]
 
 
 def main() -> None:
@@ -98,68 +83,6 @@ def options(
         settings = replace(settings, log_level="DEBUG")
     set_up(settings.log_level)
     context.obj = settings
-
-
-@app.command(name="import")
-def import_(
-    context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="CSV file of purchases, plain or gzip, or .xlsx.")],
-    business: BusinessOption = None,
-    map: MapOption = None,
-    date_format: DateFormatOption = None,
-    preset: PresetOption = None,
-    amount: AmountOption = None,
-    decimal: DecimalOption = None,
-    thousands: ThousandsOption = None,
-    currency_sign: SignOption = None,
-    sheet: SheetOption = None,
-    time_zone: ZoneOption = None,
-    currency: CurrencyOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and count, write nothing.")] = False,
-    rejects: RejectsOption = None,
-) -> None:
-    """Import purchases. Example: segments import orders.csv --business shop --time-zone UTC --currency EUR"""
-
-    given = ImportOptions(
-        read_mapping(map or ()), date_format, preset, amount, decimal, thousands, currency_sign, sheet
-    )
-
-    async def work(services: Services, database: Database) -> tuple[PurchasesFile, Business]:
-        meant = await business_for_import(services.businesses, context.obj, business, time_zone, currency)
-        read = PurchasesFile.read(file, meant, given)
-        check_rejects(rejects, read.path)
-        return read, meant if meant.id or dry_run else await made(services.businesses, meant)
-
-    read, chosen = run(context.obj, work)
-    database = opened(context.obj)
-    try:
-        # In the main thread, so that an interruption ends it at once.
-        read.into(database, chosen, dry_run, rejects)
-    finally:
-        database.bulk.dispose()
-    if not dry_run:
-        follow_import(context.obj, chosen)
-
-
-@app.command()
-def import_customers(
-    context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="CSV file of customers, plain or gzip.")],
-    business: BusinessOption = None,
-    time_zone: ZoneOption = None,
-    currency: CurrencyOption = None,
-    rejects: RejectsOption = None,
-) -> None:
-    """Import customers. Example: segments import-customers customers.csv --business shop"""
-
-    async def work(services: Services, database: Database) -> None:
-        meant = await business_for_import(services.businesses, context.obj, business, time_zone, currency)
-        read = CustomersFile.read(file)
-        check_rejects(rejects, read.source.path)
-        chosen = meant if meant.id else await made(services.businesses, meant)
-        await read.into(services.customers, chosen, rejects)
-
-    run(context.obj, work)
 
 
 @app.command()

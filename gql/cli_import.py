@@ -15,13 +15,11 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.text import Text
 
 from domain.errors import InvalidInput
-from domain.import_options import ImportOptions
 from domain.import_rows import RejectedRow
-from domain.import_source import PurchaseSource
 from domain.import_text import FORMULA_STARTS
 from domain.model import Business
 from gql.app import system_clock
-from gql.cli_sources import OpenedPurchases, open_purchases
+from gql.cli_sources import OpenedPurchases
 from gql.cli_text import plain
 from persistence.bulk_import import ImportSummary, PurchaseImporter
 from persistence.bulk_import import Progress as ImportProgress
@@ -40,9 +38,8 @@ class PurchasesFile:
         return self.opened.path
 
     @classmethod
-    def read(cls, source: Path | PurchaseSource, business: Business, options: ImportOptions) -> "PurchasesFile":
-        """Look at the header before anything is written; says which columns are left out."""
-        opened = open_purchases(source, business, options)
+    def of(cls, opened: OpenedPurchases) -> "PurchasesFile":
+        """The source that was opened; says which columns are left out."""
         name_ignored(opened.columns.ignored)
         return cls(opened)
 

@@ -32,6 +32,7 @@ COMMANDS = (
 OPTIONS = {
     "serve": "--host --port --workers --demo",
     "import": "--business --map --date-format --preset --amount --decimal --thousands --currency-sign --sheet "
+    "--source --database --collection --whole "
     "--time-zone --currency --dry-run --rejects",
     "import-customers": "--business --time-zone --currency --rejects",
     "report": "--business --method --days --as-of --storefront --segment-name --segment-code --scheme --format "
