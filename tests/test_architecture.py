@@ -78,9 +78,10 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def composes(path: Path) -> bool:
-    """The composition root and the command line put the layers together; they alone know the store."""
+    """The composition root and the command line put the layers together, and `run_segmentation`, which a program calls
+    without either; they alone know the store."""
     return path.parent == ROOT / "gql" and (
-        path.name == "app.py" or re.fullmatch(r"cli(_\w+)?\.py", path.name) is not None
+        path.name in ("app.py", "segmentation.py") or re.fullmatch(r"cli(_\w+)?\.py", path.name) is not None
     )
 
 

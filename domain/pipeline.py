@@ -1,0 +1,236 @@
+"""One run of the classification: what changed at the source goes into the store, the labels of all customers go into a
+file, and what happened is said in a status and a log. The file is replaced last and whole; a run that fails leaves the
+old one, and the source is only taken as read when everything is done."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Protocol, TypedDict
+
+from domain.classifying import Distribution
+from domain.errors import DomainError
+from domain.ports import Clock
+
+OUTPUT_FILENAME = "customer_segmentation.json"
+LOG_FILENAME = "segmentation_runs.log"
+STATUS_FILENAME = "automation_status.json"
+Labels = Sequence[str | None]
+"""External id, frequency, spending, category."""
+
+
+class RunState(StrEnum):
+    """What the automation does."""
+
+    IDLE = "idle"
+    RUNNING = "running"
+    FAILED = "failed"
+
+
+class Metadata(TypedDict):
+    """What a run says of itself: instants are ISO 8601 in UTC, `rejected` counts rows of the source."""
+
+    total_customers: int
+    started_at: str
+    finished_at: str
+    skipped: bool
+    rejected: int
+
+
+class Segmentation(TypedDict):
+    """What a run returns; the output file is there even where the run was skipped, from the run before."""
+
+    metadata: Metadata
+    output_file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """Rows of a source by what became of them: how many there were, and how many were rejected."""
+
+    rows: int = 0
+    rejected: int = 0
+
+
+class Source(Protocol):
+    """Where purchases come from. `name` is its kind: csv, mongodb or store."""
+
+    @property
+    def name(self) -> str: ...
+    def unchanged(self, as_of: date | None, output: str) -> bool:
+        """Whether nothing changed since the last run that succeeded with the same question."""
+        ...
+
+    def bring(self, force: bool) -> Brought:
+        """Let the store agree with the source; with `force` all of it is read again."""
+        ...
+
+    def done(self, as_of: date | None, output: str) -> None:
+        """Everything succeeded: this is what the next run compares with."""
+        ...
+
+
+class Decided(Protocol):
+    """Labels in one state of the store."""
+
+    def rows(self) -> Iterator[Labels]: ...
+
+
+class LabelSource(Protocol):
+    """Decides the labels."""
+
+    def decided(self, as_of: date | None) -> AbstractContextManager[Decided]:
+        """Those of all customers as of a day; kept when the block is left in order."""
+        ...
+
+
+class Folder(Protocol):
+    """Where files go. One run at a time has it."""
+
+    @property
+    def output(self) -> str: ...
+    def has_output(self) -> bool: ...
+    def status(self) -> Mapping[str, object]: ...
+    def write_status(self, status: Mapping[str, object]) -> None: ...
+    def append_log(self, entry: Mapping[str, object]) -> None: ...
+    def write_output(self, rows: Iterator[Labels]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked of a run. `next_run` is when the schedule comes next, where there is one."""
+
+    as_of: date | None = None
+    check_freshness: bool = False
+    force: bool = False
+    next_run: datetime | None = None
+
+
+@dataclass(slots=True)
+class _Course:
+    """How far a run has come."""
+
+    started: datetime
+    brought: Brought = field(default_factory=Brought)
+    counted: Distribution = field(default_factory=Distribution)
+    skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Source, labels and folder put together; the folder is held by the caller."""
+
+    source: Source
+    labels: LabelSource
+    folder: Folder
+    clock: Clock
+
+    def run(self, wanted: Wanted) -> Segmentation:
+        """One run. What goes wrong is in status and log, too."""
+        course = _Course(self.clock())
+        last = self.folder.status()
+        self._say(RunState.RUNNING, course, last, wanted)
+        try:
+            self._work(course, wanted)
+        except BaseException as error:
+            self._failed(course, last, wanted, said(error))
+            raise
+        finished = self.clock()
+        self.folder.append_log(self._entry(course, finished, None))
+        customers = self._customers(course, last)
+        self._say(RunState.IDLE, course, last, wanted, finished, customers)
+        return {
+            "metadata": {
+                "total_customers": customers,
+                "started_at": stamp(course.started),
+                "finished_at": stamp(finished),
+                "skipped": course.skipped,
+                "rejected": course.brought.rejected,
+            },
+            "output_file": self.folder.output,
+        }
+
+    def _work(self, course: _Course, wanted: Wanted) -> None:
+        output = self.folder.output
+        if wanted.check_freshness and not wanted.force and self.folder.has_output():
+            course.skipped = self.source.unchanged(wanted.as_of, output)
+            if course.skipped:
+                return
+        course.brought = self.source.bring(wanted.force)
+        with self.labels.decided(wanted.as_of) as decided:
+            self.folder.write_output(counting(decided.rows(), course.counted))
+        self.source.done(wanted.as_of, output)
+
+    def _failed(self, course: _Course, last: Mapping[str, object], wanted: Wanted, error: str) -> None:
+        finished = self.clock()
+        try:
+            self.folder.append_log(self._entry(course, finished, error))
+            self._say(RunState.FAILED, course, last, wanted, finished, error=error)
+        except OSError:
+            # The disk that failed the run may fail its log, too; what the run failed of is what is said.
+            return
+
+    def _entry(self, course: _Course, finished: datetime, error: str | None) -> dict[str, object]:
+        return {
+            "started": stamp(course.started),
+            "finished": stamp(finished),
+            "source": self.source.name,
+            "rows": course.brought.rows,
+            "customers": course.counted.customers,
+            "distribution": course.counted.labels(),
+            "rejects": course.brought.rejected,
+            "skipped": course.skipped,
+            "error": error,
+        }
+
+    def _customers(self, course: _Course, last: Mapping[str, object]) -> int:
+        before = last.get("customers")
+        return course.counted.customers if not course.skipped else before if isinstance(before, int) else 0
+
+    def _say(
+        self,
+        state: RunState,
+        course: _Course,
+        last: Mapping[str, object],
+        wanted: Wanted,
+        finished: datetime | None = None,
+        customers: int | None = None,
+        error: str | None = None,
+    ) -> None:
+        done = state is RunState.IDLE and finished is not None and not course.skipped
+        self.folder.write_status(
+            {
+                "state": state.value,
+                "source": self.source.name,
+                "last_run": stamp(course.started),
+                "last_success": stamp(finished) if done and finished else last.get("last_success"),
+                "next_run": None if wanted.next_run is None else stamp(wanted.next_run),
+                "customers": last.get("customers") if customers is None else customers,
+                "error": error,
+            }
+        )
+
+
+def counting(rows: Iterator[Labels], into: Distribution) -> Iterator[Labels]:
+    """The rows as they are, counted on their way."""
+    triples = into.triples
+    for row in rows:
+        triples[row[1], row[2], row[3]] += 1
+        yield row
+
+
+def said(error: BaseException) -> str:
+    """What went wrong, in a sentence without anything secret."""
+    if isinstance(error, DomainError):
+        return error.message
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'The output'}: {error.strerror}."
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return "The run was interrupted."
+    return f"The run failed inside the program ({type(error).__name__})."
+
+
+def stamp(instant: datetime) -> str:
+    """ISO 8601 in UTC."""
+    return instant.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,238 @@
+"""What a run of the classification brings into the store: a file, whole or only what was appended to it, or nothing
+where the store itself is the source. Only what is beyond doubt is left out; else the file is read whole."""
+
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from domain.errors import InvalidInput
+from domain.import_options import ImportOptions
+from domain.import_rows import RejectedRow, StagedColumns
+from domain.import_source import PurchaseSource
+from domain.model import Business
+from domain.pipeline import Brought
+from domain.ports import Clock
+from gql.cli_sources import OpenedPurchases, open_purchases
+from persistence.bulk_import import ImportSummary, PurchaseImporter
+from persistence.database import Database
+from persistence.import_staging import ERASED, ONLY_NEGATIVE, OTHER_CUSTOMER
+from persistence.sources.appended import LARGEST_TAIL, AppendedCsv, FileMark, WatchedCsv
+from persistence.sources.csv import CsvSource
+from persistence.sources.files import open_file
+from persistence.sources.known_orders import alone, rows_of
+from persistence.sources.states import SourceState, forget_state, present_version, read_state, write_state
+from persistence.tables import business as business_table
+
+READING = 1
+"""Raised when the same file would be read otherwise, so that nothing is left out of it."""
+MOST_IMPORTS = 100
+OF_ORDERS = frozenset({OTHER_CUSTOMER, ERASED, ONLY_NEGATIVE})
+"""Reasons that depend on other rows of the order, so that more rows of it could change them."""
+ACTOR = "classification"
+
+
+@dataclass(slots=True)
+class Kept:
+    """The states of a business's sources."""
+
+    database: Database
+    business: Business
+    clock: Clock
+
+    def read(self, source: str) -> tuple[SourceState | None, int, int]:
+        """What is kept of the source; the business's data version and change number."""
+        with self.database.bulk.begin() as connection:
+            state = read_state(connection, self.business.id, source)
+            number = select(business_table.c.change_number).where(business_table.c.id == self.business.id)
+            change = int(connection.execute(number).scalar_one())
+            return state, present_version(connection, self.business.id), change
+
+    def write(self, source: str, state: Mapping[str, Any], version: int) -> None:
+        """Keep it."""
+        with self.database.bulk.connect() as connection:
+            connection.execution_options(begin="BEGIN IMMEDIATE")
+            with connection.begin():
+                write_state(connection, self.business.id, source, state, version, self.clock())
+
+    def forget(self, source: str) -> None:
+        """Keep nothing of it."""
+        with self.database.bulk.connect() as connection:
+            connection.execution_options(begin="BEGIN IMMEDIATE")
+            with connection.begin():
+                forget_state(connection, self.business.id, source)
+
+
+def asked(as_of: date | None, output: str) -> dict[str, object]:
+    """What was asked of a run, as it is kept."""
+    return {"as_of": None if as_of is None else as_of.isoformat(), "output": output}
+
+
+@dataclass(slots=True)
+class StoreSource:
+    """The store as it is."""
+
+    kept: Kept
+    name: str = "store"
+    key: str = "store"
+
+    def unchanged(self, as_of: date | None, output: str) -> bool:
+        """Whether no purchases, customers or settings changed since."""
+        state, version, _ = self.kept.read(self.key)
+        return (
+            state is not None and state.data_version == version and asked(as_of, output).items() <= state.state.items()
+        )
+
+    def bring(self, force: bool) -> Brought:
+        """It is there already."""
+        return Brought()
+
+    def done(self, as_of: date | None, output: str) -> None:
+        """This version was classified."""
+        _, version, _ = self.kept.read(self.key)
+        self.kept.write(self.key, asked(as_of, output), version)
+
+
+@dataclass(slots=True)
+class FileSource:
+    """A file of purchases."""
+
+    kept: Kept
+    path: Path
+    options: ImportOptions
+    said: Callable[[ImportSummary], None] = lambda summary: None
+    name: str = "csv"
+    pending: tuple[dict[str, Any], int] | None = None
+    flawed: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """The name of its state."""
+        return f"csv:{self.path.absolute()}"
+
+    def unchanged(self, as_of: date | None, output: str) -> bool:
+        """Whether size and content are those of the last run that succeeded, read the same way."""
+        state, _, _ = self.kept.read(self.key)
+        if state is None or not asked(as_of, output).items() <= state.state.items() or not self.path.is_file():
+            return False
+        if state.state.get("how") != self.how() or self.path.stat().st_size != state.state.get("size"):
+            return False
+        return FileMark.of(self.path).digest == state.state.get("sha256")
+
+    def how(self) -> str:
+        """What decides how the file's rows are understood, besides the file."""
+        business = self.kept.business
+        return f"{READING}:{business.currency}:{business.time_zone}:{self.options.over(business.settings)!r}"
+
+    def bring(self, force: bool) -> Brought:
+        """Import the file, or what was appended to it since, or nothing where nothing was."""
+        before, version, change = self.kept.read(self.key)
+        last = before.state if before is not None and before.data_version == version and not force else {}
+        if last.get("how") != self.how() or not self.path.is_file():
+            last = {}
+        mark = FileMark.of(self.path, last.get("size")) if self.path.is_file() else None
+        same = mark is not None and bool(last) and mark.head == last.get("sha256")
+        if mark is None or not same:
+            return self._whole(mark, change)
+        if mark.size == last["size"]:
+            self.pending = ({**last, "modified": mark.modified}, version)
+            return Brought(last["rows"], last["rejected"])
+        return self._tail(mark, change, last) or self._whole(mark, change)
+
+    def done(self, as_of: date | None, output: str) -> None:
+        """The file was read as far as its mark says."""
+        if self.pending is None:
+            self.kept.forget(self.key)
+        else:
+            state, version = self.pending
+            self.kept.write(self.key, {**state, **asked(as_of, output)}, version)
+
+    def _whole(self, mark: FileMark | None, change: int) -> Brought:
+        found = self._source()
+        opened = open_purchases(found, self.kept.business, self.options)
+        summary = self._import(opened, opened.rows)
+        if summary.rows_read == 0:
+            raise InvalidInput(f"No data found in {opened.name}.")
+        can_grow = (
+            mark is not None
+            and isinstance(found, WatchedCsv)
+            and not opened.options.of_orders
+            and not self.flawed
+            and found.can_grow(mark)
+        )
+        counts = {"rows": summary.rows_read, "rejected": summary.rejected, "can_grow": can_grow}
+        imports = [] if summary.import_id is None else [summary.import_id]
+        self._remember(mark, change, {**counts, "imports": imports})
+        return Brought(summary.rows_read, summary.rejected)
+
+    def _source(self) -> PurchaseSource:
+        options = self.options.over(self.kept.business.settings).checked()
+        found = open_file(self.path, options.sheet, options.amount_form.decimal)
+        return WatchedCsv(self.path) if type(found) is CsvSource else found
+
+    def _tail(self, mark: FileMark, change: int, last: Mapping[str, Any]) -> Brought | None:
+        """Import what was appended; None where the file has to be read whole."""
+        if not last["can_grow"] or not mark.plain or mark.size - last["size"] > LARGEST_TAIL:
+            return None
+        if len(last["imports"]) > MOST_IMPORTS:
+            return None
+        source = AppendedCsv(self.path, last["size"], last["lines"])
+        opened = open_purchases(source, self.kept.business, self.options)
+        rejected: list[RejectedRow] = []
+        portions = list(opened.rows(rejected.append))
+        orders = {order for portion in portions for order in portion.order_id}
+        with self.kept.database.bulk.begin() as connection:
+            began = rows_of(connection, self.kept.business.id, orders, last["imports"])
+        if began is None or not source.sound:
+            return None
+
+        def rows(reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
+            for row in rejected:
+                reject(row)
+            return chain([began] if began.line else [], portions)
+
+        summary = self._import(opened, rows)
+        read, known = summary.rows_read, len(began.line)
+        counts = {"rows": last["rows"] + read - known, "rejected": last["rejected"] + summary.rejected}
+        can_grow = not self.flawed and source.can_grow(mark)
+        imports = [*last["imports"], summary.import_id]
+        self._remember(mark, change, {**counts, "can_grow": can_grow, "imports": imports})
+        return Brought(counts["rows"], counts["rejected"])
+
+    def _import(
+        self,
+        opened: OpenedPurchases,
+        rows: Callable[[Callable[[RejectedRow], None]], Iterator[StagedColumns]],
+    ) -> ImportSummary:
+        self.flawed = False
+
+        def refused(row: RejectedRow) -> None:
+            self.flawed = self.flawed or row.reason in OF_ORDERS
+
+        importer = PurchaseImporter(self.kept.database, self.kept.business, self.kept.clock)
+        gc.disable()
+        try:
+            summary = importer.run(opened.name, rows, opened.texts, actor=ACTOR, rejects=refused)
+        finally:
+            gc.enable()
+        self.warnings += opened.warnings
+        self.said(summary)
+        return summary
+
+    def _remember(self, mark: FileMark | None, change: int, counts: dict[str, Any]) -> None:
+        """What is to be kept when the run succeeds; nothing where the file or the store changed meanwhile."""
+        if mark is None or not mark.still(self.path):
+            self.pending = None
+            return
+        with self.kept.database.bulk.begin() as connection:
+            version = present_version(connection, self.kept.business.id)
+            by_itself = alone(connection, self.kept.business.id, change, 1)
+        state = {"how": self.how(), "size": mark.size, "modified": mark.modified, "sha256": mark.digest}
+        can_grow = counts["can_grow"] and by_itself
+        self.pending = ({**state, "lines": mark.lines, **counts, "can_grow": can_grow}, version)

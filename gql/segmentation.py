@@ -1,0 +1,158 @@
+"""`run_segmentation`: purchases in from a source, the labels of every customer out into a file, as one call. With the
+server and the command line the third place that puts services and store together; `segments classify` and the
+server's schedule call it."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+from uuid import uuid4
+
+from domain.businesses import Businesses
+from domain.errors import InvalidInput
+from domain.import_options import ImportOptions
+from domain.model import Business
+from domain.pipeline import OUTPUT_FILENAME, Decided, Pipeline, Segmentation, Source, Wanted
+from domain.ports import Clock
+from domain.run_board import RunBoard
+from domain.runner import Runner
+from domain.upkeep import Upkeep
+from gql.cli_opening import business_for_import, made, opened
+from gql.cli_segmentation_sources import FileSource, Kept, StoreSource
+from gql.cli_sources import open_purchases
+from gql.clock import system_clock
+from gql.settings import Settings
+from persistence.database import Database
+from persistence.label_keeping import keep
+from persistence.labels import LabelStore
+from persistence.run_folder import RunFolder
+from persistence.unit_of_work import SqlStore
+from persistence.working_store import WorkingStore
+
+T = TypeVar("T")
+SourceName = Literal["csv", "mongodb"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLabels:
+    """The labels of a business, kept for the next run when a run has written them."""
+
+    store: LabelStore
+
+    @contextmanager
+    def decided(self, as_of: date | None) -> Iterator[Decided]:
+        """As of the day."""
+        with self.store.decided(as_of) as found:
+            yield found
+            keep(found)
+
+
+def run_segmentation(
+    source: SourceName | None = None,
+    csv_path: str | Path | None = None,
+    *,
+    database: str | None = None,
+    collection: str | None = None,
+    business: str | None = None,
+    as_of: date | None = None,
+    output: str | Path | None = None,
+    check_freshness: bool = False,
+    force: bool = False,
+    options: ImportOptions | None = None,
+    time_zone: str | None = None,
+    currency: str | None = None,
+    next_run: datetime | None = None,
+    settings: Settings | None = None,
+    clock: Clock = system_clock,
+) -> Segmentation:
+    """Bring the source into the store and write the labels of every customer.
+
+    `source` is "csv" with `csv_path`, or "mongodb" with `database` and `collection` where the settings do not say them;
+    without one the store is classified as it is. `business` is a key, the only business there is where absent; a new
+    one is made with `time_zone` and `currency`. `as_of` is the day that labels are decided for, today where absent.
+    `output` is a folder; where absent the one of the business's settings, else one in the data folder. With
+    `check_freshness` nothing is done where the source has not changed since the last run that succeeded, unless
+    `force`, which also reads all of the source again. Not from within an event loop: use a thread there.
+
+    Raises DomainError with a sentence where it cannot be done; the output of the run before is left as it was."""
+    settings = settings or Settings.from_environment()
+    read = options or ImportOptions()
+    path = _path(source, csv_path)
+    store = opened(settings)
+    try:
+        businesses = Businesses(SqlStore(store, clock), clock)
+        meant = _within(store, _chosen(businesses, settings, business, time_zone, currency))
+        if not meant.id:
+            if path is None:
+                raise InvalidInput(f"There is no business with the key {meant.key} to classify.", ("business",))
+            open_purchases(path, meant, read)
+            meant = _within(store, made(businesses, meant))
+        with RunFolder.held(folder_of(settings, meant, output), filename_of(meant)) as folder:
+            kept = Kept(store, meant, clock)
+            origin: Source = StoreSource(kept) if path is None else FileSource(kept, path, read)
+            labels = KeptLabels(LabelStore(store, meant.id, clock))
+            found = Pipeline(origin, labels, folder, clock).run(Wanted(as_of, check_freshness, force, next_run))
+            if path is not None and not found["metadata"]["skipped"]:
+                _within(store, _follow(store, meant, clock))
+            return found
+    finally:
+        store.bulk.dispose()
+
+
+def folder_of(settings: Settings, business: Business, given: str | Path | None) -> Path:
+    """Where the files go: as given, else as the business has settled it, which is within the data folder where it does
+    not begin with a slash, else a folder of the business there."""
+    if given is not None:
+        return Path(given)
+    kept = business.settings.get("output_dir")
+    return settings.data / (kept if isinstance(kept, str) else Path("output") / business.key)
+
+
+def filename_of(business: Business) -> str:
+    """The name of the output file."""
+    kept = business.settings.get("output_filename")
+    return kept if isinstance(kept, str) else OUTPUT_FILENAME
+
+
+def _path(source: str | None, csv_path: str | Path | None) -> Path | None:
+    """The file that is the source; InvalidInput where it is not said which."""
+    if source not in (None, "csv", "mongodb"):
+        raise InvalidInput(f"source must be csv or mongodb, not {source[:40]}", ("source",))
+    if source == "csv" and csv_path is None:
+        raise InvalidInput("csv_path must name the file of the source csv", ("csv_path",))
+    if source != "csv" and csv_path is not None:
+        raise InvalidInput("csv_path goes with the source csv", ("csv_path",))
+    return None if csv_path is None else Path(csv_path)
+
+
+async def _chosen(
+    businesses: Businesses, settings: Settings, key: str | None, time_zone: str | None, currency: str | None
+) -> Business:
+    if time_zone is None and currency is None:
+        return await businesses.choose(key, settings.business)
+    return await business_for_import(businesses, settings, key, time_zone, currency)
+
+
+async def _follow(store: Database, business: Business, clock: Clock) -> None:
+    """Memberships follow the purchases that were imported."""
+    board, work = RunBoard(), WorkingStore(store, clock)
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+    await Upkeep(work, clock, board, Runner(work, clock, board, owner)).follow(business)
+
+
+def _within(store: Database, work: Coroutine[Any, Any, T]) -> T:
+    """Await the work in a loop of its own; no connection outlives it."""
+
+    async def all_of_it() -> T:
+        try:
+            return await work
+        finally:
+            for engine in {store.reader, store.writer, store.worker}:
+                await engine.dispose()
+
+    return asyncio.run(all_of_it())

@@ -1,0 +1,130 @@
+"""The folder that runs of the classification write into. A file is written beside the one it replaces and takes its
+place only when all of it is on the disk; one run at a time has the folder, by a lock that dies with its process."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from json.encoder import encode_basestring
+from pathlib import Path
+from typing import TextIO
+
+from domain.errors import InvalidInput, Taken
+from domain.pipeline import LOG_FILENAME, OUTPUT_FILENAME, STATUS_FILENAME
+
+LOCK = ".segmentation.lock"
+NAMES = ("purchase_frequency", "spending", "category")
+PORTION = 2_000
+"""Customers written at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """One folder, held by this process."""
+
+    path: Path
+    filename: str = OUTPUT_FILENAME
+
+    @classmethod
+    @contextmanager
+    def held(cls, path: Path, filename: str = OUTPUT_FILENAME) -> Iterator["RunFolder"]:
+        """The folder, made where it is not there; Taken where another run has it."""
+        if Path(filename).name != filename or filename in ("", ".", "..", LOCK, LOG_FILENAME, STATUS_FILENAME):
+            raise InvalidInput(f"output_filename must be the name of a file in the folder, not {filename[:100]}")
+        path = path.absolute()
+        path.mkdir(parents=True, exist_ok=True)
+        lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise Taken(
+                    f"Another run writes into {path}. Wait until it has ended, or give another folder."
+                ) from error
+            yield cls(path, filename)
+        finally:
+            os.close(lock)
+
+    @property
+    def output(self) -> str:
+        """The path of the output file."""
+        return str(self.path / self.filename)
+
+    def has_output(self) -> bool:
+        """Whether a run wrote it before."""
+        return Path(self.output).is_file()
+
+    def status(self) -> Mapping[str, object]:
+        """What the last run said; nothing where there was none, or where nobody can read it."""
+        try:
+            found = json.loads((self.path / STATUS_FILENAME).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def write_status(self, status: Mapping[str, object]) -> None:
+        """Say how things stand."""
+        with replaced(self.path / STATUS_FILENAME) as file:
+            file.write(json.dumps(status, ensure_ascii=False, indent=2) + "\n")
+
+    def append_log(self, entry: Mapping[str, object]) -> None:
+        """One line more, whole or not at all."""
+        line = (json.dumps(entry, ensure_ascii=False) + "\n").encode()
+        handle = os.open(self.path / LOG_FILENAME, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            size = os.fstat(handle).st_size
+            if size and os.pread(handle, 1, size - 1) != b"\n":
+                # What a run that died began to write becomes a line of its own.
+                line = b"\n" + line
+            written = os.write(handle, line)
+            if written < len(line):
+                os.ftruncate(handle, size)
+                raise OSError(28, os.strerror(28), str(self.path / LOG_FILENAME))
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def write_output(self, rows: Iterator[Sequence[str | None]]) -> None:
+        """The customers with their labels, as a list with one customer a line."""
+        with replaced(Path(self.output)) as file:
+            file.write("[")
+            before = "\n"
+            texts = entries(rows)
+            while part := list(islice(texts, PORTION)):
+                file.write(before + ",\n".join(part))
+                before = ",\n"
+            file.write("\n]\n")
+
+
+def entries(rows: Iterator[Sequence[str | None]]) -> Iterator[str]:
+    """Each customer as JSON. Labels repeat, so what is made of them is remembered."""
+    made: dict[tuple[str | None, ...], str] = {}
+    for customer, *labels in rows:
+        key = tuple(labels)
+        if key not in made:
+            made[key] = json.dumps(dict(zip(NAMES, labels, strict=True)), ensure_ascii=False)
+        yield f'{{"customer_id": {encode_basestring(customer or "")}, "segmentation": {made[key]}}}'
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[TextIO]:
+    """A new file in the place of the old one, when the block is left in order and its text is on the disk."""
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        with beside.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

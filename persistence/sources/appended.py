@@ -1,0 +1,153 @@
+"""A text file that only grew since it was read: how it is known again, and its new rows as a source of their own. One
+that could be read otherwise than as the old part and then the new one is not taken for such."""
+
+import csv
+import hashlib
+import io
+import os
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from domain.import_rows import Batch
+from persistence.sources.csv import GZIP_MAGIC, CsvSource, _Text
+
+PORTION = 1 << 20
+LARGEST_TAIL = 1 << 25
+"""Bytes of a tail that is held in memory while its orders are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileMark:
+    """What a file is known by. `head` is the hash of the beginning that was asked for, None where it is shorter;
+    `lines` counts line ends, `plain` says that they are all of one kind and the last one ends the file."""
+
+    size: int
+    modified: int
+    inode: int
+    digest: str
+    head: str | None
+    lines: int
+    plain: bool
+
+    @classmethod
+    def of(cls, path: Path, head: int | None = None) -> "FileMark":
+        """Read the file once, as far as it reaches now."""
+        whole, before = hashlib.sha256(), None
+        lines = returns = pairs = at = 0
+        last = b""
+        with path.open("rb") as file:
+            state = os.fstat(file.fileno())
+            magic = file.peek(2)[:2]
+            while at < state.st_size:
+                wanted = min(PORTION, state.st_size - at)
+                if head is not None and at < head:
+                    wanted = min(wanted, head - at)
+                data = file.read(wanted)
+                if not data:
+                    break
+                whole.update(data)
+                at += len(data)
+                lines += data.count(b"\n")
+                returns += data.count(b"\r")
+                pairs += data.count(b"\r\n") + (last == b"\r" and data[:1] == b"\n")
+                last = data[-1:]
+                if at == head:
+                    before = whole.hexdigest()
+        plain = magic != GZIP_MAGIC and last == b"\n" and returns == pairs
+        return cls(at, state.st_mtime_ns, state.st_ino, whole.hexdigest(), before, lines, plain)
+
+    def still(self, path: Path) -> bool:
+        """Whether the file is the one that was read, by what the system says of it."""
+        try:
+            state = path.stat()
+        except OSError:
+            return False
+        return (state.st_size, state.st_mtime_ns, state.st_ino) == (self.size, self.modified, self.inode)
+
+
+class WatchedCsv(CsvSource):
+    """A file that remembers on which line its last row begins, once all were read."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.last = 0
+
+    def batches(self) -> Generator[Batch, None, None]:
+        """As they are."""
+        last = 0
+        for batch in super().batches():
+            last = batch.lines[-1]
+            yield batch
+        self.last = last
+
+    def can_grow(self, mark: FileMark) -> bool:
+        """Whether rows that are appended to the file as it was read cannot change what its rows are: its last row is
+        one line, and that line is at its end outside all quotes."""
+        if not mark.plain or not self.last or self.last != mark.lines:
+            return False
+        with self.path.open("rb") as file:
+            file.seek(max(0, mark.size - PORTION))
+            line = file.read(mark.size - file.tell()).decode("utf-8", "surrogateescape").removesuffix("\n")
+        line = line.rpartition("\n")[2]
+        try:
+            return len(list(csv.reader([f"{line}\n", "x\n"], delimiter=self.delimiter))) == 2
+        except csv.Error:
+            return False
+
+
+class AppendedCsv(WatchedCsv):
+    """The rows of a file from a place on, under its header, with the line numbers that they have in the file. `lines`
+    is how many line ends there are before the place."""
+
+    def __init__(self, path: Path, start: int, lines: int) -> None:
+        self.start: int | None = None
+        self.lines = 0
+        super().__init__(path)
+        with path.open("rb") as file:
+            self.head = file.readline()
+        self.start, self.lines = start, lines
+
+    @property
+    def sound(self) -> bool:
+        """Whether the header is one line, so that the rows' line numbers follow from it."""
+        try:
+            rows = list(csv.reader([self.head.decode("utf-8-sig"), "x\n"], delimiter=self.delimiter))
+        except (csv.Error, UnicodeDecodeError):
+            return False
+        return len(rows) == 2 and rows[0] == self.header
+
+    def batches(self) -> Generator[Batch, None, None]:
+        """The rows after the place."""
+        for batch in super().batches():
+            yield replace(batch, lines=[line + self.lines - 1 for line in batch.lines])
+        self.last += self.lines - 1
+
+    @contextmanager
+    def _open(self) -> Iterator[_Text]:
+        if self.start is None:
+            with super()._open() as text:
+                yield text
+            return
+        with self.path.open("rb") as file:
+            file.seek(self.start)
+            yield _Text(io.BufferedReader(_Joined(self.head, file)), self.name)
+
+
+class _Joined(io.RawIOBase):
+    """The header, then the rest of the file."""
+
+    def __init__(self, head: bytes, rest: io.BufferedReader) -> None:
+        super().__init__()
+        self.head = head
+        self.rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        data = self.head[: len(buffer)] or self.rest.read(len(buffer))
+        self.head = self.head[len(buffer) :]
+        buffer[: len(data)] = data
+        return len(data)
