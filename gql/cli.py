@@ -15,6 +15,7 @@ from domain.model import Permission
 from domain.ports import CustomerSort
 from gql.app import system_clock
 from gql.auth import MAXIMUM_NAME, issue_token, require_secret, stored_secret
+from gql.cli_classify import classify_app
 from gql.cli_customers import print_customers
 from gql.cli_export import OutputOption, export_app
 from gql.cli_failure import INTERRUPTED, explained
@@ -30,6 +31,7 @@ from gql.cli_settings import settings_app
 from gql.cli_store import businesses_app, db_app
 from gql.cli_text import plain
 from gql.cli_verify import verify_all
+from gql.cli_watch import watch_app
 from gql.logs import set_up
 from gql.schema import sdl
 from gql.services import Services
@@ -41,6 +43,8 @@ app = typer.Typer(
 )
 app.add_typer(serve_app)
 app.add_typer(import_app)
+app.add_typer(watch_app)
+app.add_typer(classify_app)
 app.add_typer(recalculate_app)
 app.add_typer(history_app, name="history")
 app.add_typer(export_app, name="export")

@@ -10,6 +10,7 @@ COMMANDS = (
     "serve",
     "import",
     "import-customers",
+    "watch",
     "report",
     "customers",
     "recalculate",
@@ -34,6 +35,8 @@ OPTIONS = {
     "import": "--business --map --date-format --preset --amount --decimal --thousands --currency-sign --sheet "
     "--source --database --collection --whole "
     "--time-zone --currency --dry-run --rejects",
+    "watch": "--business --output --settle --map --date-format --preset --amount --decimal --thousands "
+    "--currency-sign --sheet --time-zone --currency",
     "import-customers": "--business --time-zone --currency --rejects",
     "report": "--business --method --days --as-of --storefront --segment-name --segment-code --scheme --format "
     "--output",
