@@ -3,7 +3,7 @@ created, and how each purchase that it changes stands before. Both are read from
 
 from sqlalchemy import Connection, text
 
-from persistence.merge import CREATED, UPDATED, Tally
+from persistence.merge import UPDATED, Tally
 
 BEFORE = (
     """INSERT INTO purchase_before (business_id, import_id, customer_id, purchase_id, purchased_at, local_day, status,
@@ -31,6 +31,5 @@ def keep_before(connection: Connection, import_id: int, tally: Tally) -> None:
 
 
 def keep_given(connection: Connection, import_id: int, tally: Tally) -> None:
-    """Keep the ids that the range, now applied, gave."""
-    if tally.orders.get(CREATED):
-        connection.execute(text(GIVEN), {**tally.span, "import": import_id})
+    """Keep the ids that the range, now applied, gave: also one that only changed orders may have made storefronts."""
+    connection.execute(text(GIVEN), {**tally.span, "import": import_id})

@@ -1,0 +1,269 @@
+"""Takes an import back, by ranges of customers in short write transactions. Each range leaves its purchases, totals and
+the journal in agreement, so an undo that was killed is simply run again. What others have written since is looked for
+first and never touched."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, text, update
+
+from domain.calendar import to_micros
+from domain.errors import Conflict, NotFound
+from domain.import_undo import CHANGED, DELETED, EXAMPLES, MOVED, ChangedSince, UndoRefused, UndoSummary
+from domain.model import Business
+from domain.ports import Actor, Clock
+from persistence import merge
+from persistence.database import Database
+from persistence.import_remnants import (
+    STEP,
+    nobody_evaluates,
+    remove_customers,
+    remove_storefronts,
+    without_purchases,
+)
+from persistence.import_tables import import_range, purchase_import
+from persistence.tables import audit_event
+from persistence.temporary import analyze, create, fill
+from persistence.unit_of_work import raise_change, translated
+
+LOCK_SECONDS = 0.4
+"""How long one write transaction is meant to take; how many customers that is, the ones before it show."""
+FEWEST, MOST = 100, 50_000
+PATIENCE_SECONDS = 30.0
+"""How long the end of runs is waited for before customers go; those who cannot go until then stay."""
+WAIT_SECONDS = 0.2
+Spans = list[tuple[int, int]]
+
+CREATED_SINCE = """FROM purchase p JOIN given g ON p.id BETWEEN g.first AND g.last
+    WHERE p.business_id = :business AND p.written_by > :import"""
+UPDATED_SINCE = """FROM purchase_before b JOIN purchase p
+    ON p.business_id = b.business_id AND p.customer_id = b.customer_id AND p.id = b.purchase_id
+    WHERE b.business_id = :business AND b.import_id = :import AND p.written_by <> :import"""
+DELETED_SINCE = """SELECT COUNT(*) FROM purchase_before b WHERE b.business_id = :business AND b.import_id = :import
+    AND NOT EXISTS (SELECT 1 FROM purchase p WHERE p.business_id = b.business_id AND p.customer_id = b.customer_id
+    AND p.id = b.purchase_id)"""
+TOUCHED = """INSERT INTO undo_customer (customer_id) SELECT customer_id FROM purchase
+    WHERE business_id = :business AND written_by = :import
+    UNION SELECT customer_id FROM purchase_before WHERE business_id = :business AND import_id = :import
+    ORDER BY customer_id"""
+NEXT = "SELECT customer_id FROM undo_customer WHERE customer_id > :after ORDER BY customer_id LIMIT 1 OFFSET :size"
+PORTION = """INSERT INTO touched (customer_id) SELECT customer_id FROM undo_customer
+    WHERE customer_id > :after AND customer_id <= :to"""
+MINE = """INSERT INTO undo_purchase (customer_id, purchase_id, restored)
+    SELECT p.customer_id, p.id, CASE WHEN b.purchase_id IS NULL THEN 0 ELSE 1 END
+    FROM touched t JOIN purchase p ON p.business_id = :business AND p.customer_id = t.customer_id
+    LEFT JOIN purchase_before b ON b.business_id = :business AND b.import_id = :import
+    AND b.customer_id = p.customer_id AND b.purchase_id = p.id WHERE p.written_by = :import"""
+TAKE_BACK = (
+    """DELETE FROM purchase_line WHERE business_id = :business AND (customer_id, purchase_id) IN
+    (SELECT customer_id, purchase_id FROM undo_purchase)""",
+    """DELETE FROM purchase WHERE business_id = :business AND (customer_id, id) IN
+    (SELECT customer_id, purchase_id FROM undo_purchase WHERE restored = 0)""",
+    """UPDATE purchase SET purchased_at = b.purchased_at, local_day = b.local_day, status = b.status,
+    counted = CASE WHEN b.status <= 1 AND b.purchased_at <= :now THEN 1 ELSE 0 END, amount = b.amount,
+    storefront_id = b.storefront_id, channel = b.channel, written_by = b.written_by
+    FROM undo_purchase u JOIN purchase_before b ON b.business_id = :business AND b.import_id = :import
+    AND b.customer_id = u.customer_id AND b.purchase_id = u.purchase_id
+    WHERE purchase.business_id = :business AND purchase.customer_id = u.customer_id AND purchase.id = u.purchase_id""",
+    """INSERT INTO purchase_line (business_id, customer_id, purchase_id, position, category, amount, status)
+    SELECT b.business_id, b.customer_id, b.purchase_id, b.position, b.category, b.amount, b.status
+    FROM undo_purchase u JOIN purchase_line_before b ON b.business_id = :business AND b.import_id = :import
+    AND b.customer_id = u.customer_id AND b.purchase_id = u.purchase_id""",
+)
+FORGET = "DELETE FROM {table} WHERE business_id = :business AND import_id = :import"
+FORGET_TOUCHED = " AND customer_id IN (SELECT customer_id FROM touched)"
+JOURNAL = ("purchase_line_before", "purchase_before")
+LEFT = "SELECT COUNT(*) FROM purchase_before WHERE business_id = :business AND import_id = :import"
+
+
+class ImportUndo:
+    """Takes back one import of a business. Runs outside the event loop."""
+
+    def __init__(self, database: Database, business: Business, clock: Clock, import_id: int) -> None:
+        self.engine = database.bulk
+        self.business = business
+        self.clock = clock
+        self.import_id = import_id
+        self.own = {"business": business.id, "import": import_id}
+
+    def run(self, actor: Actor, progress: Callable[[int, int], None] = lambda done, total: None) -> UndoSummary:
+        """Take it back; UndoRefused says what has changed since. `progress` is told customers, done and in all."""
+        with translated(), self.engine.connect() as connection:
+            with connection.begin():
+                row = self._row(connection)
+                spans = self._spans(connection, "purchase")
+                customers, storefronts = self._spans(connection, "customer"), self._spans(connection, "storefront")
+                if row.undo_begun_at is None:
+                    self._refuse_changed(connection, row, spans)
+                summary = UndoSummary(**(row.undo or {}))
+                total = self._prepare(connection)
+            self._begin(connection)
+            summary = self._take_back(connection, summary, total, progress)
+            summary = self._remove_customers(connection, customers, summary)
+            return self._finish(connection, storefronts, summary, actor)
+
+    def _row(self, connection: Connection) -> Row[Any]:
+        column = purchase_import.c
+        row = connection.execute(
+            select(purchase_import).where(column.business_id == self.business.id, column.id == self.import_id)
+        ).one_or_none()
+        if row is None:
+            raise NotFound(f"There is no import {self.import_id}. segments imports list shows those there are.")
+        if row.status in ("QUEUED", "RUNNING"):
+            raise Conflict(f"Import {self.import_id} has not ended yet.")
+        if row.undone_at is not None:
+            raise Conflict(f"Import {self.import_id} was taken back already.")
+        if row.time_zone is None and (row.created or row.updated):
+            raise Conflict(f"Import {self.import_id} was made before imports could be taken back.")
+        return row
+
+    def _spans(self, connection: Connection, kind: str) -> Spans:
+        """The ids that the import gave, as few spans as there are."""
+        first, last = import_range.c[f"first_{kind}"], import_range.c[f"last_{kind}"]
+        mine = (import_range.c.business_id == self.business.id, import_range.c.import_id == self.import_id)
+        spans: Spans = []
+        for low, high in connection.execute(select(first, last).where(*mine, first <= last).order_by(first)):
+            if spans and spans[-1][1] + 1 == low:
+                spans[-1] = (spans[-1][0], high)
+            else:
+                spans.append((low, high))
+        return spans
+
+    def _refuse_changed(self, connection: Connection, row: Row[Any], spans: Spans) -> None:
+        create(connection, "given", "first BIGINT PRIMARY KEY, last BIGINT NOT NULL")
+        fill(connection, "given", ("first", "last"), spans)
+        reasons = []
+        changed, examples = 0, list[str]()
+        for where in (CREATED_SINCE, UPDATED_SINCE):
+            changed += connection.execute(text(f"SELECT COUNT(*) {where}"), self.own).scalar_one()
+            named = text(f"SELECT p.external_id {where} ORDER BY p.id LIMIT {EXAMPLES}")
+            examples += connection.execute(named, self.own).scalars()
+        if changed:
+            reasons.append(ChangedSince(CHANGED, changed, tuple(examples[:EXAMPLES])))
+        deleted = connection.execute(text(DELETED_SINCE), self.own).scalar_one()
+        if deleted:
+            reasons.append(ChangedSince(DELETED, deleted))
+        zone = connection.execute(text("SELECT time_zone FROM business WHERE id = :business"), self.own).scalar_one()
+        if row.time_zone is not None and row.time_zone != zone:
+            reasons.append(ChangedSince(MOVED, 0))
+        if reasons:
+            raise UndoRefused(self.import_id, reasons)
+
+    def _prepare(self, connection: Connection) -> int:
+        """The customers who have purchases of the import; how many there are."""
+        merge.prepare(connection)
+        create(connection, "undo_customer", "customer_id BIGINT PRIMARY KEY")
+        columns = "customer_id BIGINT, purchase_id BIGINT, restored SMALLINT NOT NULL"
+        create(connection, "undo_purchase", f"{columns}, PRIMARY KEY (customer_id, purchase_id)")
+        total = connection.execute(text(TOUCHED), self.own).rowcount
+        analyze(connection, "undo_customer")
+        return total
+
+    def _begin(self, connection: Connection) -> None:
+        with connection.begin():
+            row = connection.execute(raise_change(self.business.id, self.clock())).one()
+            self._set(connection, {"undo_begun_at": row.last_instant})
+
+    def _take_back(
+        self, connection: Connection, summary: UndoSummary, total: int, progress: Callable[[int, int], None]
+    ) -> UndoSummary:
+        after, done, size = 0, 0, FEWEST * 10
+        while done < total:
+            with connection.begin():
+                bound = {"after": after, "size": size - 1}
+                to = connection.execute(text(NEXT), bound).scalar_one_or_none()
+            to = 2**62 if to is None else to
+            with connection.begin():
+                row = connection.execute(raise_change(self.business.id, self.clock())).one()
+                began = time.perf_counter()
+                if connection.dialect.name == "postgresql":
+                    # Temporary tables filled in this transaction are believed empty and would be read row by row.
+                    connection.execute(text("SET LOCAL enable_seqscan = off"))
+                connection.execute(text(PORTION), {"after": after, "to": to})
+                removed, restored, left = self._portion(connection)
+                summary = replace(
+                    summary,
+                    removed=summary.removed + removed,
+                    restored=summary.restored + restored,
+                    left=summary.left + left,
+                )
+                self._changed(connection, row.change_number)
+                self._set(connection, {"undo": asdict(summary)})
+            took = time.perf_counter() - began
+            after, done = to, min(done + size, total)
+            progress(done, total)
+            size = min(MOST, max(FEWEST, int(size * min(2.0, LOCK_SECONDS / took))))
+        return summary
+
+    def _portion(self, connection: Connection) -> tuple[int, int, int]:
+        """Take back what the customers in `touched` have of it: orders removed, restored, and left because others
+        wrote them while it was taken back."""
+        connection.execute(text("DELETE FROM undo_purchase"))
+        count = connection.execute(text(MINE), self.own).rowcount
+        counted = text("SELECT COUNT(*) FROM undo_purchase WHERE restored = 1")
+        restored = int(connection.execute(counted).scalar_one())
+        now = {**self.own, "now": to_micros(self.clock())}
+        for statement in TAKE_BACK if restored else TAKE_BACK[:2]:
+            connection.execute(text(statement), now)
+        left = int(connection.execute(text(LEFT + FORGET_TOUCHED), self.own).scalar_one()) - restored
+        for table in JOURNAL:
+            connection.execute(text(FORGET.format(table=table) + FORGET_TOUCHED), self.own)
+        merge.refresh(connection, self.business.id)
+        return count - restored, restored, left
+
+    def _remove_customers(self, connection: Connection, spans: Spans, summary: UndoSummary) -> UndoSummary:
+        kept, patient_until = 0, time.monotonic() + PATIENCE_SECONDS
+        for first, last in spans:
+            for low in range(first, last + 1, STEP):
+                high = min(low + STEP - 1, last)
+                free = False
+                while not free:
+                    with connection.begin():
+                        row = connection.execute(raise_change(self.business.id, self.clock())).one()
+                        free = nobody_evaluates(connection, self.business.id)
+                        if free:
+                            gone = remove_customers(connection, self.business.id, low, high)
+                            summary = replace(summary, customers_removed=summary.customers_removed + gone)
+                            self._changed(connection, row.change_number)
+                            self._set(connection, {"undo": asdict(summary)})
+                    if not free and time.monotonic() > patient_until:
+                        break
+                    if not free:
+                        time.sleep(WAIT_SECONDS)
+                with connection.begin():
+                    kept += without_purchases(connection, self.business.id, low, high)
+        return replace(summary, customers_kept=kept)
+
+    def _finish(self, connection: Connection, storefronts: Spans, summary: UndoSummary, actor: Actor) -> UndoSummary:
+        with connection.begin():
+            row = connection.execute(raise_change(self.business.id, self.clock())).one()
+            gone = sum(remove_storefronts(connection, self.business.id, *span) for span in storefronts)
+            summary = replace(summary, storefronts_removed=gone)
+            for table in (*JOURNAL, "import_range"):
+                connection.execute(text(FORGET.format(table=table)), self.own)
+            self._changed(connection, row.change_number)
+            self._set(connection, {"undo": asdict(summary), "undone_at": row.last_instant})
+            connection.execute(
+                insert(audit_event).values(
+                    business_id=self.business.id,
+                    id=row.change_number,
+                    at=row.last_instant,
+                    actor=actor.name,
+                    action="undoImport",
+                    outcome="DONE",
+                    request_id=actor.request_id,
+                    detail={"import": self.import_id, **asdict(summary)},
+                )
+            )
+        return summary
+
+    def _changed(self, connection: Connection, number: int) -> None:
+        version = text("UPDATE business SET data_version = :number WHERE id = :business")
+        connection.execute(version, {**self.own, "number": number})
+
+    def _set(self, connection: Connection, values: dict[str, object]) -> None:
+        column = purchase_import.c
+        mine = (column.business_id == self.business.id, column.id == self.import_id)
+        connection.execute(update(purchase_import).where(*mine).values(**values))
