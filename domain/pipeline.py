@@ -234,3 +234,9 @@ def said(error: BaseException) -> str:
 def stamp(instant: datetime) -> str:
     """ISO 8601 in UTC."""
     return instant.isoformat().replace("+00:00", "Z")
+
+
+def idle(source: str | None) -> dict[str, object]:
+    """The status before the first run."""
+    absent = dict.fromkeys(("last_run", "last_success", "next_run", "customers", "error"))
+    return {"state": RunState.IDLE.value, "source": source or "store", **absent}

@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -17,12 +17,14 @@ from domain.businesses import Businesses
 from domain.errors import InvalidInput
 from domain.import_options import ImportOptions
 from domain.model import Business
-from domain.pipeline import OUTPUT_FILENAME, Decided, Pipeline, Segmentation, Source, Wanted
+from domain.pipeline import OUTPUT_FILENAME, Decided, Pipeline, Segmentation, Source, Wanted, idle, stamp
 from domain.ports import Clock
 from domain.run_board import RunBoard
 from domain.runner import Runner
 from domain.upkeep import Upkeep
+from gql.cli_mongodb import Collection, open_mongodb
 from gql.cli_opening import business_for_import, made, opened
+from gql.cli_segmentation_mongodb import CollectionSource
 from gql.cli_segmentation_sources import FileSource, Kept, StoreSource
 from gql.cli_sources import open_purchases
 from gql.clock import system_clock
@@ -52,6 +54,96 @@ class KeptLabels:
             keep(found)
 
 
+@dataclass(slots=True)
+class Segmenter:
+    """Runs of one source of one business into one folder; `next_run` is when its schedule comes next. What the fields
+    mean is said at `run_segmentation`."""
+
+    settings: Settings
+    source: str | None = None
+    csv_path: str | Path | None = None
+    database: str | None = None
+    collection: str | None = None
+    business: str | None = None
+    output: str | Path | None = None
+    options: ImportOptions = field(default_factory=ImportOptions)
+    time_zone: str | None = None
+    currency: str | None = None
+    next_run: datetime | None = None
+    clock: Clock = system_clock
+
+    def run(self, *, as_of: date | None = None, check_freshness: bool = False, force: bool = False) -> Segmentation:
+        """One run."""
+        path = checked_path(self.source, self.csv_path)
+        with self._store() as store:
+            meant = self._business(store, path)
+            with RunFolder.held(folder_of(self.settings, meant, self.output), filename_of(meant)) as folder:
+                labels = KeptLabels(LabelStore(store, meant.id, self.clock))
+                pipeline = Pipeline(self._origin(store, meant, path), labels, folder, self.clock)
+                found = pipeline.run(Wanted(as_of, check_freshness, force, self.next_run))
+                if self.source is not None and not found["metadata"]["skipped"]:
+                    within(store, self._follow(store, meant))
+                return found
+
+    def zone(self) -> str:
+        """The time zone of the business that is meant."""
+        with self._store() as store:
+            return within(store, self._chosen(store)).time_zone
+
+    def announce(self) -> None:
+        """Say in the status file when the next run is."""
+        with self._store() as store:
+            meant = within(store, self._chosen(store))
+        with RunFolder.held(folder_of(self.settings, meant, self.output), filename_of(meant)) as folder:
+            announced = None if self.next_run is None else stamp(self.next_run)
+            folder.write_status({**idle(self.source), **folder.status(), "next_run": announced})
+
+    @contextmanager
+    def _store(self) -> Iterator[Database]:
+        store = opened(self.settings)
+        try:
+            yield store
+        finally:
+            store.bulk.dispose()
+
+    def _business(self, store: Database, path: Path | None) -> Business:
+        """The one that is meant; a new one is made when its source is known to be readable."""
+        meant = within(store, self._chosen(store))
+        if meant.id:
+            return meant
+        if self.source is None:
+            raise InvalidInput(f"There is no business with the key {meant.key} to classify.", ("business",))
+        if path is None:
+            open_mongodb(self.settings, store, meant, self._collection, self.options)
+        else:
+            open_purchases(path, meant, self.options)
+        return within(store, made(Businesses(SqlStore(store, self.clock), self.clock), meant))
+
+    async def _chosen(self, store: Database) -> Business:
+        businesses = Businesses(SqlStore(store, self.clock), self.clock)
+        if self.time_zone is None and self.currency is None:
+            return await businesses.choose(self.business, self.settings.business)
+        return await business_for_import(businesses, self.settings, self.business, self.time_zone, self.currency)
+
+    @property
+    def _collection(self) -> Collection:
+        return Collection(self.database, self.collection)
+
+    def _origin(self, store: Database, business: Business, path: Path | None) -> Source:
+        kept = Kept(store, business, self.clock)
+        if path is not None:
+            return FileSource(kept, path, self.options)
+        if self.source is not None:
+            return CollectionSource(kept, self.settings, self._collection, self.options)
+        return StoreSource(kept)
+
+    async def _follow(self, store: Database, business: Business) -> None:
+        """Memberships follow the purchases that were imported."""
+        board, work = RunBoard(), WorkingStore(store, self.clock)
+        owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        await Upkeep(work, self.clock, board, Runner(work, self.clock, board, owner)).follow(business)
+
+
 def run_segmentation(
     source: SourceName | None = None,
     csv_path: str | Path | None = None,
@@ -66,7 +158,6 @@ def run_segmentation(
     options: ImportOptions | None = None,
     time_zone: str | None = None,
     currency: str | None = None,
-    next_run: datetime | None = None,
     settings: Settings | None = None,
     clock: Clock = system_clock,
 ) -> Segmentation:
@@ -80,28 +171,20 @@ def run_segmentation(
     `force`, which also reads all of the source again. Not from within an event loop: use a thread there.
 
     Raises DomainError with a sentence where it cannot be done; the output of the run before is left as it was."""
-    settings = settings or Settings.from_environment()
-    read = options or ImportOptions()
-    path = _path(source, csv_path)
-    store = opened(settings)
-    try:
-        businesses = Businesses(SqlStore(store, clock), clock)
-        meant = _within(store, _chosen(businesses, settings, business, time_zone, currency))
-        if not meant.id:
-            if path is None:
-                raise InvalidInput(f"There is no business with the key {meant.key} to classify.", ("business",))
-            open_purchases(path, meant, read)
-            meant = _within(store, made(businesses, meant))
-        with RunFolder.held(folder_of(settings, meant, output), filename_of(meant)) as folder:
-            kept = Kept(store, meant, clock)
-            origin: Source = StoreSource(kept) if path is None else FileSource(kept, path, read)
-            labels = KeptLabels(LabelStore(store, meant.id, clock))
-            found = Pipeline(origin, labels, folder, clock).run(Wanted(as_of, check_freshness, force, next_run))
-            if path is not None and not found["metadata"]["skipped"]:
-                _within(store, _follow(store, meant, clock))
-            return found
-    finally:
-        store.bulk.dispose()
+    segmenter = Segmenter(
+        settings or Settings.from_environment(),
+        source=source,
+        csv_path=csv_path,
+        database=database,
+        collection=collection,
+        business=business,
+        output=output,
+        options=options or ImportOptions(),
+        time_zone=time_zone,
+        currency=currency,
+        clock=clock,
+    )
+    return segmenter.run(as_of=as_of, check_freshness=check_freshness, force=force)
 
 
 def folder_of(settings: Settings, business: Business, given: str | Path | None) -> Path:
@@ -119,7 +202,7 @@ def filename_of(business: Business) -> str:
     return kept if isinstance(kept, str) else OUTPUT_FILENAME
 
 
-def _path(source: str | None, csv_path: str | Path | None) -> Path | None:
+def checked_path(source: str | None, csv_path: str | Path | None) -> Path | None:
     """The file that is the source; InvalidInput where it is not said which."""
     if source not in (None, "csv", "mongodb"):
         raise InvalidInput(f"source must be csv or mongodb, not {source[:40]}", ("source",))
@@ -130,22 +213,7 @@ def _path(source: str | None, csv_path: str | Path | None) -> Path | None:
     return None if csv_path is None else Path(csv_path)
 
 
-async def _chosen(
-    businesses: Businesses, settings: Settings, key: str | None, time_zone: str | None, currency: str | None
-) -> Business:
-    if time_zone is None and currency is None:
-        return await businesses.choose(key, settings.business)
-    return await business_for_import(businesses, settings, key, time_zone, currency)
-
-
-async def _follow(store: Database, business: Business, clock: Clock) -> None:
-    """Memberships follow the purchases that were imported."""
-    board, work = RunBoard(), WorkingStore(store, clock)
-    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
-    await Upkeep(work, clock, board, Runner(work, clock, board, owner)).follow(business)
-
-
-def _within(store: Database, work: Coroutine[Any, Any, T]) -> T:
+def within(store: Database, work: Coroutine[Any, Any, T]) -> T:
     """Await the work in a loop of its own; no connection outlives it."""
 
     async def all_of_it() -> T:

@@ -1,0 +1,130 @@
+"""`segments classify`: one run of the classification, or one at each time of a schedule. How it ended is its exit code:
+0 done, 10 skipped, 11 done but rows were rejected, 12 failed."""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from domain.errors import InvalidInput
+from domain.import_options import ImportOptions
+from domain.pipeline import Segmentation
+from domain.schedule import check
+from gql.cli_classify_every import classify_every
+from gql.cli_failure import FAULT, INTERRUPTED, explained
+from gql.cli_import_options import (
+    AmountOption,
+    CollectionOption,
+    CurrencyOption,
+    DatabaseOption,
+    DateFormatOption,
+    DecimalOption,
+    MapOption,
+    PresetOption,
+    SheetOption,
+    SignOption,
+    SourceOption,
+    ThousandsOption,
+    ZoneOption,
+    read_mapping,
+)
+from gql.cli_run import BusinessOption
+from gql.cli_text import plain
+from gql.export_parameters import read_date
+from gql.segmentation import Segmenter
+
+classify_app = typer.Typer()
+DONE, SKIPPED, PARTLY, FAILED = 0, 10, 11, 12
+
+
+@classify_app.command()
+def classify(
+    context: typer.Context,
+    business: BusinessOption = None,
+    source: SourceOption = None,
+    csv_path: Annotated[Path | None, typer.Option("--csv-path", help="File of purchases: CSV or .xlsx.")] = None,
+    database: DatabaseOption = None,
+    collection: CollectionOption = None,
+    check_freshness: Annotated[
+        bool, typer.Option("--check-freshness", help="Skip where the source has not changed since the last success.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run regardless, and read all of the source again.")] = False,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Day to decide labels for, such as 2024-03-01; today if absent.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Folder of the files; as the business has settled it if absent.")
+    ] = None,
+    every: Annotated[
+        str | None, typer.Option("--every", help="Run at each time of five cron fields, until a signal ends it.")
+    ] = None,
+    map: MapOption = None,
+    date_format: DateFormatOption = None,
+    preset: PresetOption = None,
+    amount: AmountOption = None,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
+    currency_sign: SignOption = None,
+    sheet: SheetOption = None,
+    time_zone: ZoneOption = None,
+    currency: CurrencyOption = None,
+) -> None:
+    """Classify every customer. Exit codes: 0 done, 10 skipped, 11 done but rows were rejected, 12 failed. Example:
+    segments classify --source csv --csv-path orders.csv --output labels"""
+    kind = source or ("csv" if csv_path is not None else "mongodb" if database or collection else None)
+    if kind == "csv" and csv_path is None:
+        raise InvalidInput("--csv-path must name the file of --source csv", ("csv_path",))
+    read = ImportOptions(read_mapping(map or ()), date_format, preset, amount, decimal, thousands, currency_sign, sheet)
+    segmenter = Segmenter(
+        context.obj,
+        source=kind,
+        csv_path=csv_path,
+        database=database,
+        collection=collection,
+        business=business,
+        output=output,
+        options=read,
+        time_zone=time_zone,
+        currency=currency,
+    )
+    day = None if as_of is None else read_date(as_of, "--as-of")
+    one = Run(segmenter, day, check_freshness, force)
+    if every is None:
+        raise typer.Exit(one())
+    classify_every(segmenter, one, check(every, ("every",)))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run, said in the terminal."""
+
+    segmenter: Segmenter
+    as_of: date | None
+    check_freshness: bool
+    force: bool
+
+    def __call__(self) -> int:
+        """The exit code."""
+        try:
+            found = self.segmenter.run(as_of=self.as_of, check_freshness=self.check_freshness, force=self.force)
+        except Exception as error:
+            sentences, code = explained(error)
+            for sentence in sentences:
+                typer.echo(f"Error: {plain(sentence)}", err=True)
+            return code if code in (FAULT, INTERRUPTED) else FAILED
+        return said(found)
+
+
+def said(found: Segmentation) -> int:
+    """Say how a run ended; its exit code."""
+    metadata, file = found["metadata"], plain(found["output_file"])
+    if metadata["skipped"]:
+        typer.echo(f"Skipped: the source has not changed since the last run that succeeded. {file} is as it was.")
+        return SKIPPED
+    typer.echo(f"{metadata['total_customers']:,} customers classified: {file}")
+    if metadata["rejected"]:
+        typer.echo(f"{metadata['rejected']:,} rows were rejected.", err=True)
+        return PARTLY
+    return DONE
