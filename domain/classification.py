@@ -127,11 +127,12 @@ class ClassificationFacts:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """The three labels; all missing without a qualifying purchase."""
+    """The three labels, all missing without a qualifying purchase, and those of further dimensions by name."""
 
     frequency: str | None = None
     spending: str | None = None
     category: str | None = None
+    further: tuple[tuple[str, str], ...] = ()
 
 
 def classify(

@@ -1,12 +1,14 @@
 """Customers: lists, lookups, what is derived of each, and writing them. Every answer is one unit of the store."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
 from domain.calendar import local_date, to_utc, zone
 from domain.classification import Classification, ClassificationSettings, classify
+from domain.classifier_questions import ClassifierQuestion
+from domain.classifiers import Classifiers
 from domain.errors import FieldProblem, InvalidInput
 from domain.model import Business, CustomerTotals, NewCustomer, WriteCounts
 from domain.money import exponent, to_decimal
@@ -37,6 +39,7 @@ class Customers:
     store: Store
     clock: Clock
     cache: Cache
+    classifiers: Classifiers = field(default_factory=Classifiers)
 
     def today(self, business: Business) -> date:
         """The business's local date."""
@@ -117,9 +120,13 @@ class Customers:
             today.toordinal(),
             tuple(settings.festive.day_ranges(first, today.toordinal())),
         )
+        decimals = exponent(business.currency)
+        if self.classifiers.every:
+            asked = ClassifierQuestion(self.store, business, span, settings, decimals, self.classifiers)
+            found = await asked.labels(list(totals))
+            return {key: found.get(key, Classification()) for key in totals}
         async with self.store.read(business) as unit:
             facts = await unit.reports.classification_facts(list(totals), span)
-        decimals = exponent(business.currency)
         return {key: classify(facts.get(key), settings, today, decimals) for key in totals}
 
     async def upsert(

@@ -1,14 +1,15 @@
 """What the services need from the outside, as Protocols; persistence implements them. Units are short: one service
 call each; a read unit sees one state of the store, a write unit holds the business's only write transaction."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
-from domain.classification import ClassificationFacts
+from domain.classification import ClassificationFacts, ClassificationSettings
+from domain.classifiers import ClassifiedBatch, Classifiers
 from domain.model import (
     Business,
     Customer,
@@ -200,6 +201,22 @@ class Reports(Protocol):
     async def wrong_totals(self) -> int: ...
 
 
+class Classified(Protocol):
+    """Customers of one business as classifiers of one's own see them."""
+
+    def batches(
+        self,
+        span: ClassificationSpan,
+        settings: ClassificationSettings,
+        decimals: int,
+        classifiers: Classifiers,
+        customers: Sequence[int] | None = None,
+    ) -> AsyncIterator[ClassifiedBatch]: ...
+    async def counts(
+        self, span: ClassificationSpan, settings: ClassificationSettings, decimals: int, classifiers: Classifiers
+    ) -> list[tuple[str, str, int]]: ...
+
+
 class ReadUnit(Protocol):
     """One state of one business."""
 
@@ -211,6 +228,8 @@ class ReadUnit(Protocol):
     def purchases(self) -> Purchases: ...
     @property
     def reports(self) -> Reports: ...
+    @property
+    def classified(self) -> Classified: ...
 
 
 class WriteUnit(ReadUnit, Protocol):

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 from domain.calendar import checked_days, local_date, zone
 from domain.classification import LABELS, ClassificationSettings
+from domain.classifier_questions import ClassifierQuestion
 from domain.customers import Customers
 from domain.errors import InvalidInput
 from domain.group_kind import GroupKind, Method
@@ -191,12 +192,16 @@ class Movements:
             first = last if bounds is None else min(bounds[0], last)
             festive = tuple(settings.festive.day_ranges(first, last))
             span = ClassificationSpan(settings.recent_from(today).toordinal(), last, festive)
-            found = await unit.groups.label_counts(span, settings, exponent(business.currency))
+            classifiers, decimals = self.customers.classifiers, exponent(business.currency)
+            found = [] if classifiers.every else await unit.groups.label_counts(span, settings, decimals)
+        if classifiers.every:
+            asked = ClassifierQuestion(self.store, business, span, settings, decimals, classifiers)
+            found = await asked.counts()
         counts = {(dimension, label): 0 for dimension, labels in LABEL_ORDER.items() for label in labels}
         counts |= {(dimension, label): count for dimension, label, count in found}
         everyone = sum(count for dimension, _, count in found if dimension == "frequency")
-        dimensions = list(LABEL_ORDER)
-        places = {key: place for place, key in enumerate(counts) if key[1] in LABEL_ORDER[key[0]]}
+        dimensions = classifiers.dimensions
+        places = {key: place for place, key in enumerate(counts) if key[1] in LABEL_ORDER.get(key[0], ())}
         rows = sorted(
             counts.items(),
             key=lambda row: (dimensions.index(row[0][0]), -row[1], places.get(row[0], -1), row[0][1]),

@@ -38,13 +38,40 @@ def labels(
 ) -> Select[Any]:
     """Customer, frequency, spending, category: one row for each with a counted purchase up to the day, or for those of
     them that `customers` selects and whose ids lie between the two of `ids`."""
-    lines = _lines(business_id, span, customers, ids).subquery("lines")
+    return _labelled(_lines(business_id, span, customers, ids), (), span, settings, decimals)
+
+
+FACTS = ("orders", "spend", "recent", "festive", "first_day", "last_day")
+
+
+def labels_with_facts(
+    business_id: int,
+    span: ClassificationSpan,
+    settings: ClassificationSettings,
+    decimals: int,
+    customers: Select[Any] | None = None,
+    ids: tuple[int, int] | None = None,
+) -> Select[Any]:
+    """The same, followed by what the labels follow from."""
+    lines = _lines(business_id, span, customers, ids).add_columns(func.min(purchase.c.local_day).label("first_day"))
+    return _labelled(lines, FACTS, span, settings, decimals)
+
+
+def _labelled(
+    each_line: Select[Any],
+    facts: tuple[str, ...],
+    span: ClassificationSpan,
+    settings: ClassificationSettings,
+    decimals: int,
+) -> Select[Any]:
+    lines = each_line.subquery("lines")
     dominant = _has(lines, settings.dominant_percent)
     each = (
         select(
             lines.c.customer_id,
             *(func.sum(lines.c[name]).label(name) for name in ("orders", "spend", "recent", "festive")),
             func.max(lines.c.last_day).label("last_day"),
+            *((func.min(lines.c.first_day).label("first_day"),) if facts else ()),
             # The largest category is dominant where any is; of two that are, the name decides.
             func.min(case((and_(lines.c.lines == lines.c.top, dominant), lines.c.category))).label("dominant"),
             func.sum(case((_has(lines, settings.family_percent), 1), else_=0)).label("strong"),
@@ -58,6 +85,7 @@ def labels(
         _frequency(each, span, settings).label("frequency"),
         _spending(each, settings, decimals).label("spending"),
         category.label("category"),
+        *(each.c[name] for name in facts),
     )
 
 

@@ -22,6 +22,7 @@ from domain.money import LARGEST
 from domain.ports import AuditEvent, Clock
 from persistence.analysis_sql import RuleStore
 from persistence.audits import AuditStore
+from persistence.classified import ClassifiedStore
 from persistence.columns import optional_instant
 from persistence.customers import CustomerStore
 from persistence.database import Database, is_busy
@@ -50,6 +51,7 @@ class Unit:
     purchases: PurchaseStore = field(init=False)
     reports: ReportStore = field(init=False)
     groups: GroupReportStore = field(init=False)
+    classified: ClassifiedStore = field(init=False)
     segments: SegmentStore = field(init=False)
     memberships: MembershipStore = field(init=False)
     snapshots: SnapshotStore = field(init=False)
@@ -66,6 +68,7 @@ class Unit:
         self.purchases = PurchaseStore(self.connection, self.business.id)
         self.reports = ReportStore(self.connection, self.business.id)
         self.groups = GroupReportStore(self.connection, self.business.id)
+        self.classified = ClassifiedStore(self.connection, self.business.id)
         self.segments = SegmentStore(self.connection, self.business.id)
         self.memberships = MembershipStore(self.connection, self.business.id)
         self.snapshots = SnapshotStore(self.connection, self.business.id)
