@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.calendar import local_day, read_instant, to_micros, zone
-from domain.import_dates import DateFault, DateReader
+from domain.import_dates import DateFault, DateReader, readings
 
 ZONES = [
     "UTC",
@@ -62,3 +62,51 @@ def test_every_quarter_of_an_hour_around_the_changes_of_the_clock(name: str) -> 
 def test_what_is_no_date_is_refused(text: str) -> None:
     with pytest.raises(DateFault, match="is not ISO 8601"):
         DateReader("UTC", None)(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            "03/04/2024",
+            "may be 3 April 2024 (--date-format '%d/%m/%Y') or 4 March 2024 (--date-format '%m/%d/%Y')",
+        ),
+        ("31/03/2024", "is not ISO 8601 (or give --date-format '%d/%m/%Y')"),
+        ("3/31/2024 9:30", "is not ISO 8601 (or give --date-format '%m/%d/%Y %H:%M')"),
+        ("03.03.2024", "is not ISO 8601 (or give --date-format '%d.%m.%Y' or '%m.%d.%Y')"),
+        ("31-12-2024 09:30:00", "is not ISO 8601 (or give --date-format '%d-%m-%Y %H:%M:%S')"),
+        ("2024/03/04", "is not ISO 8601 (or give --date-format '%Y/%m/%d')"),
+        ("13/01/2024 9:30 PM", "is not ISO 8601 (or give --date-format '%d/%m/%Y %I:%M %p')"),
+        ("31.12.99", "is not ISO 8601 (or give --date-format '%d.%m.%y')"),
+        (
+            "01/02/03",
+            "may be 1 February 2003 (--date-format '%d/%m/%y') or 2 January 2003 (--date-format '%m/%d/%y') or "
+            "3 February 2001 (--date-format '%y/%m/%d')",
+        ),
+        ("45/45/2024", "is not ISO 8601 (or give --date-format)"),
+    ],
+)
+def test_a_date_of_another_form_is_never_guessed_and_its_readings_are_shown(text: str, reason: str) -> None:
+    with pytest.raises(DateFault) as refused:
+        DateReader("UTC", None)(text)
+
+    assert str(refused.value) == f"the date '{text}' {reason}"
+
+
+@pytest.mark.parametrize("text", ["03/04/2024", "03/04/2024 09:30", "3.4.24", "2024/04/03", "13/01/2024 9:30 PM"])
+def test_every_form_that_is_proposed_reads_the_date(text: str) -> None:
+    for form, day in readings(text).items():
+        at, number = DateReader("UTC", form)(text)
+
+        assert number == day.toordinal()
+        assert datetime.fromtimestamp(at / 1e6, UTC).date() == day
+
+
+def test_dates_of_a_typed_source_are_iso_8601_whatever_form_its_texts_have() -> None:
+    typed = DateReader("UTC", "%d/%m/%Y", typed=True)
+
+    assert typed("2024-03-04T00:00:00") == typed("04/03/2024")
+    with pytest.raises(DateFault, match="is not %d/%m/%Y"):
+        typed("2024-03-04")
+    with pytest.raises(DateFault, match="is not %d/%m/%Y"):
+        DateReader("UTC", "%d/%m/%Y")("2024-03-04T00:00:00")
