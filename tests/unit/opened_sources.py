@@ -1,0 +1,27 @@
+"""Sources opened for a business as every command opens them, without a store: their rows as they would be staged."""
+
+from pathlib import Path
+
+from domain.import_options import ImportOptions
+from domain.import_rows import RejectedRow
+from domain.model import Business
+from gql.cli_sources import OpenedPurchases, open_purchases
+
+
+def shop(**settings: object) -> Business:
+    return Business(1, "shop", "Shop", "EUR", "UTC", settings, 1, 0, 0)
+
+
+def opened(folder: Path, *lines: str, business: Business | None = None, **options: object) -> OpenedPurchases:
+    path = folder / "orders.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return open_purchases(path, business or shop(), ImportOptions(**options))  # type: ignore[arg-type]
+
+
+def read(source: OpenedPurchases) -> tuple[list[tuple[object, ...]], list[RejectedRow]]:
+    """Order, customer, status rank, amount and category of the accepted rows; and the rejected ones."""
+    rejected: list[RejectedRow] = []
+    rows: list[tuple[object, ...]] = []
+    for portion in source.rows(rejected.append):
+        rows += zip(portion.order_id, portion.customer, portion.status, portion.amount, portion.category, strict=True)
+    return rows, rejected
