@@ -22,6 +22,7 @@ from starlette.routing import Route, WebSocketRoute
 from domain.analysis import Analysis
 from domain.auditing import Auditing
 from domain.businesses import Businesses
+from domain.classifiers import Classifiers
 from domain.customers import Customers
 from domain.erasure import Erasure
 from domain.imports import ImportBoard, PurchaseImports
@@ -58,6 +59,7 @@ from gql.transport import GraphQLEndpoint
 from gql.websocket import WebSocketEndpoint
 from gql.workshop import Workshop
 from persistence.cache import MemoryCache
+from persistence.classifiers import installed
 from persistence.database import Database, open_database
 from persistence.exports.csv import members_csv, report_csv
 from persistence.exports.json import members_json, report_json
@@ -86,11 +88,13 @@ def make_services(
     clock: Clock,
     board: RunBoard | None = None,
     kept: KeptReports | None = None,
+    classifiers: Classifiers | None = None,
 ) -> Services:
     """The services over one store; the board is told what there is to work on."""
     board = board or RunBoard()
     store, cache = WorkingStore(database, clock), MemoryCache()
-    customers, reporting = Customers(store, clock, cache), Reporting(store, clock, kept or ReportCache())
+    customers = Customers(store, clock, cache, classifiers or Classifiers())
+    reporting = Reporting(store, clock, kept or ReportCache())
     return Services(
         Businesses(store, clock),
         customers,
@@ -127,7 +131,7 @@ def create_app(
     opened = database or open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
     board = RunBoard()
     kept = ReportCache(RedisShelf(settings.cache_url) if settings.cache_url else StoreShelf(opened))
-    services = make_services(opened, clock, board, kept)
+    services = make_services(opened, clock, board, kept, installed(opened.bulk))
     schema = make_schema(settings)
     authenticator = Authenticator(settings, clock)
     links = ExportLinks(settings, clock)

@@ -58,6 +58,14 @@ class RfmScore:
     segment_code: str | None = strawberry.field(description="Code of the RFM group, of the scheme asked for.")
 
 
+@strawberry.type(description="Label of a customer in a dimension that a classifier of the server's own adds.")
+class CustomLabel:
+    """Label of a further dimension."""
+
+    dimension: str = strawberry.field(description="Name of the dimension.")
+    label: str = strawberry.field(description="Label in it.")
+
+
 @strawberry.type(description="Labels of a customer; all null without a qualifying purchase.")
 class CustomerClassification:
     """Labels of a customer."""
@@ -65,6 +73,9 @@ class CustomerClassification:
     frequency: str | None = strawberry.field(description="New, Loyal, Lapsed, Seasonal or Regular.")
     spending: str | None = strawberry.field(description="High Value, Medium Value or Low Value.")
     category: str | None = strawberry.field(description="The category that dominates, Family or Mixed.")
+    labels: list[CustomLabel] = strawberry.field(
+        description="Labels of further dimensions, by their names; a classifier may also replace one of the three."
+    )
 
 
 @strawberry.type(description="A buyer of the business.")
@@ -141,7 +152,12 @@ class Customer(CustomerMatching, CustomerMemberships, Node):
     async def classification(self, info: Info) -> CustomerClassification:
         """Through the loader: two statements for the page."""
         found = await info.context.loaders.classifications.load((self.record.customer.id, self.record.totals))
-        return CustomerClassification(frequency=found.frequency, spending=found.spending, category=found.category)
+        return CustomerClassification(
+            frequency=found.frequency,
+            spending=found.spending,
+            category=found.category,
+            labels=[CustomLabel(dimension=name, label=label) for name, label in found.further],
+        )
 
     @strawberry.field(description="Purchases of the customer, of every status, newest first.")
     async def purchases(self, info: Info, first: First = None, after: After = None) -> Connection[Purchase]:
