@@ -1,4 +1,4 @@
-"""Amounts of another form: read only as they are told, digit by digit, and refused with the form that would be right."""
+"""Amounts of another form: read only as they are told, digit by digit, and refused with the form that were right."""
 
 from decimal import Decimal
 
