@@ -5,6 +5,7 @@ import asyncio
 import threading
 import warnings
 from collections.abc import Coroutine
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -27,7 +28,7 @@ from domain.errors import DomainError, InvalidInput, Unavailable
 
 T = TypeVar("T")
 Document = dict[str, Any]
-REFUSED_LOGIN, NOT_ALLOWED, CURSOR_GONE = 18, 13, 43
+REFUSED_LOGIN, NOT_ALLOWED, CURSOR_GONE, HOSTED = 18, 13, 43, 8000
 LENIENT: CodecOptions[Document] = CodecOptions(
     tz_aware=True,
     uuid_representation=UuidRepresentation.STANDARD,
@@ -104,10 +105,23 @@ class MongoConnection:
         return client
 
     def _end(self) -> None:
+        with suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(_settled(), self.loop).result(5)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(5)
         if not self.loop.is_running():
             self.loop.close()
+
+
+async def _settled() -> None:
+    """Whatever the client left running is ended, and its sockets are closed."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    # A transport closes its socket in the next turn of the loop.
+    for _ in range(3):
+        await asyncio.sleep(0)
 
 
 def hosts_of(uri: str) -> str:
@@ -143,7 +157,7 @@ def explained(error: BaseException, hosts: str) -> DomainError:
     """The failure as a sentence."""
     said = str(error)
     if isinstance(error, OperationFailure):
-        if error.code == REFUSED_LOGIN or "auth" in said.lower()[:40]:
+        if error.code == REFUSED_LOGIN or (error.code == HOSTED and "auth" in said.lower()):
             return InvalidInput(f"MongoDB at {hosts} refuses the user name or the password. Check {WHERE}.")
         if error.code == NOT_ALLOWED:
             return InvalidInput(f"MongoDB at {hosts} does not let this user read there. Give it the role read.")
