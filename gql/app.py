@@ -43,6 +43,7 @@ from domain.snapshots import Snapshots
 from domain.upkeep import Upkeep
 from gql.alerts import Alerts
 from gql.auth import Authenticator
+from gql.cli_segmentation_store import ScheduledSegmentation
 from gql.clock import system_clock as system_clock
 from gql.context import Context
 from gql.downloads import Downloads, Writers
@@ -153,12 +154,16 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        working = asyncio.create_task(make_upkeep(opened, clock, board, settings.alert_url).forever())
+        working = {
+            asyncio.create_task(make_upkeep(opened, clock, board, settings.alert_url).forever()),
+            asyncio.create_task(ScheduledSegmentation(settings, opened, clock).forever()),
+        }
         with ending_announced(operations):
             yield
         operations.draining = True
-        working.cancel()
-        await asyncio.wait({working})
+        for task in working:
+            task.cancel()
+        await asyncio.wait(working)
         await kept.close()
         await opened.close()
 

@@ -17,7 +17,7 @@ from domain.businesses import Businesses
 from domain.errors import InvalidInput
 from domain.import_options import ImportOptions
 from domain.model import Business
-from domain.pipeline import OUTPUT_FILENAME, Decided, Pipeline, Segmentation, Source, Wanted, idle, stamp
+from domain.pipeline import Pipeline, Segmentation, Source, Wanted, idle, stamp
 from domain.ports import Clock
 from domain.run_board import RunBoard
 from domain.runner import Runner
@@ -26,11 +26,11 @@ from gql.cli_mongodb import Collection, open_mongodb
 from gql.cli_opening import business_for_import, made, opened
 from gql.cli_segmentation_mongodb import CollectionSource
 from gql.cli_segmentation_sources import FileSource, Kept, StoreSource
+from gql.cli_segmentation_store import KeptLabels, filename_of, folder_of
 from gql.cli_sources import open_purchases
 from gql.clock import system_clock
 from gql.settings import Settings
 from persistence.database import Database
-from persistence.label_keeping import keep
 from persistence.labels import LabelStore
 from persistence.run_folder import RunFolder
 from persistence.unit_of_work import SqlStore
@@ -38,20 +38,6 @@ from persistence.working_store import WorkingStore
 
 T = TypeVar("T")
 SourceName = Literal["csv", "mongodb"]
-
-
-@dataclass(frozen=True, slots=True)
-class KeptLabels:
-    """The labels of a business, kept for the next run when a run has written them."""
-
-    store: LabelStore
-
-    @contextmanager
-    def decided(self, as_of: date | None) -> Iterator[Decided]:
-        """As of the day."""
-        with self.store.decided(as_of) as found:
-            yield found
-            keep(found)
 
 
 @dataclass(slots=True)
@@ -185,21 +171,6 @@ def run_segmentation(
         clock=clock,
     )
     return segmenter.run(as_of=as_of, check_freshness=check_freshness, force=force)
-
-
-def folder_of(settings: Settings, business: Business, given: str | Path | None) -> Path:
-    """Where the files go: as given, else as the business has settled it, which is within the data folder where it does
-    not begin with a slash, else a folder of the business there."""
-    if given is not None:
-        return Path(given)
-    kept = business.settings.get("output_dir")
-    return settings.data / (kept if isinstance(kept, str) else Path("output") / business.key)
-
-
-def filename_of(business: Business) -> str:
-    """The name of the output file."""
-    kept = business.settings.get("output_filename")
-    return kept if isinstance(kept, str) else OUTPUT_FILENAME
 
 
 def checked_path(source: str | None, csv_path: str | Path | None) -> Path | None:

@@ -1,0 +1,112 @@
+"""The store classified as it is: where the files of a business go, and what the server does by itself at the times of
+the setting `classify_every`. Of several workers one does it; times that were missed come to one run."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from domain.businesses import Businesses
+from domain.errors import DomainError
+from domain.model import Business
+from domain.pipeline import OUTPUT_FILENAME, Decided, Pipeline, Wanted
+from domain.ports import Clock
+from domain.schedule import next_run
+from gql.cli_segmentation_sources import Kept, StoreSource
+from gql.settings import Settings
+from persistence.database import Database
+from persistence.label_keeping import keep
+from persistence.label_schedule import due_time, take
+from persistence.labels import LabelStore
+from persistence.run_folder import RunFolder
+from persistence.unit_of_work import SqlStore
+
+IDLE_SECONDS = 1.0
+log = logging.getLogger("segments.runs")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLabels:
+    """The labels of a business, kept for the next run when a run has written them."""
+
+    store: LabelStore
+
+    @contextmanager
+    def decided(self, as_of: date | None) -> Iterator[Decided]:
+        """As of the day."""
+        with self.store.decided(as_of) as found:
+            yield found
+            keep(found)
+
+
+def folder_of(settings: Settings, business: Business, given: str | Path | None = None) -> Path:
+    """Where the files go: as given, else as the business has settled it, which is within the data folder where it does
+    not begin with a slash, else a folder of the business there."""
+    if given is not None:
+        return Path(given)
+    kept = business.settings.get("output_dir")
+    return settings.data / (kept if isinstance(kept, str) else Path("output") / business.key)
+
+
+def filename_of(business: Business) -> str:
+    """The name of the output file."""
+    kept = business.settings.get("output_filename")
+    return kept if isinstance(kept, str) else OUTPUT_FILENAME
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledSegmentation:
+    """The server's own schedule."""
+
+    settings: Settings
+    database: Database
+    clock: Clock
+
+    async def forever(self) -> None:
+        """Until it is cancelled; trouble with one business does not keep the others. A run that has begun ends."""
+        store = SqlStore(self.database, self.clock)
+        while True:
+            try:
+                for business in await store.businesses():
+                    if isinstance(business.settings.get("classify_every"), str):
+                        await self.once(business)
+            except Exception:
+                log.exception("the store cannot be classified by schedule now")
+            await asyncio.sleep(IDLE_SECONDS)
+
+    async def once(self, business: Business) -> bool:
+        """Classify the business where its time has come; whether it had."""
+        then = next_run(str(business.settings["classify_every"]), self.clock(), business.time_zone)
+        if not await asyncio.to_thread(self._taken, business.id, then):
+            return False
+        try:
+            # So that purchases count whose instant has passed.
+            present = await Businesses(SqlStore(self.database, self.clock), self.clock).open(business.key)
+            await asyncio.to_thread(self.classify, present, then)
+        except DomainError as error:
+            log.warning("classification of business %s failed: %s", business.id, error.message)
+        except Exception:
+            log.exception("classification of business %s failed", business.id)
+        return True
+
+    def _taken(self, business_id: int, then: datetime | None) -> bool:
+        due = due_time(self.database, business_id)
+        if then is None or due is None or due > then:
+            # A schedule that is new, or comes sooner than the one before.
+            if due != then:
+                take(self.database, business_id, due, then)
+            return False
+        return due <= self.clock() and take(self.database, business_id, due, then)
+
+    def classify(self, business: Business, then: datetime | None) -> None:
+        """Keep the labels of today, and write them where the business has settled a folder."""
+        labels = KeptLabels(LabelStore(self.database, business.id, self.clock))
+        if business.settings.get("output_dir") is None:
+            with labels.decided(None):
+                return
+        with RunFolder.held(folder_of(self.settings, business), filename_of(business)) as folder:
+            source = StoreSource(Kept(self.database, business, self.clock))
+            Pipeline(source, labels, folder, self.clock).run(Wanted(next_run=then))
