@@ -21,6 +21,7 @@ from gql.cli_export import OutputOption, export_app
 from gql.cli_failure import INTERRUPTED, explained
 from gql.cli_history import history_app
 from gql.cli_import_commands import import_app
+from gql.cli_imports import imports_app
 from gql.cli_members import members_app
 from gql.cli_recalculate import recalculate_app
 from gql.cli_report import Wanted, print_report
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 app.add_typer(serve_app)
 app.add_typer(import_app)
+app.add_typer(imports_app, name="imports")
 app.add_typer(watch_app)
 app.add_typer(classify_app)
 app.add_typer(recalculate_app)

@@ -3,11 +3,13 @@ and a summary that adds up. The header is looked at before anything is written."
 
 import csv
 import gc
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -19,6 +21,7 @@ from domain.import_rows import RejectedRow
 from domain.import_text import FORMULA_STARTS
 from domain.model import Business
 from gql.app import system_clock
+from gql.cli_quality import print_quality, quality_document
 from gql.cli_sources import OpenedPurchases
 from gql.cli_text import plain
 from persistence.bulk_import import ImportSummary, PurchaseImporter
@@ -43,8 +46,10 @@ class PurchasesFile:
         name_ignored(opened.columns.ignored)
         return cls(opened)
 
-    def into(self, database: Database, business: Business, dry_run: bool, rejects: Path | None) -> ImportSummary:
-        """Import the file and print what became of its rows."""
+    def into(
+        self, database: Database, business: Business, dry_run: bool, rejects: Path | None, as_json: bool = False
+    ) -> ImportSummary:
+        """Import the file and print what became of its rows and what is doubtful about them."""
         source = replace(self.opened, business=business)
         with rejects_file(rejects) as keep, progress_bar() as bar, collector_paused():
             tasks: dict[str, TaskID] = {}
@@ -76,15 +81,20 @@ class PurchasesFile:
             raise InvalidInput(f"No data found in {source.name}.")
         if not dry_run:
             source.finish(database, business)
-        print_summary(source.name, summary)
-        if summary.future:
-            typer.echo(f"{summary.future:,} rows lie in the future and count from their instant on.")
+        if as_json:
+            typer.echo(json.dumps(summary_document(source.name, summary, business), ensure_ascii=False, indent=2))
+        else:
+            print_summary(source.name, summary)
+            if summary.future:
+                typer.echo(f"{summary.future:,} rows lie in the future and count from their instant on.")
+            if summary.quality is not None:
+                print_quality(summary.quality, business.currency)
         if first and rejects is None:
             name_first(first[0])
         for warning in source.warnings:
             typer.echo(f"Warning: {warning}", err=True)
         if dry_run:
-            typer.echo("Dry run: nothing was written.")
+            typer.echo("Dry run: nothing was written.", err=as_json)
         return summary
 
 
@@ -162,3 +172,18 @@ def print_summary(name: str, counts: ImportSummary) -> None:
         f"{plain(name)}: {counts.rows_read:,} rows read: {counts.created:,} created, {counts.updated:,} updated, "
         f"{counts.unchanged:,} unchanged, {counts.rejected:,} rejected."
     )
+
+
+def summary_document(name: str, summary: ImportSummary, business: Business) -> dict[str, Any]:
+    """The same and what is doubtful, as JSON; `id` is null for a dry run."""
+    return {
+        "id": summary.import_id,
+        "source": name,
+        "rows_read": summary.rows_read,
+        "created": summary.created,
+        "updated": summary.updated,
+        "unchanged": summary.unchanged,
+        "rejected": summary.rejected,
+        "future": summary.future,
+        "quality": quality_document(summary.quality, business.currency),
+    }

@@ -29,6 +29,7 @@ from gql.cli_import_options import (
     ZoneOption,
     read_mapping,
 )
+from gql.cli_imports import FormatOption, check_format
 from gql.cli_mongodb import Collection, open_mongodb
 from gql.cli_opening import business_for_import, made, opened
 from gql.cli_recalculate import follow_import
@@ -62,9 +63,11 @@ def import_(
     currency: CurrencyOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and count, write nothing.")] = False,
     rejects: RejectsOption = None,
+    format: FormatOption = "table",
 ) -> None:
     """Import purchases. Example: segments import orders.csv --business shop --time-zone UTC --currency EUR"""
 
+    check_format(format)
     given = ImportOptions(
         read_mapping(map or ()), date_format, preset, amount, decimal, thousands, currency_sign, sheet
     )
@@ -83,7 +86,7 @@ def import_(
     store = opened(context.obj)
     try:
         # In the main thread, so that an interruption ends it at once.
-        read.into(store, chosen, dry_run, rejects)
+        read.into(store, chosen, dry_run, rejects, format == "json")
     finally:
         store.bulk.dispose()
     if not dry_run:

@@ -10,6 +10,9 @@ COMMANDS = (
     "serve",
     "import",
     "import-customers",
+    "imports list",
+    "imports show",
+    "imports undo",
     "classify",
     "watch",
     "report",
@@ -35,7 +38,10 @@ OPTIONS = {
     "serve": "--host --port --workers --demo",
     "import": "--business --map --date-format --preset --amount --decimal --thousands --currency-sign --sheet "
     "--source --database --collection --whole "
-    "--time-zone --currency --dry-run --rejects",
+    "--time-zone --currency --dry-run --rejects --format",
+    "imports list": "--business --first --format",
+    "imports show": "--business --format",
+    "imports undo": "--business --format",
     "watch": "--business --output --settle --map --date-format --preset --amount --decimal --thousands "
     "--currency-sign --sheet --time-zone --currency",
     "classify": "--business --source --csv-path --database --collection --check-freshness --force --as-of --output "

@@ -21,8 +21,8 @@ def test_the_first_import_makes_the_business_and_the_second_changes_nothing(segm
     first = segments.done("import", ten, *MAKE)
     again = segments.done("import", ten)
 
-    assert first.out == "ten.csv: 34 rows read: 34 created, 0 updated, 0 unchanged, 0 rejected.\n"
-    assert again.out == "ten.csv: 34 rows read: 0 created, 0 updated, 34 unchanged, 0 rejected.\n"
+    assert first.lines[0] == "ten.csv: 34 rows read: 34 created, 0 updated, 0 unchanged, 0 rejected."
+    assert again.lines[0] == "ten.csv: 34 rows read: 0 created, 0 updated, 34 unchanged, 0 rejected."
     assert first.err == again.err == ""
 
 
@@ -33,13 +33,11 @@ def test_a_dry_run_counts_and_writes_nothing_not_even_the_business(segments: Seg
     written(ten, "customer_id,order_id,date,amount", "Ada,new,2024-03-31,5.00")
     known = segments.done("import", ten, "--dry-run")
 
-    assert dry.lines == [
-        "ten.csv: 34 rows read: 34 created, 0 updated, 0 unchanged, 0 rejected.",
-        "Dry run: nothing was written.",
-    ]
+    assert dry.lines[0] == "ten.csv: 34 rows read: 34 created, 0 updated, 0 unchanged, 0 rejected."
+    assert dry.lines[-1] == "Dry run: nothing was written."
     assert none.out.split() == ["key", "name", "time", "zone", "currency"]
     assert known.lines[0] == "ten.csv: 1 rows read: 1 created, 0 updated, 0 unchanged, 0 rejected."
-    assert segments.done("import", ten).lines == known.lines[:1]
+    assert segments.done("import", ten).lines[0] == known.lines[0]
 
 
 def test_rejected_rows_go_to_the_file_with_line_reason_and_text(segments: Segments, tmp_path: Path) -> None:
@@ -54,7 +52,7 @@ def test_rejected_rows_go_to_the_file_with_line_reason_and_text(segments: Segmen
 
     ended = segments.done("import", purchases, *MAKE, "--rejects", tmp_path / "rejects.csv")
 
-    assert ended.out == "orders.csv: 4 rows read: 1 created, 0 updated, 0 unchanged, 3 rejected.\n"
+    assert ended.lines[0] == "orders.csv: 4 rows read: 1 created, 0 updated, 0 unchanged, 3 rejected."
     assert list(csv.reader((tmp_path / "rejects.csv").read_text().splitlines())) == [
         ["line", "reason", "text"],
         ["3", "no customer", ",2,2024-03-01,5.00"],
@@ -74,7 +72,7 @@ def test_columns_and_dates_of_another_form_are_named(segments: Segments, tmp_pat
     ended = segments.done("import", purchases, *MAKE, *named, "--date-format", "%d/%m/%Y")
     listed = segments.done("customers")
 
-    assert ended.out == "till.csv: 1 rows read: 1 created, 0 updated, 0 unchanged, 0 rejected.\n"
+    assert ended.lines[0] == "till.csv: 1 rows read: 1 created, 0 updated, 0 unchanged, 0 rejected."
     assert ended.err == "Ignored columns: note\n"
     assert listed.lines[1].split() == ["Ada", "1", "5.00", "2024-03-31"]
 
@@ -203,7 +201,7 @@ def test_names_cannot_steer_the_terminal(segments: Segments, tmp_path: Path) -> 
     faulty = written(tmp_path / "faulty.csv", "customer\x1b[2J,order_id", "Ada,1")
     refused = segments("import", faulty)
 
-    assert ended.out == "[red]�[31m.csv: 1 rows read: 1 created, 0 updated, 0 unchanged, 0 rejected.\n"
+    assert ended.lines[0] == "[red]�[31m.csv: 1 rows read: 1 created, 0 updated, 0 unchanged, 0 rejected."
     assert ended.err == "Ignored columns: �]0;x�\n"
     assert "Columns seen: customer�[2J, order_id." in refused.err
 
@@ -227,7 +225,7 @@ def test_real_files_are_imported_with_no_flags_but_the_business(
     again = segments.done("import", path, "--business", "shop")
 
     start = f"{name}.csv.gz: {read:,} rows read: "
-    assert first.out == f"{start}{created:,} created, 0 updated, 0 unchanged, {rejected:,} rejected.\n"
-    assert again.out == f"{start}0 created, 0 updated, {created:,} unchanged, {rejected:,} rejected.\n"
+    assert first.lines[0] == f"{start}{created:,} created, 0 updated, 0 unchanged, {rejected:,} rejected."
+    assert again.lines[0] == f"{start}0 created, 0 updated, {created:,} unchanged, {rejected:,} rejected."
     with gzip.open(path, "rt") as file:
         assert sum(1 for _ in file) == read + 1

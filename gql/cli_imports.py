@@ -1,0 +1,194 @@
+"""Imports looked at and taken back from the command line. What a dead process left is marked as failed first, so that
+the list is right without a server."""
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from domain.errors import InvalidInput, NotFound
+from domain.import_undo import UndoSummary
+from domain.imports import PurchaseImport
+from domain.model import Business
+from domain.pages import PageRequest
+from domain.ports import Actor
+from gql.cli_import import progress_bar
+from gql.cli_opening import opened
+from gql.cli_quality import print_quality, quality_document
+from gql.cli_recalculate import follow_import
+from gql.cli_run import BusinessOption, run
+from gql.cli_text import cell, plain
+from gql.clock import system_clock
+from gql.services import Services
+from persistence.database import Database
+from persistence.import_undo import ImportUndo
+
+imports_app = typer.Typer(no_args_is_help=True, help="The imports of a business.")
+ACTOR = Actor("command line")
+FORMATS = ("table", "json")
+FormatOption = Annotated[str, typer.Option("--format", help="table or json")]
+NumberArgument = Annotated[int, typer.Argument(metavar="ID", help="Number of the import, as list shows it.", min=1)]
+
+
+@imports_app.command(name="list")
+def list_imports(
+    context: typer.Context,
+    business: BusinessOption = None,
+    first: Annotated[int, typer.Option(help="How many, 1 to 250.", min=1, max=250)] = 20,
+    format: FormatOption = "table",
+) -> None:
+    """List imports, newest first. Example: segments imports list --first 5"""
+    check_format(format)
+
+    async def work(services: Services, database: Database) -> None:
+        chosen = await services.businesses.choose(business, context.obj.business)
+        await services.imports.sweep(chosen)
+        found = (await services.imports.page(chosen, PageRequest(first))).items
+        if format == "json":
+            typer.echo(json.dumps([document(chosen, one) for one in found], ensure_ascii=False, indent=2))
+            return
+        table = Table("id", "source", "status", "began", box=None)
+        table.columns[3].no_wrap = True
+        for name in ("read", "created", "updated", "unchanged", "rejected"):
+            table.add_column(name, justify="right")
+        for one in found:
+            counts = (one.rows_read, one.created, one.updated, one.unchanged, one.rejected)
+            began = f"{one.created_at:%Y-%m-%d %H:%M}Z"
+            table.add_row(str(one.id), cell(one.source), state(one), began, *(f"{count:,}" for count in counts))
+        Console(highlight=False).print(table if found else "There are no imports yet.")
+
+    run(context.obj, work)
+
+
+@imports_app.command()
+def show(
+    context: typer.Context, number: NumberArgument, business: BusinessOption = None, format: FormatOption = "table"
+) -> None:
+    """Show an import with what is doubtful about its rows. Example: segments imports show 12 --format json"""
+    check_format(format)
+
+    async def work(services: Services, database: Database) -> None:
+        chosen = await services.businesses.choose(business, context.obj.business)
+        await services.imports.sweep(chosen)
+        one = (await services.imports.by_ids(chosen, [number])).get(number)
+        if one is None:
+            raise NotFound(f"There is no import {number}. segments imports list shows those there are.")
+        if format == "json":
+            typer.echo(json.dumps(document(chosen, one), ensure_ascii=False, indent=2))
+            return
+        for name, value in shown(one):
+            typer.echo(f"{name:<12} {plain(value)}")
+        if one.quality is not None:
+            print_quality(one.quality, chosen.currency)
+
+    run(context.obj, work)
+
+
+@imports_app.command()
+def undo(
+    context: typer.Context, number: NumberArgument, business: BusinessOption = None, format: FormatOption = "table"
+) -> None:
+    """Take an import back, or say what has changed since. Example: segments imports undo 12"""
+    check_format(format)
+
+    async def work(services: Services, database: Database) -> Business:
+        chosen = await services.businesses.choose(business, context.obj.business)
+        await services.imports.sweep(chosen)
+        return chosen
+
+    chosen = run(context.obj, work)
+    database = opened(context.obj)
+    try:
+        with progress_bar() as bar:
+            task = bar.add_task("customers", total=None)
+            # In the main thread, so that an interruption ends it at once.
+            done = ImportUndo(database, chosen, system_clock, number).run(
+                ACTOR, lambda count, total: bar.update(task, completed=count, total=total)
+            )
+    finally:
+        database.bulk.dispose()
+    follow_import(context.obj, chosen)
+    typer.echo(json.dumps(undo_document(number, done), indent=2) if format == "json" else undo_sentence(number, done))
+
+
+def check_format(format: str) -> None:
+    """InvalidInput where there is no such form."""
+    if format not in FORMATS:
+        raise InvalidInput(f"--format must be one of: {', '.join(FORMATS)}")
+
+
+def state(one: PurchaseImport) -> str:
+    """The status in a word."""
+    return "undone" if one.undone_at is not None else one.status.value.lower()
+
+
+def shown(one: PurchaseImport) -> list[tuple[str, str]]:
+    """Name and value of what is known of an import."""
+    found = [("id", str(one.id)), ("source", one.source), ("status", state(one))]
+    if one.error_message is not None:
+        found.append(("error", one.error_message))
+    if not one.status.final:
+        of = "" if one.total is None else f" of {one.total:,}"
+        found.append(("progress", f"{one.phase} {one.done:,}{of}"))
+    instants = (("began", one.started_at or one.created_at), ("ended", one.finished_at), ("undone", one.undone_at))
+    found += [(name, instant(at)) for name, at in instants if at is not None]
+    counts = (("read", one.rows_read), ("created", one.created), ("updated", one.updated))
+    more = (("unchanged", one.unchanged), ("rejected", one.rejected), ("future", one.future))
+    return [*found, *((name, f"{count:,} rows") for name, count in (*counts, *more))]
+
+
+def instant(at: datetime) -> str:
+    """The instant in UTC, to the second."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z"
+
+
+def document(business: Business, one: PurchaseImport) -> dict[str, Any]:
+    """The import as JSON."""
+    instants = {"created_at": one.created_at, "started_at": one.started_at, "finished_at": one.finished_at}
+    error = None if one.error_code is None else {"code": one.error_code, "message": one.error_message}
+    return {
+        "id": one.id,
+        "source": one.source,
+        "status": one.status.value,
+        "phase": one.phase,
+        **{name: None if at is None else instant(at) for name, at in instants.items()},
+        "undone_at": None if one.undone_at is None else instant(one.undone_at),
+        "requested_by": one.requested_by,
+        "error": error,
+        "rows_read": one.rows_read,
+        "created": one.created,
+        "updated": one.updated,
+        "unchanged": one.unchanged,
+        "rejected": one.rejected,
+        "future": one.future,
+        "quality": quality_document(one.quality, business.currency),
+    }
+
+
+def undo_document(number: int, done: UndoSummary) -> dict[str, int]:
+    """What taking back did, as JSON."""
+    return {
+        "id": number,
+        "removed": done.removed,
+        "restored": done.restored,
+        "customers_removed": done.customers_removed,
+        "customers_kept": done.customers_kept,
+        "storefronts_removed": done.storefronts_removed,
+        "left": done.left,
+    }
+
+
+def undo_sentence(number: int, done: UndoSummary) -> str:
+    """What taking back did, in words."""
+    said = (
+        f"Import {number} was taken back: {done.removed:,} orders removed, {done.restored:,} restored, "
+        f"{done.customers_removed:,} customers removed."
+    )
+    if done.customers_kept:
+        said += f" {done.customers_kept:,} customers stay without purchases: they have a history or data of their own."
+    if done.left:
+        said += f" {done.left:,} orders were left: others wrote them meanwhile."
+    return said
