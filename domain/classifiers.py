@@ -55,6 +55,8 @@ class Classifier:
         for what in ("name", "dimension"):
             if not isinstance(getattr(self, what), str) or NAME.fullmatch(getattr(self, what)) is None:
                 return f"its {what} must be 1 to 40 lower-case letters, digits or _, beginning with a letter"
+        if self.dimension == "purchase_frequency":
+            return "its dimension must be frequency, which files call purchase_frequency"
         if self.dimension in COLUMNS and self.dimension not in BUILT_IN:
             return f"its dimension must not have the name of the column {self.dimension}"
         if (self.sql is None) == (self.function is None):

@@ -41,20 +41,21 @@ def labelling(business: Business, today: date, first_day: int | None) -> Labelli
 
 @dataclass(slots=True)
 class Distribution:
-    """How many customers there are, and how many have each label, told triple by triple."""
+    """How many customers there are, and how many have each label, told by the labels that stand together."""
 
-    triples: Counter[tuple[str | None, str | None, str | None]] = field(default_factory=Counter)
+    dimensions: tuple[str, ...] = DIMENSIONS
+    groups: Counter[tuple[str | None, ...]] = field(default_factory=Counter)
 
     @property
     def customers(self) -> int:
         """All of them, those without labels too."""
-        return self.triples.total()
+        return self.groups.total()
 
     def labels(self) -> Mapping[str, Mapping[str, int]]:
         """Dimension, label, number of customers, the most frequent first; who has none is in none."""
-        found: dict[str, Counter[str]] = {name: Counter() for name in DIMENSIONS}
-        for triple, count in self.triples.items():
-            for name, label in zip(DIMENSIONS, triple, strict=True):
+        found: dict[str, Counter[str]] = {name: Counter() for name in self.dimensions}
+        for group, count in self.groups.items():
+            for name, label in zip(self.dimensions, group, strict=True):
                 if label is not None:
                     found[name][label] += count
         return {

@@ -17,7 +17,7 @@ OUTPUT_FILENAME = "customer_segmentation.json"
 LOG_FILENAME = "segmentation_runs.log"
 STATUS_FILENAME = "automation_status.json"
 Labels = Sequence[str | None]
-"""External id, frequency, spending, category."""
+"""External id, frequency, spending, category, and labels of further dimensions."""
 
 
 class RunState(StrEnum):
@@ -72,8 +72,10 @@ class Source(Protocol):
 
 
 class Decided(Protocol):
-    """Labels in one state of the store."""
+    """Labels in one state of the store; `dimensions` says of what they are, the three built-in ones first."""
 
+    @property
+    def dimensions(self) -> tuple[str, ...]: ...
     def rows(self) -> Iterator[Labels]: ...
 
 
@@ -94,7 +96,7 @@ class Folder(Protocol):
     def status(self) -> Mapping[str, object]: ...
     def write_status(self, status: Mapping[str, object]) -> None: ...
     def append_log(self, entry: Mapping[str, object]) -> None: ...
-    def write_output(self, rows: Iterator[Labels]) -> None: ...
+    def write_output(self, rows: Iterator[Labels], further: Sequence[str] = ()) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,8 @@ class Pipeline:
                 return
         course.brought = self.source.bring(wanted.force)
         with self.labels.decided(wanted.as_of) as decided:
-            self.folder.write_output(counting(decided.rows(), course.counted))
+            course.counted.dimensions = decided.dimensions
+            self.folder.write_output(counting(decided.rows(), course.counted), decided.dimensions[3:])
         self.source.done(wanted.as_of, output)
 
     def _failed(self, course: _Course, last: Mapping[str, object], wanted: Wanted, error: str) -> None:
@@ -214,9 +217,9 @@ class Pipeline:
 
 def counting(rows: Iterator[Labels], into: Distribution) -> Iterator[Labels]:
     """The rows as they are, counted on their way."""
-    triples = into.triples
+    groups, wider = into.groups, len(into.dimensions) > 3
     for row in rows:
-        triples[row[1], row[2], row[3]] += 1
+        groups[tuple(row[1:]) if wider else (row[1], row[2], row[3])] += 1
         yield row
 
 

@@ -30,6 +30,7 @@ from gql.cli_segmentation_store import KeptLabels, filename_of, folder_of
 from gql.cli_sources import open_purchases
 from gql.clock import system_clock
 from gql.settings import Settings
+from persistence.classifiers import installed
 from persistence.database import Database
 from persistence.labels import LabelStore
 from persistence.run_folder import RunFolder
@@ -64,7 +65,7 @@ class Segmenter:
         with self._store() as store:
             meant = self._business(store, path)
             with RunFolder.held(folder_of(self.settings, meant, self.output), filename_of(meant)) as folder:
-                labels = KeptLabels(LabelStore(store, meant.id, self.clock))
+                labels = KeptLabels(LabelStore(store, meant.id, self.clock, installed(store.bulk)))
                 pipeline = Pipeline(self._origin(store, meant, path), labels, folder, self.clock)
                 found = pipeline.run(Wanted(as_of, check_freshness, force, self.next_run))
                 if self.source is not None and not found["metadata"]["skipped"]:

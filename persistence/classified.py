@@ -76,7 +76,7 @@ class ClassifiedStore:
                 async for rows in result.partitions():
                     yield batch_of(rows, span.today, decimals, classifiers)
         except DBAPIError as error:
-            raise _told(error, classifiers) from error
+            raise told(error, classifiers) from error
 
     async def counts(
         self, span: ClassificationSpan, settings: ClassificationSettings, decimals: int, classifiers: Classifiers
@@ -94,10 +94,10 @@ class ClassifiedStore:
                 (name, label, count) for name, label, count in await self.connection.execute(union_all(*statements))
             ]
         except DBAPIError as error:
-            raise _told(error, classifiers) from error
+            raise told(error, classifiers) from error
 
 
-def _told(error: DBAPIError, classifiers: Classifiers) -> Exception:
+def told(error: DBAPIError, classifiers: Classifiers) -> Exception:
     """A failing expression, apart from a store in trouble; on SQLite its code alone tells which it is."""
     code = getattr(error.orig, "sqlite_errorcode", None)
     trouble = isinstance(error, OperationalError) and code != sqlite3.SQLITE_ERROR

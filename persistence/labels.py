@@ -4,7 +4,7 @@ is for speed alone: whoever finds it half done decides all anew. Runs outside th
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    FromClause,
     Row,
     Text,
     and_,
@@ -25,9 +26,11 @@ from sqlalchemy import (
 )
 
 from domain.calendar import local_date, zone
+from domain.classifiers import Classifiers
 from domain.classifying import DIMENSIONS, Labelling, labelling
 from domain.ports import Clock
 from persistence.database import Database
+from persistence.label_overlay import Overlay
 from persistence.label_sql import labels
 from persistence.label_tables import customer_label, label_state
 from persistence.tables import business as business_table
@@ -58,18 +61,27 @@ class Decided:
     kept: Row[Any] | None
     some: bool
     present: bool
+    overlay: Overlay
     fresh: int = 0
     highest: int = 0
 
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Of what the labels are, in their order."""
+        return self.overlay.classifiers.dimensions
+
     def rows(self) -> Iterator[Sequence[str | None]]:
-        """External id, frequency, spending, category of every customer who was not erased, by external id."""
-        source = customer.outerjoin(labelled, labelled.c.customer_id == customer.c.id)
+        """External id, frequency, spending, category and what classifiers of one's own add, of every customer who was
+        not erased, by external id."""
+        source: FromClause = customer.outerjoin(labelled, labelled.c.customer_id == customer.c.id)
         shown: list[ColumnElement[Any]] = [labelled.c[name] for name in DIMENSIONS]
         if self.some:
             own = and_(customer_label.c.business_id == self.business_id, customer_label.c.customer_id == customer.c.id)
             source = source.outerjoin(customer_label, own)
             known = labelled.c.customer_id.is_not(None)
             shown = [case((known, labelled.c[name]), else_=customer_label.c[name]).label(name) for name in DIMENSIONS]
+        if self.overlay.classifiers.every:
+            source, shown = self.overlay.over(source, shown)
         statement = (
             select(customer.c.external_id, *shown)
             .select_from(source)
@@ -103,6 +115,8 @@ class Decided:
                 self._fill(labelled, COLUMNS, self._labels(ids=(low, low + RANGE - 1)))
         analyze(connection, "labelled")
         self.fresh = int(connection.execute(select(func.count()).select_from(labelled)).scalar_one())
+        if self.overlay.classifiers.every:
+            self.overlay.fill(self.highest)
 
     def _labels(self, **which: Any) -> Any:
         return labels(self.business_id, self.how.span, self.how.settings, self.how.decimals, **which)
@@ -113,11 +127,12 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class LabelStore:
-    """The labels of one business."""
+    """The labels of one business. Only the built-in ones are kept; what classifiers of one's own say is asked anew."""
 
     database: Database
     business_id: int
     clock: Clock
+    classifiers: Classifiers = field(default_factory=Classifiers)
 
     @contextmanager
     def decided(self, as_of: date | None = None) -> Iterator[Decided]:
@@ -150,4 +165,5 @@ class LabelStore:
             state,
             some,
             today == present,
+            Overlay(connection, self.business_id, how, self.classifiers),
         )

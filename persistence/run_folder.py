@@ -87,25 +87,25 @@ class RunFolder:
         finally:
             os.close(handle)
 
-    def write_output(self, rows: Iterator[Sequence[str | None]]) -> None:
-        """The customers with their labels, as a list with one customer a line."""
+    def write_output(self, rows: Iterator[Sequence[str | None]], further: Sequence[str] = ()) -> None:
+        """The customers with their labels, as a list with one customer a line; `further` names added dimensions."""
         with replaced(Path(self.output)) as file:
             file.write("[")
             before = "\n"
-            texts = entries(rows)
+            texts = entries(rows, (*NAMES, *further))
             while part := list(islice(texts, PORTION)):
                 file.write(before + ",\n".join(part))
                 before = ",\n"
             file.write("\n]\n")
 
 
-def entries(rows: Iterator[Sequence[str | None]]) -> Iterator[str]:
+def entries(rows: Iterator[Sequence[str | None]], names: Sequence[str] = NAMES) -> Iterator[str]:
     """Each customer as JSON. Labels repeat, so what is made of them is remembered."""
     made: dict[tuple[str | None, ...], str] = {}
     for customer, *labels in rows:
         key = tuple(labels)
         if key not in made:
-            made[key] = json.dumps(dict(zip(NAMES, labels, strict=True)), ensure_ascii=False)
+            made[key] = json.dumps(dict(zip(names, labels, strict=True)), ensure_ascii=False)
         yield f'{{"customer_id": {encode_basestring(customer or "")}, "segmentation": {made[key]}}}'
 
 
