@@ -132,7 +132,8 @@ def create_app(
     opened = database or open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
     board = RunBoard()
     kept = ReportCache(RedisShelf(settings.cache_url) if settings.cache_url else StoreShelf(opened))
-    services = make_services(opened, clock, board, kept, installed(opened.bulk))
+    classifiers = installed(opened.bulk)
+    services = make_services(opened, clock, board, kept, classifiers)
     schema = make_schema(settings)
     authenticator = Authenticator(settings, clock)
     links = ExportLinks(settings, clock)
@@ -156,7 +157,7 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         working = {
             asyncio.create_task(make_upkeep(opened, clock, board, settings.alert_url).forever()),
-            asyncio.create_task(ScheduledSegmentation(settings, opened, clock).forever()),
+            asyncio.create_task(ScheduledSegmentation(settings, opened, clock, classifiers).forever()),
         }
         with ending_announced(operations):
             yield

@@ -5,11 +5,12 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
 from domain.businesses import Businesses
+from domain.classifiers import Classifiers
 from domain.errors import DomainError
 from domain.model import Business
 from domain.pipeline import OUTPUT_FILENAME, Decided, Pipeline, Wanted
@@ -64,6 +65,7 @@ class ScheduledSegmentation:
     settings: Settings
     database: Database
     clock: Clock
+    classifiers: Classifiers = field(default_factory=Classifiers)
 
     async def forever(self) -> None:
         """Until it is cancelled; trouble with one business does not keep the others. A run that has begun ends."""
@@ -103,7 +105,7 @@ class ScheduledSegmentation:
 
     def classify(self, business: Business, then: datetime | None) -> None:
         """Keep the labels of today, and write them where the business has settled a folder."""
-        labels = KeptLabels(LabelStore(self.database, business.id, self.clock))
+        labels = KeptLabels(LabelStore(self.database, business.id, self.clock, self.classifiers))
         if business.settings.get("output_dir") is None:
             with labels.decided(None):
                 return
