@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "docs/operations.md", "docs/numbers.md", "docs/reports.md", "docs/settings.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/operations.md",
+    "docs/numbers.md",
+    "docs/reports.md",
+    "docs/settings.md",
+    "docs/classifiers.md",
+)
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

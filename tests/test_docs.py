@@ -7,6 +7,7 @@ import re
 import pytest
 
 from domain.business_settings import ALIASES, SETTINGS
+from domain.classifiers import COLUMNS
 from domain.customers import MAXIMUM_ITEMS
 from domain.pages import MAXIMUM_FIRST
 from gql.bodies import MAXIMUM_BODY
@@ -55,6 +56,12 @@ def test_every_setting_of_a_business_is_listed_as_it_is() -> None:
 
 def _default(value: object) -> str:
     return "none" if value is None else f"`{json.dumps(value, ensure_ascii=False)}`"
+
+
+def test_the_columns_of_classifiers_are_those_they_see() -> None:
+    section = (ROOT / "docs/classifiers.md").read_text(encoding="utf-8").split("\n## Columns\n")[1].split("\n## ")[0]
+
+    assert dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section, re.MULTILINE)) == dict(COLUMNS)
 
 
 def test_the_command_reference_names_every_command_and_option() -> None:

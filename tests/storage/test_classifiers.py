@@ -1,5 +1,6 @@
 """Which classifiers are taken at start, on both databases, and exactly what they see."""
 
+import tomllib
 from decimal import Decimal
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -14,6 +15,7 @@ from gql.services import Services
 from persistence.classifiers import installed
 from persistence.database import Database, open_database
 from tests.classifiers import VIP_FUNCTION, VIP_SQL, install
+from tests.documents import blocks
 from tests.factories import line, purchase
 
 pytestmark = pytest.mark.anyio
@@ -35,6 +37,25 @@ async def test_what_is_installed_is_found(
 
     assert [(one.name, one.dimension) for one in found.every] == [("vip", "loyalty")]
     assert (found.added, found.dimensions) == (("loyalty",), ("frequency", "spending", "category", "loyalty"))
+    assert left_out(caplog) == []
+
+
+async def test_the_example_of_the_documentation_is_found(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ((module,), (project,)) = blocks("docs/classifiers.md", "python"), blocks("docs/classifiers.md", "toml")
+    named = tomllib.loads(project.text)["project"]["entry-points"]["segments.classifiers"]
+    points = {name: place.removeprefix("shop_classifiers:") for name, place in named.items()}
+    install(monkeypatch, tmp_path, module.text, **points)
+
+    found = installed(database.bulk)
+
+    assert [(one.name, one.dimension) for one in found.every] == [("baskets", "spending"), ("vip", "loyalty")]
+    assert found.functions[0].function is not None
+    assert found.functions[0].function({"average_order_value": [Decimal(100), Decimal("99.99")]}) == [
+        "Big basket",
+        None,
+    ]
     assert left_out(caplog) == []
 
 
