@@ -50,8 +50,10 @@ class FileMark:
                 whole.update(data)
                 at += len(data)
                 lines += data.count(b"\n")
-                returns += data.count(b"\r")
-                pairs += data.count(b"\r\n") + (last == b"\r" and data[:1] == b"\n")
+                if here := data.count(b"\r"):
+                    returns += here
+                    pairs += data.count(b"\r\n")
+                pairs += last == b"\r" and data[:1] == b"\n"
                 last = data[-1:]
                 if at == head:
                     before = whole.hexdigest()

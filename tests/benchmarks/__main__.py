@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
@@ -201,6 +202,39 @@ def measure_segments(customers: int) -> Iterator[Line]:
     yield Line(f"50 segments over {customers // 10:,} customers in one run", seconds(many))
 
 
+def measure_pipeline(file: PurchaseFile) -> Iterator[Line]:
+    """Import, classification and output beside a pandas script that classifies the file and stores nothing."""
+    today = datetime.now(UTC).date().isoformat()
+    with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
+        data, labels = Path(folder) / "data", Path(folder) / "peer.json"
+        peer = [python("pipeline_peer", written(file), labels, today) for _ in range(SCRIPT_RUNS)]
+        script, most = median(c.seconds for c in peer), max(c.megabytes for c in peer)
+        business = ("--business", "bench", "--time-zone", "UTC", "--currency", "USD")
+        ours = segments(fresh(data), "classify", "--csv-path", written(file), *business)
+        made = (data / "output" / "bench" / "customer_segmentation.json").read_text(encoding="utf-8")
+        what = f"import, classification and output of {file.rows:,} rows"
+        yield compared(f"{what}; a pandas script that stores nothing", ours.seconds, script, Fraction(2))
+        yield Line(
+            f"{what}: memory",
+            f"{ours.megabytes:.0f} MB",
+            f"{most:.0f} MB",
+            f"{ours.megabytes / most:.2f}",
+            "at most 1/3",
+            3 * ours.megabytes <= most,
+        )
+        same = json.loads(made) == json.loads(labels.read_text(encoding="utf-8"))
+        yield Line(f"{what}: labels", "", "", "equal" if same else "DIFFERENT", "equal", same)
+        # Nothing is kept.
+        with sqlite3.connect(data / "segments.sqlite") as connection:
+            connection.execute("UPDATE label_state SET basis = NULL")
+        store = segments(data, "classify", "--force")
+        yield compared("classification of the store alone; the script", store.seconds, script, Fraction(1))
+        found = json.loads(python("pipeline", fresh(data), written(file), str(file.rows)).output)
+    for name, words in (("appended", "1 % was appended to the file"), ("changed", "1 % changed in the store")):
+        what = f"second run after {words}, in a process that stays; the first"
+        yield compared(what, found[name], found["first"], Fraction(1, 10))
+
+
 def machine() -> str:
     """What the numbers were taken on."""
     info = Path("/proc/cpuinfo")
@@ -230,7 +264,7 @@ def printed(lines: list[Line]) -> str:
 def main(arguments: list[str]) -> int:
     """Measure what was chosen; a part that fails is one line of the table and does not end the others."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    names = ("import-one", "import-ten", "report", "requests", "page", "segments", "exports")
+    names = ("import-one", "import-ten", "report", "requests", "page", "segments", "exports", "pipeline")
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"one of: {', '.join(names)}")
     parser.add_argument("--rows", type=int, default=ROWS, help="rows of each file (default: %(default)s)")
     chosen = parser.parse_args(arguments)
@@ -245,6 +279,7 @@ def main(arguments: list[str]) -> int:
         "page": lambda: measure_page(one),
         "segments": lambda: measure_segments(chosen.rows),
         "exports": lambda: measure_exports(chosen.rows),
+        "pipeline": lambda: measure_pipeline(one),
     }
     lines: list[Line] = []
     for name in chosen.only or names:
