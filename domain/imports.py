@@ -35,7 +35,7 @@ class TooManyImports(DomainError):
 @dataclass(frozen=True, slots=True)
 class PurchaseImport:
     """One import. `done` of `total` counts rows while it reads and orders while it merges; the four counts of rows add
-    up to `rows_read`. `options` say how an uploaded file is read."""
+    up to `rows_read`. `options` say how an uploaded file is read; `heard_at` is the last sign of life."""
 
     id: int
     source: str
@@ -58,6 +58,7 @@ class PurchaseImport:
     future: int
     quality: Quality | None
     options: Mapping[str, object] | None
+    heard_at: datetime | None
     undo_begun_at: datetime | None
     undone_at: datetime | None
 
@@ -99,6 +100,17 @@ class Imports(Protocol):
     async def waiting(self) -> int: ...
     async def by_key(self, key: str) -> tuple[PurchaseImport, str | None] | None:
         """The import of a request that carried the key, and the digest of that request."""
+        ...
+
+    async def active(self) -> list[PurchaseImport]: ...
+    async def busy(self, since: datetime) -> int:
+        """How many uploads are worked on by somebody who gave a sign of life since."""
+        ...
+
+    async def take(
+        self, import_id: int, owner: str, options: Mapping[str, object], silent_before: datetime, at: datetime
+    ) -> bool:
+        """Hold one that waits or whose holder fell silent; whether it was free."""
         ...
 
     async def silent(self, before: datetime) -> list[PurchaseImport]:

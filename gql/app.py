@@ -6,9 +6,10 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from uuid import uuid4
 
@@ -29,7 +30,7 @@ from domain.imports import ImportBoard, PurchaseImports
 from domain.kept import KeptReports
 from domain.member_files import MemberFiles
 from domain.memberships import Memberships
-from domain.model import Viewer
+from domain.model import Business, Viewer
 from domain.ports import Clock
 from domain.purchases import Purchases
 from domain.recalculation import Recalculations
@@ -44,6 +45,7 @@ from domain.upkeep import Upkeep
 from gql.alerts import Alerts
 from gql.auth import Authenticator
 from gql.cli_segmentation_store import ScheduledSegmentation
+from gql.cli_sources import OpenedPurchases, open_purchases
 from gql.clock import system_clock as system_clock
 from gql.context import Context
 from gql.downloads import Downloads, Writers
@@ -57,6 +59,8 @@ from gql.schema import make_schema
 from gql.services import Services
 from gql.settings import Settings
 from gql.transport import GraphQLEndpoint
+from gql.upload_parameters import kept_options
+from gql.uploads import Uploads
 from gql.websocket import WebSocketEndpoint
 from gql.workshop import Workshop
 from persistence.cache import MemoryCache
@@ -70,10 +74,20 @@ from persistence.exports.xlsx_members import members_xlsx
 from persistence.report_cache import RedisShelf, ReportCache
 from persistence.store_shelf import StoreShelf
 from persistence.unit_of_work import SqlStore
+from persistence.upload_work import UploadWork
 from persistence.working_store import WorkingStore
 
+UPLOADS = "imports"
+"""The folder below the data folder that uploaded files wait in."""
+STOP_SECONDS = 5.0
+"""How long the end waits for imports to come to the end of a write."""
 DRAIN_SECONDS = 1.0
 """Between the word that the process ends and the end of accepting: whoever spreads the load must hear it."""
+
+
+def open_upload(path: Path, business: Business, kept: Mapping[str, object]) -> OpenedPurchases:
+    """An uploaded file, read as its request said."""
+    return open_purchases(path, business, kept_options(kept))
 
 
 def make_writers(settings: Settings) -> Writers:
@@ -141,6 +155,9 @@ def create_app(
     downloads = Downloads(
         services, authenticator.authenticate, links, make_writers(settings), Workshop(seconds), seconds
     )
+    folder = settings.data / UPLOADS
+    uploads = Uploads(services, authenticator.authenticate, folder, settings.upload_bytes, open_purchases)
+    receiving = UploadWork(opened, clock, services.imports, folder, open_upload, board.wake)
     operations = Operations(SqlStore(opened, clock).ready)
 
     def make_context(viewer: Viewer, request_id: str) -> Context:
@@ -157,6 +174,7 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         working = {
             asyncio.create_task(make_upkeep(opened, clock, board, settings.alert_url).forever()),
+            asyncio.create_task(receiving.forever()),
             asyncio.create_task(ScheduledSegmentation(settings, opened, clock, classifiers).forever()),
         }
         with ending_announced(operations):
@@ -165,6 +183,7 @@ def create_app(
         for task in working:
             task.cancel()
         await asyncio.wait(working)
+        await receiving.stop(STOP_SECONDS)
         await kept.close()
         await opened.close()
 
@@ -184,6 +203,7 @@ def create_app(
             Route("/graphql", http, methods=methods),
             WebSocketRoute("/graphql", over_socket.__call__),
             *downloads.routes(),
+            *uploads.routes(),
             *operations.routes(),
             *asset_routes(),
         ],

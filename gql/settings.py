@@ -36,6 +36,7 @@ class Settings:
     maximum_document: int = 64_000
     deadline_seconds: float = 10.0
     report_deadline_seconds: float = 60.0
+    upload_bytes: int = 1 << 30
     fonts: Path | None = None
 
     @property
@@ -65,6 +66,7 @@ class Settings:
             fonts=Path(env["SEGMENTS_FONTS"]) if "SEGMENTS_FONTS" in env else None,
             port=_whole(env, "PORT", 8000, 0, 65535),
             introspection=_switch(env, "SEGMENTS_INTROSPECTION", True),
+            upload_bytes=_whole(env, "SEGMENTS_UPLOAD_BYTES", 1 << 30, 1, 1 << 40),
             token_lifetime_hours=_whole(env, "SEGMENTS_TOKEN_LIFETIME_HOURS", 24, 1, 24 * 365),
         )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, insert, select, union_all, update
+from sqlalchemy import ColumnElement, Row, and_, func, insert, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import from_micros, to_micros
@@ -16,6 +16,7 @@ from domain.segment_model import JobStatus
 from persistence.columns import optional_instant
 from persistence.import_tables import import_reject
 from persistence.import_tables import purchase_import as table
+from persistence.tables import business
 
 ACTIVE = (JobStatus.QUEUED.value, JobStatus.RUNNING.value)
 
@@ -44,6 +45,7 @@ def to_import(row: Row[Any]) -> PurchaseImport:
         row.future,
         None if row.quality is None else Quality.read(row.quality),
         row.options,
+        optional_instant(row.heartbeat_at),
         optional_instant(row.undo_begun_at),
         optional_instant(row.undone_at),
     )
@@ -110,6 +112,50 @@ class ImportStore:
         statement = select(table).where(table.c.business_id == self.business_id, table.c.request_key == key)
         row = (await self.connection.execute(statement)).one_or_none()
         return None if row is None else (to_import(row), row.request_digest)
+
+    async def active(self) -> list[PurchaseImport]:
+        """Those that wait or are worked on, oldest first."""
+        return await self._imports(table.c.status.in_(ACTIVE))
+
+    async def busy(self, since: datetime) -> int:
+        """How many uploads are worked on by somebody who gave a sign of life since."""
+        statement = select(func.count()).where(
+            table.c.business_id == self.business_id,
+            table.c.status == JobStatus.RUNNING.value,
+            table.c.options.is_not(None),
+            table.c.heartbeat_at >= to_micros(since),
+        )
+        return int((await self.connection.execute(statement)).scalar_one())
+
+    async def take(
+        self, import_id: int, owner: str, options: Mapping[str, object], silent_before: datetime, at: datetime
+    ) -> bool:
+        """Hold one that waits or whose holder fell silent; whether it was free."""
+        silent = and_(table.c.status == JobStatus.RUNNING.value, table.c.heartbeat_at < to_micros(silent_before))
+        zone = select(business.c.time_zone).where(business.c.id == self.business_id).scalar_subquery()
+        row = await self.connection.execute(
+            update(table)
+            .where(
+                table.c.business_id == self.business_id,
+                table.c.id == import_id,
+                or_(table.c.status == JobStatus.QUEUED.value, silent),
+            )
+            .values(
+                status=JobStatus.RUNNING.value,
+                phase="starting",
+                owner=owner,
+                options=dict(options),
+                time_zone=zone,
+                started_at=func.coalesce(table.c.started_at, to_micros(at)),
+                heartbeat_at=to_micros(at),
+            )
+        )
+        return row.rowcount == 1
+
+    async def wait(self, ids: Sequence[int], at: datetime) -> None:
+        """Say that somebody has the files of these, which wait."""
+        mine = (table.c.business_id == self.business_id, table.c.id.in_(ids), table.c.status == JobStatus.QUEUED.value)
+        await self.connection.execute(update(table).where(*mine).values(heartbeat_at=to_micros(at)))
 
     async def silent(self, before: datetime) -> list[PurchaseImport]:
         """Active ones whose last sign of life is older."""
