@@ -7,6 +7,9 @@ from difflib import get_close_matches
 
 from domain.classification import BOUNDS, ClassificationSettings
 from domain.errors import FieldProblem, InvalidInput
+from domain.import_amounts import DECIMALS, THOUSANDS
+from domain.import_options import AMOUNTS, LINE
+from domain.import_presets import PRESETS
 from domain.mongo_settings import NAMES as MONGODB_NAMES
 from domain.mongo_settings import SECTION as MONGODB
 from domain.setting_kinds import (
@@ -28,7 +31,6 @@ from domain.setting_kinds import (
 )
 
 DEFAULTS = ClassificationSettings()
-PRESETS = ("shopify", "woocommerce")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,17 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("import.columns", columns(), {}, "columns of a source that have a name of their own"),
     Setting("import.preset", choice(*PRESETS), None, "platform whose order files are read"),
     Setting("import.date_format", date_format(), None, "form of the dates; ISO 8601 where none is set"),
-    Setting("import.amount", choice("line", "order"), None, "whether a row's amount is the line's or the order's"),
-    Setting("import.decimal", sign(".", ","), None, "decimal sign of amounts; a point where none is set"),
-    Setting("import.thousands", sign(",", ".", "'", " "), None, "sign between the thousands of amounts"),
+    Setting("import.amount", choice(*AMOUNTS), None, "whether a row's amount is the line's or the order's"),
+    Setting("import.decimal", sign(*DECIMALS), None, "decimal sign of amounts; a point where none is set"),
+    Setting("import.thousands", sign(*THOUSANDS), None, "sign between the thousands of amounts"),
     Setting("import.currency_sign", currency_sign(), None, "sign or code of the currency beside amounts"),
-    Setting("output_dir", folder(), None, "folder that classification writes to", here=True),
+    Setting(
+        "output_dir",
+        folder(),
+        None,
+        "folder that classification writes to, in the data folder unless it begins with /",
+        here=True,
+    ),
     Setting("output_filename", file_name(".json"), "customer_segmentation.json", "name of its file", here=True),
     Setting("classify_every", cron(), None, "when the server classifies by itself"),
 )
@@ -202,7 +210,7 @@ class _Reading:
         found = ClassificationSettings.unchecked(whole).contradictions()
         if after.get("import.thousands") == (after.get("import.decimal") or "."):
             found.append(("import.thousands", "import.decimal", "import.thousands must differ from import.decimal"))
-        if after.get("import.preset") is not None and after.get("import.amount") == "line":
+        if after.get("import.preset") is not None and after.get("import.amount") == LINE:
             message = "import.amount must not be line beside import.preset, whose amounts are of orders"
             found.append(("import.amount", "import.preset", message))
         for name, other, message in found:
