@@ -93,7 +93,15 @@ def classify(
     one = Run(segmenter, day, check_freshness, force)
     if every is None:
         raise typer.Exit(one())
-    classify_every(segmenter, one, check(every, ("every",)))
+    classify_every(segmenter, one, checked(every))
+
+
+def checked(every: str) -> str:
+    """The schedule; InvalidInput where it is none."""
+    try:
+        return check(every, ("every",))
+    except InvalidInput as error:
+        raise InvalidInput(error.message.replace("schedule", "--every", 1), ("every",)) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,14 @@ the setting `classify_every`. Of several workers one does it; times that were mi
 import asyncio
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
 from domain.businesses import Businesses
 from domain.classifiers import Classifiers
-from domain.errors import DomainError
+from domain.errors import DomainError, Unavailable
 from domain.model import Business
 from domain.pipeline import OUTPUT_FILENAME, Decided, Pipeline, Wanted
 from domain.ports import Clock
@@ -23,7 +23,7 @@ from persistence.label_keeping import keep
 from persistence.label_schedule import due_time, take
 from persistence.labels import LabelStore
 from persistence.run_folder import RunFolder
-from persistence.unit_of_work import SqlStore
+from persistence.unit_of_work import SqlStore, translated
 
 IDLE_SECONDS = 1.0
 log = logging.getLogger("segments.runs")
@@ -40,7 +40,9 @@ class KeptLabels:
         """As of the day."""
         with self.store.decided(as_of) as found:
             yield found
-            keep(found)
+            # Where the store is busy, the next run decides all anew.
+            with suppress(Unavailable), translated():
+                keep(found)
 
 
 def folder_of(settings: Settings, business: Business, given: str | Path | None = None) -> Path:

@@ -1,0 +1,210 @@
+"""`segments classify`: the files that it leaves, what it skips, and how its exit code says how it ended."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from persistence.run_folder import RunFolder
+from tests.cli.conftest import AS_OF, COMMAND, Segments
+
+NEW = ("--business", "shop", "--time-zone", "UTC", "--currency", "EUR")
+DAY = ("--as-of", AS_OF.isoformat())
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    return tmp_path / "labels"
+
+
+def read(folder: Path, name: str = "customer_segmentation.json") -> object:
+    return json.loads((folder / name).read_text())
+
+
+def runs(folder: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (folder / "segmentation_runs.log").read_text().splitlines()]
+
+
+def status(folder: Path) -> dict[str, object]:
+    found = read(folder, "automation_status.json")
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_file_becomes_the_labels_of_its_customers(segments: Segments, tmp_path: Path, labels: Path) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text(
+        "customer_id,order_id,date,amount,category,status\n"
+        'b,1,2024-03-30,200000.00,"Tea ""green""",\né,2,2024-03-30,5,Tea,pending\nB,3,2023-12-01,5.00,Tea,\n'
+    )
+
+    ended = segments.done("classify", "--source", "csv", "--csv-path", file, *NEW, *DAY, "--output", labels)
+
+    assert ended.out == f"3 customers classified: {labels / 'customer_segmentation.json'}\n"
+    assert (labels / "customer_segmentation.json").read_text() == (
+        '[\n{"customer_id": "B", "segmentation": {"purchase_frequency": "New", "spending": "Low Value", '
+        '"category": "Tea"}},\n'
+        '{"customer_id": "b", "segmentation": {"purchase_frequency": "New", "spending": "High Value", '
+        '"category": "Tea \\"green\\""}},\n'
+        '{"customer_id": "é", "segmentation": {"purchase_frequency": null, "spending": null, "category": null}}\n]\n'
+    )
+    (run,) = runs(labels)
+    assert (run["source"], run["rows"], run["customers"], run["rejects"], run["error"]) == ("csv", 3, 3, 0, None)
+    assert run["distribution"] == {
+        "frequency": {"New": 2},
+        "spending": {"High Value": 1, "Low Value": 1},
+        "category": {"Tea": 1, 'Tea "green"': 1},
+    }
+    said = status(labels)
+    assert list(said) == ["state", "source", "last_run", "last_success", "next_run", "customers", "error"]
+    assert (said["state"], said["last_run"], said["last_success"]) == ("idle", run["started"], run["finished"])
+
+
+def test_without_a_source_the_store_is_classified_as_it_is(shop: Segments) -> None:
+    ended = shop.done("classify", *DAY)
+
+    folder = shop.data / "output" / "shop"
+    assert ended.out == f"10 customers classified: {folder / 'customer_segmentation.json'}\n"
+    assert status(folder)["source"] == "store"
+    assert runs(folder)[0]["distribution"] == {
+        "frequency": {"Regular": 4, "Loyal": 3, "New": 3},
+        "spending": {"Low Value": 10},
+        "category": {"Tea": 10},
+    }
+
+
+def test_labels_are_those_of_the_day_that_is_asked_for(shop: Segments, labels: Path) -> None:
+    shop.done("classify", "--as-of", "2024-03-25", "--output", labels)
+
+    early = read(labels)
+
+    assert isinstance(early, list)
+    assert early[7] == {
+        "customer_id": "Hal",
+        "segmentation": {"purchase_frequency": None, "spending": None, "category": None},
+    }
+
+
+def test_a_source_that_has_not_changed_is_skipped(segments: Segments, ten: Path, labels: Path) -> None:
+    asked = ("classify", "--csv-path", ten, "--check-freshness", "--output", labels)
+    first = segments(*asked, *NEW)
+    before = (labels / "customer_segmentation.json").stat()
+
+    os.utime(ten, (0, 0))
+    again = segments(*asked)
+    between = (labels / "customer_segmentation.json").stat()
+    forced = segments(*asked, "--force")
+    ten.write_text(ten.read_text().replace("Ada,Ada-1,", "Ada,Ada-0,"))
+    changed = segments(*asked)
+
+    assert (first.code, again.code, forced.code, changed.code) == (0, 10, 0, 0)
+    assert again.out.startswith("Skipped: the source has not changed since the last run that succeeded.")
+    assert between == before
+    assert [run["skipped"] for run in runs(labels)] == [False, True, False, False]
+    assert status(labels)["customers"] == 10
+
+
+def test_a_store_that_has_not_changed_is_skipped(shop: Segments, ten: Path, labels: Path, tmp_path: Path) -> None:
+    asked = ("classify", "--check-freshness", "--output", labels)
+    settings = tmp_path / "settings.toml"
+    settings.write_text("lapsed_days = 30\n")
+
+    codes = [shop(*asked).code, shop(*asked).code, shop(*asked, *DAY).code, shop(*asked, *DAY).code]
+    shop.done("settings", "apply", settings)
+    codes.append(shop(*asked, *DAY).code)
+    (labels / "customer_segmentation.json").unlink()
+    codes.append(shop(*asked, *DAY).code)
+
+    assert codes == [0, 10, 0, 10, 0, 0]
+
+
+def test_a_run_that_failed_leaves_the_old_output_and_is_not_fresh(
+    segments: Segments, ten: Path, labels: Path, tmp_path: Path
+) -> None:
+    asked = ("classify", "--csv-path", ten, "--output", labels, "--check-freshness")
+    segments.done(*asked, *NEW)
+    before, content = (labels / "customer_segmentation.json").read_bytes(), ten.read_text()
+
+    ten.write_text(content.replace("order_id", "other"))
+    failed = segments(*asked)
+    failure = status(labels)
+    ten.write_text(content)
+
+    assert failed.code == 12
+    assert failed.err.startswith("Error: Missing required columns: order_id.")
+    assert (labels / "customer_segmentation.json").read_bytes() == before
+    assert (failure["state"], failure["last_success"]) == ("failed", runs(labels)[0]["finished"])
+    assert str(failure["error"]).startswith("Missing required columns: order_id.")
+    assert runs(labels)[1]["error"] == failure["error"]
+    assert segments(*asked).code == 10
+
+
+def test_rejected_rows_are_an_exit_code_of_their_own(segments: Segments, ten: Path, labels: Path) -> None:
+    with ten.open("a") as file:
+        file.write("Kim,K-1,not a day,1.00,Tea,main\n")
+
+    ended = segments("classify", "--csv-path", ten, "--output", labels, *NEW)
+
+    assert (ended.code, ended.err) == (11, "1 rows were rejected.\n")
+    assert runs(labels)[0]["rejects"] == 1
+    assert segments("classify", "--csv-path", ten, "--output", labels).code == 11
+
+
+def test_one_run_at_a_time_has_a_folder(shop: Segments, labels: Path) -> None:
+    with RunFolder.held(labels):
+        ended = shop("classify", "--output", labels)
+
+    assert ended.code == 12
+    assert ended.err == f"Error: Another run writes into {labels}. Wait until it has ended, or give another folder.\n"
+    shop.done("classify", "--output", labels)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--source", "csv"), 1, "Error: --csv-path must name the file of --source csv.\n"),
+        (("--source", "xml"), 12, "Error: source must be csv or mongodb, not xml.\n"),
+        (("--as-of", "soon"), 1, "Error: --as-of must be an ISO 8601 date, such as 2024-03-01.\n"),
+        (("--every", "daily"), 1, "Error: --every must be five cron fields such as `15 2 * * *`"),
+        (("--csv-path", "nowhere.csv"), 12, "Error: No data found in nowhere.csv.\n"),
+        (("--business", "other"), 12, "Error: There is no business with the key other. There are: shop.\n"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_sentence(shop: Segments, arguments: tuple[str, ...], code: int, said: str) -> None:
+    ended = shop("classify", *arguments)
+
+    assert ended.code == code
+    assert ended.err.startswith(said)
+
+
+@contextmanager
+def waiting(segments: Segments, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+    command = [COMMAND, "classify", *map(str, arguments)]
+    with subprocess.Popen(command, env=segments.environment(), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_schedule_says_when_it_comes_next_and_ends_with_a_signal(
+    shop: Segments, labels: Path, number: signal.Signals
+) -> None:
+    with waiting(shop, "--every", "0 0 1 1 *", "--output", labels) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        planned = status(labels)
+        process.send_signal(number)
+
+        assert process.wait(20) == 0
+        assert process.stdout.read() == "Ended.\n"
+
+    assert line.startswith("The next run is at ")
+    assert (planned["state"], str(planned["next_run"])[4:]) == ("idle", "-01-01T00:00:00Z")
+    assert status(labels)["next_run"] is None
