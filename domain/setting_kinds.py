@@ -16,7 +16,7 @@ from domain.schedule import check
 
 LONGEST = 1_000
 NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?")
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 SAMPLE = datetime(2001, 3, 24, 13, 45, 56, tzinfo=UTC)
 """A date whose day, month and year cannot be taken for one another."""
 
