@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from operator import itemgetter
 from typing import Protocol, TypedDict
 
 from domain.classifying import Distribution
@@ -18,6 +19,7 @@ LOG_FILENAME = "segmentation_runs.log"
 STATUS_FILENAME = "automation_status.json"
 Labels = Sequence[str | None]
 """External id, frequency, spending, category, and labels of further dimensions."""
+Part = Sequence[Labels]
 
 
 class RunState(StrEnum):
@@ -76,7 +78,7 @@ class Decided(Protocol):
 
     @property
     def dimensions(self) -> tuple[str, ...]: ...
-    def rows(self) -> Iterator[Labels]: ...
+    def parts(self) -> Iterator[Part]: ...
 
 
 class LabelSource(Protocol):
@@ -96,7 +98,7 @@ class Folder(Protocol):
     def status(self) -> Mapping[str, object]: ...
     def write_status(self, status: Mapping[str, object]) -> None: ...
     def append_log(self, entry: Mapping[str, object]) -> None: ...
-    def write_output(self, rows: Iterator[Labels], further: Sequence[str] = ()) -> None: ...
+    def write_output(self, parts: Iterator[Part], further: Sequence[str] = ()) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ class Pipeline:
         course.brought = self.source.bring(wanted.force)
         with self.labels.decided(wanted.as_of) as decided:
             course.counted.dimensions = decided.dimensions
-            self.folder.write_output(counting(decided.rows(), course.counted), decided.dimensions[3:])
+            self.folder.write_output(counting(decided.parts(), course.counted), decided.dimensions[3:])
         self.source.done(wanted.as_of, output)
 
     def _failed(self, course: _Course, last: Mapping[str, object], wanted: Wanted, error: str) -> None:
@@ -215,12 +217,12 @@ class Pipeline:
         )
 
 
-def counting(rows: Iterator[Labels], into: Distribution) -> Iterator[Labels]:
+def counting(parts: Iterator[Part], into: Distribution) -> Iterator[Part]:
     """The rows as they are, counted on their way."""
-    groups, wider = into.groups, len(into.dimensions) > 3
-    for row in rows:
-        groups[tuple(row[1:]) if wider else (row[1], row[2], row[3])] += 1
-        yield row
+    labels = itemgetter(*range(1, len(into.dimensions) + 1))
+    for part in parts:
+        into.groups.update(map(labels, part))
+        yield part
 
 
 def said(error: BaseException) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
@@ -71,6 +72,10 @@ class Decided:
         return self.overlay.classifiers.dimensions
 
     def rows(self) -> Iterator[Sequence[str | None]]:
+        """The rows of `parts`, one by one."""
+        return chain.from_iterable(self.parts())
+
+    def parts(self) -> Iterator[Sequence[Sequence[str | None]]]:
         """External id, frequency, spending, category and what classifiers of one's own add, of every customer who was
         not erased, by external id."""
         source: FromClause = customer.outerjoin(labelled, labelled.c.customer_id == customer.c.id)
@@ -90,8 +95,7 @@ class Decided:
             .execution_options(yield_per=FETCHED)
         )
         with closing(self.connection.execute(statement)) as result:
-            for part in result.partitions():
-                yield from part
+            yield from result.partitions()
 
     def decide(self) -> None:
         """Fill `labelled`."""

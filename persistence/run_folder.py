@@ -7,18 +7,16 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import islice
 from json.encoder import encode_basestring
+from operator import itemgetter
 from pathlib import Path
 from typing import TextIO
 
 from domain.errors import InvalidInput, Taken
-from domain.pipeline import LOG_FILENAME, OUTPUT_FILENAME, STATUS_FILENAME
+from domain.pipeline import LOG_FILENAME, OUTPUT_FILENAME, STATUS_FILENAME, Part
 
 LOCK = ".segmentation.lock"
 NAMES = ("purchase_frequency", "spending", "category")
-PORTION = 2_000
-"""Customers written at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,26 +85,33 @@ class RunFolder:
         finally:
             os.close(handle)
 
-    def write_output(self, rows: Iterator[Sequence[str | None]], further: Sequence[str] = ()) -> None:
+    def write_output(self, parts: Iterator[Part], further: Sequence[str] = ()) -> None:
         """The customers with their labels, as a list with one customer a line; `further` names added dimensions."""
+        made = _Segmentations((*NAMES, *further))
+        labels = itemgetter(*range(1, len(made.names) + 1))
         with replaced(Path(self.output)) as file:
             file.write("[")
             before = "\n"
-            texts = entries(rows, (*NAMES, *further))
-            while part := list(islice(texts, PORTION)):
-                file.write(before + ",\n".join(part))
+            for part in parts:
+                entries = [
+                    f'{{"customer_id": {encode_basestring(row[0] or "")}, "segmentation": {made[labels(row)]}}}'
+                    for row in part
+                ]
+                file.write(before + ",\n".join(entries))
                 before = ",\n"
             file.write("\n]\n")
 
 
-def entries(rows: Iterator[Sequence[str | None]], names: Sequence[str] = NAMES) -> Iterator[str]:
-    """Each customer as JSON. Labels repeat, so what is made of them is remembered."""
-    made: dict[tuple[str | None, ...], str] = {}
-    for customer, *labels in rows:
-        key = tuple(labels)
-        if key not in made:
-            made[key] = json.dumps(dict(zip(names, labels, strict=True)), ensure_ascii=False)
-        yield f'{{"customer_id": {encode_basestring(customer or "")}, "segmentation": {made[key]}}}'
+class _Segmentations(dict[tuple[str | None, ...], str]):
+    """The labels of a customer as JSON. They repeat, so what is made of them is remembered."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__()
+        self.names = names
+
+    def __missing__(self, labels: tuple[str | None, ...]) -> str:
+        self[labels] = text = json.dumps(dict(zip(self.names, labels, strict=True)), ensure_ascii=False)
+        return text
 
 
 @contextmanager
