@@ -208,3 +208,27 @@ def test_a_schedule_says_when_it_comes_next_and_ends_with_a_signal(
     assert line.startswith("The next run is at ")
     assert (planned["state"], str(planned["next_run"])[4:]) == ("idle", "-01-01T00:00:00Z")
     assert status(labels)["next_run"] is None
+
+
+def test_on_postgresql_a_file_that_grows_is_classified_as_it_is_there(
+    segments: Segments, ten: Path, labels: Path, empty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEGMENTS_DATABASE_URL", empty)
+    segments.done("db", "upgrade")
+    asked = ("classify", "--csv-path", ten, "--output", labels)
+    segments.done(*asked, *NEW)
+    with ten.open("a") as file:
+        file.write("Jo,Jo-2,2024-03-30,200000.00,Tea,main\nJo,Jo-1,2024-03-30,1.00,Rice,\n")
+
+    grown = segments.done(*asked)
+    skipped = segments(*asked, "--check-freshness")
+    alone = segments.done("classify", *DAY, "--output", labels)
+
+    assert (grown.out, skipped.code) == (alone.out, 10)
+    found = read(labels)
+    assert isinstance(found, list)
+    assert found[9] == {
+        "customer_id": "Jo",
+        "segmentation": {"purchase_frequency": "Regular", "spending": "High Value", "category": "Family"},
+    }
+    assert [run["rows"] for run in runs(labels)] == [34, 36, 0, 0]
