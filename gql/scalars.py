@@ -56,7 +56,12 @@ def parse_json(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
+        found: object = json.loads(value)
+        # Half of a character, which escapes can state, could not be answered back.
+        json.dumps(found, ensure_ascii=False).encode()
+        return found
+    except UnicodeEncodeError as error:
+        raise GraphQLError("Texts must be Unicode: an escape stands for half of a character.") from error
     except (ValueError, RecursionError) as error:
         raise GraphQLError("A JSON value must come as a variable, or as a string that holds JSON text.") from error
 

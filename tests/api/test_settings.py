@@ -181,6 +181,15 @@ async def test_settings_are_an_object(face: Face, settings: str) -> None:
     assert await wrong(face, settings) == [(["settings"], "INVALID", said)]
 
 
+async def test_half_of_a_character_is_refused(face: Face) -> None:
+    refused = await face.post(CHANGE, {"settings": r'{"\ud800": 1}'})
+
+    assert refused.status_code == 400
+    assert refused.json()["errors"][0]["message"].endswith(
+        "Texts must be Unicode: an escape stands for half of a character."
+    )
+
+
 async def test_the_connection_of_mongodb_and_places_of_the_server_are_set_on_the_server(face: Face) -> None:
     faults = await wrong(
         face, {"mongodb": {"password": "hunter2"}, "output_dir": "/etc", "output_filename": "passwd.json"}
