@@ -1,0 +1,86 @@
+"""A server that receives a file, is killed while it imports it, and is started again: the import goes on and ends, and
+requests are answered meanwhile."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.real.server import Server, run, running
+
+ROWS = 60_000
+HEADER = "customer_id,order_id,date,amount,category"
+
+
+def file_of(rows: int) -> bytes:
+    lines = (f"C{number % 5000},O{number},2024-03-01T10:00:00,{number % 90 + 10}.50,Tea" for number in range(rows))
+    return "\n".join((HEADER, *lines, "")).encode()
+
+
+def sent(server: Server, body: bytes) -> str:
+    """The id of the import of the file."""
+    connection = server.connection(30)
+    headers = {"Authorization": f"Bearer {server.token}", "Content-Type": "text/csv"}
+    connection.request("POST", "/imports/purchases?name=big.csv", body, headers)
+    answer = connection.getresponse()
+    assert answer.status == 202
+    number: str = json.load(answer)["id"]
+    connection.close()
+    return number
+
+
+def state(server: Server, number: str) -> Any:
+    fields = "status rowsRead created unchanged progress { phase done }"
+    return server.query(f'{{ node(id: "{number}") {{ ... on PurchaseImport {{ {fields} }} }} }}')["node"]
+
+
+def until(found: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for it."""
+    end = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A data folder with the business `shop`."""
+    made = run(tmp_path, "businesses", "create", "shop", "--time-zone", "UTC", "--currency", "EUR")
+    assert made.returncode == 0, made.stderr
+    return tmp_path
+
+
+def silenced(place: Path) -> None:
+    """As if half a minute had passed since the last sign of life."""
+    with sqlite3.connect(place / "data" / "segments.sqlite") as connection:
+        connection.execute("UPDATE purchase_import SET heartbeat_at = heartbeat_at - 31000000")
+
+
+def test_i3_an_upload_whose_server_is_killed_is_imported_by_the_next(place: Path) -> None:
+    with running(place) as server:
+        number = sent(server, file_of(ROWS))
+        until(lambda: state(server, number)["status"] == "RUNNING")
+        assert server.status("/healthz") == 200
+        server.process.kill()
+        server.ended()
+    kept = [path.name for path in (place / "data" / "imports").rglob("*") if path.is_file()]
+    silenced(place)
+
+    with running(place) as server:
+        until(lambda: state(server, number)["status"] not in ("QUEUED", "RUNNING"))
+        done = state(server, number)
+        customers = server.query("{ customers { totalCount } }")["customers"]["totalCount"]
+
+    assert kept == ["big.csv"]
+    assert (done["status"], done["rowsRead"], done["created"] + done["unchanged"]) == ("SUCCEEDED", ROWS, ROWS)
+    assert customers == 5000
+    assert list((place / "data" / "imports").iterdir()) == []
+    undone = run(
+        place, "imports", "undo", str(json.loads(run(place, "imports", "list", "--format", "json").stdout)[0]["id"])
+    )
+    assert f"{ROWS:,} orders removed" in undone.stdout, undone.stderr
+    assert run(place, "db", "check").stdout == "The store is sound.\n"
