@@ -133,6 +133,7 @@ def said(found: Segmentation) -> int:
         return SKIPPED
     typer.echo(f"{metadata['total_customers']:,} customers classified: {file}")
     if metadata["rejected"]:
-        typer.echo(f"{metadata['rejected']:,} rows were rejected.", err=True)
+        rejected = metadata["rejected"]
+        typer.echo(f"{rejected:,} {'row was' if rejected == 1 else 'rows were'} rejected.", err=True)
         return PARTLY
     return DONE

@@ -2,8 +2,9 @@
 where the store itself is the source. Only what is beyond doubt is left out; else the file is read whole."""
 
 import gc
+import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from itertools import chain
 from pathlib import Path
@@ -35,6 +36,7 @@ MOST_IMPORTS = 100
 OF_ORDERS = frozenset({OTHER_CUSTOMER, ERASED, ONLY_NEGATIVE})
 """Reasons that depend on other rows of the order, so that more rows of it could change them."""
 ACTOR = "classification"
+log = logging.getLogger("segments.imports")
 
 
 @dataclass(slots=True)
@@ -105,11 +107,9 @@ class FileSource:
     kept: Kept
     path: Path
     options: ImportOptions
-    said: Callable[[ImportSummary], None] = lambda summary: None
     name: str = "csv"
     pending: tuple[dict[str, Any], int] | None = None
     flawed: bool = False
-    warnings: list[str] = field(default_factory=list)
 
     @property
     def key(self) -> str:
@@ -221,8 +221,10 @@ class FileSource:
             summary = importer.run(opened.name, rows, opened.texts, actor=ACTOR, rejects=refused)
         finally:
             gc.enable()
-        self.warnings += opened.warnings
-        self.said(summary)
+        for warning in opened.warnings:
+            log.warning("%s", warning)
+        # The next connections begin with empty caches, so that the import's are not held beside those of the labels.
+        self.kept.database.bulk.dispose()
         return summary
 
     def _remember(self, mark: FileMark | None, change: int, counts: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ DOCUMENTS = (
     "docs/numbers.md",
     "docs/reports.md",
     "docs/settings.md",
+    "docs/classification.md",
     "docs/classifiers.md",
 )
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -150,7 +150,7 @@ def test_rejected_rows_are_an_exit_code_of_their_own(segments: Segments, ten: Pa
 
     ended = segments("classify", "--csv-path", ten, "--output", labels, *NEW)
 
-    assert (ended.code, ended.err) == (11, "1 rows were rejected.\n")
+    assert (ended.code, ended.err) == (11, "1 row was rejected.\n")
     assert runs(labels)[0]["rejects"] == 1
     assert segments("classify", "--csv-path", ten, "--output", labels).code == 11
 
