@@ -1,0 +1,39 @@
+"""Which orders of an import stand out: by the quartiles of their logarithms, whatever the currency's size."""
+
+import pytest
+
+from domain.import_quality import CHECKS, FEWEST, Outlier, Quality, outlier_fence
+from domain.money import LARGEST
+
+
+def test_few_orders_have_no_outliers() -> None:
+    assert outlier_fence([100] * (FEWEST - 1)) is None
+    assert outlier_fence([100] * FEWEST) is not None
+
+
+def test_orders_of_one_amount_may_grow_eightfold() -> None:
+    assert outlier_fence([100] * 50) in (799, 800)
+
+
+@pytest.mark.parametrize("scale", [1, 100, 10_000])
+def test_the_fence_moves_with_the_scale_and_not_with_the_outliers(scale: int) -> None:
+    usual = [amount * scale for amount in range(10, 110)]
+
+    fence = outlier_fence(usual)
+    with_outliers = outlier_fence([*usual, 10**9 * scale, 10**9 * scale])
+
+    assert fence is not None and with_outliers is not None
+    # Quartiles 34 and 84: 84 * (84 / 34) ** 3.
+    assert 1200 * scale < fence < 1300 * scale
+    assert 1200 * scale < with_outliers < 1400 * scale
+
+
+def test_a_spread_of_everything_never_leaves_what_an_amount_can_be() -> None:
+    assert outlier_fence([1] * 30 + [10**14] * 30) == LARGEST
+
+
+def test_what_is_kept_is_what_was_found() -> None:
+    found = Quality(1, 2, 3, 4, 5, 6, 1, 900, (Outlier("O1", 1000),))
+
+    assert Quality.read(found.document()) == found
+    assert list(found.counts.items()) == list(zip(CHECKS, (1, 2, 3, 4, 5, 6, 1), strict=True))
