@@ -152,12 +152,21 @@ async def test_the_state_of_an_import_is_told_to_its_own_business_only(place: Pl
     own = await place.face.client.get(path, headers=place.face.bearer())
     foreign = await place.face.client.get(path, headers=place.face.bearer(place.face.token(business="other")))
     none = await place.face.client.get("/imports/purchases/x", headers=place.face.bearer())
-    node = await place.face.data(IMPORT, {"id": number}, place.face.token(business="other"))
+    other = place.face.token(business="other")
+    node = await place.face.data(IMPORT, {"id": number}, other)
+    job = await place.face.data(f'{{ job(id: "{number}") {{ __typename status }} }}')
+    foreign_job = await place.face.data(f'{{ job(id: "{number}") {{ id }} imports {{ totalCount }} }}', token=other)
+    cancel = f'mutation {{ cancelJob(id: "{number}") {{ job {{ id }} userErrors {{ code message }} }} }}'
+    cancelled = (await place.face.data(cancel, token=other))["cancelJob"]
 
     assert (own.status_code, own.json()["status"], own.json()["id"]) == (200, "QUEUED", number)
     assert foreign.status_code == none.status_code == 404
     assert foreign.json() == none.json() == {"detail": "There is no import with this id."}
     assert node["node"] is None
+    assert job == {"job": {"__typename": "PurchaseImport", "status": "QUEUED"}}
+    assert foreign_job == {"job": None, "imports": {"totalCount": 0}}
+    assert cancelled["job"] is None
+    assert cancelled["userErrors"] == [{"code": "NOT_FOUND", "message": "There is no job with this id."}]
 
 
 async def test_a_page_of_imports_with_their_rejects_costs_the_same_for_one_and_for_many(place: Place) -> None:
