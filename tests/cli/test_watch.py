@@ -1,0 +1,205 @@
+"""A watched file, with real processes: imported when it has changed and stands still, whatever happens to it, one run
+at a time, until a signal ends the watch in good order."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cli.conftest import COMMAND, Segments
+
+MAKE = ("--business", "shop", "--time-zone", "UTC", "--currency", "EUR", "--settle", "0.4")
+HEADER = "customer_id,order_id,date,amount\n"
+DONE = "customers classified"
+
+
+@dataclass
+class Watch:
+    """A running `segments watch`."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def said(self, sentence: str, times: int = 1) -> str:
+        """What it printed by the time that it has said this so often."""
+        deadline = time.monotonic() + 30
+        while (text := self.log.read_text()).count(sentence) < times:
+            assert time.monotonic() < deadline, text
+            assert self.process.poll() is None, text
+            time.sleep(0.05)
+        return text
+
+    def end(self, number: int = signal.SIGTERM) -> str:
+        """End it with a signal; what it said."""
+        self.process.send_signal(number)
+        assert self.process.wait(30) == 0, self.log.read_text()
+        return self.log.read_text()
+
+
+@contextmanager
+def watching(segments: Segments, path: Path, *arguments: str) -> Iterator[Watch]:
+    log = segments.data.parent / "watch.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [COMMAND, "watch", str(path), *arguments],
+            env=segments.environment(PYTHONUNBUFFERED="1"),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+        )
+    try:
+        watch = Watch(process, log)
+        watch.said("Watching")
+        yield watch
+    finally:
+        process.kill()
+        process.wait()
+
+
+def labels(segments: Segments) -> list[str]:
+    """The customers of the output."""
+    found = json.loads((segments.data / "output" / "shop" / "customer_segmentation.json").read_text())
+    return [one["customer_id"] for one in found]
+
+
+def replace(path: Path, text: str) -> None:
+    new = path.with_name(".new")
+    new.write_text(text)
+    new.rename(path)
+
+
+def test_a_file_is_followed_through_everything_that_happens_to_it(segments: Segments, tmp_path: Path) -> None:
+    orders = tmp_path / "orders.csv"
+
+    with watching(segments, orders, *MAKE) as watch:
+        orders.write_text(HEADER + "Ada,1,2024-03-01,5.00\n")
+        watch.said(DONE, 1)
+        first = labels(segments)
+        with orders.open("a") as file:
+            file.write("Ben,2,2024-03-01,5.00\n")
+        watch.said(DONE, 2)
+        appended = labels(segments)
+        orders.unlink()
+        watch.said("orders.csv is gone.")
+        replace(orders, HEADER + "Cy,3,2024-03-01,5.00\n")
+        watch.said(DONE, 3)
+        back = labels(segments)
+        replace(orders, HEADER + "Cy,3,2024-03-01,5.00\nDee,4,2024-03-01,5.00\n")
+        watch.said(DONE, 4)
+        replaced = labels(segments)
+        log = watch.end()
+
+    assert (first, appended, back) == (["Ada"], ["Ada", "Ben"], ["Ada", "Ben", "Cy"])
+    assert replaced == ["Ada", "Ben", "Cy", "Dee"]
+    assert log.count(DONE) == 4
+    assert log.endswith("Ended.\n")
+
+
+def test_a_file_is_read_when_its_writing_has_ended(segments: Segments, tmp_path: Path) -> None:
+    orders = tmp_path / "orders.csv"
+
+    with watching(segments, orders, *MAKE[:-1], "1.5") as watch:
+        with orders.open("w") as file:
+            file.write(HEADER)
+            for order in range(12):
+                file.write(f"C{order},{order},2024-03-01,5.00\n")
+                file.flush()
+                time.sleep(0.2)
+        written = watch.log.read_text()
+        watch.said(DONE)
+        log = watch.end(signal.SIGINT)
+
+    assert written.count("\n") == 1
+    assert log.count(DONE) == 1
+    assert len(labels(segments)) == 12
+
+
+def test_a_run_that_fails_is_said_and_the_watch_goes_on(segments: Segments, tmp_path: Path) -> None:
+    orders = tmp_path / "orders.csv"
+    orders.write_text("customer_id,order_id,date\nAda,1,2024-03-01\n")
+
+    with watching(segments, orders, *MAKE) as watch:
+        failed = watch.said("Missing required columns: amount.")
+        time.sleep(1.5)
+        once = watch.log.read_text().count("Missing")
+        replace(orders, HEADER + "Ada,1,2024-03-01,5.00\n")
+        watch.said(DONE)
+        log = watch.end()
+
+    assert "Error: orders.csv: Missing required columns: amount." in failed
+    assert (once, log.count("Missing")) == (1, 1)
+    assert labels(segments) == ["Ada"]
+
+
+def test_a_folder_is_watched_file_by_file_and_what_is_no_file_of_purchases_is_left_alone(
+    segments: Segments, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.csv").write_text(HEADER + "Ada,1,2024-03-01,5.00\n")
+    (folder / "notes.pdf").write_text("no purchases")
+    (folder / ".b.csv").write_text(HEADER + "Hidden,9,2024-03-01,5.00\n")
+
+    with watching(segments, folder, *MAKE) as watch:
+        watch.said(DONE, 1)
+        (folder / "b.csv").write_text(HEADER + "Ben,2,2024-03-01,5.00\n")
+        watch.said(DONE, 2)
+        log = watch.end()
+
+    assert labels(segments) == ["Ada", "Ben"]
+    assert [name for name in ("a.csv:", "b.csv:", "notes.pdf", ".b.csv") if name in log] == ["a.csv:", "b.csv:"]
+
+
+def test_a_second_watch_of_a_path_is_refused_until_the_first_has_died(segments: Segments, tmp_path: Path) -> None:
+    orders = tmp_path / "orders.csv"
+    orders.write_text(HEADER + "Ada,1,2024-03-01,5.00\n")
+
+    with watching(segments, orders, *MAKE) as first:
+        first.said(DONE)
+        second = segments.process("watch", orders, *MAKE)
+        first.process.send_signal(signal.SIGKILL)
+        first.process.wait()
+    with watching(segments, orders, *MAKE) as third:
+        third.said("orders.csv has not changed since it was classified.")
+        third.end()
+
+    assert (second.code, second.out) == (1, "")
+    assert second.err == f"Error: {orders} is watched by another process already.\n"
+
+
+def test_a_signal_lets_the_running_import_end_whole(segments: Segments, tmp_path: Path) -> None:
+    orders = tmp_path / "orders.csv"
+    rows = "".join(f"C{order % 5_000},{order},2024-03-01,5.00\n" for order in range(60_000))
+    orders.write_text(HEADER + rows)
+
+    with watching(segments, orders, *MAKE) as watch:
+        eventually(lambda: status(segments) == "running")
+        log = watch.end()
+
+    assert DONE in log
+    assert log.endswith("Ended.\n")
+    assert len(labels(segments)) == 5_000
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def status(segments: Segments) -> object:
+    path = segments.data / "output" / "shop" / "automation_status.json"
+    return json.loads(path.read_text())["state"] if os.path.lexists(path) else None
+
+
+def test_a_folder_that_is_not_there_cannot_be_watched(segments: Segments, tmp_path: Path) -> None:
+    ended = segments("watch", tmp_path / "none" / "orders.csv")
+
+    assert ended.code == 1
+    assert ended.err.endswith("orders.csv is not there, so nothing in it can be watched.\n")
