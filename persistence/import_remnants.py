@@ -5,7 +5,7 @@ from sqlalchemy import Connection, text
 
 from persistence.temporary import fill
 
-STEP = 20_000
+STEP = 4_000
 """Customer ids that are looked at in one transaction."""
 UNKNOWN = """c.business_id = :business AND c.id BETWEEN :low AND :high AND NOT c.erased
     AND c.name IS NULL AND c.email IS NULL AND c.loyalty_level IS NULL AND c.registered_at IS NULL"""
