@@ -12,7 +12,7 @@ from domain.errors import InvalidInput
 from domain.import_options import ImportOptions
 from domain.pipeline import Segmentation
 from domain.schedule import check
-from gql.cli_classify_every import classify_every
+from gql.cli_classify_every import classify_every, classify_once
 from gql.cli_failure import FAULT, INTERRUPTED, explained
 from gql.cli_import_options import (
     AmountOption,
@@ -92,7 +92,7 @@ def classify(
     day = None if as_of is None else read_date(as_of, "--as-of")
     one = Run(segmenter, day, check_freshness, force)
     if every is None:
-        raise typer.Exit(one())
+        raise typer.Exit(classify_once(one))
     classify_every(segmenter, one, checked(every))
 
 

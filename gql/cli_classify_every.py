@@ -65,6 +65,14 @@ class Ending:
             self.running = False
 
 
+def classify_once(one: Callable[[], int]) -> int:
+    """One run, which a signal stops as an interruption does: status and log say so. Its exit code."""
+    ending = Ending()
+    with ending.heard():
+        ending.running = True
+        return one()
+
+
 def classify_every(segmenter: Segmenter, one: Callable[[], int], every: str) -> None:
     """Until a signal ends it."""
     ending = Ending()
