@@ -62,6 +62,7 @@ def open_mongodb(
         opened,
         columns=replace(opened.columns, ignored=ignored),
         may_be_empty=kept is not None,
+        anything_new=source.anything_new,
         finish=partial(finish, settings, source, state_name(place), reading),
     )
 

@@ -41,7 +41,7 @@ class CollectionSource:
         if state is None or not asked(as_of, output).items() <= state.state.items():
             return False
         opened = self.open()
-        return opened.may_be_empty and next(iter(opened.source.batches()), None) is None
+        return opened.may_be_empty and not opened.anything_new()
 
     def bring(self, force: bool) -> Brought:
         """Import what is new."""

@@ -22,6 +22,11 @@ from persistence.sources.files import open_file
 from persistence.sources.stated_amounts import KeptAmounts
 
 
+def always() -> bool:
+    """Files are known to be unchanged in other ways."""
+    return True
+
+
 def nothing_more(store: Database, business: Business) -> None:
     """What files ask for after their import."""
 
@@ -29,7 +34,8 @@ def nothing_more(store: Database, business: Business) -> None:
 @dataclass(frozen=True, slots=True)
 class OpenedPurchases:
     """A source whose header fits the business. `rows` and `texts` are what the importer asks for; `warnings` fills
-    while rows are read. `may_be_empty` where only what is new is read; `finish` is called after the import, outside
+    while rows are read. `may_be_empty` where only what is new is read, `anything_new`
+    whether there is any; `finish` is called after the import, outside
     the event loop."""
 
     source: PurchaseSource
@@ -39,6 +45,7 @@ class OpenedPurchases:
     path: Path | None = None
     warnings: list[str] = field(default_factory=list)
     may_be_empty: bool = False
+    anything_new: Callable[[], bool] = always
     finish: Callable[[Database, Business], None] = nothing_more
 
     @property

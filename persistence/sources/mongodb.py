@@ -59,7 +59,8 @@ class MongoSource:
         self.name = f"{self.database}.{self.collection}"
         self.decimal = decimal
         self.after = None if after is None else _start(json_util.loads(str(after["key"])))
-        self.last: Any = None if after is None else json_util.loads(str(after["key"]))
+        self.known: Any = None if after is None else json_util.loads(str(after["key"]))
+        self.last = self.known
         self.names = KeptNames()
         with MongoConnection(settings.uri) as connection:
             sample = connection.run(self._sample(connection))
@@ -83,9 +84,21 @@ class MongoSource:
         """From where a later reading may go on; None where nothing was read."""
         return None if self.last is None else {"key": json_util.dumps(self.last)}
 
+    def anything_new(self) -> bool:
+        """Whether there is a document beyond the last one that was read."""
+        if self.known is None:
+            return True
+        with MongoConnection(self.settings.uri) as connection:
+            collection = connection.collection(self.database, self.collection)
+            found = connection.run(_page(collection.find({"_id": {"$gt": self.known}}, {"_id": 1}).limit(1)))
+            if isinstance(found, PyMongoError):
+                raise explained(found, connection.hosts)
+            return bool(found)
+
     def batches(self) -> Generator[Batch, None, None]:
         """The documents as rows; line numbers count them."""
         self.names.clear()
+        self.last = self.known
         count = 0
         order = self._order_path()
         fetched: set[str] = set()

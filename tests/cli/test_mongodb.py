@@ -113,6 +113,24 @@ def test_the_next_reading_takes_only_what_is_new(segments: Segments, mongo: Mong
     assert "51 rows read: 0 created, 0 updated, 51 unchanged" in otherwise.out
 
 
+def test_a_classification_of_a_collection_is_skipped_until_it_has_something_new(
+    segments: Segments, mongo: Mongo
+) -> None:
+    segments.done("businesses", "create", "shop", "--time-zone", "UTC", "--currency", "LKR")
+    mongo.insert("purchases", *(purchase("Ada", n, DAY, 10, _id=key(DAY + timedelta(hours=n))) for n in range(5)))
+    classify = ("classify", *place(mongo), "--check-freshness")
+
+    first = segments.done(*classify)
+    again = segments(*classify)
+    mongo.insert("purchases", purchase("Ben", 5, DAY, 10, _id=key(DAY + timedelta(hours=5))))
+    new = segments.done(*classify)
+
+    assert again.code not in (0, 1, 2)
+    assert first.out != again.out
+    assert [line.split()[0] for line in segments.done("customers").lines[1:]] == ["Ada", "Ben"]
+    assert new.code == 0
+
+
 def test_an_order_that_goes_on_keeps_the_lines_that_were_read_before(segments: Segments, mongo: Mongo) -> None:
     hours = iter(range(100))
 

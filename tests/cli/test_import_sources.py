@@ -1,0 +1,115 @@
+"""Sources of other forms on the command line: what is told is read, and what would be guessed is refused unwritten."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from openpyxl import Workbook
+
+from tests.cli.conftest import Segments
+
+MAKE = ("--business", "shop", "--time-zone", "UTC", "--currency", "EUR")
+HEADER = "customer_id,order_id,date,amount"
+
+
+def written(path: Path, *rows: str) -> Path:
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def test_a_workbook_is_imported_as_a_file_is(segments: Segments, tmp_path: Path) -> None:
+    book = Workbook()
+    sheet = book.create_sheet("May")
+    sheet.append(HEADER.split(","))
+    sheet.append(("Ada", 1, datetime(2024, 5, 1, 9, 30), 12.5))
+    book.save(tmp_path / "orders.xlsx")
+
+    first = segments("import", tmp_path / "orders.xlsx", *MAKE)
+    ended = segments.done("import", tmp_path / "orders.xlsx", *MAKE, "--sheet", "May")
+
+    assert (first.code, first.err) == (1, "Error: No data found in orders.xlsx.\n")
+    assert ended.lines[0] == "orders.xlsx: 1 rows read: 1 created, 0 updated, 0 unchanged, 0 rejected."
+    assert segments.done("customers").lines[1].split() == ["Ada", "1", "12.50", "2024-05-01"]
+
+
+def test_dates_that_have_two_readings_are_refused_and_nothing_is_made(segments: Segments, tmp_path: Path) -> None:
+    orders = written(tmp_path / "orders.csv", HEADER, "Ada,1,03/04/2024,5.00", "Ada,2,04/04/2024,5.00")
+
+    ended = segments("import", orders, *MAKE)
+    told = segments.done("import", orders, *MAKE, "--date-format", "%d/%m/%Y")
+
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
+        "Error: The dates of orders.csv can be read in more than one way: '03/04/2024' may be 3 April 2024 or "
+        "4 March 2024. Give --date-format '%d/%m/%Y' or --date-format '%m/%d/%Y'.\n"
+    )
+    assert "2 created" in told.out
+    assert segments.done("customers").lines[1].split() == ["Ada", "2", "10.00", "2024-04-04"]
+
+
+def test_a_shopify_export_is_imported_with_its_totals_once(segments: Segments, tmp_path: Path) -> None:
+    orders = written(
+        tmp_path / "orders_export.csv",
+        "Name,Email,Financial Status,Currency,Total,Created at,Lineitem name,Cancelled at,Refunded Amount",
+        "#1,ada@x.test,paid,EUR,50.00,2024-01-15 23:30:00 -0500,Tea,,0.00",
+        "#1,ada@x.test,,,,2024-01-15 23:30:00 -0500,Cup,,",
+        "#2,ada@x.test,refunded,EUR,9.00,2024-01-17 10:00:00 -0500,Tea,,9.00",
+    )
+
+    ended = segments.done("import", orders, *MAKE, "--preset", "shopify")
+
+    assert ended.lines[0] == "orders_export.csv: 3 rows read: 3 created, 0 updated, 0 unchanged, 0 rejected."
+    assert ended.err == "Ignored columns: Lineitem name\n"
+    assert segments.done("customers").lines[1].split() == ["ada@x.test", "1", "50.00", "2024-01-16"]
+
+
+def test_amounts_that_look_like_those_of_orders_are_warned_of_and_counted_once_when_told(
+    segments: Segments, tmp_path: Path
+) -> None:
+    rows = [f"Ada,{order // 2},2024-01-01,{10 + order // 2}.00" for order in range(40)]
+    orders = written(tmp_path / "orders.csv", HEADER, *rows)
+
+    warned = segments.done("import", orders, *MAKE)
+    told = segments.done("import", orders, "--amount", "order")
+
+    assert warned.err == (
+        "Warning: In 20 of 20 orders with several lines every line carries the same amount. If it is the order's, "
+        "import again with --amount order; --amount line says that it is the line's.\n"
+    )
+    assert told.err == ""
+    assert told.lines[0] == "orders.csv: 40 rows read: 0 created, 40 updated, 0 unchanged, 0 rejected."
+    assert segments.done("customers").lines[1].split() == ["Ada", "20", "390.00", "2024-01-01"]
+
+
+def test_amounts_are_read_as_they_are_told(segments: Segments, tmp_path: Path) -> None:
+    orders = written(tmp_path / "orders.csv", HEADER.replace(",", ";"), "Ada;1;2024-01-01;€ 1.234,50")
+    told = ("--decimal", ",", "--thousands", ".", "--currency-sign", "€")
+
+    guessed = segments.done("import", orders, *MAKE)
+    read = segments.done("import", orders, *told)
+
+    assert "1 rejected" in guessed.out
+    assert "'€ 1.234,50' must be a number such as 12.50 (or say with --thousands, --decimal, --currency-sign how)" in (
+        guessed.err
+    )
+    assert "1 created" in read.out
+    assert segments.done("customers").lines[1].split() == ["Ada", "1", "1,234.50", "2024-01-01"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--preset", "ebay"), "--preset must be one of: shopify, woocommerce, not ebay."),
+        (("--amount", "basket"), "--amount must be one of: line, order, not basket."),
+        (("--thousands", "."), "--thousands . needs another sign for the decimals: give --decimal ,."),
+        (("--source", "oracle"), "--source must be one of: csv, mongodb, not oracle."),
+    ],
+)
+def test_options_that_cannot_be_are_one_sentence(
+    segments: Segments, tmp_path: Path, options: tuple[str, ...], sentence: str
+) -> None:
+    orders = written(tmp_path / "orders.csv", HEADER, "Ada,1,2024-01-01,5.00")
+
+    ended = segments("import", orders, *MAKE, *options)
+
+    assert (ended.code, ended.out, ended.err) == (1, "", f"Error: {sentence}\n")
