@@ -17,7 +17,7 @@ serve: install
 	PORT=$(PORT) $(BIN)/segments serve --demo
 
 test: install
-	$(BIN)/python -m pytest -m "not tools" --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest -m "not tools" --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-tools: install graphiql
 	$(BIN)/python -m pytest -m "tools $(WITHOUT)"

