@@ -45,7 +45,8 @@ OPTIONS = {
     "watch": "--business --output --settle --map --date-format --preset --amount --decimal --thousands "
     "--currency-sign --sheet --time-zone --currency",
     "classify": "--business --source --csv-path --database --collection --check-freshness --force --as-of --output "
-    "--every --map --date-format --preset --amount --decimal --thousands --currency-sign --sheet --time-zone --currency",
+    "--every --map --date-format --preset --amount --decimal --thousands --currency-sign --sheet --time-zone "
+    "--currency",
     "import-customers": "--business --time-zone --currency --rejects",
     "report": "--business --method --days --as-of --storefront --segment-name --segment-code --scheme --format "
     "--output",
