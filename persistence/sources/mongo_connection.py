@@ -2,6 +2,7 @@
 client. Whatever fails is one sentence that names the host and never a user name, a password or a connection string."""
 
 import asyncio
+import re
 import threading
 import warnings
 from collections.abc import Coroutine
@@ -128,7 +129,11 @@ def hosts_of(uri: str) -> str:
     """The hosts of a connection string, without anything else of it; InvalidInput where it is none."""
     if uri.startswith("mongodb+srv://"):
         # Looked up by the driver when it connects.
-        return uri.removeprefix("mongodb+srv://").partition("/")[0].rpartition("@")[2].partition("?")[0]
+        # A password with a sign that ought to be written as %2F must not be taken for a host.
+        host = re.split("[/?]", uri.removeprefix("mongodb+srv://").rpartition("@")[2])[0]
+        if re.fullmatch(r"[\w.-]+", host) is None:
+            raise unreadable()
+        return host
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
