@@ -30,7 +30,7 @@ from persistence.unit_of_work import raise_change, translated
 
 LOCK_SECONDS = 0.4
 """How long one write transaction is meant to take; how many customers that is, the ones before it show."""
-FEWEST, MOST = 100, 50_000
+FEWEST, MOST = 100, 1_000
 PATIENCE_SECONDS = 30.0
 """How long the end of runs is waited for before customers go; those who cannot go until then stay."""
 WAIT_SECONDS = 0.2
@@ -169,7 +169,7 @@ class ImportUndo:
     def _take_back(
         self, connection: Connection, summary: UndoSummary, total: int, progress: Callable[[int, int], None]
     ) -> UndoSummary:
-        after, done, size = 0, 0, FEWEST * 10
+        after, done, size = 0, 0, FEWEST * 5
         while done < total:
             with connection.begin():
                 bound = {"after": after, "size": size - 1}
@@ -194,7 +194,7 @@ class ImportUndo:
             took = time.perf_counter() - began
             after, done = to, min(done + size, total)
             progress(done, total)
-            size = min(MOST, max(FEWEST, int(size * min(2.0, LOCK_SECONDS / took))))
+            size = min(MOST, max(FEWEST, int(size * min(1.5, LOCK_SECONDS / took))))
         return summary
 
     def _portion(self, connection: Connection) -> tuple[int, int, int]:
