@@ -1,13 +1,16 @@
 """The command run as it is installed: its entry point in this process, with its own data folder and environment, or a
 real process where signals, pipes and ports matter. Whatever it says, a traceback is never part of it."""
 
+import gc
 import logging
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,10 +19,12 @@ from typer import rich_utils
 
 from gql.cli import main
 from persistence.database import open_database
+from tests.cli.mongo import Mongo, served
 
 # What the terminal or the machine would add to the output.
 TERMINAL = ("COLUMNS", "LINES", "TERM", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TTY_COMPATIBLE")
 COMMAND = Path(sys.executable).parent / "segments"
+DATABASES = count()
 AS_OF = date(2024, 3, 31)
 # The worked example of docs/numbers.md: age of the last order, number of orders, spend.
 TEN = {
@@ -144,3 +149,22 @@ def shop(segments: Segments, ten: Path) -> Segments:
     """The command with the ten customers in business `shop`."""
     segments.done("import", ten, "--business", "shop", "--time-zone", "UTC", "--currency", "EUR")
     return segments
+
+
+@pytest.fixture(scope="session")
+def mongo_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A MongoDB for all tests of a process."""
+    with served(tmp_path_factory.mktemp("mongodb")) as port:
+        yield port
+
+
+@pytest.fixture
+def mongo(mongo_port: int, segments: Segments) -> Iterator[Mongo]:
+    """A server with a database of its own, and the command told where it is."""
+    found = Mongo(mongo_port, f"shop{next(DATABASES)}")
+    segments.patch.setenv("SEGMENTS_MONGODB_URI", found.uri)
+    yield found
+    with warnings.catch_warnings():
+        # A connection that the driver was just making when it was closed is left to the collector.
+        warnings.simplefilter("ignore")
+        gc.collect()

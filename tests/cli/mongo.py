@@ -37,6 +37,10 @@ class Mongo:
             client[self.database][collection].insert_many([dict(one) for one in documents])
 
 
+def place(mongo: Mongo, collection: str = "purchases") -> tuple[str, ...]:
+    return ("--source", "mongodb", "--database", mongo.database, "--collection", collection)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -101,6 +105,10 @@ class Proxy:
         return self
 
     def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        # First of all the one who accepts, so that no connection is added any more.
+        self.threads[0].join(5)
         for one in (self.listener, *self.open):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,92 @@
+"""What is wrong with MongoDB, said in one sentence without a secret: wrong hosts, wrong passwords, what is missing."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.cli.conftest import Segments
+from tests.cli.mongo import Mongo, place, purchase, refusing
+
+MAKE = ("--business", "shop", "--time-zone", "UTC", "--currency", "LKR")
+DAY = datetime(2024, 3, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("uri", "sentence"),
+    [
+        (
+            "mongodb://ada:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=500",
+            "MongoDB at 127.0.0.1:1 cannot be reached: nothing listens there.",
+        ),
+        (
+            "mongodb://ada:hunter2@nowhere.invalid/?serverSelectionTimeoutMS=500",
+            "MongoDB at nowhere.invalid:27017 cannot be reached: the name is not known.",
+        ),
+        ("mongodb://ada:hunter2@127.0.0.1:port/", "The connection string of MongoDB cannot be read"),
+        ("mongodb://ada:hun@ter2@127.0.0.1/", "The connection string of MongoDB cannot be read"),
+        ("postgresql://ada:hunter2@127.0.0.1/", "The connection string of MongoDB cannot be read"),
+    ],
+)
+def test_a_wrong_address_is_one_sentence_without_a_secret(segments: Segments, uri: str, sentence: str) -> None:
+    segments.patch.setenv("SEGMENTS_MONGODB_URI", uri)
+
+    ended = segments("-v", "import", "--source", "mongodb", "--database", "shop", "--collection", "purchases", *MAKE)
+
+    assert ended.code == 1
+    assert f"Error: {sentence}" in ended.err
+    assert "SEGMENTS_MONGODB_URI or the section mongodb of the settings" in ended.err
+    for secret in ("hunter2", "ada", "hun@ter2"):
+        assert secret not in ended.out + ended.err
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "sentence"),
+    [
+        (
+            18,
+            "AuthenticationFailed",
+            "MongoDB at {host} refuses the user name or the password. Check SEGMENTS_MONGODB_URI",
+        ),
+        (13, "Unauthorized", "MongoDB at {host} does not let this user read there. Give it the role read."),
+        (8000, "AtlasError", "MongoDB at {host} cannot answer (code 8000)."),
+    ],
+)
+def test_what_the_server_refuses_is_one_sentence_without_a_secret(
+    segments: Segments, code: int, name: str, sentence: str
+) -> None:
+    with refusing(code, name) as host:
+        user = "ada:hunter2@" if code == 18 else ""
+        segments.patch.setenv("SEGMENTS_MONGODB_URI", f"mongodb://{user}{host}/")
+        ended = segments("-v", "import", "--source", "mongodb", "--database", "shop", "--collection", "p", *MAKE)
+
+    assert ended.code == 1
+    assert sentence.format(host=host) in ended.err
+    assert "hunter2" not in ended.out + ended.err
+
+
+def test_what_is_missing_is_named(segments: Segments, mongo: Mongo) -> None:
+    mongo.insert("orders", purchase("Ada", 1, DAY, 10))
+
+    collection = segments("import", *place(mongo), *MAKE)
+    neither = segments("import", "--source", "mongodb", *MAKE)
+    one = segments("import", "--source", "mongodb", "--database", mongo.database, *MAKE)
+    file = segments("import", "orders.csv", *place(mongo), *MAKE)
+    flag = segments("import", "orders.csv", "--whole", *MAKE)
+    nothing = segments("import", *MAKE)
+    segments.patch.delenv("SEGMENTS_MONGODB_URI")
+    address = segments("import", *place(mongo), *MAKE)
+
+    said = [ended.err.removeprefix("Error: ").rstrip() for ended in (collection, neither, one, file, flag, nothing)]
+    assert said == [
+        f"The database {mongo.database} has no collection purchases. There are: orders.",
+        "--database must be given, or set in the section mongodb of the settings.",
+        "--collection must be given, or set in the section mongodb of the settings.",
+        "--source mongodb takes no file: give --database and --collection.",
+        "--database, --collection and --whole are for --source mongodb.",
+        "A file must be named, or --source mongodb given.",
+    ]
+    assert address.err == (
+        "Error: Where MongoDB is has not been said. Set SEGMENTS_MONGODB_URI, or the section mongodb of a settings "
+        "file and run: segments settings apply FILE.\n"
+    )
+    assert segments.done("businesses", "list").lines[1:] == []
