@@ -13,6 +13,7 @@ DOCUMENTS = (
     "docs/settings.md",
     "docs/classification.md",
     "docs/classifiers.md",
+    "docs/sources.md",
 )
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
