@@ -2,16 +2,13 @@
 the services and the store."""
 
 import asyncio
-import os
 import signal
-import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -20,33 +17,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
-from domain.analysis import Analysis
-from domain.auditing import Auditing
-from domain.businesses import Businesses
-from domain.classifiers import Classifiers
-from domain.customers import Customers
-from domain.erasure import Erasure
-from domain.imports import ImportBoard, PurchaseImports
-from domain.kept import KeptReports
-from domain.member_files import MemberFiles
-from domain.memberships import Memberships
 from domain.model import Business, Viewer
 from domain.ports import Clock
-from domain.purchases import Purchases
-from domain.recalculation import Recalculations
-from domain.report_files import ReportFiles
-from domain.report_moves import Movements
-from domain.reporting import Reporting
 from domain.run_board import RunBoard
-from domain.runner import Runner
-from domain.segments import Segments
-from domain.snapshots import Snapshots
-from domain.upkeep import Upkeep
-from gql.alerts import Alerts
 from gql.auth import Authenticator
 from gql.cli_segmentation_store import ScheduledSegmentation
 from gql.cli_sources import OpenedPurchases, open_purchases
-from gql.clock import system_clock as system_clock
+from gql.clock import system_clock
+from gql.composition import make_services, make_upkeep
 from gql.context import Context
 from gql.downloads import Downloads, Writers
 from gql.execution import Executor
@@ -56,14 +34,12 @@ from gql.guard import Guard
 from gql.logs import log_statement
 from gql.operations import Operations
 from gql.schema import make_schema
-from gql.services import Services
 from gql.settings import Settings
 from gql.transport import GraphQLEndpoint
 from gql.upload_parameters import kept_options
 from gql.uploads import Uploads
 from gql.websocket import WebSocketEndpoint
 from gql.workshop import Workshop
-from persistence.cache import MemoryCache
 from persistence.classifiers import installed
 from persistence.database import Database, open_database
 from persistence.exports.csv import members_csv, report_csv
@@ -75,7 +51,6 @@ from persistence.report_cache import RedisShelf, ReportCache
 from persistence.store_shelf import StoreShelf
 from persistence.unit_of_work import SqlStore
 from persistence.upload_work import UploadWork
-from persistence.working_store import WorkingStore
 
 UPLOADS = "imports"
 """The folder below the data folder that uploaded files wait in."""
@@ -96,44 +71,6 @@ def make_writers(settings: Settings) -> Writers:
         {"csv": report_csv, "xlsx": report_xlsx, "pdf": partial(report_pdf, fonts=settings.fonts), "json": report_json},
         {"csv": members_csv, "xlsx": members_xlsx, "json": members_json},
     )
-
-
-def make_services(
-    database: Database,
-    clock: Clock,
-    board: RunBoard | None = None,
-    kept: KeptReports | None = None,
-    classifiers: Classifiers | None = None,
-) -> Services:
-    """The services over one store; the board is told what there is to work on."""
-    board = board or RunBoard()
-    store, cache = WorkingStore(database, clock), MemoryCache()
-    customers = Customers(store, clock, cache, classifiers or Classifiers())
-    reporting = Reporting(store, clock, kept or ReportCache())
-    return Services(
-        Businesses(store, clock),
-        customers,
-        Purchases(store, clock),
-        reporting,
-        Segments(store, clock, board.wake),
-        Memberships(store, clock),
-        Recalculations(store, clock, board),
-        Analysis(store, clock, customers),
-        Auditing(store),
-        Snapshots(store, clock),
-        Erasure(store),
-        ReportFiles(reporting),
-        MemberFiles(store, clock, customers),
-        Movements(store, clock, customers),
-        PurchaseImports(store, clock, ImportBoard()),
-    )
-
-
-def make_upkeep(database: Database, clock: Clock, board: RunBoard, alert_url: str = "") -> Upkeep:
-    """A worker of this process, with a name that no other has; failures of scheduled runs are posted to the address."""
-    store = WorkingStore(database, clock)
-    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
-    return Upkeep(store, clock, board, Runner(store, clock, board, owner, Alerts(alert_url)))
 
 
 def create_app(

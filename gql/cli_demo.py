@@ -12,7 +12,8 @@ from domain.ports import Actor
 from domain.run_board import RunBoard
 from domain.segment_checks import slug
 from domain.upkeep import Upkeep
-from gql.app import make_services, make_upkeep, system_clock
+from gql.clock import system_clock
+from gql.composition import make_services, make_upkeep
 from gql.services import Services
 from persistence.database import Database
 

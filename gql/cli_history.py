@@ -15,9 +15,9 @@ from domain.compaction import Compaction
 from domain.errors import InvalidInput
 from domain.ports import Actor
 from domain.segment_model import ArchivedMembership
-from gql.app import system_clock
 from gql.cli_import import guarded
 from gql.cli_run import BusinessOption, run
+from gql.clock import system_clock
 from gql.services import Services
 from persistence.database import Database
 from persistence.working_store import WorkingStore

@@ -20,10 +20,10 @@ from domain.errors import InvalidInput
 from domain.import_rows import RejectedRow
 from domain.import_text import FORMULA_STARTS
 from domain.model import Business
-from gql.app import system_clock
 from gql.cli_quality import print_quality, quality_document
 from gql.cli_sources import OpenedPurchases
 from gql.cli_text import plain
+from gql.clock import system_clock
 from persistence.bulk_import import ImportSummary, PurchaseImporter
 from persistence.bulk_import import Progress as ImportProgress
 from persistence.database import Database

@@ -16,13 +16,12 @@ from domain.model import Business
 from gql.cli_customers import FIELDS
 from gql.cli_import import progress_bar
 from gql.cli_run import BusinessOption, run
-from gql.cli_segment import ACTOR, found
+from gql.cli_segment import ACTOR, found, segment_app
 from gql.cli_text import plain
 from gql.services import Services
 from persistence.database import Database
 from persistence.sources.csv import CsvSource
 
-members_app = typer.Typer()
 BATCH = 5_000
 KeyArgument = Annotated[str, typer.Argument(help="Key of the MANUAL segment.")]
 FileArgument = Annotated[Path, typer.Argument(help="CSV file with a column customer_id, plain or gzip.")]
@@ -107,13 +106,13 @@ class MembersFile:
         return tally
 
 
-@members_app.command()
+@segment_app.command()
 def assign(context: typer.Context, key: KeyArgument, file: FileArgument, business: BusinessOption = None) -> None:
     """Put customers into a segment. Example: segments segment assign vip customers.csv"""
     move(context, key, file, business, True)
 
 
-@members_app.command()
+@segment_app.command()
 def remove(context: typer.Context, key: KeyArgument, file: FileArgument, business: BusinessOption = None) -> None:
     """Take customers out of a segment. Example: segments segment remove vip customers.csv"""
     move(context, key, file, business, False)

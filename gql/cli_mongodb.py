@@ -13,11 +13,11 @@ from domain.errors import InvalidInput
 from domain.import_options import ImportOptions
 from domain.model import Business, NewCustomer
 from domain.mongo_settings import MongoSettings
-from gql.app import system_clock
 from gql.cli_customers import Intake
 from gql.cli_mongodb_settings import mongodb_settings
 from gql.cli_run import run
 from gql.cli_sources import OpenedPurchases, open_purchases
+from gql.clock import system_clock
 from gql.services import Services
 from gql.settings import Settings
 from persistence.database import Database

@@ -20,10 +20,11 @@ from domain.run_board import RunBoard
 from domain.segment_model import Job, JobStatus, Segment, SegmentKind
 from domain.segment_ports import SegmentFilter, SegmentSort
 from domain.upkeep import Upkeep
-from gql.app import make_services, make_upkeep, system_clock
 from gql.cli_opening import opened
 from gql.cli_run import BusinessOption
 from gql.cli_text import cell, plain
+from gql.clock import system_clock
+from gql.composition import make_services, make_upkeep
 from gql.services import Services
 from gql.settings import Settings
 

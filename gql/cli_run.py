@@ -6,8 +6,9 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from gql.app import make_services, system_clock
 from gql.cli_opening import opened
+from gql.clock import system_clock
+from gql.composition import make_services
 from gql.services import Services
 from gql.settings import Settings
 from persistence.database import Database

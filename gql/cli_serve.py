@@ -17,11 +17,12 @@ from uvicorn.supervisors import Multiprocess
 from domain.demo import KEY
 from domain.errors import InvalidInput
 from domain.model import Permission
-from gql.app import create_app, system_clock
+from gql.app import create_app
 from gql.auth import issue_token, require_secret
 from gql.cli_demo import fill_demo
 from gql.cli_opening import no_folder, opened
 from gql.cli_run import run
+from gql.clock import system_clock
 from gql.http_protocol import PatientProtocol
 from gql.logs import set_up
 from gql.services import Services

@@ -8,10 +8,10 @@ from rich.table import Table
 
 from domain.errors import InvalidInput
 from domain.ports import Actor
-from gql.app import system_clock
 from gql.cli_opening import connected, require_stage
 from gql.cli_run import run
 from gql.cli_text import cell, plain
+from gql.clock import system_clock
 from gql.services import Services
 from persistence.database import Database
 from persistence.schema import differences, upgrade

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from functools import partial
 
+import typer
+
 from domain.calendar import checked_days
 from domain.errors import InvalidInput
 from domain.model import Business, Window
@@ -29,6 +31,7 @@ from gql.cli_report import FORMATS
 from gql.export_parameters import METHODS, SCHEMES
 from persistence.exports.json import report_json
 
+verify_app = typer.Typer()
 CELLS = [(r, f, m) for r in range(1, 6) for f in range(1, 6) for m in range(1, 6)]
 # Name, code, and how many of the 125 cells it has.
 GROUPS = [
@@ -150,3 +153,12 @@ def _report() -> Report:
     named, other = grouped(cells, RfmScheme.EIGHT_SEGMENT)
     window, now = Window(date(2024, 1, 31), 90), datetime(2024, 1, 31, tzinfo=UTC)
     return Report(Method.RFM, RfmScheme.EIGHT_SEGMENT, window, None, 2, named, other, now)
+
+
+@verify_app.command()
+def verify() -> None:
+    """Check the arithmetic without a store. Example: segments verify"""
+    for name, passed in verify_all():
+        typer.echo(f"{'ok' if passed else 'FAILED'}  {name}")
+        if not passed:
+            raise typer.Exit(1)

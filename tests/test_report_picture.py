@@ -12,7 +12,7 @@ from PIL import Image, ImageChops, ImageStat
 from domain.demo import CURRENCY, KEY, NAME, TIME_ZONE, demo_shop
 from domain.ports import Actor
 from domain.report_files import ReportAsked
-from gql.app import make_services
+from gql.composition import make_services
 from persistence.database import open_database
 from persistence.exports import pdf_fonts
 from persistence.exports.pdf import report_pdf

@@ -14,8 +14,9 @@ import pytest
 from sqlalchemy import event
 from starlette.applications import Starlette
 
-from gql.app import create_app, make_services
+from gql.app import create_app
 from gql.auth import issue_token
+from gql.composition import make_services
 from gql.services import Services
 from gql.settings import Settings
 from persistence.database import Database, open_database

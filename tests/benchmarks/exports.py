@@ -19,7 +19,8 @@ from sqlalchemy import text
 
 from domain.member_files import MEMBER_COLUMNS
 from domain.segment_model import MembershipSource
-from gql.app import make_services, make_writers
+from gql.app import make_writers
+from gql.composition import make_services
 from gql.settings import Settings
 from persistence.database import Database, open_database
 from persistence.schema import upgrade

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from domain.kept import Kept
 from domain.model import Permission, Viewer
-from gql.app import make_services
+from gql.composition import make_services
 from gql.context import Context
 from gql.export_links import ExportLinks
 from gql.schema import make_schema

@@ -22,7 +22,7 @@ from domain.ports import Actor
 from domain.run_board import RunBoard
 from domain.runner import Runner
 from domain.segment_model import Definition, NewSegment, Segment, SegmentKind
-from gql.app import make_services
+from gql.composition import make_services
 from gql.services import Services
 from persistence.database import Database, open_database
 from persistence.schema import upgrade

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from domain.segment_model import Definition, NewSegment, SegmentKind
-from gql.app import system_clock
+from gql.clock import system_clock
 from persistence.database import open_database
 from persistence.working_store import WorkingStore
 from tests.cli.conftest import Segments

@@ -16,7 +16,7 @@ from domain.rule_evaluation import Subject, holds
 from domain.rule_parsing import parse_rule
 from domain.rule_subject import subjects
 from domain.rules import Condition
-from gql.app import make_services
+from gql.composition import make_services
 from persistence.database import Database
 from persistence.rule_sql import Lookup
 from persistence.rule_sql_constructs import Expression

@@ -11,7 +11,7 @@ from domain.rule_evaluation import Subject, holds
 from domain.rule_parsing import parse_rule
 from domain.segment_model import Definition, MembershipSource, NewSegment, Segment, SegmentKind
 from domain.segment_ports import Side
-from gql.app import make_services
+from gql.composition import make_services
 from gql.services import Services
 from persistence.database import Database
 from persistence.tables import customer

@@ -14,7 +14,7 @@ from domain.rule_context import rule_context
 from domain.rule_parsing import parse_rule
 from domain.rule_subject import subjects
 from domain.rules import Condition
-from gql.app import make_services
+from gql.composition import make_services
 from persistence.database import Database
 from persistence.rule_sql import RuleSql, matching, members
 from persistence.tables import customer

@@ -1,0 +1,72 @@
+"""The services put together over one store: for the server, for commands, and for whoever calls `run_segmentation`.
+What only the server needs stands in app.py, so that a command does not load it."""
+
+import os
+import socket
+from uuid import uuid4
+
+from domain.analysis import Analysis
+from domain.auditing import Auditing
+from domain.businesses import Businesses
+from domain.classifiers import Classifiers
+from domain.customers import Customers
+from domain.erasure import Erasure
+from domain.imports import ImportBoard, PurchaseImports
+from domain.kept import KeptReports
+from domain.member_files import MemberFiles
+from domain.memberships import Memberships
+from domain.ports import Clock
+from domain.purchases import Purchases
+from domain.recalculation import Recalculations
+from domain.report_files import ReportFiles
+from domain.report_moves import Movements
+from domain.reporting import Reporting
+from domain.run_board import RunBoard
+from domain.runner import Runner
+from domain.segments import Segments
+from domain.snapshots import Snapshots
+from domain.upkeep import Upkeep
+from gql.alerts import Alerts
+from gql.services import Services
+from persistence.cache import MemoryCache
+from persistence.database import Database
+from persistence.report_cache import ReportCache
+from persistence.working_store import WorkingStore
+
+
+def make_services(
+    database: Database,
+    clock: Clock,
+    board: RunBoard | None = None,
+    kept: KeptReports | None = None,
+    classifiers: Classifiers | None = None,
+) -> Services:
+    """The services over one store; the board is told what there is to work on."""
+    board = board or RunBoard()
+    store, cache = WorkingStore(database, clock), MemoryCache()
+    customers = Customers(store, clock, cache, classifiers or Classifiers())
+    reporting = Reporting(store, clock, kept or ReportCache())
+    return Services(
+        Businesses(store, clock),
+        customers,
+        Purchases(store, clock),
+        reporting,
+        Segments(store, clock, board.wake),
+        Memberships(store, clock),
+        Recalculations(store, clock, board),
+        Analysis(store, clock, customers),
+        Auditing(store),
+        Snapshots(store, clock),
+        Erasure(store),
+        ReportFiles(reporting),
+        MemberFiles(store, clock, customers),
+        Movements(store, clock, customers),
+        PurchaseImports(store, clock, ImportBoard()),
+    )
+
+
+def make_upkeep(database: Database, clock: Clock, board: RunBoard, alert_url: str = "") -> Upkeep:
+    """A worker of this process, with a name that no other has; failures of scheduled runs are posted to the address."""
+    store = WorkingStore(database, clock)
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+    return Upkeep(store, clock, board, Runner(store, clock, board, owner, Alerts(alert_url)))
