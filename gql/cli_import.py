@@ -76,6 +76,7 @@ class PurchasesFile:
                 dry_run=dry_run,
                 progress=progress,
                 rejects=refused,
+                of_orders=source.of_orders,
             )
         if summary.rows_read == 0 and not source.may_be_empty:
             raise InvalidInput(f"No data found in {source.name}.")

@@ -51,7 +51,7 @@ class CollectionSource:
         importer = PurchaseImporter(self.kept.database, self.kept.business, self.kept.clock)
         gc.disable()
         try:
-            summary = importer.run(opened.name, opened.rows, opened.texts, actor=ACTOR)
+            summary = importer.run(opened.name, opened.rows, opened.texts, actor=ACTOR, of_orders=opened.of_orders)
         finally:
             gc.enable()
         if summary.rows_read == 0 and not opened.may_be_empty:

@@ -162,7 +162,7 @@ class FileSource:
         can_grow = (
             mark is not None
             and isinstance(found, WatchedCsv)
-            and not opened.options.of_orders
+            and not opened.of_orders
             and not self.flawed
             and found.can_grow(mark)
         )
@@ -218,7 +218,9 @@ class FileSource:
         importer = PurchaseImporter(self.kept.database, self.kept.business, self.kept.clock)
         gc.disable()
         try:
-            summary = importer.run(opened.name, rows, opened.texts, actor=ACTOR, rejects=refused)
+            summary = importer.run(
+                opened.name, rows, opened.texts, actor=ACTOR, rejects=refused, of_orders=opened.of_orders
+            )
         finally:
             gc.enable()
         for warning in opened.warnings:

@@ -53,6 +53,11 @@ class OpenedPurchases:
         """What the source is called in messages."""
         return self.source.name
 
+    @property
+    def of_orders(self) -> bool:
+        """Whether rows carry the amount of their order."""
+        return self.options.of_orders
+
     def rows(self, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
         """The accepted rows; the others go to `reject`."""
         options, business = self.options, self.business

@@ -74,12 +74,14 @@ class PurchaseImporter:
         progress: Callable[[Progress], None] = lambda _: None,
         rejects: Callable[[RejectedRow], None] = lambda _: None,
         record: ImportRecord | None = None,
+        of_orders: bool = False,
     ) -> ImportSummary:
         """Import the rows; `texts` finds the text of rows that turn out wrong only when orders are put together. A
-        `record` that is given is one that waited and is held now."""
+        `record` that is given is one that waited and is held now. `of_orders`: a row carried its order's amount, so
+        that zeros beside it mean nothing."""
         with translated(), self.engine.connect() as connection:
             if dry_run:
-                return self._run(connection, rows, texts, None, progress, rejects)
+                return self._run(connection, rows, texts, None, progress, rejects, of_orders)
             held = record or ImportRecord(self.engine, self.business, self.clock, actor, source)
             if record is None:
                 held.begin()
@@ -90,7 +92,7 @@ class PurchaseImporter:
 
             with held.alive():
                 try:
-                    return self._run(connection, rows, texts, held, say, rejects)
+                    return self._run(connection, rows, texts, held, say, rejects, of_orders)
                 except BaseException as error:
                     connection.rollback()
                     held.fail(error)
@@ -104,6 +106,7 @@ class PurchaseImporter:
         record: ImportRecord | None,
         progress: Callable[[Progress], None],
         rejects: Callable[[RejectedRow], None],
+        of_orders: bool,
     ) -> ImportSummary:
         now = self.clock()
         refused: list[RejectedRow] = []
@@ -111,7 +114,7 @@ class PurchaseImporter:
             portions = put_together(rows(refused.append))
             read, near = stage(connection, portions, refused, lambda count: progress(Progress("reading", count, None)))
             orders, far = arrange(connection)
-            quality = look(connection, orders, near + far, ONLY_NEGATIVE, to_micros(now))
+            quality = look(connection, orders, near + far, ONLY_NEGATIVE, to_micros(now), of_orders)
         summary = replace(self._merge(connection, orders, now, record, progress), rows_read=read, quality=quality)
         self._fill_texts(connection, texts)
         for row in self._rejected(connection):

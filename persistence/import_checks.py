@@ -14,6 +14,8 @@ ORDERS = """SELECT COALESCE(SUM(CASE WHEN at > :now THEN row_count ELSE 0 END), 
 LINES = """SELECT COALESCE(SUM(CASE WHEN amount < 0 THEN 1 ELSE 0 END), 0),
     COALESCE(SUM(CASE WHEN amount = 0 THEN 1 ELSE 0 END), 0),
     COALESCE(SUM(CASE WHEN category IS NULL THEN 1 ELSE 0 END), 0) FROM incoming_line"""
+FREE_ORDERS = """SELECT COUNT(*) FROM incoming i WHERE i.last IS NOT NULL AND NOT EXISTS
+    (SELECT 1 FROM incoming_line l WHERE l.line BETWEEN i.line AND i.last AND l.amount <> 0)"""
 REJECTED = "SELECT COUNT(*) FROM rejected WHERE reason = :reason"
 AMOUNTS = "SELECT amount FROM incoming WHERE seq % :step = 0 AND status <= 1 AND amount > 0"
 BEYOND = "SELECT COUNT(*) FROM incoming WHERE status <= 1 AND amount > :fence"
@@ -21,10 +23,15 @@ NAMES = """SELECT external_id, amount FROM incoming WHERE status <= 1 AND amount
     ORDER BY amount DESC, external_id LIMIT :named"""
 
 
-def look(connection: Connection, orders: int, repeated: int, condemned: str, now: int) -> Quality:
-    """What `incoming` and `rejected` hold; `condemned` is the reason of rows that are refused for being negative."""
+def look(
+    connection: Connection, orders: int, repeated: int, condemned: str, now: int, of_orders: bool = False
+) -> Quality:
+    """What `incoming` and `rejected` hold; `condemned` is the reason of rows that are refused for being negative. Where
+    rows carry amounts of orders, an amount of zero is an order's."""
     future, zero, nameless = connection.execute(text(ORDERS), {"now": now}).one()
     negative, zero_lines, nameless_lines = connection.execute(text(LINES)).one()
+    if of_orders:
+        zero_lines = connection.execute(text(FREE_ORDERS)).scalar_one()
     dateless, refused = (
         connection.execute(text(REJECTED), {"reason": reason}).scalar_one() for reason in (NO_DATE, condemned)
     )

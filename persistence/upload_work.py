@@ -42,6 +42,8 @@ class OpenedFile(Protocol):
 
     @property
     def name(self) -> str: ...
+    @property
+    def of_orders(self) -> bool: ...
     def rows(self, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]: ...
     def texts(self, lines: Iterable[int]) -> Iterator[tuple[int, str]]: ...
 
@@ -156,6 +158,7 @@ class UploadWork:
                 actor=record.actor,
                 progress=self._go_on,
                 record=record,
+                of_orders=opened.of_orders,
             )
         except ImportStopped:
             return

@@ -78,7 +78,18 @@ def test_amounts_that_look_like_those_of_orders_are_warned_of_and_counted_once_w
     )
     assert told.err == ""
     assert told.lines[0] == "orders.csv: 40 rows read: 0 created, 40 updated, 0 unchanged, 0 rejected."
+    assert "zero" not in told.out
     assert segments.done("customers").lines[1].split() == ["Ada", "20", "390.00", "2024-01-01"]
+
+
+def test_an_order_for_nothing_is_doubtful_where_amounts_are_of_orders(segments: Segments, tmp_path: Path) -> None:
+    orders = written(tmp_path / "orders.csv", HEADER, "Ada,1,2024-01-01,0", "Ada,1,2024-01-01,0", "Ben,2,2024-01-01,5")
+
+    told = segments.done("import", orders, *MAKE, "--amount", "order")
+
+    assert [line.split() for line in told.lines if "zero" in line] == [
+        ["rows", "with", "an", "amount", "of", "zero", "1"]
+    ]
 
 
 def test_amounts_are_read_as_they_are_told(segments: Segments, tmp_path: Path) -> None:
