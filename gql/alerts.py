@@ -5,7 +5,9 @@ import asyncio
 import json
 import logging
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from http.client import HTTPException
 
 from domain.model import Business
@@ -30,21 +32,22 @@ class Alerts:
 
     async def __call__(self, business: Business, segment: str, job: Job) -> None:
         """Post the failure; never raises."""
+        finished = None if job.finished_at is None else job.finished_at.isoformat()
+        run = {"segment": segment, "job": job.id, "code": job.error_code, "message": job.error_message}
+        await self._send({"event": "recalculation.failed", "business": business.key, **run, "finishedAt": finished})
+
+    async def classification(self, business: Business, code: str, message: str, at: datetime) -> None:
+        """Post that a scheduled classification failed; never raises."""
+        told = {"business": business.key, "code": code, "message": message, "finishedAt": at.isoformat()}
+        await self._send({"event": "classification.failed", **told})
+
+    async def _send(self, message: Mapping[str, object]) -> None:
         if not self.url:
             return
-        message = {
-            "event": "recalculation.failed",
-            "business": business.key,
-            "segment": segment,
-            "job": job.id,
-            "code": job.error_code,
-            "message": job.error_message,
-            "finishedAt": None if job.finished_at is None else job.finished_at.isoformat(),
-        }
         try:
             await asyncio.to_thread(self._post, json.dumps(message).encode())
         except (OSError, HTTPException, ValueError) as error:
-            log.warning("the alert of job %s could not be delivered: %s", job.id, type(error).__name__)
+            log.warning("the alert %s could not be delivered: %s", message["event"], type(error).__name__)
 
     def _post(self, body: bytes) -> None:
         request = urllib.request.Request(

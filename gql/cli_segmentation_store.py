@@ -13,9 +13,10 @@ from domain.businesses import Businesses
 from domain.classifiers import Classifiers
 from domain.errors import DomainError, Unavailable
 from domain.model import Business
-from domain.pipeline import OUTPUT_FILENAME, Decided, Pipeline, Wanted
+from domain.pipeline import OUTPUT_FILENAME, Decided, Pipeline, Wanted, said
 from domain.ports import Clock
 from domain.schedule import next_run
+from gql.alerts import Alerts
 from gql.cli_segmentation_sources import Kept, StoreSource
 from gql.settings import Settings
 from persistence.database import Database
@@ -90,11 +91,17 @@ class ScheduledSegmentation:
             # So that purchases count whose instant has passed.
             present = await Businesses(SqlStore(self.database, self.clock), self.clock).open(business.key)
             await asyncio.to_thread(self.classify, present, then)
-        except DomainError as error:
-            log.warning("classification of business %s failed: %s", business.id, error.message)
+        except (DomainError, OSError) as error:
+            log.warning("classification of business %s failed: %s", business.id, said(error))
+            code = error.code if isinstance(error, DomainError) else Unavailable.code
+            await self._alarm(business, code, said(error))
         except Exception:
             log.exception("classification of business %s failed", business.id)
+            await self._alarm(business, "INTERNAL", "The classification failed inside the server. Its log says more.")
         return True
+
+    async def _alarm(self, business: Business, code: str, message: str) -> None:
+        await Alerts(self.settings.alert_url).classification(business, code, message, self.clock())
 
     def _taken(self, business_id: int, then: datetime | None) -> bool:
         due = due_time(self.database, business_id)

@@ -4,15 +4,20 @@ keeps nothing from going on."""
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from domain.runner import Runner
 from domain.segment_model import JobStatus, Segment
 from gql.alerts import Alerts
+from gql.cli_segmentation_store import ScheduledSegmentation
+from gql.settings import Settings
 from tests.api.conftest import Face
 from tests.storage.working import ACTOR, Working
 
@@ -93,6 +98,23 @@ async def test_nobody_is_told_of_what_succeeded_or_was_asked_for(face: Face, end
     assert endpoint.posted == []
 
 
+async def test_a_scheduled_classification_that_failed_is_posted(face: Face, endpoint: Endpoint, tmp_path: Path) -> None:
+    business = await face.services.businesses.open("shop")
+    (tmp_path / "taken").write_text("not a folder")
+    kept = {"classify_every": "0 * * * *", "output_dir": str(tmp_path / "taken")}
+    scheduled = ScheduledSegmentation(Settings(data=tmp_path, alert_url=endpoint.url), face.database, face.clock)
+    await scheduled.once(replace(business, settings=kept))
+    face.clock.now += timedelta(hours=1)
+    with face.database.bulk.begin() as connection:
+        connection.execute(text("UPDATE business SET settings = :kept WHERE key = 'shop'"), {"kept": json.dumps(kept)})
+
+    assert await scheduled.once(await face.services.businesses.open("shop"))
+
+    (posted,) = endpoint.posted
+    assert (posted["event"], posted["business"]) == ("classification.failed", "shop")
+    assert "taken" in posted["message"] and posted["code"] != "INTERNAL"
+
+
 @pytest.mark.parametrize("trouble", ["refused", "error", "redirect", "nonsense"])
 async def test_an_endpoint_in_trouble_keeps_nothing_from_going_on(
     trouble: str, face: Face, endpoint: Endpoint, caplog: pytest.LogCaptureFixture
@@ -110,5 +132,5 @@ async def test_an_endpoint_in_trouble_keeps_nothing_from_going_on(
         newest = await unit.jobs.newest_of([1, good.id])
     assert [newest[1].status, newest[good.id].status] == [JobStatus.FAILED, JobStatus.SUCCEEDED]
     assert len(endpoint.posted) == (1 if trouble in ("error", "redirect") else 0)
-    assert "the alert of job" in caplog.text
+    assert "the alert recalculation.failed could not be delivered" in caplog.text
     assert "127.0.0.1" not in caplog.text
