@@ -46,9 +46,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 RELATIONS = text(
-    "SELECT CAST(relname AS text) || CAST(relkind AS text) FROM pg_class "
-    "WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'public')"
+    "SELECT c.relname || '.' || a.attname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "JOIN pg_attribute a ON a.attrelid = c.oid WHERE n.nspname = 'public' AND a.attnum > 0"
 )
+"""Every column that a table or an index has, or had."""
 TABLES = text(
     "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables "
     "WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
@@ -104,7 +105,7 @@ def emptied(engine: Engine) -> None:
         held = set(connection.execute(RELATIONS).scalars())
         if held and held == _made and set(connection.execute(HEAD).scalars()) == _head:
             tables = connection.execute(TABLES).scalar_one()
-            connection.execute(text(f"TRUNCATE {tables}"))
+            connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
             return
         connection.execute(text("DROP SCHEMA public CASCADE"))
         connection.execute(text("CREATE SCHEMA public"))

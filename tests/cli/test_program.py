@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gql import cli
+from gql import cli_verify
 from gql.cli_failure import explained
 from persistence import database
 from tests.cli.conftest import COMMAND, Segments
@@ -66,7 +66,7 @@ def test_verify_needs_no_store_and_says_one_line_a_check(segments: Segments) -> 
 
 
 def test_verify_ends_at_the_first_check_that_fails(segments: Segments) -> None:
-    segments.patch.setattr(cli, "verify_all", lambda: iter([("one", True), ("two", False), ("three", True)]))
+    segments.patch.setattr(cli_verify, "verify_all", lambda: iter([("one", True), ("two", False), ("three", True)]))
 
     ended = segments("verify")
 
