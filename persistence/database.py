@@ -25,7 +25,7 @@ STATEMENT_SECONDS = 65
 INTERRUPT_SECONDS = 1
 READERS = 4
 PAGE_BYTES = 16_384
-CACHE_KIB, BULK_CACHE_KIB = 65_536, 20_480
+CACHE_KIB, BULK_CACHE_KIB, BULK_TEMPORARY_KIB = 65_536, 20_480, 8_192
 Observe = Callable[[str, float], None]
 
 
@@ -127,18 +127,18 @@ def _sqlite(url: URL) -> Database:
     writer = create_async_engine(asynchronous, pool_size=1, max_overflow=0, **common)
     worker = create_async_engine(asynchronous, pool_size=2, max_overflow=0, **common)
     bulk = create_engine(url.set(drivername="sqlite+pysqlite"), poolclass=QueuePool)
-    for engine, begin, cache in (
-        (reader.sync_engine, "BEGIN", CACHE_KIB),
-        (writer.sync_engine, "BEGIN IMMEDIATE", CACHE_KIB),
-        (worker.sync_engine, "BEGIN", CACHE_KIB),
-        (bulk, "BEGIN", BULK_CACHE_KIB),
+    for engine, begin, cache, temporary in (
+        (reader.sync_engine, "BEGIN", CACHE_KIB, CACHE_KIB),
+        (writer.sync_engine, "BEGIN IMMEDIATE", CACHE_KIB, CACHE_KIB),
+        (worker.sync_engine, "BEGIN", CACHE_KIB, CACHE_KIB),
+        (bulk, "BEGIN", BULK_CACHE_KIB, BULK_TEMPORARY_KIB),
     ):
-        event.listen(engine, "connect", _preparer(cache))
+        event.listen(engine, "connect", _preparer(cache, temporary))
         event.listen(engine, "begin", _beginner(begin))
     return Database(reader, writer, bulk, worker, "sqlite")
 
 
-def _preparer(cache: int) -> Callable[[Any, object], None]:
+def _preparer(cache: int, temporary: int) -> Callable[[Any, object], None]:
     pragmas = (
         f"busy_timeout = {BUSY_SECONDS * 1000}",
         # Of a store that is made now; larger pages than the usual make less of a b-tree to grow.
@@ -151,7 +151,7 @@ def _preparer(cache: int) -> Callable[[Any, object], None]:
         # Sorts larger than the cache go to a file instead of memory.
         f"cache_size = -{cache}",
         "temp_store = FILE",
-        f"temp.cache_size = -{cache}",
+        f"temp.cache_size = -{temporary}",
     )
 
     def prepare(connection: Any, record: object) -> None:
