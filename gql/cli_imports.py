@@ -26,6 +26,7 @@ from gql.services import Services
 from persistence.database import Database
 from persistence.import_undo import ImportUndo
 
+SOURCE_COLUMN, SOURCE_WIDTH = 1, 12
 imports_app = typer.Typer(no_args_is_help=True, help="The imports of a business.")
 ACTOR = Actor("command line")
 FORMATS = ("table", "json")
@@ -50,14 +51,17 @@ def list_imports(
         if format == "json":
             typer.echo(json.dumps([document(chosen, one) for one in found], ensure_ascii=False, indent=2))
             return
-        table = Table("id", "source", "status", "began", box=None)
-        table.columns[3].no_wrap = True
+        table = Table("id", "source", "status", "began", box=None, pad_edge=False, padding=(0, 1, 0, 0))
         for name in ("read", "created", "updated", "unchanged", "rejected"):
             table.add_column(name, justify="right")
         for one in found:
             counts = (one.rows_read, one.created, one.updated, one.unchanged, one.rejected)
-            began = f"{one.created_at:%Y-%m-%d %H:%M}Z"
+            began = f"{one.created_at:%Y-%m-%d}"
             table.add_row(str(one.id), cell(one.source), state(one), began, *(f"{count:,}" for count in counts))
+        for place, column in enumerate(table.columns):
+            # What does not fit goes on below, of names and never of figures.
+            column.no_wrap = place != SOURCE_COLUMN
+        table.columns[SOURCE_COLUMN].min_width, table.columns[SOURCE_COLUMN].overflow = SOURCE_WIDTH, "fold"
         Console(highlight=False).print(table if found else "There are no imports yet.")
 
     run(context.obj, work)

@@ -25,6 +25,18 @@ def test_imports_are_listed_newest_first_with_their_counts(shop: Segments, tmp_p
     assert [line.split()[1:3] for line in table] == [["source", "status"], ["more.csv", "succeeded"]]
 
 
+def test_at_eighty_columns_names_go_on_below_and_no_figure_is_cut(shop: Segments, tmp_path: Path) -> None:
+    shop.done("import", written(tmp_path / f"{'long' * 20}.csv", "Ada,new,2024-03-31,5.00,Tea"))
+    shop.patch.setenv("COLUMNS", "80")
+
+    table = shop.done("imports", "list").lines
+
+    assert max(map(len, table)) <= 80
+    assert table[0].split() == "id source status began read created updated unchanged rejected".split()
+    assert table[1].split()[-5:] == ["1", "1", "0", "0", "0"]
+    assert "…" not in "".join(table)
+
+
 def test_a_business_without_imports_says_so(segments: Segments) -> None:
     segments.done("businesses", "create", "shop", "--time-zone", "UTC", "--currency", "EUR")
 
