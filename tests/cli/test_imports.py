@@ -32,7 +32,17 @@ def test_at_eighty_columns_names_go_on_below_and_no_figure_is_cut(shop: Segments
     table = shop.done("imports", "list").lines
 
     assert max(map(len, table)) <= 80
-    assert table[0].split() == "id source status began read created updated unchanged rejected".split()
+    assert table[0].split() == [
+        "id",
+        "source",
+        "status",
+        "began",
+        "read",
+        "created",
+        "updated",
+        "unchanged",
+        "rejected",
+    ]
     assert table[1].split()[-5:] == ["1", "1", "0", "0", "0"]
     assert "…" not in "".join(table)
 
