@@ -2,6 +2,8 @@
 PYTHON ?= python3
 PORT ?= 8000
 BIN = .venv/bin
+# One more than there are cores: tests of real processes wait as much as they compute.
+PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 .PHONY: install serve test test-tools bench lint schema graphiql
 
@@ -17,7 +19,7 @@ serve: install
 	PORT=$(PORT) $(BIN)/segments serve --demo
 
 test: install
-	$(BIN)/python -m pytest -m "not tools" --numprocesses auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not tools" --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 test-tools: install graphiql
 	$(BIN)/python -m pytest -m "tools $(WITHOUT)"
