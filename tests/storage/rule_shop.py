@@ -48,7 +48,7 @@ class Shop:
 
     def members_of(self, rule: object) -> list[int]:
         tree = parse_rule(rule)
-        return [key for key, each in self.subjects.items() if holds(tree, each)]
+        return sorted(key for key, each in self.subjects.items() if holds(tree, each))
 
     async def preview(self, rule: object, against: int | None = None) -> Preview:
         return await self.analysis.preview(self.business, Definition(rule), against)
