@@ -14,7 +14,7 @@ from domain.pages import Page, PageRequest
 from domain.ports import Actor, AuditEvent, Clock, ReadUnit, WriteUnit
 from domain.recalculation import NotCancellable
 from domain.run_board import Board
-from domain.segment_model import JobStatus
+from domain.segment_model import JobStatus, fraction_done
 
 SILENT = timedelta(seconds=30)
 """Without a sign of life for so long, whoever worked on an import is dead."""
@@ -65,9 +65,7 @@ class PurchaseImport:
     @property
     def fraction(self) -> float:
         """How much is done, 0 to 1."""
-        if self.status is JobStatus.SUCCEEDED:
-            return 1.0
-        return min(self.done / self.total, 1.0) if self.total else 0.0
+        return fraction_done(self.status, self.done, self.total)
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,6 +203,13 @@ class SizePoint:
     left: int
 
 
+def fraction_done(status: JobStatus, done: int, total: int | None) -> float:
+    """How much of some work is done, 0 to 1."""
+    if status is JobStatus.SUCCEEDED:
+        return 1.0
+    return min(done / total, 1.0) if total else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A run. `done` of `total` customers are evaluated, `total` being None until it is known; a run of many segments
@@ -233,9 +240,7 @@ class Job:
     @property
     def fraction(self) -> float:
         """How much is done, 0 to 1."""
-        if self.status is JobStatus.SUCCEEDED:
-            return 1.0
-        return min(self.done / self.total, 1.0) if self.total else 0.0
+        return fraction_done(self.status, self.done, self.total)
 
 
 @dataclass(frozen=True, slots=True)

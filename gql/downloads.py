@@ -3,12 +3,11 @@ is answered with 400 and the documented body, everything else with `detail`; a f
 made again."""
 
 import logging
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -17,7 +16,7 @@ from domain.member_files import MemberExport, MemberWriter
 from domain.model import Business, Permission, Storefront, Viewer
 from domain.report_document import ReportDocument
 from domain.report_files import ReportAsked
-from gql.errors import UNAUTHENTICATED_MESSAGE, Unauthenticated, log_surprise
+from gql.errors import UNAUTHENTICATED_MESSAGE, Unauthenticated
 from gql.execution import Authenticate, within
 from gql.export_answers import Pieces, entity_tag, file_headers, is_unchanged, refused, wrong_input
 from gql.export_links import SIGNATURE, ExportLinks
@@ -30,15 +29,15 @@ from gql.export_parameters import (
     report_parameters,
 )
 from gql.ids import numbers_of
+from gql.plain_requests import METHODS, logged
 from gql.services import Services
-from gql.transport import CLOSED, while_connected
+from gql.transport import while_connected
 from gql.workshop import Workshop
 
 log = logging.getLogger("segments")
 ReportWriter = Callable[[ReportDocument], bytes]
 REPORT_PATH = "/exports/segmentation."
 OLDER_PATH = "/api/reports/customers/segmentation"
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 HEAVY = frozenset({"pdf", "xlsx"})
 
 
@@ -82,22 +81,7 @@ class Downloads:
 
     async def answer(self, request: Request, make: Callable[[Request, Business], Awaitable[Response]]) -> Response:
         """One request, one line in the log."""
-        began, request_id = time.perf_counter(), request.state.request_id
-        try:
-            response = await self._answered(request, make)
-        except ClientDisconnect:
-            response = Response(status_code=CLOSED)
-        except Exception as error:
-            log_surprise(error, request_id)
-            response = refused(500, f"Internal error. Quote the request id {request_id}.")
-        log.info(
-            "request id=%s method=%s operation=export status=%d ms=%.1f",
-            request_id,
-            request.method if request.method in METHODS else "-",
-            response.status_code,
-            (time.perf_counter() - began) * 1000,
-        )
-        return response
+        return await logged(request, "export", self._answered(request, make))
 
     async def _answered(self, request: Request, make: Callable[[Request, Business], Awaitable[Response]]) -> Response:
         if request.method not in ("GET", "HEAD"):

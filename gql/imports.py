@@ -80,18 +80,14 @@ class PurchaseImport(Node, Job):
     @classmethod
     def of(cls, business: BusinessEntity, entity: ImportEntity) -> "PurchaseImport":
         """The import."""
-        error = None
-        if entity.error_code is not None:
-            error = JobError(code=entity.error_code, message=entity.error_message or "")
-        progress = JobProgress(done=entity.done, total=entity.total, fraction=entity.fraction, phase=entity.phase)
         return cls(
             id=encode("PurchaseImport", business.id, entity.id),
             status=entity.status,
-            progress=progress,
+            progress=JobProgress.of(entity),
             created_at=entity.created_at,
             started_at=entity.started_at,
             finished_at=entity.finished_at,
-            error=error,
+            error=JobError.of(entity),
             source=entity.source,
             rows_read=entity.rows_read,
             created=entity.created,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
+from domain.imports import PurchaseImport as ImportEntity
 from domain.model import Business as BusinessEntity
 from domain.segment_model import Job as JobEntity
 from gql.context import Context, Info
@@ -31,6 +32,11 @@ class JobProgress:
     fraction: float = strawberry.field(description="Share that is done, 0 to 1.")
     phase: str = strawberry.field(description="What is being done, in a word.")
 
+    @classmethod
+    def of(cls, entity: JobEntity | ImportEntity) -> "JobProgress":
+        """That of a run or of an import."""
+        return cls(done=entity.done, total=entity.total, fraction=entity.fraction, phase=entity.phase)
+
 
 @strawberry.type(description="Why a run failed or was cancelled.")
 class JobError:
@@ -38,6 +44,11 @@ class JobError:
 
     code: str = strawberry.field(description="Kind of the error; stable.")
     message: str = strawberry.field(description="Sentence that says what went wrong.")
+
+    @classmethod
+    def of(cls, entity: JobEntity | ImportEntity) -> "JobError | None":
+        """That of a run or of an import; None where nothing went wrong."""
+        return None if entity.error_code is None else cls(code=entity.error_code, message=entity.error_message or "")
 
 
 @strawberry.interface(
@@ -68,18 +79,14 @@ class Recalculation(Node, Job):
     @classmethod
     def of(cls, business: BusinessEntity, entity: JobEntity) -> "Recalculation":
         """The run."""
-        error = None
-        if entity.error_code is not None:
-            error = JobError(code=entity.error_code, message=entity.error_message or "")
-        progress = JobProgress(done=entity.done, total=entity.total, fraction=entity.fraction, phase=entity.phase)
         return cls(
             id=encode("Recalculation", business.id, entity.id),
             status=entity.status,
-            progress=progress,
+            progress=JobProgress.of(entity),
             created_at=entity.created_at,
             started_at=entity.started_at,
             finished_at=entity.finished_at,
-            error=error,
+            error=JobError.of(entity),
             evaluated=entity.evaluated,
             entered=entity.entered,
             left=entity.left,

@@ -6,13 +6,12 @@ import asyncio
 import hashlib
 import logging
 import shutil
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -21,12 +20,12 @@ from domain.import_options import ImportOptions
 from domain.imports import NewImport, PurchaseImport, TooManyImports
 from domain.model import Business, Permission, Viewer
 from gql.bodies import encode_json
-from gql.errors import UNAUTHENTICATED_MESSAGE, Unauthenticated, log_surprise
+from gql.errors import UNAUTHENTICATED_MESSAGE, Unauthenticated
 from gql.execution import Authenticate
 from gql.export_answers import refused, safe_name
 from gql.ids import encode, numbers_of
+from gql.plain_requests import METHODS, logged
 from gql.services import Services
-from gql.transport import CLOSED
 from gql.upload_parameters import UploadParameters, in_parameters, upload_parameters
 
 log = logging.getLogger("segments")
@@ -39,7 +38,6 @@ TYPES = {
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
 }
 ENCODINGS = ("", "identity", "gzip")
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 AT_ONCE = 4
 """Uploads of one business that may be on their way at once."""
 PIECE = 1 << 20
@@ -99,22 +97,7 @@ class Uploads:
         make: Callable[[Request, Viewer, Business], Awaitable[Response]],
     ) -> Response:
         """One request, one line in the log."""
-        began, request_id = time.perf_counter(), request.state.request_id
-        try:
-            response = await self._answered(request, method, permission, make)
-        except ClientDisconnect:
-            response = Response(status_code=CLOSED)
-        except Exception as error:
-            log_surprise(error, request_id)
-            response = refused(500, f"Internal error. Quote the request id {request_id}.")
-        log.info(
-            "request id=%s method=%s operation=import status=%d ms=%.1f",
-            request_id,
-            request.method if request.method in METHODS else "-",
-            response.status_code,
-            (time.perf_counter() - began) * 1000,
-        )
-        return response
+        return await logged(request, "import", self._answered(request, method, permission, make))
 
     async def _answered(
         self,
