@@ -3,6 +3,7 @@ client. Whatever fails is one sentence that names the host and never a user name
 
 import asyncio
 import re
+import socket
 import threading
 import warnings
 from collections.abc import Coroutine
@@ -42,13 +43,41 @@ WAITS = {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 5_000, "socketTi
 WHERE = "SEGMENTS_MONGODB_URI or the section mongodb of the settings"
 
 
+class ClosingLoop(asyncio.SelectorEventLoop):
+    """The driver forgets a socket whose connecting is cancelled; this loop closes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connecting: set[socket.socket] = set()
+
+    def sock_connect(self, sock: socket.socket, address: Any) -> Coroutine[Any, Any, None]:
+        """As every loop does it. The socket is noted at once, because the coroutine may be cancelled before it runs."""
+        self.connecting.add(sock)
+        return self._connect(sock, address)
+
+    def close(self) -> None:
+        """Ended, with what was still connecting."""
+        while self.connecting:
+            self.connecting.pop().close()
+        super().close()
+
+    async def _connect(self, sock: socket.socket, address: Any) -> None:
+        try:
+            await super().sock_connect(sock, address)
+        except BaseException:
+            sock.close()
+            raise
+        finally:
+            self.connecting.discard(sock)
+
+
 class MongoConnection:
     """One client and its loop, from `with` to its end."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self.hosts = hosts_of(uri)
-        self.loop = asyncio.new_event_loop()
+        self.loop = ClosingLoop()
         self.thread = threading.Thread(target=self.loop.run_forever, name="mongodb", daemon=True)
         self.client: AsyncMongoClient[Document] | None = None
 

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -125,8 +125,9 @@ class Proxy:
         with suppress(OSError):
             while True:
                 client, _ = self.listener.accept()
+                self.open.append(client)
                 server = socket.create_connection(("127.0.0.1", self.target))
-                self.open += [client, server]
+                self.open.append(server)
                 self._start(self._hand_on, client, server, False)
                 self._start(self._hand_on, server, client, True)
 
@@ -190,3 +191,15 @@ def refusing(code: int, name: str) -> Iterator[str]:
         with suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
         listener.close()
+
+
+@contextmanager
+def silent() -> Iterator[str]:
+    """An address where connecting never ends: its queue is full."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as stack:
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            with suppress(BlockingIOError):
+                waiting.connect(listener.getsockname())
+        yield f"127.0.0.1:{listener.getsockname()[1]}"

@@ -1,11 +1,13 @@
 """What is wrong with MongoDB, said in one sentence without a secret: wrong hosts, wrong passwords, what is missing."""
 
+import gc
+import warnings
 from datetime import UTC, datetime
 
 import pytest
 
 from tests.cli.conftest import Segments
-from tests.cli.mongo import Mongo, place, purchase, refusing
+from tests.cli.mongo import Mongo, place, purchase, refusing, silent
 
 MAKE = ("--business", "shop", "--time-zone", "UTC", "--currency", "LKR")
 DAY = datetime(2024, 3, 1, tzinfo=UTC)
@@ -62,6 +64,19 @@ def test_what_the_server_refuses_is_one_sentence_without_a_secret(
     assert ended.code == 1
     assert sentence.format(host=host) in ended.err
     assert "hunter2" not in ended.out + ended.err
+
+
+def test_a_server_that_does_not_answer_is_one_sentence_and_leaves_no_socket(segments: Segments) -> None:
+    gc.collect()
+    with silent() as host, warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always")
+        segments.patch.setenv("SEGMENTS_MONGODB_URI", f"mongodb://{host}/?serverSelectionTimeoutMS=500")
+        ended = segments("import", "--source", "mongodb", "--database", "shop", "--collection", "p", *MAKE)
+        gc.collect()
+
+    assert ended.code == 1
+    assert f"Error: MongoDB at {host} cannot be reached: it does not answer." in ended.err
+    assert [str(warning.message) for warning in left] == []
 
 
 def test_what_is_missing_is_named(segments: Segments, mongo: Mongo) -> None:
