@@ -130,15 +130,25 @@ class Customers:
         return {key: classify(facts.get(key), settings, today, decimals) for key in totals}
 
     async def upsert(
-        self, business: Business, items: Sequence[NewCustomer], actor: Actor, *, limit: int = MAXIMUM_ITEMS
+        self,
+        business: Business,
+        items: Sequence[NewCustomer],
+        actor: Actor,
+        *,
+        limit: int = MAXIMUM_ITEMS,
+        known_only: bool = False,
     ) -> WriteCounts:
-        """Write them all or nothing; InvalidInput carries every problem with its index."""
+        """Write them all or nothing; InvalidInput carries every problem with its index. `known_only` leaves out those
+        who are not in the store yet."""
         problems = _problems(items, limit)
         if problems:
             raise InvalidInput.of(problems)
         if not items:
             return WriteCounts()
         async with self.store.write(business) as unit:
+            if known_only:
+                known = await unit.customers.known([item.external_id for item in items])
+                items = [item for item in items if item.external_id in known]
             counts, refused = await unit.customers.upsert(items, unit.business.time_zone)
             if refused:
                 raise InvalidInput.of([problem_of("externalId", refusal) for refusal in refused])

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from urllib.parse import quote_plus
 
 SECTION = "mongodb"
-NAMES = ("uri", "host", "username", "password", "database", "collection")
+NAMES = ("uri", "host", "username", "password", "database", "collection", "updated_field")
 MASK = "********"
 """What is shown in place of a password; stated again, it keeps the one that is there."""
 LONGEST = 500
@@ -23,18 +23,22 @@ FORMS = {
     "host": "a host such as localhost:27017, several with commas, or mongodb+srv://cluster.example",
     "database": 'the name of a database, without spaces and / \\ . " $ * < > : | ?',
     "collection": "the name of a collection, without $ and not beginning with `system.`",
+    "updated_field": "the path of a date in the documents, such as updated_at or meta.changed",
 }
 DATABASE = re.compile(r'[^\s/\\."$*<>:|?\0]{1,63}')
+PATH = re.compile(r"[^\s$.\0][^\s$\0]*(?<!\.)")
 COLLECTION = re.compile(r"(?!system\.)[^$\0]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
 class MongoSettings:
-    """Where to read purchases from; a missing database or collection is to be said on the command line."""
+    """Where to read purchases from; a missing database or collection is to be said on the command line.
+    `updated_field` is the path at which documents say when they were changed."""
 
     uri: str = field(repr=False)
     database: str | None = None
     collection: str | None = None
+    updated_field: str | None = None
 
 
 def connection(section: Mapping[str, str], uri: str = "") -> MongoSettings | None:
@@ -42,7 +46,7 @@ def connection(section: Mapping[str, str], uri: str = "") -> MongoSettings | Non
     address = uri or section.get("uri") or _address(section)
     if address is None:
         return None
-    return MongoSettings(address, section.get("database"), section.get("collection"))
+    return MongoSettings(address, section.get("database"), section.get("collection"), section.get("updated_field"))
 
 
 def _address(section: Mapping[str, str]) -> str | None:
@@ -91,7 +95,7 @@ def _right(name: str, value: str) -> bool:
         found = HOST.fullmatch(value)
         srv = value.startswith(SCHEMES[1])
         return found is not None and not (srv and ("," in value or ":" in value.removeprefix(SCHEMES[1])))
-    pattern = {"database": DATABASE, "collection": COLLECTION}.get(name)
+    pattern = {"database": DATABASE, "collection": COLLECTION, "updated_field": PATH}.get(name)
     return pattern is None or pattern.fullmatch(value) is not None
 
 

@@ -102,11 +102,12 @@ class CustomersFile:
 @dataclass(slots=True)
 class Intake:
     """Rows on their way into the store, and what has become of them. Of two rows of one customer the later holds; the
-    earlier changes nothing and is counted so."""
+    earlier changes nothing and is counted so. `known_only`: those of customers who are not there are left out."""
 
     customers: Customers
     business: Business
     keep: Callable[[RejectedRow], None]
+    known_only: bool = False
     read: int = 0
     rejected: int = 0
     counts: WriteCounts = field(default_factory=WriteCounts)
@@ -146,7 +147,9 @@ class Intake:
 
     async def _write(self, rows: Sequence[tuple[int, str, NewCustomer]]) -> WriteCounts:
         items = [item for _, _, item in rows]
-        return await self.customers.upsert(self.business, items, Actor("command line"), limit=BATCH)
+        return await self.customers.upsert(
+            self.business, items, Actor("command line"), limit=BATCH, known_only=self.known_only
+        )
 
 
 async def print_customers(

@@ -46,7 +46,7 @@ def open_mongodb(
             "Where MongoDB is has not been said. Set SEGMENTS_MONGODB_URI, or the section mongodb of a settings file "
             "and run: segments settings apply FILE"
         )
-    place = MongoSettings(reached.uri, wanted.database or reached.database, wanted.name or reached.collection)
+    place = replace(reached, database=wanted.database or reached.database, collection=wanted.name or reached.collection)
     settled = options.over(business.settings).checked()
     if settled.preset is not None:
         raise InvalidInput(f"--preset {settled.preset} is for files, not for MongoDB")
@@ -54,7 +54,7 @@ def open_mongodb(
     reading = hashlib.sha256(json.dumps([str(one) for one in astuple(settled)]).encode()).hexdigest()
     kept = None if wanted.whole else kept_position(store, business, state_name(place), reading)
     mapping = {**settled.kept_mapping, **settled.mapping}
-    source = MongoSource(place, mapping, decimal=settled.amount_form.decimal, after=kept)
+    source = MongoSource(place, mapping, now=system_clock(), decimal=settled.amount_form.decimal, after=kept)
     opened = open_purchases(source, business, replace(settled, mapping=source.mapping))
     source.only(opened.columns.places.values())
     ignored = tuple(one for one in opened.columns.ignored if one not in ("customer.name", *source.rare))
@@ -93,7 +93,8 @@ def finish(
     the event loop."""
 
     async def work(services: Services, database: Database) -> None:
-        intake = Intake(services.customers, business, lambda row: None)
+        # A customer all of whose documents were rejected is none.
+        intake = Intake(services.customers, business, lambda row: None, known_only=True)
         for line, (customer, given) in enumerate(source.names, 1):
             await intake.take(line, customer, NewCustomer(customer, name=given, given=frozenset({"name"})))
         await intake.flush()

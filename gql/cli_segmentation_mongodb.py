@@ -9,7 +9,7 @@ from domain.errors import InvalidInput
 from domain.import_options import ImportOptions
 from domain.pipeline import Brought
 from gql.cli_mongodb import Collection, open_mongodb
-from gql.cli_segmentation_sources import ACTOR, Kept, asked
+from gql.cli_segmentation_sources import ACTOR, Kept
 from gql.cli_sources import OpenedPurchases
 from gql.settings import Settings
 from persistence.bulk_import import PurchaseImporter
@@ -38,7 +38,7 @@ class CollectionSource:
     def unchanged(self, as_of: date | None, output: str) -> bool:
         """Whether it holds no document beyond the last one that a run succeeded with."""
         state, _, _ = self.kept.read(self.key)
-        if state is None or not asked(as_of, output).items() <= state.state.items():
+        if state is None or not self.kept.asked(as_of, output).items() <= state.state.items():
             return False
         opened = self.open()
         return opened.may_be_empty and not opened.anything_new()
@@ -62,4 +62,4 @@ class CollectionSource:
     def done(self, as_of: date | None, output: str) -> None:
         """Everything that was read is classified."""
         _, version, _ = self.kept.read(self.key)
-        self.kept.write(self.key, asked(as_of, output), version)
+        self.kept.write(self.key, self.kept.asked(as_of, output), version)

@@ -55,6 +55,11 @@ class Kept:
             change = int(connection.execute(number).scalar_one())
             return state, present_version(connection, self.business.id), change
 
+    def asked(self, as_of: date | None, output: str) -> dict[str, object]:
+        """What a run was asked and under which settings, as it is kept."""
+        day = None if as_of is None else as_of.isoformat()
+        return {"as_of": day, "output": output, "settings": self.business.settings_version}
+
     def write(self, source: str, state: Mapping[str, Any], version: int) -> None:
         """Keep it."""
         with self.database.bulk.connect() as connection:
@@ -70,11 +75,6 @@ class Kept:
                 forget_state(connection, self.business.id, source)
 
 
-def asked(as_of: date | None, output: str) -> dict[str, object]:
-    """What was asked of a run, as it is kept."""
-    return {"as_of": None if as_of is None else as_of.isoformat(), "output": output}
-
-
 @dataclass(slots=True)
 class StoreSource:
     """The store as it is."""
@@ -87,7 +87,9 @@ class StoreSource:
         """Whether no purchases, customers or settings changed since."""
         state, version, _ = self.kept.read(self.key)
         return (
-            state is not None and state.data_version == version and asked(as_of, output).items() <= state.state.items()
+            state is not None
+            and state.data_version == version
+            and self.kept.asked(as_of, output).items() <= state.state.items()
         )
 
     def bring(self, force: bool) -> Brought:
@@ -97,7 +99,7 @@ class StoreSource:
     def done(self, as_of: date | None, output: str) -> None:
         """This version was classified."""
         _, version, _ = self.kept.read(self.key)
-        self.kept.write(self.key, asked(as_of, output), version)
+        self.kept.write(self.key, self.kept.asked(as_of, output), version)
 
 
 @dataclass(slots=True)
@@ -119,7 +121,11 @@ class FileSource:
     def unchanged(self, as_of: date | None, output: str) -> bool:
         """Whether size and content are those of the last run that succeeded, read the same way."""
         state, _, _ = self.kept.read(self.key)
-        if state is None or not asked(as_of, output).items() <= state.state.items() or not self.path.is_file():
+        if (
+            state is None
+            or not self.kept.asked(as_of, output).items() <= state.state.items()
+            or not self.path.is_file()
+        ):
             return False
         if state.state.get("how") != self.how() or self.path.stat().st_size != state.state.get("size"):
             return False
@@ -151,7 +157,7 @@ class FileSource:
             self.kept.forget(self.key)
         else:
             state, version = self.pending
-            self.kept.write(self.key, {**state, **asked(as_of, output)}, version)
+            self.kept.write(self.key, {**state, **self.kept.asked(as_of, output)}, version)
 
     def _whole(self, mark: FileMark | None, change: int) -> Brought:
         found = self._source()

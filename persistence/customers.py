@@ -181,6 +181,10 @@ class CustomerStore:
         statement = select(column).where(customer.c.business_id == self.business_id, column.is_not(None)).distinct()
         return sorted((await self.connection.execute(statement)).scalars())
 
+    async def known(self, external_ids: Sequence[str]) -> set[str]:
+        """Those of them that are customers here."""
+        return set(await self._stored(external_ids))
+
     async def upsert(self, items: Sequence[NewCustomer], time_zone: str) -> tuple[WriteCounts, list[Refusal]]:
         """Write them all, unless one is refused (code ERASED): then nothing. Absent fields keep what is stored."""
         tz = zone(time_zone)

@@ -95,3 +95,38 @@ def key_text(key: Any) -> str:
         return cell(key)
     except CellFault:
         return repr(key)[:200]
+
+
+def name_of(document: Mapping[str, Any], path: Sequence[str]) -> tuple[str, str] | None:
+    """The customer's id, which stands at the path, and name; None where either is missing."""
+    try:
+        customer = cell(at_path(document, path)).strip()
+        name = cell(at_path(document, NAME_PATH.split("."))).strip()
+    except CellFault:
+        return None
+    return (customer, name) if customer and name and encodes(customer + name) else None
+
+
+def date_at(document: Mapping[str, Any], path: str) -> datetime | None:
+    """The date at the path, None where something else or nothing stands there."""
+    try:
+        found = at_path(document, path.split("."))
+    except CellFault:
+        return None
+    if not isinstance(found, datetime):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def any_date(documents: Sequence[Mapping[str, Any]], path: str) -> bool:
+    """Whether one of them has a date there."""
+    return any(date_at(document, path) is not None for document in documents)
+
+
+def encodes(text: str) -> bool:
+    """Whether it is text as UTF-8 can write it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,11 +1,12 @@
 """Purchases from a MongoDB collection, by plain find cursors in the order of `_id`. A dropped connection is taken up
 after the last document that was read; after a known key only what is newer is read, and the earlier documents of the
-orders that it touches, because a source states its orders completely."""
+orders that it touches, because a source states its orders completely. So are the orders of documents that have changed
+since, where documents say when they were changed."""
 
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bson import ObjectId, json_util
@@ -21,25 +22,33 @@ from persistence.sources.mongo_cells import (
     NAME_PATH,
     OPTIONAL,
     CellFault,
+    any_date,
     at_path,
     cell,
+    date_at,
+    encodes,
     key_text,
+    name_of,
     paths,
     row,
 )
 from persistence.sources.mongo_connection import Document, MongoConnection, explained, lost
 
 BATCH = 500
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SAMPLE = 100
 """Documents that show which fields there are."""
 TRIES = 6
 FIRST_WAIT = 0.1
 OVERLAP = timedelta(minutes=5)
-"""Keys are made by clocks of several machines: so much before the last one is read again."""
+"""Keys and times of changes are made by clocks of several machines: so much before the last one is read again."""
+CHANGED = ("updated_at", "updatedAt")
+"""Where documents commonly say when they were changed."""
 
 
 class MongoSource:
-    """One collection; `after` is the state of an earlier reading, from which only newer documents are read."""
+    """One collection; `after` is the state of an earlier reading, from which only newer and changed documents are read.
+    Changes that are said to be later than `now` are not taken for known."""
 
     typed = True
 
@@ -48,6 +57,7 @@ class MongoSource:
         settings: MongoSettings,
         mapping: Mapping[str, str],
         *,
+        now: datetime,
         decimal: str = ".",
         after: Mapping[str, Any] | None = None,
     ) -> None:
@@ -58,12 +68,18 @@ class MongoSource:
         self.database, self.collection = settings.database, settings.collection
         self.name = f"{self.database}.{self.collection}"
         self.decimal = decimal
-        self.after = None if after is None else _start(json_util.loads(str(after["key"])))
-        self.known: Any = None if after is None else json_util.loads(str(after["key"]))
-        self.last = self.known
+        self.now = now
         self.names = KeptNames()
         with MongoConnection(settings.uri) as connection:
             sample = connection.run(self._sample(connection))
+        self.changed = settings.updated_field or next((name for name in CHANGED if any_date(sample, name)), None)
+        if after is not None and after.get("updated_field") != self.changed:
+            # What changed before cannot be told.
+            after = None
+        self.known: Any = None if after is None else json_util.loads(str(after["key"]))
+        self.after = None if after is None else _start(self.known)
+        self.known_change = None if after is None else _read_time(after.get("updated"))
+        self.last, self.last_change = self.known, self.known_change
         seen = list(dict.fromkeys(path for document in sample for path in paths(document) if path != "_id"))
         said = {normalised(of) for of in mapping.values()}
         # A field that is told, or that only some documents have, need not stand in those that were looked at.
@@ -74,6 +90,7 @@ class MongoSource:
         defaults = {path: of for path, of in DEFAULTS.items() if path in self.header and normalised(of) not in said}
         self.mapping = {**defaults, **mapping}
         self.paths: list[list[str] | None] = [name.split(".") for name in self.header]
+        self.customer = self._path_of("customer_id", "customer.id").split(".")
 
     def only(self, places: Iterable[int]) -> None:
         """From now on read these columns alone."""
@@ -82,31 +99,35 @@ class MongoSource:
 
     def state(self) -> dict[str, Any] | None:
         """From where a later reading may go on; None where nothing was read."""
-        return None if self.last is None else {"key": json_util.dumps(self.last)}
+        if self.last is None:
+            return None
+        changed = None if self.last_change is None else self.last_change.isoformat()
+        return {"key": json_util.dumps(self.last), "updated_field": self.changed, "updated": changed}
 
     def anything_new(self) -> bool:
-        """Whether there is a document beyond the last one that was read."""
+        """Whether there is a document beyond the last one that was read, or one that was changed later."""
         if self.known is None:
             return True
+        conditions: list[Document] = [{"_id": {"$gt": self.known}}]
+        if self.changed is not None:
+            conditions.append({self.changed: {"$gt": self.known_change or EPOCH}})
         with MongoConnection(self.settings.uri) as connection:
             collection = connection.collection(self.database, self.collection)
-            found = connection.run(_page(collection.find({"_id": {"$gt": self.known}}, {"_id": 1}).limit(1)))
-            if isinstance(found, PyMongoError):
-                raise explained(found, connection.hosts)
-            return bool(found)
+            for condition in conditions:
+                found = connection.run(_page(collection.find(condition, {"_id": 1}).limit(1)))
+                if isinstance(found, PyMongoError):
+                    raise explained(found, connection.hosts)
+                if found:
+                    return True
+        return False
 
     def batches(self) -> Generator[Batch, None, None]:
         """The documents as rows; line numbers count them."""
         self.names.clear()
-        self.last = self.known
+        self.last, self.last_change = self.known, self.known_change
         count = 0
-        order = self._order_path()
-        fetched: set[str] = set()
         with MongoConnection(self.settings.uri) as connection:
-            for page in self._pages(connection, {} if self.after is None else {"_id": {"$gte": self.after}}, True):
-                documents = page
-                if self.after is not None:
-                    documents = [*self._earlier(connection, page, order, fetched), *page]
+            for documents in self._documents(connection):
                 for start in range(0, len(documents), BATCH):
                     part = documents[start : start + BATCH]
                     yield self._batch(part, count + 1)
@@ -133,10 +154,38 @@ class MongoSource:
             raise InvalidInput(f"The database {self.database} has no collection {self.collection}. There are: {names}.")
         raise InvalidInput(f"No data found in {self.name}.")
 
-    def _order_path(self) -> str:
-        """Where order ids stand."""
-        told = [path for path, of in self.mapping.items() if normalised(of) in ("orderid", *ALIASES["order_id"])]
-        return next(iter([*told, *(one for one in self.header if normalised(one) in ALIASES["order_id"])]), "order_id")
+    def _path_of(self, field: str, usual: str) -> str:
+        """Where the field stands."""
+        names = (normalised(field), *ALIASES[field])
+        told = [path for path, of in self.mapping.items() if normalised(of) in names]
+        return next(iter([*told, *(one for one in self.header if normalised(one) in names)]), usual)
+
+    def _documents(self, connection: MongoConnection) -> Iterator[list[Document]]:
+        """All of them; or what was changed, and what is new, with the earlier documents of their orders."""
+        if self.after is None:
+            yield from self._pages(connection, {}, True)
+            return
+        order = self._path_of("order_id", "order_id")
+        fetched: set[str] = set()
+        if self.changed is not None:
+            since = EPOCH if self.known_change is None else self.known_change - OVERLAP
+            for page in self._pages(connection, {self.changed: {"$gte": since}, "_id": {"$lt": self.after}}, False):
+                earlier = self._earlier(connection, page, order, fetched)
+                there = {key_text(document["_id"]) for document in earlier}
+                # What has no order that could be asked for stands for itself; the others came with their orders.
+                alone = [one for one in page if not self._order(one, order) and key_text(one["_id"]) not in there]
+                yield [*earlier, *alone]
+        for page in self._pages(connection, {"_id": {"$gte": self.after}}, True):
+            yield [*self._earlier(connection, page, order, fetched), *page]
+
+    def _note(self, page: Sequence[Document]) -> None:
+        """Remember the latest change of these documents."""
+        if self.changed is None:
+            return
+        for document in page:
+            at = date_at(document, self.changed)
+            if at is not None and at <= self.now and (self.last_change is None or at > self.last_change):
+                self.last_change = at
 
     def _pages(self, connection: MongoConnection, where: Document, keys: bool) -> Iterator[list[Document]]:
         """The documents in the order of `_id`, taken up again after the last where the connection is lost."""
@@ -162,11 +211,13 @@ class MongoSource:
             last = page[-1]["_id"]
             if keys:
                 self.last = last
+            self._note(page)
             yield page
 
     def _find(self, connection: MongoConnection, where: Document) -> Any:
         collection = connection.collection(self.database, self.collection)
-        fields = {path[0]: 1 for path in (*filter(None, self.paths), NAME_PATH.split("."))}
+        more = [] if self.changed is None else [self.changed.split(".")]
+        fields = {path[0]: 1 for path in (*filter(None, self.paths), NAME_PATH.split("."), self.customer, *more)}
         return collection.find(where, fields).sort("_id", 1).batch_size(BATCH)
 
     def _earlier(
@@ -175,12 +226,9 @@ class MongoSource:
         """What stood before the known key of the orders of these documents, each order once."""
         wanted: dict[str, list[Any]] = {}
         for document in page:
-            try:
+            text = self._order(document, path)
+            if text and text not in fetched:
                 value = at_path(document, path.split("."))
-                text = cell(value).strip()
-            except CellFault:
-                continue
-            if text and text not in fetched and text.isprintable():
                 wanted[text] = [value, text, *([int(text)] if text.isdecimal() and len(text) < 18 else [])]
         if not wanted:
             return []
@@ -188,6 +236,14 @@ class MongoSource:
         variants = [one for values in wanted.values() for one in values]
         where = {path: {"$in": variants}, "_id": {"$lt": self.after}}
         return [document for found in self._pages(connection, where, False) for document in found]
+
+    def _order(self, document: Document, path: str) -> str:
+        """The document's order id, empty where it has none that could be asked for."""
+        try:
+            text = cell(at_path(document, path.split("."))).strip()
+        except CellFault:
+            return ""
+        return text if text.isprintable() else ""
 
     def _batch(self, documents: Sequence[Document], first: int) -> Batch:
         rows, raw, faults, names = [], [], {}, []
@@ -197,28 +253,15 @@ class MongoSource:
                 faults[line] = fault
             rows.append(cells)
             raw.append([f"_id {key_text(document.get('_id'))}", *(text for text in cells if text)])
-            names.append(_name(document))
+            names.append(name_of(document, self.customer))
         self.names.keep(one for one in names if one is not None)
         joined = "".join(map("".join, rows))
-        clean = joined.isascii() or _encodes(joined)
+        clean = joined.isascii() or encodes(joined)
         return Batch(range(first, first + len(rows)), rows, clean and "\0" not in joined, raw, faults)
 
 
-def _name(document: Document) -> tuple[str, str] | None:
-    try:
-        customer = cell(at_path(document, ("customer", "id"))).strip()
-        name = cell(at_path(document, NAME_PATH.split("."))).strip()
-    except CellFault:
-        return None
-    return (customer, name) if customer and name and _encodes(customer + name) else None
-
-
-def _encodes(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _read_time(text: Any) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(str(text))
 
 
 def _start(key: Any) -> Any:

@@ -36,6 +36,14 @@ class Mongo:
         with MongoClient[dict[str, Any]](self.uri) as client:
             client[self.database][collection].insert_many([dict(one) for one in documents])
 
+    def change(self, collection: str, which: dict[str, Any], values: dict[str, Any]) -> None:
+        """Change all documents that match. They are put anew, because this server's $set makes texts of dates."""
+        with MongoClient[dict[str, Any]](self.uri, tz_aware=True) as client:
+            place = client[self.database][collection]
+            for document in place.find(which).to_list():
+                place.delete_one({"_id": document["_id"]})
+                place.insert_one({**document, **values})
+
 
 def place(mongo: Mongo, collection: str = "purchases") -> tuple[str, ...]:
     return ("--source", "mongodb", "--database", mongo.database, "--collection", collection)

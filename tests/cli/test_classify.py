@@ -90,7 +90,9 @@ def test_labels_are_those_of_the_day_that_is_asked_for(shop: Segments, labels: P
     }
 
 
-def test_a_source_that_has_not_changed_is_skipped(segments: Segments, ten: Path, labels: Path) -> None:
+def test_a_source_that_has_not_changed_is_skipped(segments: Segments, ten: Path, labels: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text("lapsed_days = 30\n")
     asked = ("classify", "--csv-path", ten, "--check-freshness", "--output", labels)
     first = segments(*asked, *NEW)
     before = (labels / "customer_segmentation.json").stat()
@@ -101,11 +103,13 @@ def test_a_source_that_has_not_changed_is_skipped(segments: Segments, ten: Path,
     forced = segments(*asked, "--force")
     ten.write_text(ten.read_text().replace("Ada,Ada-1,", "Ada,Ada-0,"))
     changed = segments(*asked)
+    segments.done("settings", "apply", settings)
+    settled = segments(*asked)
 
-    assert (first.code, again.code, forced.code, changed.code) == (0, 10, 0, 0)
+    assert (first.code, again.code, forced.code, changed.code, settled.code) == (0, 10, 0, 0, 0)
     assert again.out.startswith("Skipped: the source has not changed since the last run that succeeded.")
     assert between == before
-    assert [run["skipped"] for run in runs(labels)] == [False, True, False, False]
+    assert [run["skipped"] for run in runs(labels)] == [False, True, False, False, False]
     assert status(labels)["customers"] == 10
 
 

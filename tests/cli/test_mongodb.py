@@ -107,6 +107,64 @@ def test_a_classification_of_a_collection_is_skipped_until_it_has_something_new(
     assert new.code == 0
 
 
+def test_documents_that_have_changed_are_read_again_with_their_orders(segments: Segments, mongo: Mongo) -> None:
+    def document(number: int, order: int, amount: int, changed: datetime) -> dict[str, Any]:
+        at = key(DAY + timedelta(hours=number))
+        return purchase("Ada", order, DAY, amount, _id=at, meta={"changed": changed})
+
+    old = DAY - timedelta(days=1)
+    mongo.insert("purchases", *(document(n, n // 2, 10, old) for n in range(7)), document(7, 3, 10, DAY))
+    file = segments.data.parent / "mongodb.toml"
+    file.write_text('[mongodb]\nupdated_field = "meta.changed"\n', encoding="utf-8")
+    segments.done("businesses", "create", "shop", "--time-zone", "UTC", "--currency", "LKR")
+    segments.done("settings", "apply", str(file))
+    classify = ("classify", *place(mongo), "--check-freshness")
+
+    first = segments.done(*classify)
+    again = segments(*classify)
+    mongo.change("purchases", {"order_id": 1, "total_amount_lkr": 10}, {"total_amount_lkr": 25})
+    unseen = segments(*classify)
+    later = DAY + timedelta(hours=1)
+    mongo.change("purchases", {"_id": key(DAY)}, {"total_amount_lkr": 70, "meta": {"changed": later}})
+    changed = segments(*classify)
+    settled = segments(*classify)
+
+    assert first.code == 0
+    # A change that the document does not tell is not seen.
+    assert [ended.code for ended in (again, unseen, changed, settled)] == [10, 10, 0, 10]
+    assert [row[:2] for row in stored(segments, LINES)[::2]] == [("0", 8000), ("1", 2000), ("2", 2000), ("3", 2000)]
+
+
+def test_a_change_in_the_future_hides_no_later_one(segments: Segments, mongo: Mongo) -> None:
+    wrong = datetime(2999, 1, 1, tzinfo=UTC)
+    keys = [key(DAY + timedelta(hours=n)) for n in range(3)]
+    mongo.insert("purchases", purchase("Ada", 0, DAY, 10, _id=keys[0], updated_at=wrong))
+    mongo.insert("purchases", *(purchase("Ada", n, DAY, 10, _id=keys[n], updated_at=DAY) for n in (1, 2)))
+    segments.done("import", *place(mongo), *MAKE)
+    mongo.change("purchases", {"_id": keys[1]}, {"total_amount_lkr": 99, "updated_at": DAY + timedelta(hours=1)})
+
+    ended = segments.done("import", *place(mongo))
+
+    assert "3 rows read: 0 created, 1 updated, 2 unchanged" in ended.out
+    assert ("1", 9900) in [row[:2] for row in stored(segments, LINES)]
+
+
+def test_a_customer_whose_documents_were_all_rejected_is_none(segments: Segments, mongo: Mongo) -> None:
+    mongo.insert("purchases", purchase("Ada", 1, DAY, "nonsense"), purchase("Ben", 2, DAY, 10))
+
+    segments.done("import", *place(mongo), *MAKE)
+
+    assert [line.split()[0] for line in segments.done("customers").lines[1:]] == ["Ben"]
+
+
+def test_names_belong_to_the_field_that_is_mapped(segments: Segments, mongo: Mongo) -> None:
+    mongo.insert("purchases", purchase("internal-7", 1, DAY, 10, code="Ada"))
+
+    segments.done("import", *place(mongo), *MAKE, "--map", "code=customer_id")
+
+    assert segments.done("customers").lines[1].split()[:4] == ["Ada", "internal-7", "of", "Galle"]
+
+
 def test_an_order_that_goes_on_keeps_the_lines_that_were_read_before(segments: Segments, mongo: Mongo) -> None:
     hours = iter(range(100))
 
