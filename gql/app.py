@@ -47,7 +47,8 @@ from persistence.exports.json import members_json, report_json
 from persistence.exports.pdf import report_pdf
 from persistence.exports.xlsx import report_xlsx
 from persistence.exports.xlsx_members import members_xlsx
-from persistence.report_cache import RedisShelf, ReportCache
+from persistence.redis_shelf import RedisShelf
+from persistence.report_cache import ReportCache
 from persistence.store_shelf import StoreShelf
 from persistence.unit_of_work import SqlStore
 from persistence.upload_work import UploadWork

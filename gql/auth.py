@@ -16,7 +16,7 @@ import jwt
 
 from domain.errors import InvalidInput
 from domain.model import Viewer
-from gql.errors import Unauthenticated
+from gql.refusals import Unauthenticated
 from gql.settings import MINIMUM_SECRET_BYTES, Settings
 
 MAXIMUM_TOKEN = 8192

@@ -30,11 +30,10 @@ from gql.cli_import_options import (
     read_mapping,
 )
 from gql.cli_imports import FormatOption, check_format
-from gql.cli_mongodb import Collection, open_mongodb
 from gql.cli_opening import business_for_import, made, opened
 from gql.cli_recalculate import follow_import
 from gql.cli_run import BusinessOption, run
-from gql.cli_sources import open_purchases
+from gql.cli_sources import Collection, open_collection, open_purchases
 from gql.services import Services
 from persistence.database import Database
 
@@ -78,7 +77,7 @@ def import_(
         if isinstance(wanted, Path):
             read = PurchasesFile.of(open_purchases(wanted, meant, given))
         else:
-            read = PurchasesFile.of(open_mongodb(context.obj, store, meant, wanted, given))
+            read = PurchasesFile.of(open_collection(context.obj, store, meant, wanted, given))
         check_rejects(rejects, read.path)
         return read, meant if meant.id or dry_run else await made(services.businesses, meant)
 

@@ -3,7 +3,7 @@ was read is kept with the business, so that the next reading goes on from there.
 
 import hashlib
 import json
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, replace
 from functools import partial
 
 from sqlalchemy import select
@@ -16,7 +16,7 @@ from domain.mongo_settings import MongoSettings
 from gql.cli_customers import Intake
 from gql.cli_mongodb_settings import mongodb_settings
 from gql.cli_run import run
-from gql.cli_sources import OpenedPurchases, open_purchases
+from gql.cli_sources import Collection, OpenedPurchases, open_purchases
 from gql.clock import system_clock
 from gql.services import Services
 from gql.settings import Settings
@@ -24,15 +24,6 @@ from persistence.database import Database
 from persistence.import_tables import purchase_import
 from persistence.sources.mongodb import MongoSource
 from persistence.sources.states import forget_state, present_version, read_state, write_state
-
-
-@dataclass(frozen=True, slots=True)
-class Collection:
-    """Which collection is meant, where the settings do not say it, and whether it is read whole."""
-
-    database: str | None = None
-    name: str | None = None
-    whole: bool = False
 
 
 def open_mongodb(

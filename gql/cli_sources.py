@@ -17,6 +17,8 @@ from domain.import_source import PurchaseSource
 from domain.import_text import row_text
 from domain.model import Business
 from domain.money import exponent
+from domain.on_demand import loaded
+from gql.settings import Settings
 from persistence.database import Database
 from persistence.sources.files import open_file
 from persistence.sources.stated_amounts import KeptAmounts
@@ -32,11 +34,19 @@ def nothing_more(store: Database, business: Business) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Collection:
+    """Which collection of MongoDB is meant, where the settings do not say it, and whether it is read whole."""
+
+    database: str | None = None
+    name: str | None = None
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class OpenedPurchases:
     """A source whose header fits the business. `rows` and `texts` are what the importer asks for; `warnings` fills
     while rows are read. `may_be_empty` where only what is new is read, `anything_new`
-    whether there is any; `finish` is called after the import, outside
-    the event loop."""
+    whether there is any; `finish` is called after the import, outside the event loop."""
 
     source: PurchaseSource
     columns: Columns
@@ -111,6 +121,14 @@ def open_purchases(source: Path | PurchaseSource, business: Business, options: I
     if options.date_format is None:
         refuse_guesses(found, columns, business)
     return OpenedPurchases(found, columns, options, business, path)
+
+
+def open_collection(
+    settings: Settings, store: Database, business: Business, wanted: Collection, options: ImportOptions
+) -> OpenedPurchases:
+    """As `open_mongodb` does it, whose driver is loaded only here."""
+    opened: OpenedPurchases = loaded("gql.cli_mongodb:open_mongodb")(settings, store, business, wanted, options)
+    return opened
 
 
 def refuse_guesses(source: PurchaseSource, columns: Columns, business: Business) -> None:

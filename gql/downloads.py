@@ -16,13 +16,13 @@ from domain.member_files import MemberExport, MemberWriter
 from domain.model import Business, Permission, Storefront, Viewer
 from domain.report_document import ReportDocument
 from domain.report_files import ReportAsked
-from gql.errors import UNAUTHENTICATED_MESSAGE, Unauthenticated
 from gql.execution import Authenticate, within
 from gql.export_answers import Pieces, entity_tag, file_headers, is_unchanged, refused, wrong_input
-from gql.export_links import SIGNATURE, ExportLinks
+from gql.export_links import ExportLinks
 from gql.export_parameters import (
     MEMBER_FORMATS,
     REPORT_FORMATS,
+    SIGNATURE,
     ReportParameters,
     in_parameters,
     member_columns,
@@ -30,6 +30,7 @@ from gql.export_parameters import (
 )
 from gql.ids import numbers_of
 from gql.plain_requests import METHODS, logged
+from gql.refusals import UNAUTHENTICATED_MESSAGE, Unauthenticated
 from gql.services import Services
 from gql.transport import while_connected
 from gql.workshop import Workshop

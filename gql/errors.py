@@ -14,19 +14,6 @@ from domain.errors import DomainError, InvalidInput, InvalidRule
 log = logging.getLogger("segments")
 MAXIMUM_ERRORS = 5
 MAXIMUM_MESSAGE = 500
-UNAUTHENTICATED_MESSAGE = "Authentication credentials were not provided."
-
-
-class Unauthenticated(DomainError):
-    """There is no token, or none that holds."""
-
-    code = "UNAUTHENTICATED"
-
-
-class LimitExceeded(DomainError):
-    """The document asks for more than a server gives at once."""
-
-    code = "LIMIT_EXCEEDED"
 
 
 class ApiSchema(strawberry.Schema):

@@ -16,13 +16,12 @@ from domain.errors import Unavailable
 from domain.model import Permission, Viewer
 from domain.ports import Clock
 from gql.auth import MAXIMUM_NAME
-from gql.errors import Unauthenticated
+from gql.export_parameters import BUSINESS, EXPIRES, LINK_PARAMETERS, SIGNATURE
+from gql.refusals import Unauthenticated
 from gql.settings import MINIMUM_SECRET_BYTES, Settings
 
 LIFETIME = timedelta(minutes=15)
 PURPOSE = b"segments: links to exports, version 1"
-BUSINESS, EXPIRES, SIGNATURE = "business", "expires", "signature"
-LINK_PARAMETERS = frozenset({BUSINESS, EXPIRES, SIGNATURE})
 INVALID = "This link does not hold or has expired."
 Query = Sequence[tuple[str, str]]
 

@@ -9,12 +9,14 @@ from domain.errors import InvalidInput
 from domain.member_files import checked_columns
 from domain.reporting import Method
 from domain.rfm import RfmScheme
-from gql.export_links import LINK_PARAMETERS
 
 METHODS = tuple(method.value.lower() for method in Method)
 SCHEMES = {"eight": RfmScheme.EIGHT_SEGMENT, "eleven": RfmScheme.ELEVEN_SEGMENT}
 REPORT_FORMATS = ("csv", "xlsx", "pdf", "json")
 MEMBER_FORMATS = ("csv", "xlsx", "json")
+BUSINESS, EXPIRES, SIGNATURE = "business", "expires", "signature"
+LINK_PARAMETERS = frozenset({BUSINESS, EXPIRES, SIGNATURE})
+"""What a signed link carries beside the parameters of its file."""
 OLDER = {"segmentation_method": "method", "storefront_id": "storefront", "export_format": "format"}
 REPORT_PARAMETERS = ("method", "days", "as_of", "storefront", "segment_name", "segment_code", "scheme", "format")
 # Arguments of services by the parameter that gives them.

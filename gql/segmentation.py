@@ -22,12 +22,11 @@ from domain.ports import Clock
 from domain.run_board import RunBoard
 from domain.runner import Runner
 from domain.upkeep import Upkeep
-from gql.cli_mongodb import Collection, open_mongodb
 from gql.cli_opening import business_for_import, made, opened
 from gql.cli_segmentation_mongodb import CollectionSource
 from gql.cli_segmentation_sources import FileSource, Kept, StoreSource
 from gql.cli_segmentation_store import KeptLabels, filename_of, folder_of
-from gql.cli_sources import open_purchases
+from gql.cli_sources import Collection, open_collection, open_purchases
 from gql.clock import system_clock
 from gql.settings import Settings
 from persistence.classifiers import installed
@@ -101,7 +100,7 @@ class Segmenter:
         if self.source is None:
             raise InvalidInput(f"There is no business with the key {meant.key} to classify.", ("business",))
         if path is None:
-            open_mongodb(self.settings, store, meant, self._collection, self.options)
+            open_collection(self.settings, store, meant, self._collection, self.options)
         else:
             open_purchases(path, meant, self.options)
         return within(store, made(Businesses(SqlStore(store, self.clock), self.clock), meant))

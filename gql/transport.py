@@ -14,8 +14,8 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 
 from domain.model import Viewer
 from gql.bodies import MAXIMUM_BODY, BadBody, decode_json, encode_json
-from gql.errors import UNAUTHENTICATED_MESSAGE, Unauthenticated
 from gql.execution import QUERIES, QUERIES_AND_MUTATIONS, Answer, Authenticate, Executor, Parameters, Refused
+from gql.refusals import UNAUTHENTICATED_MESSAGE, Unauthenticated
 
 T = TypeVar("T")
 log = logging.getLogger("segments")

@@ -20,11 +20,11 @@ from domain.import_options import ImportOptions
 from domain.imports import NewImport, PurchaseImport, TooManyImports
 from domain.model import Business, Permission, Viewer
 from gql.bodies import encode_json
-from gql.errors import UNAUTHENTICATED_MESSAGE, Unauthenticated
 from gql.execution import Authenticate
 from gql.export_answers import refused, safe_name
 from gql.ids import encode, numbers_of
 from gql.plain_requests import METHODS, logged
+from gql.refusals import UNAUTHENTICATED_MESSAGE, Unauthenticated
 from gql.services import Services
 from gql.upload_parameters import UploadParameters, in_parameters, upload_parameters
 

@@ -16,8 +16,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from domain.model import Viewer
 from domain.ports import Clock
 from gql.bodies import BadBody, decode_json, encode_json
-from gql.errors import Unauthenticated, internal, log_surprise, refusal
+from gql.errors import internal, log_surprise, refusal
 from gql.execution import Authenticate, Executor, Parameters, Refused
+from gql.refusals import Unauthenticated
 
 log = logging.getLogger("segments")
 PROTOCOL = "graphql-transport-ws"

@@ -3,21 +3,30 @@ so that None is a value too; a failure is nobody's but the caller's."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import Any, TypeVar
 
-from aiocache import SimpleMemoryCache
+from domain.on_demand import loaded
 
 T = TypeVar("T")
 SECONDS = 600
+
+
+def in_memory() -> Any:
+    """An empty cache of this process. The library is loaded with the first question: it brings clients of servers
+    along. Without its time limit, since the wait that it brings would swallow a cancellation."""
+    return loaded("aiocache:SimpleMemoryCache")(ttl=SECONDS, timeout=0)
 
 
 class MemoryCache:
     """Values of immutable types by key, for ten minutes."""
 
     def __init__(self) -> None:
-        # Without its time limit: the wait that it brings would swallow a cancellation.
-        self._cache: Any = SimpleMemoryCache(ttl=SECONDS, timeout=0)
         self._making: dict[str, asyncio.Task[Any]] = {}
+
+    @cached_property
+    def _cache(self) -> Any:
+        return in_memory()
 
     async def get_or_make(self, key: str, make: Callable[[], Awaitable[T]]) -> T:
         """The kept value, or the one being made, or a new one."""

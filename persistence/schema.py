@@ -1,36 +1,32 @@
-"""Brings a store to the newest tables and says whether it is there. An advisory wait keeps two starts apart."""
+"""Whether a store has the newest tables, which every start asks, and the way there. What changes tables is loaded only
+where they are to be changed."""
 
 from pathlib import Path
 
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect, text
 
 from domain.errors import InvalidInput
-from persistence.label_tables import metadata
+from domain.on_demand import loaded
 
-LOCK_NUMBER = 7_361_990_112
-
-
-def _config(connection: Connection | None = None) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    return config
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def head() -> str | None:
+def steps() -> list[str]:
+    """Every step that this program knows, oldest first: files are named after them."""
+    return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def head() -> str:
     """The newest step that this program knows."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
+    return steps()[-1]
 
 
 def current(connection: Connection) -> str | None:
     """The step that the store is at; None for an empty one."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    at: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return at
 
 
 def stage(engine: Engine) -> str | None:
@@ -41,40 +37,12 @@ def stage(engine: Engine) -> str | None:
         return None
     if at is None:
         return f"The store has no tables yet, this program needs {needed}"
-    if at not in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}:
+    if at not in steps():
         raise InvalidInput(f"The store is at {at}, made by a newer version of this program; this one knows {needed}.")
     return f"The store is at {at}, this program needs {needed}"
 
 
 def upgrade(engine: Engine) -> None:
     """Apply the missing steps, all or none; a second process waits for the first. InvalidInput for a newer store."""
-    if stage(engine) is None:
-        return
-    with engine.connect() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql(f"SELECT pg_advisory_lock({LOCK_NUMBER})")
-            connection.commit()
-            try:
-                command.upgrade(_config(connection), "head")
-                connection.commit()
-            finally:
-                connection.rollback()
-                connection.exec_driver_sql(f"SELECT pg_advisory_unlock({LOCK_NUMBER})")
-                connection.commit()
-        elif current(connection) != head():
-            # The "begin" of this engine is deferred; the write lock is taken before the step is looked at again.
-            connection.rollback()
-            with connection.begin():
-                connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS migration_lock (id INTEGER PRIMARY KEY)")
-                command.upgrade(_config(connection), "head")
-                connection.exec_driver_sql("DROP TABLE migration_lock")
-
-
-def differences(engine: Engine) -> list[str]:
-    """What the store's tables and this program's disagree on; empty when the store is as it should be."""
-    found = stage(engine)
-    if found is not None:
-        return [found]
-    with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return [str(difference) for difference in compare_metadata(context, metadata)]
+    if stage(engine) is not None:
+        loaded("persistence.schema_changes:apply_steps")(engine)

@@ -12,8 +12,9 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from persistence.cache import SECONDS
 from persistence.database import BUSY_SECONDS, Database
-from persistence.report_cache import ANSWER_SECONDS, LEASE_SECONDS, SECONDS
+from persistence.report_cache import ANSWER_SECONDS, LEASE_SECONDS
 from persistence.tables import kept_report
 
 column = kept_report.c

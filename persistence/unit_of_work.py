@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from psycopg.errors import NumericValueOutOfRange
 from sqlalchemy import Executable, Row, case, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -38,6 +37,9 @@ from persistence.segments import SegmentStore
 from persistence.snapshots import SnapshotStore
 from persistence.tables import audit_event
 from persistence.tables import business as table
+
+TOO_LARGE = "22003"
+"""PostgreSQL's state for a number beyond its type."""
 
 
 @dataclass(slots=True)
@@ -217,7 +219,7 @@ class translated:
         if error is None:
             return
         original = getattr(error, "orig", None)
-        if isinstance(original, NumericValueOutOfRange) or str(original) == "integer overflow":
+        if getattr(original, "sqlstate", None) == TOO_LARGE or str(original) == "integer overflow":
             raise InvalidInput(f"The amounts add up to more than {LARGEST} minor units, which is the most.") from error
         gone = isinstance(error, DBAPIError) and error.connection_invalidated
         # SQLite's plain error is a wrong statement, which no second try would mend.

@@ -125,20 +125,6 @@ def test_no_import_stands_inside_a_function() -> None:
     assert wrong == []
 
 
-def test_only_commands_are_imported_by_their_names_as_text() -> None:
-    """The table of commands loads the one that is asked for, so that none waits for what only the others need."""
-    wrong = [
-        f"{shown(path)}:{node.lineno}"
-        for path in PACKAGE_FILES
-        for node in ast.walk(tree(path))
-        if isinstance(node, ast.Call)
-        and path != ROOT / "gql" / "cli.py"
-        and ast.unparse(node.func) in {"__import__", "import_module", "importlib.import_module"}
-    ]
-
-    assert wrong == []
-
-
 def test_no_file_is_longer_than_three_hundred_lines() -> None:
     lengths = {shown(path): len(path.read_text(encoding="utf-8").splitlines()) for path in PACKAGE_FILES + TEST_FILES}
 

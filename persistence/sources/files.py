@@ -4,8 +4,12 @@ from pathlib import Path
 
 from domain.errors import InvalidInput
 from domain.import_source import PurchaseSource
+from domain.on_demand import loaded
 from persistence.sources.csv import CsvSource
-from persistence.sources.xlsx import OLD_MAGIC, ZIP_MAGIC, XlsxSource
+
+ZIP_MAGIC = b"PK\x03\x04"
+OLD_MAGIC = b"\xd0\xcf\x11\xe0"
+"""Workbooks of Excel 97 to 2003, and all that are encrypted."""
 
 
 def open_file(path: Path, sheet: str | None = None, decimal: str = ".") -> PurchaseSource:
@@ -18,7 +22,8 @@ def open_file(path: Path, sheet: str | None = None, decimal: str = ".") -> Purch
         except OSError as error:
             raise InvalidInput(f"No data found in {path.name}.") from error
     if magic == ZIP_MAGIC:
-        return XlsxSource(path, sheet, decimal)
+        workbook: PurchaseSource = loaded("persistence.sources.xlsx:XlsxSource")(path, sheet, decimal)
+        return workbook
     if magic == OLD_MAGIC:
         raise InvalidInput(
             f"{path.name} is an old or an encrypted Excel workbook. Save it as .xlsx without a password."

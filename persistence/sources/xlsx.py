@@ -45,9 +45,6 @@ FAULTS = (
     zlib.error,
 )
 """What a damaged workbook ends in, depending on where it is damaged."""
-ZIP_MAGIC = b"PK\x03\x04"
-OLD_MAGIC = b"\xd0\xcf\x11\xe0"
-"""Workbooks of Excel 97 to 2003, and all that are encrypted."""
 
 
 class XlsxSource:

@@ -239,6 +239,8 @@ def test_an_interruption_is_a_sentence_and_the_import_can_be_run_again(segments:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
+        # A test run in the background of a shell ignores interruptions, and so would the program.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stderr is not None
         # The first statement on the file's own rows: the import is under way.
@@ -248,7 +250,7 @@ def test_an_interruption_is_a_sentence_and_the_import_can_be_run_again(segments:
         out = process.communicate(timeout=60)[0]
 
     assert "level=DEBUG segments.sql" in seen
-    assert (process.returncode, out) == (130, "")
+    assert (process.returncode, out) == (130, ""), err
     assert err.splitlines()[-1] == ("Error: Interrupted. What was written stays whole; run the command again to go on.")
     assert segments.done("import", file).lines[0].startswith("many.csv: 100,000 rows read: ")
     assert segments.done("db", "check").out == "The store is sound.\n"

