@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, false, fun
 from domain.classification import LABELS
 from domain.model import STATUS_ORDER
 from domain.money import exponent, to_minor
-from domain.rfm import EIGHT, UNCLASSIFIED, recency_floors
+from domain.rfm import EIGHT, UNCLASSIFIED, Cuts, recency_floors
 from domain.rule_context import RuleContext
 from persistence.report_window import inside, recency_score, total
 from persistence.rule_sql_constructs import (
@@ -137,18 +137,25 @@ class Variables:
         return statement.correlate(customer, customer_metrics)
 
     def _scored(self, what: Expression) -> Expression:
+        if not self._cuts().orders:
+            # Nobody bought in the window, so there is nothing to count, and every buyer scores 1-1-1.
+            return case((metrics.order_count > 0, what), else_=null())
         mine = (purchase.c.customer_id == customer.c.id, *inside(self.business_id, self.context.span))
         inner = select(what).select_from(purchase).where(*mine).correlate(customer, customer_metrics)
         return case((metrics.order_count > 0, inner.scalar_subquery()), else_=null())
 
-    def _ranks(self) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]], list[ColumnElement[bool]]]:
+    def _cuts(self) -> Cuts:
         cuts = self.context.cuts
         if cuts is None:
             raise ValueError("a rule that ranks needs the cut values of its window")
-        span = self.context.span
+        return cuts
+
+    def _ranks(self) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]], list[ColumnElement[bool]]]:
+        cuts, span = self._cuts(), self.context.span
         recent = [metrics.last_day >= floor for floor in recency_floors(span.last_day, span.days)]
-        often = [func.count() > cut for cut in cuts.orders]
-        much = [func.coalesce(func.sum(purchase.c.amount), 0) > cut for cut in cuts.spend]
+        none: list[ColumnElement[bool]] = [false()] * 4
+        often = [func.count() > cut for cut in cuts.orders] or none
+        much = [func.coalesce(func.sum(purchase.c.amount), 0) > cut for cut in cuts.spend] or none
         return recent, often, much
 
     def recency_score(self) -> Expression:
@@ -173,9 +180,6 @@ class Variables:
     def rfm_segment_name(self) -> Expression:
         """First match in the table's order, as `domain.rfm.eight`."""
         conditions = [condition for each in self._ranks() for condition in each]
-        if len(conditions) < 12:
-            # Nobody bought in the window, so everybody who ever bought scores 1-1-1.
-            return case((metrics.order_count > 0, EIGHT[7].name), else_=null())
         r3, r4, f2, f3, f4, m2, m3, m4 = (conditions[at] for at in (1, 2, 4, 5, 6, 8, 9, 10))
         matches = (
             and_(r4, f4, m4),

@@ -23,6 +23,8 @@ from persistence.rule_sql_constructs import Expression
 from persistence.unit_of_work import SqlStore
 
 NOW = datetime(2024, 6, 15, 2, 30, tzinfo=UTC)
+LATER = NOW + timedelta(days=600)
+"""When the last purchase of anybody lies before the window of scores."""
 ZONE = "America/New_York"
 SETTINGS: dict[str, object] = {
     "rfm_days": 400,
@@ -138,23 +140,23 @@ def people(seed: int = 11) -> tuple[list[NewCustomer], list[NewPurchase]]:
     return customers, purchases
 
 
-async def populate(database: Database) -> Population:
-    """Fill a new, empty store with the customers."""
-    services = make_services(database, lambda: NOW)
+async def populate(database: Database, now: datetime = NOW) -> Population:
+    """Fill a new, empty store with the customers, as they are seen at that instant."""
+    services = make_services(database, lambda: now)
     made = await services.businesses.create("people", "People", ZONE, "EUR")
     customers, purchases = people()
     actor = Actor("test")
     await services.customers.upsert(made, customers, actor, limit=len(customers))
     await services.purchases.record(made, purchases, actor, limit=len(purchases))
     business = replace(await services.businesses.open("people"), settings=SETTINGS)
-    return await _seen(database, business)
+    return await _seen(database, business, now)
 
 
-async def _seen(database: Database, business: Business) -> Population:
+async def _seen(database: Database, business: Business, now: datetime) -> Population:
     trees: dict[str, Condition] = {key: parse_rule(rule) for key, rule in SEGMENTS.items()}
     uses = parse_rule({"missing": ["rfm_segment", "purchase_frequency_label"]})
-    async with SqlStore(database, lambda: NOW).read(business) as unit:
-        context = await rule_context(unit, NOW, [uses])
+    async with SqlStore(database, lambda: now).read(business) as unit:
+        context = await rule_context(unit, now, [uses])
         found = await subjects(unit, context, range(1, CUSTOMERS + 5))
     for key, each in found.items():
         keys = frozenset({LISTED} if key % 3 == 0 else ())

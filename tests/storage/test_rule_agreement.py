@@ -3,6 +3,7 @@ give the same customers, and a rule and its negation split the population."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from persistence.database import open_database
 from persistence.rule_sql import RuleSql, matching
 from persistence.schema import upgrade
 from tests.storage.rule_noise import ANYTHING
-from tests.storage.rule_population import Population, populate
+from tests.storage.rule_population import LATER, NOW, Population, populate
 from tests.storage.rule_strategies import rules
 
 pytestmark = pytest.mark.usefixtures("anyio_backend")
@@ -32,7 +33,13 @@ OUT_OF_RANGE = "could leave the range of numbers"
 
 
 @pytest.fixture
-async def both(postgresql: str, tmp_path: Path) -> AsyncIterator[tuple[Population, Population]]:
+def now() -> datetime:
+    """When the rules are asked."""
+    return NOW
+
+
+@pytest.fixture
+async def both(postgresql: str, tmp_path: Path, now: datetime) -> AsyncIterator[tuple[Population, Population]]:
     """The same customers in a store of each kind."""
     lite, server = open_database(f"sqlite:///{tmp_path}/people.sqlite"), open_database(postgresql)
     with server.bulk.begin() as connection:
@@ -40,7 +47,7 @@ async def both(postgresql: str, tmp_path: Path) -> AsyncIterator[tuple[Populatio
         connection.execute(text("CREATE SCHEMA public"))
     for database in (lite, server):
         upgrade(database.bulk)
-    yield await populate(lite), await populate(server)
+    yield await populate(lite, now), await populate(server, now)
     await lite.close()
     await server.close()
 
@@ -153,6 +160,29 @@ def check(seen: Seen, examples: int) -> None:
 
 def test_statements_and_the_row_evaluator_agree_on_random_rules(both: tuple[Population, Population]) -> None:
     check(agree(both, 2_000, derandomize=True), 2_000)
+
+
+@pytest.mark.parametrize("now", [LATER])
+def test_they_agree_where_nobody_bought_inside_the_window(both: tuple[Population, Population]) -> None:
+    everyone = both[0].subjects
+    buyers = {key for key, each in everyone.items() if each.values["order_count"]}
+    rules: dict[str, Any] = {
+        "score": {"==": [{"var": "rfm_segment"}, "111"]},
+        "name": {"==": [{"var": "rfm_segment_name"}, "Hibernating"]},
+        "recency": {"==": [{"var": "recency_score"}, 1]},
+        "frequency": {"==": [{"var": "frequency_score"}, 1]},
+        "monetary": {"==": [{"var": "monetary_score"}, 1]},
+        "sum": {"<": [{"+": [{"var": "frequency_score"}, {"var": "monetary_score"}]}, 5]},
+        "there": {"!": {"missing": ["rfm_segment", "frequency_score", "monetary_score"]}},
+    }
+    trees = {name: parse_rule(rule) for name, rule in rules.items()}
+
+    assert 70 < len(buyers) < len(everyone)
+    for name, tree in trees.items():
+        assert {key for key, each in everyone.items() if holds(tree, each)} == buyers, name
+    for population in both:
+        assert selected(population, trees) == dict.fromkeys(trees, buyers)
+    assert agree(both, 200, derandomize=True).rules >= 200
 
 
 @pytest.mark.tools
