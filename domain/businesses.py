@@ -3,13 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from domain.business_settings import SettingsPlan, planned
 from domain.calendar import zone
 from domain.errors import InvalidInput, NotFound
 from domain.model import Business
 from domain.money import exponent
-from domain.ports import Actor, AuditEvent, Clock, Store
+from domain.ports import Actor, AuditEvent, Clock, Store, WriteUnit
 
 KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
@@ -19,6 +20,12 @@ def checked_key(key: str) -> str:
     if KEY.fullmatch(key) is None:
         raise InvalidInput("key must be 1 to 64 lower-case letters, digits or hyphens, such as my-shop", ("key",))
     return key
+
+
+async def settle(unit: WriteUnit, now: datetime) -> None:
+    """Count every purchase whose instant has passed."""
+    if await unit.purchases.settle(now):
+        await unit.data_changed()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +48,7 @@ class Businesses:
         if not due:
             return business
         async with self.store.write(business) as unit:
-            await unit.purchases.settle(self.clock())
-            await unit.data_changed()
+            await settle(unit, self.clock())
         again = await self.store.business(key)
         return business if again is None else again[0]
 

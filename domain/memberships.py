@@ -11,6 +11,7 @@ from domain.membership_changes import ChangeKey, ChangeList
 from domain.model import Business
 from domain.pages import Page
 from domain.ports import Actor, AuditEvent, Clock
+from domain.recalculation import queue_users
 from domain.segment_model import (
     Membership,
     MembershipChange,
@@ -21,6 +22,7 @@ from domain.segment_model import (
     SizePoint,
 )
 from domain.segment_ports import Member, MemberKey, SegmentStore, SegmentWriteUnit, SnapshotKey
+from domain.segment_references import users_of
 from domain.series import SeriesInterval, series
 
 MAXIMUM_ITEMS = 1000
@@ -197,6 +199,8 @@ async def _change(
         "left": done.left,
         "memberCount": {"old": before, "new": done.member_count},
     }
+    if done.entered or done.left:
+        await queue_users(unit, users_of(segment.key, await unit.segments.all(automatic=True)), segment.key)
     action = "assignSegment" if entering else "removeSegment"
     subject = ("Segment", segment.id)
     await unit.audit(AuditEvent(actor.name, action, request_id=actor.request_id, detail=detail, subject=subject))

@@ -12,13 +12,31 @@ from domain.segment_model import Job, Outcome, Segment
 from domain.segment_ports import Jobs, SegmentReadUnit, SegmentStore, SegmentWriteUnit
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A run as its holder took it. Whoever takes it up after him holds another attempt, so he cannot touch it again."""
+
+    job_id: int
+    owner: str
+    attempt: int
+
+
 class HeldJobs(Jobs, Protocol):
     """Runs as those see them who work on them."""
 
     async def take(self, owner: str, now: datetime, stale_before: datetime) -> Job | None: ...
     async def take_part(self, job_id: int, owner: str, now: datetime, stale_before: datetime) -> Job | None: ...
-    async def beat(self, job_id: int, owner: str, now: datetime, phase: str, done: int, total: int | None) -> bool: ...
-    async def finish(self, job_id: int, outcome: Outcome, at: datetime) -> None: ...
+    async def beat(self, hold: Hold, now: datetime, phase: str, done: int, total: int | None) -> bool: ...
+    async def end(self, hold: Hold, outcome: Outcome, at: datetime) -> bool:
+        """End a run that is still held so; whether it was."""
+        ...
+
+
+class WorkUnit(SegmentWriteUnit, Protocol):
+    """A write unit that ends the run whose work it writes."""
+
+    @property
+    def jobs(self) -> HeldJobs: ...
 
 
 class Evaluation(Protocol):
@@ -30,7 +48,10 @@ class Evaluation(Protocol):
     async def population(self) -> tuple[int, int]: ...
     async def forget(self) -> None: ...
     async def keep(self, tree: Condition, references: Mapping[str, Segment], low: int, high: int) -> int: ...
-    async def again(self, tree: Condition, references: Mapping[str, Segment]) -> None: ...
+    async def again(self, tree: Condition, references: Mapping[str, Segment]) -> None:
+        """Evaluate those customers anew that changed since, or whose membership of a segment did that the rule uses."""
+        ...
+
     async def of_customers(
         self, tree: Condition, references: Mapping[str, Segment], customers: Sequence[int]
     ) -> None: ...
@@ -42,13 +63,15 @@ class Evaluation(Protocol):
         """They have followed now; within the write unit."""
         ...
 
-    def write(self) -> AbstractAsyncContextManager[SegmentWriteUnit]: ...
+    def write(self) -> AbstractAsyncContextManager[WorkUnit]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Agenda:
-    """Whether there are customers whose memberships must follow, and schedules that are due."""
+    """Whether there are purchases whose instant has passed, customers whose memberships must follow, and schedules
+    that are due."""
 
+    matured: bool
     changed: bool
     due: bool
 

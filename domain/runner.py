@@ -10,12 +10,11 @@ from domain.definitions import Defined, defined
 from domain.errors import DomainError
 from domain.model import Business
 from domain.ports import Clock
-from domain.recalculation import queue
+from domain.recalculation import queue_users
 from domain.rule_references import references
 from domain.run_board import RunBoard
-from domain.run_ports import Evaluation, WorkStore
+from domain.run_ports import Evaluation, Hold, WorkStore
 from domain.segment_model import Difference, Job, JobReason, JobStatus, Outcome, Segment, SegmentKind, Snapshot
-from domain.segment_ports import SegmentWriteUnit
 
 RANGE = 10_000
 """Customer ids evaluated between two signs of life."""
@@ -62,13 +61,19 @@ class Runner:
             await self._one(business, job)
             return
         self.board.post(business.id, job)
+        async with self.store.read(business) as unit:
+            ordered = defined(await unit.segments.all(automatic=True)).segments
+        places = {segment.id: place for place, segment in enumerate(ordered)}
         while True:
             async with self.store.read(business) as unit:
                 parts = await unit.jobs.parts_of(job.id)
-            waiting = [part for part in parts if not part.status.final]
+            # Not by their ids: a run that was queued before became a part as it was.
+            waiting = sorted(
+                (part for part in parts if not part.status.final), key=lambda part: places.get(part.segment_id or 0, 0)
+            )
             done = len(parts) - len(waiting)
             if not await self._alive(business, job, "recalculating", done, len(parts)):
-                await self._finish(business, job, Outcome(JobStatus.CANCELLED, "CANCELLED", "It was cancelled."))
+                await self._stopped(business, job)
                 return
             if not waiting:
                 break
@@ -91,7 +96,7 @@ class Runner:
                 raise DomainError(f"The run was begun {ATTEMPTS} times and never came to an end.")
             await self._recalculate(business, job, parent, done, parts)
         except Stopped:
-            await self._finish(business, job, Outcome(JobStatus.CANCELLED, "CANCELLED", "It was cancelled."))
+            await self._stopped(business, job)
         except DomainError as error:
             await self._finish(business, job, Outcome(JobStatus.FAILED, error.code, error.message))
         except Exception:
@@ -118,12 +123,13 @@ class Runner:
                 share = min(population, round(population * (low - 1) / max(highest, 1)))
                 if not await self._alive(business, job, "evaluating", share, population):
                     raise Stopped
-                if parent is not None and not await self._alive(business, parent, "recalculating", done, parts):
-                    raise Stopped
+                if parent is not None:
+                    # Where that one is lost, this part is still held: whoever has the other one waits for it.
+                    await self._alive(business, parent, "recalculating", done, parts)
                 await evaluation.keep(tree, by_key, low, low + RANGE - 1)
             if not await self._alive(business, job, "writing", population, population):
                 raise Stopped
-            outcome = await self._commit(evaluation, job, segment, by_key, found, population, parent is not None)
+            outcome = await self._commit(evaluation, job, segment, by_key, found, population)
         self.board.stir(business.id)
         self.board.post(business.id, ended(job, outcome, self.clock()))
 
@@ -135,7 +141,6 @@ class Runner:
         by_key: Mapping[str, Segment],
         found: Defined,
         population: int,
-        part: bool,
     ) -> Outcome:
         async with evaluation.write() as unit:
             now = (await unit.segments.by_ids([segment.id])).get(segment.id)
@@ -149,32 +154,41 @@ class Runner:
             await unit.snapshots.add(Snapshot(segment.id, unit.instant, difference.member_count, job.id, None))
             await unit.segments.change(replace(now, last_calculated=unit.instant))
             outcome = Outcome(JobStatus.SUCCEEDED, None, None, population, difference, unit.instant)
-            await unit.jobs.finish(job.id, outcome, unit.instant)
-            if not part and (difference.entered or difference.left):
-                await self._queue_users(unit, found, segment)
+            if not await unit.jobs.end(self._hold(job), outcome, unit.instant):
+                raise Stopped
+            if difference.entered or difference.left:
+                # Within a run of many those come later anyway, but for one that somebody else ended before.
+                await queue_users(unit, found.users_of(segment.key), segment.key, held.parent_id)
         return outcome
 
-    async def _queue_users(self, unit: SegmentWriteUnit, found: Defined, segment: Segment) -> None:
-        """Segments that use this one follow it."""
-        users = [item for item in found.users_of(segment.key) if item.is_dynamic]
-        active = await unit.jobs.active_of([item.id for item in users])
-        for item in users:
-            if item.id not in active:
-                await queue(unit, item.id, JobReason.FOLLOW, f"segment {segment.key}")
+    def _hold(self, job: Job) -> Hold:
+        return Hold(job.id, self.owner, job.attempts)
 
     async def _alive(self, business: Business, job: Job, phase: str, done: int, total: int) -> bool:
         async with self.store.note(business) as jobs:
-            held = await jobs.beat(job.id, self.owner, self.clock(), phase, done, total)
+            held = await jobs.beat(self._hold(job), self.clock(), phase, done, total)
         self.board.post(business.id, replace(job, status=JobStatus.RUNNING, phase=phase, done=done, total=total))
         return held
+
+    async def _stopped(self, business: Business, job: Job) -> None:
+        """A run that somebody asked to cancel ends; one that was ended, or taken up by somebody else, is left alone."""
+        async with self.store.read(business) as unit:
+            found = (await unit.jobs.by_ids([job.id])).get(job.id)
+        if found is not None and found.cancel_requested:
+            await self._finish(business, job, Outcome(JobStatus.CANCELLED, "CANCELLED", "It was cancelled."))
 
     async def _finish(self, business: Business, job: Job, outcome: Outcome) -> None:
         now = self.clock()
         async with self.store.note(business) as jobs:
-            await jobs.finish(job.id, outcome, now)
+            mine = await jobs.end(self._hold(job), outcome, now)
             found = (await jobs.by_ids([job.id])).get(job.id, ended(job, outcome, now))
         self.board.post(business.id, found)
-        if found.status is JobStatus.FAILED and found.reason is JobReason.SCHEDULE and found.segment_id is not None:
+        if (
+            mine
+            and found.status is JobStatus.FAILED
+            and found.reason is JobReason.SCHEDULE
+            and found.segment_id is not None
+        ):
             async with self.store.read(business) as unit:
                 segment = (await unit.segments.by_ids([found.segment_id], deleted=True)).get(found.segment_id)
             await self.alarm(business, "" if segment is None else segment.key, found)

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from domain.businesses import settle
 from domain.definitions import Defined, defined
 from domain.model import Business
 from domain.ports import Clock
@@ -54,6 +55,10 @@ class Upkeep:
     async def once(self, business: Business) -> bool:
         """Do what there is to do now; whether there was something."""
         agenda = await self.store.agenda(business, self.clock())
+        if agenda.matured:
+            async with self.store.write(business) as unit:
+                await settle(unit, self.clock())
+            agenda = await self.store.agenda(business, self.clock())
         if agenda.changed:
             await self.follow(business)
         if agenda.due:
@@ -104,9 +109,12 @@ class Upkeep:
                 await unit.segments.change(replace(segment, next_run_at=soonest))
 
     async def begin_due(self, business: Business) -> None:
-        """Queue a run of each segment whose time has come; times that were missed come to one run."""
+        """Queue a run of each segment whose time has come, after those that it uses; times that were missed come to
+        one run."""
         async with self.store.write(business) as unit:
-            due = [item for item in await unit.segments.all() if is_due(item, unit)]
+            every = await unit.segments.all()
+            places = {item.id: place for place, item in enumerate(defined(every).segments)}
+            due = sorted((item for item in every if is_due(item, unit)), key=lambda item: places.get(item.id, 0))
             active = await unit.jobs.active_of([item.id for item in due])
             newest = await unit.snapshots.newest([item.id for item in due], 1)
             changed = await unit.memberships.last_changes([item.id for item in due])

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import from_micros, to_micros
 from domain.pages import Page, PageRequest, cut
+from domain.run_ports import Hold
 from domain.segment_model import Job, JobKind, JobReason, JobStatus, NewJob, Outcome
 from persistence.columns import optional_instant, optional_micros
 from persistence.segment_tables import job
@@ -164,35 +165,31 @@ class JobStore:
         found = row.one_or_none()
         return None if found is None else to_job(found)
 
-    async def beat(self, job_id: int, owner: str, now: datetime, phase: str, done: int, total: int | None) -> bool:
+    async def beat(self, hold: Hold, now: datetime, phase: str, done: int, total: int | None) -> bool:
         """Say that the holder lives and how far it is; False where it must stop: the run is lost or cancelled."""
         row = await self.connection.execute(
             update(job)
-            .where(
-                job.c.business_id == self.business_id,
-                job.c.id == job_id,
-                job.c.owner == owner,
-                job.c.status == JobStatus.RUNNING.value,
-            )
+            .where(*self._held(hold))
             .values(heartbeat_at=to_micros(now), phase=phase, done=done, total=total)
             .returning(job.c.cancel_requested)
         )
         found = row.one_or_none()
         return found is not None and not found.cancel_requested
 
-    async def held(self, job_id: int, owner: str) -> bool:
-        """Whether the run is still this holder's and nobody asked to cancel it."""
-        found = await self._jobs(
-            job.c.id == job_id, job.c.owner == owner, job.c.status == JobStatus.RUNNING.value, ~job.c.cancel_requested
-        )
-        return bool(found)
+    async def end(self, hold: Hold, outcome: Outcome, at: datetime) -> bool:
+        """The end of a run by its holder; False where he does not hold it any more, and it stays as it is."""
+        return await self._end(self._held(hold), outcome, at)
 
     async def finish(self, job_id: int, outcome: Outcome, at: datetime) -> None:
-        """The end of a run that is active; an ended one stays as it is."""
+        """The end of a run that is active, whoever holds it; an ended one stays as it is."""
+        mine = (job.c.business_id == self.business_id, job.c.id == job_id, job.c.status.in_(ACTIVE))
+        await self._end(mine, outcome, at)
+
+    async def _end(self, which: Sequence[ColumnElement[bool]], outcome: Outcome, at: datetime) -> bool:
         succeeded = outcome.status is JobStatus.SUCCEEDED
-        await self.connection.execute(
+        row = await self.connection.execute(
             update(job)
-            .where(job.c.business_id == self.business_id, job.c.id == job_id, job.c.status.in_(ACTIVE))
+            .where(*which)
             .values(
                 status=outcome.status.value,
                 phase="finished",
@@ -206,6 +203,7 @@ class JobStore:
                 snapshot_at=optional_micros(outcome.snapshot_at),
             )
         )
+        return bool(row.rowcount)
 
     async def ask_to_cancel(self, job_id: int) -> None:
         """Whoever holds the run stops at the next heartbeat."""
@@ -218,6 +216,15 @@ class JobStore:
     async def _set(self, job_id: int, **values: object) -> None:
         mine = (job.c.business_id == self.business_id, job.c.id == job_id, job.c.status.in_(ACTIVE))
         await self.connection.execute(update(job).where(*mine).values(**values))
+
+    def _held(self, hold: Hold) -> tuple[ColumnElement[bool], ...]:
+        return (
+            job.c.business_id == self.business_id,
+            job.c.id == hold.job_id,
+            job.c.owner == hold.owner,
+            job.c.attempts == hold.attempt,
+            job.c.status == JobStatus.RUNNING.value,
+        )
 
     def _listed(self, segment_id: int | None, parent_id: int | None) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = [job.c.business_id == self.business_id]

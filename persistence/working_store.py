@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    SelectBase,
     SmallInteger,
     column,
     delete,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     literal,
     select,
     table,
+    union,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,6 +30,7 @@ from domain.calendar import from_micros, to_micros
 from domain.model import Business
 from domain.ports import Clock
 from domain.rule_context import RuleContext, rule_context
+from domain.rule_references import references as keys_used
 from domain.rules import Condition
 from domain.run_ports import Agenda
 from domain.segment_model import Segment
@@ -86,13 +89,22 @@ class SqlEvaluation:
         return await self._keep(tree, references, [customer.c.id.between(low, high)])
 
     async def again(self, tree: Condition, references: Mapping[str, Segment]) -> None:
-        """Evaluate those customers anew that changed since the run began to read."""
-        changed = select(customer_metrics.c.customer_id).where(
-            customer_metrics.c.business_id == self.unit.business.id,
-            customer_metrics.c.changed_at > to_micros(self.seen_at),
-        )
+        """Evaluate those customers anew that changed since the run began to read, or that entered or left a segment
+        which the rule uses."""
+        changed = self._changed_since([references[key].id for key in keys_used(tree) if key in references])
         await self.connection.execute(delete(evaluated).where(evaluated.c.customer_id.in_(changed)))
         await self._keep(tree, references, [customer.c.id.in_(changed)])
+
+    def _changed_since(self, used: Sequence[int]) -> SelectBase:
+        own, since = self.unit.business.id, to_micros(self.seen_at)
+        changed = select(customer_metrics.c.customer_id).where(
+            customer_metrics.c.business_id == own, customer_metrics.c.changed_at > since
+        )
+        if not used:
+            return changed
+        member = membership.c
+        moved = select(member.customer_id).where(member.business_id == own, member.segment_id.in_(used))
+        return union(changed, moved.where(member.entered_at > since), moved.where(member.left_at > since))
 
     async def of_customers(self, tree: Condition, references: Mapping[str, Segment], customers: Sequence[int]) -> None:
         """Evaluate these customers only, and keep also for whom the rule does not hold."""
@@ -178,13 +190,13 @@ class WorkingStore(SqlStore):
                 segment.c.next_run_at <= to_micros(now),
             )
         )
-        statement = select(business_table.c.followed_at, newest.scalar_subquery(), due).where(
-            business_table.c.id == business.id
-        )
+        own = business_table.c
+        statement = select(own.followed_at, own.matures_at, newest.scalar_subquery(), due).where(own.id == business.id)
         with translated():
             async with self.database.reader.connect() as connection:
-                followed, changed, waits = (await connection.execute(statement)).one()
-        return Agenda(changed is not None and changed > followed, bool(waits))
+                followed, matures, changed, waits = (await connection.execute(statement)).one()
+        matured = matures is not None and matures <= to_micros(now)
+        return Agenda(matured, changed is not None and changed > followed, bool(waits))
 
     @asynccontextmanager
     async def note(self, business: Business) -> AsyncIterator[JobStore]:
