@@ -1,6 +1,7 @@
 """What happens without being asked: memberships that follow purchases, segments that rank, and schedules, also over a
 night on which the clock is changed."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -199,3 +200,54 @@ async def test_a_failed_scheduled_run_does_not_stop_the_next(working: Working, c
     async with working.store.read(working.business) as unit:
         page = await unit.jobs.page(PageRequest(50), segment_id=segment.id)
     assert [(job.status, job.reason) for job in page.items] == [(JobStatus.FAILED, JobReason.SCHEDULE)] * 2
+
+
+async def test_a_purchase_counts_from_its_instant_on_though_nobody_asks(
+    working: Working, services: Services, clock: SetClock
+) -> None:
+    segment = await working.segment("recent", {"<": [{"var": "days_since_last_purchase"}, 5]})
+    ahead = replace(purchase("C3", "O3", DAY, 500), purchased_at=clock.now + timedelta(minutes=1))
+    await services.purchases.record(working.business, [ahead], ACTOR)
+    await working.upkeep.once(working.business)
+    assert await working.members(segment) == []
+
+    clock.now += timedelta(minutes=1)
+    await working.upkeep.once(working.business)
+
+    assert await working.members(segment) == ["C3"]
+    assert not await working.upkeep.once(working.business)
+    agenda = await working.store.agenda(working.business, clock.now)
+    assert (agenda.matured, agenda.changed, agenda.due) == (False, False, False)
+
+
+async def test_a_scheduled_run_counts_the_purchases_whose_instant_has_passed(
+    working: Working, services: Services, clock: SetClock
+) -> None:
+    segment = await working.segment("recent", {"<": [{"var": "days_since_last_purchase"}, 5]}, dynamic=False)
+    ahead = replace(purchase("C3", "O3", DAY, 500), purchased_at=clock.now + timedelta(minutes=1))
+    await services.purchases.record(working.business, [ahead], ACTOR)
+    await schedule(working, segment, "* * * * *", clock.now + timedelta(minutes=1))
+
+    clock.now += timedelta(minutes=1)
+    await working.upkeep.once(working.business)
+
+    assert await working.members(segment) == ["C3"]
+    assert await runs(working, segment) == [JobReason.SCHEDULE]
+
+
+async def test_of_two_workers_one_counts_what_has_become_due(
+    working: Working, services: Services, database: Database, clock: SetClock
+) -> None:
+    ahead = replace(purchase("C3", "O3", DAY, 500), purchased_at=clock.now + timedelta(minutes=1))
+    await services.purchases.record(working.business, [ahead], ACTOR)
+    other = Working.of(database, clock, working.business, "other")
+    (before,) = await working.store.businesses()
+
+    clock.now += timedelta(minutes=1)
+    await asyncio.gather(*(each.upkeep.once(working.business) for each in (working, other)))
+
+    (after,) = await working.store.businesses()
+    async with working.store.read(working.business) as unit:
+        record = await unit.customers.by_external_id("C3")
+    assert record is not None and record.totals.order_count == 1
+    assert after.data_version == before.change_number + 1
