@@ -1,6 +1,6 @@
 """Text cells of an imported file: what is taken off, what is refused, and how a row is shown to people."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 MAXIMUM_TEXT = 1000
 FORMULA_STARTS = "=+-@"
@@ -38,3 +38,11 @@ def row_text(cells: Sequence[str], separator: str = ",") -> str:
     """The row for people to read, cut where it is long; what was not UTF-8 is shown as a replacement mark."""
     text = separator.join(cells)[:MAXIMUM_TEXT]
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def cells_of(text: str) -> Iterator[str]:
+    """What may be a cell of such a row: a cell may hold the separator, up to twice here."""
+    parts = text.split(",")
+    for many in (1, 2, 3):
+        for place in range(len(parts) - many + 1):
+            yield unquoted(",".join(parts[place : place + many]).strip())

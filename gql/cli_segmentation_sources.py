@@ -22,7 +22,8 @@ from domain.ports import Clock
 from gql.cli_sources import OpenedPurchases, open_purchases
 from persistence.bulk_import import ImportSummary, PurchaseImporter
 from persistence.database import Database
-from persistence.import_staging import ERASED, ONLY_NEGATIVE, OTHER_CUSTOMER
+from persistence.erasure import ERASED_REASON
+from persistence.import_staging import ONLY_NEGATIVE, OTHER_CUSTOMER
 from persistence.sources.appended import LARGEST_TAIL, AppendedCsv, FileMark, WatchedCsv
 from persistence.sources.csv import CsvSource
 from persistence.sources.files import open_file
@@ -33,7 +34,7 @@ from persistence.tables import business as business_table
 READING = 1
 """Raised when the same file would be read otherwise, so that nothing is left out of it."""
 MOST_IMPORTS = 100
-OF_ORDERS = frozenset({OTHER_CUSTOMER, ERASED, ONLY_NEGATIVE})
+OF_ORDERS = frozenset({OTHER_CUSTOMER, ERASED_REASON, ONLY_NEGATIVE})
 """Reasons that depend on other rows of the order, so that more rows of it could change them."""
 ACTOR = "classification"
 log = logging.getLogger("segments.imports")
@@ -189,13 +190,15 @@ class FileSource:
         if len(last["imports"]) > MOST_IMPORTS:
             return None
         source = AppendedCsv(self.path, last["size"], last["lines"])
+        if not source.sound:
+            return None
         opened = open_purchases(source, self.kept.business, self.options)
         rejected: list[RejectedRow] = []
         portions = list(opened.rows(rejected.append))
         orders = {order for portion in portions for order in portion.order_id}
         with self.kept.database.bulk.begin() as connection:
             began = rows_of(connection, self.kept.business.id, orders, last["imports"])
-        if began is None or not source.sound:
+        if began is None:
             return None
 
         def rows(reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:

@@ -1,34 +1,34 @@
 """Erasure: what names a customer goes, what happened stays. In place of the external id stands its keyed hash, so that
 the same customer is known, and refused, when it comes again. The key is made with the business's first erasure."""
 
-import hashlib
 import hmac
-import json
 import secrets
 from collections.abc import Iterable
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, literal, select, text, update
-from sqlalchemy import cast as as_type
+from sqlalchemy import Connection, Select, delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.types import Text
 
 from domain.calendar import to_micros
+from domain.import_text import cells_of
 from domain.model import ERASED_TEXT
 from persistence.columns import MISSING_TEXT
-from persistence.import_tables import import_reject
-from persistence.rule_sql_texts import Holds
-from persistence.tables import audit_event, business, customer, customer_metrics, customer_term
+from persistence.erased_names import Names, forget_in_events, forget_in_rejects
+from persistence.tables import business, customer, customer_metrics, customer_term
 
 PREFIX, END = "erased:", "erased;"
 """What begins the hashes, and the first text after all of them."""
+ERASED_REASON = "the customer was erased"
+BLANK_REFUSED = "UPDATE rejected SET text = :text WHERE reason = :reason"
+BLANK = "UPDATE rejected SET text = :text WHERE line = :line"
 KNOWN_AGAIN = "UPDATE buyer SET id = :id, erased = true, fresh = false WHERE customer = :customer"
 
 
 def digest(key: str, external_id: str) -> str:
     """What stands in place of an external id."""
-    return PREFIX + hmac.new(key.encode(), external_id.encode(), hashlib.sha256).hexdigest()
+    return PREFIX + hmac.digest(key.encode(), external_id.encode(), "sha256").hex()
 
 
 def mark_erased(connection: Connection, business_id: int) -> None:
@@ -36,14 +36,33 @@ def mark_erased(connection: Connection, business_id: int) -> None:
     key = connection.execute(select(business.c.erasure_key).where(business.c.id == business_id)).scalar_one_or_none()
     if key is None:
         return
-    statement = select(customer.c.external_id, customer.c.id).where(
-        customer.c.business_id == business_id, customer.c.external_id >= PREFIX, customer.c.external_id < END
-    )
-    gone = {row[0]: row[1] for row in connection.execute(statement)}
+    gone = {row[0]: row[1] for row in connection.execute(_marks(business_id).add_columns(customer.c.id))}
     fresh = connection.execute(text("SELECT customer FROM buyer WHERE fresh")).scalars()
     found = [{"customer": name, "id": gone[mark]} for name in fresh if (mark := digest(key, name)) in gone]
     if found:
         connection.execute(text(KNOWN_AGAIN), found)
+
+
+def hide_rejects(connection: Connection, business_id: int) -> None:
+    """Blank those of the `rejected` rows that tell of somebody who was erased. Nothing is hashed before the first
+    erasure."""
+    key = connection.execute(select(business.c.erasure_key).where(business.c.id == business_id)).scalar_one_or_none()
+    if key is None:
+        return
+    gone = set(connection.execute(_marks(business_id)).scalars())
+    connection.execute(text(BLANK_REFUSED), {"reason": ERASED_REASON, "text": ERASED_TEXT})
+    statement = text("SELECT line, text FROM rejected WHERE reason <> :reason AND text <> ''")
+    statement = statement.execution_options(yield_per=1000)
+    with closing(connection.execute(statement, {"reason": ERASED_REASON})) as rows:
+        told = [row.line for row in rows if any(digest(key, cell) in gone for cell in cells_of(row.text))]
+    if told:
+        connection.execute(text(BLANK), [{"line": line, "text": ERASED_TEXT} for line in told])
+
+
+def _marks(business_id: int) -> Select[str]:
+    return select(customer.c.external_id).where(
+        customer.c.business_id == business_id, customer.c.external_id >= PREFIX, customer.c.external_id < END
+    )
 
 
 async def erased_among(connection: AsyncConnection, business_id: int, external_ids: Iterable[str]) -> set[str]:
@@ -82,37 +101,12 @@ class ErasureStore:
             .where(customer_metrics.c.business_id == self.business_id, customer_metrics.c.customer_id == customer_id)
             .values(changed_at=to_micros(at))
         )
-        for name in {name for name in row if name}:
-            await self._forget(name)
+        names = Names(frozenset(name for name in row if name))
+        await forget_in_rejects(self.connection, self.business_id, names)
+        await forget_in_events(self.connection, self.business_id, names)
 
     async def _key(self) -> str:
         mine = business.c.id == self.business_id
         made = func.coalesce(business.c.erasure_key, secrets.token_hex(32))
         statement = update(business).where(mine).values(erasure_key=made).returning(business.c.erasure_key)
         return str((await self.connection.execute(statement)).scalar_one())
-
-    async def _forget(self, name: str) -> None:
-        cells = literal(",") + import_reject.c.text + literal(",")
-        await self.connection.execute(
-            update(import_reject)
-            .where(import_reject.c.business_id == self.business_id, Holds(cells, f",{name},"))
-            .values(text=ERASED_TEXT)
-        )
-        written = as_type(audit_event.c.detail, Text)
-        events = select(audit_event.c.id, audit_event.c.detail).where(
-            audit_event.c.business_id == self.business_id, Holds(written, json.dumps(name))
-        )
-        for row in (await self.connection.execute(events)).all():
-            await self.connection.execute(
-                update(audit_event)
-                .where(audit_event.c.business_id == self.business_id, audit_event.c.id == row.id)
-                .values(detail=_without(row.detail, name))
-            )
-
-
-def _without(value: Any, name: str) -> Any:
-    if isinstance(value, dict):
-        return {key: _without(part, name) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_without(part, name) for part in value]
-    return ERASED_TEXT if value == name else value

@@ -13,6 +13,7 @@ from domain.calendar import to_micros
 from domain.errors import DomainError, InvalidInput
 from domain.model import Business
 from domain.ports import Clock
+from persistence.erasure import hide_rejects
 from persistence.import_tables import purchase_import
 from persistence.tables import audit_event
 from persistence.unit_of_work import raise_change
@@ -116,6 +117,7 @@ class ImportRecord:
             self.require(connection)
             own = {"business": self.business.id, "id": self.id}
             connection.execute(text("DELETE FROM import_reject WHERE business_id = :business AND import_id = :id"), own)
+            hide_rejects(connection, self.business.id)
             connection.execute(text(REJECTS), own)
             ended = {"status": "SUCCEEDED", "phase": "finished", "finished_at": row.last_instant}
             connection.execute(self._mine({**counts, **more, **ended}))

@@ -8,12 +8,12 @@ from sqlalchemy import Connection, text
 from domain.import_orders import Fragment, FragmentLine, Fragments
 from domain.import_rows import RejectedRow
 from persistence import merge
+from persistence.erasure import ERASED_REASON
 from persistence.temporary import analyze, create, load
 
 PORTION = 10_000
 """Fragments written at a time."""
 OTHER_CUSTOMER = "the order id belongs to another customer"
-ERASED = "the customer was erased"
 ONLY_NEGATIVE = "a negative amount without a positive row in its order"
 
 FRAGMENT = """line BIGINT PRIMARY KEY, last BIGINT, order_id {text} NOT NULL, customer {text} NOT NULL,
@@ -77,7 +77,7 @@ MENDING = {
     "piece": """file_line BIGINT PRIMARY KEY, whole BIGINT NOT NULL, fragment BIGINT NOT NULL, category {text},
         amount BIGINT NOT NULL, status SMALLINT NOT NULL""",
 }
-REFUSED = f"CASE r.effect WHEN {merge.FOREIGN} THEN '{OTHER_CUSTOMER}' ELSE '{ERASED}' END"
+REFUSED = f"CASE r.effect WHEN {merge.FOREIGN} THEN '{OTHER_CUSTOMER}' ELSE '{ERASED_REASON}' END"
 REFUSE = f"""INSERT INTO rejected (line, reason)
     SELECT i.line, {REFUSED} FROM resolved r JOIN incoming i ON i.seq = r.seq
     WHERE r.effect >= {merge.FOREIGN} AND i.last IS NULL

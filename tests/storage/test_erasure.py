@@ -11,12 +11,14 @@ from domain.pages import PageRequest
 from domain.ports import Actor, AuditEvent, CustomerFilter
 from domain.segment_model import Definition, MembershipSource, NewSegment, SegmentKind
 from gql.services import Services
+from persistence import erased_names
 from persistence.database import Database
 from persistence.import_tables import import_reject, metadata
 from persistence.tables import audit_event, customer, customer_term
 from persistence.unit_of_work import SqlStore
 from tests.conftest import SetClock
 from tests.factories import import_file, purchase
+from tests.storage.files import Importer
 
 pytestmark = pytest.mark.anyio
 ACTOR = Actor("test")
@@ -117,6 +119,94 @@ async def test_erasing_again_changes_nothing(store: SqlStore, services: Services
     async with store.read(shop) as unit:
         assert (await unit.connection.execute(select(customer))).all() == before
         assert len((await unit.connection.execute(select(audit_event.c.id))).all()) == events
+
+
+async def rejected(store: SqlStore, shop: Business) -> list[str]:
+    async with store.read(shop) as unit:
+        column = import_reject.c
+        found = select(column.text).order_by(column.import_id, column.line)
+        return list((await unit.connection.execute(found)).scalars())
+
+
+async def test_rejects_go_however_the_cell_was_written_and_others_stay(
+    store: SqlStore, services: Services, shop: Business, importer: Importer
+) -> None:
+    importer.lines(
+        " zoe-1 ,11,never,1", "\tzoe-1,12,never,1", "ada-1,13,never,1", "zoe-10,14,never,1", "x,zoe@example.com,never,1"
+    )
+
+    await erase(services, shop, "zoe-1")
+
+    assert await rejected(store, shop) == [
+        "[erased]",
+        "[erased]",
+        "[erased]",
+        "ada-1,13,never,1",
+        "zoe-10,14,never,1",
+        "[erased]",
+    ]
+
+
+async def test_a_later_import_brings_no_name_of_the_erased_back(
+    store: SqlStore, services: Services, shop: Business, importer: Importer
+) -> None:
+    await services.customers.upsert(shop, [NewCustomer("one, two")], ACTOR)
+    await erase(services, shop, "zoe-1")
+    await erase(services, shop, "one, two")
+
+    summary = importer.lines(
+        "zoe-1,21,2024-06-01,1", " zoe-1 ,22,never,1", "ada-1,23,never,1", '"one, two",24,never,1', "zoe-1,25"
+    )
+
+    assert summary.rejected == 5
+    assert (await rejected(store, shop))[1:] == ["[erased]", "[erased]", "ada-1,23,never,1", "[erased]", "[erased]"]
+    assert importer.rejected[0] == (2, "the customer was erased", "zoe-1,21,2024-06-01,1")
+
+
+async def test_names_go_from_within_the_texts_of_the_audit_trail(
+    store: SqlStore, services: Services, shop: Business
+) -> None:
+    detail = {
+        "name": {"old": "For zoe-1", "new": "Zoë and Ada (zoe@example.com)."},
+        "rules": [{"in": ["zoe-1", {"var": "external_id"}]}, {"==": [{"var": "email"}, "not.zoe@example.com"]}],
+        "description": "not zoe-1-b, zoe-10 or 2-zoe-1",
+        "count": 1,
+    }
+    async with store.write(shop) as unit:
+        await unit.audit(AuditEvent("test", "updateSegment", detail=detail))
+
+    await erase(services, shop, "zoe-1")
+
+    async with store.read(shop) as unit:
+        statement = select(audit_event.c.detail).where(audit_event.c.action == "updateSegment")
+        assert (await unit.connection.execute(statement)).scalar_one() == {
+            "name": {"old": "For [erased]", "new": "[erased] and Ada ([erased])."},
+            "rules": [
+                {"in": ["[erased]", {"var": "external_id"}]},
+                {"==": [{"var": "email"}, "not.zoe@example.com"]},
+            ],
+            "description": "not zoe-1-b, zoe-10 or 2-zoe-1",
+            "count": 1,
+        }
+
+
+async def test_more_texts_than_are_read_at_a_time_all_lose_the_name(
+    store: SqlStore, services: Services, shop: Business, importer: Importer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erased_names, "PORTION", 2)
+    importer.lines(*(f"zoe-1,{number},never,1" for number in range(5)), "zoe-10,9,never,1")
+    async with store.write(shop) as unit:
+        await unit.audit(AuditEvent("test", "zoe-1 itself", detail={"about": "zoe-1"}))
+    for number in range(5):
+        async with store.write(shop) as unit:
+            await unit.audit(AuditEvent("test", f"note {number}", detail={"about": "zoe-1"}))
+
+    await erase(services, shop, "zoe-1")
+
+    assert await rejected(store, shop) == ["[erased]"] * 6 + ["zoe-10,9,never,1"]
+    async with store.read(shop) as unit:
+        details = (await unit.connection.execute(select(audit_event.c.detail))).scalars().all()
+        assert details.count({"about": "[erased]"}) == 6
 
 
 async def test_an_unknown_customer_cannot_be_erased(store: SqlStore, services: Services, shop: Business) -> None:
