@@ -89,7 +89,7 @@ def import_(
     finally:
         store.bulk.dispose()
     if not dry_run:
-        follow_import(context.obj, chosen)
+        follow_import(context.obj, chosen, aside=format == "json")
 
 
 def meant_source(file: Path | None, source: str | None, collection: Collection) -> Path | Collection:

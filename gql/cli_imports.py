@@ -114,7 +114,7 @@ def undo(
             )
     finally:
         database.bulk.dispose()
-    follow_import(context.obj, chosen)
+    follow_import(context.obj, chosen, aside=format == "json")
     typer.echo(json.dumps(undo_document(number, done), indent=2) if format == "json" else undo_sentence(number, done))
 
 

@@ -1,36 +1,27 @@
-"""Recalculation from the command line: runs are queued as everywhere and worked on here, unless a server takes them
-first; either way the bar shows what the row says."""
+"""Recalculation from the command line: runs are queued as everywhere and worked on here, with all that follows from
+them, unless a server takes them first; either way the bar shows what the row says."""
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from domain.errors import InvalidInput
 from domain.model import Business
-from domain.pages import PageRequest
 from domain.ports import Actor
 from domain.recalculation import AlreadyRunning
-from domain.run_board import RunBoard
 from domain.segment_model import Job, JobStatus, Segment, SegmentKind
-from domain.segment_ports import SegmentFilter, SegmentSort
-from domain.upkeep import Upkeep
 from gql.cli_opening import opened
 from gql.cli_run import BusinessOption
 from gql.cli_text import cell, plain
-from gql.clock import system_clock
-from gql.composition import make_services, make_upkeep
-from gql.services import Services
+from gql.cli_worker import Worker, said
 from gql.settings import Settings
 
 recalculate_app = typer.Typer()
 ACTOR = Actor("command line")
-LOOK_SECONDS = 0.2
 
 
 @recalculate_app.command()
@@ -52,23 +43,26 @@ def status(context: typer.Context, business: BusinessOption = None) -> None:
 
 
 async def _recalculate(settings: Settings, key: str | None, keys: Sequence[str]) -> int:
-    database, board = opened(settings), RunBoard(LOOK_SECONDS)
+    database = opened(settings)
     try:
-        services = make_services(database, system_clock, board)
-        chosen = await services.businesses.choose(key, settings.business)
-        upkeep = make_upkeep(database, system_clock, board)
+        worker = await Worker.of(database, key, settings.business)
         # Found before anything is queued, so that a misspelt key starts nothing.
-        named: list[Segment | None] = [await _named(services, chosen, name) for name in keys]
-        failed = 0
-        for segment in named or [None]:
-            failed += not await _worked(services, upkeep, chosen, segment)
+        named: list[Segment | None] = [await _named(worker, name) for name in keys]
+        failed, newest = 0, await worker.newest()
+        async with worker.working():
+            for segment in named or [None]:
+                job = await _started(worker, segment)
+                name = "all segments" if segment is None else segment.key
+                failed += _told(name, await worker.shown(job, name))
+            async for name, job in worker.followers(newest):
+                failed += _told(name, job)
         return failed
     finally:
         await database.close()
 
 
-async def _named(services: Services, business: Business, key: str) -> Segment:
-    segment = await services.segments.by_key(business, key)
+async def _named(worker: Worker, key: str) -> Segment:
+    segment = await worker.services.segments.by_key(worker.business, key)
     if segment is None:
         raise InvalidInput(f"There is no segment with the key {plain(key)}.")
     if segment.kind is not SegmentKind.AUTOMATIC:
@@ -76,51 +70,30 @@ async def _named(services: Services, business: Business, key: str) -> Segment:
     return segment
 
 
-async def _worked(services: Services, upkeep: Upkeep, business: Business, segment: Segment | None) -> bool:
-    """Queue, work on and follow one run; whether it succeeded."""
-    runs, name = services.recalculations, "all segments" if segment is None else segment.key
+async def _started(worker: Worker, segment: Segment | None) -> Job:
+    """A run that is queued now, or the one that is active."""
+    runs, business = worker.services.recalculations, worker.business
     try:
-        started = runs.start_all(business, ACTOR) if segment is None else runs.start(business, segment.id, ACTOR)
-        job = await started
+        if segment is None:
+            return await runs.start_all(business, ACTOR)
+        return await runs.start(business, segment.id, ACTOR)
     except AlreadyRunning as error:
-        job = error.job
-    console = Console(stderr=True, soft_wrap=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    working = asyncio.create_task(_work(upkeep, business))
-    try:
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task(name, total=1.0)
-            async for state in runs.follow(business, job.id):
-                job = state
-                bar.update(task, completed=job.fraction)
-    finally:
-        working.cancel()
-        with suppress(asyncio.CancelledError):
-            await working
-    typer.echo(f"{name}: {_said(job)}")
-    return job.status is JobStatus.SUCCEEDED
+        return error.job
 
 
-async def _work(upkeep: Upkeep, business: Business) -> None:
-    while True:
-        if not await upkeep.runner.once(business):
-            await upkeep.board.work(LOOK_SECONDS)
-
-
-def _said(job: Job) -> str:
-    if job.status is JobStatus.SUCCEEDED or job.error_code == "PARTLY_FAILED":
-        figures = f"{job.evaluated:,} customers evaluated, {job.entered:,} entered, {job.left:,} left."
-        return figures if job.error_message is None else f"{figures} {job.error_message}"
-    return job.error_message or "It did not end well."
+def _told(name: str, job: Job) -> bool:
+    """Say how a run ended; whether it did not succeed."""
+    typer.echo(f"{name}: {said(job)}")
+    return job.status is not JobStatus.SUCCEEDED
 
 
 async def _status(settings: Settings, key: str | None) -> None:
     database = opened(settings)
     try:
-        services = make_services(database, system_clock)
-        chosen = await services.businesses.choose(key, settings.business)
-        every = await _every(services, chosen)
-        newest = await services.recalculations.newest_of(chosen, [segment.id for segment in every])
+        worker = await Worker.of(database, key, settings.business)
+        every = await worker.segments()
+        ids = [segment.id for segment in every]
+        newest = await worker.services.recalculations.newest_of(worker.business, ids)
     finally:
         await database.close()
     table = Table("key", "members", "calculated", "next run", "newest run", box=None)
@@ -129,33 +102,38 @@ async def _status(settings: Settings, key: str | None) -> None:
         run = "" if job is None else job.status.value.lower()
         if job is not None and job.error_message is not None:
             run = f"{run}: {job.error_message}"
-        times = [segment.last_calculated, segment.next_run_at]
+        automatic = segment.kind is SegmentKind.AUTOMATIC
+        # That of a manual one is for its nightly snapshot, which is no run.
+        times = [segment.last_calculated, segment.next_run_at if automatic else None]
         shown = ["" if at is None else f"{at:%Y-%m-%d %H:%M}Z" for at in times]
         table.add_row(cell(segment.key), f"{segment.member_count:,}", *shown, cell(run))
     Console().print(table if every else "There are no segments yet.")
 
 
-async def _every(services: Services, business: Business) -> list[Segment]:
-    found: list[Segment] = []
-    request = PageRequest(250)
-    while True:
-        page = await services.segments.page(business, request, SegmentFilter(), SegmentSort.NAME, False)
-        found += page.items
-        if not page.has_next:
-            return found
-        request = PageRequest(250, after=page.positions[-1])
+def follow_import(settings: Settings, business: Business, *, aside: bool = False) -> None:
+    """Let memberships follow what was imported, where there are segments, and work on what that queues; `aside` keeps
+    standard output for a document."""
 
-
-def follow_import(settings: Settings, business: Business) -> None:
-    """Let dynamic memberships follow what was imported, where there are segments."""
-
-    async def work() -> int:
+    async def work() -> None:
         database = opened(settings)
         try:
-            return await make_upkeep(database, system_clock, RunBoard()).follow(business)
+            worker = await Worker.of(database, business.key, settings.business)
+            newest = await worker.newest()
+            before = {segment.id: segment.next_run_at for segment in await worker.segments()}
+            count = await worker.upkeep.follow(worker.business)
+            if not count:
+                return
+            typer.echo(f"Memberships followed of {count:,} customers.", err=aside)
+            async with worker.working():
+                async for name, job in worker.followers(newest):
+                    typer.echo(f"{name}: {said(job)}", err=aside)
+            for segment in await worker.segments():
+                at, was = segment.next_run_at, before.get(segment.id)
+                if at is not None and (was is None or at < was):
+                    wait = f"waits until {at:%Y-%m-%d %H:%M}Z, as it ranks customers"
+                    by = f"a server calculates it then, or segments recalculate {segment.key} at any time"
+                    typer.echo(f"{segment.key}: {wait}: {by}.", err=aside)
         finally:
             await database.close()
 
-    count = asyncio.run(work())
-    if count:
-        typer.echo(f"Memberships followed of {count:,} customers.")
+    asyncio.run(work())

@@ -1,6 +1,8 @@
 """Recalculation, its state, and memberships that follow an import, from the command line."""
 
 import asyncio
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,51 @@ def test_a_store_without_segments_says_so(segments: Segments, tmp_path: Path) ->
 
     assert segments.done("status").out == "There are no segments yet.\n"
     assert segments.done("recalculate").out == "all segments: 0 customers evaluated, 0 entered, 0 left.\n"
+
+
+def test_segments_that_use_the_recalculated_one_are_calculated_before_the_command_ends(shop: Segments) -> None:
+    add(shop, "user", {"in": ["big", {"var": "segments"}]})
+    add(shop, "farther", {"!": {"in": ["user", {"var": "segments"}]}})
+
+    ended = shop.done("recalculate", "big")
+
+    assert ended.lines == [
+        "big: 2 customers evaluated, 1 entered, 0 left.",
+        "user: 2 customers evaluated, 1 entered, 0 left.",
+        "farther: 2 customers evaluated, 1 entered, 0 left.",
+    ]
+    assert shop.done("status").out.count("succeeded") == 3
+
+
+def test_what_an_import_queues_is_calculated_before_the_command_ends(shop: Segments, tmp_path: Path) -> None:
+    add(shop, "top", {"==": [{"var": "monetary_score"}, 1]})
+    (tmp_path / "more.csv").write_text(MORE)
+    (tmp_path / "again.csv").write_text(MORE.replace("A,3,", "B,4,"))
+
+    first = shop.done("import", tmp_path / "more.csv")
+    second = shop.done("import", tmp_path / "again.csv", "--format", "json")
+
+    assert first.lines[-2:] == [
+        "Memberships followed of 1 customers.",
+        "top: 2 customers evaluated, 2 entered, 0 left.",
+    ]
+    assert json.loads(second.out)["created"] == 1
+    said = second.err.splitlines()
+    assert said[0] == "Memberships followed of 1 customers."
+    assert re.fullmatch(
+        r"top: waits until \d{4}-\d\d-\d\d \d\d:\d\dZ, as it ranks customers: a server calculates it then, "
+        r"or segments recalculate top at any time\.",
+        said[1],
+    )
+
+
+def test_a_manual_segment_has_no_next_run(shop: Segments, tmp_path: Path) -> None:
+    (tmp_path / "hand.json").write_text('{"name": "Hand", "kind": "MANUAL"}')
+    (tmp_path / "auto.json").write_text('{"name": "Auto", "rules": {">": [{"var": "total_revenue"}, 10]}}')
+    for name in ("hand", "auto"):
+        shop.done("segment", "create", tmp_path / f"{name}.json")
+
+    rows = {line.split()[0]: line for line in shop.done("status").lines if line.split()}
+
+    assert "02:15Z" in rows["auto"]
+    assert "02:15Z" not in rows["hand"]

@@ -1,0 +1,116 @@
+"""Runs that a command works on itself, unless a server takes them first: each is shown to its end, and so are those
+that they queue for segments which use theirs. A run that this process began is never left half done."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from domain.model import Business
+from domain.pages import PageRequest
+from domain.run_board import RunBoard
+from domain.segment_model import Job, JobReason, JobStatus, Segment
+from domain.segment_ports import SegmentFilter, SegmentSort
+from domain.upkeep import Upkeep
+from gql.clock import system_clock
+from gql.composition import make_services, make_upkeep
+from gql.services import Services
+from persistence.database import Database
+
+LOOK_SECONDS = 0.2
+SIZE = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker of this command on one business."""
+
+    services: Services
+    upkeep: Upkeep
+    business: Business
+
+    @classmethod
+    async def of(cls, database: Database, key: str | None, default: str) -> "Worker":
+        """On the business that is meant."""
+        board = RunBoard(LOOK_SECONDS)
+        services = make_services(database, system_clock, board)
+        chosen = await services.businesses.choose(key, default)
+        return cls(services, make_upkeep(database, system_clock, board), chosen)
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Work on what waits beside the body; what was begun is ended after it."""
+        enough = asyncio.Event()
+        task = asyncio.create_task(self._work(enough))
+        try:
+            yield
+            enough.set()
+            self.upkeep.board.wake()
+            await task
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _work(self, enough: asyncio.Event) -> None:
+        while not enough.is_set():
+            if not await self.upkeep.runner.once(self.business):
+                await self.upkeep.board.work(LOOK_SECONDS)
+
+    async def newest(self) -> int:
+        """The id of the newest run, 0 where there is none."""
+        page = await self.services.recalculations.page(self.business, PageRequest(1))
+        return page.items[0].id if page.items else 0
+
+    async def shown(self, job: Job, name: str) -> Job:
+        """The run as it ended, with a bar on the terminal meanwhile."""
+        console = Console(stderr=True, soft_wrap=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+            task = bar.add_task(name, total=1.0)
+            async for state in self.services.recalculations.follow(self.business, job.id):
+                job = state
+                bar.update(task, completed=job.fraction)
+        return job
+
+    async def followers(self, since: int) -> AsyncIterator[tuple[str, Job]]:
+        """The runs by which segments followed after that run, with their segments' keys, each when it has ended."""
+        ended: set[int] = set()
+        while waiting := [job for job in await self._following(since) if job.id not in ended]:
+            keys = {segment.id: segment.key for segment in await self.segments()}
+            for job in waiting:
+                key = keys.get(job.segment_id or 0, "a deleted segment")
+                yield key, await self.shown(job, key)
+                ended.add(job.id)
+
+    async def _following(self, since: int) -> list[Job]:
+        found: list[Job] = []
+        request = PageRequest(SIZE)
+        while True:
+            page = await self.services.recalculations.page(self.business, request)
+            found += [job for job in page.items if job.id > since and job.reason is JobReason.FOLLOW]
+            if not page.has_next or page.items[-1].id <= since:
+                return found[::-1]
+            request = PageRequest(SIZE, after=page.positions[-1])
+
+    async def segments(self) -> list[Segment]:
+        """All segments, by name."""
+        found: list[Segment] = []
+        request = PageRequest(SIZE)
+        while True:
+            page = await self.services.segments.page(self.business, request, SegmentFilter(), SegmentSort.NAME, False)
+            found += page.items
+            if not page.has_next:
+                return found
+            request = PageRequest(SIZE, after=page.positions[-1])
+
+
+def said(job: Job) -> str:
+    """How a run ended, as a sentence."""
+    if job.status is JobStatus.SUCCEEDED or job.error_code == "PARTLY_FAILED":
+        figures = f"{job.evaluated:,} customers evaluated, {job.entered:,} entered, {job.left:,} left."
+        return figures if job.error_message is None else f"{figures} {job.error_message}"
+    return job.error_message or "It did not end well."
