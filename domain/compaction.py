@@ -42,13 +42,16 @@ class Compaction:
 
     def horizon(self, business: Business, before: date) -> datetime:
         """The beginning of the date; InvalidInput where it lies in the future or before an earlier horizon."""
-        found = start_of_day(before, zone(business.time_zone))
+        tz, reached = zone(business.time_zone), business.history_from
+        found = start_of_day(before, tz)
         if found > self.clock():
             raise InvalidInput("--before must not lie in the future", ("before",))
-        if business.history_from is not None and found <= business.history_from:
-            raise InvalidInput(
-                f"--before must lie after {business.history_from:%Y-%m-%d}, to which history is compacted", ("before",)
-            )
+        if reached is not None and found <= reached:
+            day = reached.astimezone(tz)
+            # The day's name where it begins there, which it does not where the business's zone has changed since.
+            said = f"{day:%Y-%m-%d}" if start_of_day(day.date(), tz) == reached else f"{day:%Y-%m-%d %H:%M}"
+            message = f"--before must lie after {said}: history is compacted up to there already"
+            raise InvalidInput(message, ("before",))
         return found
 
     async def archive(

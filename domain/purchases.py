@@ -14,6 +14,8 @@ from domain.text import problem_of, text_problems
 
 MAXIMUM_ITEMS = 1000
 MAXIMUM_LINES = 1000
+REFUSED_FIELDS = {"FOREIGN": "externalId", "ERASED": "customerExternalId"}
+"""Which field each refusal of a purchase is about."""
 Key = tuple[int, int]
 
 
@@ -76,7 +78,7 @@ class Purchases:
         async with self.store.write(business) as unit:
             counts, refused = await unit.purchases.record(items, unit.business.time_zone, self.clock())
             if refused:
-                raise InvalidInput.of([problem_of("externalId", refusal) for refusal in refused])
+                raise InvalidInput.of([problem_of(REFUSED_FIELDS[refusal.code], refusal) for refusal in refused])
             if counts.created or counts.updated:
                 await unit.data_changed()
             detail = {"created": counts.created, "updated": counts.updated, "unchanged": counts.unchanged}

@@ -40,6 +40,8 @@ def compact(
         chosen = await services.businesses.choose(business, context.obj.business)
         compaction = Compaction(WorkingStore(database, system_clock), system_clock)
         horizon = compaction.horizon(chosen, checked_date(before))
+        if archive.suffix != ".gz":
+            raise InvalidInput(f"--archive must end in .gz, such as {archive.with_suffix('.csv.gz')}")
         if archive.exists():
             raise InvalidInput(f"--archive: {archive} exists already.")
         unfinished = archive.with_name(f"{archive.name}.unfinished")

@@ -135,3 +135,25 @@ def test_an_archive_that_is_there_or_cannot_be_written_removes_nothing(kept: Seg
     assert kept.done("history", "compact", "--before", "2024-04-01", "--archive", tmp_path / "a.csv.gz").out.endswith(
         "1 were removed.\n"
     )
+
+
+def test_the_same_date_again_is_named_as_the_business_names_it(kept: Segments, tmp_path: Path) -> None:
+    with store(kept) as database, database.bulk.begin() as connection:
+        connection.exec_driver_sql("UPDATE business SET time_zone = 'Asia/Colombo'")
+    kept.done("history", "compact", "--before", "2024-04-01", "--archive", tmp_path / "a.csv.gz")
+
+    again = kept("history", "compact", "--before", "2024-04-01", "--archive", tmp_path / "b.csv.gz")
+    with store(kept) as database, database.bulk.begin() as connection:
+        connection.exec_driver_sql("UPDATE business SET time_zone = 'UTC'")
+    moved = kept("history", "compact", "--before", "2024-03-31", "--archive", tmp_path / "b.csv.gz")
+
+    sentence = "Error: --before must lie after {}: history is compacted up to there already.\n"
+    assert (again.code, again.err) == (1, sentence.format("2024-04-01"))
+    assert (moved.code, moved.err) == (1, sentence.format("2024-03-31 18:30"))
+
+
+def test_the_archive_is_named_as_what_it_is(kept: Segments, tmp_path: Path) -> None:
+    ended = kept("history", "compact", "--before", "2024-04-01", "--archive", tmp_path / "old.txt")
+
+    assert (ended.code, ended.err) == (1, f"Error: --archive must end in .gz, such as {tmp_path}/old.csv.gz.\n")
+    assert list(tmp_path.glob("old*")) == []

@@ -137,7 +137,7 @@ async def test_purchases_of_another_customer_or_of_an_erased_one_are_refused_wit
     with pytest.raises(InvalidInput) as refused:
         await services.purchases.record(shop, items, ACTOR)
 
-    assert problems(refused.value) == [("input.1.externalId", "INVALID"), ("input.2.externalId", "ERASED")]
+    assert problems(refused.value) == [("input.1.externalId", "INVALID"), ("input.2.customerExternalId", "ERASED")]
     assert image(database, shop) == before
 
 
