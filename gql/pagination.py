@@ -4,7 +4,7 @@ order is refused. Totals are computed only when they are asked for."""
 import base64
 import json
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import strawberry
 
@@ -65,9 +65,7 @@ def decode_cursor(name: str, value: str | None, order: str, kind: type) -> Posit
     if value is None:
         return None
     try:
-        if len(value) > 8000:
-            raise ValueError
-        made, sort, key = json.loads(base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True))
+        made, sort, key = _opened(value)
         position: Position = (sort, key)
         if made != order or type(sort) is not kind or type(key) is not int:
             raise ValueError
@@ -78,6 +76,21 @@ def decode_cursor(name: str, value: str | None, order: str, kind: type) -> Posit
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidInput(f"{name} must be a cursor of this list in this order", (name,)) from error
     return position
+
+
+def order_of(value: str) -> str | None:
+    """The order that the cursor was made in; None where it is no cursor."""
+    try:
+        made, _, _ = _opened(value)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return made if isinstance(made, str) else None
+
+
+def _opened(value: str) -> Any:
+    if len(value) > 8000:
+        raise ValueError
+    return json.loads(base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True))
 
 
 def _surrogates(text: str) -> bool:

@@ -1,9 +1,10 @@
 """Groups over time as the schema shows them: transitions, trend and label counts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from hashlib import sha256
 
 import strawberry
 
@@ -17,7 +18,7 @@ from domain.report_moves import TrendPoint as TrendPointEntity
 from domain.report_ports import Move
 from gql.context import Info
 from gql.customer import Customer, customers_connection
-from gql.pagination import After, Connection, First, requested, settled
+from gql.pagination import After, Connection, First, order_of, requested, settled
 
 
 @dataclass(slots=True, eq=False)
@@ -27,10 +28,25 @@ class MovesSource:
     business: Business
     transitions: Transitions
     movements: Movements
+    _orders: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._orders = frozenset(map(cell_order, self.transitions.moves))
+
+    def owner(self, cursor: str) -> str | None:
+        """The order of the cell that the cursor is of; None where it is of none of these cells."""
+        made = order_of(cursor)
+        return made if made in self._orders else None
 
     async def pages(self, keys: Sequence[Move], request: PageRequest) -> Mapping[Move, Page[CustomerRecord]]:
         """A page of the customers of each move."""
         return await self.movements.moved_customers(self.business, self.transitions, keys, request)
+
+
+def cell_order(moved: MovedGroup) -> str:
+    """The order that cursors of the cell are made in; short however long the names of its groups are."""
+    codes = [None if group is None else group.code for group in (moved.before, moved.after)]
+    return f"move {sha256(repr((moved.move.dimension, *codes)).encode()).hexdigest()[:32]}"
 
 
 @strawberry.type(description="The customers who went from one group to another between two windows.")
@@ -49,7 +65,7 @@ class TransitionCell:
     customer_count: int = strawberry.field(description="Number of customers who went this way.")
     from_revenue: Decimal = strawberry.field(description="What they spent in the first window.")
     to_revenue: Decimal = strawberry.field(description="What they spent in the second window.")
-    move: strawberry.Private[Move]
+    moved: strawberry.Private[MovedGroup]
     source: strawberry.Private[MovesSource]
 
     @classmethod
@@ -66,16 +82,21 @@ class TransitionCell:
             customer_count=moved.customers,
             from_revenue=to_decimal(moved.spend_before, decimals),
             to_revenue=to_decimal(moved.spend_after, decimals),
-            move=moved.move,
+            moved=moved,
             source=source,
         )
 
-    @strawberry.field(description="The customers who went this way, by id.")
+    @strawberry.field(
+        description="The customers who went this way, by id. One cursor goes to all cells: the one that it is of"
+        " answers with its next page, the others with an empty one."
+    )
     async def customers(self, info: Info, first: First = None, after: After = None) -> Connection[Customer]:
         """A page; the pages of all cells come in one statement."""
-        order = f"move {self.dimension} {self.from_code} {self.to_code}"
-        request = requested(order, int, first, after)
-        page = await info.context.loaders.group_pages.load((self.source, self.move, request))
+        order = cell_order(self.moved)
+        page: Page[CustomerRecord] = Page([], [], has_next=False, has_previous=False)
+        if after is None or self.source.owner(after) in (order, None):
+            request = requested(order, int, first, after)
+            page = await info.context.loaders.group_pages.load((self.source, self.moved.move, request))
         return customers_connection(self.source.business, page, order, lambda: settled(self.customer_count))
 
 
