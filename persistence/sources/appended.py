@@ -123,8 +123,12 @@ class AppendedCsv(WatchedCsv):
     def batches(self) -> Generator[Batch, None, None]:
         """The rows after the place."""
         for batch in super().batches():
-            yield replace(batch, lines=[line + self.lines - 1 for line in batch.lines])
-        self.last += self.lines - 1
+            yield replace(batch, lines=list(map(self.place, batch.lines)))
+        self.last = self.place(self.last)
+
+    def place(self, line: int) -> int:
+        """The lines after the header stand further down."""
+        return line + self.lines - 1 if line > 1 and self.start is not None else line
 
     @contextmanager
     def _open(self) -> Iterator[_Text]:
@@ -134,7 +138,7 @@ class AppendedCsv(WatchedCsv):
             return
         with self.path.open("rb") as file:
             file.seek(self.start)
-            yield _Text(io.BufferedReader(_Joined(self.head, file)), self.name)
+            yield _Text(io.BufferedReader(_Joined(self.head, file)), self.name, self.place)
 
 
 class _Joined(io.RawIOBase):

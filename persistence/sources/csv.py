@@ -7,7 +7,7 @@ import io
 import re
 import stat
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
@@ -25,6 +25,9 @@ BATCH = 500
 GZIP_MAGIC = b"\x1f\x8b"
 OTHER_ENCODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 LINE_BREAK = re.compile("\r\n|\r|\n")
+END = "\ud800"
+ENDED = [END, END]
+"""A row after those of the file, such as no file can hold: one that goes on into it has a quote that never ends."""
 
 
 class CsvSource:
@@ -43,7 +46,7 @@ class CsvSource:
             raise InvalidInput(f"No data found in {self.name}.")
         self.delimiter = max(",;\t", key=first.count)
         with self._open() as text:
-            self.header: list[str] = next(self._reader(text), [])
+            self.header: list[str] = self._read(self._reader(text), 1)[0]
         if len(self.header) > MAXIMUM_COLUMNS:
             raise InvalidInput(f"{self.name} has {len(self.header)} columns; at most {MAXIMUM_COLUMNS} are read.")
 
@@ -51,15 +54,16 @@ class CsvSource:
         """The rows after the header, empty lines among them as rows without cells."""
         with self._open() as text:
             reader = self._reader(text)
-            next(reader, None)
+            self._read(reader, 1)
             while True:
                 begins = reader.line_num + 1
                 text.clean = text.piece_is_clean
-                with self._damage(reader):
-                    rows = list(islice(reader, BATCH))
+                rows = self._read(reader, BATCH)
+                plain = reader.line_num - begins + 1 == len(rows)
+                if rows and rows[-1] == ENDED:
+                    rows.pop()
                 if not rows:
                     return
-                plain = reader.line_num - begins + 1 == len(rows)
                 yield Batch(range(begins, begins + len(rows)) if plain else _begins(rows, begins), rows, text.clean)
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
@@ -69,35 +73,50 @@ class CsvSource:
                 if cells:
                     yield line, cells
 
+    def place(self, line: int) -> int:
+        """The line of the file that the line of what is read stands on."""
+        return line
+
     def _reader(self, text: "_Text") -> Any:
         csv.field_size_limit(MAXIMUM_LINE)
-        return csv.reader(text.lines(), delimiter=self.delimiter)
+        return csv.reader(chain(text.lines(), (self.delimiter.join(ENDED),)), delimiter=self.delimiter)
 
-    @contextmanager
-    def _damage(self, reader: Any) -> Iterator[None]:
-        """What is wrong with the file as a whole, as a sentence that says where."""
+    def _read(self, reader: Any, count: int) -> list[list[str]]:
+        """The next rows; what is wrong with the file as a whole is a sentence that says where."""
+        begins = reader.line_num + 1
+        rows: list[list[str]] = []
         try:
-            yield
+            rows.extend(islice(reader, count))
         except csv.Error as error:
-            raise InvalidInput(f"{self.name}, line {reader.line_num}: {error}.") from error
+            # Lines are shorter than the longest cell, so only a quoted one over several lines comes here.
+            raise self._unclosed(rows, begins, f"not closed within {MAXIMUM_LINE} characters") from error
         except (EOFError, OSError, zlib.error) as error:
-            raise InvalidInput(f"{self.name} is damaged after line {reader.line_num}.") from error
+            raise InvalidInput(f"{self.name} is damaged after line {self.place(reader.line_num)}.") from error
+        if rows and rows[-1] and rows[-1][-1].endswith(END) and rows[-1] != ENDED:
+            raise self._unclosed(rows[:-1], begins, "never closed")
+        return rows
+
+    def _unclosed(self, rows: list[list[str]], begins: int, how: str) -> InvalidInput:
+        """What is said of the row that follows these rows, the first of which begins on the line."""
+        line = self.place(_begins([*rows, []], begins)[-1])
+        return InvalidInput(f"{self.name}, line {line}: a quote is opened and {how}.")
 
     @contextmanager
     def _open(self) -> Iterator["_Text"]:
         with _Counting(self.path, self) as raw:
             magic = raw.peek_magic()
             stream: Any = gzip.GzipFile(fileobj=raw) if magic == GZIP_MAGIC else raw
-            yield _Text(cast(BinaryIO, stream), self.name)
+            yield _Text(cast(BinaryIO, stream), self.name, self.place)
 
 
 class _Text:
     """The text of a file, in pieces that end with a line. What is not UTF-8 is kept apart, so that one bad row is one
     reject and not the end of the import; `clean` is False from there until it is set again."""
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
+    def __init__(self, stream: BinaryIO, name: str, place: Callable[[int], int]) -> None:
         self.stream = stream
         self.name = name
+        self.place = place
         self.clean = True
         self.piece_is_clean = True
 
@@ -118,7 +137,8 @@ class _Text:
             if not cut and (cut := block.rfind(b"\r", 0, -1) + 1):
                 ends = b"\r"
             if block.find(ends, 0, cut) > MAXIMUM_LINE or (not cut and len(block) > MAXIMUM_LINE):
-                raise InvalidInput(f"{self.name}, line {before + 1} is longer than {MAXIMUM_LINE} characters.")
+                line = self.place(before + 1)
+                raise InvalidInput(f"{self.name}, line {line} is longer than {MAXIMUM_LINE} characters.")
             if cut:
                 before += block.count(ends, 0, cut)
                 yield self._decoded(block[:cut])
@@ -130,7 +150,7 @@ class _Text:
         try:
             return self.stream.read(size)
         except (EOFError, OSError, zlib.error) as error:
-            raise InvalidInput(f"{self.name} is damaged after line {line}.") from error
+            raise InvalidInput(f"{self.name} is damaged after line {self.place(line)}.") from error
 
     def _without_mark(self, block: bytes) -> bytes:
         if block.startswith(OTHER_ENCODINGS) or b"\0" in block[:4]:

@@ -191,7 +191,7 @@ async def test_damage_in_the_middle_is_a_sentence_and_marks_the_record_failed(sp
 
     sentence = {
         "long line": r"^orders\.csv, line 30002 is longer than \d+ characters\.$",
-        "long cell": r"^orders\.csv, line \d+: field larger than field limit \(\d+\)\.$",
+        "long cell": r"^orders\.csv, line 30002: a quote is opened and not closed within 1048576 characters\.$",
     }.get(spoiled, r"^orders\.csv is damaged after line \d+\.$")
 
     with pytest.raises(InvalidInput, match=sentence):
@@ -203,6 +203,13 @@ async def test_damage_in_the_middle_is_a_sentence_and_marks_the_record_failed(sp
     assert [record.status for record in records] == ["SUCCEEDED", "FAILED"]
     assert records[1].finished_at is not None
     assert records[1].error is not None
+
+
+async def test_an_open_quote_imports_nothing(importer: Importer) -> None:
+    with pytest.raises(InvalidInput, match=r"^orders\.csv, line 3: a quote is opened and never closed\.$"):
+        importer.lines(ROW, 'C1,O2,2024-03-01,"5', "C1,O3,2024-03-01,5")
+
+    assert amounts(importer) == {}
 
 
 async def test_dates_without_a_zone_are_those_of_the_business(

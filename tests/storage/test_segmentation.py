@@ -150,11 +150,18 @@ def test_a_file_whose_beginning_changed_is_read_whole(content: str, new: Callabl
     ("first", "appended"),
     [
         (FIRST.removesuffix(",,\n"), " green,,\nB,3,2024-06-03,5.00,,,\n"),
-        (FIRST + 'A,9,2024-06-02,1.00,"Tea\n', 'green",,\nB,3,2024-06-03,5.00,,,\n'),
+        (FIRST.replace("status", '"sta\ntus"'), "B,3,2024-06-03,5.00,,,\n"),
+        (FIRST + 'A,9,2024-06-02,1.00,"Tea\ngreen",,\n', 'B,3,2024-06-03,5.00,"",,\n'),
         (FIRST + "A,9,2024-06-02,-1.00,Tea,,\n", "A,9,2024-06-02,5.00,Tea,,\n"),
         (FIRST + "B,1,2024-06-02,1.00,Tea,,\n", "B,8,2024-06-02,5.00,Tea,,\n"),
     ],
-    ids=["a line without an end", "inside quotes", "a refund without its sale", "an order of another customer"],
+    ids=[
+        "a line without an end",
+        "a header of two lines",
+        "a last row of two lines",
+        "a refund without its sale",
+        "an order of another customer",
+    ],
 )
 def test_what_could_change_rows_that_were_read_is_read_with_them(
     first: str, appended: str, new: Callable[[str], Shop]
@@ -168,6 +175,25 @@ def test_what_could_change_rows_that_were_read_is_read_with_them(
     assert [line[1:] for line in shop.state()[0]] == [line[1:] for line in whole.state()[0]]
     assert shop.labels() == whole.labels()
     assert shop.read()[1] > appended.count("\n")
+
+
+def test_a_quote_that_is_open_refuses_the_file_until_it_is_closed(new: Callable[[str], Shop]) -> None:
+    shop, whole = new("shop"), new("whole")
+    opened = 'B,3,2024-06-03,5.00,,,\nA,9,2024-06-02,1.00,"Tea\n'
+    shop.run(FIRST)
+    before = shop.state()
+
+    with pytest.raises(DomainError, match=r"^orders\.csv, line 5: a quote is opened and never closed\.$"):
+        shop.run(FIRST + opened)
+    after = shop.state()
+    shop.run(FIRST + opened + 'green",,\nB,4,2024-06-03,5.00,,,\n')
+
+    assert after == before
+    whole.run(FIRST + opened + 'green",,\nB,4,2024-06-03,5.00,,,\n')
+    assert shop.state() == whole.state()
+    assert shop.labels() == whole.labels()
+    # The second run was refused before it wrote; the third is the tail of what the first one read.
+    assert shop.read() == [2, 3]
 
 
 def test_what_others_wrote_meanwhile_is_replaced_by_the_file(new: Callable[[str], Shop], tmp_path: Path) -> None:
