@@ -18,6 +18,7 @@ from gql.cli_import import progress_bar
 from gql.cli_run import BusinessOption, run
 from gql.cli_segment import ACTOR, found, segment_app
 from gql.cli_text import plain
+from gql.cli_worker import Worker, said
 from gql.services import Services
 from persistence.database import Database
 from persistence.sources.csv import CsvSource
@@ -122,7 +123,8 @@ def move(context: typer.Context, key: str, file: Path, business: str | None, ent
     """Change the members and say what became of the rows."""
 
     async def work(services: Services, database: Database) -> None:
-        meant = await services.businesses.choose(business, context.obj.business)
+        worker = await Worker.of(database, business, context.obj.business)
+        meant, newest = worker.business, await worker.newest()
         await found(services, meant, key)
         tally = await MembersFile.read(file).into(services.memberships, meant, key, entering)
         done, so = ("put in", "already in") if entering else ("taken out", "not in")
@@ -134,5 +136,10 @@ def move(context: typer.Context, key: str, file: Path, business: str | None, ent
         if tally.first is not None:
             line, text = tally.first
             typer.echo(f"First unknown: line {line}: {plain(text)}", err=True)
+        if not tally.changed:
+            return
+        async with worker.working():
+            async for name, job in worker.followers(newest):
+                typer.echo(f"{name}: {said(job)}")
 
     run(context.obj, work)

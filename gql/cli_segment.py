@@ -102,7 +102,7 @@ def create(
     async def work(services: Services, database: Database) -> None:
         meant = await chosen(services, context, business)
         segment, job = await services.segments.create(meant, read_new(file).draft(), ACTOR)
-        typer.echo(f"Created {segment.key} ({segment.kind}).{_queued(job)}")
+        typer.echo(f"Created {segment.key} ({segment.kind}).{_queued(segment.key, job)}")
 
     run(context.obj, work)
 
@@ -128,7 +128,7 @@ def update(
         change = Change(old.id, stated.given(), stated.expected_version)
         new, job = await services.segments.update(meant, change, ACTOR)
         done = "Nothing changed in" if new == old else "Changed"
-        typer.echo(f"{done} {new.key} (version {new.version}).{_queued(job)}")
+        typer.echo(f"{done} {new.key} (version {new.version}).{_queued(new.key, job)}")
 
     run(context.obj, work)
 
@@ -165,12 +165,14 @@ def create_standard(
         typer.echo(f"{after - before} created, {len(made) - (after - before)} there already:")
         for segment in made:
             typer.echo(f"  {segment.key}  {plain(segment.name)}")
+        if after > before:
+            typer.echo("Their recalculation waits for a server, or for segments recalculate.")
 
     run(context.obj, work)
 
 
-def _queued(job: Job | None) -> str:
-    return "" if job is None else " Its recalculation is queued."
+def _queued(key: str, job: Job | None) -> str:
+    return "" if job is None else f" Its recalculation waits for a server, or for segments recalculate {key}."
 
 
 def _time(segment: Segment, business: Business) -> str:

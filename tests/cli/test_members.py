@@ -28,6 +28,22 @@ def members(segments: Segments) -> str:
     return next(line.split()[1] for line in shown.lines if line.startswith("members"))
 
 
+def test_segments_that_use_the_manual_one_follow_before_the_command_ends(vip: Segments, tmp_path: Path) -> None:
+    file = tmp_path / "user.json"
+    file.write_text('{"name": "User", "rules": {"in": ["vip", {"var": "segments"}]}}')
+    vip.done("segment", "create", file)
+    vip.done("recalculate", "user")
+    some = written(tmp_path / "some.csv", "customer_id", "Ada", "Ben")
+
+    first = vip.done("segment", "assign", "vip", some)
+    again = vip.done("segment", "assign", "vip", some)
+    out = vip.done("segment", "remove", "vip", written(tmp_path / "one.csv", "customer_id", "Ada"))
+
+    assert first.lines[1:] == ["user: 10 customers evaluated, 2 entered, 0 left."]
+    assert again.lines[1:] == []
+    assert out.lines[1:] == ["user: 10 customers evaluated, 0 entered, 1 left."]
+
+
 def test_a_file_of_customers_is_put_in_and_taken_out(vip: Segments, tmp_path: Path) -> None:
     file = written(tmp_path / "some.csv", "name,Customer ID", "a,Ada", "b,Ben", "x,Xavier", "c,Cy", "b,Ben", ",")
 
