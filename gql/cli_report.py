@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -27,7 +28,7 @@ from persistence.exports.json import encoded, report_data
 FORMATS = ("table", *REPORT_FORMATS)
 BAR = 12
 BAR_COLUMN = 2
-COLUMN_GAP = 1
+COLUMN_GAP = 2
 LEAST_NAME = 10
 
 
@@ -99,15 +100,17 @@ def print_table(business: Business, report: Report, found: Insights, storefront:
                 figures = (f"{group.customers:,}", bar, f"{revenue:,}", f"{group.orders:,}")
                 lines.append((name, *map(Text, figures)))
     table = Table("segment", "customers", "", f"revenue {business.currency}", "orders", box=None, pad_edge=False)
-    name_column, *others = table.columns
-    left = console.width
-    for rank, column in enumerate(others, 1):
-        # What does not fit is cut from names, never from figures.
-        column.no_wrap = True
-        column.width = max(len(str(column.header)), *(len(line[rank]) for line in lines if len(line) > 1), 0)
-        column.justify = "left" if rank == BAR_COLUMN else "right"
-        left -= column.width + COLUMN_GAP
-    name_column.no_wrap, name_column.overflow, name_column.max_width = True, "ellipsis", max(left, LEAST_NAME)
+    # What does not fit is cut from names, never from figures; on a terminal that is narrower yet, lines are longer.
+    wanted = [
+        max(cell_len(str(column.header)), *(line[rank].cell_len for line in lines if len(line) > rank), 0)
+        for rank, column in enumerate(table.columns)
+    ]
+    left = console.width - sum(wanted[1:]) - COLUMN_GAP * (len(wanted) - 1)
+    wanted[0] = max(min(wanted[0], left), LEAST_NAME)
+    for rank, (column, width) in enumerate(zip(table.columns, wanted, strict=True)):
+        column.width, column.no_wrap, column.overflow = width, True, "ellipsis"
+        column.justify = "left" if rank in (0, BAR_COLUMN) else "right"
+    console.width = max(console.width, sum(wanted) + COLUMN_GAP * (len(wanted) - 1))
     for line in lines:
         table.add_row(*line)
     console.print(table)

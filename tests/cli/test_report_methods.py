@@ -63,9 +63,35 @@ def test_any_category_fits_into_eighty_columns(segments: Segments, tmp_path: Pat
     shown = segments.done("report", *WINDOW, "--method", "behavior")
 
     assert max(map(cell_len, shown.lines)) <= 80
+    assert shown.lines[1].split() == ["segment", "customers", "revenue", "EUR", "orders"]
     assert shown.lines[3].startswith(f"  {category[:1]}")
-    assert "12,345,678,901.00" in shown.lines[3]
+    assert shown.lines[3].split()[-4:] == ["1", "█" * 12, "12,345,678,901.00", "1"]
     assert "\x1b" not in shown.out
     if len(category) < 15 and category.isprintable():
         assert f"  {category}  " in shown.lines[3]
         assert shown.lines[-1] == f"Most revenue: {category}   Largest: {category}"
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 100])
+def test_figures_headings_and_bars_are_whole_at_any_width(segments: Segments, tmp_path: Path, width: int) -> None:
+    path = tmp_path / "many.csv"
+    orders = [f"C{n % 4_321},O{n},2024-03-01,1234567.89,{'x' * 64}" for n in range(12_345)]
+    path.write_text("\n".join(["customer_id,order_id,date,amount,category", *orders, ""]))
+    segments.done("import", path, "--business", "shop", "--time-zone", "UTC", "--currency", "EUR")
+    segments.patch.setenv("COLUMNS", str(width))
+
+    shown = segments.done("report", *WINDOW, "--method", "behavior")
+
+    begins = next(place for place, line in enumerate(shown.lines) if line.startswith("segment"))
+    heading, *rows = shown.lines[begins : begins + 10]
+    assert heading.split() == ["segment", "customers", "revenue", "EUR", "orders"]
+    bars = [row for row in rows if "█" in row]
+    assert [row.split()[-4:] for row in bars] == [["4,321", "█" * 12, "15,240,740,602.05", "12,345"]] * 3
+    # Only names are cut.
+    assert [row.split()[0].replace("x", "") for row in bars] == [
+        "…",
+        "Unknown",
+        "Year-round" if width > 60 else "Year-ro…",
+    ]
+    assert "…" not in "".join(row.split(maxsplit=1)[1] for row in rows if row.startswith("  "))
+    assert width < 80 or max(map(cell_len, shown.lines)) <= width
