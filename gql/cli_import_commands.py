@@ -29,11 +29,11 @@ from gql.cli_import_options import (
     ZoneOption,
     read_mapping,
 )
-from gql.cli_imports import FormatOption, check_format
 from gql.cli_opening import business_for_import, made, opened
 from gql.cli_recalculate import follow_import
 from gql.cli_run import BusinessOption, run
 from gql.cli_sources import Collection, open_collection, open_purchases
+from gql.cli_table import FormatOption, check_format
 from gql.services import Services
 from persistence.database import Database
 

@@ -2,14 +2,13 @@
 the list is right without a server."""
 
 import json
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from domain.errors import InvalidInput, NotFound
+from domain.errors import NotFound
 from domain.import_undo import UndoSummary
 from domain.imports import PurchaseImport
 from domain.model import Business
@@ -20,6 +19,7 @@ from gql.cli_opening import opened
 from gql.cli_quality import print_quality, quality_document
 from gql.cli_recalculate import follow_import
 from gql.cli_run import BusinessOption, run
+from gql.cli_table import FormatOption, check_format, stamp
 from gql.cli_text import cell, plain
 from gql.clock import system_clock
 from gql.services import Services
@@ -29,8 +29,6 @@ from persistence.import_undo import ImportUndo
 SOURCE_COLUMN, SOURCE_WIDTH = 1, 12
 imports_app = typer.Typer(no_args_is_help=True, help="The imports of a business.")
 ACTOR = Actor("command line")
-FORMATS = ("table", "json")
-FormatOption = Annotated[str, typer.Option("--format", help="table or json")]
 NumberArgument = Annotated[int, typer.Argument(metavar="ID", help="Number of the import, as list shows it.", min=1)]
 
 
@@ -118,12 +116,6 @@ def undo(
     typer.echo(json.dumps(undo_document(number, done), indent=2) if format == "json" else undo_sentence(number, done))
 
 
-def check_format(format: str) -> None:
-    """InvalidInput where there is no such form."""
-    if format not in FORMATS:
-        raise InvalidInput(f"--format must be one of: {', '.join(FORMATS)}")
-
-
 def state(one: PurchaseImport) -> str:
     """The status in a word."""
     return "undone" if one.undone_at is not None else one.status.value.lower()
@@ -138,15 +130,10 @@ def shown(one: PurchaseImport) -> list[tuple[str, str]]:
         of = "" if one.total is None else f" of {one.total:,}"
         found.append(("progress", f"{one.phase} {one.done:,}{of}"))
     instants = (("began", one.started_at or one.created_at), ("ended", one.finished_at), ("undone", one.undone_at))
-    found += [(name, instant(at)) for name, at in instants if at is not None]
+    found += [(name, said) for name, at in instants if (said := stamp(at)) is not None]
     counts = (("read", one.rows_read), ("created", one.created), ("updated", one.updated))
     more = (("unchanged", one.unchanged), ("rejected", one.rejected), ("future", one.future))
     return [*found, *((name, f"{count:,} rows") for name, count in (*counts, *more))]
-
-
-def instant(at: datetime) -> str:
-    """The instant in UTC, to the second."""
-    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z"
 
 
 def document(business: Business, one: PurchaseImport) -> dict[str, Any]:
@@ -158,8 +145,8 @@ def document(business: Business, one: PurchaseImport) -> dict[str, Any]:
         "source": one.source,
         "status": one.status.value,
         "phase": one.phase,
-        **{name: None if at is None else instant(at) for name, at in instants.items()},
-        "undone_at": None if one.undone_at is None else instant(one.undone_at),
+        **{name: stamp(at) for name, at in instants.items()},
+        "undone_at": stamp(one.undone_at),
         "requested_by": one.requested_by,
         "error": error,
         "rows_read": one.rows_read,

@@ -3,10 +3,10 @@ them, unless a server takes them first; either way the bar shows what the row sa
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from domain.errors import InvalidInput
@@ -16,6 +16,7 @@ from domain.recalculation import AlreadyRunning
 from domain.segment_model import Job, JobStatus, Segment, SegmentKind
 from gql.cli_opening import opened
 from gql.cli_run import BusinessOption
+from gql.cli_table import FormatOption, check_format, minute, print_json, print_table, stamp
 from gql.cli_text import cell, plain
 from gql.cli_worker import Worker, said
 from gql.settings import Settings
@@ -37,9 +38,10 @@ def recalculate(
 
 
 @recalculate_app.command()
-def status(context: typer.Context, business: BusinessOption = None) -> None:
+def status(context: typer.Context, business: BusinessOption = None, format: FormatOption = "table") -> None:
     """Show every segment with its size and its newest run. Example: segments status --business shop"""
-    asyncio.run(_status(context.obj, business))
+    check_format(format)
+    asyncio.run(_status(context.obj, business, format))
 
 
 async def _recalculate(settings: Settings, key: str | None, keys: Sequence[str]) -> int:
@@ -87,7 +89,7 @@ def _told(name: str, job: Job) -> bool:
     return job.status is not JobStatus.SUCCEEDED
 
 
-async def _status(settings: Settings, key: str | None) -> None:
+async def _status(settings: Settings, key: str | None, format: str) -> None:
     database = opened(settings)
     try:
         worker = await Worker.of(database, key, settings.business)
@@ -96,18 +98,44 @@ async def _status(settings: Settings, key: str | None) -> None:
         newest = await worker.services.recalculations.newest_of(worker.business, ids)
     finally:
         await database.close()
+    if format == "json":
+        print_json([_document(segment, newest.get(segment.id)) for segment in every])
+        return
+    if not every:
+        typer.echo("There are no segments yet.")
+        return
     table = Table("key", "members", "calculated", "next run", "newest run", box=None)
     for segment in every:
         job = newest.get(segment.id)
         run = "" if job is None else job.status.value.lower()
         if job is not None and job.error_message is not None:
             run = f"{run}: {job.error_message}"
-        automatic = segment.kind is SegmentKind.AUTOMATIC
-        # That of a manual one is for its nightly snapshot, which is no run.
-        times = [segment.last_calculated, segment.next_run_at if automatic else None]
-        shown = ["" if at is None else f"{at:%Y-%m-%d %H:%M}Z" for at in times]
+        shown = ["" if at is None else minute(at) for at in (segment.last_calculated, _next(segment))]
         table.add_row(cell(segment.key), f"{segment.member_count:,}", *shown, cell(run))
-    Console().print(table if every else "There are no segments yet.")
+    print_table(table, "newest run")
+
+
+def _next(segment: Segment) -> datetime | None:
+    # That of a manual one is for its nightly snapshot, which is no run.
+    return segment.next_run_at if segment.kind is SegmentKind.AUTOMATIC else None
+
+
+def _document(segment: Segment, job: Job | None) -> dict[str, object]:
+    return {
+        "key": segment.key,
+        "kind": segment.kind.value,
+        "member_count": segment.member_count,
+        "last_calculated": stamp(segment.last_calculated),
+        "next_run_at": stamp(_next(segment)),
+        "newest_run": None if job is None else _run(job),
+    }
+
+
+def _run(job: Job) -> dict[str, object]:
+    error = None if job.error_code is None else {"code": job.error_code, "message": job.error_message}
+    instants = {"created_at": job.created_at, "started_at": job.started_at, "finished_at": job.finished_at}
+    counts = {"evaluated": job.evaluated, "entered": job.entered, "left": job.left}
+    return {"status": job.status.value, **{name: stamp(at) for name, at in instants.items()}, **counts, "error": error}
 
 
 def follow_import(settings: Settings, business: Business, *, aside: bool = False) -> None:
@@ -130,7 +158,7 @@ def follow_import(settings: Settings, business: Business, *, aside: bool = False
             for segment in await worker.segments():
                 at, was = segment.next_run_at, before.get(segment.id)
                 if at is not None and (was is None or at < was):
-                    wait = f"waits until {at:%Y-%m-%d %H:%M}Z, as it ranks customers"
+                    wait = f"waits until {minute(at)}, as it ranks customers"
                     by = f"a server calculates it then, or segments recalculate {segment.key} at any time"
                     typer.echo(f"{segment.key}: {wait}: {by}.", err=aside)
         finally:

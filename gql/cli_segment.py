@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from domain.calendar import zone
 from domain.errors import InvalidInput, NotFound
 from domain.model import Business
 from domain.pages import PageRequest
@@ -18,6 +16,7 @@ from domain.segment_ports import SegmentFilter, SegmentSort
 from domain.segments import Change, words
 from gql.cli_run import BusinessOption, run
 from gql.cli_segment_file import as_stated, read_change, read_new
+from gql.cli_table import FormatOption, check_format, minute, print_json, print_table, stamp
 from gql.cli_text import cell, plain
 from gql.export_parameters import SCHEMES
 from gql.services import Services
@@ -26,7 +25,6 @@ from persistence.database import Database
 segment_app = typer.Typer(no_args_is_help=True, help="Segments: named groups of customers.")
 ACTOR = Actor("command line")
 KeyArgument = Annotated[str, typer.Argument(help="Key of the segment.")]
-FORMATS = ("table", "json")
 
 
 async def chosen(services: Services, context: typer.Context, business: str | None) -> Business:
@@ -51,19 +49,24 @@ def list_segments(
     sort: Annotated[SegmentSort, typer.Option(help="What to order by.", case_sensitive=False)] = SegmentSort.NAME,
     reverse: Annotated[bool, typer.Option("--reverse", help="Turn the order round.")] = False,
     first: Annotated[int, typer.Option(help="How many, 1 to 250.", min=1, max=250)] = 50,
+    format: FormatOption = "table",
 ) -> None:
     """List segments. Example: segments segment list --sort MEMBER_COUNT --reverse"""
+    check_format(format)
 
     async def work(services: Services, database: Database) -> None:
         meant = await chosen(services, context, business)
         where = SegmentFilter(search, kind)
         page = await services.segments.page(meant, PageRequest(first), where, sort, reverse)
+        if format == "json":
+            print_json([_document(segment) for segment in page.items])
+            return
         table = Table("key", "name", "kind", "members", "calculated", box=None)
         table.columns[3].justify = "right"
         for segment in page.items:
-            calculated = _time(segment, meant)
-            table.add_row(segment.key, cell(segment.name), segment.kind, f"{segment.member_count:,}", calculated)
-        Console(highlight=False).print(table)
+            row = (segment.key, cell(segment.name), segment.kind, f"{segment.member_count:,}", _time(segment))
+            table.add_row(*row)
+        print_table(table, "name")
 
     run(context.obj, work)
 
@@ -76,8 +79,7 @@ def show(
     format: Annotated[str, typer.Option(help="table, or json, which create reads.")] = "table",
 ) -> None:
     """Show a segment. Example: segments segment show high-value --format json"""
-    if format not in FORMATS:
-        raise InvalidInput(f"--format must be one of: {', '.join(FORMATS)}")
+    check_format(format)
 
     async def work(services: Services, database: Database) -> None:
         meant = await chosen(services, context, business)
@@ -85,7 +87,7 @@ def show(
         if format == "json":
             typer.echo(json.dumps(as_stated(segment), ensure_ascii=False, indent=2))
             return
-        for name, value in _shown(segment, meant):
+        for name, value in _shown(segment, meant.currency):
             typer.echo(f"{name:<12} {plain(value)}")
 
     run(context.obj, work)
@@ -175,12 +177,26 @@ def _queued(key: str, job: Job | None) -> str:
     return "" if job is None else f" Its recalculation waits for a server, or for segments recalculate {key}."
 
 
-def _time(segment: Segment, business: Business) -> str:
-    at = segment.last_calculated
-    return "never" if at is None else at.astimezone(zone(business.time_zone)).strftime("%Y-%m-%d %H:%M")
+def _time(segment: Segment) -> str:
+    return "never" if segment.last_calculated is None else minute(segment.last_calculated)
 
 
-def _shown(segment: Segment, business: Business) -> list[tuple[str, str]]:
+def _document(segment: Segment) -> dict[str, object]:
+    return {
+        "key": segment.key,
+        "name": segment.name,
+        "description": segment.description,
+        "kind": segment.kind.value,
+        "is_dynamic": segment.is_dynamic,
+        "is_rfm": segment.is_rfm,
+        "schedule": segment.schedule,
+        "version": segment.version,
+        "member_count": segment.member_count,
+        "last_calculated": stamp(segment.last_calculated),
+    }
+
+
+def _shown(segment: Segment, currency: str) -> list[tuple[str, str]]:
     rules = segment.definition.rules
     lines = [
         ("key", segment.key),
@@ -189,11 +205,11 @@ def _shown(segment: Segment, business: Business) -> list[tuple[str, str]]:
         ("kind", segment.kind.value),
         ("dynamic", "yes" if segment.is_dynamic else "no"),
         ("RFM", "yes" if segment.is_rfm else "no"),
-        ("definition", words(segment.definition, business.currency)),
+        ("definition", words(segment.definition, currency)),
         ("rules", None if rules is None else json.dumps(rules, ensure_ascii=False)),
         ("schedule", segment.schedule),
         ("version", str(segment.version)),
         ("members", f"{segment.member_count:,}"),
-        ("calculated", _time(segment, business) if segment.kind is SegmentKind.AUTOMATIC else None),
+        ("calculated", _time(segment) if segment.kind is SegmentKind.AUTOMATIC else None),
     ]
     return [(name, value) for name, value in lines if value is not None]

@@ -15,6 +15,7 @@ from graphql.utilities import coerce_input_value, validate_input_value
 from domain.errors import FieldProblem, InvalidInput
 from domain.segment_audit import definition_json
 from domain.segment_model import Segment
+from gql.errors import known_values
 from gql.schema import make_schema
 from gql.segment_inputs import CreateSegmentInput, RfmConfigInput, SegmentCriteriaInput, UpdateSegmentInput
 from gql.settings import Settings
@@ -84,11 +85,12 @@ def _plain(value: object) -> Any:
 
 def _arguments(file: Path, values: dict[str, Any], kind: str) -> dict[str, Any]:
     """The values by the names that the input's class has for them."""
-    expected: Any = make_schema(Settings())._schema.type_map[kind]
+    schema = make_schema(Settings())
+    expected: Any = schema._schema.type_map[kind]
     problems: list[FieldProblem] = []
 
     def note(error: GraphQLError, path: list[str | int]) -> None:
-        said = re.split(r",? [Ff]ound: ", error.message)[0]
+        said = re.split(r",? [Ff]ound: ", error.message)[0] + known_values(error.message, schema)
         place = ".".join(map(str, path))
         problems.append(FieldProblem((), f"{file}: {place}: {said}" if place else f"{file}: {said}"))
 

@@ -1,6 +1,7 @@
 """Segments on the command line: files in both forms, what each command says, what is wrong in a file by its place."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,65 @@ def test_segments_are_listed_by_name(shop: Segments, folder: Path) -> None:
     assert [line.split()[0] for line in turned[1:]] == ["alpha"]
 
 
+KEY = "customers-of-the-shop-at-the-harbour-who-buy-much-and-often"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_keys_are_never_cut(shop: Segments, folder: Path, terminal: bool) -> None:
+    name = "Customers of the shop at the harbour who buy much and often, and have done so for years"
+    shop.done("segment", "create", written(folder, {"name": name, "key": KEY, "kind": "MANUAL"}))
+    shop.patch.setenv("COLUMNS", "60")
+    if terminal:
+        shop.patch.setenv("FORCE_COLOR", "1")
+
+    listed, status = shop.done("segment", "list").lines, shop.done("status").lines
+
+    assert [line.startswith(KEY) for line in listed[:2]] == [False, True]
+    assert [line.startswith(KEY) for line in status] == [False, True]
+    assert (len(listed) > 2) is terminal
+
+
+def test_segments_and_their_state_are_listed_as_json(shop: Segments, folder: Path) -> None:
+    rule = {"name": "Big", "criteria": {"minOrders": 1}, "isDynamic": False}
+    shop.done("segment", "create", written(folder, {"name": "VIP", "kind": "MANUAL", "description": "By hand"}))
+    shop.done("segment", "create", written(folder, rule))
+    shop.done("recalculate", "big")
+
+    big, vip = json.loads(shop.done("segment", "list", "--format", "json").out)
+    first, second = json.loads(shop.done("status", "--format", "json").out)
+    shown = next(
+        line.split(maxsplit=1)[1] for line in shop.done("segment", "show", "big").lines if "calculated" in line
+    )
+
+    assert vip == {
+        "key": "vip",
+        "name": "VIP",
+        "description": "By hand",
+        "kind": "MANUAL",
+        "is_dynamic": False,
+        "is_rfm": False,
+        "schedule": None,
+        "version": 1,
+        "member_count": 0,
+        "last_calculated": None,
+    }
+    assert (big["key"], big["member_count"]) == ("big", 10)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", big["last_calculated"])
+    assert shown == f"{big['last_calculated'][:16].replace('T', ' ')}Z"
+    assert (first["last_calculated"], first["next_run_at"]) == (big["last_calculated"], None)
+    assert first["newest_run"].items() >= {"status": "SUCCEEDED", "evaluated": 10, "entered": 10, "error": None}.items()
+    assert second == {
+        "key": "vip",
+        "kind": "MANUAL",
+        "member_count": 0,
+        "last_calculated": None,
+        "next_run_at": None,
+        "newest_run": None,
+    }
+    wrong = shop("status", "--format", "xml")
+    assert (wrong.code, wrong.err) == (1, "Error: --format must be one of: table, json.\n")
+
+
 def test_an_update_changes_what_the_file_holds_and_clears_what_is_named(shop: Segments, folder: Path) -> None:
     shop.done("segment", "create", written(folder, TOML, "high.toml"))
 
@@ -137,7 +197,11 @@ def test_standard_segments_are_made_once(shop: Segments) -> None:
             '{"name": "A", "criteria": {"minOrders": 1.5}}',
             "a.json: criteria.minOrders: Int cannot represent ",
         ),
-        ("a.json", '{"name": "A", "kind": "HAND"}', "a.json: kind: Value 'HAND' does not exist in 'SegmentKind' enum"),
+        (
+            "a.json",
+            '{"name": "A", "kind": "HAND"}',
+            "a.json: kind: Value 'HAND' does not exist in 'SegmentKind' enum. Its values are: AUTOMATIC, MANUAL.\n",
+        ),
         ("a.json", "[]", "a.json must hold one segment: an object with a name."),
         ("a.json", "{", "a.json is not readable JSON: "),
         ("a.toml", "name = ", "a.toml is not readable TOML: "),
