@@ -1,17 +1,20 @@
-"""A worker that kills itself the hard way: `python -m tests.real.dying URL STATEMENT` works on runs until it is about
-to execute a statement that begins so, and then is gone as if the power had failed."""
+"""A worker that kills itself the hard way: `python -m tests.real.dying URL WORK PLACE STATEMENT` works on runs, or lets
+memberships follow, until a statement that begins so is about to be executed for the PLACE-th time, and then is gone as if
+the power had failed."""
 
 import asyncio
 import os
 import signal
 import sys
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 from sqlalchemy import event
 
 from domain.run_board import RunBoard
 from domain.runner import Runner
+from domain.upkeep import Upkeep
 from persistence.database import open_database
 from persistence.working_store import WorkingStore
 from tests.conftest import NOW
@@ -22,23 +25,28 @@ def now() -> datetime:
     return NOW
 
 
-async def main(url: str, last: str) -> None:
+async def main(url: str, work: str, place: int, last: str) -> None:
     """Work until the statement comes."""
     database = open_database(url)
     store, board = WorkingStore(database, now), RunBoard()
+    seen = count(1)
 
     def watch(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        if " ".join(statement.split()).startswith(last):
+        if " ".join(statement.split()).startswith(last) and next(seen) == place:
             os.kill(os.getpid(), signal.SIGKILL)
 
     for engine in {database.writer.sync_engine, database.worker.sync_engine}:
         event.listen(engine, "before_cursor_execute", watch)
     runner = Runner(store, now, board, "dying")
+    upkeep = Upkeep(store, now, board, runner)
     for business in await store.businesses():
-        while await runner.once(business):
-            pass
+        if work == "follow":
+            await upkeep.follow(business)
+        else:
+            while await runner.once(business):
+                pass
     await database.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2]))
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]))

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from domain.model import Business
-from domain.segment_model import JobStatus
+from domain.segment_model import JobStatus, MembershipSource, Segment
 from gql.services import Services
 from persistence.database import Database
 from tests.conftest import SetClock
@@ -19,6 +19,7 @@ from tests.storage.working import ACTOR, Working
 pytestmark = pytest.mark.anyio
 DAY = "2024-06-01"
 OVER_10 = {">": [{"var": "total_revenue"}, 10]}
+OLD, NEW = ["C2"], ["C1", "C3"]
 STAGES = [
     "UPDATE job SET status",
     "UPDATE job SET phase",
@@ -32,6 +33,16 @@ STAGES = [
     "INSERT INTO snapshot",
     "UPDATE segment SET name",
 ]
+# Of the statements that end or take a run, the first takes the whole run.
+PARTS = [
+    ("UPDATE job SET status", 2, 0),
+    ("INSERT INTO evaluated", 1, 0),
+    ("INSERT INTO snapshot", 1, 0),
+    ("UPDATE job SET status", 4, 1),
+    ("INSERT INTO membership (", 2, 1),
+    ("UPDATE job SET status", 6, 2),
+]
+FOLLOWING = ["UPDATE business SET change_number", "INSERT INTO membership (", "UPDATE business SET followed_at"]
 
 
 @pytest.fixture
@@ -47,6 +58,14 @@ async def working(database: Database, services: Services, shop: Business, clock:
     return made
 
 
+async def killed(working: Working, work: str, place: int, statement: str) -> None:
+    """A worker dies before that statement comes for the time of that number."""
+    url = working.store.database.bulk.url.render_as_string(hide_password=False)
+    command = (sys.executable, "-m", "tests.real.dying", url, work, str(place), statement)
+    dying = await asyncio.create_subprocess_exec(*command)
+    assert await asyncio.wait_for(dying.wait(), 60) == -signal.SIGKILL
+
+
 @pytest.mark.parametrize("stage", STAGES)
 async def test_a_worker_that_is_killed_leaves_the_old_set_and_a_run_that_ends(
     stage: str, working: Working, clock: SetClock
@@ -54,12 +73,10 @@ async def test_a_worker_that_is_killed_leaves_the_old_set_and_a_run_that_ends(
     async with working.store.read(working.business) as unit:
         segment = (await unit.segments.by_keys(["big"]))["big"]
     job = await working.recalculations.start(working.business, segment.id, ACTOR)
-    url = working.store.database.bulk.url.render_as_string(hide_password=False)
 
-    dying = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.real.dying", url, stage)
+    await killed(working, "runs", 1, stage)
 
-    assert await asyncio.wait_for(dying.wait(), 60) == -signal.SIGKILL
-    assert await working.members(segment) == ["C2"]
+    assert await working.members(segment) == OLD
     assert (await working.job(job.id)).status in (JobStatus.QUEUED, JobStatus.RUNNING)
     async with working.store.read(working.business) as unit:
         assert await unit.snapshots.count(segment.id) == 1
@@ -67,4 +84,51 @@ async def test_a_worker_that_is_killed_leaves_the_old_set_and_a_run_that_ends(
     assert await working.runner.once(working.business)
     ended = await working.job(job.id)
     assert (ended.status, ended.entered, ended.left) == (JobStatus.SUCCEEDED, 2, 1)
-    assert await working.members(segment) == ["C1", "C3"]
+    assert await working.members(segment) == NEW
+
+
+async def snapshots(working: Working, segment: Segment) -> int:
+    """How many snapshots the segment has."""
+    async with working.store.read(working.business) as unit:
+        return await unit.snapshots.count(segment.id)
+
+
+@pytest.mark.parametrize(("statement", "place", "done"), PARTS)
+async def test_a_worker_that_is_killed_between_parts_leaves_whole_ones_and_none_is_done_twice(
+    statement: str, place: int, done: int, working: Working, clock: SetClock
+) -> None:
+    async with working.store.read(working.business) as unit:
+        base = (await unit.segments.by_keys(["big"]))["big"]
+    user = await working.segment("a-user", {"in": ["big", {"var": "segments"}]})
+    async with working.store.write(working.business) as unit:
+        await unit.memberships.put_in(user.id, [2], unit.instant, MembershipSource.RULE, "before")
+    job = await working.recalculations.start_all(working.business, ACTOR)
+
+    await killed(working, "runs", place, statement)
+
+    assert [await working.members(each) for each in (base, user)] == [NEW] * done + [OLD] * (2 - done)
+    assert [await snapshots(working, each) for each in (base, user)] == [1 + (done > 0), int(done > 1)]
+    assert (await working.job(job.id)).status is JobStatus.RUNNING
+    clock.now += timedelta(seconds=31)
+    assert await working.runner.once(working.business)
+    ended = await working.job(job.id)
+    assert (ended.status, ended.entered, ended.left) == (JobStatus.SUCCEEDED, 4, 2)
+    assert [await working.members(each) for each in (base, user)] == [NEW, NEW]
+    assert [await snapshots(working, each) for each in (base, user)] == [2, 1]
+    assert not await working.runner.once(working.business)
+
+
+@pytest.mark.parametrize("statement", FOLLOWING)
+async def test_a_worker_that_is_killed_while_memberships_follow_leaves_the_old_ones(
+    statement: str, working: Working
+) -> None:
+    async with working.store.read(working.business) as unit:
+        segment = (await unit.segments.by_keys(["big"]))["big"]
+
+    await killed(working, "follow", 1, statement)
+
+    assert await working.members(segment) == OLD
+    assert (await working.store.agenda(working.business, working.clock.now)).changed
+    assert await working.upkeep.follow(working.business) == 3
+    assert await working.members(segment) == NEW
+    assert not (await working.store.agenda(working.business, working.clock.now)).changed
