@@ -2,8 +2,8 @@
 everything or nothing, and doing it twice changes nothing more."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 
 from domain.calendar import local_date, to_utc, zone
 from domain.errors import FieldProblem, InvalidInput, NotFound
@@ -42,7 +42,7 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Memberships:
-    """The memberships of a business, as the services see them."""
+    """The memberships of a business, as the services see them: now, or at the business's moment where it has one."""
 
     store: SegmentStore
     clock: Clock
@@ -77,12 +77,12 @@ class Memberships:
     async def change_pages(self, business: Business, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
         """Pages of changes in commit order, in the order of the keys."""
         async with self.store.read(business) as unit:
-            return await unit.memberships.change_pages(keys)
+            return await unit.memberships.change_pages([(_known(business, which), page) for which, page in keys])
 
     async def change_counts(self, business: Business, lists: Sequence[ChangeList]) -> list[int]:
         """How many changes each list has."""
         async with self.store.read(business) as unit:
-            return await unit.memberships.change_counts(lists)
+            return await unit.memberships.change_counts([_known(business, which) for which in lists])
 
     async def sizes(self, business: Business, keys: Sequence[SeriesKey]) -> Mapping[SeriesKey, list[SizePoint]]:
         """Sizes of segments at the ends of intervals; of those that have begun, as nobody knows the others."""
@@ -92,7 +92,8 @@ class Memberships:
             for first, last, interval in {key[1:] for key in keys}:
                 whole = series(first, last, interval, business.time_zone)
                 asked = {key for key in keys if key[1:] == (first, last, interval)}
-                sizes = await unit.memberships.sizes([key[0] for key in asked], whole.bounds)
+                bounds = [_end(business, bound) or bound for bound in whole.bounds]
+                sizes = await unit.memberships.sizes([key[0] for key in asked], bounds)
                 for key in asked:
                     points = zip(whole.dates, sizes[key[0]], strict=True)
                     found[key] = [SizePoint(day, *size) for day, size in points if day <= today]
@@ -143,7 +144,8 @@ class Memberships:
             if problems:
                 raise InvalidInput.of(problems)
             changed = await _change(unit, segment, list(known), actor, MembershipSource.MANUAL, entering)
-            return (await unit.segments.by_ids([segment_id]))[segment_id], changed
+            written = (await unit.segments.by_ids([segment_id]))[segment_id]
+            return replace(written, seen_at=unit.instant), changed
 
     async def assign_named(
         self, business: Business, key: str, external_ids: Sequence[str], actor: Actor, *, entering: bool = True
@@ -161,6 +163,18 @@ class Memberships:
             live = {name for name, (_, erased) in known.items() if not erased}
             unknown = tuple(name for name in dict.fromkeys(external_ids) if name not in live)
             return Assignment(changed, len(ids) - changed, unknown)
+
+
+def _end(business: Business, end: datetime | None) -> datetime | None:
+    """The end of a stretch of history, which leaves out what was written after the business's moment."""
+    if business.as_of is None:
+        return end
+    moment = business.as_of + timedelta(microseconds=1)
+    return moment if end is None else min(end, moment)
+
+
+def _known(business: Business, which: ChangeList) -> ChangeList:
+    return replace(which, until=_end(business, which.until))
 
 
 async def _by_hand(unit: SegmentWriteUnit, segment_id: int, word: str) -> Segment:

@@ -5,7 +5,7 @@ Instants are aware UTC datetimes; days are `date.toordinal()` numbers in the bus
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -41,7 +41,8 @@ class Write(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Business:
-    """The tenant: every row belongs to one."""
+    """The tenant: every row belongs to one. `last_instant` is that of the newest write when it was read; `as_of` the
+    one that read units answer questions about members for, None being the present."""
 
     id: int
     key: str
@@ -53,6 +54,13 @@ class Business:
     data_version: int
     change_number: int
     history_from: datetime | None = None
+    last_instant: datetime | None = None
+    as_of: datetime | None = None
+
+    def held(self, at: datetime | None = None) -> "Business":
+        """The same at one moment, that of its newest write or a given one: whatever is read with it then tells of the
+        same members, as every later write has a later instant."""
+        return replace(self, as_of=at or self.last_instant)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ Instants are aware UTC datetimes. Instants of writes are unique within a busines
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from operator import add
 
 from domain.criteria import RfmConfig, SegmentCriteria
 
@@ -88,7 +89,8 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A named group of customers. `version` grows with every change of the definition; `defined_at` is its instant."""
+    """A named group of customers. `version` grows with every change of the definition; `defined_at` is its instant.
+    `seen_at` is the instant of the write that answered with it, which its member count is of."""
 
     id: int
     key: str
@@ -108,6 +110,7 @@ class Segment:
     next_run_at: datetime | None
     last_calculated: datetime | None
     member_count: int
+    seen_at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,10 @@ class MemberTotals:
     orders: int = 0
     ages: int = 0
     buyers: int = 0
+
+    def __add__(self, other: "MemberTotals") -> "MemberTotals":
+        """Of two groups together."""
+        return MemberTotals(*map(add, astuple(self), astuple(other)))
 
 
 @dataclass(frozen=True, slots=True)

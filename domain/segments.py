@@ -93,7 +93,7 @@ class Segments:
                     known, _ = await self._add(unit, ready, stored, actor)
                     stored.append(known)
                     created.append(known.key)
-                found.append(known)
+                found.append(replace(known, seen_at=unit.instant))
             if created:
                 event = AuditEvent(
                     actor.name,
@@ -115,14 +115,14 @@ class Segments:
             new = await _changed(unit, old, change.given)
             difference = changes(old, new)
             if not difference:
-                return old, None
+                return replace(old, seen_at=unit.instant), None
             await unit.segments.change(new)
             redefined = new.version != old.version
             job = await requeue(unit, new.id, actor.name) if redefined else None
             detail = {"segment": new.key, "changes": difference}
             await unit.audit(_event(actor, "updateSegment", new, detail))
         self.wake()
-        return new, job
+        return replace(new, seen_at=unit.instant), job
 
     async def delete(self, business: Business, segment_id: int, actor: Actor) -> None:
         """End every membership and take the segment out of sight; what was stays. IN_USE where another one needs it."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import strawberry
 
@@ -29,7 +30,8 @@ class KeptNotes:
 
 @dataclass(slots=True)
 class Context:
-    """One operation's. The business is read once, by whoever needs it first."""
+    """One operation's. The business is read once, by whoever needs it first, and held at that moment: whatever is then
+    told of members is of the same ones."""
 
     viewer: Viewer
     services: Services
@@ -38,6 +40,7 @@ class Context:
     loaders: Loaders = field(init=False)
     kept: KeptNotes = field(init=False)
     _business: asyncio.Task[Business] | None = field(init=False, default=None)
+    _moment: datetime | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Loaders ask for the business themselves."""
@@ -47,13 +50,17 @@ class Context:
     async def business(self) -> Business:
         """The viewer's business."""
         if self._business is None:
-            self._business = asyncio.ensure_future(self.services.businesses.open(self.viewer.business))
+            self._business = asyncio.ensure_future(self._opened(self._moment))
         return await asyncio.shield(self._business)
 
-    def renew(self) -> None:
-        """The next event of a subscription: what was read for the last one may have changed."""
+    async def _opened(self, moment: datetime | None) -> Business:
+        return (await self.services.businesses.open(self.viewer.business)).held(moment)
+
+    def renew(self, moment: datetime | None = None) -> None:
+        """The next event of a subscription: what was read for the last one may have changed. Or something was written:
+        what follows is of that moment."""
         self.close()
-        self._business = None
+        self._business, self._moment = None, moment
         self.__post_init__()
 
     def close(self) -> None:

@@ -68,7 +68,7 @@ class MembershipMutations:
         context, business = info.context, await info.context.business()
         segment, customers = numbers(business, segment_id, customer_ids)
         entity, count = await context.services.memberships.assign(business, segment, customers, context.actor)
-        context.renew()
+        context.renew(entity.seen_at)
         return AssignSegmentPayload(segment=Segment.of(business, entity), assigned_count=count)
 
     @strawberry.mutation(
@@ -83,7 +83,7 @@ class MembershipMutations:
         context, business = info.context, await info.context.business()
         segment, customers = numbers(business, segment_id, customer_ids)
         entity, count = await context.services.memberships.remove(business, segment, customers, context.actor)
-        context.renew()
+        context.renew(entity.seen_at)
         return RemoveSegmentPayload(segment=Segment.of(business, entity), removed_count=count)
 
     @strawberry.mutation(
@@ -96,7 +96,7 @@ class MembershipMutations:
         context, business = info.context, await info.context.business()
         segment, _ = numbers(business, segment_id, [])
         entity = await context.services.snapshots.create(business, segment, context.actor)
-        context.renew()
+        context.renew(entity.at)
         return CreateSnapshotPayload(snapshot=Snapshot.of(business, entity))
 
     @strawberry.mutation(

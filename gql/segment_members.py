@@ -101,6 +101,10 @@ class SegmentMembers:
         loaders, key = info.context.loaders.memberships, self.entity.id
         at = info.context.services.memberships.instant(self.business, as_of, "asOf")
         check_reachable(self.business, at)
+        moment = (await info.context.business()).as_of
+        if at is not None and moment is not None and at >= moment:
+            # What is written after the moment has no part in this operation.
+            at = None
         page = await loaders.pages.load((key, request, at))
 
         async def count() -> int:

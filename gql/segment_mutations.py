@@ -81,6 +81,7 @@ class SegmentMutations:
         """The segment and its first run."""
         business = await info.context.business()
         made, job = await info.context.services.segments.create(business, input.draft(), info.context.actor)
+        info.context.renew(made.seen_at)
         run = None if job is None else Recalculation.of(business, job)
         return CreateSegmentPayload(segment=Segment.of(business, made), recalculation=run)
 
@@ -96,6 +97,7 @@ class SegmentMutations:
         business = await info.context.business()
         change = Change(await segment_number(info, input.id, "input", "id"), input.given(), input.expected_version)
         changed, job = await info.context.services.segments.update(business, change, info.context.actor)
+        info.context.renew(changed.seen_at)
         run = None if job is None else Recalculation.of(business, job)
         return UpdateSegmentPayload(segment=Segment.of(business, changed), recalculation=run)
 
@@ -111,6 +113,7 @@ class SegmentMutations:
         number = await segment_number(info, id, "id")
         business = await info.context.business()
         await info.context.services.segments.delete(business, number, info.context.actor)
+        info.context.renew()
         return DeleteSegmentPayload(deleted_segment_id=id)
 
     @strawberry.mutation(
@@ -128,4 +131,5 @@ class SegmentMutations:
         """One segment a group."""
         business = await info.context.business()
         found = await info.context.services.segments.create_standard(business, scheme, info.context.actor)
+        info.context.renew(found[0].seen_at)
         return CreateStandardSegmentsPayload(segments=[Segment.of(business, each) for each in found])

@@ -1,19 +1,34 @@
 """Questions about rules over all customers, each one statement: how many match, who would enter and leave, which rules
 hold, how segments overlap. A stored segment that a rule names stands for its open memberships; who was erased belongs
-to no segment and is left out."""
+to no segment and is left out. In a unit of one moment the memberships are those of that moment."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, case, exists, false, func, select, true
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    ScalarSelect,
+    Select,
+    and_,
+    case,
+    exists,
+    false,
+    func,
+    select,
+    true,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.model import Business
 from domain.ports import CustomerFilter, CustomerRecord, ReadUnit
 from domain.rule_context import RuleContext, rule_context
 from domain.rules import Condition, walk
 from domain.segment_ports import RuleSizes, Side
 from persistence.customers import COLUMNS, JOINED, to_record
+from persistence.membership_reads import covers, present
 from persistence.rule_sql import Lookup, RuleSql, matching, members
 from persistence.rule_sql_constructs import Expression, Negation
 from persistence.segment_tables import membership, segment
@@ -24,26 +39,26 @@ MAXIMUM_RULES, MAXIMUM_STATEMENT_NODES = 500, 4000
 PRESENT = customer.c.erased == false()
 
 
-def member_of(business_id: int, segment_id: ColumnElement[int] | ScalarSelect[int] | int) -> ColumnElement[bool]:
+def member_of(business: Business, segment_id: ColumnElement[int] | ScalarSelect[int] | int) -> ColumnElement[bool]:
     """Whether the row of `customer` has an open membership of the segment; never null."""
     return exists().where(
-        membership.c.business_id == business_id,
+        membership.c.business_id == business.id,
         membership.c.segment_id == segment_id,
         membership.c.customer_id == customer.c.id,
-        membership.c.left_at.is_(None),
+        covers(business.as_of),
     )
 
 
-def by_membership(business_id: int) -> Lookup:
+def by_membership(business: Business) -> Lookup:
     """Answers a rule's reference to a stored segment with its open memberships."""
 
     def lookup(key: str) -> Expression:
         named = (
             select(segment.c.id)
-            .where(segment.c.business_id == business_id, segment.c.key == key, segment.c.deleted_at.is_(None))
+            .where(segment.c.business_id == business.id, segment.c.key == key, segment.c.deleted_at.is_(None))
             .scalar_subquery()
         )
-        return member_of(business_id, named)
+        return member_of(business, named)
 
     return lookup
 
@@ -58,11 +73,11 @@ class RuleStore:
         self.business_id = unit.business.id
 
     def _compiler(self, context: RuleContext) -> RuleSql:
-        return RuleSql(context, by_membership(self.business_id))
+        return RuleSql(context, by_membership(self.unit.business))
 
     async def condition(self, where: CustomerFilter) -> ColumnElement[bool]:
         """Whether the row of `customer` is a member of the filter's segments and its rule holds."""
-        parts = [member_of(self.business_id, key) for key in where.segment_ids]
+        parts = [member_of(self.unit.business, key) for key in where.segment_ids]
         if where.rule is not None:
             context = await rule_context(self.unit, self.now, [where.rule], where.cuts)
             parts.append(self._compiler(context).condition(where.rule))
@@ -81,10 +96,9 @@ class RuleStore:
         whom = members(context, held).where(PRESENT).with_only_columns(func.count(), maintain_column_froms=True)
         parts = [self._everybody(), whom]
         if against is not None:
-            count = select(func.count()).select_from(membership)
-            mine = (membership.c.business_id == self.business_id, membership.c.segment_id == against)
-            parts.append(count.where(*mine, membership.c.left_at.is_(None)))
-            parts.append(whom.where(member_of(self.business_id, against)))
+            each = self._open([against]).subquery()
+            parts.append(select(func.count()).select_from(each))
+            parts.append(whom.where(member_of(self.unit.business, against)))
         columns = [part.scalar_subquery().label(f"n{index}") for index, part in enumerate(parts)]
         found = [int(value) for value in (await self.connection.execute(select(*columns))).one()]
         return RuleSizes(*found)
@@ -97,7 +111,7 @@ class RuleStore:
         conditions: list[ColumnElement[bool]] = [customer.c.business_id == self.business_id, PRESENT]
         conditions.append(Negation(held) if side is Side.LEAVING else held)
         if side is not Side.MATCHING and against is not None:
-            inside = member_of(self.business_id, against)
+            inside = member_of(self.unit.business, against)
             conditions.append(inside if side is Side.LEAVING else Negation(inside))
         statement = select(*COLUMNS).select_from(JOINED).where(*conditions).order_by(customer.c.id).limit(size)
         return [to_record(row) for row in await self.connection.execute(statement)]
@@ -118,18 +132,20 @@ class RuleStore:
     async def overlap(self, segments: Sequence[int]) -> dict[int, int]:
         """How many customers are in exactly which of the segments; bit n of the key stands for the nth."""
         bits = {key: 1 << place for place, key in enumerate(segments)}
-        mine: Select[Any] = (
-            select(membership.c.customer_id, func.sum(case(bits, value=membership.c.segment_id)).label("pattern"))
-            .where(
-                membership.c.business_id == self.business_id,
-                membership.c.segment_id.in_(segments),
-                membership.c.left_at.is_(None),
-            )
-            .group_by(membership.c.customer_id)
-        )
+        held = self._open(segments).subquery()
+        mine: Select[Any] = select(
+            held.c.customer_id, func.sum(case(bits, value=held.c.segment_id)).label("pattern")
+        ).group_by(held.c.customer_id)
         each = mine.subquery()
         statement = select(each.c.pattern, func.count()).group_by(each.c.pattern)
         return {int(pattern): int(count) for pattern, count in await self.connection.execute(statement)}
+
+    def _open(self, segments: Sequence[int]) -> CompoundSelect[Any]:
+        """Customer and segment of each membership of the segments that lasts."""
+        mine = select(membership.c.customer_id, membership.c.segment_id).where(
+            membership.c.business_id == self.business_id, membership.c.segment_id.in_(segments)
+        )
+        return union_all(*(mine.where(condition) for condition in present(self.unit.business.as_of)))
 
 
 def _statements(trees: Mapping[int, Condition]) -> Iterator[dict[int, Condition]]:

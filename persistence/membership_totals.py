@@ -3,11 +3,11 @@ of external ids names."""
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import and_, case, func, or_, select, union_all
 
 from domain.segment_model import MemberTotals
 from persistence.columns import storable
-from persistence.membership_reads import MembershipReads
+from persistence.membership_reads import MembershipReads, present
 from persistence.segment_tables import membership
 from persistence.tables import customer, customer_metrics
 
@@ -39,13 +39,14 @@ class MembershipTotals(MembershipReads):
             .where(
                 membership.c.business_id == self.business_id,
                 membership.c.segment_id.in_(segments),
-                membership.c.left_at.is_(None),
             )
             .group_by(membership.c.segment_id)
         )
-        rows = await self.connection.execute(statement)
-        found = {row[0]: MemberTotals(*(int(value or 0) for value in row[1:])) for row in rows}
-        return {key: found.get(key, MemberTotals()) for key in segments}
+        parts = union_all(*(statement.where(condition) for condition in present(self.as_of)))
+        found = {key: MemberTotals() for key in segments}
+        for row in await self.connection.execute(parts):
+            found[row[0]] += MemberTotals(*(int(value or 0) for value in row[1:]))
+        return found
 
     async def known(self, external_ids: Sequence[str]) -> Mapping[str, tuple[int, bool]]:
         """Id of each customer that exists, and whether it was erased."""

@@ -1,15 +1,31 @@
 """Segments: definitions and what is kept of each. Deleted ones stay for history and are seen only where asked for. The
-member count is written by memberships alone, so that it always agrees with them."""
+member count is written by memberships alone, so that it always agrees with them. In a unit of one moment, count and
+last calculation are those of that moment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, func, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    case,
+    cast,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import from_micros, to_micros
 from domain.criteria import RfmConfig, SegmentCriteria
+from domain.model import Business
 from domain.pages import Page, PageRequest, cut
 from domain.segment_model import Definition, NewSegment, Segment, SegmentKind
 from domain.segment_ports import SegmentFilter, SegmentSort
@@ -17,28 +33,75 @@ from domain.text import folded
 from persistence.columns import FAR_FUTURE, MISSING_TEXT, optional_instant, optional_micros, storable
 from persistence.customers import keyset
 from persistence.rule_sql_texts import Holds
-from persistence.segment_tables import segment
+from persistence.segment_tables import membership_change, segment, snapshot
+from persistence.tables import business as table
 
-SORT_COLUMNS: Mapping[SegmentSort, ColumnElement[Any]] = {
-    SegmentSort.NAME: segment.c.name_sort,
-    SegmentSort.CREATED_AT: segment.c.created_at,
-    SegmentSort.LAST_CALCULATED: func.coalesce(segment.c.last_calculated, FAR_FUTURE),
-    SegmentSort.MEMBER_COUNT: segment.c.member_count,
-}
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What is told of segments: the columns of the table, with member count and last calculation as of some moment."""
+
+    member_count: ColumnElement[int]
+    last_calculated: ColumnElement[int | None]
+
+    def select(self) -> Select[Any]:
+        """All of them."""
+        named: Mapping[str, ColumnElement[Any]] = {
+            "member_count": self.member_count,
+            "last_calculated": self.last_calculated,
+        }
+        return select(*(named.get(column.name, column).label(column.name) for column in segment.c))
+
+    def sorted_by(self, sort: SegmentSort) -> ColumnElement[Any]:
+        """What a list is ordered by."""
+        columns: Mapping[SegmentSort, ColumnElement[Any]] = {
+            SegmentSort.NAME: segment.c.name_sort,
+            SegmentSort.CREATED_AT: segment.c.created_at,
+            SegmentSort.LAST_CALCULATED: func.coalesce(self.last_calculated, FAR_FUTURE),
+            SegmentSort.MEMBER_COUNT: self.member_count,
+        }
+        return columns[sort]
+
+
+KEPT = Columns(segment.c.member_count, segment.c.last_calculated)
+
+
+def then(at: datetime) -> Columns:
+    """As of an instant of just now: the kept count without what was written later, and the last calculation until then,
+    as every one left a snapshot."""
+    micros, log, last = to_micros(at), membership_change.c, segment.c.last_calculated
+    later = select(func.coalesce(func.sum(log.entered - log.left_count), 0)).where(
+        log.business_id == segment.c.business_id, log.segment_id == segment.c.id, log.at > micros
+    )
+    earlier = select(func.max(snapshot.c.at)).where(
+        snapshot.c.business_id == segment.c.business_id,
+        snapshot.c.segment_id == segment.c.id,
+        snapshot.c.at <= micros,
+        snapshot.c.job_id.is_not(None),
+    )
+    return Columns(
+        cast(segment.c.member_count - later.scalar_subquery(), BigInteger),
+        case((last > micros, earlier.scalar_subquery()), else_=last),
+    )
 
 
 class SegmentStore:
     """On one connection, of one business."""
 
-    def __init__(self, connection: AsyncConnection, business_id: int) -> None:
+    def __init__(self, connection: AsyncConnection, business: Business) -> None:
         self.connection = connection
-        self.business_id = business_id
+        self.business_id = business.id
+        self.as_of = business.as_of
 
     async def page(self, request: PageRequest, where: SegmentFilter, sort: SegmentSort, reverse: bool) -> Page[Segment]:
         """One page in the order asked for; ties stand by id."""
-        value = SORT_COLUMNS[sort]
-        statement = select(segment, value.label("sort_value")).where(*self._where(where))
-        rows = (await self.connection.execute(keyset(statement, value, segment.c.id, request, reverse))).all()
+
+        def asked(columns: Columns) -> Select[Any]:
+            value = columns.sorted_by(sort)
+            statement = columns.select().add_columns(value.label("sort_value")).where(*self._where(where))
+            return keyset(statement, value, segment.c.id, request, reverse)
+
+        rows = await self._rows(asked)
         return cut(rows, request, lambda row: (row.sort_value, row.id)).map(to_segment)
 
     async def count(self, where: SegmentFilter) -> int:
@@ -48,32 +111,30 @@ class SegmentStore:
 
     async def all(self, *, automatic: bool = False) -> list[Segment]:
         """Those that are not deleted, by name; only AUTOMATIC ones where asked."""
-        statement = select(segment).where(
-            *self._where(SegmentFilter(kind=SegmentKind.AUTOMATIC if automatic else None))
-        )
-        rows = await self.connection.execute(statement.order_by(segment.c.name_sort, segment.c.id))
+        where = self._where(SegmentFilter(kind=SegmentKind.AUTOMATIC if automatic else None))
+        order = (segment.c.name_sort, segment.c.id)
+        rows = await self._rows(lambda columns: columns.select().where(*where).order_by(*order))
         return [to_segment(row) for row in rows]
 
     async def by_ids(self, ids: Sequence[int], *, deleted: bool = False) -> Mapping[int, Segment]:
         """Those that exist; deleted ones too where asked."""
-        statement = select(segment).where(segment.c.business_id == self.business_id, segment.c.id.in_(ids))
+        where = [segment.c.business_id == self.business_id, segment.c.id.in_(ids)]
         if not deleted:
-            statement = statement.where(segment.c.deleted_at.is_(None))
-        return {row.id: to_segment(row) for row in await self.connection.execute(statement)}
+            where.append(segment.c.deleted_at.is_(None))
+        return {row.id: to_segment(row) for row in await self._rows(lambda columns: columns.select().where(*where))}
 
     async def by_keys(self, keys: Sequence[str]) -> Mapping[str, Segment]:
         """Those that exist and are not deleted."""
-        known = [key for key in keys if storable(key)]
-        statement = select(segment).where(*self._where(SegmentFilter()), segment.c.key.in_(known))
-        return {row.key: to_segment(row) for row in await self.connection.execute(statement)}
+        where = (*self._where(SegmentFilter()), segment.c.key.in_([key for key in keys if storable(key)]))
+        return {row.key: to_segment(row) for row in await self._rows(lambda columns: columns.select().where(*where))}
 
     async def by_name(self, name: str) -> Segment | None:
         """The one of that name, letter case and spacing ignored, that is not deleted."""
         if not storable(name):
             return None
-        statement = select(segment).where(*self._where(SegmentFilter()), segment.c.name_sort == folded(name))
-        row = (await self.connection.execute(statement)).one_or_none()
-        return None if row is None else to_segment(row)
+        where = (*self._where(SegmentFilter()), segment.c.name_sort == folded(name))
+        found = await self._rows(lambda columns: columns.select().where(*where))
+        return to_segment(found[0]) if found else None
 
     async def add(self, new: NewSegment, at: datetime) -> Segment:
         """Keep a segment whose key and name are free; its id is never given again."""
@@ -97,6 +158,7 @@ class SegmentStore:
             next_run_at=new.next_run_at,
             last_calculated=None,
             member_count=0,
+            seen_at=at,
         )
         fixed = {
             "business_id": self.business_id,
@@ -124,6 +186,17 @@ class SegmentStore:
             .where(segment.c.business_id == self.business_id, segment.c.id == segment_id)
             .values(last_calculated=to_micros(at))
         )
+
+    async def _rows(self, asked: Callable[[Columns], Select[Any]]) -> Sequence[Any]:
+        """The rows that are asked for. In a unit of one moment they come with the instant of the newest write; only
+        where that is later they are read once more, as of the moment, which takes the log of changes."""
+        if self.as_of is None:
+            return list(await self.connection.execute(asked(KEPT)))
+        newest = select(table.c.last_instant).where(table.c.id == self.business_id).scalar_subquery()
+        rows = list(await self.connection.execute(asked(KEPT).add_columns(newest.label("newest"))))
+        if not rows or rows[0].newest <= to_micros(self.as_of):
+            return rows
+        return list(await self.connection.execute(asked(then(self.as_of))))
 
     def _where(self, where: SegmentFilter) -> list[ColumnElement[bool]]:
         conditions = [segment.c.business_id == self.business_id, segment.c.deleted_at.is_(None)]

@@ -1,9 +1,10 @@
 """Snapshots: instants of segments with their member counts. Who was in one follows from the memberships."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, insert, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, func, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import from_micros, to_micros
@@ -24,9 +25,10 @@ def to_snapshot(row: Any) -> Snapshot:
 class SnapshotStore:
     """On one connection, of one business."""
 
-    def __init__(self, connection: AsyncConnection, business_id: int) -> None:
+    def __init__(self, connection: AsyncConnection, business_id: int, as_of: datetime | None = None) -> None:
         self.connection = connection
         self.business_id = business_id
+        self.as_of = as_of
 
     async def add(self, snap: Snapshot) -> None:
         """Keep it; a segment has at most one of an instant."""
@@ -68,7 +70,7 @@ class SnapshotStore:
         """How many each segment has."""
         statement = (
             select(snapshot.c.segment_id, func.count())
-            .where(snapshot.c.business_id == self.business_id, snapshot.c.segment_id.in_(segments))
+            .where(self._mine(), snapshot.c.segment_id.in_(segments))
             .group_by(snapshot.c.segment_id)
         )
         found = {row[0]: row[1] for row in await self.connection.execute(statement)}
@@ -90,4 +92,9 @@ class SnapshotStore:
         return {(row.segment_id, from_micros(row.at)): to_snapshot(row) for row in rows}
 
     def _of(self, segment_id: int) -> Select[Any]:
-        return select(snapshot).where(snapshot.c.business_id == self.business_id, snapshot.c.segment_id == segment_id)
+        return select(snapshot).where(self._mine(), snapshot.c.segment_id == segment_id)
+
+    def _mine(self) -> ColumnElement[bool]:
+        """Those of the business, as they were at the unit's moment where it has one."""
+        mine = snapshot.c.business_id == self.business_id
+        return mine if self.as_of is None else and_(mine, snapshot.c.at <= to_micros(self.as_of))

@@ -71,9 +71,9 @@ class Unit:
         self.reports = ReportStore(self.connection, self.business.id)
         self.groups = GroupReportStore(self.connection, self.business.id)
         self.classified = ClassifiedStore(self.connection, self.business.id)
-        self.segments = SegmentStore(self.connection, self.business.id)
-        self.memberships = MembershipStore(self.connection, self.business.id)
-        self.snapshots = SnapshotStore(self.connection, self.business.id)
+        self.segments = SegmentStore(self.connection, self.business)
+        self.memberships = MembershipStore(self.connection, self.business.id, self.business.as_of)
+        self.snapshots = SnapshotStore(self.connection, self.business.id, self.business.as_of)
         self.erasure = ErasureStore(self.connection, self.business.id)
         self.jobs = JobStore(self.connection, self.business.id)
         self.imports = ImportStore(self.connection, self.business.id)
@@ -114,7 +114,7 @@ class SqlStore:
 
     @asynccontextmanager
     async def read(self, business: Business) -> AsyncIterator[Unit]:
-        """One state of the business; nothing is written."""
+        """One state of the business, its members those of `business.as_of` where that is set; nothing is written."""
         with translated():
             async with self.database.reader.connect() as connection:
                 if self.database.dialect == "postgresql":
@@ -204,6 +204,7 @@ def to_business(row: Row[Any]) -> Business:
         row.data_version,
         row.change_number,
         optional_instant(row.history_from),
+        from_micros(row.last_instant),
     )
 
 
