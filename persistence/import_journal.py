@@ -5,18 +5,20 @@ from sqlalchemy import Connection, text
 
 from persistence.merge import UPDATED, Tally
 
+# A cross join keeps the order in which SQLite goes: from the range's changed orders to their purchases to their lines. It
+# knows nothing of temporary tables and would go through all lines of the business.
 BEFORE = (
     """INSERT INTO purchase_before (business_id, import_id, customer_id, purchase_id, purchased_at, local_day, status,
     amount, storefront_id, channel, written_by) SELECT :business, :import, p.customer_id, p.id, p.purchased_at,
-    p.local_day, p.status, p.amount, p.storefront_id, p.channel, p.written_by FROM resolved r JOIN purchase p
-    ON p.business_id = :business AND p.customer_id = r.customer_id AND p.id = r.purchase_id
-    WHERE r.effect = 1 AND p.written_by <> :import""",
+    p.local_day, p.status, p.amount, p.storefront_id, p.channel, p.written_by FROM resolved r CROSS JOIN purchase p
+    WHERE p.business_id = :business AND p.customer_id = r.customer_id AND p.id = r.purchase_id
+    AND r.effect = 1 AND p.written_by <> :import""",
     """INSERT INTO purchase_line_before (business_id, import_id, customer_id, purchase_id, position, category, amount,
     status) SELECT :business, :import, p.customer_id, p.id, k.position, k.category, k.amount, k.status
-    FROM resolved r JOIN purchase p
-    ON p.business_id = :business AND p.customer_id = r.customer_id AND p.id = r.purchase_id
-    JOIN purchase_line k ON k.business_id = :business AND k.customer_id = p.customer_id AND k.purchase_id = p.id
-    WHERE r.effect = 1 AND p.written_by <> :import""",
+    FROM resolved r CROSS JOIN purchase p CROSS JOIN purchase_line k
+    WHERE p.business_id = :business AND p.customer_id = r.customer_id AND p.id = r.purchase_id
+    AND k.business_id = :business AND k.customer_id = p.customer_id AND k.purchase_id = p.id
+    AND r.effect = 1 AND p.written_by <> :import""",
 )
 GIVEN = """INSERT INTO import_range (business_id, import_id, first_purchase, last_purchase, first_customer,
     last_customer, first_storefront, last_storefront) SELECT id, :import, :next_purchase, next_purchase - 1,
