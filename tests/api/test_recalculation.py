@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from domain.model import NewCustomer
 from domain.ports import Actor
@@ -19,6 +20,15 @@ START = """mutation($id: ID!) { recalculateSegment(segmentId: $id) {
     userErrors { field message code } } }"""
 FOLLOW = """subscription($id: ID!) { recalculationProgress(id: $id) {
     id status progress { done total fraction phase } evaluated entered left finishedAt } }"""
+
+NUMBERS = "WITH RECURSIVE n(id) AS (SELECT :first UNION ALL SELECT id + 1 FROM n WHERE id < :last)"
+MANY = (
+    f"""INSERT INTO customer (business_id, id, external_id, name_sort)
+        {NUMBERS} SELECT :business, id, 'N' || id, '' FROM n""",
+    f"""INSERT INTO customer_metrics (business_id, customer_id, order_count, revenue, last_sort)
+        {NUMBERS} SELECT :business, id, 0, 0, 0 FROM n""",
+)
+"""More customers, none of whom bought anything."""
 
 
 @pytest.fixture
@@ -57,7 +67,7 @@ async def test_a_run_is_queued_worked_on_and_told_of(face: Face, working: Workin
     run = asked["recalculation"]
     assert (run["status"], run["segment"], asked["userErrors"]) == ("QUEUED", {"key": "everybody"}, [])
     assert again["recalculation"]["id"] == run["id"]
-    assert [error["code"] for error in again["userErrors"]] == ["ALREADY_RUNNING"]
+    assert [(error["code"], error["field"]) for error in again["userErrors"]] == [("ALREADY_RUNNING", ["segmentId"])]
     query = """query($id: ID!, $segment: ID!) {
         job(id: $id) { id status progress { done total fraction phase } ... on Recalculation { entered } }
         node(id: $id) { id }
@@ -91,6 +101,27 @@ async def test_progress_is_followed_from_the_present_state_to_the_end(
     fractions = [state["progress"]["fraction"] for state in states]
     assert fractions == sorted(fractions)
     assert sum(state["finishedAt"] is not None for state in states) == 1
+
+
+async def test_a_follower_of_a_run_over_two_hundred_thousand_customers_sees_it_advance(
+    face: Face, working: Working, server: Live
+) -> None:
+    async with face.database.writer.begin() as connection:
+        for statement in MANY:
+            await connection.execute(text(statement), {"business": working.business.id, "first": 31, "last": 200_000})
+    segment = await working.segment("everybody", ALL)
+    key = encode("Segment", working.business.id, segment.id)
+
+    run = (await face.data(START, {"id": key}))["recalculateSegment"]["recalculation"]["id"]
+    states = [payload["data"]["recalculationProgress"] for payload in await followed(server, face, run)]
+
+    fractions = [state["progress"]["fraction"] for state in states]
+    assert len(set(fractions)) >= 10
+    assert fractions == sorted(fractions)
+    assert all(0 <= fraction <= 1 for fraction in fractions)
+    last = states[-1]
+    assert (last["status"], last["entered"], last["progress"]["total"]) == ("SUCCEEDED", 200_000, 200_000)
+    assert [state["status"] for state in states].count("SUCCEEDED") == 1
 
 
 async def test_a_late_follower_is_told_the_end_and_nothing_else(face: Face, working: Working, server: Live) -> None:
@@ -197,10 +228,10 @@ async def test_a_manual_segment_is_not_recalculated(face: Face, working: Working
 async def test_a_run_that_waits_is_cancelled_at_once_and_only_once(face: Face, working: Working) -> None:
     segment = await working.segment("everybody", ALL)
     job = await working.recalculations.start(working.business, segment.id, Actor("test"))
-    query = "mutation($id: ID!) { cancelJob(id: $id) { job { status error { code } } userErrors { code } } }"
+    query = "mutation($id: ID!) { cancelJob(id: $id) { job { status error { code } } userErrors { field code } } }"
     run = {"id": encode("Recalculation", working.business.id, job.id)}
 
     first, second = await face.data(query, run), await face.data(query, run)
 
     assert first["cancelJob"] == {"job": {"status": "CANCELLED", "error": {"code": "CANCELLED"}}, "userErrors": []}
-    assert second["cancelJob"] == {"job": None, "userErrors": [{"code": "NOT_CANCELLABLE"}]}
+    assert second["cancelJob"] == {"job": None, "userErrors": [{"field": ["id"], "code": "NOT_CANCELLABLE"}]}

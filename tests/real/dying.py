@@ -1,6 +1,6 @@
 """A worker that kills itself the hard way: `python -m tests.real.dying URL WORK PLACE STATEMENT` works on runs, or lets
-memberships follow, until a statement that begins so is about to be executed for the PLACE-th time, and then is gone as if
-the power had failed."""
+memberships follow, until a statement that begins so is about to be executed for the PLACE-th time, and then is gone as
+if the power had failed."""
 
 import asyncio
 import os
