@@ -35,15 +35,17 @@ class AlreadyRunning(DomainError):
 
     code = "ALREADY_RUNNING"
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, field: tuple[str, ...] = ()) -> None:
         super().__init__("The segment is being recalculated already.")
         self.job = job
+        self.field = field
 
 
 class NotCancellable(DomainError):
     """The run has ended already."""
 
     code = "NOT_CANCELLABLE"
+    field = ("id",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Recalculations:
                 raise InvalidInput("The members of this segment are put in by hand.", field, "SEGMENT_IS_MANUAL")
             active = (await unit.jobs.active_of([segment_id])).get(segment_id)
             if active is not None:
-                raise AlreadyRunning(active)
+                raise AlreadyRunning(active, ("segmentId",))
             job = await queue(unit, segment_id, JobReason.REQUEST, actor.name)
             await unit.audit(
                 AuditEvent(

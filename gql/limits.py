@@ -29,6 +29,7 @@ from graphql import (
 from strawberry.extensions import AddValidationRules, ParserCache, SchemaExtension, ValidationCache
 
 from domain.pages import DEFAULT_FIRST, MAXIMUM_FIRST
+from gql.literals import NamingLiterals
 from gql.settings import Settings
 
 MAXIMUM_DEPTH = 15
@@ -228,6 +229,7 @@ def extensions(settings: Settings) -> list[Callable[[], SchemaExtension]]:
     hidden: list[Callable[[], SchemaExtension]] = [lambda: AddValidationRules([NoSchemaIntrospectionCustomRule])]
     return [
         DocumentLimits,
+        NamingLiterals,
         *([] if settings.introspection else hidden),
         lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
         lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),

@@ -100,7 +100,8 @@ def user_errors(error: DomainError) -> list[UserError]:
     code = codes.get(type(error))
     if code is None:
         raise error
-    return [UserError(field=None, message=error.message, code=code)]
+    argument = error.field if isinstance(error, AlreadyRunning | NotCancellable) else ()
+    return [UserError(field=list(argument) or None, message=error.message, code=code)]
 
 
 class AsUserErrors(FieldExtension):

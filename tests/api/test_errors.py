@@ -179,3 +179,32 @@ async def test_a_business_that_does_not_exist_is_not_found(face: Face, ours: pyt
 
     assert (answer.status_code, code_of(answer)) == (200, "NOT_FOUND")
     assert errors_of(ours) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "words"),
+    [
+        ('{ segment(id: "x") { members(asOf: "??") { totalCount } } }', ["asOf"], "A DateTime must be an ISO 8601"),
+        ('{ segmentationReport(asOf: "??") { days } }', ["asOf"], "A Date must be an ISO 8601 date"),
+        (
+            'mutation { recordPurchases(input: [{customerExternalId: "a", externalId: "b", '
+            'purchasedAt: "2024-01-01", amount: "??"}]) { created } }',
+            ["input", "0", "amount"],
+            "A Decimal must be a plain number",
+        ),
+        (
+            'query($at: DateTime = "??") { segment(id: "x") { members(asOf: $at) { totalCount } } }',
+            ["$at"],
+            "A DateTime must be",
+        ),
+    ],
+)
+async def test_a_literal_that_is_wrong_is_named_by_its_argument_and_place(
+    face: Face, query: str, field: list[str], words: str
+) -> None:
+    (error,) = (await face.post(query)).json()["errors"]
+
+    assert error["message"].startswith(f"{'.'.join(field)}: {words}")
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "field": field}
+    start = query.index("[{") if field[0] == "input" else query.index('"??"')
+    assert error["locations"] == [{"line": 1, "column": start + 1}]
