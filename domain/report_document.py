@@ -90,14 +90,17 @@ class ReportDocument:
 
     @property
     def rows(self) -> tuple[DocumentGroup, ...]:
-        """The groups as a table lists them: the unclassified last, and only where no group was asked for by name."""
+        """The groups as a table lists them: by dimension, always in the same order; the unclassified last, and only
+        where no group was asked for by name."""
+        places = list(DIMENSION_TITLES)
+        groups = tuple(sorted(self.groups, key=lambda group: places.index(group.dimension)))
         if self.unclassified is None or self.filtered:
-            return self.groups
-        return (*self.groups, self.unclassified)
+            return groups
+        return (*groups, self.unclassified)
 
     @property
     def dimensions(self) -> dict[str, tuple[DocumentGroup, ...]]:
-        """The rows of each dimension, in order of appearance."""
+        """The rows of each dimension."""
         found: dict[str, list[DocumentGroup]] = {}
         for group in self.rows:
             found.setdefault(group.dimension, []).append(group)

@@ -22,7 +22,7 @@ MEDIA = {
 }
 UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f"*/:<>?\\|%\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+')
 LONGEST_NAME = 150
-VERSION = 1
+VERSION = 2
 """Grows with every change of what the files of the same data look like."""
 
 

@@ -3,7 +3,7 @@ machine gives the same bytes: nothing but the document and the fonts decides the
 
 from pathlib import Path
 
-from domain.report_document import DIMENSION_TITLES, DocumentGroup, ReportDocument, slices
+from domain.report_document import DIMENSION_TITLES, ReportDocument, slices
 from persistence.exports.pdf_charts import chart_height, group_chart, heat_map, map_height
 from persistence.exports.pdf_fonts import font_book
 from persistence.exports.pdf_sheet import GREY, LEFT, PALE, RIGHT, Sheet, Style
@@ -125,7 +125,7 @@ def _charts(sheet: Sheet, document: ReportDocument) -> None:
     if document.customers == 0:
         return
     compared = document.previous_customers is not None
-    for dimension, groups in _dimensions(document).items():
+    for dimension, groups in document.dimensions.items():
         bars = slices(groups)
         sheet.heading(DIMENSION_TITLES.get(dimension, dimension), chart_height(bars))
         group_chart(sheet, bars, document.currency, compared)
@@ -135,7 +135,7 @@ def _charts(sheet: Sheet, document: ReportDocument) -> None:
 
 
 def _tables(sheet: Sheet, document: ReportDocument) -> None:
-    for dimension, groups in _dimensions(document).items():
+    for dimension, groups in document.dimensions.items():
         title = DIMENSION_TITLES.get(dimension, dimension)
         group_table(sheet, document, f"{title} in figures, amounts in {document.currency}", groups)
 
@@ -144,11 +144,4 @@ def _actions(sheet: Sheet, document: ReportDocument) -> None:
     if not document.rows:
         return
     sheet.heading("Recommended actions", 80)
-    action_cards(sheet, [group for groups in _dimensions(document).values() for group in groups])
-
-
-def _dimensions(document: ReportDocument) -> dict[str, tuple[DocumentGroup, ...]]:
-    """The groups of each dimension, the one that the insights are about first."""
-    places = {dimension: place for place, dimension in enumerate(DIMENSION_TITLES)}
-    found = document.dimensions
-    return {name: found[name] for name in sorted(found, key=lambda name: places.get(name, len(places)))}
+    action_cards(sheet, [group for groups in document.dimensions.values() for group in groups])

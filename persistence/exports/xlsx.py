@@ -15,13 +15,17 @@ from openpyxl.utils import get_column_letter
 from domain.calendar import zone
 from domain.report_document import DIMENSION_TITLES, DocumentGroup, ReportDocument, slices
 from persistence.exports.cells import Cell
-from persistence.exports.xlsx_cells import fill, fitting, money_format
+from persistence.exports.xlsx_cells import fill, fitting, line_count, money_format, row_height, shortened
 
 WHOLE, SHARE, MEAN = "#,##0", "0.0%", "#,##0.0"
-MONEY = "money"
+MONEY, DIGIT = "money", "0"
+DIGIT_WIDTH = 6.0
+ACROSS: dict[str | None, str] = {None: "left", DIGIT: "center"}
+"""Where text and digits stand in their columns; numbers stand on the right."""
+LONGEST_LABEL = 30
+"""Columns of a name at the axis of a chart, which would be squeezed by longer ones; the sheets hold names in full."""
 TITLE, BOLD = Font(name="Calibri", bold=True, size=14), Font(name="Calibri", bold=True)
 HEAD = PatternFill("solid", fgColor="DDE6F0")
-WRAPPED = Alignment(wrap_text=True, vertical="top")
 CHART_WIDTH, CHART_HEIGHT, CHART_ROWS = 16.0, 9.0, 19
 COLUMNS: tuple[tuple[str, str | None], ...] = (
     ("Segment", None),
@@ -37,9 +41,9 @@ COLUMNS: tuple[tuple[str, str | None], ...] = (
     ("Average spend", MONEY),
     ("Average orders", MEAN),
     ("Days since last purchase", MEAN),
-    ("R", "0"),
-    ("F", "0"),
-    ("M", "0"),
+    ("R", DIGIT),
+    ("F", DIGIT),
+    ("M", DIGIT),
     ("Description", None),
     ("Recommended actions", None),
 )
@@ -103,25 +107,39 @@ class ReportBook:
             ("Fastest growing segment", found.fastest_growing, None),
             ("Needs attention", found.needs_attention, None),
         ]
+        wide = fitting([str(line[1]) for line in lines])
         for row, (name, value, form) in enumerate(lines, 3):
             self._put(sheet, row, 1, name).font = BOLD
-            self._put(sheet, row, 2, "None" if value is None else value, form).alignment = Alignment(horizontal="left")
+            cell = self._put(sheet, row, 2, "None" if value is None else value, form)
+            cell.alignment = Alignment(horizontal="left", vertical="top", wrap_text=form is None)
+            sheet.row_dimensions[row].height = row_height(line_count(str(value), wide))
         sheet.column_dimensions["A"].width = fitting([line[0] for line in lines])
-        sheet.column_dimensions["B"].width = fitting([str(line[1]) for line in lines])
+        sheet.column_dimensions["B"].width = wide
         sheet.freeze_panes = "A2"
         _on_pages(sheet)
 
     def _dimension(self, title: str, groups: tuple[DocumentGroup, ...]) -> None:
         sheet: Any = self.book.create_sheet(title)
         rows = [_values(group) for group in groups]
+        # Programs that do not measure text show as many lines as the row is high.
+        heights = [1] * (len(rows) + 1)
         for column, (name, form) in enumerate(COLUMNS, 1):
+            shown = [self._shown(values[column - 1], form) for values in rows]
+            wide = DIGIT_WIDTH if form == DIGIT else fitting([*shown, *name.split()])
+            sheet.column_dimensions[get_column_letter(column)].width = wide
             head = self._put(sheet, 1, column, name)
-            head.font, head.fill, head.alignment = BOLD, HEAD, WRAPPED
+            head.font, head.fill = BOLD, HEAD
+            head.alignment = Alignment(horizontal=ACROSS.get(form, "right"), vertical="top", wrap_text=True)
+            heights[0] = max(heights[0], line_count(name, wide))
             for row, values in enumerate(rows, 2):
                 cell = self._put(sheet, row, column, values[column - 1], form)
-                cell.alignment = WRAPPED if form is None else Alignment(vertical="top")
-            shown = [self._shown(values[column - 1], form) for values in rows]
-            sheet.column_dimensions[get_column_letter(column)].width = fitting(shown)
+                cell.alignment = Alignment(horizontal=ACROSS.get(form), vertical="top", wrap_text=form is None)
+                if form is None:
+                    heights[row - 1] = max(heights[row - 1], line_count(shown[row - 2], wide))
+        # Below the headings there is room for the buttons of the filter.
+        heights[0] += 1
+        for row, lines in enumerate(heights, 1):
+            sheet.row_dimensions[row].height = row_height(lines)
         sheet.freeze_panes = "B2"
         sheet.auto_filter.ref = f"A1:{get_column_letter(len(COLUMNS))}{len(rows) + 1}"
         sheet.print_title_rows = "1:1"
@@ -159,7 +177,7 @@ class ReportBook:
             for column, head in enumerate((title, "Customers", "Revenue"), 1):
                 self._put(data, row, column, head).font = BOLD
             for offset, bar in enumerate(bars, 1):
-                self._put(data, row + offset, 1, bar.name)
+                self._put(data, row + offset, 1, shortened(bar.name, LONGEST_LABEL))
                 self._put(data, row + offset, 2, bar.customers, WHOLE)
                 self._put(data, row + offset, 3, bar.revenue, MONEY)
             names = Reference(data, min_col=1, min_row=row + 1, max_row=row + len(bars))
@@ -169,7 +187,7 @@ class ReportBook:
                 anchor = f"{'D' if column == 2 else 'N'}{2 + place * CHART_ROWS}"
                 summary.add_chart(chart, anchor)
             row += len(bars) + 2
-        data.column_dimensions["A"].width = 30
+        data.column_dimensions["A"].width = LONGEST_LABEL + 2
         data.column_dimensions["C"].width = 20
         data.freeze_panes = "B2"
 
@@ -192,6 +210,8 @@ def _bars(title: str, values: Reference, names: Reference) -> BarChart:
     # Some programs draw no axis that does not say so.
     chart.x_axis.delete = chart.y_axis.delete = False
     chart.y_axis.number_format = WHOLE
+    # Others let bars begin at the smallest value.
+    chart.y_axis.scaling.min = 0
     return chart
 
 

@@ -2,7 +2,9 @@
 carry the currency's format; instants are local, as sheets know no zones."""
 
 import unicodedata
+from collections.abc import Iterable
 from datetime import date, datetime
+from math import ceil
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +16,8 @@ from persistence.exports.cells import Cell, is_formula, readable
 FIRST_YEAR = 1900
 """Sheets count days from here; what is earlier is shown as text."""
 NARROWEST, WIDEST = 10, 60
+LINE_HEIGHT, HIGHEST = 15.0, 409.0
+"""Points of a line of text, and of the highest row that there can be."""
 
 
 def money_format(currency: str, decimals: int) -> str:
@@ -58,6 +62,39 @@ def width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
-def fitting(texts: list[str]) -> float:
-    """A column width for all these texts."""
-    return float(min(max([NARROWEST, *(width(text) + 2 for text in texts)]), WIDEST))
+def fitting(texts: Iterable[str]) -> float:
+    """A column width for all lines of these texts."""
+    return float(min(max([NARROWEST, *(width(line) + 2 for text in texts for line in text.splitlines())]), WIDEST))
+
+
+def shortened(text: str, columns: int) -> str:
+    """The text in at most so many columns, an ellipsis where it was longer."""
+    if width(text) <= columns:
+        return text
+    kept = ""
+    for letter in text:
+        if width(kept + letter) >= columns:
+            break
+        kept += letter
+    return f"{kept.rstrip()}…"
+
+
+def line_count(text: str, columns: float) -> int:
+    """About how many lines the text takes in a column so wide, where it is broken between words."""
+    count = 0
+    for line in text.splitlines():
+        left = 0.0
+        for word in line.split(" "):
+            needed = width(word)
+            if needed > left or not left:
+                # A word that is longer than the column is broken, too.
+                breaks = max(ceil(needed / columns), 1)
+                count += breaks
+                left = breaks * columns
+            left -= needed + 1
+    return max(count, 1)
+
+
+def row_height(lines: int) -> float:
+    """The height of a row of so many lines."""
+    return min(lines * LINE_HEIGHT, HIGHEST)

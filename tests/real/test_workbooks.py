@@ -14,7 +14,7 @@ from domain.member_files import MEMBER_COLUMNS, MemberExport
 from domain.model import Business
 from domain.report_document import ReportDocument
 from domain.segment_model import Definition, Segment, SegmentKind
-from persistence.exports.xlsx import report_xlsx
+from persistence.exports.xlsx import COLUMNS, report_xlsx
 from persistence.exports.xlsx_members import MemberBook
 from tests.unit.report_documents import categories, eight_segments
 
@@ -72,6 +72,20 @@ def test_the_charts_are_drawn(tmp_path: Path) -> None:
     assert text.count("Potential Loyalists") == 2
     assert "Customers: RFM segments" in text
     assert "Revenue (EUR): RFM segments" in text
+
+
+def test_every_heading_and_every_action_is_to_be_seen(tmp_path: Path) -> None:
+    file, made = tmp_path / "report.xlsx", eight_segments()
+    file.write_bytes(report_xlsx(made))
+
+    (page,) = converted(file, "pdf")
+
+    shown = pypdfium2.PdfDocument(page)[1].get_textpage()
+    place, _ = shown.search("Champions").get_next()
+    head = shown.get_text_bounded(bottom=shown.get_charbox(place)[3] + 1)
+    assert sorted(head.split()) == sorted(word for name, _ in COLUMNS for word in name.split())
+    text = " ".join(shown.get_text_range().split())
+    assert [action for group in made.rows for action in group.actions if action not in text] == []
 
 
 def test_members_show_their_values(tmp_path: Path) -> None:

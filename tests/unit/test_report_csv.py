@@ -65,6 +65,16 @@ def test_the_table_holds_every_number_of_the_document() -> None:
     assert sum(int(row["customer_count"]) for row in found) == document.customers
 
 
+def test_dimensions_stand_one_after_the_other_in_one_order() -> None:
+    made = categories(("Tea", "Milk"))
+    mixed = replace(made, groups=(made.groups[4], made.groups[0], made.groups[2], made.groups[5], *made.groups[1:4:2]))
+
+    found = table(mixed)
+
+    assert [row["dimension"] for row in found] == ["category", "category", "channel", "channel", "season", "season"]
+    assert [row["segment_name"] for row in found[:2]] == ["Tea", "Milk"]
+
+
 def test_the_insights_stand_in_a_block_before_the_table() -> None:
     found = rows(eight_segments())
 

@@ -88,6 +88,59 @@ def test_headers_are_frozen_and_columns_as_wide_as_what_stands_in_them() -> None
     assert sheet.column_dimensions["C"].width >= 10
 
 
+def test_rows_are_as_high_as_what_stands_in_them() -> None:
+    made = book(eight_segments())
+    sheet, summary = made["RFM segments"], made["Summary"]
+
+    heights = [sheet.row_dimensions[row].height for row in range(1, 11)]
+
+    # "Days since last purchase" takes three lines, and the buttons of the filter one; each group has three actions.
+    assert heights == [60] + [45] * 9
+    assert {summary.row_dimensions[row].height for row in range(3, 22)} == {15}
+    assert book(categories(("word " * 40, "x" * 1000)))["Channel"].row_dimensions[2].height == 45
+    long = book(categories(("word " * 40, "x" * 1000)))["Category preference"]
+    assert long.row_dimensions[2].height > 45
+    assert long.row_dimensions[3].height == 409
+
+
+def test_headings_stand_where_their_figures_stand() -> None:
+    sheet = book(eight_segments())["RFM segments"]
+
+    across = {cell.value: (cell.alignment.horizontal, sheet.cell(2, cell.column).alignment) for cell in sheet[1]}
+
+    assert {name for name, (head, _) in across.items() if head == "left"} == {
+        "Segment",
+        "Code",
+        "Description",
+        "Recommended actions",
+    }
+    assert [across[name][0] for name in "RFM"] == [across[name][1].horizontal for name in "RFM"] == ["center"] * 3
+    assert (across["Revenue"][0], across["Revenue"][1].horizontal) == ("right", None)
+    assert all(cell.alignment.wrap_text for cell in sheet[1])
+
+
+@pytest.mark.parametrize("name", ["A long name of a category, " * 6, "高级客户" * 40])
+def test_charts_shorten_names_and_sheets_do_not(name: str) -> None:
+    opened = book(categories((name, "Tea")))
+
+    assert table(opened["Category preference"])[0]["Segment"] == name
+    label = opened["Chart data"]["A2"].value
+    assert label.endswith("…")
+    assert name.startswith(label[:-1])
+    assert 12 <= len(label) <= 30
+
+
+def test_dimensions_stand_in_one_order_whatever_they_brought() -> None:
+    made = categories(("Tea", "Milk"))
+    turned = replace(made, groups=tuple(reversed(made.groups)))
+
+    opened = book(turned)
+
+    assert opened.sheetnames == ["Summary", "Category preference", "Channel", "Season", "Chart data"]
+    heads = [opened["Chart data"].cell(row, 1).value for row in (1, 5, 9)]
+    assert heads == ["Category preference", "Channel", "Season"]
+
+
 @pytest.mark.parametrize("name", FORMULAS)
 def test_a_name_that_looks_like_a_formula_is_text(name: str) -> None:
     made = categories((name, "Tea"), business=name, storefront=name, insights=Insights(name, None, None, None))
@@ -116,6 +169,8 @@ def test_every_dimension_has_a_chart_of_customers_and_one_of_revenue() -> None:
     charts = parts(categories(("Tea", "Milk")), "xl/charts/")
     assert len(charts) == 6
     assert all(b"<barChart>" in chart for chart in charts)
+    # Bars that began elsewhere would be as long as nothing.
+    assert all(b'<min val="0" />' in chart for chart in charts)
 
 
 def test_a_chart_shows_the_long_tail_as_other_and_the_sheet_shows_all_of_it() -> None:
