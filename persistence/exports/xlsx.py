@@ -109,7 +109,8 @@ class ReportBook:
         ]
         wide = fitting([str(line[1]) for line in lines])
         for row, (name, value, form) in enumerate(lines, 3):
-            self._put(sheet, row, 1, name).font = BOLD
+            label = self._put(sheet, row, 1, name)
+            label.font, label.alignment = BOLD, Alignment(vertical="top")
             cell = self._put(sheet, row, 2, "None" if value is None else value, form)
             cell.alignment = Alignment(horizontal="left", vertical="top", wrap_text=form is None)
             sheet.row_dimensions[row].height = row_height(line_count(str(value), wide))
