@@ -188,9 +188,22 @@ class Reader:
         elif scope.element and name in catalogue.variables:
             visible = ", ".join(scope.variables)
             self.wrong(path, f"{name} cannot be seen inside a list; its elements have {visible}.")
+        elif not scope.element and (listed := self._leads_into(name)) is not None:
+            has = self.catalogue.lists[listed].variables
+            found = close_to(name.removeprefix(listed).lstrip("[]."), has)
+            seen = f"each element of {listed} has {found or ', '.join(has)}"
+            where = f'inside some, all, none or reduce over {{"var": "{listed}"}}'
+            self.wrong(path, f"There is no variable {name[:60]}: {seen}, which is seen {where}.")
         else:
-            self.wrong(path, f"There is no variable {name[:60] or 'without a name'}.", close_to(name, scope.variables))
+            known = [*scope.variables]
+            if not scope.element:
+                known += [*catalogue.lists, *([catalogue.memberships] if catalogue.memberships else [])]
+            self.wrong(path, f"There is no variable {name[:60] or 'without a name'}.", close_to(name, known))
         return None
+
+    def _leads_into(self, name: str) -> str | None:
+        lists = sorted(self.catalogue.lists, key=len, reverse=True)
+        return next((each for each in lists if name.startswith((f"{each}.", f"{each}[]"))), None)
 
     def elements(self, collection: Collection) -> Scope:
         """What can be seen inside the list's elements."""
@@ -253,9 +266,11 @@ def number_in(node: Node) -> str | None:
 
 def close_to(name: str, known: Iterable[str]) -> str | None:
     """The likeliest of the known names, also where the name is written in another way (totalRevenue)."""
-    names = list(known)
+    names, last = list(known), name.rpartition(".")[2]
+    if last in names:
+        return last
     snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).strip("_")
-    for attempt in (snake.replace(" ", "_").replace("-", "_"), name.rpartition(".")[2]):
+    for attempt in (snake.replace(" ", "_").replace("-", "_"), last):
         if found := get_close_matches(attempt, names, 1):
             return found[0]
     return None

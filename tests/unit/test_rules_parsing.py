@@ -74,6 +74,19 @@ REFUSED: list[tuple[object, str, str]] = [
     ({">": [{"var": "total_revenu"}, 5]}, "/>/0/var", "There is no variable total_revenu. Did you mean total_revenue?"),
     ({">": [{"var": "metrics.order_count"}, 5]}, "/>/0/var",
      "There is no variable metrics.order_count. Did you mean order_count?"),
+    ({"==": [{"var": "purchases.amount"}, 1]}, "/==/0/var",
+     "There is no variable purchases.amount: each element of purchases has amount, which is seen inside some, all, "
+     'none or reduce over {"var": "purchases"}.'),
+    ({"==": [{"var": "purchases.lines[].categry"}, "Kids"]}, "/==/0/var",
+     "There is no variable purchases.lines[].categry: each element of purchases.lines has category, which is seen "
+     'inside some, all, none or reduce over {"var": "purchases.lines"}.'),
+    ({"==": [{"var": "purchases.colour"}, "red"]}, "/==/0/var",
+     "There is no variable purchases.colour: each element of purchases has amount, days_ago, purchased_at, storefront, "
+     'channel, status, which is seen inside some, all, none or reduce over {"var": "purchases"}.'),
+    ({"some": [PURCHASES, {">": [{"var": "purchases.amount"}, 1]}]}, "/some/1/>/0/var",
+     "There is no variable purchases.amount. Did you mean amount?"),
+    ({"in": ["vip", {"var": "segment"}]}, "/in/1/var", "There is no variable segment. Did you mean segments?"),
+    ({"!!": [{"var": "all_purchase"}]}, "/!!/0/var", "There is no variable all_purchase. Did you mean all_purchases?"),
     ({"==": [{"var": "__class__"}, 5]}, "/==/0/var", "There is no variable __class__."),
     ({"==": [{"var": "qqqq"}, 5]}, "/==/0/var", "There is no variable qqqq."),
     ({"=": [REVENUE, 5]}, "/=", "There is no operator =. Did you mean ==?"),
