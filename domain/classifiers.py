@@ -1,10 +1,12 @@
 """Classifiers of one's own: each adds a dimension of labels or replaces a built-in one, by a SQL expression over the
 documented columns or by a function over columns in batches. Where one answers nothing the built-in label stands."""
 
+import json
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 log = logging.getLogger("segments")
@@ -106,6 +108,12 @@ class Classifiers:
         """All dimensions, the built-in ones first."""
         return (*BUILT_IN, *self.added)
 
+    @property
+    def mark(self) -> str:
+        """What changes with what they say, as far as it can be seen: a function is known by where it stands."""
+        said = [[one.name, one.dimension, one.sql or _place(one.function)] for one in self.every]
+        return sha256(json.dumps(said).encode()).hexdigest()
+
     def without_sql(self) -> "Classifiers":
         """The same where the store cannot answer."""
         return Classifiers(self.functions)
@@ -122,6 +130,11 @@ class Classifiers:
             standing = batch.columns[dimension] if dimension in BUILT_IN else nothing
             found[dimension] = [label or built_in for label, built_in in zip(given, standing, strict=True)]
         return found
+
+
+def _place(function: object) -> str:
+    kind = function if hasattr(function, "__qualname__") else type(function)
+    return f"{getattr(kind, '__module__', '')}:{getattr(kind, '__qualname__', '')}"
 
 
 def _called(classifier: Classifier, batch: ClassifiedBatch) -> list[str | None]:

@@ -2,8 +2,8 @@
 file, and what happened is said in a status and a log. The file is replaced last and whole; a run that fails leaves the
 old one, and the source is only taken as read when everything is done."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -17,6 +17,9 @@ from domain.ports import Clock
 OUTPUT_FILENAME = "customer_segmentation.json"
 LOG_FILENAME = "segmentation_runs.log"
 STATUS_FILENAME = "automation_status.json"
+LOCK_FILENAME, QUESTION_FILENAME = ".segmentation.lock", ".segmentation.question"
+RESERVED = frozenset({LOG_FILENAME, STATUS_FILENAME, LOCK_FILENAME, QUESTION_FILENAME})
+"""Names in the folder that the output cannot have."""
 Labels = Sequence[str | None]
 """External id, frequency, spending, category, and labels of further dimensions."""
 Part = Sequence[Labels]
@@ -60,6 +63,10 @@ class Source(Protocol):
 
     @property
     def name(self) -> str: ...
+    def question(self, as_of: date | None, output: str) -> str:
+        """What the output of a run answers: of which source, as of when, under which settings."""
+        ...
+
     def unchanged(self, as_of: date | None, output: str) -> bool:
         """Whether nothing changed since the last run that succeeded with the same question."""
         ...
@@ -78,7 +85,7 @@ class Decided(Protocol):
 
     @property
     def dimensions(self) -> tuple[str, ...]: ...
-    def parts(self) -> Iterator[Part]: ...
+    def parts(self) -> Generator[Part, None, None]: ...
 
 
 class LabelSource(Protocol):
@@ -94,11 +101,14 @@ class Folder(Protocol):
 
     @property
     def output(self) -> str: ...
-    def has_output(self) -> bool: ...
+    def answers(self, question: str) -> bool:
+        """Whether the output is there and is of the run that was asked this."""
+        ...
+
     def status(self) -> Mapping[str, object]: ...
     def write_status(self, status: Mapping[str, object]) -> None: ...
     def append_log(self, entry: Mapping[str, object]) -> None: ...
-    def write_output(self, parts: Iterator[Part], further: Sequence[str] = ()) -> None: ...
+    def write_output(self, parts: Iterator[Part], further: Sequence[str], question: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +167,17 @@ class Pipeline:
 
     def _work(self, course: _Course, wanted: Wanted) -> None:
         output = self.folder.output
-        if wanted.check_freshness and not wanted.force and self.folder.has_output():
+        question = self.source.question(wanted.as_of, output)
+        if wanted.check_freshness and not wanted.force and self.folder.answers(question):
             course.skipped = self.source.unchanged(wanted.as_of, output)
             if course.skipped:
                 return
         course.brought = self.source.bring(wanted.force)
         with self.labels.decided(wanted.as_of) as decided:
             course.counted.dimensions = decided.dimensions
-            self.folder.write_output(counting(decided.parts(), course.counted), decided.dimensions[3:])
+            # Closed here where writing fails: later the store would be.
+            with closing(decided.parts()) as parts:
+                self.folder.write_output(counting(parts, course.counted), decided.dimensions[3:], question)
         self.source.done(wanted.as_of, output)
 
     def _failed(self, course: _Course, last: Mapping[str, object], wanted: Wanted, error: str) -> None:
@@ -210,7 +223,7 @@ class Pipeline:
                 "source": self.source.name,
                 "last_run": stamp(course.started),
                 "last_success": stamp(finished) if done and finished else last.get("last_success"),
-                "next_run": None if wanted.next_run is None else stamp(wanted.next_run),
+                "next_run": last_next_run(last, course.started) if wanted.next_run is None else stamp(wanted.next_run),
                 "customers": last.get("customers") if customers is None else customers,
                 "error": error,
             }
@@ -234,6 +247,12 @@ def said(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return "The run was interrupted."
     return f"The run failed inside the program ({type(error).__name__})."
+
+
+def last_next_run(last: Mapping[str, object], now: datetime) -> object:
+    """The next run that a schedule announced, which a run by hand leaves as it is; None where that time is over."""
+    announced = last.get("next_run")
+    return announced if isinstance(announced, str) and announced > stamp(now) else None
 
 
 def stamp(instant: datetime) -> str:

@@ -8,7 +8,8 @@ from datetime import date
 from domain.errors import InvalidInput
 from domain.import_options import ImportOptions
 from domain.pipeline import Brought
-from gql.cli_segmentation_sources import ACTOR, Kept
+from gql.cli_segmentation_kept import Kept
+from gql.cli_segmentation_sources import ACTOR
 from gql.cli_sources import Collection, OpenedPurchases, open_collection
 from gql.settings import Settings
 from persistence.bulk_import import PurchaseImporter
@@ -33,6 +34,10 @@ class CollectionSource:
         """The collection, from where it was last read to."""
         wanted = replace(self.wanted, whole=whole or self.wanted.whole)
         return open_collection(self.settings, self.kept.database, self.kept.business, wanted, self.options)
+
+    def question(self, as_of: date | None, output: str) -> str:
+        """What the output of the run answers."""
+        return self.kept.question(self.key, as_of, output)
 
     def unchanged(self, as_of: date | None, output: str) -> bool:
         """Whether it holds no document beyond the last one that a run succeeded with."""

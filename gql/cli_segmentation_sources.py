@@ -10,26 +10,21 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
-
 from domain.errors import InvalidInput
 from domain.import_options import ImportOptions
 from domain.import_rows import RejectedRow, StagedColumns
 from domain.import_source import PurchaseSource
-from domain.model import Business
 from domain.pipeline import Brought
-from domain.ports import Clock
+from gql.cli_segmentation_kept import Kept
 from gql.cli_sources import OpenedPurchases, open_purchases
 from persistence.bulk_import import ImportSummary, PurchaseImporter
-from persistence.database import Database
 from persistence.erasure import ERASED_REASON
 from persistence.import_staging import ONLY_NEGATIVE, OTHER_CUSTOMER
 from persistence.sources.appended import LARGEST_TAIL, AppendedCsv, FileMark, WatchedCsv
 from persistence.sources.csv import CsvSource
 from persistence.sources.files import open_file
 from persistence.sources.known_orders import alone, rows_of
-from persistence.sources.states import SourceState, forget_state, present_version, read_state, write_state
-from persistence.tables import business as business_table
+from persistence.sources.states import present_version
 
 READING = 1
 """Raised when the same file would be read otherwise, so that nothing is left out of it."""
@@ -41,48 +36,16 @@ log = logging.getLogger("segments.imports")
 
 
 @dataclass(slots=True)
-class Kept:
-    """The states of a business's sources."""
-
-    database: Database
-    business: Business
-    clock: Clock
-
-    def read(self, source: str) -> tuple[SourceState | None, int, int]:
-        """What is kept of the source; the business's data version and change number."""
-        with self.database.bulk.begin() as connection:
-            state = read_state(connection, self.business.id, source)
-            number = select(business_table.c.change_number).where(business_table.c.id == self.business.id)
-            change = int(connection.execute(number).scalar_one())
-            return state, present_version(connection, self.business.id), change
-
-    def asked(self, as_of: date | None, output: str) -> dict[str, object]:
-        """What a run was asked and under which settings, as it is kept."""
-        day = None if as_of is None else as_of.isoformat()
-        return {"as_of": day, "output": output, "settings": self.business.settings_version}
-
-    def write(self, source: str, state: Mapping[str, Any], version: int) -> None:
-        """Keep it."""
-        with self.database.bulk.connect() as connection:
-            connection.execution_options(begin="BEGIN IMMEDIATE")
-            with connection.begin():
-                write_state(connection, self.business.id, source, state, version, self.clock())
-
-    def forget(self, source: str) -> None:
-        """Keep nothing of it."""
-        with self.database.bulk.connect() as connection:
-            connection.execution_options(begin="BEGIN IMMEDIATE")
-            with connection.begin():
-                forget_state(connection, self.business.id, source)
-
-
-@dataclass(slots=True)
 class StoreSource:
     """The store as it is."""
 
     kept: Kept
     name: str = "store"
     key: str = "store"
+
+    def question(self, as_of: date | None, output: str) -> str:
+        """What the output of the run answers."""
+        return self.kept.question(self.key, as_of, output)
 
     def unchanged(self, as_of: date | None, output: str) -> bool:
         """Whether no purchases, customers or settings changed since."""
@@ -119,6 +82,10 @@ class FileSource:
         """The name of its state."""
         return f"csv:{self.path.absolute()}"
 
+    def question(self, as_of: date | None, output: str) -> str:
+        """What the output of the run answers."""
+        return self.kept.question(self.key, as_of, output)
+
     def unchanged(self, as_of: date | None, output: str) -> bool:
         """Whether size and content are those of the last run that succeeded, read the same way."""
         state, _, _ = self.kept.read(self.key)
@@ -129,6 +96,8 @@ class FileSource:
         ):
             return False
         if state.state.get("how") != self.how() or self.path.stat().st_size != state.state.get("size"):
+            return False
+        if self.kept.undone(state.state.get("imports", ())):
             return False
         return FileMark.of(self.path).digest == state.state.get("sha256")
 

@@ -17,7 +17,8 @@ from domain.pipeline import OUTPUT_FILENAME, Decided, Pipeline, Wanted, said
 from domain.ports import Clock
 from domain.schedule import next_run
 from gql.alerts import Alerts
-from gql.cli_segmentation_sources import Kept, StoreSource
+from gql.cli_segmentation_kept import Kept
+from gql.cli_segmentation_sources import StoreSource
 from gql.settings import Settings
 from persistence.database import Database
 from persistence.label_keeping import keep
@@ -119,5 +120,5 @@ class ScheduledSegmentation:
             with labels.decided(None):
                 return
         with RunFolder.held(folder_of(self.settings, business), filename_of(business)) as folder:
-            source = StoreSource(Kept(self.database, business, self.clock))
+            source = StoreSource(Kept(self.database, business, self.clock, self.classifiers))
             Pipeline(source, labels, folder, self.clock).run(Wanted(next_run=then))

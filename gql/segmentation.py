@@ -23,8 +23,9 @@ from domain.run_board import RunBoard
 from domain.runner import Runner
 from domain.upkeep import Upkeep
 from gql.cli_opening import business_for_import, made, opened
+from gql.cli_segmentation_kept import Kept
 from gql.cli_segmentation_mongodb import CollectionSource
-from gql.cli_segmentation_sources import FileSource, Kept, StoreSource
+from gql.cli_segmentation_sources import FileSource, StoreSource
 from gql.cli_segmentation_store import KeptLabels, filename_of, folder_of
 from gql.cli_sources import Collection, open_collection, open_purchases
 from gql.clock import system_clock
@@ -64,8 +65,10 @@ class Segmenter:
         with self._store() as store:
             meant = self._business(store, path)
             with RunFolder.held(folder_of(self.settings, meant, self.output), filename_of(meant)) as folder:
-                labels = KeptLabels(LabelStore(store, meant.id, self.clock, installed(store.bulk)))
-                pipeline = Pipeline(self._origin(store, meant, path), labels, folder, self.clock)
+                classifiers = installed(store.bulk)
+                labels = KeptLabels(LabelStore(store, meant.id, self.clock, classifiers))
+                kept = Kept(store, meant, self.clock, classifiers)
+                pipeline = Pipeline(self._origin(kept, path), labels, folder, self.clock)
                 found = pipeline.run(Wanted(as_of, check_freshness, force, self.next_run))
                 if self.source is not None and not found["metadata"]["skipped"]:
                     within(store, self._follow(store, meant))
@@ -115,8 +118,7 @@ class Segmenter:
     def _collection(self) -> Collection:
         return Collection(self.database, self.collection)
 
-    def _origin(self, store: Database, business: Business, path: Path | None) -> Source:
-        kept = Kept(store, business, self.clock)
+    def _origin(self, kept: Kept, path: Path | None) -> Source:
         if path is not None:
             return FileSource(kept, path, self.options)
         if self.source is not None:

@@ -5,8 +5,8 @@ from sqlalchemy import Connection, text
 
 from persistence.merge import UPDATED, Tally
 
-# A cross join keeps the order in which SQLite goes: from the range's changed orders to their purchases to their lines. It
-# knows nothing of temporary tables and would go through all lines of the business.
+# A cross join keeps the order in which SQLite goes: from changed orders to their purchases to their lines. By itself it
+# would go through all lines of the business, as it knows nothing of temporary tables.
 BEFORE = (
     """INSERT INTO purchase_before (business_id, import_id, customer_id, purchase_id, purchased_at, local_day, status,
     amount, storefront_id, channel, written_by) SELECT :business, :import, p.customer_id, p.id, p.purchased_at,

@@ -2,7 +2,7 @@
 kept under the same settings on the same day is decided anew only for customers whose purchases changed since. Keeping
 is for speed alone: whoever finds it half done decides all anew. Runs outside the event loop."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -75,7 +75,7 @@ class Decided:
         """The rows of `parts`, one by one."""
         return chain.from_iterable(self.parts())
 
-    def parts(self) -> Iterator[Sequence[Sequence[str | None]]]:
+    def parts(self) -> Generator[Sequence[Sequence[str | None]], None, None]:
         """External id, frequency, spending, category and what classifiers of one's own add, of every customer who was
         not erased, by external id."""
         source: FromClause = customer.outerjoin(labelled, labelled.c.customer_id == customer.c.id)

@@ -13,9 +13,16 @@ from pathlib import Path
 from typing import TextIO
 
 from domain.errors import InvalidInput, Taken
-from domain.pipeline import LOG_FILENAME, OUTPUT_FILENAME, STATUS_FILENAME, Part
+from domain.pipeline import (
+    LOCK_FILENAME,
+    LOG_FILENAME,
+    OUTPUT_FILENAME,
+    QUESTION_FILENAME,
+    RESERVED,
+    STATUS_FILENAME,
+    Part,
+)
 
-LOCK = ".segmentation.lock"
 NAMES = ("purchase_frequency", "spending", "category")
 
 
@@ -30,11 +37,11 @@ class RunFolder:
     @contextmanager
     def held(cls, path: Path, filename: str = OUTPUT_FILENAME) -> Iterator["RunFolder"]:
         """The folder, made where it is not there; Taken where another run has it."""
-        if Path(filename).name != filename or filename in ("", ".", "..", LOCK, LOG_FILENAME, STATUS_FILENAME):
+        if Path(filename).name != filename or filename in ("", ".", "..", *RESERVED):
             raise InvalidInput(f"output_filename must be the name of a file in the folder, not {filename[:100]}")
         path = path.absolute()
         path.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        lock = os.open(path / LOCK_FILENAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -51,9 +58,13 @@ class RunFolder:
         """The path of the output file."""
         return str(self.path / self.filename)
 
-    def has_output(self) -> bool:
-        """Whether a run wrote it before."""
-        return Path(self.output).is_file()
+    def answers(self, question: str) -> bool:
+        """Whether the output is there and is of the run that was asked this."""
+        try:
+            kept = json.loads((self.path / QUESTION_FILENAME).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return Path(self.output).is_file() and kept == question
 
     def status(self) -> Mapping[str, object]:
         """What the last run said; nothing where there was none, or where nobody can read it."""
@@ -85,8 +96,11 @@ class RunFolder:
         finally:
             os.close(handle)
 
-    def write_output(self, parts: Iterator[Part], further: Sequence[str] = ()) -> None:
-        """The customers with their labels, as a list with one customer a line; `further` names added dimensions."""
+    def write_output(self, parts: Iterator[Part], further: Sequence[str], question: str) -> None:
+        """The customers with their labels, as a list with one customer a line; `further` names added dimensions. What
+        the output answers is kept beside it; in between nobody knows."""
+        asked = self.path / QUESTION_FILENAME
+        asked.unlink(missing_ok=True)
         made = _Segmentations((*NAMES, *further))
         labels = itemgetter(*range(1, len(made.names) + 1))
         with replaced(Path(self.output)) as file:
@@ -100,6 +114,8 @@ class RunFolder:
                 file.write(before + ",\n".join(entries))
                 before = ",\n"
             file.write("\n]\n")
+        with replaced(asked) as file:
+            file.write(json.dumps(question))
 
 
 class _Segmentations(dict[tuple[str | None, ...], str]):
@@ -124,9 +140,11 @@ def replaced(path: Path) -> Iterator[TextIO]:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -121,13 +121,15 @@ class XlsxSource:
 
     @contextmanager
     def _book(self) -> Iterator[Any]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            book = load_workbook(self.path, read_only=True, data_only=True, keep_links=False)
-        try:
-            yield book
-        finally:
-            book.close()
+        # Opened here: by its path the library would judge the file by its name.
+        with self.path.open("rb") as file:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+            try:
+                yield book
+            finally:
+                book.close()
 
     @contextmanager
     def _damage(self, line: int) -> Iterator[None]:

@@ -75,12 +75,13 @@ def test_a_run_that_is_killed_leaves_the_old_output_and_the_next_one_is_right(st
         "automation_status.json",
         "segmentation_runs.log",
         ".segmentation.lock",
+        ".segmentation.question",
     }
 
 
 def test_a_full_disk_is_a_failed_run_and_not_a_shorter_file(tmp_path: Path) -> None:
     data, file = tmp_path / "data", tmp_path / "orders.csv"
-    file.write_text(HEADER + "".join(f"C{n},{n},2024-05-02,{n}.00,Tea\n" for n in range(2000)))
+    file.write_text(HEADER + "".join(f"C{n},{n},2024-05-02,{n}.00,Tea\n" for n in range(12_000)))
     run(data, file)
     before = (data / "labels" / OUTPUT).read_bytes()
     # The file is there already, so that nothing but the output is written, and that is larger.
@@ -88,11 +89,13 @@ def test_a_full_disk_is_a_failed_run_and_not_a_shorter_file(tmp_path: Path) -> N
 
     ended = dying(data, file, f"limit {limit}")
 
+    said = f"{data / 'labels' / OUTPUT}: File too large."
     assert ended.returncode == 1
     assert "File too large" in ended.stderr
+    assert "QueuePool" not in ended.stderr
     assert (data / "labels" / OUTPUT).read_bytes() == before
     status = json.loads((data / "labels" / "automation_status.json").read_text())
-    assert (status["state"], status["error"]) == ("failed", "The output: File too large.")
+    assert (status["state"], status["error"]) == ("failed", said)
     runs = [json.loads(line) for line in (data / "labels" / "segmentation_runs.log").read_text().splitlines()]
-    assert [run["error"] for run in runs] == [None, "The output: File too large."]
+    assert [run["error"] for run in runs] == [None, said]
     assert not [path for path in (data / "labels").iterdir() if path.suffix == ".new"]

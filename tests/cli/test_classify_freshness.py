@@ -1,0 +1,93 @@
+"""What `segments classify --check-freshness` takes for changed besides the source itself: another run's output in the
+folder, an import that was taken back, other classifiers; and what a run by hand leaves of a schedule."""
+
+import json
+from pathlib import Path
+
+import pytest
+from openpyxl import Workbook
+
+from tests.classifiers import VIP_SQL, install
+from tests.cli.conftest import Segments
+from tests.cli.test_classify import DAY, NEW, read, status
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    return tmp_path / "labels"
+
+
+@pytest.fixture
+def orders(tmp_path: Path) -> Path:
+    path = tmp_path / "two.csv"
+    path.write_text("customer_id,order_id,date,amount\nAda,1,2024-03-01,5\nBen,2,2024-03-02,6\n")
+    return path
+
+
+def test_the_output_of_another_run_is_not_taken_for_its_own(segments: Segments, orders: Path, labels: Path) -> None:
+    asked = ("classify", "--csv-path", orders, "--output", labels, *DAY)
+    segments.done(*asked, *NEW)
+    own = read(labels)
+    fresh = segments(*asked, "--check-freshness")
+    segments.done("classify", "--output", labels, "--as-of", "2024-03-01")
+    other = read(labels)
+
+    ended = segments(*asked, "--check-freshness")
+
+    assert (fresh.code, ended.code) == (10, 0)
+    assert own != other
+    assert read(labels) == own
+
+
+def test_a_file_whose_import_was_taken_back_is_read_again(segments: Segments, orders: Path, labels: Path) -> None:
+    asked = ("classify", "--csv-path", orders, "--output", labels, "--check-freshness")
+    segments.done(*asked, *NEW)
+    (number,) = (line.split()[0] for line in segments.done("imports", "list").lines[1:])
+    segments.done("imports", "undo", number)
+    segments.done("classify", "--output", labels)
+    segments.done("classify", "--output", labels.parent / "else")
+    emptied = read(labels)
+
+    ended = segments(*asked)
+
+    assert emptied == []
+    assert ended.code == 0
+    assert [one["customer_id"] for one in json.loads((labels / "customer_segmentation.json").read_text())] == [
+        "Ada",
+        "Ben",
+    ]
+
+
+def test_other_classifiers_are_a_change(
+    segments: Segments, orders: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("classify", "--csv-path", orders, "--output", labels, "--check-freshness")
+    segments.done(*asked, *NEW)
+    install(monkeypatch, tmp_path / "plug", VIP_SQL, vip="vip")
+
+    codes = [segments(*asked).code, segments(*asked).code]
+
+    assert codes == [0, 10]
+    assert "loyalty" in (labels / "customer_segmentation.json").read_text()
+
+
+def test_a_run_by_hand_leaves_the_schedule_as_it_was_announced(segments: Segments, orders: Path, labels: Path) -> None:
+    segments.done("classify", "--csv-path", orders, "--output", labels, *NEW)
+    file = labels / "automation_status.json"
+    for announced, kept in (("2999-01-01T00:00:00Z", "2999-01-01T00:00:00Z"), ("2024-01-01T00:00:00Z", None)):
+        file.write_text(json.dumps({**status(labels), "next_run": announced}))
+        segments.done("classify", "--output", labels)
+
+        assert status(labels)["next_run"] == kept
+
+
+def test_a_workbook_is_known_by_what_it_is(segments: Segments, tmp_path: Path, labels: Path) -> None:
+    book = Workbook()
+    for row in (("customer_id", "order_id", "date", "amount"), ("Ada", "1", "2024-03-01", 5)):
+        book.active.append(row)
+    book.save(tmp_path / "orders.csv")
+
+    ended = segments.done("classify", "--csv-path", tmp_path / "orders.csv", "--output", labels, *NEW)
+
+    assert " classified: " in ended.out
+    assert [one["customer_id"] for one in json.loads((labels / "customer_segmentation.json").read_text())] == ["Ada"]
