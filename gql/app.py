@@ -33,6 +33,7 @@ from gql.graphiql import asset_routes, explorer
 from gql.guard import Guard
 from gql.logs import log_statement
 from gql.operations import Operations
+from gql.plain_requests import nothing_else
 from gql.schema import make_schema
 from gql.settings import Settings
 from gql.transport import GraphQLEndpoint
@@ -142,6 +143,7 @@ def create_app(
             WebSocketRoute("/graphql", over_socket.__call__),
             *downloads.routes(),
             *uploads.routes(),
+            *nothing_else(),
             *operations.routes(),
             *asset_routes(),
         ],

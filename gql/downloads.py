@@ -17,7 +17,7 @@ from domain.model import Business, Permission, Storefront, Viewer
 from domain.report_document import ReportDocument
 from domain.report_files import ReportAsked
 from gql.execution import Authenticate, within
-from gql.export_answers import Pieces, entity_tag, file_headers, is_unchanged, refused, wrong_input
+from gql.export_answers import Pieces, entity_tag, file_headers, headers_alone, is_unchanged, refused, wrong_input
 from gql.export_links import ExportLinks
 from gql.export_parameters import (
     MEMBER_FORMATS,
@@ -29,7 +29,7 @@ from gql.export_parameters import (
     report_parameters,
 )
 from gql.ids import numbers_of
-from gql.plain_requests import METHODS, logged
+from gql.plain_requests import Endpoint, logged
 from gql.refusals import UNAUTHENTICATED_MESSAGE, Unauthenticated
 from gql.services import Services
 from gql.transport import while_connected
@@ -74,10 +74,10 @@ class Downloads:
             return await self.answer(request, self.members)
 
         return [
-            Route("/exports/segmentation.{ending}", report, methods=METHODS),
-            Route("/exports/segments/{id}/members.{ending}", members, methods=METHODS),
-            Route(OLDER_PATH, older, methods=METHODS),
-            Route(f"{OLDER_PATH}/", older, methods=METHODS),
+            Route("/exports/segmentation.{ending}", Endpoint(report)),
+            Route("/exports/segments/{id}/members.{ending}", Endpoint(members)),
+            Route(OLDER_PATH, Endpoint(older)),
+            Route(f"{OLDER_PATH}/", Endpoint(older)),
         ]
 
     async def answer(self, request: Request, make: Callable[[Request, Business], Awaitable[Response]]) -> Response:
@@ -145,7 +145,7 @@ class Downloads:
         if is_unchanged(request, tag):
             return _unchanged(headers)
         if request.method == "HEAD":
-            return Response(headers=headers)
+            return headers_alone(headers)
         document = await self.services.report_files.document(business, asked)
         write = self.writers.reports[ending]
         body = await self.workshop.make(lambda: write(document)) if ending in HEAVY else write(document)
@@ -186,7 +186,7 @@ class Downloads:
         if is_unchanged(request, tag):
             return _unchanged(headers)
         if request.method == "HEAD":
-            return Response(headers=headers)
+            return headers_alone(headers)
         held = AsyncExitStack()
         if ending in HEAVY:
             await held.enter_async_context(self.workshop.place())

@@ -84,6 +84,13 @@ def file_headers(tag: str, ending: str, name: str | None, plain: str) -> dict[st
     return headers
 
 
+def headers_alone(headers: Mapping[str, str]) -> Response:
+    """The answer to HEAD: what GET has, but for a length that only the making of the file would tell."""
+    answer = Response(headers=headers)
+    del answer.headers["content-length"]
+    return answer
+
+
 def disposition(name: str, plain: str) -> str:
     """Content-Disposition as RFC 6266 has it: the name in any script, after one in ASCII."""
     if name.isascii():

@@ -2,17 +2,44 @@
 
 import logging
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from gql.errors import log_surprise
 from gql.export_answers import refused
 from gql.transport import CLOSED
 
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Methods that the log names."""
 log = logging.getLogger("segments")
+
+
+class Endpoint:
+    """Answers requests of every method, so that also a refusal has the documented body."""
+
+    def __init__(self, answer: Callable[[Request], Awaitable[Response]]) -> None:
+        self.answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        response = await self.answer(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+
+def nothing_else() -> list[Route]:
+    """What is not there, below the same folders; to stand after what is."""
+
+    async def nothing() -> Response:
+        return refused(404, "There is nothing here.")
+
+    async def absent(request: Request) -> Response:
+        return await logged(request, "none", nothing())
+
+    return [Route(path, Endpoint(absent)) for path in ("/exports{rest:path}", "/imports{rest:path}")]
 
 
 async def logged(request: Request, operation: str, answer: Awaitable[Response]) -> Response:

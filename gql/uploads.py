@@ -23,7 +23,7 @@ from gql.bodies import encode_json
 from gql.execution import Authenticate
 from gql.export_answers import refused, safe_name
 from gql.ids import encode, numbers_of
-from gql.plain_requests import METHODS, logged
+from gql.plain_requests import Endpoint, logged
 from gql.refusals import UNAUTHENTICATED_MESSAGE, Unauthenticated
 from gql.services import Services
 from gql.upload_parameters import UploadParameters, in_parameters, upload_parameters
@@ -87,7 +87,7 @@ class Uploads:
         async def state(request: Request) -> Response:
             return await self.answer(request, "GET", Permission.VIEW, self.state)
 
-        return [Route(PATH, upload, methods=METHODS), Route(f"{PATH}/{{id}}", state, methods=METHODS)]
+        return [Route(PATH, Endpoint(upload)), Route(f"{PATH}/{{id}}", Endpoint(state))]
 
     async def answer(
         self,
