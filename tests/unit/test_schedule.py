@@ -61,12 +61,51 @@ def test_missed_times_are_behind_and_the_next_one_lies_ahead() -> None:
     assert then == now.replace(minute=0) + timedelta(hours=1)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "* * * *", "61 * * * *", "* * * * * *", "0 0 30 2 *", "@daily", "a b c d e", "🕐 * * * *"]
-)
-def test_what_is_no_schedule_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(InvalidInput, match=r"^schedule must be five cron fields such as `15 2 \* \* \*`"):
+def test_minutes_and_hours_that_begin_with_a_star_follow_the_clock_through_nights_of_change() -> None:
+    # From 02:00 to 03:00 is missing in March, which is 01:00 UTC, and comes twice in October, from 00:00 UTC.
+    missing = instants("*/30 2 * * *", "2026-03-28T12:00:00+00:00", "Europe/Berlin", 2)
+    twice = instants("*/30 2 * * *", "2026-10-24T12:00:00+00:00", "Europe/Berlin", 5)
+
+    assert missing == ["03-30 00:00", "03-30 00:30"]
+    assert twice == ["10-25 00:00", "10-25 00:30", "10-25 01:00", "10-25 01:30", "10-26 01:00"]
+
+
+@pytest.mark.parametrize("text", ["", "* * * *", "* * * * * *", "@daily"])
+def test_what_has_not_five_fields_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
         check(text)
+
+    assert caught.value.message == (
+        "schedule must be five cron fields such as `15 2 * * *`: minute, hour, day, month, weekday"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("61 * * * *", "schedule must have as its minute 0 to 59 (or a list, range or step of them), not `61`"),
+        ("0 25 * * *", "schedule must have as its hour 0 to 23 (or a list, range or step of them), not `25`"),
+        ("*/0 * * * *", "schedule must have as its minute 0 to 59 (or a list, range or step of them), not `*/0`"),
+        (
+            "0 0 0 * MOO",
+            "schedule must have as its day 1 to 31 (or a list, range or step of them), not `0`; as its weekday 0 to 7 "
+            "or SUN to SAT (or a list, range or step of them), not `MOO`",
+        ),
+        (
+            "0 0 * 1-13 *",
+            "schedule must have as its month 1 to 12 or JAN to DEC (or a list, range or step of them), not `1-13`",
+        ),
+        ("🕐 * * * *", "schedule must have as its minute 0 to 59 (or a list, range or step of them), not `🕐`"),
+        ("0 0 30 2 *", "schedule must come at some time: no month `2` has a day `30`"),
+        ("0 0 31 4,6 *", "schedule must come at some time: no month `4,6` has a day `31`"),
+    ],
+)
+def test_the_field_that_is_wrong_is_named_with_what_would_be_right(text: str, message: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        check(text)
+
+    assert caught.value.message == message
+    assert caught.value.problems[0].field == ("input", "schedule")
 
 
 def test_spaces_do_not_matter() -> None:
