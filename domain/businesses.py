@@ -10,7 +10,10 @@ from domain.calendar import zone
 from domain.errors import InvalidInput, NotFound
 from domain.model import Business
 from domain.money import exponent
-from domain.ports import Actor, AuditEvent, Clock, Store, WriteUnit
+from domain.ports import Actor, AuditEvent, Clock, WriteUnit
+from domain.recalculation import queue_following
+from domain.segment_ports import TenantStore
+from domain.setting_effects import measured_by
 
 KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
@@ -32,7 +35,7 @@ async def settle(unit: WriteUnit, now: datetime) -> None:
 class Businesses:
     """What can be done with tenants."""
 
-    store: Store
+    store: TenantStore
     clock: Clock
 
     async def all(self) -> list[Business]:
@@ -120,6 +123,8 @@ class Businesses:
             if plan.changes:
                 await unit.save_settings({"settings": plan.kept, "settings_version": version + 1})
                 await unit.data_changed()
+                names = [one.name for one in plan.changes]
+                await queue_following(unit, measured_by(names, await unit.segments.all(automatic=True)), "settings")
                 business = replace(business, settings=plan.kept, settings_version=version + 1)
             if changed or outside:
                 detail = {"changed": changed | dict.fromkeys(outside), "version": business.settings_version}

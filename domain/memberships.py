@@ -11,7 +11,7 @@ from domain.membership_changes import ChangeKey, ChangeList
 from domain.model import Business
 from domain.pages import Page
 from domain.ports import Actor, AuditEvent, Clock
-from domain.recalculation import queue_users
+from domain.recalculation import queue_following
 from domain.segment_model import (
     Membership,
     MembershipChange,
@@ -214,7 +214,8 @@ async def _change(
         "memberCount": {"old": before, "new": done.member_count},
     }
     if done.entered or done.left:
-        await queue_users(unit, users_of(segment.key, await unit.segments.all(automatic=True)), segment.key)
+        users = users_of(segment.key, await unit.segments.all(automatic=True))
+        await queue_following(unit, users, f"segment {segment.key}")
     action = "assignSegment" if entering else "removeSegment"
     subject = ("Segment", segment.id)
     await unit.audit(AuditEvent(actor.name, action, request_id=actor.request_id, detail=detail, subject=subject))

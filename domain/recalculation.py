@@ -226,14 +226,16 @@ async def queue(unit: SegmentWriteUnit, segment_id: int, reason: JobReason, requ
     return await unit.jobs.add(NewJob(JobKind.RECALCULATION, reason, segment_id, None, requested_by), unit.instant)
 
 
-async def queue_users(unit: SegmentWriteUnit, users: Sequence[Segment], key: str, parent_id: int | None = None) -> None:
-    """The members of the segment of that key changed: of those that use it, the dynamic ones follow. A run of theirs
-    that waits will see the change, and one that is worked on looks for it before it writes."""
-    dynamic = [item for item in users if item.is_dynamic]
+async def queue_following(
+    unit: SegmentWriteUnit, segments: Sequence[Segment], by: str, parent_id: int | None = None
+) -> None:
+    """What these segments use changed, such as members of another one: the dynamic ones follow. A run of theirs that
+    waits will see the change, and one that is worked on looks for it before it writes."""
+    dynamic = [item for item in segments if item.is_dynamic]
     active = await unit.jobs.active_of([item.id for item in dynamic])
     for item in dynamic:
         if item.id not in active:
-            new = NewJob(JobKind.RECALCULATION, JobReason.FOLLOW, item.id, parent_id, f"segment {key}")
+            new = NewJob(JobKind.RECALCULATION, JobReason.FOLLOW, item.id, parent_id, by)
             await unit.jobs.add(new, unit.instant)
 
 

@@ -10,7 +10,7 @@ from domain.definitions import Defined, defined
 from domain.errors import DomainError
 from domain.model import Business
 from domain.ports import Clock
-from domain.recalculation import queue_users
+from domain.recalculation import queue_following
 from domain.rule_references import references
 from domain.run_board import RunBoard
 from domain.run_ports import Evaluation, Hold, WorkStore
@@ -94,7 +94,8 @@ class Runner:
         try:
             if job.attempts > ATTEMPTS:
                 raise DomainError(f"The run was begun {ATTEMPTS} times and never came to an end.")
-            await self._recalculate(business, job, parent, done, parts)
+            while not await self._recalculate(business, job, parent, done, parts):
+                pass
         except Stopped:
             await self._stopped(business, job)
         except DomainError as error:
@@ -104,7 +105,8 @@ class Runner:
             message = f"The run failed inside the server. Its log says more about job {job.id}."
             await self._finish(business, job, Outcome(JobStatus.FAILED, "INTERNAL", message))
 
-    async def _recalculate(self, business: Business, job: Job, parent: Job | None, done: int, parts: int) -> None:
+    async def _recalculate(self, business: Business, job: Job, parent: Job | None, done: int, parts: int) -> bool:
+        """Evaluate and write; False where settings changed in between, and nothing was written."""
         async with self.store.evaluate(business) as evaluation:
             every = await evaluation.unit.segments.all()
             found, by_key = defined(every), {segment.key: segment for segment in every}
@@ -130,8 +132,11 @@ class Runner:
             if not await self._alive(business, job, "writing", population, population):
                 raise Stopped
             outcome = await self._commit(evaluation, job, segment, by_key, found, population)
+        if outcome is None:
+            return False
         self.board.stir(business.id)
         self.board.post(business.id, ended(job, outcome, self.clock()))
+        return True
 
     async def _commit(
         self,
@@ -141,7 +146,7 @@ class Runner:
         by_key: Mapping[str, Segment],
         found: Defined,
         population: int,
-    ) -> Outcome:
+    ) -> Outcome | None:
         async with evaluation.write() as unit:
             now = (await unit.segments.by_ids([segment.id])).get(segment.id)
             held = (await unit.jobs.by_ids([job.id])).get(job.id)
@@ -149,6 +154,9 @@ class Runner:
                 raise Stopped
             if held.status is not JobStatus.RUNNING or held.attempts != job.attempts:
                 raise Stopped
+            if unit.business.settings_version != evaluation.unit.business.settings_version:
+                # Days, labels and scores are measured otherwise now.
+                return None
             await evaluation.again(found.trees[segment.key], by_key)
             difference = await unit.memberships.agree(segment.id, unit.instant, f"job {job.id}")
             await unit.snapshots.add(Snapshot(segment.id, unit.instant, difference.member_count, job.id, None))
@@ -158,7 +166,7 @@ class Runner:
                 raise Stopped
             if difference.entered or difference.left:
                 # Within a run of many those come later anyway, but for one that somebody else ended before.
-                await queue_users(unit, found.users_of(segment.key), segment.key, held.parent_id)
+                await queue_following(unit, found.users_of(segment.key), f"segment {segment.key}", held.parent_id)
         return outcome
 
     def _hold(self, job: Job) -> Hold:

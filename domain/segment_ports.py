@@ -10,7 +10,7 @@ from typing import Protocol
 from domain.membership_changes import ChangeKey, ChangeList, Place
 from domain.model import Business, KeptEvent
 from domain.pages import Page, PageRequest
-from domain.ports import CustomerRecord, ReadUnit, WriteUnit
+from domain.ports import CustomerRecord, ReadUnit, Store, WriteUnit
 from domain.rule_context import RuleContext
 from domain.rules import Condition
 from domain.segment_model import (
@@ -229,3 +229,7 @@ class SegmentStore(Protocol):
 
     def read(self, business: Business) -> AbstractAsyncContextManager[SegmentReadUnit]: ...
     def write(self, business: Business) -> AbstractAsyncContextManager[SegmentWriteUnit]: ...
+
+
+class TenantStore(SegmentStore, Store, Protocol):
+    """The store as the service of tenants sees it, whose settings concern segments too."""

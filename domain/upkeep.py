@@ -81,6 +81,9 @@ class Upkeep:
             await evaluation.understand([found.trees[item.key] for item in own])
             for number, customers in enumerate(pages):
                 async with evaluation.write() as unit:
+                    if unit.business.settings_version != evaluation.unit.business.settings_version:
+                        # What is measured otherwise now is evaluated the next time.
+                        return done
                     for segment in own:
                         await evaluation.of_customers(found.trees[segment.key], by_key, customers)
                         await unit.memberships.agree(segment.id, unit.instant, "purchases", only=True)

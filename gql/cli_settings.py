@@ -16,6 +16,7 @@ from gql.cli_mongodb_settings import keep_section, kept_section
 from gql.cli_run import BusinessOption, run
 from gql.cli_settings_file import SECRET, as_toml, masked, read_statement
 from gql.cli_text import plain
+from gql.cli_worker import Worker, said
 from gql.services import Services
 from persistence.database import Database
 
@@ -50,6 +51,8 @@ def apply(
         outside = [name for name in NAMES if kept.get(name) != section.get(name)]
         if not check and outside:
             keep_section(settings, chosen.key, section)
+        worker = await Worker.of(database, chosen.key, settings.business)
+        newest = await worker.newest()
         if not check and (plan.changes or outside):
             names = [f"{SECTION}.{name}" for name in outside]
             chosen, plan = await businesses.set_settings(
@@ -61,6 +64,11 @@ def apply(
         done = "would change" if check else "changed"
         number = f"{count} {'setting' if count == 1 else 'settings'}" if count else "Nothing"
         typer.echo(f"{number} {done} in {chosen.key} (version {chosen.settings_version}).")
+        if check or not plan.changes:
+            return
+        async with worker.working():
+            async for name, job in worker.followers(newest):
+                typer.echo(f"{name}: {said(job)}")
 
     run(context.obj, work)
 

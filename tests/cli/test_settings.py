@@ -229,3 +229,23 @@ def test_thresholds_must_be_amounts_of_another_currency_too(made: Segments, tmp_
     ended = made("businesses", "set", "shop", "--currency", "JPY")
 
     assert (ended.code, ended.err) == (1, "Error: high_lifetime must have at most 0 decimals.\n")
+
+
+def test_segments_follow_the_settings_before_the_command_ends(shop: Segments, tmp_path: Path) -> None:
+    segment, settings = tmp_path / "low.json", tmp_path / "shop.toml"
+    segment.write_text('{"name": "Low", "rules": {"==": [{"var": "spending_label"}, "Low Value"]}}')
+    shop.done("segment", "create", segment)
+    before = shop.done("recalculate", "low")
+    settings.write_text("low_lifetime = 50\n")
+
+    checked = shop.done("settings", "apply", settings, "--check")
+    applied = shop.done("settings", "apply", settings)
+    again = shop.done("settings", "apply", settings)
+
+    assert before.out == "low: 10 customers evaluated, 10 entered, 0 left.\n"
+    assert checked.lines[-1] == "1 setting would change in shop (version 1)."
+    assert applied.lines[-2:] == [
+        "1 setting changed in shop (version 2).",
+        "low: 10 customers evaluated, 0 entered, 7 left.",
+    ]
+    assert again.lines[-1] == "Nothing changed in shop (version 2)."
