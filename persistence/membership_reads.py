@@ -151,26 +151,15 @@ class MembershipReads:
 
     async def member_pages(self, keys: Sequence[MemberKey]) -> list[Page[Member]]:
         """Many pages at once, in the order of the keys."""
-        lists, places = [], []
+        lists, places, ids = [], [], membership.c.customer_id
         for place, (segment_id, request, as_of) in enumerate(keys):
-            ids = membership.c.customer_id
-            statement = (
-                select(*MEMBERSHIP, *COLUMNS)
-                .select_from(
-                    membership.join(
-                        JOINED, and_(customer.c.business_id == membership.c.business_id, customer.c.id == ids)
-                    )
-                )
-                .where(self._of(segment_id))
-            )
-            if request.after is not None:
-                statement = statement.where(ids > request.after[0])
-            if request.before is not None:
-                statement = statement.where(ids < request.before[0])
-            statement = statement.order_by(ids.desc() if request.backward else ids).limit(request.size + 1)
-            for condition in present(self.as_of) if as_of is None else [covers(as_of)]:
-                lists.append(statement.where(condition))
-                places.append(place)
+            wanted = present(self.as_of) if as_of is None else [covers(as_of)]
+            # Who left since the moment is found by when, and not among all who ever were members.
+            lists += [
+                self._part(segment_id, request, condition, ids + 0 if number else ids)
+                for number, condition in enumerate(wanted)
+            ]
+            places += [place] * len(wanted)
         found: list[list[Any]] = [[] for _ in keys]
         for place, rows in zip(places, await gathered(self.connection, lists), strict=True):
             found[place] += rows
@@ -182,6 +171,20 @@ class MembershipReads:
             ).map(lambda row: (to_record(row), to_membership(row)))
             for (_, request, _), rows in zip(keys, found, strict=True)
         ]
+
+    def _part(
+        self, segment_id: int, request: PageRequest, condition: ColumnElement[bool], key: ColumnElement[int]
+    ) -> Select[Any]:
+        """The members of a page who meet a condition."""
+        chosen = select(*MEMBERSHIP, membership.c.business_id).where(self._of(segment_id), condition)
+        if request.after is not None:
+            chosen = chosen.where(key > request.after[0])
+        if request.before is not None:
+            chosen = chosen.where(key < request.before[0])
+        found = chosen.order_by(key.desc() if request.backward else key).limit(request.size + 1).subquery()
+        own, its = customer.c.business_id == found.c.business_id, customer.c.id == found.c.customer_id
+        columns = (found.c[column.name] for column in MEMBERSHIP)
+        return select(*columns, *COLUMNS).select_from(found.join(JOINED, and_(own, its)))
 
     async def member_count(self, segment_id: int, as_of: datetime) -> int:
         """How many members there were at the instant, from the log."""
