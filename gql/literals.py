@@ -8,6 +8,8 @@ from graphql import (
     ArgumentNode,
     GraphQLError,
     GraphQLInputType,
+    ListValueNode,
+    ObjectValueNode,
     ValueNode,
     ValuesOfCorrectTypeRule,
     VariableDefinitionNode,
@@ -39,11 +41,21 @@ class NamedLiterals(ValuesOfCorrectTypeRule):
                 return
             place = [self.argument, *map(str, path)]
             message = f"{'.'.join(place)}: {error.message}"
-            self.report_error(GraphQLError(message, node, extensions={"field": place}))
+            self.report_error(GraphQLError(message, within(node, path), extensions={"field": place}))
 
         if input_type is not None:
             validate_input_literal(node, input_type, told, None, None, self.context.hide_suggestions)
         return SKIP
+
+
+def within(node: ValueNode, path: list[str | int]) -> ValueNode:
+    """The value at the path; a value that stands for a list of one is itself its item."""
+    for step in path:
+        if isinstance(node, ObjectValueNode):
+            node = next(field.value for field in node.fields if field.name.value == step)
+        elif isinstance(node, ListValueNode) and isinstance(step, int):
+            node = node.values[step]
+    return node
 
 
 class NamingLiterals(SchemaExtension):

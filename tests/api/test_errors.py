@@ -193,6 +193,18 @@ async def test_a_business_that_does_not_exist_is_not_found(face: Face, ours: pyt
             "A Decimal must be a plain number",
         ),
         (
+            'mutation { recordPurchases(input: {customerExternalId: "a", externalId: "b", purchasedAt: "??", '
+            "amount: 1}) { created } }",
+            ["input", "purchasedAt"],
+            "A DateTime must be",
+        ),
+        ('{ segmentationReport(asOf: "2024-02-30??") { days } }', ["asOf"], "A Date must be an ISO 8601 date"),
+        (
+            '{ segmentPreview(definition: {rules: "{??"}) { matchCount } }',
+            ["definition", "rules"],
+            "A JSON value must come as a variable",
+        ),
+        (
             'query($at: DateTime = "??") { segment(id: "x") { members(asOf: $at) { totalCount } } }',
             ["$at"],
             "A DateTime must be",
@@ -206,5 +218,5 @@ async def test_a_literal_that_is_wrong_is_named_by_its_argument_and_place(
 
     assert error["message"].startswith(f"{'.'.join(field)}: {words}")
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "field": field}
-    start = query.index("[{") if field[0] == "input" else query.index('"??"')
+    start = query.rindex('"', 0, query.index("??"))
     assert error["locations"] == [{"line": 1, "column": start + 1}]
