@@ -57,25 +57,30 @@ class FestivePeriods:
 
 
 def read_periods(value: object) -> FestivePeriods:
-    """The periods that a setting states; ValueError says which one is wrong and what would be right."""
+    """The periods that a setting states; ValueError says which ones are wrong and what would be right."""
     if not isinstance(value, list | tuple):
         raise ValueError('must be a list such as [{from = "12-24", to = "01-06"}]')
     if len(value) > MOST:
         raise ValueError(f"must hold at most {MOST} periods")
     yearly: dict[tuple[MonthDay, MonthDay], None] = {}
     dated: dict[tuple[date, date], None] = {}
+    faults: dict[str, list[int]] = {}
     for place, item in enumerate(value, 1):
         if not isinstance(item, Mapping) or set(item) != {"from", "to"}:
-            raise ValueError(f"{FORM} (period {place})")
+            faults.setdefault(FORM, []).append(place)
+            continue
         low, high = _end(item["from"]), _end(item["to"])
         if isinstance(low, tuple) and isinstance(high, tuple):
             yearly[low, high] = None
         elif isinstance(low, date) and isinstance(high, date):
-            if low > high:
-                raise ValueError(f"must not have a `to` before its `from` (period {place})")
             dated[low, high] = None
+            if low > high:
+                faults.setdefault("must not have a `to` before its `from`", []).append(place)
         else:
-            raise ValueError(f"{FORM} (period {place})")
+            missing = [end for end in item.values() if _end(end) is None and _is_written(end)]
+            faults.setdefault(f"must have days that exist, unlike {missing[0]}" if missing else FORM, []).append(place)
+    if faults:
+        raise ValueError("; ".join(f"{fault} (period {', '.join(map(str, at))})" for fault, at in faults.items()))
     return FestivePeriods(tuple(sorted(yearly)), tuple(sorted(dated)))
 
 
@@ -93,6 +98,11 @@ def _end(value: object) -> MonthDay | date | None:
         return date.fromisoformat(value) if DATED.fullmatch(value) else None
     except ValueError:
         return None
+
+
+def _is_written(value: object) -> bool:
+    """Whether it has the form of a day, though there may be no such day."""
+    return isinstance(value, str) and (YEARLY.fullmatch(value) or DATED.fullmatch(value)) is not None
 
 
 def _opening(year: int, month: int, day: int) -> int:

@@ -14,6 +14,8 @@ THOUSANDS = (",", ".", "'", " ")
 LONGEST_SIGN = 10
 LIKELY = re.compile(r"[-+]?[^\d\s.,'-]{0,5}\s?[-+]?\d[\d.,' \u00a0\u202f\u2009]*\s?[^\d\s.,'-]{0,5}")
 """What may be an amount of another form: a currency's sign or digits in groups."""
+IN_GROUPS = re.compile(r"[-+]?[1-9]\d{0,2}\.\d{3}")
+"""Three digits after the point, where the currency has not three decimals: as likely thousands as a fraction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,9 @@ def amount_reader(decimals: int, form: AmountForm) -> Callable[[str], int]:
 
 
 def _read_plain(text: str, decimals: int) -> int:
+    if text[-4:-3] == "." and decimals != 3 and IN_GROUPS.fullmatch(text):
+        right = f"{decimals} decimals" if decimals else "no decimals"
+        raise ValueError(f"may be {text.replace('.', '')} (say --thousands . --decimal , or write {right})")
     try:
         return parse_minor(text, decimals)
     except ValueError as error:

@@ -12,6 +12,7 @@ from domain.errors import InvalidInput
 from domain.festive import read_periods
 from domain.import_columns import ALIASES, normalised
 from domain.money import to_decimal, to_minor
+from domain.pipeline import RESERVED
 from domain.schedule import check
 
 LONGEST = 1_000
@@ -109,7 +110,10 @@ def folder() -> Kind:
     """A folder of this machine."""
 
     def read(value: object, decimals: int) -> object:
-        return _text(value, "the path of a folder")
+        path = _text(value, "the path of a folder")
+        if ".." in path.replace("\\", "/").split("/"):
+            raise ValueError("must be the path of a folder, without any .. in it")
+        return path
 
     return Kind("path of a folder", read)
 
@@ -122,6 +126,8 @@ def file_name(ending: str) -> Kind:
         name = _text(value, f"a {words}")
         if not name.endswith(ending) or name.startswith(".") or "/" in name or "\\" in name or len(name) > 200:
             raise ValueError(f"must be a {words}, without a folder")
+        if name in RESERVED:
+            raise ValueError(f"must not be {name}, which is another file of the run")
         return name
 
     return Kind(words, read)
@@ -187,15 +193,21 @@ def columns() -> Kind:
         if not isinstance(value, Mapping):
             raise ValueError("must say COLUMN = FIELD for each column")
         found: dict[str, str] = {}
+        unknown, twice = list[str](), list[str]()
         for column, field in value.items():
             shown = _text(column, "made of columns that have a name")
             known = (name for name, others in ALIASES.items() if _means(field, name, others))
             target = next(known, None)
             if target is None:
-                raise ValueError(f"must give {shown} one of the fields {fields}")
-            if target in found.values():
-                raise ValueError(f"must give the field {target} one column only")
-            found[shown] = target
+                unknown.append(shown)
+            elif target in found.values():
+                twice.append(target)
+            else:
+                found[shown] = target
+        faults = [f"must give {', '.join(unknown)} one of the fields {fields}"] if unknown else []
+        faults += [f"must give the field {target} one column only" for target in dict.fromkeys(twice)]
+        if faults:
+            raise ValueError("; ".join(faults))
         return found
 
     return Kind(f"table of COLUMN = FIELD; the fields are {fields}", read)

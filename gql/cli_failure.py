@@ -39,7 +39,7 @@ def _explained(error: BaseException) -> tuple[list[str], int]:
         # Without arguments the help has been shown already.
         return [_used_wrongly(said)] if said else [], WRONG_USE
     if isinstance(error, InvalidInput):
-        return list(dict.fromkeys(_with_option(_with_place(problem)) for problem in error.problems)), REFUSED
+        return list(dict.fromkeys(_with_option(problem) for problem in error.problems)), REFUSED
     if isinstance(error, Unavailable):
         return [_with_reason(error.message, error.__cause__)], REFUSED
     if isinstance(error, DomainError):
@@ -70,9 +70,12 @@ def _with_place(problem: FieldProblem) -> str:
     return f"{problem.field[-1]}{problem.path}: {problem.message}" if problem.path else problem.message
 
 
-def _with_option(message: str) -> str:
+def _with_option(problem: FieldProblem) -> str:
+    """The option in place of the argument's name; settings have names of their own."""
+    message = _with_place(problem)
     first, space, rest = message.partition(" ")
-    return f"{OPTIONS.get(first, first)}{space}{rest}"
+    option = first if "settings" in problem.field else OPTIONS.get(first, first)
+    return f"{option}{space}{rest}"
 
 
 def _reason(error: BaseException | None) -> str:

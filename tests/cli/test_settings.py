@@ -249,3 +249,27 @@ def test_segments_follow_the_settings_before_the_command_ends(shop: Segments, tm
         "low: 10 customers evaluated, 0 entered, 7 left.",
     ]
     assert again.lines[-1] == "Nothing changed in shop (version 2)."
+
+
+def test_every_wrong_period_and_column_is_named(shop: Segments, tmp_path: Path) -> None:
+    file = tmp_path / "wrong.toml"
+    file.write_text(
+        'currency = "USD"\noutput_dir = "../escaped"\noutput_filename = "automation_status.json"\nfestive_periods = ['
+        '{from="02-30",to="03-01"}, {from=2024-01-01,to="05-01"}, {from=2024-05-01,to=2024-04-01}, {from="1"}]\n'
+        '[import]\ncolumns = {X = "foo", Y = "bar", A = "category", B = "category"}\n'
+    )
+
+    ended = shop("settings", "apply", file, "--check")
+
+    form = 'must have from and to, either both MM-DD such as "12-24" or both dates such as "2025-03-30"'
+    assert ended.code == 1
+    assert ended.err.splitlines()[0].startswith("Error: currency is no setting.")
+    said = set(ended.err.splitlines()[1:])
+    assert "Error: output_dir must be the path of a folder, without any .. in it." in said
+    assert "Error: output_filename must not be automation_status.json, which is another file of the run." in said
+    assert (
+        f"Error: festive_periods must have days that exist, unlike 02-30 (period 1); {form} (period 2, 4); "
+        "must not have a `to` before its `from` (period 3)." in said
+    )
+    assert any(line.startswith("Error: import.columns must give X, Y one of the fields ") for line in said)
+    assert any("; must give the field category one column only" in line for line in said)

@@ -73,6 +73,16 @@ def test_without_being_told_nothing_is_guessed_and_the_options_are_named(text: s
         read(text)
 
 
+@pytest.mark.parametrize(("text", "whole"), [("5.000", "5000"), ("1.234", "1234"), ("-10.000", "-10000")])
+def test_what_may_be_thousands_is_not_taken_for_a_fraction(text: str, whole: str) -> None:
+    with pytest.raises(ValueError, match=rf"^may be {whole} \(say --thousands \. --decimal , or write 2 decimals\)$"):
+        read(text)
+    with pytest.raises(ValueError, match=r"or write no decimals\)$"):
+        amount_reader(0, AmountForm())(text)
+    assert amount_reader(3, AmountForm())(text) == int(whole)
+    assert [read(other) for other in ("0.000", "1000.000", "5.0000", ".500")] == [0, 100_000, 500, 50]
+
+
 def test_nonsense_is_not_taken_for_another_form() -> None:
     with pytest.raises(ValueError, match=r"^must be a number such as 12\.50$"):
         read("yesterday")
