@@ -1,0 +1,105 @@
+"""Two workers, and everything that can change members, all at once: when nothing waits any more, every segment has the
+members that its rule asks for."""
+
+import asyncio
+import random
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+
+from domain.model import Business
+from domain.recalculation import AlreadyRunning, requeue
+from domain.segment_model import Definition, JobStatus, Segment
+from gql.services import Services
+from persistence.database import Database
+from tests.conftest import SetClock
+from tests.factories import purchase
+from tests.storage.working import ACTOR, Working
+
+pytestmark = pytest.mark.anyio
+DAY = "2024-06-01"
+CUSTOMERS = 8
+STEPS = 30
+THRESHOLDS = (10, 30, 60)
+LOWEST = (20, 50)
+
+
+def over(amount: int) -> object:
+    """Customers who spent more."""
+    return {">": [{"var": "total_revenue"}, amount]}
+
+
+def uses(key: str) -> object:
+    """Members of that segment."""
+    return {"in": [key, {"var": "segments"}]}
+
+
+async def redefine(working: Working, segment: Segment, rules: object) -> None:
+    """Give the segment another rule; a run of it waits."""
+    async with working.store.write(working.business) as unit:
+        held = (await unit.segments.by_ids([segment.id]))[segment.id]
+        await unit.segments.change(replace(held, definition=Definition(rules=rules), version=held.version + 1))
+        await requeue(unit, segment.id, "tester")
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_changes_while_two_workers_run_the_members_agree_in_the_end(
+    seed: int, database: Database, services: Services, shop: Business, clock: SetClock
+) -> None:
+    chance = random.Random(seed)
+    names = [f"C{n}" for n in range(1, CUSTOMERS + 1)]
+    await services.purchases.record(shop, [purchase(name, name, DAY, 500) for name in names], ACTOR)
+    workers = [Working.of(database, clock, shop, f"worker {n}") for n in range(2)]
+    working = workers[0]
+    hand, base = await working.by_hand("hand"), await working.segment("z-base", over(10))
+    user = await working.segment("m-user", {"and": [uses("z-base"), {"!": uses("hand")}]})
+    last = await working.segment("a-last", {"!": uses("m-user")})
+    low = await working.segment("low", {"and": [{"==": [{"var": "spending_label"}, "Low Value"]}, uses("z-base")]})
+    spent, inside, threshold, lowest = dict.fromkeys(names, 5), set[str](), 10, 10_000
+
+    async def work(worker: Working) -> None:
+        while not enough.is_set():
+            if not await worker.upkeep.once(shop):
+                await worker.board.work(0.01)
+
+    enough = asyncio.Event()
+    tasks = [asyncio.create_task(work(worker)) for worker in workers]
+    await working.recalculations.start_all(shop, ACTOR)
+    for step in range(STEPS):
+        number = chance.randrange(CUSTOMERS)
+        match chance.randrange(6):
+            case 0:
+                threshold = chance.choice(THRESHOLDS)
+                await redefine(working, base, over(threshold))
+            case 1:
+                await services.memberships.assign(shop, hand.id, [number + 1], ACTOR)
+                inside.add(names[number])
+            case 2:
+                await services.memberships.remove(shop, hand.id, [number + 1], ACTOR)
+                inside.discard(names[number])
+            case 3:
+                await services.purchases.record(shop, [purchase(names[number], f"S{step}", DAY, 1_700)], ACTOR)
+                spent[names[number]] += 17
+            case 4:
+                lowest = chance.choice(LOWEST)
+                await services.businesses.set_settings("shop", {"low_lifetime": lowest}, ACTOR)
+            case _:
+                with suppress(AlreadyRunning):
+                    await working.recalculations.start_all(shop, ACTOR)
+        await asyncio.sleep(chance.random() / 50)
+    enough.set()
+    await asyncio.gather(*tasks)
+    while await working.upkeep.once(shop):
+        pass
+
+    bases = {name for name in names if spent[name] > threshold}
+    users = bases - inside
+    assert await working.members(hand) == sorted(inside)
+    assert await working.members(base) == sorted(bases)
+    assert await working.members(user) == sorted(users)
+    assert await working.members(last) == sorted(set(names) - users)
+    assert await working.members(low) == sorted(name for name in bases if spent[name] <= lowest)
+    async with working.store.read(shop) as unit:
+        newest = await unit.jobs.newest_of([each.id for each in (base, user, last, low)])
+    assert {job.status for job in newest.values()} == {JobStatus.SUCCEEDED}
