@@ -54,10 +54,11 @@ class AmountForm:
         return (self.decimal, self.thousands, self.sign) == (".", "", "")
 
 
-def amount_reader(decimals: int, form: AmountForm) -> Callable[[str], int]:
-    """Reads the text of an amount into minor units; ValueError with a sentence otherwise."""
+def amount_reader(decimals: int, form: AmountForm, typed: bool = False) -> Callable[[str], int]:
+    """Reads the text of an amount into minor units; ValueError with a sentence otherwise. `typed`: the source knows
+    numbers, so that a point is a point."""
     if form.plain:
-        return lambda text: _read_plain(text, decimals)
+        return lambda text: _read_plain(text, decimals, typed)
     pattern = _pattern(form)
     example = _example(form)
 
@@ -73,8 +74,8 @@ def amount_reader(decimals: int, form: AmountForm) -> Callable[[str], int]:
     return read
 
 
-def _read_plain(text: str, decimals: int) -> int:
-    if text[-4:-3] == "." and decimals != 3 and IN_GROUPS.fullmatch(text):
+def _read_plain(text: str, decimals: int, typed: bool) -> int:
+    if not typed and text[-4:-3] == "." and decimals != 3 and IN_GROUPS.fullmatch(text):
         right = f"{decimals} decimals" if decimals else "no decimals"
         raise ValueError(f"may be {text.replace('.', '')} (say --thousands . --decimal , or write {right})")
     try:

@@ -128,7 +128,7 @@ class RowReader:
     ) -> None:
         self.columns = columns
         self.currency = currency
-        self.read_amount = amount_reader(exponent(currency), form)
+        self.read_amount = amount_reader(exponent(currency), form, typed)
         self.dates = DateReader(time_zone, date_format, typed=typed)
         self.amounts = _Remembered(self._amount)
         self.statuses = _Remembered(_status)

@@ -42,9 +42,7 @@ def cell(value: Any, decimal: str = ".") -> str:
         exact = value.to_decimal()
         if not exact.is_finite() or abs(exact.adjusted()) > 60:
             raise CellFault("is not a finite number")
-        text = f"{exact:f}"
-        # Its zeros at the end are no digits of an amount.
-        return (text.rstrip("0").rstrip(".") if "." in text else text).replace(".", decimal)
+        return f"{exact:f}".replace(".", decimal)
     if isinstance(value, datetime):
         at = value.astimezone(UTC) if value.tzinfo else value
         return f"{at.replace(tzinfo=None).isoformat()}Z"

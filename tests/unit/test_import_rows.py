@@ -172,7 +172,7 @@ def test_status_words(word: str, rank: int) -> None:
         (3, "NaN", "the amount 'NaN' must be a number such as 12.50"),
         (3, "inf", "the amount 'inf' must be a number such as 12.50"),
         (3, "1e400", "the amount '1e400' must be a number such as 12.50"),
-        (3, "1.005", "the amount '1.005' must have at most 2 decimals"),
+        (3, "1.005", "the amount '1.005' may be 1005"),
         (3, "1000000000000000", "must have at most 15 digits before the point"),
         (4, "c" * 1001, "the category is longer than 1000 characters"),
         (5, "s" * 1001, "the storefront is longer than 1000 characters"),
