@@ -1,9 +1,15 @@
 """Every command explains itself: what it does, each option, and an example that is a command of this program."""
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
+from gql.cli import app
 from tests.cli.conftest import Segments
 
 COMMANDS = (
@@ -28,6 +34,8 @@ COMMANDS = (
     "db upgrade",
     "db check",
     *(f"segment {name}" for name in ("list", "show", "create", "update", "delete", "create-standard")),
+    "segment assign",
+    "segment remove",
     "settings apply",
     "settings show",
     "schema",
@@ -67,6 +75,8 @@ OPTIONS = {
     "segment update": "--business --clear",
     "segment delete": "--business",
     "segment create-standard": "--business --scheme",
+    "segment assign": "--business",
+    "segment remove": "--business",
 }
 
 
@@ -87,6 +97,17 @@ def test_the_list_of_commands_is_complete(segments: Segments) -> None:
     listed = re.findall(r"^│ ([a-z][a-z-]*)  ", shown, re.MULTILINE)
 
     assert sorted(listed) == sorted({command.split()[0] for command in COMMANDS})
+    assert sorted(every_command(get_command(app))) == sorted(COMMANDS)
+
+
+def every_command(command: Any, *path: str) -> Iterator[str]:
+    """The commands of the program, those of its groups among them, as they are typed."""
+    if isinstance(command, TyperGroup):
+        context = typer.Context(command)
+        for name in command.list_commands(context):
+            yield from every_command(command.get_command(context, name), *path, name)
+    else:
+        yield " ".join(path)
 
 
 def test_help_reads_no_store(segments: Segments) -> None:
