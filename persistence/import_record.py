@@ -113,11 +113,13 @@ class ImportRecord:
     def finish(self, connection: Connection, counts: Mapping[str, int], more: Mapping[str, object]) -> None:
         """It succeeded; its rejected rows are kept with it."""
         with connection.begin():
+            hidden = hide_rejects(connection, self.business.id)
+        with connection.begin():
             row = connection.execute(raise_change(self.business.id, self.clock())).one()
             self.require(connection)
             own = {"business": self.business.id, "id": self.id}
             connection.execute(text("DELETE FROM import_reject WHERE business_id = :business AND import_id = :id"), own)
-            hide_rejects(connection, self.business.id)
+            hide_rejects(connection, self.business.id, hidden)
             connection.execute(text(REJECTS), own)
             ended = {"status": "SUCCEEDED", "phase": "finished", "finished_at": row.last_instant}
             connection.execute(self._mine({**counts, **more, **ended}))

@@ -1,11 +1,13 @@
 """Erasure: the names go from everywhere, the figures stay, and whoever was erased is refused when it comes again."""
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from domain.errors import InvalidInput
+from domain.import_rows import RejectedRow
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
 from domain.ports import Actor, AuditEvent, CustomerFilter
@@ -13,8 +15,9 @@ from domain.segment_model import Definition, MembershipSource, NewSegment, Segme
 from gql.services import Services
 from persistence import erased_names
 from persistence.database import Database
+from persistence.erasure import digest
 from persistence.import_tables import import_reject, metadata
-from persistence.tables import audit_event, customer, customer_term
+from persistence.tables import audit_event, business, customer, customer_term
 from persistence.unit_of_work import SqlStore
 from tests.conftest import SetClock
 from tests.factories import import_file, purchase
@@ -161,6 +164,34 @@ async def test_a_later_import_brings_no_name_of_the_erased_back(
     assert summary.rejected == 5
     assert (await rejected(store, shop))[1:] == ["[erased]", "[erased]", "ada-1,23,never,1", "[erased]", "[erased]"]
     assert importer.rejected[0] == (2, "the customer was erased", "zoe-1,21,2024-06-01,1")
+
+
+async def test_who_is_erased_while_an_import_ends_is_not_kept_in_its_rejects(
+    store: SqlStore, services: Services, shop: Business, database: Database, clock: SetClock, tmp_path: Path
+) -> None:
+    await erase(services, shop, "ada-1")
+    waiting: list[str] = []
+
+    class Told(list[RejectedRow]):
+        """Hears of the rows after the orders were merged, before the import ends."""
+
+        def append(self, row: RejectedRow) -> None:
+            waiting.append("zoe-1")
+
+    def now() -> datetime:
+        # Asked before the lock is waited for, when the rejects were looked at already.
+        while waiting:
+            with database.bulk.begin() as connection:
+                key = connection.execute(select(business.c.erasure_key)).scalar_one()
+                gone = {"external_id": digest(key, "zoe-1"), "erased": True}
+                mine = customer.c.external_id == waiting.pop()
+                connection.execute(update(customer).where(mine).values(**gone))
+        return clock.now
+
+    (tmp_path / "more.csv").write_text("customer_id,order_id,date,amount\nzoe-1,21,never,1\nnew-1,22,never,1\n")
+    import_file(database, shop, now, tmp_path / "more.csv", Told())
+
+    assert (await rejected(store, shop))[1:] == ["[erased]", "new-1,22,never,1"]
 
 
 async def test_names_go_from_within_the_texts_of_the_audit_trail(
