@@ -2,7 +2,7 @@
 queues it, and whoever holds it works on it (`domain.runner`). Of a segment at most one run is active."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from domain.definitions import defined
 from domain.errors import DomainError, InvalidInput, NotFound
@@ -159,7 +159,8 @@ class Recalculations:
         return job
 
     async def customer(self, business: Business, customer_id: int, actor: Actor) -> tuple[list[Segment], list[Segment]]:
-        """Make the automatic memberships of one customer agree at once; the segments entered and left."""
+        """Make the automatic memberships of one customer agree at once; the segments entered and left, as they are
+        then."""
         entered: list[Segment] = []
         left: list[Segment] = []
         async with self.store.evaluate(business) as evaluation:
@@ -187,8 +188,10 @@ class Recalculations:
                         subject=("Customer", customer_id),
                     )
                 )
+                kept = await unit.segments.by_ids([item.id for item in (*entered, *left)], deleted=True)
+                written = {key: replace(item, seen_at=unit.instant) for key, item in kept.items()}
         self.board.stir(business.id)
-        return entered, left
+        return [written[item.id] for item in entered], [written[item.id] for item in left]
 
     async def follow(self, business: Business, job_id: int) -> AsyncIterator[Job]:
         """The run as it is, then every change, to its end; NotFound where there is no such run."""

@@ -104,6 +104,7 @@ class JobMutations:
         business, context = await info.context.business(), info.context
         key = number(customer_id, "Customer", business, "customerId")
         entered, left = await context.services.recalculations.customer(business, key, context.actor)
+        context.renew(next((item.seen_at for item in (*entered, *left)), None))
         record = (await context.services.customers.by_ids(business, [key]))[key]
         return RecalculateCustomerPayload(
             customer=Customer.of(business, record),

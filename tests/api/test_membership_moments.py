@@ -16,6 +16,7 @@ from tests.storage.working import ACTOR, Working
 
 pytestmark = pytest.mark.anyio
 LEVELS = ("GOLD", "SILVER", "SILVER")
+TURNS = 5
 EVERYTHING = """query Everything($id: ID!, $other: ID!, $gold: ID!, $rules: JSON) {
   segment(id: $id) { memberCount lastCalculated metrics { totalMembers lastCalculated snapshots { memberCount } }
     members(first: 250) { totalCount nodes { externalId segments { segment { memberCount } } } }
@@ -66,18 +67,25 @@ def told(data: Any, key: str) -> set[int]:
     return sizes
 
 
-async def read_while(face: Face, segment: str, gold: str, write: Callable[[], Awaitable[None]]) -> list[Any]:
-    """What two readers were told while somebody wrote."""
+async def read_while(face: Face, segment: str, gold: str, write: Callable[[int], Awaitable[object]]) -> list[Any]:
+    """What two readers were told while somebody wrote, turn by turn, and read what was written."""
     ended, answers = asyncio.Event(), []
     asked = {"id": segment, "other": await by_hand(face, "Nobody"), "gold": gold, "rules": uses("nobody")}
 
     async def read() -> None:
-        while not ended.is_set():
-            answers.append(await face.data(EVERYTHING, asked))
+        answers.append(await face.data(EVERYTHING, asked))
 
-    readers = [asyncio.create_task(read()) for _ in range(2)]
+    async def read_on() -> None:
+        while not ended.is_set():
+            await read()
+
+    readers = [asyncio.create_task(read_on()) for _ in range(2)]
     try:
-        await write()
+        for turn in range(TURNS):
+            await write(turn)
+        for turn in range(TURNS, TURNS + 2):
+            await write(turn)
+            await read()
     finally:
         ended.set()
         await asyncio.gather(*readers)
@@ -87,10 +95,8 @@ async def read_while(face: Face, segment: str, gold: str, write: Callable[[], Aw
 async def test_putting_in_and_taking_out_by_hand_is_seen_wholly_or_not_at_all(both: Face) -> None:
     ids, vip = await filled(both, 9), await by_hand(both, "VIP")
 
-    async def write() -> None:
-        for _ in range(6):
-            await assign(both, vip, ids)
-            await remove(both, vip, ids)
+    async def write(turn: int) -> None:
+        await (remove if turn % 2 else assign)(both, vip, ids)
 
     answers = await read_while(both, vip, ids[0], write)
 
@@ -106,11 +112,10 @@ async def test_a_recalculation_is_seen_wholly_or_not_at_all(both: Face) -> None:
     await working.calculate(made)
     level = encode("Segment", working.business.id, made.id)
 
-    async def write() -> None:
-        for turn in range(1, 7):
-            rules = {"==": [{"var": "loyalty_level"}, LEVELS[turn % 2]]}
-            await both.data(UPDATE, {"input": {"id": level, "rules": rules}})
-            await working.runner.once(working.business)
+    async def write(turn: int) -> None:
+        rules = {"==": [{"var": "loyalty_level"}, LEVELS[(turn + 1) % 2]]}
+        await both.data(UPDATE, {"input": {"id": level, "rules": rules}})
+        await working.runner.once(working.business)
 
     answers = await read_while(both, level, ids[0], write)
 
@@ -122,3 +127,44 @@ async def test_a_recalculation_is_seen_wholly_or_not_at_all(both: Face) -> None:
         assert sizes | {newest["memberCount"], metrics["snapshots"][0]["memberCount"]} in ({3}, {6})
         assert segment["lastCalculated"] == metrics["lastCalculated"] == newest["snapshotDate"]
     assert {answer["segment"]["memberCount"] for answer in answers} == {3, 6}
+
+
+async def test_a_mutation_answers_with_what_it_wrote_whatever_others_write(both: Face) -> None:
+    ids, vip = await filled(both, 9), await by_hand(both, "VIP")
+    told = """segment { memberCount metrics { totalMembers } members(first: 20) { totalCount nodes { id } }
+        sizeSeries(from: "2024-06-15", to: "2024-06-15") { memberCount } }"""
+
+    async def write(name: str) -> set[int]:
+        query = f"""mutation($segment: ID!, $customers: [ID!]!) {{
+            {name}(segmentId: $segment, customerIds: $customers) {{ {told} }} }}"""
+        segment = (await both.data(query, {"segment": vip, "customers": ids}))[name]["segment"]
+        members = segment["members"]
+        sizes = {segment["memberCount"], segment["metrics"]["totalMembers"], segment["sizeSeries"][0]["memberCount"]}
+        return sizes | {members["totalCount"], len(members["nodes"])}
+
+    found = await asyncio.gather(*(write(name) for name in ("assignSegment", "removeSegment") * 4))
+
+    assert found == [{9}, {0}] * 4
+
+
+async def test_recalculating_a_customer_answers_with_the_counts_that_it_made(both: Face) -> None:
+    ids = await filled(both, 3)
+    working = Working.of(both.database, both.clock, await business(both))
+    gold = await working.segment("gold", {"==": [{"var": "loyalty_level"}, "GOLD"]})
+    silver = await working.segment("silver", {"==": [{"var": "loyalty_level"}, "SILVER"]})
+    await working.calculate(gold)
+    await both.services.customers.upsert(working.business, [NewCustomer("C000", loyalty_level="SILVER")], ACTOR)
+
+    query = """mutation($id: ID!) { recalculateCustomer(customerId: $id) {
+        customer { loyaltyLevel segments { segment { key memberCount } } }
+        entered { key memberCount members { totalCount nodes { externalId } } }
+        left { key memberCount members { totalCount nodes { externalId } } } } }"""
+    found = (await both.data(query, {"id": ids[0]}))["recalculateCustomer"]
+
+    one = {"totalCount": 1, "nodes": [{"externalId": "C000"}]}
+    none: dict[str, object] = {"totalCount": 0, "nodes": []}
+    assert found == {
+        "customer": {"loyaltyLevel": "SILVER", "segments": [{"segment": {"key": silver.key, "memberCount": 1}}]},
+        "entered": [{"key": "silver", "memberCount": 1, "members": one}],
+        "left": [{"key": "gold", "memberCount": 0, "members": none}],
+    }
