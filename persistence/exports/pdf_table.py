@@ -13,6 +13,8 @@ NAMES = 96.0
 """Narrowest column of names; wide amounts make the letters smaller before they take more."""
 CARD_GAP = 16.0
 CARDS = 3
+MANY = CHARTED + 2 * CARDS
+"""Cards of groups that differ by nothing but their names; of more, only the first have one."""
 TALLEST = 240.0
 """A card that would be taller takes the whole width."""
 NAMED = 8
@@ -192,15 +194,15 @@ def action_cards(sheet: Sheet, groups: Sequence[DocumentGroup]) -> None:
     """A card a group in three columns. Groups that share description and actions share a card; of many whose texts
     differ by nothing but their names the first have one, and a line says so of the others."""
     shared: dict[tuple[str, ...], list[DocumentGroup]] = {}
-    likewise: dict[tuple[str, ...], list[DocumentGroup]] = {}
     for group in groups:
-        texts, pattern = _texts(group), _texts(group, hidden=group.name)
-        if texts not in shared:
-            alike = likewise.setdefault(pattern, [])
-            alike.append(group)
-            if len(alike) > CHARTED:
-                continue
-        shared.setdefault(texts, []).append(group)
+        shared.setdefault(_texts(group), []).append(group)
+    likewise: dict[tuple[str, ...], list[DocumentGroup]] = {}
+    for first, *_ in shared.values():
+        likewise.setdefault(_texts(first, hidden=first.name), []).append(first)
+    many = [alike for alike in likewise.values() if len(alike) > MANY]
+    for alike in many:
+        for group in alike[CHARTED:]:
+            del shared[_texts(group)]
     narrow = (RIGHT - LEFT - CARD_GAP * (CARDS - 1)) / CARDS
     row: list[Card] = []
     for members in shared.values():
@@ -215,11 +217,10 @@ def action_cards(sheet: Sheet, groups: Sequence[DocumentGroup]) -> None:
             _row_of_cards(sheet, row)
             row = []
     _row_of_cards(sheet, row)
-    for alike in likewise.values():
-        if len(alike) > CHARTED:
-            more = f"The same holds, each with its own name, for {len(alike) - CHARTED:,} more groups of the table"
-            title = DIMENSION_TITLES.get(alike[0].dimension, alike[0].dimension)
-            sheet.paragraph(f"{more} {title}.", Style(8.2))
+    for alike in many:
+        more = f"The same holds, each with its own name, for {len(alike) - CHARTED:,} more groups of the table"
+        title = DIMENSION_TITLES.get(alike[0].dimension, alike[0].dimension)
+        sheet.paragraph(f"{more} {title}.", Style(8.2))
 
 
 def _texts(group: DocumentGroup, hidden: str = "") -> tuple[str, ...]:

@@ -205,6 +205,20 @@ def test_charts_group_the_long_tail_and_the_table_never() -> None:
     assert squeezed("for 288 more groups of the table Category preference.") in text
 
 
+@pytest.mark.parametrize(("count", "left_out"), [(12, 0), (13, 0), (18, 0), (19, 7)])
+def test_actions_of_some_groups_are_left_out_only_where_it_saves_rows(count: int, left_out: int) -> None:
+    made = categories(MANY[:count])
+
+    text = whole_text(report_pdf(made))
+
+    cards = [f"Show what is new in {group.name}" for group in made.groups if group.dimension == "category"]
+    assert [squeezed(f"{card} Recommend") in text for card in cards] == [
+        place < count - left_out for place in range(count)
+    ]
+    assert (squeezed("The same holds") in text) == (left_out > 0)
+    assert squeezed(f"for {left_out} more groups of the table") in text or not left_out
+
+
 def test_a_long_name_stands_in_full_in_the_table() -> None:
     made = categories(LONG, insights=Insights(None, None, None, None))
 
