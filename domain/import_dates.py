@@ -11,6 +11,8 @@ from domain.calendar import read_instant, to_micros, to_utc, zone
 HOUR = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}")
 TAIL = re.compile(r":([0-5]\d)(?::([0-5]\d)(?:\.(\d{3}|\d{6}))?)?")
 NUMBERS = re.compile(r"(\d{1,4})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?:[ T](\d{1,2}:\d{2}(:\d{2})?)( ?[AaPp][Mm])?)?")
+NAMED = ("%d %B %Y", "%d %b %Y", "%d-%b-%Y", "%d-%B-%Y", "%d/%b/%Y", "%B %d, %Y", "%b %d, %Y", "%d-%b-%y", "%Y%m%d")
+"""Forms without doubt that are not ISO 8601 as it is read here; they are proposed, and read when they are told."""
 REMEMBERED = 50_000
 HOUR_MICROS = 3_600_000_000
 
@@ -72,10 +74,11 @@ class DateReader:
 
 
 def readings(text: str) -> dict[str, date]:
-    """The forms in which a date of numbers can be read, and the day that each says; none where it is no such date."""
+    """The forms in which a date can be read that is not ISO 8601, and the day that each says; none where it is no
+    date of numbers and has no month by name."""
     found = NUMBERS.fullmatch(text.strip())
     if found is None:
-        return {}
+        return _named(text.strip())
     first, mark, _, last, clock, seconds, half = found.groups()
     tail = ""
     if clock:
@@ -91,6 +94,13 @@ def readings(text: str) -> dict[str, date]:
             form = mark.join(order) + tail
             days[form] = datetime.strptime(found.string, form).date()
     return days
+
+
+def _named(text: str) -> dict[str, date]:
+    for form in NAMED:
+        with suppress(ValueError):
+            return {form: datetime.strptime(text, form).date()}
+    return {}
 
 
 def in_words(day: date) -> str:

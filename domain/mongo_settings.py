@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from urllib.parse import quote_plus
 
+from domain.errors import InvalidInput
+
 SECTION = "mongodb"
 NAMES = ("uri", "host", "username", "password", "database", "collection", "updated_field")
 MASK = "********"
@@ -47,6 +49,13 @@ def connection(section: Mapping[str, str], uri: str = "") -> MongoSettings | Non
     if address is None:
         return None
     return MongoSettings(address, section.get("database"), section.get("collection"), section.get("updated_field"))
+
+
+def check_names(place: MongoSettings) -> None:
+    """InvalidInput where database or collection cannot have the name that is given."""
+    for name, value in (("database", place.database), ("collection", place.collection)):
+        if value is not None and not _right(name, value):
+            raise InvalidInput(f"--{name} must be {FORMS[name]}, not {value[:60]!r}", (name,))
 
 
 def _address(section: Mapping[str, str]) -> str | None:

@@ -76,7 +76,11 @@ def classify(
     kind = source or ("csv" if csv_path is not None else "mongodb" if database or collection else None)
     if kind == "csv" and csv_path is None:
         raise InvalidInput("--csv-path must name the file of --source csv", ("csv_path",))
+    if kind != "mongodb" and (database or collection):
+        raise InvalidInput("--database and --collection are for --source mongodb")
     read = ImportOptions(read_mapping(map or ()), date_format, preset, amount, decimal, thousands, currency_sign, sheet)
+    if kind is None and read != ImportOptions():
+        raise InvalidInput("Options that say how a source is written are for --source csv or mongodb")
     segmenter = Segmenter(
         context.obj,
         source=kind,
@@ -121,7 +125,7 @@ class Run:
             sentences, code = explained(error)
             for sentence in sentences:
                 typer.echo(f"Error: {plain(sentence)}", err=True)
-            return code if code in (FAULT, INTERRUPTED) else FAILED
+            return code if code in (FAULT, INTERRUPTED) or not self.segmenter.begun else FAILED
         return said(found)
 
 

@@ -14,6 +14,8 @@ OPTIONS = {
     "currency": "--currency",
     "method": "--method",
     "columns": "--columns",
+    "source": "--source",
+    "csv_path": "--csv-path",
 }
 # What the option parser says of numbers, in plain words.
 PLAINER = {

@@ -47,6 +47,7 @@ def open_mongodb(
     mapping = {**settled.kept_mapping, **settled.mapping}
     source = MongoSource(place, mapping, now=system_clock(), decimal=settled.amount_form.decimal, after=kept)
     opened = open_purchases(source, business, replace(settled, mapping=source.mapping))
+    opened.warnings.extend(f"{path} stands in none of the documents that were looked at." for path in source.unseen)
     source.only(opened.columns.places.values())
     ignored = tuple(one for one in opened.columns.ignored if one not in ("customer.name", *source.rare))
     return replace(

@@ -132,26 +132,32 @@ def open_collection(
 
 
 def refuse_guesses(source: PurchaseSource, columns: Columns, business: Business) -> None:
-    """InvalidInput where none of the first dates is ISO 8601 and their form has to be told."""
+    """InvalidInput where none of the first dates is ISO 8601 and their form has to be told, or nobody knows it."""
     place, width = columns.places["purchase_date"], columns.width
     dates: list[str] = []
     with suppress(StopIteration), closing(source.batches()) as batches:
         dates = [cells[place].strip() for cells in next(batches).rows if len(cells) == width]
     reader = DateReader(business.time_zone, None)
     forms: set[str] | None = None
-    said = ""
+    said = unread = ""
     for text in dict.fromkeys(filter(None, dates)):
         try:
             reader(text)
         except DateFault:
             found = readings(text)
+            unread = unread or text
             if found:
                 said = said or text
                 forms = set(found) if forms is None else forms & set(found)
         else:
             return
     if not said:
-        return
+        if not unread:
+            return
+        raise InvalidInput(
+            f"The dates of {source.name}, such as {unread[:40]!r}, cannot be read. Write them as 2024-03-01, or give "
+            "--date-format, such as %d/%m/%Y."
+        )
     found = readings(said)
     fitting = [form for form in found if form in (forms or ())] or list(found)
     give = " or ".join(f"--date-format {form!r}" for form in fitting)

@@ -43,8 +43,8 @@ SourceName = Literal["csv", "mongodb"]
 
 @dataclass(slots=True)
 class Segmenter:
-    """Runs of one source of one business into one folder; `next_run` is when its schedule comes next. What the fields
-    mean is said at `run_segmentation`."""
+    """Runs of one source of one business into one folder; `next_run` is when its schedule comes next, `begun` says that
+    what was asked could be meant. What the fields mean is said at `run_segmentation`."""
 
     settings: Settings
     source: str | None = None
@@ -58,10 +58,13 @@ class Segmenter:
     currency: str | None = None
     next_run: datetime | None = None
     clock: Clock = system_clock
+    begun: bool = False
 
     def run(self, *, as_of: date | None = None, check_freshness: bool = False, force: bool = False) -> Segmentation:
         """One run."""
+        self.begun = False
         path = checked_path(self.source, self.csv_path)
+        self.options.checked()
         with self._store() as store:
             meant = self._business(store, path)
             with RunFolder.held(folder_of(self.settings, meant, self.output), filename_of(meant)) as folder:
@@ -98,6 +101,7 @@ class Segmenter:
     def _business(self, store: Database, path: Path | None) -> Business:
         """The one that is meant; a new one is made when its source is known to be readable."""
         meant = within(store, self._chosen(store))
+        self.begun = True
         if meant.id:
             return meant
         if self.source is None:

@@ -129,6 +129,10 @@ class MongoConnection:
         try:
             await client.aconnect()
             await client.admin.command("ping")
+        except LookupError as error:
+            # The driver takes it for granted that an answer holds what it asked for.
+            await client.close()
+            raise strange(self.hosts, error) from None
         except BaseException:
             await client.close()
             raise
@@ -204,6 +208,11 @@ def explained(error: BaseException, hosts: str) -> DomainError:
         return Unavailable(f"MongoDB at {hosts} cannot be reached: the name is not known. Check the host in {WHERE}.")
     if isinstance(error, InvalidURI | ConfigurationError):
         return unreadable()
+    return strange(hosts, error)
+
+
+def strange(hosts: str, error: BaseException) -> Unavailable:
+    """What is said of an answer that no MongoDB gives."""
     return Unavailable(f"MongoDB at {hosts} answered what cannot be understood ({type(error).__name__}).")
 
 

@@ -15,7 +15,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from domain.errors import InvalidInput
 from domain.import_columns import ALIASES, normalised
 from domain.import_rows import Batch
-from domain.mongo_settings import MongoSettings
+from domain.mongo_settings import MongoSettings, check_names
 from persistence.sources.kept_names import KeptNames
 from persistence.sources.mongo_cells import (
     DEFAULTS,
@@ -64,6 +64,7 @@ class MongoSource:
         if not settings.database or not settings.collection:
             missing = "--database" if not settings.database else "--collection"
             raise InvalidInput(f"{missing} must be given, or set in the section mongodb of the settings")
+        check_names(settings)
         self.settings = settings
         self.database, self.collection = settings.database, settings.collection
         self.name = f"{self.database}.{self.collection}"
@@ -81,6 +82,7 @@ class MongoSource:
         self.known_change = None if after is None else _read_time(after.get("updated"))
         self.last, self.last_change = self.known, self.known_change
         seen = list(dict.fromkeys(path for document in sample for path in paths(document) if path != "_id"))
+        self.unseen = [path for path in mapping if path not in seen]
         said = {normalised(of) for of in mapping.values()}
         # A field that is told, or that only some documents have, need not stand in those that were looked at.
         self.rare = [one for one in OPTIONAL if one not in seen]

@@ -66,6 +66,27 @@ def test_what_the_server_refuses_is_one_sentence_without_a_secret(
     assert "hunter2" not in ended.out + ended.err
 
 
+def test_names_that_cannot_be_and_fields_that_are_nowhere_are_said(segments: Segments, mongo: Mongo) -> None:
+    mongo.insert("purchases", purchase("Ada", 1, DAY, 10))
+
+    odd = segments("import", "--source", "mongodb", "--database", "sh op$", "--collection", "purchases", *MAKE)
+    done = segments.done("import", *place(mongo), *MAKE, "--map", "nope.x=category")
+
+    assert odd.code == 1
+    assert odd.err.startswith("Error: --database must be the name of a database, without spaces and ")
+    assert "Warning: nope.x stands in none of the documents that were looked at." in done.err
+
+
+def test_a_server_without_logins_is_a_sentence(segments: Segments, mongo: Mongo) -> None:
+    segments.patch.setenv("SEGMENTS_MONGODB_URI", mongo.uri.replace("//", "//ada:hunter2@"))
+
+    ended = segments("import", *place(mongo), *MAKE)
+
+    assert ended.code == 1
+    assert f"MongoDB at 127.0.0.1:{mongo.port} answered what cannot be understood" in ended.err
+    assert "hunter2" not in ended.err
+
+
 def test_a_server_that_does_not_answer_is_one_sentence_and_leaves_no_socket(segments: Segments) -> None:
     gc.collect()
     with silent() as host, warnings.catch_warnings(record=True) as left:

@@ -110,3 +110,16 @@ def test_dates_of_a_typed_source_are_iso_8601_whatever_form_its_texts_have() -> 
         typed("2024-03-04")
     with pytest.raises(DateFault, match="is not %d/%m/%Y"):
         DateReader("UTC", "%d/%m/%Y")("2024-03-04T00:00:00")
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("1 March 2024", "%d %B %Y"),
+        ("03-Apr-2024", "%d-%b-%Y"),
+        ("Mar 1, 2024", "%b %d, %Y"),
+        ("20240301", "%Y%m%d"),
+    ],
+)
+def test_a_form_without_doubt_is_proposed(text: str, form: str) -> None:
+    assert list(readings(text)) == [form]
