@@ -21,8 +21,15 @@ from persistence.tables import audit_event
 
 PORTION = 2_000
 """Texts that are read at a time."""
+TELLING = 6
+"""Digits of an id that tells of somebody within a longer text; 7 and 2024 are as likely days and years there."""
 BEFORE, AFTER = r"(?<![\w@.+:/\-])", r"(?![\w@]|[.+:/\-]\w)"
 """Around a name that stands for itself: the 1 of 1.50, 2026-11-1 or zoe-1 does not."""
+
+
+def tells(name: str) -> bool:
+    """Whether the name means somebody within a longer text, too."""
+    return len(name) > 1 and not (name.isdecimal() and len(name) < TELLING)
 
 
 @dataclass(frozen=True)
@@ -47,13 +54,13 @@ class Names:
             return [self.taken_from(part) for part in value]
         if not isinstance(value, str):
             return value
-        return ERASED_TEXT if value in self.held else self._pattern.sub(ERASED_TEXT, value)
-
-    @property
-    def _pattern(self) -> re.Pattern[str]:
+        if value in self.held:
+            return ERASED_TEXT
         # The longest first: a name may hold the id. The module remembers what it has compiled.
-        longest = sorted(self.held, key=len, reverse=True)
-        return re.compile(f"{BEFORE}(?:{'|'.join(map(re.escape, longest))}){AFTER}")
+        telling = sorted(filter(tells, self.held), key=len, reverse=True)
+        if not telling:
+            return value
+        return re.sub(f"{BEFORE}(?:{'|'.join(map(re.escape, telling))}){AFTER}", ERASED_TEXT, value)
 
 
 async def forget_in_rejects(connection: AsyncConnection, business_id: int, names: Names) -> None:

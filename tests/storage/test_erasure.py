@@ -221,6 +221,25 @@ async def test_names_go_from_within_the_texts_of_the_audit_trail(
         }
 
 
+async def test_an_id_of_a_few_digits_stays_a_number_within_a_text(
+    store: SqlStore, services: Services, shop: Business
+) -> None:
+    await services.customers.upsert(shop, [NewCustomer("90"), NewCustomer("100090")], Actor("test"))
+    detail = {"about": ["90", "100090"], "description": "90 days or more, like 100090"}
+    async with store.write(shop) as unit:
+        await unit.audit(AuditEvent("test", "updateSegment", detail=detail))
+
+    await erase(services, shop, "90")
+    await erase(services, shop, "100090")
+
+    async with store.read(shop) as unit:
+        statement = select(audit_event.c.detail).where(audit_event.c.action == "updateSegment")
+        assert (await unit.connection.execute(statement)).scalar_one() == {
+            "about": ["[erased]", "[erased]"],
+            "description": "90 days or more, like [erased]",
+        }
+
+
 async def test_more_texts_than_are_read_at_a_time_all_lose_the_name(
     store: SqlStore, services: Services, shop: Business, importer: Importer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
