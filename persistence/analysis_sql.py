@@ -14,7 +14,6 @@ from sqlalchemy import (
     and_,
     case,
     exists,
-    false,
     func,
     select,
     true,
@@ -27,7 +26,7 @@ from domain.ports import CustomerFilter, CustomerRecord, ReadUnit
 from domain.rule_context import RuleContext, rule_context
 from domain.rules import Condition, walk
 from domain.segment_ports import RuleSizes, Side
-from persistence.customers import COLUMNS, JOINED, to_record
+from persistence.customers import COLUMNS, JOINED, PRESENT, to_record
 from persistence.membership_reads import covers, present
 from persistence.rule_sql import Lookup, RuleSql, matching, members
 from persistence.rule_sql_constructs import Expression, Negation
@@ -36,7 +35,6 @@ from persistence.tables import customer
 
 MAXIMUM_RULES, MAXIMUM_STATEMENT_NODES = 500, 4000
 """Of one statement; PostgreSQL bounds its columns and both databases its parameters."""
-PRESENT = customer.c.erased == false()
 
 
 def member_of(business: Business, segment_id: ColumnElement[int] | ScalarSelect[int] | int) -> ColumnElement[bool]:

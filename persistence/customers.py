@@ -44,8 +44,8 @@ JOINED = customer.join(
     customer_metrics,
     and_(customer_metrics.c.business_id == customer.c.business_id, customer_metrics.c.customer_id == customer.c.id),
 )
-
-
+PRESENT = customer.c.erased == false()
+"""Who was erased is in no current list or count; lookups, history and reports show who is behind what stays."""
 Ruled = Callable[[CustomerFilter], Awaitable[ColumnElement[bool]]]
 """The condition of the segments and the rule of a filter."""
 
@@ -112,7 +112,7 @@ class CustomerStore:
         self.ruled = ruled
 
     async def _where(self, where: CustomerFilter) -> list[ColumnElement[bool]]:
-        conditions: list[ColumnElement[bool]] = [customer.c.business_id == self.business_id]
+        conditions: list[ColumnElement[bool]] = [customer.c.business_id == self.business_id, PRESENT]
         if where.rule is not None or where.segment_ids:
             conditions.append(await self.ruled(where))
         if where.search and not storable(where.search):
@@ -127,9 +127,8 @@ class CustomerStore:
             )
             conditions.append(customer.c.id.in_(found))
         if where.loyalty_levels is not None:
-            conditions.append(
-                customer.c.loyalty_level.in_([level for level in where.loyalty_levels if storable(level)])
-            )
+            levels = [level for level in where.loyalty_levels if storable(level)]
+            conditions.append(customer.c.loyalty_level.in_(levels))
         return conditions
 
     async def page(

@@ -73,9 +73,9 @@ class SqlEvaluation:
         self.context = await rule_context(self.unit, self.clock(), trees)
 
     async def population(self) -> tuple[int, int]:
-        """How many customers there are, and the highest id."""
+        """How many customers there are who were not erased, and their highest id."""
         statement = select(func.count(), func.coalesce(func.max(customer.c.id), 0)).where(
-            customer.c.business_id == self.unit.business.id
+            customer.c.business_id == self.unit.business.id, ~customer.c.erased
         )
         count, highest = (await self.connection.execute(statement)).one()
         return int(count), int(highest)

@@ -269,6 +269,14 @@ async def test_an_erased_customer_leaves_every_list_and_cannot_be_assigned(both:
     assert (wrong["erasedCustomerId"], said(wrong)) == (None, [("customerId", "NOT_FOUND", None)])
     assert await members(both, vip) == ["C02"]
     assert said(await assign(both, vip, ids)) == [("customerIds.0", "ERASED", None)]
+    everybody = """query Everybody($rules: JSON) { customers { totalCount nodes { externalId } }
+      ruled: customers(filter: {rules: $rules}) { totalCount }
+      segmentPreview(definition: {rules: $rules}) { population matchCount } }"""
+    assert await both.data(everybody, {"rules": {">=": [{"var": "order_count"}, 0]}}) == {
+        "customers": {"totalCount": 1, "nodes": [{"externalId": "C02"}]},
+        "ruled": {"totalCount": 1},
+        "segmentPreview": {"population": 1, "matchCount": 1},
+    }
     query = """query Gone($id: ID!) { node(id: $id) { ... on Customer { externalId name erased segments { source }
       membershipHistory { nodes { kind by } } } } }"""
     assert (await both.data(query, {"id": ids[0]}))["node"] == {
