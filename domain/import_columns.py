@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from domain.errors import InvalidInput
-from domain.import_text import row_text
+from domain.import_text import columns_seen, row_text
 from domain.money import is_currency
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
@@ -67,9 +67,9 @@ def resolve_columns(header: Sequence[str], mapping: Mapping[str, str], currency:
             raise InvalidInput(f"The amounts are in {others[0]} ({column}), the business has {currency}.")
     missing = [field for field in REQUIRED if field not in places]
     if missing:
-        seen = row_text([name.strip() for name in header], ", ")
         raise InvalidInput(
-            f"Missing required columns: {', '.join(missing)}. Columns seen: {seen}. Use --map COLUMN={missing[0]}."
+            f"Missing required columns: {', '.join(missing)}. Columns seen: {columns_seen(header)}. "
+            f"Use --map COLUMN={missing[0]}."
         )
     used = set(places.values())
     ignored = tuple(row_text([name.strip()]) for place, name in enumerate(header) if place not in used)

@@ -9,7 +9,7 @@ from domain.errors import InvalidInput
 from domain.import_columns import ALIASES, REQUIRED, normalised
 from domain.import_rows import Batch
 from domain.import_source import PurchaseSource
-from domain.import_text import row_text
+from domain.import_text import columns_seen, counted, row_text
 
 FIELDS = tuple(ALIASES)
 
@@ -106,9 +106,8 @@ class PresetSource:
         missing = [of for of in REQUIRED if of not in self.header]
         if missing:
             wants = ", ".join(f"{of} ({' or '.join(wanted[of])})" for of in missing)
-            seen = row_text([name.strip() for name in source.header], ", ")
             raise InvalidInput(
-                f"{source.name} is not {preset.title}: it lacks {wants}. Columns seen: {seen}. "
+                f"{source.name} is not {preset.title}: it lacks {wants}. Columns seen: {columns_seen(source.header)}. "
                 f"Use --map COLUMN={missing[0]}."
             )
         used = {place for some in self.places.values() for place in some} | {*self.paid_back, *self.cancelled}
@@ -126,7 +125,7 @@ class PresetSource:
                     made.append([])
                     continue
                 if len(cells) != width:
-                    faults[line] = f"the row has {len(cells)} cells, the header has {width}"
+                    faults[line] = f"the row has {counted(len(cells), 'cell')}, the header has {width}"
                     made.append([""] * len(self.header))
                     continue
                 row = self._row(cells)

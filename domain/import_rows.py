@@ -9,7 +9,7 @@ from typing import NamedTuple
 from domain.import_amounts import AmountForm, amount_reader
 from domain.import_columns import Columns
 from domain.import_dates import DateFault, DateReader
-from domain.import_text import MAXIMUM_TEXT, RowFault, check_encoding, checked_text, row_text, unquoted
+from domain.import_text import MAXIMUM_TEXT, RowFault, check_encoding, checked_text, counted, row_text, unquoted
 from domain.money import exponent
 
 STATUS_WORDS = {
@@ -139,7 +139,7 @@ class RowReader:
         """One row; RowFault says why it is refused."""
         places = self.columns.places
         if len(cells) != self.columns.width:
-            raise RowFault(f"the row has {len(cells)} cells, the header has {self.columns.width}")
+            raise RowFault(f"the row has {counted(len(cells), 'cell')}, the header has {self.columns.width}")
         check_encoding(cells)
         customer = unquoted(cells[places["customer_id"]].strip())
         if not customer:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 MAXIMUM_TEXT = 1000
+SEEN_NAMES, SEEN_LETTERS = 20, 40
+"""How much of a header is told where it is not the right one."""
 FORMULA_STARTS = "=+-@"
 
 
@@ -46,3 +48,16 @@ def cells_of(text: str) -> Iterator[str]:
     for many in (1, 2, 3):
         for place in range(len(parts) - many + 1):
             yield unquoted(",".join(parts[place : place + many]).strip())
+
+
+def columns_seen(header: Sequence[str]) -> str:
+    """The header for a sentence, where nothing or other than what was looked for is in it."""
+    names = [name.strip() for name in header]
+    shown = [name if len(name) <= SEEN_LETTERS else f"{name[:SEEN_LETTERS]}…" for name in names[:SEEN_NAMES]]
+    more = len(names) - len(shown)
+    return row_text(shown, ", ") + (f" and {more:,} more" if more else "")
+
+
+def counted(number: int, noun: str) -> str:
+    """Such as `1 row` and `2,000 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

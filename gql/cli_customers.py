@@ -13,7 +13,7 @@ from domain.customers import Customers
 from domain.errors import InvalidInput
 from domain.import_columns import normalised
 from domain.import_rows import RejectedRow
-from domain.import_text import RowFault, check_encoding, checked_text, row_text, unquoted
+from domain.import_text import RowFault, check_encoding, checked_text, columns_seen, counted, row_text, unquoted
 from domain.model import Business, NewCustomer, WriteCounts
 from domain.pages import PageRequest
 from domain.ports import Actor, CustomerFilter, CustomerSort
@@ -51,7 +51,7 @@ class CustomersFile:
             if known is not None:
                 places.setdefault(known, place)
         if "external_id" not in places:
-            raise InvalidInput(f"Missing required columns: customer_id. Columns seen: {', '.join(source.header)}.")
+            raise InvalidInput(f"Missing required columns: customer_id. Columns seen: {columns_seen(source.header)}.")
         name_ignored([name.strip() for place, name in enumerate(source.header) if place not in places.values()])
         return cls(source, places)
 
@@ -82,7 +82,7 @@ class CustomersFile:
     def customer(self, cells: Sequence[str], business: Business) -> NewCustomer:
         """The row's customer; RowFault with the reason of a refusal."""
         if len(cells) != len(self.source.header):
-            raise RowFault(f"the row has {len(cells)} cells, the header has {len(self.source.header)}")
+            raise RowFault(f"the row has {counted(len(cells), 'cell')}, the header has {len(self.source.header)}")
         check_encoding(cells)
         values = {
             name: checked_text(unquoted(cells[place].strip()), name) or None for name, place in self.places.items()

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from domain.errors import InvalidInput
 from domain.import_rows import RejectedRow
-from domain.import_text import FORMULA_STARTS
+from domain.import_text import FORMULA_STARTS, counted
 from domain.model import Business
 from gql.cli_quality import print_quality, quality_document
 from gql.cli_sources import OpenedPurchases
@@ -87,7 +87,7 @@ class PurchasesFile:
         else:
             print_summary(source.name, summary)
             if summary.future:
-                typer.echo(f"{summary.future:,} rows lie in the future and count from their instant on.")
+                typer.echo(future_words(summary.future))
             if summary.quality is not None:
                 print_quality(summary.quality, business.currency)
         if first and rejects is None:
@@ -167,11 +167,18 @@ def name_first(row: RejectedRow) -> None:
     typer.echo(f"First rejected: line {row.line}: {plain(row.reason)}. --rejects FILE lists every one.", err=True)
 
 
+def future_words(rows: int) -> str:
+    """When rows that lie in the future count."""
+    if rows == 1:
+        return "1 row lies in the future and counts from its instant on."
+    return f"{rows:,} rows lie in the future and count from their instant on."
+
+
 def print_summary(name: str, counts: ImportSummary) -> None:
     """The four counts, which add up to what was read."""
     typer.echo(
-        f"{plain(name)}: {counts.rows_read:,} rows read: {counts.created:,} created, {counts.updated:,} updated, "
-        f"{counts.unchanged:,} unchanged, {counts.rejected:,} rejected."
+        f"{plain(name)}: {counted(counts.rows_read, 'row')} read: {counts.created:,} created, "
+        f"{counts.updated:,} updated, {counts.unchanged:,} unchanged, {counts.rejected:,} rejected."
     )
 
 

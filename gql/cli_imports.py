@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from domain.errors import NotFound
+from domain.import_text import counted
 from domain.import_undo import UndoSummary
 from domain.imports import PurchaseImport
 from domain.model import Business
@@ -133,7 +134,7 @@ def shown(one: PurchaseImport) -> list[tuple[str, str]]:
     found += [(name, said) for name, at in instants if (said := stamp(at)) is not None]
     counts = (("read", one.rows_read), ("created", one.created), ("updated", one.updated))
     more = (("unchanged", one.unchanged), ("rejected", one.rejected), ("future", one.future))
-    return [*found, *((name, f"{count:,} rows") for name, count in (*counts, *more))]
+    return [*found, *((name, counted(count, "row")) for name, count in (*counts, *more))]
 
 
 def document(business: Business, one: PurchaseImport) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import typer
 
 from domain.errors import InvalidInput
 from domain.import_columns import normalised
-from domain.import_text import RowFault, check_encoding, checked_text, row_text, unquoted
+from domain.import_text import RowFault, check_encoding, checked_text, columns_seen, counted, row_text, unquoted
 from domain.memberships import Memberships
 from domain.model import Business
 from gql.cli_customers import FIELDS
@@ -59,8 +59,7 @@ class MembersFile:
         for place, name in enumerate(source.header):
             if FIELDS.get(normalised(name)) == "external_id":
                 return cls(source, place)
-        columns = ", ".join(name.strip() for name in source.header)
-        raise InvalidInput(f"Missing required columns: customer_id. Columns seen: {columns}.")
+        raise InvalidInput(f"Missing required columns: customer_id. Columns seen: {columns_seen(source.header)}.")
 
     def names(self, tally: Tally) -> Iterator[tuple[int, str]]:
         """Line and customer id of each row; those without a readable one are counted as unknown."""
@@ -130,7 +129,7 @@ def move(context: typer.Context, key: str, file: Path, business: str | None, ent
         done, so = ("put in", "already in") if entering else ("taken out", "not in")
         matched = tally.changed + tally.already
         typer.echo(
-            f"{plain(file.name)}: {tally.read:,} rows read: {matched:,} matched ({tally.changed:,} {done}, "
+            f"{plain(file.name)}: {counted(tally.read, 'row')} read: {matched:,} matched ({tally.changed:,} {done}, "
             f"{tally.already:,} {so}), {tally.unknown:,} unknown."
         )
         if tally.first is not None:

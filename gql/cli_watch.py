@@ -19,6 +19,7 @@ from watchfiles import watch as watch_folder
 
 from domain.errors import DomainError, InvalidInput, Taken, Unavailable
 from domain.import_options import ImportOptions
+from domain.import_text import counted
 from gql.cli_failure import explained
 from gql.cli_import_options import (
     AmountOption,
@@ -223,7 +224,7 @@ def watch(
         told = found["metadata"]
         if told["skipped"]:
             return f"{file.name} has not changed since it was classified."
-        refused = f", {told['rejected']:,} rows rejected" if told["rejected"] else ""
+        refused = f", {counted(told['rejected'], 'row')} rejected" if told["rejected"] else ""
         return f"{file.name}: {told['total_customers']:,} customers classified{refused}: {found['output_file']}"
 
     with held(settings, path), stopped_by_signals() as stop:

@@ -25,6 +25,8 @@ BATCH = 500
 GZIP_MAGIC = b"\x1f\x8b"
 OTHER_ENCODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 LINE_BREAK = re.compile("\r\n|\r|\n")
+CONTROL, UNREAD = re.compile("[\x01-\x08\x0e-\x1f]"), re.compile("[\udc80-\udcff]")
+"""What no text holds together: control characters, and bytes that are not UTF-8."""
 END = "\ud800"
 ENDED = [END, END]
 """A row after those of the file, such as no file can hold: one that goes on into it has a quote that never ends."""
@@ -47,6 +49,9 @@ class CsvSource:
         self.delimiter = max(",;\t", key=first.count)
         with self._open() as text:
             self.header: list[str] = self._read(self._reader(text), 1)[0]
+        names = "".join(self.header)
+        if "\0" in names or (CONTROL.search(names) and UNREAD.search(names)):
+            raise InvalidInput(f"{self.name} is not a text file; give a CSV file.")
         if len(self.header) > MAXIMUM_COLUMNS:
             raise InvalidInput(f"{self.name} has {len(self.header)} columns; at most {MAXIMUM_COLUMNS} are read.")
 

@@ -36,7 +36,7 @@ def test_a_dry_run_counts_and_writes_nothing_not_even_the_business(segments: Seg
     assert dry.lines[0] == "ten.csv: 34 rows read: 34 created, 0 updated, 0 unchanged, 0 rejected."
     assert dry.lines[-1] == "Dry run: nothing was written."
     assert none.out.split() == ["key", "name", "time", "zone", "currency"]
-    assert known.lines[0] == "ten.csv: 1 rows read: 1 created, 0 updated, 0 unchanged, 0 rejected."
+    assert known.lines[0] == "ten.csv: 1 row read: 1 created, 0 updated, 0 unchanged, 0 rejected."
     assert segments.done("import", ten).lines[0] == known.lines[0]
 
 
@@ -72,7 +72,7 @@ def test_columns_and_dates_of_another_form_are_named(segments: Segments, tmp_pat
     ended = segments.done("import", purchases, *MAKE, *named, "--date-format", "%d/%m/%Y")
     listed = segments.done("customers")
 
-    assert ended.lines[0] == "till.csv: 1 rows read: 1 created, 0 updated, 0 unchanged, 0 rejected."
+    assert ended.lines[0] == "till.csv: 1 row read: 1 created, 0 updated, 0 unchanged, 0 rejected."
     assert ended.err == "Ignored columns: note\n"
     assert listed.lines[1].split() == ["Ada", "1", "5.00", "2024-03-31"]
 
@@ -82,7 +82,7 @@ def test_rows_of_the_future_are_counted_apart(segments: Segments, tmp_path: Path
 
     ended = segments.done("import", purchases, *MAKE)
 
-    assert ended.lines[1] == "1 rows lie in the future and count from their instant on."
+    assert ended.lines[1] == "1 row lies in the future and counts from its instant on."
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_names_cannot_steer_the_terminal(segments: Segments, tmp_path: Path) -> 
     faulty = written(tmp_path / "faulty.csv", "customer\x1b[2J,order_id", "Ada,1")
     refused = segments("import", faulty)
 
-    assert ended.lines[0] == "[red]�[31m.csv: 1 rows read: 1 created, 0 updated, 0 unchanged, 0 rejected."
+    assert ended.lines[0] == "[red]�[31m.csv: 1 row read: 1 created, 0 updated, 0 unchanged, 0 rejected."
     assert ended.err == "Ignored columns: �]0;x�\n"
     assert "Columns seen: customer�[2J, order_id." in refused.err
 

@@ -28,7 +28,7 @@ def test_a_workbook_is_imported_as_a_file_is(segments: Segments, tmp_path: Path)
     ended = segments.done("import", tmp_path / "orders.xlsx", *MAKE, "--sheet", "May")
 
     assert (first.code, first.err) == (1, "Error: No data found in orders.xlsx.\n")
-    assert ended.lines[0] == "orders.xlsx: 1 rows read: 1 created, 0 updated, 0 unchanged, 0 rejected."
+    assert ended.lines[0] == "orders.xlsx: 1 row read: 1 created, 0 updated, 0 unchanged, 0 rejected."
     assert segments.done("customers").lines[1].split() == ["Ada", "1", "12.50", "2024-05-01"]
 
 

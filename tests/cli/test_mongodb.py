@@ -84,7 +84,7 @@ def test_the_next_reading_takes_only_what_is_new(segments: Segments, mongo: Mong
     assert "50 rows read: 50 created" in first.out
     # The last one that was known is looked at again, for what other machines made at about the same time.
     assert "2 rows read: 1 created, 0 updated, 1 unchanged" in second.out
-    assert "1 rows read: 0 created, 0 updated, 1 unchanged" in third.out
+    assert "1 row read: 0 created, 0 updated, 1 unchanged" in third.out
     assert "51 rows read: 0 created, 0 updated, 51 unchanged" in whole.out
     assert "51 rows read: 0 created, 0 updated, 51 unchanged" in otherwise.out
 

@@ -110,7 +110,7 @@ async def test_ragged_rows_are_rejected_one_by_one(importer: Importer) -> None:
     assert [row[:2] for row in importer.rejected] == [
         (2, "the row has 3 cells, the header has 4"),
         (3, "the row has 5 cells, the header has 4"),
-        (5, "the row has 1 cells, the header has 4"),
+        (5, "the row has 1 cell, the header has 4"),
         (6, "no customer"),
     ]
 

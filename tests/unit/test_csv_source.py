@@ -49,6 +49,15 @@ def test_an_open_quote_is_told_with_its_line(
     assert str(refused.value) == f"orders.csv, line {place}: a quote is opened and {how}."
 
 
+@pytest.mark.parametrize("content", [b"\x7fELF\x02\x01\x01\0\0\0a\n", b"a,b\x03\xff,c\nd", bytes(range(14, 200))])
+def test_a_file_of_another_kind_is_told_apart(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_bytes(content)
+
+    with pytest.raises(InvalidInput, match=r"^orders\.csv is not a text file; give a CSV file\.$"):
+        CsvSource(path)
+
+
 @pytest.mark.parametrize("count", [0, 1, BATCH - 1, BATCH, BATCH + 1, 2 * BATCH])
 @pytest.mark.parametrize("end", ["\n", ""])
 def test_every_row_of_a_sound_file_is_read_to_the_last(count: int, end: str, tmp_path: Path) -> None:
