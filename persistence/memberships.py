@@ -13,6 +13,7 @@ from persistence.membership_compaction import MembershipCompaction
 from persistence.membership_history import MembershipHistory
 from persistence.membership_past import MembershipPast
 from persistence.membership_totals import MembershipTotals
+from persistence.temporary import analyze
 
 OPEN = "m.business_id = :business AND m.segment_id = :segment AND m.left_at IS NULL"
 CLOSE = f"UPDATE membership AS m SET left_at = :at, left_by = :by WHERE {OPEN}"
@@ -21,6 +22,8 @@ ENTER = """INSERT INTO membership (business_id, segment_id, customer_id, entered
     (SELECT 1 FROM membership m WHERE {open} AND m.customer_id = {key})"""
 PUT_IN = ENTER.format(key="c.id", found="customer c WHERE c.business_id = :business AND c.id IN :customers", open=OPEN)
 TAKE_OUT = f"{CLOSE} AND m.customer_id IN :customers"
+MANY = 5_000
+"""Memberships changed by one write from which the store looks anew at how many there are."""
 RULE = SOURCE_ORDER.index(MembershipSource.RULE)
 OPEN_HOLDING = ENTER.format(key="e.customer_id", found="evaluated e WHERE e.holds = 1", open=OPEN)
 CLOSE_FAILING = f"""{CLOSE} AND m.source = {RULE}
@@ -73,9 +76,15 @@ class MembershipStore(MembershipHistory, MembershipPast, MembershipTotals, Membe
     async def agree(self, segment_id: int, at: datetime, by: str | None, *, only: bool = False) -> Difference:
         """Make RULE memberships agree with the temporary table `evaluated (customer_id, holds)` of this
         connection. Who is not in it leaves too, unless `only` the customers in it are to follow."""
+        if not only:
+            await self.connection.run_sync(analyze, "evaluated")
         closing = text(CLOSE_FAILING if only else CLOSE_NOT_HOLDING)
         left = await self._run(closing, segment_id, at, by=by)
         entered = await self._run(text(OPEN_HOLDING), segment_id, at, by=by, source=RULE)
+        if entered + left >= MANY:
+            # Segments that use this one are evaluated in a moment, before PostgreSQL would look by itself. It would
+            # take the members for a few and compare each with every customer: minutes for 170,000.
+            await self.connection.run_sync(analyze, "membership")
         return await self._kept(segment_id, at, entered, left)
 
     async def end_of_customer(self, customer_id: int, at: datetime, by: str | None) -> int:

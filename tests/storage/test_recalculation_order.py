@@ -4,12 +4,14 @@ same time, or begun by a change by hand. In the end their members are those of t
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
-from domain.model import Business
+from domain.model import Business, NewCustomer
 from domain.recalculation import requeue
 from domain.segment_model import Definition, Job, JobReason, JobStatus, Segment
 from gql.services import Services
 from persistence.database import Database
+from persistence.memberships import MANY
 from tests.conftest import SetClock
 from tests.factories import purchase
 from tests.storage.interrupted import WRITING, interrupted
@@ -213,3 +215,20 @@ async def test_a_change_by_hand_while_a_run_evaluates_is_seen_by_it(working: Wor
     await interrupted(working, WRITING, meanwhile, "worker").once(working.business)
 
     assert await working.members(user) == ["C3"]
+
+
+async def test_postgresql_is_told_at_once_of_many_members_that_segments_use(
+    working: Working, services: Services, database: Database
+) -> None:
+    if database.dialect != "postgresql":
+        pytest.skip("SQLite plans without counts of rows")
+    for start in range(0, MANY, 1000):
+        items = [NewCustomer(f"N{start + number}") for number in range(1000)]
+        await services.customers.upsert(working.business, items, ACTOR)
+    segment = await working.segment("everybody", {">=": [{"var": "order_count"}, 0]})
+
+    await working.calculate(segment)
+
+    async with database.reader.connect() as connection:
+        known = text("SELECT reltuples FROM pg_class WHERE oid = 'membership'::regclass")
+        assert (await connection.execute(known)).scalar_one() == MANY + 3
