@@ -171,9 +171,13 @@ class Recalculations:
             by_key = {segment.key: segment for segment in every}
             await evaluation.understand(list(found.trees.values()))
             async with evaluation.write() as unit:
+                now = {segment.id: segment.version for segment in await unit.segments.all()}
                 for segment in found.segments:
                     tree = found.trees.get(segment.key)
                     if tree is None or not set(references(tree)) <= by_key.keys():
+                        continue
+                    if now.get(segment.id) != segment.version:
+                        # Deleted, or defined anew and to be calculated whole.
                         continue
                     await evaluation.of_customers(tree, by_key, [customer_id])
                     difference = await unit.memberships.agree(segment.id, unit.instant, actor.name, only=True)

@@ -3,6 +3,7 @@ members that its rule asks for."""
 
 import asyncio
 import random
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -10,9 +11,11 @@ import pytest
 
 from domain.model import Business
 from domain.recalculation import AlreadyRunning, requeue
+from domain.rules import Condition
 from domain.segment_model import Definition, JobStatus, Segment
 from gql.services import Services
 from persistence.database import Database
+from persistence.working_store import SqlEvaluation
 from tests.conftest import SetClock
 from tests.factories import purchase
 from tests.storage.working import ACTOR, Working
@@ -41,6 +44,35 @@ async def redefine(working: Working, segment: Segment, rules: object) -> None:
         held = (await unit.segments.by_ids([segment.id]))[segment.id]
         await unit.segments.change(replace(held, definition=Definition(rules=rules), version=held.version + 1))
         await requeue(unit, segment.id, "tester")
+
+
+@pytest.mark.parametrize("change", ["deleted", "defined anew"])
+async def test_one_customer_enters_no_segment_that_was_changed_meanwhile(
+    change: str,
+    database: Database,
+    services: Services,
+    shop: Business,
+    clock: SetClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await services.purchases.record(shop, [purchase("Ada", "A1", DAY, 5_000)], ACTOR)
+    working = Working.of(database, clock, shop)
+    kept, changed = await working.segment("kept", over(10)), await working.segment("changed", over(10))
+    understand = SqlEvaluation.understand
+
+    async def meanwhile(evaluation: SqlEvaluation, trees: Sequence[Condition]) -> None:
+        await understand(evaluation, trees)
+        if change == "deleted":
+            await services.segments.delete(shop, changed.id, ACTOR)
+        else:
+            await redefine(working, changed, over(99))
+
+    monkeypatch.setattr(SqlEvaluation, "understand", meanwhile)
+    entered, left = await working.recalculations.customer(shop, 1, ACTOR)
+
+    assert ([segment.key for segment in entered], left) == (["kept"], [])
+    assert await working.members(kept) == ["Ada"]
+    assert await working.members(changed) == []
 
 
 @pytest.mark.parametrize("seed", range(3))
