@@ -1,6 +1,8 @@
 """Stores for the tests: every storage test runs on SQLite and on PostgreSQL, both real, both fresh."""
 
+import gc
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copy
@@ -72,6 +74,23 @@ class SetClock:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """For what is measured: what a thousand tests before left is not collected meanwhile, which takes a second."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@pytest.fixture
+def undisturbed() -> Iterator[None]:
+    """For a whole test that measures time."""
+    with uncollected():
+        yield
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.api.conftest import SECRET, Face, code_of
 from tests.api.probe import Journal, probe_app
 from tests.conftest import SetClock
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("undisturbed")]
 RECORD = """mutation Record($input: [PurchaseInput!]!) {
   recordPurchases(input: $input) { created userErrors { field message code } } }"""
 COUNT = "{ customers { totalCount } }"

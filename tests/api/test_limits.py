@@ -9,7 +9,7 @@ from graphql import get_introspection_query
 from gql.settings import Settings
 from tests.api.conftest import SECRET, Face, Opening, code_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("undisturbed")]
 IDS = "query N($ids: [ID!]!) { nodes(ids: $ids) { ... on Customer { purchases(first: 250) { nodes { id } } } } }"
 
 
@@ -23,18 +23,18 @@ def doubling(levels: int) -> str:
 async def test_d1_fragment_doubling_is_linear(face: Face, levels: int) -> None:
     await face.post("{ viewer { subject } }")
 
-    began = time.process_time()
+    began = time.thread_time()
     answer = await face.post(doubling(levels))
-    took = time.process_time() - began
+    took = time.thread_time() - began
 
     assert answer.json()["data"] == {"viewer": {"subject": "tester"}}
     assert took < 0.1
 
 
 async def test_d1_200_levels_of_fragments_are_refused_at_once(face: Face) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     answer = await face.post(doubling(200))
-    took = time.process_time() - began
+    took = time.thread_time() - began
 
     assert (answer.status_code, code_of(answer)) == (400, "LIMIT_EXCEEDED")
     assert took < 0.1
@@ -115,9 +115,9 @@ async def test_d2_batches_are_refused(face: Face) -> None:
 async def test_d3_oversized_documents_are_refused_quickly(face: Face, name: str, document: str, status: int) -> None:
     seen = face.statements()
 
-    began = time.process_time()
+    began = time.thread_time()
     answer = await face.post(document)
-    took = time.process_time() - began
+    took = time.thread_time() - began
 
     assert answer.status_code == status
     assert code_of(answer) in ("LIMIT_EXCEEDED", "BAD_USER_INPUT")
@@ -129,9 +129,9 @@ async def test_d3_oversized_documents_are_refused_quickly(face: Face, name: str,
 async def test_d3_a_field_repeated_within_the_limit_of_tokens_is_compared_quickly(
     face: Face, repeats: int, answered: bool
 ) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     answer = await face.post("{ viewer { " + "subject " * repeats + "} }")
-    took = time.process_time() - began
+    took = time.thread_time() - began
 
     assert (answer.status_code == 200) is answered
     assert answered or code_of(answer) == "LIMIT_EXCEEDED"
@@ -254,9 +254,9 @@ async def test_d7_introspection_is_closed_by_the_setting(opening: Opening) -> No
 async def test_d7_introspection_cannot_be_nested_into_a_bomb(face: Face) -> None:
     query = "{ __schema { types " + "{ fields { type " * 6 + "{ name }" + " } }" * 6 + " } }"
 
-    began = time.process_time()
+    began = time.thread_time()
     answer = await face.post(query)
-    took = time.process_time() - began
+    took = time.thread_time() - began
 
     assert answer.status_code == 400
     assert took < 0.2

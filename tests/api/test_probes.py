@@ -15,7 +15,7 @@ from persistence.database import Database, open_database
 from tests.api.conftest import SECRET, Face
 from tests.conftest import SetClock
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("undisturbed")]
 
 
 def client_of(database: Database, clock: SetClock) -> httpx.AsyncClient:

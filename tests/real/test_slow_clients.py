@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from tests.conftest import uncollected
 from tests.real.server import Server, opened, to_the_end
 
 LATE = b"HTTP/1.1 408 Request Timeout"
@@ -35,7 +36,7 @@ def crowd(server: Server) -> Crowd:
     }
     drips = {"dripping headers": b"GET /healthz HTTP/1.1\r\nX-Drip: ", "dripping body": server.head(99)}
     made, over = Crowd(), threading.Event()
-    with ExitStack() as stack:
+    with uncollected(), ExitStack() as stack:
         began = time.monotonic()
         connections = [(name, opened(server, stack, half)) for _ in range(50) for name, half in halves.items()]
         dripping = [(name, opened(server, stack, half)) for name, half in drips.items()]

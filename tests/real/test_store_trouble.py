@@ -17,7 +17,7 @@ from tests.api.conftest import SECRET, Face, facing
 from tests.conftest import SetClock
 from tests.real.postgresql import Cluster, cluster
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("undisturbed")]
 COUNT = "{ customers { totalCount } }"
 DEADLINE = 6.0
 """Well beyond the two seconds that a question waits for a connection, so that a busy machine keeps them apart."""

@@ -17,7 +17,7 @@ from persistence.redis_shelf import RedisShelf
 from persistence.report_cache import ReportCache, Shelf
 from persistence.store_shelf import StoreShelf
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("undisturbed")]
 KEY = "customer_segmentation:1:2024-01-01:2024-03-31:rfm:all:eight_segment:7"
 
 

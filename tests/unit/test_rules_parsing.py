@@ -180,6 +180,7 @@ def test_levels_and_nodes_and_bytes_are_bounded() -> None:
     assert only(" " * 70_000 + json.dumps(RICH))[1] == "A rule must have at most 64 KiB."
 
 
+@pytest.mark.usefixtures("undisturbed")
 def test_bombs_are_refused_at_once() -> None:
     deep: Any = RICH
     for _ in range(500):
