@@ -172,11 +172,9 @@ class MongoSource:
         if self.changed is not None:
             since = EPOCH if self.known_change is None else self.known_change - OVERLAP
             for page in self._pages(connection, {self.changed: {"$gte": since}, "_id": {"$lt": self.after}}, False):
-                earlier = self._earlier(connection, page, order, fetched)
-                there = {key_text(document["_id"]) for document in earlier}
-                # What has no order that could be asked for stands for itself; the others came with their orders.
-                alone = [one for one in page if not self._order(one, order) and key_text(one["_id"]) not in there]
-                yield [*earlier, *alone]
+                # What has no order that could be asked for stands for itself; the others come with their orders.
+                alone = [one for one in page if not self._order(one, order)]
+                yield [*self._earlier(connection, page, order, fetched), *alone]
         for page in self._pages(connection, {"_id": {"$gte": self.after}}, True):
             yield [*self._earlier(connection, page, order, fetched), *page]
 

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import event
 from starlette.applications import Starlette
 
+from domain.ports import Actor
 from gql.app import create_app
 from gql.auth import issue_token
 from gql.composition import make_services
@@ -21,6 +22,7 @@ from gql.services import Services
 from gql.settings import Settings
 from persistence.database import Database, open_database
 from tests.conftest import SetClock
+from tests.storage.reported_shop import orders
 
 SECRET = "k8Zr2-p0Qm5xWv9Yt3Ls7Nd1Bf6Hg4Jc"
 EVERYTHING = ("customers:view", "customers:edit")
@@ -116,3 +118,10 @@ async def face(opening: Opening) -> AsyncIterator[Face]:
 async def both(database: Database, clock: SetClock) -> AsyncIterator[Face]:
     async with facing(database, clock, Settings(jwt_secret=SECRET)) as made:
         yield made
+
+
+@pytest.fixture
+async def reported(both: Face) -> Face:
+    """With the purchases of the shop whose reports are known."""
+    await both.services.purchases.record(await both.services.businesses.open("shop"), orders(), Actor("test"))
+    return both

@@ -5,7 +5,7 @@ import pytest
 from domain.ports import Actor
 from tests.api.conftest import Face, code_of
 from tests.factories import line, purchase
-from tests.storage.reported_shop import CUSTOMERS, orders
+from tests.storage.reported_shop import CUSTOMERS, over_purchases
 
 pytestmark = pytest.mark.anyio
 MOVES = """query T($method: SegmentationMethod! = RFM, $first: Int! = 250, $after: String) {
@@ -13,17 +13,6 @@ MOVES = """query T($method: SegmentationMethod! = RFM, $first: Int! = 250, $afte
     cells { dimension fromSegment fromCode toSegment toCode customerCount fromRevenue toRevenue
       customers(first: $first, after: $after) {
         totalCount nodes { externalId } edges { cursor } pageInfo { hasNextPage hasPreviousPage endCursor } } } } }"""
-
-
-@pytest.fixture
-async def reported(both: Face) -> Face:
-    await both.services.purchases.record(await both.services.businesses.open("shop"), orders(), Actor("test"))
-    return both
-
-
-def over_purchases(seen: list[str]) -> int:
-    """How many of the statements read purchases; the others find the business and keep the report."""
-    return sum("FROM purchase" in statement or "JOIN purchase ON" in statement for statement in seen)
 
 
 @pytest.mark.parametrize("method", ["RFM", "VALUE", "BEHAVIOR"])

@@ -8,7 +8,7 @@ import pytest
 from domain.ports import Actor
 from tests.api.conftest import Face, code_of
 from tests.factories import line, purchase
-from tests.storage.reported_shop import orders
+from tests.storage.reported_shop import over_purchases
 
 pytestmark = pytest.mark.anyio
 REPORT = """query R($method: SegmentationMethod! = RFM, $name: String, $code: String, $days: Int! = 90, $place: ID) {
@@ -24,17 +24,6 @@ PAGES = """query P($method: SegmentationMethod! = RFM, $first: Int! = 250, $code
   segmentationReport(method: $method, asOf: "2024-04-20", segmentCode: $code) {
     segments { segmentCode customerCount customers(first: $first, after: $after) {
       totalCount nodes { externalId } pageInfo { hasNextPage endCursor } } } } }"""
-
-
-@pytest.fixture
-async def reported(both: Face) -> Face:
-    await both.services.purchases.record(await both.services.businesses.open("shop"), orders(), Actor("test"))
-    return both
-
-
-def over_purchases(seen: list[str]) -> int:
-    """How many of the statements read purchases; the others find the business and keep the report."""
-    return sum("FROM purchase" in statement or "JOIN purchase ON" in statement for statement in seen)
 
 
 async def test_value_and_behaviour_have_the_same_shape_as_rfm(reported: Face) -> None:

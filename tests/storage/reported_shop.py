@@ -36,3 +36,8 @@ def orders() -> list[NewPurchase]:
                 purchase(name, f"{name}-{number}", day, amount, storefront_key=storefront, channel=channel, lines=lines)
             )
     return made
+
+
+def over_purchases(seen: list[str]) -> int:
+    """How many of the statements read purchases; the others find the business and keep the report."""
+    return sum("FROM purchase" in statement or "JOIN purchase ON" in statement for statement in seen)

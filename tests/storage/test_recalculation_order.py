@@ -7,8 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from domain.model import Business, NewCustomer
-from domain.recalculation import requeue
-from domain.segment_model import Definition, Job, JobReason, JobStatus, Segment
+from domain.segment_model import Job, JobReason, JobStatus, Segment
 from gql.services import Services
 from persistence.database import Database
 from persistence.memberships import MANY
@@ -56,14 +55,6 @@ async def drained(working: Working) -> None:
         pass
 
 
-async def redefine(working: Working, segment: Segment, rules: object) -> None:
-    """Give the segment another rule; a run of it waits."""
-    async with working.store.write(working.business) as unit:
-        held = (await unit.segments.by_ids([segment.id]))[segment.id]
-        await unit.segments.change(replace(held, definition=Definition(rules=rules), version=held.version + 1))
-        await requeue(unit, segment.id, "tester")
-
-
 async def parts(working: Working, job: Job) -> list[Job]:
     """The parts of a run, in the order in which they ended."""
     async with working.store.read(working.business) as unit:
@@ -74,7 +65,7 @@ async def parts(working: Working, job: Job) -> list[Job]:
 async def test_parts_run_after_those_they_use_also_where_a_run_was_queued_before(working: Working) -> None:
     base, user = await two(working)
     await working.recalculations.start(working.business, user.id, ACTOR)
-    await redefine(working, base, over(25))
+    await working.redefine(base, over(25))
 
     job = await working.recalculations.start_all(working.business, ACTOR)
     await working.runner.once(working.business)
@@ -88,7 +79,7 @@ async def test_a_part_that_somebody_else_ended_too_early_runs_once_more_within_t
     working: Working, database: Database, clock: SetClock
 ) -> None:
     base, user = await two(working)
-    await redefine(working, base, over(25))
+    await working.redefine(base, over(25))
     asked = await working.recalculations.start(working.business, user.id, ACTOR)
     other = Working.of(database, clock, working.business, "other")
     async with working.store.note(working.business) as jobs:
@@ -112,7 +103,7 @@ async def test_what_is_used_may_change_while_a_run_evaluates(
     other = Working.of(database, clock, working.business, "other")
 
     async def meanwhile() -> None:
-        await redefine(working, base, over(1))
+        await working.redefine(base, over(1))
         await drained(other)
         assert await working.members(base) == ["C1", "C2", "C3"]
 
@@ -130,7 +121,7 @@ async def test_who_leaves_what_is_used_while_a_run_evaluates_leaves_too(
     other = Working.of(database, clock, working.business, "other")
 
     async def meanwhile() -> None:
-        await redefine(working, base, over(25))
+        await working.redefine(base, over(25))
         await drained(other)
 
     job = await working.recalculations.start(working.business, user.id, ACTOR)

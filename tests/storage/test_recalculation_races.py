@@ -5,14 +5,13 @@ import asyncio
 import random
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 import pytest
 
 from domain.model import Business
-from domain.recalculation import AlreadyRunning, requeue
+from domain.recalculation import AlreadyRunning
 from domain.rules import Condition
-from domain.segment_model import Definition, JobStatus, Segment
+from domain.segment_model import JobStatus
 from gql.services import Services
 from persistence.database import Database
 from persistence.working_store import SqlEvaluation
@@ -38,14 +37,6 @@ def uses(key: str) -> object:
     return {"in": [key, {"var": "segments"}]}
 
 
-async def redefine(working: Working, segment: Segment, rules: object) -> None:
-    """Give the segment another rule; a run of it waits."""
-    async with working.store.write(working.business) as unit:
-        held = (await unit.segments.by_ids([segment.id]))[segment.id]
-        await unit.segments.change(replace(held, definition=Definition(rules=rules), version=held.version + 1))
-        await requeue(unit, segment.id, "tester")
-
-
 @pytest.mark.parametrize("change", ["deleted", "defined anew"])
 async def test_one_customer_enters_no_segment_that_was_changed_meanwhile(
     change: str,
@@ -65,7 +56,7 @@ async def test_one_customer_enters_no_segment_that_was_changed_meanwhile(
         if change == "deleted":
             await services.segments.delete(shop, changed.id, ACTOR)
         else:
-            await redefine(working, changed, over(99))
+            await working.redefine(changed, over(99))
 
     monkeypatch.setattr(SqlEvaluation, "understand", meanwhile)
     entered, left = await working.recalculations.customer(shop, 1, ACTOR)
@@ -103,7 +94,7 @@ async def test_whatever_changes_while_two_workers_run_the_members_agree_in_the_e
         match chance.randrange(6):
             case 0:
                 threshold = chance.choice(THRESHOLDS)
-                await redefine(working, base, over(threshold))
+                await working.redefine(base, over(threshold))
             case 1:
                 await services.memberships.assign(shop, hand.id, [number + 1], ACTOR)
                 inside.add(names[number])

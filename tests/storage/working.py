@@ -1,6 +1,6 @@
 """Segments and the worker that calculates them, put together as the server does."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from domain.model import Business
 from domain.pages import PageRequest
@@ -53,9 +53,12 @@ class Working:
         async with self.store.write(self.business) as unit:
             return await unit.segments.add(new, unit.instant)
 
-    async def redefine(self, segment: Segment) -> Job:
-        """As the service does when a definition is changed."""
+    async def redefine(self, segment: Segment, rules: object = None) -> Job:
+        """As the service does when a definition is changed, to these rules where they are given; a run waits."""
         async with self.store.write(self.business) as unit:
+            if rules is not None:
+                held = (await unit.segments.by_ids([segment.id]))[segment.id]
+                await unit.segments.change(replace(held, definition=Definition(rules=rules), version=held.version + 1))
             return await requeue(unit, segment.id, "tester")
 
     async def calculate(self, segment: Segment) -> Job:
