@@ -48,20 +48,32 @@ def day_boundaries(utc_day: int, tz: ZoneInfo) -> list[tuple[int, int]]:
     start = EPOCH + timedelta(days=utc_day - EPOCH.toordinal())
     end = start + timedelta(days=1)
     instants = {start}
-    before, after = _offset(start, tz), _offset(end, tz)
-    if before != after:
-        low, high = start, end
-        while high - low > timedelta(seconds=1):
-            middle = low + (high - low) // 2
-            middle = middle.replace(microsecond=0)
-            low, high = (middle, high) if _offset(middle, tz) == before else (low, middle)
-        instants.add(high)
-    instants.update(start + (-offset) % timedelta(days=1) for offset in (before, after))
+    change = next_change(start, end, tz)
+    if change is not None:
+        instants.add(change)
+    instants.update(start + (-offset_at(instant, tz)) % timedelta(days=1) for instant in (start, end))
     return [(to_micros(instant), local_day(instant, tz)) for instant in sorted(instants)]
 
 
-def _offset(instant: datetime, tz: ZoneInfo) -> timedelta:
+def offset_at(instant: datetime, tz: ZoneInfo) -> timedelta:
+    """How far local time is ahead of UTC at the instant."""
     return instant.astimezone(tz).utcoffset() or timedelta()
+
+
+def next_change(after: datetime, until: datetime, tz: ZoneInfo) -> datetime | None:
+    """The first instant after the one and not after the other from which local time is another distance ahead of UTC;
+    None where there is none. Changes are in whole seconds; no zone changes twice within a day."""
+    low, end = after.replace(microsecond=0), until.replace(microsecond=0)
+    before = offset_at(low, tz)
+    while low < end:
+        high = min(low + timedelta(days=1), end)
+        if offset_at(high, tz) != before:
+            while high - low > timedelta(seconds=1):
+                middle = (low + (high - low) // 2).replace(microsecond=0)
+                low, high = (middle, high) if offset_at(middle, tz) == before else (low, middle)
+            return high
+        low = high
+    return None
 
 
 def read_instant(text: str, tz: ZoneInfo) -> datetime:

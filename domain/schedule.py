@@ -3,10 +3,11 @@ change comes at the first instant after the gap, one that happens twice comes on
 `*`, the clock is followed as it goes, so that what the gap skips is left out and what happens twice comes twice."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
-from domain.calendar import zone
+from domain.calendar import next_change, offset_at, zone
 from domain.errors import InvalidInput
 
 NIGHTLY = "15 2 * * *"
@@ -50,10 +51,30 @@ def _comes(expression: str) -> bool:
 
 def next_run(text: str | None, after: datetime, time_zone: str) -> datetime | None:
     """The first instant after the given one at which the schedule is due; the nightly one's where there is none."""
-    tz = zone(time_zone)
+    expression, tz = text or NIGHTLY, zone(time_zone)
+    minute, hour, *_ = expression.split()
     try:
-        found = next(CronSim(text or NIGHTLY, after.astimezone(tz)))
+        if minute.startswith("*") or hour.startswith("*"):
+            found = _by_the_clock(expression, after, tz)
+        else:
+            # Of a time that happens twice this yields the first, which is past where the clock shows the second.
+            times = (local.astimezone(UTC) for local in CronSim(expression, after.astimezone(tz)))
+            found = next(instant for instant in times if instant > after)
     except (CronSimError, StopIteration, OverflowError):
         return None
-    instant = found.astimezone(UTC)
-    return instant if instant - after < FARTHEST else None
+    return found if found - after < FARTHEST else None
+
+
+def _by_the_clock(expression: str, after: datetime, tz: ZoneInfo) -> datetime:
+    """The first instant at which the local time is one of the schedule's. From one change of the zone's offset to the
+    next local time goes evenly, so each of these stretches is searched without a zone."""
+    start, offset = after.astimezone(UTC), offset_at(after, tz)
+    local = start + offset
+    while True:
+        found = next(CronSim(expression, local.replace(tzinfo=None))).replace(tzinfo=UTC) - offset
+        change = next_change(start, min(found, after + FARTHEST), tz)
+        if change is None:
+            return found
+        start, offset = change, offset_at(change, tz)
+        # So that the instant of the change itself is looked at.
+        local = start + offset - timedelta(microseconds=1)

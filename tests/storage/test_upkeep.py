@@ -151,6 +151,26 @@ async def test_a_schedule_that_is_due_runs_once_however_many_times_were_missed(
     assert (await working.again(segment)).next_run_at == datetime(2024, 6, 15, 13, 0, tzinfo=UTC)
 
 
+async def test_in_the_repeated_hour_a_nightly_time_begins_one_run_and_an_hourly_one_runs_each_hour(
+    database: Database, services: Services, clock: SetClock
+) -> None:
+    # From 00:00 to 02:00 UTC the clocks of Berlin show the hour from 02:00 to 03:00 twice.
+    clock.now = datetime(2024, 10, 26, 23, 55, tzinfo=UTC)
+    berlin = await services.businesses.create("berlin", "Berlin", "Europe/Berlin", "EUR")
+    working = Working.of(database, clock, berlin)
+    nightly, hourly = [await working.segment(key, OVER_10) for key in ("nightly", "hourly")]
+    await schedule(working, nightly, "15 2 * * *", datetime(2024, 10, 27, 0, 15, tzinfo=UTC))
+    await schedule(working, hourly, "0 * * * *", datetime(2024, 10, 27, 0, 0, tzinfo=UTC))
+
+    for _ in range(36):
+        clock.now += timedelta(minutes=5)
+        await working.upkeep.once(berlin)
+
+    assert await runs(working, nightly) == [JobReason.SCHEDULE]
+    assert await runs(working, hourly) == [JobReason.SCHEDULE] * 3
+    assert (await working.again(nightly)).next_run_at == datetime(2024, 10, 28, 1, 15, tzinfo=UTC)
+
+
 async def test_two_workers_begin_a_due_schedule_once(working: Working, database: Database, clock: SetClock) -> None:
     segment = await working.segment("big", OVER_10)
     await schedule(working, segment, None, clock.now - timedelta(minutes=1))
