@@ -5,7 +5,7 @@ BIN = .venv/bin
 # One more than there are cores: tests of real processes wait as much as they compute.
 PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
-.PHONY: install serve test test-tools bench lint schema graphiql
+.PHONY: install serve test test-slow test-tools bench lint schema graphiql
 
 .venv/installed: requirements.lock pyproject.toml
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -19,7 +19,10 @@ serve: install
 	PORT=$(PORT) $(BIN)/segments serve --demo
 
 test: install
-	$(BIN)/python -m pytest -m "not tools" --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not tools and not slow" --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
+
+test-slow: install
+	$(BIN)/python -m pytest -m slow
 
 test-tools: install graphiql
 	$(BIN)/python -m pytest -m "tools $(WITHOUT)"

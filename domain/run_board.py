@@ -70,12 +70,15 @@ class Board(Generic[R]):
         """Wait until memberships may have changed, at most as long as between two looks."""
         event = self._stirs.setdefault(business_id, asyncio.Event())
         with suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), self.look_seconds)
+            async with asyncio.timeout(self.look_seconds):
+                await event.wait()
 
     async def work(self, seconds: float) -> None:
         """Wait until there may be something to work on, at most so long."""
+        # Not wait_for: where both come at once, Python 3.11 loses that the worker was cancelled.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._work.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._work.wait()
         self._work.clear()
 
     async def follow(self, key: Key, look: Callable[[], Awaitable[R | None]]) -> AsyncIterator[R]:

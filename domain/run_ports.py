@@ -31,6 +31,10 @@ class HeldJobs(Jobs, Protocol):
         """End a run that is still held so; whether it was."""
         ...
 
+    async def give_back(self, hold: Hold) -> None:
+        """Let a run that is still held so wait for another worker, as if it had not been begun."""
+        ...
+
 
 class WorkUnit(SegmentWriteUnit, Protocol):
     """A write unit that ends the run whose work it writes."""

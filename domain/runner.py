@@ -1,6 +1,7 @@
 """Works on runs. A run is held by signs of life; it evaluates by ranges of customers without any lock, and what it
 changes (memberships, snapshot, the segment, the run's result) is one short transaction, or nothing."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ RANGE = 10_000
 SILENCE = timedelta(seconds=30)
 """A holder that says nothing for so long is gone."""
 ATTEMPTS = 3
+GIVE_BACK_SECONDS = 2.0
+"""How long a worker that is told to end tries to give back what it works on."""
 log = logging.getLogger("segments.runs")
 
 
@@ -53,13 +56,17 @@ class Runner:
             job = await jobs.take(self.owner, now, now - SILENCE)
         if job is None:
             return False
-        await self._whole(business, job)
-        return True
-
-    async def _whole(self, business: Business, job: Job) -> None:
         if job.segment_id is not None:
             await self._one(business, job)
-            return
+        else:
+            try:
+                await self._parts(business, job)
+            except asyncio.CancelledError:
+                await self._give_back(business, job)
+                raise
+        return True
+
+    async def _parts(self, business: Business, job: Job) -> None:
         self.board.post(business.id, job)
         async with self.store.read(business) as unit:
             ordered = defined(await unit.segments.all(automatic=True)).segments
@@ -98,6 +105,9 @@ class Runner:
                 pass
         except Stopped:
             await self._stopped(business, job)
+        except asyncio.CancelledError:
+            await self._give_back(business, job)
+            raise
         except DomainError as error:
             await self._finish(business, job, Outcome(JobStatus.FAILED, error.code, error.message))
         except Exception:
@@ -177,6 +187,15 @@ class Runner:
             held = await jobs.beat(self._hold(job), self.clock(), phase, done, total)
         self.board.post(business.id, replace(job, status=JobStatus.RUNNING, phase=phase, done=done, total=total))
         return held
+
+    async def _give_back(self, business: Business, job: Job) -> None:
+        """This worker ends: another one goes on with the run at once. Where the store cannot be told in time, it does
+        when it has heard nothing for as long as from a dead one."""
+        try:
+            async with asyncio.timeout(GIVE_BACK_SECONDS), self.store.note(business) as jobs:
+                await jobs.give_back(self._hold(job))
+        except (DomainError, TimeoutError) as error:
+            log.warning("run %s of business %s could not be given back: %s", job.id, business.id, error)
 
     async def _stopped(self, business: Business, job: Job) -> None:
         """A run that somebody asked to cancel ends; one that was ended, or taken up by somebody else, is left alone."""

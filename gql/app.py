@@ -2,13 +2,10 @@
 the services and the store."""
 
 import asyncio
-import signal
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -34,6 +31,7 @@ from gql.guard import Guard
 from gql.logs import log_statement
 from gql.operations import Operations
 from gql.plain_requests import nothing_else
+from gql.process import obey_signals
 from gql.schema import make_schema
 from gql.settings import Settings
 from gql.transport import GraphQLEndpoint
@@ -57,9 +55,7 @@ from persistence.upload_work import UploadWork
 UPLOADS = "imports"
 """The folder below the data folder that uploaded files wait in."""
 STOP_SECONDS = 5.0
-"""How long the end waits for imports to come to the end of a write."""
-DRAIN_SECONDS = 1.0
-"""Between the word that the process ends and the end of accepting: whoever spreads the load must hear it."""
+"""How long what works beside the requests may take to come to an end, or to be given back."""
 
 
 def open_upload(path: Path, business: Business, kept: Mapping[str, object]) -> OpenedPurchases:
@@ -116,13 +112,23 @@ def create_app(
             asyncio.create_task(receiving.forever()),
             asyncio.create_task(ScheduledSegmentation(settings, opened, clock, classifiers).forever()),
         }
-        with ending_announced(operations):
-            yield
-        operations.draining = True
-        for task in working:
-            task.cancel()
-        await asyncio.wait(working)
-        await receiving.stop(STOP_SECONDS)
+
+        async def end() -> None:
+            for task in working:
+                task.cancel()
+            await asyncio.gather(asyncio.wait(working, timeout=STOP_SECONDS), receiving.stop(STOP_SECONDS))
+
+        ending: list[asyncio.Task[None]] = []
+
+        def begin_to_end() -> None:
+            operations.draining = True
+            ending.append(asyncio.create_task(end()))
+
+        obey_signals(begin_to_end)
+        yield
+        if not ending:
+            begin_to_end()
+        await ending[0]
         await kept.close()
         await opened.close()
 
@@ -153,27 +159,3 @@ def create_app(
     # A redirect to the path without its slash would be built from the Host header.
     app.router.redirect_slashes = False
     return app
-
-
-@contextmanager
-def ending_announced(operations: Operations) -> Iterator[None]:
-    """On the first SIGTERM /readyz says no for a moment before the server stops accepting; a second one is obeyed at
-    once. Only where a server handles the signal, in the main thread."""
-    obey = signal.getsignal(signal.SIGTERM)
-    if threading.current_thread() is not threading.main_thread() or not callable(obey):
-        yield
-        return
-    loop = asyncio.get_running_loop()
-
-    def announce(number: int, frame: FrameType | None) -> None:
-        if operations.draining:
-            obey(number, frame)
-        else:
-            operations.draining = True
-            loop.call_soon_threadsafe(loop.call_later, DRAIN_SECONDS, obey, number, None)
-
-    signal.signal(signal.SIGTERM, announce)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, obey)

@@ -28,6 +28,8 @@ from persistence.run_folder import RunFolder
 from persistence.unit_of_work import SqlStore, translated
 
 IDLE_SECONDS = 1.0
+END_SECONDS = 4.0
+"""How long a run that has begun may go on when the server ends."""
 log = logging.getLogger("segments.runs")
 
 
@@ -72,7 +74,7 @@ class ScheduledSegmentation:
     classifiers: Classifiers = field(default_factory=Classifiers)
 
     async def forever(self) -> None:
-        """Until it is cancelled; trouble with one business does not keep the others. A run that has begun ends."""
+        """Until it is cancelled; trouble with one business does not keep the others."""
         store = SqlStore(self.database, self.clock)
         while True:
             try:
@@ -86,12 +88,13 @@ class ScheduledSegmentation:
     async def once(self, business: Business) -> bool:
         """Classify the business where its time has come; whether it had."""
         then = next_run(str(business.settings["classify_every"]), self.clock(), business.time_zone)
-        if not await asyncio.to_thread(self._taken, business.id, then):
+        due = await asyncio.to_thread(self._taken, business.id, then)
+        if due is None:
             return False
         try:
             # So that purchases count whose instant has passed.
             present = await Businesses(SqlStore(self.database, self.clock), self.clock).open(business.key)
-            await asyncio.to_thread(self.classify, present, then)
+            await self._to_its_end(present, due, then)
         except (DomainError, OSError) as error:
             log.warning("classification of business %s failed: %s", business.id, said(error))
             code = error.code if isinstance(error, DomainError) else Unavailable.code
@@ -104,14 +107,27 @@ class ScheduledSegmentation:
     async def _alarm(self, business: Business, code: str, message: str) -> None:
         await Alerts(self.settings.alert_url).classification(business, code, message, self.clock())
 
-    def _taken(self, business_id: int, then: datetime | None) -> bool:
+    async def _to_its_end(self, business: Business, due: datetime, then: datetime | None) -> None:
+        """Classify in a thread, which cannot be stopped. Where the server ends before it has, the next one begins
+        anew."""
+        working = asyncio.ensure_future(asyncio.to_thread(self.classify, business, then))
+        try:
+            await asyncio.shield(working)
+        except asyncio.CancelledError:
+            await asyncio.wait({working}, timeout=END_SECONDS)
+            if not working.done() or working.exception() is not None:
+                await asyncio.to_thread(take, self.database, business.id, then, due)
+            raise
+
+    def _taken(self, business_id: int, then: datetime | None) -> datetime | None:
+        """When it was due, where its time has come and nobody else has taken it."""
         due = due_time(self.database, business_id)
         if then is None or due is None or due > then:
             # A schedule that is new, or comes sooner than the one before.
             if due != then:
                 take(self.database, business_id, due, then)
-            return False
-        return due <= self.clock() and take(self.database, business_id, due, then)
+            return None
+        return due if due <= self.clock() and take(self.database, business_id, due, then) else None
 
     def classify(self, business: Business, then: datetime | None) -> None:
         """Keep the labels of today, and write them where the business has settled a folder."""

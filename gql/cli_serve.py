@@ -1,9 +1,7 @@
 """The server and its demo shop from the command line. The address is taken before anything is said, so that a port in
 use is a sentence; every worker process is handed its settings, secrets too, and never reads them again."""
 
-import signal
 import socket
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -12,7 +10,6 @@ from typing import Annotated
 import typer
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.supervisors import Multiprocess
 
 from domain.demo import KEY
 from domain.errors import InvalidInput
@@ -25,6 +22,7 @@ from gql.cli_run import run
 from gql.clock import system_clock
 from gql.http_protocol import PatientProtocol
 from gql.logs import set_up
+from gql.process import REQUEST_SECONDS, Workers, serve_alone
 from gql.services import Services
 from gql.settings import Settings
 from persistence.database import Database
@@ -70,17 +68,16 @@ def serve_on(listener: socket.socket, settings: Settings, workers: int) -> None:
         limit_concurrency=1000,
         ws_max_size=1 << 20,
         ws_per_message_deflate=False,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=REQUEST_SECONDS,
     )
     if workers > 1:
-        Multiprocess(config, [listener]).run()
-        return
-    server = uvicorn.Server(config)
-    # The server has shut down in good order by the time that it hands a signal on; the process then ends by itself.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with suppress(KeyboardInterrupt):
-        server.run([listener])
-    if not server.started:
+        set_up(settings.log_level)
+        supervisor = Workers(config, listener)
+        supervisor.run()
+        began = not supervisor.failed
+    else:
+        began = serve_alone(config, listener)
+    if not began:
         raise typer.Exit(3)
 
 

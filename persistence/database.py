@@ -5,6 +5,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -62,6 +63,11 @@ class InterruptibleConnection(aiosqlite.Connection):
             done.add_done_callback(_forget)
             self._connection.interrupt()
             await asyncio.wait({done}, timeout=INTERRUPT_SECONDS)
+            cursor = getattr(fn, "__self__", None)
+            if isinstance(cursor, sqlite3.Cursor):
+                # A statement whose rows were not taken yet is still under way: nothing else would run, and even the
+                # closed connection would keep its lock until the cursor is collected.
+                self._tx.put_nowait((None, cursor.close))
             raise
 
     def stop(self) -> asyncio.Future[Any] | None:
@@ -72,7 +78,14 @@ class InterruptibleConnection(aiosqlite.Connection):
     async def close(self) -> None:
         """Nothing is left to do where the thread was told to stop."""
         if self._running:
+            # Or a cursor that is still held somewhere would keep the lock.
+            await self._execute(_roll_back, self._conn)
             await super().close()
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    with suppress(sqlite3.Error):
+        connection.rollback()
 
 
 def _forget(done: asyncio.Future[Any]) -> None:

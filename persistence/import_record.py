@@ -47,6 +47,8 @@ class ImportRecord:
         self.source = source
         self.owner = uuid4().hex
         self.id = 0
+        self.options: Mapping[str, object] | None = None
+        self.given_back = False
         self.ended = False
         self._said: tuple[str, int, int | None] = ("starting", 0, None)
 
@@ -128,8 +130,7 @@ class ImportRecord:
     def fail(self, error: BaseException) -> None:
         """It ended otherwise; an import that was stopped waits again."""
         if isinstance(error, ImportStopped):
-            with self.engine.begin() as connection:
-                connection.execute(self._mine({"status": "QUEUED", "phase": "queued", "owner": None}))
+            self.give_back()
             return
         status = "CANCELLED" if isinstance(error, ImportEnded) else "FAILED"
         code, sentence = explained(error)
@@ -139,6 +140,13 @@ class ImportRecord:
             ended = {"status": status, "finished_at": row.last_instant, "error_code": code, "error": sentence}
             if connection.execute(self._mine(ended)).rowcount:
                 self._audit(connection, row.change_number, row.last_instant, status, {"error": code})
+
+    def give_back(self) -> None:
+        """It waits for another process, as if this one had not begun it: `options` are those that it had then."""
+        waiting = {"status": "QUEUED", "phase": "queued", "owner": None, "options": self.options}
+        with self.engine.begin() as connection:
+            connection.execute(self._mine(waiting))
+        self.given_back = True
 
     def _mine(self, values: Mapping[str, object]) -> Update:
         column = purchase_import.c

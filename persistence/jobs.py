@@ -180,6 +180,11 @@ class JobStore:
         """The end of a run by its holder; False where he does not hold it any more, and it stays as it is."""
         return await self._end(self._held(hold), outcome, at)
 
+    async def give_back(self, hold: Hold) -> None:
+        """Let a run wait for another worker, as if its holder had not begun it."""
+        waiting = {"status": JobStatus.QUEUED.value, "phase": "queued", "owner": None, "attempts": hold.attempt - 1}
+        await self.connection.execute(update(job).where(*self._held(hold)).values(**waiting))
+
     async def finish(self, job_id: int, outcome: Outcome, at: datetime) -> None:
         """The end of a run that is active, whoever holds it; an ended one stays as it is."""
         mine = (job.c.business_id == self.business_id, job.c.id == job_id, job.c.status.in_(ACTIVE))

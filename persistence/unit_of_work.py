@@ -1,7 +1,6 @@
 """Units of work: a read unit is one read transaction, a write unit is the one write transaction of its business and
 begins by raising its change number, so that change order is commit order."""
 
-import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -123,8 +122,7 @@ class SqlStore:
                 try:
                     yield Unit(connection, business, self.clock())
                 finally:
-                    # Shielded: a request that is cancelled must still give back a clean connection.
-                    await asyncio.shield(connection.rollback())
+                    await connection.rollback()
 
     @asynccontextmanager
     async def write(self, business: Business) -> AsyncIterator[Unit]:

@@ -63,7 +63,7 @@ class UploadWork:
     done: Callable[[], None]
     stopping: bool = False
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "import"))
-    _running: dict[tuple[int, int], "asyncio.Future[None]"] = field(default_factory=dict)
+    _running: dict[tuple[int, int], tuple["asyncio.Future[None]", ImportRecord]] = field(default_factory=dict)
 
     @property
     def board(self) -> ImportBoard:
@@ -99,7 +99,7 @@ class UploadWork:
         await self._wait(business, found)
         for one in found[: max(0, min(AT_ONCE - busy, THREADS - len(self._running)))]:
             record = ImportRecord(self.database.bulk, business, self.clock, one.requested_by or "", one.source)
-            record.id = one.id
+            record.id, record.options = one.id, one.options
             attempts = int(str((one.options or {}).get("attempts", 0))) + 1
             async with store.write(business) as unit:
                 before = self.clock() - SILENT
@@ -133,7 +133,7 @@ class UploadWork:
     def _start(self, business: Business, one: PurchaseImport, record: ImportRecord) -> None:
         key = (business.id, one.id)
         work = asyncio.get_running_loop().run_in_executor(self._threads, self._import, business, one, record)
-        self._running[key] = work
+        self._running[key] = work, record
 
         def over(_: "asyncio.Future[None]") -> None:
             self._running.pop(key, None)
@@ -161,22 +161,30 @@ class UploadWork:
                 of_orders=opened.of_orders,
             )
         except ImportStopped:
-            return
+            pass
         except (DomainError, DBAPIError, OSError) as error:
             log.warning("import %s of business %s ended: %s", one.id, business.id, type(error).__name__)
         except Exception:
             log.exception("import %s of business %s failed", one.id, business.id)
-        shutil.rmtree(path.parent, ignore_errors=True)
+        # The next process needs the file of an import that was given back.
+        if not record.given_back:
+            shutil.rmtree(path.parent, ignore_errors=True)
 
     def _go_on(self, _: Progress) -> None:
         if self.stopping:
             raise ImportStopped("The server ends; the import goes on with the next one.")
 
     async def stop(self, seconds: float) -> None:
-        """Let what runs end after its present write; it waits for the next process then."""
+        """Let what runs end after its present write; it waits for the next process then, and so does what has not come
+        so far in time."""
         self.stopping = True
-        if self._running:
-            await asyncio.wait(set(self._running.values()), timeout=seconds)
+        running = dict(self._running)
+        if running:
+            await asyncio.wait({work for work, _ in running.values()}, timeout=seconds)
+        for work, record in running.values():
+            if not work.done():
+                with suppress(DBAPIError):
+                    await asyncio.to_thread(record.give_back)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _path(self, one: PurchaseImport) -> Path:

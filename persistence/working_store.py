@@ -2,9 +2,8 @@
 table of its connection, which locks nothing; then the same connection takes the write lock for one short transaction.
 Signs of life go over another connection, in transactions of their own that change no data."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -24,6 +23,7 @@ from sqlalchemy import (
     union,
     update,
 )
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import from_micros, to_micros
@@ -178,7 +178,9 @@ class WorkingStore(SqlStore):
                     unit = Unit(connection, to_business(row), self.clock())
                     yield SqlEvaluation(connection, unit, self.clock, from_micros(row.last_instant))
                 finally:
-                    await asyncio.shield(_clear(connection))
+                    # Where a statement was cancelled the driver's connection is gone, and the table with it.
+                    if not connection.invalidated:
+                        await _clear(connection)
 
     async def agenda(self, business: Business, now: datetime) -> Agenda:
         """What there is to do besides runs, in one statement."""
@@ -207,6 +209,8 @@ class WorkingStore(SqlStore):
 
 
 async def _clear(connection: AsyncConnection) -> None:
-    await connection.rollback()
-    await connection.execute(delete(evaluated))
-    await connection.commit()
+    """Free what the table takes. Where that fails the next evaluation does it, so no error hides the one before."""
+    with suppress(DBAPIError):
+        await connection.rollback()
+        await connection.execute(delete(evaluated))
+        await connection.commit()

@@ -41,7 +41,7 @@ class Place:
     async def worked(self) -> None:
         """Let everything that waits be imported."""
         await self.work.once()
-        await asyncio.gather(*self.work._running.values())
+        await asyncio.gather(*(work for work, _ in self.work._running.values()))
 
     async def told(self, number: str) -> Any:
         return (await self.face.data(IMPORT, {"id": number}))["node"]

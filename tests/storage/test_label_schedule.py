@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from sqlalchemy import text
 
 from domain.model import Business
 from domain.ports import Actor
+from gql import cli_segmentation_store
 from gql.cli_segmentation_store import ScheduledSegmentation
 from gql.services import Services
 from gql.settings import Settings
@@ -113,3 +115,34 @@ async def test_a_folder_that_another_run_has_is_said_and_the_next_time_comes(
     clock.now += timedelta(hours=1)
     assert await scheduled.once(business)
     assert (folder / "customer_segmentation.json").exists()
+
+
+async def test_what_the_end_of_the_server_interrupts_is_due_again_with_the_next(
+    services: Services,
+    database: Database,
+    shop: Business,
+    clock: SetClock,
+    scheduled: ScheduledSegmentation,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    business = await settled(services, database, shop, output_dir="labels")
+    await scheduled.once(business)
+    clock.now = NOW + timedelta(hours=1)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> None:
+        begun.set()
+        assert go_on.wait(20)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ScheduledSegmentation, "classify", slow)
+        patch.setattr(cli_segmentation_store, "END_SECONDS", 0.1)
+        ending = asyncio.create_task(scheduled.once(business))
+        assert await asyncio.to_thread(begun.wait, 20)
+        ending.cancel()
+        await asyncio.wait({ending})
+        go_on.set()
+
+    assert ending.cancelled()
+    assert [await scheduled.once(business) for _ in range(2)] == [True, False]
+    assert (scheduled.settings.data / "labels" / "customer_segmentation.json").exists()

@@ -1,0 +1,85 @@
+"""A server that is told to end in the middle of a recalculation: it ends in time, and the run waits as if it had not
+been begun and goes on with the next start, however often that happens."""
+
+import asyncio
+import random
+import signal
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from persistence.database import Database
+from tests.conftest import SetClock
+from tests.real.server import run, running
+from tests.storage.working import Working
+
+pytestmark = pytest.mark.anyio
+LIMIT = 10
+SEGMENTS = 8
+DRAW = random.Random(11)
+BEGIN = "mutation { recalculateSegments { userErrors { code } } }"
+RUNS = text("SELECT status, error_code, entered FROM job WHERE parent_id IS NULL ORDER BY id")
+MEMBERS = text("SELECT COUNT(*) FROM membership WHERE left_at IS NULL GROUP BY segment_id")
+
+
+def told(database: Database, statement: Any) -> list[Any]:
+    with database.bulk.connect() as connection:
+        return [tuple(row) for row in connection.execute(statement)]
+
+
+async def filled(database: Database, folder: Path, customers: int) -> dict[str, str]:
+    """A shop with segments that everybody belongs to and that have no members yet; the settings of its server."""
+    settings = {"SEGMENTS_DATABASE_URL": database.bulk.url.render_as_string(hide_password=False)}
+    rows = (f"C{number},O{number},2024-03-01,{number % 90 + 10}.50" for number in range(customers))
+    file = folder / "orders.csv"
+    file.write_text("\n".join(("customer_id,order_id,date,amount", *rows, "")))
+    shop = ("--business", "shop", "--time-zone", "UTC", "--currency", "EUR")
+    imported = run(folder, "import", str(file), *shop, **settings)
+    assert imported.returncode == 0, imported.stderr
+    clock = SetClock(datetime.now(UTC))
+    (business,) = await Working.of(database, clock, None).store.businesses()  # type: ignore[arg-type]
+    working = Working.of(database, clock, business)
+    for number in range(SEGMENTS):
+        # Purchase by purchase, so that a run takes its time.
+        spent = {"some": [{"var": "purchases"}, {">": [{"var": "amount"}, number]}]}
+        await working.segment(f"spent-{number}", spent, dynamic=False)
+    return settings
+
+
+@pytest.mark.parametrize(
+    ("customers", "signals", "longest"),
+    [(20_000, 4, 0.3), pytest.param(200_000, 20, 3.0, marks=pytest.mark.slow)],
+    ids=["few", "many"],
+)
+async def test_r11_a_signal_during_a_recalculation_ends_the_server_and_the_run_goes_on_with_the_next(
+    database: Database, tmp_path: Path, customers: int, signals: int, longest: float
+) -> None:
+    settings = await filled(database, tmp_path, customers)
+    ends, left = [], []
+
+    for _ in range(signals):
+        with running(tmp_path, **settings) as server:
+            server.query(BEGIN)
+            await asyncio.sleep(DRAW.uniform(0, longest))
+            began = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
+            code = server.ended(2 * LIMIT)
+            ends.append((code, time.monotonic() - began < LIMIT))
+        left.append(told(database, RUNS)[-1][:2])
+
+    assert set(ends) <= {(0, True), (-signal.SIGTERM, True)}
+    assert set(left) <= {("QUEUED", None), ("SUCCEEDED", None)}
+    with running(tmp_path, **settings) as server:
+        server.query(BEGIN)
+        until = time.monotonic() + 60
+        while told(database, RUNS)[-1][0] != "SUCCEEDED":
+            assert time.monotonic() < until
+            await asyncio.sleep(0.02)
+    runs = told(database, RUNS)
+    assert {(status, error) for status, error, _ in runs} == {("SUCCEEDED", None)}
+    assert sum(entered for _, _, entered in runs) == customers * SEGMENTS
+    assert told(database, MEMBERS) == [(customers,)] * SEGMENTS

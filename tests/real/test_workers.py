@@ -1,0 +1,96 @@
+"""Several processes that serve on one address: they have time to start, one that died or says nothing is replaced, and
+the log says why."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.real.server import SECRET, Server, environment, free_port, running, wait_until_ready
+
+SLOW_START = """
+import sys
+import time
+if "--multiprocessing-fork" in sys.orig_argv:
+    time.sleep(7)
+"""
+IMPATIENT = """
+import gql.process
+gql.process.ANSWER_SECONDS = 4
+from gql.cli import main
+main()
+"""
+REPLACED = re.compile(r"worker (\d+) (.*); worker \d+ takes its place")
+
+
+def workers(server: Server) -> set[int]:
+    """The processes that serve, without the one that watches over what they share."""
+    first = server.process.pid
+    made = map(int, Path(f"/proc/{first}/task/{first}/children").read_text().split())
+    return {pid for pid in made if b"--multiprocessing-fork" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+
+def reasons(server: Server) -> dict[int, str]:
+    """Who was replaced, and why."""
+    return {int(pid): why for pid, why in REPLACED.findall(server.log.read_text())}
+
+
+def until(found: Callable[[], object], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_workers_that_take_long_to_start_are_left_alone(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SLOW_START)
+    with running(folder, "--workers", "2", PYTHONPATH=str(tmp_path)) as server:
+        serving = workers(server)
+        time.sleep(2)
+        after = workers(server)
+        answer = server.query("{ viewer { subject } }")
+
+    assert len(serving) == 2
+    assert serving == after
+    assert answer == {"viewer": {"subject": "tester"}}
+    assert reasons(server) == {}
+
+
+def test_a_worker_that_died_is_replaced_and_the_log_says_why(folder: Path) -> None:
+    with running(folder, "--workers", "2") as server:
+        until(lambda: len(workers(server)) == 2)
+        first, second = sorted(workers(server))
+        os.kill(first, signal.SIGKILL)
+        until(lambda: reasons(server))
+        until(lambda: len(workers(server)) == 2)
+        after = workers(server)
+        answer = server.query("{ viewer { subject } }")
+
+    assert reasons(server) == {first: "was ended by SIGKILL"}
+    assert second in after and first not in after
+    assert answer == {"viewer": {"subject": "tester"}}
+
+
+def test_a_worker_that_says_nothing_is_replaced_and_the_log_says_why(folder: Path, tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "log"
+    command = [sys.executable, "-c", IMPATIENT, "serve", "--workers", "2"]
+    given = environment(folder, PORT=str(port), SEGMENTS_JWT_SECRET=SECRET)
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(command, env=given, stderr=errors, stdout=subprocess.DEVNULL, text=True) as process,
+    ):
+        server = Server(f"http://127.0.0.1:{port}", "", process, log)
+        wait_until_ready(server.url, process, log)
+        until(lambda: len(workers(server)) == 2)
+        silent = min(workers(server))
+        os.kill(silent, signal.SIGSTOP)
+        until(lambda: silent in reasons(server))
+        process.send_signal(signal.SIGTERM)
+        code = server.ended()
+
+    assert re.fullmatch(r"did not answer for \d s", reasons(server)[silent])
+    assert code == 0
