@@ -23,6 +23,7 @@ from persistence.import_checks import look
 from persistence.import_journal import keep_before, keep_given
 from persistence.import_record import ImportRecord
 from persistence.import_staging import ONLY_NEGATIVE, arrange, refuse, stage
+from persistence.temporary import analyze
 from persistence.unit_of_work import raise_change, translated
 
 LOCK_SECONDS = 0.4
@@ -53,6 +54,12 @@ class Progress:
     phase: str
     done: int
     total: int | None
+
+
+def next_size(size: int, seconds: float) -> int:
+    """How many orders the next range holds, after one of that size took so long: at most twice as many, so that what
+    was slow for a moment, whatever it was, recovers within a few ranges."""
+    return min(MOST, max(FEWEST, int(size * min(2.0, LOCK_SECONDS / seconds))))
 
 
 class PurchaseImporter:
@@ -142,7 +149,7 @@ class PurchaseImporter:
     ) -> ImportSummary:
         rows = [0, 0, 0, 0, 0]
         future = low = 0
-        size = FEWEST * 10
+        counted, size = FEWEST, FEWEST * 10
         writer = None if record is None else record.id
         expected: int | None = None
         while low < orders:
@@ -174,8 +181,12 @@ class PurchaseImporter:
                 rows[effect] += count
             future += tally.future
             progress(Progress("merging", high, orders))
-            low = high
-            size = min(MOST, max(FEWEST, int(size * min(2.0, LOCK_SECONDS / took))))
+            low, size = high, next_size(size, took)
+            if record is not None and high >= counted:
+                # Or PostgreSQL would plan the next ranges, and whoever asks meanwhile, as if there was what was before.
+                with connection.begin():
+                    analyze(connection, *merge.WRITTEN, *merge.JOURNALS)
+                counted = high * 2
         with connection.begin():
             rejected = int(connection.execute(text("SELECT COUNT(*) FROM rejected")).scalar_one())
         return ImportSummary(0, rows[merge.CREATED], rows[merge.UPDATED], rows[merge.UNCHANGED], rejected, future)

@@ -3,7 +3,7 @@ They go where nothing else is known of them; a customer with a history of member
 
 from sqlalchemy import Connection, text
 
-from persistence.temporary import fill
+from persistence.temporary import empty, fill
 
 STEP = 4_000
 """Customer ids that are looked at in one transaction."""
@@ -39,10 +39,10 @@ def remove_customers(connection: Connection, business: int, low: int, high: int)
     connection.execute(
         text(FORGET_TERM), [{"business": business, "term": row[1].casefold(), "customer": row[0]} for row in rows]
     )
+    empty(connection, "touched")
     fill(connection, "touched", ("customer_id",), [(row[0],) for row in rows])
     for table, column in TABLES:
         connection.execute(text(FORGET.format(table=table, column=column)), {"business": business})
-    connection.execute(text("DELETE FROM touched"))
     return len(rows)
 
 

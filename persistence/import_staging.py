@@ -95,7 +95,7 @@ def stage(
 ) -> tuple[int, int]:
     """Keep the fragments, and what was refused on the way; how many rows were read, which `read` is told, too, and how
     many of them are equal to an earlier one of their fragment."""
-    merge.prepare(connection)
+    merge.prepare(connection, "incoming", "incoming_line")
     create(connection, "fragment", FRAGMENT)
     create(connection, "rejected", REJECTED)
     rows = repeated = 0

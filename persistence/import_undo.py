@@ -25,7 +25,7 @@ from persistence.import_remnants import (
 )
 from persistence.import_tables import import_range, purchase_import
 from persistence.tables import audit_event
-from persistence.temporary import analyze, create, fill
+from persistence.temporary import analyze, create, empty, few_to_many, fill
 from persistence.unit_of_work import raise_change, translated
 
 LOCK_SECONDS = 0.4
@@ -51,11 +51,13 @@ TOUCHED = """INSERT INTO undo_customer (customer_id) SELECT customer_id FROM pur
 NEXT = "SELECT customer_id FROM undo_customer WHERE customer_id > :after ORDER BY customer_id LIMIT 1 OFFSET :size"
 PORTION = """INSERT INTO touched (customer_id) SELECT customer_id FROM undo_customer
     WHERE customer_id > :after AND customer_id <= :to"""
+# Cross joins, as in the journal: from the few that are taken back to what the business holds of them.
 MINE = """INSERT INTO undo_purchase (customer_id, purchase_id, restored)
     SELECT p.customer_id, p.id, CASE WHEN b.purchase_id IS NULL THEN 0 ELSE 1 END
-    FROM touched t JOIN purchase p ON p.business_id = :business AND p.customer_id = t.customer_id
+    FROM touched t CROSS JOIN purchase p
     LEFT JOIN purchase_before b ON b.business_id = :business AND b.import_id = :import
-    AND b.customer_id = p.customer_id AND b.purchase_id = p.id WHERE p.written_by = :import"""
+    AND b.customer_id = p.customer_id AND b.purchase_id = p.id
+    WHERE p.business_id = :business AND p.customer_id = t.customer_id AND p.written_by = :import"""
 TAKE_BACK = (
     """DELETE FROM purchase_line WHERE business_id = :business AND (customer_id, purchase_id) IN
     (SELECT customer_id, purchase_id FROM undo_purchase)""",
@@ -64,12 +66,13 @@ TAKE_BACK = (
     """UPDATE purchase SET purchased_at = b.purchased_at, local_day = b.local_day, status = b.status,
     counted = CASE WHEN b.status <= 1 AND b.purchased_at <= :now THEN 1 ELSE 0 END, amount = b.amount,
     storefront_id = b.storefront_id, channel = b.channel, written_by = b.written_by
-    FROM undo_purchase u JOIN purchase_before b ON b.business_id = :business AND b.import_id = :import
-    AND b.customer_id = u.customer_id AND b.purchase_id = u.purchase_id
-    WHERE purchase.business_id = :business AND purchase.customer_id = u.customer_id AND purchase.id = u.purchase_id""",
+    FROM purchase_before b WHERE purchase.business_id = :business
+    AND (purchase.customer_id, purchase.id) IN (SELECT customer_id, purchase_id FROM undo_purchase)
+    AND b.business_id = :business AND b.import_id = :import
+    AND b.customer_id = purchase.customer_id AND b.purchase_id = purchase.id""",
     """INSERT INTO purchase_line (business_id, customer_id, purchase_id, position, category, amount, status)
     SELECT b.business_id, b.customer_id, b.purchase_id, b.position, b.category, b.amount, b.status
-    FROM undo_purchase u JOIN purchase_line_before b ON b.business_id = :business AND b.import_id = :import
+    FROM undo_purchase u CROSS JOIN purchase_line_before b WHERE b.business_id = :business AND b.import_id = :import
     AND b.customer_id = u.customer_id AND b.purchase_id = u.purchase_id""",
 )
 FORGET = "DELETE FROM {table} WHERE business_id = :business AND import_id = :import"
@@ -153,7 +156,7 @@ class ImportUndo:
 
     def _prepare(self, connection: Connection) -> int:
         """The customers who have purchases of the import; how many there are."""
-        merge.prepare(connection)
+        merge.prepare(connection, "touched")
         create(connection, "undo_customer", "customer_id BIGINT PRIMARY KEY")
         columns = "customer_id BIGINT, purchase_id BIGINT, restored SMALLINT NOT NULL"
         create(connection, "undo_purchase", f"{columns}, PRIMARY KEY (customer_id, purchase_id)")
@@ -178,10 +181,10 @@ class ImportUndo:
             with connection.begin():
                 row = connection.execute(raise_change(self.business.id, self.clock())).one()
                 began = time.perf_counter()
-                if connection.dialect.name == "postgresql":
-                    # Temporary tables filled in this transaction are believed empty and would be read row by row.
-                    connection.execute(text("SET LOCAL enable_seqscan = off"))
+                empty(connection, "touched", "undo_purchase")
+                few_to_many(connection)
                 connection.execute(text(PORTION), {"after": after, "to": to})
+                analyze(connection, "touched")
                 removed, restored, left = self._portion(connection)
                 summary = replace(
                     summary,
@@ -200,8 +203,8 @@ class ImportUndo:
     def _portion(self, connection: Connection) -> tuple[int, int, int]:
         """Take back what the customers in `touched` have of it: orders removed, restored, and left because others
         wrote them while it was taken back."""
-        connection.execute(text("DELETE FROM undo_purchase"))
         count = connection.execute(text(MINE), self.own).rowcount
+        analyze(connection, "undo_purchase")
         counted = text("SELECT COUNT(*) FROM undo_purchase WHERE restored = 1")
         restored = int(connection.execute(counted).scalar_one())
         now = {**self.own, "now": to_micros(self.clock())}

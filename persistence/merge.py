@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from domain.model import WriteCounts
 from persistence.columns import FAR_FUTURE, MISSING_TEXT
 from persistence.erasure import mark_erased
-from persistence.temporary import create
+from persistence.temporary import empty, few_to_many, fill, make
 
 CREATED, UPDATED, UNCHANGED, FOREIGN, ERASED = range(5)
 """What happens to an order of `incoming`; FOREIGN: its id belongs to another customer."""
@@ -31,6 +31,10 @@ TABLES = {
         storefront_id BIGINT, effect SMALLINT NOT NULL""",
     "touched": "customer_id BIGINT PRIMARY KEY",
 }
+
+WRITTEN = ("purchase", "purchase_line", "customer", "customer_metrics", "customer_term")
+JOURNALS = ("purchase_before", "purchase_line_before")
+"""What the ranges of an import grow."""
 
 BUYERS = """INSERT INTO buyer (customer, id, erased, fresh)
     SELECT i.customer, COALESCE(c.id, :next_customer + ROW_NUMBER() OVER (ORDER BY i.customer) - 1),
@@ -67,12 +71,13 @@ RESOLVE_NEW = f"""INSERT INTO resolved (seq, customer_id, purchase_id, storefron
 TALLY = """SELECT r.effect, COUNT(*), SUM(i.row_count),
     SUM(CASE WHEN i.status <= 1 AND i.at > :now THEN i.row_count ELSE 0 END),
     SUM(CASE WHEN r.storefront_id IS NULL AND i.storefront IS NOT NULL THEN 1 ELSE 0 END)
-    FROM resolved r JOIN incoming i ON i.seq = r.seq GROUP BY r.effect"""
+    FROM resolved r JOIN incoming i ON i.seq = r.seq WHERE i.seq BETWEEN :low AND :high GROUP BY r.effect"""
 
 NEW_STOREFRONTS = """INSERT INTO storefront (business_id, id, key, name)
     SELECT :business, :next_storefront + ROW_NUMBER() OVER (ORDER BY storefront) - 1, storefront, storefront
     FROM (SELECT DISTINCT i.storefront FROM resolved r JOIN incoming i ON i.seq = r.seq
-    WHERE r.effect <= 1 AND r.storefront_id IS NULL AND i.storefront IS NOT NULL) AS unseen"""
+    WHERE i.seq BETWEEN :low AND :high AND r.effect <= 1 AND r.storefront_id IS NULL AND i.storefront IS NOT NULL)
+    AS unseen"""
 LINK_STOREFRONTS = """UPDATE resolved SET storefront_id = s.id FROM incoming i JOIN storefront s
     ON s.business_id = :business AND s.key = i.storefront
     WHERE i.seq = resolved.seq AND resolved.storefront_id IS NULL AND i.seq BETWEEN :low AND :high"""
@@ -84,25 +89,26 @@ NEW_CUSTOMERS = f"""INSERT INTO customer (business_id, id, external_id, erased, 
 ADD = """INSERT INTO purchase (business_id, customer_id, id, external_id, purchased_at, local_day, status, counted,
     amount, storefront_id, channel, written_by) SELECT :business, r.customer_id, r.purchase_id, i.external_id, i.at,
     i.day, i.status, CASE WHEN i.status <= 1 AND i.at <= :now THEN 1 ELSE 0 END, i.amount, r.storefront_id, i.channel,
-    :writer FROM resolved r JOIN incoming i ON i.seq = r.seq WHERE r.effect = 0"""
+    :writer FROM resolved r JOIN incoming i ON i.seq = r.seq WHERE i.seq BETWEEN :low AND :high AND r.effect = 0"""
 REPLACE = (
     """UPDATE purchase SET purchased_at = i.at, local_day = i.day, status = i.status,
     counted = CASE WHEN i.status <= 1 AND i.at <= :now THEN 1 ELSE 0 END, amount = i.amount,
     storefront_id = r.storefront_id, channel = i.channel, written_by = :writer
     FROM resolved r JOIN incoming i ON i.seq = r.seq
     WHERE purchase.business_id = :business AND purchase.customer_id = r.customer_id AND purchase.id = r.purchase_id
-    AND r.effect = 1""",
+    AND i.seq BETWEEN :low AND :high AND r.effect = 1""",
     """DELETE FROM purchase_line WHERE business_id = :business AND (customer_id, purchase_id) IN
     (SELECT customer_id, purchase_id FROM resolved WHERE effect = 1)""",
 )
 ADD_LINES = (
     """INSERT INTO purchase_line (business_id, customer_id, purchase_id, position, category, amount, status)
     SELECT :business, r.customer_id, r.purchase_id, 1, i.category, i.amount, i.status
-    FROM resolved r JOIN incoming i ON i.seq = r.seq WHERE r.effect <= 1 AND i.last IS NULL""",
+    FROM resolved r JOIN incoming i ON i.seq = r.seq
+    WHERE i.seq BETWEEN :low AND :high AND r.effect <= 1 AND i.last IS NULL""",
     """INSERT INTO purchase_line (business_id, customer_id, purchase_id, position, category, amount, status)
     SELECT :business, r.customer_id, r.purchase_id, l.position, l.category, l.amount, l.status
     FROM resolved r JOIN incoming i ON i.seq = r.seq JOIN incoming_line l ON l.line BETWEEN i.line AND i.last
-    WHERE r.effect <= 1 AND i.last IS NOT NULL""",
+    WHERE i.seq BETWEEN :low AND :high AND r.effect <= 1 AND i.last IS NOT NULL""",
 )
 REFRESH = f"""INSERT INTO customer_metrics
     (business_id, customer_id, order_count, revenue, first_at, last_at, first_day, last_day, last_sort, changed_at)
@@ -170,10 +176,11 @@ class Tally:
         return WriteCounts(*(self.orders.get(effect, 0) for effect in (CREATED, UPDATED, UNCHANGED)))
 
 
-def prepare(connection: Connection) -> None:
-    """Make the temporary tables, empty."""
+def prepare(connection: Connection, *filled: str) -> None:
+    """Make the temporary tables; those that are to be filled are empty."""
     for name, columns in TABLES.items():
-        create(connection, name, columns)
+        make(connection, name, columns)
+    empty(connection, *filled)
 
 
 def resolve(connection: Connection, part: Range) -> Tally:
@@ -185,11 +192,8 @@ def resolve(connection: Connection, part: Range) -> Tally:
     span = {"business": part.business, "low": part.low, "high": part.high, "now": part.now, **numbers}
     if part.writer is not None:
         span["writer"] = part.writer
-    for name in ("buyer", "resolved"):
-        connection.execute(text(f"DELETE FROM {name}"))
-    if connection.dialect.name == "postgresql":
-        # Within one transaction PostgreSQL still believes the tables empty and would read them whole, row by row.
-        connection.execute(text("SET LOCAL enable_seqscan = off"))
+    empty(connection, "buyer", "resolved", "touched")
+    few_to_many(connection)
     buyers = connection.execute(text(BUYERS), span).rowcount
     mark_erased(connection, part.business)
     connection.execute(text(RESOLVE_NEW if part.all_new else RESOLVE), span)
@@ -222,10 +226,10 @@ def apply(connection: Connection, tally: Tally) -> None:
 
 
 def refresh(connection: Connection, business: int) -> None:
-    """Make the totals of the customers in `touched` agree with their purchases, and empty `touched`."""
+    """Make the totals of the customers in `touched` agree with their purchases."""
+    few_to_many(connection)
     connection.execute(text(REFRESH), {"business": business})
     connection.execute(text(WAITING), {"business": business})
-    connection.execute(text("DELETE FROM touched"))
 
 
 def _add_terms(connection: Connection, business: int, first: int) -> None:
@@ -234,10 +238,5 @@ def _add_terms(connection: Connection, business: int, first: int) -> None:
         text("SELECT id, external_id FROM customer WHERE business_id = :business AND id >= :first"),
         {"business": business, "first": first},
     ).all()
-    connection.execute(
-        text("INSERT INTO customer_term (business_id, term, customer_id) VALUES (:business, :term, :customer)"),
-        sorted(
-            ({"business": business, "term": external.casefold(), "customer": key} for key, external in rows),
-            key=lambda row: str(row["term"]),
-        ),
-    )
+    terms = sorted((business, external.casefold(), key) for key, external in rows)
+    fill(connection, "customer_term", ("business_id", "term", "customer_id"), terms)

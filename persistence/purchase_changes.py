@@ -57,7 +57,7 @@ def record(
                 item.channel,
             )
         )
-    merge.prepare(connection)
+    merge.prepare(connection, "incoming", "incoming_line")
     fill(connection, "incoming", ORDER_COLUMNS, orders)
     fill(connection, "incoming_line", LINE_COLUMNS, lines)
     tally = merge.resolve(connection, merge.Range(business, 0, len(orders) - 1, to_micros(now)))
@@ -72,14 +72,14 @@ def record(
 
 def refresh(connection: Connection, business: int, customers: Sequence[int]) -> None:
     """Make the totals of these customers agree with their purchases."""
-    merge.prepare(connection)
+    merge.prepare(connection, "touched")
     fill(connection, "touched", ("customer_id",), [(key,) for key in customers])
     merge.refresh(connection, business)
 
 
 def settle(connection: Connection, business: int, micros: int) -> int:
     """Count the qualifying purchases whose instant has passed; how many there were."""
-    merge.prepare(connection)
+    merge.prepare(connection, "touched")
     due = "business_id = :business AND counted = 0 AND status <= 1 AND purchased_at <= :now"
     values = {"business": business, "now": micros}
     connection.execute(text(f"INSERT INTO touched SELECT DISTINCT customer_id FROM purchase WHERE {due}"), values)
@@ -92,7 +92,7 @@ def move_days(connection: Connection, business: int, time_zone: str) -> None:
     """Rewrite every local day for another zone, by ranges of instants."""
     tz = zone(time_zone)
     own = {"business": business}
-    merge.prepare(connection)
+    merge.prepare(connection, "touched")
     for table, instant, day in (
         ("purchase", "purchased_at", "local_day"),
         ("customer", "registered_at", "registered_day"),

@@ -185,12 +185,11 @@ class PurchaseRow(SQLModel, table=True):
 
 
 class PurchaseLineRow(SQLModel, table=True):
-    """A line of an order, numbered from 1 in the order it was stated."""
+    """A line of an order, numbered from 1 in the order it was stated. Its business is that of its purchase: a reference
+    of its own would be checked for each line, which is most of what writing one costs PostgreSQL."""
 
     __tablename__ = "purchase_line"
-    __table_args__ = _of_business(
-        PrimaryKeyConstraint("business_id", "customer_id", "purchase_id", "position"), CLUSTERED
-    )
+    __table_args__ = (PrimaryKeyConstraint("business_id", "customer_id", "purchase_id", "position"), CLUSTERED)
     business_id: int = key_column()
     customer_id: int = key_column()
     purchase_id: int = key_column()

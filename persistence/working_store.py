@@ -39,7 +39,7 @@ from persistence.rule_sql import RuleSql, members
 from persistence.segment_tables import membership, segment
 from persistence.tables import business as business_table
 from persistence.tables import customer, customer_metrics
-from persistence.temporary import create
+from persistence.temporary import create, empty
 from persistence.unit_of_work import SqlStore, Unit, raise_change, to_business, translated
 
 EVALUATED = "customer_id BIGINT PRIMARY KEY, holds SMALLINT NOT NULL"
@@ -82,7 +82,7 @@ class SqlEvaluation:
 
     async def forget(self) -> None:
         """Keep nothing of what was evaluated so far."""
-        await self.connection.execute(delete(evaluated))
+        await self.connection.run_sync(empty, "evaluated")
 
     async def keep(self, tree: Condition, references: Mapping[str, Segment], low: int, high: int) -> int:
         """Evaluate the customers of a range of ids; how many of them the rule holds for."""
@@ -212,5 +212,5 @@ async def _clear(connection: AsyncConnection) -> None:
     """Free what the table takes. Where that fails the next evaluation does it, so no error hides the one before."""
     with suppress(DBAPIError):
         await connection.rollback()
-        await connection.execute(delete(evaluated))
+        await connection.run_sync(empty, "evaluated")
         await connection.commit()

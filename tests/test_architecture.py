@@ -19,7 +19,7 @@ MIGRATIONS = ROOT / "persistence" / "migrations"
 PURE = ("cronsim",)
 """Libraries that only compute, for which the domain need not write its own."""
 ALLOWED = {"gql": {"gql", "domain"}, "domain": {"domain"}, "persistence": {"persistence", "domain"}}
-MAXIMUM_LINES = 300
+MAXIMUM_LINES = 600
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "base", "manager"}
 # In pieces, so that this file does not hold what it looks for.
 REGISTRY_HOSTS = re.compile(
@@ -125,7 +125,7 @@ def test_no_import_stands_inside_a_function() -> None:
     assert wrong == []
 
 
-def test_no_file_is_longer_than_three_hundred_lines() -> None:
+def test_no_file_is_longer_than_six_hundred_lines() -> None:
     lengths = {shown(path): len(path.read_text(encoding="utf-8").splitlines()) for path in PACKAGE_FILES + TEST_FILES}
 
     assert {name: lines for name, lines in lengths.items() if lines > MAXIMUM_LINES} == {}

@@ -33,6 +33,7 @@ MEMORY_LIMIT = 200
 LOCK_LIMIT = 1.0
 SEGMENT_LIMIT = Fraction(2)
 IMPORT_LIMITS = {"one": Fraction(3), "ten": Fraction(3, 2)}
+POSTGRESQL_LIMIT = Fraction(5, 2)
 REPORT_LIMITS = {90: Fraction(1, 10), 730: Fraction(1, 5)}
 
 
@@ -116,6 +117,17 @@ def measure_import(file: PurchaseFile) -> Iterator[Line]:
         limit=f"at most {LOCK_LIMIT:g} s",
         kept=lock.longest <= LOCK_LIMIT,
     )
+
+
+def measure_postgresql(file: PurchaseFile) -> Iterator[Line]:
+    """Import and recording on PostgreSQL beside SQLite."""
+    found = json.loads(python("postgresql", written(file), str(IMPORT_RUNS)).output)
+    times = {name: median(taken) for name, taken in found.items()}
+    each = "one row an order" if file.rows_per_order == 1 else f"{file.rows_per_order} rows an order"
+    what = f"import of {file.rows:,} rows into PostgreSQL, {each}; into SQLite"
+    yield compared(what, times["postgresql"], times["sqlite"], POSTGRESQL_LIMIT)
+    what = f"recording five purchases, PostgreSQL after {file.rows:,} rows; SQLite"
+    yield compared(what, times["record_postgresql"], times["record_sqlite"], None)
 
 
 def imported(file: PurchaseFile) -> Path:
@@ -264,7 +276,18 @@ def printed(lines: list[Line]) -> str:
 def main(arguments: list[str]) -> int:
     """Measure what was chosen; a part that fails is one line of the table and does not end the others."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    names = ("import-one", "import-ten", "report", "requests", "page", "segments", "exports", "pipeline")
+    names = (
+        "import-one",
+        "import-ten",
+        "postgresql-one",
+        "postgresql-ten",
+        "report",
+        "requests",
+        "page",
+        "segments",
+        "exports",
+        "pipeline",
+    )
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"one of: {', '.join(names)}")
     parser.add_argument("--rows", type=int, default=ROWS, help="rows of each file (default: %(default)s)")
     chosen = parser.parse_args(arguments)
@@ -274,6 +297,8 @@ def main(arguments: list[str]) -> int:
     parts: dict[str, Callable[[], Iterator[Line]]] = {
         "import-one": lambda: measure_import(one),
         "import-ten": lambda: measure_import(ten),
+        "postgresql-one": lambda: measure_postgresql(one),
+        "postgresql-ten": lambda: measure_postgresql(ten),
         "report": lambda: measure_report(one),
         "requests": lambda: measure_requests(one),
         "page": lambda: measure_page(one),

@@ -1,30 +1,38 @@
-"""What an import costs SQLite, counted in steps of its machine: twice as many rows are about twice as many steps,
-whatever becomes of them. Nothing here depends on the clock."""
+"""What an import costs the database, counted in steps of SQLite's machine or in blocks that PostgreSQL looks at: twice
+as many rows are about twice as many, whatever becomes of them and however small the ranges are. Nothing here depends on
+the clock."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Connection, event, text
 
 from domain.model import Business
 from gql.services import Services
+from persistence import bulk_import, import_undo
 from persistence.database import Database
 from persistence.import_undo import ImportUndo
 from tests.conftest import NOW
+from tests.factories import purchase
 from tests.storage.files import HEADER, Importer
 from tests.storage.test_import_undo import ACTOR, newest
 
-pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("database", ["sqlite"], indirect=True)]
+pytestmark = pytest.mark.anyio
 EVERY = 100
 LINES = 3
+BLOCKS = text(
+    "SELECT SUM(pg_stat_get_blocks_fetched(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE n.nspname = 'public' OR n.nspname LIKE 'pg_temp%'"
+)
+Counted = Callable[[Database], AbstractContextManager[list[int]]]
 
 
 @contextmanager
 def steps_of(database: Database) -> Iterator[list[int]]:
-    """How many steps the statements of the block take, in hundreds, as the one number of the list."""
+    """How many steps of SQLite the statements of the block take, in hundreds, as the one number of the list."""
     counted = [0]
 
     def count() -> int:
@@ -43,6 +51,43 @@ def steps_of(database: Database) -> Iterator[list[int]]:
         database.bulk.dispose()
 
 
+@contextmanager
+def blocks_of(database: Database) -> Iterator[list[int]]:
+    """How many blocks of tables and indexes PostgreSQL looks at in the transactions of the block."""
+    counted = [0]
+
+    def tell(connection: Connection) -> None:
+        connection.exec_driver_sql("SELECT pg_stat_force_next_flush()")
+
+    def total() -> int:
+        with database.bulk.connect() as connection:
+            return int(connection.execute(BLOCKS).scalar_one())
+
+    before = total()
+    engines = (database.bulk, database.writer.sync_engine)
+    for engine in engines:
+        event.listen(engine, "commit", tell)
+    try:
+        yield counted
+    finally:
+        for engine in engines:
+            event.remove(engine, "commit", tell)
+        counted[0] = total() - before
+
+
+@pytest.fixture
+def counted(database: Database) -> Counted:
+    return steps_of if database.dialect == "sqlite" else blocks_of
+
+
+@pytest.fixture
+def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine that is slow."""
+    for module in (bulk_import, import_undo):
+        monkeypatch.setattr(module, "FEWEST", 50)
+        monkeypatch.setattr(module, "MOST", 50)
+
+
 def orders(count: int, category: str) -> list[str]:
     return [
         f"C{number % (count // 4)},O{number},2024-03-01,{line + 1}.00,{category}"
@@ -51,27 +96,63 @@ def orders(count: int, category: str) -> list[str]:
     ]
 
 
-def cost(importer: Importer, count: int) -> dict[str, int]:
+def cost(importer: Importer, count: int, counter: Counted) -> dict[str, int]:
     header = f"{HEADER},category"
-    found = {}
-    with steps_of(importer.database) as counted:
+    with counter(importer.database) as creating:
         made = importer.lines(*orders(count, "Tea"), header=header)
-        found["created"], counted[0] = counted[0], 0
+    with counter(importer.database) as changing:
         changed = importer.lines(*orders(count, "Cups"), header=header)
-        found["changed"], counted[0] = counted[0], 0
+    with counter(importer.database) as undoing:
         ImportUndo(importer.database, importer.business, lambda: importer.now, newest(importer.database)).run(ACTOR)
-        found["undone"] = counted[0]
     assert (made.created, changed.updated) == (count * LINES, count * LINES)
-    return found
+    return {"created": creating[0], "changed": changing[0], "undone": undoing[0]}
 
 
+@pytest.mark.usefixtures("small_ranges")
 async def test_an_import_and_its_undo_cost_as_much_a_row_however_many_rows_there_are(
-    services: Services, shop: Business, database: Database, tmp_path: Path
+    services: Services, shop: Business, database: Database, tmp_path: Path, counted: Counted
 ) -> None:
     other = await services.businesses.create("other", "Other", "UTC", "EUR")
 
-    few = cost(Importer(database, shop, tmp_path, NOW), 600)
-    many = cost(Importer(database, other, tmp_path, NOW), 2_400)
+    few = cost(Importer(database, shop, tmp_path, NOW), 2_400, counted)
+    many = cost(Importer(database, other, tmp_path, NOW), 9_600, counted)
 
     print(few, many)
-    assert {name: many[name] / few[name] < 6 for name in few} == dict.fromkeys(few, True), (few, many)
+    assert {name: many[name] / few[name] < 5 for name in few} == dict.fromkeys(few, True), (few, many)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_a_few_purchases_cost_as_much_however_many_there_are_and_however_often_some_were_recorded(
+    services: Services, shop: Business, importer: Importer, database: Database
+) -> None:
+    async def record(name: str) -> int:
+        items = [purchase(f"C{number}", f"{name}-{number}", "2024-03-02", 100) for number in range(0, 1000, 200)]
+        with blocks_of(database) as counted:
+            await services.purchases.record(shop, items, ACTOR)
+        return counted[0]
+
+    importer.lines(*orders(4_000, "Tea"), header=f"{HEADER},category")
+    # As a store is before PostgreSQL has looked at what it holds: by itself it does so once a minute.
+    with database.bulk.begin() as connection:
+        connection.execute(text("DELETE FROM pg_statistic WHERE starelid = 'purchase'::regclass"))
+    few = await record("few")
+    for number in range(300):
+        await record(f"more-{number}")
+    many = await record("many")
+    importer.lines(*orders(16_000, "Tea"), header=f"{HEADER},category")
+    large = await record("large")
+
+    print(few, many, large)
+    assert max(many, large) < 3 * few
+
+
+def test_ranges_that_became_small_in_a_moment_of_slowness_grow_again() -> None:
+    sizes = [60_000]
+    for _ in range(12):
+        sizes.append(bulk_import.next_size(sizes[-1], 4.0))
+    slow = sizes[-1]
+    for _ in range(8):
+        sizes.append(bulk_import.next_size(sizes[-1], 0.05 + sizes[-1] * 1e-5))
+
+    assert slow == bulk_import.FEWEST
+    assert sizes[-1] > 30_000
