@@ -58,7 +58,7 @@ def amount_reader(decimals: int, form: AmountForm, typed: bool = False) -> Calla
     """Reads the text of an amount into minor units; ValueError with a sentence otherwise. `typed`: the source knows
     numbers, so that a point is a point."""
     if form.plain:
-        return lambda text: _read_plain(text, decimals, typed)
+        return _bracketed(lambda text: _read_plain(text, decimals, typed), form.sign)
     pattern = _pattern(form)
     example = _example(form)
 
@@ -71,7 +71,20 @@ def amount_reader(decimals: int, form: AmountForm, typed: bool = False) -> Calla
             digits = digits.replace(" ", "")
         return parse_minor(digits.replace(form.decimal, ".") if form.decimal != "." else digits, decimals)
 
-    return read
+    return _bracketed(read, form.sign)
+
+
+def _bracketed(read: Callable[[str], int], sign: str) -> Callable[[str], int]:
+    """The same reader, for which an amount in brackets is below zero, as bookkeepers write it."""
+    within = re.compile(rf"(?:{re.escape(sign)})?\s*\(([^()+-]+)\)\s*(?:{re.escape(sign)})?")
+
+    def read_bracketed(text: str) -> int:
+        if "(" not in text:
+            return read(text)
+        found = within.fullmatch(text.strip())
+        return read(text) if found is None else -read(found[1].strip())
+
+    return read_bracketed
 
 
 def _read_plain(text: str, decimals: int, typed: bool) -> int:

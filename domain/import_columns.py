@@ -18,6 +18,8 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "channel": ("channel",),
     "status": ("status",),
     "currency": ("currency",),
+    # No header is taken for it: it must be mapped, as presets do.
+    "refunded": (),
 }
 REQUIRED = ("customer_id", "order_id", "purchase_date", "amount")
 AMOUNT_IN = re.compile("totalamount[a-z]{3}")

@@ -1,10 +1,13 @@
 """Instants of a purchases file. Most of them share their hour with thousands of others, so an hour is looked at once
-and the rest of the text is added to it; whatever is not in that plain form is read in full."""
+and the rest of the text is added to it; whatever is not in that plain form is read in full. A zone that a cell or the
+told form names is honoured; a time without one is local."""
 
 import re
 from calendar import month_name
 from contextlib import suppress
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo, available_timezones
 
 from domain.calendar import read_instant, to_micros, to_utc, zone
 
@@ -13,12 +16,80 @@ TAIL = re.compile(r":([0-5]\d)(?::([0-5]\d)(?:\.(\d{3}|\d{6}))?)?")
 NUMBERS = re.compile(r"(\d{1,4})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?:[ T](\d{1,2}:\d{2}(:\d{2})?)( ?[AaPp][Mm])?)?")
 NAMED = ("%d %B %Y", "%d %b %Y", "%d-%b-%Y", "%d-%B-%Y", "%d/%b/%Y", "%B %d, %Y", "%b %d, %Y", "%d-%b-%y", "%Y%m%d")
 """Forms without doubt that are not ISO 8601 as it is read here; they are proposed, and read when they are told."""
+ZONED = re.compile(
+    r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)\s*"
+    r"(?:([A-Za-z][\w/+-]*?)?\s*([+-]\d{2}(?::?\d{2})?)?)(?:\[[\w/+-]+\])?"
+)
+"""An ISO 8601 time with the name of a zone after it, or an offset where ISO 8601 has none."""
+ZONE_NAME = re.compile(r"[A-Za-z]\w*(?:[/+-]\w+)*")
+DIRECTIVE = re.compile(r"%.|[^%]+", re.DOTALL)
+UNIVERSAL = ("Z", "UTC", "GMT")
+SAMPLE = datetime(2024, 3, 31, tzinfo=UTC)
 REMEMBERED = 50_000
 HOUR_MICROS = 3_600_000_000
 
 
 class DateFault(ValueError):
     """Why a date is refused."""
+
+
+@lru_cache(maxsize=1_000)
+def named_zone(name: str) -> tzinfo | None:
+    """The zone of a name such as UTC, Z or Europe/Berlin; None where it is no name of one, or only the abbreviation of
+    some, such as EST."""
+    if name.upper() in UNIVERSAL:
+        return UTC
+    return ZoneInfo(name) if "/" in name and name in available_timezones() else None
+
+
+class DateForm:
+    """A form of dates as `strptime` has them. Where it holds the name of a zone the times are of that zone; where it
+    says %Z, of the zone that stands in the cell. ValueError where it does not name a day."""
+
+    def __init__(self, form: str) -> None:
+        self.form = form
+        parts = DIRECTIVE.findall(form)
+        names = [name for part in parts if part[0] != "%" for name in ZONE_NAME.findall(part)]
+        self.zone = next((found for name in names if (found := named_zone(name)) is not None), None)
+        self.named = "%Z" in parts
+        self.bare = "".join(part for part in parts if part != "%Z").strip()
+        try:
+            good = self(SAMPLE.strftime(form)).date() == SAMPLE.date()
+        except (ValueError, re.error):
+            good = False
+        if not good:
+            raise ValueError("must name year, month and day, such as %d/%m/%Y")
+
+    def __call__(self, text: str) -> datetime:
+        """The time, with its zone where one is named; ValueError where the text is not of the form."""
+        if not self.named:
+            return self._in(self.zone, datetime.strptime(text, self.form))
+        names = [(found, named) for found in ZONE_NAME.finditer(text) if (named := named_zone(found[0])) is not None]
+        if not names:
+            raise ValueError(f"no zone is named in {text[:40]!r}")
+        found, named = names[-1]
+        without = f"{text[: found.start()]}{text[found.end() :]}".strip()
+        return self._in(named, datetime.strptime(without, self.bare))
+
+    def _in(self, named: tzinfo | None, read: datetime) -> datetime:
+        return read if named is None or read.tzinfo is not None else read.replace(tzinfo=named)
+
+
+def read_zoned(text: str, tz: ZoneInfo) -> datetime:
+    """ISO 8601, also with a zone's name, or an offset after a space; ValueError otherwise."""
+    try:
+        return read_instant(text, tz)
+    except ValueError:
+        found = ZONED.fullmatch(text)
+        if found is None:
+            raise
+        time, name, offset = found.groups()
+        named = UTC if name is None else named_zone(name)
+        # An offset says all there is to say; beside a name it can only be one from UTC.
+        if named is None or (offset is None and name is None) or (offset and name and named is not UTC):
+            raise
+        moment = datetime.fromisoformat(time + (offset or ""))
+        return to_utc(moment if offset else moment.replace(tzinfo=named), tz)
 
 
 class DateReader:
@@ -28,7 +99,7 @@ class DateReader:
     def __init__(self, time_zone: str, date_format: str | None, *, typed: bool = False) -> None:
         self.typed = typed
         self.tz = zone(time_zone)
-        self.format = date_format
+        self.form = None if date_format is None else DateForm(date_format)
         self.known: dict[str, tuple[int, int]] = {}
         self.utc_hours = Hours("UTC", time_zone)
         self.local_hours = Hours(time_zone, time_zone)
@@ -36,7 +107,7 @@ class DateReader:
 
     def __call__(self, text: str) -> tuple[int, int]:
         """DateFault where the text is no date."""
-        if self.format is None:
+        if self.form is None:
             try:
                 if text[-1] == "Z":
                     base, day = self.utc_hours[text[:13]]
@@ -56,17 +127,17 @@ class DateReader:
         if not text:
             raise DateFault("the date is absent")
         try:
-            if self.format is None or (self.typed and text[10:11] == "T"):
-                instant = read_instant(text, self.tz)
+            if self.form is None or (self.typed and text[10:11] == "T"):
+                instant = read_zoned(text, self.tz)
             else:
-                instant = to_utc(datetime.strptime(text, self.format), self.tz)
+                instant = to_utc(self.form(text), self.tz)
         except ValueError as error:
             raise DateFault(f"the date {text[:40]!r} {self._fault(text)}") from error
         return to_micros(instant), instant.astimezone(self.tz).toordinal()
 
     def _fault(self, text: str) -> str:
-        if self.format is not None:
-            return f"is not {self.format}"
+        if self.form is not None:
+            return f"is not {self.form.form}" + (" with a zone such as UTC or Europe/Berlin" if self.form.named else "")
         found = readings(text)
         if len(set(found.values())) > 1:
             return f"may be {' or '.join(f'{in_words(day)} (--date-format {form!r})' for form, day in found.items())}"

@@ -3,11 +3,11 @@ under `import`. Nothing here is guessed; what is said nowhere stays None and has
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
 from typing import Any
 
 from domain.errors import InvalidInput
 from domain.import_amounts import AmountForm
+from domain.import_dates import DateForm
 from domain.import_presets import PRESETS
 
 LINE, ORDER = "line", "order"
@@ -77,12 +77,8 @@ class ImportOptions:
 
 def check_date_format(form: str | None) -> None:
     """InvalidInput where the form cannot tell one day from another."""
-    day = datetime(2024, 3, 31)
     try:
-        good = form is None or datetime.strptime(day.strftime(form), form).date() == day.date()
-    except ValueError:
-        good = False
-    if not good:
-        raise InvalidInput(
-            f"--date-format must name year, month and day, such as %d/%m/%Y, not {form}", ("dateFormat",)
-        )
+        if form is not None:
+            DateForm(form)
+    except ValueError as error:
+        raise InvalidInput(f"--date-format {error}, not {form}", ("dateFormat",)) from error

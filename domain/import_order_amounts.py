@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from domain.errors import InvalidInput
-from domain.import_orders import LAST_QUALIFYING
-from domain.import_rows import StagedColumns
+from domain.import_rows import LAST_QUALIFYING, StagedColumns
 from domain.money import to_decimal
 
 LOOKED_AT = 20_000

@@ -7,11 +7,9 @@ from operator import ne
 from typing import NamedTuple
 
 from domain.errors import InvalidInput
-from domain.import_rows import StagedColumns
+from domain.import_rows import LAST_QUALIFYING, StagedColumns
 from domain.money import LARGEST
 
-LAST_QUALIFYING = 1
-"""The rank of PARTIAL: rows of this status and below count."""
 HELD_BACK = 10_000
 """Rows of one order that wait for its next ones; a longer order is several fragments."""
 POSITIVE, ZERO, NEGATIVE = 1, 0, -1

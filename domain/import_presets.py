@@ -1,9 +1,9 @@
 """Order exports of shop platforms: which of their columns is which field, what their statuses mean, and what their rows
-leave out because the order's first row has it. Their amounts are those of orders; what was paid back is taken off."""
+leave out because the order's first row has it. Their amounts are those of orders. Nothing is computed here: whatever
+stands in a cell is read by the one reader of its field, in the form that was told."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 
 from domain.errors import InvalidInput
 from domain.import_columns import ALIASES, REQUIRED, normalised
@@ -22,8 +22,6 @@ class Preset:
     title: str
     columns: Mapping[str, tuple[str, ...]]
     statuses: Mapping[str, str]
-    paid_back: tuple[str, ...]
-    paid_back_statuses: frozenset[str]
     cancelled: tuple[str, ...] = ()
     nothing: frozenset[str] = frozenset({""})
 
@@ -36,6 +34,7 @@ PRESETS: Mapping[str, Preset] = {
             "order_id": ("name",),
             "purchase_date": ("createdat",),
             "amount": ("total",),
+            "refunded": ("refundedamount",),
             "currency": ("currency",),
             "status": ("financialstatus",),
             "channel": ("source",),
@@ -52,8 +51,6 @@ PRESETS: Mapping[str, Preset] = {
             "voided": "cancelled",
             "expired": "cancelled",
         },
-        ("refundedamount",),
-        frozenset({"partially_refunded"}),
         ("cancelledat",),
     ),
     "woocommerce": Preset(
@@ -63,6 +60,7 @@ PRESETS: Mapping[str, Preset] = {
             "order_id": ("ordernumber", "orderid", "order#"),
             "purchase_date": ("orderdate", "date", "datecreated"),
             "amount": ("ordertotal", "ordertotalamount", "total", "n.revenue"),
+            "refunded": ("refundedtotal", "orderrefundamount", "orderrefundedamount"),
             "currency": ("ordercurrency", "currency"),
             "status": ("status", "orderstatus"),
             "category": ("itemcategory", "productcategory", "category"),
@@ -81,8 +79,6 @@ PRESETS: Mapping[str, Preset] = {
             "trash": "cancelled",
             "refunded": "refunded",
         },
-        ("refundedtotal", "orderrefundamount", "orderrefundedamount"),
-        frozenset({"completed", "processing"}),
         nothing=frozenset({"", "0"}),
     ),
 }
@@ -91,17 +87,15 @@ PRESETS: Mapping[str, Preset] = {
 class PresetSource:
     """A platform's export as a source of our own columns; every row keeps the text that stands in the file."""
 
-    def __init__(self, source: PurchaseSource, preset: Preset, mapping: Mapping[str, str], decimal: str = ".") -> None:
+    def __init__(self, source: PurchaseSource, preset: Preset, mapping: Mapping[str, str]) -> None:
         self.source = source
         self.preset = preset
-        self.decimal = decimal
         self.name = source.name
         self.typed = source.typed
         names = [normalised(name) for name in source.header]
         wanted = {**preset.columns, **_mapped(mapping, names)}
         self.places = {of: tuple(names.index(name) for name in some if name in names) for of, some in wanted.items()}
         self.header = [of for of in FIELDS if self.places.get(of)]
-        self.paid_back = [names.index(name) for name in preset.paid_back if name in names]
         self.cancelled = [names.index(name) for name in preset.cancelled if name in names]
         missing = [of for of in REQUIRED if of not in self.header]
         if missing:
@@ -110,7 +104,7 @@ class PresetSource:
                 f"{source.name} is not {preset.title}: it lacks {wants}. Columns seen: {columns_seen(source.header)}. "
                 f"Use --map COLUMN={missing[0]}."
             )
-        used = {place for some in self.places.values() for place in some} | {*self.paid_back, *self.cancelled}
+        used = {place for some in self.places.values() for place in some} | {*self.cancelled}
         self.ignored = tuple(row_text([name.strip()]) for place, name in enumerate(source.header) if place not in used)
 
     def batches(self) -> Generator[Batch, None, None]:
@@ -151,26 +145,11 @@ class PresetSource:
             made["status"] = self.preset.statuses.get(word, made["status"])
         if any(cells[place].strip() for place in self.cancelled):
             made["status"] = "cancelled"
-        elif word in self.preset.paid_back_statuses and (back := self._first(cells, self.paid_back, False)):
-            made["amount"] = less(made["amount"], back, self.decimal)
-        # A space before the zone is more than ISO 8601 allows.
-        day, space, zone = made["purchase_date"].rpartition(" ")
-        if space and zone[:1] in ("+", "-"):
-            made["purchase_date"] = day + zone
         return [made[of] for of in self.header]
 
     def _first(self, cells: Sequence[str], places: Sequence[int], customer: bool) -> str:
         nothing = self.preset.nothing if customer else {""}
         return next((text for place in places if (text := cells[place].strip()) not in nothing), "")
-
-
-def less(amount: str, back: str, decimal: str) -> str:
-    """An amount without what was paid back, never below 0; unchanged where either cannot be read."""
-    try:
-        left = Decimal(amount.replace(decimal, ".")) - abs(Decimal(back.replace(decimal, ".")))
-    except InvalidOperation:
-        return amount
-    return f"{max(left, Decimal(0)):f}".replace(".", decimal)
 
 
 def carried_down(batches: Iterator[Batch], order: int, amount: int, width: int) -> Iterator[Batch]:

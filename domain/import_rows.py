@@ -12,6 +12,8 @@ from domain.import_dates import DateFault, DateReader
 from domain.import_text import MAXIMUM_TEXT, RowFault, check_encoding, checked_text, counted, row_text, unquoted
 from domain.money import exponent
 
+LAST_QUALIFYING = 1
+"""The rank of PARTIAL: rows of this status and below count."""
 STATUS_WORDS = {
     "": 0,
     "completed": 0,
@@ -131,6 +133,7 @@ class RowReader:
         self.read_amount = amount_reader(exponent(currency), form, typed)
         self.dates = DateReader(time_zone, date_format, typed=typed)
         self.amounts = _Remembered(self._amount)
+        self.refunds = _Remembered(self._refund)
         self.statuses = _Remembered(_status)
         self.currencies = _Remembered(self._currency)
         self.texts = {field: _RememberedText(what) for field, what in TEXTS.items()}
@@ -155,6 +158,8 @@ class RowReader:
             raise RowFault(str(fault)) from fault
         amount = self.amounts[cells[places["amount"]]]
         status = self.statuses[cells[places["status"]]] if "status" in places else 0
+        if "refunded" in places:
+            amount = less(amount, self.refunds[cells[places["refunded"]]], status)
         if "currency" in places:
             self.currencies[cells[places["currency"]]]
         texts = (known[cells[places[field]]] if field in places else None for field, known in self.texts.items())
@@ -176,6 +181,9 @@ class RowReader:
             statuses: Sequence[int] = (0,) * len(orders)
             if "status" in places:
                 statuses = list(map(self.statuses.__getitem__, cells[places["status"]]))
+            if "refunded" in places:
+                refunds = map(self.refunds.__getitem__, cells[places["refunded"]])
+                amounts = list(map(less, amounts, refunds, statuses))
             if "currency" in places:
                 for cell in set(cells[places["currency"]]):
                     self.currencies[cell]
@@ -193,6 +201,14 @@ class RowReader:
             return self.read_amount(text)
         except ValueError as error:
             raise RowFault(f"the amount {text[:40]!r} {error}" if text else "the amount is absent") from error
+
+    def _refund(self, cell: str) -> int:
+        text = cell.strip()
+        try:
+            # Some write what was paid back as an amount below zero.
+            return abs(self.read_amount(text)) if text else 0
+        except ValueError as error:
+            raise RowFault(f"the refunded amount {text[:40]!r} {error}") from error
 
     def _currency(self, cell: str) -> int:
         other = cell.strip().upper()
@@ -221,6 +237,12 @@ def read_rows(
                 continue
             staged = StagedColumns(*zip(*accepted, strict=True))
         yield staged
+
+
+def less(amount: int, refunded: int, status: int) -> int:
+    """What was paid for an order that qualifies, less what was paid back, never below 0. Another order shows its whole
+    amount, and a row below zero is itself what was paid back."""
+    return max(amount - refunded, 0) if status <= LAST_QUALIFYING and amount > 0 else amount
 
 
 def _status(cell: str) -> int:

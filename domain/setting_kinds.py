@@ -4,13 +4,13 @@ raises ValueError with the rest of a sentence that begins with the setting's nam
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
 from domain.classification import LABELS
 from domain.errors import InvalidInput
 from domain.festive import read_periods
 from domain.import_columns import ALIASES, normalised
+from domain.import_dates import DateForm
 from domain.money import to_decimal, to_minor
 from domain.pipeline import RESERVED
 from domain.schedule import check
@@ -18,7 +18,6 @@ from domain.schedule import check
 LONGEST = 1_000
 NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-SAMPLE = datetime(2001, 3, 24, 13, 45, 56, tzinfo=UTC)
 """A date whose day, month and year cannot be taken for one another."""
 
 
@@ -150,12 +149,7 @@ def date_format() -> Kind:
 
     def read(value: object, decimals: int) -> object:
         form = _text(value, "a form of dates such as %d/%m/%Y")
-        try:
-            said = datetime.strptime(SAMPLE.strftime(form), form)
-        except (ValueError, re.error) as error:
-            raise ValueError("must be a form of dates such as %d/%m/%Y") from error
-        if said.date() != SAMPLE.date():
-            raise ValueError("must say day, month and year, such as %d/%m/%Y")
+        DateForm(form)
         return form
 
     return Kind("form of dates such as %d/%m/%Y", read)

@@ -112,8 +112,8 @@ def open_purchases(source: Path | PurchaseSource, business: Business, options: I
     found = open_file(source, options.sheet, options.amount_form.decimal) if isinstance(source, Path) else source
     mapping = options.columns_for({name: None for column in found.header for name in (column, normalised(column))})
     if options.preset is not None:
-        preset = PresetSource(found, PRESETS[options.preset], mapping, options.amount_form.decimal)
-        columns = resolve_columns(preset.header, {}, business.currency)
+        preset = PresetSource(found, PRESETS[options.preset], mapping)
+        columns = resolve_columns(preset.header, {name: name for name in preset.header}, business.currency)
         columns = Columns(columns.places, preset.ignored, columns.width)
         found = preset
     else:

@@ -96,9 +96,9 @@ password = "secret"
         "Error: lapsed_days must be a whole number between 1 and 9999.",
         "Error: frequency_order must hold each of NEW, LOYAL, LAPSED, SEASONAL once.",
         "Error: lapsed_dys is no setting. Is lapsed_days meant?",
-        "Error: import.date_format must say day, month and year, such as %d/%m/%Y.",
+        "Error: import.date_format must name year, month and day, such as %d/%m/%Y.",
         "Error: import.columns must give A one of the fields customer_id, order_id, purchase_date, amount, category, "
-        "storefront, channel, status, currency.",
+        "storefront, channel, status, currency, refunded.",
         "Error: rfm_day is no setting. Is rfm_days meant?",
         "Error: low_lifetime must be less than high_lifetime.",
         "Error: mongodb.hots is no setting. Is mongodb.host meant?",

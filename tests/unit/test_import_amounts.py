@@ -32,6 +32,12 @@ def read(text: str, decimal: str | None = None, thousands: str | None = None, si
         ("€-12.50", (None, None, "€"), -1250),
         ("Rs. 1,234.50", (None, ",", "Rs."), 123450),
         ("12.50", (None, None, "€"), 1250),
+        ("(12.50)", (None, None, None), -1250),
+        ("( 12.50 )", (None, None, None), -1250),
+        ("(€12.50)", (None, None, "€"), -1250),
+        ("€(12.50)", (None, None, "€"), -1250),
+        ("(1.234,50 €)", (",", ".", "€"), -123450),
+        ("(1.234,50) €", (",", ".", "€"), -123450),
     ],
 )
 def test_amounts_are_read_as_they_are_told(text: str, form: tuple[str | None, ...], minor: int) -> None:
@@ -54,6 +60,12 @@ def test_amounts_are_read_as_they_are_told(text: str, form: tuple[str | None, ..
         ("€", (None, None, "€")),
         ("", (None, ",", None)),
         ("1 234.50", (None, ",", None)),
+        ("(12.50", (None, None, "€")),
+        ("12.50)", (None, None, "€")),
+        ("(-12.50)", (None, None, "€")),
+        ("-(12.50)", (None, None, "€")),
+        ("((12.50))", (None, None, "€")),
+        ("()", (None, None, "€")),
         ("١٢", (None, ",", None)),
     ],
 )

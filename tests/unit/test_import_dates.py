@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.calendar import local_day, read_instant, to_micros, zone
-from domain.import_dates import DateFault, DateReader, readings
+from domain.import_dates import DateFault, DateForm, DateReader, readings
 
 ZONES = [
     "UTC",
@@ -123,3 +123,78 @@ def test_dates_of_a_typed_source_are_iso_8601_whatever_form_its_texts_have() -> 
 )
 def test_a_form_without_doubt_is_proposed(text: str, form: str) -> None:
     assert list(readings(text)) == [form]
+
+
+COLOMBO = zone("Asia/Colombo")
+NIGHT = datetime(2024, 3, 1, 22, 30, tzinfo=UTC)
+"""Which is 04:00 on 2 March in Colombo."""
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("%Y-%m-%dT%H:%M:%SZ", "2024-03-01T22:30:00Z"),
+        ("%Y-%m-%dT%H:%M:%S.%fZ", "2024-03-01T22:30:00.000Z"),
+        ("%Y-%m-%d %H:%M:%S UTC", "2024-03-01 22:30:00 UTC"),
+        ("%d/%m/%Y %H:%M utc", "01/03/2024 22:30 utc"),
+        ("%d.%m.%Y %H:%M (GMT)", "01.03.2024 22:30 (GMT)"),
+        ("UTC %d %b %Y %I:%M %p", "UTC 01 Mar 2024 10:30 PM"),
+        ("%Y%m%d%H%MZ", "202403012230Z"),
+        ("%d/%m/%Y %H:%M %Z", "01/03/2024 22:30 UTC"),
+        ("%d/%m/%Y %H:%M %Z", "01/03/2024 22:30 Z"),
+        ("%d/%m/%Y %H:%M %Z", "01/03/2024 23:30 Europe/Berlin"),
+        ("%Z %d/%m/%Y %H:%M", "America/New_York 01/03/2024 17:30"),
+        ("%d/%m/%Y %H:%M%Z", "01/03/2024 22:30Z"),
+        ("%d/%m/%Y %H:%M Europe/Berlin", "01/03/2024 23:30 Europe/Berlin"),
+        ("%d/%m/%Y %H:%M %z", "02/03/2024 00:30 +0200"),
+        ("%d/%m/%Y %H:%M UTC%z", "02/03/2024 00:30 UTC+02:00"),
+        ("%d/%m/%Y %H:%M", "02/03/2024 04:00"),
+        ("%d/%m/%Y Zeit %H:%M", "02/03/2024 Zeit 04:00"),
+        (None, "2024-03-01 22:30:00 UTC"),
+        (None, "2024-03-01 22:30 Z"),
+        (None, "2024-03-01T22:30:00 GMT"),
+        (None, "2024-03-01 22:30:00UTC"),
+        (None, "2024-03-01 23:30:00 Europe/Berlin"),
+        (None, "2024-03-01 17:30:00 America/New_York"),
+        (None, "2024-03-01 17:30:00 -0500"),
+        (None, "2024-03-02 00:30:00 +02:00"),
+        (None, "2024-03-02 00:30:00 +02"),
+        (None, "2024-03-02 00:30:00 UTC+02:00"),
+        (None, "2024-03-01T23:30:00+01:00[Europe/Berlin]"),
+        (None, "2024-03-02 04:00:00"),
+    ],
+)
+def test_the_zone_that_a_form_or_a_cell_names_is_honoured(form: str | None, text: str) -> None:
+    assert DateReader("Asia/Colombo", form)(text) == (to_micros(NIGHT), local_day(NIGHT, COLOMBO))
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "fault"),
+    [
+        ("%d/%m/%Y %H:%M UTC", "01/03/2024 22:30", "is not %d/%m/%Y %H:%M UTC"),
+        ("%d/%m/%Y %H:%M %Z", "01/03/2024 22:30", "with a zone such as UTC or Europe/Berlin"),
+        ("%d/%m/%Y %H:%M %Z", "01/03/2024 22:30 EST", "with a zone such as UTC or Europe/Berlin"),
+        (None, "2024-03-01 22:30:00 EST", "is not ISO 8601"),
+        (None, "2024-03-01 22:30:00 Europe/Nowhere", "is not ISO 8601"),
+        (None, "2024-03-01 22:30:00 Europe/Berlin+02:00", "is not ISO 8601"),
+        (None, "2024-03-01 UTC", "is not ISO 8601"),
+    ],
+)
+def test_a_zone_that_nobody_can_know_is_refused(form: str | None, text: str, fault: str) -> None:
+    with pytest.raises(DateFault) as refused:
+        DateReader("Asia/Colombo", form)(text)
+
+    assert fault in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "form", ["%d/%m/%Y %H:%M %Z", "%d/%m/%Y %H:%M %z", "%Y-%m-%dT%H:%M:%SZ", "%d/%m/%Y Asia/Colombo"]
+)
+def test_forms_with_a_zone_name_a_day(form: str) -> None:
+    assert DateForm(form).form == form
+
+
+@pytest.mark.parametrize("form", ["%H:%M %Z", "%d/%m", "%Y-%m-%d %Q", "", "%Z"])
+def test_forms_that_name_no_day_are_refused(form: str) -> None:
+    with pytest.raises(ValueError, match=r"^must name year, month and day, such as %d/%m/%Y$"):
+        DateForm(form)

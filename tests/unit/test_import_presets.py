@@ -67,6 +67,69 @@ def test_statuses_of_shopify(tmp_path: Path, status: str, cancelled: str, back: 
     assert read(source)[0] == [("#1", "ada@x.test", rank, amount, None)]
 
 
+FORMS = {
+    "as it is": ({}, "1234.50", "1000.00"),
+    "signs": ({"currency_sign": "$"}, "$1234.50", "$1000.00"),
+    "thousands": ({"thousands": ","}, "1,234.50", "1,000.00"),
+    "signs and thousands": ({"thousands": ",", "currency_sign": "$"}, "$1,234.50", "$ 1,000.00"),
+    "commas": ({"decimal": ",", "thousands": "."}, "1.234,50", "1.000,00"),
+    "spaces": ({"decimal": ",", "thousands": "space", "currency_sign": "€"}, "1 234,50 €", "1\u00a0000,00 €"),
+    "below zero": ({"decimal": ",", "thousands": "."}, "1.234,50", "-1.000,00"),
+    "in brackets": ({"thousands": ",", "currency_sign": "$"}, "$1,234.50", "($1,000.00)"),
+    "a sign before brackets": ({"thousands": ",", "currency_sign": "$"}, "$1,234.50", "$(1,000.00)"),
+    "brackets alone": ({}, "1234.50", "(1000.00)"),
+}
+
+
+@pytest.mark.parametrize("preset", ["shopify", "woocommerce"])
+@pytest.mark.parametrize("form", FORMS)
+def test_what_was_paid_back_is_read_in_the_form_of_the_amounts(tmp_path: Path, preset: str, form: str) -> None:
+    options, total, back = FORMS[form]
+    header, line = {
+        "shopify": (
+            "Name\tEmail\tFinancial Status\tTotal\tCreated at\tRefunded Amount",
+            f"#1\tada@x.test\tpartially_refunded\t{total}\t2024-01-15\t{back}",
+        ),
+        "woocommerce": (
+            "order_number\tbilling_email\tstatus\torder_total\torder_date\trefunded_total",
+            f"#1\tada@x.test\twc-completed\t{total}\t2024-01-15\t{back}",
+        ),
+    }[preset]
+
+    rows, rejected = read(opened(tmp_path, header, line, preset=preset, **options))
+
+    assert (rows, rejected) == ([("#1", "ada@x.test", 0, 23450, None)], [])
+
+
+@pytest.mark.parametrize(("status", "amount"), [("paid", 1500), ("partially_paid", 1500), ("pending", 2000)])
+def test_what_was_paid_back_is_taken_off_wherever_the_status_qualifies(
+    tmp_path: Path, status: str, amount: int
+) -> None:
+    line = f"#1,ada@x.test,{status},,EUR,20.00,20.00,2024-01-15 10:30:00 -0500,1,Tea,,5.00,Leaf,web,"
+
+    rows, _ = read(opened(tmp_path, SHOPIFY, line, preset="shopify"))
+
+    assert [row[3] for row in rows] == [amount]
+
+
+def test_what_was_paid_back_and_cannot_be_read_is_rejected_and_not_passed_over(tmp_path: Path) -> None:
+    line = "#1,ada@x.test,partially_refunded,,EUR,20.00,20.00,2024-01-15 10:30:00 -0500,1,Tea,,5 EUR,Leaf,web,"
+
+    rows, (rejected,) = read(opened(tmp_path, SHOPIFY, line, preset="shopify"))
+
+    assert rows == []
+    assert rejected.reason.startswith("the refunded amount '5 EUR' must be a number")
+
+
+def test_a_column_of_what_was_paid_back_can_be_mapped_without_a_preset(tmp_path: Path) -> None:
+    header = "customer_id,order_id,date,amount,status,back"
+    lines = ("A,1,2024-01-15,20.00,paid,5.50", "A,2,2024-01-15,20.00,refunded,20.00", "A,3,2024-01-15,20.00,paid,")
+
+    rows, rejected = read(opened(tmp_path, header, *lines, mapping={"back": "refunded"}))
+
+    assert ([row[2:4] for row in rows], rejected) == ([(0, 1450), (3, 2000), (0, 2000)], [])
+
+
 def test_an_unknown_status_of_a_platform_is_rejected_with_the_text_of_the_file(tmp_path: Path) -> None:
     line = "#1,ada@x.test,dreamt,,EUR,20.00,20.00,2024-01-15 10:30:00 -0500,1,Tea,,,Leaf,web,"
     source = opened(tmp_path, SHOPIFY, line, preset="shopify")
