@@ -26,6 +26,7 @@ DIRECTIVE = re.compile(r"%.|[^%]+", re.DOTALL)
 UNIVERSAL = ("Z", "UTC", "GMT")
 SAMPLE = datetime(2024, 3, 31, tzinfo=UTC)
 REMEMBERED = 50_000
+LONGEST_REMEMBERED = 100
 HOUR_MICROS = 3_600_000_000
 
 
@@ -118,9 +119,11 @@ class DateReader:
                 pass
         found = self.known.get(text)
         if found is None:
+            found = self._read(text.strip())
             if len(self.known) >= REMEMBERED:
                 self.known.clear()
-            found = self.known[text] = self._read(text.strip())
+            if len(text) <= LONGEST_REMEMBERED:
+                self.known[text] = found
         return found
 
     def _read(self, text: str) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from domain.errors import InvalidInput
 from domain.import_columns import ALIASES, REQUIRED, normalised
 from domain.import_rows import Batch
 from domain.import_source import PurchaseSource
-from domain.import_text import columns_seen, counted, row_text
+from domain.import_text import columns_seen, row_text, wrong_width
 
 FIELDS = tuple(ALIASES)
 
@@ -119,7 +119,7 @@ class PresetSource:
                     made.append([])
                     continue
                 if len(cells) != width:
-                    faults[line] = f"the row has {counted(len(cells), 'cell')}, the header has {width}"
+                    faults[line] = wrong_width(len(cells), width)
                     made.append([""] * len(self.header))
                     continue
                 row = self._row(cells)

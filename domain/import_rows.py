@@ -9,7 +9,7 @@ from typing import NamedTuple
 from domain.import_amounts import AmountForm, amount_reader
 from domain.import_columns import Columns
 from domain.import_dates import DateFault, DateReader
-from domain.import_text import MAXIMUM_TEXT, RowFault, check_encoding, checked_text, counted, row_text, unquoted
+from domain.import_text import MAXIMUM_TEXT, RowFault, check_encoding, checked_text, row_text, unquoted, wrong_width
 from domain.money import exponent
 
 LAST_QUALIFYING = 1
@@ -29,6 +29,8 @@ STATUS_WORDS = {
     "voided": 4,
 }
 REMEMBERED = 50_000
+LONGEST_REMEMBERED = 100
+"""Cells and their length: what is remembered does not fill memory, whatever a file holds."""
 PLAIN = AmountForm()
 TEXTS = {"category": "the category", "storefront": "the storefront", "channel": "the channel"}
 
@@ -85,7 +87,7 @@ class RejectedRow(NamedTuple):
 
 
 class _Remembered(dict[str, int]):
-    """What a reader makes of a cell; cells repeat. Bounded, so that a file of distinct cells does not fill memory."""
+    """What a reader makes of a cell; cells repeat."""
 
     def __init__(self, read: Callable[[str], int]) -> None:
         super().__init__()
@@ -95,7 +97,8 @@ class _Remembered(dict[str, int]):
         value = self.read(cell)
         if len(self) >= REMEMBERED:
             self.clear()
-        self[cell] = value
+        if len(cell) <= LONGEST_REMEMBERED:
+            self[cell] = value
         return value
 
 
@@ -111,7 +114,8 @@ class _RememberedText(dict[str, str | None]):
         value = checked_text(unquoted(text), self.what) if text else None
         if len(self) >= REMEMBERED:
             self.clear()
-        self[cell] = value
+        if len(cell) <= LONGEST_REMEMBERED:
+            self[cell] = value
         return value
 
 
@@ -142,7 +146,7 @@ class RowReader:
         """One row; RowFault says why it is refused."""
         places = self.columns.places
         if len(cells) != self.columns.width:
-            raise RowFault(f"the row has {counted(len(cells), 'cell')}, the header has {self.columns.width}")
+            raise RowFault(wrong_width(len(cells), self.columns.width))
         check_encoding(cells)
         customer = unquoted(cells[places["customer_id"]].strip())
         if not customer:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 MAXIMUM_TEXT = 1000
+MAXIMUM_CELLS = 1000
+"""Columns that a source may have; of a row that is longer one cell more is kept."""
 SEEN_NAMES, SEEN_LETTERS = 20, 40
 """How much of a header is told where it is not the right one."""
 FORMULA_STARTS = "=+-@"
@@ -22,6 +24,12 @@ def checked_text(text: str, what: str) -> str:
     if len(text) > MAXIMUM_TEXT:
         raise RowFault(f"{what} is longer than {MAXIMUM_TEXT} characters")
     return text
+
+
+def wrong_width(cells: int, width: int) -> str:
+    """What is wrong with a row of so many cells. Of a row that is far too long a source keeps only its beginning."""
+    found = counted(cells, "cell") if cells <= MAXIMUM_CELLS else f"more than {MAXIMUM_CELLS:,} cells"
+    return f"the row has {found}, the header has {width}"
 
 
 def check_encoding(cells: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """Stores for the tests: every storage test runs on SQLite and on PostgreSQL, both real, both fresh."""
 
 import gc
+import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -84,6 +85,18 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+@contextmanager
+def most_held() -> Iterator[list[int]]:
+    """The most bytes that Python objects made in the block take at once, as the one number of the list."""
+    found = [0]
+    tracemalloc.start()
+    try:
+        yield found
+    finally:
+        found[0] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
 
 
 @pytest.fixture

@@ -9,19 +9,22 @@ import stat
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from domain.errors import InvalidInput
 from domain.import_rows import Batch
+from domain.import_text import MAXIMUM_CELLS
 
 MAXIMUM_LINE = 1 << 20
 FIRST = 1 << 16
 """Bytes read first: enough for a header, little enough that damage further on is found by the import itself."""
-MAXIMUM_COLUMNS = 1000
+PIECES_OF_A_ROW = 4
+"""A row that goes on over more pieces of the file than so many refuses it."""
 BATCH = 500
-"""Rows handed on at a time: few enough that what is made of them stays in the processor's cache."""
+"""Rows handed on at a time: few enough that what is made of them stays in the processor's cache. Fewer where a piece of
+the file ends before."""
 GZIP_MAGIC = b"\x1f\x8b"
 OTHER_ENCODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 LINE_BREAK = re.compile("\r\n|\r|\n")
@@ -48,22 +51,22 @@ class CsvSource:
             raise InvalidInput(f"No data found in {self.name}.")
         self.delimiter = max(",;\t", key=first.count)
         with self._open() as text:
-            self.header: list[str] = self._read(self._reader(text), 1)[0]
+            self.header: list[str] = self._read(self._reader(text), text, 1)[0]
         names = "".join(self.header)
         if "\0" in names or (CONTROL.search(names) and UNREAD.search(names)):
             raise InvalidInput(f"{self.name} is not a text file; give a CSV file.")
-        if len(self.header) > MAXIMUM_COLUMNS:
-            raise InvalidInput(f"{self.name} has {len(self.header)} columns; at most {MAXIMUM_COLUMNS} are read.")
+        if len(self.header) > MAXIMUM_CELLS:
+            raise InvalidInput(f"{self.name} has more than {MAXIMUM_CELLS:,} columns, which are the most.")
 
     def batches(self) -> Generator[Batch, None, None]:
         """The rows after the header, empty lines among them as rows without cells."""
         with self._open() as text:
             reader = self._reader(text)
-            self._read(reader, 1)
+            self._read(reader, text, 1)
             while True:
                 begins = reader.line_num + 1
                 text.clean = text.piece_is_clean
-                rows = self._read(reader, BATCH)
+                rows = self._read(reader, text, BATCH)
                 plain = reader.line_num - begins + 1 == len(rows)
                 if rows and rows[-1] == ENDED:
                     rows.pop()
@@ -86,25 +89,37 @@ class CsvSource:
         csv.field_size_limit(MAXIMUM_LINE)
         return csv.reader(chain(text.lines(), (self.delimiter.join(ENDED),)), delimiter=self.delimiter)
 
-    def _read(self, reader: Any, count: int) -> list[list[str]]:
-        """The next rows; what is wrong with the file as a whole is a sentence that says where."""
+    def _read(self, reader: Any, text: "_Text", count: int) -> list[list[str]]:
+        """The next rows, cut where they have far too many cells; what is wrong with the file as a whole is a sentence
+        that says where."""
         begins = reader.line_num + 1
         rows: list[list[str]] = []
+        first = text.row_began = text.pieces
         try:
-            rows.extend(islice(reader, count))
+            for cells in reader:
+                if len(cells) > MAXIMUM_CELLS:
+                    del cells[MAXIMUM_CELLS + 1 :]
+                rows.append(cells)
+                if len(rows) == count or text.pieces != first:
+                    break
+        except _RowTooLong as error:
+            longest = f"a row goes on for more than {PIECES_OF_A_ROW * MAXIMUM_LINE:,} bytes"
+            raise self._at(rows, begins, longest) from error
         except csv.Error as error:
             # Lines are shorter than the longest cell, so only a quoted one over several lines comes here.
-            raise self._unclosed(rows, begins, f"not closed within {MAXIMUM_LINE} characters") from error
+            raise self._at(
+                rows, begins, f"a quote is opened and not closed within {MAXIMUM_LINE} characters"
+            ) from error
         except (EOFError, OSError, zlib.error) as error:
             raise InvalidInput(f"{self.name} is damaged after line {self.place(reader.line_num)}.") from error
         if rows and rows[-1] and rows[-1][-1].endswith(END) and rows[-1] != ENDED:
-            raise self._unclosed(rows[:-1], begins, "never closed")
+            raise self._at(rows[:-1], begins, "a quote is opened and never closed")
         return rows
 
-    def _unclosed(self, rows: list[list[str]], begins: int, how: str) -> InvalidInput:
+    def _at(self, rows: list[list[str]], begins: int, what: str) -> InvalidInput:
         """What is said of the row that follows these rows, the first of which begins on the line."""
         line = self.place(_begins([*rows, []], begins)[-1])
-        return InvalidInput(f"{self.name}, line {line}: a quote is opened and {how}.")
+        return InvalidInput(f"{self.name}, line {line}: {what}.")
 
     @contextmanager
     def _open(self) -> Iterator["_Text"]:
@@ -124,6 +139,7 @@ class _Text:
         self.place = place
         self.clean = True
         self.piece_is_clean = True
+        self.pieces = self.row_began = 0
 
     def lines(self) -> Iterator[str]:
         """Every line with its end."""
@@ -163,6 +179,9 @@ class _Text:
         return block.removeprefix(codecs.BOM_UTF8)
 
     def _decoded(self, piece: bytes) -> str:
+        self.pieces += 1
+        if self.pieces > self.row_began + PIECES_OF_A_ROW:
+            raise _RowTooLong
         try:
             text = piece.decode()
             self.piece_is_clean = "\0" not in text
@@ -171,6 +190,10 @@ class _Text:
             self.piece_is_clean = False
         self.clean = self.clean and self.piece_is_clean
         return text
+
+
+class _RowTooLong(Exception):
+    """A row does not come to its end."""
 
 
 class _Counting(io.FileIO):

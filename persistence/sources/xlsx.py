@@ -12,8 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
+from xml.parsers.expat import ExpatError, ParserCreate
 
-from openpyxl import load_workbook
+from openpyxl.reader.excel import ExcelReader
 from openpyxl.utils.exceptions import InvalidFileException
 
 from domain.errors import InvalidInput
@@ -29,9 +30,16 @@ MAXIMUM_SHARED = 256 << 20
 MAXIMUM_RATIO = 300
 RATIO_FROM = 64 << 20
 MAXIMUM_PARTS = 5_000
+MAXIMUM_ELEMENTS = 200_000
+"""Elements of one row, or of a part that is read whole: they are held in memory. A row has at most 16,384 cells."""
+MAXIMUM_ROW = 16 << 20
+"""Bytes of one row."""
+BATCH_TEXT = 1 << 20
+"""Characters from which on a batch has fewer rows."""
 FAULTS = (
     AttributeError,
     EOFError,
+    ExpatError,
     IndexError,
     InvalidFileException,
     KeyError,
@@ -56,6 +64,7 @@ class XlsxSource:
         self.path = path
         self.name = path.name
         self.decimal = decimal
+        self.part: _Bounded | None = None
         check_package(path)
         with self._damage(0), self._book() as book:
             if sheet is not None and sheet not in book.sheetnames:
@@ -83,6 +92,7 @@ class XlsxSource:
         last = self.first_line
         with self._book() as book:
             found = self._values(book, width + 1)
+            size = 0
             while True:
                 with self._damage(last):
                     row = next(found, None)
@@ -99,9 +109,10 @@ class XlsxSource:
                     del cells[width]
                 lines.append(last)
                 rows.append(cells + [""] * (width - len(cells)))
-                if len(rows) == BATCH:
+                size += sum(map(len, cells))
+                if len(rows) == BATCH or size > BATCH_TEXT:
                     yield Batch(lines, rows, _clean(rows))
-                    lines, rows = [], []
+                    lines, rows, size = [], [], 0
         if rows:
             yield Batch(lines, rows, _clean(rows))
 
@@ -115,6 +126,8 @@ class XlsxSource:
         # What a sheet says of its own size may be wrong.
         sheet.reset_dimensions()
         for line, values in enumerate(sheet.iter_rows(max_col=width, values_only=True), 1):
+            if self.part is not None:
+                self.part.let_go()
             if line > LAST_ROW:
                 raise InvalidInput(f"{self.name} has more than {LAST_ROW:,} rows, which are the most of a sheet.")
             yield line, values
@@ -125,11 +138,20 @@ class XlsxSource:
         with self.path.open("rb") as file:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+                reader = ExcelReader(file, read_only=True, data_only=True, keep_links=False)
+                archive, opened = reader.archive, reader.archive.open
+                archive.open = lambda part, *more: _Bounded(opened(part, *more), self.name, True)
+                reader.read()
+
+            def open_sheet(part: str, *more: Any) -> _Bounded:
+                self.part = _Bounded(opened(part, *more), self.name, False)
+                return self.part
+
+            archive.open = open_sheet
             try:
-                yield book
+                yield reader.wb
             finally:
-                book.close()
+                reader.wb.close()
 
     @contextmanager
     def _damage(self, line: int) -> Iterator[None]:
@@ -160,6 +182,63 @@ class XlsxSource:
         if isinstance(value, time):
             return value.isoformat()
         return str(value)
+
+
+class _Bounded:
+    """A part of a workbook as it is read, looked at before it is taken apart: what is held at once, be it a row, a text
+    that cells share or a part that is read whole, may not have more elements than memory should hold. While a workbook
+    is opened each part is followed element by element; of the sheet that is read then only the tags from row to row are
+    counted, which costs next to nothing."""
+
+    def __init__(self, file: Any, name: str, opening: bool) -> None:
+        self.file = file
+        self.name = name
+        self.elements = self.bytes = 0
+        self.whole = False
+        self.parser = ParserCreate() if opening else None
+        if self.parser is not None:
+            self.parser.StartElementHandler = self._begins
+            self.parser.StartDoctypeDeclHandler = self._declares
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes; InvalidInput where they belong to what is too large."""
+        self.whole = self.whole or size < 0
+        data: bytes = self.file.read(size)
+        self.bytes += len(data)
+        if self.parser is None:
+            self.elements += data.count(b"<")
+        else:
+            self.parser.Parse(data, not data or size < 0)
+        if self.elements > MAXIMUM_ELEMENTS or (self.bytes > MAXIMUM_ROW and not self.whole):
+            self._refuse()
+        return data
+
+    def let_go(self) -> None:
+        """What was read so far is not held any more."""
+        self.elements = self.bytes = 0
+
+    def _begins(self, name: str, attributes: object) -> None:
+        if not self.whole and name.rpartition(":")[2] in ("row", "si"):
+            self.let_go()
+        self.elements += 1
+        if self.elements > MAXIMUM_ELEMENTS:
+            self._refuse()
+
+    def _refuse(self) -> None:
+        raise InvalidInput(f"{self.name} has a row or a part that is too large to be read. Save the sheet as CSV.")
+
+    def _declares(self, *_: object) -> None:
+        raise ValueError("no workbook declares anything")
+
+    def close(self) -> None:
+        """Nothing is read any more."""
+        self.file.close()
+
+    def __enter__(self) -> "_Bounded":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def check_package(path: Path) -> None:

@@ -1,7 +1,9 @@
-"""A server that receives a file, is killed while it imports it, and is started again: the import goes on and ends, and
-requests are answered meanwhile."""
+"""A server that receives a file: killed while it imports it and started again, it goes on and ends, and requests are
+answered meanwhile; and a small file that unpacks to rows of a million cells does not fill its memory."""
 
+import gzip
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Callable
@@ -84,3 +86,26 @@ def test_i3_an_upload_whose_server_is_killed_is_imported_by_the_next(place: Path
     )
     assert f"{ROWS:,} orders removed" in undone.stdout, undone.stderr
     assert run(place, "db", "check").stdout == "The store is sound.\n"
+
+
+def most_memory(server: Server) -> int:
+    """The most that the process has ever held, in MB."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    (kilobytes,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
+    return int(kilobytes) // 1000
+
+
+def test_i2_a_small_upload_of_endless_rows_does_not_fill_the_memory(place: Path) -> None:
+    ragged = gzip.compress(f"{HEADER}\n".encode() + (b"," * 1_000_000 + b"\n") * 60)
+    with running(place) as server:
+        first = sent(server, file_of(1))
+        until(lambda: state(server, first)["status"] == "SUCCEEDED")
+        before = most_memory(server)
+        number = sent(server, ragged)
+        until(lambda: state(server, number)["status"] not in ("QUEUED", "RUNNING"))
+        after = most_memory(server)
+        done = state(server, number)
+
+    assert len(ragged) < 100_000
+    assert (done["status"], done["rowsRead"], done["created"]) == ("SUCCEEDED", 60, 0)
+    assert after - before < 150

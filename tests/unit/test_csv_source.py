@@ -1,12 +1,18 @@
 """A quote that is never closed would swallow all rows after it, so the file is refused with the line that the row
-begins on."""
+begins on; and however rows are written, what is held of them is bounded."""
 
+import gzip
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from domain.errors import InvalidInput
+from domain.import_columns import resolve_columns
+from domain.import_rows import RejectedRow, RowReader, read_rows
+from domain.import_text import MAXIMUM_CELLS
 from persistence.sources.csv import BATCH, CsvSource
+from tests.conftest import most_held
 
 HEADER = "customer_id,order_id,date,amount"
 ROW = "C1,O1,2024-03-01,10"
@@ -70,3 +76,84 @@ def test_every_row_of_a_sound_file_is_read_to_the_last(count: int, end: str, tmp
 
     assert rows == [(line, text.split(",")) for line, text in enumerate(LINES[:count], 2)]
     assert list(CsvSource(quoted).rows()) == [*rows, (count + 2, ["C9", 'O "9"', "2024-03-01", "5"])]
+
+
+MILLION = 1_000_000
+LARGEST = 48 << 20
+"""Bytes that the reading of any file may hold: some pieces of the file and what is made of one."""
+
+
+def peak(path: Path) -> tuple[int, list[tuple[int, int]]]:
+    """The most bytes held at once while the rows are read, and line and cells of each."""
+    with most_held() as most:
+        found = [
+            (line, len(cells))
+            for batch in CsvSource(path).batches()
+            for line, cells in zip(batch.lines, batch.rows, strict=True)
+        ]
+    return most[0], found
+
+
+def packed(path: Path, lines: Iterable[bytes]) -> Path:
+    with gzip.open(path, "wb") as file:
+        file.writelines(lines)
+    return path
+
+
+def test_lines_of_a_million_cells_are_cut_where_they_cannot_be_meant(tmp_path: Path) -> None:
+    ragged = [b"," * (MILLION - 1) + b"\n"] * 8
+    path = packed(tmp_path / "orders.csv.gz", [HEADER.encode() + b"\n", *ragged, ROW.encode() + b"\n"])
+
+    most, found = peak(path)
+
+    assert path.stat().st_size < 20_000
+    assert most < LARGEST
+    assert found == [*((line, MAXIMUM_CELLS + 1) for line in range(2, 10)), (10, 4)]
+
+
+def test_a_row_that_has_far_too_many_cells_is_rejected_in_words(tmp_path: Path) -> None:
+    path = packed(tmp_path / "orders.csv.gz", [HEADER.encode() + b"\n", b"," * 5000 + b"\n", b",,,,\n"])
+    reader = RowReader(resolve_columns(HEADER.split(","), {}, "EUR"), "EUR", "UTC")
+    rejected: list[RejectedRow] = []
+
+    assert list(read_rows(CsvSource(path).batches(), reader, rejected.append)) == []
+
+    assert [row.reason for row in rejected] == [
+        "the row has more than 1,000 cells, the header has 4",
+        "the row has 5 cells, the header has 4",
+    ]
+
+
+def test_rows_of_long_cells_are_handed_on_a_few_at_a_time(tmp_path: Path) -> None:
+    long = b"x" * (MILLION - 100)
+    path = packed(tmp_path / "orders.csv.gz", [HEADER.encode() + b"\n", *(b"C," + long + b",2024-03-01,5\n",) * 100])
+
+    most, found = peak(path)
+
+    assert most < LARGEST
+    assert found == [(line, 4) for line in range(2, 102)]
+
+
+def test_a_row_that_goes_on_over_many_lines_refuses_the_file(tmp_path: Path) -> None:
+    cell = b'"' + (b"x" * 999 + b"\n") * 900 + b'",'
+    path = packed(tmp_path / "orders.csv.gz", [HEADER.encode() + b"\n", ROW.encode() + b"\n", *(cell,) * 30, b"\n"])
+
+    with most_held() as most, pytest.raises(InvalidInput) as refused:
+        list(CsvSource(path).batches())
+
+    assert most[0] < LARGEST
+    assert str(refused.value) == "orders.csv.gz, line 3: a row goes on for more than 4,194,304 bytes."
+
+
+def test_cells_that_are_long_and_good_are_not_remembered(tmp_path: Path) -> None:
+    blanks = b" " * 100_000
+    rows = [b"C,O%d," % number + blanks + b"2024-03-01,5%d.00" % number + blanks + b"\n" for number in range(300)]
+    path = packed(tmp_path / "orders.csv.gz", [HEADER.encode() + b"\n", *rows])
+    reader = RowReader(resolve_columns(HEADER.split(","), {}, "EUR"), "EUR", "UTC")
+    rejected: list[RejectedRow] = []
+
+    with most_held() as most:
+        count = sum(len(portion.line) for portion in read_rows(CsvSource(path).batches(), reader, rejected.append))
+
+    assert (count, rejected) == (300, [])
+    assert most[0] < LARGEST

@@ -17,10 +17,15 @@ from gql.cli_sources import open_purchases
 from persistence.sources import xlsx
 from persistence.sources.files import open_file
 from persistence.sources.xlsx import XlsxSource
+from tests.conftest import most_held
 from tests.unit.opened_sources import read, shop
 
 HEADER = ("customer_id", "order_id", "date", "amount", "category")
-SHEET = "xl/worksheets/sheet1.xml"
+SHEET, STYLES, STRINGS = "xl/worksheets/sheet1.xml", "xl/styles.xml", "xl/sharedStrings.xml"
+TYPES = "[Content_Types].xml"
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+KIND = b"application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
+SHARES = b'<Override PartName="/xl/sharedStrings.xml" ContentType="' + KIND + b'"/>'
 
 
 def written(path: Path, *rows: tuple[Any, ...], sheets: dict[str, list[tuple[Any, ...]]] | None = None) -> Path:
@@ -35,9 +40,12 @@ def written(path: Path, *rows: tuple[Any, ...], sheets: dict[str, list[tuple[Any
 
 
 def changed(path: Path, part: str, change: Callable[[bytes], bytes]) -> Path:
-    """The workbook with one of its parts changed."""
+    """The workbook with one of its parts changed; one of texts that cells share is there, too, if it is meant."""
     with zipfile.ZipFile(path) as package:
         parts = {one.filename: package.read(one) for one in package.infolist()}
+    if part == STRINGS:
+        parts[part] = f'<sst xmlns="{MAIN}"></sst>'.encode()
+        parts[TYPES] = parts[TYPES].replace(b"</Types>", SHARES + b"</Types>")
     parts[part] = change(parts[part])
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:
         for name, content in parts.items():
@@ -256,6 +264,49 @@ def test_entities_that_multiply_are_not_followed(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidInput, match="is damaged"):
         cells(XlsxSource(path))
+
+
+MANY = 3_000_000
+
+
+@pytest.mark.parametrize(
+    ("part", "after", "more"),
+    [
+        (SHEET, b"<sheetData>", b"<row>" + b"<c/>" * MANY + b"</row>"),
+        (SHEET, b"</sheetData>", b"<hyperlinks>" + b"<hyperlink/>" * MANY + b"</hyperlinks>"),
+        (SHEET, b"<sheetData>", b'<row r="9"><c t="inlineStr"><is><t>' + b"x" * (20 << 20) + b"</t></is></c></row>"),
+        (STYLES, b"</cellXfs>", b"<xf/>" * MANY),
+        (STYLES, b"</cellXfs>", b"<row/><xf/>" * MANY),
+        (STRINGS, b"</sst>", b"<si>" + b"<r/>" * MANY + b"</si>"),
+    ],
+    ids=["cells of a row", "after the rows", "one cell", "styles", "styles that are called rows", "pieces of a text"],
+)
+def test_a_small_file_with_a_part_that_memory_would_not_hold_is_refused(
+    part: str, after: bytes, more: bytes, tmp_path: Path
+) -> None:
+    path = written(tmp_path / "orders.xlsx", HEADER, ("Ada", 1, "2024-03-04", 5, "Tea"))
+    # Before the end of a list, else after what is named.
+    new = more + after if after in (b"</sst>", b"</cellXfs>") else after + more
+    changed(path, part, lambda xml: xml.replace(after, new, 1))
+
+    with most_held() as most, pytest.raises(InvalidInput) as refused:
+        cells(XlsxSource(path))
+
+    assert path.stat().st_size < 100_000
+    assert most[0] < 200 << 20
+    assert refused.value.message == (
+        "orders.xlsx has a row or a part that is too large to be read. Save the sheet as CSV."
+    )
+
+
+def test_rows_of_long_cells_are_handed_on_a_few_at_a_time(tmp_path: Path) -> None:
+    rows = [("C" * 30_000, number, "2024-03-04", 5, "T" * 30_000) for number in range(200)]
+    path = written(tmp_path / "orders.xlsx", HEADER, *rows)
+
+    sizes = [len(batch.rows) for batch in XlsxSource(path).batches()]
+
+    assert sum(sizes) == 200
+    assert max(sizes) * 60_000 < 2 << 20
 
 
 @pytest.mark.parametrize("rows", [[], [()], [(None, None)], [HEADER]])
