@@ -5,19 +5,23 @@ distance of the quartiles of the logarithms, and at least a doubling. Few orders
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
+from domain.classification import subtract_months
 from domain.money import LARGEST
 
 FEWEST = 20
 """Orders with an amount below which none is called an outlier."""
 SPREADS = 3
 LEAST_SPREAD = math.log(2)
+YEARS_AHEAD = 10
 NAMED = 10
 """Outliers that are named at most."""
 CHECKS = {
     "missing_dates": "rows without a date (rejected)",
     "future_dates": "rows of orders that lie in the future",
+    "doubtful_dates": "rows of orders before 1970 or more than ten years ahead",
     "duplicates": "rows equal to another row of their order",
     "negative_amounts": "rows with a negative amount",
     "zero_amounts": "rows with an amount of zero",
@@ -41,6 +45,7 @@ class Quality:
 
     missing_dates: int = 0
     future_dates: int = 0
+    doubtful_dates: int = 0
     duplicates: int = 0
     negative_amounts: int = 0
     zero_amounts: int = 0
@@ -63,7 +68,13 @@ class Quality:
     def read(cls, kept: Mapping[str, Any]) -> "Quality":
         """What `document` made."""
         named = tuple(Outlier(one["order_id"], one["amount"]) for one in kept["named"])
-        return cls(**{name: kept[name] for name in CHECKS}, fence=kept["fence"], named=named)
+        # What an earlier version did not look for is not known to be there.
+        return cls(**{name: kept.get(name, 0) for name in CHECKS}, fence=kept["fence"], named=named)
+
+
+def usual_days(today: date) -> tuple[int, int]:
+    """The first and the last day, as day numbers, that an order of a shop may have without doubt."""
+    return date(1970, 1, 1).toordinal(), subtract_months(today, -12 * YEARS_AHEAD).toordinal()
 
 
 def outlier_fence(amounts: Sequence[int]) -> int | None:

@@ -48,6 +48,9 @@ class ImportQuality:
 
     missing_dates: int = strawberry.field(description="Rows without a date, which were refused.")
     future_dates: int = strawberry.field(description="Rows of orders that lay in the future.")
+    doubtful_dates: int = strawberry.field(
+        description="Rows of orders dated before 1970 or more than ten years ahead, which are likely mistyped."
+    )
     duplicates: int = strawberry.field(description="Rows equal to another row of their order.")
     negative_amounts: int = strawberry.field(description="Rows with a negative amount.")
     zero_amounts: int = strawberry.field(description="Rows with an amount of zero.")

@@ -11,7 +11,7 @@ from itertools import islice
 
 from sqlalchemy import Connection, text
 
-from domain.calendar import to_micros
+from domain.calendar import to_micros, zone
 from domain.import_orders import put_together
 from domain.import_quality import Quality
 from domain.import_rows import RejectedRow, StagedColumns
@@ -121,7 +121,8 @@ class PurchaseImporter:
             portions = put_together(rows(refused.append))
             read, near = stage(connection, portions, refused, lambda count: progress(Progress("reading", count, None)))
             orders, far = arrange(connection)
-            quality = look(connection, orders, near + far, ONLY_NEGATIVE, to_micros(now), of_orders)
+            tz = zone(self.business.time_zone)
+            quality = look(connection, orders, near + far, ONLY_NEGATIVE, now, tz, of_orders)
         summary = replace(self._merge(connection, orders, now, record, progress), rows_read=read, quality=quality)
         self._fill_texts(connection, texts)
         for row in self._rejected(connection):

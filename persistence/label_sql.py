@@ -23,6 +23,7 @@ from sqlalchemy import (
 from domain.classification import LABELS, ClassificationSettings
 from domain.money import to_minor
 from domain.ports import ClassificationSpan
+from persistence.day_sets import among
 from persistence.report_behavior import WITH_LINES
 from persistence.rule_sql_constructs import Over
 from persistence.tables import purchase, purchase_line
@@ -113,8 +114,7 @@ def _lines(
     first = or_(purchase_line.c.position.is_(None), purchase_line.c.position == 1)
     festive: ColumnElement[int] = literal_column("0")
     if span.festive:
-        inside = or_(*(day.between(low, high) for low, high in span.festive))
-        festive = func.sum(case((and_(first, inside), 1), else_=0))
+        festive = func.sum(case((and_(first, among(day, span.festive)), 1), else_=0))
     named = func.max(case((category.is_not(None), func.count())))
     statement = (
         select(

@@ -12,7 +12,6 @@ from sqlalchemy import (
     literal,
     literal_column,
     null,
-    or_,
     select,
     true,
     union_all,
@@ -29,6 +28,7 @@ from domain.behavior import (
     YEAR_ROUND,
 )
 from domain.ports import DayRanges, Span
+from persistence.day_sets import among
 from persistence.report_window import inside, per_customer
 from persistence.tables import purchase, purchase_line
 
@@ -91,8 +91,7 @@ def season_label(festive: DayRanges) -> ColumnElement[str]:
     """Of a customer's purchases, grouped."""
     if not festive:
         return literal(YEAR_ROUND)
-    inside_one = or_(*(purchase.c.local_day.between(low, high) for low, high in festive))
-    often = 100 * func.sum(case((inside_one, 1), else_=0)) >= FESTIVE_PERCENT * func.count()
+    often = 100 * func.sum(case((among(purchase.c.local_day, festive), 1), else_=0)) >= FESTIVE_PERCENT * func.count()
     return case((often, FESTIVE), else_=YEAR_ROUND)
 
 

@@ -22,6 +22,7 @@ from domain.rfm import Cuts
 from persistence.customers import COLUMNS as CUSTOMER_COLUMNS
 from persistence.customers import JOINED as CUSTOMERS
 from persistence.customers import to_record
+from persistence.day_sets import among
 from persistence.report_behavior import behaving
 from persistence.report_window import counted, inside, per_customer, recency_score, total, totals
 from persistence.tables import customer, customer_metrics, purchase, purchase_line
@@ -139,7 +140,7 @@ class ReportStore:
         if customers is not None:
             mine.append(purchase.c.customer_id.in_(customers))
         day = purchase.c.local_day
-        festive = or_(*(day.between(low, high) for low, high in span.festive)) if span.festive else None
+        festive = among(day, span.festive)
         each = await self.connection.execute(
             select(
                 purchase.c.customer_id,
@@ -147,9 +148,7 @@ class ReportStore:
                 func.sum(purchase.c.amount).label("spend"),
                 func.sum(case((day >= span.recent_from, 1), else_=0)).label("recent"),
                 func.max(day).label("last_day"),
-                (func.sum(case((festive, 1), else_=0)) if festive is not None else literal_column("0")).label(
-                    "festive"
-                ),
+                func.sum(case((festive, 1), else_=0)).label("festive"),
             )
             .where(*mine)
             .group_by(purchase.c.customer_id)

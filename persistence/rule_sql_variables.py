@@ -1,7 +1,7 @@
 """The columns behind the variables of a rule. Each stands for exactly what the row evaluator is given: doubles in major
 units, whole days from the business's local date, scores from cut values, labels from the thresholds of the business."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +12,15 @@ from domain.model import STATUS_ORDER
 from domain.money import exponent, to_minor
 from domain.rfm import EIGHT, UNCLASSIFIED, Cuts, recency_floors
 from domain.rule_context import RuleContext
+from persistence.day_sets import among
 from persistence.report_window import inside, recency_score, total
 from persistence.rule_sql_constructs import (
     Append,
     AtLeast,
     Expression,
     Minus,
-    Or,
     Over,
     Times,
-    bundled,
     constant,
     number,
 )
@@ -198,7 +197,8 @@ class Variables:
         """First match in the order that the business gave."""
         settings, days = self.context.classification, self.context.labelled
         recent = self._bought(func.count(), purchase.c.local_day.between(days.recent_from, days.today))
-        festive = self._bought(func.count(), any_range(purchase.c.local_day, days.festive))
+        # Counted, not selected: SQLite would look every festive day up by the index, customer by customer.
+        festive = self._bought(func.count(case((among(purchase.c.local_day, days.festive), 1))))
         hundred = Times(literal(100), festive.scalar_subquery())
         holds = {
             "NEW": metrics.order_count == 1,
@@ -245,11 +245,6 @@ class Variables:
         first = (case((each.c.category.is_(None), 1), else_=0), each.c.lines.desc(), each.c.category)
         inner = select(label).select_from(each).order_by(*first).limit(1).correlate(customer, customer_metrics)
         return case((metrics.order_count == 0, null()), else_=inner.scalar_subquery())
-
-
-def any_range(day: Expression, ranges: Sequence[tuple[int, int]]) -> Expression:
-    """Whether the day lies in one of the ranges."""
-    return bundled(Or, [day.between(low, high) for low, high in ranges]) if ranges else false()
 
 
 DERIVED: Mapping[str, Callable[[Variables], Expression]] = {

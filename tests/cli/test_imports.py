@@ -79,6 +79,7 @@ def test_what_is_doubtful_is_a_table_after_the_import_and_json_where_that_is_ask
         "check",
         "rows without a date (rejected)",
         "rows of orders that lie in the future",
+        "rows of orders before 1970 or more than ten years ahead",
         "rows equal to another row of their order",
         "rows with a negative amount",
         "rows with an amount of zero",
@@ -90,6 +91,7 @@ def test_what_is_doubtful_is_a_table_after_the_import_and_json_where_that_is_ask
     assert told["quality"] == {
         "missing_dates": 1,
         "future_dates": 2,
+        "doubtful_dates": 2,
         "duplicates": 1,
         "negative_amounts": 1,
         "zero_amounts": 1,

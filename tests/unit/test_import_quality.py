@@ -1,8 +1,10 @@
 """Which orders of an import stand out: by the quartiles of their logarithms, whatever the currency's size."""
 
+from datetime import date
+
 import pytest
 
-from domain.import_quality import CHECKS, FEWEST, Outlier, Quality, outlier_fence
+from domain.import_quality import CHECKS, FEWEST, Outlier, Quality, outlier_fence, usual_days
 from domain.money import LARGEST
 
 
@@ -33,7 +35,21 @@ def test_a_spread_of_everything_never_leaves_what_an_amount_can_be() -> None:
 
 
 def test_what_is_kept_is_what_was_found() -> None:
-    found = Quality(1, 2, 3, 4, 5, 6, 1, 900, (Outlier("O1", 1000),))
+    found = Quality(1, 2, 7, 3, 4, 5, 6, 1, 900, (Outlier("O1", 1000),))
 
     assert Quality.read(found.document()) == found
-    assert list(found.counts.items()) == list(zip(CHECKS, (1, 2, 3, 4, 5, 6, 1), strict=True))
+    assert list(found.counts.items()) == list(zip(CHECKS, (1, 2, 7, 3, 4, 5, 6, 1), strict=True))
+
+
+def test_what_was_kept_before_a_check_was_made_has_none_of_it() -> None:
+    kept = Quality(1, 2, 7, 3, 4, 5, 6, 0).document()
+    del kept["doubtful_dates"]
+
+    assert Quality.read(kept) == Quality(1, 2, 0, 3, 4, 5, 6, 0)
+
+
+@pytest.mark.parametrize(
+    ("today", "last"), [(date(2024, 6, 15), date(2034, 6, 15)), (date(2024, 2, 29), date(2034, 2, 28))]
+)
+def test_days_before_1970_and_more_than_ten_years_ahead_are_doubtful(today: date, last: date) -> None:
+    assert usual_days(today) == (date(1970, 1, 1).toordinal(), last.toordinal())
