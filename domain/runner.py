@@ -145,7 +145,8 @@ class Runner:
         if outcome is None:
             return False
         self.board.stir(business.id)
-        self.board.post(business.id, ended(job, outcome, self.clock()))
+        # As the row says it, so that who follows is not told another instant than who asks.
+        self.board.post(business.id, ended(job, outcome, outcome.snapshot_at or self.clock()))
         return True
 
     async def _commit(

@@ -41,7 +41,7 @@ class Subscription:
         """From the row."""
         business = await info.context.business()
         async for job in info.context.services.recalculations.follow(business, run_number(business, id)):
-            yield Recalculation.of(business, job)
+            yield Recalculation.of(await as_it_is_now(info), job)
 
     @strawberry.subscription(permission_classes=[CanView], description="The same for any job.")
     async def job_progress(self, info: Info, id: RunId) -> AsyncGenerator[Job, None]:
@@ -50,10 +50,10 @@ class Subscription:
         imported = numbers_of(id, "PurchaseImport", business.id, 1)
         if imported is not None:
             async for state in info.context.services.imports.follow(business, imported[0]):
-                yield PurchaseImport.of(business, state)
+                yield PurchaseImport.of(await as_it_is_now(info), state)
             return
         async for job in info.context.services.recalculations.follow(business, run_number(business, id)):
-            yield Recalculation.of(business, job)
+            yield Recalculation.of(await as_it_is_now(info), job)
 
     @strawberry.subscription(
         permission_classes=[CanView],
@@ -82,8 +82,16 @@ class Subscription:
         place = None if position is None else Place.read(position)
         check_reachable(business, None if place is None else place.instant)
         async for found in info.context.services.recalculations.changes(business, key, place):
-            changes = [MembershipChange.of(business, change) for change in found]
+            present = await as_it_is_now(info)
+            changes = [MembershipChange.of(present, change) for change in found]
             yield MembershipChangeBatch(changes=changes, cursor=changes[-1].cursor)
+
+
+async def as_it_is_now(info: Info) -> BusinessEntity:
+    """The business at a moment after the row of an event was read, so that whatever is told beside the row is not older
+    than it."""
+    info.context.renew()
+    return await info.context.business()
 
 
 def run_number(business: BusinessEntity, value: str) -> int:
