@@ -12,7 +12,7 @@ from domain.money import exponent
 from domain.ports import ClassificationSpan
 
 DIMENSIONS = ("frequency", "spending", "category")
-ARITHMETIC = 1
+ARITHMETIC = 2
 """Raised when the same purchases and settings would get other labels, so that kept ones are not trusted."""
 
 

@@ -17,12 +17,11 @@ MANY = 10
 
 @dataclass(frozen=True, slots=True)
 class StatedAmount:
-    """What the rows of an order have said so far: its amount in minor units, and whether a row that qualifies, or one
-    that does not, carries it."""
+    """What the rows of an order have said so far: its amount in minor units, and the statuses, as ranks, whose first
+    row carries it. All that qualify are one: they are summed."""
 
     amount: int = 0
-    qualifying: bool = False
-    other: bool = False
+    carried: frozenset[int] = frozenset()
 
 
 class StatedAmounts(Protocol):
@@ -33,8 +32,8 @@ class StatedAmounts(Protocol):
 
 
 def once_an_order(portions: Iterable[StagedColumns], seen: StatedAmounts, decimals: int) -> Iterator[StagedColumns]:
-    """The rows with the order's amount on its first qualifying row and 0 on its others; InvalidInput where an order
-    has two amounts."""
+    """The rows with the order's amount on its first qualifying row and on the first of each other status, which may
+    turn out to be the order's, and 0 on the rest; InvalidInput where an order has two amounts."""
     for portion in portions:
         known = dict(seen.known(list(dict.fromkeys(portion.order_id))))
         amounts = list(portion.amount)
@@ -52,12 +51,10 @@ def once_an_order(portions: Iterable[StagedColumns], seen: StatedAmounts, decima
                     f"Line {portion.line[place]}: order {order[:60]} has the amount {other}, and on a line before "
                     f"{one}; with --amount order it has one. Without it lines carry their own amounts."
                 )
-            counts = status <= LAST_QUALIFYING
-            if stated.qualifying if counts else stated.other:
+            kind = max(status, LAST_QUALIFYING)
+            if kind in stated.carried:
                 amounts[place] = 0
-            known[order] = changed[order] = StatedAmount(
-                amount, stated.qualifying or counts, stated.other or not counts
-            )
+            known[order] = changed[order] = StatedAmount(amount, stated.carried | {kind})
         seen.keep(changed)
         yield portion._replace(amount=amounts)
 

@@ -17,8 +17,8 @@ POSITIVE, ZERO, NEGATIVE = 1, 0, -1
 
 class Fragment(NamedTuple):
     """Rows of one order and one customer that stand together. `last` is the line of its last row where it has lines
-    of its own, None where its only row is its line; `amount` is the sum of the qualifying rows; `sign` is POSITIVE
-    where a row of any status is, NEGATIVE for a single row below zero."""
+    of its own, None where its only row is its line; `amount` is the sum of the qualifying rows, or where there are
+    none of those of its own status; `sign` is POSITIVE where a row is, NEGATIVE for a single row below zero."""
 
     line: int
     last: int | None
@@ -94,7 +94,7 @@ def _starts(rows: StagedColumns) -> list[int]:
 def _fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[int]) -> Fragments:
     line, order_id, customer, at, day, status, amount, category, storefront, channel = rows
     size = len(line)
-    if len(starts) == size and max(status) <= LAST_QUALIFYING and min(amount) > 0:
+    if len(starts) == size and min(amount) > 0:
         none, one = repeat(None), repeat(1)
         columns = (line, none, order_id, customer, at, day, status, amount, one, one, category, storefront, channel)
         return Fragments(list(zip(*columns)), [], size, 0)  # noqa: B905 (the repeats have no end)
@@ -103,18 +103,17 @@ def _fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[int]) 
     repeated = 0
 
     def single(place: int) -> None:
-        counted = status[place] <= LAST_QUALIFYING
         money = amount[place]
         orders.append(
             (
                 line[place],
-                None if counted else line[place],
+                None,
                 order_id[place],
                 customer[place],
                 at[place],
                 day[place],
                 status[place],
-                money if counted else 0,
+                money,
                 1,
                 (money > 0) - (money < 0),
                 category[place],
@@ -122,8 +121,6 @@ def _fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[int]) 
                 channel[place],
             )
         )
-        if not counted:
-            lines.append((line[place], 1, category[place], money, status[place]))
 
     for start, end in zip(starts, ends, strict=True):
         count = end - start
@@ -140,8 +137,9 @@ def _fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[int]) 
         if len(set(amounts)) < count:
             repeated += count - len(set(zip(category[start:end], amounts, statuses, strict=True)))
         best = min(statuses)
-        if max(statuses) > LAST_QUALIFYING:
-            total = sum(money for money, rank in zip(amounts, statuses, strict=True) if rank <= LAST_QUALIFYING)
+        if max(statuses) > max(best, LAST_QUALIFYING):
+            own = max(best, LAST_QUALIFYING)
+            total = sum(money for money, rank in zip(amounts, statuses, strict=True) if rank <= own)
         else:
             total = sum(amounts)
         if abs(total) > LARGEST:

@@ -110,6 +110,11 @@ class PurchaseLine:
     amount: int
     status: PurchaseStatus
 
+    @property
+    def bought(self) -> bool:
+        """Whether the line was bought, where its purchase qualifies."""
+        return self.status in QUALIFYING and self.amount >= 0
+
 
 @dataclass(frozen=True, slots=True)
 class Purchase:

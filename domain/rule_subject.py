@@ -79,7 +79,8 @@ def subject(
     lists = {
         "purchases": [_element(context, each) for each, _ in counted],
         "all_purchases": [_element(context, each) for each, _ in now],
-        "purchases.lines": [_element(context, each, line) for each, lines in counted for line in lines],
+        "purchases.lines": [_element(context, each, line) for each, lines in counted for line in lines if line.bought],
+        "all_purchases.lines": [_element(context, each, line) for each, lines in now for line in lines],
     }
     return Subject(values, lists, context.zone, segments)
 
@@ -135,7 +136,7 @@ def _element(context: RuleContext, record: PurchaseRecord, line: PurchaseLine | 
         "purchased_at": to_micros(bought.purchased_at),
         "storefront": None if record.storefront is None else record.storefront.key,
         "channel": bought.channel,
-        "status": bought.status.value,
+        "status": (bought if line is None else line).status.value,
     }
     if line is not None:
         values["category"] = line.category

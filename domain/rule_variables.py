@@ -2,7 +2,7 @@
 and an example. The catalogue is the only list of names; what is not in it is refused."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -124,8 +124,11 @@ PURCHASE = _named(
     VariableInfo("channel", T, "Channel of the purchase.", "the way it was ordered", "web"),
     _STATUS,
 )
+LINES = ("purchases.lines", "all_purchases.lines")
+OF_EVERY_STATUS = ("all_purchases", "all_purchases.lines")
 LINE = PURCHASE | _named(
     VariableInfo("amount", N, "Amount of the line, below 0 for a refund line.", "its value", 120, MONEY, False),
+    replace(_STATUS, description="Status of the line: its own, else its order's.", subject="its state"),
     VariableInfo("category", T, "Category of the line.", "its product group", "Kids"),
 )
 _SOME = {"some": [{"var": "purchases"}, {"<": [{"var": "days_ago"}, 30]}]}
@@ -150,10 +153,18 @@ LISTS = {
         ),
         ListInfo(
             "purchases.lines",
-            "Lines of the qualifying purchases.",
+            "Bought lines of the qualifying purchases: their own status qualifies, their amount is not below 0.",
             "line of a qualifying order",
             "lines of qualifying orders",
             {"some": [{"var": "purchases.lines"}, {"==": [{"var": "category"}, "Kids"]}]},
+            LINE,
+        ),
+        ListInfo(
+            "all_purchases.lines",
+            "All lines of purchases of every status up to now.",
+            "line of an order of any state",
+            "lines of orders of any state",
+            {"some": [{"var": "all_purchases.lines"}, {"==": [{"var": "status"}, "CANCELLED"]}]},
             LINE,
         ),
     )

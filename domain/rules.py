@@ -104,7 +104,7 @@ class Either:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """Elements of a customer that satisfy every filter: `purchases`, `all_purchases` or `purchases.lines`."""
+    """Elements of a customer that satisfy every filter: `purchases`, `all_purchases` or the lines of either."""
 
     name: str
     filters: tuple["Condition", ...] = ()

@@ -42,7 +42,7 @@ from domain.classifiers import (
 )
 from domain.money import mean, to_decimal
 from domain.ports import ClassificationSpan
-from persistence.label_sql import labels_with_facts
+from persistence.label_sql import FACTS, labels
 from persistence.rule_sql_constructs import Minus, Over, Times, constant, number
 from persistence.tables import customer
 
@@ -114,7 +114,7 @@ def classified(
     ids: tuple[int, int] | None = None,
 ) -> Select[Any]:
     """One row a customer: id, facts, built-in labels, and the answer of each SQL classifier, for `batch_of`."""
-    each = labels_with_facts(business_id, span, settings, decimals, customers, ids).subquery("each")
+    each = labels(business_id, span, settings, decimals, customers, ids, FACTS).subquery("each")
     scale = 10**decimals
     seen = (
         select(

@@ -48,8 +48,10 @@ REJECT = (
 # together; `file_line` remembers where each came from.
 JOIN = (
     """INSERT INTO whole (order_id, line, at, day, status, amount, row_count) SELECT f.order_id, MIN(f.line), MIN(f.at),
-    MIN(f.day), MIN(f.status), CAST(SUM(f.amount) AS BIGINT), CAST(SUM(f.row_count) AS BIGINT)
-    FROM mended m JOIN fragment f ON f.order_id = m.order_id GROUP BY f.order_id HAVING COUNT(*) > 1""",
+    MIN(f.day), MIN(f.status),
+    CAST(SUM(CASE WHEN f.status <= 1 OR f.status = f.best THEN f.amount ELSE 0 END) AS BIGINT),
+    CAST(SUM(f.row_count) AS BIGINT) FROM (SELECT f.*, MIN(f.status) OVER (PARTITION BY f.order_id) AS best
+    FROM mended m JOIN fragment f ON f.order_id = m.order_id) f GROUP BY f.order_id HAVING COUNT(*) > 1""",
     """INSERT INTO piece (file_line, whole, fragment, category, amount, status)
     SELECT f.line, w.line, f.line, f.category, f.amount, f.status
     FROM whole w JOIN fragment f ON f.order_id = w.order_id WHERE f.last IS NULL""",

@@ -10,11 +10,13 @@ from sqlalchemy import (
     CompoundSelect,
     Select,
     Subquery,
+    Text,
     and_,
     case,
     cast,
     func,
     literal_column,
+    null,
     or_,
     select,
     union_all,
@@ -23,10 +25,13 @@ from sqlalchemy import (
 from domain.classification import LABELS, ClassificationSettings
 from domain.money import to_minor
 from domain.ports import ClassificationSpan
+from persistence.bought_lines import WITH_BOUGHT
 from persistence.day_sets import among
-from persistence.report_behavior import WITH_LINES
 from persistence.rule_sql_constructs import Over
 from persistence.tables import purchase, purchase_line
+
+FACTS = ("orders", "spend", "recent", "festive", "first_day", "last_day")
+"""What is counted of a customer's purchases; days are day numbers, the spend is in minor units."""
 
 
 def labels(
@@ -36,50 +41,17 @@ def labels(
     decimals: int,
     customers: Select[Any] | None = None,
     ids: tuple[int, int] | None = None,
+    facts: tuple[str, ...] = (),
 ) -> Select[Any]:
-    """Customer, frequency, spending, category: one row for each with a counted purchase up to the day, or for those of
-    them that `customers` selects and whose ids lie between the two of `ids`."""
-    return _labelled(_lines(business_id, span, customers, ids), (), span, settings, decimals)
-
-
-FACTS = ("orders", "spend", "recent", "festive", "first_day", "last_day")
-
-
-def labels_with_facts(
-    business_id: int,
-    span: ClassificationSpan,
-    settings: ClassificationSettings,
-    decimals: int,
-    customers: Select[Any] | None = None,
-    ids: tuple[int, int] | None = None,
-) -> Select[Any]:
-    """The same, followed by what the labels follow from."""
-    lines = _lines(business_id, span, customers, ids).add_columns(func.min(purchase.c.local_day).label("first_day"))
-    return _labelled(lines, FACTS, span, settings, decimals)
-
-
-def _labelled(
-    each_line: Select[Any],
-    facts: tuple[str, ...],
-    span: ClassificationSpan,
-    settings: ClassificationSettings,
-    decimals: int,
-) -> Select[Any]:
-    lines = each_line.subquery("lines")
-    dominant = _has(lines, settings.dominant_percent)
-    each = (
-        select(
-            lines.c.customer_id,
-            *(func.sum(lines.c[name]).label(name) for name in ("orders", "spend", "recent", "festive")),
-            func.max(lines.c.last_day).label("last_day"),
-            *((func.min(lines.c.first_day).label("first_day"),) if facts else ()),
-            # The largest category is dominant where any is; of two that are, the name decides.
-            func.min(case((and_(lines.c.lines == lines.c.top, dominant), lines.c.category))).label("dominant"),
-            func.sum(case((_has(lines, settings.family_percent), 1), else_=0)).label("strong"),
-        )
-        .group_by(lines.c.customer_id)
-        .subquery("each")
-    )
+    """Customer, frequency, spending, category, and those of FACTS that the labels follow from: one row for each with a
+    counted purchase up to the day, or for those of them that `customers` selects and whose ids lie between the two of
+    `ids`."""
+    counted = [purchase.c.business_id == business_id, purchase.c.counted == 1, purchase.c.local_day <= span.today]
+    if ids is not None:
+        counted.append(purchase.c.customer_id.between(*ids))
+    if customers is not None:
+        counted.append(purchase.c.customer_id.in_(customers))
+    each = _known(counted, span, settings)
     category = case((each.c.dominant.is_not(None), each.c.dominant), (each.c.strong >= 2, "Family"), else_="Mixed")
     return select(
         each.c.customer_id,
@@ -105,37 +77,66 @@ def label_counts(
     )
 
 
-def _lines(
-    business_id: int, span: ClassificationSpan, customers: Select[Any] | None, ids: tuple[int, int] | None
-) -> Select[Any]:
-    """Customer by category: lines, and what the orders say, told by the first line of each, so that one pass serves
-    all labels. A purchase without lines counts as one line without a category."""
-    day, owner, category = purchase.c.local_day, purchase.c.customer_id, purchase_line.c.category
-    first = or_(purchase_line.c.position.is_(None), purchase_line.c.position == 1)
+def _known(counted: list[ColumnElement[bool]], span: ClassificationSpan, settings: ClassificationSettings) -> Subquery:
+    """Customer, FACTS, the dominant category, and how many categories are strong. Purchases and lines stand one under
+    the other and are grouped, not joined: a database that guesses few rows would compare each with each."""
+    both = union_all(_purchases(counted, span), _categories(counted)).subquery("both")
+    dominant = _has(both, settings.dominant_percent)
+    return (
+        select(
+            both.c.customer_id,
+            *(func.max(both.c[name]).label(name) for name in FACTS),
+            # The largest category is dominant where any is; of two that are, the name decides.
+            func.min(case((and_(both.c.lines == both.c.top, dominant), both.c.category))).label("dominant"),
+            func.sum(case((_has(both, settings.family_percent), 1), else_=0)).label("strong"),
+        )
+        .group_by(both.c.customer_id)
+        .subquery("each")
+    )
+
+
+def _purchases(counted: list[ColumnElement[bool]], span: ClassificationSpan) -> Select[Any]:
+    day, owner = purchase.c.local_day, purchase.c.customer_id
     festive: ColumnElement[int] = literal_column("0")
     if span.festive:
-        festive = func.sum(case((and_(first, among(day, span.festive)), 1), else_=0))
-    named = func.max(case((category.is_not(None), func.count())))
-    statement = (
+        festive = func.sum(case((among(day, span.festive), 1), else_=0))
+    facts = {
+        "orders": func.count(),
+        "spend": func.sum(purchase.c.amount),
+        "recent": func.sum(case((day >= span.recent_from, 1), else_=0)),
+        "festive": festive,
+        "first_day": func.min(day),
+        "last_day": func.max(day),
+    }
+    return (
         select(
             owner,
-            category.label("category"),
-            func.count().label("lines"),
-            func.sum(case((first, 1), else_=0)).label("orders"),
-            func.sum(case((first, purchase.c.amount), else_=0)).label("spend"),
-            func.sum(case((and_(first, day >= span.recent_from), 1), else_=0)).label("recent"),
-            func.max(day).label("last_day"),
-            festive.label("festive"),
-            func.sum(func.count()).over(partition_by=owner).label("every"),
+            *(facts[name].label(name) for name in FACTS),
+            cast(null(), Text).label("category"),
+            *(cast(null(), BigInteger).label(name) for name in ("lines", "every", "top")),
+        )
+        .where(*counted)
+        .group_by(owner)
+    )
+
+
+def _categories(counted: list[ColumnElement[bool]]) -> Select[Any]:
+    """Customer by category: bought lines, those of all categories, and those of the largest that has a name."""
+    owner, category, lines = purchase.c.customer_id, purchase_line.c.category, func.count()
+    named = func.max(case((category.is_not(None), lines)))
+    return (
+        select(
+            owner,
+            *(cast(null(), BigInteger).label(name) for name in FACTS),
+            category,
+            lines.label("lines"),
+            func.sum(lines).over(partition_by=owner).label("every"),
             named.over(partition_by=owner).label("top"),
         )
-        .select_from(WITH_LINES)
-        .where(purchase.c.business_id == business_id, purchase.c.counted == 1, day <= span.today)
+        .select_from(WITH_BOUGHT)
+        .where(*counted)
         .group_by(owner, category)
     )
-    if ids is not None:
-        statement = statement.where(owner.between(*ids))
-    return statement if customers is None else statement.where(owner.in_(customers))
 
 
 def _has(lines: Subquery, percent: int) -> ColumnElement[bool]:

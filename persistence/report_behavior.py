@@ -28,18 +28,10 @@ from domain.behavior import (
     YEAR_ROUND,
 )
 from domain.ports import DayRanges, Span
+from persistence.bought_lines import WITH_BOUGHT
 from persistence.day_sets import among
 from persistence.report_window import inside, per_customer
 from persistence.tables import purchase, purchase_line
-
-WITH_LINES = purchase.outerjoin(
-    purchase_line,
-    and_(
-        purchase_line.c.business_id == purchase.c.business_id,
-        purchase_line.c.customer_id == purchase.c.customer_id,
-        purchase_line.c.purchase_id == purchase.c.id,
-    ),
-)
 
 
 def behaving(business_id: int, span: Span, festive: DayRanges) -> Subquery:
@@ -96,7 +88,6 @@ def season_label(festive: DayRanges) -> ColumnElement[str]:
 
 
 def _preferred(business_id: int, span: Span) -> Subquery:
-    # A purchase without lines counts as one line without a category.
     category = purchase_line.c.category
     lines = (
         select(
@@ -105,7 +96,7 @@ def _preferred(business_id: int, span: Span) -> Subquery:
             func.count().label("lines"),
             func.sum(func.count()).over(partition_by=purchase.c.customer_id).label("every"),
         )
-        .select_from(WITH_LINES)
+        .select_from(WITH_BOUGHT)
         .where(*inside(business_id, span))
         .group_by(purchase.c.customer_id, category)
         .subquery("lines")

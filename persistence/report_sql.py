@@ -19,6 +19,7 @@ from domain.classification import ClassificationFacts
 from domain.pages import Page, PageRequest, cut
 from domain.ports import Cell, ClassificationSpan, CustomerRecord, DayRanges, LabelSums, Span, WindowTotals
 from domain.rfm import Cuts
+from persistence.bought_lines import WITH_BOUGHT
 from persistence.customers import COLUMNS as CUSTOMER_COLUMNS
 from persistence.customers import JOINED as CUSTOMERS
 from persistence.customers import to_record
@@ -153,25 +154,16 @@ class ReportStore:
             .where(*mine)
             .group_by(purchase.c.customer_id)
         )
-        line = purchase_line.c
+        category = purchase_line.c.category
         counted = await self.connection.execute(
-            select(purchase.c.customer_id, line.category, func.count())
-            .select_from(
-                purchase.outerjoin(
-                    purchase_line,
-                    and_(
-                        line.business_id == purchase.c.business_id,
-                        line.customer_id == purchase.c.customer_id,
-                        line.purchase_id == purchase.c.id,
-                    ),
-                )
-            )
+            select(purchase.c.customer_id, category, func.count())
+            .select_from(WITH_BOUGHT)
             .where(*mine)
-            .group_by(purchase.c.customer_id, line.category)
+            .group_by(purchase.c.customer_id, category)
         )
         lines: dict[int, dict[str | None, int]] = {}
-        for key, category, count in counted:
-            lines.setdefault(key, {})[category] = count
+        for key, name, count in counted:
+            lines.setdefault(key, {})[name] = count
         return {
             row.customer_id: ClassificationFacts(
                 row.orders, int(row.spend), int(row.recent), row.last_day, int(row.festive), lines[row.customer_id]

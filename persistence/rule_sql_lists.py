@@ -7,11 +7,12 @@ from sqlalchemy import FromClause, Select, func, literal, select
 
 from domain.calendar import to_micros
 from domain.rule_evaluation import HALF
+from domain.rule_variables import LINES, OF_EVERY_STATUS
 from domain.rules import Collection, Condition, Quantity, Variable
 from persistence import rule_sql_constructs as sql
+from persistence.bought_lines import OF_PURCHASE, bought
 from persistence.rule_sql_constructs import Expression, constant, number
 from persistence.rule_sql_layers import Layers
-from persistence.rule_sql_variables import OF_LINE
 from persistence.tables import customer, customer_metrics, purchase, purchase_line
 
 
@@ -45,13 +46,15 @@ def reduced(layers: Layers, collection: Collection, addend: Variable | None) -> 
 
 def _elements(layers: Layers, collection: Collection, what: Expression) -> Select[Any]:
     source: FromClause = purchase
-    if collection.name == "purchases.lines":
-        source = purchase.join(purchase_line, OF_LINE)
+    if collection.name in LINES:
+        source = purchase.join(purchase_line, OF_PURCHASE)
     mine = [purchase.c.business_id == layers.context.business.id, purchase.c.customer_id == customer.c.id]
-    if collection.name == "all_purchases":
+    if collection.name in OF_EVERY_STATUS:
         mine.append(purchase.c.purchased_at <= to_micros(layers.context.now))
     else:
         mine.append(purchase.c.counted == 1)
+        if collection.name in LINES:
+            mine.append(bought())
     found = select(what).select_from(source).where(*mine).correlate(customer, customer_metrics)
     for test in collection.filters:
         found = found.where(layers.inside(collection.name, test))

@@ -12,6 +12,8 @@ from domain.model import STATUS_ORDER
 from domain.money import exponent, to_minor
 from domain.rfm import EIGHT, UNCLASSIFIED, Cuts, recency_floors
 from domain.rule_context import RuleContext
+from domain.rule_variables import LINES
+from persistence.bought_lines import WITH_BOUGHT
 from persistence.day_sets import among
 from persistence.report_window import inside, recency_score, total
 from persistence.rule_sql_constructs import (
@@ -37,11 +39,6 @@ OWN: Mapping[str, ColumnElement[Any]] = {
     "first_purchase_at": metrics.first_at,
     "last_purchase_at": metrics.last_at,
 }
-OF_LINE = and_(
-    purchase_line.c.business_id == purchase.c.business_id,
-    purchase_line.c.customer_id == purchase.c.customer_id,
-    purchase_line.c.purchase_id == purchase.c.id,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ class Variables:
                 "days_since_last_purchase": Whole(metrics.last_day, origin=self.today),
             }
         else:
-            amount = purchase_line.c.amount if collection == "purchases.lines" else purchase.c.amount
+            amount = purchase_line.c.amount if collection in LINES else purchase.c.amount
             found = {
                 "amount": Whole(amount, self.context.scale),
                 "days_ago": Whole(purchase.c.local_day, origin=self.today),
@@ -96,11 +93,12 @@ class Variables:
                 .correlate(purchase)
                 .scalar_subquery()
             )
+        status = purchase_line.c.status if collection in LINES else purchase.c.status
         columns = {
             "purchased_at": purchase.c.purchased_at,
             "channel": purchase.c.channel,
             "category": purchase_line.c.category,
-            "status": case({index: each.value for index, each in enumerate(STATUS_ORDER)}, value=purchase.c.status),
+            "status": case({index: each.value for index, each in enumerate(STATUS_ORDER)}, value=status),
         }
         return columns[name]
 
@@ -227,11 +225,10 @@ class Variables:
     def category_label(self) -> Expression:
         """The category of most lines where it dominates, Family where two are strong, else Mixed."""
         settings, category = self.context.classification, purchase_line.c.category
-        # A purchase without lines counts as one line without a category.
         each = (
             self._bought(category.label("category"))
             .add_columns(func.count().label("lines"), func.sum(func.count()).over().label("every"))
-            .select_from(purchase.outerjoin(purchase_line, OF_LINE))
+            .select_from(WITH_BOUGHT)
             .group_by(category)
             .subquery()
         )

@@ -3,7 +3,7 @@ not grow with the orders of an import."""
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from domain.import_order_amounts import StatedAmount
 
@@ -15,25 +15,29 @@ class KeptAmounts:
         self.file = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self.file.execute("PRAGMA journal_mode = OFF")
         self.file.execute("PRAGMA synchronous = OFF")
-        self.file.execute(
-            "CREATE TABLE stated (id TEXT PRIMARY KEY, amount INTEGER, q INTEGER, o INTEGER) WITHOUT ROWID"
-        )
+        self.file.execute("CREATE TABLE stated (id TEXT PRIMARY KEY, amount INTEGER, carried INTEGER) WITHOUT ROWID")
         self.file.execute("BEGIN")
 
     def known(self, orders: Sequence[str]) -> Mapping[str, StatedAmount]:
         """What was said of these orders before."""
         found = self.file.execute(
-            "SELECT id, amount, q, o FROM stated WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(orders),)
+            "SELECT id, amount, carried FROM stated WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(orders),),
         )
-        return {row[0]: StatedAmount(row[1], bool(row[2]), bool(row[3])) for row in found}
+        return {key: StatedAmount(amount, frozenset(_places(carried))) for key, amount, carried in found}
 
     def keep(self, stated: Mapping[str, StatedAmount]) -> None:
         """Remember it."""
         self.file.executemany(
-            "INSERT OR REPLACE INTO stated VALUES (?, ?, ?, ?)",
-            [(key, one.amount, one.qualifying, one.other) for key, one in stated.items()],
+            "INSERT OR REPLACE INTO stated VALUES (?, ?, ?)",
+            [(key, one.amount, sum(1 << rank for rank in one.carried)) for key, one in stated.items()],
         )
 
     def close(self) -> None:
         """Forget it all."""
         self.file.close()
+
+
+def _places(bits: int) -> Iterator[int]:
+    """The places of the bits that are set."""
+    return (place for place in range(bits.bit_length()) if bits >> place & 1)

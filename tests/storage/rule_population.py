@@ -106,7 +106,7 @@ def _purchases(random: Random, customer: str, count: int) -> Iterator[NewPurchas
             PurchaseLine(
                 taste if random.random() < 0.7 else random.choice(CATEGORIES),
                 amount if customer == "rich" else random.randrange(-2_000, 30_000),
-                PurchaseStatus.COMPLETED,
+                random.choices(STATUSES, (80, 8, 4, 4, 4))[0],
             )
             for _ in range(random.choice((0, 1, 1, 2, 3)))
         )

@@ -51,33 +51,43 @@ async def test_rows_of_one_order_are_its_lines_wherever_they_stand(importer: Imp
     await assert_sound(importer.database, importer.business, clock)
 
 
-@pytest.mark.parametrize(
-    ("rows", "status", "counted", "amount"),
-    [
-        (["10,paid", "5,cancelled"], "COMPLETED", 1, 1000),
-        (["10,partial", "5,paid"], "COMPLETED", 1, 1500),
-        (["10,partial", "5,pending"], "PARTIAL", 1, 1000),
-        (["10,pending", "5,refunded", "1,cancelled"], "PENDING", 0, 0),
-        (["10,refunded", "5,voided"], "REFUNDED", 0, 0),
-        (["10,cancelled"], "CANCELLED", 0, 0),
-        (["10,", "-4,"], "COMPLETED", 1, 600),
-        (["-4,", "10,"], "COMPLETED", 1, 600),
-        (["10,", "-14,"], "COMPLETED", 1, 0),
-        (["10,", "-4,cancelled"], "COMPLETED", 1, 1000),
-        (["0,"], "COMPLETED", 1, 0),
-        (["0.10,", "0.20,"], "COMPLETED", 1, 30),
-        (["33.33,", "33.33,", "33.34,"], "COMPLETED", 1, 10000),
-    ],
-)
-async def test_amount_and_status_of_an_order_follow_from_its_rows(
-    rows: list[str], status: str, counted: int, amount: int, importer: Importer, clock: SetClock
-) -> None:
-    summary = importer.lines(*(f"C1,O1,{DAY},{row}" for row in rows), header="customer_id,order_id,date,amount,status")
+STATED = [
+    (["10,paid", "5,cancelled"], "COMPLETED", 1, 1000),
+    (["10,partial", "5,paid"], "COMPLETED", 1, 1500),
+    (["10,partial", "5,pending"], "PARTIAL", 1, 1000),
+    (["10,pending", "5,refunded", "1,cancelled", "2,pending"], "PENDING", 0, 1200),
+    (["10,refunded", "5,voided"], "REFUNDED", 0, 1000),
+    (["5,voided", "10,refunded", "1,refunded"], "REFUNDED", 0, 1100),
+    (["10,cancelled"], "CANCELLED", 0, 1000),
+    (["10,cancelled", "-4,cancelled"], "CANCELLED", 0, 600),
+    (["10,cancelled", "-14,cancelled"], "CANCELLED", 0, 0),
+    (["10,pending", "5,cancelled", "2,partial"], "PARTIAL", 1, 200),
+    (["10,", "-4,"], "COMPLETED", 1, 600),
+    (["-4,", "10,"], "COMPLETED", 1, 600),
+    (["10,", "-14,"], "COMPLETED", 1, 0),
+    (["10,", "-4,cancelled"], "COMPLETED", 1, 1000),
+    (["0,"], "COMPLETED", 1, 0),
+    (["0.10,", "0.20,"], "COMPLETED", 1, 30),
+    (["33.33,", "33.33,", "33.34,"], "COMPLETED", 1, 10000),
+]
+"""Rows of an order, and its status, whether it counts, and its amount."""
 
-    assert counts(summary) == (len(rows), 0, 0, 0)
+
+@pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
+@pytest.mark.parametrize(("rows", "status", "counted", "amount"), STATED)
+async def test_amount_and_status_of_an_order_follow_from_its_rows(
+    rows: list[str], status: str, counted: int, amount: int, apart: bool, importer: Importer, clock: SetClock
+) -> None:
+    lines = [f"C1,O1,{DAY},{row}" for row in rows]
+    if apart:
+        # Each row is a piece of its own, which the store puts together.
+        lines = [line for place, row in enumerate(lines) for line in (row, f"C2,P{place},{DAY},1,paid")]
+    summary = importer.lines(*lines, header="customer_id,order_id,date,amount,status")
+
+    assert counts(summary) == (len(lines), 0, 0, 0)
     found = image(importer.database, importer.business)
     assert found.purchases["O1"][3:6] == (status, counted, amount)
-    assert found.totals["C1"][:2] == (counted, amount)
+    assert found.totals["C1"][:2] == (counted, amount * counted)
     assert [line[0] for line in found.lines["O1"]] == list(range(1, len(rows) + 1))
     await assert_sound(importer.database, importer.business, clock)
 

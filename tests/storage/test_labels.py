@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from domain.calendar import local_date, zone
 from domain.classification import Classification, ClassificationFacts, ClassificationSettings, classify
-from domain.model import Business, NewPurchase, PurchaseStatus
+from domain.model import Business, NewPurchase, PurchaseLine, PurchaseStatus
 from domain.ports import Actor
 from gql.services import Services
 from persistence.database import Database
@@ -25,6 +25,8 @@ from tests.factories import import_file, line, purchase
 pytestmark = pytest.mark.anyio
 ACTOR = Actor("test")
 Labels = dict[str, tuple[str | None, ...]]
+LINE_AMOUNTS = (10, 10, 0, -1)
+LINE_STATUSES = (*PurchaseStatus, PurchaseStatus.COMPLETED, PurchaseStatus.PARTIAL)
 SETTINGS: list[dict[str, object]] = [
     {},
     {"frequency_order": ["SEASONAL", "LAPSED", "LOYAL", "NEW"], "festive_percent": 50, "loyal_orders": 2},
@@ -92,13 +94,22 @@ def noise(draw: random.Random, customers: int) -> list[NewPurchase]:
             if draw.random() < 0.3:
                 at = at.replace(month=draw.choice([4, 12]), day=draw.choice([1, 20, 21, 30]))
             categories = draw.choice([[], ["Tea"], ["Tea", "Rice"], ["Tea", "Rice", "tea"], [None], [None, "Tea"]])
-            lines = tuple(line(draw.choice(categories), 10) for _ in range(draw.randrange(0, 4) if categories else 0))
+            lines = tuple(
+                replace(line(draw.choice(categories), draw.choice(LINE_AMOUNTS)), status=draw.choice(LINE_STATUSES))
+                for _ in range(draw.randrange(0, 4) if categories else 0)
+            )
             status = draw.choice([*PurchaseStatus, PurchaseStatus.COMPLETED, PurchaseStatus.COMPLETED])
             amount = draw.choice([0, 50, 2999, 3000, 9000, 1_000_000, 1_500_000, 15_000_000])
             items.append(
                 purchase(f"C{customer}", f"O{customer}-{order}", at.isoformat(), amount, lines=lines, status=status)
             )
     return items
+
+
+def bought(item: NewPurchase) -> list[PurchaseLine]:
+    """The lines of a qualifying purchase that were bought."""
+    counted = (PurchaseStatus.COMPLETED, PurchaseStatus.PARTIAL)
+    return [each for each in item.lines if each.status in counted and each.amount >= 0]
 
 
 def one_by_one(
@@ -118,7 +129,7 @@ def one_by_one(
             and local_date(item.purchased_at, tz) <= today
         ]
         days = [local_date(item.purchased_at, tz) for item in mine]
-        categories = [each.category for item in mine for each in item.lines or (line(None, 0),)]
+        categories = [each.category for item in mine for each in bought(item) or (line(None, 0),)]
         facts = None
         if mine:
             facts = ClassificationFacts(

@@ -96,7 +96,8 @@ REFUSED: list[tuple[object, str, str]] = [
     ({"frobnicate": []}, "/frobnicate", "There is no operator frobnicate."),
     ({"log": "x"}, "/log", "The operator log is not supported: a rule only answers; it writes nothing."),
     ({"some": [{"map": [PURCHASES, 1]}, True]}, "/some/0",
-     "This must be a list, as in {'var': 'purchases'}; there are purchases, all_purchases, purchases.lines."),
+     "This must be a list, as in {'var': 'purchases'}; there are purchases, all_purchases, purchases.lines, "
+     "all_purchases.lines."),
     ({">": [REVENUE, "1000"]}, "/>/1",
      "> takes values of one kind: a number is wanted here, and this is a text. Did you mean 1000 without quotes?"),
     ({"and": [RICH, {"==": [{"var": "email"}, 3]}]}, "/and/1/==/1",
