@@ -5,7 +5,6 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -77,15 +76,11 @@ class InterruptibleConnection(aiosqlite.Connection):
 
     async def close(self) -> None:
         """Nothing is left to do where the thread was told to stop."""
-        if self._running:
-            # Or a cursor that is still held somewhere would keep the lock.
-            await self._execute(_roll_back, self._conn)
+        if self._running and self._connection:
+            # Or a cursor that is still held somewhere would keep the lock. Not waited for: whoever closes at the same
+            # time, as SQLAlchemy does where its wait was cancelled, would end the thread in between.
+            self._tx.put_nowait((None, self._connection.rollback))
             await super().close()
-
-
-def _roll_back(connection: sqlite3.Connection) -> None:
-    with suppress(sqlite3.Error):
-        connection.rollback()
 
 
 def _forget(done: asyncio.Future[Any]) -> None:

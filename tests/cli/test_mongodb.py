@@ -50,7 +50,7 @@ def test_documents_become_purchases_and_customers_have_their_names(segments: Seg
     assert stored(segments, LINES) == [
         ("1001", 175050, 1, "Tea"),
         ("1001", 175050, 2, "Cups"),
-        ("B-7", 0, 1, "Tea"),
+        ("B-7", 9990, 1, "Tea"),
         ("B-8", 1000, 1, "Tea"),
     ]
 
