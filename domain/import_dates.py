@@ -25,6 +25,7 @@ ZONE_NAME = re.compile(r"[A-Za-z]\w*(?:[/+-]\w+)*")
 DIRECTIVE = re.compile(r"%.|[^%]+", re.DOTALL)
 UNIVERSAL = ("Z", "UTC", "GMT")
 SAMPLE = datetime(2024, 3, 31, tzinfo=UTC)
+"""A date whose day, month and year cannot be taken for one another."""
 REMEMBERED = 50_000
 LONGEST_REMEMBERED = 100
 HOUR_MICROS = 3_600_000_000

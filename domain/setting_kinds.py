@@ -18,7 +18,6 @@ from domain.schedule import check
 LONGEST = 1_000
 NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""A date whose day, month and year cannot be taken for one another."""
 
 
 @dataclass(frozen=True, slots=True)
