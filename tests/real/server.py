@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -70,6 +71,17 @@ class Server:
     def ended(self, seconds: float = 20) -> int:
         """The code with which the process ends."""
         return self.process.wait(timeout=seconds)
+
+    def told_to_end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
+        """The code with which the process ends after the signal, and after how many seconds."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        return self.ended(), time.monotonic() - began
+
+    @property
+    def forced(self) -> bool:
+        """Whether something held up the end until the process was ended by force."""
+        return "not everything came to its end" in self.log.read_text()
 
 
 def free_port() -> int:

@@ -97,12 +97,10 @@ def test_r11_a_client_that_never_finishes_does_not_hold_up_the_end(folder: Path)
     with running(folder) as server, socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.sendall(server.head(len(QUERY)) + QUERY[:20])
         time.sleep(0.2)
-        began = time.monotonic()
-        server.process.send_signal(signal.SIGTERM)
-        code = server.ended()
-        took = time.monotonic() - began
+        code, took = server.told_to_end()
 
     assert code == 0
+    assert not server.forced
     assert took < LIMIT
 
 
@@ -116,10 +114,7 @@ def test_r11_a_second_signal_ends_every_process_at_once(folder: Path, workers: i
         server.process.send_signal(number)
         time.sleep(1.5)
         waiting = server.process.poll() is None
-        began = time.monotonic()
-        server.process.send_signal(number)
-        code = server.ended()
-        took = time.monotonic() - began
+        code, took = server.told_to_end(number)
         gone = not listens(server.port)
 
     assert waiting
@@ -159,10 +154,7 @@ def test_r11_a_store_that_is_locked_does_not_hold_up_the_end(folder: Path) -> No
         other.execute("BEGIN IMMEDIATE")
         opened(server, stack, server.head(len(WRITE)) + WRITE)
         time.sleep(1)
-        began = time.monotonic()
-        server.process.send_signal(signal.SIGTERM)
-        code = server.ended()
-        took = time.monotonic() - began
+        code, took = server.told_to_end()
 
     assert code in (0, -signal.SIGTERM)
     assert took < LIMIT
@@ -174,10 +166,7 @@ def test_r11_a_database_that_is_frozen_does_not_hold_up_the_end(tmp_path: Path) 
         assert run(tmp_path, "businesses", "create", "shop", *ZONE, **address).returncode == 0
         with running(tmp_path, **address) as server, frozen.frozen():
             time.sleep(1)
-            began = time.monotonic()
-            server.process.send_signal(signal.SIGTERM)
-            code = server.ended()
-            took = time.monotonic() - began
+            code, took = server.told_to_end()
 
     assert code in (0, -signal.SIGTERM)
     assert took < LIMIT
@@ -185,8 +174,7 @@ def test_r11_a_database_that_is_frozen_does_not_hold_up_the_end(tmp_path: Path) 
 
 def test_r11_an_interruption_from_the_keyboard_is_an_ordinary_end(folder: Path) -> None:
     with running(folder) as server:
-        server.process.send_signal(signal.SIGINT)
-        code = server.ended()
+        code, _ = server.told_to_end(signal.SIGINT)
 
     assert code == 0
     assert server.log.read_text() == ""
