@@ -27,6 +27,12 @@ BLOCKS = text(
     "SELECT SUM(pg_stat_get_blocks_fetched(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
     "WHERE n.nspname = 'public' OR n.nspname LIKE 'pg_temp%'"
 )
+RANGE_TABLES = text(
+    "SELECT COALESCE(SUM(pg_relation_size(c.oid)), 0) FROM pg_class c "
+    "WHERE pg_table_is_visible(c.oid) AND c.relpersistence = 't' "
+    "AND c.relname IN ('buyer', 'resolved', 'touched', 'undo_purchase')"
+)
+"""Bytes of the tables that hold a range, with rows that are deleted and still in the way."""
 Counted = Callable[[Database], AbstractContextManager[list[int]]]
 
 
@@ -119,6 +125,30 @@ async def test_an_import_and_its_undo_cost_as_much_a_row_however_many_rows_there
 
     print(few, many)
     assert {name: many[name] / few[name] < 5 for name in few} == dict.fromkeys(few, True), (few, many)
+
+
+@pytest.mark.usefixtures("small_ranges")
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_what_ranges_leave_behind_in_temporary_tables_does_not_pile_up(
+    importer: Importer, database: Database
+) -> None:
+    sizes = []
+
+    def look(connection: Connection) -> None:
+        sizes.append(int(connection.execute(RANGE_TABLES).scalar_one()))
+
+    event.listen(database.bulk, "commit", look)
+    try:
+        for category in ("Tea", "Cups"):
+            importer.lines(*orders(9_600, category), header=f"{HEADER},category")
+        ImportUndo(importer.database, importer.business, lambda: importer.now, newest(importer.database)).run(ACTOR)
+    finally:
+        event.remove(database.bulk, "commit", look)
+
+    print(max(sizes), len(sizes))
+    assert len(sizes) > 2 * 9_600 // 50
+    # Those of an import and those of its undoing may each grow to a quarter of a megabyte and a range.
+    assert 100_000 < max(sizes) < 600_000
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
