@@ -64,8 +64,8 @@ class InterruptibleConnection(aiosqlite.Connection):
             await asyncio.wait({done}, timeout=INTERRUPT_SECONDS)
             cursor = getattr(fn, "__self__", None)
             if isinstance(cursor, sqlite3.Cursor):
-                # A statement whose rows were not taken yet is still under way: nothing else would run, and even the
-                # closed connection would keep its lock until the cursor is collected.
+                # While it has rows to come SQLite interrupts whatever follows, a rollback, too, and even the closed
+                # connection would keep its lock until the cursor is collected.
                 self._tx.put_nowait((None, cursor.close))
             raise
 
@@ -76,10 +76,7 @@ class InterruptibleConnection(aiosqlite.Connection):
 
     async def close(self) -> None:
         """Nothing is left to do where the thread was told to stop."""
-        if self._running and self._connection:
-            # Or a cursor that is still held somewhere would keep the lock. Not waited for: whoever closes at the same
-            # time, as SQLAlchemy does where its wait was cancelled, would end the thread in between.
-            self._tx.put_nowait((None, self._connection.rollback))
+        if self._running:
             await super().close()
 
 
