@@ -14,6 +14,7 @@ from domain.rule_parsing import parse_rule
 from domain.rule_subject import subjects
 from gql.services import Services
 from persistence.database import Database
+from persistence.label_keeping import keep
 from persistence.labels import LabelStore
 from persistence.rule_sql import RuleSql, matching
 from persistence.schema import upgrade
@@ -181,6 +182,11 @@ async def test_a_store_of_an_earlier_step_shows_what_was_refunded_and_all_that_d
     while await working.upkeep.once(shop):
         pass
     assert await working.members(segment) == []
+    with LabelStore(database, shop.id, clock).decided() as decided:
+        list(decided.rows())
+        keep(decided)
+    with database.bulk.begin() as connection:
+        connection.execute(text("UPDATE customer_label SET category = 'Tea'"))
     version = (await services.businesses.open("shop")).data_version
 
     upgrade(database.bulk)
@@ -192,7 +198,12 @@ async def test_a_store_of_an_earlier_step_shows_what_was_refunded_and_all_that_d
     async with working.store.read(shop) as unit:
         (event,) = (await unit.audits.page(PageRequest(1), None)).items
         assert (event.actor, event.action, event.id) == ("upgrade", "countBoughtLines", raised)
-    assert changed_customers(database) == {"Cup", "Back", "Gone", "Lost", "Most"}
+    concerned = {"Cup", "Back", "Gone", "Lost", "Most"}
+    assert changed_customers(database) == concerned
+    with LabelStore(database, shop.id, clock).decided() as decided:
+        found = {row[0]: row[3] for row in decided.rows()}
+        assert decided.fresh == len(concerned)
+        assert found == {name: CATEGORIES[str(name)] for name in concerned} | {"Plain": "Tea", "Told": None}
     await working.upkeep.once(shop)
     assert await working.members(segment) == ["Gone", "Lost"]
     assert counts(importer.lines(*changed, header=HEADER)) == (0, 0, len(ORDERS), 0)

@@ -1,5 +1,6 @@
 """How a source is to be read: amounts of orders, dates that are not guessed, what a business has settled."""
 
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from gql.cli_sources import OpenedPurchases
 from tests.unit.opened_sources import opened, read, shop
 
 PLAIN = "customer_id,order_id,date,amount,category,status"
+ENDED = ("refunded", "cancelled")
 
 
 def orders(source: OpenedPurchases) -> dict[str, int]:
@@ -69,6 +71,18 @@ def test_an_order_s_amount_stands_on_a_row_that_qualifies(tmp_path: Path) -> Non
 
     assert [row[3] for row in read(source)[0]] == [3000, 0, 3000, -500]
     assert orders(source) == {"1": 2500}
+
+
+def test_an_order_none_of_whose_rows_qualifies_has_its_amount_whichever_of_its_statuses_comes_first(
+    tmp_path: Path,
+) -> None:
+    rows = [f"Ada,1,2024-01-01,30.00,{category},{status}" for category, status in product(("Tea", "Cups"), ENDED)]
+
+    for order in (rows, rows[::-1]):
+        source = opened(tmp_path, PLAIN, *order, amount="order")
+
+        assert sorted(row[3] for row in read(source)[0]) == [0, 0, 3000, 3000]
+        assert orders(source) == {"1": 3000}
 
 
 def test_an_order_with_two_amounts_is_refused_and_the_line_named(tmp_path: Path) -> None:
