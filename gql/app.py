@@ -44,8 +44,7 @@ from persistence.database import Database, open_database
 from persistence.exports.csv import members_csv, report_csv
 from persistence.exports.json import members_json, report_json
 from persistence.exports.pdf import report_pdf
-from persistence.exports.xlsx import report_xlsx
-from persistence.exports.xlsx_members import members_xlsx
+from persistence.exports.xlsx import members_xlsx, report_xlsx
 from persistence.redis_shelf import RedisShelf
 from persistence.report_cache import ReportCache
 from persistence.store_shelf import StoreShelf

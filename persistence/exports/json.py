@@ -10,7 +10,7 @@ from typing import Any
 
 from domain.member_files import MemberExport, MemberPage
 from domain.report_document import DocumentGroup, ReportDocument
-from persistence.exports.cells import timestamp
+from persistence.exports.csv import timestamp
 
 
 def report_json(document: ReportDocument) -> bytes:

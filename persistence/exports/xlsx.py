@@ -1,21 +1,125 @@
 """The report as a workbook: a summary with native charts, a sheet a dimension, and for RFM the heat map of recency by
-frequency. Amounts are numbers in the business's currency; charts show the long tail as Other, sheets show every row."""
+frequency. Amounts are numbers in the business's currency; charts show the long tail as Other, sheets show every row.
 
-from datetime import date
+Members as a workbook, written row by row, so that a million take no more memory than a thousand; where a sheet is
+full the next one begins.
+
+Cells of a sheet that say their type: text is always text, however much it looks like a formula or an error; amounts
+carry the currency's format; instants are local, as sheets know no zones.
+"""
+
+import asyncio
+import unicodedata
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from datetime import date, datetime
+from decimal import Decimal
 from io import BytesIO
-from typing import Any
+from math import ceil
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from openpyxl import Workbook
+from openpyxl.cell import Cell as SheetCell
+from openpyxl.cell import WriteOnlyCell
 from openpyxl.chart import BarChart, Reference
 from openpyxl.formatting.rule import ColorScaleRule
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 
 from domain.calendar import zone
+from domain.member_files import MemberExport, MemberPage
+from domain.money import exponent
 from domain.report_document import DIMENSION_TITLES, DocumentGroup, ReportDocument, slices
-from persistence.exports.cells import Cell
-from persistence.exports.xlsx_cells import fill, fitting, line_count, money_format, row_height, shortened
+from persistence.exports.csv import Cell, is_formula, readable
+
+FIRST_YEAR = 1900
+"""Sheets count days from here; what is earlier is shown as text."""
+NARROWEST, WIDEST = 10, 60
+LINE_HEIGHT, HIGHEST = 15.0, 409.0
+"""Points of a line of text, and of the highest row that there can be."""
+
+
+def money_format(currency: str, decimals: int) -> str:
+    """The number format of amounts, such as [$EUR] #,##0.00; the same in every language of a spreadsheet."""
+    places = f".{'0' * decimals}" if decimals else ""
+    return f"[${currency}] #,##0{places}"
+
+
+def fill(cell: SheetCell, value: Cell | date, tz: ZoneInfo) -> SheetCell:
+    """Put the value into the cell with its true type."""
+    if isinstance(value, str):
+        cell.value = readable(value)
+        if cell.data_type != "s" or is_formula(value):
+            cell.data_type = "s"
+            # Without it, whoever edits the cell would make a formula of it.
+            cell.quotePrefix = True
+    elif isinstance(value, datetime):
+        local = value.astimezone(tz).replace(tzinfo=None)
+        cell.value = local if local.year >= FIRST_YEAR else local.isoformat(" ")
+    elif isinstance(value, date) and value.year < FIRST_YEAR:
+        cell.value = value.isoformat()
+    else:
+        cell.value = value
+    return cell
+
+
+def streamed(sheet: Any, value: Cell, tz: ZoneInfo) -> Any:
+    """The value as a sheet that is written row by row takes it: a cell of its own only where a plain value would be
+    misread, as such cells are dear."""
+    if isinstance(value, str):
+        if is_formula(value) or value[:1] == "#":
+            return fill(WriteOnlyCell(sheet), value, tz)
+        return readable(value)
+    if isinstance(value, datetime):
+        local = value.astimezone(tz).replace(tzinfo=None)
+        return local if local.year >= FIRST_YEAR else local.isoformat(" ")
+    return value
+
+
+def width(text: str) -> int:
+    """Columns that the text takes: wide characters count twice."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def fitting(texts: Iterable[str]) -> float:
+    """A column width for all lines of these texts."""
+    return float(min(max([NARROWEST, *(width(line) + 2 for text in texts for line in text.splitlines())]), WIDEST))
+
+
+def shortened(text: str, columns: int) -> str:
+    """The text in at most so many columns, an ellipsis where it was longer."""
+    if width(text) <= columns:
+        return text
+    kept = ""
+    for letter in text:
+        if width(kept + letter) >= columns:
+            break
+        kept += letter
+    return f"{kept.rstrip()}…"
+
+
+def line_count(text: str, columns: float) -> int:
+    """About how many lines the text takes in a column so wide, where it is broken between words."""
+    count = 0
+    for line in text.splitlines():
+        left = 0.0
+        for word in line.split(" "):
+            needed = width(word)
+            if needed > left or not left:
+                # A word that is longer than the column is broken, too.
+                breaks = max(ceil(needed / columns), 1)
+                count += breaks
+                left = breaks * columns
+            left -= needed + 1
+    return max(count, 1)
+
+
+def row_height(lines: int) -> float:
+    """The height of a row of so many lines."""
+    return min(lines * LINE_HEIGHT, HIGHEST)
+
 
 WHOLE, SHARE, MEAN = "#,##0", "0.0%", "#,##0.0"
 MONEY, DIGIT = "money", "0"
@@ -236,3 +340,93 @@ def _values(group: DocumentGroup) -> list[Cell]:
         group.description,
         "\n".join(group.actions),
     ]
+
+
+T = TypeVar("T")
+LARGEST_SHEET = 1_048_576
+"""Rows of a sheet."""
+PIECE = 1 << 18
+WIDTHS = {"name": 28, "email": 30, "segment": 24, "assigned_at": 20, "last_purchase_at": 20, "customer_id": 18}
+PLAIN_WIDTH = 14
+
+
+async def members_xlsx(export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncGenerator[bytes, None]:
+    """The workbook; its bytes come when it is whole, as its table of contents stands at the end."""
+    book = MemberBook(export)
+    try:
+        async for page in pages:
+            await in_thread(book.append, page)
+        with TemporaryFile() as file:
+            await in_thread(book.save, file)
+            while piece := await asyncio.to_thread(file.read, PIECE):
+                yield piece
+    finally:
+        book.discard()
+
+
+async def in_thread(work: Callable[[T], None], argument: T) -> None:
+    """Do it in a thread. A thread cannot be stopped: whoever is stopped meanwhile waits for its end first, so that
+    nothing is taken away from under it."""
+    working = asyncio.ensure_future(asyncio.to_thread(work, argument))
+    try:
+        await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait({working})
+        raise
+
+
+class MemberBook:
+    """A workbook that grows."""
+
+    def __init__(self, export: MemberExport) -> None:
+        self.export = export
+        self.tz = zone(export.business.time_zone)
+        self.book = Workbook(write_only=True)
+        self.format = money_format(export.business.currency, exponent(export.business.currency))
+        self.rows = 0
+        self.sheet: Any = None
+        self._begin()
+
+    def _begin(self) -> None:
+        number = len(self.book.worksheets) + 1
+        self.sheet = self.book.create_sheet("Members" if number == 1 else f"Members {number}")
+        self.sheet.freeze_panes = "A2"
+        heads = []
+        for place, name in enumerate(self.export.columns, 1):
+            self.sheet.column_dimensions[get_column_letter(place)].width = WIDTHS.get(name, PLAIN_WIDTH)
+            head = WriteOnlyCell(self.sheet, name)
+            head.font = Font(name="Calibri", bold=True)
+            heads.append(head)
+        self.sheet.append(heads)
+        # One cell for every amount: what is appended is written at once.
+        self.amount = WriteOnlyCell(self.sheet)
+        self.amount.number_format = self.format
+        self.rows = 1
+
+    def append(self, page: MemberPage) -> None:
+        """Write the rows."""
+        for row in page:
+            if self.rows == LARGEST_SHEET:
+                self.sheet.close()
+                self._begin()
+            self.sheet.append([self._cell(value) for value in row])
+            self.rows += 1
+
+    def _cell(self, value: Any) -> Any:
+        if isinstance(value, Decimal):
+            self.amount.value = value
+            return self.amount
+        return streamed(self.sheet, value, self.tz)
+
+    def save(self, file: IO[bytes]) -> None:
+        """Write the finished file and stand at its beginning."""
+        self.book.save(file)
+        file.seek(0)
+
+    def discard(self) -> None:
+        """Take away what lies on the disk of a book that was not saved."""
+        for sheet in self.book.worksheets:
+            if not sheet.closed:
+                sheet.close()
+            if Path(sheet._writer.out).exists():
+                sheet._writer.cleanup()

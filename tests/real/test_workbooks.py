@@ -14,8 +14,7 @@ from domain.member_files import MEMBER_COLUMNS, MemberExport
 from domain.model import Business
 from domain.report_document import ReportDocument
 from domain.segment_model import Definition, Segment, SegmentKind
-from persistence.exports.xlsx import COLUMNS, report_xlsx
-from persistence.exports.xlsx_members import MemberBook
+from persistence.exports.xlsx import COLUMNS, MemberBook, report_xlsx
 from tests.unit.report_documents import categories, eight_segments
 
 pytestmark = [pytest.mark.tools, pytest.mark.libreoffice]

@@ -15,8 +15,8 @@ from openpyxl import load_workbook
 from domain.member_files import MemberExport, MemberPage
 from domain.model import Business
 from domain.segment_model import Definition, Segment, SegmentKind
-from persistence.exports import xlsx_members
-from persistence.exports.xlsx_members import members_xlsx
+from persistence.exports import xlsx
+from persistence.exports.xlsx import members_xlsx
 
 pytestmark = pytest.mark.anyio
 AT = datetime(2024, 6, 15, 20, tzinfo=UTC)
@@ -57,7 +57,7 @@ async def test_rows_have_their_types_and_the_currency_its_format() -> None:
 
 
 async def test_a_full_sheet_is_followed_by_another_with_its_own_header(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(xlsx_members, "LARGEST_SHEET", 4)
+    monkeypatch.setattr(xlsx, "LARGEST_SHEET", 4)
 
     body = b"".join([piece async for piece in members_xlsx(export(), pages(4))])
 

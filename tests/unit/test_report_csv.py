@@ -9,8 +9,7 @@ import pytest
 
 from domain.report_document import ReportDocument
 from domain.reporting import Insights
-from persistence.exports.cells import safe
-from persistence.exports.csv import COLUMNS, report_csv
+from persistence.exports.csv import COLUMNS, report_csv, safe
 from tests.unit.report_documents import categories, eight_segments
 
 MARK = b"\xef\xbb\xbf"
