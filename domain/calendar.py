@@ -1,11 +1,50 @@
 """Time: instants are aware and UTC, days belong to the business's IANA zone and are ordinal numbers. Nothing else in
-the project turns one into the other."""
+the project turns one into the other.
 
+Calendar intervals of a series: days, weeks from Monday, or months, in the business's zone.
+
+When scheduled work is due: five cron fields in the business's time zone. A time that does not exist on a night of
+change comes at the first instant after the gap, one that happens twice comes once; but where minute or hour begin with
+`*`, the clock is followed as it goes, so that what the gap skips is left out and what happens twice comes twice.
+"""
+
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
 from functools import lru_cache
+from typing import Protocol
 from zoneinfo import ZoneInfo, available_timezones
 
+from cronsim import CronSim, CronSimError
+
 from domain.errors import InvalidInput
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def __call__(self) -> datetime:
+        """The present instant, aware, UTC."""
+        ...
+
+
+DayRanges = tuple[tuple[int, int], ...]
+"""Inclusive ranges of day numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A window as the store reads it: first and last day number, and the storefront or None for all."""
+
+    first_day: int
+    last_day: int
+    storefront_id: int | None = None
+
+    @property
+    def days(self) -> int:
+        """Its length in days."""
+        return self.last_day - self.first_day + 1
+
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST = datetime(1, 1, 3, tzinfo=UTC)
@@ -117,3 +156,133 @@ def checked_days(days: int) -> int:
     if not 1 <= days <= MAXIMUM_DAYS:
         raise InvalidInput(f"days must be between 1 and {MAXIMUM_DAYS}", ("days",))
     return days
+
+
+MAXIMUM_POINTS = 1000
+
+
+class SeriesInterval(StrEnum):
+    """How long one interval of a series is."""
+
+    DAY = "DAY"
+    WEEK = "WEEK"
+    MONTH = "MONTH"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The intervals by their first dates, and the instants that part them: one more than there are intervals."""
+
+    dates: tuple[date, ...]
+    bounds: tuple[datetime, ...]
+
+
+def series(first: date, last: date, interval: SeriesInterval, time_zone: str) -> Series:
+    """Every whole interval that holds a date from `first` to `last`, both included; InvalidInput where there are too
+    many."""
+    if first > last:
+        raise InvalidInput("to must not be before from", ("to",))
+    # Months have at least 28 days; what is far too long is refused before it is counted.
+    shortest = {SeriesInterval.DAY: 1, SeriesInterval.WEEK: 7, SeriesInterval.MONTH: 28}[interval]
+    dates: list[date] = []
+    if (last - first).days // shortest <= 2 * MAXIMUM_POINTS:
+        try:
+            start = _start(first, interval)
+            while start <= last:
+                dates.append(start)
+                start = _next(start, interval)
+        except OverflowError as error:
+            raise _out_of_calendar() from error
+    if not 1 <= len(dates) <= MAXIMUM_POINTS:
+        message = f"from and to must span at most {MAXIMUM_POINTS} points of the interval {interval.value}"
+        raise InvalidInput(message, ("to",))
+    if not EARLIEST.date() <= dates[0] <= start <= LATEST.date():
+        raise _out_of_calendar()
+    tz = zone(time_zone)
+    return Series(tuple(dates), tuple(start_of_day(day, tz) for day in (*dates, start)))
+
+
+def _out_of_calendar() -> InvalidInput:
+    return InvalidInput("from and to must lie between the years 1 and 9999", ("from",))
+
+
+def _start(day: date, interval: SeriesInterval) -> date:
+    if interval is SeriesInterval.WEEK:
+        return day - timedelta(days=day.weekday())
+    return day.replace(day=1) if interval is SeriesInterval.MONTH else day
+
+
+def _next(day: date, interval: SeriesInterval) -> date:
+    if interval is SeriesInterval.MONTH:
+        return (day.replace(day=28) + timedelta(days=4)).replace(day=1)
+    return day + timedelta(days=7 if interval is SeriesInterval.WEEK else 1)
+
+
+NIGHTLY = "15 2 * * *"
+"""When dynamic segments without a schedule of their own are calculated."""
+FARTHEST = timedelta(days=366 * 9)
+FIELDS = (
+    ("minute", "0 to 59"),
+    ("hour", "0 to 23"),
+    ("day", "1 to 31"),
+    ("month", "1 to 12 or JAN to DEC"),
+    ("weekday", "0 to 7 or SUN to SAT"),
+)
+
+
+def check(text: str, field: tuple[str, ...] = ("input", "schedule")) -> str:
+    """The expression with single spaces; InvalidInput names the fields that are wrong, or says that it never comes."""
+    fields = text.split()
+    if len(fields) != len(FIELDS):
+        names = ", ".join(name for name, _ in FIELDS)
+        raise InvalidInput(f"schedule must be five cron fields such as `{NIGHTLY}`: {names}", field)
+    expression = " ".join(fields)
+    if _comes(expression):
+        return expression
+    wrong = [
+        f"as its {name} {right} (or a list, range or step of them), not `{given[:20]}`"
+        for place, (given, (name, right)) in enumerate(zip(fields, FIELDS, strict=True))
+        if not _comes(" ".join(given if other == place else "*" for other in range(len(FIELDS))))
+    ]
+    if not wrong:
+        raise InvalidInput(f"schedule must come at some time: no month `{fields[3]}` has a day `{fields[2]}`", field)
+    raise InvalidInput(f"schedule must have {'; '.join(wrong)}", field)
+
+
+def _comes(expression: str) -> bool:
+    try:
+        next(CronSim(expression, datetime(2024, 1, 1, tzinfo=UTC)))
+    except (CronSimError, StopIteration):
+        return False
+    return True
+
+
+def next_run(text: str | None, after: datetime, time_zone: str) -> datetime | None:
+    """The first instant after the given one at which the schedule is due; the nightly one's where there is none."""
+    expression, tz = text or NIGHTLY, zone(time_zone)
+    minute, hour, *_ = expression.split()
+    try:
+        if minute.startswith("*") or hour.startswith("*"):
+            found = _by_the_clock(expression, after, tz)
+        else:
+            # Of a time that happens twice this yields the first, which is past where the clock shows the second.
+            times = (local.astimezone(UTC) for local in CronSim(expression, after.astimezone(tz)))
+            found = next(instant for instant in times if instant > after)
+    except (CronSimError, StopIteration, OverflowError):
+        return None
+    return found if found - after < FARTHEST else None
+
+
+def _by_the_clock(expression: str, after: datetime, tz: ZoneInfo) -> datetime:
+    """The first instant at which the local time is one of the schedule's. From one change of the zone's offset to the
+    next local time goes evenly, so each of these stretches is searched without a zone."""
+    start, offset = after.astimezone(UTC), offset_at(after, tz)
+    local = start + offset
+    while True:
+        found = next(CronSim(expression, local.replace(tzinfo=None))).replace(tzinfo=UTC) - offset
+        change = next_change(start, min(found, after + FARTHEST), tz)
+        if change is None:
+            return found
+        start, offset = change, offset_at(change, tz)
+        # So that the instant of the change itself is looked at.
+        local = start + offset - timedelta(microseconds=1)

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from domain.calendar import start_of_day, to_micros, zone
+from domain.calendar import Clock, start_of_day, to_micros, zone
 from domain.errors import DomainError, InvalidInput
 from domain.model import Business
-from domain.ports import Actor, AuditEvent, Clock
+from domain.ports import Actor, AuditEvent
 from domain.segment_model import ArchivedMembership
 from domain.segment_ports import SegmentStore
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-from domain.calendar import local_date, to_utc, zone
+from domain.calendar import Clock, Span, local_date, to_utc, zone
 from domain.classification import Classification, ClassificationSettings, classify
 from domain.classifier_questions import ClassifierQuestion
 from domain.classifiers import Classifiers
-from domain.errors import FieldProblem, InvalidInput
-from domain.model import Business, CustomerTotals, NewCustomer, WriteCounts
+from domain.errors import FieldProblem, InvalidInput, text_problems
+from domain.model import DEFAULT_RFM_DAYS, Business, CustomerTotals, NewCustomer, WriteCounts
 from domain.money import exponent, to_decimal
 from domain.pages import Page, PageRequest
 from domain.ports import (
@@ -18,18 +18,15 @@ from domain.ports import (
     AuditEvent,
     Cache,
     ClassificationSpan,
-    Clock,
     CustomerFilter,
     CustomerRecord,
     CustomerSort,
-    Span,
     Store,
+    problem_of,
 )
 from domain.rfm import Cuts, Score, rank_score, recency
-from domain.text import problem_of, text_problems
 
 MAXIMUM_ITEMS = 1000
-DEFAULT_RFM_DAYS = 365
 
 
 @dataclass(frozen=True, slots=True)

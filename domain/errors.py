@@ -8,6 +8,8 @@ DomainError
 ├── Conflict          somebody else was faster
 ├── Taken             a name or key that must be unique is in use
 └── Unavailable       the store cannot answer now; trying again later may help
+
+What is said of single items of a bulk write; one place, so that refusals read alike everywhere.
 """
 
 from dataclasses import dataclass
@@ -97,3 +99,25 @@ class Unavailable(DomainError):
     """The store cannot answer now; the same call may succeed later."""
 
     code = "UNAVAILABLE"
+
+
+MAXIMUM_TEXT = 1000
+
+
+def text_problems(field: tuple[str, ...], value: str | None, maximum: int = MAXIMUM_TEXT) -> list[FieldProblem]:
+    """Why the text cannot be kept: too long, or holding what a database cannot store."""
+    if value is None:
+        return []
+    name, problems = field[-1], []
+    if len(value) > maximum:
+        problems.append(FieldProblem(field, f"{name} must be at most {maximum} characters", "TOO_LONG"))
+    if "\0" in value:
+        problems.append(FieldProblem(field, f"{name} must not hold a NUL character"))
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        problems.append(FieldProblem(field, f"{name} must hold whole characters, not half of a surrogate pair"))
+    return problems
+
+
+def folded(text: str) -> str:
+    """The text as it is compared where letter case and spacing do not count."""
+    return " ".join(text.casefold().split())

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from domain.calendar import Clock
 from domain.errors import Conflict, DomainError, InvalidInput, NotFound
 from domain.import_quality import Quality
 from domain.model import Business
 from domain.pages import Page, PageRequest
-from domain.ports import Actor, AuditEvent, Clock, ReadUnit, WriteUnit
+from domain.ports import Actor, AuditEvent, ReadUnit, WriteUnit
 from domain.recalculation import NotCancellable
 from domain.run_board import Board
 from domain.segment_model import JobStatus, fraction_done

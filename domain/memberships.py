@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from domain.calendar import local_date, to_utc, zone
+from domain.calendar import Clock, SeriesInterval, local_date, series, to_utc, zone
 from domain.errors import FieldProblem, InvalidInput, NotFound
 from domain.membership_changes import ChangeKey, ChangeList
-from domain.model import Business
+from domain.model import DEFAULT_INACTIVE_DAYS, Business
 from domain.pages import Page
-from domain.ports import Actor, AuditEvent, Clock
+from domain.ports import Actor, AuditEvent
 from domain.recalculation import queue_following
 from domain.segment_model import (
     Membership,
@@ -23,10 +23,8 @@ from domain.segment_model import (
 )
 from domain.segment_ports import Member, MemberKey, SegmentStore, SegmentWriteUnit, SnapshotKey
 from domain.segment_references import users_of
-from domain.series import SeriesInterval, series
 
 MAXIMUM_ITEMS = 1000
-DEFAULT_INACTIVE_DAYS = 90
 SeriesKey = tuple[int, date, date, SeriesInterval]
 """A segment, first and last date, and how long each interval is."""
 

@@ -9,6 +9,11 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 
+DEFAULT_RFM_DAYS = 365
+
+
+DEFAULT_INACTIVE_DAYS = 90
+
 
 class PurchaseStatus(StrEnum):
     """How far an order got. The order here is the order of precedence where rows of one order differ."""

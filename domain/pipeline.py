@@ -10,9 +10,9 @@ from enum import StrEnum
 from operator import itemgetter
 from typing import Protocol, TypedDict
 
+from domain.calendar import Clock
 from domain.classifying import Distribution
 from domain.errors import DomainError
-from domain.ports import Clock
 
 OUTPUT_FILENAME = "customer_segmentation.json"
 LOG_FILENAME = "segmentation_runs.log"

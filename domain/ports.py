@@ -8,8 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
+from domain.calendar import DayRanges, Span
 from domain.classification import ClassificationFacts, ClassificationSettings
 from domain.classifiers import ClassifiedBatch, Classifiers
+from domain.errors import FieldProblem
 from domain.model import (
     Business,
     Customer,
@@ -26,14 +28,6 @@ from domain.rfm import Cuts
 from domain.rules import Condition
 
 T = TypeVar("T")
-
-
-class Clock(Protocol):
-    """Where time comes from."""
-
-    def __call__(self) -> datetime:
-        """The present instant, aware, UTC."""
-        ...
 
 
 class Cache(Protocol):
@@ -106,24 +100,6 @@ class LabelSums:
     orders: int
     spend: int
     ages: int
-
-
-DayRanges = tuple[tuple[int, int], ...]
-"""Inclusive ranges of day numbers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A window as the store reads it: first and last day number, and the storefront or None for all."""
-
-    first_day: int
-    last_day: int
-    storefront_id: int | None = None
-
-    @property
-    def days(self) -> int:
-        """Its length in days."""
-        return self.last_day - self.first_day + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,3 +263,15 @@ class Store(Protocol):
 
     async def create_business(self, business: Business, now: datetime) -> Business: ...
     async def ready(self) -> bool: ...
+
+
+SENTENCES = {
+    "FOREIGN": ("INVALID", "externalId belongs to another customer's purchase"),
+    "ERASED": ("ERASED", "this customer was erased"),
+}
+
+
+def problem_of(field: str, refusal: Refusal) -> FieldProblem:
+    """The user error of one refused item."""
+    code, sentence = SENTENCES[refusal.code]
+    return FieldProblem(("input", str(refusal.index), field), sentence, code)

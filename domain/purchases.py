@@ -4,13 +4,12 @@ nothing, and says of each wrong item which field is wrong."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from domain.calendar import to_utc, zone
-from domain.errors import FieldProblem, InvalidInput
+from domain.calendar import Clock, to_utc, zone
+from domain.errors import FieldProblem, InvalidInput, text_problems
 from domain.model import Business, NewPurchase, PurchaseLine, Storefront, WriteCounts
 from domain.money import LARGEST
 from domain.pages import Page, PageRequest
-from domain.ports import Actor, AuditEvent, Clock, PurchaseRecord, Store
-from domain.text import problem_of, text_problems
+from domain.ports import Actor, AuditEvent, PurchaseRecord, Store, problem_of
 
 MAXIMUM_ITEMS = 1000
 MAXIMUM_LINES = 1000

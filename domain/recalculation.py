@@ -4,12 +4,13 @@ queues it, and whoever holds it works on it (`domain.runner`). Of a segment at m
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from domain.calendar import Clock
 from domain.definitions import defined
 from domain.errors import DomainError, InvalidInput, NotFound
 from domain.membership_changes import Place
 from domain.model import Business
 from domain.pages import Page, PageRequest
-from domain.ports import Actor, AuditEvent, Clock
+from domain.ports import Actor, AuditEvent
 from domain.rule_references import references
 from domain.run_board import RunBoard
 from domain.run_ports import WorkStore

@@ -7,11 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 
 from domain.behavior import CATEGORY, DIMENSIONS, FIXED, behavior_kind
+from domain.calendar import Span
 from domain.errors import InvalidInput
 from domain.group_kind import GroupKind, Method
 from domain.model import Window
 from domain.money import mean, to_decimal
-from domain.ports import Cell, LabelSums, Span
+from domain.ports import Cell, LabelSums
 from domain.rfm import GROWING, UNCLASSIFIED, WORRYING, RfmScheme, Score, group_of, groups
 from domain.value import VALUES, value_of
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from domain.calendar import checked_days, local_date, zone
+from domain.calendar import Clock, SeriesInterval, Span, checked_days, local_date, zone
 from domain.classification import LABELS, ClassificationSettings
 from domain.classifier_questions import ClassifierQuestion
 from domain.customers import Customers
@@ -15,12 +15,11 @@ from domain.group_kind import GroupKind, Method
 from domain.model import Business, Window
 from domain.money import exponent
 from domain.pages import Page, PageRequest
-from domain.ports import ClassificationSpan, Clock, CustomerRecord, Span
+from domain.ports import ClassificationSpan, CustomerRecord
 from domain.report import Report, kind_of, kind_of_score, ordered
 from domain.report_ports import Grouping, GroupReportStore, Move
 from domain.reporting import festive_days, listed
 from domain.rfm import RfmScheme, Score
-from domain.series import SeriesInterval
 
 MAXIMUM_POINTS = 60
 SCORES = tuple((r, f, m) for r in range(1, 6) for f in range(1, 6) for m in range(1, 6))

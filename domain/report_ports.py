@@ -6,11 +6,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from domain.calendar import DayRanges, Span
 from domain.classification import ClassificationSettings
 from domain.group_kind import Method
 from domain.model import Business
 from domain.pages import Page, PageRequest
-from domain.ports import ClassificationSpan, CustomerRecord, DayRanges, ReadUnit, Span
+from domain.ports import ClassificationSpan, CustomerRecord, ReadUnit
 from domain.rfm import RfmScheme
 
 

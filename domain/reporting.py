@@ -4,14 +4,14 @@ one statement over its window."""
 from dataclasses import astuple, dataclass, replace
 from datetime import date, timedelta
 
-from domain.calendar import checked_days, local_date, zone
+from domain.calendar import Clock, DayRanges, Span, checked_days, local_date, zone
 from domain.classification import ClassificationSettings
 from domain.group_kind import GroupKind
 from domain.group_kind import Method as Method
 from domain.kept import Kept, KeptReports
 from domain.model import Business, Window
 from domain.money import exponent
-from domain.ports import Cell, Clock, DayRanges, LabelSums, Span, Store
+from domain.ports import Cell, LabelSums, Store
 from domain.report import Group as Group
 from domain.report import Insights as Insights
 from domain.report import Previous as Previous

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from domain.calendar import local_day, zone
+from domain.calendar import Span, local_day, zone
 from domain.classification import ClassificationSettings
-from domain.customers import DEFAULT_RFM_DAYS
-from domain.model import Business
+from domain.model import DEFAULT_RFM_DAYS, Business
 from domain.money import exponent
-from domain.ports import ClassificationSpan, ReadUnit, Span
+from domain.ports import ClassificationSpan, ReadUnit
 from domain.rfm import Cuts
 from domain.rule_references import uses_rank, variable_names
 from domain.rules import Node

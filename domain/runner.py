@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from domain.calendar import Clock
 from domain.definitions import Defined, defined
 from domain.errors import DomainError
 from domain.model import Business
-from domain.ports import Clock
 from domain.recalculation import queue_following
 from domain.rule_references import references
 from domain.run_board import RunBoard

@@ -6,13 +6,12 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from domain.calendar import check as check_schedule
 from domain.criteria import MONEY, SegmentCriteria, definition_tree, is_rfm
-from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem
+from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem, text_problems
 from domain.money import exponent, to_minor
 from domain.rules import Condition
-from domain.schedule import check as check_schedule
 from domain.segment_model import Definition, SegmentKind
-from domain.text import text_problems
 
 MAXIMUM_NAME = 255
 MAXIMUM_KEY = 64

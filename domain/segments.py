@@ -6,22 +6,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from domain.calendar import Clock, next_run
 from domain.criteria import definition_tree
-from domain.errors import DomainError, FieldProblem, InvalidInput
+from domain.errors import DomainError, FieldProblem, InvalidInput, folded
 from domain.model import Business
 from domain.pages import Page, PageRequest
-from domain.ports import Actor, AuditEvent, Clock
+from domain.ports import Actor, AuditEvent
 from domain.recalculation import requeue
 from domain.rfm import RfmScheme
 from domain.rule_text import sentence
-from domain.schedule import next_run
 from domain.segment_audit import changes, stated
 from domain.segment_checks import Checked, Draft, checked, free_key, slug
 from domain.segment_model import Definition, Job, JobStatus, NewSegment, Outcome, Segment, SegmentKind
 from domain.segment_ports import SegmentFilter, SegmentSort, SegmentStore, SegmentWriteUnit
 from domain.segment_references import reference_problems, users_of
 from domain.standard_segments import other_names, standard_drafts
-from domain.text import folded
 
 Written = tuple[Segment, Job | None]
 """A segment, and the run that its definition queued."""

@@ -4,10 +4,11 @@ follow from the memberships."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from domain.calendar import Clock
 from domain.errors import InvalidInput
 from domain.model import Business
 from domain.pages import Page, PageRequest
-from domain.ports import Actor, AuditEvent, Clock, CustomerRecord
+from domain.ports import Actor, AuditEvent, CustomerRecord
 from domain.segment_model import Snapshot
 from domain.segment_ports import IdsKey, MovedKey, Movement, SegmentStore, SnapshotKey
 

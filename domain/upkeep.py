@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from domain.businesses import settle
+from domain.calendar import Clock, next_run
 from domain.definitions import Defined, defined
 from domain.model import Business
-from domain.ports import Clock
 from domain.recalculation import queue
 from domain.rule_references import references
 from domain.run_board import RunBoard
 from domain.run_ports import WorkStore
 from domain.runner import Runner
-from domain.schedule import next_run
 from domain.segment_model import JobReason, Segment, SegmentKind, Snapshot
 from domain.segment_ports import SegmentWriteUnit
 

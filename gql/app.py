@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
+from domain.calendar import Clock
 from domain.model import Business, Viewer
-from domain.ports import Clock
 from domain.run_board import RunBoard
 from gql.auth import Authenticator
 from gql.cli_segmentation_store import ScheduledSegmentation

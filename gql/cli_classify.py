@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
+from domain.calendar import check
 from domain.errors import InvalidInput
 from domain.import_options import ImportOptions
 from domain.pipeline import Segmentation
-from domain.schedule import check
 from gql.cli_classify_every import classify_every, classify_once
 from gql.cli_failure import FAULT, INTERRUPTED, explained
 from gql.cli_import_options import (

@@ -11,8 +11,8 @@ from types import FrameType
 
 import typer
 
+from domain.calendar import next_run
 from domain.errors import DomainError, InvalidInput
-from domain.schedule import next_run
 from gql.cli_text import plain
 from gql.clock import system_clock
 from gql.segmentation import Segmenter

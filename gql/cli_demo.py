@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from domain.calendar import local_date, zone
-from domain.demo import CURRENCY, KEY, NAME, TIME_ZONE, DemoShop, demo_shop
-from domain.demo_segments import DRAFTS, VIP, VIP_CHANGES
+from domain.demo import CURRENCY, DRAFTS, KEY, NAME, TIME_ZONE, VIP, VIP_CHANGES, DemoShop, demo_shop
 from domain.model import Business
 from domain.ports import Actor
 from domain.run_board import RunBoard

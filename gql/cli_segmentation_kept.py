@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import select
 
+from domain.calendar import Clock
 from domain.classifiers import Classifiers
 from domain.model import Business
-from domain.ports import Clock
 from persistence.database import Database
 from persistence.import_tables import purchase_import
 from persistence.sources.states import SourceState, forget_state, present_version, read_state, write_state

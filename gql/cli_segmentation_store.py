@@ -10,12 +10,11 @@ from datetime import date, datetime
 from pathlib import Path
 
 from domain.businesses import Businesses
+from domain.calendar import Clock, next_run
 from domain.classifiers import Classifiers
 from domain.errors import DomainError, Unavailable
 from domain.model import Business
 from domain.pipeline import OUTPUT_FILENAME, Decided, Pipeline, Wanted, said
-from domain.ports import Clock
-from domain.schedule import next_run
 from gql.alerts import Alerts
 from gql.cli_segmentation_kept import Kept
 from gql.cli_segmentation_sources import StoreSource

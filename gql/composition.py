@@ -6,8 +6,9 @@ import socket
 from uuid import uuid4
 
 from domain.analysis import Analysis
-from domain.auditing import Auditing
+from domain.audit import Auditing
 from domain.businesses import Businesses
+from domain.calendar import Clock
 from domain.classifiers import Classifiers
 from domain.customers import Customers
 from domain.erasure import Erasure
@@ -15,7 +16,6 @@ from domain.imports import ImportBoard, PurchaseImports
 from domain.kept import KeptReports
 from domain.member_files import MemberFiles
 from domain.memberships import Memberships
-from domain.ports import Clock
 from domain.purchases import Purchases
 from domain.recalculation import Recalculations
 from domain.report_files import ReportFiles

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import strawberry
 
+from domain.calendar import SeriesInterval as SeriesInterval
 from domain.group_kind import Method as Method
 from domain.model import PurchaseStatus as PurchaseStatus
 from domain.ports import CustomerSort as CustomerSort
@@ -14,7 +15,6 @@ from domain.segment_model import JobStatus as JobStatus
 from domain.segment_model import MembershipSource as MembershipSource
 from domain.segment_model import SegmentKind as SegmentKind
 from domain.segment_ports import SegmentSort as SegmentSort
-from domain.series import SeriesInterval as SeriesInterval
 
 E = TypeVar("E", bound=type[Enum])
 

@@ -12,9 +12,9 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlencode
 
+from domain.calendar import Clock
 from domain.errors import Unavailable
 from domain.model import Permission, Viewer
-from domain.ports import Clock
 from gql.auth import MAXIMUM_NAME
 from gql.export_parameters import BUSINESS, EXPIRES, LINK_PARAMETERS, SIGNATURE
 from gql.refusals import Unauthenticated

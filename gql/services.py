@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from domain.analysis import Analysis
-from domain.auditing import Auditing
+from domain.audit import Auditing
 from domain.businesses import Businesses
 from domain.customers import Customers
 from domain.erasure import Erasure

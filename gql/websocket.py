@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from domain.calendar import Clock
 from domain.model import Viewer
-from domain.ports import Clock
 from gql.bodies import BadBody, decode_json, encode_json
 from gql.errors import internal, log_surprise, refusal
 from gql.execution import Authenticate, Executor, Parameters, Refused

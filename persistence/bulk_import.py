@@ -11,12 +11,11 @@ from itertools import islice
 
 from sqlalchemy import Connection, text
 
-from domain.calendar import to_micros, zone
+from domain.calendar import Clock, to_micros, zone
 from domain.import_orders import put_together
 from domain.import_quality import Quality
 from domain.import_rows import RejectedRow, StagedColumns
 from domain.model import Business
-from domain.ports import Clock
 from persistence import merge
 from persistence.database import Database
 from persistence.import_checks import look

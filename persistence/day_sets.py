@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, ColumnElement, Text, cast, false, literal, se
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from domain.ports import DayRanges
+from domain.calendar import DayRanges
 
 
 class MembersOf(FunctionElement[Any]):

@@ -9,10 +9,9 @@ from uuid import uuid4
 from sqlalchemy import Connection, Engine, Update, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from domain.calendar import to_micros
+from domain.calendar import Clock, to_micros
 from domain.errors import DomainError, InvalidInput
 from domain.model import Business
-from domain.ports import Clock
 from persistence.erasure import hide_rejects
 from persistence.import_tables import purchase_import
 from persistence.tables import audit_event

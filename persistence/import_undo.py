@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, text, update
 
-from domain.calendar import to_micros
+from domain.calendar import Clock, to_micros
 from domain.errors import Conflict, NotFound
 from domain.import_undo import CHANGED, DELETED, EXAMPLES, MOVED, ChangedSince, UndoRefused, UndoSummary
 from domain.model import Business
-from domain.ports import Actor, Clock
+from domain.ports import Actor
 from persistence import merge
 from persistence.database import Database
 from persistence.import_remnants import (

@@ -26,10 +26,9 @@ from sqlalchemy import (
     table,
 )
 
-from domain.calendar import local_date, zone
+from domain.calendar import Clock, local_date, zone
 from domain.classifiers import Classifiers
 from domain.classifying import DIMENSIONS, Labelling, labelling
-from domain.ports import Clock
 from persistence.database import Database
 from persistence.label_overlay import Overlay
 from persistence.label_sql import labels

@@ -27,7 +27,7 @@ from domain.behavior import (
     UNKNOWN,
     YEAR_ROUND,
 )
-from domain.ports import DayRanges, Span
+from domain.calendar import DayRanges, Span
 from persistence.bought_lines import WITH_BOUGHT
 from persistence.day_sets import among
 from persistence.report_window import inside, per_customer

@@ -19,10 +19,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.calendar import Span
 from domain.classification import ClassificationSettings
 from domain.group_kind import Method
 from domain.pages import Page, PageRequest, cut
-from domain.ports import ClassificationSpan, CustomerRecord, Span
+from domain.ports import ClassificationSpan, CustomerRecord
 from domain.report import kind_of_score
 from domain.report_ports import Grouping, Move, MoveSums, TrendSums
 from domain.rfm import Score

@@ -15,9 +15,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.calendar import DayRanges, Span
 from domain.classification import ClassificationFacts
 from domain.pages import Page, PageRequest, cut
-from domain.ports import Cell, ClassificationSpan, CustomerRecord, DayRanges, LabelSums, Span, WindowTotals
+from domain.ports import Cell, ClassificationSpan, CustomerRecord, LabelSums, WindowTotals
 from domain.rfm import Cuts
 from persistence.bought_lines import WITH_BOUGHT
 from persistence.customers import COLUMNS as CUSTOMER_COLUMNS

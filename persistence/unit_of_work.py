@@ -13,11 +13,11 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, Operation
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.calendar import from_micros, to_micros
+from domain.calendar import Clock, from_micros, to_micros
 from domain.errors import InvalidInput, Taken, Unavailable
 from domain.model import Business
 from domain.money import LARGEST
-from domain.ports import AuditEvent, Clock
+from domain.ports import AuditEvent
 from persistence.analysis_sql import RuleStore
 from persistence.audits import AuditStore
 from persistence.classified import ClassifiedStore

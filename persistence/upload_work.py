@@ -15,11 +15,11 @@ from typing import Protocol
 
 from sqlalchemy.exc import DBAPIError
 
+from domain.calendar import Clock
 from domain.errors import DomainError, InvalidInput
 from domain.import_rows import RejectedRow, StagedColumns
 from domain.imports import AT_ONCE, SILENT, ImportBoard, PurchaseImport, PurchaseImports
 from domain.model import Business
-from domain.ports import Clock
 from domain.segment_model import JobStatus
 from persistence.bulk_import import Progress, PurchaseImporter
 from persistence.database import Database

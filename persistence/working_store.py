@@ -26,9 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.calendar import from_micros, to_micros
+from domain.calendar import Clock, from_micros, to_micros
 from domain.model import Business
-from domain.ports import Clock
 from domain.rule_context import RuleContext, rule_context
 from domain.rule_references import references as keys_used
 from domain.rules import Condition

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from domain.calendar import Clock
 from domain.import_columns import resolve_columns
 from domain.import_rows import RejectedRow, RowReader, read_rows
 from domain.model import Business, NewPurchase, PurchaseLine, PurchaseStatus
-from domain.ports import Clock
 from persistence.bulk_import import ImportSummary, PurchaseImporter
 from persistence.database import Database
 from persistence.sources.csv import CsvSource

@@ -6,9 +6,8 @@ from typing import Any
 
 from sqlalchemy import Select, and_, select
 
-from domain.calendar import from_micros, local_day, zone
+from domain.calendar import Clock, from_micros, local_day, zone
 from domain.model import STATUS_ORDER, Business
-from domain.ports import Clock
 from persistence.columns import FAR_FUTURE
 from persistence.database import Database
 from persistence.tables import (

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from domain.calendar import Span
 from domain.errors import InvalidInput
 from domain.model import Business, NewCustomer, PurchaseStatus, WriteCounts
 from domain.pages import PageRequest
-from domain.ports import Actor, CustomerFilter, CustomerSort, Span
+from domain.ports import Actor, CustomerFilter, CustomerSort
 from domain.reporting import Report, insights
 from domain.rfm import RfmScheme, Score, group_of, recency
 from gql.services import Services

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import func, select, text
 
+from domain.calendar import SeriesInterval, series
 from domain.membership_changes import ChangeList, Place
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
@@ -20,7 +21,6 @@ from domain.segment_model import (
     NewSegment,
     SegmentKind,
 )
-from domain.series import SeriesInterval, series
 from gql.services import Services
 from persistence.database import Database
 from persistence.segment_tables import membership

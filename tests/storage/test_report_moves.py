@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.calendar import local_date
+from domain.calendar import SeriesInterval, local_date
 from domain.errors import InvalidInput
 from domain.group_kind import Method
 from domain.model import Business, NewPurchase
@@ -18,7 +18,6 @@ from domain.ports import Actor, CustomerFilter, CustomerSort
 from domain.report_moves import Transitions, trend_dates
 from domain.report_ports import Move
 from domain.rfm import RfmScheme
-from domain.series import SeriesInterval
 from gql.services import Services
 from persistence.database import Database
 from tests.conftest import NOW, SetClock

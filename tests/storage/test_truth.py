@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from domain.calendar import Span
 from domain.group_kind import Method
 from domain.model import Business
 from domain.money import to_decimal
 from domain.pages import PageRequest
-from domain.ports import CustomerFilter, CustomerSort, Span
+from domain.ports import CustomerFilter, CustomerSort
 from domain.reporting import insights
 from domain.rfm import Score, eight, rank_score, recency
 from gql.services import Services

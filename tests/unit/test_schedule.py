@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from domain.calendar import check, next_run
 from domain.errors import InvalidInput
-from domain.schedule import check, next_run
 
 
 def instants(text: str | None, after: str, zone: str, count: int) -> list[str]:

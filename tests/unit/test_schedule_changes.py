@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from domain.calendar import next_change, offset_at
-from domain.schedule import next_run
+from domain.calendar import next_change, next_run, offset_at
 
 FIRST, LAST = datetime(2020, 1, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
