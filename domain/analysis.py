@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from domain.calendar import Clock
+from domain.classification.rfm import Cuts
 from domain.customers import Customers
 from domain.errors import FieldProblem, InvalidInput, InvalidRule
 from domain.model import Business
 from domain.overlap import FEWEST, MOST, Overlap, overlap
 from domain.ports import CustomerFilter, CustomerRecord
-from domain.rfm import Cuts
 from domain.rule_context import RuleContext, rule_context
 from domain.rule_evaluation import holds
 from domain.rule_explanation import Clause, explain

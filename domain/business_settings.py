@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from domain.classification import BOUNDS, ClassificationSettings
+from domain.classification.labels import BOUNDS, ClassificationSettings
 from domain.errors import FieldProblem, InvalidInput
 from domain.import_amounts import DECIMALS, THOUSANDS
 from domain.import_options import AMOUNTS, LINE

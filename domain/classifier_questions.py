@@ -9,10 +9,10 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from domain.classification import Classification, ClassificationSettings
+from domain.classification.labels import Classification, ClassificationSettings, ClassificationSpan
 from domain.classifiers import ClassifierFailed, Classifiers
 from domain.model import Business
-from domain.ports import ClassificationSpan, ReadUnit
+from domain.ports import ReadUnit
 
 Labels = Mapping[str, Sequence[str | None]]
 log = logging.getLogger("segments")

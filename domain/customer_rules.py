@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from domain.classification import LABELS
+from domain.classification.labels import LABELS
 from domain.errors import FieldProblem, InvalidInput
 from domain.rule_limits import text_problem
 from domain.rule_parsing import parse_rule

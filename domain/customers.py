@@ -6,25 +6,15 @@ from datetime import date
 from decimal import Decimal
 
 from domain.calendar import Clock, Span, local_date, to_utc, zone
-from domain.classification import Classification, ClassificationSettings, classify
+from domain.classification.labels import Classification, ClassificationSettings, ClassificationSpan, classify
+from domain.classification.rfm import Cuts, Score, rank_score, recency
 from domain.classifier_questions import ClassifierQuestion
 from domain.classifiers import Classifiers
 from domain.errors import FieldProblem, InvalidInput, text_problems
 from domain.model import DEFAULT_RFM_DAYS, Business, CustomerTotals, NewCustomer, WriteCounts
 from domain.money import exponent, to_decimal
 from domain.pages import Page, PageRequest
-from domain.ports import (
-    Actor,
-    AuditEvent,
-    Cache,
-    ClassificationSpan,
-    CustomerFilter,
-    CustomerRecord,
-    CustomerSort,
-    Store,
-    problem_of,
-)
-from domain.rfm import Cuts, Score, rank_score, recency
+from domain.ports import Actor, AuditEvent, Cache, CustomerFilter, CustomerRecord, CustomerSort, Store, problem_of
 
 MAXIMUM_ITEMS = 1000
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from domain.classification import subtract_months
+from domain.classification.labels import subtract_months
 from domain.money import LARGEST
 
 FEWEST = 20

@@ -8,13 +8,13 @@ from decimal import Decimal
 from typing import Protocol
 
 from domain.calendar import Clock
+from domain.classification.rfm import Score
 from domain.customers import Customers
 from domain.errors import InvalidInput, NotFound
 from domain.model import Business
 from domain.money import exponent, to_decimal
 from domain.pages import PageRequest
 from domain.ports import CustomerRecord
-from domain.rfm import Score
 from domain.segment_model import Membership, Segment
 from domain.segment_ports import Member, SegmentStore
 

@@ -9,7 +9,9 @@ from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from domain.calendar import DayRanges, Span
-from domain.classification import ClassificationFacts, ClassificationSettings
+from domain.classification.groups import Cell, LabelSums
+from domain.classification.labels import ClassificationFacts, ClassificationSettings, ClassificationSpan
+from domain.classification.rfm import Cuts
 from domain.classifiers import ClassifiedBatch, Classifiers
 from domain.errors import FieldProblem
 from domain.model import (
@@ -24,7 +26,6 @@ from domain.model import (
     WriteCounts,
 )
 from domain.pages import Page, PageRequest
-from domain.rfm import Cuts
 from domain.rules import Condition
 
 T = TypeVar("T")
@@ -75,40 +76,6 @@ class WindowTotals:
     orders: int
     spend: int
     last_day: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """All customers of one score: how many, their orders, spend in minor units, sum of ages in days."""
-
-    recency: int
-    frequency: int
-    monetary: int
-    customers: int
-    orders: int
-    spend: int
-    ages: int
-
-
-@dataclass(frozen=True, slots=True)
-class LabelSums:
-    """All customers of one label of a dimension: how many, their orders, spend in minor units, sum of ages in days."""
-
-    dimension: str
-    label: str
-    customers: int
-    orders: int
-    spend: int
-    ages: int
-
-
-@dataclass(frozen=True, slots=True)
-class ClassificationSpan:
-    """The days that classification looks at: from when a purchase is recent, the festive ranges, and today."""
-
-    recent_from: int
-    today: int
-    festive: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)

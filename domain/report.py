@@ -6,15 +6,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from domain.behavior import CATEGORY, DIMENSIONS, FIXED, behavior_kind
 from domain.calendar import Span
+from domain.classification.groups import (
+    CATEGORY,
+    DIMENSIONS,
+    FIXED,
+    VALUES,
+    Cell,
+    GroupKind,
+    LabelSums,
+    Method,
+    behavior_kind,
+    value_of,
+)
+from domain.classification.rfm import GROWING, UNCLASSIFIED, WORRYING, RfmScheme, Score, group_of, groups
 from domain.errors import InvalidInput
-from domain.group_kind import GroupKind, Method
 from domain.model import Window
 from domain.money import mean, to_decimal
-from domain.ports import Cell, LabelSums
-from domain.rfm import GROWING, UNCLASSIFIED, WORRYING, RfmScheme, Score, group_of, groups
-from domain.value import VALUES, value_of
 
 LISTED = 100
 """Names that an error lists at most."""

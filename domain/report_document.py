@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+from domain.classification.rfm import RfmScheme
 from domain.reporting import Insights, Method
-from domain.rfm import RfmScheme
 
 CHARTED = 12
 """Groups that a chart shows by name; the long tail stands as Other. Data are never shortened."""

@@ -4,11 +4,11 @@ is always computed, as a document shows it."""
 from dataclasses import dataclass
 from datetime import date
 
+from domain.classification.rfm import RfmScheme
 from domain.model import Business, Storefront
 from domain.money import mean, to_decimal
 from domain.report_document import DocumentGroup, ReportDocument
 from domain.reporting import Group, Method, Previous, Report, Reporting, insights
-from domain.rfm import RfmScheme
 
 
 @dataclass(frozen=True, slots=True)

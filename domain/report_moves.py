@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from domain.calendar import Clock, SeriesInterval, Span, checked_days, local_date, zone
-from domain.classification import LABELS, ClassificationSettings
+from domain.classification.groups import GroupKind, Method
+from domain.classification.labels import LABELS, ClassificationSettings, ClassificationSpan
+from domain.classification.rfm import RfmScheme, Score
 from domain.classifier_questions import ClassifierQuestion
 from domain.customers import Customers
 from domain.errors import InvalidInput
-from domain.group_kind import GroupKind, Method
 from domain.model import Business, Window
 from domain.money import exponent
 from domain.pages import Page, PageRequest
-from domain.ports import ClassificationSpan, CustomerRecord
+from domain.ports import CustomerRecord
 from domain.report import Report, kind_of, kind_of_score, ordered
 from domain.report_ports import Grouping, GroupReportStore, Move
 from domain.reporting import festive_days, listed
-from domain.rfm import RfmScheme, Score
 
 MAXIMUM_POINTS = 60
 SCORES = tuple((r, f, m) for r in range(1, 6) for f in range(1, 6) for m in range(1, 6))

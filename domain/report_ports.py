@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from domain.calendar import DayRanges, Span
-from domain.classification import ClassificationSettings
-from domain.group_kind import Method
+from domain.classification.groups import Method
+from domain.classification.labels import ClassificationSettings, ClassificationSpan
+from domain.classification.rfm import RfmScheme
 from domain.model import Business
 from domain.pages import Page, PageRequest
-from domain.ports import ClassificationSpan, CustomerRecord, ReadUnit
-from domain.rfm import RfmScheme
+from domain.ports import CustomerRecord, ReadUnit
 
 
 @dataclass(frozen=True, slots=True)

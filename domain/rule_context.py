@@ -7,11 +7,11 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from domain.calendar import Span, local_day, zone
-from domain.classification import ClassificationSettings
+from domain.classification.labels import ClassificationSettings, ClassificationSpan
+from domain.classification.rfm import Cuts
 from domain.model import DEFAULT_RFM_DAYS, Business
 from domain.money import exponent
-from domain.ports import ClassificationSpan, ReadUnit
-from domain.rfm import Cuts
+from domain.ports import ReadUnit
 from domain.rule_references import uses_rank, variable_names
 from domain.rules import Node
 

@@ -4,12 +4,12 @@ customer, to test. What decides over all of them is the statement."""
 from collections.abc import Mapping, Sequence
 
 from domain.calendar import local_day, to_micros
-from domain.classification import Classification, classify
+from domain.classification.labels import Classification, classify
+from domain.classification.rfm import RfmScheme, Score, group_of, rank_score, recency
 from domain.model import QUALIFYING, CustomerTotals, PurchaseLine
 from domain.money import divide_half_even, exponent
 from domain.pages import MAXIMUM_FIRST, PageRequest
 from domain.ports import CustomerRecord, PurchaseRecord, ReadUnit, WindowTotals
-from domain.rfm import RfmScheme, Score, group_of, rank_score, recency
 from domain.rule_context import RuleContext
 from domain.rule_evaluation import Element, Scalar, Subject
 

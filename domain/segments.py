@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from domain.calendar import Clock, next_run
+from domain.classification.rfm import RfmScheme
 from domain.criteria import definition_tree
 from domain.errors import DomainError, FieldProblem, InvalidInput, folded
 from domain.model import Business
 from domain.pages import Page, PageRequest
 from domain.ports import Actor, AuditEvent
 from domain.recalculation import requeue
-from domain.rfm import RfmScheme
 from domain.rule_text import sentence
 from domain.segment_audit import changes, stated
 from domain.segment_checks import Checked, Draft, checked, free_key, slug

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from domain.calendar import check
-from domain.classification import LABELS
+from domain.classification.festive import read_periods
+from domain.classification.labels import LABELS
+from domain.classification.pipeline import RESERVED
 from domain.errors import InvalidInput
-from domain.festive import read_periods
 from domain.import_columns import ALIASES, normalised
 from domain.import_dates import DateForm
 from domain.money import to_decimal, to_minor
-from domain.pipeline import RESERVED
 
 LONGEST = 1_000
 NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?")

@@ -1,6 +1,6 @@
 """The stored segments that the named groups of an RFM scheme become: one AUTOMATIC segment each, known by its key."""
 
-from domain.rfm import ELEVEN_BY_RECENCY, RfmClass, RfmScheme, groups
+from domain.classification.rfm import ELEVEN_BY_RECENCY, RfmClass, RfmScheme, groups
 from domain.segment_checks import Draft, slug
 from domain.segment_model import Definition, SegmentKind
 

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from domain.calendar import check
+from domain.classification.pipeline import Segmentation
 from domain.errors import InvalidInput
 from domain.import_options import ImportOptions
-from domain.pipeline import Segmentation
 from gql.cli_classify_every import classify_every, classify_once
 from gql.cli_failure import FAULT, INTERRUPTED, explained
 from gql.cli_import_options import (

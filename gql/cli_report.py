@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from domain.classification.groups import Method
 from domain.errors import InvalidInput
-from domain.group_kind import Method
 from domain.model import Business
 from domain.report import Insights, Report, insights
 from domain.report_document import DIMENSION_TITLES

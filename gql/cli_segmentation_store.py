@@ -11,10 +11,10 @@ from pathlib import Path
 
 from domain.businesses import Businesses
 from domain.calendar import Clock, next_run
+from domain.classification.pipeline import OUTPUT_FILENAME, Decided, Pipeline, Wanted, said
 from domain.classifiers import Classifiers
 from domain.errors import DomainError, Unavailable
 from domain.model import Business
-from domain.pipeline import OUTPUT_FILENAME, Decided, Pipeline, Wanted, said
 from gql.alerts import Alerts
 from gql.cli_segmentation_kept import Kept
 from gql.cli_segmentation_sources import StoreSource

@@ -10,13 +10,8 @@ from functools import partial
 import typer
 
 from domain.calendar import checked_days
-from domain.errors import InvalidInput
-from domain.model import Business, Window
-from domain.ports import Cell
-from domain.report import Previous, Report, chosen, grouped, insights
-from domain.report_files import document_of
-from domain.reporting import Method, report_key
-from domain.rfm import (
+from domain.classification.groups import Cell
+from domain.classification.rfm import (
     EIGHT,
     UNCLASSIFIED,
     RfmScheme,
@@ -27,6 +22,11 @@ from domain.rfm import (
     rank_score,
     recency,
 )
+from domain.errors import InvalidInput
+from domain.model import Business, Window
+from domain.report import Previous, Report, chosen, grouped, insights
+from domain.report_files import document_of
+from domain.reporting import Method, report_key
 from gql.cli_report import FORMATS
 from gql.export_parameters import METHODS, SCHEMES
 from persistence.exports.json import report_json

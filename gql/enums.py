@@ -6,10 +6,10 @@ from typing import TypeVar
 import strawberry
 
 from domain.calendar import SeriesInterval as SeriesInterval
-from domain.group_kind import Method as Method
+from domain.classification.groups import Method as Method
+from domain.classification.rfm import RfmScheme as RfmScheme
 from domain.model import PurchaseStatus as PurchaseStatus
 from domain.ports import CustomerSort as CustomerSort
-from domain.rfm import RfmScheme as RfmScheme
 from domain.segment_model import ChangeKind as ChangeKind
 from domain.segment_model import JobStatus as JobStatus
 from domain.segment_model import MembershipSource as MembershipSource

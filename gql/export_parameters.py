@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput
 from domain.member_files import checked_columns
 from domain.reporting import Method
-from domain.rfm import RfmScheme
 
 METHODS = tuple(method.value.lower() for method in Method)
 SCHEMES = {"eight": RfmScheme.EIGHT_SEGMENT, "eleven": RfmScheme.ELEVEN_SEGMENT}

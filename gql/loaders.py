@@ -7,12 +7,12 @@ from typing import Any, Protocol, TypeVar
 
 from strawberry.dataloader import DataLoader
 
-from domain.classification import Classification
+from domain.classification.labels import Classification
+from domain.classification.rfm import Score
 from domain.imports import PurchaseImport, Reject
 from domain.model import Business, CustomerTotals, KeptEvent, PurchaseLine, Storefront
 from domain.pages import Page, PageRequest
 from domain.ports import CustomerRecord, PurchaseRecord
-from domain.rfm import Score
 from domain.segment_model import Job, Segment
 from gql.limits import too_much
 from gql.membership_loaders import MembershipLoaders

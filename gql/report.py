@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import strawberry
 
-from domain.group_kind import GroupKind
+from domain.classification.groups import GroupKind
 from domain.model import Business as BusinessEntity
 from domain.money import to_decimal
 from domain.pages import Page, PageRequest

@@ -15,10 +15,10 @@ from uuid import uuid4
 
 from domain.businesses import Businesses
 from domain.calendar import Clock
+from domain.classification.pipeline import Pipeline, Segmentation, Source, Wanted, idle, stamp
 from domain.errors import InvalidInput
 from domain.import_options import ImportOptions
 from domain.model import Business
-from domain.pipeline import Pipeline, Segmentation, Source, Wanted, idle, stamp
 from domain.run_board import RunBoard
 from domain.runner import Runner
 from domain.upkeep import Upkeep

@@ -30,7 +30,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
-from domain.classification import ClassificationSettings
+from domain.classification.labels import ClassificationSettings, ClassificationSpan
 from domain.classifiers import (
     BUILT_IN,
     COLUMNS,
@@ -41,7 +41,6 @@ from domain.classifiers import (
     Classifiers,
 )
 from domain.money import mean, to_decimal
-from domain.ports import ClassificationSpan
 from persistence.label_sql import FACTS, labels
 from persistence.rule_sql_constructs import Minus, Over, Times, constant, number
 from persistence.tables import customer

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Connection, FromClause, Text, column, func, insert, or_, select, table
 from sqlalchemy.exc import DBAPIError
 
+from domain.classification.labels import Labelling
 from domain.classifiers import BUILT_IN, ClassifierFailed, Classifiers
-from domain.classifying import Labelling
 from persistence.classified import batch_of, classified, told
 from persistence.tables import customer
 from persistence.temporary import analyze, create, load

@@ -1,6 +1,6 @@
 """The labels of every customer as of a day, as one statement over the set; the same arithmetic as
-`domain.classification`, where one customer's labels are decided. Whoever counts, keeps or writes labels reads them
-from here."""
+`domain.classification.labels`, where one customer's labels are decided. Whoever counts, keeps or writes labels reads
+them from here."""
 
 from typing import Any
 
@@ -22,9 +22,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from domain.classification import LABELS, ClassificationSettings
+from domain.classification.labels import LABELS, ClassificationSettings, ClassificationSpan
 from domain.money import to_minor
-from domain.ports import ClassificationSpan
 from persistence.bought_lines import WITH_BOUGHT
 from persistence.day_sets import among
 from persistence.rule_sql_constructs import Over

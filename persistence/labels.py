@@ -27,8 +27,8 @@ from sqlalchemy import (
 )
 
 from domain.calendar import Clock, local_date, zone
+from domain.classification.labels import DIMENSIONS, Labelling, labelling
 from domain.classifiers import Classifiers
-from domain.classifying import DIMENSIONS, Labelling, labelling
 from persistence.database import Database
 from persistence.label_overlay import Overlay
 from persistence.label_sql import labels

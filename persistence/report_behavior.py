@@ -17,7 +17,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from domain.behavior import (
+from domain.calendar import DayRanges, Span
+from domain.classification.groups import (
     DIMENSIONS,
     DOMINANT_PERCENT,
     FESTIVE,
@@ -27,7 +28,6 @@ from domain.behavior import (
     UNKNOWN,
     YEAR_ROUND,
 )
-from domain.calendar import DayRanges, Span
 from persistence.bought_lines import WITH_BOUGHT
 from persistence.day_sets import among
 from persistence.report_window import inside, per_customer

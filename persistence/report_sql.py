@@ -16,10 +16,11 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import DayRanges, Span
-from domain.classification import ClassificationFacts
+from domain.classification.groups import Cell, LabelSums
+from domain.classification.labels import ClassificationFacts, ClassificationSpan
+from domain.classification.rfm import Cuts
 from domain.pages import Page, PageRequest, cut
-from domain.ports import Cell, ClassificationSpan, CustomerRecord, LabelSums, WindowTotals
-from domain.rfm import Cuts
+from domain.ports import CustomerRecord, WindowTotals
 from persistence.bought_lines import WITH_BOUGHT
 from persistence.customers import COLUMNS as CUSTOMER_COLUMNS
 from persistence.customers import JOINED as CUSTOMERS

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import CTE, ColumnElement, FromClause, Select, Subquery, and_, case, func, literal_column, or_, select
 
 from domain.calendar import Span
-from domain.rfm import recency_floors
+from domain.classification.rfm import recency_floors
 from persistence.tables import customer_metrics, purchase
 
 

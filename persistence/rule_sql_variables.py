@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, false, func, literal, null, or_, select
 
-from domain.classification import LABELS
+from domain.classification.labels import LABELS
+from domain.classification.rfm import EIGHT, UNCLASSIFIED, Cuts, recency_floors
 from domain.model import STATUS_ORDER
 from domain.money import exponent, to_minor
-from domain.rfm import EIGHT, UNCLASSIFIED, Cuts, recency_floors
 from domain.rule_context import RuleContext
 from domain.rule_variables import LINES
 from persistence.bought_lines import WITH_BOUGHT

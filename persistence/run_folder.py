@@ -12,8 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TextIO
 
-from domain.errors import InvalidInput, Taken
-from domain.pipeline import (
+from domain.classification.pipeline import (
     LOCK_FILENAME,
     LOG_FILENAME,
     OUTPUT_FILENAME,
@@ -22,6 +21,7 @@ from domain.pipeline import (
     STATUS_FILENAME,
     Part,
 )
+from domain.errors import InvalidInput, Taken
 
 NAMES = ("purchase_frequency", "spending", "category")
 

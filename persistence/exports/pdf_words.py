@@ -5,9 +5,9 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from domain.calendar import zone
+from domain.classification.rfm import RfmScheme
 from domain.report_document import DocumentGroup, ReportDocument
 from domain.reporting import Method
-from domain.rfm import RfmScheme
 
 MONTHS = (
     "January",

@@ -4,7 +4,7 @@ status qualifies and whose amount is not below 0."""
 import pytest
 from sqlalchemy import text
 
-from domain.group_kind import Method
+from domain.classification.groups import Method
 from domain.model import Business, PurchaseStatus
 from domain.pages import PageRequest
 from domain.ports import Actor

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from domain.classification import ClassificationSettings
+from domain.classification.labels import ClassificationSettings, ClassificationSpan
 from domain.classifiers import COLUMNS, Classifier, Classifiers
 from domain.model import Business
-from domain.ports import Actor, ClassificationSpan
+from domain.ports import Actor
 from gql.services import Services
 from persistence.classifiers import installed
 from persistence.database import Database, open_database

@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.calendar import Span
+from domain.classification.rfm import RfmScheme, Score, group_of, recency
 from domain.errors import InvalidInput
 from domain.model import Business, NewCustomer, PurchaseStatus, WriteCounts
 from domain.pages import PageRequest
 from domain.ports import Actor, CustomerFilter, CustomerSort
 from domain.reporting import Report, insights
-from domain.rfm import RfmScheme, Score, group_of, recency
 from gql.services import Services
 from persistence.database import Database
 from persistence.unit_of_work import SqlStore

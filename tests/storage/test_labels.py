@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from domain.calendar import local_date, zone
-from domain.classification import Classification, ClassificationFacts, ClassificationSettings, classify
+from domain.classification.labels import Classification, ClassificationFacts, ClassificationSettings, classify
 from domain.model import Business, NewPurchase, PurchaseLine, PurchaseStatus
 from domain.ports import Actor
 from gql.services import Services

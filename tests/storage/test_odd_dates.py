@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import BigInteger, event, literal, select, text
 
-from domain.festive import FestivePeriods
-from domain.group_kind import Method
+from domain.classification.festive import FestivePeriods
+from domain.classification.groups import Method
 from domain.model import Business
 from domain.segment_model import Definition
 from gql.services import Services

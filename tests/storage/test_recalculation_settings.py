@@ -4,7 +4,7 @@ while a run evaluates or memberships follow."""
 import pytest
 
 from domain.business_settings import BY_NAME
-from domain.classification import ClassificationSettings
+from domain.classification.labels import ClassificationSettings
 from domain.model import Business
 from domain.segment_model import JobReason, JobStatus
 from domain.setting_effects import MEASURES

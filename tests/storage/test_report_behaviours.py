@@ -5,12 +5,12 @@ from datetime import date
 
 import pytest
 
+from domain.classification.groups import Method
+from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput
-from domain.group_kind import Method
 from domain.model import Business
 from domain.ports import Actor
 from domain.report import Group, Previous, Report, insights
-from domain.rfm import RfmScheme
 from gql.export_parameters import read_method
 from gql.services import Services
 from tests.storage.reported_shop import AS_OF, orders

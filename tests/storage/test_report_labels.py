@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.group_kind import Method
+from domain.classification.groups import Method
 from domain.model import Business
 from domain.ports import Actor
 from gql.services import Services

@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.calendar import SeriesInterval, local_date
+from domain.classification.groups import Method
+from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput
-from domain.group_kind import Method
 from domain.model import Business, NewPurchase
 from domain.pages import PageRequest
 from domain.ports import Actor, CustomerFilter, CustomerSort
 from domain.report_moves import Transitions, trend_dates
 from domain.report_ports import Move
-from domain.rfm import RfmScheme
 from gql.services import Services
 from persistence.database import Database
 from tests.conftest import NOW, SetClock

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
 from domain.ports import Actor
-from domain.rfm import RfmScheme
 from domain.segment_checks import Draft
 from domain.segment_model import Definition, JobStatus, SegmentKind
 from domain.segment_ports import SegmentFilter, SegmentSort

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from domain.classification.pipeline import Segmentation
 from domain.errors import DomainError
 from domain.import_options import ImportOptions
-from domain.pipeline import Segmentation
 from gql.segmentation import run_segmentation
 from gql.settings import Settings
 from persistence.database import open_database

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from domain.calendar import Span
-from domain.group_kind import Method
+from domain.classification.groups import Method
+from domain.classification.rfm import Score, eight, rank_score, recency
 from domain.model import Business
 from domain.money import to_decimal
 from domain.pages import PageRequest
 from domain.ports import CustomerFilter, CustomerSort
 from domain.reporting import insights
-from domain.rfm import Score, eight, rank_score, recency
 from gql.services import Services
 from persistence.database import Database
 from persistence.unit_of_work import SqlStore

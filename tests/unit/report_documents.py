@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+from domain.classification.rfm import EIGHT, UNCLASSIFIED, RfmScheme
 from domain.report_document import DocumentGroup, ReportDocument
 from domain.reporting import Insights, Method
-from domain.rfm import EIGHT, UNCLASSIFIED, RfmScheme
 
 GENERATED = datetime(2026, 9, 28, 12, 5, 33, tzinfo=UTC)
 EIGHT_ROWS = (

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.business_settings import ALIASES, BY_NAME, SECTIONS, effective, planned
-from domain.classification import ClassificationSettings
+from domain.classification.labels import ClassificationSettings
 from domain.errors import InvalidInput
 from domain.model import Business
 from gql.cli_settings_file import as_toml, read_statement

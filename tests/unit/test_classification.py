@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.classification import (
+from domain.classification.festive import FestivePeriods
+from domain.classification.labels import (
     Classification,
     ClassificationFacts,
     ClassificationSettings,
@@ -16,7 +17,6 @@ from domain.classification import (
     subtract_months,
 )
 from domain.errors import InvalidInput
-from domain.festive import FestivePeriods
 
 TODAY = date(2024, 6, 15)
 SETTINGS = ClassificationSettings()

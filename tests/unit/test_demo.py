@@ -9,10 +9,10 @@ from functools import cache
 import pytest
 
 from domain.calendar import zone
-from domain.classification import Classification, ClassificationFacts, ClassificationSettings, classify
+from domain.classification.labels import Classification, ClassificationFacts, ClassificationSettings, classify
+from domain.classification.rfm import EIGHT, UNCLASSIFIED, cut_values, eight, rank_score, recency
 from domain.demo import CATEGORIES, CHANNELS, LEVELS, STOREFRONTS, TIME_ZONE, DemoShop, demo_shop
 from domain.model import NewPurchase, PurchaseStatus
-from domain.rfm import EIGHT, UNCLASSIFIED, cut_values, eight, rank_score, recency
 
 DAYS = (
     date(2026, 1, 1),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.rfm import (
+from domain.classification.rfm import (
     EIGHT,
     ELEVEN,
     UNCLASSIFIED,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from domain.group_kind import GroupKind
+from domain.classification.groups import GroupKind
 
 
 class RfmScheme(StrEnum):

@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Protocol, TypedDict
 
 from domain.calendar import Clock
-from domain.classifying import Distribution
+from domain.classification.labels import Distribution
 from domain.errors import DomainError
 
 OUTPUT_FILENAME = "customer_segmentation.json"
