@@ -11,14 +11,13 @@ from domain.errors import FieldProblem, InvalidInput, InvalidRule
 from domain.model import Business
 from domain.overlap import FEWEST, MOST, Overlap, overlap
 from domain.ports import CustomerFilter, CustomerRecord
-from domain.rule_context import RuleContext, rule_context
-from domain.rule_evaluation import holds
-from domain.rule_explanation import Clause, explain
 from domain.rule_findings import Finding, errors, tree_of, understood, warnings, wrong_references
-from domain.rule_references import references, uses_rank
-from domain.rule_subject import subjects
-from domain.rule_text import sentence
-from domain.rules import Condition
+from domain.rule_subject import rule_context, subjects
+from domain.rules.context import RuleContext, references, uses_rank
+from domain.rules.evaluator import holds
+from domain.rules.explanation import Clause, explain
+from domain.rules.sentence import sentence
+from domain.rules.tree import Condition
 from domain.segment_model import Definition, Membership, Segment
 from domain.segment_ports import RuleSizes, SegmentReadUnit, SegmentStore, Side
 

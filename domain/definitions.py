@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from domain.criteria import definition_tree
 from domain.errors import InvalidInput
-from domain.rule_references import dependency_order, references, uses_rank
-from domain.rules import Condition
+from domain.rules.context import dependency_order, references, uses_rank
+from domain.rules.criteria import definition_tree
+from domain.rules.tree import Condition
 from domain.segment_model import Definition, Segment, SegmentKind
 
 

@@ -11,8 +11,8 @@ from decimal import Decimal
 from random import Random
 
 from domain.calendar import zone
-from domain.criteria import RfmConfig, SegmentCriteria
 from domain.model import NewCustomer, NewPurchase, PurchaseLine, PurchaseStatus
+from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.segment_checks import Draft
 from domain.segment_model import Definition, SegmentKind
 

@@ -26,7 +26,7 @@ from domain.model import (
     WriteCounts,
 )
 from domain.pages import Page, PageRequest
-from domain.rules import Condition
+from domain.rules.tree import Condition
 
 T = TypeVar("T")
 

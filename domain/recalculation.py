@@ -11,7 +11,7 @@ from domain.membership_changes import Place
 from domain.model import Business
 from domain.pages import Page, PageRequest
 from domain.ports import Actor, AuditEvent
-from domain.rule_references import references
+from domain.rules.context import references
 from domain.run_board import RunBoard
 from domain.run_ports import WorkStore
 from domain.segment_model import (

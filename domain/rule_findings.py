@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from domain.criteria import definition_tree
 from domain.errors import DomainError, FieldProblem, InvalidInput, RuleProblem
-from domain.rule_limits import pointer
-from domain.rule_references import references
-from domain.rules import Condition
+from domain.rules.context import references
+from domain.rules.criteria import definition_tree
+from domain.rules.limits import pointer
+from domain.rules.tree import Condition
 from domain.segment_checks import Draft, checked
 from domain.segment_model import Definition, Segment, SegmentKind
 from domain.segment_ports import RuleSizes

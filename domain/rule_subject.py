@@ -1,17 +1,19 @@
 """Customers as rules see them, read through the store's ports. Only few are read at a time: to explain, to check one
 customer, to test. What decides over all of them is the statement."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from domain.calendar import local_day, to_micros
 from domain.classification.labels import Classification, classify
-from domain.classification.rfm import RfmScheme, Score, group_of, rank_score, recency
+from domain.classification.rfm import Cuts, RfmScheme, Score, group_of, rank_score, recency
 from domain.model import QUALIFYING, CustomerTotals, PurchaseLine
 from domain.money import divide_half_even, exponent
 from domain.pages import MAXIMUM_FIRST, PageRequest
 from domain.ports import CustomerRecord, PurchaseRecord, ReadUnit, WindowTotals
-from domain.rule_context import RuleContext
-from domain.rule_evaluation import Element, Scalar, Subject
+from domain.rules.context import RuleContext, uses_rank, variable_names
+from domain.rules.evaluator import Element, Scalar, Subject
+from domain.rules.tree import Node
 
 Bought = Sequence[tuple[PurchaseRecord, Sequence[PurchaseLine]]]
 
@@ -141,3 +143,16 @@ def _element(context: RuleContext, record: PurchaseRecord, line: PurchaseLine | 
     if line is not None:
         values["category"] = line.category
     return Element(values, {"amount": minor, "days_ago": age}, {"amount": context.scale}, bought.external_id)
+
+
+async def rule_context(unit: ReadUnit, now: datetime, trees: Iterable[Node], cuts: Cuts | None = None) -> RuleContext:
+    """The context that the rules need, at most two statements; give `cuts` of the window where they are kept."""
+    rules = list(trees)
+    context = RuleContext(unit.business, now)
+    if cuts is None and any(uses_rank(tree) for tree in rules):
+        cuts = await unit.reports.cuts(context.span)
+    first_day = None
+    if any("purchase_frequency_label" in variable_names(tree) for tree in rules):
+        bounds = await unit.reports.day_bounds()
+        first_day = None if bounds is None else bounds[0]
+    return RuleContext(unit.business, now, cuts, first_day)

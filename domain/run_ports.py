@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from domain.model import Business
-from domain.rules import Condition
+from domain.rules.tree import Condition
 from domain.segment_model import Job, Outcome, Segment
 from domain.segment_ports import Jobs, SegmentReadUnit, SegmentStore, SegmentWriteUnit
 

@@ -12,7 +12,7 @@ from domain.definitions import Defined, defined
 from domain.errors import DomainError
 from domain.model import Business
 from domain.recalculation import queue_following
-from domain.rule_references import references
+from domain.rules.context import references
 from domain.run_board import RunBoard
 from domain.run_ports import Evaluation, Hold, WorkStore
 from domain.segment_model import Difference, Job, JobReason, JobStatus, Outcome, Segment, SegmentKind, Snapshot

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from domain.calendar import check as check_schedule
-from domain.criteria import MONEY, SegmentCriteria, definition_tree, is_rfm
 from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem, text_problems
 from domain.money import exponent, to_minor
-from domain.rules import Condition
+from domain.rules.criteria import MONEY, SegmentCriteria, definition_tree, is_rfm
+from domain.rules.tree import Condition
 from domain.segment_model import Definition, SegmentKind
 
 MAXIMUM_NAME = 255

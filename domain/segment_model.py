@@ -9,7 +9,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from operator import add
 
-from domain.criteria import RfmConfig, SegmentCriteria
+from domain.rules.criteria import RfmConfig, SegmentCriteria
 
 
 class SegmentKind(StrEnum):

@@ -11,8 +11,8 @@ from domain.membership_changes import ChangeKey, ChangeList, Place
 from domain.model import Business, KeptEvent
 from domain.pages import Page, PageRequest
 from domain.ports import CustomerRecord, ReadUnit, Store, WriteUnit
-from domain.rule_context import RuleContext
-from domain.rules import Condition
+from domain.rules.context import RuleContext
+from domain.rules.tree import Condition
 from domain.segment_model import (
     ArchivedMembership,
     Difference,

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
-from domain.criteria import definition_tree
 from domain.errors import DomainError, FieldProblem, InvalidRule, RuleProblem
-from domain.rule_references import dependency_order, references
-from domain.rules import Condition
+from domain.rules.context import dependency_order, references
+from domain.rules.criteria import definition_tree
+from domain.rules.tree import Condition
 from domain.segment_checks import rule_problems
 from domain.segment_model import Segment
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from domain.calendar import Clock, next_run
 from domain.classification.rfm import RfmScheme
-from domain.criteria import definition_tree
 from domain.errors import DomainError, FieldProblem, InvalidInput, folded
 from domain.model import Business
 from domain.pages import Page, PageRequest
 from domain.ports import Actor, AuditEvent
 from domain.recalculation import requeue
-from domain.rule_text import sentence
+from domain.rules.criteria import definition_tree
+from domain.rules.sentence import sentence
 from domain.segment_audit import changes, stated
 from domain.segment_checks import Checked, Draft, checked, free_key, slug
 from domain.segment_model import Definition, Job, JobStatus, NewSegment, Outcome, Segment, SegmentKind

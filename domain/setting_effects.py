@@ -4,7 +4,7 @@ setting must be calculated again, as no customer changed whom they could follow.
 from collections.abc import Iterable, Mapping
 
 from domain.definitions import defined
-from domain.rule_references import RANKED, variable_names
+from domain.rules.context import RANKED, variable_names
 from domain.segment_model import Segment
 
 FREQUENCY = frozenset({"purchase_frequency_label"})

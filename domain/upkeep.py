@@ -11,7 +11,7 @@ from domain.calendar import Clock, next_run
 from domain.definitions import Defined, defined
 from domain.model import Business
 from domain.recalculation import queue
-from domain.rule_references import references
+from domain.rules.context import references
 from domain.run_board import RunBoard
 from domain.run_ports import WorkStore
 from domain.runner import Runner

@@ -9,11 +9,11 @@ import strawberry
 from domain.analysis import Explanation, Preview
 from domain.model import Business as BusinessEntity
 from domain.overlap import Overlap, PairOverlap
-from domain.rule_explanation import Clause
-from domain.rule_explanation import Verdict as ClauseVerdict
 from domain.rule_findings import Finding
 from domain.rule_findings import ProblemSeverity as ProblemSeverity
-from domain.rule_variables import RuleVariable as RuleVariableEntity
+from domain.rules.explanation import Clause
+from domain.rules.explanation import Verdict as ClauseVerdict
+from domain.rules.variables import RuleVariable as RuleVariableEntity
 from domain.segment_ports import Side
 from gql.context import Info
 from gql.customer import Customer

@@ -6,7 +6,7 @@ from typing import Annotated
 import strawberry
 
 from domain.errors import InvalidInput
-from domain.rule_variables import rule_variables
+from domain.rules.variables import rule_variables
 from gql.analysis import RuleVariable, SegmentExplanation, SegmentOverlap, SegmentPreview
 from gql.context import Info
 from gql.ids import numbers_of

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import strawberry
 
-from domain.customer_rules import FREQUENCIES, SPENDINGS, customer_rule
 from domain.errors import InvalidInput
 from domain.model import Business
 from domain.ports import CustomerFilter as CustomerFilterEntity
+from domain.rules.criteria import FREQUENCIES, SPENDINGS, customer_rule
 from gql.context import Context
 from gql.ids import numbers_of
 from gql.scalars import JSON

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import strawberry
 
-from domain.criteria import RfmConfig as RfmConfigEntity
-from domain.criteria import SegmentCriteria as SegmentCriteriaEntity
 from domain.model import Business as BusinessEntity
+from domain.rules.criteria import RfmConfig as RfmConfigEntity
+from domain.rules.criteria import SegmentCriteria as SegmentCriteriaEntity
 from domain.segment_model import Segment as SegmentEntity
 from domain.segments import words
 from gql.enums import SegmentKind

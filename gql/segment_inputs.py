@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import strawberry
 
-from domain.criteria import RfmConfig, SegmentCriteria
+from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.segment_checks import Draft
 from domain.segment_model import Definition
 from gql.enums import SegmentKind

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import CTE, ColumnElement, Select, select
 
 from domain.errors import InvalidRule, RuleProblem
-from domain.rule_context import RuleContext
-from domain.rules import Condition, Node
+from domain.rules.context import RuleContext
+from domain.rules.tree import Condition, Node
 from persistence.customers import JOINED
 from persistence.rule_sql_conditions import print_test
 from persistence.rule_sql_constructs import Expression, Known

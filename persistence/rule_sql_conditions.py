@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import case, false, func, literal, null, true
 
-from domain.rule_variables import Kind
-from domain.rules import (
-    All,
-    Any,
+from domain.rules.tree import (
+    AllOf,
+    AnyOf,
     Between,
     Choice,
     Comparison,
@@ -28,6 +27,7 @@ from domain.rules import (
     kind_of,
     may_be_missing,
 )
+from domain.rules.variables import Kind
 from persistence import rule_sql_constructs as sql
 from persistence.rule_sql_constructs import Expression
 from persistence.rule_sql_layers import Layers
@@ -49,9 +49,9 @@ def print_test(layers: Layers, node: Node, member: Callable[[str], Expression]) 
     match node:
         case Literal(value=value):
             return true() if value else false()
-        case All(operands=operands):
+        case AllOf(operands=operands):
             return sql.bundled(sql.And, [layers.test(operand) for operand in operands])
-        case Any(operands=operands):
+        case AnyOf(operands=operands):
             return sql.bundled(sql.Or, [layers.test(operand) for operand in operands])
         case Not(operand=operand):
             return sql.Negation(layers.test(operand))

@@ -10,9 +10,21 @@ from typing import Any
 from sqlalchemy import Boolean, Double, Text, cast, literal_column, null
 from sqlalchemy import types as sqltypes
 
-from domain.rule_context import RuleContext
-from domain.rule_variables import Kind
-from domain.rules import Arithmetic, Choice, Either, Literal, Node, Op, Quantified, Reduction, Variable, kind_of, walk
+from domain.rules.context import RuleContext
+from domain.rules.tree import (
+    Arithmetic,
+    Choice,
+    Either,
+    Literal,
+    Node,
+    Op,
+    Quantified,
+    Reduction,
+    Variable,
+    kind_of,
+    walk,
+)
+from domain.rules.variables import Kind
 from persistence.rule_sql_constructs import Expression, Let
 from persistence.rule_sql_variables import DERIVED, Variables
 

@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import FromClause, Select, func, literal, select
 
 from domain.calendar import to_micros
-from domain.rule_evaluation import HALF
-from domain.rule_variables import LINES, OF_EVERY_STATUS
-from domain.rules import Collection, Condition, Quantity, Variable
+from domain.rules.evaluator import HALF
+from domain.rules.tree import Collection, Condition, Quantity, Variable
+from domain.rules.variables import LINES, OF_EVERY_STATUS
 from persistence import rule_sql_constructs as sql
 from persistence.bought_lines import OF_PURCHASE, bought
 from persistence.rule_sql_constructs import Expression, constant, number

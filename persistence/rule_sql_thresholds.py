@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from sqlalchemy import BigInteger, bindparam
 
-from domain.rule_evaluation import ORDERS
-from domain.rules import Literal, Node, Op, Variable
+from domain.rules.evaluator import ORDERS
+from domain.rules.tree import Literal, Node, Op, Variable
 from persistence.rule_sql_constructs import AtLeast, AtMost, Expression, Less, More
 from persistence.rule_sql_variables import Whole
 

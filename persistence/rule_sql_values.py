@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sqlalchemy import BigInteger, Text, bindparam, case, false, func, literal, null, true
 
 from domain.calendar import read_instant, to_micros
-from domain.rule_variables import Kind
-from domain.rules import (
+from domain.rules.tree import (
     Arithmetic,
     Choice,
     Either,
@@ -23,6 +22,7 @@ from domain.rules import (
     kind_of,
     may_be_missing,
 )
+from domain.rules.variables import Kind
 from persistence import rule_sql_constructs as sql
 from persistence.rule_sql_constructs import Expression, constant
 from persistence.rule_sql_layers import Layers

@@ -11,8 +11,8 @@ from domain.classification.labels import LABELS
 from domain.classification.rfm import EIGHT, UNCLASSIFIED, Cuts, recency_floors
 from domain.model import STATUS_ORDER
 from domain.money import exponent, to_minor
-from domain.rule_context import RuleContext
-from domain.rule_variables import LINES
+from domain.rules.context import RuleContext
+from domain.rules.variables import LINES
 from persistence.bought_lines import WITH_BOUGHT
 from persistence.day_sets import among
 from persistence.report_window import inside, recency_score, total

@@ -24,10 +24,10 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import from_micros, to_micros
-from domain.criteria import RfmConfig, SegmentCriteria
 from domain.errors import folded
 from domain.model import Business
 from domain.pages import Page, PageRequest, cut
+from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.segment_model import Definition, NewSegment, Segment, SegmentKind
 from domain.segment_ports import SegmentFilter, SegmentSort
 from persistence.columns import FAR_FUTURE, MISSING_TEXT, optional_instant, optional_micros, storable

@@ -28,9 +28,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import Clock, from_micros, to_micros
 from domain.model import Business
-from domain.rule_context import RuleContext, rule_context
-from domain.rule_references import references as keys_used
-from domain.rules import Condition
+from domain.rule_subject import rule_context
+from domain.rules.context import RuleContext
+from domain.rules.context import references as keys_used
+from domain.rules.tree import Condition
 from domain.run_ports import Agenda
 from domain.segment_model import Segment
 from persistence.jobs import JobStore

@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
-from domain.rule_operators import OPERATORS
-from domain.rule_variables import CUSTOMER, LISTS
+from domain.rules.parser import OPERATORS
+from domain.rules.variables import CUSTOMER, LISTS
 
 WORDS = (*OPERATORS, "filter", "map", "merge", "log", "not", "", "__class__")
 INNER = {inner for info in LISTS.values() for inner in info.variables}

@@ -7,8 +7,8 @@ from sqlalchemy import update
 
 from domain.analysis import Analysis, Preview
 from domain.model import Business
-from domain.rule_evaluation import Subject, holds
-from domain.rule_parsing import parse_rule
+from domain.rules.evaluator import Subject, holds
+from domain.rules.parser import parse_rule
 from domain.segment_model import Definition, MembershipSource, NewSegment, Segment, SegmentKind
 from domain.segment_ports import Side
 from gql.composition import make_services

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from domain.rule_variables import CUSTOMER, LISTS, Kind
+from domain.rules.variables import CUSTOMER, LISTS, Kind
 from tests.storage.rule_population import CATEGORIES, CHANNELS, EMAILS, LEVELS, LISTED, NAMES, SEGMENTS, STOREFRONTS
 
 Json = Any

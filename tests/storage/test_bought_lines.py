@@ -8,10 +8,9 @@ from domain.classification.groups import Method
 from domain.model import Business, PurchaseStatus
 from domain.pages import PageRequest
 from domain.ports import Actor
-from domain.rule_context import rule_context
-from domain.rule_evaluation import holds
-from domain.rule_parsing import parse_rule
-from domain.rule_subject import subjects
+from domain.rule_subject import rule_context, subjects
+from domain.rules.evaluator import holds
+from domain.rules.parser import parse_rule
 from gql.services import Services
 from persistence.database import Database
 from persistence.label_keeping import keep

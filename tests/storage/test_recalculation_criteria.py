@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from domain.criteria import SegmentCriteria
 from domain.model import Business, NewCustomer
+from domain.rules.criteria import SegmentCriteria
 from domain.segment_model import Definition, Segment
 from gql.services import Services
 from persistence.database import Database

@@ -10,7 +10,7 @@ import pytest
 
 from domain.model import Business
 from domain.recalculation import AlreadyRunning
-from domain.rules import Condition
+from domain.rules.tree import Condition
 from domain.segment_model import JobStatus
 from gql.services import Services
 from persistence.database import Database

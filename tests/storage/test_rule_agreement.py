@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from domain.errors import InvalidRule
-from domain.rule_evaluation import holds
-from domain.rule_operators import OPERATORS
-from domain.rule_parsing import parse_rule
-from domain.rule_references import references
-from domain.rule_text import sentence
-from domain.rule_variables import CUSTOMER, LISTS
-from domain.rules import Condition
+from domain.rules.context import references
+from domain.rules.evaluator import holds
+from domain.rules.parser import OPERATORS, parse_rule
+from domain.rules.sentence import sentence
+from domain.rules.tree import Condition
+from domain.rules.variables import CUSTOMER, LISTS
 from persistence.database import open_database
 from persistence.rule_sql import RuleSql, matching
 from persistence.schema import upgrade

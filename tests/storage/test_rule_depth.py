@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from domain.rule_evaluation import holds
-from domain.rule_limits import MAXIMUM_LEVELS
-from domain.rule_parsing import parse_rule
+from domain.rules.evaluator import holds
+from domain.rules.limits import MAXIMUM_LEVELS
+from domain.rules.parser import parse_rule
 from persistence.database import Database
 from persistence.rule_sql import RuleSql, members
 from tests.storage.rule_population import Population, populate

@@ -4,10 +4,10 @@ single customers, and a stored segment in a rule stands for those who are its me
 import pytest
 from sqlalchemy import event
 
-from domain.rule_context import RuleContext
-from domain.rule_evaluation import holds
 from domain.rule_findings import ProblemSeverity
-from domain.rule_parsing import parse_rule
+from domain.rules.context import RuleContext
+from domain.rules.evaluator import holds
+from domain.rules.parser import parse_rule
 from domain.segment_model import Definition
 from domain.segment_ports import Side
 from persistence.database import Database

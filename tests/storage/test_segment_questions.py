@@ -6,8 +6,8 @@ import pytest
 from domain.errors import InvalidInput, InvalidRule
 from domain.pages import PageRequest
 from domain.ports import CustomerFilter, CustomerSort
-from domain.rule_evaluation import holds
-from domain.rule_parsing import parse_rule
+from domain.rules.evaluator import holds
+from domain.rules.parser import parse_rule
 from domain.segment_model import MembershipSource
 from domain.segment_ports import Side
 from persistence.database import Database

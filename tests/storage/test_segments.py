@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from domain.criteria import RfmConfig, SegmentCriteria
 from domain.model import Business
 from domain.pages import PageRequest
+from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.segment_model import Definition, NewSegment, Segment, SegmentKind
 from domain.segment_ports import SegmentFilter, SegmentSort
 from gql.services import Services

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from domain.criteria import RfmConfig, SegmentCriteria, definition_tree, is_rfm
 from domain.errors import InvalidInput, InvalidRule
-from domain.rule_parsing import parse_rule
-from domain.rule_text import sentence
+from domain.rules.criteria import RfmConfig, SegmentCriteria, definition_tree, is_rfm
+from domain.rules.parser import parse_rule
+from domain.rules.sentence import sentence
 
 
 def said(rules: object = None, rfm: tuple[str, str] | None = None, **criteria: Any) -> str:

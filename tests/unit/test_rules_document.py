@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from domain.rule_operators import OPERATORS
-from domain.rule_parsing import parse_rule
-from domain.rule_text import sentence
-from domain.rule_variables import rule_variables
+from domain.rules.parser import OPERATORS, parse_rule
+from domain.rules.sentence import sentence
+from domain.rules.variables import rule_variables
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
 LANGUAGE = PAGE.partition("## Official cases")[0]

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from domain.calendar import read_instant, to_micros
-from domain.rule_evaluation import Element, Subject, holds
-from domain.rule_parsing import parse_rule
+from domain.rules.evaluator import Element, Subject, holds
+from domain.rules.parser import parse_rule
 
 ZONE = ZoneInfo("America/New_York")
 LINES = [Element({"amount": 19.99, "category": "Kids"}, {"amount": 1999}, {"amount": 100.0})] * 3

@@ -6,9 +6,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from domain.calendar import to_micros
-from domain.rule_evaluation import Element, Scalar, Subject, holds
-from domain.rule_explanation import Clause, Verdict, explain
-from domain.rule_parsing import parse_rule
+from domain.rules.evaluator import Element, Scalar, Subject, holds
+from domain.rules.explanation import Clause, Verdict, explain
+from domain.rules.parser import parse_rule
 
 LAST = datetime(2024, 6, 1, 20, 30, tzinfo=UTC)
 

@@ -9,9 +9,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from domain.errors import InvalidRule
-from domain.rule_evaluation import Element, Scalar, Subject, holds, value_of
-from domain.rule_parsing import parse_condition, parse_value
-from domain.rule_variables import Catalogue, Kind, ListInfo, VariableInfo
+from domain.rules.evaluator import Element, Scalar, Subject, holds, value_of
+from domain.rules.parser import parse_condition, parse_value
+from domain.rules.variables import Catalogue, Kind, ListInfo, VariableInfo
 from tests.conftest import shared
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "rules.md"

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from domain.errors import InvalidRule, RuleProblem
-from domain.rule_limits import MAXIMUM_LEVELS
-from domain.rule_parsing import parse_rule
-from domain.rule_references import dependency_order, references, uses_rank, variable_names
-from domain.rule_variables import CUSTOMER, LISTS, Kind, rule_variables
-from domain.rules import All, Comparison, Literal, Op, Variable
+from domain.rules.context import dependency_order, references, uses_rank, variable_names
+from domain.rules.limits import MAXIMUM_LEVELS
+from domain.rules.parser import parse_rule
+from domain.rules.tree import AllOf, Comparison, Literal, Op, Variable
+from domain.rules.variables import CUSTOMER, LISTS, Kind, rule_variables
 
 REVENUE, AGE = {"var": "total_revenue"}, {"var": "days_since_last_purchase"}
 RICH = {">": [REVENUE, 1000]}
@@ -49,7 +49,7 @@ def test_an_object_a_list_of_one_and_their_texts_are_the_same_rule() -> None:
 def test_a_list_must_hold_together() -> None:
     tree = parse_rule([RICH, {"<": [AGE, 30]}])
 
-    assert isinstance(tree, All)
+    assert isinstance(tree, AllOf)
     assert [operand.path for operand in tree.operands if isinstance(operand, Comparison)] == ["/0", "/1"]
 
 

@@ -12,13 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.errors import InvalidRule
-from domain.rule_parsing import parse_rule
-from domain.rule_text import number_text, quoted, sentence
-from domain.rule_variables import CUSTOMER, LISTS, Kind, rule_variables
-from domain.rules import (
+from domain.rules.parser import parse_rule
+from domain.rules.sentence import number_text, quoted, sentence
+from domain.rules.tree import (
     CONDITIONS,
-    All,
-    Any,
+    AllOf,
+    AnyOf,
     Arithmetic,
     Between,
     Choice,
@@ -39,6 +38,7 @@ from domain.rules import (
     Reduction,
     walk,
 )
+from domain.rules.variables import CUSTOMER, LISTS, Kind, rule_variables
 from tests.storage.rule_strategies import rules
 
 ORDERED = (Op.LESS, Op.AT_MOST, Op.MORE, Op.AT_LEAST)
@@ -88,9 +88,9 @@ def test_a_rule_is_said_in_words(said: str) -> None:
 def local_edits(node: Anything) -> Iterator[Anything]:
     """Trees that differ from the node in its outermost construct."""
     match node:
-        case All(operands=(first, *rest) as operands) | Any(operands=(first, *rest) as operands):
+        case AllOf(operands=(first, *rest) as operands) | AnyOf(operands=(first, *rest) as operands):
             yield type(node)(operands[::-1])
-            yield (Any if isinstance(node, All) else All)(operands)
+            yield (AnyOf if isinstance(node, AllOf) else AllOf)(operands)
             if len(operands) > 2:
                 yield type(node)((type(node)(operands[:2]), *operands[2:]))
                 yield type(node)((first, type(node)(tuple(rest))))
@@ -120,7 +120,7 @@ def local_edits(node: Anything) -> Iterator[Anything]:
                 yield replace(node, collection=replace(collection, name="all_purchases"))
             kept = Collection(collection.name)
             for test in collection.filters:
-                yield replace(node, collection=kept, condition=All((test, condition)))
+                yield replace(node, collection=kept, condition=AllOf((test, condition)))
                 yield replace(node, collection=replace(collection, filters=(condition,)), condition=test)
         case Reduction(collection=collection):
             yield replace(node, addend=None)

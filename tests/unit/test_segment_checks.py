@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from domain.criteria import RfmConfig, SegmentCriteria
 from domain.errors import InvalidInput
+from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.segment_checks import Draft, checked, free_key, slug
 from domain.segment_model import Definition, SegmentKind
 

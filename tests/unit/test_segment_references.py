@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from domain.criteria import definition_tree
+from domain.rules.criteria import definition_tree
 from domain.segment_model import Definition, Segment, SegmentKind
 from domain.segment_references import reference_problems, users_of
 

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from domain.classification.rfm import RfmScheme, Score, group_of, groups
-from domain.criteria import definition_tree, is_rfm
-from domain.rule_evaluation import Scalar, Subject, holds
+from domain.rules.criteria import definition_tree, is_rfm
+from domain.rules.evaluator import Scalar, Subject, holds
 from domain.segment_checks import checked
 from domain.standard_segments import standard_drafts
 

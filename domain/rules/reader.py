@@ -9,9 +9,8 @@ from zoneinfo import ZoneInfo
 
 from domain.calendar import read_instant
 from domain.errors import RuleProblem
-from domain.rule_limits import magnitude, pointer
-from domain.rule_variables import Catalogue, Kind, VariableInfo
-from domain.rules import (
+from domain.rules.limits import magnitude, pointer
+from domain.rules.tree import (
     ALWAYS,
     CONDITIONS,
     NEVER,
@@ -28,6 +27,7 @@ from domain.rules import (
     Variable,
     kind_of,
 )
+from domain.rules.variables import Catalogue, Kind, VariableInfo
 
 KINDS = {
     Kind.BOOLEAN: "true or false",

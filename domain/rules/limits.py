@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from domain.errors import RuleProblem
-from domain.rules import (
+from domain.rules.tree import (
     Arithmetic,
     Between,
     Choice,

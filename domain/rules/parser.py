@@ -1,18 +1,25 @@
-"""What each operator takes and which node it becomes. The table at the end is the whole language; an operator that is
-not in it does not exist."""
+"""From what a user gives to the typed tree: one JSONLogic object, or a list of them that must all hold, or either as
+JSON text. A rule is understood wholly or refused with every problem that was found.
+
+What each operator takes and which node it becomes. The table at the end is the whole language; an operator that is
+not in it does not exist.
+
+The operators that look at lists: which variables are missing, and counts, sums and quantities of a customer's
+purchases or lines. They become nodes as the other operators do.
+"""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
-from domain.rule_limits import pointer
-from domain.rule_list_operators import missing, quantified, reduce
-from domain.rule_reader import KINDS, Call, Handler, Reader
-from domain.rule_variables import Kind
-from domain.rules import (
+from domain.errors import InvalidRule
+from domain.rules.limits import pointer, read_json, size_problem, statement_problem
+from domain.rules.reader import KINDS, Call, Handler, Reader, Scope
+from domain.rules.tree import (
     ALWAYS,
     NEVER,
     NULL,
-    All,
-    Any,
+    AllOf,
+    AnyOf,
     Arithmetic,
     Between,
     Choice,
@@ -26,6 +33,7 @@ from domain.rules import (
     InSegment,
     Joined,
     Literal,
+    Missing,
     Node,
     Not,
     OneOf,
@@ -36,9 +44,76 @@ from domain.rules import (
     Reduction,
     Truth,
     Variable,
+    both,
     kind_of,
     may_be_missing,
 )
+from domain.rules.variables import CATALOGUE, Catalogue, Kind
+
+
+def missing(reader: Reader, call: Call) -> Node:
+    """`missing` and `missing_some`, as conditions."""
+    if not call.condition:
+        where = "it gives a list, which can only stand where a condition stands"
+        return reader.wrong(call.path + pointer(call.operator), f"{call.operator} cannot be used as a value: {where}.")
+    given, base, need = call.arguments, call.path + pointer(call.operator), None
+    if call.operator == "missing_some":
+        match given:
+            case [int(count), list(names)] if not isinstance(count, bool):
+                given, base, need = names, base + pointer(1), count
+            case _:
+                return reader.wrong(base, "missing_some takes a whole number and a list of names of variables.")
+    elif len(given) == 1 and isinstance(given[0], list):
+        given, base = given[0], base + pointer(0)
+    elif not call.listed:
+        return _missing_of(reader, call, [(given[0], base)], None)
+    return _missing_of(reader, call, [(name, base + pointer(index)) for index, name in enumerate(given)], need)
+
+
+def _missing_of(reader: Reader, call: Call, given: list[tuple[object, str]], need: int | None) -> Node:
+    found = []
+    for name, path in given:
+        if isinstance(name, str):
+            found.append(reader.variable(name, path, call.scope))
+        else:
+            reader.wrong(path, f"{call.operator} takes names of variables, written out.")
+    return Missing(tuple(each for each in found if each is not None), need, call.path)
+
+
+def quantified(reader: Reader, call: Call) -> Node:
+    """`some`, `all` and `none`."""
+    if not reader.counted(call, 2, 2):
+        return NULL
+    collection = reader.collection(call.arguments[0], call.at(0), call.scope)
+    held = reader.condition(call.arguments[1], call.at(1), reader.elements(collection))
+    return Quantified(Quantity(call.operator), collection, held, call.path)
+
+
+def reduce(reader: Reader, call: Call) -> Node:
+    """A count or a sum; nothing else can be reduced."""
+    if not reader.counted(call, 3, 3):
+        return NULL
+    collection = reader.collection(call.arguments[0], call.at(0), call.scope)
+    shape = "reduce takes the accumulator + 1, or + a number of the element, from 0"
+    if isinstance(call.arguments[2], bool) or call.arguments[2] != 0:
+        return reader.wrong(call.at(2), f"{shape}.")
+    match call.arguments[1]:
+        case {"+": [{"var": "accumulator"}, addend]}:
+            place = 1
+        case {"+": [addend, {"var": "accumulator"}]}:
+            place = 0
+        case _:
+            return reader.wrong(call.at(1), f"{shape}.")
+    match addend:
+        case int() | float() if addend == 1 and not isinstance(addend, bool):
+            return Reduction(collection, None)
+        case {"var": str(name)} if name == "current" or name.startswith("current."):
+            path = call.at(1) + pointer("+", place, "var")
+            found = reader.variable(name[8:], path, reader.elements(collection)) if collection.name else None
+            if found is None or (found.kind is Kind.NUMBER and not found.nullable):
+                return NULL if found is None else Reduction(collection, found)
+    return reader.wrong(call.at(1), f"{shape}.")
+
 
 ORDERED = (Kind.NUMBER, Kind.TEXT, Kind.INSTANT, Kind.NOTHING)
 LARGEST_POSITION = 2**31 - 1
@@ -103,7 +178,7 @@ def _logic(reader: Reader, call: Call) -> Node:
         operands = tuple(holds(node, call.at(index)) for index, node in enumerate(nodes))
     if len(operands) == 1:
         return operands[0]
-    return All(operands) if conjunction else Any(operands)
+    return AllOf(operands) if conjunction else AnyOf(operands)
 
 
 def holds(node: Node, path: str) -> Condition:
@@ -222,3 +297,66 @@ OPERATORS: Mapping[str, Handler] = {
     **dict.fromkeys(("some", "all", "none"), quantified),
     "reduce": reduce,
 }
+
+
+MAXIMUM_PROBLEMS = 20
+N = TypeVar("N", bound=Node)
+
+
+def parse_rule(given: object, catalogue: Catalogue = CATALOGUE) -> Condition:
+    """The tree of a rule; InvalidRule carries every problem with its path."""
+    reader = Reader(catalogue, OPERATORS)
+    raw = _sized(reader, given)
+    scope = Scope(catalogue.variables)
+    match raw:
+        case dict():
+            tree = reader.condition(raw, "", scope)
+        case list() if raw and all(isinstance(item, dict) for item in raw):
+            tree = both(tuple(reader.condition(item, f"/{index}", scope) for index, item in enumerate(raw)))
+        case list() if not raw:
+            reader.wrong("", "A rule must hold at least one condition.")
+        case _:
+            reader.wrong("", "A rule is one JSONLogic object, or a list of them that must all hold.")
+    _refuse(reader)
+    return _stated(reader, tree)
+
+
+def parse_value(given: object, catalogue: Catalogue) -> Node:
+    """The tree of an expression whose value is asked for."""
+    reader = Reader(catalogue, OPERATORS)
+    node = reader.value(_sized(reader, given), "", Scope(catalogue.variables))
+    _refuse(reader)
+    return _stated(reader, node)
+
+
+def parse_condition(given: object, catalogue: Catalogue) -> Condition:
+    """The tree of an expression that is asked whether it holds."""
+    reader = Reader(catalogue, OPERATORS)
+    node = reader.condition(_sized(reader, given), "", Scope(catalogue.variables))
+    _refuse(reader)
+    return _stated(reader, node)
+
+
+def _sized(reader: Reader, given: object) -> object:
+    if isinstance(given, str):
+        try:
+            given = read_json(given)
+        except ValueError as error:
+            reader.wrong("", str(error))
+            _refuse(reader)
+    if problem := size_problem(given):
+        reader.problems.append(problem)
+        _refuse(reader)
+    return given
+
+
+def _stated(reader: Reader, tree: N) -> N:
+    if problem := statement_problem(tree):
+        reader.problems.append(problem)
+        _refuse(reader)
+    return tree
+
+
+def _refuse(reader: Reader) -> None:
+    if reader.problems:
+        raise InvalidRule(reader.problems[:MAXIMUM_PROBLEMS])

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from domain.rule_variables import CATALOGUE, DAYS, MONEY, Catalogue, Kind, VariableInfo
-from domain.rules import (
+from domain.rules.tree import (
     ALWAYS,
     CONDITIONS,
-    All,
-    Any,
+    AllOf,
+    AnyOf,
     Arithmetic,
     Between,
     Choice,
@@ -38,6 +37,7 @@ from domain.rules import (
     Variable,
     kind_of,
 )
+from domain.rules.variables import CATALOGUE, DAYS, MONEY, Catalogue, Kind, VariableInfo
 
 PLAIN_INSTANT = re.compile(r"[0-9TW:+.Z-]+")
 ORDERS: Mapping[Kind, Mapping[Op, str]] = {
@@ -94,9 +94,9 @@ class Speaker:
     def condition(self, node: Node) -> str:
         """A condition; in brackets where it stands beside others and could be read in two ways."""
         match node:
-            case All(operands=operands):
+            case AllOf(operands=operands):
                 return " and ".join(self.beside(operand) for operand in operands)
-            case Any(operands=operands):
+            case AnyOf(operands=operands):
                 return " or ".join(self.beside(operand) for operand in operands)
             case Not(operand=operand):
                 return f"not ({self.condition(operand)})"
@@ -111,7 +111,7 @@ class Speaker:
     def beside(self, node: Node) -> str:
         """The condition as one of several."""
         said = self.condition(node)
-        return f"({said})" if isinstance(node, All | Any | Not | Choice) else said
+        return f"({said})" if isinstance(node, AllOf | AnyOf | Not | Choice) else said
 
     def _leaf(self, node: Node) -> str:
         match node:

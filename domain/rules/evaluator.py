@@ -9,10 +9,9 @@ from typing import Any as Anything
 from zoneinfo import ZoneInfo
 
 from domain.calendar import read_instant, to_micros
-from domain.rule_variables import Kind
-from domain.rules import (
-    All,
-    Any,
+from domain.rules.tree import (
+    AllOf,
+    AnyOf,
     Arithmetic,
     Between,
     Choice,
@@ -39,6 +38,7 @@ from domain.rules import (
     Value,
     Variable,
 )
+from domain.rules.variables import Kind
 
 Scalar = bool | float | str | int | None
 """A value of a variable; instants are whole microseconds since 1970, numbers are floats, missing is None."""
@@ -113,9 +113,9 @@ def value_of(node: Node, subject: Subject, values: Mapping[str, Scalar] | None =
 
 def _holds(condition: Node, subject: Subject, here: Mapping[str, Scalar]) -> bool:
     match condition:
-        case All(operands=operands):
+        case AllOf(operands=operands):
             return all(_holds(operand, subject, here) for operand in operands)
-        case Any(operands=operands):
+        case AnyOf(operands=operands):
             return any(_holds(operand, subject, here) for operand in operands)
         case Not(operand=operand):
             return not _holds(operand, subject, here)

@@ -1,13 +1,12 @@
 """The typed tree of a rule. Every way to say a rule (JSONLogic, criteria, an RFM box) becomes these nodes, and all that
 reads a rule (SQL, the row evaluator, the sentence) reads only them. A condition is true or false and never missing; a
-value has one kind and may be missing. Paths say where a node stood in what was given and do not count for equality.
-"""
+value has one kind and may be missing. Paths say where a node stood in what was given and do not count for equality."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
-from domain.rule_variables import Kind
+from domain.rules.variables import Kind
 
 
 class Op(StrEnum):
@@ -120,14 +119,14 @@ class Reduction:
 
 
 @dataclass(frozen=True, slots=True)
-class All:
+class AllOf:
     """Every operand holds."""
 
     operands: tuple["Condition", ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Any:
+class AnyOf:
     """At least one operand holds."""
 
     operands: tuple["Condition", ...]
@@ -234,12 +233,12 @@ class Quantified:
 
 Value = Literal | Variable | Fallback | Arithmetic | Joined | Part | Choice | Either | Reduction
 Leaf = Truth | Comparison | Between | Equality | OneOf | Contains | InSegment | Missing | Quantified
-Condition = Literal | All | Any | Not | Choice | Leaf
+Condition = Literal | AllOf | AnyOf | Not | Choice | Leaf
 Node = Value | Condition
 ALWAYS = Literal(True, Kind.BOOLEAN)
 NEVER = Literal(False, Kind.BOOLEAN)
 NULL = Literal(None, Kind.NOTHING)
-CONDITIONS = (All, Any, Not, Truth, Comparison, Between, Equality, OneOf, Contains, InSegment, Missing, Quantified)
+CONDITIONS = (AllOf, AnyOf, Not, Truth, Comparison, Between, Equality, OneOf, Contains, InSegment, Missing, Quantified)
 LEAVES = (Truth, Comparison, Between, Equality, OneOf, Contains, InSegment, Missing, Quantified)
 
 
@@ -266,7 +265,7 @@ def walk(node: Node | Collection) -> Iterator[Node | Collection]:
 
 def both(conditions: tuple[Condition, ...]) -> Condition:
     """All of them, without a wrapper around a single one."""
-    return conditions[0] if len(conditions) == 1 else All(conditions)
+    return conditions[0] if len(conditions) == 1 else AllOf(conditions)
 
 
 def kind_of(node: Node) -> Kind:

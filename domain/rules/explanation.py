@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.calendar import from_micros
-from domain.rule_evaluation import Element, Scalar, Subject, elements, holds, satisfying, value_of
-from domain.rule_text import sentence
-from domain.rule_variables import CATALOGUE, Catalogue, Kind
-from domain.rules import (
+from domain.rules.evaluator import Element, Scalar, Subject, elements, holds, satisfying, value_of
+from domain.rules.sentence import sentence
+from domain.rules.tree import (
     LEAVES,
-    All,
-    Any,
+    AllOf,
+    AnyOf,
     Between,
     Choice,
     Comparison,
@@ -35,6 +34,7 @@ from domain.rules import (
     Variable,
     kind_of,
 )
+from domain.rules.variables import CATALOGUE, Catalogue, Kind
 
 SHOWN = 5
 """So many purchases are shown of those that decided."""
@@ -69,7 +69,7 @@ def explain(tree: Condition, subject: Subject, currency: str, catalogue: Catalog
 def leaves(tree: Node) -> Iterator[Leaf]:
     """The leaves in written order; what is asked inside a leaf belongs to it."""
     match tree:
-        case All(operands=operands) | Any(operands=operands):
+        case AllOf(operands=operands) | AnyOf(operands=operands):
             for operand in operands:
                 yield from leaves(operand)
         case Not(operand=operand):

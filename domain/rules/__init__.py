@@ -1,0 +1,1 @@
+"""Rules: read, bounded, put into words, explained, and evaluated against one customer."""

@@ -1,0 +1,123 @@
+"""The present of a rule: which business, which instant, and what ranks and labels are measured by. The statement in the
+database and the row evaluator are given the same context, so they cannot disagree about today.
+
+What a rule depends on: variables, ranks among customers, and other stored segments, which must not form a circle.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from domain.calendar import Span, local_day, zone
+from domain.classification.labels import ClassificationSettings, ClassificationSpan
+from domain.classification.rfm import Cuts
+from domain.errors import InvalidRule, RuleProblem
+from domain.model import DEFAULT_RFM_DAYS, Business
+from domain.money import exponent
+from domain.rules.tree import Collection, InSegment, Node, Variable, walk
+
+
+def variable_names(node: Node) -> frozenset[str]:
+    """Variables of the customer and names of the lists that the rule reads; `segments` where it uses another one."""
+    found: set[str] = set()
+    for each in walk(node):
+        match each:
+            case Variable(element=False) | Collection():
+                found.add(each.name)
+            case InSegment():
+                found.add("segments")
+            case _:
+                pass
+    return frozenset(found)
+
+
+RANKED = frozenset(
+    {"rfm_segment", "rfm_segment_name", "recency_score", "frequency_score", "monetary_score"},
+)
+
+
+def uses_rank(node: Node) -> bool:
+    """Whether what one customer does can change whether the rule holds for another."""
+    return not RANKED.isdisjoint(variable_names(node))
+
+
+def references(node: Node) -> dict[str, str]:
+    """Keys of the stored segments that the rule uses, each with the path where it stands first."""
+    found: dict[str, str] = {}
+    for each in walk(node):
+        if isinstance(each, InSegment):
+            found.setdefault(each.key, each.path)
+    return found
+
+
+def dependency_order(trees: Mapping[str, Node]) -> tuple[str, ...]:
+    """The keys, each once and after every key that its rule uses; keys without a tree are left out.
+
+    InvalidRule with code CIRCULAR_REFERENCE names the way round where there is one.
+    """
+    order: dict[str, None] = {}
+    for start in sorted(trees):
+        waiting = [(start, iter(sorted(references(trees[start]).items())))]
+        while waiting:
+            key, rest = waiting[-1]
+            if key in order:
+                waiting.pop()
+                continue
+            used, path = next(rest, (None, ""))
+            if used is None:
+                order[key] = None
+                waiting.pop()
+                continue
+            above = [held for held, _ in waiting]
+            if used in above:
+                way = " uses ".join([*above[above.index(used) :], used])
+                message = f"Segments must not use each other in a circle: {way}."
+                raise InvalidRule([RuleProblem(path, message, None, "CIRCULAR_REFERENCE")])
+            if used in trees and used not in order:
+                waiting.append((used, iter(sorted(references(trees[used]).items()))))
+    return tuple(order)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleContext:
+    """`cuts` are needed by rules that rank, `first_day` (of any purchase) by those that look at the buying pattern."""
+
+    business: Business
+    now: datetime
+    cuts: Cuts | None = None
+    first_day: int | None = None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The business's zone."""
+        return zone(self.business.time_zone)
+
+    @property
+    def today(self) -> int:
+        """Day number of the business's local date."""
+        return local_day(self.now, self.zone)
+
+    @property
+    def scale(self) -> float:
+        """Minor units in a major one."""
+        return float(10 ** exponent(self.business.currency))
+
+    @property
+    def span(self) -> Span:
+        """The window of a customer's own scores."""
+        days = self.business.settings.get("rfm_days", DEFAULT_RFM_DAYS)
+        length = days if isinstance(days, int) else DEFAULT_RFM_DAYS
+        return Span(self.today - length + 1, self.today)
+
+    @property
+    def classification(self) -> ClassificationSettings:
+        """The thresholds of the labels."""
+        return ClassificationSettings.from_settings(self.business.settings)
+
+    @property
+    def labelled(self) -> ClassificationSpan:
+        """The days that the labels look at."""
+        settings, first = self.classification, self.today if self.first_day is None else self.first_day
+        recent = settings.recent_from(self.now.astimezone(self.zone).date()).toordinal()
+        return ClassificationSpan(recent, self.today, tuple(settings.festive.day_ranges(first, self.today)))
