@@ -8,10 +8,10 @@ from datetime import datetime
 from domain.business_settings import SettingsPlan, planned
 from domain.calendar import Clock, zone
 from domain.errors import InvalidInput, NotFound
+from domain.jobs.queue import queue_following
 from domain.model import Business
 from domain.money import exponent
 from domain.ports import Actor, AuditEvent, WriteUnit
-from domain.recalculation import queue_following
 from domain.segment_ports import TenantStore
 from domain.setting_effects import measured_by
 

@@ -13,8 +13,8 @@ from random import Random
 from domain.calendar import zone
 from domain.model import NewCustomer, NewPurchase, PurchaseLine, PurchaseStatus
 from domain.rules.criteria import RfmConfig, SegmentCriteria
-from domain.segment_checks import Draft
-from domain.segment_model import Definition, SegmentKind
+from domain.segments.model import Definition, SegmentKind
+from domain.segments.validation import Draft
 
 KEY = "demo"
 NAME = "Ceylon Threads"

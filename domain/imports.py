@@ -10,12 +10,12 @@ from typing import Protocol
 from domain.calendar import Clock
 from domain.errors import Conflict, DomainError, InvalidInput, NotFound
 from domain.import_quality import Quality
+from domain.jobs.model import JobStatus, fraction_done
+from domain.jobs.progress import Board
+from domain.jobs.queue import NotCancellable
 from domain.model import Business
 from domain.pages import Page, PageRequest
 from domain.ports import Actor, AuditEvent, ReadUnit, WriteUnit
-from domain.recalculation import NotCancellable
-from domain.run_board import Board
-from domain.segment_model import JobStatus, fraction_done
 
 SILENT = timedelta(seconds=30)
 """Without a sign of life for so long, whoever worked on an import is dead."""

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from domain.jobs.model import Job, Outcome
 from domain.model import Business
 from domain.rules.tree import Condition
-from domain.segment_model import Job, Outcome, Segment
 from domain.segment_ports import Jobs, SegmentReadUnit, SegmentStore, SegmentWriteUnit
+from domain.segments.model import Segment
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,23 +7,22 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from domain.membership_changes import ChangeKey, ChangeList, Place
+from domain.jobs.model import Difference, Job, NewJob, Outcome
 from domain.model import Business, KeptEvent
 from domain.pages import Page, PageRequest
 from domain.ports import CustomerRecord, ReadUnit, Store, WriteUnit
 from domain.rules.context import RuleContext
 from domain.rules.tree import Condition
-from domain.segment_model import (
+from domain.segments.model import (
     ArchivedMembership,
-    Difference,
-    Job,
+    ChangeKey,
+    ChangeList,
     Membership,
     MembershipChange,
     MembershipSource,
     MemberTotals,
-    NewJob,
     NewSegment,
-    Outcome,
+    Place,
     Segment,
     SegmentKind,
     Snapshot,

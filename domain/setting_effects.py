@@ -3,9 +3,9 @@ setting must be calculated again, as no customer changed whom they could follow.
 
 from collections.abc import Iterable, Mapping
 
-from domain.definitions import defined
 from domain.rules.context import RANKED, variable_names
-from domain.segment_model import Segment
+from domain.segments.dependencies import defined
+from domain.segments.model import Segment
 
 FREQUENCY = frozenset({"purchase_frequency_label"})
 SPENDING = frozenset({"spending_label"})

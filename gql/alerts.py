@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from http.client import HTTPException
 
+from domain.jobs.model import Job
 from domain.model import Business
-from domain.segment_model import Job
 
 SECONDS = 10
 log = logging.getLogger("segments.runs")

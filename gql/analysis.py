@@ -6,15 +6,13 @@ from typing import Annotated
 
 import strawberry
 
-from domain.analysis import Explanation, Preview
 from domain.model import Business as BusinessEntity
-from domain.overlap import Overlap, PairOverlap
-from domain.rule_findings import Finding
-from domain.rule_findings import ProblemSeverity as ProblemSeverity
 from domain.rules.explanation import Clause
 from domain.rules.explanation import Verdict as ClauseVerdict
 from domain.rules.variables import RuleVariable as RuleVariableEntity
 from domain.segment_ports import Side
+from domain.segments.analysis import Explanation, Finding, Overlap, PairOverlap, Preview
+from domain.segments.analysis import ProblemSeverity as ProblemSeverity
 from gql.context import Info
 from gql.customer import Customer
 from gql.enums import MembershipSource, described

@@ -15,8 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
 from domain.calendar import Clock
+from domain.jobs.progress import RunBoard
 from domain.model import Business, Viewer
-from domain.run_board import RunBoard
 from gql.auth import Authenticator
 from gql.cli_segmentation_store import ScheduledSegmentation
 from gql.cli_sources import OpenedPurchases, open_purchases

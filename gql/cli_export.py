@@ -11,7 +11,7 @@ from typing import IO, Annotated
 import typer
 
 from domain.errors import InvalidInput
-from domain.member_files import checked_columns
+from domain.segments.member_export import checked_columns
 from gql.app import make_writers
 from gql.cli_run import BusinessOption, run
 from gql.cli_segment import found

@@ -11,10 +11,10 @@ from typing import Annotated
 
 import typer
 
-from domain.compaction import Compaction
 from domain.errors import InvalidInput
 from domain.ports import Actor
-from domain.segment_model import ArchivedMembership
+from domain.segments.history import Compaction
+from domain.segments.model import ArchivedMembership
 from gql.cli_import import guarded
 from gql.cli_run import BusinessOption, run
 from gql.clock import system_clock

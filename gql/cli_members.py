@@ -11,8 +11,8 @@ import typer
 from domain.errors import InvalidInput
 from domain.import_columns import normalised
 from domain.import_text import RowFault, check_encoding, checked_text, columns_seen, counted, row_text, unquoted
-from domain.memberships import Memberships
 from domain.model import Business
+from domain.segments.memberships import Memberships
 from gql.cli_customers import FIELDS
 from gql.cli_import import progress_bar
 from gql.cli_run import BusinessOption, run

@@ -8,12 +8,13 @@ import typer
 from rich.table import Table
 
 from domain.errors import InvalidInput, NotFound
+from domain.jobs.model import Job
 from domain.model import Business
 from domain.pages import PageRequest
 from domain.ports import Actor
-from domain.segment_model import Job, Segment, SegmentKind
 from domain.segment_ports import SegmentFilter, SegmentSort
-from domain.segments import Change, words
+from domain.segments.model import Segment, SegmentKind
+from domain.segments.segments import Change, words
 from gql.cli_run import BusinessOption, run
 from gql.cli_segment_file import as_stated, read_change, read_new
 from gql.cli_table import FormatOption, check_format, minute, print_json, print_table, stamp

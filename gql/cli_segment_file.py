@@ -13,8 +13,8 @@ from graphql import GraphQLError, GraphQLInputType
 from graphql.utilities import coerce_input_value, validate_input_value
 
 from domain.errors import FieldProblem, InvalidInput
-from domain.segment_audit import definition_json
-from domain.segment_model import Segment
+from domain.segments.model import Segment
+from domain.segments.segments import definition_json
 from gql.errors import known_values
 from gql.schema import make_schema
 from gql.segment_inputs import CreateSegmentInput, RfmConfigInput, SegmentCriteriaInput, UpdateSegmentInput

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from domain.jobs.model import Job, JobReason, JobStatus
+from domain.jobs.progress import RunBoard
 from domain.model import Business
 from domain.pages import PageRequest
-from domain.run_board import RunBoard
-from domain.segment_model import Job, JobReason, JobStatus, Segment
 from domain.segment_ports import SegmentFilter, SegmentSort
-from domain.upkeep import Upkeep
+from domain.segments.model import Segment
+from domain.segments.worker import Upkeep
 from gql.clock import system_clock
 from gql.composition import make_services, make_upkeep
 from gql.services import Services

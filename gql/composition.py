@@ -5,7 +5,6 @@ import os
 import socket
 from uuid import uuid4
 
-from domain.analysis import Analysis
 from domain.audit import Auditing
 from domain.businesses import Businesses
 from domain.calendar import Clock
@@ -13,19 +12,20 @@ from domain.classifiers import Classifiers
 from domain.customers import Customers
 from domain.erasure import Erasure
 from domain.imports import ImportBoard, PurchaseImports
+from domain.jobs.progress import RunBoard
 from domain.kept import KeptReports
-from domain.member_files import MemberFiles
-from domain.memberships import Memberships
 from domain.purchases import Purchases
-from domain.recalculation import Recalculations
 from domain.report_files import ReportFiles
 from domain.report_moves import Movements
 from domain.reporting import Reporting
-from domain.run_board import RunBoard
-from domain.runner import Runner
-from domain.segments import Segments
-from domain.snapshots import Snapshots
-from domain.upkeep import Upkeep
+from domain.segments.analysis import Analysis
+from domain.segments.history import Snapshots
+from domain.segments.member_export import MemberFiles
+from domain.segments.memberships import Memberships
+from domain.segments.recalculation import Recalculations
+from domain.segments.runner import Runner
+from domain.segments.segments import Segments
+from domain.segments.worker import Upkeep
 from gql.alerts import Alerts
 from gql.services import Services
 from persistence.cache import MemoryCache

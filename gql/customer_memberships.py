@@ -2,9 +2,9 @@
 
 import strawberry
 
-from domain.membership_changes import ChangeList
 from domain.model import Business as BusinessEntity
 from domain.ports import CustomerRecord
+from domain.segments.model import ChangeList
 from gql.context import Info
 from gql.membership import MembershipChange, SegmentMembership, changes_connection
 from gql.pagination import After, Connection, First

@@ -12,10 +12,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from domain.errors import DomainError, Forbidden, InvalidInput, NotFound, Unavailable
-from domain.member_files import MemberExport, MemberWriter
 from domain.model import Business, Permission, Storefront, Viewer
 from domain.report_document import ReportDocument
 from domain.report_files import ReportAsked
+from domain.segments.member_export import MemberExport, MemberWriter
 from gql.execution import Authenticate, within
 from gql.export_answers import Pieces, entity_tag, file_headers, headers_alone, is_unchanged, refused, wrong_input
 from gql.export_links import ExportLinks

@@ -8,13 +8,13 @@ import strawberry
 from domain.calendar import SeriesInterval as SeriesInterval
 from domain.classification.groups import Method as Method
 from domain.classification.rfm import RfmScheme as RfmScheme
+from domain.jobs.model import JobStatus as JobStatus
 from domain.model import PurchaseStatus as PurchaseStatus
 from domain.ports import CustomerSort as CustomerSort
-from domain.segment_model import ChangeKind as ChangeKind
-from domain.segment_model import JobStatus as JobStatus
-from domain.segment_model import MembershipSource as MembershipSource
-from domain.segment_model import SegmentKind as SegmentKind
 from domain.segment_ports import SegmentSort as SegmentSort
+from domain.segments.model import ChangeKind as ChangeKind
+from domain.segments.model import MembershipSource as MembershipSource
+from domain.segments.model import SegmentKind as SegmentKind
 
 E = TypeVar("E", bound=type[Enum])
 

@@ -7,8 +7,8 @@ from datetime import date
 
 from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput
-from domain.member_files import checked_columns
 from domain.reporting import Method
+from domain.segments.member_export import checked_columns
 
 METHODS = tuple(method.value.lower() for method in Method)
 SCHEMES = {"eight": RfmScheme.EIGHT_SEGMENT, "eleven": RfmScheme.ELEVEN_SEGMENT}

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from domain.imports import PurchaseImport as ImportEntity
+from domain.jobs.model import Job as JobEntity
 from domain.model import Business as BusinessEntity
-from domain.segment_model import Job as JobEntity
 from gql.context import Context, Info
 from gql.enums import JobStatus
 from gql.ids import encode, numbers_of

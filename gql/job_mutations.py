@@ -5,8 +5,8 @@ from typing import Annotated
 import strawberry
 
 from domain.errors import InvalidInput
+from domain.jobs.queue import AlreadyRunning
 from domain.model import Business as BusinessEntity
-from domain.recalculation import AlreadyRunning
 from gql.context import Info
 from gql.customer import Customer
 from gql.ids import numbers_of

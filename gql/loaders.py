@@ -10,10 +10,11 @@ from strawberry.dataloader import DataLoader
 from domain.classification.labels import Classification
 from domain.classification.rfm import Score
 from domain.imports import PurchaseImport, Reject
+from domain.jobs.model import Job
 from domain.model import Business, CustomerTotals, KeptEvent, PurchaseLine, Storefront
 from domain.pages import Page, PageRequest
 from domain.ports import CustomerRecord, PurchaseRecord
-from domain.segment_model import Job, Segment
+from domain.segments.model import Segment
 from gql.limits import too_much
 from gql.membership_loaders import MembershipLoaders
 from gql.services import Services

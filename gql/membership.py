@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from domain.compaction import check_reachable
-from domain.membership_changes import ChangeList, Place
 from domain.model import Business as BusinessEntity
 from domain.pages import Page
-from domain.segment_model import Membership as MembershipEntity
-from domain.segment_model import MembershipChange as ChangeEntity
 from domain.segment_ports import Member
+from domain.segments.history import check_reachable
+from domain.segments.model import ChangeList, Place
+from domain.segments.model import Membership as MembershipEntity
+from domain.segments.model import MembershipChange as ChangeEntity
 from gql.context import Info
 from gql.enums import ChangeKind, MembershipSource
 from gql.nouns import noun

@@ -5,13 +5,12 @@ from typing import Protocol, TypeVar
 
 from strawberry.dataloader import DataLoader
 
-from domain.membership_changes import ChangeKey, ChangeList
-from domain.memberships import SeriesKey
 from domain.model import Business
 from domain.pages import Page, PageRequest
 from domain.ports import CustomerRecord
-from domain.segment_model import Membership, MembershipChange, MemberTotals, SizePoint, Snapshot
 from domain.segment_ports import IdsKey, Member, MemberKey, MovedKey, Movement, SnapshotKey
+from domain.segments.memberships import SeriesKey
+from domain.segments.model import ChangeKey, ChangeList, Membership, MembershipChange, MemberTotals, SizePoint, Snapshot
 from gql.services import Services
 
 K = TypeVar("K")

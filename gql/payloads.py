@@ -9,7 +9,7 @@ from strawberry.extensions import FieldExtension
 from strawberry.types.field import StrawberryField
 
 from domain.errors import Conflict, DomainError, InvalidInput, InvalidRule, NotFound, Taken
-from domain.recalculation import AlreadyRunning, NotCancellable
+from domain.jobs.queue import AlreadyRunning, NotCancellable
 from gql.context import Info
 from gql.enums import described
 

@@ -9,8 +9,8 @@ import strawberry
 from domain.model import Business as BusinessEntity
 from domain.rules.criteria import RfmConfig as RfmConfigEntity
 from domain.rules.criteria import SegmentCriteria as SegmentCriteriaEntity
-from domain.segment_model import Segment as SegmentEntity
-from domain.segments import words
+from domain.segments.model import Segment as SegmentEntity
+from domain.segments.segments import words
 from gql.enums import SegmentKind
 from gql.ids import encode
 from gql.node import Node

@@ -6,8 +6,8 @@ from decimal import Decimal
 import strawberry
 
 from domain.rules.criteria import RfmConfig, SegmentCriteria
-from domain.segment_checks import Draft
-from domain.segment_model import Definition
+from domain.segments.model import Definition
+from domain.segments.validation import Draft
 from gql.enums import SegmentKind
 from gql.scalars import JSON
 

@@ -7,12 +7,12 @@ from typing import Annotated
 import strawberry
 
 from domain.calendar import series
-from domain.compaction import check_reachable
 from domain.errors import InvalidInput, NotFound
-from domain.membership_changes import ChangeList
 from domain.model import Business as BusinessEntity
 from domain.money import exponent, mean, to_decimal
-from domain.segment_model import Segment as SegmentEntity
+from domain.segments.history import check_reachable
+from domain.segments.model import ChangeList
+from domain.segments.model import Segment as SegmentEntity
 from gql.context import Info
 from gql.enums import SeriesInterval
 from gql.ids import numbers_of

@@ -5,7 +5,7 @@ from typing import Annotated
 import strawberry
 
 from domain.errors import InvalidInput
-from domain.segments import Change
+from domain.segments.segments import Change
 from gql.context import Info
 from gql.enums import RfmScheme
 from gql.ids import numbers_of

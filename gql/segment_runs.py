@@ -3,7 +3,7 @@
 import strawberry
 
 from domain.model import Business as BusinessEntity
-from domain.segment_model import Segment as SegmentEntity
+from domain.segments.model import Segment as SegmentEntity
 from gql.context import Info
 from gql.job import Recalculation
 

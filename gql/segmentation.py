@@ -18,10 +18,10 @@ from domain.calendar import Clock
 from domain.classification.pipeline import Pipeline, Segmentation, Source, Wanted, idle, stamp
 from domain.errors import InvalidInput
 from domain.import_options import ImportOptions
+from domain.jobs.progress import RunBoard
 from domain.model import Business
-from domain.run_board import RunBoard
-from domain.runner import Runner
-from domain.upkeep import Upkeep
+from domain.segments.runner import Runner
+from domain.segments.worker import Upkeep
 from gql.cli_opening import business_for_import, made, opened
 from gql.cli_segmentation_kept import Kept
 from gql.cli_segmentation_mongodb import CollectionSource

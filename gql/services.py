@@ -2,21 +2,21 @@
 
 from dataclasses import dataclass
 
-from domain.analysis import Analysis
 from domain.audit import Auditing
 from domain.businesses import Businesses
 from domain.customers import Customers
 from domain.erasure import Erasure
 from domain.imports import PurchaseImports
-from domain.member_files import MemberFiles
-from domain.memberships import Memberships
 from domain.purchases import Purchases
-from domain.recalculation import Recalculations
 from domain.report_files import ReportFiles
 from domain.report_moves import Movements
 from domain.reporting import Reporting
-from domain.segments import Segments
-from domain.snapshots import Snapshots
+from domain.segments.analysis import Analysis
+from domain.segments.history import Snapshots
+from domain.segments.member_export import MemberFiles
+from domain.segments.memberships import Memberships
+from domain.segments.recalculation import Recalculations
+from domain.segments.segments import Segments
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from domain.calendar import from_micros, to_micros
-from domain.compaction import check_reachable
 from domain.errors import InvalidInput, NotFound
 from domain.model import Business as BusinessEntity
-from domain.segment_model import Snapshot as SnapshotEntity
 from domain.segment_ports import Movement
-from domain.snapshots import MAXIMUM_IDS
+from domain.segments.history import MAXIMUM_IDS, check_reachable
+from domain.segments.model import Snapshot as SnapshotEntity
 from gql.context import Context, Info
 from gql.ids import encode, numbers_of
 from gql.membership import MEMBER_ORDER, find_named

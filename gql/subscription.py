@@ -5,10 +5,10 @@ from typing import Annotated
 
 import strawberry
 
-from domain.compaction import check_reachable
 from domain.errors import NotFound
-from domain.membership_changes import Place
 from domain.model import Business as BusinessEntity
+from domain.segments.history import check_reachable
+from domain.segments.model import Place
 from gql.context import Info
 from gql.ids import numbers_of
 from gql.imports import PurchaseImport

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.calendar import from_micros, to_micros
 from domain.import_quality import Quality
 from domain.imports import NewImport, PurchaseImport, Reject
+from domain.jobs.model import JobStatus
 from domain.pages import Page, PageRequest, cut
-from domain.segment_model import JobStatus
 from persistence.columns import optional_instant
 from persistence.import_tables import import_reject
 from persistence.import_tables import purchase_import as table

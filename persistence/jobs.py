@@ -9,9 +9,9 @@ from sqlalchemy import ColumnElement, Row, and_, func, insert, or_, select, upda
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import from_micros, to_micros
+from domain.jobs.model import Job, JobKind, JobReason, JobStatus, NewJob, Outcome
 from domain.pages import Page, PageRequest, cut
 from domain.run_ports import Hold
-from domain.segment_model import Job, JobKind, JobReason, JobStatus, NewJob, Outcome
 from persistence.columns import optional_instant, optional_micros
 from persistence.segment_tables import job
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import delete, literal, select, tuple_
 
 from domain.calendar import to_micros
-from domain.segment_model import ArchivedMembership
+from domain.segments.model import ArchivedMembership
 from persistence.membership_reads import MEMBERSHIP, MembershipReads, to_membership
 from persistence.segment_tables import membership, segment
 from persistence.tables import customer

@@ -9,9 +9,8 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, column, func, literal, select, tuple_, values
 
 from domain.calendar import from_micros, to_micros
-from domain.membership_changes import KINDS, ChangeKey, ChangeList, Place
 from domain.pages import Page, PageRequest, cut
-from domain.segment_model import SOURCE_ORDER, ChangeKind, MembershipChange
+from domain.segments.model import KINDS, SOURCE_ORDER, ChangeKey, ChangeKind, ChangeList, MembershipChange, Place
 from persistence.membership_reads import MembershipReads, Selective, gathered
 from persistence.segment_tables import membership, membership_change, segment
 

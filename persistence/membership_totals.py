@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import and_, case, func, or_, select, union_all
 
-from domain.segment_model import MemberTotals
+from domain.segments.model import MemberTotals
 from persistence.columns import storable
 from persistence.membership_reads import MembershipReads, present
 from persistence.segment_tables import membership

@@ -8,7 +8,8 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.sql.elements import TextClause
 
 from domain.calendar import to_micros
-from domain.segment_model import SOURCE_ORDER, Difference, MembershipSource
+from domain.jobs.model import Difference
+from domain.segments.model import SOURCE_ORDER, MembershipSource
 from persistence.membership_compaction import MembershipCompaction
 from persistence.membership_history import MembershipHistory
 from persistence.membership_past import MembershipPast

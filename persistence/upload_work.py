@@ -19,8 +19,8 @@ from domain.calendar import Clock
 from domain.errors import DomainError, InvalidInput
 from domain.import_rows import RejectedRow, StagedColumns
 from domain.imports import AT_ONCE, SILENT, ImportBoard, PurchaseImport, PurchaseImports
+from domain.jobs.model import JobStatus
 from domain.model import Business
-from domain.segment_model import JobStatus
 from persistence.bulk_import import Progress, PurchaseImporter
 from persistence.database import Database
 from persistence.import_record import ImportRecord, ImportStopped

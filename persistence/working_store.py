@@ -28,12 +28,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import Clock, from_micros, to_micros
 from domain.model import Business
-from domain.rule_subject import rule_context
 from domain.rules.context import RuleContext
 from domain.rules.context import references as keys_used
 from domain.rules.tree import Condition
 from domain.run_ports import Agenda
-from domain.segment_model import Segment
+from domain.segments.customer_facts import rule_context
+from domain.segments.model import Segment
 from persistence.jobs import JobStore
 from persistence.rule_sql import RuleSql, members
 from persistence.segment_tables import membership, segment

@@ -14,8 +14,8 @@ from decimal import Decimal
 from io import StringIO
 
 from domain.calendar import zone
-from domain.member_files import MemberExport, MemberPage
 from domain.report_document import DocumentGroup, ReportDocument
+from domain.segments.member_export import MemberExport, MemberPage
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")

@@ -8,8 +8,8 @@ from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any
 
-from domain.member_files import MemberExport, MemberPage
 from domain.report_document import DocumentGroup, ReportDocument
+from domain.segments.member_export import MemberExport, MemberPage
 from persistence.exports.csv import timestamp
 
 

@@ -29,9 +29,9 @@ from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 
 from domain.calendar import zone
-from domain.member_files import MemberExport, MemberPage
 from domain.money import exponent
 from domain.report_document import DIMENSION_TITLES, DocumentGroup, ReportDocument, slices
+from domain.segments.member_export import MemberExport, MemberPage
 from persistence.exports.csv import Cell, is_formula, readable
 
 FIRST_YEAR = 1900

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from domain.model import NewCustomer
 from domain.ports import Actor
-from domain.segment_checks import Draft
-from domain.segment_model import Definition, MembershipSource, SegmentKind
+from domain.segments.model import Definition, MembershipSource, SegmentKind
+from domain.segments.validation import Draft
 from gql.ids import encode
 from tests.api.conftest import Face
 from tests.factories import line, purchase

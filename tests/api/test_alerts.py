@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from domain.runner import Runner
-from domain.segment_model import JobStatus, Segment
+from domain.jobs.model import JobStatus
+from domain.segments.model import Segment
+from domain.segments.runner import Runner
 from gql.alerts import Alerts
 from gql.cli_segmentation_store import ScheduledSegmentation
 from gql.settings import Settings

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from domain.jobs.model import Job
 from domain.model import Business, NewCustomer, Permission, Viewer
 from domain.ports import Actor
-from domain.recalculation import Recalculations
-from domain.runner import Runner
-from domain.segment_checks import Draft
-from domain.segment_model import Definition, Job, SegmentKind
+from domain.segments.model import Definition, SegmentKind
+from domain.segments.recalculation import Recalculations
+from domain.segments.runner import Runner
+from domain.segments.validation import Draft
 from gql.context import Context
 from gql.execution import Executor, Parameters
 from gql.export_links import ExportLinks

@@ -6,7 +6,7 @@ import pytest
 
 from domain.model import NewCustomer
 from domain.ports import Actor
-from domain.segment_model import Definition, MembershipSource, NewSegment, SegmentKind, Snapshot
+from domain.segments.model import Definition, MembershipSource, NewSegment, SegmentKind, Snapshot
 from gql.ids import encode
 from persistence.unit_of_work import SqlStore
 from tests.api.conftest import Face

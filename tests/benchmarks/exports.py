@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 from openpyxl import Workbook
 from sqlalchemy import text
 
-from domain.member_files import MEMBER_COLUMNS
-from domain.segment_model import MembershipSource
+from domain.segments.member_export import MEMBER_COLUMNS
+from domain.segments.model import MembershipSource
 from gql.app import make_writers
 from gql.composition import make_services
 from gql.settings import Settings

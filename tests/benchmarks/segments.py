@@ -16,12 +16,12 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
+from domain.jobs.progress import RunBoard
 from domain.model import Business
 from domain.pages import PageRequest
 from domain.ports import Actor
-from domain.run_board import RunBoard
-from domain.runner import Runner
-from domain.segment_model import Definition, NewSegment, Segment, SegmentKind
+from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
+from domain.segments.runner import Runner
 from gql.composition import make_services
 from gql.services import Services
 from persistence.database import Database, open_database

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from domain.compaction import HistoryCompacted, check_reachable
 from domain.pages import PageRequest
-from domain.segment_model import MembershipSource
+from domain.segments.history import HistoryCompacted, check_reachable
+from domain.segments.model import MembershipSource
 from persistence.database import Database, open_database
 from persistence.working_store import WorkingStore
 from tests.cli.conftest import Segments

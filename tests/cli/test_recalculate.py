@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.segment_model import Definition, NewSegment, SegmentKind
+from domain.segments.model import Definition, NewSegment, SegmentKind
 from gql.clock import system_clock
 from persistence.database import open_database
 from persistence.working_store import WorkingStore

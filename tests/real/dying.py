@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import event
 
-from domain.run_board import RunBoard
-from domain.runner import Runner
-from domain.upkeep import Upkeep
+from domain.jobs.progress import RunBoard
+from domain.segments.runner import Runner
+from domain.segments.worker import Upkeep
 from persistence.database import open_database
 from persistence.working_store import WorkingStore
 from tests.conftest import NOW

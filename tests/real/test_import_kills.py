@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from domain.imports import ImportBoard, PurchaseImports
+from domain.jobs.model import JobStatus
 from domain.model import Business
-from domain.segment_model import JobStatus
 from persistence.database import Database
 from persistence.unit_of_work import SqlStore
 from tests.conftest import SetClock

@@ -8,8 +8,9 @@ from datetime import timedelta
 
 import pytest
 
+from domain.jobs.model import JobStatus
 from domain.model import Business
-from domain.segment_model import JobStatus, MembershipSource, Segment
+from domain.segments.model import MembershipSource, Segment
 from gql.services import Services
 from persistence.database import Database
 from tests.conftest import SetClock

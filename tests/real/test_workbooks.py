@@ -10,10 +10,10 @@ from pathlib import Path
 import pypdfium2
 import pytest
 
-from domain.member_files import MEMBER_COLUMNS, MemberExport
 from domain.model import Business
 from domain.report_document import ReportDocument
-from domain.segment_model import Definition, Segment, SegmentKind
+from domain.segments.member_export import MEMBER_COLUMNS, MemberExport
+from domain.segments.model import Definition, Segment, SegmentKind
 from persistence.exports.xlsx import COLUMNS, MemberBook, report_xlsx
 from tests.unit.report_documents import categories, eight_segments
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from domain.model import Business
-from domain.runner import Runner
+from domain.segments.runner import Runner
 from persistence.jobs import JobStore
 from persistence.working_store import WorkingStore
 from tests.storage.working import Working

@@ -11,11 +11,11 @@ from sqlalchemy import literal_column
 
 from domain.model import Business, NewCustomer, NewPurchase, PurchaseLine, PurchaseStatus
 from domain.ports import Actor
-from domain.rule_subject import rule_context, subjects
 from domain.rules.context import RuleContext
 from domain.rules.evaluator import Subject, holds
 from domain.rules.parser import parse_rule
 from domain.rules.tree import Condition
+from domain.segments.customer_facts import rule_context, subjects
 from gql.composition import make_services
 from persistence.database import Database
 from persistence.rule_sql import Lookup

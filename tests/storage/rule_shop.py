@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import update
 
-from domain.analysis import Analysis, Preview
 from domain.model import Business
 from domain.rules.evaluator import Subject, holds
 from domain.rules.parser import parse_rule
-from domain.segment_model import Definition, MembershipSource, NewSegment, Segment, SegmentKind
 from domain.segment_ports import Side
+from domain.segments.analysis import Analysis, Preview
+from domain.segments.model import Definition, MembershipSource, NewSegment, Segment, SegmentKind
 from gql.composition import make_services
 from gql.services import Services
 from persistence.database import Database

@@ -8,9 +8,9 @@ from domain.classification.groups import Method
 from domain.model import Business, PurchaseStatus
 from domain.pages import PageRequest
 from domain.ports import Actor
-from domain.rule_subject import rule_context, subjects
 from domain.rules.evaluator import holds
 from domain.rules.parser import parse_rule
+from domain.segments.customer_facts import rule_context, subjects
 from gql.services import Services
 from persistence.database import Database
 from persistence.label_keeping import keep

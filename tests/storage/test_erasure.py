@@ -11,7 +11,7 @@ from domain.import_rows import RejectedRow
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
 from domain.ports import Actor, AuditEvent, CustomerFilter
-from domain.segment_model import Definition, MembershipSource, NewSegment, SegmentKind
+from domain.segments.model import Definition, MembershipSource, NewSegment, SegmentKind
 from gql.services import Services
 from persistence import erased_names
 from persistence.database import Database

@@ -2,13 +2,13 @@
 
 import pytest
 
-from domain import member_files
 from domain.errors import NotFound
-from domain.member_files import MemberExport
 from domain.model import Business, NewCustomer
 from domain.ports import Actor
-from domain.segment_checks import Draft
-from domain.segment_model import Segment, SegmentKind
+from domain.segments import member_export as member_files
+from domain.segments.member_export import MemberExport
+from domain.segments.model import Segment, SegmentKind
+from domain.segments.validation import Draft
 from gql.services import Services
 from tests.conftest import SetClock
 

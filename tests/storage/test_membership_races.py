@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
 from domain.ports import Actor
-from domain.segment_model import Definition, NewSegment, SegmentKind
+from domain.segments.model import Definition, NewSegment, SegmentKind
 from gql.services import Services
 from persistence.database import Database
 from persistence.segment_tables import membership, membership_change

@@ -5,9 +5,8 @@ from contextlib import aclosing
 
 import pytest
 
-from domain.membership_changes import Place
 from domain.model import Business, NewCustomer
-from domain.segment_model import ChangeKind, MembershipChange, MembershipSource, Segment
+from domain.segments.model import ChangeKind, MembershipChange, MembershipSource, Place, Segment
 from gql.services import Services
 from persistence.database import Database
 from tests.conftest import SetClock

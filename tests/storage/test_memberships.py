@@ -7,18 +7,19 @@ import pytest
 from sqlalchemy import func, select, text
 
 from domain.calendar import SeriesInterval, series
-from domain.membership_changes import ChangeList, Place
+from domain.jobs.model import Difference
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
 from domain.ports import Actor
-from domain.segment_model import (
+from domain.segments.model import (
     ChangeKind,
+    ChangeList,
     Definition,
-    Difference,
     MembershipChange,
     MembershipSource,
     MemberTotals,
     NewSegment,
+    Place,
     SegmentKind,
 )
 from gql.services import Services

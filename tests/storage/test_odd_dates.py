@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, event, literal, select, text
 from domain.classification.festive import FestivePeriods
 from domain.classification.groups import Method
 from domain.model import Business
-from domain.segment_model import Definition
+from domain.segments.model import Definition
 from gql.services import Services
 from persistence.database import Database
 from persistence.day_sets import among

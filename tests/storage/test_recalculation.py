@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from domain.definitions import tree_of
+from domain.jobs.model import JobStatus
+from domain.jobs.queue import AlreadyRunning, NotCancellable
 from domain.model import Business
-from domain.recalculation import AlreadyRunning, NotCancellable
-from domain.segment_model import JobStatus, MembershipSource
+from domain.segments.dependencies import tree_of
+from domain.segments.model import MembershipSource
 from gql.services import Services
 from persistence.database import Database
 from tests.conftest import SetClock

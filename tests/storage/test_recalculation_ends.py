@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from domain.jobs.model import JobStatus
 from domain.model import Business
-from domain.segment_model import JobStatus
 from gql.services import Services
 from persistence.database import Database
 from tests.conftest import SetClock

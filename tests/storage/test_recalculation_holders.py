@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from domain.jobs.model import Job, JobStatus
 from domain.model import Business
-from domain.segment_model import Job, JobStatus, Segment
+from domain.segments.model import Segment
 from gql.services import Services
 from persistence.database import Database
 from tests.conftest import SetClock

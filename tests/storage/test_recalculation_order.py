@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
+from domain.jobs.model import Job, JobReason, JobStatus
 from domain.model import Business, NewCustomer
-from domain.segment_model import Job, JobReason, JobStatus, Segment
+from domain.segments.model import Segment
 from gql.services import Services
 from persistence.database import Database
 from persistence.memberships import MANY

@@ -8,10 +8,10 @@ from contextlib import suppress
 
 import pytest
 
+from domain.jobs.model import JobStatus
+from domain.jobs.queue import AlreadyRunning
 from domain.model import Business
-from domain.recalculation import AlreadyRunning
 from domain.rules.tree import Condition
-from domain.segment_model import JobStatus
 from gql.services import Services
 from persistence.database import Database
 from persistence.working_store import SqlEvaluation

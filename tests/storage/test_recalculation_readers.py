@@ -7,7 +7,7 @@ import pytest
 
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
-from domain.segment_model import Definition, Segment
+from domain.segments.model import Definition, Segment
 from gql.services import Services
 from persistence.database import Database
 from tests.conftest import SetClock

@@ -5,8 +5,8 @@ import pytest
 
 from domain.business_settings import BY_NAME
 from domain.classification.labels import ClassificationSettings
+from domain.jobs.model import JobReason, JobStatus
 from domain.model import Business
-from domain.segment_model import JobReason, JobStatus
 from domain.setting_effects import MEASURES
 from gql.services import Services
 from persistence.database import Database

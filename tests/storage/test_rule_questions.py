@@ -4,12 +4,12 @@ single customers, and a stored segment in a rule stands for those who are its me
 import pytest
 from sqlalchemy import event
 
-from domain.rule_findings import ProblemSeverity
 from domain.rules.context import RuleContext
 from domain.rules.evaluator import holds
 from domain.rules.parser import parse_rule
-from domain.segment_model import Definition
 from domain.segment_ports import Side
+from domain.segments.analysis import ProblemSeverity
+from domain.segments.model import Definition
 from persistence.database import Database
 from tests.storage.rule_population import NOW
 from tests.storage.rule_shop import BUYERS, RULES, VIP, Shop, add, open_shop

@@ -8,13 +8,14 @@ import pytest
 
 from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput
+from domain.jobs.model import JobStatus
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
 from domain.ports import Actor
-from domain.segment_checks import Draft
-from domain.segment_model import Definition, JobStatus, SegmentKind
 from domain.segment_ports import SegmentFilter, SegmentSort
-from domain.segments import Change
+from domain.segments.model import Definition, SegmentKind
+from domain.segments.segments import Change
+from domain.segments.validation import Draft
 from gql.services import Services
 from persistence.database import Database
 from persistence.unit_of_work import SqlStore

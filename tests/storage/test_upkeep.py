@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from domain.jobs.model import JobReason, JobStatus
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
-from domain.segment_model import JobReason, JobStatus, MembershipSource, Segment
+from domain.segments.model import MembershipSource, Segment
 from gql.services import Services
 from persistence.database import Database
 from tests.conftest import SetClock

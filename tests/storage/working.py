@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass, replace
 
+from domain.jobs.model import Job
+from domain.jobs.progress import RunBoard
+from domain.jobs.queue import requeue
 from domain.model import Business
 from domain.pages import PageRequest
 from domain.ports import Actor
-from domain.recalculation import Recalculations, requeue
-from domain.run_board import RunBoard
-from domain.runner import Runner
-from domain.segment_model import Definition, Job, NewSegment, Segment, SegmentKind
-from domain.upkeep import Upkeep
+from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
+from domain.segments.recalculation import Recalculations
+from domain.segments.runner import Runner
+from domain.segments.worker import Upkeep
 from persistence.database import Database
 from persistence.working_store import WorkingStore
 from tests.conftest import SetClock

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
-from domain.member_files import MemberExport, MemberPage
 from domain.model import Business
-from domain.segment_model import Definition, Segment, SegmentKind
+from domain.segments.member_export import MemberExport, MemberPage
+from domain.segments.model import Definition, Segment, SegmentKind
 from persistence.exports import xlsx
 from persistence.exports.xlsx import members_xlsx
 

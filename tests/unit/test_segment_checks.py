@@ -7,8 +7,8 @@ import pytest
 
 from domain.errors import InvalidInput
 from domain.rules.criteria import RfmConfig, SegmentCriteria
-from domain.segment_checks import Draft, checked, free_key, slug
-from domain.segment_model import Definition, SegmentKind
+from domain.segments.model import Definition, SegmentKind
+from domain.segments.validation import Draft, checked, free_key, slug
 
 RULES = {">": [{"var": "total_revenue"}, 1000]}
 RANKED = {"==": [{"var": "rfm_segment"}, "555"]}

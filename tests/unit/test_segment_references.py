@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from domain.rules.criteria import definition_tree
-from domain.segment_model import Definition, Segment, SegmentKind
-from domain.segment_references import reference_problems, users_of
+from domain.segments.dependencies import reference_problems, users_of
+from domain.segments.model import Definition, Segment, SegmentKind
 
 NOW = datetime(2024, 6, 15, tzinfo=UTC)
 

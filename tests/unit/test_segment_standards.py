@@ -8,8 +8,8 @@ import pytest
 from domain.classification.rfm import RfmScheme, Score, group_of, groups
 from domain.rules.criteria import definition_tree, is_rfm
 from domain.rules.evaluator import Scalar, Subject, holds
-from domain.segment_checks import checked
-from domain.standard_segments import standard_drafts
+from domain.segments.segments import standard_drafts
+from domain.segments.validation import checked
 
 SCORES = ("recency_score", "frequency_score", "monetary_score")
 

@@ -15,8 +15,8 @@ from domain.model import Business
 from domain.money import exponent, to_decimal
 from domain.pages import PageRequest
 from domain.ports import CustomerRecord
-from domain.segment_model import Membership, Segment
 from domain.segment_ports import Member, SegmentStore
+from domain.segments.model import Membership, Segment
 
 MEMBER_COLUMNS = (
     "customer_id",

@@ -1,26 +1,118 @@
 """Segments: their definitions, checked before anything is written, and what depends on what. A change is one write
-unit: the definition, its run and its audit event are committed together, or nothing is."""
+unit: the definition, its run and its audit event are committed together, or nothing is.
 
+The stored segments that the named groups of an RFM scheme become: one AUTOMATIC segment each, known by its key.
+
+What the audit trail keeps of a segment: old and new value of each field that changed, under the names of the API.
+"""
+
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from domain.calendar import Clock, next_run
-from domain.classification.rfm import RfmScheme
+from domain.classification.rfm import ELEVEN_BY_RECENCY, RfmClass, RfmScheme, groups
 from domain.errors import DomainError, FieldProblem, InvalidInput, folded
+from domain.jobs.model import Job, JobStatus, Outcome
+from domain.jobs.queue import requeue
 from domain.model import Business
 from domain.pages import Page, PageRequest
 from domain.ports import Actor, AuditEvent
-from domain.recalculation import requeue
 from domain.rules.criteria import definition_tree
 from domain.rules.sentence import sentence
-from domain.segment_audit import changes, stated
-from domain.segment_checks import Checked, Draft, checked, free_key, slug
-from domain.segment_model import Definition, Job, JobStatus, NewSegment, Outcome, Segment, SegmentKind
 from domain.segment_ports import SegmentFilter, SegmentSort, SegmentStore, SegmentWriteUnit
-from domain.segment_references import reference_problems, users_of
-from domain.standard_segments import other_names, standard_drafts
+from domain.segments.dependencies import reference_problems, users_of
+from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
+from domain.segments.validation import Checked, Draft, checked, free_key, slug
+
+PREFIXES = {RfmScheme.EIGHT_SEGMENT: "rfm", RfmScheme.ELEVEN_SEGMENT: "rfm-eleven"}
+SUFFIXES = {RfmScheme.EIGHT_SEGMENT: "RFM", RfmScheme.ELEVEN_SEGMENT: "RFM of eleven"}
+SUM = {"+": [{"var": "frequency_score"}, {"var": "monetary_score"}]}
+BANDS: tuple[object, ...] = ({">=": [SUM, 8]}, {"<=": [5, SUM, 7]}, {"<": [SUM, 5]})
+"""High, mid and low: the mean of frequency and monetary, doubled to stay whole."""
+
+
+def standard_drafts(scheme: RfmScheme) -> list[Draft]:
+    """One segment for each named group of the scheme, in its order, with the group's name."""
+    return [_draft(scheme, group) for group in groups(scheme)]
+
+
+def other_names(draft: Draft, scheme: RfmScheme) -> tuple[str, ...]:
+    """Names to fall back on where somebody else's segment has the group's name."""
+    return f"{draft.name} ({SUFFIXES[scheme]})", f"{draft.name} ({draft.key})"
+
+
+def _draft(scheme: RfmScheme, group: RfmClass) -> Draft:
+    if scheme is RfmScheme.EIGHT_SEGMENT:
+        rules: object = {"==": [{"var": "rfm_segment_name"}, group.name]}
+    else:
+        rules = _cells(group.name)
+    return Draft(
+        name=group.name,
+        kind=SegmentKind.AUTOMATIC,
+        key=f"{PREFIXES[scheme]}-{slug(group.name)}",
+        description=group.description,
+        definition=Definition(rules),
+    )
+
+
+def _cells(name: str) -> object:
+    """The scores of a group of eleven: a range of recency in one band."""
+    places = [(recency, names.index(name)) for recency, names in ELEVEN_BY_RECENCY.items() if name in names]
+    low, high = min(places)[0], max(places)[0]
+    return {"and": [{"<=": [low, {"var": "recency_score"}, high]}, BANDS[places[0][1]]]}
+
+
+FIELDS = {
+    "key": "key",
+    "name": "name",
+    "description": "description",
+    "kind": "kind",
+    "is_dynamic": "isDynamic",
+    "is_rfm": "isRfm",
+    "schedule": "schedule",
+}
+
+
+def changes(old: Segment, new: Segment) -> dict[str, dict[str, object]]:
+    """Each field whose value is another one now."""
+    before, after = _values(old), _values(new)
+    same = new.definition.same(old.definition)
+    differing = [name for name in after if before[name] != after[name]]
+    if not same and not {"rules", "criteria", "rfmConfig"} & set(differing):
+        # Only the writing of the rules differs, such as 1 and 1.0.
+        differing.append("rules")
+    return {name: {"old": before[name], "new": after[name]} for name in differing}
+
+
+def stated(segment: Segment, *, gone: bool = False) -> dict[str, dict[str, object]]:
+    """Every field that has a value, as it came or, where the segment is gone, as it went."""
+    held = {name: value for name, value in _values(segment).items() if value is not None}
+    if gone:
+        return {name: {"old": value, "new": None} for name, value in held.items()}
+    return {name: {"old": None, "new": value} for name, value in held.items()}
+
+
+def definition_json(definition: Definition) -> dict[str, object]:
+    """The three parts of a definition as JSON, under the names of the API."""
+    box, criteria = definition.rfm_config, definition.criteria
+    return {
+        "rules": definition.rules,
+        "criteria": None if criteria is None else {_said(name): held for name, held in criteria.as_json().items()},
+        "rfmConfig": None if box is None else {"minScore": box.min_score, "maxScore": box.max_score},
+    }
+
+
+def _values(segment: Segment) -> dict[str, object]:
+    own = {said: getattr(segment, name) for name, said in FIELDS.items()}
+    return {**own, **definition_json(segment.definition)}
+
+
+def _said(name: str) -> str:
+    return re.sub("_([a-z])", lambda found: found[1].upper(), name)
+
 
 Written = tuple[Segment, Job | None]
 """A segment, and the run that its definition queued."""

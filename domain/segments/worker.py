@@ -8,15 +8,16 @@ from datetime import timedelta
 
 from domain.businesses import settle
 from domain.calendar import Clock, next_run
-from domain.definitions import Defined, defined
+from domain.jobs.model import JobReason
+from domain.jobs.progress import RunBoard
+from domain.jobs.queue import queue
 from domain.model import Business
-from domain.recalculation import queue
 from domain.rules.context import references
-from domain.run_board import RunBoard
 from domain.run_ports import WorkStore
-from domain.runner import Runner
-from domain.segment_model import JobReason, Segment, SegmentKind, Snapshot
 from domain.segment_ports import SegmentWriteUnit
+from domain.segments.dependencies import Defined, defined
+from domain.segments.model import Segment, SegmentKind, Snapshot
+from domain.segments.runner import Runner
 
 PAGE = 2_000
 """Customers whose memberships follow in one transaction."""

@@ -7,12 +7,15 @@ from datetime import date, datetime, timedelta
 
 from domain.calendar import Clock, SeriesInterval, local_date, series, to_utc, zone
 from domain.errors import FieldProblem, InvalidInput, NotFound
-from domain.membership_changes import ChangeKey, ChangeList
+from domain.jobs.queue import queue_following
 from domain.model import DEFAULT_INACTIVE_DAYS, Business
 from domain.pages import Page
 from domain.ports import Actor, AuditEvent
-from domain.recalculation import queue_following
-from domain.segment_model import (
+from domain.segment_ports import Member, MemberKey, SegmentStore, SegmentWriteUnit, SnapshotKey
+from domain.segments.dependencies import users_of
+from domain.segments.model import (
+    ChangeKey,
+    ChangeList,
     Membership,
     MembershipChange,
     MembershipSource,
@@ -21,8 +24,6 @@ from domain.segment_model import (
     SegmentKind,
     SizePoint,
 )
-from domain.segment_ports import Member, MemberKey, SegmentStore, SegmentWriteUnit, SnapshotKey
-from domain.segment_references import users_of
 
 MAXIMUM_ITEMS = 1000
 SeriesKey = tuple[int, date, date, SeriesInterval]

@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from domain.calendar import Clock
-from domain.definitions import Defined, defined
 from domain.errors import DomainError
+from domain.jobs.model import Difference, Job, JobReason, JobStatus, Outcome
+from domain.jobs.progress import RunBoard
+from domain.jobs.queue import queue_following
 from domain.model import Business
-from domain.recalculation import queue_following
 from domain.rules.context import references
-from domain.run_board import RunBoard
 from domain.run_ports import Evaluation, Hold, WorkStore
-from domain.segment_model import Difference, Job, JobReason, JobStatus, Outcome, Segment, SegmentKind, Snapshot
+from domain.segments.dependencies import Defined, defined
+from domain.segments.model import Segment, SegmentKind, Snapshot
 
 RANGE = 10_000
 """Customer ids evaluated between two signs of life."""

@@ -11,7 +11,7 @@ from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem, 
 from domain.money import exponent, to_minor
 from domain.rules.criteria import MONEY, SegmentCriteria, definition_tree, is_rfm
 from domain.rules.tree import Condition
-from domain.segment_model import Definition, SegmentKind
+from domain.segments.model import Definition, SegmentKind
 
 MAXIMUM_NAME = 255
 MAXIMUM_KEY = 64

@@ -1,16 +1,21 @@
 """Snapshots: instants of segments that are kept by name. Their members, and who came and went between two of them,
-follow from the memberships."""
+follow from the memberships.
 
-from collections.abc import Mapping, Sequence
+Compaction of history: memberships that ended before a horizon are written to an archive and then removed. Sizes,
+snapshots and whatever still lasts are kept; what needs the part that is gone says so with the horizon.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 
-from domain.calendar import Clock
-from domain.errors import InvalidInput
+from domain.calendar import Clock, start_of_day, to_micros, zone
+from domain.errors import DomainError, InvalidInput
 from domain.model import Business
 from domain.pages import Page, PageRequest
 from domain.ports import Actor, AuditEvent, CustomerRecord
-from domain.segment_model import Snapshot
 from domain.segment_ports import IdsKey, MovedKey, Movement, SegmentStore, SnapshotKey
+from domain.segments.model import ArchivedMembership, Snapshot
 
 MAXIMUM_IDS = 10_000
 NEWEST = 10
@@ -77,3 +82,72 @@ class Snapshots:
             )
             await unit.audit(event)
         return snapshot
+
+
+PORTION = 5_000
+Place = tuple[int, int, datetime]
+"""Segment, customer and beginning of a membership: its key."""
+
+
+class HistoryCompacted(DomainError):
+    """What is asked for needs memberships that were removed."""
+
+    code = "HISTORY_COMPACTED"
+
+    def __init__(self, horizon: datetime) -> None:
+        super().__init__(f"The history before {horizon:%Y-%m-%dT%H:%M:%SZ} was compacted.")
+
+
+def check_reachable(business: Business, *instants: datetime | None) -> None:
+    """HistoryCompacted where one of the instants lies before the horizon."""
+    horizon = business.history_from
+    if horizon is not None and any(instant is not None and instant < horizon for instant in instants):
+        raise HistoryCompacted(horizon)
+
+
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """Takes old history away."""
+
+    store: SegmentStore
+    clock: Clock
+
+    def horizon(self, business: Business, before: date) -> datetime:
+        """The beginning of the date; InvalidInput where it lies in the future or before an earlier horizon."""
+        tz, reached = zone(business.time_zone), business.history_from
+        found = start_of_day(before, tz)
+        if found > self.clock():
+            raise InvalidInput("--before must not lie in the future", ("before",))
+        if reached is not None and found <= reached:
+            day = reached.astimezone(tz)
+            # The day's name where it begins there, which it does not where the business's zone has changed since.
+            said = f"{day:%Y-%m-%d}" if start_of_day(day.date(), tz) == reached else f"{day:%Y-%m-%d %H:%M}"
+            message = f"--before must lie after {said}: history is compacted up to there already"
+            raise InvalidInput(message, ("before",))
+        return found
+
+    async def archive(
+        self, business: Business, horizon: datetime, keep: Callable[[Sequence[ArchivedMembership]], None]
+    ) -> int:
+        """Hand over what will be removed, in one state of the store; how many memberships that is."""
+        count, after = 0, None
+        async with self.store.read(business) as unit:
+            while found := await unit.memberships.ended_before(horizon, after, PORTION):
+                keep(found)
+                count += len(found)
+                last = found[-1].membership
+                after = (last.segment_id, last.customer_id, last.entered_at)
+        return count
+
+    async def remove(self, business: Business, horizon: datetime, actor: Actor) -> int:
+        """Remove what ended before the horizon, segment by segment; from the first on, readers are told."""
+        removed = 0
+        async with self.store.write(business) as unit:
+            await unit.save_settings({"history_from": to_micros(horizon)})
+            segments = await unit.memberships.ended_segments(horizon)
+            detail = {"before": horizon.isoformat()}
+            await unit.audit(AuditEvent(actor.name, "compactHistory", request_id=actor.request_id, detail=detail))
+        for segment_id in segments:
+            async with self.store.write(business) as unit:
+                removed += await unit.memberships.forget(segment_id, horizon)
+        return removed

@@ -1,25 +1,164 @@
 """Questions about rules and segments that write nothing: preview, explanation, overlap, which rules hold. A stored
-segment that a rule names stands for those who are its members now."""
+segment that a rule names stands for those who are its members now.
+
+How segments share their members. Everything follows from one set of counts: how many customers are in exactly which
+of the segments.
+
+What is to be said of a definition before it is saved: everything that is wrong with it, each with its path, and what
+its author may not have meant. A definition with an error has no answer, one with a warning has.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from itertools import combinations
 
 from domain.calendar import Clock
 from domain.classification.rfm import Cuts
 from domain.customers import Customers
-from domain.errors import FieldProblem, InvalidInput, InvalidRule
+from domain.errors import DomainError, FieldProblem, InvalidInput, InvalidRule, RuleProblem
 from domain.model import Business
-from domain.overlap import FEWEST, MOST, Overlap, overlap
 from domain.ports import CustomerFilter, CustomerRecord
-from domain.rule_findings import Finding, errors, tree_of, understood, warnings, wrong_references
-from domain.rule_subject import rule_context, subjects
 from domain.rules.context import RuleContext, references, uses_rank
+from domain.rules.criteria import definition_tree
 from domain.rules.evaluator import holds
 from domain.rules.explanation import Clause, explain
+from domain.rules.limits import pointer
 from domain.rules.sentence import sentence
 from domain.rules.tree import Condition
-from domain.segment_model import Definition, Membership, Segment
 from domain.segment_ports import RuleSizes, SegmentReadUnit, SegmentStore, Side
+from domain.segments.customer_facts import rule_context, subjects
+from domain.segments.dependencies import reference_problems
+from domain.segments.model import Definition, Membership, Segment, SegmentKind
+from domain.segments.validation import Draft, checked
+
+FEWEST, MOST = 2, 10
+
+
+@dataclass(frozen=True, slots=True)
+class PairOverlap:
+    """Two segments: how many are in both, and in only one of them."""
+
+    a: Segment
+    b: Segment
+    both: int
+    only_a: int
+    only_b: int
+
+    @property
+    def jaccard(self) -> float:
+        """Share of those in both among those in either; 0 where there are none."""
+        either = self.both + self.only_a + self.only_b
+        return self.both / either if either else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Segments with every pair of them, in the order asked for."""
+
+    segments: tuple[Segment, ...]
+    pairs: tuple[PairOverlap, ...]
+    union: int
+    intersection: int
+
+
+def overlap(segments: Sequence[Segment], patterns: Mapping[int, int]) -> Overlap:
+    """The overlap of the segments; bit n of a pattern stands for the nth."""
+
+    def count(first: int, second: int, wanted: tuple[bool, bool]) -> int:
+        return sum(
+            customers
+            for pattern, customers in patterns.items()
+            if (bool(pattern >> first & 1), bool(pattern >> second & 1)) == wanted
+        )
+
+    pairs = tuple(
+        PairOverlap(
+            segments[first],
+            segments[second],
+            count(first, second, (True, True)),
+            count(first, second, (True, False)),
+            count(first, second, (False, True)),
+        )
+        for first, second in combinations(range(len(segments)), 2)
+    )
+    whole = (1 << len(segments)) - 1
+    return Overlap(tuple(segments), pairs, sum(patterns.values()), patterns.get(whole, 0))
+
+
+class ProblemSeverity(StrEnum):
+    """Whether a definition can be used in spite of what was found."""
+
+    ERROR = "ERROR"
+    WARNING = "WARNING"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to say of a definition; `path` is a JSON pointer into the rules, or to a field of the others."""
+
+    path: str
+    code: str
+    message: str
+    severity: ProblemSeverity
+
+
+def understood(definition: Definition, currency: str) -> tuple[Condition | None, list[RuleProblem]]:
+    """The definition's tree, or everything that a segment with it would be refused for."""
+    try:
+        return checked(Draft("preview", definition=definition), currency).tree, []
+    except InvalidInput as error:
+        return None, [_inside(each) for each in error.problems]
+
+
+def tree_of(segment: Segment) -> Condition | None:
+    """The tree of a stored segment; None where it has none, or where an older program accepted what is refused now."""
+    definition = segment.definition
+    try:
+        return definition_tree(definition.rules, definition.criteria, definition.rfm_config)
+    except DomainError:
+        return None
+
+
+def wrong_references(tree: Condition, stored: Sequence[Segment], key: str = "") -> list[RuleProblem]:
+    """Segments that the rule uses and that are not there, or that use the segment of that key, whose rule it is."""
+    return [_inside(each) for each in reference_problems(key, tree, stored)]
+
+
+def _inside(problem: FieldProblem) -> RuleProblem:
+    # The first step is the input as a whole.
+    path = pointer(*problem.field[1:]) if problem.path is None else problem.path
+    return RuleProblem(path, problem.message, None, problem.code)
+
+
+def errors(problems: Iterable[RuleProblem]) -> list[Finding]:
+    """The problems as findings that stand in the way."""
+    return [Finding(each.path, each.code, each.message, ProblemSeverity.ERROR) for each in problems]
+
+
+def warnings(tree: Condition, stored: Iterable[Segment], sizes: RuleSizes) -> list[Finding]:
+    """What the author may not have meant."""
+    by_key = {each.key: each for each in stored}
+    found = [
+        Finding(
+            path,
+            "NEVER_CALCULATED",
+            f"The segment {key} was never calculated, so it has no members yet.",
+            ProblemSeverity.WARNING,
+        )
+        for key, path in references(tree).items()
+        if (segment := by_key.get(key)) is not None
+        and segment.kind is SegmentKind.AUTOMATIC
+        and segment.last_calculated is None
+    ]
+    if sizes.population and not sizes.matching:
+        found.append(Finding("", "NOBODY_MATCHES", "No customer matches the definition.", ProblemSeverity.WARNING))
+    if sizes.population and sizes.matching == sizes.population:
+        found.append(
+            Finding("", "EVERYBODY_MATCHES", "Every customer matches the definition.", ProblemSeverity.WARNING)
+        )
+    return found
+
 
 MAXIMUM_SAMPLE = 50
 MAXIMUM_FILTERED_SEGMENTS = 20

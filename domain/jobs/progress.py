@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
-from domain.segment_model import Job, JobStatus
+from domain.jobs.model import Job, JobStatus
 
 STEPS = 64
 """Steps kept for a follower that is slow."""

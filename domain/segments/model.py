@@ -1,14 +1,21 @@
 """The nouns of segments as frozen values: definitions, memberships as intervals, changes, snapshots and runs.
 
 Instants are aware UTC datetimes. Instants of writes are unique within a business, so they also order the writes.
+
+Where a change of members stands among all of a business: by instant, which is the order of commits, then segment,
+customer and kind. The place is what a cursor holds, so any list of changes can be taken up from any other's cursor.
 """
 
 import json
+import re
 from dataclasses import astuple, dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from operator import add
 
+from domain.calendar import from_micros, to_micros
+from domain.errors import InvalidInput
+from domain.pages import PageRequest, Position
 from domain.rules.criteria import RfmConfig, SegmentCriteria
 
 
@@ -32,37 +39,6 @@ class ChangeKind(StrEnum):
 
     ENTERED = "ENTERED"
     LEFT = "LEFT"
-
-
-class JobStatus(StrEnum):
-    """How far a run got. The last three are final."""
-
-    QUEUED = "QUEUED"
-    RUNNING = "RUNNING"
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
-
-    @property
-    def final(self) -> bool:
-        """Whether nothing follows."""
-        return self not in (JobStatus.QUEUED, JobStatus.RUNNING)
-
-
-class JobKind(StrEnum):
-    """What a run does."""
-
-    RECALCULATION = "RECALCULATION"
-
-
-class JobReason(StrEnum):
-    """Why a run was queued."""
-
-    REQUEST = "REQUEST"
-    DEFINITION = "DEFINITION"
-    SCHEDULE = "SCHEDULE"
-    FOLLOW = "FOLLOW"
-    PART = "PART"
 
 
 SOURCE_ORDER = tuple(MembershipSource)
@@ -164,15 +140,6 @@ class MembershipChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """What a change of members came to: how many entered and left, and how many there are now."""
-
-    entered: int
-    left: int
-    member_count: int
-
-
-@dataclass(frozen=True, slots=True)
 class MemberTotals:
     """What the members of a segment amount to; revenue in minor units, `ages` the days since the last purchase of the
     `buyers`, who have one."""
@@ -210,64 +177,58 @@ class SizePoint:
     left: int
 
 
-def fraction_done(status: JobStatus, done: int, total: int | None) -> float:
-    """How much of some work is done, 0 to 1."""
-    if status is JobStatus.SUCCEEDED:
-        return 1.0
-    return min(done / total, 1.0) if total else 0.0
+KINDS = (ChangeKind.LEFT, ChangeKind.ENTERED)
+"""Whoever leaves and enters at one instant left first."""
+TEXT = re.compile(r"(0|[1-9]\d{0,17})\.(0|[1-9]\d{0,17})")
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A run. `done` of `total` customers are evaluated, `total` being None until it is known; a run of many segments
-    has no segment of its own, and parts."""
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Instant in microseconds, segment, customer and kind, the latter by its place in KINDS."""
 
-    id: int
-    kind: JobKind
-    reason: JobReason
-    parent_id: int | None
-    segment_id: int | None
-    status: JobStatus
-    phase: str
-    done: int
-    total: int | None
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    requested_by: str | None
-    cancel_requested: bool
-    attempts: int
-    error_code: str | None = None
-    error_message: str | None = None
-    evaluated: int = 0
-    entered: int = 0
-    left: int = 0
-    snapshot_at: datetime | None = None
+    at: int
+    segment_id: int = 0
+    customer_id: int = 0
+    kind: int = 0
+
+    @classmethod
+    def of(cls, change: MembershipChange) -> "Place":
+        """Where the change stands."""
+        return cls(to_micros(change.at), change.segment_id, change.customer_id, KINDS.index(change.kind))
+
+    @classmethod
+    def before(cls, instant: datetime) -> "Place":
+        """Just before everything that happens at the instant."""
+        return cls(to_micros(instant))
+
+    @classmethod
+    def read(cls, position: Position) -> "Place":
+        """The place of a position; InvalidInput where it is none."""
+        text, number = position
+        match = TEXT.fullmatch(str(text))
+        if match is None or not 0 <= int(number) < 2**62:
+            raise InvalidInput("after must be a cursor of this list in this order", ("after",))
+        return cls(int(match[1]), int(match[2]), number // 2, number % 2)
 
     @property
-    def fraction(self) -> float:
-        """How much is done, 0 to 1."""
-        return fraction_done(self.status, self.done, self.total)
+    def position(self) -> Position:
+        """The place as a cursor holds it."""
+        return f"{self.at}.{self.segment_id}", self.customer_id * 2 + self.kind
+
+    @property
+    def instant(self) -> datetime:
+        """When it happened."""
+        return from_micros(self.at)
 
 
 @dataclass(frozen=True, slots=True)
-class NewJob:
-    """A run to be queued."""
+class ChangeList:
+    """Which changes: of one segment or of one customer, from `since` on and before `until`."""
 
-    kind: JobKind
-    reason: JobReason
     segment_id: int | None = None
-    parent_id: int | None = None
-    requested_by: str | None = None
+    customer_id: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended."""
-
-    status: JobStatus
-    error_code: str | None = None
-    error_message: str | None = None
-    evaluated: int = 0
-    difference: Difference = field(default_factory=lambda: Difference(0, 0, 0))
-    snapshot_at: datetime | None = None
+ChangeKey = tuple[ChangeList, PageRequest]

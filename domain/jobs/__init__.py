@@ -1,0 +1,1 @@
+"""Jobs: what is queued, how far it got, and who is told."""

@@ -1,0 +1,108 @@
+""""""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class JobStatus(StrEnum):
+    """How far a run got. The last three are final."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing follows."""
+        return self not in (JobStatus.QUEUED, JobStatus.RUNNING)
+
+
+class JobKind(StrEnum):
+    """What a run does."""
+
+    RECALCULATION = "RECALCULATION"
+
+
+class JobReason(StrEnum):
+    """Why a run was queued."""
+
+    REQUEST = "REQUEST"
+    DEFINITION = "DEFINITION"
+    SCHEDULE = "SCHEDULE"
+    FOLLOW = "FOLLOW"
+    PART = "PART"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a change of members came to: how many entered and left, and how many there are now."""
+
+    entered: int
+    left: int
+    member_count: int
+
+
+def fraction_done(status: JobStatus, done: int, total: int | None) -> float:
+    """How much of some work is done, 0 to 1."""
+    if status is JobStatus.SUCCEEDED:
+        return 1.0
+    return min(done / total, 1.0) if total else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A run. `done` of `total` customers are evaluated, `total` being None until it is known; a run of many segments
+    has no segment of its own, and parts."""
+
+    id: int
+    kind: JobKind
+    reason: JobReason
+    parent_id: int | None
+    segment_id: int | None
+    status: JobStatus
+    phase: str
+    done: int
+    total: int | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    requested_by: str | None
+    cancel_requested: bool
+    attempts: int
+    error_code: str | None = None
+    error_message: str | None = None
+    evaluated: int = 0
+    entered: int = 0
+    left: int = 0
+    snapshot_at: datetime | None = None
+
+    @property
+    def fraction(self) -> float:
+        """How much is done, 0 to 1."""
+        return fraction_done(self.status, self.done, self.total)
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A run to be queued."""
+
+    kind: JobKind
+    reason: JobReason
+    segment_id: int | None = None
+    parent_id: int | None = None
+    requested_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended."""
+
+    status: JobStatus
+    error_code: str | None = None
+    error_message: str | None = None
+    evaluated: int = 0
+    difference: Difference = field(default_factory=lambda: Difference(0, 0, 0))
+    snapshot_at: datetime | None = None

@@ -1,0 +1,65 @@
+""""""
+
+from collections.abc import Sequence
+
+from domain.errors import DomainError
+from domain.jobs.model import Job, JobKind, JobReason, JobStatus, NewJob, Outcome
+from domain.segment_ports import SegmentWriteUnit
+from domain.segments.model import Segment
+
+
+class AlreadyRunning(DomainError):
+    """The segment has an active run, which is given."""
+
+    code = "ALREADY_RUNNING"
+
+    def __init__(self, job: Job, field: tuple[str, ...] = ()) -> None:
+        super().__init__("The segment is being recalculated already.")
+        self.job = job
+        self.field = field
+
+
+class NotCancellable(DomainError):
+    """The run has ended already."""
+
+    code = "NOT_CANCELLABLE"
+    field = ("id",)
+
+
+async def queue(unit: SegmentWriteUnit, segment_id: int, reason: JobReason, requested_by: str | None) -> Job:
+    """Queue a run of the segment in the caller's transaction; none of it is active."""
+    return await unit.jobs.add(NewJob(JobKind.RECALCULATION, reason, segment_id, None, requested_by), unit.instant)
+
+
+async def queue_following(
+    unit: SegmentWriteUnit, segments: Sequence[Segment], by: str, parent_id: int | None = None
+) -> None:
+    """What these segments use changed, such as members of another one: the dynamic ones follow. A run of theirs that
+    waits will see the change, and one that is worked on looks for it before it writes."""
+    dynamic = [item for item in segments if item.is_dynamic]
+    active = await unit.jobs.active_of([item.id for item in dynamic])
+    for item in dynamic:
+        if item.id not in active:
+            new = NewJob(JobKind.RECALCULATION, JobReason.FOLLOW, item.id, parent_id, by)
+            await unit.jobs.add(new, unit.instant)
+
+
+async def stop(unit: SegmentWriteUnit, job: Job) -> None:
+    """End a run that waits, and ask one that is worked on to end."""
+    if job.status is JobStatus.QUEUED:
+        await unit.jobs.finish(job.id, Outcome(JobStatus.CANCELLED, "CANCELLED", "It was cancelled."), unit.instant)
+    elif not job.status.final:
+        await unit.jobs.ask_to_cancel(job.id)
+
+
+async def requeue(unit: SegmentWriteUnit, segment_id: int, requested_by: str | None) -> Job:
+    """A definition was made or changed: a run of the old one is of no use any more, and a new one is queued.
+
+    Of a segment one run is active, so one that is worked on is ended here; its holder finds out at its next sign of
+    life and writes nothing.
+    """
+    active = (await unit.jobs.active_of([segment_id])).get(segment_id)
+    if active is not None:
+        outcome = Outcome(JobStatus.CANCELLED, "REDEFINED", "The segment was defined anew.")
+        await unit.jobs.finish(active.id, outcome, unit.instant)
+    return await queue(unit, segment_id, JobReason.DEFINITION, requested_by)

@@ -1,0 +1,1 @@
+"""Segments: their definitions, members, history and recalculation."""
