@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from domain.model import Business, KeptEvent, Subject
 from domain.pages import Page, PageRequest
-from domain.segment_ports import SegmentStore
+from domain.store import SegmentStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,8 @@ from domain.errors import InvalidInput, NotFound
 from domain.jobs.queue import queue_following
 from domain.model import Business
 from domain.money import exponent
-from domain.ports import Actor, AuditEvent, WriteUnit
-from domain.segment_ports import TenantStore
 from domain.setting_effects import measured_by
+from domain.store import Actor, AuditEvent, TenantStore, WriteUnit
 
 KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from domain.classification.labels import Classification, ClassificationSettings, ClassificationSpan
 from domain.classifiers import ClassifierFailed, Classifiers
 from domain.model import Business
-from domain.ports import ReadUnit
+from domain.store import ReadUnit
 
 Labels = Mapping[str, Sequence[str | None]]
 log = logging.getLogger("segments")

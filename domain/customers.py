@@ -14,7 +14,7 @@ from domain.errors import FieldProblem, InvalidInput, text_problems
 from domain.model import DEFAULT_RFM_DAYS, Business, CustomerTotals, NewCustomer, WriteCounts
 from domain.money import exponent, to_decimal
 from domain.pages import Page, PageRequest
-from domain.ports import Actor, AuditEvent, Cache, CustomerFilter, CustomerRecord, CustomerSort, Store, problem_of
+from domain.store import Actor, AuditEvent, Cache, CustomerFilter, CustomerRecord, CustomerSort, Store, problem_of
 
 MAXIMUM_ITEMS = 1000
 

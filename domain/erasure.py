@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from domain.errors import InvalidInput
 from domain.model import Business
-from domain.ports import Actor, AuditEvent
-from domain.segment_ports import SegmentStore
+from domain.store import Actor, AuditEvent, SegmentStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from domain.jobs.progress import Board
 from domain.jobs.queue import NotCancellable
 from domain.model import Business
 from domain.pages import Page, PageRequest
-from domain.ports import Actor, AuditEvent, ReadUnit, WriteUnit
+from domain.store import Actor, AuditEvent, ReadUnit, WriteUnit
 
 SILENT = timedelta(seconds=30)
 """Without a sign of life for so long, whoever worked on an import is dead."""

@@ -9,7 +9,7 @@ from domain.errors import FieldProblem, InvalidInput, text_problems
 from domain.model import Business, NewPurchase, PurchaseLine, Storefront, WriteCounts
 from domain.money import LARGEST
 from domain.pages import Page, PageRequest
-from domain.ports import Actor, AuditEvent, PurchaseRecord, Store, problem_of
+from domain.store import Actor, AuditEvent, PurchaseRecord, Store, problem_of
 
 MAXIMUM_ITEMS = 1000
 MAXIMUM_LINES = 1000

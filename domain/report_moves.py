@@ -16,10 +16,9 @@ from domain.errors import InvalidInput
 from domain.model import Business, Window
 from domain.money import exponent
 from domain.pages import Page, PageRequest
-from domain.ports import CustomerRecord
 from domain.report import Report, kind_of, kind_of_score, ordered
-from domain.report_ports import Grouping, GroupReportStore, Move
 from domain.reporting import festive_days, listed
+from domain.store import CustomerRecord, Grouping, GroupReportStore, Move
 
 MAXIMUM_POINTS = 60
 SCORES = tuple((r, f, m) for r in range(1, 6) for f in range(1, 6) for m in range(1, 6))

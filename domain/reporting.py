@@ -9,16 +9,15 @@ from domain.classification.groups import Cell, GroupKind, LabelSums
 from domain.classification.groups import Method as Method
 from domain.classification.labels import ClassificationSettings
 from domain.classification.rfm import UNCLASSIFIED, RfmScheme
-from domain.kept import Kept, KeptReports
 from domain.model import Business, Window
 from domain.money import exponent
-from domain.ports import Store
 from domain.report import Group as Group
 from domain.report import Insights as Insights
 from domain.report import Previous as Previous
 from domain.report import Report as Report
 from domain.report import behaving, chosen, grouped, table
 from domain.report import insights as insights
+from domain.store import Kept, KeptReports, Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from domain.model import Business as BusinessEntity
 from domain.rules.explanation import Clause
 from domain.rules.explanation import Verdict as ClauseVerdict
 from domain.rules.variables import RuleVariable as RuleVariableEntity
-from domain.segment_ports import Side
 from domain.segments.analysis import Explanation, Finding, Overlap, PairOverlap, Preview
 from domain.segments.analysis import ProblemSeverity as ProblemSeverity
+from domain.store import Side
 from gql.context import Info
 from gql.customer import Customer
 from gql.enums import MembershipSource, described

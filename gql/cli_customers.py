@@ -16,7 +16,7 @@ from domain.import_rows import RejectedRow
 from domain.import_text import RowFault, check_encoding, checked_text, columns_seen, counted, row_text, unquoted
 from domain.model import Business, NewCustomer, WriteCounts
 from domain.pages import PageRequest
-from domain.ports import Actor, CustomerFilter, CustomerSort
+from domain.store import Actor, CustomerFilter, CustomerSort
 from gql.cli_import import name_first, name_ignored, print_summary, progress_bar, rejects_file
 from gql.cli_text import cell
 from persistence.bulk_import import ImportSummary

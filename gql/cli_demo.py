@@ -8,9 +8,9 @@ from domain.calendar import local_date, zone
 from domain.demo import CURRENCY, DRAFTS, KEY, NAME, TIME_ZONE, VIP, VIP_CHANGES, DemoShop, demo_shop
 from domain.jobs.progress import RunBoard
 from domain.model import Business
-from domain.ports import Actor
 from domain.segments.validation import slug
 from domain.segments.worker import Upkeep
+from domain.store import Actor
 from gql.clock import system_clock
 from gql.composition import make_services, make_upkeep
 from gql.services import Services

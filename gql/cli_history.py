@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 
 from domain.errors import InvalidInput
-from domain.ports import Actor
 from domain.segments.history import Compaction
 from domain.segments.model import ArchivedMembership
+from domain.store import Actor
 from gql.cli_import import guarded
 from gql.cli_run import BusinessOption, run
 from gql.clock import system_clock

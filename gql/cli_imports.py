@@ -14,7 +14,7 @@ from domain.import_undo import UndoSummary
 from domain.imports import PurchaseImport
 from domain.model import Business
 from domain.pages import PageRequest
-from domain.ports import Actor
+from domain.store import Actor
 from gql.cli_import import progress_bar
 from gql.cli_opening import opened
 from gql.cli_quality import print_quality, quality_document

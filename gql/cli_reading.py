@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from domain.ports import CustomerSort
+from domain.store import CustomerSort
 from gql.cli_customers import print_customers
 from gql.cli_export import OutputOption
 from gql.cli_report import Wanted, print_report

@@ -13,8 +13,8 @@ from domain.errors import InvalidInput
 from domain.jobs.model import Job, JobStatus
 from domain.jobs.queue import AlreadyRunning
 from domain.model import Business
-from domain.ports import Actor
 from domain.segments.model import Segment, SegmentKind
+from domain.store import Actor
 from gql.cli_opening import opened
 from gql.cli_run import BusinessOption
 from gql.cli_table import FormatOption, check_format, minute, print_json, print_table, stamp

@@ -11,10 +11,9 @@ from domain.errors import InvalidInput, NotFound
 from domain.jobs.model import Job
 from domain.model import Business
 from domain.pages import PageRequest
-from domain.ports import Actor
-from domain.segment_ports import SegmentFilter, SegmentSort
 from domain.segments.model import Segment, SegmentKind
 from domain.segments.segments import Change, words
+from domain.store import Actor, SegmentFilter, SegmentSort
 from gql.cli_run import BusinessOption, run
 from gql.cli_segment_file import as_stated, read_change, read_new
 from gql.cli_table import FormatOption, check_format, minute, print_json, print_table, stamp

@@ -11,7 +11,7 @@ import typer
 from domain.business_settings import SettingChange, effective
 from domain.errors import FieldProblem, InvalidInput
 from domain.mongo_settings import NAMES, SECTION, merged
-from domain.ports import Actor
+from domain.store import Actor
 from gql.cli_mongodb_settings import keep_section, kept_section
 from gql.cli_run import BusinessOption, run
 from gql.cli_settings_file import SECRET, as_toml, masked, read_statement

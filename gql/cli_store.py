@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from domain.errors import InvalidInput
-from domain.ports import Actor
+from domain.store import Actor
 from gql.cli_opening import connected, require_stage
 from gql.cli_run import run
 from gql.cli_text import cell, plain

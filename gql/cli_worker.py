@@ -13,9 +13,9 @@ from domain.jobs.model import Job, JobReason, JobStatus
 from domain.jobs.progress import RunBoard
 from domain.model import Business
 from domain.pages import PageRequest
-from domain.segment_ports import SegmentFilter, SegmentSort
 from domain.segments.model import Segment
 from domain.segments.worker import Upkeep
+from domain.store import SegmentFilter, SegmentSort
 from gql.clock import system_clock
 from gql.composition import make_services, make_upkeep
 from gql.services import Services

@@ -13,7 +13,6 @@ from domain.customers import Customers
 from domain.erasure import Erasure
 from domain.imports import ImportBoard, PurchaseImports
 from domain.jobs.progress import RunBoard
-from domain.kept import KeptReports
 from domain.purchases import Purchases
 from domain.report_files import ReportFiles
 from domain.report_moves import Movements
@@ -26,6 +25,7 @@ from domain.segments.recalculation import Recalculations
 from domain.segments.runner import Runner
 from domain.segments.segments import Segments
 from domain.segments.worker import Upkeep
+from domain.store import KeptReports
 from gql.alerts import Alerts
 from gql.services import Services
 from persistence.cache import MemoryCache

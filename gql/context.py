@@ -7,7 +7,7 @@ from datetime import datetime
 import strawberry
 
 from domain.model import Business, Viewer
-from domain.ports import Actor
+from domain.store import Actor
 from gql.export_links import ExportLinks
 from gql.loaders import Loaders
 from gql.services import Services

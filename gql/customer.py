@@ -11,7 +11,7 @@ from domain.classification.rfm import group_of
 from domain.model import Business as BusinessEntity
 from domain.money import exponent, mean, to_decimal
 from domain.pages import Page
-from domain.ports import CustomerRecord
+from domain.store import CustomerRecord
 from gql.context import Info
 from gql.customer_matching import CustomerMatching
 from gql.customer_memberships import CustomerMemberships

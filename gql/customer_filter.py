@@ -7,8 +7,8 @@ import strawberry
 
 from domain.errors import InvalidInput
 from domain.model import Business
-from domain.ports import CustomerFilter as CustomerFilterEntity
 from domain.rules.criteria import FREQUENCIES, SPENDINGS, customer_rule
+from domain.store import CustomerFilter as CustomerFilterEntity
 from gql.context import Context
 from gql.ids import numbers_of
 from gql.scalars import JSON

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from domain.model import Business as BusinessEntity
-from domain.ports import CustomerRecord
+from domain.store import CustomerRecord
 from gql import segment as segments
 from gql.context import Info
 

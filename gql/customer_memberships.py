@@ -3,8 +3,8 @@
 import strawberry
 
 from domain.model import Business as BusinessEntity
-from domain.ports import CustomerRecord
 from domain.segments.model import ChangeList
+from domain.store import CustomerRecord
 from gql.context import Info
 from gql.membership import MembershipChange, SegmentMembership, changes_connection
 from gql.pagination import After, Connection, First

@@ -10,11 +10,11 @@ from domain.classification.groups import Method as Method
 from domain.classification.rfm import RfmScheme as RfmScheme
 from domain.jobs.model import JobStatus as JobStatus
 from domain.model import PurchaseStatus as PurchaseStatus
-from domain.ports import CustomerSort as CustomerSort
-from domain.segment_ports import SegmentSort as SegmentSort
 from domain.segments.model import ChangeKind as ChangeKind
 from domain.segments.model import MembershipSource as MembershipSource
 from domain.segments.model import SegmentKind as SegmentKind
+from domain.store import CustomerSort as CustomerSort
+from domain.store import SegmentSort as SegmentSort
 
 E = TypeVar("E", bound=type[Enum])
 

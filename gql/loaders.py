@@ -13,8 +13,8 @@ from domain.imports import PurchaseImport, Reject
 from domain.jobs.model import Job
 from domain.model import Business, CustomerTotals, KeptEvent, PurchaseLine, Storefront
 from domain.pages import Page, PageRequest
-from domain.ports import CustomerRecord, PurchaseRecord
 from domain.segments.model import Segment
+from domain.store import CustomerRecord, PurchaseRecord
 from gql.limits import too_much
 from gql.membership_loaders import MembershipLoaders
 from gql.services import Services

@@ -9,11 +9,11 @@ import strawberry
 
 from domain.model import Business as BusinessEntity
 from domain.pages import Page
-from domain.segment_ports import Member
 from domain.segments.history import check_reachable
 from domain.segments.model import ChangeList, Place
 from domain.segments.model import Membership as MembershipEntity
 from domain.segments.model import MembershipChange as ChangeEntity
+from domain.store import Member
 from gql.context import Info
 from gql.enums import ChangeKind, MembershipSource
 from gql.nouns import noun

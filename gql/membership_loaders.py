@@ -7,10 +7,9 @@ from strawberry.dataloader import DataLoader
 
 from domain.model import Business
 from domain.pages import Page, PageRequest
-from domain.ports import CustomerRecord
-from domain.segment_ports import IdsKey, Member, MemberKey, MovedKey, Movement, SnapshotKey
 from domain.segments.memberships import SeriesKey
 from domain.segments.model import ChangeKey, ChangeList, Membership, MembershipChange, MemberTotals, SizePoint, Snapshot
+from domain.store import CustomerRecord, IdsKey, Member, MemberKey, MovedKey, Movement, SnapshotKey
 from gql.services import Services
 
 K = TypeVar("K")

@@ -7,7 +7,7 @@ import strawberry
 
 from domain.model import Business as BusinessEntity
 from domain.money import exponent, to_decimal
-from domain.ports import PurchaseRecord
+from domain.store import PurchaseRecord
 from gql.context import Info
 from gql.enums import PurchaseStatus
 from gql.ids import encode

@@ -8,7 +8,7 @@ import strawberry
 
 from domain.errors import InvalidInput
 from domain.model import Permission
-from domain.ports import CustomerFilter as CustomerFilterEntity
+from domain.store import CustomerFilter as CustomerFilterEntity
 from gql.analysis_queries import AnalysisQueries
 from gql.audit import AuditEvent, AuditQueries
 from gql.context import Context, Info

@@ -13,10 +13,10 @@ from domain.classification.groups import GroupKind
 from domain.model import Business as BusinessEntity
 from domain.money import to_decimal
 from domain.pages import Page, PageRequest
-from domain.ports import CustomerRecord
 from domain.report_moves import Movements
 from domain.reporting import Group, Previous, Reporting, insights
 from domain.reporting import Report as ReportEntity
+from domain.store import CustomerRecord
 from gql.context import Info
 from gql.customer import Customer, customers_connection
 from gql.enums import Method

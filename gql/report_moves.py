@@ -11,11 +11,10 @@ import strawberry
 from domain.model import Business
 from domain.money import to_decimal
 from domain.pages import Page, PageRequest
-from domain.ports import CustomerRecord
 from domain.report_moves import LabelCount as LabelCountEntity
 from domain.report_moves import MovedGroup, Movements, Transitions
 from domain.report_moves import TrendPoint as TrendPointEntity
-from domain.report_ports import Move
+from domain.store import CustomerRecord, Move
 from gql.context import Info
 from gql.customer import Customer, customers_connection
 from gql.pagination import After, Connection, First, order_of, requested, settled

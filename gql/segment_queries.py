@@ -6,8 +6,8 @@ import strawberry
 
 from domain.errors import InvalidInput
 from domain.model import Business as BusinessEntity
-from domain.segment_ports import SegmentFilter as SegmentFilterEntity
 from domain.segments.model import Segment as SegmentEntity
+from domain.store import SegmentFilter as SegmentFilterEntity
 from gql.context import Context, Info
 from gql.enums import SegmentKind, SegmentSort
 from gql.ids import numbers_of

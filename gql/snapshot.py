@@ -8,9 +8,9 @@ import strawberry
 from domain.calendar import from_micros, to_micros
 from domain.errors import InvalidInput, NotFound
 from domain.model import Business as BusinessEntity
-from domain.segment_ports import Movement
 from domain.segments.history import MAXIMUM_IDS, check_reachable
 from domain.segments.model import Snapshot as SnapshotEntity
+from domain.store import Movement
 from gql.context import Context, Info
 from gql.ids import encode, numbers_of
 from gql.membership import MEMBER_ORDER, find_named

@@ -22,11 +22,10 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.model import Business
-from domain.ports import CustomerFilter, CustomerRecord, ReadUnit
 from domain.rules.context import RuleContext
 from domain.rules.tree import Condition, walk
-from domain.segment_ports import RuleSizes, Side
 from domain.segments.customer_facts import rule_context
+from domain.store import CustomerFilter, CustomerRecord, ReadUnit, RuleSizes, Side
 from persistence.customers import COLUMNS, JOINED, PRESENT, to_record
 from persistence.membership_reads import covers, present
 from persistence.rule_sql import Lookup, RuleSql, matching, members

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.calendar import local_day, zone
 from domain.model import ERASED_TEXT, Customer, CustomerTotals, NewCustomer, WriteCounts
 from domain.pages import Page, PageRequest, Position, cut
-from domain.ports import CustomerFilter, CustomerRecord, CustomerSort, Refusal
+from domain.store import CustomerFilter, CustomerRecord, CustomerSort, Refusal
 from persistence.columns import FAR_FUTURE, MISSING_TEXT, optional_instant, optional_micros, storable
 from persistence.erasure import erased_among
 from persistence.tables import business, customer, customer_metrics, customer_term

@@ -13,7 +13,7 @@ from domain.calendar import Clock, to_micros
 from domain.errors import Conflict, NotFound
 from domain.import_undo import CHANGED, DELETED, EXAMPLES, MOVED, ChangedSince, UndoRefused, UndoSummary
 from domain.model import Business
-from domain.ports import Actor
+from domain.store import Actor
 from persistence import merge
 from persistence.database import Database
 from persistence.import_remnants import (

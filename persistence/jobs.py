@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.calendar import from_micros, to_micros
 from domain.jobs.model import Job, JobKind, JobReason, JobStatus, NewJob, Outcome
 from domain.pages import Page, PageRequest, cut
-from domain.run_ports import Hold
+from domain.store import Hold
 from persistence.columns import optional_instant, optional_micros
 from persistence.segment_tables import job
 

@@ -8,8 +8,7 @@ from sqlalchemy import Select, and_, exists, func, or_, select
 
 from domain.calendar import to_micros
 from domain.pages import Page, cut
-from domain.ports import CustomerRecord
-from domain.segment_ports import IdsKey, MovedKey, Movement
+from domain.store import CustomerRecord, IdsKey, MovedKey, Movement
 from persistence.customers import COLUMNS, JOINED, to_record
 from persistence.membership_reads import MembershipReads, covers, gathered
 from persistence.segment_tables import membership, membership_change

@@ -14,8 +14,8 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from domain.calendar import from_micros, to_micros
 from domain.pages import Page, PageRequest, cut
-from domain.segment_ports import Member, MemberKey
 from domain.segments.model import SOURCE_ORDER, Membership
+from domain.store import Member, MemberKey
 from persistence.columns import optional_instant
 from persistence.customers import COLUMNS, JOINED, to_record
 from persistence.segment_tables import membership, membership_change, segment

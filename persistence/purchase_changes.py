@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from domain.calendar import day_boundaries, local_day, to_micros, zone
 from domain.model import STATUS_ORDER, NewPurchase, WriteCounts
-from domain.ports import Refusal
+from domain.store import Refusal
 from persistence import merge
 from persistence.temporary import create, fill
 

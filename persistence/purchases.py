@@ -17,7 +17,7 @@ from domain.model import (
     WriteCounts,
 )
 from domain.pages import Page, PageRequest, cut
-from domain.ports import PurchaseRecord, Refusal
+from domain.store import PurchaseRecord, Refusal
 from persistence import purchase_changes
 from persistence.columns import storable
 from persistence.customers import keyset

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, Protocol
 from uuid import uuid4
 
-from domain.kept import Kept
+from domain.store import Kept
 from persistence.cache import in_memory
 
 ENTRIES = 1_000

@@ -20,7 +20,7 @@ from domain.classification.groups import Cell, LabelSums
 from domain.classification.labels import ClassificationFacts, ClassificationSpan
 from domain.classification.rfm import Cuts
 from domain.pages import Page, PageRequest, cut
-from domain.ports import CustomerRecord, WindowTotals
+from domain.store import CustomerRecord, WindowTotals
 from persistence.bought_lines import WITH_BOUGHT
 from persistence.customers import COLUMNS as CUSTOMER_COLUMNS
 from persistence.customers import JOINED as CUSTOMERS

@@ -28,8 +28,8 @@ from domain.errors import folded
 from domain.model import Business
 from domain.pages import Page, PageRequest, cut
 from domain.rules.criteria import RfmConfig, SegmentCriteria
-from domain.segment_ports import SegmentFilter, SegmentSort
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
+from domain.store import SegmentFilter, SegmentSort
 from persistence.columns import FAR_FUTURE, MISSING_TEXT, optional_instant, optional_micros, storable
 from persistence.customers import keyset
 from persistence.rule_sql_texts import Holds

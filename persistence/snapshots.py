@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import from_micros, to_micros
 from domain.pages import Page, PageRequest, cut
-from domain.segment_ports import SnapshotKey
 from domain.segments.model import Snapshot
+from domain.store import SnapshotKey
 from persistence.membership_reads import gathered
 from persistence.segment_tables import snapshot
 

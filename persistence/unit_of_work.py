@@ -17,7 +17,7 @@ from domain.calendar import Clock, from_micros, to_micros
 from domain.errors import InvalidInput, Taken, Unavailable
 from domain.model import Business
 from domain.money import LARGEST
-from domain.ports import AuditEvent
+from domain.store import AuditEvent
 from persistence.analysis_sql import RuleStore
 from persistence.audits import AuditStore
 from persistence.classified import ClassifiedStore

@@ -31,9 +31,9 @@ from domain.model import Business
 from domain.rules.context import RuleContext
 from domain.rules.context import references as keys_used
 from domain.rules.tree import Condition
-from domain.run_ports import Agenda
 from domain.segments.customer_facts import rule_context
 from domain.segments.model import Segment
+from domain.store import Agenda
 from persistence.jobs import JobStore
 from persistence.rule_sql import RuleSql, members
 from persistence.segment_tables import membership, segment

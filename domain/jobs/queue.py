@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from domain.errors import DomainError
 from domain.jobs.model import Job, JobKind, JobReason, JobStatus, NewJob, Outcome
-from domain.segment_ports import SegmentWriteUnit
 from domain.segments.model import Segment
+from domain.store import SegmentWriteUnit
 
 
 class AlreadyRunning(DomainError):

@@ -18,7 +18,6 @@ from domain.classification.rfm import Cuts
 from domain.customers import Customers
 from domain.errors import DomainError, FieldProblem, InvalidInput, InvalidRule, RuleProblem
 from domain.model import Business
-from domain.ports import CustomerFilter, CustomerRecord
 from domain.rules.context import RuleContext, references, uses_rank
 from domain.rules.criteria import definition_tree
 from domain.rules.evaluator import holds
@@ -26,11 +25,11 @@ from domain.rules.explanation import Clause, explain
 from domain.rules.limits import pointer
 from domain.rules.sentence import sentence
 from domain.rules.tree import Condition
-from domain.segment_ports import RuleSizes, SegmentReadUnit, SegmentStore, Side
 from domain.segments.customer_facts import rule_context, subjects
 from domain.segments.dependencies import reference_problems
 from domain.segments.model import Definition, Membership, Segment, SegmentKind
 from domain.segments.validation import Draft, checked
+from domain.store import CustomerFilter, CustomerRecord, RuleSizes, SegmentReadUnit, SegmentStore, Side
 
 FEWEST, MOST = 2, 10
 

@@ -10,10 +10,10 @@ from domain.classification.rfm import Cuts, RfmScheme, Score, group_of, rank_sco
 from domain.model import QUALIFYING, CustomerTotals, PurchaseLine
 from domain.money import divide_half_even, exponent
 from domain.pages import MAXIMUM_FIRST, PageRequest
-from domain.ports import CustomerRecord, PurchaseRecord, ReadUnit, WindowTotals
 from domain.rules.context import RuleContext, uses_rank, variable_names
 from domain.rules.evaluator import Element, Scalar, Subject
 from domain.rules.tree import Node
+from domain.store import CustomerRecord, PurchaseRecord, ReadUnit, WindowTotals
 
 Bought = Sequence[tuple[PurchaseRecord, Sequence[PurchaseLine]]]
 

@@ -13,9 +13,8 @@ from domain.calendar import Clock, start_of_day, to_micros, zone
 from domain.errors import DomainError, InvalidInput
 from domain.model import Business
 from domain.pages import Page, PageRequest
-from domain.ports import Actor, AuditEvent, CustomerRecord
-from domain.segment_ports import IdsKey, MovedKey, Movement, SegmentStore, SnapshotKey
 from domain.segments.model import ArchivedMembership, Snapshot
+from domain.store import Actor, AuditEvent, CustomerRecord, IdsKey, MovedKey, Movement, SegmentStore, SnapshotKey
 
 MAXIMUM_IDS = 10_000
 NEWEST = 10

@@ -14,9 +14,8 @@ from domain.errors import InvalidInput, NotFound
 from domain.model import Business
 from domain.money import exponent, to_decimal
 from domain.pages import PageRequest
-from domain.ports import CustomerRecord
-from domain.segment_ports import Member, SegmentStore
 from domain.segments.model import Membership, Segment
+from domain.store import CustomerRecord, Member, SegmentStore
 
 MEMBER_COLUMNS = (
     "customer_id",

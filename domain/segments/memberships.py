@@ -10,8 +10,6 @@ from domain.errors import FieldProblem, InvalidInput, NotFound
 from domain.jobs.queue import queue_following
 from domain.model import DEFAULT_INACTIVE_DAYS, Business
 from domain.pages import Page
-from domain.ports import Actor, AuditEvent
-from domain.segment_ports import Member, MemberKey, SegmentStore, SegmentWriteUnit, SnapshotKey
 from domain.segments.dependencies import users_of
 from domain.segments.model import (
     ChangeKey,
@@ -24,6 +22,7 @@ from domain.segments.model import (
     SegmentKind,
     SizePoint,
 )
+from domain.store import Actor, AuditEvent, Member, MemberKey, SegmentStore, SegmentWriteUnit, SnapshotKey
 
 MAXIMUM_ITEMS = 1000
 SeriesKey = tuple[int, date, date, SeriesInterval]

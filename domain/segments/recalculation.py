@@ -11,11 +11,10 @@ from domain.jobs.progress import RunBoard
 from domain.jobs.queue import AlreadyRunning, NotCancellable, queue, stop
 from domain.model import Business
 from domain.pages import Page, PageRequest
-from domain.ports import Actor, AuditEvent
 from domain.rules.context import references
-from domain.run_ports import WorkStore
 from domain.segments.dependencies import defined
 from domain.segments.model import MembershipChange, Place, Segment, SegmentKind
+from domain.store import Actor, AuditEvent, WorkStore
 
 CHANGES = 500
 """Changes of memberships in one message."""

@@ -14,9 +14,9 @@ from domain.jobs.progress import RunBoard
 from domain.jobs.queue import queue_following
 from domain.model import Business
 from domain.rules.context import references
-from domain.run_ports import Evaluation, Hold, WorkStore
 from domain.segments.dependencies import Defined, defined
 from domain.segments.model import Segment, SegmentKind, Snapshot
+from domain.store import Evaluation, Hold, WorkStore
 
 RANGE = 10_000
 """Customer ids evaluated between two signs of life."""

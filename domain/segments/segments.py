@@ -19,13 +19,12 @@ from domain.jobs.model import Job, JobStatus, Outcome
 from domain.jobs.queue import requeue
 from domain.model import Business
 from domain.pages import Page, PageRequest
-from domain.ports import Actor, AuditEvent
 from domain.rules.criteria import definition_tree
 from domain.rules.sentence import sentence
-from domain.segment_ports import SegmentFilter, SegmentSort, SegmentStore, SegmentWriteUnit
 from domain.segments.dependencies import reference_problems, users_of
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.segments.validation import Checked, Draft, checked, free_key, slug
+from domain.store import Actor, AuditEvent, SegmentFilter, SegmentSort, SegmentStore, SegmentWriteUnit
 
 PREFIXES = {RfmScheme.EIGHT_SEGMENT: "rfm", RfmScheme.ELEVEN_SEGMENT: "rfm-eleven"}
 SUFFIXES = {RfmScheme.EIGHT_SEGMENT: "RFM", RfmScheme.ELEVEN_SEGMENT: "RFM of eleven"}

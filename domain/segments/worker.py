@@ -13,11 +13,10 @@ from domain.jobs.progress import RunBoard
 from domain.jobs.queue import queue
 from domain.model import Business
 from domain.rules.context import references
-from domain.run_ports import WorkStore
-from domain.segment_ports import SegmentWriteUnit
 from domain.segments.dependencies import Defined, defined
 from domain.segments.model import Segment, SegmentKind, Snapshot
 from domain.segments.runner import Runner
+from domain.store import SegmentWriteUnit, WorkStore
 
 PAGE = 2_000
 """Customers whose memberships follow in one transaction."""

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import event
 from starlette.applications import Starlette
 
-from domain.ports import Actor
+from domain.store import Actor
 from gql.app import create_app
 from gql.auth import issue_token
 from gql.composition import make_services

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from domain.model import NewCustomer
-from domain.ports import Actor
 from domain.segments.model import Definition, MembershipSource, SegmentKind
 from domain.segments.validation import Draft
+from domain.store import Actor
 from gql.ids import encode
 from tests.api.conftest import Face
 from tests.factories import line, purchase

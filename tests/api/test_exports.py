@@ -11,7 +11,7 @@ import pytest
 from openpyxl import load_workbook
 
 from domain.model import NewCustomer
-from domain.ports import Actor
+from domain.store import Actor
 from tests.api.conftest import Face
 from tests.api.segmented_shop import fill
 from tests.factories import line, purchase

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from domain.model import Business
-from domain.ports import Actor
+from domain.store import Actor
 from gql.app import create_app
 from gql.auth import issue_token
 from gql.services import Services

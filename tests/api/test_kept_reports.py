@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from domain.model import NewCustomer
-from domain.ports import Actor
+from domain.store import Actor
 from tests.api.conftest import Face
 from tests.factories import purchase
 

@@ -11,11 +11,11 @@ import pytest
 
 from domain.jobs.model import Job
 from domain.model import Business, NewCustomer, Permission, Viewer
-from domain.ports import Actor
 from domain.segments.model import Definition, SegmentKind
 from domain.segments.recalculation import Recalculations
 from domain.segments.runner import Runner
 from domain.segments.validation import Draft
+from domain.store import Actor
 from gql.context import Context
 from gql.execution import Executor, Parameters
 from gql.export_links import ExportLinks

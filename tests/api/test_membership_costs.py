@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from domain.model import NewCustomer
-from domain.ports import Actor
 from domain.segments.model import Definition, MembershipSource, NewSegment, SegmentKind, Snapshot
+from domain.store import Actor
 from gql.ids import encode
 from persistence.unit_of_work import SqlStore
 from tests.api.conftest import Face

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from domain.model import Business, NewCustomer
-from domain.ports import Actor
+from domain.store import Actor
 from gql.ids import encode
 from tests.api.conftest import Face
 from tests.api.segment_client import RICH, by_hand, create, events, said

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from domain.model import NewCustomer
-from domain.ports import Actor
+from domain.store import Actor
 from gql.ids import encode
 from tests.api.conftest import Face
 from tests.api.sockets import Live, live, received, subscribe

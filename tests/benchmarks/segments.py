@@ -19,9 +19,9 @@ from sqlalchemy import Connection, text
 from domain.jobs.progress import RunBoard
 from domain.model import Business
 from domain.pages import PageRequest
-from domain.ports import Actor
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.segments.runner import Runner
+from domain.store import Actor
 from gql.composition import make_services
 from gql.services import Services
 from persistence.database import Database, open_database

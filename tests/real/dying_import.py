@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import event
 
 from domain.model import Business
-from domain.ports import Actor
+from domain.store import Actor
 from persistence import bulk_import, import_undo
 from persistence.database import Database, open_database
 from persistence.import_undo import ImportUndo

@@ -10,12 +10,12 @@ from random import Random
 from sqlalchemy import literal_column
 
 from domain.model import Business, NewCustomer, NewPurchase, PurchaseLine, PurchaseStatus
-from domain.ports import Actor
 from domain.rules.context import RuleContext
 from domain.rules.evaluator import Subject, holds
 from domain.rules.parser import parse_rule
 from domain.rules.tree import Condition
 from domain.segments.customer_facts import rule_context, subjects
+from domain.store import Actor
 from gql.composition import make_services
 from persistence.database import Database
 from persistence.rule_sql import Lookup

@@ -8,9 +8,9 @@ from sqlalchemy import update
 from domain.model import Business
 from domain.rules.evaluator import Subject, holds
 from domain.rules.parser import parse_rule
-from domain.segment_ports import Side
 from domain.segments.analysis import Analysis, Preview
 from domain.segments.model import Definition, MembershipSource, NewSegment, Segment, SegmentKind
+from domain.store import Side
 from gql.composition import make_services
 from gql.services import Services
 from persistence.database import Database

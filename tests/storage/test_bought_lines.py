@@ -7,10 +7,10 @@ from sqlalchemy import text
 from domain.classification.groups import Method
 from domain.model import Business, PurchaseStatus
 from domain.pages import PageRequest
-from domain.ports import Actor
 from domain.rules.evaluator import holds
 from domain.rules.parser import parse_rule
 from domain.segments.customer_facts import rule_context, subjects
+from domain.store import Actor
 from gql.services import Services
 from persistence.database import Database
 from persistence.label_keeping import keep

@@ -10,7 +10,7 @@ import pytest
 from domain.classification.labels import ClassificationSettings, ClassificationSpan
 from domain.classifiers import COLUMNS, Classifier, Classifiers
 from domain.model import Business
-from domain.ports import Actor
+from domain.store import Actor
 from gql.services import Services
 from persistence.classifiers import installed
 from persistence.database import Database, open_database

@@ -7,7 +7,7 @@ import pytest
 
 from domain.classifiers import Classifier, Classifiers, Columns
 from domain.model import Business
-from domain.ports import Actor
+from domain.store import Actor
 from gql.services import Services
 from persistence.database import Database
 from persistence.label_keeping import keep

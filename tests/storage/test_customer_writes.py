@@ -7,7 +7,7 @@ import pytest
 
 from domain.errors import InvalidInput
 from domain.model import Business, NewCustomer, WriteCounts
-from domain.ports import Actor
+from domain.store import Actor
 from gql.services import Services
 from persistence.database import Database
 from tests.storage.store_image import image

@@ -10,8 +10,8 @@ from domain.errors import InvalidInput
 from domain.import_rows import RejectedRow
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
-from domain.ports import Actor, AuditEvent, CustomerFilter
 from domain.segments.model import Definition, MembershipSource, NewSegment, SegmentKind
+from domain.store import Actor, AuditEvent, CustomerFilter
 from gql.services import Services
 from persistence import erased_names
 from persistence.database import Database

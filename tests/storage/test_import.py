@@ -7,7 +7,7 @@ import pytest
 
 from domain.calendar import to_micros
 from domain.model import Business
-from domain.ports import Actor
+from domain.store import Actor
 from gql.services import Services
 from tests.conftest import SetClock
 from tests.storage.files import Importer, counts

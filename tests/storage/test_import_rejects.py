@@ -9,7 +9,7 @@ from sqlalchemy import select
 from domain.calendar import to_micros
 from domain.errors import InvalidInput
 from domain.model import Business
-from domain.ports import Actor
+from domain.store import Actor
 from gql.services import Services
 from persistence.import_tables import import_reject, purchase_import
 from persistence.tables import audit_event

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from domain.errors import Conflict, NotFound
 from domain.import_undo import UndoRefused, UndoSummary
 from domain.model import Business, NewCustomer, NewPurchase, PurchaseStatus
-from domain.ports import Actor
+from domain.store import Actor
 from gql.services import Services
 from persistence import import_undo
 from persistence.database import Database

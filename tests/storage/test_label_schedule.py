@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from domain.model import Business
-from domain.ports import Actor
+from domain.store import Actor
 from gql import cli_segmentation_store
 from gql.cli_segmentation_store import ScheduledSegmentation
 from gql.services import Services

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from domain.calendar import local_date, zone
 from domain.classification.labels import Classification, ClassificationFacts, ClassificationSettings, classify
 from domain.model import Business, NewPurchase, PurchaseLine, PurchaseStatus
-from domain.ports import Actor
+from domain.store import Actor
 from gql.services import Services
 from persistence.database import Database
 from persistence.label_keeping import keep

@@ -7,8 +7,8 @@ from sqlalchemy import func, select
 
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
-from domain.ports import Actor
 from domain.segments.model import Definition, NewSegment, SegmentKind
+from domain.store import Actor
 from gql.services import Services
 from persistence.database import Database
 from persistence.segment_tables import membership, membership_change

@@ -10,7 +10,6 @@ from domain.calendar import SeriesInterval, series
 from domain.jobs.model import Difference
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
-from domain.ports import Actor
 from domain.segments.model import (
     ChangeKind,
     ChangeList,
@@ -22,6 +21,7 @@ from domain.segments.model import (
     Place,
     SegmentKind,
 )
+from domain.store import Actor
 from gql.services import Services
 from persistence.database import Database
 from persistence.segment_tables import membership

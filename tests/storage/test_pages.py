@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
-from domain.ports import Actor, CustomerFilter, CustomerRecord, CustomerSort
+from domain.store import Actor, CustomerFilter, CustomerRecord, CustomerSort
 from gql.services import Services
 from tests.factories import purchase
 

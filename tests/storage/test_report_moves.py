@@ -15,9 +15,8 @@ from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput
 from domain.model import Business, NewPurchase
 from domain.pages import PageRequest
-from domain.ports import Actor, CustomerFilter, CustomerSort
 from domain.report_moves import Transitions, trend_dates
-from domain.report_ports import Move
+from domain.store import Actor, CustomerFilter, CustomerSort, Move
 from gql.services import Services
 from persistence.database import Database
 from tests.conftest import NOW, SetClock

@@ -7,9 +7,9 @@ from sqlalchemy import event
 from domain.rules.context import RuleContext
 from domain.rules.evaluator import holds
 from domain.rules.parser import parse_rule
-from domain.segment_ports import Side
 from domain.segments.analysis import ProblemSeverity
 from domain.segments.model import Definition
+from domain.store import Side
 from persistence.database import Database
 from tests.storage.rule_population import NOW
 from tests.storage.rule_shop import BUYERS, RULES, VIP, Shop, add, open_shop

@@ -9,10 +9,10 @@ from sqlalchemy import event, literal_column
 
 from domain.errors import InvalidRule
 from domain.pages import MAXIMUM_FIRST
-from domain.ports import Actor
 from domain.rules.parser import parse_rule
 from domain.rules.tree import Condition
 from domain.segments.customer_facts import rule_context, subjects
+from domain.store import Actor
 from gql.composition import make_services
 from persistence.database import Database
 from persistence.rule_sql import RuleSql, matching, members

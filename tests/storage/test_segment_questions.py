@@ -5,11 +5,10 @@ import pytest
 
 from domain.errors import InvalidInput, InvalidRule
 from domain.pages import PageRequest
-from domain.ports import CustomerFilter, CustomerSort
 from domain.rules.evaluator import holds
 from domain.rules.parser import parse_rule
-from domain.segment_ports import Side
 from domain.segments.model import MembershipSource
+from domain.store import CustomerFilter, CustomerSort, Side
 from persistence.database import Database
 from tests.storage.rule_shop import BUYERS, RULES, VIP, Shop, add, open_shop
 

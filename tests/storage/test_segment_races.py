@@ -11,11 +11,10 @@ from domain.errors import InvalidInput
 from domain.jobs.model import JobStatus
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
-from domain.ports import Actor
-from domain.segment_ports import SegmentFilter, SegmentSort
 from domain.segments.model import Definition, SegmentKind
 from domain.segments.segments import Change
 from domain.segments.validation import Draft
+from domain.store import Actor, SegmentFilter, SegmentSort
 from gql.services import Services
 from persistence.database import Database
 from persistence.unit_of_work import SqlStore

@@ -10,8 +10,8 @@ import pytest
 from domain.model import Business
 from domain.pages import PageRequest
 from domain.rules.criteria import RfmConfig, SegmentCriteria
-from domain.segment_ports import SegmentFilter, SegmentSort
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
+from domain.store import SegmentFilter, SegmentSort
 from gql.services import Services
 from persistence.database import Database
 from persistence.unit_of_work import SqlStore

@@ -5,7 +5,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from domain.model import Business
-from domain.ports import Actor
+from domain.store import Actor
 from gql.services import Services
 from persistence.database import Database
 from tests.factories import purchase

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from domain.calendar import local_date, zone
 from domain.errors import InvalidInput
 from domain.model import Business, NewCustomer, WriteCounts
-from domain.ports import Actor
+from domain.store import Actor
 from gql.services import Services
 from persistence.database import Database
 from tests.conftest import SetClock

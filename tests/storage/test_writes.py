@@ -9,7 +9,7 @@ import pytest
 
 from domain.errors import InvalidInput
 from domain.model import Business, NewCustomer, NewPurchase, PurchaseLine, PurchaseStatus, WriteCounts
-from domain.ports import Actor
+from domain.store import Actor
 from gql.services import Services
 from persistence.database import Database
 from tests.conftest import SetClock

@@ -7,11 +7,11 @@ from domain.jobs.progress import RunBoard
 from domain.jobs.queue import requeue
 from domain.model import Business
 from domain.pages import PageRequest
-from domain.ports import Actor
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.segments.recalculation import Recalculations
 from domain.segments.runner import Runner
 from domain.segments.worker import Upkeep
+from domain.store import Actor
 from persistence.database import Database
 from persistence.working_store import WorkingStore
 from tests.conftest import SetClock

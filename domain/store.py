@@ -1,0 +1,646 @@
+"""What the services need from the outside, as Protocols; persistence implements them. Units are short: one service
+call each; a read unit sees one state of the store, a write unit holds the business's only write transaction.
+
+What the services of segments need from the store, as Protocols; each speaks of one business within one unit.
+
+What the store says of reports beyond one window's sums: moves between two windows, several windows at once, and who
+is in a group. A label is the code of a group; for BEHAVIOR, whose groups come from the data, its name.
+
+What runs need from the store, as Protocols: a connection to evaluate on, and signs of life beside it.
+
+What is dear to compute and therefore kept for a while, and how an answer says where it came from.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar
+
+from domain.calendar import DayRanges, Span
+from domain.classification.groups import Cell, LabelSums, Method
+from domain.classification.labels import ClassificationFacts, ClassificationSettings, ClassificationSpan
+from domain.classification.rfm import Cuts, RfmScheme
+from domain.classifiers import ClassifiedBatch, Classifiers
+from domain.errors import FieldProblem
+from domain.jobs.model import Difference, Job, NewJob, Outcome
+from domain.model import (
+    Business,
+    Customer,
+    CustomerTotals,
+    KeptEvent,
+    NewCustomer,
+    NewPurchase,
+    Purchase,
+    PurchaseLine,
+    Storefront,
+    WriteCounts,
+)
+from domain.pages import Page, PageRequest
+from domain.rules.context import RuleContext
+from domain.rules.tree import Condition
+from domain.segments.model import (
+    ArchivedMembership,
+    ChangeKey,
+    ChangeList,
+    Membership,
+    MembershipChange,
+    MembershipSource,
+    MemberTotals,
+    NewSegment,
+    Place,
+    Segment,
+    SegmentKind,
+    Snapshot,
+)
+
+T = TypeVar("T")
+
+
+class Cache(Protocol):
+    """Keeps what is dear to compute. Keys hold the business and its data version, so nothing outlives a write."""
+
+    async def get_or_make(self, key: str, make: Callable[[], Awaitable[T]]) -> T:
+        """The kept value, or a new one; concurrent misses of one key compute once."""
+        ...
+
+
+class CustomerSort(StrEnum):
+    """What a list of customers is ordered by."""
+
+    EXTERNAL_ID = "EXTERNAL_ID"
+    NAME = "NAME"
+    TOTAL_REVENUE = "TOTAL_REVENUE"
+    ORDER_COUNT = "ORDER_COUNT"
+    LAST_PURCHASE_AT = "LAST_PURCHASE_AT"
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerFilter:
+    """Which customers; every given part must hold. `search` is a prefix, casefolded here; the customer is a member of
+    every one of `segment_ids`; `cuts` are the kept ones, for a rule that ranks."""
+
+    search: str | None = None
+    loyalty_levels: tuple[str, ...] | None = None
+    segment_ids: tuple[int, ...] = ()
+    rule: Condition | None = None
+    cuts: Cuts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerRecord:
+    """A customer with the kept totals."""
+
+    customer: Customer
+    totals: CustomerTotals
+
+
+@dataclass(frozen=True, slots=True)
+class WindowTotals:
+    """One customer in one window: orders, spend in minor units, day number of the last purchase."""
+
+    orders: int
+    spend: int
+    last_day: int
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseRecord:
+    """A purchase with its storefront."""
+
+    purchase: Purchase
+    storefront: Storefront | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one item of a bulk write cannot be: its index and a code of the rejection."""
+
+    index: int
+    code: str
+
+
+class Customers(Protocol):
+    """Customers of one business."""
+
+    async def page(
+        self, request: PageRequest, where: CustomerFilter, sort: CustomerSort, reverse: bool
+    ) -> Page[CustomerRecord]: ...
+    async def count(self, where: CustomerFilter) -> int: ...
+    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, CustomerRecord]: ...
+    async def by_external_id(self, external_id: str) -> CustomerRecord | None: ...
+    async def levels(self) -> list[str]: ...
+    async def known(self, external_ids: Sequence[str]) -> set[str]: ...
+    async def upsert(self, items: Sequence[NewCustomer], time_zone: str) -> tuple[WriteCounts, list[Refusal]]: ...
+
+
+class Purchases(Protocol):
+    """Purchases of one business."""
+
+    async def pages(self, customers: Sequence[int], request: PageRequest) -> Mapping[int, Page[PurchaseRecord]]: ...
+    async def counts(self, customers: Sequence[int]) -> Mapping[int, int]: ...
+    async def by_keys(self, keys: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], PurchaseRecord]: ...
+    async def lines(self, keys: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], list[PurchaseLine]]: ...
+    async def storefronts(self) -> list[Storefront]: ...
+    async def storefronts_by_ids(self, ids: Sequence[int]) -> Mapping[int, Storefront]: ...
+    async def storefront_by_key(self, key: str) -> Storefront | None: ...
+    async def record(
+        self, items: Sequence[NewPurchase], time_zone: str, now: datetime
+    ) -> tuple[WriteCounts, list[Refusal]]: ...
+    async def any(self) -> bool: ...
+    async def delete(self, external_ids: Sequence[str]) -> int: ...
+    async def settle(self, now: datetime) -> int: ...
+    async def move_days(self, time_zone: str) -> None: ...
+
+
+class Reports(Protocol):
+    """Windows of purchases, aggregated in the store."""
+
+    async def cells(self, span: Span) -> list[Cell]: ...
+    async def labels(self, span: Span, festive: DayRanges) -> list[LabelSums]: ...
+    async def any_purchase(self, span: Span) -> bool: ...
+    async def cuts(self, span: Span) -> Cuts: ...
+    async def window_totals(self, customers: Sequence[int], span: Span) -> Mapping[int, WindowTotals]: ...
+    async def customers_of(
+        self, span: Span, cuts: Cuts, scores: Sequence[tuple[int, int, int]], request: PageRequest
+    ) -> Page[CustomerRecord]: ...
+    async def classification_facts(
+        self, customers: Sequence[int] | None, span: ClassificationSpan
+    ) -> Mapping[int, ClassificationFacts]: ...
+    async def day_bounds(self) -> tuple[int, int] | None: ...
+    async def wrong_totals(self) -> int: ...
+
+
+class Classified(Protocol):
+    """Customers of one business as classifiers of one's own see them."""
+
+    def batches(
+        self,
+        span: ClassificationSpan,
+        settings: ClassificationSettings,
+        decimals: int,
+        classifiers: Classifiers,
+        customers: Sequence[int] | None = None,
+    ) -> AsyncIterator[ClassifiedBatch]: ...
+    async def counts(
+        self, span: ClassificationSpan, settings: ClassificationSettings, decimals: int, classifiers: Classifiers
+    ) -> list[tuple[str, str, int]]: ...
+
+
+class ReadUnit(Protocol):
+    """One state of one business."""
+
+    @property
+    def business(self) -> Business: ...
+    @property
+    def customers(self) -> Customers: ...
+    @property
+    def purchases(self) -> Purchases: ...
+    @property
+    def reports(self) -> Reports: ...
+    @property
+    def classified(self) -> Classified: ...
+
+
+class WriteUnit(ReadUnit, Protocol):
+    """The one write transaction of a business: its change number is raised, its instant never goes back."""
+
+    @property
+    def instant(self) -> datetime:
+        """When this unit's changes are said to happen."""
+        ...
+
+    async def data_changed(self) -> None:
+        """Purchases, customers or settings changed: the change number becomes the data version."""
+        ...
+
+    async def audit(self, event: "AuditEvent") -> None:
+        """Keep who did what, in this transaction."""
+        ...
+
+    async def save_settings(self, changes: Mapping[str, object]) -> None:
+        """Change columns of the business itself."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """Who did what to whom and how it ended; `detail` holds counts and ids, never secrets. `subject` is the kind and
+    the id of what was changed, where that is one thing."""
+
+    actor: str
+    action: str
+    outcome: str = "DONE"
+    request_id: str | None = None
+    detail: Mapping[str, object] = field(default_factory=dict)
+    subject: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who writes: a subject, and the request it came with."""
+
+    name: str
+    request_id: str | None = None
+
+
+class Store(Protocol):
+    """Every business's data."""
+
+    def read(self, business: Business) -> AbstractAsyncContextManager[ReadUnit]: ...
+    def write(self, business: Business) -> AbstractAsyncContextManager[WriteUnit]: ...
+    async def businesses(self) -> list[Business]: ...
+    async def business(self, key: str) -> tuple[Business, bool] | None:
+        """The business, and whether purchases of it wait to be counted because their instant has passed."""
+        ...
+
+    async def create_business(self, business: Business, now: datetime) -> Business: ...
+    async def ready(self) -> bool: ...
+
+
+SENTENCES = {
+    "FOREIGN": ("INVALID", "externalId belongs to another customer's purchase"),
+    "ERASED": ("ERASED", "this customer was erased"),
+}
+
+
+def problem_of(field: str, refusal: Refusal) -> FieldProblem:
+    """The user error of one refused item."""
+    code, sentence = SENTENCES[refusal.code]
+    return FieldProblem(("input", str(refusal.index), field), sentence, code)
+
+
+class SegmentSort(StrEnum):
+    """What a list of segments is ordered by."""
+
+    NAME = "NAME"
+    CREATED_AT = "CREATED_AT"
+    LAST_CALCULATED = "LAST_CALCULATED"
+    MEMBER_COUNT = "MEMBER_COUNT"
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentFilter:
+    """Which segments; every given part must hold. `search` is a prefix of the name, of a word of it, or of the key."""
+
+    search: str | None = None
+    kind: SegmentKind | None = None
+    is_rfm: bool | None = None
+    is_dynamic: bool | None = None
+
+
+class Segments(Protocol):
+    """Segments of one business; deleted ones only where they are asked for."""
+
+    async def page(
+        self, request: PageRequest, where: SegmentFilter, sort: SegmentSort, reverse: bool
+    ) -> Page[Segment]: ...
+    async def count(self, where: SegmentFilter) -> int: ...
+    async def all(self, *, automatic: bool = False) -> list[Segment]: ...
+    async def by_ids(self, ids: Sequence[int], *, deleted: bool = False) -> Mapping[int, Segment]: ...
+    async def by_keys(self, keys: Sequence[str]) -> Mapping[str, Segment]: ...
+    async def by_name(self, name: str) -> Segment | None: ...
+    async def add(self, new: NewSegment, at: datetime) -> Segment: ...
+    async def change(self, segment: Segment) -> None: ...
+
+
+Member = tuple[CustomerRecord, Membership]
+MemberKey = tuple[int, PageRequest, datetime | None]
+"""A segment, which page of its members, and when; None is now."""
+SnapshotKey = tuple[int, datetime]
+"""A segment and an instant."""
+IdsKey = tuple[int, datetime, int, int | None]
+"""A segment, an instant, how many customers, and after which one."""
+Movement = tuple[int, datetime, datetime]
+"""A segment and two instants: who is a member at the second and was none at the first, which may be the later."""
+MovedKey = tuple[Movement, PageRequest]
+
+
+class Memberships(Protocol):
+    """Memberships of one business. What changes them keeps the segment's member count and the log of changes."""
+
+    async def open_of(self, customers: Sequence[int]) -> Mapping[int, list[Membership]]: ...
+    async def are_members(self, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]: ...
+    async def members(self, segment_id: int, request: PageRequest, as_of: datetime | None = None) -> Page[Member]: ...
+    async def member_pages(self, keys: Sequence[MemberKey]) -> list[Page[Member]]: ...
+    async def member_count(self, segment_id: int, as_of: datetime) -> int: ...
+    async def last_changes(self, segments: Sequence[int]) -> Mapping[int, datetime]: ...
+    async def past_counts(self, keys: Sequence[SnapshotKey]) -> list[int]: ...
+    async def id_lists(self, keys: Sequence[IdsKey]) -> list[list[int]]: ...
+    async def moved_pages(self, keys: Sequence[MovedKey]) -> list[Page[CustomerRecord]]: ...
+    async def moved_counts(self, keys: Sequence[Movement]) -> list[int]: ...
+    async def changes(
+        self,
+        request: PageRequest,
+        *,
+        segment_id: int | None = None,
+        customer_id: int | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Page[MembershipChange]: ...
+    async def change_pages(self, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]: ...
+    async def change_counts(self, lists: Sequence[ChangeList]) -> list[int]: ...
+    async def ended_before(
+        self, horizon: datetime, after: tuple[int, int, datetime] | None, size: int
+    ) -> list[ArchivedMembership]: ...
+    async def ended_segments(self, horizon: datetime) -> list[int]: ...
+    async def forget(self, segment_id: int, horizon: datetime) -> int: ...
+    async def newest_place(self) -> Place: ...
+    async def changes_after(self, place: Place, segment_id: int | None, size: int) -> list[MembershipChange]: ...
+    async def sizes(
+        self, segments: Sequence[int], bounds: Sequence[datetime]
+    ) -> Mapping[int, list[tuple[int, int, int]]]: ...
+    async def totals(self, segments: Sequence[int], today: int, inactive_days: int) -> Mapping[int, MemberTotals]: ...
+    async def known(self, external_ids: Sequence[str]) -> Mapping[str, tuple[int, bool]]: ...
+    async def put_in(
+        self, segment_id: int, customers: Sequence[int], at: datetime, source: MembershipSource, by: str | None
+    ) -> Difference: ...
+    async def take_out(self, segment_id: int, customers: Sequence[int], at: datetime, by: str | None) -> Difference: ...
+    async def end_all(self, segment_id: int, at: datetime, by: str | None) -> Difference: ...
+    async def end_of_customer(self, customer_id: int, at: datetime, by: str | None) -> int: ...
+    async def agree(self, segment_id: int, at: datetime, by: str | None, *, only: bool = False) -> Difference: ...
+
+
+class Snapshots(Protocol):
+    """Snapshots of one business."""
+
+    async def add(self, snapshot: Snapshot) -> None: ...
+    async def page(self, segment_id: int, request: PageRequest) -> Page[Snapshot]: ...
+    async def pages(self, keys: Sequence[tuple[int, PageRequest]]) -> list[Page[Snapshot]]: ...
+    async def count(self, segment_id: int) -> int: ...
+    async def counts(self, segments: Sequence[int]) -> Mapping[int, int]: ...
+    async def newest(self, segments: Sequence[int], size: int) -> Mapping[int, list[Snapshot]]: ...
+    async def by_keys(self, keys: Sequence[SnapshotKey]) -> Mapping[SnapshotKey, Snapshot]: ...
+
+
+class Jobs(Protocol):
+    """Runs of one business."""
+
+    async def add(self, new: NewJob, at: datetime) -> Job: ...
+    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, Job]: ...
+    async def active_of(self, segments: Sequence[int]) -> Mapping[int, Job]: ...
+    async def newest_of(self, segments: Sequence[int]) -> Mapping[int, Job]: ...
+    async def page(
+        self, request: PageRequest, *, segment_id: int | None = None, parent_id: int | None = None
+    ) -> Page[Job]: ...
+    async def count(self, *, segment_id: int | None = None, parent_id: int | None = None) -> int: ...
+    async def active_parent(self) -> Job | None: ...
+    async def parts_of(self, parent_id: int) -> list[Job]: ...
+    async def adopt(self, job_id: int, parent_id: int) -> None: ...
+    async def finish(self, job_id: int, outcome: Outcome, at: datetime) -> None: ...
+    async def ask_to_cancel(self, job_id: int) -> None: ...
+
+
+class Side(StrEnum):
+    """Which customers of a rule are looked at: those for whom it holds, or who would enter or leave a segment."""
+
+    MATCHING = "MATCHING"
+    ENTERING = "ENTERING"
+    LEAVING = "LEAVING"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSizes:
+    """How many customers there are, and for how many a rule holds; `members` are those of another segment, `staying`
+    those of them for whom it holds."""
+
+    population: int
+    matching: int
+    members: int | None = None
+    staying: int | None = None
+
+
+class RuleQuestions(Protocol):
+    """Questions about rules over the customers of one business."""
+
+    async def sizes(self, context: RuleContext, tree: Condition, against: int | None) -> RuleSizes: ...
+    async def population(self) -> int: ...
+    async def sample(
+        self, context: RuleContext, tree: Condition, side: Side, against: int | None, size: int
+    ) -> list[CustomerRecord]: ...
+    async def matching(
+        self, context: RuleContext, trees: Mapping[int, Condition], customers: Sequence[int]
+    ) -> Mapping[int, set[int]]: ...
+    async def overlap(self, segments: Sequence[int]) -> Mapping[int, int]:
+        """How many customers are in exactly which of the segments; bit n of the key stands for the nth."""
+        ...
+
+
+class Audits(Protocol):
+    """The audit log of one business."""
+
+    async def page(self, request: PageRequest, subject: tuple[str, int] | None) -> Page[KeptEvent]: ...
+    async def count(self, subject: tuple[str, int] | None) -> int: ...
+    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, KeptEvent]: ...
+
+
+class Erasures(Protocol):
+    """What names customers of one business, to be taken away."""
+
+    async def erase(self, customer_id: int, at: datetime) -> None: ...
+
+
+class SegmentReadUnit(ReadUnit, Protocol):
+    """A read unit that also sees segments."""
+
+    @property
+    def segments(self) -> Segments: ...
+    @property
+    def memberships(self) -> Memberships: ...
+    @property
+    def snapshots(self) -> Snapshots: ...
+    @property
+    def jobs(self) -> Jobs: ...
+    @property
+    def audits(self) -> Audits: ...
+    @property
+    def rules(self) -> RuleQuestions: ...
+
+
+class SegmentWriteUnit(SegmentReadUnit, WriteUnit, Protocol):
+    """A write unit that also changes segments."""
+
+    @property
+    def erasure(self) -> Erasures: ...
+
+
+class SegmentStore(Protocol):
+    """The store as the services of segments see it."""
+
+    def read(self, business: Business) -> AbstractAsyncContextManager[SegmentReadUnit]: ...
+    def write(self, business: Business) -> AbstractAsyncContextManager[SegmentWriteUnit]: ...
+
+
+class TenantStore(SegmentStore, Store, Protocol):
+    """The store as the service of tenants sees it, whose settings concern segments too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """How customers are grouped; `festive` are the festive days of the windows that are looked at."""
+
+    method: Method
+    scheme: RfmScheme
+    festive: DayRanges
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """From which label to which, in a dimension; None before for newcomers, None after for leavers."""
+
+    dimension: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MoveSums:
+    """The customers of a move, and what they spent in each of the windows, in minor units."""
+
+    move: Move
+    customers: int
+    spend_before: int
+    spend_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrendSums:
+    """One label in one of several windows, which are counted from 0."""
+
+    window: int
+    dimension: str
+    label: str
+    customers: int
+    spend: int
+
+
+class GroupReports(Protocol):
+    """Groups of customers, in the store."""
+
+    async def moves(self, before: Span, after: Span, grouping: Grouping) -> list[MoveSums]: ...
+    async def trend(self, spans: Sequence[Span], grouping: Grouping) -> list[TrendSums]: ...
+    async def group_pages(
+        self, span: Span, grouping: Grouping, groups: Sequence[tuple[str, str]], request: PageRequest
+    ) -> Mapping[tuple[str, str], Page[CustomerRecord]]:
+        """A page of each of the groups, which are dimension and label."""
+        ...
+
+    async def move_pages(
+        self, before: Span, after: Span, grouping: Grouping, moves: Sequence[Move], request: PageRequest
+    ) -> Mapping[Move, Page[CustomerRecord]]:
+        """A page of each of the moves."""
+        ...
+
+    async def label_counts(
+        self, span: ClassificationSpan, settings: ClassificationSettings, decimals: int
+    ) -> list[tuple[str, str, int]]:
+        """Customers by dimension and label of their classification."""
+        ...
+
+
+class GroupReadUnit(ReadUnit, Protocol):
+    """One state of one business, with its groups."""
+
+    @property
+    def groups(self) -> GroupReports: ...
+
+
+class GroupReportStore(Protocol):
+    """Every business's data."""
+
+    def read(self, business: Business) -> AbstractAsyncContextManager[GroupReadUnit]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A run as its holder took it. Whoever takes it up after him holds another attempt, so he cannot touch it again."""
+
+    job_id: int
+    owner: str
+    attempt: int
+
+
+class HeldJobs(Jobs, Protocol):
+    """Runs as those see them who work on them."""
+
+    async def take(self, owner: str, now: datetime, stale_before: datetime) -> Job | None: ...
+    async def take_part(self, job_id: int, owner: str, now: datetime, stale_before: datetime) -> Job | None: ...
+    async def beat(self, hold: Hold, now: datetime, phase: str, done: int, total: int | None) -> bool: ...
+    async def end(self, hold: Hold, outcome: Outcome, at: datetime) -> bool:
+        """End a run that is still held so; whether it was."""
+        ...
+
+    async def give_back(self, hold: Hold) -> None:
+        """Let a run that is still held so wait for another worker, as if it had not been begun."""
+        ...
+
+
+class WorkUnit(SegmentWriteUnit, Protocol):
+    """A write unit that ends the run whose work it writes."""
+
+    @property
+    def jobs(self) -> HeldJobs: ...
+
+
+class Evaluation(Protocol):
+    """Customers for whom a rule holds, kept aside while they are found: no lock is held for it."""
+
+    @property
+    def unit(self) -> SegmentReadUnit: ...
+    async def understand(self, trees: Sequence[Condition]) -> None: ...
+    async def population(self) -> tuple[int, int]: ...
+    async def forget(self) -> None: ...
+    async def keep(self, tree: Condition, references: Mapping[str, Segment], low: int, high: int) -> int: ...
+    async def again(self, tree: Condition, references: Mapping[str, Segment]) -> None:
+        """Evaluate those customers anew that changed since, or whose membership of a segment did that the rule uses."""
+        ...
+
+    async def of_customers(
+        self, tree: Condition, references: Mapping[str, Segment], customers: Sequence[int]
+    ) -> None: ...
+    async def changed(self, size: int) -> list[list[int]]:
+        """The customers who changed and whose memberships have not followed, in portions."""
+        ...
+
+    async def followed(self) -> None:
+        """They have followed now; within the write unit."""
+        ...
+
+    def write(self) -> AbstractAsyncContextManager[WorkUnit]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Agenda:
+    """Whether there are purchases whose instant has passed, customers whose memberships must follow, and schedules
+    that are due."""
+
+    matured: bool
+    changed: bool
+    due: bool
+
+
+class WorkStore(SegmentStore, Protocol):
+    """The store as runs see it."""
+
+    def evaluate(self, business: Business) -> AbstractAsyncContextManager[Evaluation]: ...
+    def note(self, business: Business) -> AbstractAsyncContextManager[HeldJobs]: ...
+    async def businesses(self) -> list[Business]: ...
+    async def agenda(self, business: Business, now: datetime) -> Agenda: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A value, whether it was there already, and how old it is in seconds."""
+
+    value: Any
+    hit: bool
+    age: float
+
+
+class KeptReports(Protocol):
+    """Keeps reports by a key that holds the data version. Values are what JSON can hold."""
+
+    async def get_or_make(self, key: str, make: Callable[[], Awaitable[Any]]) -> Kept:
+        """The kept value, or a new one; of all workers that share the store one computes it."""
+        ...
