@@ -7,9 +7,8 @@ from difflib import get_close_matches
 
 from domain.classification.labels import BOUNDS, ClassificationSettings
 from domain.errors import FieldProblem, InvalidInput
-from domain.import_amounts import DECIMALS, THOUSANDS
-from domain.import_options import AMOUNTS, LINE
-from domain.import_presets import PRESETS
+from domain.imports.formats import AMOUNTS, LINE, PRESETS
+from domain.imports.values import DECIMALS, THOUSANDS
 from domain.mongo_settings import NAMES as MONGODB_NAMES
 from domain.mongo_settings import SECTION as MONGODB
 from domain.setting_kinds import (

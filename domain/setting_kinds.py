@@ -11,8 +11,8 @@ from domain.classification.festive import read_periods
 from domain.classification.labels import LABELS
 from domain.classification.pipeline import RESERVED
 from domain.errors import InvalidInput
-from domain.import_columns import ALIASES, normalised
-from domain.import_dates import DateForm
+from domain.imports.columns import ALIASES, normalised
+from domain.imports.values import DateForm
 from domain.money import to_decimal, to_minor
 
 LONGEST = 1_000

@@ -11,7 +11,7 @@ import typer
 from domain.calendar import check
 from domain.classification.pipeline import Segmentation
 from domain.errors import InvalidInput
-from domain.import_options import ImportOptions
+from domain.imports.formats import ImportOptions
 from gql.cli_classify_every import classify_every, classify_once
 from gql.cli_failure import FAULT, INTERRUPTED, explained
 from gql.cli_import_options import (

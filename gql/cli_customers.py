@@ -11,9 +11,17 @@ from rich.table import Table
 from domain.calendar import local_date, read_instant, zone
 from domain.customers import Customers
 from domain.errors import InvalidInput
-from domain.import_columns import normalised
-from domain.import_rows import RejectedRow
-from domain.import_text import RowFault, check_encoding, checked_text, columns_seen, counted, row_text, unquoted
+from domain.imports.columns import (
+    RowFault,
+    check_encoding,
+    checked_text,
+    columns_seen,
+    counted,
+    normalised,
+    row_text,
+    unquoted,
+)
+from domain.imports.rows import RejectedRow
 from domain.model import Business, NewCustomer, WriteCounts
 from domain.pages import PageRequest
 from domain.store import Actor, CustomerFilter, CustomerSort

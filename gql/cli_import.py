@@ -17,8 +17,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.text import Text
 
 from domain.errors import InvalidInput
-from domain.import_rows import RejectedRow
-from domain.import_text import FORMULA_STARTS, counted
+from domain.imports.columns import FORMULA_STARTS, counted
+from domain.imports.rows import RejectedRow
 from domain.model import Business
 from gql.cli_quality import print_quality, quality_document
 from gql.cli_sources import OpenedPurchases

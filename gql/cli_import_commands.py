@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from domain.errors import InvalidInput
-from domain.import_options import ImportOptions
+from domain.imports.formats import ImportOptions
 from domain.model import Business
 from gql.cli_customers import CustomersFile
 from gql.cli_import import PurchasesFile, check_rejects

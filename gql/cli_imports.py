@@ -9,9 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from domain.errors import NotFound
-from domain.import_text import counted
-from domain.import_undo import UndoSummary
-from domain.imports import PurchaseImport
+from domain.imports.columns import counted
+from domain.imports.imports import PurchaseImport, UndoSummary
 from domain.model import Business
 from domain.pages import PageRequest
 from domain.store import Actor

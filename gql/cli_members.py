@@ -9,8 +9,16 @@ from typing import Annotated
 import typer
 
 from domain.errors import InvalidInput
-from domain.import_columns import normalised
-from domain.import_text import RowFault, check_encoding, checked_text, columns_seen, counted, row_text, unquoted
+from domain.imports.columns import (
+    RowFault,
+    check_encoding,
+    checked_text,
+    columns_seen,
+    counted,
+    normalised,
+    row_text,
+    unquoted,
+)
 from domain.model import Business
 from domain.segments.memberships import Memberships
 from gql.cli_customers import FIELDS

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from domain.calendar import to_micros
 from domain.errors import InvalidInput
-from domain.import_options import ImportOptions
+from domain.imports.formats import ImportOptions
 from domain.model import Business, NewCustomer
 from domain.mongo_settings import MongoSettings
 from gql.cli_customers import Intake

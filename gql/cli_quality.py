@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from domain.import_quality import CHECKS, Quality
+from domain.imports.quality import CHECKS, Quality
 from domain.money import exponent, to_decimal
 from gql.cli_text import cell
 

@@ -7,7 +7,7 @@ from datetime import date
 
 from domain.classification.pipeline import Brought
 from domain.errors import InvalidInput
-from domain.import_options import ImportOptions
+from domain.imports.formats import ImportOptions
 from gql.cli_segmentation_kept import Kept
 from gql.cli_segmentation_sources import ACTOR
 from gql.cli_sources import Collection, OpenedPurchases, open_collection

@@ -12,9 +12,8 @@ from typing import Any
 
 from domain.classification.pipeline import Brought
 from domain.errors import InvalidInput
-from domain.import_options import ImportOptions
-from domain.import_rows import RejectedRow, StagedColumns
-from domain.import_source import PurchaseSource
+from domain.imports.formats import ImportOptions
+from domain.imports.rows import PurchaseSource, RejectedRow, StagedColumns
 from gql.cli_segmentation_kept import Kept
 from gql.cli_sources import OpenedPurchases, open_purchases
 from persistence.bulk_import import ImportSummary, PurchaseImporter

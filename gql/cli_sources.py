@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from domain.errors import InvalidInput
-from domain.import_columns import Columns, normalised, resolve_columns
-from domain.import_dates import DateFault, DateReader, in_words, readings
-from domain.import_options import ImportOptions
-from domain.import_order_amounts import RepeatedAmounts, once_an_order
-from domain.import_presets import PRESETS, PresetSource, carried_down
-from domain.import_rows import RejectedRow, RowReader, StagedColumns, read_rows
-from domain.import_source import PurchaseSource
-from domain.import_text import row_text
+from domain.imports.columns import Columns, normalised, resolve_columns, row_text
+from domain.imports.formats import PRESETS, ImportOptions, PresetSource, carried_down
+from domain.imports.orders import RepeatedAmounts, once_an_order
+from domain.imports.rows import PurchaseSource, RejectedRow, RowReader, StagedColumns, read_rows
+from domain.imports.values import DateFault, DateReader, in_words, readings
 from domain.model import Business
 from domain.money import exponent
 from domain.on_demand import loaded

@@ -18,8 +18,8 @@ import typer
 from watchfiles import watch as watch_folder
 
 from domain.errors import DomainError, InvalidInput, Taken, Unavailable
-from domain.import_options import ImportOptions
-from domain.import_text import counted
+from domain.imports.columns import counted
+from domain.imports.formats import ImportOptions
 from gql.cli_failure import explained
 from gql.cli_import_options import (
     AmountOption,

@@ -11,7 +11,7 @@ from domain.calendar import Clock
 from domain.classifiers import Classifiers
 from domain.customers import Customers
 from domain.erasure import Erasure
-from domain.imports import ImportBoard, PurchaseImports
+from domain.imports.imports import ImportBoard, PurchaseImports
 from domain.jobs.progress import RunBoard
 from domain.purchases import Purchases
 from domain.report_files import ReportFiles

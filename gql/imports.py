@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import strawberry
 
-from domain.imports import PurchaseImport as ImportEntity
-from domain.imports import Reject as RejectEntity
+from domain.imports.imports import PurchaseImport as ImportEntity
+from domain.imports.imports import Reject as RejectEntity
 from domain.model import Business as BusinessEntity
 from domain.money import exponent, to_decimal
 from gql.context import Context, Info

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from domain.imports import PurchaseImport as ImportEntity
+from domain.imports.imports import PurchaseImport as ImportEntity
 from domain.jobs.model import Job as JobEntity
 from domain.model import Business as BusinessEntity
 from gql.context import Context, Info

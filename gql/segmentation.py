@@ -17,7 +17,7 @@ from domain.businesses import Businesses
 from domain.calendar import Clock
 from domain.classification.pipeline import Pipeline, Segmentation, Source, Wanted, idle, stamp
 from domain.errors import InvalidInput
-from domain.import_options import ImportOptions
+from domain.imports.formats import ImportOptions
 from domain.jobs.progress import RunBoard
 from domain.model import Business
 from domain.segments.runner import Runner

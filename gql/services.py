@@ -6,7 +6,7 @@ from domain.audit import Auditing
 from domain.businesses import Businesses
 from domain.customers import Customers
 from domain.erasure import Erasure
-from domain.imports import PurchaseImports
+from domain.imports.imports import PurchaseImports
 from domain.purchases import Purchases
 from domain.report_files import ReportFiles
 from domain.report_moves import Movements

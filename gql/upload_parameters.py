@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.errors import InvalidInput
-from domain.import_options import ImportOptions
+from domain.imports.formats import ImportOptions
 
 TEXTS = ("date_format", "preset", "amount", "decimal", "thousands", "currency_sign", "sheet")
 PARAMETERS = ("map", *TEXTS, "name")

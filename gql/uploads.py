@@ -16,8 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from domain.errors import Conflict, DomainError, Forbidden, InvalidInput, NotFound, Unavailable
-from domain.import_options import ImportOptions
-from domain.imports import NewImport, PurchaseImport, TooManyImports
+from domain.imports.formats import ImportOptions
+from domain.imports.imports import NewImport, PurchaseImport, TooManyImports
 from domain.model import Business, Permission, Viewer
 from gql.bodies import encode_json
 from gql.execution import Authenticate

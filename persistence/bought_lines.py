@@ -3,7 +3,7 @@ Shares by category count these alone, and a purchase of which nothing was bought
 
 from sqlalchemy import ColumnElement, FromClause, and_
 
-from domain.import_rows import LAST_QUALIFYING
+from domain.imports.rows import LAST_QUALIFYING
 from persistence.tables import purchase, purchase_line
 
 OF_PURCHASE = and_(

@@ -12,9 +12,9 @@ from itertools import islice
 from sqlalchemy import Connection, text
 
 from domain.calendar import Clock, to_micros, zone
-from domain.import_orders import put_together
-from domain.import_quality import Quality
-from domain.import_rows import RejectedRow, StagedColumns
+from domain.imports.orders import put_together
+from domain.imports.quality import Quality
+from domain.imports.rows import RejectedRow, StagedColumns
 from domain.model import Business
 from persistence import merge
 from persistence.database import Database

@@ -13,7 +13,7 @@ from sqlalchemy import cast as as_type
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import Text
 
-from domain.import_text import cells_of
+from domain.imports.columns import cells_of
 from domain.model import ERASED_TEXT
 from persistence.import_tables import import_reject
 from persistence.rule_sql_texts import Holds

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import to_micros
-from domain.import_text import cells_of
+from domain.imports.columns import cells_of
 from domain.model import ERASED_TEXT
 from persistence.columns import MISSING_TEXT
 from persistence.erased_names import Names, forget_in_events, forget_in_rejects

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, text
 
 from domain.calendar import local_date, to_micros
-from domain.import_quality import NAMED, Outlier, Quality, outlier_fence, usual_days
+from domain.imports.quality import NAMED, Outlier, Quality, outlier_fence, usual_days
 
 SAMPLE = 50_000
 """Orders whose amounts decide what is usual: every so many-th in the order of customers."""

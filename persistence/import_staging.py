@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 
 from sqlalchemy import Connection, text
 
-from domain.import_orders import Fragment, FragmentLine, Fragments
-from domain.import_rows import RejectedRow
+from domain.imports.orders import Fragment, FragmentLine, Fragments
+from domain.imports.rows import RejectedRow
 from persistence import merge
 from persistence.erasure import ERASED_REASON
 from persistence.temporary import analyze, create, load

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, insert, select, text, update
 
 from domain.calendar import Clock, to_micros
 from domain.errors import Conflict, NotFound
-from domain.import_undo import CHANGED, DELETED, EXAMPLES, MOVED, ChangedSince, UndoRefused, UndoSummary
+from domain.imports.imports import CHANGED, DELETED, EXAMPLES, MOVED, ChangedSince, UndoRefused, UndoSummary
 from domain.model import Business
 from domain.store import Actor
 from persistence import merge

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from domain.calendar import Clock
-from domain.import_columns import resolve_columns
-from domain.import_rows import RejectedRow, RowReader, read_rows
+from domain.imports.columns import resolve_columns
+from domain.imports.rows import RejectedRow, RowReader, read_rows
 from domain.model import Business, NewPurchase, PurchaseLine, PurchaseStatus
 from persistence.bulk_import import ImportSummary, PurchaseImporter
 from persistence.database import Database

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from domain.import_rows import Batch
+from domain.imports.rows import Batch
 from persistence.sources.csv import GZIP_MAGIC, CsvSource, _Text
 
 PORTION = 1 << 20

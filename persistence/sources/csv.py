@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from domain.errors import InvalidInput
-from domain.import_rows import Batch
-from domain.import_text import MAXIMUM_CELLS
+from domain.imports.columns import MAXIMUM_CELLS
+from domain.imports.rows import Batch
 
 MAXIMUM_LINE = 1 << 20
 FIRST = 1 << 16

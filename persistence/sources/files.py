@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from domain.errors import InvalidInput
-from domain.import_source import PurchaseSource
+from domain.imports.rows import PurchaseSource
 from domain.on_demand import loaded
 from persistence.sources.csv import CsvSource
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, text
 
-from domain.import_rows import StagedColumns
+from domain.imports.rows import StagedColumns
 from persistence.temporary import analyze, create, load
 
 ROWS = """SELECT p.external_id, c.external_id, p.purchased_at, p.local_day, k.status, k.amount, k.category, s.key,

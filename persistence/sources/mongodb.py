@@ -13,8 +13,8 @@ from bson import ObjectId, json_util
 from pymongo.errors import OperationFailure, PyMongoError
 
 from domain.errors import InvalidInput
-from domain.import_columns import ALIASES, normalised
-from domain.import_rows import Batch
+from domain.imports.columns import ALIASES, normalised
+from domain.imports.rows import Batch
 from domain.mongo_settings import MongoSettings, check_names
 from persistence.sources.kept_names import KeptNames
 from persistence.sources.mongo_cells import (

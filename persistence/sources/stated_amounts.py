@@ -5,7 +5,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 
-from domain.import_order_amounts import StatedAmount
+from domain.imports.orders import StatedAmount
 
 
 class KeptAmounts:

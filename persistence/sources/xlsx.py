@@ -18,7 +18,7 @@ from openpyxl.reader.excel import ExcelReader
 from openpyxl.utils.exceptions import InvalidFileException
 
 from domain.errors import InvalidInput
-from domain.import_rows import Batch
+from domain.imports.rows import Batch
 
 BATCH = 500
 MAXIMUM_COLUMNS = 1000

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.imports import ImportBoard, PurchaseImports
+from domain.imports.imports import ImportBoard, PurchaseImports
 from domain.jobs.model import JobStatus
 from domain.model import Business
 from persistence.database import Database

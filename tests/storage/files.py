@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from domain.import_columns import resolve_columns
-from domain.import_rows import RejectedRow, RowReader, read_rows
-from domain.import_text import row_text
+from domain.imports.columns import resolve_columns, row_text
+from domain.imports.rows import RejectedRow, RowReader, read_rows
 from domain.model import Business
 from persistence.bulk_import import ImportSummary, PurchaseImporter
 from persistence.database import Database

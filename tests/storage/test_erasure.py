@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from domain.errors import InvalidInput
-from domain.import_rows import RejectedRow
+from domain.imports.rows import RejectedRow
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
 from domain.segments.model import Definition, MembershipSource, NewSegment, SegmentKind

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from domain.errors import Conflict, NotFound
-from domain.import_undo import UndoRefused, UndoSummary
+from domain.imports.imports import UndoRefused, UndoSummary
 from domain.model import Business, NewCustomer, NewPurchase, PurchaseStatus
 from domain.store import Actor
 from gql.services import Services

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from domain.classification.pipeline import Segmentation
 from domain.errors import DomainError
-from domain.import_options import ImportOptions
+from domain.imports.formats import ImportOptions
 from gql.segmentation import run_segmentation
 from gql.settings import Settings
 from persistence.database import open_database

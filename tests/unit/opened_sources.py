@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from domain.import_options import ImportOptions
-from domain.import_rows import RejectedRow
+from domain.imports.formats import ImportOptions
+from domain.imports.rows import RejectedRow
 from domain.model import Business
 from gql.cli_sources import OpenedPurchases, open_purchases
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from domain.errors import InvalidInput
-from domain.import_columns import resolve_columns
-from domain.import_rows import RejectedRow, RowReader, read_rows
-from domain.import_text import MAXIMUM_CELLS
+from domain.imports.columns import MAXIMUM_CELLS, resolve_columns
+from domain.imports.rows import RejectedRow, RowReader, read_rows
 from persistence.sources.csv import BATCH, CsvSource
 from tests.conftest import most_held
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import InvalidInput
-from domain.import_amounts import AmountForm, amount_reader
+from domain.imports.values import AmountForm, amount_reader
 
 
 def read(text: str, decimal: str | None = None, thousands: str | None = None, sign: str | None = None) -> int:

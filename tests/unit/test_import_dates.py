@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.calendar import local_day, read_instant, to_micros, zone
-from domain.import_dates import DateFault, DateForm, DateReader, readings
+from domain.imports.values import DateFault, DateForm, DateReader, readings
 
 ZONES = [
     "UTC",

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from domain.errors import InvalidInput
-from domain.import_order_amounts import RepeatedAmounts
-from domain.import_orders import put_together
-from domain.import_rows import StagedColumns
+from domain.imports.orders import RepeatedAmounts, put_together
+from domain.imports.rows import StagedColumns
 from gql.cli_sources import OpenedPurchases
 from tests.unit.opened_sources import opened, read, shop
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from domain.errors import InvalidInput
-from domain.import_rows import RejectedRow
+from domain.imports.rows import RejectedRow
 from tests.unit.opened_sources import opened, read
 
 SHOPIFY = (

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from domain.import_quality import CHECKS, FEWEST, Outlier, Quality, outlier_fence, usual_days
+from domain.imports.quality import CHECKS, FEWEST, Outlier, Quality, outlier_fence, usual_days
 from domain.money import LARGEST
 
 

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from domain.calendar import to_micros
 from domain.errors import InvalidInput
-from domain.import_columns import Columns, resolve_columns
-from domain.import_rows import Batch, RowReader, StagedRow, read_rows
-from domain.import_text import RowFault, row_text, unquoted
+from domain.imports.columns import Columns, RowFault, resolve_columns, row_text, unquoted
+from domain.imports.rows import Batch, RowReader, StagedRow, read_rows
 
 REQUIRED = ["customer_id", "order_id", "date", "amount"]
 

@@ -12,7 +12,7 @@ import pytest
 from openpyxl import Workbook
 
 from domain.errors import InvalidInput
-from domain.import_options import ImportOptions
+from domain.imports.formats import ImportOptions
 from gql.cli_sources import open_purchases
 from persistence.sources import xlsx
 from persistence.sources.files import open_file

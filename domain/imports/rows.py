@@ -1,15 +1,26 @@
 """Rows of a purchases file as checked, typed columns. A batch of sound rows is checked column by column; a batch with
-anything else in it is checked row by row, so that each row is either staged or rejected with a reason."""
+anything else in it is checked row by row, so that each row is either staged or rejected with a reason.
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+Where purchases come from: whatever yields batches of cells under a header. Files, collections and the exports of
+shop platforms look alike from here on.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from domain.import_amounts import AmountForm, amount_reader
-from domain.import_columns import Columns
-from domain.import_dates import DateFault, DateReader
-from domain.import_text import MAXIMUM_TEXT, RowFault, check_encoding, checked_text, row_text, unquoted, wrong_width
+from domain.imports.columns import (
+    MAXIMUM_TEXT,
+    Columns,
+    RowFault,
+    check_encoding,
+    checked_text,
+    row_text,
+    unquoted,
+    wrong_width,
+)
+from domain.imports.values import AmountForm, DateFault, DateReader, amount_reader
 from domain.money import exponent
 
 LAST_QUALIFYING = 1
@@ -263,3 +274,31 @@ def _ids(cells: Sequence[str]) -> list[str] | None:
     if not all(ids) or max(map(len, ids)) > MAXIMUM_TEXT or "'" in map(itemgetter(0), ids):
         return None
     return ids
+
+
+class PurchaseSource(Protocol):
+    """A source that may be read again from its beginning; `typed` where dates come as dates, not as text of some
+    form."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages, without anything secret."""
+        ...
+
+    @property
+    def header(self) -> Sequence[str]:
+        """The names of its columns."""
+        ...
+
+    @property
+    def typed(self) -> bool:
+        """Whether its dates are ISO 8601 whatever form its texts have."""
+        ...
+
+    def batches(self) -> Generator[Batch, None, None]:
+        """All its rows."""
+        ...
+
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        """All its rows as they stand in it, with their line numbers; rows without cells are left out."""
+        ...

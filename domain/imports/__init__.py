@@ -1,0 +1,1 @@
+"""Imports: rows of a source checked, typed and put together to orders."""
