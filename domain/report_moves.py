@@ -10,8 +10,7 @@ from domain.calendar import Clock, SeriesInterval, Span, checked_days, local_dat
 from domain.classification.groups import GroupKind, Method
 from domain.classification.labels import LABELS, ClassificationSettings, ClassificationSpan
 from domain.classification.rfm import RfmScheme, Score
-from domain.classifier_questions import ClassifierQuestion
-from domain.customers import Customers
+from domain.customers.customers import ClassifierQuestion, Customers
 from domain.errors import InvalidInput
 from domain.model import Business, Window
 from domain.money import exponent

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from domain.calendar import local_date, read_instant, zone
-from domain.customers import Customers
+from domain.customers.customers import Customers
 from domain.errors import InvalidInput
 from domain.imports.columns import (
     RowFault,

@@ -9,11 +9,10 @@ from domain.audit import Auditing
 from domain.businesses import Businesses
 from domain.calendar import Clock
 from domain.classifiers import Classifiers
-from domain.customers import Customers
-from domain.erasure import Erasure
+from domain.customers.customers import Customers, Erasure
+from domain.customers.purchases import Purchases
 from domain.imports.imports import ImportBoard, PurchaseImports
 from domain.jobs.progress import RunBoard
-from domain.purchases import Purchases
 from domain.report_files import ReportFiles
 from domain.report_moves import Movements
 from domain.reporting import Reporting

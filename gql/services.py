@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 from domain.audit import Auditing
 from domain.businesses import Businesses
-from domain.customers import Customers
-from domain.erasure import Erasure
+from domain.customers.customers import Customers, Erasure
+from domain.customers.purchases import Purchases
 from domain.imports.imports import PurchaseImports
-from domain.purchases import Purchases
 from domain.report_files import ReportFiles
 from domain.report_moves import Movements
 from domain.reporting import Reporting

@@ -8,7 +8,7 @@ import pytest
 
 from domain.business_settings import ALIASES, SETTINGS
 from domain.classifiers import COLUMNS
-from domain.customers import MAXIMUM_ITEMS
+from domain.customers.customers import MAXIMUM_ITEMS
 from domain.pages import MAXIMUM_FIRST
 from gql.bodies import MAXIMUM_BODY
 from gql.cli_verify import CUSTOMERS

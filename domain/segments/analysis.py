@@ -15,7 +15,7 @@ from itertools import combinations
 
 from domain.calendar import Clock
 from domain.classification.rfm import Cuts
-from domain.customers import Customers
+from domain.customers.customers import Customers
 from domain.errors import DomainError, FieldProblem, InvalidInput, InvalidRule, RuleProblem
 from domain.model import Business
 from domain.rules.context import RuleContext, references, uses_rank

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from domain.calendar import Clock
 from domain.classification.rfm import Score
-from domain.customers import Customers
+from domain.customers.customers import Customers
 from domain.errors import InvalidInput, NotFound
 from domain.model import Business
 from domain.money import exponent, to_decimal

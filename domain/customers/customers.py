@@ -1,20 +1,148 @@
-"""Customers: lists, lookups, what is derived of each, and writing them. Every answer is one unit of the store."""
+"""Customers: lists, lookups, what is derived of each, and writing them. Every answer is one unit of the store.
 
-from collections.abc import Mapping, Sequence
+Erasure of a customer on request: the person goes, the figures stay. Open memberships end with it, so that current
+lists and counts leave the customer out together.
+
+What is asked where classifiers are installed: labels of a page of customers, and how many have each label. Where an
+expression fails for a customer the question is asked again without expressions, and the built-in labels stand.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from typing import Protocol
 
 from domain.calendar import Clock, Span, local_date, to_utc, zone
 from domain.classification.labels import Classification, ClassificationSettings, ClassificationSpan, classify
 from domain.classification.rfm import Cuts, Score, rank_score, recency
-from domain.classifier_questions import ClassifierQuestion
-from domain.classifiers import Classifiers
+from domain.classifiers import ClassifierFailed, Classifiers
 from domain.errors import FieldProblem, InvalidInput, text_problems
 from domain.model import DEFAULT_RFM_DAYS, Business, CustomerTotals, NewCustomer, WriteCounts
 from domain.money import exponent, to_decimal
 from domain.pages import Page, PageRequest
-from domain.store import Actor, AuditEvent, Cache, CustomerFilter, CustomerRecord, CustomerSort, Store, problem_of
+from domain.store import (
+    Actor,
+    AuditEvent,
+    Cache,
+    CustomerFilter,
+    CustomerRecord,
+    CustomerSort,
+    ReadUnit,
+    SegmentStore,
+    Store,
+    problem_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """Erasure in a business, as the face sees it."""
+
+    store: SegmentStore
+
+    async def erase(self, business: Business, customer_id: int | None, actor: Actor) -> int:
+        """Erase a customer; again changes nothing. The id, which stays."""
+        async with self.store.write(business) as unit:
+            found = {} if customer_id is None else await unit.customers.by_ids([customer_id])
+            record = next(iter(found.values()), None)
+            if record is None:
+                message = "customerId must be the id of a customer of this business"
+                raise InvalidInput(message, ("customerId",), "NOT_FOUND")
+            key = record.customer.id
+            if not record.customer.erased:
+                ended = await unit.memberships.end_of_customer(key, unit.instant, actor.name)
+                await unit.erasure.erase(key, unit.instant)
+                await unit.data_changed()
+                detail = {"membershipsEnded": ended}
+                subject = ("Customer", key)
+                await unit.audit(AuditEvent(actor.name, "eraseCustomer", "DONE", actor.request_id, detail, subject))
+        return key
+
+
+Labels = Mapping[str, Sequence[str | None]]
+log = logging.getLogger("segments")
+
+
+class Reading(Protocol):
+    """Every business's data, to be read."""
+
+    def read(self, business: Business) -> AbstractAsyncContextManager[ReadUnit]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierQuestion:
+    """The labels as of a day."""
+
+    store: Reading
+    business: Business
+    span: ClassificationSpan
+    settings: ClassificationSettings
+    decimals: int
+    classifiers: Classifiers
+
+    async def labels(self, customers: Sequence[int]) -> dict[int, Classification]:
+        """Of those customers who have any."""
+        found: dict[int, Classification] = {}
+
+        def note(ids: Sequence[int], labels: Labels) -> None:
+            for place, key in enumerate(ids):
+                further = ((name, labels[name][place]) for name in self.classifiers.added if name in labels)
+                found[key] = Classification(
+                    labels["frequency"][place],
+                    labels["spending"][place],
+                    labels["category"][place],
+                    tuple((name, label) for name, label in further if label is not None),
+                )
+
+        async def ask(usable: Classifiers) -> None:
+            found.clear()
+            await self._each(usable, customers, note)
+
+        await self._without_failing(ask)
+        return found
+
+    async def counts(self) -> list[tuple[str, str, int]]:
+        """Customers by dimension and label; in the store alone, where no classifier is a function."""
+        counted: Counter[tuple[str, str]] = Counter()
+
+        def note(ids: Sequence[int], labels: Labels) -> None:
+            for name, each in labels.items():
+                counted.update((name, label) for label in each if label is not None)
+
+        async def ask(usable: Classifiers) -> None:
+            counted.clear()
+            if usable.functions:
+                await self._each(usable, None, note)
+                return
+            async with self.store.read(self.business) as unit:
+                found = await unit.classified.counts(self.span, self.settings, self.decimals, usable)
+            counted.update({(dimension, label): count for dimension, label, count in found})
+
+        await self._without_failing(ask)
+        return [(*key, count) for key, count in counted.items()]
+
+    async def _each(
+        self, usable: Classifiers, customers: Sequence[int] | None, note: Callable[[Sequence[int], Labels], None]
+    ) -> None:
+        async with self.store.read(self.business) as unit:
+            asked = unit.classified.batches(self.span, self.settings, self.decimals, usable, customers)
+            async for batch in asked:
+                # A function may take long, and must not hold up the other requests.
+                note(batch.ids, await asyncio.to_thread(usable.decided, batch))
+
+    async def _without_failing(self, ask: Callable[[Classifiers], Awaitable[None]]) -> None:
+        try:
+            await ask(self.classifiers)
+        except ClassifierFailed:
+            names = ", ".join(one.name for one in self.classifiers.sql)
+            log.warning("the sql of a classifier failed (%s); built-in labels stand", names)
+            await ask(self.classifiers.without_sql())
+
 
 MAXIMUM_ITEMS = 1000
 
