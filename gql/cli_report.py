@@ -14,9 +14,8 @@ from rich.text import Text
 from domain.classification.groups import Method
 from domain.errors import InvalidInput
 from domain.model import Business
-from domain.report import Insights, Report, insights
-from domain.report_document import DIMENSION_TITLES
-from domain.report_files import ReportAsked
+from domain.reports.document import DIMENSION_TITLES, ReportAsked
+from domain.reports.report import Insights, Report, insights
 from gql.app import make_writers
 from gql.cli_export import chosen_format, put_whole
 from gql.cli_text import cell, plain

@@ -24,9 +24,9 @@ from domain.classification.rfm import (
 )
 from domain.errors import InvalidInput
 from domain.model import Business, Window
-from domain.report import Previous, Report, chosen, grouped, insights
-from domain.report_files import document_of
-from domain.reporting import Method, report_key
+from domain.reports.document import document_of
+from domain.reports.report import Previous, Report, chosen, grouped, insights
+from domain.reports.reporting import Method, report_key
 from gql.cli_report import FORMATS
 from gql.export_parameters import METHODS, SCHEMES
 from persistence.exports.json import report_json

@@ -13,9 +13,9 @@ from domain.customers.customers import Customers, Erasure
 from domain.customers.purchases import Purchases
 from domain.imports.imports import ImportBoard, PurchaseImports
 from domain.jobs.progress import RunBoard
-from domain.report_files import ReportFiles
-from domain.report_moves import Movements
-from domain.reporting import Reporting
+from domain.reports.document import ReportFiles
+from domain.reports.reporting import Reporting
+from domain.reports.transitions import Movements
 from domain.segments.analysis import Analysis
 from domain.segments.history import Snapshots
 from domain.segments.member_export import MemberFiles

@@ -13,8 +13,7 @@ from starlette.routing import Route
 
 from domain.errors import DomainError, Forbidden, InvalidInput, NotFound, Unavailable
 from domain.model import Business, Permission, Storefront, Viewer
-from domain.report_document import ReportDocument
-from domain.report_files import ReportAsked
+from domain.reports.document import ReportAsked, ReportDocument
 from domain.segments.member_export import MemberExport, MemberWriter
 from gql.execution import Authenticate, within
 from gql.export_answers import Pieces, entity_tag, file_headers, headers_alone, is_unchanged, refused, wrong_input

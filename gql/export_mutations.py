@@ -7,7 +7,7 @@ from typing import Annotated
 import strawberry
 
 from domain.errors import InvalidInput
-from domain.report_files import ReportAsked
+from domain.reports.document import ReportAsked
 from gql.context import Info
 from gql.enums import Method, RfmScheme, described
 from gql.export_parameters import ReportParameters

@@ -7,7 +7,7 @@ from datetime import date
 
 from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput
-from domain.reporting import Method
+from domain.reports.reporting import Method
 from domain.segments.member_export import checked_columns
 
 METHODS = tuple(method.value.lower() for method in Method)

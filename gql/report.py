@@ -13,9 +13,9 @@ from domain.classification.groups import GroupKind
 from domain.model import Business as BusinessEntity
 from domain.money import to_decimal
 from domain.pages import Page, PageRequest
-from domain.report_moves import Movements
-from domain.reporting import Group, Previous, Reporting, insights
-from domain.reporting import Report as ReportEntity
+from domain.reports.reporting import Group, Previous, Reporting, insights
+from domain.reports.reporting import Report as ReportEntity
+from domain.reports.transitions import Movements
 from domain.store import CustomerRecord
 from gql.context import Info
 from gql.customer import Customer, customers_connection

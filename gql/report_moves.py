@@ -11,9 +11,9 @@ import strawberry
 from domain.model import Business
 from domain.money import to_decimal
 from domain.pages import Page, PageRequest
-from domain.report_moves import LabelCount as LabelCountEntity
-from domain.report_moves import MovedGroup, Movements, Transitions
-from domain.report_moves import TrendPoint as TrendPointEntity
+from domain.reports.transitions import LabelCount as LabelCountEntity
+from domain.reports.transitions import MovedGroup, Movements, Transitions
+from domain.reports.transitions import TrendPoint as TrendPointEntity
 from domain.store import CustomerRecord, Move
 from gql.context import Info
 from gql.customer import Customer, customers_connection

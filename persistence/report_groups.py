@@ -24,7 +24,7 @@ from domain.classification.groups import Method
 from domain.classification.labels import ClassificationSettings, ClassificationSpan
 from domain.classification.rfm import Score
 from domain.pages import Page, PageRequest, cut
-from domain.report import kind_of_score
+from domain.reports.report import kind_of_score
 from domain.store import CustomerRecord, Grouping, Move, MoveSums, TrendSums
 from persistence.customers import COLUMNS as CUSTOMER_COLUMNS
 from persistence.customers import JOINED as CUSTOMERS

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from domain.demo import CURRENCY, KEY, NAME, TIME_ZONE, demo_shop
-from domain.report_files import ReportAsked
+from domain.reports.document import ReportAsked
 from domain.store import Actor
 from gql.composition import make_services
 from persistence.database import open_database

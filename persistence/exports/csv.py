@@ -14,7 +14,7 @@ from decimal import Decimal
 from io import StringIO
 
 from domain.calendar import zone
-from domain.report_document import DocumentGroup, ReportDocument
+from domain.reports.document import DocumentGroup, ReportDocument
 from domain.segments.member_export import MemberExport, MemberPage
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")

@@ -8,7 +8,7 @@ from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any
 
-from domain.report_document import DocumentGroup, ReportDocument
+from domain.reports.document import DocumentGroup, ReportDocument
 from domain.segments.member_export import MemberExport, MemberPage
 from persistence.exports.csv import timestamp
 

@@ -3,7 +3,7 @@ machine gives the same bytes: nothing but the document and the fonts decides the
 
 from pathlib import Path
 
-from domain.report_document import DIMENSION_TITLES, ReportDocument, slices
+from domain.reports.document import DIMENSION_TITLES, ReportDocument, slices
 from persistence.exports.pdf_charts import chart_height, group_chart, heat_map, map_height
 from persistence.exports.pdf_fonts import font_book
 from persistence.exports.pdf_sheet import GREY, LEFT, PALE, RIGHT, Sheet, Style

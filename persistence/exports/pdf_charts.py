@@ -7,7 +7,7 @@ from typing import Any
 
 from reportlab.lib.colors import Color, HexColor
 
-from domain.report_document import ChartSlice
+from domain.reports.document import ChartSlice
 from persistence.exports.pdf_sheet import GREY, INK, LEFT, PALE, RIGHT, RULE, WHITE, Sheet, Style
 from persistence.exports.pdf_words import amount, change, count
 

@@ -4,7 +4,7 @@ is left; a row never breaks over pages and every page repeats the heading."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from domain.report_document import CHARTED, DIMENSION_TITLES, DocumentGroup, ReportDocument
+from domain.reports.document import CHARTED, DIMENSION_TITLES, DocumentGroup, ReportDocument
 from persistence.exports.pdf_sheet import BOTTOM, GREY, INK, LEFT, PALE, RIGHT, TOP, Sheet, Style
 from persistence.exports.pdf_text import Line
 from persistence.exports.pdf_words import amount, average, change, count, share

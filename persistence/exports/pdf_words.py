@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from domain.calendar import zone
 from domain.classification.rfm import RfmScheme
-from domain.report_document import DocumentGroup, ReportDocument
-from domain.reporting import Method
+from domain.reports.document import DocumentGroup, ReportDocument
+from domain.reports.reporting import Method
 
 MONTHS = (
     "January",

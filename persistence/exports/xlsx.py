@@ -30,7 +30,7 @@ from openpyxl.utils import get_column_letter
 
 from domain.calendar import zone
 from domain.money import exponent
-from domain.report_document import DIMENSION_TITLES, DocumentGroup, ReportDocument, slices
+from domain.reports.document import DIMENSION_TITLES, DocumentGroup, ReportDocument, slices
 from domain.segments.member_export import MemberExport, MemberPage
 from persistence.exports.csv import Cell, is_formula, readable
 

@@ -8,7 +8,7 @@ import pypdfium2
 import pytest
 from PIL import Image
 
-from domain.report_document import ReportDocument
+from domain.reports.document import ReportDocument
 from persistence.exports.pdf import report_pdf
 from persistence.exports.pdf_fonts import font_book
 from persistence.exports.pdf_text import Typesetter

@@ -11,7 +11,7 @@ import pypdfium2
 import pytest
 
 from domain.model import Business
-from domain.report_document import ReportDocument
+from domain.reports.document import ReportDocument
 from domain.segments.member_export import MEMBER_COLUMNS, MemberExport
 from domain.segments.model import Definition, Segment, SegmentKind
 from persistence.exports.xlsx import COLUMNS, MemberBook, report_xlsx

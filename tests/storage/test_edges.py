@@ -13,7 +13,7 @@ from domain.classification.rfm import RfmScheme, Score, group_of, recency
 from domain.errors import InvalidInput
 from domain.model import Business, NewCustomer, PurchaseStatus, WriteCounts
 from domain.pages import PageRequest
-from domain.reporting import Report, insights
+from domain.reports.reporting import Report, insights
 from domain.store import Actor, CustomerFilter, CustomerSort
 from gql.services import Services
 from persistence.database import Database

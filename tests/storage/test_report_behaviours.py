@@ -9,7 +9,7 @@ from domain.classification.groups import Method
 from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput
 from domain.model import Business
-from domain.report import Group, Previous, Report, insights
+from domain.reports.report import Group, Previous, Report, insights
 from domain.store import Actor
 from gql.export_parameters import read_method
 from gql.services import Services

@@ -15,7 +15,7 @@ from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput
 from domain.model import Business, NewPurchase
 from domain.pages import PageRequest
-from domain.report_moves import Transitions, trend_dates
+from domain.reports.transitions import Transitions, trend_dates
 from domain.store import Actor, CustomerFilter, CustomerSort, Move
 from gql.services import Services
 from persistence.database import Database

@@ -15,7 +15,7 @@ from domain.classification.rfm import Score, eight, rank_score, recency
 from domain.model import Business
 from domain.money import to_decimal
 from domain.pages import PageRequest
-from domain.reporting import insights
+from domain.reports.reporting import insights
 from domain.store import CustomerFilter, CustomerSort
 from gql.services import Services
 from persistence.database import Database

@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from domain.classification.rfm import EIGHT, UNCLASSIFIED, RfmScheme
-from domain.report_document import DocumentGroup, ReportDocument
-from domain.reporting import Insights, Method
+from domain.reports.document import DocumentGroup, ReportDocument
+from domain.reports.reporting import Insights, Method
 
 GENERATED = datetime(2026, 9, 28, 12, 5, 33, tzinfo=UTC)
 EIGHT_ROWS = (

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from domain.report_document import ReportDocument
-from domain.reporting import Insights
+from domain.reports.document import ReportDocument
+from domain.reports.reporting import Insights
 from persistence.exports.csv import COLUMNS, report_csv, safe
 from tests.unit.report_documents import categories, eight_segments
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from domain.report_document import DocumentGroup, ReportDocument
-from domain.reporting import Insights
+from domain.reports.document import DocumentGroup, ReportDocument
+from domain.reports.reporting import Insights
 from persistence.exports import pdf_fonts
 from persistence.exports.pdf import report_pdf
 from tests.unit.pdf_reading import overlaps, shown, squeezed, whole_text

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from domain.report_document import OTHER, ReportDocument
-from domain.reporting import Insights, Method
+from domain.reports.document import OTHER, ReportDocument
+from domain.reports.reporting import Insights, Method
 from persistence.exports.xlsx import report_xlsx
 from tests.unit.report_documents import categories, document, eight_segments
 

@@ -11,12 +11,12 @@ from domain.classification.labels import ClassificationSettings
 from domain.classification.rfm import UNCLASSIFIED, RfmScheme
 from domain.model import Business, Window
 from domain.money import exponent
-from domain.report import Group as Group
-from domain.report import Insights as Insights
-from domain.report import Previous as Previous
-from domain.report import Report as Report
-from domain.report import behaving, chosen, grouped, table
-from domain.report import insights as insights
+from domain.reports.report import Group as Group
+from domain.reports.report import Insights as Insights
+from domain.reports.report import Previous as Previous
+from domain.reports.report import Report as Report
+from domain.reports.report import behaving, chosen, grouped, table
+from domain.reports.report import insights as insights
 from domain.store import Kept, KeptReports, Store
 
 

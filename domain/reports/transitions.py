@@ -15,8 +15,8 @@ from domain.errors import InvalidInput
 from domain.model import Business, Window
 from domain.money import exponent
 from domain.pages import Page, PageRequest
-from domain.report import Report, kind_of, kind_of_score, ordered
-from domain.reporting import festive_days, listed
+from domain.reports.report import Report, kind_of, kind_of_score, ordered
+from domain.reports.reporting import festive_days, listed
 from domain.store import CustomerRecord, Grouping, GroupReportStore, Move
 
 MAXIMUM_POINTS = 60

@@ -1,0 +1,240 @@
+"""A report as people take it away: everything that a file of it shows, in major units, ready to be written. A sheet, a
+table of text and a page show the same numbers because all of them are made from this one value.
+
+Reports as documents: what was asked for becomes one ReportDocument, from which every file is made. The window before
+is always computed, as a document shows it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from domain.classification.rfm import RfmScheme
+from domain.model import Business, Storefront
+from domain.money import mean, to_decimal
+from domain.reports.reporting import Group, Insights, Method, Previous, Report, Reporting, insights
+
+CHARTED = 12
+"""Groups that a chart shows by name; the long tail stands as Other. Data are never shortened."""
+OTHER = "Other"
+DIMENSION_TITLES = {
+    "rfm": "RFM segments",
+    "value": "Value segments",
+    "category": "Category preference",
+    "channel": "Channel",
+    "season": "Season",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentGroup:
+    """One group. `previous_customers` is None where the window before holds no purchase; averages are None where the
+    group is empty; shares are of the whole report, 0 to 1."""
+
+    dimension: str
+    name: str
+    code: str
+    description: str
+    profile: str | None
+    actions: tuple[str, ...]
+    scores: tuple[int, int, int] | None
+    customers: int
+    previous_customers: int | None
+    orders: int
+    revenue: Decimal
+    customer_share: float
+    revenue_share: float
+    average_order: Decimal | None
+    average_age: float | None
+    average_frequency: float | None
+    average_spend: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChartSlice:
+    """One bar of a chart."""
+
+    name: str
+    customers: int
+    revenue: Decimal
+    previous_customers: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportDocument:
+    """The whole report. `groups` are those that were asked for, `unclassified` whoever no group of the eight names;
+    the headline figures are the whole report's whatever was asked for. `matrix[r - 1][f - 1]` is the number of
+    customers with recency r and frequency f, None for other methods than RFM. `previous_first` is None where the window
+    before lies before the calendar."""
+
+    business: str
+    business_key: str
+    currency: str
+    decimals: int
+    time_zone: str
+    storefront: str | None
+    method: Method
+    scheme: RfmScheme
+    days: int
+    first: date
+    last: date
+    previous_first: date | None
+    previous_last: date | None
+    generated_at: datetime
+    customers: int
+    previous_customers: int | None
+    orders: int
+    revenue: Decimal
+    average_order: Decimal | None
+    average_spend: Decimal | None
+    insights: Insights
+    groups: tuple[DocumentGroup, ...]
+    unclassified: DocumentGroup | None
+    matrix: tuple[tuple[int, ...], ...] | None
+    filtered: bool
+
+    @property
+    def rows(self) -> tuple[DocumentGroup, ...]:
+        """The groups as a table lists them: by dimension, always in the same order; the unclassified last, and only
+        where no group was asked for by name."""
+        places = list(DIMENSION_TITLES)
+        groups = tuple(sorted(self.groups, key=lambda group: places.index(group.dimension)))
+        if self.unclassified is None or self.filtered:
+            return groups
+        return (*groups, self.unclassified)
+
+    @property
+    def dimensions(self) -> dict[str, tuple[DocumentGroup, ...]]:
+        """The rows of each dimension."""
+        found: dict[str, list[DocumentGroup]] = {}
+        for group in self.rows:
+            found.setdefault(group.dimension, []).append(group)
+        return {name: tuple(groups) for name, groups in found.items()}
+
+
+def slices(groups: Sequence[DocumentGroup], limit: int = CHARTED) -> tuple[ChartSlice, ...]:
+    """What a chart of one dimension shows: the groups in their order, those beyond the limit added up as Other."""
+    bars = [ChartSlice(group.name, group.customers, group.revenue, group.previous_customers) for group in groups]
+    if len(bars) <= limit:
+        return tuple(bars)
+    tail = bars[limit - 1 :]
+    before = [bar.previous_customers for bar in tail if bar.previous_customers is not None]
+    other = ChartSlice(
+        f"{OTHER} ({len(tail)})",
+        sum(bar.customers for bar in tail),
+        sum((bar.revenue for bar in tail), Decimal(0)),
+        sum(before) if before else None,
+    )
+    return (*bars[: limit - 1], other)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportAsked:
+    """Which report."""
+
+    method: Method = Method.RFM
+    days: int = 90
+    as_of: date | None = None
+    storefront: Storefront | None = None
+    scheme: RfmScheme = RfmScheme.EIGHT_SEGMENT
+    name: str | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFiles:
+    """Makes the documents of a business."""
+
+    reporting: Reporting
+
+    async def document(self, business: Business, asked: ReportAsked) -> ReportDocument:
+        """The document; InvalidInput names the argument that is wrong."""
+        report = await self.report(business, asked)
+        before = await self.reporting.previous_counts(business, report)
+        matrix = matrix_of(report) if report.method is Method.RFM else None
+        return document_of(business, asked.storefront, report, before, matrix)
+
+    async def report(self, business: Business, asked: ReportAsked) -> Report:
+        """The report by itself."""
+        return await self.reporting.report(
+            business,
+            method=asked.method,
+            days=asked.days,
+            as_of=asked.as_of,
+            storefront_id=None if asked.storefront is None else asked.storefront.id,
+            scheme=asked.scheme,
+            name=asked.name,
+            code=asked.code,
+        )
+
+
+def matrix_of(report: Report) -> tuple[tuple[int, ...], ...]:
+    """Customers by recency and frequency."""
+    counts = [[0] * 5 for _ in range(5)]
+    for cell in report.cells:
+        counts[cell.recency - 1][cell.frequency - 1] += cell.customers
+    return tuple(tuple(row) for row in counts)
+
+
+def document_of(
+    business: Business,
+    storefront: Storefront | None,
+    report: Report,
+    before: Previous | None,
+    matrix: tuple[tuple[int, ...], ...] | None,
+) -> ReportDocument:
+    """The report with everything that a file of it shows."""
+    decimals, window = report.decimals, report.window
+    first, last = window.previous
+    orders = report.orders
+    return ReportDocument(
+        business=business.name,
+        business_key=business.key,
+        currency=business.currency,
+        decimals=decimals,
+        time_zone=business.time_zone,
+        storefront=None if storefront is None else storefront.name,
+        method=report.method,
+        scheme=report.scheme,
+        days=window.days,
+        first=date.fromordinal(max(window.first_day, 1)),
+        last=window.as_of,
+        previous_first=date.fromordinal(max(first, 1)) if last >= 1 else None,
+        previous_last=date.fromordinal(last) if last >= 1 else None,
+        generated_at=report.generated_at,
+        customers=report.customers,
+        previous_customers=None if before is None else before.customers,
+        orders=orders,
+        revenue=report.total_revenue,
+        average_order=mean(report.revenue, orders, decimals),
+        average_spend=mean(report.revenue, report.customers, decimals),
+        insights=insights(report, before),
+        groups=tuple(_group(report, group, before) for group in report.shown),
+        unclassified=None if report.other is None else _group(report, report.other, before),
+        matrix=matrix,
+        filtered=report.filtered,
+    )
+
+
+def _group(report: Report, group: Group, before: Previous | None) -> DocumentGroup:
+    kind, decimals = group.kind, report.decimals
+    return DocumentGroup(
+        dimension=kind.dimension,
+        name=kind.name,
+        code=kind.code,
+        description=kind.description,
+        profile=kind.profile,
+        actions=kind.actions,
+        scores=kind.scores,
+        customers=group.customers,
+        previous_customers=None if before is None else before.of(kind),
+        orders=group.orders,
+        revenue=to_decimal(group.revenue, decimals),
+        customer_share=report.customer_share(group),
+        revenue_share=report.revenue_share(group),
+        average_order=group.average_order(decimals),
+        average_age=group.average_age,
+        average_frequency=group.average_frequency,
+        average_spend=group.average_spend(decimals),
+    )
