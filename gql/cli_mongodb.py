@@ -8,11 +8,11 @@ from functools import partial
 
 from sqlalchemy import select
 
+from domain.businesses.mongodb import MongoSettings
 from domain.calendar import to_micros
 from domain.errors import InvalidInput
 from domain.imports.formats import ImportOptions
 from domain.model import Business, NewCustomer
-from domain.mongo_settings import MongoSettings
 from gql.cli_customers import Intake
 from gql.cli_mongodb_settings import mongodb_settings
 from gql.cli_run import run

@@ -7,8 +7,8 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from domain.businesses.mongodb import NAMES, MongoSettings, connection
 from domain.errors import InvalidInput
-from domain.mongo_settings import NAMES, MongoSettings, connection
 from gql.settings import Settings
 
 

@@ -6,7 +6,7 @@ import errno
 import os
 from pathlib import Path
 
-from domain.businesses import Businesses, checked_key
+from domain.businesses.businesses import Businesses, checked_key
 from domain.calendar import zone
 from domain.errors import InvalidInput
 from domain.model import Business

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
-from domain.businesses import Businesses
+from domain.businesses.businesses import Businesses
 from domain.calendar import Clock, next_run
 from domain.classification.pipeline import OUTPUT_FILENAME, Decided, Pipeline, Wanted, said
 from domain.classifiers import Classifiers

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from domain.business_settings import SettingChange, effective
+from domain.businesses.mongodb import NAMES, SECTION, merged
+from domain.businesses.settings import SettingChange, effective
 from domain.errors import FieldProblem, InvalidInput
-from domain.mongo_settings import NAMES, SECTION, merged
 from domain.store import Actor
 from gql.cli_mongodb_settings import keep_section, kept_section
 from gql.cli_run import BusinessOption, run

@@ -12,10 +12,10 @@ from typing import Any
 import tomlkit
 from tomlkit.items import Item
 
-from domain.business_settings import BY_NAME, SECTIONS, effective
+from domain.businesses.mongodb import MASK, NAMES, SECTION
+from domain.businesses.settings import BY_NAME, SECTIONS, effective
 from domain.errors import FieldProblem, InvalidInput
 from domain.model import Business
-from domain.mongo_settings import MASK, NAMES, SECTION
 
 MAXIMUM_BYTES = 1024 * 1024
 RESET = "reset"

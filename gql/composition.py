@@ -6,7 +6,7 @@ import socket
 from uuid import uuid4
 
 from domain.audit import Auditing
-from domain.businesses import Businesses
+from domain.businesses.businesses import Businesses
 from domain.calendar import Clock
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers, Erasure

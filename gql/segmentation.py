@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 from uuid import uuid4
 
-from domain.businesses import Businesses
+from domain.businesses.businesses import Businesses
 from domain.calendar import Clock
 from domain.classification.pipeline import Pipeline, Segmentation, Source, Wanted, idle, stamp
 from domain.errors import InvalidInput

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from domain.audit import Auditing
-from domain.businesses import Businesses
+from domain.businesses.businesses import Businesses
 from domain.customers.customers import Customers, Erasure
 from domain.customers.purchases import Purchases
 from domain.imports.imports import PurchaseImports

@@ -2,7 +2,7 @@
 
 import strawberry
 
-from domain.business_settings import effective
+from domain.businesses.settings import effective
 from domain.model import Business as BusinessEntity
 from domain.model import Storefront as StorefrontEntity
 from gql.ids import encode

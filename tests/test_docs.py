@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from domain.business_settings import ALIASES, SETTINGS
+from domain.businesses.settings import ALIASES, SETTINGS
 from domain.classifiers import COLUMNS
 from domain.customers.customers import MAXIMUM_ITEMS
 from domain.pages import MAXIMUM_FIRST

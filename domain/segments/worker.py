@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from domain.businesses import settle
+from domain.businesses.businesses import settle
 from domain.calendar import Clock, next_run
 from domain.jobs.model import JobReason
 from domain.jobs.progress import RunBoard

@@ -12,10 +12,10 @@ from typing import Any
 from bson import ObjectId, json_util
 from pymongo.errors import OperationFailure, PyMongoError
 
+from domain.businesses.mongodb import MongoSettings, check_names
 from domain.errors import InvalidInput
 from domain.imports.columns import ALIASES, normalised
 from domain.imports.rows import Batch
-from domain.mongo_settings import MongoSettings, check_names
 from persistence.sources.kept_names import KeptNames
 from persistence.sources.mongo_cells import (
     DEFAULTS,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain.business_settings import effective
+from domain.businesses.settings import effective
 from tests.api.conftest import Face
 from tests.api.segment_client import events
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.business_settings import effective
+from domain.businesses.settings import effective
 from tests.cli.conftest import Segments
 from tests.documents import blocks
 

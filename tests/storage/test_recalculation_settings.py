@@ -3,11 +3,11 @@ while a run evaluates or memberships follow."""
 
 import pytest
 
-from domain.business_settings import BY_NAME
+from domain.businesses.businesses import MEASURES
+from domain.businesses.settings import BY_NAME
 from domain.classification.labels import ClassificationSettings
 from domain.jobs.model import JobReason, JobStatus
 from domain.model import Business
-from domain.setting_effects import MEASURES
 from gql.services import Services
 from persistence.database import Database
 from tests.conftest import SetClock

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.business_settings import ALIASES, BY_NAME, SECTIONS, effective, planned
+from domain.businesses.settings import ALIASES, BY_NAME, SECTIONS, effective, planned
 from domain.classification.labels import ClassificationSettings
 from domain.errors import InvalidInput
 from domain.model import Business

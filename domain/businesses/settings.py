@@ -5,13 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from domain.classification.labels import BOUNDS, ClassificationSettings
-from domain.errors import FieldProblem, InvalidInput
-from domain.imports.formats import AMOUNTS, LINE, PRESETS
-from domain.imports.values import DECIMALS, THOUSANDS
-from domain.mongo_settings import NAMES as MONGODB_NAMES
-from domain.mongo_settings import SECTION as MONGODB
-from domain.setting_kinds import (
+from domain.businesses.mongodb import NAMES as MONGODB_NAMES
+from domain.businesses.mongodb import SECTION as MONGODB
+from domain.businesses.setting_types import (
     Kind,
     amount,
     choice,
@@ -28,6 +24,10 @@ from domain.setting_kinds import (
     switch,
     whole,
 )
+from domain.classification.labels import BOUNDS, ClassificationSettings
+from domain.errors import FieldProblem, InvalidInput
+from domain.imports.formats import AMOUNTS, LINE, PRESETS
+from domain.imports.values import DECIMALS, THOUSANDS
 
 DEFAULTS = ClassificationSettings()
 

@@ -1,0 +1,1 @@
+"""Businesses, which are the tenants, and their settings."""
