@@ -40,7 +40,7 @@ from gql.uploads import Uploads
 from gql.websocket import WebSocketEndpoint
 from gql.workshop import Workshop
 from persistence.classifiers import installed
-from persistence.database import Database, open_database
+from persistence.database.engines import Database, open_database
 from persistence.exports.csv import members_csv, report_csv
 from persistence.exports.json import members_json, report_json
 from persistence.exports.pdf import report_pdf

@@ -14,7 +14,7 @@ from domain.store import Actor
 from gql.clock import system_clock
 from gql.composition import make_services, make_upkeep
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 
 HISTORY = timedelta(days=60)
 STEP = timedelta(days=3)

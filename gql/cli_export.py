@@ -17,7 +17,7 @@ from gql.cli_run import BusinessOption, run
 from gql.cli_segment import found
 from gql.export_parameters import MEMBER_FORMATS
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 
 export_app = typer.Typer(no_args_is_help=True, help="Files of what is stored.")
 BINARY = ("xlsx", "pdf")

@@ -26,7 +26,7 @@ from gql.cli_text import plain
 from gql.clock import system_clock
 from persistence.bulk_import import ImportSummary, PurchaseImporter
 from persistence.bulk_import import Progress as ImportProgress
-from persistence.database import Database
+from persistence.database.engines import Database
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from gql.cli_run import BusinessOption, run
 from gql.cli_sources import Collection, open_collection, open_purchases
 from gql.cli_table import FormatOption, check_format
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 
 import_app = typer.Typer()
 SOURCES = ("csv", "mongodb")

@@ -23,7 +23,7 @@ from gql.cli_table import FormatOption, check_format, stamp
 from gql.cli_text import cell, plain
 from gql.clock import system_clock
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.import_undo import ImportUndo
 
 SOURCE_COLUMN, SOURCE_WIDTH = 1, 12

@@ -28,7 +28,7 @@ from gql.cli_segment import ACTOR, found, segment_app
 from gql.cli_text import plain
 from gql.cli_worker import Worker, said
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.sources.csv import CsvSource
 
 BATCH = 5_000

@@ -20,10 +20,10 @@ from gql.cli_sources import Collection, OpenedPurchases, open_purchases
 from gql.clock import system_clock
 from gql.services import Services
 from gql.settings import Settings
-from persistence.database import Database
-from persistence.import_tables import purchase_import
+from persistence.database.engines import Database
 from persistence.sources.mongodb import MongoSource
 from persistence.sources.states import forget_state, present_version, read_state, write_state
+from persistence.tables import purchase_import
 
 
 def open_mongodb(

@@ -13,7 +13,7 @@ from domain.model import Business
 from domain.money import exponent
 from gql.logs import log_statement
 from gql.settings import Settings
-from persistence.database import Database, open_database
+from persistence.database.engines import Database, open_database
 from persistence.schema import stage, upgrade
 
 

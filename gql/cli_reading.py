@@ -10,7 +10,7 @@ from gql.cli_export import OutputOption
 from gql.cli_report import Wanted, print_report
 from gql.cli_run import BusinessOption, run
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 
 reading_app = typer.Typer()
 

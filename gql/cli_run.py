@@ -11,7 +11,7 @@ from gql.clock import system_clock
 from gql.composition import make_services
 from gql.services import Services
 from gql.settings import Settings
-from persistence.database import Database
+from persistence.database.engines import Database
 
 T = TypeVar("T")
 BusinessOption = Annotated[

@@ -20,7 +20,7 @@ from gql.cli_table import FormatOption, check_format, minute, print_json, print_
 from gql.cli_text import cell, plain
 from gql.export_parameters import SCHEMES
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 
 segment_app = typer.Typer(no_args_is_help=True, help="Segments: named groups of customers.")
 ACTOR = Actor("command line")

@@ -11,10 +11,10 @@ from sqlalchemy import select
 from domain.calendar import Clock
 from domain.classifiers import Classifiers
 from domain.model import Business
-from persistence.database import Database
-from persistence.import_tables import purchase_import
+from persistence.database.engines import Database
 from persistence.sources.states import SourceState, forget_state, present_version, read_state, write_state
 from persistence.tables import business as business_table
+from persistence.tables import purchase_import
 
 
 @dataclass(slots=True)

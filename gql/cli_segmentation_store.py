@@ -19,12 +19,13 @@ from gql.alerts import Alerts
 from gql.cli_segmentation_kept import Kept
 from gql.cli_segmentation_sources import StoreSource
 from gql.settings import Settings
-from persistence.database import Database
+from persistence.database.engines import Database
+from persistence.database.transactions import translated
 from persistence.label_keeping import keep
 from persistence.label_schedule import due_time, take
 from persistence.labels import LabelStore
 from persistence.run_folder import RunFolder
-from persistence.unit_of_work import SqlStore, translated
+from persistence.unit_of_work import SqlStore
 
 IDLE_SECONDS = 1.0
 END_SECONDS = 4.0

@@ -25,7 +25,7 @@ from gql.logs import set_up
 from gql.process import REQUEST_SECONDS, Workers, serve_alone
 from gql.services import Services
 from gql.settings import Settings
-from persistence.database import Database
+from persistence.database.engines import Database
 
 serve_app = typer.Typer()
 

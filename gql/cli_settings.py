@@ -18,7 +18,7 @@ from gql.cli_settings_file import SECRET, as_toml, masked, read_statement
 from gql.cli_text import plain
 from gql.cli_worker import Worker, said
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 
 settings_app = typer.Typer(no_args_is_help=True, help="The settings of a business.")
 ACTOR = Actor("command line")

@@ -16,7 +16,7 @@ from domain.model import Business
 from domain.money import exponent
 from domain.on_demand import loaded
 from gql.settings import Settings
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.sources.files import open_file
 from persistence.sources.stated_amounts import KeptAmounts
 

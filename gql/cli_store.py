@@ -13,7 +13,7 @@ from gql.cli_run import run
 from gql.cli_text import cell, plain
 from gql.clock import system_clock
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.schema import upgrade
 from persistence.schema_changes import differences
 from persistence.unit_of_work import SqlStore

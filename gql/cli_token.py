@@ -13,7 +13,7 @@ from gql.cli_run import BusinessOption, run
 from gql.clock import system_clock
 from gql.services import Services
 from gql.settings import Settings
-from persistence.database import Database
+from persistence.database.engines import Database
 
 token_app = typer.Typer()
 

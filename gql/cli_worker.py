@@ -19,7 +19,7 @@ from domain.store import SegmentFilter, SegmentSort
 from gql.clock import system_clock
 from gql.composition import make_services, make_upkeep
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 
 LOOK_SECONDS = 0.2
 SIZE = 250

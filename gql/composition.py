@@ -28,7 +28,7 @@ from domain.store import KeptReports
 from gql.alerts import Alerts
 from gql.services import Services
 from persistence.cache import MemoryCache
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.report_cache import ReportCache
 from persistence.working_store import WorkingStore
 

@@ -31,7 +31,7 @@ from gql.cli_sources import Collection, open_collection, open_purchases
 from gql.clock import system_clock
 from gql.settings import Settings
 from persistence.classifiers import installed
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.labels import LabelStore
 from persistence.run_folder import RunFolder
 from persistence.unit_of_work import SqlStore

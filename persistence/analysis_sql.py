@@ -27,11 +27,10 @@ from domain.rules.tree import Condition, walk
 from domain.segments.customer_facts import rule_context
 from domain.store import CustomerFilter, CustomerRecord, ReadUnit, RuleSizes, Side
 from persistence.customers import COLUMNS, JOINED, PRESENT, to_record
+from persistence.database.dialects import Expression, Negation
 from persistence.membership_reads import covers, present
 from persistence.rule_sql import Lookup, RuleSql, matching, members
-from persistence.rule_sql_constructs import Expression, Negation
-from persistence.segment_tables import membership, segment
-from persistence.tables import customer
+from persistence.tables import customer, membership, segment
 
 MAXIMUM_RULES, MAXIMUM_STATEMENT_NODES = 500, 4000
 """Of one statement; PostgreSQL bounds its columns and both databases its parameters."""

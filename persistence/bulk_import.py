@@ -17,13 +17,13 @@ from domain.imports.quality import Quality
 from domain.imports.rows import RejectedRow, StagedColumns
 from domain.model import Business
 from persistence import merge
-from persistence.database import Database
+from persistence.database.dialects import analyze
+from persistence.database.engines import Database
+from persistence.database.transactions import raise_change, translated
 from persistence.import_checks import look
 from persistence.import_journal import keep_before, keep_given
 from persistence.import_record import ImportRecord
 from persistence.import_staging import ONLY_NEGATIVE, arrange, refuse, stage
-from persistence.temporary import analyze
-from persistence.unit_of_work import raise_change, translated
 
 LOCK_SECONDS = 0.4
 """How long one write transaction is meant to take; how many orders that is, the ones before it show."""

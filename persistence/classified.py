@@ -41,8 +41,8 @@ from domain.classifiers import (
     Classifiers,
 )
 from domain.money import mean, to_decimal
+from persistence.database.dialects import Minus, Over, Times, constant, number
 from persistence.label_sql import FACTS, labels
-from persistence.rule_sql_constructs import Minus, Over, Times, constant, number
 from persistence.tables import customer
 
 BATCH = 2_000

@@ -10,9 +10,18 @@ from domain.calendar import local_day, zone
 from domain.model import ERASED_TEXT, Customer, CustomerTotals, NewCustomer, WriteCounts
 from domain.pages import Page, PageRequest, Position, cut
 from domain.store import CustomerFilter, CustomerRecord, CustomerSort, Refusal
-from persistence.columns import FAR_FUTURE, MISSING_TEXT, optional_instant, optional_micros, storable
 from persistence.erasure import erased_among
-from persistence.tables import business, customer, customer_metrics, customer_term
+from persistence.tables import (
+    FAR_FUTURE,
+    MISSING_TEXT,
+    business,
+    customer,
+    customer_metrics,
+    customer_term,
+    optional_instant,
+    optional_micros,
+    storable,
+)
 
 SORT_COLUMNS: dict[CustomerSort, ColumnElement[Any]] = {
     CustomerSort.EXTERNAL_ID: customer.c.external_id,

@@ -15,9 +15,8 @@ from sqlalchemy.types import Text
 
 from domain.imports.columns import cells_of
 from domain.model import ERASED_TEXT
-from persistence.import_tables import import_reject
-from persistence.rule_sql_texts import Holds
-from persistence.tables import audit_event
+from persistence.database.dialects import Holds
+from persistence.tables import audit_event, import_reject
 
 PORTION = 2_000
 """Texts that are read at a time."""

@@ -14,9 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.calendar import to_micros
 from domain.imports.columns import cells_of
 from domain.model import ERASED_TEXT
-from persistence.columns import MISSING_TEXT
 from persistence.erased_names import Names, forget_in_events, forget_in_rejects
-from persistence.tables import business, customer, customer_metrics, customer_term
+from persistence.tables import MISSING_TEXT, business, customer, customer_metrics, customer_term
 
 PREFIX, END = "erased:", "erased;"
 """What begins the hashes, and the first text after all of them."""

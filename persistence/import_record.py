@@ -12,10 +12,9 @@ from sqlalchemy.exc import DBAPIError
 from domain.calendar import Clock, to_micros
 from domain.errors import DomainError, InvalidInput
 from domain.model import Business
+from persistence.database.transactions import raise_change
 from persistence.erasure import hide_rejects
-from persistence.import_tables import purchase_import
-from persistence.tables import audit_event
-from persistence.unit_of_work import raise_change
+from persistence.tables import audit_event, purchase_import
 
 BEAT_SECONDS = 1.0
 INTERNAL = "INTERNAL"

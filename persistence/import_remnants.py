@@ -3,7 +3,7 @@ They go where nothing else is known of them; a customer with a history of member
 
 from sqlalchemy import Connection, text
 
-from persistence.temporary import empty, fill
+from persistence.database.dialects import empty, fill
 
 STEP = 4_000
 """Customer ids that are looked at in one transaction."""

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, text
 from domain.imports.orders import Fragment, FragmentLine, Fragments
 from domain.imports.rows import RejectedRow
 from persistence import merge
+from persistence.database.dialects import analyze, create, load
 from persistence.erasure import ERASED_REASON
-from persistence.temporary import analyze, create, load
 
 PORTION = 10_000
 """Fragments written at a time."""

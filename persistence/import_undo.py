@@ -15,7 +15,9 @@ from domain.imports.imports import CHANGED, DELETED, EXAMPLES, MOVED, ChangedSin
 from domain.model import Business
 from domain.store import Actor
 from persistence import merge
-from persistence.database import Database
+from persistence.database.dialects import analyze, create, empty, few_to_many, fill
+from persistence.database.engines import Database
+from persistence.database.transactions import raise_change, translated
 from persistence.import_remnants import (
     STEP,
     nobody_evaluates,
@@ -23,10 +25,7 @@ from persistence.import_remnants import (
     remove_storefronts,
     without_purchases,
 )
-from persistence.import_tables import import_range, purchase_import
-from persistence.tables import audit_event
-from persistence.temporary import analyze, create, empty, few_to_many, fill
-from persistence.unit_of_work import raise_change, translated
+from persistence.tables import audit_event, import_range, purchase_import
 
 LOCK_SECONDS = 0.4
 """How long one write transaction is meant to take; how many customers that is, the ones before it show."""

@@ -13,10 +13,8 @@ from domain.imports.imports import NewImport, PurchaseImport, Reject
 from domain.imports.quality import Quality
 from domain.jobs.model import JobStatus
 from domain.pages import Page, PageRequest, cut
-from persistence.columns import optional_instant
-from persistence.import_tables import import_reject
-from persistence.import_tables import purchase_import as table
-from persistence.tables import business
+from persistence.tables import business, import_reject, optional_instant
+from persistence.tables import purchase_import as table
 
 ACTIVE = (JobStatus.QUEUED.value, JobStatus.RUNNING.value)
 

@@ -12,8 +12,7 @@ from domain.calendar import from_micros, to_micros
 from domain.jobs.model import Job, JobKind, JobReason, JobStatus, NewJob, Outcome
 from domain.pages import Page, PageRequest, cut
 from domain.store import Hold
-from persistence.columns import optional_instant, optional_micros
-from persistence.segment_tables import job
+from persistence.tables import job, optional_instant, optional_micros
 
 ACTIVE = (JobStatus.QUEUED.value, JobStatus.RUNNING.value)
 

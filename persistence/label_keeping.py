@@ -6,8 +6,8 @@ from uuid import uuid4
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, delete, insert, literal, select, text, update
 
-from persistence.label_tables import customer_label, label_state
 from persistence.labels import COLUMNS, Decided, labelled
+from persistence.tables import customer_label, label_state
 
 RANGE = 50_000
 """Labels kept in one transaction."""

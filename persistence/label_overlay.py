@@ -12,8 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from domain.classification.labels import Labelling
 from domain.classifiers import BUILT_IN, ClassifierFailed, Classifiers
 from persistence.classified import batch_of, classified, told
+from persistence.database.dialects import analyze, create, load
 from persistence.tables import customer
-from persistence.temporary import analyze, create, load
 
 RANGE = 10_000
 NAME = "classifier_answer"

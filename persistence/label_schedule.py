@@ -6,8 +6,8 @@ from datetime import datetime
 from sqlalchemy import select, text, update
 
 from domain.calendar import from_micros, to_micros
-from persistence.database import Database
-from persistence.label_tables import label_state
+from persistence.database.engines import Database
+from persistence.tables import label_state
 
 FIRST = "INSERT INTO label_state (business_id, owner) VALUES (:business, '') ON CONFLICT DO NOTHING"
 

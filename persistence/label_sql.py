@@ -24,10 +24,8 @@ from sqlalchemy import (
 
 from domain.classification.labels import LABELS, ClassificationSettings, ClassificationSpan
 from domain.money import to_minor
-from persistence.bought_lines import WITH_BOUGHT
-from persistence.day_sets import among
-from persistence.rule_sql_constructs import Over
-from persistence.tables import purchase, purchase_line
+from persistence.database.dialects import Over, among
+from persistence.tables import WITH_BOUGHT, purchase, purchase_line
 
 FACTS = ("orders", "spend", "recent", "festive", "first_day", "last_day")
 """What is counted of a customer's purchases; days are day numbers, the spend is in minor units."""

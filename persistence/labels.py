@@ -29,14 +29,13 @@ from sqlalchemy import (
 from domain.calendar import Clock, local_date, zone
 from domain.classification.labels import DIMENSIONS, Labelling, labelling
 from domain.classifiers import Classifiers
-from persistence.database import Database
+from persistence.database.dialects import analyze, create
+from persistence.database.engines import Database
+from persistence.database.transactions import to_business, translated
 from persistence.label_overlay import Overlay
 from persistence.label_sql import labels
-from persistence.label_tables import customer_label, label_state
 from persistence.tables import business as business_table
-from persistence.tables import customer, customer_metrics
-from persistence.temporary import analyze, create
-from persistence.unit_of_work import to_business, translated
+from persistence.tables import customer, customer_label, customer_metrics, label_state
 
 RANGE = 10_000
 """Customer ids decided at a time: few enough that what is sorted stays in the cache."""

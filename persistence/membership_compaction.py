@@ -7,8 +7,7 @@ from sqlalchemy import delete, literal, select, tuple_
 from domain.calendar import to_micros
 from domain.segments.model import ArchivedMembership
 from persistence.membership_reads import MEMBERSHIP, MembershipReads, to_membership
-from persistence.segment_tables import membership, segment
-from persistence.tables import customer
+from persistence.tables import customer, membership, segment
 
 
 class MembershipCompaction(MembershipReads):

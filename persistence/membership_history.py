@@ -11,8 +11,9 @@ from sqlalchemy import BigInteger, ColumnElement, Select, and_, column, func, li
 from domain.calendar import from_micros, to_micros
 from domain.pages import Page, PageRequest, cut
 from domain.segments.model import KINDS, SOURCE_ORDER, ChangeKey, ChangeKind, ChangeList, MembershipChange, Place
-from persistence.membership_reads import MembershipReads, Selective, gathered
-from persistence.segment_tables import membership, membership_change, segment
+from persistence.database.dialects import Selective, gathered
+from persistence.membership_reads import MembershipReads
+from persistence.tables import membership, membership_change, segment
 
 ENDS: tuple[tuple[ChangeKind, ColumnElement[int], ColumnElement[str | None]], ...] = (
     (ChangeKind.LEFT, membership.c.left_at, membership.c.left_by),

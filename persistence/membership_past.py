@@ -10,9 +10,9 @@ from domain.calendar import to_micros
 from domain.pages import Page, cut
 from domain.store import CustomerRecord, IdsKey, MovedKey, Movement
 from persistence.customers import COLUMNS, JOINED, to_record
-from persistence.membership_reads import MembershipReads, covers, gathered
-from persistence.segment_tables import membership, membership_change
-from persistence.tables import customer
+from persistence.database.dialects import gathered
+from persistence.membership_reads import MembershipReads, covers
+from persistence.tables import customer, membership, membership_change
 
 
 class MembershipPast(MembershipReads):

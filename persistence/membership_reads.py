@@ -6,23 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Select, and_, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
 from domain.calendar import from_micros, to_micros
 from domain.pages import Page, PageRequest, cut
 from domain.segments.model import SOURCE_ORDER, Membership
 from domain.store import Member, MemberKey
-from persistence.columns import optional_instant
 from persistence.customers import COLUMNS, JOINED, to_record
-from persistence.segment_tables import membership, membership_change, segment
-from persistence.tables import customer
+from persistence.database.dialects import Selective, gathered
+from persistence.tables import customer, membership, membership_change, optional_instant, segment
 
-PORTION = 500
-"""Lists read by one statement, the most parts that SQLite takes: two for each item of the largest page."""
 MEMBERSHIP = tuple(
     membership.c[name]
     for name in ("segment_id", "customer_id", "entered_at", "left_at", "source", "entered_by", "left_by")
@@ -62,41 +56,6 @@ def present(at: datetime | None) -> list[ColumnElement[bool]]:
     # Not as a bound of the index of beginnings, which nearly all that is open lies below.
     begun = membership.c.entered_at + 0 <= micros
     return [and_(membership.c.left_at.is_(None), begun), and_(Selective(membership.c.left_at > micros), begun)]
-
-
-class Selective(FunctionElement[bool]):
-    """A condition that few rows meet. SQLite without statistics takes the rows of a whole business for ten and would
-    read them all: 8 ms a customer at 75,000 memberships instead of 0.1."""
-
-    inherit_cache = True
-
-
-@compiles(Selective)
-def _selective(element: Selective, compiler: SQLCompiler, **kw: Any) -> str:
-    return compiler.process(element.clauses, **kw)
-
-
-@compiles(Selective, "sqlite")
-def _selective_sqlite(element: Selective, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"likelihood({compiler.process(element.clauses, **kw)}, 0.000001)"
-
-
-def together(pages: Sequence[Select[Any]]) -> list[Select[Any]]:
-    """Many short lists as few statements; each row says in `place` which list it belongs to."""
-    parts = [page.add_columns(literal(place).label("place")).subquery() for place, page in enumerate(pages)]
-    selects = [select(part) for part in parts]
-    return [
-        select(union_all(*selects[start : start + PORTION]).subquery()) for start in range(0, len(selects), PORTION)
-    ]
-
-
-async def gathered(connection: AsyncConnection, pages: Sequence[Select[Any]]) -> list[list[Any]]:
-    """The rows of each list, unordered."""
-    found: list[list[Any]] = [[] for _ in pages]
-    for statement in together(pages):
-        for row in await connection.execute(statement):
-            found[row.place].append(row)
-    return found
 
 
 @dataclass(slots=True)

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import and_, case, func, or_, select, union_all
 
 from domain.segments.model import MemberTotals
-from persistence.columns import storable
 from persistence.membership_reads import MembershipReads, present
-from persistence.segment_tables import membership
-from persistence.tables import customer, customer_metrics
+from persistence.tables import customer, customer_metrics, membership, storable
 
 
 class MembershipTotals(MembershipReads):

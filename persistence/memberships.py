@@ -10,11 +10,11 @@ from sqlalchemy.sql.elements import TextClause
 from domain.calendar import to_micros
 from domain.jobs.model import Difference
 from domain.segments.model import SOURCE_ORDER, MembershipSource
+from persistence.database.dialects import analyze
 from persistence.membership_compaction import MembershipCompaction
 from persistence.membership_history import MembershipHistory
 from persistence.membership_past import MembershipPast
 from persistence.membership_totals import MembershipTotals
-from persistence.temporary import analyze
 
 OPEN = "m.business_id = :business AND m.segment_id = :segment AND m.left_at IS NULL"
 CLOSE = f"UPDATE membership AS m SET left_at = :at, left_by = :by WHERE {OPEN}"

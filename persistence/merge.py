@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from domain.model import WriteCounts
-from persistence.columns import FAR_FUTURE, MISSING_TEXT
+from persistence.database.dialects import empty, few_to_many, fill, make
 from persistence.erasure import mark_erased
-from persistence.temporary import empty, few_to_many, fill, make
+from persistence.tables import FAR_FUTURE, MISSING_TEXT
 
 CREATED, UPDATED, UNCHANGED, FOREIGN, ERASED = range(5)
 """What happens to an order of `incoming`; FOREIGN: its id belongs to another customer."""

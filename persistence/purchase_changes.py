@@ -10,7 +10,7 @@ from domain.calendar import day_boundaries, local_day, to_micros, zone
 from domain.model import STATUS_ORDER, NewPurchase, WriteCounts
 from domain.store import Refusal
 from persistence import merge
-from persistence.temporary import create, fill
+from persistence.database.dialects import create, fill
 
 RANK = {status: rank for rank, status in enumerate(STATUS_ORDER)}
 ORDER_COLUMNS = (

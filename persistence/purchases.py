@@ -19,9 +19,8 @@ from domain.model import (
 from domain.pages import Page, PageRequest, cut
 from domain.store import PurchaseRecord, Refusal
 from persistence import purchase_changes
-from persistence.columns import storable
 from persistence.customers import keyset
-from persistence.tables import purchase, purchase_line, storefront
+from persistence.tables import purchase, purchase_line, storable, storefront
 
 COLUMNS = (
     purchase.c.customer_id,

@@ -28,10 +28,9 @@ from domain.classification.groups import (
     UNKNOWN,
     YEAR_ROUND,
 )
-from persistence.bought_lines import WITH_BOUGHT
-from persistence.day_sets import among
+from persistence.database.dialects import among
 from persistence.report_window import inside, per_customer
-from persistence.tables import purchase, purchase_line
+from persistence.tables import WITH_BOUGHT, purchase, purchase_line
 
 
 def behaving(business_id: int, span: Span, festive: DayRanges) -> Subquery:

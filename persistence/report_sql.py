@@ -21,14 +21,13 @@ from domain.classification.labels import ClassificationFacts, ClassificationSpan
 from domain.classification.rfm import Cuts
 from domain.pages import Page, PageRequest, cut
 from domain.store import CustomerRecord, WindowTotals
-from persistence.bought_lines import WITH_BOUGHT
 from persistence.customers import COLUMNS as CUSTOMER_COLUMNS
 from persistence.customers import JOINED as CUSTOMERS
 from persistence.customers import to_record
-from persistence.day_sets import among
+from persistence.database.dialects import among
 from persistence.report_behavior import behaving
 from persistence.report_window import counted, inside, per_customer, recency_score, total, totals
-from persistence.tables import customer, customer_metrics, purchase, purchase_line
+from persistence.tables import WITH_BOUGHT, customer, customer_metrics, purchase, purchase_line
 
 
 class ReportStore:

@@ -10,8 +10,8 @@ from domain.errors import InvalidRule, RuleProblem
 from domain.rules.context import RuleContext
 from domain.rules.tree import Condition, Node
 from persistence.customers import JOINED
+from persistence.database.dialects import Expression, Known
 from persistence.rule_sql_conditions import print_test
-from persistence.rule_sql_constructs import Expression, Known
 from persistence.rule_sql_layers import Layers
 from persistence.rule_sql_values import print_value
 from persistence.tables import customer

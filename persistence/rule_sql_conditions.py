@@ -28,11 +28,10 @@ from domain.rules.tree import (
     may_be_missing,
 )
 from domain.rules.variables import Kind
-from persistence import rule_sql_constructs as sql
-from persistence.rule_sql_constructs import Expression
+from persistence.database import dialects as sql
+from persistence.database.dialects import ByCodePoint, Expression, Holds
 from persistence.rule_sql_layers import Layers
 from persistence.rule_sql_lists import quantified
-from persistence.rule_sql_texts import ByCodePoint, Holds
 from persistence.rule_sql_thresholds import threshold
 from persistence.rule_sql_values import full, known, print_literal
 

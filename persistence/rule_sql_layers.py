@@ -25,7 +25,7 @@ from domain.rules.tree import (
     walk,
 )
 from domain.rules.variables import Kind
-from persistence.rule_sql_constructs import Expression, Let
+from persistence.database.dialects import Expression, Let
 from persistence.rule_sql_variables import DERIVED, Variables
 
 # Levels that are printed inside each other; what is itself a long expression counts for several.

@@ -9,11 +9,10 @@ from domain.calendar import to_micros
 from domain.rules.evaluator import HALF
 from domain.rules.tree import Collection, Condition, Quantity, Variable
 from domain.rules.variables import LINES, OF_EVERY_STATUS
-from persistence import rule_sql_constructs as sql
-from persistence.bought_lines import OF_PURCHASE, bought
-from persistence.rule_sql_constructs import Expression, constant, number
+from persistence.database import dialects as sql
+from persistence.database.dialects import Expression, constant, number
 from persistence.rule_sql_layers import Layers
-from persistence.tables import customer, customer_metrics, purchase, purchase_line
+from persistence.tables import OF_PURCHASE, bought, customer, customer_metrics, purchase, purchase_line
 
 
 def quantified(layers: Layers, quantity: Quantity, collection: Collection, test: Condition) -> Expression:

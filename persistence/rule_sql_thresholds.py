@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, bindparam
 
 from domain.rules.evaluator import ORDERS
 from domain.rules.tree import Literal, Node, Op, Variable
-from persistence.rule_sql_constructs import AtLeast, AtMost, Expression, Less, More
+from persistence.database.dialects import AtLeast, AtMost, Expression, Less, More
 from persistence.rule_sql_variables import Whole
 
 MIRRORED = {Op.LESS: Op.MORE, Op.AT_MOST: Op.AT_LEAST, Op.MORE: Op.LESS, Op.AT_LEAST: Op.AT_MOST}

@@ -23,11 +23,10 @@ from domain.rules.tree import (
     may_be_missing,
 )
 from domain.rules.variables import Kind
-from persistence import rule_sql_constructs as sql
-from persistence.rule_sql_constructs import Expression, constant
+from persistence.database import dialects as sql
+from persistence.database.dialects import Expression, Shortened, Tail, constant
 from persistence.rule_sql_layers import Layers
 from persistence.rule_sql_lists import reduced
-from persistence.rule_sql_texts import Shortened, Tail
 
 COMBINE: Mapping[Op, Callable[..., Expression]] = {
     Op.PLUS: sql.Plus,

@@ -13,20 +13,9 @@ from domain.model import STATUS_ORDER
 from domain.money import exponent, to_minor
 from domain.rules.context import RuleContext
 from domain.rules.variables import LINES
-from persistence.bought_lines import WITH_BOUGHT
-from persistence.day_sets import among
+from persistence.database.dialects import Append, AtLeast, Expression, Minus, Over, Times, among, constant, number
 from persistence.report_window import inside, recency_score, total
-from persistence.rule_sql_constructs import (
-    Append,
-    AtLeast,
-    Expression,
-    Minus,
-    Over,
-    Times,
-    constant,
-    number,
-)
-from persistence.tables import customer, customer_metrics, purchase, purchase_line, storefront
+from persistence.tables import WITH_BOUGHT, customer, customer_metrics, purchase, purchase_line, storefront
 
 metrics = customer_metrics.c
 OWN: Mapping[str, ColumnElement[Any]] = {

@@ -11,8 +11,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine
 
 from domain.errors import InvalidInput
-from persistence.label_tables import metadata
 from persistence.schema import MIGRATIONS, current, head, stage
+from persistence.tables import metadata
 
 LOCK_NUMBER = 7_361_990_112
 

@@ -30,10 +30,18 @@ from domain.pages import Page, PageRequest, cut
 from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.store import SegmentFilter, SegmentSort
-from persistence.columns import FAR_FUTURE, MISSING_TEXT, optional_instant, optional_micros, storable
 from persistence.customers import keyset
-from persistence.rule_sql_texts import Holds
-from persistence.segment_tables import membership_change, segment, snapshot
+from persistence.database.dialects import Holds
+from persistence.tables import (
+    FAR_FUTURE,
+    MISSING_TEXT,
+    membership_change,
+    optional_instant,
+    optional_micros,
+    segment,
+    snapshot,
+    storable,
+)
 from persistence.tables import business as table
 
 

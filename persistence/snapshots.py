@@ -11,8 +11,8 @@ from domain.calendar import from_micros, to_micros
 from domain.pages import Page, PageRequest, cut
 from domain.segments.model import Snapshot
 from domain.store import SnapshotKey
-from persistence.membership_reads import gathered
-from persistence.segment_tables import snapshot
+from persistence.database.dialects import gathered
+from persistence.tables import snapshot
 
 PageKey = tuple[int, PageRequest]
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from persistence.cache import SECONDS
-from persistence.database import BUSY_SECONDS, Database
+from persistence.database.engines import BUSY_SECONDS, Database
 from persistence.report_cache import ANSWER_SECONDS, LEASE_SECONDS
 from persistence.tables import kept_report
 

@@ -1,29 +1,26 @@
 """Units of work: a read unit is one read transaction, a write unit is the one write transaction of its business and
 begins by raising its change number, so that change order is commit order."""
 
-import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Executable, Row, case, insert, select, update
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import Clock, from_micros, to_micros
-from domain.errors import InvalidInput, Taken, Unavailable
+from domain.errors import Taken
 from domain.model import Business
-from domain.money import LARGEST
 from domain.store import AuditEvent
 from persistence.analysis_sql import RuleStore
 from persistence.audits import AuditStore
 from persistence.classified import ClassifiedStore
-from persistence.columns import optional_instant
 from persistence.customers import CustomerStore
-from persistence.database import Database, is_busy
+from persistence.database.engines import Database
+from persistence.database.transactions import raise_change, to_business, translated
 from persistence.erasure import ErasureStore
 from persistence.imports import ImportStore
 from persistence.jobs import JobStore
@@ -36,9 +33,6 @@ from persistence.segments import SegmentStore
 from persistence.snapshots import SnapshotStore
 from persistence.tables import audit_event
 from persistence.tables import business as table
-
-TOO_LARGE = "22003"
-"""PostgreSQL's state for a number beyond its type."""
 
 
 @dataclass(slots=True)
@@ -172,57 +166,3 @@ class SqlStore:
                 return await connection.run_sync(current) == head()
         except (DBAPIError, PoolTimeout, OSError):
             return False
-
-
-def raise_change(business: int, now: datetime) -> Executable:
-    """The statement that every write begins with: it takes the business's lock and gives number and instant."""
-    micros = to_micros(now)
-    later = table.c.last_instant + 1
-    return (
-        update(table)
-        .where(table.c.id == business)
-        .values(
-            change_number=table.c.change_number + 1,
-            last_instant=case((later > micros, later), else_=micros),
-        )
-        .returning(table)
-    )
-
-
-def to_business(row: Row[Any]) -> Business:
-    """The entity of a row."""
-    return Business(
-        row.id,
-        row.key,
-        row.name,
-        row.currency,
-        row.time_zone,
-        dict(row.settings),
-        row.settings_version,
-        row.data_version,
-        row.change_number,
-        optional_instant(row.history_from),
-        from_micros(row.last_instant),
-    )
-
-
-class translated:
-    """Turns a store that cannot answer now into Unavailable and a sum that it cannot hold into InvalidInput; everything
-    else passes."""
-
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """Busy, gone or out of connections: the same call may succeed later."""
-        if error is None:
-            return
-        original = getattr(error, "orig", None)
-        if getattr(original, "sqlstate", None) == TOO_LARGE or str(original) == "integer overflow":
-            raise InvalidInput(f"The amounts add up to more than {LARGEST} minor units, which is the most.") from error
-        gone = isinstance(error, DBAPIError) and error.connection_invalidated
-        # SQLite's plain error is a wrong statement, which no second try would mend.
-        wrong = getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
-        lost = isinstance(error, OperationalError | InterfaceError) and not wrong
-        if gone or is_busy(error) or isinstance(error, PoolTimeout) or lost:
-            raise Unavailable("The store is busy or out of reach. Try again in a moment.") from error

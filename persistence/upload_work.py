@@ -22,10 +22,11 @@ from domain.imports.rows import RejectedRow, StagedColumns
 from domain.jobs.model import JobStatus
 from domain.model import Business
 from persistence.bulk_import import Progress, PurchaseImporter
-from persistence.database import Database
+from persistence.database.engines import Database
+from persistence.database.transactions import translated
 from persistence.import_record import ImportRecord, ImportStopped
 from persistence.imports import ImportStore
-from persistence.unit_of_work import SqlStore, translated
+from persistence.unit_of_work import SqlStore
 
 THREADS = 2
 ATTEMPTS = 3

@@ -34,13 +34,13 @@ from domain.rules.tree import Condition
 from domain.segments.customer_facts import rule_context
 from domain.segments.model import Segment
 from domain.store import Agenda
+from persistence.database.dialects import create, empty
+from persistence.database.transactions import raise_change, to_business, translated
 from persistence.jobs import JobStore
 from persistence.rule_sql import RuleSql, members
-from persistence.segment_tables import membership, segment
 from persistence.tables import business as business_table
-from persistence.tables import customer, customer_metrics
-from persistence.temporary import create, empty
-from persistence.unit_of_work import SqlStore, Unit, raise_change, to_business, translated
+from persistence.tables import customer, customer_metrics, membership, segment
+from persistence.unit_of_work import SqlStore, Unit
 
 EVALUATED = "customer_id BIGINT PRIMARY KEY, holds SMALLINT NOT NULL"
 evaluated = table("evaluated", column("customer_id", BigInteger), column("holds", SmallInteger))

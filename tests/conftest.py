@@ -16,7 +16,7 @@ from sqlalchemy import Engine, text
 from domain.model import Business
 from gql.composition import make_services
 from gql.services import Services
-from persistence.database import Database, open_database
+from persistence.database.engines import Database, open_database
 from persistence.schema import upgrade
 
 SHARED = Path(__file__).parents[2] / "shared"

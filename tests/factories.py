@@ -8,7 +8,7 @@ from domain.imports.columns import resolve_columns
 from domain.imports.rows import RejectedRow, RowReader, read_rows
 from domain.model import Business, NewPurchase, PurchaseLine, PurchaseStatus
 from persistence.bulk_import import ImportSummary, PurchaseImporter
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.sources.csv import CsvSource
 
 

@@ -13,7 +13,7 @@ from domain.demo import CURRENCY, KEY, NAME, TIME_ZONE, demo_shop
 from domain.reports.document import ReportAsked
 from domain.store import Actor
 from gql.composition import make_services
-from persistence.database import open_database
+from persistence.database.engines import open_database
 from persistence.exports import pdf_fonts
 from persistence.exports.pdf import report_pdf
 from persistence.schema import upgrade

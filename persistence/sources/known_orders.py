@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import Connection, text
 
 from domain.imports.rows import StagedColumns
-from persistence.temporary import analyze, create, load
+from persistence.database.dialects import analyze, create, load
 
 ROWS = """SELECT p.external_id, c.external_id, p.purchased_at, p.local_day, k.status, k.amount, k.category, s.key,
     p.channel, p.written_by

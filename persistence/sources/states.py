@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select
 
 from domain.calendar import from_micros, to_micros
-from persistence.label_tables import source_state
 from persistence.tables import business as business_table
+from persistence.tables import source_state
 
 
 @dataclass(frozen=True, slots=True)

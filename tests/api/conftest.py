@@ -20,7 +20,7 @@ from gql.auth import issue_token
 from gql.composition import make_services
 from gql.services import Services
 from gql.settings import Settings
-from persistence.database import Database, open_database
+from persistence.database.engines import Database, open_database
 from tests.conftest import SetClock
 from tests.storage.reported_shop import orders
 

@@ -23,7 +23,7 @@ from gql.services import Services
 from gql.settings import Settings
 from gql.transport import GraphQLEndpoint
 from gql.websocket import INIT_SECONDS, WebSocketEndpoint
-from persistence.database import Database
+from persistence.database.engines import Database
 from tests.conftest import SetClock
 
 HEAVY = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000000) SELECT count(*) FROM n"

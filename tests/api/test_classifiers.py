@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gql.settings import Settings
-from persistence.database import Database
+from persistence.database.engines import Database
 from tests.api.conftest import SECRET, Face, facing
 from tests.classifiers import INSTEAD_FUNCTION, INSTEAD_SQL, VIP_FUNCTION, VIP_SQL, install
 from tests.conftest import SetClock

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from gql.settings import Settings
-from persistence.database import Database
+from persistence.database.engines import Database
 from tests.api.conftest import SECRET, Face, code_of
 from tests.api.probe import Journal, probe_app
 from tests.conftest import SetClock

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from gql.settings import Settings
-from persistence.database import Database
+from persistence.database.engines import Database
 from tests.api.conftest import SECRET, Face, code_of
 from tests.api.probe import DSN, Journal, probe_app
 from tests.conftest import SetClock

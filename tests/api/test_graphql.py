@@ -14,7 +14,7 @@ from gql.app import create_app
 from gql.auth import issue_token
 from gql.services import Services
 from gql.settings import Settings
-from persistence.database import Database
+from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.factories import line, purchase
 

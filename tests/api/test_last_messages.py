@@ -22,7 +22,7 @@ from gql.export_links import ExportLinks
 from gql.ids import encode
 from gql.schema import make_schema
 from gql.settings import Settings
-from persistence.database import Database
+from persistence.database.engines import Database
 from tests.api.conftest import SECRET, Face, facing
 from tests.api.sockets import answered, live, received, subscribe
 from tests.conftest import SetClock

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from gql.app import create_app
 from gql.operations import READY_SECONDS
 from gql.settings import Settings
-from persistence.database import Database, open_database
+from persistence.database.engines import Database, open_database
 from tests.api.conftest import SECRET, Face
 from tests.conftest import SetClock
 

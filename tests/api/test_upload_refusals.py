@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.requests import ClientDisconnect
 
-from persistence.database import open_database
+from persistence.database.engines import open_database
 from tests.api.uploading import ROWS, Place, placing
 from tests.conftest import SetClock
 

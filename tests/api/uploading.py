@@ -11,7 +11,7 @@ import httpx
 
 from gql.app import open_upload
 from gql.settings import Settings
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.upload_work import UploadWork
 from tests.api.conftest import SECRET, Face, facing
 from tests.conftest import SetClock

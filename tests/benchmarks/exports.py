@@ -22,7 +22,7 @@ from domain.segments.model import MembershipSource
 from gql.app import make_writers
 from gql.composition import make_services
 from gql.settings import Settings
-from persistence.database import Database, open_database
+from persistence.database.engines import Database, open_database
 from persistence.schema import upgrade
 from persistence.working_store import WorkingStore
 from tests.benchmarks.segments import NOW, made, peak, segment

@@ -20,7 +20,7 @@ from gql.context import Context
 from gql.export_links import ExportLinks
 from gql.schema import make_schema
 from gql.settings import Settings
-from persistence.database import open_database
+from persistence.database.engines import open_database
 from tests.benchmarks.data import AS_OF
 
 Answer = TypeVar("Answer")

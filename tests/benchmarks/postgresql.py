@@ -15,7 +15,7 @@ from sqlalchemy import text
 from domain.store import Actor
 from gql.clock import system_clock
 from gql.composition import make_services
-from persistence.database import open_database
+from persistence.database.engines import open_database
 from tests.benchmarks.processes import ROOT, run
 from tests.factories import purchase
 

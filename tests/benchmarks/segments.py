@@ -24,7 +24,7 @@ from domain.segments.runner import Runner
 from domain.store import Actor
 from gql.composition import make_services
 from gql.services import Services
-from persistence.database import Database, open_database
+from persistence.database.engines import Database, open_database
 from persistence.schema import upgrade
 from persistence.working_store import WorkingStore
 from tests.benchmarks.data import FOLDER

@@ -18,7 +18,7 @@ from sqlalchemy import text
 from typer import rich_utils
 
 from gql.cli import main
-from persistence.database import open_database
+from persistence.database.engines import open_database
 from tests.cli.mongo import Mongo, served
 
 # What the terminal or the machine would add to the output.

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from persistence.database import open_database
+from persistence.database.engines import open_database
 from persistence.sources import mongodb
 from tests.cli.conftest import Segments
 from tests.cli.mongo import Mongo, Proxy, key, place, purchase

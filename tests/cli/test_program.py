@@ -14,7 +14,7 @@ import pytest
 
 from gql import cli_verify
 from gql.cli_failure import explained
-from persistence import database
+from persistence.database import engines as database
 from tests.cli.conftest import COMMAND, Segments
 
 ROOT = Path(__file__).parents[2]

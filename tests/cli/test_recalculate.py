@@ -9,7 +9,7 @@ import pytest
 
 from domain.segments.model import Definition, NewSegment, SegmentKind
 from gql.clock import system_clock
-from persistence.database import open_database
+from persistence.database.engines import open_database
 from persistence.working_store import WorkingStore
 from tests.cli.conftest import Segments
 

@@ -15,7 +15,7 @@ from sqlalchemy import event
 from domain.jobs.progress import RunBoard
 from domain.segments.runner import Runner
 from domain.segments.worker import Upkeep
-from persistence.database import open_database
+from persistence.database.engines import open_database
 from persistence.working_store import WorkingStore
 from tests.conftest import NOW
 

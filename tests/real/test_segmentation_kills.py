@@ -11,7 +11,7 @@ import pytest
 
 from gql.segmentation import run_segmentation
 from gql.settings import Settings
-from persistence.database import open_database
+from persistence.database.engines import open_database
 from tests.real.dying_segmentation import SHOP, now
 
 OUTPUT = "customer_segmentation.json"

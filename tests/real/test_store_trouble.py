@@ -12,7 +12,7 @@ import pytest
 
 from gql.operations import READY_SECONDS
 from gql.settings import Settings
-from persistence.database import open_database
+from persistence.database.engines import open_database
 from tests.api.conftest import SECRET, Face, facing
 from tests.conftest import SetClock
 from tests.real.postgresql import Cluster, cluster

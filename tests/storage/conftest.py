@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from domain.model import Business
-from persistence.database import Database
+from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.storage.files import Importer
 

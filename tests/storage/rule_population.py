@@ -17,9 +17,9 @@ from domain.rules.tree import Condition
 from domain.segments.customer_facts import rule_context, subjects
 from domain.store import Actor
 from gql.composition import make_services
-from persistence.database import Database
+from persistence.database.dialects import Expression
+from persistence.database.engines import Database
 from persistence.rule_sql import Lookup
-from persistence.rule_sql_constructs import Expression
 from persistence.unit_of_work import SqlStore
 
 NOW = datetime(2024, 6, 15, 2, 30, tzinfo=UTC)

@@ -13,7 +13,7 @@ from domain.segments.model import Definition, MembershipSource, NewSegment, Segm
 from domain.store import Side
 from gql.composition import make_services
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.tables import customer
 from persistence.unit_of_work import SqlStore
 from tests.storage.rule_population import NOW, populate

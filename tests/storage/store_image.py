@@ -8,18 +8,18 @@ from sqlalchemy import Select, and_, select
 
 from domain.calendar import Clock, from_micros, local_day, zone
 from domain.model import STATUS_ORDER, Business
-from persistence.columns import FAR_FUTURE
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.tables import (
-    business as business_table,
-)
-from persistence.tables import (
+    FAR_FUTURE,
     customer,
     customer_metrics,
     customer_term,
     purchase,
     purchase_line,
     storefront,
+)
+from persistence.tables import (
+    business as business_table,
 )
 from persistence.unit_of_work import SqlStore
 

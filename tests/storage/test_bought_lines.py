@@ -12,7 +12,7 @@ from domain.rules.parser import parse_rule
 from domain.segments.customer_facts import rule_context, subjects
 from domain.store import Actor
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.label_keeping import keep
 from persistence.labels import LabelStore
 from persistence.rule_sql import RuleSql, matching

@@ -13,7 +13,7 @@ from domain.model import Business
 from domain.store import Actor
 from gql.services import Services
 from persistence.classifiers import installed
-from persistence.database import Database, open_database
+from persistence.database.engines import Database, open_database
 from tests.classifiers import VIP_FUNCTION, VIP_SQL, install
 from tests.documents import blocks
 from tests.factories import line, purchase

@@ -9,7 +9,7 @@ from domain.classifiers import Classifier, Classifiers, Columns
 from domain.model import Business
 from domain.store import Actor
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.label_keeping import keep
 from persistence.labels import LabelStore
 from tests.conftest import SetClock

@@ -16,7 +16,7 @@ from domain.pages import PageRequest
 from domain.reports.reporting import Report, insights
 from domain.store import Actor, CustomerFilter, CustomerSort
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.unit_of_work import SqlStore
 from tests.conftest import NOW, SetClock
 from tests.factories import line, purchase

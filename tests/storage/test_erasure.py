@@ -14,10 +14,9 @@ from domain.segments.model import Definition, MembershipSource, NewSegment, Segm
 from domain.store import Actor, AuditEvent, CustomerFilter
 from gql.services import Services
 from persistence import erased_names
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.erasure import digest
-from persistence.import_tables import import_reject, metadata
-from persistence.tables import audit_event, business, customer, customer_term
+from persistence.tables import audit_event, business, customer, customer_term, import_reject, metadata
 from persistence.unit_of_work import SqlStore
 from tests.conftest import SetClock
 from tests.factories import import_file, purchase

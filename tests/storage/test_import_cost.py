@@ -13,7 +13,7 @@ from sqlalchemy import Connection, event, text
 from domain.model import Business
 from gql.services import Services
 from persistence import bulk_import, import_undo
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.import_undo import ImportUndo
 from tests.conftest import NOW
 from tests.factories import purchase

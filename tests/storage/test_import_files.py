@@ -13,9 +13,9 @@ from sqlalchemy import select
 from domain.errors import InvalidInput
 from domain.model import Business
 from gql.services import Services
-from persistence.database import Database
-from persistence.import_tables import purchase_import
+from persistence.database.engines import Database
 from persistence.sources.csv import CsvSource
+from persistence.tables import purchase_import
 from tests.conftest import NOW
 from tests.storage.files import HEADER, Importer, counts
 from tests.storage.store_image import image

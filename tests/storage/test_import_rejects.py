@@ -11,8 +11,7 @@ from domain.errors import InvalidInput
 from domain.model import Business
 from domain.store import Actor
 from gql.services import Services
-from persistence.import_tables import import_reject, purchase_import
-from persistence.tables import audit_event
+from persistence.tables import audit_event, import_reject, purchase_import
 from tests.conftest import SetClock
 from tests.factories import purchase
 from tests.storage.files import Importer, counts

@@ -15,10 +15,9 @@ from domain.model import Business, NewCustomer, NewPurchase, PurchaseStatus
 from domain.store import Actor
 from gql.services import Services
 from persistence import import_undo
-from persistence.database import Database
-from persistence.import_tables import metadata, purchase_import
+from persistence.database.engines import Database
 from persistence.import_undo import ImportUndo
-from persistence.tables import audit_event
+from persistence.tables import audit_event, metadata, purchase_import
 from tests.conftest import NOW, SetClock
 from tests.storage.files import HEADER, Importer
 from tests.storage.store_image import assert_sound

@@ -16,7 +16,7 @@ from domain.classification.labels import Classification, ClassificationFacts, Cl
 from domain.model import Business, NewPurchase, PurchaseLine, PurchaseStatus
 from domain.store import Actor
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.label_keeping import keep
 from persistence.labels import LabelStore
 from tests.conftest import NOW, SetClock, shared

@@ -10,8 +10,8 @@ from domain.pages import PageRequest
 from domain.segments.model import Definition, NewSegment, SegmentKind
 from domain.store import Actor
 from gql.services import Services
-from persistence.database import Database
-from persistence.segment_tables import membership, membership_change
+from persistence.database.engines import Database
+from persistence.tables import membership, membership_change
 from persistence.unit_of_work import SqlStore
 from tests.conftest import SetClock
 

@@ -23,8 +23,8 @@ from domain.segments.model import (
 )
 from domain.store import Actor
 from gql.services import Services
-from persistence.database import Database
-from persistence.segment_tables import membership
+from persistence.database.engines import Database
+from persistence.tables import membership
 from persistence.unit_of_work import SqlStore, Unit
 from tests.conftest import SetClock
 from tests.factories import purchase

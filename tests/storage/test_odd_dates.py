@@ -14,8 +14,8 @@ from domain.classification.groups import Method
 from domain.model import Business
 from domain.segments.model import Definition
 from gql.services import Services
-from persistence.database import Database
-from persistence.day_sets import among
+from persistence.database.dialects import among
+from persistence.database.engines import Database
 from persistence.labels import LabelStore
 from tests.conftest import SetClock
 from tests.storage.files import Importer

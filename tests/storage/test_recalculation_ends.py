@@ -12,7 +12,7 @@ from sqlalchemy import event
 from domain.jobs.model import JobStatus
 from domain.model import Business
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.factories import purchase
 from tests.storage.working import ACTOR, Working

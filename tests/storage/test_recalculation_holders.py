@@ -11,7 +11,7 @@ from domain.jobs.model import Job, JobStatus
 from domain.model import Business
 from domain.segments.model import Segment
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.factories import purchase
 from tests.storage.interrupted import EVALUATING, WRITING, interrupted

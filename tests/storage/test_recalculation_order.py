@@ -10,7 +10,7 @@ from domain.jobs.model import Job, JobReason, JobStatus
 from domain.model import Business, NewCustomer
 from domain.segments.model import Segment
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.memberships import MANY
 from tests.conftest import SetClock
 from tests.factories import purchase

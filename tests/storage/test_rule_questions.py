@@ -10,7 +10,7 @@ from domain.rules.parser import parse_rule
 from domain.segments.analysis import ProblemSeverity
 from domain.segments.model import Definition
 from domain.store import Side
-from persistence.database import Database
+from persistence.database.engines import Database
 from tests.storage.rule_population import NOW
 from tests.storage.rule_shop import BUYERS, RULES, VIP, Shop, add, open_shop
 

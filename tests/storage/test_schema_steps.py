@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import JSON, Boolean, Connection, MetaData, Table, Text, create_engine, func, select, text
 from sqlalchemy.engine import make_url
 
-from persistence.database import Database, open_database
+from persistence.database.engines import Database, open_database
 from persistence.schema import current, head, steps, upgrade
 from persistence.schema_changes import configuration, differences
 

@@ -9,7 +9,7 @@ from domain.rules.evaluator import holds
 from domain.rules.parser import parse_rule
 from domain.segments.model import MembershipSource
 from domain.store import CustomerFilter, CustomerSort, Side
-from persistence.database import Database
+from persistence.database.engines import Database
 from tests.storage.rule_shop import BUYERS, RULES, VIP, Shop, add, open_shop
 
 pytestmark = pytest.mark.anyio

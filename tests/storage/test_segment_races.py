@@ -16,7 +16,7 @@ from domain.segments.segments import Change
 from domain.segments.validation import Draft
 from domain.store import Actor, SegmentFilter, SegmentSort
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.unit_of_work import SqlStore
 from tests.conftest import SetClock
 

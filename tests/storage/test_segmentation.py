@@ -15,7 +15,7 @@ from domain.errors import DomainError
 from domain.imports.formats import ImportOptions
 from gql.segmentation import run_segmentation
 from gql.settings import Settings
-from persistence.database import open_database
+from persistence.database.engines import open_database
 
 HEADER = "customer_id,order_id,timestamp,amount,category,storefront,status\n"
 STORED = (

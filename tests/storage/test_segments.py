@@ -13,7 +13,7 @@ from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.store import SegmentFilter, SegmentSort
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.unit_of_work import SqlStore
 from tests.conftest import SetClock
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from persistence.database import InterruptibleConnection
+from persistence.database.engines import InterruptibleConnection
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from domain.errors import InvalidInput
 from domain.model import Business, NewCustomer, WriteCounts
 from domain.store import Actor
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.factories import purchase
 from tests.storage.store_image import assert_sound, image

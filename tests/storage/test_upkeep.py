@@ -12,7 +12,7 @@ from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
 from domain.segments.model import MembershipSource, Segment
 from gql.services import Services
-from persistence.database import Database
+from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.factories import purchase
 from tests.storage.working import ACTOR, Working

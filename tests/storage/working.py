@@ -12,7 +12,7 @@ from domain.segments.recalculation import Recalculations
 from domain.segments.runner import Runner
 from domain.segments.worker import Upkeep
 from domain.store import Actor
-from persistence.database import Database
+from persistence.database.engines import Database
 from persistence.working_store import WorkingStore
 from tests.conftest import SetClock
 

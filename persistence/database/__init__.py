@@ -1,0 +1,1 @@
+"""The database: engines, transactions, and every difference between SQLite and PostgreSQL."""

@@ -1,0 +1,74 @@
+""""""
+
+import sqlite3
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Executable, Row, case, update
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from domain.calendar import from_micros, to_micros
+from domain.errors import InvalidInput, Unavailable
+from domain.model import Business
+from domain.money import LARGEST
+from persistence.database.engines import is_busy
+from persistence.tables import business as table
+from persistence.tables import optional_instant
+
+TOO_LARGE = "22003"
+"""PostgreSQL's state for a number beyond its type."""
+
+
+def raise_change(business: int, now: datetime) -> Executable:
+    """The statement that every write begins with: it takes the business's lock and gives number and instant."""
+    micros = to_micros(now)
+    later = table.c.last_instant + 1
+    return (
+        update(table)
+        .where(table.c.id == business)
+        .values(
+            change_number=table.c.change_number + 1,
+            last_instant=case((later > micros, later), else_=micros),
+        )
+        .returning(table)
+    )
+
+
+def to_business(row: Row[Any]) -> Business:
+    """The entity of a row."""
+    return Business(
+        row.id,
+        row.key,
+        row.name,
+        row.currency,
+        row.time_zone,
+        dict(row.settings),
+        row.settings_version,
+        row.data_version,
+        row.change_number,
+        optional_instant(row.history_from),
+        from_micros(row.last_instant),
+    )
+
+
+class translated:
+    """Turns a store that cannot answer now into Unavailable and a sum that it cannot hold into InvalidInput; everything
+    else passes."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Busy, gone or out of connections: the same call may succeed later."""
+        if error is None:
+            return
+        original = getattr(error, "orig", None)
+        if getattr(original, "sqlstate", None) == TOO_LARGE or str(original) == "integer overflow":
+            raise InvalidInput(f"The amounts add up to more than {LARGEST} minor units, which is the most.") from error
+        gone = isinstance(error, DBAPIError) and error.connection_invalidated
+        # SQLite's plain error is a wrong statement, which no second try would mend.
+        wrong = getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+        lost = isinstance(error, OperationalError | InterfaceError) and not wrong
+        if gone or is_busy(error) or isinstance(error, PoolTimeout) or lost:
+            raise Unavailable("The store is busy or out of reach. Try again in a moment.") from error
