@@ -29,7 +29,7 @@ from domain.store import CustomerFilter, CustomerRecord, ReadUnit, RuleSizes, Si
 from persistence.customers import COLUMNS, JOINED, PRESENT, to_record
 from persistence.database.dialects import Expression, Negation
 from persistence.membership_reads import covers, present
-from persistence.rule_sql import Lookup, RuleSql, matching, members
+from persistence.rules.compiler import Lookup, RuleSql, matching, members
 from persistence.tables import customer, membership, segment
 
 MAXIMUM_RULES, MAXIMUM_STATEMENT_NODES = 500, 4000

@@ -37,7 +37,7 @@ from domain.store import Agenda
 from persistence.database.dialects import create, empty
 from persistence.database.transactions import raise_change, to_business, translated
 from persistence.jobs import JobStore
-from persistence.rule_sql import RuleSql, members
+from persistence.rules.compiler import RuleSql, members
 from persistence.tables import business as business_table
 from persistence.tables import customer, customer_metrics, membership, segment
 from persistence.unit_of_work import SqlStore, Unit

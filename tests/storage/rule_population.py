@@ -19,7 +19,7 @@ from domain.store import Actor
 from gql.composition import make_services
 from persistence.database.dialects import Expression
 from persistence.database.engines import Database
-from persistence.rule_sql import Lookup
+from persistence.rules.compiler import Lookup
 from persistence.unit_of_work import SqlStore
 
 NOW = datetime(2024, 6, 15, 2, 30, tzinfo=UTC)

@@ -15,7 +15,7 @@ from gql.services import Services
 from persistence.database.engines import Database
 from persistence.label_keeping import keep
 from persistence.labels import LabelStore
-from persistence.rule_sql import RuleSql, matching
+from persistence.rules.compiler import RuleSql, matching
 from persistence.schema import upgrade
 from persistence.unit_of_work import SqlStore
 from tests.conftest import SetClock

@@ -20,7 +20,7 @@ from domain.rules.sentence import sentence
 from domain.rules.tree import Condition
 from domain.rules.variables import CUSTOMER, LISTS
 from persistence.database.engines import open_database
-from persistence.rule_sql import RuleSql, matching
+from persistence.rules.compiler import RuleSql, matching
 from persistence.schema import upgrade
 from tests.storage.rule_noise import ANYTHING
 from tests.storage.rule_population import LATER, NOW, Population, populate

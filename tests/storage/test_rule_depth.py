@@ -10,7 +10,7 @@ from domain.rules.evaluator import holds
 from domain.rules.limits import MAXIMUM_LEVELS
 from domain.rules.parser import parse_rule
 from persistence.database.engines import Database
-from persistence.rule_sql import RuleSql, members
+from persistence.rules.compiler import RuleSql, members
 from tests.storage.rule_population import Population, populate
 
 pytestmark = pytest.mark.usefixtures("anyio_backend")

@@ -15,7 +15,7 @@ from domain.segments.customer_facts import rule_context, subjects
 from domain.store import Actor
 from gql.composition import make_services
 from persistence.database.engines import Database
-from persistence.rule_sql import RuleSql, matching, members
+from persistence.rules.compiler import RuleSql, matching, members
 from persistence.tables import customer
 from persistence.unit_of_work import SqlStore
 from tests.factories import purchase
