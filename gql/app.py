@@ -45,9 +45,7 @@ from persistence.exports.csv import members_csv, report_csv
 from persistence.exports.json import members_json, report_json
 from persistence.exports.pdf import report_pdf
 from persistence.exports.xlsx import members_xlsx, report_xlsx
-from persistence.redis_shelf import RedisShelf
-from persistence.report_cache import ReportCache
-from persistence.store_shelf import StoreShelf
+from persistence.reports.cache import RedisShelf, ReportCache, StoreShelf
 from persistence.unit_of_work import SqlStore
 from persistence.upload_work import UploadWork
 

@@ -27,9 +27,8 @@ from domain.segments.worker import Upkeep
 from domain.store import KeptReports
 from gql.alerts import Alerts
 from gql.services import Services
-from persistence.cache import MemoryCache
 from persistence.database.engines import Database
-from persistence.report_cache import ReportCache
+from persistence.reports.cache import MemoryCache, ReportCache
 from persistence.working_store import WorkingStore
 
 

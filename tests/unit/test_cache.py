@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from persistence.cache import MemoryCache
+from persistence.reports.cache import MemoryCache
 
 pytestmark = pytest.mark.anyio
 

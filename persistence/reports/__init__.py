@@ -1,0 +1,1 @@
+"""Windows of purchases aggregated in the database, and the cache of reports."""
