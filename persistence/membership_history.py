@@ -1,19 +1,46 @@
-"""The history of memberships: entries and exits in commit order, and sizes. The intervals say who, the log says
-when and how many, so that sizes and totals read no memberships."""
+"""The history of memberships: the log of changes in commit order, sizes over time, who was in a segment at an instant
+and who moved between two, and what compaction takes out. Counting reads the log, never the memberships."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, column, func, literal, select, tuple_, values
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    column,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    values,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import from_micros, to_micros
 from domain.pages import Page, PageRequest, cut
-from domain.segments.model import KINDS, SOURCE_ORDER, ChangeKey, ChangeKind, ChangeList, MembershipChange, Place
+from domain.segments.model import (
+    KINDS,
+    SOURCE_ORDER,
+    ArchivedMembership,
+    ChangeKey,
+    ChangeKind,
+    ChangeList,
+    MembershipChange,
+    Place,
+)
+from domain.store import CustomerRecord, IdsKey, MovedKey, Movement
+from persistence.customers import COLUMNS, JOINED, to_record
 from persistence.database.dialects import Selective, gathered
-from persistence.membership_reads import MembershipReads
-from persistence.tables import membership, membership_change, segment
+from persistence.memberships import MEMBERSHIP, covers, of_segment, to_membership
+from persistence.tables import customer, membership, membership_change, segment
 
 ENDS: tuple[tuple[ChangeKind, ColumnElement[int], ColumnElement[str | None]], ...] = (
     (ChangeKind.LEFT, membership.c.left_at, membership.c.left_by),
@@ -22,8 +49,12 @@ ENDS: tuple[tuple[ChangeKind, ColumnElement[int], ColumnElement[str | None]], ..
 log = membership_change.c
 
 
-class MembershipHistory(MembershipReads):
+@dataclass(frozen=True, slots=True)
+class HistoryStore:
     """On one connection, of one business."""
+
+    connection: AsyncConnection
+    business_id: int
 
     async def changes(
         self,
@@ -181,6 +212,108 @@ class MembershipHistory(MembershipReads):
             beyond = tuple_(*order) >= here if number > after.kind else tuple_(*order) > here
             statement = statement.where(at >= after.at, beyond)
         return statement.order_by(*order).limit(size)
+
+    async def past_counts(self, keys: Sequence[tuple[int, datetime]]) -> list[int]:
+        """How many members each segment had at the instant, from the log of changes."""
+        log = membership_change.c
+        lists = [
+            select(log.member_count)
+            .where(log.business_id == self.business_id, log.segment_id == segment_id, log.at <= to_micros(at))
+            .order_by(log.at.desc())
+            .limit(1)
+            for segment_id, at in keys
+        ]
+        return [rows[0].member_count if rows else 0 for rows in await gathered(self.connection, lists)]
+
+    async def id_lists(self, keys: Sequence[IdsKey]) -> list[list[int]]:
+        """Who was a member at the instant, after a customer, by id."""
+        ids, lists = membership.c.customer_id, []
+        for segment_id, at, size, after in keys:
+            statement = (
+                select(ids).where(of_segment(self.business_id, segment_id), covers(at)).order_by(ids).limit(size)
+            )
+            lists.append(statement if after is None else statement.where(ids > after))
+        return [sorted(row.customer_id for row in rows) for rows in await gathered(self.connection, lists)]
+
+    async def moved_pages(self, keys: Sequence[MovedKey]) -> list[Page[CustomerRecord]]:
+        """Who is a member at the second instant and was none at the first, by id."""
+        ids, lists = customer.c.id, []
+        for movement, request in keys:
+            statement = (
+                select(*COLUMNS)
+                .select_from(JOINED)
+                .where(customer.c.business_id == self.business_id, ids.in_(self._moved(movement)))
+            )
+            if request.after is not None:
+                statement = statement.where(ids > request.after[0])
+            lists.append(statement.order_by(ids).limit(request.size + 1))
+        return [
+            cut(sorted(rows, key=lambda row: int(row.id)), request, lambda row: (row.id, row.id)).map(to_record)
+            for (_, request), rows in zip(keys, await gathered(self.connection, lists), strict=True)
+        ]
+
+    async def moved_counts(self, keys: Sequence[Movement]) -> list[int]:
+        """How many are members at the second instant and were none at the first."""
+        lists = [select(func.count().label("size")).select_from(self._moved(key).subquery()) for key in keys]
+        return [int(rows[0].size) for rows in await gathered(self.connection, lists)]
+
+    def _moved(self, movement: Movement) -> Select[Any]:
+        segment_id, left, right = movement
+        other, at = membership.alias(), to_micros(left)
+        was = exists().where(
+            other.c.business_id == self.business_id,
+            other.c.segment_id == segment_id,
+            other.c.customer_id == membership.c.customer_id,
+            other.c.entered_at <= at,
+            or_(other.c.left_at.is_(None), other.c.left_at > at),
+        )
+        # Whoever came since began a membership then, whoever went had ended one by then: there is an index for each.
+        since = membership.c.entered_at > at if left <= right else membership.c.left_at <= at
+        return select(membership.c.customer_id).where(
+            and_(of_segment(self.business_id, segment_id), covers(right), since, ~was)
+        )
+
+    async def ended_before(
+        self, horizon: datetime, after: tuple[int, int, datetime] | None, size: int
+    ) -> list[ArchivedMembership]:
+        """The next of them with the names of segment and customer, by key."""
+        key = (membership.c.segment_id, membership.c.customer_id, membership.c.entered_at)
+        statement = (
+            select(*MEMBERSHIP, segment.c.key, customer.c.external_id)
+            .join(
+                segment, (segment.c.business_id == membership.c.business_id) & (segment.c.id == membership.c.segment_id)
+            )
+            .join(
+                customer,
+                (customer.c.business_id == membership.c.business_id) & (customer.c.id == membership.c.customer_id),
+            )
+            .where(membership.c.business_id == self.business_id, membership.c.left_at < to_micros(horizon))
+            .order_by(*key)
+            .limit(size)
+        )
+        if after is not None:
+            place = tuple_(literal(after[0]), literal(after[1]), literal(to_micros(after[2])))
+            statement = statement.where(tuple_(*key) > place)
+        return [
+            ArchivedMembership(to_membership(row), row.key, row.external_id)
+            for row in await self.connection.execute(statement)
+        ]
+
+    async def ended_segments(self, horizon: datetime) -> list[int]:
+        """The segments that have some."""
+        statement = (
+            select(membership.c.segment_id)
+            .where(membership.c.business_id == self.business_id, membership.c.left_at < to_micros(horizon))
+            .distinct()
+        )
+        return sorted((await self.connection.execute(statement)).scalars())
+
+    async def forget(self, segment_id: int, horizon: datetime) -> int:
+        """Remove those of one segment; how many there were."""
+        statement = delete(membership).where(
+            of_segment(self.business_id, segment_id), membership.c.left_at < to_micros(horizon)
+        )
+        return int((await self.connection.execute(statement)).rowcount)
 
 
 def _between(at: ColumnElement[int], bounds: Sequence[int | None]) -> list[ColumnElement[bool]]:

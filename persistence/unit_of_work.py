@@ -24,6 +24,7 @@ from persistence.database.transactions import raise_change, to_business, transla
 from persistence.erasure import ErasureStore
 from persistence.imports import ImportStore
 from persistence.jobs import JobStore
+from persistence.membership_history import HistoryStore
 from persistence.memberships import MembershipStore
 from persistence.purchases import PurchaseStore
 from persistence.reports.reports import GroupReportStore, ReportStore
@@ -48,6 +49,7 @@ class Unit:
     classified: ClassifiedStore = field(init=False)
     segments: SegmentStore = field(init=False)
     memberships: MembershipStore = field(init=False)
+    history: HistoryStore = field(init=False)
     snapshots: SnapshotStore = field(init=False)
     erasure: ErasureStore = field(init=False)
     jobs: JobStore = field(init=False)
@@ -65,6 +67,7 @@ class Unit:
         self.classified = ClassifiedStore(self.connection, self.business.id)
         self.segments = SegmentStore(self.connection, self.business)
         self.memberships = MembershipStore(self.connection, self.business.id, self.business.as_of)
+        self.history = HistoryStore(self.connection, self.business.id)
         self.snapshots = SnapshotStore(self.connection, self.business.id, self.business.as_of)
         self.erasure = ErasureStore(self.connection, self.business.id)
         self.jobs = JobStore(self.connection, self.business.id)

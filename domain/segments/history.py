@@ -52,17 +52,17 @@ class Snapshots:
         if not all(1 <= size <= MAXIMUM_IDS for _, _, size, _ in keys):
             raise InvalidInput(f"first must be between 1 and {MAXIMUM_IDS}", ("first",))
         async with self.store.read(business) as unit:
-            return await unit.memberships.id_lists(keys)
+            return await unit.history.id_lists(keys)
 
     async def moved_pages(self, business: Business, keys: Sequence[MovedKey]) -> list[Page[CustomerRecord]]:
         """Who is a member at the second instant and was none at the first, by id."""
         async with self.store.read(business) as unit:
-            return await unit.memberships.moved_pages(keys)
+            return await unit.history.moved_pages(keys)
 
     async def moved_counts(self, business: Business, keys: Sequence[Movement]) -> list[int]:
         """How many are members at the second instant and were none at the first."""
         async with self.store.read(business) as unit:
-            return await unit.memberships.moved_counts(keys)
+            return await unit.history.moved_counts(keys)
 
     async def create(self, business: Business, segment_id: int | None, actor: Actor) -> Snapshot:
         """Keep this instant of a segment."""
@@ -131,7 +131,7 @@ class Compaction:
         """Hand over what will be removed, in one state of the store; how many memberships that is."""
         count, after = 0, None
         async with self.store.read(business) as unit:
-            while found := await unit.memberships.ended_before(horizon, after, PORTION):
+            while found := await unit.history.ended_before(horizon, after, PORTION):
                 keep(found)
                 count += len(found)
                 last = found[-1].membership
@@ -143,10 +143,10 @@ class Compaction:
         removed = 0
         async with self.store.write(business) as unit:
             await unit.save_settings({"history_from": to_micros(horizon)})
-            segments = await unit.memberships.ended_segments(horizon)
+            segments = await unit.history.ended_segments(horizon)
             detail = {"before": horizon.isoformat()}
             await unit.audit(AuditEvent(actor.name, "compactHistory", request_id=actor.request_id, detail=detail))
         for segment_id in segments:
             async with self.store.write(business) as unit:
-                removed += await unit.memberships.forget(segment_id, horizon)
+                removed += await unit.history.forget(segment_id, horizon)
         return removed

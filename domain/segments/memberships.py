@@ -70,17 +70,17 @@ class Memberships:
     async def past_counts(self, business: Business, keys: Sequence[SnapshotKey]) -> list[int]:
         """How many members segments had at instants."""
         async with self.store.read(business) as unit:
-            return await unit.memberships.past_counts(keys)
+            return await unit.history.past_counts(keys)
 
     async def change_pages(self, business: Business, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
         """Pages of changes in commit order, in the order of the keys."""
         async with self.store.read(business) as unit:
-            return await unit.memberships.change_pages([(_known(business, which), page) for which, page in keys])
+            return await unit.history.change_pages([(_known(business, which), page) for which, page in keys])
 
     async def change_counts(self, business: Business, lists: Sequence[ChangeList]) -> list[int]:
         """How many changes each list has."""
         async with self.store.read(business) as unit:
-            return await unit.memberships.change_counts([_known(business, which) for which in lists])
+            return await unit.history.change_counts([_known(business, which) for which in lists])
 
     async def sizes(self, business: Business, keys: Sequence[SeriesKey]) -> Mapping[SeriesKey, list[SizePoint]]:
         """Sizes of segments at the ends of intervals; of those that have begun, as nobody knows the others."""
@@ -91,7 +91,7 @@ class Memberships:
                 whole = series(first, last, interval, business.time_zone)
                 asked = {key for key in keys if key[1:] == (first, last, interval)}
                 bounds = [_end(business, bound) or bound for bound in whole.bounds]
-                sizes = await unit.memberships.sizes([key[0] for key in asked], bounds)
+                sizes = await unit.history.sizes([key[0] for key in asked], bounds)
                 for key in asked:
                     points = zip(whole.dates, sizes[key[0]], strict=True)
                     found[key] = [SizePoint(day, *size) for day, size in points if day <= today]

@@ -189,10 +189,10 @@ class Recalculations:
         """
         if after is None:
             async with self.store.read(business) as unit:
-                after = await unit.memberships.newest_place()
+                after = await unit.history.newest_place()
         while True:
             async with self.store.read(business) as unit:
-                found = await unit.memberships.changes_after(after, segment_id, CHANGES)
+                found = await unit.history.changes_after(after, segment_id, CHANGES)
             if found:
                 after = Place.of(found[-1])
                 yield found

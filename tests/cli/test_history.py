@@ -98,8 +98,8 @@ async def after(database: Database) -> None:
     async with working.store.read(working.business) as unit:
         (vip,) = await unit.segments.all()
         page = await unit.memberships.members(vip.id, PageRequest(10), horizon)
-        changes = await unit.memberships.changes(PageRequest(10), segment_id=vip.id, since=horizon)
-        (size,) = await unit.memberships.past_counts([(vip.id, MARCH + timedelta(hours=1))])
+        changes = await unit.history.changes(PageRequest(10), segment_id=vip.id, since=horizon)
+        (size,) = await unit.history.past_counts([(vip.id, MARCH + timedelta(hours=1))])
     assert [record.customer.external_id for record, _ in page.items] == ["B"]
     assert [change.customer_id for change in changes.items] == [3, 3]
     assert size == 2

@@ -91,7 +91,7 @@ async def test_the_past_shows_the_members_of_then(store: SqlStore, shop: Busines
     async with store.read(shop) as unit:
         moments = [START - DAY, *(START + number * DAY + HOUR for number in range(4))]
         seen = [await members(unit, 1, at) for at in moments]
-        counted = [await unit.memberships.member_count(1, at) for at in moments]
+        counted = await unit.history.past_counts([(1, at) for at in moments])
     assert seen == [[], [1, 2], [1, 2, 3], [2, 3], [1, 2, 3]]
     assert counted == [0, 2, 3, 2, 3]
 
@@ -160,7 +160,7 @@ async def test_a_customer_leaves_everything_at_once(store: SqlStore, shop: Busin
         assert await members(unit, 2) == [2]
         found = await unit.segments.by_ids([1, 2])
         assert [found[key].member_count for key in (1, 2)] == [0, 1]
-        assert await unit.memberships.member_count(2, START + HOUR) == 1
+        assert await unit.history.past_counts([(2, START + HOUR)]) == [1]
 
 
 async def filled(store: SqlStore, shop: Business, clock: SetClock) -> None:
@@ -190,16 +190,16 @@ async def test_changes_stand_in_the_order_of_their_commits_page_by_page(
     after = None
     async with store.read(shop) as unit:
         while True:
-            page = await unit.memberships.changes(PageRequest(size, after=after), segment_id=1)
+            page = await unit.history.changes(PageRequest(size, after=after), segment_id=1)
             seen += shown(page.items)
             after = page.positions[-1]
             if not page.has_next:
                 break
         since, until = START + DAY, START + 3 * DAY
-        some = await unit.memberships.changes(PageRequest(50), segment_id=1, since=since, until=until)
+        some = await unit.history.changes(PageRequest(50), segment_id=1, since=since, until=until)
         lists = [ChangeList(1), ChangeList(1, since=since, until=until), ChangeList(customer_id=5)]
-        counts = await unit.memberships.change_counts(lists)
-        of_customer = await unit.memberships.changes(PageRequest(50), customer_id=5)
+        counts = await unit.history.change_counts(lists)
+        of_customer = await unit.history.changes(PageRequest(50), customer_id=5)
 
     assert seen == ALL
     assert shown(some.items) == ["-1", "+4", "+5", "+6"]
@@ -220,7 +220,7 @@ async def test_changes_of_all_segments_can_be_followed_from_any_place(
     seen: list[MembershipChange] = []
     place = Place.before(START)
     async with store.read(shop) as unit:
-        while batch := await unit.memberships.changes_after(place, None, size):
+        while batch := await unit.history.changes_after(place, None, size):
             assert len(batch) <= size
             seen += batch
             place = Place.of(batch[-1])
@@ -241,8 +241,8 @@ async def test_sizes_come_from_the_log_alone(store: SqlStore, shop: Business, cl
     days = series(START.date(), START.date() + 5 * DAY, SeriesInterval.DAY, "UTC")
 
     async with store.read(shop) as unit:
-        found = await unit.memberships.sizes([1, 2, 7], days.bounds)
-        later = await unit.memberships.sizes([1], days.bounds[2:])
+        found = await unit.history.sizes([1, 2, 7], days.bounds)
+        later = await unit.history.sizes([1], days.bounds[2:])
 
     assert found[1] == [(3, 3, 0), (3, 1, 1), (5, 2, 0), (3, 0, 2), (3, 0, 0), (3, 0, 0)]
     assert found[2] == [(1, 1, 0), (2, 1, 0), (3, 1, 0), (3, 0, 0), (3, 0, 0), (3, 0, 0)]
@@ -257,16 +257,16 @@ async def test_who_came_and_who_went_between_two_instants(store: SqlStore, shop:
     async with store.read(shop) as unit:
 
         async def moved(left: datetime, right: datetime) -> list[int]:
-            page = (await unit.memberships.moved_pages([((1, left, right), PageRequest(50))]))[0]
-            assert await unit.memberships.moved_counts([(1, left, right)]) == [len(page.items)]
+            page = (await unit.history.moved_pages([((1, left, right), PageRequest(50))]))[0]
+            assert await unit.history.moved_counts([(1, left, right)]) == [len(page.items)]
             return [record.customer.id for record in page.items]
 
         assert await moved(first, last) == [4, 6]
         assert await moved(last, first) == [1, 2]
         assert await moved(first, first) == []
-        ids = await unit.memberships.id_lists([(1, first, 2, None), (1, first, 2, 2), (1, last, 9, None)])
+        ids = await unit.history.id_lists([(1, first, 2, None), (1, first, 2, 2), (1, last, 9, None)])
         assert ids == [[1, 2], [3], [3, 4, 6]]
-        assert await unit.memberships.past_counts([(1, first), (1, last), (2, last), (3, last)]) == [3, 3, 3, 0]
+        assert await unit.history.past_counts([(1, first), (1, last), (2, last), (3, last)]) == [3, 3, 3, 0]
 
 
 async def test_totals_of_members_come_in_one_statement(

@@ -140,7 +140,7 @@ async def test_deleting_ends_memberships_and_keeps_their_history(
     assert kept.member_count == 0
     assert not any((await services.memberships.open_of(shop, [1, 2, 3])).values())
     async with SqlStore(database, clock).read(shop) as unit:
-        changes = (await unit.memberships.changes(PageRequest(), segment_id=vip.id)).items
+        changes = (await unit.history.changes(PageRequest(), segment_id=vip.id)).items
     at = {change.at for change in changes if change.by == "anna"}
     assert at == {kept.deleted_at}
     assert sorted((one.customer_id, one.kind) for one in changes if one.by == "anna") == [(1, "LEFT"), (2, "LEFT")]
