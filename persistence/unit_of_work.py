@@ -15,7 +15,6 @@ from domain.calendar import Clock, from_micros, to_micros
 from domain.errors import Taken
 from domain.model import Business
 from domain.store import AuditEvent
-from persistence.analysis_sql import RuleStore
 from persistence.audits import AuditStore
 from persistence.classified import ClassifiedStore
 from persistence.customers import CustomerStore
@@ -24,13 +23,13 @@ from persistence.database.transactions import raise_change, to_business, transla
 from persistence.erasure import ErasureStore
 from persistence.imports import ImportStore
 from persistence.jobs import JobStore
-from persistence.membership_history import HistoryStore
-from persistence.memberships import MembershipStore
 from persistence.purchases import PurchaseStore
 from persistence.reports.reports import GroupReportStore, ReportStore
 from persistence.schema import current, head
-from persistence.segments import SegmentStore
-from persistence.snapshots import SnapshotStore
+from persistence.segments.analysis import RuleStore
+from persistence.segments.history import HistoryStore, SnapshotStore
+from persistence.segments.memberships import MembershipStore
+from persistence.segments.segments import SegmentStore
 from persistence.tables import audit_event
 from persistence.tables import business as table
 

@@ -11,7 +11,7 @@ from domain.model import Business, NewCustomer
 from domain.segments.model import Segment
 from gql.services import Services
 from persistence.database.engines import Database
-from persistence.memberships import MANY
+from persistence.segments.memberships import MANY
 from tests.conftest import SetClock
 from tests.factories import purchase
 from tests.storage.interrupted import WRITING, interrupted

@@ -28,8 +28,8 @@ from domain.segments.customer_facts import rule_context
 from domain.store import CustomerFilter, CustomerRecord, ReadUnit, RuleSizes, Side
 from persistence.customers import COLUMNS, JOINED, PRESENT, to_record
 from persistence.database.dialects import Expression, Negation
-from persistence.memberships import covers, present
 from persistence.rules.compiler import Lookup, RuleSql, matching, members
+from persistence.segments.memberships import covers, present
 from persistence.tables import customer, membership, segment
 
 MAXIMUM_RULES, MAXIMUM_STATEMENT_NODES = 500, 4000

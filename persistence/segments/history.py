@@ -1,5 +1,8 @@
 """The history of memberships: the log of changes in commit order, sizes over time, who was in a segment at an instant
-and who moved between two, and what compaction takes out. Counting reads the log, never the memberships."""
+and who moved between two, and what compaction takes out. Counting reads the log, never the memberships.
+
+Snapshots: instants of segments with their member counts. Who was in one follows from the memberships.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +19,7 @@ from sqlalchemy import (
     delete,
     exists,
     func,
+    insert,
     literal,
     or_,
     select,
@@ -35,12 +39,13 @@ from domain.segments.model import (
     ChangeList,
     MembershipChange,
     Place,
+    Snapshot,
 )
-from domain.store import CustomerRecord, IdsKey, MovedKey, Movement
+from domain.store import CustomerRecord, IdsKey, MovedKey, Movement, SnapshotKey
 from persistence.customers import COLUMNS, JOINED, to_record
 from persistence.database.dialects import Selective, gathered
-from persistence.memberships import MEMBERSHIP, covers, of_segment, to_membership
-from persistence.tables import customer, membership, membership_change, segment
+from persistence.segments.memberships import MEMBERSHIP, covers, of_segment, to_membership
+from persistence.tables import customer, membership, membership_change, segment, snapshot
 
 ENDS: tuple[tuple[ChangeKind, ColumnElement[int], ColumnElement[str | None]], ...] = (
     (ChangeKind.LEFT, membership.c.left_at, membership.c.left_by),
@@ -334,3 +339,89 @@ def _in_order(rows: Iterable[Any]) -> list[MembershipChange]:
         for row in rows
     ]
     return sorted(changes, key=Place.of)
+
+
+PageKey = tuple[int, PageRequest]
+
+
+def to_snapshot(row: Any) -> Snapshot:
+    """The entity of a row."""
+    return Snapshot(row.segment_id, from_micros(row.at), row.member_count, row.job_id, row.created_by)
+
+
+class SnapshotStore:
+    """On one connection, of one business."""
+
+    def __init__(self, connection: AsyncConnection, business_id: int, as_of: datetime | None = None) -> None:
+        self.connection = connection
+        self.business_id = business_id
+        self.as_of = as_of
+
+    async def add(self, snap: Snapshot) -> None:
+        """Keep it; a segment has at most one of an instant."""
+        await self.connection.execute(
+            insert(snapshot).values(
+                business_id=self.business_id,
+                segment_id=snap.segment_id,
+                at=to_micros(snap.at),
+                member_count=snap.member_count,
+                job_id=snap.job_id,
+                created_by=snap.created_by,
+            )
+        )
+
+    async def page(self, segment_id: int, request: PageRequest) -> Page[Snapshot]:
+        """Those of one segment, newest first."""
+        return (await self.pages([(segment_id, request)]))[0]
+
+    async def pages(self, keys: Sequence[PageKey]) -> list[Page[Snapshot]]:
+        """Those of many segments, newest first, in the order of the keys."""
+        lists = []
+        for segment_id, request in keys:
+            statement = self._of(segment_id)
+            if request.after is not None:
+                statement = statement.where(snapshot.c.at < request.after[0])
+            lists.append(statement.order_by(snapshot.c.at.desc()).limit(request.size + 1))
+        return [
+            cut(sorted(rows, key=lambda row: -int(row.at)), request, lambda row: (row.at, row.segment_id)).map(
+                to_snapshot
+            )
+            for (_, request), rows in zip(keys, await gathered(self.connection, lists), strict=True)
+        ]
+
+    async def count(self, segment_id: int) -> int:
+        """How many one segment has."""
+        return (await self.counts([segment_id]))[segment_id]
+
+    async def counts(self, segments: Sequence[int]) -> Mapping[int, int]:
+        """How many each segment has."""
+        statement = (
+            select(snapshot.c.segment_id, func.count())
+            .where(self._mine(), snapshot.c.segment_id.in_(segments))
+            .group_by(snapshot.c.segment_id)
+        )
+        found = {row[0]: row[1] for row in await self.connection.execute(statement)}
+        return {key: found.get(key, 0) for key in segments}
+
+    async def newest(self, segments: Sequence[int], size: int) -> Mapping[int, list[Snapshot]]:
+        """The newest of each segment, newest first."""
+        pages = await self.pages([(key, PageRequest(size)) for key in segments])
+        return {key: list(page.items) for key, page in zip(segments, pages, strict=True)}
+
+    async def by_keys(self, keys: Sequence[SnapshotKey]) -> Mapping[SnapshotKey, Snapshot]:
+        """Those that exist, by segment and instant."""
+        statement = select(snapshot).where(
+            snapshot.c.business_id == self.business_id,
+            snapshot.c.segment_id.in_({key[0] for key in keys}),
+            tuple_(snapshot.c.segment_id, snapshot.c.at).in_([(key[0], to_micros(key[1])) for key in keys]),
+        )
+        rows = await self.connection.execute(statement)
+        return {(row.segment_id, from_micros(row.at)): to_snapshot(row) for row in rows}
+
+    def _of(self, segment_id: int) -> Select[Any]:
+        return select(snapshot).where(self._mine(), snapshot.c.segment_id == segment_id)
+
+    def _mine(self) -> ColumnElement[bool]:
+        """Those of the business, as they were at the unit's moment where it has one."""
+        mine = snapshot.c.business_id == self.business_id
+        return mine if self.as_of is None else and_(mine, snapshot.c.at <= to_micros(self.as_of))

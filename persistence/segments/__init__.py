@@ -1,0 +1,1 @@
+"""Segments, their members and their history in the database."""
