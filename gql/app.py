@@ -39,12 +39,12 @@ from gql.upload_parameters import kept_options
 from gql.uploads import Uploads
 from gql.websocket import WebSocketEndpoint
 from gql.workshop import Workshop
-from persistence.classifiers import installed
 from persistence.database.engines import Database, open_database
 from persistence.exports.csv import members_csv, report_csv
 from persistence.exports.json import members_json, report_json
 from persistence.exports.pdf import report_pdf
 from persistence.exports.xlsx import members_xlsx, report_xlsx
+from persistence.labels.classifiers import installed
 from persistence.reports.cache import RedisShelf, ReportCache, StoreShelf
 from persistence.unit_of_work import SqlStore
 from persistence.upload_work import UploadWork

@@ -16,15 +16,12 @@ from domain.classifiers import Classifiers
 from domain.errors import DomainError, Unavailable
 from domain.model import Business
 from gql.alerts import Alerts
-from gql.cli_segmentation_kept import Kept
-from gql.cli_segmentation_sources import StoreSource
 from gql.settings import Settings
 from persistence.database.engines import Database
 from persistence.database.transactions import translated
-from persistence.label_keeping import keep
-from persistence.label_schedule import due_time, take
-from persistence.labels import LabelStore
-from persistence.run_folder import RunFolder
+from persistence.labels.labels import LabelStore, due_time, keep, take
+from persistence.labels.run_folder import RunFolder
+from persistence.labels.run_sources import Kept, StoreSource
 from persistence.unit_of_work import SqlStore
 
 IDLE_SECONDS = 1.0

@@ -23,17 +23,15 @@ from domain.model import Business
 from domain.segments.runner import Runner
 from domain.segments.worker import Upkeep
 from gql.cli_opening import business_for_import, made, opened
-from gql.cli_segmentation_kept import Kept
-from gql.cli_segmentation_mongodb import CollectionSource
-from gql.cli_segmentation_sources import FileSource, StoreSource
 from gql.cli_segmentation_store import KeptLabels, filename_of, folder_of
 from gql.cli_sources import Collection, open_collection, open_purchases
 from gql.clock import system_clock
 from gql.settings import Settings
-from persistence.classifiers import installed
 from persistence.database.engines import Database
-from persistence.labels import LabelStore
-from persistence.run_folder import RunFolder
+from persistence.labels.classifiers import installed
+from persistence.labels.labels import LabelStore
+from persistence.labels.run_folder import RunFolder
+from persistence.labels.run_sources import CollectionSource, FileSource, Kept, StoreSource
 from persistence.unit_of_work import SqlStore
 from persistence.working_store import WorkingStore
 

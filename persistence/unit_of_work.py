@@ -16,13 +16,13 @@ from domain.errors import Taken
 from domain.model import Business
 from domain.store import AuditEvent
 from persistence.audits import AuditStore
-from persistence.classified import ClassifiedStore
 from persistence.customers import CustomerStore
 from persistence.database.engines import Database
 from persistence.database.transactions import raise_change, to_business, translated
 from persistence.erasure import ErasureStore
 from persistence.imports import ImportStore
 from persistence.jobs import JobStore
+from persistence.labels.classifiers import ClassifiedStore
 from persistence.purchases import PurchaseStore
 from persistence.reports.reports import GroupReportStore, ReportStore
 from persistence.schema import current, head

@@ -35,7 +35,7 @@ from persistence.customers import COLUMNS as CUSTOMER_COLUMNS
 from persistence.customers import JOINED as CUSTOMERS
 from persistence.customers import to_record
 from persistence.database.dialects import among
-from persistence.label_sql import label_counts
+from persistence.labels.sql import label_counts
 from persistence.reports.windows import behaving, counted, inside, per_customer, recency_score, scored, total, totals
 from persistence.tables import WITH_BOUGHT, customer, customer_metrics, purchase, purchase_line
 

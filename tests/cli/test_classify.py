@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from persistence.run_folder import RunFolder
+from persistence.labels.run_folder import RunFolder
 from tests.cli.conftest import AS_OF, COMMAND, Segments
 
 NEW = ("--business", "shop", "--time-zone", "UTC", "--currency", "EUR")

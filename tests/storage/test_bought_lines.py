@@ -13,8 +13,7 @@ from domain.segments.customer_facts import rule_context, subjects
 from domain.store import Actor
 from gql.services import Services
 from persistence.database.engines import Database
-from persistence.label_keeping import keep
-from persistence.labels import LabelStore
+from persistence.labels.labels import LabelStore, keep
 from persistence.rules.compiler import RuleSql, matching
 from persistence.schema import upgrade
 from persistence.unit_of_work import SqlStore

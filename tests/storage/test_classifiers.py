@@ -12,8 +12,8 @@ from domain.classifiers import COLUMNS, Classifier, Classifiers
 from domain.model import Business
 from domain.store import Actor
 from gql.services import Services
-from persistence.classifiers import installed
 from persistence.database.engines import Database, open_database
+from persistence.labels.classifiers import installed
 from tests.classifiers import VIP_FUNCTION, VIP_SQL, install
 from tests.documents import blocks
 from tests.factories import line, purchase

@@ -10,8 +10,7 @@ from domain.model import Business
 from domain.store import Actor
 from gql.services import Services
 from persistence.database.engines import Database
-from persistence.label_keeping import keep
-from persistence.labels import LabelStore
+from persistence.labels.labels import LabelStore, keep
 from tests.conftest import SetClock
 from tests.factories import line, purchase
 

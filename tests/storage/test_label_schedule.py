@@ -17,7 +17,7 @@ from gql.cli_segmentation_store import ScheduledSegmentation
 from gql.services import Services
 from gql.settings import Settings
 from persistence.database.engines import Database
-from persistence.run_folder import RunFolder
+from persistence.labels.run_folder import RunFolder
 from tests.conftest import NOW, SetClock
 from tests.factories import purchase
 

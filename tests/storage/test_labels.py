@@ -17,8 +17,7 @@ from domain.model import Business, NewPurchase, PurchaseLine, PurchaseStatus
 from domain.store import Actor
 from gql.services import Services
 from persistence.database.engines import Database
-from persistence.label_keeping import keep
-from persistence.labels import LabelStore
+from persistence.labels.labels import LabelStore, keep
 from tests.conftest import NOW, SetClock, shared
 from tests.factories import import_file, line, purchase
 

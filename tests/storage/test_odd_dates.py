@@ -16,7 +16,7 @@ from domain.segments.model import Definition
 from gql.services import Services
 from persistence.database.dialects import among
 from persistence.database.engines import Database
-from persistence.labels import LabelStore
+from persistence.labels.labels import LabelStore
 from tests.conftest import SetClock
 from tests.storage.files import Importer
 

@@ -1,13 +1,21 @@
 """The labels of all customers, decided and kept. Deciding reads one state of the store and locks nothing; what was
 kept under the same settings on the same day is decided anew only for customers whose purchases changed since. Keeping
-is for speed alone: whoever finds it half done decides all anew. Runs outside the event loop."""
+is for speed alone: whoever finds it half done decides all anew. Runs outside the event loop.
+
+Decided labels kept for the next run, in short transactions. They count only when all of them are there: until then,
+and where somebody else began to keep others meanwhile, nothing is true of them and all are decided anew.
+
+When the labels of a business are due by its schedule. Whoever moves the time on has taken it; the others come too
+late. Runs outside the event loop.
+"""
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from itertools import chain
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import (
     BigInteger,
@@ -19,21 +27,24 @@ from sqlalchemy import (
     and_,
     case,
     column,
+    delete,
     func,
     insert,
     literal,
     select,
     table,
+    text,
+    update,
 )
 
-from domain.calendar import Clock, local_date, zone
+from domain.calendar import Clock, from_micros, local_date, to_micros, zone
 from domain.classification.labels import DIMENSIONS, Labelling, labelling
 from domain.classifiers import Classifiers
 from persistence.database.dialects import analyze, create
 from persistence.database.engines import Database
 from persistence.database.transactions import to_business, translated
-from persistence.label_overlay import Overlay
-from persistence.label_sql import labels
+from persistence.labels.classifiers import Overlay
+from persistence.labels.sql import labels
 from persistence.tables import business as business_table
 from persistence.tables import customer, customer_label, customer_metrics, label_state
 
@@ -169,3 +180,77 @@ class LabelStore:
             today == present,
             Overlay(connection, self.business_id, how, self.classifiers),
         )
+
+
+FOLLOW_RANGE = 50_000
+"""Labels kept in one transaction."""
+
+
+def keep(decided: Decided) -> None:
+    """End the reading and keep what was decided. Labels of another day than today are not kept."""
+    connection = decided.connection
+    if not decided.present or (decided.some and not decided.fresh):
+        return
+    connection.commit()
+    if connection.dialect.name == "postgresql":
+        connection.execution_options(isolation_level="READ COMMITTED")
+    else:
+        connection.execution_options(begin="BEGIN IMMEDIATE")
+    mine = uuid4().hex
+    before = "" if decided.kept is None else decided.kept.owner
+    size = decided.highest + 1 if decided.some and decided.fresh <= FOLLOW_RANGE else FOLLOW_RANGE
+    for low in range(0, decided.highest + 1, size):
+        with connection.begin():
+            if not _still(connection, decided.business_id, before if low == 0 else mine):
+                return
+            last = low + size > decided.highest
+            _replace(decided, low, decided.highest if last else low + size - 1)
+            basis = decided.how.basis if last else None
+            statement = update(label_state).where(label_state.c.business_id == decided.business_id)
+            connection.execute(statement.values(basis=basis, seen_at=decided.seen_at, owner=mine))
+
+
+def _still(connection: Connection, business_id: int, owner: str) -> bool:
+    """Whether what is kept is still that of `owner`; nobody else can change it until this transaction ends."""
+    first = "INSERT INTO label_state (business_id, owner) VALUES (:business, '') ON CONFLICT DO NOTHING"
+    connection.execute(text(first), {"business": business_id})
+    statement = select(label_state.c.owner).where(label_state.c.business_id == business_id).with_for_update()
+    return bool(connection.execute(statement).scalar_one() == owner)
+
+
+def _replace(decided: Decided, low: int, high: int) -> None:
+    new = select(*(labelled.c[name] for name in COLUMNS)).where(labelled.c.customer_id.between(low, high))
+    own: list[ColumnElement[bool]] = [
+        customer_label.c.business_id == decided.business_id,
+        customer_label.c.customer_id.between(low, high),
+    ]
+    if decided.some:
+        own.append(customer_label.c.customer_id.in_(new.with_only_columns(labelled.c.customer_id)))
+    decided.connection.execute(delete(customer_label).where(*own))
+    rows: Any = new.with_only_columns(
+        literal(decided.business_id, BigInteger), *(labelled.c[name] for name in COLUMNS)
+    ).where(labelled.c.frequency.is_not(None))
+    decided.connection.execute(insert(customer_label).from_select(["business_id", *COLUMNS], rows))
+
+
+FIRST = "INSERT INTO label_state (business_id, owner) VALUES (:business, '') ON CONFLICT DO NOTHING"
+
+
+def due_time(database: Database, business_id: int) -> datetime | None:
+    """The next time; None where none was set yet."""
+    with database.bulk.connect() as connection:
+        statement = select(label_state.c.due_at).where(label_state.c.business_id == business_id)
+        found = connection.execute(statement).scalar_one_or_none()
+    return None if found is None else from_micros(found)
+
+
+def take(database: Database, business_id: int, due: datetime | None, then: datetime | None) -> bool:
+    """Move the time on from `due` to `then`; False where somebody else has."""
+    before, after = (None if at is None else to_micros(at) for at in (due, then))
+    with database.bulk.connect() as connection:
+        connection.execution_options(begin="BEGIN IMMEDIATE")
+        with connection.begin():
+            connection.execute(text(FIRST), {"business": business_id})
+            mine = label_state.c.due_at.is_not_distinct_from(before)
+            statement = update(label_state).where(label_state.c.business_id == business_id, mine)
+            return connection.execute(statement.values(due_at=after)).rowcount == 1

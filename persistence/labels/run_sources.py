@@ -1,29 +1,96 @@
 """What a run of the classification brings into the store: a file, whole or only what was appended to it, or nothing
-where the store itself is the source. Only what is beyond doubt is left out; else the file is read whole."""
+where the store itself is the source. Only what is beyond doubt is left out; else the file is read whole.
+
+A MongoDB collection as the source of a run of the classification: only documents beyond the last one that was read,
+unless all of it is wanted.
+
+How far a business's sources were read, and what runs were asked, kept in the store between runs.
+"""
 
 import gc
+import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
+from domain.calendar import Clock
 from domain.classification.pipeline import Brought
+from domain.classifiers import Classifiers
 from domain.errors import InvalidInput
 from domain.imports.formats import ImportOptions
 from domain.imports.rows import PurchaseSource, RejectedRow, StagedColumns
-from gql.cli_segmentation_kept import Kept
-from gql.cli_sources import OpenedPurchases, open_purchases
+from domain.model import Business
+from gql.cli_sources import Collection, OpenedPurchases, open_collection, open_purchases
+from gql.settings import Settings
 from persistence.bulk_import import ImportSummary, PurchaseImporter
+from persistence.database.engines import Database
 from persistence.erasure import ERASED_REASON
 from persistence.import_staging import ONLY_NEGATIVE, OTHER_CUSTOMER
 from persistence.sources.appended import LARGEST_TAIL, AppendedCsv, FileMark, WatchedCsv
 from persistence.sources.csv import CsvSource
 from persistence.sources.files import open_file
 from persistence.sources.known_orders import alone, rows_of
-from persistence.sources.states import present_version
+from persistence.sources.states import SourceState, forget_state, present_version, read_state, write_state
+from persistence.tables import business as business_table
+from persistence.tables import purchase_import
+
+
+@dataclass(slots=True)
+class Kept:
+    """The states of a business's sources."""
+
+    database: Database
+    business: Business
+    clock: Clock
+    classifiers: Classifiers = field(default_factory=Classifiers)
+
+    def read(self, source: str) -> tuple[SourceState | None, int, int]:
+        """What is kept of the source; the business's data version and change number."""
+        with self.database.bulk.begin() as connection:
+            state = read_state(connection, self.business.id, source)
+            number = select(business_table.c.change_number).where(business_table.c.id == self.business.id)
+            change = int(connection.execute(number).scalar_one())
+            return state, present_version(connection, self.business.id), change
+
+    def asked(self, as_of: date | None, output: str) -> dict[str, object]:
+        """What a run was asked, under which settings and classifiers, as it is kept."""
+        day = None if as_of is None else as_of.isoformat()
+        under = {"settings": self.business.settings_version, "classifiers": self.classifiers.mark}
+        return {"as_of": day, "output": output, **under}
+
+    def question(self, source: str, as_of: date | None, output: str) -> str:
+        """What the output of such a run answers."""
+        return json.dumps([self.business.key, source, self.asked(as_of, output)], ensure_ascii=False)
+
+    def undone(self, imports: Sequence[object]) -> bool:
+        """Whether one of these imports was taken back, or is being."""
+        table = purchase_import.c
+        gone = select(table.id).where(
+            table.business_id == self.business.id, table.id.in_(imports), table.undo_begun_at.is_not(None)
+        )
+        with self.database.bulk.begin() as connection:
+            return connection.execute(gone.limit(1)).first() is not None
+
+    def write(self, source: str, state: Mapping[str, Any], version: int) -> None:
+        """Keep it."""
+        with self.database.bulk.connect() as connection:
+            connection.execution_options(begin="BEGIN IMMEDIATE")
+            with connection.begin():
+                write_state(connection, self.business.id, source, state, version, self.clock())
+
+    def forget(self, source: str) -> None:
+        """Keep nothing of it."""
+        with self.database.bulk.connect() as connection:
+            connection.execution_options(begin="BEGIN IMMEDIATE")
+            with connection.begin():
+                forget_state(connection, self.business.id, source)
+
 
 READING = 1
 """Raised when the same file would be read otherwise, so that nothing is left out of it."""
@@ -217,3 +284,57 @@ class FileSource:
         state = {"how": self.how(), "size": mark.size, "modified": mark.modified, "sha256": mark.digest}
         can_grow = counts["can_grow"] and by_itself
         self.pending = ({**state, "lines": mark.lines, **counts, "can_grow": can_grow}, version)
+
+
+@dataclass(slots=True)
+class CollectionSource:
+    """A collection of purchases."""
+
+    kept: Kept
+    settings: Settings
+    wanted: Collection
+    options: ImportOptions
+    name: str = "mongodb"
+
+    @property
+    def key(self) -> str:
+        """The name of its state, which says that a run succeeded with what was read."""
+        return f"run:mongodb:{self.wanted.database or ''}.{self.wanted.name or ''}"
+
+    def open(self, whole: bool = False) -> OpenedPurchases:
+        """The collection, from where it was last read to."""
+        wanted = replace(self.wanted, whole=whole or self.wanted.whole)
+        return open_collection(self.settings, self.kept.database, self.kept.business, wanted, self.options)
+
+    def question(self, as_of: date | None, output: str) -> str:
+        """What the output of the run answers."""
+        return self.kept.question(self.key, as_of, output)
+
+    def unchanged(self, as_of: date | None, output: str) -> bool:
+        """Whether it holds no document beyond the last one that a run succeeded with."""
+        state, _, _ = self.kept.read(self.key)
+        if state is None or not self.kept.asked(as_of, output).items() <= state.state.items():
+            return False
+        opened = self.open()
+        return opened.may_be_empty and not opened.anything_new()
+
+    def bring(self, force: bool) -> Brought:
+        """Import what is new."""
+        # Until the run has succeeded, what was read counts as changed.
+        self.kept.forget(self.key)
+        opened = self.open(force)
+        importer = PurchaseImporter(self.kept.database, self.kept.business, self.kept.clock)
+        gc.disable()
+        try:
+            summary = importer.run(opened.name, opened.rows, opened.texts, actor=ACTOR, of_orders=opened.of_orders)
+        finally:
+            gc.enable()
+        if summary.rows_read == 0 and not opened.may_be_empty:
+            raise InvalidInput(f"No data found in {opened.name}.")
+        opened.finish(self.kept.database, self.kept.business)
+        return Brought(summary.rows_read, summary.rejected)
+
+    def done(self, as_of: date | None, output: str) -> None:
+        """Everything that was read is classified."""
+        _, version, _ = self.kept.read(self.key)
+        self.kept.write(self.key, self.kept.asked(as_of, output), version)

@@ -1,15 +1,27 @@
 """Customers as classifiers of one's own see them: the documented columns and the built-in labels as one statement, with
-the SQL expressions of classifiers beside them. An expression comes from an installed package, never from a user."""
+the SQL expressions of classifiers beside them. An expression comes from an installed package, never from a user.
 
+Classifiers that are installed beside the server: found once, at start, as entry points of `segments.classifiers`,
+and shown to the database. One that cannot be used is told in one sentence and left out; the server starts all the
+same.
+
+What classifiers of one's own say of all customers at once, laid over the built-in labels: a SQL expression as part
+of one statement over a range of customers, a function as a step over the same ranges in batches.
+"""
+
+import logging
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Connection,
     Double,
+    Engine,
     FromClause,
     Label,
     Row,
@@ -18,19 +30,23 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    column,
     false,
     func,
+    insert,
     literal,
     literal_column,
     null,
+    or_,
     select,
+    table,
     union_all,
 )
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
-from domain.classification.labels import ClassificationSettings, ClassificationSpan
+from domain.classification.labels import ClassificationSettings, ClassificationSpan, Labelling
 from domain.classifiers import (
     BUILT_IN,
     COLUMNS,
@@ -41,8 +57,8 @@ from domain.classifiers import (
     Classifiers,
 )
 from domain.money import mean, to_decimal
-from persistence.database.dialects import Minus, Over, Times, constant, number
-from persistence.label_sql import FACTS, labels
+from persistence.database.dialects import Minus, Over, Times, analyze, constant, create, load, number
+from persistence.labels.sql import FACTS, labels
 from persistence.tables import customer
 
 BATCH = 2_000
@@ -182,3 +198,133 @@ def _mean(each: FromClause) -> ColumnElement[int]:
     twice = Times(literal(2), Minus(spend, Times(quotient, count)))
     odd = Minus(quotient, Times(literal(2), Over(quotient, literal(2))))
     return quotient + case((twice > count, 1), (and_(twice == count, odd == 1), 1), else_=0)
+
+
+GROUP = "segments.classifiers"
+log = logging.getLogger("segments")
+
+
+def installed(engine: Engine, found: Iterable[EntryPoint] | None = None) -> Classifiers:
+    """Those that can be used with this database; the others are named in the log."""
+    points = entry_points(group=GROUP) if found is None else found
+    usable: dict[str, Classifier] = {}
+    for point in sorted(points, key=lambda one: (one.name, one.value)):
+        fault, classifier = _loaded(point)
+        if classifier is not None:
+            other = usable.get(classifier.dimension)
+            taken = other and f"the classifier {other.name} has the dimension {other.dimension} already"
+            fault = classifier.fault() or taken or _refused(engine, classifier)
+        if fault is not None or classifier is None:
+            log.warning("classifier %s is left out: %s", point.name, fault)
+        else:
+            usable[classifier.dimension] = classifier
+    return Classifiers(tuple(sorted(usable.values(), key=lambda one: one.name)))
+
+
+def _loaded(point: EntryPoint) -> tuple[str | None, Classifier | None]:
+    try:
+        made = point.load()
+        if not isinstance(made, Classifier) and callable(made):
+            made = made()
+    except Exception as error:
+        return f"{point.value} cannot be loaded ({type(error).__name__})", None
+    if not isinstance(made, Classifier):
+        return f"{point.value} is no Classifier of domain.classifiers, nor makes one", None
+    return None, made
+
+
+def _refused(engine: Engine, classifier: Classifier) -> str | None:
+    """Why the database does not take its expression, asked of no customers at all."""
+    if classifier.sql is None:
+        return None
+    try:
+        with engine.connect() as connection:
+            rows = connection.execute(nobody(classifier)).all()
+    except DBAPIError as error:
+        # A store that is out of reach says nothing of the expression; SQLite's own word for a wrong one is a code.
+        code = getattr(error.orig, "sqlite_errorcode", None)
+        if isinstance(error, OperationalError) and code != sqlite3.SQLITE_ERROR:
+            return None
+        return f"the database refuses its sql: {str(error.orig).splitlines()[0]}"
+    return "its sql must say something of each customer, not of all together" if rows else None
+
+
+RANGE = 10_000
+NAME = "classifier_answer"
+
+
+@dataclass(slots=True)
+class Overlay:
+    """The answers in one state of the store, in a table of the connection."""
+
+    connection: Connection
+    business_id: int
+    how: Labelling
+    classifiers: Classifiers
+    usable: Classifiers = field(init=False)
+
+    def __post_init__(self) -> None:
+        """All of them, until one fails."""
+        self.usable = self.classifiers
+
+    @property
+    def _answers(self) -> tuple[str, ...]:
+        return tuple(one.dimension for one in self.classifiers.every)
+
+    @property
+    def _table(self) -> Any:
+        return table(NAME, column("customer_id", BigInteger), *(column(f"own_{name}", Text) for name in self._answers))
+
+    def fill(self, highest: int) -> None:
+        """Ask of all customers up to that id. Where an expression fails its built-in labels stand."""
+        columns = "".join(f", own_{name} {{text}}" for name in self._answers)
+        self.connection.exec_driver_sql(f"DROP TABLE IF EXISTS {NAME}")
+        try:
+            self._ask(columns, highest)
+        except ClassifierFailed:
+            names = ", ".join(one.name for one in self.classifiers.sql)
+            log.warning("the sql of a classifier failed (%s); built-in labels stand", names)
+            self.usable = self.classifiers.without_sql()
+            self._ask(columns, highest)
+        analyze(self.connection, NAME)
+
+    def over(
+        self, source: FromClause, shown: Sequence[ColumnElement[Any]]
+    ) -> tuple[FromClause, list[ColumnElement[Any]]]:
+        """The rows and the built-in labels, with the answers in front of them, and the added dimensions after them."""
+        said = self._table
+        labels = [
+            func.coalesce(said.c[f"own_{name}"], label).label(name) if name in self._answers else label
+            for name, label in zip(BUILT_IN, shown, strict=True)
+        ]
+        further = [said.c[f"own_{name}"] for name in self.classifiers.added]
+        return source.outerjoin(said, said.c.customer_id == customer.c.id), [*labels, *further]
+
+    def _ask(self, columns: str, highest: int) -> None:
+        create(self.connection, NAME, f"customer_id BIGINT PRIMARY KEY{columns}")
+        if not self.usable.every:
+            return
+        for low in range(1, highest + 1, RANGE):
+            try:
+                # So that a failing expression does not end the reading.
+                with self.connection.begin_nested():
+                    self._ask_some(low, low + RANGE - 1)
+            except DBAPIError as error:
+                raise told(error, self.usable) from error
+
+    def _ask_some(self, low: int, high: int) -> None:
+        how = self.how
+        statement = classified(self.business_id, how.span, how.settings, how.decimals, self.usable, ids=(low, high))
+        names = tuple(one.dimension for one in self.usable.every)
+        if not self.usable.functions:
+            seen = statement.subquery("seen")
+            said = [seen.c[f"answer_{name}"] for name in names]
+            found = select(seen.c.own_id, *said).where(or_(*(each.is_not(None) for each in said)))
+            into = ["customer_id", *(f"own_{name}" for name in names)]
+            self.connection.execute(insert(self._table).from_select(into, found))
+            return
+        rows = self.connection.execute(statement).all()
+        batch = batch_of(rows, how.span.today, how.decimals, self.usable)
+        labels = self.usable.decided(batch)
+        kept = list(zip(batch.ids, *(labels[name] for name in names), strict=True))
+        load(self.connection, NAME, ("customer_id", *(f"own_{name}" for name in names)), kept)

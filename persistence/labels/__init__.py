@@ -1,0 +1,1 @@
+"""Labels of customers: decided by SQL, kept, and written to the output of a run."""
