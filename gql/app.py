@@ -44,10 +44,10 @@ from persistence.exports.csv import members_csv, report_csv
 from persistence.exports.json import members_json, report_json
 from persistence.exports.pdf import report_pdf
 from persistence.exports.xlsx import members_xlsx, report_xlsx
+from persistence.imports.uploads import UploadWork
 from persistence.labels.classifiers import installed
 from persistence.reports.cache import RedisShelf, ReportCache, StoreShelf
 from persistence.unit_of_work import SqlStore
-from persistence.upload_work import UploadWork
 
 UPLOADS = "imports"
 """The folder below the data folder that uploaded files wait in."""

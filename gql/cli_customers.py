@@ -27,7 +27,7 @@ from domain.pages import PageRequest
 from domain.store import Actor, CustomerFilter, CustomerSort
 from gql.cli_import import name_first, name_ignored, print_summary, progress_bar, rejects_file
 from gql.cli_text import cell
-from persistence.bulk_import import ImportSummary
+from persistence.imports.importer import ImportSummary
 from persistence.sources.csv import CsvSource
 
 FIELDS = {

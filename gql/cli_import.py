@@ -24,9 +24,9 @@ from gql.cli_quality import print_quality, quality_document
 from gql.cli_sources import OpenedPurchases
 from gql.cli_text import plain
 from gql.clock import system_clock
-from persistence.bulk_import import ImportSummary, PurchaseImporter
-from persistence.bulk_import import Progress as ImportProgress
 from persistence.database.engines import Database
+from persistence.imports.importer import ImportSummary, PurchaseImporter
+from persistence.imports.importer import Progress as ImportProgress
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from gql.cli_text import cell, plain
 from gql.clock import system_clock
 from gql.services import Services
 from persistence.database.engines import Database
-from persistence.import_undo import ImportUndo
+from persistence.imports.undo import ImportUndo
 
 SOURCE_COLUMN, SOURCE_WIDTH = 1, 12
 imports_app = typer.Typer(no_args_is_help=True, help="The imports of a business.")

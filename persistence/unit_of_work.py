@@ -20,7 +20,7 @@ from persistence.customers import CustomerStore
 from persistence.database.engines import Database
 from persistence.database.transactions import raise_change, to_business, translated
 from persistence.erasure import ErasureStore
-from persistence.imports import ImportStore
+from persistence.imports.imports import ImportStore
 from persistence.jobs import JobStore
 from persistence.labels.classifiers import ClassifiedStore
 from persistence.purchases import PurchaseStore

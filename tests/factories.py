@@ -7,8 +7,8 @@ from domain.calendar import Clock
 from domain.imports.columns import resolve_columns
 from domain.imports.rows import RejectedRow, RowReader, read_rows
 from domain.model import Business, NewPurchase, PurchaseLine, PurchaseStatus
-from persistence.bulk_import import ImportSummary, PurchaseImporter
 from persistence.database.engines import Database
+from persistence.imports.importer import ImportSummary, PurchaseImporter
 from persistence.sources.csv import CsvSource
 
 

@@ -28,10 +28,10 @@ from domain.imports.rows import PurchaseSource, RejectedRow, StagedColumns
 from domain.model import Business
 from gql.cli_sources import Collection, OpenedPurchases, open_collection, open_purchases
 from gql.settings import Settings
-from persistence.bulk_import import ImportSummary, PurchaseImporter
 from persistence.database.engines import Database
 from persistence.erasure import ERASED_REASON
-from persistence.import_staging import ONLY_NEGATIVE, OTHER_CUSTOMER
+from persistence.imports.importer import ImportSummary, PurchaseImporter
+from persistence.imports.staging import ONLY_NEGATIVE, OTHER_CUSTOMER
 from persistence.sources.appended import LARGEST_TAIL, AppendedCsv, FileMark, WatchedCsv
 from persistence.sources.csv import CsvSource
 from persistence.sources.files import open_file

@@ -16,7 +16,7 @@ import pytest
 from gql.app import open_upload
 from gql.cli_sources import OpenedPurchases
 from persistence.database.engines import Database
-from persistence.upload_work import ATTEMPTS
+from persistence.imports.uploads import ATTEMPTS
 from tests.api.sockets import live, received, subscribe
 from tests.api.uploading import IMPORT, ROWS, Place, placing
 from tests.conftest import SetClock

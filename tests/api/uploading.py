@@ -12,7 +12,7 @@ import httpx
 from gql.app import open_upload
 from gql.settings import Settings
 from persistence.database.engines import Database
-from persistence.upload_work import UploadWork
+from persistence.imports.uploads import UploadWork
 from tests.api.conftest import SECRET, Face, facing
 from tests.conftest import SetClock
 

@@ -13,9 +13,10 @@ from sqlalchemy import event
 
 from domain.model import Business
 from domain.store import Actor
-from persistence import bulk_import, import_undo
 from persistence.database.engines import Database, open_database
-from persistence.import_undo import ImportUndo
+from persistence.imports import importer as bulk_import
+from persistence.imports import undo as import_undo
+from persistence.imports.undo import ImportUndo
 from persistence.unit_of_work import SqlStore
 from tests.real.dying import now
 from tests.storage.files import Importer

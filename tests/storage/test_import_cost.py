@@ -12,9 +12,10 @@ from sqlalchemy import Connection, event, text
 
 from domain.model import Business
 from gql.services import Services
-from persistence import bulk_import, import_undo
 from persistence.database.engines import Database
-from persistence.import_undo import ImportUndo
+from persistence.imports import importer as bulk_import
+from persistence.imports import undo as import_undo
+from persistence.imports.undo import ImportUndo
 from tests.conftest import NOW
 from tests.factories import purchase
 from tests.storage.files import HEADER, Importer

@@ -14,9 +14,9 @@ from domain.imports.imports import UndoRefused, UndoSummary
 from domain.model import Business, NewCustomer, NewPurchase, PurchaseStatus
 from domain.store import Actor
 from gql.services import Services
-from persistence import import_undo
 from persistence.database.engines import Database
-from persistence.import_undo import ImportUndo
+from persistence.imports import undo as import_undo
+from persistence.imports.undo import ImportUndo
 from persistence.tables import audit_event, metadata, purchase_import
 from tests.conftest import NOW, SetClock
 from tests.storage.files import HEADER, Importer

@@ -1,6 +1,13 @@
 """Takes an import back, by ranges of customers in short write transactions. Each range leaves its purchases, totals and
 the journal in agreement, so an undo that was killed is simply run again. What others have written since is looked for
-first and never touched."""
+first and never touched.
+
+What remains of an import that is taken back once its purchases are gone: customers and storefronts that it made.
+They go where nothing else is known of them; a customer with a history of memberships stays.
+
+What undoing an import will need, kept in the transaction that makes it necessary: which ids were given to what it
+created, and how each purchase that it changes stands before. Both are read from the range that was just resolved.
+"""
 
 import time
 from collections.abc import Callable
@@ -18,14 +25,60 @@ from persistence import merge
 from persistence.database.dialects import analyze, create, empty, few_to_many, fill
 from persistence.database.engines import Database
 from persistence.database.transactions import raise_change, translated
-from persistence.import_remnants import (
-    STEP,
-    nobody_evaluates,
-    remove_customers,
-    remove_storefronts,
-    without_purchases,
-)
+from persistence.merge import UPDATED, Tally
 from persistence.tables import audit_event, import_range, purchase_import
+
+STEP = 4_000
+"""Customer ids that are looked at in one transaction."""
+UNKNOWN = """c.business_id = :business AND c.id BETWEEN :low AND :high AND NOT c.erased
+    AND c.name IS NULL AND c.email IS NULL AND c.loyalty_level IS NULL AND c.registered_at IS NULL"""
+NO_PURCHASE = """NOT EXISTS (SELECT 1 FROM purchase p WHERE p.business_id = :business AND p.customer_id = c.id)"""
+NO_MEMBERSHIP = "NOT EXISTS (SELECT 1 FROM membership m WHERE m.business_id = :business AND m.customer_id = c.id)"
+BARE = f"SELECT c.id, c.external_id FROM customer c WHERE {UNKNOWN} AND {NO_PURCHASE} AND {NO_MEMBERSHIP}"
+EMPTY = f"""SELECT COUNT(*) FROM customer c WHERE c.business_id = :business AND c.id BETWEEN :low AND :high
+    AND {NO_PURCHASE}"""
+# Of such a customer only the external id can be searched for.
+FORGET_TERM = "DELETE FROM customer_term WHERE business_id = :business AND term = :term AND customer_id = :customer"
+TABLES = (("customer_label", "customer_id"), ("customer_metrics", "customer_id"), ("customer", "id"))
+FORGET_CUSTOMERS = "DELETE FROM {table} WHERE business_id = :business AND {column} IN (SELECT customer_id FROM touched)"
+RUNNING = "SELECT COUNT(*) FROM job WHERE business_id = :business AND status = 'RUNNING'"
+STOREFRONTS = """DELETE FROM storefront WHERE business_id = :business AND id BETWEEN :low AND :high AND id NOT IN
+    (SELECT storefront_id FROM purchase WHERE business_id = :business AND storefront_id IS NOT NULL
+    UNION SELECT storefront_id FROM purchase_before WHERE business_id = :business AND storefront_id IS NOT NULL)"""
+
+
+def nobody_evaluates(connection: Connection, business: int) -> bool:
+    """Whether no run is about to give memberships to customers that it has read; none begins in this transaction."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("LOCK TABLE job IN SHARE MODE"))
+    return not connection.execute(text(RUNNING), {"business": business}).scalar_one()
+
+
+def remove_customers(connection: Connection, business: int, low: int, high: int) -> int:
+    """Remove those of the span of whom nothing is known; how many. The caller holds the business's lock."""
+    rows = connection.execute(text(BARE), {"business": business, "low": low, "high": high}).all()
+    if not rows:
+        return 0
+    connection.execute(
+        text(FORGET_TERM), [{"business": business, "term": row[1].casefold(), "customer": row[0]} for row in rows]
+    )
+    empty(connection, "touched")
+    fill(connection, "touched", ("customer_id",), [(row[0],) for row in rows])
+    for table, column in TABLES:
+        connection.execute(text(FORGET_CUSTOMERS.format(table=table, column=column)), {"business": business})
+    return len(rows)
+
+
+def without_purchases(connection: Connection, business: int, low: int, high: int) -> int:
+    """How many customers of the span have no purchase."""
+    span = {"business": business, "low": low, "high": high}
+    return int(connection.execute(text(EMPTY), span).scalar_one())
+
+
+def remove_storefronts(connection: Connection, business: int, low: int, high: int) -> int:
+    """Remove those of the span where nothing was bought; how many."""
+    return connection.execute(text(STOREFRONTS), {"business": business, "low": low, "high": high}).rowcount
+
 
 LOCK_SECONDS = 0.4
 """How long one write transaction is meant to take; how many customers that is, the ones before it show."""
@@ -269,3 +322,35 @@ class ImportUndo:
         column = purchase_import.c
         mine = (column.business_id == self.business.id, column.id == self.import_id)
         connection.execute(update(purchase_import).where(*mine).values(**values))
+
+
+# A cross join keeps the order in which SQLite goes: from changed orders to their purchases to their lines. By itself it
+# would go through all lines of the business, as it knows nothing of temporary tables.
+BEFORE = (
+    """INSERT INTO purchase_before (business_id, import_id, customer_id, purchase_id, purchased_at, local_day, status,
+    amount, storefront_id, channel, written_by) SELECT :business, :import, p.customer_id, p.id, p.purchased_at,
+    p.local_day, p.status, p.amount, p.storefront_id, p.channel, p.written_by FROM resolved r CROSS JOIN purchase p
+    WHERE p.business_id = :business AND p.customer_id = r.customer_id AND p.id = r.purchase_id
+    AND r.effect = 1 AND p.written_by <> :import""",
+    """INSERT INTO purchase_line_before (business_id, import_id, customer_id, purchase_id, position, category, amount,
+    status) SELECT :business, :import, p.customer_id, p.id, k.position, k.category, k.amount, k.status
+    FROM resolved r CROSS JOIN purchase p CROSS JOIN purchase_line k
+    WHERE p.business_id = :business AND p.customer_id = r.customer_id AND p.id = r.purchase_id
+    AND k.business_id = :business AND k.customer_id = p.customer_id AND k.purchase_id = p.id
+    AND r.effect = 1 AND p.written_by <> :import""",
+)
+GIVEN = """INSERT INTO import_range (business_id, import_id, first_purchase, last_purchase, first_customer,
+    last_customer, first_storefront, last_storefront) SELECT id, :import, :next_purchase, next_purchase - 1,
+    :next_customer, next_customer - 1, :next_storefront, next_storefront - 1 FROM business WHERE id = :business"""
+
+
+def keep_before(connection: Connection, import_id: int, tally: Tally) -> None:
+    """Keep the purchases that the range is about to change."""
+    if tally.orders.get(UPDATED):
+        for statement in BEFORE:
+            connection.execute(text(statement), {**tally.span, "import": import_id})
+
+
+def keep_given(connection: Connection, import_id: int, tally: Tally) -> None:
+    """Keep the ids that the range, now applied, gave: also one that only changed orders may have made storefronts."""
+    connection.execute(text(GIVEN), {**tally.span, "import": import_id})

@@ -21,11 +21,10 @@ from domain.imports.imports import AT_ONCE, SILENT, ImportBoard, PurchaseImport,
 from domain.imports.rows import RejectedRow, StagedColumns
 from domain.jobs.model import JobStatus
 from domain.model import Business
-from persistence.bulk_import import Progress, PurchaseImporter
 from persistence.database.engines import Database
 from persistence.database.transactions import translated
-from persistence.import_record import ImportRecord, ImportStopped
-from persistence.imports import ImportStore
+from persistence.imports.importer import ImportRecord, ImportStopped, Progress, PurchaseImporter
+from persistence.imports.imports import ImportStore
 from persistence.unit_of_work import SqlStore
 
 THREADS = 2

@@ -1,0 +1,1 @@
+"""A source imported into the store, followed, and taken back."""

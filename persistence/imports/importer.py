@@ -1,0 +1,454 @@
+"""A purchases file into the store. Rows are staged in a temporary table, which locks nothing; then their orders are
+merged in ranges, one short write transaction each. Whole orders commit or nothing of them, and orders stand in the
+order of their customers, so a run that was killed is simply run again.
+
+What is doubtful about the rows of an import, counted over its temporary tables before they are merged: a look at
+each, and the quartiles of at most so many amounts.
+
+The record of an import that is being worked on. A thread of its own gives a sign of life every second, so that a
+record whose process died is told from one that only takes its time; whoever lost the record writes nothing more.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Engine, Update, insert, select, text, update
+from sqlalchemy.exc import DBAPIError
+
+from domain.calendar import Clock, local_date, to_micros, zone
+from domain.errors import DomainError, InvalidInput
+from domain.imports.orders import put_together
+from domain.imports.quality import NAMED, Outlier, Quality, outlier_fence, usual_days
+from domain.imports.rows import RejectedRow, StagedColumns
+from domain.model import Business
+from persistence import merge
+from persistence.database.dialects import analyze
+from persistence.database.engines import Database
+from persistence.database.transactions import raise_change, translated
+from persistence.erasure import hide_rejects
+from persistence.imports.staging import ONLY_NEGATIVE, arrange, refuse, stage
+from persistence.imports.undo import keep_before, keep_given
+from persistence.tables import audit_event, purchase_import
+
+SAMPLE = 50_000
+"""Orders whose amounts decide what is usual: every so many-th in the order of customers."""
+NO_DATE = "the date is absent"
+ORDERS = """SELECT COALESCE(SUM(CASE WHEN at > :now THEN row_count ELSE 0 END), 0),
+    COALESCE(SUM(CASE WHEN day BETWEEN :first AND :last THEN 0 ELSE row_count END), 0),
+    COALESCE(SUM(CASE WHEN last IS NULL AND amount = 0 THEN 1 ELSE 0 END), 0),
+    COALESCE(SUM(CASE WHEN last IS NULL AND category IS NULL THEN 1 ELSE 0 END), 0) FROM incoming"""
+LINES = """SELECT COALESCE(SUM(CASE WHEN amount < 0 THEN 1 ELSE 0 END), 0),
+    COALESCE(SUM(CASE WHEN amount = 0 THEN 1 ELSE 0 END), 0),
+    COALESCE(SUM(CASE WHEN category IS NULL THEN 1 ELSE 0 END), 0) FROM incoming_line"""
+FREE_ORDERS = """SELECT COUNT(*) FROM incoming i WHERE i.last IS NOT NULL AND NOT EXISTS
+    (SELECT 1 FROM incoming_line l WHERE l.line BETWEEN i.line AND i.last AND l.amount <> 0)"""
+REJECTED = "SELECT COUNT(*) FROM rejected WHERE reason = :reason"
+AMOUNTS = "SELECT amount FROM incoming WHERE seq % :step = 0 AND status <= 1 AND amount > 0"
+BEYOND = "SELECT COUNT(*) FROM incoming WHERE status <= 1 AND amount > :fence"
+NAMES = """SELECT external_id, amount FROM incoming WHERE status <= 1 AND amount > :fence
+    ORDER BY amount DESC, external_id LIMIT :named"""
+
+
+def look(
+    connection: Connection, orders: int, repeated: int, condemned: str, now: datetime, tz: ZoneInfo, of_orders: bool
+) -> Quality:
+    """What `incoming` and `rejected` hold; `condemned` is the reason of rows that are refused for being negative. Where
+    rows carry amounts of orders, an amount of zero is an order's."""
+    first, last = usual_days(local_date(now, tz))
+    times = {"now": to_micros(now), "first": first, "last": last}
+    future, doubtful, zero, nameless = connection.execute(text(ORDERS), times).one()
+    negative, zero_lines, nameless_lines = connection.execute(text(LINES)).one()
+    if of_orders:
+        zero_lines = connection.execute(text(FREE_ORDERS)).scalar_one()
+    dateless, refused = (
+        connection.execute(text(REJECTED), {"reason": reason}).scalar_one() for reason in (NO_DATE, condemned)
+    )
+    step = max(1, -(-orders // SAMPLE))
+    fence = outlier_fence(list(connection.execute(text(AMOUNTS), {"step": step}).scalars()))
+    outliers, named = 0, list[Outlier]()
+    if fence is not None:
+        outliers = connection.execute(text(BEYOND), {"fence": fence}).scalar_one()
+    if outliers:
+        found = connection.execute(text(NAMES), {"fence": fence, "named": NAMED})
+        named = [Outlier(*row) for row in found]
+    return Quality(
+        dateless,
+        int(future),
+        int(doubtful),
+        repeated,
+        negative + refused,
+        zero + zero_lines,
+        nameless + nameless_lines,
+        outliers,
+        fence,
+        tuple(named),
+    )
+
+
+BEAT_SECONDS = 1.0
+INTERNAL = "INTERNAL"
+REJECTS = """INSERT INTO import_reject (business_id, import_id, line, text, reason)
+    SELECT :business, :id, line, COALESCE(text, ''), reason FROM rejected ORDER BY line"""
+
+
+class ImportEnded(DomainError):
+    """Somebody ended the import: it was cancelled, or given up because its process was believed dead."""
+
+    code = "CANCELLED"
+
+
+class ImportStopped(DomainError):
+    """The process is about to end; the import waits for the next one."""
+
+    code = "STOPPED"
+
+
+class ImportRecord:
+    """One import's row in the store, held by `owner` while it runs."""
+
+    def __init__(self, engine: Engine, business: Business, clock: Clock, actor: str, source: str) -> None:
+        self.engine = engine
+        self.business = business
+        self.clock = clock
+        self.actor = actor
+        self.source = source
+        self.owner = uuid4().hex
+        self.id = 0
+        self.options: Mapping[str, object] | None = None
+        self.given_back = False
+        self.ended = False
+        self._said: tuple[str, int, int | None] = ("starting", 0, None)
+
+    def begin(self) -> None:
+        """Make the row."""
+        with self.engine.begin() as connection:
+            row = connection.execute(raise_change(self.business.id, self.clock())).one()
+            self.id = int(row.change_number)
+            at = row.last_instant
+            values = {"created_at": at, "started_at": at, "heartbeat_at": to_micros(self.clock())}
+            connection.execute(
+                insert(purchase_import).values(
+                    business_id=self.business.id,
+                    id=self.id,
+                    source=self.source,
+                    status="RUNNING",
+                    phase="starting",
+                    owner=self.owner,
+                    requested_by=self.actor,
+                    time_zone=self.business.time_zone,
+                    **values,
+                )
+            )
+
+    def say(self, phase: str, done: int, total: int | None) -> None:
+        """How far the import is; stored with the next sign of life. ImportEnded where somebody ended it."""
+        self._said = (phase, done, total)
+        if self.ended:
+            raise ImportEnded("The import was cancelled, or taken over by another process.")
+
+    @contextmanager
+    def alive(self) -> Iterator[None]:
+        """Signs of life as long as the block lasts."""
+        over = threading.Event()
+        thread = threading.Thread(target=self._beat, args=(over,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _beat(self, over: threading.Event) -> None:
+        while not over.wait(BEAT_SECONDS):
+            phase, done, total = self._said
+            values = {"heartbeat_at": to_micros(self.clock()), "phase": phase, "done": done, "total": total}
+            # A store that is busy now hears of it a second later.
+            with suppress(DBAPIError), self.engine.begin() as connection:
+                row = connection.execute(self._mine(values).returning(purchase_import.c.cancel_requested)).one_or_none()
+                self.ended = row is None or bool(row[0])
+
+    def require(self, connection: Connection) -> None:
+        """ImportEnded where the row is no longer held; for transactions that hold the business's lock."""
+        column = purchase_import.c
+        row = connection.execute(
+            select(column.status, column.owner, column.cancel_requested).where(
+                column.business_id == self.business.id, column.id == self.id
+            )
+        ).one_or_none()
+        if row is None or row.status != "RUNNING" or row.owner != self.owner or row.cancel_requested:
+            self.ended = True
+            raise ImportEnded("The import was cancelled, or taken over by another process.")
+
+    def finish(self, connection: Connection, counts: Mapping[str, int], more: Mapping[str, object]) -> None:
+        """It succeeded; its rejected rows are kept with it."""
+        with connection.begin():
+            hidden = hide_rejects(connection, self.business.id)
+        with connection.begin():
+            row = connection.execute(raise_change(self.business.id, self.clock())).one()
+            self.require(connection)
+            own = {"business": self.business.id, "id": self.id}
+            connection.execute(text("DELETE FROM import_reject WHERE business_id = :business AND import_id = :id"), own)
+            hide_rejects(connection, self.business.id, hidden)
+            connection.execute(text(REJECTS), own)
+            ended = {"status": "SUCCEEDED", "phase": "finished", "finished_at": row.last_instant}
+            connection.execute(self._mine({**counts, **more, **ended}))
+            self._audit(connection, row.change_number, row.last_instant, "DONE", counts)
+
+    def fail(self, error: BaseException) -> None:
+        """It ended otherwise; an import that was stopped waits again."""
+        if isinstance(error, ImportStopped):
+            self.give_back()
+            return
+        status = "CANCELLED" if isinstance(error, ImportEnded) else "FAILED"
+        code, sentence = explained(error)
+        # Where the store cannot take it now, whoever finds the row without signs of life says so.
+        with suppress(DBAPIError), self.engine.begin() as connection:
+            row = connection.execute(raise_change(self.business.id, self.clock())).one()
+            ended = {"status": status, "finished_at": row.last_instant, "error_code": code, "error": sentence}
+            if connection.execute(self._mine(ended)).rowcount:
+                self._audit(connection, row.change_number, row.last_instant, status, {"error": code})
+
+    def give_back(self) -> None:
+        """It waits for another process, as if this one had not begun it: `options` are those that it had then."""
+        waiting = {"status": "QUEUED", "phase": "queued", "owner": None, "options": self.options}
+        with self.engine.begin() as connection:
+            connection.execute(self._mine(waiting))
+        self.given_back = True
+
+    def _mine(self, values: Mapping[str, object]) -> Update:
+        column = purchase_import.c
+        return (
+            update(purchase_import)
+            .where(
+                column.business_id == self.business.id,
+                column.id == self.id,
+                column.owner == self.owner,
+                column.status == "RUNNING",
+            )
+            .values(**values)
+        )
+
+    def _audit(self, connection: Connection, number: int, at: int, outcome: str, detail: Mapping[str, object]) -> None:
+        connection.execute(
+            insert(audit_event).values(
+                business_id=self.business.id,
+                id=number,
+                at=at,
+                actor=self.actor,
+                action="importPurchases",
+                outcome=outcome,
+                detail={"source": self.source, "import": self.id, **detail},
+            )
+        )
+
+
+def explained(error: BaseException) -> tuple[str, str]:
+    """Code and sentence of what ended an import; nothing of the store's own words."""
+    if isinstance(error, InvalidInput):
+        return "INVALID_FILE", error.message
+    if isinstance(error, DomainError):
+        return error.code, error.message
+    if isinstance(error, KeyboardInterrupt):
+        return "INTERRUPTED", "The import was interrupted. Run it again: nothing is written twice."
+    if isinstance(error, OSError):
+        return "UNREADABLE", "The file could not be read to its end."
+    return INTERNAL, f"The import ended with an error ({type(error).__name__})."
+
+
+LOCK_SECONDS = 0.4
+"""How long one write transaction is meant to take; how many orders that is, the ones before it show."""
+FEWEST, MOST = 500, 60_000
+CHUNK = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSummary:
+    """Rows of the file by what became of them; the four add up to `rows_read`. `future` of them wait for their day;
+    `quality` says what is doubtful, `import_id` is the record's, None for a dry run."""
+
+    rows_read: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    future: int = 0
+    quality: Quality | None = None
+    import_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an import is: "reading" counts rows, "merging" counts orders."""
+
+    phase: str
+    done: int
+    total: int | None
+
+
+def next_size(size: int, seconds: float) -> int:
+    """How many orders the next range holds, after one of that size took so long: at most twice as many, so that what
+    was slow for a moment, whatever it was, recovers within a few ranges."""
+    return min(MOST, max(FEWEST, int(size * min(2.0, LOCK_SECONDS / seconds))))
+
+
+class PurchaseImporter:
+    """Imports files into one business. Runs outside the event loop."""
+
+    def __init__(self, database: Database, business: Business, clock: Clock) -> None:
+        self.engine = database.bulk
+        self.business = business
+        self.clock = clock
+
+    def run(
+        self,
+        source: str,
+        rows: Callable[[Callable[[RejectedRow], None]], Iterable[StagedColumns]],
+        texts: Callable[[Iterable[int]], Iterator[tuple[int, str]]],
+        *,
+        actor: str,
+        dry_run: bool = False,
+        progress: Callable[[Progress], None] = lambda _: None,
+        rejects: Callable[[RejectedRow], None] = lambda _: None,
+        record: ImportRecord | None = None,
+        of_orders: bool = False,
+    ) -> ImportSummary:
+        """Import the rows; `texts` finds the text of rows that turn out wrong only when orders are put together. A
+        `record` that is given is one that waited and is held now. `of_orders`: a row carried its order's amount, so
+        that zeros beside it mean nothing."""
+        with translated(), self.engine.connect() as connection:
+            if dry_run:
+                return self._run(connection, rows, texts, None, progress, rejects, of_orders)
+            held = record or ImportRecord(self.engine, self.business, self.clock, actor, source)
+            if record is None:
+                held.begin()
+
+            def say(step: Progress) -> None:
+                held.say(step.phase, step.done, step.total)
+                progress(step)
+
+            with held.alive():
+                try:
+                    return self._run(connection, rows, texts, held, say, rejects, of_orders)
+                except BaseException as error:
+                    connection.rollback()
+                    held.fail(error)
+                    raise
+
+    def _run(
+        self,
+        connection: Connection,
+        rows: Callable[[Callable[[RejectedRow], None]], Iterable[StagedColumns]],
+        texts: Callable[[Iterable[int]], Iterator[tuple[int, str]]],
+        record: ImportRecord | None,
+        progress: Callable[[Progress], None],
+        rejects: Callable[[RejectedRow], None],
+        of_orders: bool,
+    ) -> ImportSummary:
+        now = self.clock()
+        refused: list[RejectedRow] = []
+        with connection.begin():
+            portions = put_together(rows(refused.append))
+            read, near = stage(connection, portions, refused, lambda count: progress(Progress("reading", count, None)))
+            orders, far = arrange(connection)
+            tz = zone(self.business.time_zone)
+            quality = look(connection, orders, near + far, ONLY_NEGATIVE, now, tz, of_orders)
+        summary = replace(self._merge(connection, orders, now, record, progress), rows_read=read, quality=quality)
+        self._fill_texts(connection, texts)
+        for row in self._rejected(connection):
+            rejects(row)
+        if record is None:
+            return summary
+        counts = {
+            "rows_read": summary.rows_read,
+            "created": summary.created,
+            "updated": summary.updated,
+            "unchanged": summary.unchanged,
+            "rejected": summary.rejected,
+        }
+        kept = {"future": summary.future, "quality": quality.document(), "done": orders, "total": orders}
+        record.finish(connection, counts, kept)
+        return replace(summary, import_id=record.id)
+
+    def _merge(
+        self,
+        connection: Connection,
+        orders: int,
+        now: datetime,
+        record: ImportRecord | None,
+        progress: Callable[[Progress], None],
+    ) -> ImportSummary:
+        rows = [0, 0, 0, 0, 0]
+        future = low = 0
+        counted, size = FEWEST, FEWEST * 10
+        writer = None if record is None else record.id
+        expected: int | None = None
+        while low < orders:
+            high = min(low + size, orders)
+            began = time.perf_counter()
+            with connection.begin():
+                if record is not None:
+                    # First of all, so that the write lock is waited for and nothing was read before it is held.
+                    row = connection.execute(raise_change(self.business.id, self.clock())).one()
+                    began = time.perf_counter()
+                    record.require(connection)
+                next_purchase, empty = self._state(connection, expected)
+                part = merge.Range(self.business.id, low + 1, high, to_micros(now), empty, writer)
+                tally = merge.resolve(connection, part)
+                if not tally.all_known:
+                    refuse(connection)
+                if record is not None and tally.changes:
+                    keep_before(connection, record.id, tally)
+                    merge.apply(connection, tally)
+                    keep_given(connection, record.id, tally)
+                    connection.execute(
+                        text("UPDATE business SET data_version = :number WHERE id = :id"),
+                        {"number": row.change_number, "id": self.business.id},
+                    )
+                if empty:
+                    expected = next_purchase + (0 if record is None else high - low)
+            took = time.perf_counter() - began
+            for effect, count in tally.rows.items():
+                rows[effect] += count
+            future += tally.future
+            progress(Progress("merging", high, orders))
+            low, size = high, next_size(size, took)
+            if record is not None and high >= counted:
+                # Or PostgreSQL would plan the next ranges, and whoever asks meanwhile, as if there was what was before.
+                with connection.begin():
+                    analyze(connection, *merge.WRITTEN, *merge.JOURNALS)
+                counted = high * 2
+        with connection.begin():
+            rejected = int(connection.execute(text("SELECT COUNT(*) FROM rejected")).scalar_one())
+        return ImportSummary(0, rows[merge.CREATED], rows[merge.UPDATED], rows[merge.UNCHANGED], rejected, future)
+
+    def _state(self, connection: Connection, expected: int | None) -> tuple[int, bool]:
+        """The next purchase's id, and whether the business holds no purchase but those of this import."""
+        own = {"business": self.business.id}
+        held = "EXISTS (SELECT 1 FROM purchase WHERE business_id = :business)" if expected is None else "false"
+        state = text(f"SELECT next_purchase, {held} FROM business WHERE id = :business")
+        row = connection.execute(state, own).one_or_none()
+        if row is None:
+            return 1, True
+        return row[0], row[0] == expected if expected is not None else not row[1]
+
+    def _fill_texts(self, connection: Connection, texts: Callable[[Iterable[int]], Iterator[tuple[int, str]]]) -> None:
+        with connection.begin():
+            wanted = connection.execute(text("SELECT line FROM rejected WHERE text IS NULL ORDER BY line")).scalars()
+            lines = list(wanted)
+            if lines:
+                found = texts(lines)
+                while chunk := [{"line": line, "text": content} for line, content in islice(found, CHUNK)]:
+                    connection.execute(text("UPDATE rejected SET text = :text WHERE line = :line"), chunk)
+
+    def _rejected(self, connection: Connection) -> Iterator[RejectedRow]:
+        statement = text("SELECT line, COALESCE(text, ''), reason FROM rejected ORDER BY line")
+        with connection.begin(), closing(connection.execute(statement.execution_options(yield_per=1000))) as result:
+            for row in result:
+                yield RejectedRow(*row)
