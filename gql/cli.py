@@ -4,6 +4,7 @@ is loaded when it is asked for, so that none waits for, or holds, what only the 
 import os
 import sys
 from dataclasses import replace
+from importlib import import_module
 from io import TextIOWrapper
 from typing import Annotated, Any
 
@@ -11,7 +12,6 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
-from domain.on_demand import loaded
 from gql.cli_failure import INTERRUPTED, explained
 from gql.cli_text import plain
 from gql.logs import set_up
@@ -53,7 +53,8 @@ class Commands(TyperGroup):
         """The command, loaded; None where there is none of this name."""
         if cmd_name not in PLACES:
             return None
-        found = get_group(loaded(PLACES[cmd_name]))
+        module, _, name = PLACES[cmd_name].partition(":")
+        found = get_group(getattr(import_module(module), name))
         if cmd_name in found.commands:
             return found.commands[cmd_name]
         found.name = cmd_name

@@ -47,7 +47,13 @@ class PurchasesFile:
         return cls(opened)
 
     def into(
-        self, database: Database, business: Business, dry_run: bool, rejects: Path | None, as_json: bool = False
+        self,
+        database: Database,
+        business: Business,
+        dry_run: bool,
+        rejects: Path | None,
+        as_json: bool = False,
+        finish: Callable[[OpenedPurchases], None] = lambda opened: None,
     ) -> ImportSummary:
         """Import the file and print what became of its rows and what is doubtful about them."""
         source = replace(self.opened, business=business)
@@ -81,7 +87,7 @@ class PurchasesFile:
         if summary.rows_read == 0 and not source.may_be_empty:
             raise InvalidInput(f"No data found in {source.name}.")
         if not dry_run:
-            source.finish(database, business)
+            finish(source)
         if as_json:
             typer.echo(json.dumps(summary_document(source.name, summary, business), ensure_ascii=False, indent=2))
         else:

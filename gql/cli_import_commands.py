@@ -9,7 +9,7 @@ import typer
 from domain.errors import InvalidInput
 from domain.imports.formats import ImportOptions
 from domain.model import Business
-from gql.cli_customers import CustomersFile
+from gql.cli_customers import import_file
 from gql.cli_import import PurchasesFile, check_rejects
 from gql.cli_import_options import (
     AmountOption,
@@ -29,13 +29,17 @@ from gql.cli_import_options import (
     ZoneOption,
     read_mapping,
 )
+from gql.cli_mongodb import open_collection
+from gql.cli_mongodb_settings import mongodb_settings
 from gql.cli_opening import business_for_import, made, opened
 from gql.cli_recalculate import follow_import
 from gql.cli_run import BusinessOption, run
-from gql.cli_sources import Collection, open_collection, open_purchases
+from gql.cli_sources import Collection, OpenedPurchases, open_purchases
 from gql.cli_table import FormatOption, check_format
+from gql.clock import system_clock
 from gql.services import Services
 from persistence.database.engines import Database
+from persistence.imports.customers_file import CustomersFile
 
 import_app = typer.Typer()
 SOURCES = ("csv", "mongodb")
@@ -77,15 +81,19 @@ def import_(
         if isinstance(wanted, Path):
             read = PurchasesFile.of(open_purchases(wanted, meant, given))
         else:
-            read = PurchasesFile.of(open_collection(context.obj, store, meant, wanted, given))
+            reached = mongodb_settings(context.obj.data, context.obj.mongodb_uri, meant.key)
+            read = PurchasesFile.of(open_collection(reached, store, system_clock, meant, wanted, given))
         check_rejects(rejects, read.path)
         return read, meant if meant.id or dry_run else await made(services.businesses, meant)
+
+    def finish(source: OpenedPurchases) -> None:
+        run(context.obj, lambda services, store: source.finish(services.customers, chosen))
 
     read, chosen = run(context.obj, work)
     store = opened(context.obj)
     try:
         # In the main thread, so that an interruption ends it at once.
-        read.into(store, chosen, dry_run, rejects, format == "json")
+        read.into(store, chosen, dry_run, rejects, format == "json", finish)
     finally:
         store.bulk.dispose()
     if not dry_run:
@@ -124,6 +132,6 @@ def import_customers(
         read = CustomersFile.read(file)
         check_rejects(rejects, read.source.path)
         chosen = meant if meant.id else await made(services.businesses, meant)
-        await read.into(services.customers, chosen, rejects)
+        await import_file(read, services.customers, chosen, rejects)
 
     run(context.obj, work)

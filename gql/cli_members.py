@@ -21,7 +21,6 @@ from domain.imports.columns import (
 )
 from domain.model import Business
 from domain.segments.memberships import Memberships
-from gql.cli_customers import FIELDS
 from gql.cli_import import progress_bar
 from gql.cli_run import BusinessOption, run
 from gql.cli_segment import ACTOR, found, segment_app
@@ -29,6 +28,7 @@ from gql.cli_text import plain
 from gql.cli_worker import Worker, said
 from gql.services import Services
 from persistence.database.engines import Database
+from persistence.imports.customers_file import FIELDS
 from persistence.sources.csv import CsvSource
 
 BATCH = 5_000

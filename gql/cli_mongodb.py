@@ -1,37 +1,45 @@
 """Purchases of a MongoDB collection opened for a business. How it is reached comes from the settings alone; how far it
 was read is kept with the business, so that the next reading goes on from there."""
 
+import asyncio
 import hashlib
 import json
 from dataclasses import astuple, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
 from domain.businesses.mongodb import MongoSettings
-from domain.calendar import to_micros
+from domain.calendar import Clock, to_micros
+from domain.customers.customers import Customers
 from domain.errors import InvalidInput
 from domain.imports.formats import ImportOptions
 from domain.model import Business, NewCustomer
-from gql.cli_customers import Intake
-from gql.cli_mongodb_settings import mongodb_settings
-from gql.cli_run import run
 from gql.cli_sources import Collection, OpenedPurchases, open_purchases
-from gql.clock import system_clock
-from gql.services import Services
-from gql.settings import Settings
 from persistence.database.engines import Database
-from persistence.sources.mongodb import MongoSource
+from persistence.imports.customers_file import Intake
+
+if TYPE_CHECKING:
+    from persistence.sources.mongodb import MongoSource
+
 from persistence.sources.states import forget_state, present_version, read_state, write_state
 from persistence.tables import purchase_import
 
 
-def open_mongodb(
-    settings: Settings, store: Database, business: Business, wanted: Collection, options: ImportOptions
+def open_collection(
+    reached: MongoSettings | None,
+    store: Database,
+    clock: Clock,
+    business: Business,
+    wanted: Collection,
+    options: ImportOptions,
 ) -> OpenedPurchases:
     """The collection with its fields understood, from where it was last read to; InvalidInput and Unavailable say what
-    is wrong. What is imported from it afterwards is handed to `finish`."""
-    reached = mongodb_settings(settings, business.key)
+    is wrong."""
+    # The driver takes 150 ms to load, which files need not wait for.
+    from persistence.sources.mongodb import MongoSource
+
     if reached is None:
         raise InvalidInput(
             "Where MongoDB is has not been said. Set SEGMENTS_MONGODB_URI, or the section mongodb of a settings file "
@@ -45,7 +53,7 @@ def open_mongodb(
     reading = hashlib.sha256(json.dumps([str(one) for one in astuple(settled)]).encode()).hexdigest()
     kept = None if wanted.whole else kept_position(store, business, state_name(place), reading)
     mapping = {**settled.kept_mapping, **settled.mapping}
-    source = MongoSource(place, mapping, now=system_clock(), decimal=settled.amount_form.decimal, after=kept)
+    source = MongoSource(place, mapping, now=clock(), decimal=settled.amount_form.decimal, after=kept)
     opened = open_purchases(source, business, replace(settled, mapping=source.mapping))
     opened.warnings.extend(f"{path} stands in none of the documents that were looked at." for path in source.unseen)
     source.only(opened.columns.places.values())
@@ -55,7 +63,7 @@ def open_mongodb(
         columns=replace(opened.columns, ignored=ignored),
         may_be_empty=kept is not None,
         anything_new=source.anything_new,
-        finish=partial(finish, settings, source, state_name(place), reading),
+        finish=partial(finish, source, store, clock, state_name(place), reading),
     )
 
 
@@ -78,24 +86,30 @@ def kept_position(store: Database, business: Business, name: str, reading: str) 
         return None if connection.execute(undone.limit(1)).first() is not None else dict(kept.state)
 
 
-def finish(
-    settings: Settings, source: MongoSource, name: str, reading: str, store: Database, business: Business
+async def finish(
+    source: "MongoSource",
+    store: Database,
+    clock: Clock,
+    name: str,
+    reading: str,
+    customers: Customers,
+    business: Business,
 ) -> None:
-    """After the import: customers get the names that the documents give them, and the position is kept. Runs outside
-    the event loop."""
-
-    async def work(services: Services, database: Database) -> None:
-        # A customer all of whose documents were rejected is none.
-        intake = Intake(services.customers, business, lambda row: None, known_only=True)
-        for line, (customer, given) in enumerate(source.names, 1):
-            await intake.take(line, customer, NewCustomer(customer, name=given, given=frozenset({"name"})))
-        await intake.flush()
-
-    run(settings, work)
+    """After the import: customers get the names that the documents give them, and the position is kept."""
+    # A customer all of whose documents were rejected is none.
+    intake = Intake(customers, business, lambda row: None, known_only=True)
+    for line, (customer, given) in enumerate(source.names, 1):
+        await intake.take(line, customer, NewCustomer(customer, name=given, given=frozenset({"name"})))
+    await intake.flush()
     state = source.state()
     if state is not None:
-        with store.bulk.begin() as connection:
-            # First of all, so that the write lock is waited for and nothing was read before it is held.
-            forget_state(connection, business.id, name)
-            version = present_version(connection, business.id)
-            write_state(connection, business.id, name, {**state, "reading": reading}, version, system_clock())
+        await asyncio.to_thread(keep_position, store, clock, business, name, {**state, "reading": reading})
+
+
+def keep_position(store: Database, clock: Clock, business: Business, name: str, state: dict[str, object]) -> None:
+    """Say how far the collection was read."""
+    with store.bulk.begin() as connection:
+        # First of all, so that the write lock is waited for and nothing was read before it is held.
+        forget_state(connection, business.id, name)
+        version = present_version(connection, business.id)
+        write_state(connection, business.id, name, state, version, clock())

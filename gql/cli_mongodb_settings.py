@@ -9,22 +9,21 @@ from pathlib import Path
 
 from domain.businesses.mongodb import NAMES, MongoSettings, connection
 from domain.errors import InvalidInput
-from gql.settings import Settings
 
 
-def mongodb_settings(settings: Settings, business_key: str) -> MongoSettings | None:
+def mongodb_settings(data: Path, uri: str, business_key: str) -> MongoSettings | None:
     """How the business's MongoDB is reached; None where nobody has said it."""
-    return connection(kept_section(settings, business_key), settings.mongodb_uri)
+    return connection(kept_section(data, business_key), uri)
 
 
-def section_file(settings: Settings, business_key: str) -> Path:
+def section_file(data: Path, business_key: str) -> Path:
     """Where the section of a business is kept."""
-    return settings.data / f"mongodb-{business_key}.json"
+    return data / f"mongodb-{business_key}.json"
 
 
-def kept_section(settings: Settings, business_key: str) -> dict[str, str]:
+def kept_section(data: Path, business_key: str) -> dict[str, str]:
     """The section as it is kept, empty where there is none; InvalidInput where the file is not ours."""
-    path = section_file(settings, business_key)
+    path = section_file(data, business_key)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -38,13 +37,13 @@ def kept_section(settings: Settings, business_key: str) -> dict[str, str]:
     return found
 
 
-def keep_section(settings: Settings, business_key: str, section: Mapping[str, str]) -> None:
+def keep_section(data: Path, business_key: str, section: Mapping[str, str]) -> None:
     """Replace the section; an empty one removes the file."""
-    path = section_file(settings, business_key)
+    path = section_file(data, business_key)
     if not section:
         path.unlink(missing_ok=True)
         return
-    settings.data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True)
     own = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:

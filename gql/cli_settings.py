@@ -38,7 +38,7 @@ def apply(
     async def work(services: Services, database: Database) -> None:
         businesses, settings = services.businesses, context.obj
         chosen = await businesses.choose(business, settings.business)
-        kept = kept_section(settings, chosen.key)
+        kept = kept_section(settings.data, chosen.key)
         section, faults = merged(kept, statement.mongodb)
         problems = list(statement.problems)
         try:
@@ -50,7 +50,7 @@ def apply(
             raise InvalidInput.of(problems)
         outside = [name for name in NAMES if kept.get(name) != section.get(name)]
         if not check and outside:
-            keep_section(settings, chosen.key, section)
+            keep_section(settings.data, chosen.key, section)
         worker = await Worker.of(database, chosen.key, settings.business)
         newest = await worker.newest()
         if not check and (plan.changes or outside):
@@ -85,7 +85,7 @@ def show(
 
     async def work(services: Services, database: Database) -> None:
         chosen = await services.businesses.choose(business, context.obj.business)
-        section = kept_section(context.obj, chosen.key)
+        section = kept_section(context.obj.data, chosen.key)
         if format == "toml":
             typer.echo(as_toml(chosen, section), nl=False)
             return

@@ -1,11 +1,13 @@
 """A source of purchases opened for a business: the one way in for the command line, the classification batch and
 uploads. Its header is understood, and dates that would be guessed are refused, before anything is written."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from domain.customers.customers import Customers
 from domain.errors import InvalidInput
 from domain.imports.columns import Columns, normalised, resolve_columns, row_text
 from domain.imports.formats import PRESETS, ImportOptions, PresetSource, carried_down
@@ -14,9 +16,6 @@ from domain.imports.rows import PurchaseSource, RejectedRow, RowReader, StagedCo
 from domain.imports.values import DateFault, DateReader, in_words, readings
 from domain.model import Business
 from domain.money import exponent
-from domain.on_demand import loaded
-from gql.settings import Settings
-from persistence.database.engines import Database
 from persistence.sources.files import open_file
 from persistence.sources.stated_amounts import KeptAmounts
 
@@ -26,7 +25,7 @@ def always() -> bool:
     return True
 
 
-def nothing_more(store: Database, business: Business) -> None:
+async def nothing_more(customers: Customers, business: Business) -> None:
     """What files ask for after their import."""
 
 
@@ -43,7 +42,7 @@ class Collection:
 class OpenedPurchases:
     """A source whose header fits the business. `rows` and `texts` are what the importer asks for; `warnings` fills
     while rows are read. `may_be_empty` where only what is new is read, `anything_new`
-    whether there is any; `finish` is called after the import, outside the event loop."""
+    whether there is any; `finish` is awaited after the import."""
 
     source: PurchaseSource
     columns: Columns
@@ -53,7 +52,7 @@ class OpenedPurchases:
     warnings: list[str] = field(default_factory=list)
     may_be_empty: bool = False
     anything_new: Callable[[], bool] = always
-    finish: Callable[[Database, Business], None] = nothing_more
+    finish: Callable[[Customers, Business], Coroutine[Any, Any, None]] = nothing_more
 
     @property
     def name(self) -> str:
@@ -118,14 +117,6 @@ def open_purchases(source: Path | PurchaseSource, business: Business, options: I
     if options.date_format is None:
         refuse_guesses(found, columns, business)
     return OpenedPurchases(found, columns, options, business, path)
-
-
-def open_collection(
-    settings: Settings, store: Database, business: Business, wanted: Collection, options: ImportOptions
-) -> OpenedPurchases:
-    """As `open_mongodb` does it, whose driver is loaded only here."""
-    opened: OpenedPurchases = loaded("gql.cli_mongodb:open_mongodb")(settings, store, business, wanted, options)
-    return opened
 
 
 def refuse_guesses(source: PurchaseSource, columns: Columns, business: Business) -> None:

@@ -2,40 +2,43 @@
 server and the command line the third place that puts services and store together; `segments classify` and the
 server's schedule call it."""
 
-import asyncio
 import os
 import socket
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 from uuid import uuid4
 
 from domain.businesses.businesses import Businesses
+from domain.businesses.mongodb import MongoSettings
 from domain.calendar import Clock
 from domain.classification.pipeline import Pipeline, Segmentation, Source, Wanted, idle, stamp
+from domain.customers.customers import Customers
 from domain.errors import InvalidInput
 from domain.imports.formats import ImportOptions
 from domain.jobs.progress import RunBoard
 from domain.model import Business
 from domain.segments.runner import Runner
 from domain.segments.worker import Upkeep
+from gql.cli_mongodb import open_collection
+from gql.cli_mongodb_settings import mongodb_settings
 from gql.cli_opening import business_for_import, made, opened
 from gql.cli_segmentation_store import KeptLabels, filename_of, folder_of
-from gql.cli_sources import Collection, open_collection, open_purchases
+from gql.cli_sources import Collection, open_purchases
 from gql.clock import system_clock
 from gql.settings import Settings
-from persistence.database.engines import Database
+from persistence.database.engines import Database, run_alone
 from persistence.labels.classifiers import installed
 from persistence.labels.labels import LabelStore
 from persistence.labels.run_folder import RunFolder
 from persistence.labels.run_sources import CollectionSource, FileSource, Kept, StoreSource
+from persistence.reports.cache import MemoryCache
 from persistence.unit_of_work import SqlStore
 from persistence.working_store import WorkingStore
 
-T = TypeVar("T")
 SourceName = Literal["csv", "mongodb"]
 
 
@@ -72,18 +75,18 @@ class Segmenter:
                 pipeline = Pipeline(self._origin(kept, path), labels, folder, self.clock)
                 found = pipeline.run(Wanted(as_of, check_freshness, force, self.next_run))
                 if self.source is not None and not found["metadata"]["skipped"]:
-                    within(store, self._follow(store, meant))
+                    run_alone(store, self._follow(store, meant))
                 return found
 
     def zone(self) -> str:
         """The time zone of the business that is meant."""
         with self._store() as store:
-            return within(store, self._chosen(store)).time_zone
+            return run_alone(store, self._chosen(store)).time_zone
 
     def announce(self) -> None:
         """Say in the status file when the next run is."""
         with self._store() as store:
-            meant = within(store, self._chosen(store))
+            meant = run_alone(store, self._chosen(store))
         with RunFolder.held(folder_of(self.settings, meant, self.output), filename_of(meant)) as folder:
             announced = None if self.next_run is None else stamp(self.next_run)
             folder.write_status({**idle(self.source), **folder.status(), "next_run": announced})
@@ -98,17 +101,17 @@ class Segmenter:
 
     def _business(self, store: Database, path: Path | None) -> Business:
         """The one that is meant; a new one is made when its source is known to be readable."""
-        meant = within(store, self._chosen(store))
+        meant = run_alone(store, self._chosen(store))
         self.begun = True
         if meant.id:
             return meant
         if self.source is None:
             raise InvalidInput(f"There is no business with the key {meant.key} to classify.", ("business",))
         if path is None:
-            open_collection(self.settings, store, meant, self._collection, self.options)
+            open_collection(self._reached(meant), store, self.clock, meant, self._collection, self.options)
         else:
             open_purchases(path, meant, self.options)
-        return within(store, made(Businesses(SqlStore(store, self.clock), self.clock), meant))
+        return run_alone(store, made(Businesses(SqlStore(store, self.clock), self.clock), meant))
 
     async def _chosen(self, store: Database) -> Business:
         businesses = Businesses(SqlStore(store, self.clock), self.clock)
@@ -124,8 +127,14 @@ class Segmenter:
         if path is not None:
             return FileSource(kept, path, self.options)
         if self.source is not None:
-            return CollectionSource(kept, self.settings, self._collection, self.options)
+            work = WorkingStore(kept.database, self.clock)
+            customers = Customers(work, self.clock, MemoryCache(), kept.classifiers)
+            reached = self._reached(kept.business)
+            return CollectionSource(kept, customers, reached, self._collection, self.options)
         return StoreSource(kept)
+
+    def _reached(self, business: Business) -> MongoSettings | None:
+        return mongodb_settings(self.settings.data, self.settings.mongodb_uri, business.key)
 
     async def _follow(self, store: Database, business: Business) -> None:
         """Memberships follow the purchases that were imported."""
@@ -186,16 +195,3 @@ def checked_path(source: str | None, csv_path: str | Path | None) -> Path | None
     if source != "csv" and csv_path is not None:
         raise InvalidInput("csv_path goes with the source csv", ("csv_path",))
     return None if csv_path is None else Path(csv_path)
-
-
-def within(store: Database, work: Coroutine[Any, Any, T]) -> T:
-    """Await the work in a loop of its own; no connection outlives it."""
-
-    async def all_of_it() -> T:
-        try:
-            return await work
-        finally:
-            for engine in {store.reader, store.writer, store.worker}:
-                await engine.dispose()
-
-    return asyncio.run(all_of_it())

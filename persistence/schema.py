@@ -1,14 +1,21 @@
 """Whether a store has the newest tables, which every start asks, and the way there. What changes tables is loaded only
-where they are to be changed."""
+where they are to be changed; an advisory wait keeps two starts apart."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, inspect, text
 
 from domain.errors import InvalidInput
-from domain.on_demand import loaded
+from persistence.tables import metadata
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+LOCK_NUMBER = 7_361_990_112
 
 
 def steps() -> list[str]:
@@ -45,4 +52,67 @@ def stage(engine: Engine) -> str | None:
 def upgrade(engine: Engine) -> None:
     """Apply the missing steps, all or none; a second process waits for the first. InvalidInput for a newer store."""
     if stage(engine) is not None:
-        loaded("persistence.schema_changes:apply_steps")(engine)
+        apply_steps(engine)
+
+
+def configuration(connection: Connection | None = None) -> "Config":
+    """Where the steps are, and what they are done on."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def apply_steps(engine: Engine) -> None:
+    # Alembic takes 150 ms to load, which a store that is up to date need not wait for.
+    from alembic import command
+
+    with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_lock({LOCK_NUMBER})")
+            connection.commit()
+            try:
+                command.upgrade(configuration(connection), "head")
+                connection.commit()
+            finally:
+                connection.rollback()
+                connection.exec_driver_sql(f"SELECT pg_advisory_unlock({LOCK_NUMBER})")
+                connection.commit()
+        elif current(connection) != head():
+            connection.rollback()
+            with unreferenced(connection), connection.begin():
+                # The "begin" of this engine is deferred; the write lock is taken before the step is looked at again.
+                connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS migration_lock (id INTEGER PRIMARY KEY)")
+                command.upgrade(configuration(connection), "head")
+                connection.exec_driver_sql("DROP TABLE migration_lock")
+                if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
+                    raise InvalidInput("The store holds rows that refer to nothing; it was left as it was.")
+
+
+@contextmanager
+def unreferenced(connection: Connection) -> Iterator[None]:
+    """SQLite changes a table by making it anew, which references to it would forbid; within a transaction it cannot be
+    told to overlook them."""
+    raw = connection.connection.dbapi_connection
+    assert raw is not None
+    raw.cursor().execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        raw.cursor().execute("PRAGMA foreign_keys = ON")
+
+
+def differences(engine: Engine) -> list[str]:
+    """What the store's tables and this program's disagree on; empty when the store is as it should be."""
+    found = stage(engine)
+    if found is not None:
+        return [found]
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return [str(difference) for difference in compare_metadata(context, metadata)]

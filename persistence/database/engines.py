@@ -4,11 +4,11 @@ transactions begin when they first read; PostgreSQL has one pool. Nothing else k
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiosqlite
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -26,6 +26,7 @@ INTERRUPT_SECONDS = 1
 READERS = 4
 PAGE_BYTES = 16_384
 CACHE_KIB, BULK_CACHE_KIB, BULK_TEMPORARY_KIB = 65_536, 20_480, 8_192
+T = TypeVar("T")
 Observe = Callable[[str, float], None]
 
 
@@ -199,6 +200,19 @@ def _watch(engine: Engine, observe: Observe) -> None:
 
     event.listen(engine, "before_cursor_execute", before)
     event.listen(engine, "after_cursor_execute", after)
+
+
+def run_alone(database: Database, work: Coroutine[Any, Any, T]) -> T:
+    """Await the work in a loop of its own; no connection outlives it."""
+
+    async def all_of_it() -> T:
+        try:
+            return await work
+        finally:
+            for engine in {database.reader, database.writer, database.worker}:
+                await engine.dispose()
+
+    return asyncio.run(all_of_it())
 
 
 def is_busy(error: BaseException) -> bool:

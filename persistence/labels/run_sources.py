@@ -19,16 +19,18 @@ from typing import Any
 
 from sqlalchemy import select
 
+from domain.businesses.mongodb import MongoSettings
 from domain.calendar import Clock
 from domain.classification.pipeline import Brought
 from domain.classifiers import Classifiers
+from domain.customers.customers import Customers
 from domain.errors import InvalidInput
 from domain.imports.formats import ImportOptions
 from domain.imports.rows import PurchaseSource, RejectedRow, StagedColumns
 from domain.model import Business
-from gql.cli_sources import Collection, OpenedPurchases, open_collection, open_purchases
-from gql.settings import Settings
-from persistence.database.engines import Database
+from gql.cli_mongodb import open_collection
+from gql.cli_sources import Collection, OpenedPurchases, open_purchases
+from persistence.database.engines import Database, run_alone
 from persistence.erasure import ERASED_REASON
 from persistence.imports.importer import ImportSummary, PurchaseImporter
 from persistence.imports.staging import ONLY_NEGATIVE, OTHER_CUSTOMER
@@ -291,7 +293,8 @@ class CollectionSource:
     """A collection of purchases."""
 
     kept: Kept
-    settings: Settings
+    customers: Customers
+    reached: MongoSettings | None
     wanted: Collection
     options: ImportOptions
     name: str = "mongodb"
@@ -304,7 +307,9 @@ class CollectionSource:
     def open(self, whole: bool = False) -> OpenedPurchases:
         """The collection, from where it was last read to."""
         wanted = replace(self.wanted, whole=whole or self.wanted.whole)
-        return open_collection(self.settings, self.kept.database, self.kept.business, wanted, self.options)
+        return open_collection(
+            self.reached, self.kept.database, self.kept.clock, self.kept.business, wanted, self.options
+        )
 
     def question(self, as_of: date | None, output: str) -> str:
         """What the output of the run answers."""
@@ -331,7 +336,7 @@ class CollectionSource:
             gc.enable()
         if summary.rows_read == 0 and not opened.may_be_empty:
             raise InvalidInput(f"No data found in {opened.name}.")
-        opened.finish(self.kept.database, self.kept.business)
+        run_alone(self.kept.database, opened.finish(self.customers, self.kept.business))
         return Brought(summary.rows_read, summary.rejected)
 
     def done(self, as_of: date | None, output: str) -> None:

@@ -33,7 +33,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import InvalidInput
-from domain.on_demand import loaded
 from domain.store import Kept
 from persistence.database.engines import BUSY_SECONDS, Database
 from persistence.tables import kept_report
@@ -45,7 +44,9 @@ SECONDS = 600
 def in_memory() -> Any:
     """An empty cache of this process. The library is loaded with the first question: it brings clients of servers
     along. Without its time limit, since the wait that it brings would swallow a cancellation."""
-    return loaded("aiocache:SimpleMemoryCache")(ttl=SECONDS, timeout=0)
+    from aiocache import SimpleMemoryCache
+
+    return SimpleMemoryCache(ttl=SECONDS, timeout=0)
 
 
 class MemoryCache:
