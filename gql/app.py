@@ -19,7 +19,6 @@ from domain.jobs.progress import RunBoard
 from domain.model import Business, Viewer
 from gql.auth import Authenticator
 from gql.cli_segmentation_store import ScheduledSegmentation
-from gql.cli_sources import OpenedPurchases, open_purchases
 from gql.clock import system_clock
 from gql.composition import make_services, make_upkeep
 from gql.context import Context
@@ -47,6 +46,7 @@ from persistence.exports.xlsx import members_xlsx, report_xlsx
 from persistence.imports.uploads import UploadWork
 from persistence.labels.classifiers import installed
 from persistence.reports.cache import RedisShelf, ReportCache, StoreShelf
+from persistence.sources.opening import OpenedPurchases, open_purchases
 from persistence.unit_of_work import SqlStore
 
 UPLOADS = "imports"

@@ -21,12 +21,12 @@ from domain.imports.columns import FORMULA_STARTS, counted
 from domain.imports.rows import RejectedRow
 from domain.model import Business
 from gql.cli_quality import print_quality, quality_document
-from gql.cli_sources import OpenedPurchases
 from gql.cli_text import plain
 from gql.clock import system_clock
 from persistence.database.engines import Database
 from persistence.imports.importer import ImportSummary, PurchaseImporter
 from persistence.imports.importer import Progress as ImportProgress
+from persistence.sources.opening import OpenedPurchases
 
 
 @dataclass(frozen=True, slots=True)

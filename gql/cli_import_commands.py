@@ -29,17 +29,15 @@ from gql.cli_import_options import (
     ZoneOption,
     read_mapping,
 )
-from gql.cli_mongodb import open_collection
-from gql.cli_mongodb_settings import mongodb_settings
 from gql.cli_opening import business_for_import, made, opened
 from gql.cli_recalculate import follow_import
 from gql.cli_run import BusinessOption, run
-from gql.cli_sources import Collection, OpenedPurchases, open_purchases
 from gql.cli_table import FormatOption, check_format
 from gql.clock import system_clock
 from gql.services import Services
 from persistence.database.engines import Database
 from persistence.imports.customers_file import CustomersFile
+from persistence.sources.opening import Collection, OpenedPurchases, mongodb_settings, open_collection, open_purchases
 
 import_app = typer.Typer()
 SOURCES = ("csv", "mongodb")

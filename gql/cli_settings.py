@@ -12,13 +12,13 @@ from domain.businesses.mongodb import NAMES, SECTION, merged
 from domain.businesses.settings import SettingChange, effective
 from domain.errors import FieldProblem, InvalidInput
 from domain.store import Actor
-from gql.cli_mongodb_settings import keep_section, kept_section
 from gql.cli_run import BusinessOption, run
 from gql.cli_settings_file import SECRET, as_toml, masked, read_statement
 from gql.cli_text import plain
 from gql.cli_worker import Worker, said
 from gql.services import Services
 from persistence.database.engines import Database
+from persistence.sources.opening import keep_section, kept_section
 
 settings_app = typer.Typer(no_args_is_help=True, help="The settings of a business.")
 ACTOR = Actor("command line")

@@ -23,11 +23,8 @@ from domain.jobs.progress import RunBoard
 from domain.model import Business
 from domain.segments.runner import Runner
 from domain.segments.worker import Upkeep
-from gql.cli_mongodb import open_collection
-from gql.cli_mongodb_settings import mongodb_settings
 from gql.cli_opening import business_for_import, made, opened
 from gql.cli_segmentation_store import KeptLabels, filename_of, folder_of
-from gql.cli_sources import Collection, open_purchases
 from gql.clock import system_clock
 from gql.settings import Settings
 from persistence.database.engines import Database, run_alone
@@ -36,6 +33,7 @@ from persistence.labels.labels import LabelStore
 from persistence.labels.run_folder import RunFolder
 from persistence.labels.run_sources import CollectionSource, FileSource, Kept, StoreSource
 from persistence.reports.cache import MemoryCache
+from persistence.sources.opening import Collection, mongodb_settings, open_collection, open_purchases
 from persistence.unit_of_work import SqlStore
 from persistence.working_store import WorkingStore
 

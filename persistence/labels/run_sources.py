@@ -28,17 +28,25 @@ from domain.errors import InvalidInput
 from domain.imports.formats import ImportOptions
 from domain.imports.rows import PurchaseSource, RejectedRow, StagedColumns
 from domain.model import Business
-from gql.cli_mongodb import open_collection
-from gql.cli_sources import Collection, OpenedPurchases, open_purchases
 from persistence.database.engines import Database, run_alone
 from persistence.erasure import ERASED_REASON
 from persistence.imports.importer import ImportSummary, PurchaseImporter
 from persistence.imports.staging import ONLY_NEGATIVE, OTHER_CUSTOMER
-from persistence.sources.appended import LARGEST_TAIL, AppendedCsv, FileMark, WatchedCsv
+from persistence.sources.appended import (
+    LARGEST_TAIL,
+    AppendedCsv,
+    FileMark,
+    SourceState,
+    WatchedCsv,
+    alone,
+    forget_state,
+    present_version,
+    read_state,
+    rows_of,
+    write_state,
+)
 from persistence.sources.csv import CsvSource
-from persistence.sources.files import open_file
-from persistence.sources.known_orders import alone, rows_of
-from persistence.sources.states import SourceState, forget_state, present_version, read_state, write_state
+from persistence.sources.opening import Collection, OpenedPurchases, open_collection, open_file, open_purchases
 from persistence.tables import business as business_table
 from persistence.tables import purchase_import
 

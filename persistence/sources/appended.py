@@ -1,17 +1,32 @@
 """A text file that only grew since it was read: how it is known again, and its new rows as a source of their own. One
-that could be read otherwise than as the old part and then the new one is not taken for such."""
+that could be read otherwise than as the old part and then the new one is not taken for such.
+
+Orders that a file began and goes on with further down: the rows that the store holds of them, as the file stated
+them, so that the new rows and these make the whole order.
+
+How far each source of a business was read, as the source itself says it: size and hash of a file, the last key of a
+collection. A state that is lost costs a whole reading, never a row.
+"""
 
 import csv
 import hashlib
 import io
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from domain.imports.rows import Batch
+from sqlalchemy import Connection, delete, insert, select, text
+
+from domain.calendar import from_micros, to_micros
+from domain.imports.rows import Batch, StagedColumns
+from persistence.database.dialects import analyze, create, load
 from persistence.sources.csv import GZIP_MAGIC, CsvSource, _Text
+from persistence.tables import business as business_table
+from persistence.tables import source_state
 
 PORTION = 1 << 20
 LARGEST_TAIL = 1 << 25
@@ -157,3 +172,79 @@ class _Joined(io.RawIOBase):
         self.head = self.head[len(buffer) :]
         buffer[: len(data)] = data
         return len(data)
+
+
+ROWS = """SELECT p.external_id, c.external_id, p.purchased_at, p.local_day, k.status, k.amount, k.category, s.key,
+    p.channel, p.written_by
+    FROM continued w JOIN purchase p ON p.business_id = :business AND p.external_id = w.order_id
+    JOIN customer c ON c.business_id = :business AND c.id = p.customer_id
+    LEFT JOIN storefront s ON s.business_id = :business AND s.id = p.storefront_id
+    LEFT JOIN purchase_line k ON k.business_id = :business AND k.customer_id = p.customer_id AND k.purchase_id = p.id
+    ORDER BY p.customer_id, p.id, k.position"""
+OTHERS = """SELECT (SELECT COUNT(*) FROM audit_event WHERE business_id = :business AND id > :change),
+    (SELECT COUNT(*) FROM purchase_import WHERE business_id = :business
+    AND (id > :change OR status IN ('QUEUED', 'RUNNING')))"""
+
+
+def rows_of(
+    connection: Connection, business_id: int, orders: Collection[str], imports: Collection[int]
+) -> StagedColumns | None:
+    """The stored rows of those of the orders that the store holds, numbered from 2 on; None where one of them was not
+    written by one of the imports, so that nobody can say what the file stated."""
+    create(connection, "continued", "order_id {text} PRIMARY KEY")
+    load(connection, "continued", ("order_id",), [(order,) for order in sorted(orders)])
+    analyze(connection, "continued")
+    found = connection.execute(text(ROWS), {"business": business_id}).all()
+    if any(row[-1] not in imports or row[4] is None for row in found):
+        return None
+    order, customer, at, day, status, amount, category, storefront, channel = (
+        zip(*(row[:-1] for row in found), strict=True) if found else ((),) * 9
+    )
+    lines: Sequence[int] = range(2, len(found) + 2)
+    return StagedColumns(lines, order, customer, at, day, status, amount, category, storefront, channel)
+
+
+def alone(connection: Connection, business_id: int, change: int, imports: int) -> bool:
+    """Whether since the change number nobody wrote but so many imports, all of which have ended."""
+    audits, found = connection.execute(text(OTHERS), {"business": business_id, "change": change}).one()
+    return (audits, found) == (imports, imports)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """A source's state, the data version that the business had right after it was read, and when that was."""
+
+    state: Mapping[str, Any]
+    data_version: int
+    at: datetime
+
+
+def read_state(connection: Connection, business_id: int, source: str) -> SourceState | None:
+    """What was kept of the source; None where nothing was."""
+    kept = source_state.c
+    statement = select(kept.state, kept.data_version, kept.at).where(
+        kept.business_id == business_id, kept.source == source
+    )
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else SourceState(dict(row.state), row.data_version, from_micros(row.at))
+
+
+def write_state(
+    connection: Connection, business_id: int, source: str, state: Mapping[str, Any], data_version: int, now: datetime
+) -> None:
+    """Keep the state; in the caller's transaction. `source` names it among the business's, such as `csv:/shop.csv`."""
+    forget_state(connection, business_id, source)
+    values = {"state": dict(state), "data_version": data_version, "at": to_micros(now)}
+    connection.execute(insert(source_state).values(business_id=business_id, source=source, **values))
+
+
+def forget_state(connection: Connection, business_id: int, source: str) -> None:
+    """Keep nothing of the source, so that it is read whole."""
+    kept = source_state.c
+    connection.execute(delete(source_state).where(kept.business_id == business_id, kept.source == source))
+
+
+def present_version(connection: Connection, business_id: int) -> int:
+    """The business's data version in this transaction."""
+    statement = select(business_table.c.data_version).where(business_table.c.id == business_id)
+    return int(connection.execute(statement).scalar_one())

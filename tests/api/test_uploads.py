@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from gql.app import open_upload
-from gql.cli_sources import OpenedPurchases
 from persistence.database.engines import Database
 from persistence.imports.uploads import ATTEMPTS
+from persistence.sources.opening import OpenedPurchases
 from tests.api.sockets import live, received, subscribe
 from tests.api.uploading import IMPORT, ROWS, Place, placing
 from tests.conftest import SetClock

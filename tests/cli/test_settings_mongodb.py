@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gql.cli_mongodb_settings import mongodb_settings
+from persistence.sources.opening import mongodb_settings
 from tests.cli.conftest import Segments
 from tests.cli.test_settings import MONGODB, UTC_EUR, written
 

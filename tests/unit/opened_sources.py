@@ -5,7 +5,7 @@ from pathlib import Path
 from domain.imports.formats import ImportOptions
 from domain.imports.rows import RejectedRow
 from domain.model import Business
-from gql.cli_sources import OpenedPurchases, open_purchases
+from persistence.sources.opening import OpenedPurchases, open_purchases
 
 
 def shop(**settings: object) -> Business:

@@ -8,7 +8,7 @@ import pytest
 from domain.errors import InvalidInput
 from domain.imports.orders import RepeatedAmounts, put_together
 from domain.imports.rows import StagedColumns
-from gql.cli_sources import OpenedPurchases
+from persistence.sources.opening import OpenedPurchases
 from tests.unit.opened_sources import opened, read, shop
 
 PLAIN = "customer_id,order_id,date,amount,category,status"

@@ -9,8 +9,8 @@ import pytest
 from bson import Decimal128, Int64, ObjectId, Regex
 
 from domain.errors import InvalidInput
-from persistence.sources.mongo_cells import CellFault, at_path, cell, paths, row
 from persistence.sources.mongo_connection import LENIENT, hosts_of
+from persistence.sources.mongodb import CellFault, at_path, cell, paths, row
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,8 @@ from openpyxl import Workbook
 
 from domain.errors import InvalidInput
 from domain.imports.formats import ImportOptions
-from gql.cli_sources import open_purchases
 from persistence.sources import xlsx
-from persistence.sources.files import open_file
+from persistence.sources.opening import open_file, open_purchases
 from persistence.sources.xlsx import XlsxSource
 from tests.conftest import most_held
 from tests.unit.opened_sources import read, shop

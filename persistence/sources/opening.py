@@ -1,0 +1,347 @@
+"""A source of purchases opened for a business: the one way in for the command line, the classification batch and
+uploads. Its header is understood, and dates that would be guessed are refused, before anything is written.
+
+Purchases of a MongoDB collection opened for a business. How it is reached comes from the settings alone; how far it
+was read is kept with the business, so that the next reading goes on from there.
+
+How a business's MongoDB is reached, kept outside the store: one file a business in the data folder, which only its
+owner may read, written whole or not at all. SEGMENTS_MONGODB_URI wins over it.
+
+A file of purchases by what it is, not by its name: an Excel workbook, or text.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import closing, suppress
+from dataclasses import astuple, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from domain.businesses.mongodb import NAMES, MongoSettings, connection
+from domain.calendar import Clock, to_micros
+from domain.customers.customers import Customers
+from domain.errors import InvalidInput
+from domain.imports.columns import Columns, normalised, resolve_columns, row_text
+from domain.imports.formats import PRESETS, ImportOptions, PresetSource, carried_down
+from domain.imports.orders import RepeatedAmounts, once_an_order
+from domain.imports.rows import PurchaseSource, RejectedRow, RowReader, StagedColumns, read_rows
+from domain.imports.values import DateFault, DateReader, in_words, readings
+from domain.model import Business, NewCustomer
+from domain.money import exponent
+from persistence.database.engines import Database
+from persistence.imports.customers_file import Intake
+from persistence.sources.appended import forget_state, present_version, read_state, write_state
+from persistence.sources.csv import CsvSource
+from persistence.sources.spill import KeptAmounts
+from persistence.tables import purchase_import
+
+if TYPE_CHECKING:
+    from persistence.sources.mongodb import MongoSource
+
+
+def mongodb_settings(data: Path, uri: str, business_key: str) -> MongoSettings | None:
+    """How the business's MongoDB is reached; None where nobody has said it."""
+    return connection(kept_section(data, business_key), uri)
+
+
+def section_file(data: Path, business_key: str) -> Path:
+    """Where the section of a business is kept."""
+    return data / f"mongodb-{business_key}.json"
+
+
+def kept_section(data: Path, business_key: str) -> dict[str, str]:
+    """The section as it is kept, empty where there is none; InvalidInput where the file is not ours."""
+    path = section_file(data, business_key)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise InvalidInput(_unreadable(path)) from error
+    if not isinstance(found, dict) or not all(
+        name in NAMES and isinstance(value, str) for name, value in found.items()
+    ):
+        raise InvalidInput(_unreadable(path))
+    return found
+
+
+def keep_section(data: Path, business_key: str, section: Mapping[str, str]) -> None:
+    """Replace the section; an empty one removes the file."""
+    path = section_file(data, business_key)
+    if not section:
+        path.unlink(missing_ok=True)
+        return
+    data.mkdir(parents=True, exist_ok=True)
+    own = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            json.dump(dict(section), file, ensure_ascii=False, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        own.replace(path)
+    finally:
+        own.unlink(missing_ok=True)
+
+
+def _unreadable(path: Path) -> str:
+    return f"{path} cannot be read as the MongoDB settings. Remove it and run: segments settings apply FILE"
+
+
+ZIP_MAGIC = b"PK\x03\x04"
+OLD_MAGIC = b"\xd0\xcf\x11\xe0"
+"""Workbooks of Excel 97 to 2003, and all that are encrypted."""
+
+
+def open_file(path: Path, sheet: str | None = None, decimal: str = ".") -> PurchaseSource:
+    """The file, with its header read; InvalidInput says why it cannot be."""
+    magic = b""
+    if path.is_file():
+        try:
+            with path.open("rb") as file:
+                magic = file.read(4)
+        except OSError as error:
+            raise InvalidInput(f"No data found in {path.name}.") from error
+    if magic == ZIP_MAGIC:
+        # The reader of workbooks takes 200 ms to load, which text need not wait for.
+        from persistence.sources.xlsx import XlsxSource
+
+        return XlsxSource(path, sheet, decimal)
+    if magic == OLD_MAGIC:
+        raise InvalidInput(
+            f"{path.name} is an old or an encrypted Excel workbook. Save it as .xlsx without a password."
+        )
+    if sheet is not None:
+        raise InvalidInput(f"--sheet is for Excel workbooks, and {path.name} is none", ("sheet",))
+    return CsvSource(path)
+
+
+def always() -> bool:
+    """Files are known to be unchanged in other ways."""
+    return True
+
+
+async def nothing_more(customers: Customers, business: Business) -> None:
+    """What files ask for after their import."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """Which collection of MongoDB is meant, where the settings do not say it, and whether it is read whole."""
+
+    database: str | None = None
+    name: str | None = None
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedPurchases:
+    """A source whose header fits the business. `rows` and `texts` are what the importer asks for; `warnings` fills
+    while rows are read. `may_be_empty` where only what is new is read, `anything_new`
+    whether there is any; `finish` is awaited after the import."""
+
+    source: PurchaseSource
+    columns: Columns
+    options: ImportOptions
+    business: Business
+    path: Path | None = None
+    warnings: list[str] = field(default_factory=list)
+    may_be_empty: bool = False
+    anything_new: Callable[[], bool] = always
+    finish: Callable[[Customers, Business], Coroutine[Any, Any, None]] = nothing_more
+
+    @property
+    def name(self) -> str:
+        """What the source is called in messages."""
+        return self.source.name
+
+    @property
+    def of_orders(self) -> bool:
+        """Whether rows carry the amount of their order."""
+        return self.options.of_orders
+
+    def rows(self, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
+        """The accepted rows; the others go to `reject`."""
+        options, business = self.options, self.business
+        reader = RowReader(
+            self.columns,
+            business.currency,
+            business.time_zone,
+            options.date_format,
+            typed=self.source.typed,
+            form=options.amount_form,
+        )
+        if options.of_orders:
+            places = self.columns.places
+            batches = carried_down(self.source.batches(), places["order_id"], places["amount"], self.columns.width)
+            with closing(KeptAmounts()) as stated:
+                yield from once_an_order(read_rows(batches, reader, reject), stated, exponent(business.currency))
+            return
+        found = read_rows(self.source.batches(), reader, reject)
+        if options.amount is None:
+            found = RepeatedAmounts().watch(found, self.warnings.append)
+        yield from found
+
+    def texts(self, lines: Iterable[int]) -> Iterator[tuple[int, str]]:
+        """The text of rows, by their line numbers in rising order."""
+        wanted = iter(lines)
+        line = next(wanted, None)
+        if line is None:
+            return
+        for begins, cells in self.source.rows():
+            if begins == line:
+                yield begins, row_text(cells)
+                line = next(wanted, None)
+                if line is None:
+                    return
+
+
+def open_purchases(source: Path | PurchaseSource, business: Business, options: ImportOptions) -> OpenedPurchases:
+    """Look at the source before anything is written; what the options leave open is as the business has settled it.
+    InvalidInput says what is wrong with the header, the options or the dates."""
+    options = options.over(business.settings).checked()
+    path = source if isinstance(source, Path) else None
+    found = open_file(source, options.sheet, options.amount_form.decimal) if isinstance(source, Path) else source
+    mapping = options.columns_for({name: None for column in found.header for name in (column, normalised(column))})
+    if options.preset is not None:
+        preset = PresetSource(found, PRESETS[options.preset], mapping)
+        columns = resolve_columns(preset.header, {name: name for name in preset.header}, business.currency)
+        columns = Columns(columns.places, preset.ignored, columns.width)
+        found = preset
+    else:
+        columns = resolve_columns(found.header, mapping, business.currency)
+    if options.date_format is None:
+        refuse_guesses(found, columns, business)
+    return OpenedPurchases(found, columns, options, business, path)
+
+
+def refuse_guesses(source: PurchaseSource, columns: Columns, business: Business) -> None:
+    """InvalidInput where none of the first dates is ISO 8601 and their form has to be told, or nobody knows it."""
+    place, width = columns.places["purchase_date"], columns.width
+    dates: list[str] = []
+    with suppress(StopIteration), closing(source.batches()) as batches:
+        dates = [cells[place].strip() for cells in next(batches).rows if len(cells) == width]
+    reader = DateReader(business.time_zone, None)
+    forms: set[str] | None = None
+    said = unread = ""
+    for text in dict.fromkeys(filter(None, dates)):
+        try:
+            reader(text)
+        except DateFault:
+            found = readings(text)
+            unread = unread or text
+            if found:
+                said = said or text
+                forms = set(found) if forms is None else forms & set(found)
+        else:
+            return
+    if not said:
+        if not unread:
+            return
+        raise InvalidInput(
+            f"The dates of {source.name}, such as {unread[:40]!r}, cannot be read. Write them as 2024-03-01, or give "
+            "--date-format, such as %d/%m/%Y."
+        )
+    found = readings(said)
+    fitting = [form for form in found if form in (forms or ())] or list(found)
+    give = " or ".join(f"--date-format {form!r}" for form in fitting)
+    if len(fitting) > 1 and len(set(found.values())) > 1:
+        may = " or ".join(in_words(found[form]) for form in fitting)
+        raise InvalidInput(
+            f"The dates of {source.name} can be read in more than one way: {said!r} may be {may}. Give {give}."
+        )
+    raise InvalidInput(f"The dates of {source.name}, such as {said!r}, are not ISO 8601. Give {give}.")
+
+
+def open_collection(
+    reached: MongoSettings | None,
+    store: Database,
+    clock: Clock,
+    business: Business,
+    wanted: Collection,
+    options: ImportOptions,
+) -> OpenedPurchases:
+    """The collection with its fields understood, from where it was last read to; InvalidInput and Unavailable say what
+    is wrong."""
+    # The driver takes 150 ms to load, which files need not wait for.
+    from persistence.sources.mongodb import MongoSource
+
+    if reached is None:
+        raise InvalidInput(
+            "Where MongoDB is has not been said. Set SEGMENTS_MONGODB_URI, or the section mongodb of a settings file "
+            "and run: segments settings apply FILE"
+        )
+    place = replace(reached, database=wanted.database or reached.database, collection=wanted.name or reached.collection)
+    settled = options.over(business.settings).checked()
+    if settled.preset is not None:
+        raise InvalidInput(f"--preset {settled.preset} is for files, not for MongoDB")
+    # Read whole where anything says so, or where it is read otherwise than the last time.
+    reading = hashlib.sha256(json.dumps([str(one) for one in astuple(settled)]).encode()).hexdigest()
+    kept = None if wanted.whole else kept_position(store, business, state_name(place), reading)
+    mapping = {**settled.kept_mapping, **settled.mapping}
+    source = MongoSource(place, mapping, now=clock(), decimal=settled.amount_form.decimal, after=kept)
+    opened = open_purchases(source, business, replace(settled, mapping=source.mapping))
+    opened.warnings.extend(f"{path} stands in none of the documents that were looked at." for path in source.unseen)
+    source.only(opened.columns.places.values())
+    ignored = tuple(one for one in opened.columns.ignored if one not in ("customer.name", *source.rare))
+    return replace(
+        opened,
+        columns=replace(opened.columns, ignored=ignored),
+        may_be_empty=kept is not None,
+        anything_new=source.anything_new,
+        finish=partial(finish, source, store, clock, state_name(place), reading),
+    )
+
+
+def state_name(place: MongoSettings) -> str:
+    """What the collection is called among the business's sources."""
+    return f"mongodb:{place.database}.{place.collection}"
+
+
+def kept_position(store: Database, business: Business, name: str, reading: str) -> dict[str, object] | None:
+    """How far the collection was read in the same way; None where it is read whole: the first time, after a change of
+    the options, and after an import was undone, which may have been of this collection."""
+    if not business.id:
+        return None
+    with store.bulk.connect() as connection:
+        kept = read_state(connection, business.id, name)
+        if kept is None or kept.state.get("reading") != reading:
+            return None
+        table = purchase_import.c
+        undone = select(table.id).where(table.business_id == business.id, table.undo_begun_at >= to_micros(kept.at))
+        return None if connection.execute(undone.limit(1)).first() is not None else dict(kept.state)
+
+
+async def finish(
+    source: "MongoSource",
+    store: Database,
+    clock: Clock,
+    name: str,
+    reading: str,
+    customers: Customers,
+    business: Business,
+) -> None:
+    """After the import: customers get the names that the documents give them, and the position is kept."""
+    # A customer all of whose documents were rejected is none.
+    intake = Intake(customers, business, lambda row: None, known_only=True)
+    for line, (customer, given) in enumerate(source.names, 1):
+        await intake.take(line, customer, NewCustomer(customer, name=given, given=frozenset({"name"})))
+    await intake.flush()
+    state = source.state()
+    if state is not None:
+        await asyncio.to_thread(keep_position, store, clock, business, name, {**state, "reading": reading})
+
+
+def keep_position(store: Database, clock: Clock, business: Business, name: str, state: dict[str, object]) -> None:
+    """Say how far the collection was read."""
+    with store.bulk.begin() as connection:
+        # First of all, so that the write lock is waited for and nothing was read before it is held.
+        forget_state(connection, business.id, name)
+        version = present_version(connection, business.id)
+        write_state(connection, business.id, name, state, version, clock())
