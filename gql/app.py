@@ -47,7 +47,7 @@ from persistence.imports.uploads import UploadWork
 from persistence.labels.classifiers import installed
 from persistence.reports.cache import RedisShelf, ReportCache, StoreShelf
 from persistence.sources.opening import OpenedPurchases, open_purchases
-from persistence.unit_of_work import SqlStore
+from persistence.store import SqlStore
 
 UPLOADS = "imports"
 """The folder below the data folder that uploaded files wait in."""

@@ -20,7 +20,7 @@ from gql.cli_run import BusinessOption, run
 from gql.clock import system_clock
 from gql.services import Services
 from persistence.database.engines import Database
-from persistence.working_store import WorkingStore
+from persistence.evaluation import WorkingStore
 
 history_app = typer.Typer(no_args_is_help=True, help="The history of memberships.")
 ACTOR = Actor("command line")

@@ -14,7 +14,7 @@ from domain.money import exponent
 from gql.logs import log_statement
 from gql.settings import Settings
 from persistence.database.engines import Database, open_database
-from persistence.schema import stage, upgrade
+from persistence.migrations.migrate import stage, upgrade
 
 
 def no_folder(error: OSError) -> InvalidInput:

@@ -15,14 +15,14 @@ from domain.classification.pipeline import OUTPUT_FILENAME, Decided, Pipeline, W
 from domain.classifiers import Classifiers
 from domain.errors import DomainError, Unavailable
 from domain.model import Business
-from gql.alerts import Alerts
 from gql.settings import Settings
+from persistence.alerts import Alerts
 from persistence.database.engines import Database
 from persistence.database.transactions import translated
 from persistence.labels.labels import LabelStore, due_time, keep, take
 from persistence.labels.run_folder import RunFolder
 from persistence.labels.run_sources import Kept, StoreSource
-from persistence.unit_of_work import SqlStore
+from persistence.store import SqlStore
 
 IDLE_SECONDS = 1.0
 END_SECONDS = 4.0

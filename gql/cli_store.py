@@ -14,8 +14,8 @@ from gql.cli_text import cell, plain
 from gql.clock import system_clock
 from gql.services import Services
 from persistence.database.engines import Database
-from persistence.schema import differences, upgrade
-from persistence.unit_of_work import SqlStore
+from persistence.migrations.migrate import differences, upgrade
+from persistence.store import SqlStore
 
 businesses_app = typer.Typer(no_args_is_help=True, help="The businesses (tenants) of the store.")
 db_app = typer.Typer(no_args_is_help=True, help="The store and its tables.")

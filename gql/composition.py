@@ -25,11 +25,11 @@ from domain.segments.runner import Runner
 from domain.segments.segments import Segments
 from domain.segments.worker import Upkeep
 from domain.store import KeptReports
-from gql.alerts import Alerts
 from gql.services import Services
+from persistence.alerts import Alerts
 from persistence.database.engines import Database
+from persistence.evaluation import WorkingStore
 from persistence.reports.cache import MemoryCache, ReportCache
-from persistence.working_store import WorkingStore
 
 
 def make_services(

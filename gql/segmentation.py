@@ -28,14 +28,14 @@ from gql.cli_segmentation_store import KeptLabels, filename_of, folder_of
 from gql.clock import system_clock
 from gql.settings import Settings
 from persistence.database.engines import Database, run_alone
+from persistence.evaluation import WorkingStore
 from persistence.labels.classifiers import installed
 from persistence.labels.labels import LabelStore
 from persistence.labels.run_folder import RunFolder
 from persistence.labels.run_sources import CollectionSource, FileSource, Kept, StoreSource
 from persistence.reports.cache import MemoryCache
 from persistence.sources.opening import Collection, mongodb_settings, open_collection, open_purchases
-from persistence.unit_of_work import SqlStore
-from persistence.working_store import WorkingStore
+from persistence.store import SqlStore
 
 SourceName = Literal["csv", "mongodb"]
 

@@ -18,8 +18,8 @@ from domain.model import (
 )
 from domain.pages import Page, PageRequest, cut
 from domain.store import PurchaseRecord, Refusal
-from persistence import purchase_changes
 from persistence.customers import keyset
+from persistence.merge import move_days, record, refresh_customers, settle
 from persistence.tables import purchase, purchase_line, storable, storefront
 
 COLUMNS = (
@@ -174,7 +174,7 @@ class PurchaseStore:
         self, items: Sequence[NewPurchase], time_zone: str, now: datetime
     ) -> tuple[WriteCounts, list[Refusal]]:
         """Write them all, unless one is refused (codes FOREIGN, ERASED): then nothing."""
-        return await self.connection.run_sync(purchase_changes.record, self.business_id, items, time_zone, now)
+        return await self.connection.run_sync(record, self.business_id, items, time_zone, now)
 
     async def any(self) -> bool:
         """Whether there is a purchase at all."""
@@ -200,13 +200,13 @@ class PurchaseStore:
                     table.c.business_id == self.business_id, tuple_(table.c.customer_id, column).in_(keys)
                 )
             )
-        await self.connection.run_sync(purchase_changes.refresh, self.business_id, sorted({key[0] for key in keys}))
+        await self.connection.run_sync(refresh_customers, self.business_id, sorted({key[0] for key in keys}))
         return len(keys)
 
     async def settle(self, now: datetime) -> int:
         """Count the qualifying purchases whose instant has passed; how many there were."""
-        return await self.connection.run_sync(purchase_changes.settle, self.business_id, to_micros(now))
+        return await self.connection.run_sync(settle, self.business_id, to_micros(now))
 
     async def move_days(self, time_zone: str) -> None:
         """Rewrite every local day for another zone, by ranges of instants, in one transaction."""
-        await self.connection.run_sync(purchase_changes.move_days, self.business_id, time_zone)
+        await self.connection.run_sync(move_days, self.business_id, time_zone)

@@ -17,7 +17,7 @@ from domain.model import Business
 from gql.composition import make_services
 from gql.services import Services
 from persistence.database.engines import Database, open_database
-from persistence.schema import upgrade
+from persistence.migrations.migrate import upgrade
 
 SHARED = Path(__file__).parents[2] / "shared"
 NOW = datetime(2024, 6, 15, 12, 0, tzinfo=UTC)

@@ -16,7 +16,7 @@ from gql.composition import make_services
 from persistence.database.engines import open_database
 from persistence.exports import pdf_fonts
 from persistence.exports.pdf import report_pdf
-from persistence.schema import upgrade
+from persistence.migrations.migrate import upgrade
 
 pytestmark = pytest.mark.anyio
 PICTURE = Path(__file__).parents[1] / "docs" / "report.png"

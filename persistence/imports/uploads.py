@@ -25,7 +25,7 @@ from persistence.database.engines import Database
 from persistence.database.transactions import translated
 from persistence.imports.importer import ImportRecord, ImportStopped, Progress, PurchaseImporter
 from persistence.imports.imports import ImportStore
-from persistence.unit_of_work import SqlStore
+from persistence.store import SqlStore
 
 THREADS = 2
 ATTEMPTS = 3

@@ -8,7 +8,7 @@ from domain.model import NewCustomer
 from domain.segments.model import Definition, MembershipSource, NewSegment, SegmentKind, Snapshot
 from domain.store import Actor
 from gql.ids import encode
-from persistence.unit_of_work import SqlStore
+from persistence.store import SqlStore
 from tests.api.conftest import Face
 
 pytestmark = pytest.mark.anyio

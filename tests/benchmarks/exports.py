@@ -23,8 +23,8 @@ from gql.app import make_writers
 from gql.composition import make_services
 from gql.settings import Settings
 from persistence.database.engines import Database, open_database
-from persistence.schema import upgrade
-from persistence.working_store import WorkingStore
+from persistence.evaluation import WorkingStore
+from persistence.migrations.migrate import upgrade
 from tests.benchmarks.segments import NOW, made, peak, segment
 
 EVERYBODY = (

@@ -25,8 +25,8 @@ from domain.store import Actor
 from gql.composition import make_services
 from gql.services import Services
 from persistence.database.engines import Database, open_database
-from persistence.schema import upgrade
-from persistence.working_store import WorkingStore
+from persistence.evaluation import WorkingStore
+from persistence.migrations.migrate import upgrade
 from tests.benchmarks.data import FOLDER
 
 PURCHASES = 5

@@ -15,7 +15,7 @@ from domain.pages import PageRequest
 from domain.segments.history import HistoryCompacted, check_reachable
 from domain.segments.model import MembershipSource
 from persistence.database.engines import Database, open_database
-from persistence.working_store import WorkingStore
+from persistence.evaluation import WorkingStore
 from tests.cli.conftest import Segments
 from tests.conftest import SetClock
 from tests.storage.working import Working

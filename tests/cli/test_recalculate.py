@@ -10,7 +10,7 @@ import pytest
 from domain.segments.model import Definition, NewSegment, SegmentKind
 from gql.clock import system_clock
 from persistence.database.engines import open_database
-from persistence.working_store import WorkingStore
+from persistence.evaluation import WorkingStore
 from tests.cli.conftest import Segments
 
 ORDERS = "customer_id,order_id,date,amount\nA,1,2024-03-01,5\nB,2,2024-03-01,20\n"

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from persistence.schema import head
+from persistence.migrations.migrate import head
 from tests.cli.conftest import Segments
 
 COMMANDS = ("report", "customers", "businesses list", "db upgrade", "db check", "demo", "serve --demo --port 0")

@@ -16,7 +16,7 @@ from domain.jobs.progress import RunBoard
 from domain.segments.runner import Runner
 from domain.segments.worker import Upkeep
 from persistence.database.engines import open_database
-from persistence.working_store import WorkingStore
+from persistence.evaluation import WorkingStore
 from tests.conftest import NOW
 
 

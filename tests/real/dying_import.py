@@ -17,7 +17,7 @@ from persistence.database.engines import Database, open_database
 from persistence.imports import importer as bulk_import
 from persistence.imports import undo as import_undo
 from persistence.imports.undo import ImportUndo
-from persistence.unit_of_work import SqlStore
+from persistence.store import SqlStore
 from tests.real.dying import now
 from tests.storage.files import Importer
 

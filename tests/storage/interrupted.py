@@ -7,8 +7,8 @@ from itertools import count
 
 from domain.model import Business
 from domain.segments.runner import Runner
+from persistence.evaluation import WorkingStore
 from persistence.jobs import JobStore
-from persistence.working_store import WorkingStore
 from tests.storage.working import Working
 
 TAKING, EVALUATING, WRITING = 1, 2, 3

@@ -20,7 +20,7 @@ from gql.composition import make_services
 from persistence.database.dialects import Expression
 from persistence.database.engines import Database
 from persistence.rules.compiler import Lookup
-from persistence.unit_of_work import SqlStore
+from persistence.store import SqlStore
 
 NOW = datetime(2024, 6, 15, 2, 30, tzinfo=UTC)
 LATER = NOW + timedelta(days=600)

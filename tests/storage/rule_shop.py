@@ -14,8 +14,8 @@ from domain.store import Side
 from gql.composition import make_services
 from gql.services import Services
 from persistence.database.engines import Database
+from persistence.store import SqlStore
 from persistence.tables import customer
-from persistence.unit_of_work import SqlStore
 from tests.storage.rule_population import NOW, populate
 
 BUYERS = {">=": [{"var": "order_count"}, 2]}

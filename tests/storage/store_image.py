@@ -9,6 +9,7 @@ from sqlalchemy import Select, and_, select
 from domain.calendar import Clock, from_micros, local_day, zone
 from domain.model import STATUS_ORDER, Business
 from persistence.database.engines import Database
+from persistence.store import SqlStore
 from persistence.tables import (
     FAR_FUTURE,
     customer,
@@ -21,7 +22,6 @@ from persistence.tables import (
 from persistence.tables import (
     business as business_table,
 )
-from persistence.unit_of_work import SqlStore
 
 OTHER_KEYS = ("business_id", "customer_id", "changed_at")
 """Which customer it is, and when a write last touched it, is no part of what the totals say."""

@@ -14,9 +14,9 @@ from domain.store import Actor
 from gql.services import Services
 from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore, keep
+from persistence.migrations.migrate import upgrade
 from persistence.rules.compiler import RuleSql, matching
-from persistence.schema import upgrade
-from persistence.unit_of_work import SqlStore
+from persistence.store import SqlStore
 from tests.conftest import SetClock
 from tests.factories import line, purchase
 from tests.storage.files import Importer, counts

@@ -17,7 +17,7 @@ from domain.reports.reporting import Report, insights
 from domain.store import Actor, CustomerFilter, CustomerSort
 from gql.services import Services
 from persistence.database.engines import Database
-from persistence.unit_of_work import SqlStore
+from persistence.store import SqlStore
 from tests.conftest import NOW, SetClock
 from tests.factories import line, purchase
 from tests.storage.store_image import assert_sound, image

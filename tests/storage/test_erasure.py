@@ -13,11 +13,11 @@ from domain.pages import PageRequest
 from domain.segments.model import Definition, MembershipSource, NewSegment, SegmentKind
 from domain.store import Actor, AuditEvent, CustomerFilter
 from gql.services import Services
-from persistence import erased_names
+from persistence import erasure as erased_names
 from persistence.database.engines import Database
 from persistence.erasure import digest
+from persistence.store import SqlStore
 from persistence.tables import audit_event, business, customer, customer_term, import_reject, metadata
-from persistence.unit_of_work import SqlStore
 from tests.conftest import SetClock
 from tests.factories import import_file, purchase
 from tests.storage.files import Importer

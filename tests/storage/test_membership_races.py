@@ -11,8 +11,8 @@ from domain.segments.model import Definition, NewSegment, SegmentKind
 from domain.store import Actor
 from gql.services import Services
 from persistence.database.engines import Database
+from persistence.store import SqlStore
 from persistence.tables import membership, membership_change
-from persistence.unit_of_work import SqlStore
 from tests.conftest import SetClock
 
 pytestmark = pytest.mark.anyio

@@ -24,8 +24,8 @@ from domain.segments.model import (
 from domain.store import Actor
 from gql.services import Services
 from persistence.database.engines import Database
+from persistence.store import SqlStore, Unit
 from persistence.tables import membership
-from persistence.unit_of_work import SqlStore, Unit
 from tests.conftest import SetClock
 from tests.factories import purchase
 

@@ -14,7 +14,7 @@ from domain.model import Business
 from domain.rules.tree import Condition
 from gql.services import Services
 from persistence.database.engines import Database
-from persistence.working_store import SqlEvaluation
+from persistence.evaluation import SqlEvaluation
 from tests.conftest import SetClock
 from tests.factories import purchase
 from tests.storage.working import ACTOR, Working

@@ -20,8 +20,8 @@ from domain.rules.sentence import sentence
 from domain.rules.tree import Condition
 from domain.rules.variables import CUSTOMER, LISTS
 from persistence.database.engines import open_database
+from persistence.migrations.migrate import upgrade
 from persistence.rules.compiler import RuleSql, matching
-from persistence.schema import upgrade
 from tests.storage.rule_noise import ANYTHING
 from tests.storage.rule_population import LATER, NOW, Population, populate
 from tests.storage.rule_strategies import rules

@@ -16,8 +16,8 @@ from domain.store import Actor
 from gql.composition import make_services
 from persistence.database.engines import Database
 from persistence.rules.compiler import RuleSql, matching, members
+from persistence.store import SqlStore
 from persistence.tables import customer
-from persistence.unit_of_work import SqlStore
 from tests.factories import purchase
 from tests.storage.rule_population import NOW, SEGMENTS, Population, populate
 

@@ -12,7 +12,7 @@ from sqlalchemy import JSON, Boolean, Connection, MetaData, Table, Text, create_
 from sqlalchemy.engine import make_url
 
 from persistence.database.engines import Database, open_database
-from persistence.schema import configuration, current, differences, head, steps, upgrade
+from persistence.migrations.migrate import configuration, current, differences, head, steps, upgrade
 
 
 def test_the_steps_are_those_of_the_migrations_one_after_the_other() -> None:

@@ -17,7 +17,7 @@ from domain.segments.validation import Draft
 from domain.store import Actor, SegmentFilter, SegmentSort
 from gql.services import Services
 from persistence.database.engines import Database
-from persistence.unit_of_work import SqlStore
+from persistence.store import SqlStore
 from tests.conftest import SetClock
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.store import SegmentFilter, SegmentSort
 from gql.services import Services
 from persistence.database.engines import Database
-from persistence.unit_of_work import SqlStore
+from persistence.store import SqlStore
 from tests.conftest import SetClock
 
 pytestmark = pytest.mark.anyio

@@ -19,7 +19,7 @@ from domain.reports.reporting import insights
 from domain.store import CustomerFilter, CustomerSort
 from gql.services import Services
 from persistence.database.engines import Database
-from persistence.unit_of_work import SqlStore
+from persistence.store import SqlStore
 from tests.conftest import SetClock, shared
 from tests.factories import import_file
 

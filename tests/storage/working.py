@@ -13,7 +13,7 @@ from domain.segments.runner import Runner
 from domain.segments.worker import Upkeep
 from domain.store import Actor
 from persistence.database.engines import Database
-from persistence.working_store import WorkingStore
+from persistence.evaluation import WorkingStore
 from tests.conftest import SetClock
 
 ACTOR = Actor("tester")

@@ -38,9 +38,9 @@ from persistence.database.dialects import create, empty
 from persistence.database.transactions import raise_change, to_business, translated
 from persistence.jobs import JobStore
 from persistence.rules.compiler import RuleSql, members
+from persistence.store import SqlStore, Unit
 from persistence.tables import business as business_table
 from persistence.tables import customer, customer_metrics, membership, segment
-from persistence.unit_of_work import SqlStore, Unit
 
 EVALUATED = "customer_id BIGINT PRIMARY KEY, holds SMALLINT NOT NULL"
 evaluated = table("evaluated", column("customer_id", BigInteger), column("holds", SmallInteger))

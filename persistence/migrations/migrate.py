@@ -14,7 +14,8 @@ from persistence.tables import metadata
 if TYPE_CHECKING:
     from alembic.config import Config
 
-MIGRATIONS = Path(__file__).parent / "migrations"
+
+MIGRATIONS = Path(__file__).parent
 LOCK_NUMBER = 7_361_990_112
 
 
