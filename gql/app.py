@@ -21,7 +21,6 @@ from gql.auth import Authenticator
 from gql.cli_segmentation_store import ScheduledSegmentation
 from gql.clock import system_clock
 from gql.composition import make_services, make_upkeep
-from gql.context import Context
 from gql.downloads import Downloads, Writers
 from gql.execution import Executor
 from gql.export_links import ExportLinks
@@ -31,7 +30,8 @@ from gql.logs import log_statement
 from gql.operations import Operations
 from gql.plain_requests import nothing_else
 from gql.process import obey_signals
-from gql.schema import make_schema
+from gql.schema.context import Context
+from gql.schema.schema import make_schema
 from gql.settings import Settings
 from gql.transport import GraphQLEndpoint
 from gql.upload_parameters import kept_options

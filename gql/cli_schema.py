@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from domain.errors import InvalidInput
-from gql.schema import sdl
+from gql.schema.schema import sdl
 
 schema_app = typer.Typer()
 

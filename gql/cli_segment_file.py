@@ -15,9 +15,9 @@ from graphql.utilities import coerce_input_value, validate_input_value
 from domain.errors import FieldProblem, InvalidInput
 from domain.segments.model import Segment
 from domain.segments.segments import definition_json
-from gql.errors import known_values
-from gql.schema import make_schema
-from gql.segment_inputs import CreateSegmentInput, RfmConfigInput, SegmentCriteriaInput, UpdateSegmentInput
+from gql.schema.errors import known_values
+from gql.schema.inputs import CreateSegmentInput, RfmConfigInput, SegmentCriteriaInput, UpdateSegmentInput
+from gql.schema.schema import make_schema
 from gql.settings import Settings
 
 MAXIMUM_BYTES = 1024 * 1024

@@ -27,9 +27,9 @@ from gql.export_parameters import (
     member_columns,
     report_parameters,
 )
-from gql.ids import numbers_of
 from gql.plain_requests import Endpoint, logged
 from gql.refusals import UNAUTHENTICATED_MESSAGE, Unauthenticated
+from gql.schema.types.ids import numbers_of
 from gql.services import Services
 from gql.transport import while_connected
 from gql.workshop import Workshop

@@ -13,8 +13,8 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.graphql import OperationType
 
 from domain.model import Viewer
-from gql.context import Context
-from gql.errors import MAXIMUM_ERRORS, formatted, is_surprise, refusal
+from gql.schema.context import Context
+from gql.schema.errors import MAXIMUM_ERRORS, formatted, is_surprise, refusal
 from gql.settings import Settings
 
 NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]{0,99}")

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from gql.bodies import encode_json
-from gql.errors import internal, log_surprise
+from gql.schema.errors import internal, log_surprise
 
 
 class Guard:

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gql.errors import log_surprise
 from gql.execution import within
+from gql.schema.errors import log_surprise
 
 READY_SECONDS = 1.0
 PATIENCE_SECONDS = 2.0

@@ -9,8 +9,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from gql.errors import log_surprise
 from gql.export_answers import refused
+from gql.schema.errors import log_surprise
 from gql.transport import CLOSED
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

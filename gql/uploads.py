@@ -22,9 +22,9 @@ from domain.model import Business, Permission, Viewer
 from gql.bodies import encode_json
 from gql.execution import Authenticate
 from gql.export_answers import refused, safe_name
-from gql.ids import encode, numbers_of
 from gql.plain_requests import Endpoint, logged
 from gql.refusals import UNAUTHENTICATED_MESSAGE, Unauthenticated
+from gql.schema.types.ids import encode, numbers_of
 from gql.services import Services
 from gql.upload_parameters import UploadParameters, in_parameters, upload_parameters
 

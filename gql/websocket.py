@@ -16,9 +16,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from domain.calendar import Clock
 from domain.model import Viewer
 from gql.bodies import BadBody, decode_json, encode_json
-from gql.errors import internal, log_surprise, refusal
 from gql.execution import Authenticate, Executor, Parameters, Refused
 from gql.refusals import Unauthenticated
+from gql.schema.errors import internal, log_surprise, refusal
 
 log = logging.getLogger("segments")
 PROTOCOL = "graphql-transport-ws"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from graphql import build_schema
 
-from gql.schema import sdl
+from gql.schema.schema import sdl
 from tests.conftest import shared
 
 NOT_BUILT_YET = """

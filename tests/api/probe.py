@@ -13,12 +13,12 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
 from gql.auth import Authenticator
-from gql.context import Context
-from gql.errors import ApiSchema
 from gql.execution import Executor
 from gql.export_links import ExportLinks
 from gql.guard import Guard
-from gql.limits import extensions
+from gql.schema.context import Context
+from gql.schema.errors import ApiSchema
+from gql.schema.limits import extensions
 from gql.services import Services
 from gql.settings import Settings
 from gql.transport import GraphQLEndpoint

@@ -15,7 +15,7 @@ from graphql import (
     is_required_input_field,
 )
 
-from gql.schema import make_schema
+from gql.schema.schema import make_schema
 from gql.settings import Settings
 
 LITERALS = {

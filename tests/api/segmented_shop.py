@@ -6,7 +6,7 @@ from domain.model import NewCustomer
 from domain.segments.model import Definition, MembershipSource, SegmentKind
 from domain.segments.validation import Draft
 from domain.store import Actor
-from gql.ids import encode
+from gql.schema.types.ids import encode
 from tests.api.conftest import Face
 from tests.factories import line, purchase
 

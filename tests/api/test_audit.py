@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from gql.ids import encode
+from gql.schema.types.ids import encode
 from tests.api.conftest import Face
 
 pytestmark = pytest.mark.anyio

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from domain.calendar import to_micros
-from gql.ids import encode
+from gql.schema.types.ids import encode
 from tests.api.conftest import Face
 from tests.conftest import NOW
 from tests.storage.working import Working

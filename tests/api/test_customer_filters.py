@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gql.ids import encode
+from gql.schema.types.ids import encode
 from tests.api.conftest import Face, code_of
 from tests.api.segmented_shop import fill
 

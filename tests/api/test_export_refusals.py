@@ -2,7 +2,7 @@
 
 import pytest
 
-from gql.ids import encode
+from gql.schema.types.ids import encode
 from tests.api.conftest import Face
 from tests.api.segmented_shop import fill
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gql.ids import decode, encode
+from gql.schema.types.ids import decode, encode
 from tests.api.conftest import Face
 from tests.api.root_fields import FIELDS, RootField
 

@@ -16,11 +16,11 @@ from domain.segments.recalculation import Recalculations
 from domain.segments.runner import Runner
 from domain.segments.validation import Draft
 from domain.store import Actor
-from gql.context import Context
 from gql.execution import Executor, Parameters
 from gql.export_links import ExportLinks
-from gql.ids import encode
-from gql.schema import make_schema
+from gql.schema.context import Context
+from gql.schema.schema import make_schema
+from gql.schema.types.ids import encode
 from gql.settings import Settings
 from persistence.database.engines import Database
 from tests.api.conftest import SECRET, Face, facing

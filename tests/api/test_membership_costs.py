@@ -7,7 +7,7 @@ import pytest
 from domain.model import NewCustomer
 from domain.segments.model import Definition, MembershipSource, NewSegment, SegmentKind, Snapshot
 from domain.store import Actor
-from gql.ids import encode
+from gql.schema.types.ids import encode
 from persistence.store import SqlStore
 from tests.api.conftest import Face
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from domain.model import NewCustomer
-from gql.ids import encode
+from gql.schema.types.ids import encode
 from tests.api.conftest import Face
 from tests.api.segment_client import UPDATE, by_hand, uses
 from tests.api.test_memberships import assign, business, remove

@@ -7,7 +7,7 @@ import pytest
 
 from domain.model import Business, NewCustomer
 from domain.store import Actor
-from gql.ids import encode
+from gql.schema.types.ids import encode
 from tests.api.conftest import Face
 from tests.api.segment_client import RICH, by_hand, create, events, said
 

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from domain.model import NewCustomer
 from domain.store import Actor
-from gql.ids import encode
+from gql.schema.types.ids import encode
 from tests.api.conftest import Face
 from tests.api.sockets import Live, live, received, subscribe
 from tests.storage.working import Working

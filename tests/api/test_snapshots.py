@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from domain.store import Actor
-from gql.ids import encode
+from gql.schema.types.ids import encode
 from tests.api.conftest import Face
 from tests.api.segment_client import by_hand, events, said
 from tests.api.test_memberships import assign, business, customers, members, remove

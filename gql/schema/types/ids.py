@@ -1,10 +1,14 @@
 """Global ids: opaque text of type, business and numbers. One of another business decodes to nothing, like one that
-does not exist."""
+does not exist.
+
+What has a global id.
+"""
 
 import base64
 import binascii
 import re
 
+import strawberry
 from strawberry import ID
 
 CONTENT = re.compile(r"([A-Za-z]{1,40}):(\d{1,18}(?:\.\d{1,18}){0,3})")
@@ -34,3 +38,10 @@ def numbers_of(value: str, kind: str, business: int, count: int) -> tuple[int, .
     if found is None or found[0] != kind or len(found[1]) != count + 1 or found[1][0] != business:
         return None
     return found[1][1:]
+
+
+@strawberry.interface(description="Anything that has a global id and can be fetched again by `node`.")
+class Node:
+    """Anything with a global id."""
+
+    id: strawberry.ID = strawberry.field(description="Global id of the object; opaque, unique and lasting.")

@@ -1,5 +1,9 @@
 """What a document may ask for. Every fragment is measured once, so the work grows with the document and not with what
-its fragments unfold to; everything is refused before a resolver runs, and before validation, which costs more."""
+its fragments unfold to; everything is refused before a resolver runs, and before validation, which costs more.
+
+Values that stand in a document itself. Of a variable that is wrong the library says the name; of a literal that one
+of our scalars refuses it says neither argument nor place, so that is added here.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,25 +16,83 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    GraphQLInputType,
     GraphQLNamedType,
     GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
     NoSchemaIntrospectionCustomRule,
+    ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    ValueNode,
+    ValuesOfCorrectTypeRule,
+    VariableDefinitionNode,
     VariableNode,
     get_named_type,
     get_nullable_type,
     is_composite_type,
     is_list_type,
 )
+from graphql.language import SKIP, VisitorAction
+from graphql.utilities import validate_input_literal
 from strawberry.extensions import AddValidationRules, ParserCache, SchemaExtension, ValidationCache
 
 from domain.pages import DEFAULT_FIRST, MAXIMUM_FIRST
-from gql.literals import NamingLiterals
 from gql.settings import Settings
+
+
+class NamedLiterals(ValuesOfCorrectTypeRule):
+    """The library's rule, which says in addition what the value was for."""
+
+    argument = ""
+
+    def enter_argument(self, node: ArgumentNode, *_args: Any) -> None:
+        """Its value comes next."""
+        self.argument = node.name.value
+
+    def enter_variable_definition(self, node: VariableDefinitionNode, *_args: Any) -> None:
+        """Its default comes next."""
+        self.argument = f"${node.variable.name.value}"
+
+    def is_valid_value_node(self, node: ValueNode, input_type: GraphQLInputType | None) -> VisitorAction:
+        """Whether the value is one of its type; what lies within it is looked at with it."""
+
+        def told(error: GraphQLError, path: list[str | int]) -> None:
+            if error.nodes:
+                self.report_error(error)
+                return
+            place = [self.argument, *map(str, path)]
+            message = f"{'.'.join(place)}: {error.message}"
+            self.report_error(GraphQLError(message, within(node, path), extensions={"field": place}))
+
+        if input_type is not None:
+            validate_input_literal(node, input_type, told, None, None, self.context.hide_suggestions)
+        return SKIP
+
+
+def within(node: ValueNode, path: list[str | int]) -> ValueNode:
+    """The value at the path; a value that stands for a list of one is itself its item."""
+    for step in path:
+        if isinstance(node, ObjectValueNode):
+            node = next(field.value for field in node.fields if field.name.value == step)
+        elif isinstance(node, ListValueNode) and isinstance(step, int):
+            node = node.values[step]
+    return node
+
+
+class NamingLiterals(SchemaExtension):
+    """Puts the rule in the place of the library's."""
+
+    def on_operation(self) -> Iterator[None]:
+        """Before the document is validated."""
+        rules = self.execution_context.validation_rules
+        self.execution_context.validation_rules = tuple(
+            NamedLiterals if rule is ValuesOfCorrectTypeRule else rule for rule in rules
+        )
+        yield
+
 
 MAXIMUM_DEPTH = 15
 MAXIMUM_INTROSPECTION_DEPTH = 20

@@ -9,14 +9,12 @@ from domain.errors import NotFound
 from domain.model import Business as BusinessEntity
 from domain.segments.history import check_reachable
 from domain.segments.model import Place
-from gql.context import Info
-from gql.ids import numbers_of
-from gql.imports import PurchaseImport
-from gql.job import Job, Recalculation
-from gql.membership import CHANGE_ORDER, MembershipChange
-from gql.pagination import decode_cursor
-from gql.permissions import CanView
-from gql.segment_queries import find_segment
+from gql.schema.context import CanView, Info
+from gql.schema.queries import find_segment
+from gql.schema.types.ids import numbers_of
+from gql.schema.types.job import Job, PurchaseImport, Recalculation
+from gql.schema.types.membership import CHANGE_ORDER, MembershipChange
+from gql.schema.types.pagination import decode_cursor
 
 RunId = Annotated[strawberry.ID, strawberry.argument(description="Global id of the run.")]
 

@@ -1,5 +1,8 @@
 """One loader a question: each answers many keys with one call of a service, so a page costs the same for 1 and 250.
-Batches run as tasks of their own; they end with the operation that asked."""
+Batches run as tasks of their own; they end with the operation that asked.
+
+The loaders of memberships, their history and snapshots: each answers many keys with one call of a service.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
@@ -13,19 +16,81 @@ from domain.imports.imports import PurchaseImport, Reject
 from domain.jobs.model import Job
 from domain.model import Business, CustomerTotals, KeptEvent, PurchaseLine, Storefront
 from domain.pages import Page, PageRequest
-from domain.segments.model import Segment
-from domain.store import CustomerRecord, PurchaseRecord
-from gql.limits import too_much
-from gql.membership_loaders import MembershipLoaders
+from domain.segments.memberships import SeriesKey
+from domain.segments.model import (
+    ChangeKey,
+    ChangeList,
+    Membership,
+    MembershipChange,
+    MemberTotals,
+    Segment,
+    SizePoint,
+    Snapshot,
+)
+from domain.store import CustomerRecord, IdsKey, Member, MemberKey, MovedKey, Movement, PurchaseRecord, SnapshotKey
+from gql.schema.limits import too_much
 from gql.services import Services
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class MakeLoader(Protocol):
+    """Makes a loader that ends with the operation."""
+
+    def __call__(self, load: Callable[[list[K]], Awaitable[list[V]]]) -> DataLoader[K, V]: ...
+
+
+class MembershipLoaders:
+    """The loaders of one operation."""
+
+    def __init__(self, services: Services, business: Callable[[], Awaitable[Business]], make: MakeLoader) -> None:
+        self._business = business
+        memberships, snapshots = services.memberships, services.snapshots
+
+        def listed(answer: Callable[[Business, Sequence[K]], Awaitable[list[V]]]) -> DataLoader[K, V]:
+            async def load(keys: list[K]) -> list[V]:
+                return await answer(await business(), keys)
+
+            return make(load)
+
+        def mapped(answer: Callable[[Business, Sequence[K]], Awaitable[Mapping[K, V]]]) -> DataLoader[K, V]:
+            async def load(keys: list[K]) -> list[V]:
+                found = await answer(await business(), keys)
+                return [found[key] for key in keys]
+
+            return make(load)
+
+        async def are_members(keys: list[tuple[int, int]]) -> list[bool]:
+            found = await memberships.are_members(await business(), keys)
+            return [key in found for key in keys]
+
+        async def by_keys(keys: list[SnapshotKey]) -> list[Snapshot | None]:
+            found = await snapshots.by_keys(await business(), keys)
+            return [found.get(key) for key in keys]
+
+        self.open: DataLoader[int, list[Membership]] = mapped(memberships.open_of)
+        self.are_members: DataLoader[tuple[int, int], bool] = make(are_members)
+        self.pages: DataLoader[MemberKey, Page[Member]] = listed(memberships.member_pages)
+        self.past_counts: DataLoader[SnapshotKey, int] = listed(memberships.past_counts)
+        self.change_pages: DataLoader[ChangeKey, Page[MembershipChange]] = listed(memberships.change_pages)
+        self.change_counts: DataLoader[ChangeList, int] = listed(memberships.change_counts)
+        self.sizes: DataLoader[SeriesKey, list[SizePoint]] = mapped(memberships.sizes)
+        self.totals: DataLoader[int, MemberTotals] = mapped(memberships.totals)
+        self.snapshots: DataLoader[SnapshotKey, Snapshot | None] = make(by_keys)
+        self.newest_snapshots: DataLoader[int, list[Snapshot]] = mapped(snapshots.newest)
+        self.snapshot_pages: DataLoader[tuple[int, PageRequest], Page[Snapshot]] = listed(snapshots.pages)
+        self.snapshot_counts: DataLoader[int, int] = mapped(snapshots.counts)
+        self.id_lists: DataLoader[IdsKey, list[int]] = listed(snapshots.id_lists)
+        self.moved_pages: DataLoader[MovedKey, Page[CustomerRecord]] = listed(snapshots.moved_pages)
+        self.moved_counts: DataLoader[Movement, int] = listed(snapshots.moved_counts)
+
 
 Owner = tuple[int, CustomerTotals]
 """A customer's id with the kept totals that came with it."""
 PurchaseKey = tuple[int, int]
 MAXIMUM_GROUPED = 20_000
 """Customers that the pages of all groups of a report may hold together."""
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 class Paged(Protocol):

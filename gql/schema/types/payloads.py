@@ -10,8 +10,8 @@ from strawberry.types.field import StrawberryField
 
 from domain.errors import Conflict, DomainError, InvalidInput, InvalidRule, NotFound, Taken
 from domain.jobs.queue import AlreadyRunning, NotCancellable
-from gql.context import Info
-from gql.enums import described
+from gql.schema.context import Info
+from gql.schema.types.enums import described
 
 
 class UserErrorCode(StrEnum):

@@ -3,15 +3,14 @@
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from gql.errors import ApiSchema
-from gql.imports import PurchaseImport
-from gql.job import Recalculation
-from gql.limits import extensions
-from gql.mutation import Mutation
-from gql.query import Query
-from gql.scalars import scalar_map
+from gql.schema.errors import ApiSchema
+from gql.schema.limits import extensions
+from gql.schema.mutations import Mutation
+from gql.schema.queries import Query
+from gql.schema.subscriptions import Subscription
+from gql.schema.types.job import PurchaseImport, Recalculation
+from gql.schema.types.scalars import scalar_map
 from gql.settings import Settings
-from gql.subscription import Subscription
 
 
 def make_schema(settings: Settings) -> strawberry.Schema:

@@ -13,11 +13,11 @@ from domain.rules.variables import RuleVariable as RuleVariableEntity
 from domain.segments.analysis import Explanation, Finding, Overlap, PairOverlap, Preview
 from domain.segments.analysis import ProblemSeverity as ProblemSeverity
 from domain.store import Side
-from gql.context import Info
-from gql.customer import Customer
-from gql.enums import MembershipSource, described
-from gql.scalars import JSON
-from gql.segment import Segment
+from gql.schema.context import Info
+from gql.schema.types.customer import Customer
+from gql.schema.types.enums import MembershipSource, described
+from gql.schema.types.scalars import JSON
+from gql.schema.types.segment import Segment
 
 # Before any type is made that uses them.
 ENUMS = (

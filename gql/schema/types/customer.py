@@ -1,9 +1,16 @@
-"""A customer, the metrics, scores and labels, and the purchases."""
+"""A customer, the metrics, scores and labels, and the purchases.
+
+The automatic segments whose rule holds for a customer, whether the customer was made a member or not.
+
+The segments that a customer is in, and was.
+
+A purchase and its lines.
+"""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
@@ -11,15 +18,107 @@ from domain.classification.rfm import group_of
 from domain.model import Business as BusinessEntity
 from domain.money import exponent, mean, to_decimal
 from domain.pages import Page
-from domain.store import CustomerRecord
-from gql.context import Info
-from gql.customer_matching import CustomerMatching
-from gql.customer_memberships import CustomerMemberships
-from gql.enums import RfmScheme
-from gql.ids import encode
-from gql.node import Node
-from gql.pagination import After, Connection, First, connection, requested
-from gql.purchase import Purchase
+from domain.segments.model import ChangeList
+from domain.store import CustomerRecord, PurchaseRecord
+from gql.schema.context import Info
+from gql.schema.types import segment as segments
+from gql.schema.types.business import Storefront
+from gql.schema.types.enums import PurchaseStatus, RfmScheme
+from gql.schema.types.ids import Node, encode
+from gql.schema.types.membership import MembershipChange, SegmentMembership, changes_connection
+from gql.schema.types.pagination import After, Connection, First, connection, requested
+
+if TYPE_CHECKING:
+    from gql.schema.types.segment import Segment
+
+
+@strawberry.type(description="What rules say of a customer.")
+class CustomerMatching:
+    """What rules say of a customer."""
+
+    record: strawberry.Private[CustomerRecord]
+    business: strawberry.Private[BusinessEntity]
+
+    @strawberry.field(description="The automatic segments whose rule holds now, assigned or not, by name.")
+    async def matching_segments(
+        self, info: Info
+    ) -> list[Annotated["Segment", strawberry.lazy("gql.schema.types.segment")]]:
+        """Through the loader: one statement for the page of customers and all segments."""
+        found = await info.context.loaders.matching_segments.load(self.record.customer.id)
+        return [segments.Segment.of(self.business, entity) for entity in found]
+
+
+@strawberry.type(description="The segments of a customer.")
+class CustomerMemberships:
+    """The segments of a customer."""
+
+    record: strawberry.Private[CustomerRecord]
+    business: strawberry.Private[BusinessEntity]
+
+    @strawberry.field(description="The segments that the customer is in, by name.")
+    async def segments(self, info: Info) -> list[SegmentMembership]:
+        """Through the loader: one statement for the page of customers."""
+        found = await info.context.loaders.memberships.open.load(self.record.customer.id)
+        return [SegmentMembership.of(self.business, entity) for entity in found]
+
+    @strawberry.field(description="The customer's entries and exits in the order in which they happened.")
+    async def membership_history(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[MembershipChange]:
+        """Through the loader: one statement for the page of customers."""
+        which = ChangeList(customer_id=self.record.customer.id)
+        return await changes_connection(info, self.business, which, first, after)
+
+
+@strawberry.type(description="One line of an order.")
+class PurchaseLine:
+    """One line of an order."""
+
+    category: str | None = strawberry.field(description="Product category of the line.")
+    amount: Decimal = strawberry.field(
+        description="Amount of the line in the business's currency; negative for a refund."
+    )
+    status: PurchaseStatus = strawberry.field(description="Status of the line.")
+
+
+@strawberry.type(description="One order of a customer.")
+class Purchase(Node):
+    """One order."""
+
+    external_id: str = strawberry.field(description="Order id of the shop, unique in the business.")
+    purchased_at: datetime = strawberry.field(description="Timestamp of the order.")
+    status: PurchaseStatus = strawberry.field(description="Status of the order.")
+    amount: Decimal = strawberry.field(description="Amount of the order in the business's currency.")
+    storefront: Storefront | None = strawberry.field(description="Storefront of the order.")
+    channel: str | None = strawberry.field(description="Sales channel of the order.")
+    key: strawberry.Private[tuple[int, int]]
+    decimals: strawberry.Private[int]
+
+    @classmethod
+    def of(cls, business: BusinessEntity, record: PurchaseRecord) -> "Purchase":
+        """The purchase of the record."""
+        entity = record.purchase
+        decimals = exponent(business.currency)
+        return cls(
+            id=encode("Purchase", business.id, entity.customer_id, entity.id),
+            external_id=entity.external_id,
+            purchased_at=entity.purchased_at,
+            status=entity.status,
+            amount=to_decimal(entity.amount, decimals),
+            storefront=None if record.storefront is None else Storefront.of(business.id, record.storefront),
+            channel=entity.channel,
+            key=(entity.customer_id, entity.id),
+            decimals=decimals,
+        )
+
+    @strawberry.field(description="Lines of the order, as they were stated.")
+    async def lines(self, info: Info) -> list[PurchaseLine]:
+        """Through the loader: one statement for all purchases of the page."""
+        return [
+            PurchaseLine(category=line.category, amount=to_decimal(line.amount, self.decimals), status=line.status)
+            for line in await info.context.loaders.lines.load(self.key)
+        ]
+
 
 PURCHASE_ORDER = "purchases"
 

@@ -1,15 +1,21 @@
-"""What a resolver works with: who asks, the services, and loaders that live as long as one operation."""
+"""What a resolver works with: who asks, the services, and loaders that live as long as one operation.
+
+What a token permits, field by field.
+"""
 
 import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import strawberry
+from strawberry.permission import BasePermission
 
-from domain.model import Business, Viewer
+from domain.errors import Forbidden
+from domain.model import Business, Permission, Viewer
 from domain.store import Actor
 from gql.export_links import ExportLinks
-from gql.loaders import Loaders
+from gql.schema.loaders import Loaders
 from gql.services import Services
 
 
@@ -76,3 +82,29 @@ class Context:
 
 
 Info = strawberry.Info[Context, None]
+
+
+class _Needs(BasePermission):
+    """Fails with FORBIDDEN where the token lacks the permission."""
+
+    permission: Permission
+
+    def has_permission(self, source: Any, info: Info, **kwargs: Any) -> bool:
+        """Whether the token holds it."""
+        return self.permission.value in info.context.viewer.permissions
+
+    def on_unauthorized(self) -> None:
+        """One sentence that names the permission."""
+        raise Forbidden(f"This needs the permission {self.permission.value}.")
+
+
+class CanView(_Needs):
+    """Every read."""
+
+    permission = Permission.VIEW
+
+
+class CanEdit(_Needs):
+    """Every write."""
+
+    permission = Permission.EDIT
