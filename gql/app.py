@@ -21,23 +21,20 @@ from gql.auth import Authenticator
 from gql.cli_segmentation_store import ScheduledSegmentation
 from gql.clock import system_clock
 from gql.composition import make_services, make_upkeep
-from gql.downloads import Downloads, Writers
-from gql.execution import Executor
 from gql.export_links import ExportLinks
-from gql.graphiql import asset_routes, explorer
-from gql.guard import Guard
+from gql.http.endpoint import nothing_else
+from gql.http.explorer import asset_routes, explorer
+from gql.http.exports import Downloads, Workshop, Writers
+from gql.http.graphql import Executor, GraphQLEndpoint
+from gql.http.imports import Uploads
+from gql.http.middleware import Guard, Operations
+from gql.http.processes import obey_signals
+from gql.http.websocket import WebSocketEndpoint
 from gql.logs import log_statement
-from gql.operations import Operations
-from gql.plain_requests import nothing_else
-from gql.process import obey_signals
 from gql.schema.context import Context
 from gql.schema.schema import make_schema
 from gql.settings import Settings
-from gql.transport import GraphQLEndpoint
 from gql.upload_parameters import kept_options
-from gql.uploads import Uploads
-from gql.websocket import WebSocketEndpoint
-from gql.workshop import Workshop
 from persistence.database.engines import Database, open_database
 from persistence.exports.csv import members_csv, report_csv
 from persistence.exports.json import members_json, report_json

@@ -20,9 +20,9 @@ from gql.cli_demo import fill_demo
 from gql.cli_opening import no_folder, opened
 from gql.cli_run import run
 from gql.clock import system_clock
-from gql.http_protocol import PatientProtocol
+from gql.http.processes import REQUEST_SECONDS, Workers, serve_alone
+from gql.http.uvicorn_protocol import PatientProtocol
 from gql.logs import set_up
-from gql.process import REQUEST_SECONDS, Workers, serve_alone
 from gql.services import Services
 from gql.settings import Settings
 from persistence.database.engines import Database

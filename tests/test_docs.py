@@ -10,12 +10,12 @@ from domain.businesses.settings import ALIASES, SETTINGS
 from domain.classifiers import COLUMNS
 from domain.customers.customers import MAXIMUM_ITEMS
 from domain.pages import MAXIMUM_FIRST
-from gql.bodies import MAXIMUM_BODY
 from gql.cli_verify import CUSTOMERS
+from gql.http.json_body import MAXIMUM_BODY
+from gql.http.websocket import MAXIMUM_OPERATIONS, MAXIMUM_SOCKETS
 from gql.schema.limits import MAXIMUM_ALIASES, MAXIMUM_COST, MAXIMUM_DEPTH, MAXIMUM_TOKENS
 from gql.schema.queries import MAXIMUM_NODES
 from gql.settings import Settings
-from gql.websocket import MAXIMUM_OPERATIONS, MAXIMUM_SOCKETS
 from tests.cli.test_help import COMMANDS, OPTIONS
 from tests.documents import DOCUMENTS, ROOT, blocks, table
 

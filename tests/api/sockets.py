@@ -15,8 +15,8 @@ from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from gql.http_protocol import PatientProtocol
-from gql.websocket import PROTOCOL
+from gql.http.uvicorn_protocol import PatientProtocol
+from gql.http.websocket import PROTOCOL
 
 
 class QuietServer(uvicorn.Server):

@@ -16,8 +16,8 @@ from domain.segments.recalculation import Recalculations
 from domain.segments.runner import Runner
 from domain.segments.validation import Draft
 from domain.store import Actor
-from gql.execution import Executor, Parameters
 from gql.export_links import ExportLinks
+from gql.http.graphql import Executor, Parameters
 from gql.schema.context import Context
 from gql.schema.schema import make_schema
 from gql.schema.types.ids import encode

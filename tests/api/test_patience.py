@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gql.http_protocol import PatientProtocol
+from gql.http.uvicorn_protocol import PatientProtocol
 from gql.settings import Settings
 from tests.api.conftest import SECRET, Face
 from tests.api.probe import Journal, probe_app

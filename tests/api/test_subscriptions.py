@@ -12,9 +12,9 @@ import websockets
 
 from domain.model import NewCustomer
 from domain.store import Actor
-from gql.http_protocol import PatientSocket
+from gql.http.uvicorn_protocol import PatientSocket
+from gql.http.websocket import MAXIMUM_OPERATIONS, MAXIMUM_SOCKETS
 from gql.settings import Settings
-from gql.websocket import MAXIMUM_OPERATIONS, MAXIMUM_SOCKETS
 from tests.api.conftest import SECRET, Face
 from tests.api.probe import DSN, Journal, probe_app
 from tests.api.sockets import Live, answered, becomes, closed, live, received, send, subscribe

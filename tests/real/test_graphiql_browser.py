@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gql.graphiql import is_local
+from gql.http.explorer import is_local
 from tests.real.browser import browser_page
 from tests.real.server import demo_server
 

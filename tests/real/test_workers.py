@@ -19,8 +19,8 @@ if "--multiprocessing-fork" in sys.orig_argv:
     time.sleep(7)
 """
 IMPATIENT = """
-import gql.process
-gql.process.ANSWER_SECONDS = 4
+import gql.http.processes
+gql.http.processes.ANSWER_SECONDS = 4
 from gql.cli import main
 main()
 """

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from domain.errors import Unavailable
-from gql.workshop import AT_ONCE, Workshop
+from gql.http.exports import AT_ONCE, Workshop
 
 pytestmark = pytest.mark.anyio
 

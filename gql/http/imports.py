@@ -19,10 +19,11 @@ from domain.errors import Conflict, DomainError, Forbidden, InvalidInput, NotFou
 from domain.imports.formats import ImportOptions
 from domain.imports.imports import NewImport, PurchaseImport, TooManyImports
 from domain.model import Business, Permission, Viewer
-from gql.bodies import encode_json
-from gql.execution import Authenticate
-from gql.export_answers import refused, safe_name
-from gql.plain_requests import Endpoint, logged
+from gql.http.endpoint import Endpoint, logged
+from gql.http.exports import safe_name
+from gql.http.graphql import Authenticate
+from gql.http.json_body import encode_json
+from gql.plain_requests import refused
 from gql.refusals import UNAUTHENTICATED_MESSAGE, Unauthenticated
 from gql.schema.types.ids import encode, numbers_of
 from gql.services import Services

@@ -1,22 +1,33 @@
 """Files over plain HTTP: reports and members of segments, for whoever holds a token or a signed link. A wrong parameter
 is answered with 400 and the documented body, everything else with `detail`; a file that the client has already is not
-made again."""
+made again.
 
+Answers of /exports: bodies of refusals, and the headers that every file has. A file is private, is asked for anew
+each time, and costs nothing where it is still the same.
+
+Where files that take a processor for a while are made: beside the requests, and only so many at once.
+"""
+
+import asyncio
+import hashlib
+import json
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from domain.errors import DomainError, Forbidden, InvalidInput, NotFound, Unavailable
 from domain.model import Business, Permission, Storefront, Viewer
 from domain.reports.document import ReportAsked, ReportDocument
 from domain.segments.member_export import MemberExport, MemberWriter
-from gql.execution import Authenticate, within
-from gql.export_answers import Pieces, entity_tag, file_headers, headers_alone, is_unchanged, refused, wrong_input
 from gql.export_links import ExportLinks
 from gql.export_parameters import (
     MEMBER_FORMATS,
@@ -27,12 +38,129 @@ from gql.export_parameters import (
     member_columns,
     report_parameters,
 )
-from gql.plain_requests import Endpoint, logged
+from gql.http.endpoint import Endpoint, logged
+from gql.http.graphql import Authenticate, while_connected, within
+from gql.plain_requests import refused, wrong_input
 from gql.refusals import UNAUTHENTICATED_MESSAGE, Unauthenticated
 from gql.schema.types.ids import numbers_of
 from gql.services import Services
-from gql.transport import while_connected
-from gql.workshop import Workshop
+
+MEDIA = {
+    "csv": "text/csv; charset=utf-8",
+    "json": "application/json",
+    "pdf": "application/pdf",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f"*/:<>?\\|%\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+')
+LONGEST_NAME = 150
+VERSION = 2
+"""Grows with every change of what the files of the same data look like."""
+
+
+class Pieces(StreamingResponse):
+    """A body in pieces; whatever makes them is ended with the answer, also where the client goes."""
+
+    def __init__(self, pieces: AsyncGenerator[bytes, None], headers: Mapping[str, str], held: AsyncExitStack) -> None:
+        super().__init__(pieces, headers=headers)
+        self.pieces, self.held = pieces, held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the pieces."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self.pieces.aclose()
+            await self.held.aclose()
+
+
+def entity_tag(*parts: object) -> str:
+    """The tag of a file, made of all that decides what stands in it. A weak one: two files of the same data may differ
+    in the time of their making."""
+    text = json.dumps([VERSION, *map(str, parts)])
+    return f'W/"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+
+
+def is_unchanged(request: Request, tag: str) -> bool:
+    """Whether the client says that it has the file with this tag."""
+    said = ",".join(request.headers.getlist("if-none-match"))
+    tags = {part.strip().removeprefix("W/") for part in said.split(",")}
+    return "*" in tags or tag.removeprefix("W/") in tags
+
+
+def file_headers(tag: str, ending: str, name: str | None, plain: str) -> dict[str, str]:
+    """Headers of a file; with a name it is one to be saved, `plain` being the name for those who read ASCII only."""
+    headers = {
+        "Content-Type": MEDIA[ending],
+        "Cache-Control": "private, no-cache",
+        "ETag": tag,
+        "Vary": "Authorization",
+    }
+    if name is not None:
+        headers["Content-Disposition"] = disposition(f"{safe_name(name)}.{ending}", f"{plain}.{ending}")
+    return headers
+
+
+def headers_alone(headers: Mapping[str, str]) -> Response:
+    """The answer to HEAD: what GET has, but for a length that only the making of the file would tell."""
+    answer = Response(headers=headers)
+    del answer.headers["content-length"]
+    return answer
+
+
+def disposition(name: str, plain: str) -> str:
+    """Content-Disposition as RFC 6266 has it: the name in any script, after one in ASCII."""
+    if name.isascii():
+        return f'attachment; filename="{name}"'
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def safe_name(name: str) -> str:
+    """The name without what a path, a header or the direction of writing could be changed with."""
+    return UNSAFE.sub(" ", name).strip(" .").lstrip("-")[:LONGEST_NAME].strip() or "export"
+
+
+T = TypeVar("T")
+AT_ONCE = 2
+BUSY = "Too many files are being made, or this one takes too long. Try again in a moment."
+
+
+@dataclass(slots=True)
+class Workshop:
+    """Places to work at; whoever waits longer than `seconds` is refused."""
+
+    seconds: float
+    _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """A place, for as long as the block lasts."""
+        try:
+            await asyncio.wait_for(self._places.acquire(), self.seconds)
+        except TimeoutError as error:
+            raise Unavailable(BUSY) from error
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    async def make(self, work: Callable[[], T]) -> T:
+        """What the work makes, in a thread. A thread cannot be stopped: its place is free when it ends, also where
+        nobody waits for it any more."""
+        try:
+            async with asyncio.timeout(self.seconds):
+                await self._places.acquire()
+                making = asyncio.ensure_future(asyncio.to_thread(work))
+                making.add_done_callback(self._done)
+                return await asyncio.shield(making)
+        except TimeoutError as error:
+            raise Unavailable(BUSY) from error
+
+    def _done(self, made: "asyncio.Future[T]") -> None:
+        self._places.release()
+        # Whoever waited may be gone when it fails.
+        if not made.cancelled():
+            made.exception()
+
 
 log = logging.getLogger("segments")
 ReportWriter = Callable[[ReportDocument], bytes]
