@@ -1,53 +1,69 @@
-"""How lists come out of commands: as a table or as JSON. What other commands take, such as a key, is never cut, however
-narrow the terminal; instants are in UTC and say so."""
+""""""
 
-import json
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Annotated
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
-from domain.errors import InvalidInput
-
-FORMATS = ("table", "json")
-FormatOption = Annotated[str, typer.Option("--format", help="table or json")]
-FOLDED_WIDTH = 12
-UNBOUNDED = 100_000
+from domain.imports.columns import FORMULA_STARTS, counted
+from domain.imports.rows import RejectedRow
+from gql.cli.output import plain
+from persistence.imports.importer import ImportSummary
 
 
-def check_format(format: str) -> None:
-    """InvalidInput where there is no such form."""
-    if format not in FORMATS:
-        raise InvalidInput(f"--format must be one of: {', '.join(FORMATS)}")
+@contextmanager
+def rejects_file(path: Path | None) -> Iterator[Callable[[RejectedRow], None]]:
+    """Where rejected rows go: a file with line, reason and text, safe for spreadsheets; nowhere without a path."""
+    if path is None:
+        yield lambda row: None
+        return
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("line", "reason", "text"))
+        yield lambda row: writer.writerow((row.line, row.reason, guarded(row.text)))
 
 
-def minute(at: datetime) -> str:
-    """The instant for people, to the minute."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}Z"
+def guarded(text: str) -> str:
+    """Text that a spreadsheet does not take for a formula."""
+    return f"'{text}" if text.startswith((*FORMULA_STARTS, "\t", "\r")) else text
 
 
-def stamp(at: datetime | None) -> str | None:
-    """The instant for programs, to the second."""
-    return None if at is None else f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z"
+class Rate(ProgressColumn):
+    """Rows or orders so far, and how many a second."""
+
+    def render(self, task: Task) -> Text:
+        """Such as `120,000 rows  95,000 rows/s`."""
+        unit = "orders" if task.description == "merging" else "rows"
+        speed = task.finished_speed or task.speed or 0
+        return Text(f"{task.completed:,.0f} {unit}  {speed:,.0f} {unit}/s")
 
 
-def print_table(table: Table, folded: str) -> None:
-    """Print a table of which only the column `folded` may go on below. A row is a line where nobody looks at it."""
-    table.pad_edge = False
-    for column in table.columns:
-        column.no_wrap = column.header != folded
-        if not column.no_wrap:
-            column.overflow, column.min_width = "fold", FOLDED_WIDTH
-    console = Console(highlight=False)
-    needed = Measurement.get(console, console.options.update(max_width=UNBOUNDED), table)
-    console.width = max(console.width, needed.minimum if console.is_terminal else needed.maximum)
-    console.print(table)
+def progress_bar() -> Progress:
+    """A bar on standard error where that is a terminal."""
+    console = Console(stderr=True, soft_wrap=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), Rate(), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-def print_json(documents: Sequence[object]) -> None:
-    """Print them as one list."""
-    typer.echo(json.dumps(documents, ensure_ascii=False, indent=2))
+def name_ignored(columns: Sequence[str]) -> None:
+    """Say which columns are left out."""
+    if columns:
+        typer.echo(f"Ignored columns: {plain(', '.join(columns))}", err=True)
+
+
+def name_first(row: RejectedRow) -> None:
+    """Say what was wrong with one of the rejected rows, where none are listed."""
+    typer.echo(f"First rejected: line {row.line}: {plain(row.reason)}. --rejects FILE lists every one.", err=True)
+
+
+def print_summary(name: str, counts: ImportSummary) -> None:
+    """The four counts, which add up to what was read."""
+    typer.echo(
+        f"{plain(name)}: {counted(counts.rows_read, 'row')} read: {counts.created:,} created, "
+        f"{counts.updated:,} updated, {counts.unchanged:,} unchanged, {counts.rejected:,} rejected."
+    )

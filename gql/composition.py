@@ -1,8 +1,10 @@
 """The services put together over one store: for the server, for commands, and for whoever calls `run_segmentation`.
 What only the server needs stands in app.py, so that a command does not load it."""
 
+import errno
 import os
 import socket
+from pathlib import Path
 from uuid import uuid4
 
 from domain.audit import Auditing
@@ -11,6 +13,7 @@ from domain.calendar import Clock
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers, Erasure
 from domain.customers.purchases import Purchases
+from domain.errors import InvalidInput
 from domain.imports.imports import ImportBoard, PurchaseImports
 from domain.jobs.progress import RunBoard
 from domain.reports.document import ReportFiles
@@ -25,10 +28,13 @@ from domain.segments.runner import Runner
 from domain.segments.segments import Segments
 from domain.segments.worker import Upkeep
 from domain.store import KeptReports
+from gql.logs import log_statement
 from gql.services import Services
+from gql.settings import Settings
 from persistence.alerts import Alerts
-from persistence.database.engines import Database
+from persistence.database.engines import Database, open_database
 from persistence.evaluation import WorkingStore
+from persistence.migrations.migrate import stage, upgrade
 from persistence.reports.cache import MemoryCache, ReportCache
 
 
@@ -68,3 +74,46 @@ def make_upkeep(database: Database, clock: Clock, board: RunBoard, alert_url: st
     store = WorkingStore(database, clock)
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
     return Upkeep(store, clock, board, Runner(store, clock, board, owner, Alerts(alert_url)))
+
+
+def no_folder(error: OSError) -> InvalidInput:
+    """What is said where the data folder cannot be had."""
+    return InvalidInput(f"The folder of the store cannot be used: {error.filename}: {error.strerror}.")
+
+
+def check_folder(path: Path) -> None:
+    """The data folder, made; OSError where nothing can be written there."""
+    path.mkdir(parents=True, exist_ok=True)
+    if not os.access(path, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def connected(settings: Settings) -> Database:
+    """The store as it is; its statements are logged where the level asks for it."""
+    try:
+        if not settings.database_url:
+            check_folder(settings.data)
+        return open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
+    except OSError as error:
+        raise no_folder(error) from error
+
+
+def opened(settings: Settings) -> Database:
+    """The store with the newest tables: the embedded one is brought there, another one must be there."""
+    database = connected(settings)
+    try:
+        if database.dialect == "sqlite":
+            upgrade(database.bulk)
+        else:
+            require_stage(database)
+    except BaseException:
+        database.bulk.dispose()
+        raise
+    return database
+
+
+def require_stage(database: Database) -> None:
+    """InvalidInput where the store lacks tables of this program."""
+    found = stage(database.bulk)
+    if found is not None:
+        raise InvalidInput(f"{found}. Run: segments db upgrade")

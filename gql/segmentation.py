@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
-from domain.businesses.businesses import Businesses
+from domain.businesses.businesses import Businesses, business_for_import, made
 from domain.businesses.mongodb import MongoSettings
 from domain.calendar import Clock
 from domain.classification.pipeline import Pipeline, Segmentation, Source, Wanted, idle, stamp
@@ -23,9 +23,9 @@ from domain.jobs.progress import RunBoard
 from domain.model import Business
 from domain.segments.runner import Runner
 from domain.segments.worker import Upkeep
-from gql.cli_opening import business_for_import, made, opened
 from gql.cli_segmentation_store import KeptLabels, filename_of, folder_of
 from gql.clock import system_clock
+from gql.composition import opened
 from gql.settings import Settings
 from persistence.database.engines import Database, run_alone
 from persistence.evaluation import WorkingStore
@@ -115,7 +115,9 @@ class Segmenter:
         businesses = Businesses(SqlStore(store, self.clock), self.clock)
         if self.time_zone is None and self.currency is None:
             return await businesses.choose(self.business, self.settings.business)
-        return await business_for_import(businesses, self.settings, self.business, self.time_zone, self.currency)
+        return await business_for_import(
+            businesses, self.settings.business, self.business, self.time_zone, self.currency
+        )
 
     @property
     def _collection(self) -> Collection:

@@ -10,7 +10,7 @@ from domain.businesses.settings import ALIASES, SETTINGS
 from domain.classifiers import COLUMNS
 from domain.customers.customers import MAXIMUM_ITEMS
 from domain.pages import MAXIMUM_FIRST
-from gql.cli_verify import CUSTOMERS
+from gql.cli.verify import CUSTOMERS
 from gql.http.json_body import MAXIMUM_BODY
 from gql.http.websocket import MAXIMUM_OPERATIONS, MAXIMUM_SOCKETS
 from gql.schema.limits import MAXIMUM_ALIASES, MAXIMUM_COST, MAXIMUM_DEPTH, MAXIMUM_TOKENS

@@ -58,9 +58,9 @@ def named(path: Path) -> set[str]:
 
 
 COMMANDS_HOLD = {
-    "gql.cli": {"sqlalchemy", "graphql"},
-    "gql.cli_classify": {"openpyxl", "pymongo", "alembic", "redis", "strawberry", "graphql", "numpy", "psycopg", "jwt"},
-    "gql.cli_import_commands": {"openpyxl", "pymongo", "alembic", "redis", "strawberry", "graphql", "numpy", "jwt"},
+    "gql.cli.main": {"sqlalchemy", "graphql"},
+    "gql.cli.classify": {"openpyxl", "pymongo", "alembic", "redis", "strawberry", "graphql", "numpy", "psycopg", "jwt"},
+    "gql.cli.imports": {"openpyxl", "pymongo", "alembic", "redis", "strawberry", "graphql", "numpy", "jwt"},
 }
 
 

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import text
 from typer import rich_utils
 
-from gql.cli import main
+from gql.cli.main import main
 from persistence.database.engines import open_database
 from tests.cli.mongo import Mongo, served
 

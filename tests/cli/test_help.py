@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from gql.cli import app
+from gql.cli.main import app
 from tests.cli.conftest import Segments
 
 COMMANDS = (

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from gql import cli_verify
-from gql.cli_failure import explained
+from gql.cli import verify as cli_verify
+from gql.cli.main import explained
 from persistence.database import engines as database
 from tests.cli.conftest import COMMAND, Segments
 

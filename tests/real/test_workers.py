@@ -21,7 +21,7 @@ if "--multiprocessing-fork" in sys.orig_argv:
 IMPATIENT = """
 import gql.http.processes
 gql.http.processes.ANSWER_SECONDS = 4
-from gql.cli import main
+from gql.cli.main import main
 main()
 """
 REPLACED = re.compile(r"worker (\d+) (.*); worker \d+ takes its place")

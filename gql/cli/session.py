@@ -1,11 +1,16 @@
-"""Runs that a command works on itself, unless a server takes them first: each is shown to its end, and so are those
-that they queue for segments which use theirs. A run that this process began is never left half done."""
+"""What every command needs: the store opened and closed, the business that is meant.
+
+Runs that a command works on itself, unless a server takes them first: each is shown to its end, and so are those
+that they queue for segments which use theirs. A run that this process began is never left half done.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -17,9 +22,30 @@ from domain.segments.model import Segment
 from domain.segments.worker import Upkeep
 from domain.store import SegmentFilter, SegmentSort
 from gql.clock import system_clock
-from gql.composition import make_services, make_upkeep
+from gql.composition import make_services, make_upkeep, opened
 from gql.services import Services
+from gql.settings import Settings
 from persistence.database.engines import Database
+
+T = TypeVar("T")
+BusinessOption = Annotated[
+    str | None,
+    typer.Option("--business", help="Key of the business; the only one there is where absent, else SEGMENTS_BUSINESS."),
+]
+
+
+def run(settings: Settings, work: Callable[[Services, Database], Coroutine[Any, Any, T]]) -> T:
+    """Do the work with the services and close the store."""
+
+    async def all_of_it() -> T:
+        database = opened(settings)
+        try:
+            return await work(make_services(database, system_clock), database)
+        finally:
+            await database.close()
+
+    return asyncio.run(all_of_it())
+
 
 LOOK_SECONDS = 0.2
 SIZE = 250

@@ -14,14 +14,12 @@ from domain.imports.imports import PurchaseImport, UndoSummary
 from domain.model import Business
 from domain.pages import PageRequest
 from domain.store import Actor
-from gql.cli_import import progress_bar
-from gql.cli_opening import opened
-from gql.cli_quality import print_quality, quality_document
-from gql.cli_recalculate import follow_import
-from gql.cli_run import BusinessOption, run
-from gql.cli_table import FormatOption, check_format, stamp
-from gql.cli_text import cell, plain
+from gql.cli.output import FormatOption, cell, check_format, plain, print_quality, quality_document, stamp
+from gql.cli.recalculate import follow_import
+from gql.cli.session import BusinessOption, run
+from gql.cli_table import progress_bar
 from gql.clock import system_clock
+from gql.composition import opened
 from gql.services import Services
 from persistence.database.engines import Database
 from persistence.imports.undo import ImportUndo

@@ -27,7 +27,7 @@ from domain.model import Business, Window
 from domain.reports.document import document_of
 from domain.reports.report import Previous, Report, chosen, grouped, insights
 from domain.reports.reporting import Method, report_key
-from gql.cli_report import FORMATS
+from gql.cli.reports import FORMATS
 from gql.export_parameters import METHODS, SCHEMES
 from persistence.exports.json import report_json
 

@@ -15,11 +15,9 @@ from domain.jobs.queue import AlreadyRunning
 from domain.model import Business
 from domain.segments.model import Segment, SegmentKind
 from domain.store import Actor
-from gql.cli_opening import opened
-from gql.cli_run import BusinessOption
-from gql.cli_table import FormatOption, check_format, minute, print_json, print_table, stamp
-from gql.cli_text import cell, plain
-from gql.cli_worker import Worker, said
+from gql.cli.output import FormatOption, cell, check_format, minute, plain, print_json, print_table, stamp
+from gql.cli.session import BusinessOption, Worker, said
+from gql.composition import opened
 from gql.settings import Settings
 
 recalculate_app = typer.Typer()

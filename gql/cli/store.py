@@ -1,5 +1,18 @@
-"""Commands on the store itself: its businesses and its tables."""
+"""Commands on the store itself: its businesses and its tables.
 
+Compaction of history from the command line. The archive is whole and on the disk before anything is removed.
+
+`segments schema`: the GraphQL schema of this program as text.
+"""
+
+import csv
+import gzip
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, date
+from io import TextIOWrapper
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,13 +20,18 @@ from rich.console import Console
 from rich.table import Table
 
 from domain.errors import InvalidInput
+from domain.segments.history import Compaction
+from domain.segments.model import ArchivedMembership
 from domain.store import Actor
-from gql.cli_opening import connected, require_stage
-from gql.cli_run import run
-from gql.cli_text import cell, plain
+from gql.cli.output import cell, plain
+from gql.cli.session import BusinessOption, run
+from gql.cli_table import guarded
 from gql.clock import system_clock
+from gql.composition import connected, require_stage
+from gql.schema.schema import sdl
 from gql.services import Services
 from persistence.database.engines import Database
+from persistence.evaluation import WorkingStore
 from persistence.migrations.migrate import differences, upgrade
 from persistence.store import SqlStore
 
@@ -114,3 +132,83 @@ def db_check(context: typer.Context) -> None:
     if faults:
         raise InvalidInput("The store is not as it should be: " + "; ".join(faults) + ".")
     typer.echo("The store is sound.")
+
+
+history_app = typer.Typer(no_args_is_help=True, help="The history of memberships.")
+HEADER = ("segment", "customer_id", "entered_at", "left_at", "source", "entered_by", "left_by")
+
+
+@history_app.command()
+def compact(
+    context: typer.Context,
+    before: Annotated[str, typer.Option(help="Memberships that ended before this date go, such as 2024-01-01.")],
+    archive: Annotated[Path, typer.Option(help="File for what is removed, FILE.csv.gz; must not exist yet.")],
+    business: BusinessOption = None,
+) -> None:
+    """Archive and remove old memberships. Example: segments history compact --before 2024-01-01 --archive old.csv.gz"""
+
+    async def work(services: Services, database: Database) -> None:
+        chosen = await services.businesses.choose(business, context.obj.business)
+        compaction = Compaction(WorkingStore(database, system_clock), system_clock)
+        horizon = compaction.horizon(chosen, checked_date(before))
+        if archive.suffix != ".gz":
+            raise InvalidInput(f"--archive must end in .gz, such as {archive.with_suffix('.csv.gz')}")
+        if archive.exists():
+            raise InvalidInput(f"--archive: {archive} exists already.")
+        unfinished = archive.with_name(f"{archive.name}.unfinished")
+        try:
+            with unfinished.open("wb") as raw:
+                with (
+                    gzip.GzipFile(fileobj=raw, mode="wb", filename="") as packed,
+                    TextIOWrapper(packed, encoding="utf-8", newline="") as text,
+                ):
+                    writer = csv.writer(text)
+                    writer.writerow(HEADER)
+
+                    def keep(found: Sequence[ArchivedMembership]) -> None:
+                        writer.writerows(map(archived, found))
+
+                    count = await compaction.archive(chosen, horizon, keep)
+                raw.flush()
+                os.fsync(raw.fileno())
+            unfinished.rename(archive)
+        except OSError as error:
+            raise InvalidInput(f"--archive: {archive} cannot be written: {error.strerror}.") from error
+        finally:
+            unfinished.unlink(missing_ok=True)
+        removed = await compaction.remove(chosen, horizon, ACTOR)
+        typer.echo(f"{count:,} memberships are in {archive}; {removed:,} were removed.")
+
+    run(context.obj, work)
+
+
+def checked_date(text: str) -> date:
+    """The date; InvalidInput where the text is none."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(f"--before must be a date such as 2024-01-01, not {text}") from error
+
+
+def archived(item: ArchivedMembership) -> tuple[str, ...]:
+    """The row of a membership, safe for spreadsheets."""
+    kept = item.membership
+    ends = (kept.entered_at, kept.left_at)
+    instants = ["" if at is None else at.astimezone(UTC).isoformat() for at in ends]
+    texts = (guarded(text or "") for text in (kept.entered_by, kept.left_by))
+    return (item.segment_key, guarded(item.customer_external_id), *instants, kept.source.value, *texts)
+
+
+schema_app = typer.Typer()
+
+
+@schema_app.command()
+def schema(
+    check: Annotated[Path | None, typer.Option(help="Compare with this file instead of printing.")] = None,
+) -> None:
+    """Print the GraphQL schema. Example: segments schema > schema.graphql"""
+    text = sdl()
+    if check is None:
+        sys.stdout.write(text)
+    elif not check.is_file() or check.read_text() != text:
+        raise InvalidInput(f"{check} is not the schema of this program. Run: segments schema > {check}")

@@ -20,8 +20,7 @@ from watchfiles import watch as watch_folder
 from domain.errors import DomainError, InvalidInput, Taken, Unavailable
 from domain.imports.columns import counted
 from domain.imports.formats import ImportOptions
-from gql.cli_failure import explained
-from gql.cli_import_options import (
+from gql.cli.imports import (
     AmountOption,
     CurrencyOption,
     DateFormatOption,
@@ -34,10 +33,11 @@ from gql.cli_import_options import (
     ZoneOption,
     read_mapping,
 )
-from gql.cli_opening import check_folder, no_folder
-from gql.cli_run import BusinessOption
-from gql.cli_text import plain
+from gql.cli.main import explained
+from gql.cli.output import plain
+from gql.cli.session import BusinessOption
 from gql.clock import system_clock
+from gql.composition import check_folder, no_folder
 from gql.segmentation import run_segmentation
 from gql.settings import Settings
 

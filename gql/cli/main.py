@@ -1,0 +1,195 @@
+"""The `segments` command. Every failure is one clear sentence and a non-zero exit; nobody sees a traceback. A command
+is loaded when it is asked for, so that none waits for, or holds, what only the others need.
+
+What a failed command says: one clear sentence a fault and an exit code, never a traceback. 1 is a refusal, 2 a wrong
+command line, 70 a fault of the program, 130 an interruption.
+"""
+
+import logging
+import os
+import sys
+from dataclasses import replace
+from importlib import import_module
+from io import TextIOWrapper
+from traceback import extract_tb
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_group
+
+from domain.errors import DomainError, FieldProblem, InvalidInput, Unavailable
+from gql.cli.output import plain
+from gql.logs import set_up
+from gql.settings import Settings
+
+# Arguments of services by the option that gives them.
+OPTIONS = {
+    "segmentName": "--segment-name",
+    "segmentCode": "--segment-code",
+    "timeZone": "--time-zone",
+    "currency": "--currency",
+    "method": "--method",
+    "columns": "--columns",
+    "source": "--source",
+    "csv_path": "--csv-path",
+}
+# What the option parser says of numbers, in plain words.
+PLAINER = {
+    "Value error, ": "",
+    "Input should be a valid integer, unable to parse string as an integer": "it must be a whole number",
+    "Input should be a valid number, unable to parse string as a number": "it must be a number",
+    "Input should be greater than or equal to": "it must be at least",
+    "Input should be less than or equal to": "it must be at most",
+}
+REFUSED, WRONG_USE, FAULT, INTERRUPTED = 1, 2, 70, 130
+
+
+def explained(error: BaseException) -> tuple[list[str], int]:
+    """Sentences for people, and the exit code."""
+    found, code = _explained(error)
+    return [sentence if sentence.endswith((".", "?")) else f"{sentence}." for sentence in found], code
+
+
+def _explained(error: BaseException) -> tuple[list[str], int]:
+    usage = getattr(error, "format_message", None)
+    if usage is not None:
+        said = " ".join(str(usage()).split())
+        # Without arguments the help has been shown already.
+        return [_used_wrongly(said)] if said else [], WRONG_USE
+    if isinstance(error, InvalidInput):
+        return list(dict.fromkeys(_with_option(problem) for problem in error.problems)), REFUSED
+    if isinstance(error, Unavailable):
+        return [_with_reason(error.message, error.__cause__)], REFUSED
+    if isinstance(error, DomainError):
+        return [error.message], REFUSED
+    if isinstance(error, KeyboardInterrupt):
+        return ["Interrupted. What was written stays whole; run the command again to go on"], INTERRUPTED
+    if isinstance(error, UnicodeEncodeError):
+        return ["A name or value on the command line is not UTF-8 text"], REFUSED
+    if _reason(error):
+        return [_with_reason("The store cannot be used", error)], REFUSED
+    if isinstance(error, OSError) and error.strerror is not None:
+        return [f"{error.filename or 'The system'}: {error.strerror}"], REFUSED
+    where = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(extract_tb(error.__traceback__)))
+    logging.getLogger("segments").debug("%s at %s", type(error).__name__, where)
+    return [f"The program failed ({type(error).__name__}). Run it again with -v before the command for more"], FAULT
+
+
+def _used_wrongly(said: str) -> str:
+    for wordy, short in PLAINER.items():
+        said = said.replace(wordy, short)
+    if said.split(": ")[-1].rstrip(".") in ("-v", "--verbose"):
+        return "-v stands before the command: segments -v report"
+    return f"{said.rstrip('.')}. --help shows how it is used"
+
+
+def _with_place(problem: FieldProblem) -> str:
+    """Where the problem is inside a rule, its path in front."""
+    return f"{problem.field[-1]}{problem.path}: {problem.message}" if problem.path else problem.message
+
+
+def _with_option(problem: FieldProblem) -> str:
+    """The option in place of the argument's name; settings have names of their own."""
+    message = _with_place(problem)
+    first, space, rest = message.partition(" ")
+    option = first if "settings" in problem.field else OPTIONS.get(first, first)
+    return f"{option}{space}{rest}"
+
+
+def _reason(error: BaseException | None) -> str:
+    """The first line of what the database said; what follows may hold data."""
+    said = str(getattr(error, "orig", None) or "").strip()
+    return said.splitlines()[0].rstrip(".") if said else ""
+
+
+def _with_reason(message: str, cause: BaseException | None) -> str:
+    reason = _reason(cause)
+    return f"{message.rstrip('.')}: {reason}" if reason else message
+
+
+PLACES = {
+    "serve": "gql.cli.serve:serve_app",
+    "demo": "gql.cli.serve:serve_app",
+    "import": "gql.cli.imports:import_app",
+    "import-customers": "gql.cli.imports:import_app",
+    "imports": "gql.cli.import_history:imports_app",
+    "watch": "gql.cli.watch:watch_app",
+    "classify": "gql.cli.classify:classify_app",
+    "recalculate": "gql.cli.recalculate:recalculate_app",
+    "status": "gql.cli.recalculate:recalculate_app",
+    "history": "gql.cli.store:history_app",
+    "export": "gql.cli.reports:export_app",
+    "businesses": "gql.cli.store:businesses_app",
+    "db": "gql.cli.store:db_app",
+    "segment": "gql.cli.customers:segment_app",
+    "settings": "gql.cli.settings:settings_app",
+    "report": "gql.cli.reports:reading_app",
+    "customers": "gql.cli.reports:reading_app",
+    "token": "gql.cli.serve:token_app",
+    "schema": "gql.cli.store:schema_app",
+    "verify": "gql.cli.verify:verify_app",
+}
+"""Where each command is: a command of that application, or the application itself as a group."""
+
+
+class Commands(TyperGroup):
+    """The commands by their names."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """As they are listed in the help."""
+        return list(PLACES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, loaded; None where there is none of this name."""
+        if cmd_name not in PLACES:
+            return None
+        module, _, name = PLACES[cmd_name].partition(":")
+        found = get_group(getattr(import_module(module), name))
+        if cmd_name in found.commands:
+            return found.commands[cmd_name]
+        found.name = cmd_name
+        return found
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="The customer-segmentation server.",
+)
+
+
+def main() -> None:
+    """The entry point: sentences for every failure, and quiet where nobody reads on."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    try:
+        code = app(prog_name="segments", standalone_mode=False)
+        if code == INTERRUPTED:
+            # The option parser makes an exit code of it and says nothing.
+            raise KeyboardInterrupt
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except (Exception, KeyboardInterrupt) as error:
+        sentences, code = explained(error)
+        for sentence in sentences:
+            typer.echo(f"Error: {plain(sentence)}", err=True)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show statements with their durations.")] = False,
+) -> None:
+    """Settings come from the environment: PORT and SEGMENTS_*."""
+    settings = Settings.from_environment()
+    if verbose:
+        settings = replace(settings, log_level="DEBUG")
+    set_up(settings.log_level)
+    context.obj = settings

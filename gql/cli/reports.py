@@ -1,0 +1,272 @@
+"""The report on the command line: a table with bars that reads well at 80 columns, the documented JSON, or a file.
+
+Files on the command line, by the same writers as over HTTP. A file is there whole or not at all; text may go to
+standard output, what is no text never does.
+
+The commands that show what the store says: the report and the customers.
+"""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO, Annotated
+
+import typer
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from domain.classification.groups import Method
+from domain.errors import InvalidInput
+from domain.model import Business
+from domain.reports.document import DIMENSION_TITLES, ReportAsked
+from domain.reports.report import Insights, Report, insights
+from domain.segments.member_export import checked_columns
+from domain.store import CustomerSort
+from gql.app import make_writers
+from gql.cli.customers import print_customers
+from gql.cli.output import cell, plain
+from gql.cli.segments import found
+from gql.cli.session import BusinessOption, run
+from gql.export_parameters import MEMBER_FORMATS, REPORT_FORMATS, read_date, read_method, read_scheme
+from gql.services import Services
+from gql.settings import Settings
+from persistence.database.engines import Database
+from persistence.exports.json import encoded, report_data
+
+export_app = typer.Typer(no_args_is_help=True, help="Files of what is stored.")
+BINARY = ("xlsx", "pdf")
+OutputOption = Annotated[Path | None, typer.Option("--output", help="File to write; standard output where absent.")]
+
+
+@export_app.command()
+def members(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(help="Key of the segment.")],
+    business: BusinessOption = None,
+    format: Annotated[
+        str | None, typer.Option(help="csv, xlsx or json; the ending of the file where absent, else csv.")
+    ] = None,
+    columns: Annotated[str | None, typer.Option(help="Columns in their order, separated by commas.")] = None,
+    output: OutputOption = None,
+) -> None:
+    """Write the members of a segment. Example: segments export members vip --format csv --output vip.csv"""
+    form = chosen_format(format, output, MEMBER_FORMATS, "csv")
+    names = checked_columns([name.strip() for name in (columns or "").split(",") if name.strip()])
+
+    async def work(services: Services, database: Database) -> None:
+        meant = await services.businesses.choose(business, context.obj.business)
+        segment = await found(services, meant, key)
+        files = services.member_files
+        export = await files.open(meant, segment.id, names)
+        await put(make_writers(context.obj).members[form](export, files.pages(export)), output)
+
+    run(context.obj, work)
+
+
+def chosen_format(given: str | None, output: Path | None, known: tuple[str, ...], default: str) -> str:
+    """The format that is meant; InvalidInput lists those there are, and asks for a file where one is needed."""
+    ending = "" if output is None else output.suffix[1:].lower()
+    form = given.lower() if given is not None else ending if ending in known else default
+    if form not in known:
+        raise InvalidInput(f"--format must be one of: {', '.join(known)}")
+    if form in BINARY and output is None:
+        raise InvalidInput(f"--output must name the file for --format {form}")
+    return form
+
+
+async def put(pieces: AsyncIterator[bytes], output: Path | None) -> None:
+    """Write the pieces one by one."""
+    if output is None:
+        async for piece in pieces:
+            typer.echo(piece, nl=False)
+        return
+    with whole_file(output) as file:
+        async for piece in pieces:
+            file.write(piece)
+
+
+def put_whole(body: bytes, output: Path | None) -> None:
+    """Write all of it."""
+    if output is None:
+        typer.echo(body, nl=False)
+        return
+    with whole_file(output) as file:
+        file.write(body)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes its name when it is finished; what stood there before stays until then."""
+    try:
+        file = NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False)  # noqa: SIM115
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be written: {error.strerror}") from error
+    try:
+        with file:
+            yield file
+        # As any file that is made here, not as private as a temporary one.
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(file.name).chmod(0o666 & ~mask)
+        Path(file.name).replace(path)
+    except OSError as error:
+        Path(file.name).unlink(missing_ok=True)
+        raise InvalidInput(f"{path} cannot be written: {error.strerror}") from error
+    except BaseException:
+        Path(file.name).unlink(missing_ok=True)
+        raise
+
+
+FORMATS = ("table", *REPORT_FORMATS)
+BAR = 12
+BAR_COLUMN = 2
+COLUMN_GAP = 2
+LEAST_NAME = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which report, in the words of the options."""
+
+    method: str
+    days: int
+    as_of: str | None
+    storefront: str | None
+    segment_name: str | None
+    segment_code: str | None
+    scheme: str
+    format: str | None
+    output: Path | None
+
+
+async def print_report(settings: Settings, services: Services, business: Business, wanted: Wanted) -> None:
+    """Compute, and print or write; InvalidInput names the option that is wrong."""
+    method, scheme = read_method(wanted.method), read_scheme(wanted.scheme, "--scheme")
+    form = chosen_format(wanted.format, wanted.output, FORMATS, "table")
+    if form == "table" and wanted.output is not None:
+        raise InvalidInput(f"--format must be one of: {', '.join(REPORT_FORMATS)}; a table goes to the terminal")
+    day = None if wanted.as_of is None else read_date(wanted.as_of, "--as-of")
+    place = (
+        None if wanted.storefront is None else await services.purchases.storefront_by_key(business, wanted.storefront)
+    )
+    asked = ReportAsked(method, wanted.days, day, place, scheme, wanted.segment_name, wanted.segment_code)
+    if form == "table":
+        report = await services.report_files.report(business, asked)
+        found = insights(report, await services.reporting.previous_counts(business, report))
+        print_table(business, report, found, wanted.storefront)
+        return
+    document = await services.report_files.document(business, asked)
+    if form == "json" and wanted.output is None:
+        typer.echo(encoded(report_data(document), indent=2))
+    else:
+        put_whole(make_writers(settings).reports[form](document), wanted.output)
+
+
+def print_table(business: Business, report: Report, found: Insights, storefront: str | None) -> None:
+    """A table with bars of the customers."""
+    console = Console(highlight=False)
+    window = report.window
+    first = date.fromordinal(max(window.first_day, 1))
+    place = "" if storefront is None else f", storefront {plain(storefront)}"
+    console.print(
+        Text.assemble(
+            (plain(business.name), "bold"), f": {report.method.value} report, {first} to {window.as_of}{place}"
+        )
+    )
+    rows = [*report.shown, *([report.other] if report.other and not report.filtered else [])]
+    most = max((group.customers for group in rows), default=0)
+    dimensions = sorted({group.kind.dimension for group in rows}, key=list(DIMENSION_TITLES).index)
+    indent = 2 if report.method is Method.BEHAVIOR else 0
+    lines: list[tuple[Text, ...]] = []
+    for dimension in dimensions:
+        if indent:
+            # The dimensions stand one under the other; each holds every customer once.
+            lines.append((Text(DIMENSION_TITLES[dimension], "bold"),))
+        for group in rows:
+            if group.kind.dimension == dimension:
+                bar = "█" * (-(-BAR * group.customers // most) if most else 0)
+                revenue = Decimal(group.revenue).scaleb(-report.decimals)
+                # As text, so that brackets in a category are no markup.
+                name = cell(group.kind.name)
+                name.pad_left(indent)
+                figures = (f"{group.customers:,}", bar, f"{revenue:,}", f"{group.orders:,}")
+                lines.append((name, *map(Text, figures)))
+    table = Table("segment", "customers", "", f"revenue {business.currency}", "orders", box=None, pad_edge=False)
+    # What does not fit is cut from names, never from figures; on a terminal that is narrower yet, lines are longer.
+    wanted = [
+        max(cell_len(str(column.header)), *(line[rank].cell_len for line in lines if len(line) > rank), 0)
+        for rank, column in enumerate(table.columns)
+    ]
+    left = console.width - sum(wanted[1:]) - COLUMN_GAP * (len(wanted) - 1)
+    wanted[0] = max(min(wanted[0], left), LEAST_NAME)
+    for rank, (column, width) in enumerate(zip(table.columns, wanted, strict=True)):
+        column.width, column.no_wrap, column.overflow = width, True, "ellipsis"
+        column.justify = "left" if rank in (0, BAR_COLUMN) else "right"
+    console.width = max(console.width, sum(wanted) + COLUMN_GAP * (len(wanted) - 1))
+    for line in lines:
+        table.add_row(*line)
+    console.print(table)
+    console.print(f"Customers: {report.customers:,}   Revenue: {business.currency} {report.total_revenue:,}")
+    told = [f"Most revenue: {found.highest_revenue or '-'}   Largest: {found.largest or '-'}"]
+    if report.method is Method.RFM:
+        told.append(f"Growing: {found.fastest_growing or '-'}   Needs attention: {found.needs_attention or '-'}")
+    for sentence in told:
+        console.print(cell(sentence), no_wrap=True, overflow="ellipsis")
+
+
+reading_app = typer.Typer()
+
+
+@reading_app.command()
+def report(
+    context: typer.Context,
+    business: BusinessOption = None,
+    method: Annotated[str, typer.Option(help="rfm, value or behavior")] = "rfm",
+    days: Annotated[int, typer.Option(help="Length of the window in days, 1 to 9999.")] = 90,
+    as_of: Annotated[
+        str | None, typer.Option(help="Last day of the window, such as 2024-03-01; today if absent.")
+    ] = None,
+    storefront: Annotated[str | None, typer.Option(help="Key of a storefront.")] = None,
+    segment_name: Annotated[str | None, typer.Option(help="Only this group.")] = None,
+    segment_code: Annotated[str | None, typer.Option(help="Only the group of this code.")] = None,
+    scheme: Annotated[str, typer.Option(help="eight or eleven")] = "eight",
+    format: Annotated[
+        str | None, typer.Option(help="table, csv, xlsx, pdf or json; the ending of the file where absent, else table.")
+    ] = None,
+    output: OutputOption = None,
+) -> None:
+    """Print or write the segmentation report. Example: segments report --days 90 --output report.pdf"""
+    wanted = Wanted(method, days, as_of, storefront, segment_name, segment_code, scheme, format, output)
+
+    async def work(services: Services, database: Database) -> None:
+        chosen = await services.businesses.choose(business, context.obj.business)
+        await print_report(context.obj, services, chosen, wanted)
+
+    run(context.obj, work)
+
+
+@reading_app.command()
+def customers(
+    context: typer.Context,
+    business: BusinessOption = None,
+    search: Annotated[str | None, typer.Option(help="Beginning of id, name, email or a word of the name.")] = None,
+    sort: Annotated[
+        CustomerSort, typer.Option(help="What to order by.", case_sensitive=False)
+    ] = CustomerSort.EXTERNAL_ID,
+    reverse: Annotated[bool, typer.Option("--reverse", help="Turn the order round.")] = False,
+    first: Annotated[int, typer.Option(help="How many, 1 to 250.", min=1, max=250)] = 20,
+) -> None:
+    """List customers. Example: segments customers --sort TOTAL_REVENUE --reverse --first 10"""
+
+    async def work(services: Services, database: Database) -> None:
+        chosen = await services.businesses.choose(business, context.obj.business)
+        await print_customers(services.customers, chosen, search, sort, reverse, first)
+
+    run(context.obj, work)

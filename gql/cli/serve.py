@@ -1,0 +1,268 @@
+"""The server and its demo shop from the command line. The address is taken before anything is said, so that a port in
+use is a sentence; every worker process is handed its settings, secrets too, and never reads them again.
+
+The demo shop into the store: its customers and purchases, and sixty days of history of its segments, told by a clock
+that walks through them as if the shop had been run all the while.
+
+`segments token`: a token for a program, on the standard output and nowhere else.
+"""
+
+import socket
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Annotated
+
+import typer
+import uvicorn
+from starlette.applications import Starlette
+
+from domain.calendar import local_date, zone
+from domain.demo import CURRENCY, DRAFTS, KEY, NAME, TIME_ZONE, VIP, VIP_CHANGES, DemoShop, demo_shop
+from domain.errors import InvalidInput
+from domain.jobs.progress import RunBoard
+from domain.model import Business, Permission
+from domain.segments.validation import slug
+from domain.segments.worker import Upkeep
+from domain.store import Actor
+from gql.app import create_app
+from gql.auth import MAXIMUM_NAME, issue_token, require_secret, stored_secret
+from gql.cli.session import BusinessOption, run
+from gql.clock import system_clock
+from gql.composition import make_services, make_upkeep, no_folder, opened
+from gql.http.processes import REQUEST_SECONDS, Workers, serve_alone
+from gql.http.uvicorn_protocol import PatientProtocol
+from gql.logs import set_up
+from gql.services import Services
+from gql.settings import Settings
+from persistence.database.engines import Database
+
+HISTORY = timedelta(days=60)
+STEP = timedelta(days=3)
+ACTOR = Actor("demo")
+UNFINISHED = f"{NAME} (being filled)"
+
+
+@dataclass
+class WalkingClock:
+    """A clock that stands where it is put."""
+
+    now: datetime
+
+    def __call__(self) -> datetime:
+        """Where it stands."""
+        return self.now
+
+
+async def fill_demo(services: Services, database: Database) -> str:
+    """The demo business, made and filled where it is not there; says what was done. One that was interrupted before it
+    was whole is filled again."""
+    every = {business.key: business for business in await services.businesses.all()}
+    known = every.get(KEY)
+    if known is not None and known.name != UNFINISHED:
+        return f"The demo shop is there already, in business {KEY}."
+    end = system_clock()
+    clock, board = WalkingClock(end - HISTORY), RunBoard()
+    walking = make_services(database, clock, board)
+    business = known or await walking.businesses.create(KEY, UNFINISHED, TIME_ZONE, CURRENCY)
+    shop = demo_shop(local_date(end, zone(TIME_ZONE)))
+    await walking.customers.upsert(business, shop.customers, ACTOR, limit=len(shop.customers))
+    await _walk(walking, make_upkeep(database, clock, board), business, shop, clock, end)
+    await walking.businesses.change(KEY, ACTOR, name=NAME, time_zone=None, currency=None)
+    return (
+        f"{len(shop.customers):,} customers and {len(shop.purchases):,} purchases in business {KEY}, "
+        f"and {len(DRAFTS)} segments with {HISTORY.days} days of history."
+    )
+
+
+async def _walk(
+    services: Services, upkeep: Upkeep, business: Business, shop: DemoShop, clock: WalkingClock, end: datetime
+) -> None:
+    waiting = sorted(shop.purchases, key=lambda purchase: purchase.purchased_at)
+    began, place, changed = clock.now, 0, 0
+    while True:
+        upto = place
+        while upto < len(waiting) and waiting[upto].purchased_at <= clock.now:
+            upto += 1
+        await services.purchases.record(business, waiting[place:upto], ACTOR, limit=len(waiting))
+        if place == 0:
+            for draft in DRAFTS:
+                if await services.segments.by_key(business, draft.key or slug(draft.name)) is None:
+                    await services.segments.create(business, draft, ACTOR)
+        place = upto
+        while changed < len(VIP_CHANGES) and clock.now - began >= timedelta(days=VIP_CHANGES[changed][0]):
+            await _change_vips(services, business, changed)
+            changed += 1
+        await upkeep.once(business)
+        if clock.now >= end:
+            return
+        clock.now = min(clock.now + STEP, end)
+
+
+async def _change_vips(services: Services, business: Business, change: int) -> None:
+    _, what, customers = VIP_CHANGES[change]
+    segment = await services.segments.by_key(business, VIP)
+    if segment is None:
+        return
+    do = services.memberships.assign if what == "put in" else services.memberships.remove
+    await do(business, segment.id, list(customers), ACTOR)
+
+
+serve_app = typer.Typer()
+
+
+@serve_app.command()
+def serve(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; PORT or 8000 where absent.", min=0, max=65535)
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Number of processes.", min=1, max=64)] = 1,
+    demo: Annotated[bool, typer.Option("--demo", help="Fill an empty store with the demo shop.")] = False,
+) -> None:
+    """Serve the GraphQL API. Example: segments serve --demo"""
+    settings = replace(context.obj, host=host, demo=demo, port=context.obj.port if port is None else port)
+    try:
+        settings = require_secret(settings, demo=demo)
+    except OSError as error:
+        raise no_folder(error) from error
+    with listening(settings) as listener:
+        serve_on(listener, settings, workers)
+
+
+def serve_on(listener: socket.socket, settings: Settings, workers: int) -> None:
+    """Make the store ready, say where it is served, and serve until the end."""
+    key = prepared(settings)
+    name = f"[{settings.host}]" if ":" in settings.host else settings.host
+    typer.echo(f"GraphiQL:  http://{name}:{listener.getsockname()[1]}/graphql")
+    if key is not None and settings.jwt_secret:
+        typer.echo(f"Token:     {token_for(settings, key)}")
+    config = uvicorn.Config(
+        partial(application, settings, key),
+        factory=True,
+        http=PatientProtocol,
+        workers=workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=1000,
+        ws_max_size=1 << 20,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=REQUEST_SECONDS,
+    )
+    if workers > 1:
+        set_up(settings.log_level)
+        supervisor = Workers(config, listener)
+        supervisor.run()
+        began = not supervisor.failed
+    else:
+        began = serve_alone(config, listener)
+    if not began:
+        raise typer.Exit(3)
+
+
+@serve_app.command()
+def demo(context: typer.Context) -> None:
+    """Fill the store with the demo shop, unless it is there. Example: segments demo"""
+
+    async def work(services: Services, database: Database) -> None:
+        typer.echo(await fill_demo(services, database))
+
+    run(context.obj, work)
+
+
+def application(settings: Settings, key: str | None) -> Starlette:
+    """What a process serves; `key` is the business of the explorer's ready token."""
+    set_up(settings.log_level)
+    return create_app(settings, system_clock, None if key is None else partial(token_for, settings, key))
+
+
+def prepared(settings: Settings) -> str | None:
+    """The store made ready; in demo mode an empty one is filled. The key of the business that a ready token is for."""
+
+    async def work(services: Services, database: Database) -> str | None:
+        keys = [business.key for business in await services.businesses.all()]
+        if not keys or keys == [KEY]:
+            await fill_demo(services, database)
+            return KEY
+        for wanted in (settings.business, KEY):
+            if wanted in keys:
+                return wanted
+        return keys[0] if len(keys) == 1 else None
+
+    if settings.demo:
+        return run(settings, work)
+    opened(settings).bulk.dispose()
+    return None
+
+
+def token_for(settings: Settings, key: str) -> str:
+    """A token that may do everything in the business."""
+    return issue_token(
+        settings.jwt_secret,
+        subject="demo",
+        business=key,
+        permissions=[permission.value for permission in Permission],
+        lifetime=timedelta(hours=min(settings.token_lifetime_hours, 24)),
+        now=system_clock(),
+    )
+
+
+def listening(settings: Settings) -> socket.socket:
+    """The address, taken; InvalidInput where it cannot be had."""
+    try:
+        family, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InvalidInput(
+            f"Cannot listen on {settings.host} port {settings.port}: {reason}. Give another --host or --port."
+        ) from error
+    listener.set_inheritable(True)
+    return listener
+
+
+token_app = typer.Typer()
+
+
+@token_app.command()
+def token(
+    context: typer.Context,
+    business: BusinessOption = None,
+    subject: Annotated[str, typer.Option(help="Who the token is for.")] = "cli",
+    permission: Annotated[list[Permission] | None, typer.Option(help="Repeatable; all where absent.")] = None,
+    expires: Annotated[
+        float | None, typer.Option(help="Hours until it expires, at most 24; 8 where absent.", min=0.01)
+    ] = None,
+) -> None:
+    """Print a token and nothing else. Example: segments token --subject pos --permission customers:view"""
+    settings: Settings = context.obj
+    secret = settings.jwt_secret or stored_secret(settings)
+    if secret is None:
+        raise InvalidInput("SEGMENTS_JWT_SECRET must be set, or the demo server started once, to sign a token.")
+    require_secret(replace(settings, jwt_secret=secret), demo=False)
+    if not (subject.strip() and subject.isprintable() and len(subject) <= MAXIMUM_NAME):
+        raise InvalidInput(f"--subject must be 1 to {MAXIMUM_NAME} printable characters, not all blank")
+    longest = settings.token_lifetime_hours
+    hours = min(8, longest) if expires is None else expires
+    if hours > longest:
+        raise InvalidInput(f"--expires must be at most {longest} hours (SEGMENTS_TOKEN_LIFETIME_HOURS)")
+
+    async def work(services: Services, database: Database) -> str:
+        return (await services.businesses.choose(business, settings.business)).key
+
+    key = run(settings, work)
+    permissions = [one.value for one in permission or list(Permission)]
+    lifetime = timedelta(hours=hours)
+    typer.echo(
+        issue_token(
+            secret, subject=subject, business=key, permissions=permissions, lifetime=lifetime, now=system_clock()
+        )
+    )
