@@ -18,10 +18,7 @@ from domain.calendar import Clock
 from domain.jobs.progress import RunBoard
 from domain.model import Business, Viewer
 from gql.auth import Authenticator
-from gql.cli_segmentation_store import ScheduledSegmentation
-from gql.clock import system_clock
-from gql.composition import make_services, make_upkeep
-from gql.export_links import ExportLinks
+from gql.composition import make_services, make_upkeep, system_clock
 from gql.http.endpoint import nothing_else
 from gql.http.explorer import asset_routes, explorer
 from gql.http.exports import Downloads, Workshop, Writers
@@ -31,10 +28,12 @@ from gql.http.middleware import Guard, Operations
 from gql.http.processes import obey_signals
 from gql.http.websocket import WebSocketEndpoint
 from gql.logs import log_statement
+from gql.parameters import kept_options
 from gql.schema.context import Context
 from gql.schema.schema import make_schema
+from gql.segmentation import ScheduledSegmentation
 from gql.settings import Settings
-from gql.upload_parameters import kept_options
+from gql.signed_links import ExportLinks
 from persistence.database.engines import Database, open_database
 from persistence.exports.csv import members_csv, report_csv
 from persistence.exports.json import members_json, report_json

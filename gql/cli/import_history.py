@@ -18,9 +18,7 @@ from gql.cli.output import FormatOption, cell, check_format, plain, print_qualit
 from gql.cli.recalculate import follow_import
 from gql.cli.session import BusinessOption, run
 from gql.cli_table import progress_bar
-from gql.clock import system_clock
-from gql.composition import opened
-from gql.services import Services
+from gql.composition import Services, opened, system_clock
 from persistence.database.engines import Database
 from persistence.imports.undo import ImportUndo
 

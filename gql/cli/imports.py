@@ -30,9 +30,7 @@ from gql.cli.output import FormatOption, check_format, print_quality, quality_do
 from gql.cli.recalculate import follow_import
 from gql.cli.session import BusinessOption, run
 from gql.cli_table import name_first, name_ignored, print_summary, progress_bar, rejects_file
-from gql.clock import system_clock
-from gql.composition import opened
-from gql.services import Services
+from gql.composition import Services, opened, system_clock
 from persistence.database.engines import Database
 from persistence.imports.customers_file import CustomersFile
 from persistence.imports.importer import ImportSummary, PurchaseImporter

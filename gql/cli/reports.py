@@ -34,8 +34,8 @@ from gql.cli.customers import print_customers
 from gql.cli.output import cell, plain
 from gql.cli.segments import found
 from gql.cli.session import BusinessOption, run
-from gql.export_parameters import MEMBER_FORMATS, REPORT_FORMATS, read_date, read_method, read_scheme
-from gql.services import Services
+from gql.composition import Services
+from gql.parameters import MEMBER_FORMATS, REPORT_FORMATS, read_date, read_method, read_scheme
 from gql.settings import Settings
 from persistence.database.engines import Database
 from persistence.exports.json import encoded, report_data

@@ -26,11 +26,11 @@ from domain.segments.segments import Change, definition_json, words
 from domain.store import Actor, SegmentFilter, SegmentSort
 from gql.cli.output import FormatOption, cell, check_format, minute, plain, print_json, print_table, stamp
 from gql.cli.session import BusinessOption, run
-from gql.export_parameters import SCHEMES
+from gql.composition import Services
+from gql.parameters import SCHEMES
 from gql.schema.errors import known_values
 from gql.schema.inputs import CreateSegmentInput, RfmConfigInput, SegmentCriteriaInput, UpdateSegmentInput
 from gql.schema.schema import make_schema
-from gql.services import Services
 from gql.settings import Settings
 from persistence.database.engines import Database
 

@@ -28,12 +28,10 @@ from domain.store import Actor
 from gql.app import create_app
 from gql.auth import MAXIMUM_NAME, issue_token, require_secret, stored_secret
 from gql.cli.session import BusinessOption, run
-from gql.clock import system_clock
-from gql.composition import make_services, make_upkeep, no_folder, opened
+from gql.composition import Services, make_services, make_upkeep, no_folder, opened, system_clock
 from gql.http.processes import REQUEST_SECONDS, Workers, serve_alone
 from gql.http.uvicorn_protocol import PatientProtocol
 from gql.logs import set_up
-from gql.services import Services
 from gql.settings import Settings
 from persistence.database.engines import Database
 

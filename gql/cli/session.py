@@ -21,9 +21,7 @@ from domain.pages import PageRequest
 from domain.segments.model import Segment
 from domain.segments.worker import Upkeep
 from domain.store import SegmentFilter, SegmentSort
-from gql.clock import system_clock
-from gql.composition import make_services, make_upkeep, opened
-from gql.services import Services
+from gql.composition import Services, make_services, make_upkeep, opened, system_clock
 from gql.settings import Settings
 from persistence.database.engines import Database
 

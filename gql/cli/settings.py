@@ -24,7 +24,7 @@ from domain.model import Business
 from domain.store import Actor
 from gql.cli.output import plain
 from gql.cli.session import BusinessOption, Worker, run, said
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.sources.opening import keep_section, kept_section
 

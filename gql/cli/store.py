@@ -26,10 +26,8 @@ from domain.store import Actor
 from gql.cli.output import cell, plain
 from gql.cli.session import BusinessOption, run
 from gql.cli_table import guarded
-from gql.clock import system_clock
-from gql.composition import connected, require_stage
+from gql.composition import Services, connected, require_stage, system_clock
 from gql.schema.schema import sdl
-from gql.services import Services
 from persistence.database.engines import Database
 from persistence.evaluation import WorkingStore
 from persistence.migrations.migrate import differences, upgrade

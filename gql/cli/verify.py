@@ -28,7 +28,7 @@ from domain.reports.document import document_of
 from domain.reports.report import Previous, Report, chosen, grouped, insights
 from domain.reports.reporting import Method, report_key
 from gql.cli.reports import FORMATS
-from gql.export_parameters import METHODS, SCHEMES
+from gql.parameters import METHODS, SCHEMES
 from persistence.exports.json import report_json
 
 verify_app = typer.Typer()

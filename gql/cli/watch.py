@@ -36,8 +36,7 @@ from gql.cli.imports import (
 from gql.cli.main import explained
 from gql.cli.output import plain
 from gql.cli.session import BusinessOption
-from gql.clock import system_clock
-from gql.composition import check_folder, no_folder
+from gql.composition import check_folder, no_folder, system_clock
 from gql.segmentation import run_segmentation
 from gql.settings import Settings
 

@@ -28,8 +28,11 @@ from domain.errors import DomainError, Forbidden, InvalidInput, NotFound, Unavai
 from domain.model import Business, Permission, Storefront, Viewer
 from domain.reports.document import ReportAsked, ReportDocument
 from domain.segments.member_export import MemberExport, MemberWriter
-from gql.export_links import ExportLinks
-from gql.export_parameters import (
+from gql.auth import UNAUTHENTICATED_MESSAGE, Unauthenticated
+from gql.composition import Services
+from gql.http.endpoint import Endpoint, logged
+from gql.http.graphql import Authenticate, while_connected, within
+from gql.parameters import (
     MEMBER_FORMATS,
     REPORT_FORMATS,
     SIGNATURE,
@@ -38,12 +41,9 @@ from gql.export_parameters import (
     member_columns,
     report_parameters,
 )
-from gql.http.endpoint import Endpoint, logged
-from gql.http.graphql import Authenticate, while_connected, within
 from gql.plain_requests import refused, wrong_input
-from gql.refusals import UNAUTHENTICATED_MESSAGE, Unauthenticated
 from gql.schema.types.ids import numbers_of
-from gql.services import Services
+from gql.signed_links import ExportLinks
 
 MEDIA = {
     "csv": "text/csv; charset=utf-8",

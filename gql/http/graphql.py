@@ -21,8 +21,8 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.graphql import OperationType
 
 from domain.model import Viewer
+from gql.auth import UNAUTHENTICATED_MESSAGE, Unauthenticated
 from gql.http.json_body import MAXIMUM_BODY, BadBody, decode_json, encode_json
-from gql.refusals import UNAUTHENTICATED_MESSAGE, Unauthenticated
 from gql.schema.context import Context
 from gql.schema.errors import MAXIMUM_ERRORS, formatted, is_surprise, refusal
 from gql.settings import Settings

@@ -19,15 +19,15 @@ from domain.errors import Conflict, DomainError, Forbidden, InvalidInput, NotFou
 from domain.imports.formats import ImportOptions
 from domain.imports.imports import NewImport, PurchaseImport, TooManyImports
 from domain.model import Business, Permission, Viewer
+from gql.auth import UNAUTHENTICATED_MESSAGE, Unauthenticated
+from gql.composition import Services
 from gql.http.endpoint import Endpoint, logged
 from gql.http.exports import safe_name
 from gql.http.graphql import Authenticate
 from gql.http.json_body import encode_json
+from gql.parameters import UploadParameters, options_in_parameters, upload_parameters
 from gql.plain_requests import refused
-from gql.refusals import UNAUTHENTICATED_MESSAGE, Unauthenticated
 from gql.schema.types.ids import encode, numbers_of
-from gql.services import Services
-from gql.upload_parameters import UploadParameters, in_parameters, upload_parameters
 
 log = logging.getLogger("segments")
 PATH = "/imports/purchases"
@@ -132,7 +132,7 @@ class Uploads:
         except Unavailable as error:
             return refused(503, error.message, RETRY)
         except DomainError as error:
-            return refused(400, in_parameters(error.message))
+            return refused(400, options_in_parameters(error.message))
 
     async def _viewer(self, request: Request) -> Viewer:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")

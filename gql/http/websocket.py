@@ -15,9 +15,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from domain.calendar import Clock
 from domain.model import Viewer
+from gql.auth import Unauthenticated
 from gql.http.graphql import Authenticate, Executor, Parameters, Refused
 from gql.http.json_body import BadBody, decode_json, encode_json
-from gql.refusals import Unauthenticated
 from gql.schema.errors import internal, log_surprise, refusal
 
 log = logging.getLogger("segments")

@@ -14,9 +14,9 @@ from strawberry.permission import BasePermission
 from domain.errors import Forbidden
 from domain.model import Business, Permission, Viewer
 from domain.store import Actor
-from gql.export_links import ExportLinks
+from gql.composition import Services
 from gql.schema.loaders import Loaders
-from gql.services import Services
+from gql.signed_links import ExportLinks
 
 
 @dataclass(slots=True)

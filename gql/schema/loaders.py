@@ -28,8 +28,8 @@ from domain.segments.model import (
     Snapshot,
 )
 from domain.store import CustomerRecord, IdsKey, Member, MemberKey, MovedKey, Movement, PurchaseRecord, SnapshotKey
+from gql.composition import Services
 from gql.schema.limits import too_much
-from gql.services import Services
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -23,7 +23,7 @@ from domain.model import NewCustomer, NewPurchase
 from domain.model import PurchaseLine as NewLine
 from domain.money import exponent, to_minor
 from domain.reports.document import ReportAsked
-from gql.export_parameters import ReportParameters
+from gql.parameters import ReportParameters
 from gql.schema.context import CanEdit, CanView, Info
 from gql.schema.segment_mutations import MembershipMutations, SegmentMutations
 from gql.schema.types.business import Business

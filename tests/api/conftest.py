@@ -17,8 +17,7 @@ from starlette.applications import Starlette
 from domain.store import Actor
 from gql.app import create_app
 from gql.auth import issue_token
-from gql.composition import make_services
-from gql.services import Services
+from gql.composition import Services, make_services
 from gql.settings import Settings
 from persistence.database.engines import Database, open_database
 from tests.conftest import SetClock

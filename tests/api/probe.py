@@ -13,15 +13,15 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
 from gql.auth import Authenticator
-from gql.export_links import ExportLinks
+from gql.composition import Services
 from gql.http.graphql import Executor, GraphQLEndpoint
 from gql.http.middleware import Guard
 from gql.http.websocket import INIT_SECONDS, WebSocketEndpoint
 from gql.schema.context import Context
 from gql.schema.errors import ApiSchema
 from gql.schema.limits import extensions
-from gql.services import Services
 from gql.settings import Settings
+from gql.signed_links import ExportLinks
 from persistence.database.engines import Database
 from tests.conftest import SetClock
 

@@ -16,7 +16,7 @@ from sqlalchemy import text
 from domain.jobs.model import JobStatus
 from domain.segments.model import Segment
 from domain.segments.runner import Runner
-from gql.cli_segmentation_store import ScheduledSegmentation
+from gql.segmentation import ScheduledSegmentation
 from gql.settings import Settings
 from persistence.alerts import Alerts
 from tests.api.conftest import Face

@@ -10,8 +10,8 @@ import pytest
 
 from domain.errors import Unavailable
 from domain.model import Viewer
-from gql.export_links import ExportLinks, kept_secret
 from gql.settings import Settings
+from gql.signed_links import ExportLinks, kept_secret
 from tests.api.conftest import SECRET, Face, Opening
 from tests.api.segmented_shop import fill
 

@@ -12,7 +12,7 @@ from domain.model import Business
 from domain.store import Actor
 from gql.app import create_app
 from gql.auth import issue_token
-from gql.services import Services
+from gql.composition import Services
 from gql.settings import Settings
 from persistence.database.engines import Database
 from tests.conftest import SetClock

@@ -16,12 +16,12 @@ from domain.segments.recalculation import Recalculations
 from domain.segments.runner import Runner
 from domain.segments.validation import Draft
 from domain.store import Actor
-from gql.export_links import ExportLinks
 from gql.http.graphql import Executor, Parameters
 from gql.schema.context import Context
 from gql.schema.schema import make_schema
 from gql.schema.types.ids import encode
 from gql.settings import Settings
+from gql.signed_links import ExportLinks
 from persistence.database.engines import Database
 from tests.api.conftest import SECRET, Face, facing
 from tests.api.sockets import answered, live, received, subscribe

@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 from domain.model import Permission, Viewer
 from domain.store import Kept
 from gql.composition import make_services
-from gql.export_links import ExportLinks
 from gql.schema.context import Context
 from gql.schema.schema import make_schema
 from gql.settings import Settings
+from gql.signed_links import ExportLinks
 from persistence.database.engines import open_database
 from tests.benchmarks.data import AS_OF
 

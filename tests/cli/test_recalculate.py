@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from domain.segments.model import Definition, NewSegment, SegmentKind
-from gql.clock import system_clock
+from gql.composition import system_clock
 from persistence.database.engines import open_database
 from persistence.evaluation import WorkingStore
 from tests.cli.conftest import Segments

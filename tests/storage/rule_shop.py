@@ -11,8 +11,7 @@ from domain.rules.parser import parse_rule
 from domain.segments.analysis import Analysis, Preview
 from domain.segments.model import Definition, MembershipSource, NewSegment, Segment, SegmentKind
 from domain.store import Side
-from gql.composition import make_services
-from gql.services import Services
+from gql.composition import Services, make_services
 from persistence.database.engines import Database
 from persistence.store import SqlStore
 from persistence.tables import customer

@@ -11,7 +11,7 @@ from domain.rules.evaluator import holds
 from domain.rules.parser import parse_rule
 from domain.segments.customer_facts import rule_context, subjects
 from domain.store import Actor
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore, keep
 from persistence.migrations.migrate import upgrade

@@ -11,7 +11,7 @@ from domain.classification.labels import ClassificationSettings, ClassificationS
 from domain.classifiers import COLUMNS, Classifier, Classifiers
 from domain.model import Business
 from domain.store import Actor
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database, open_database
 from persistence.labels.classifiers import installed
 from tests.classifiers import VIP_FUNCTION, VIP_SQL, install

@@ -8,7 +8,7 @@ import pytest
 from domain.classifiers import Classifier, Classifiers, Columns
 from domain.model import Business
 from domain.store import Actor
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore, keep
 from tests.conftest import SetClock

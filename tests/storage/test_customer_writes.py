@@ -8,7 +8,7 @@ import pytest
 from domain.errors import InvalidInput
 from domain.model import Business, NewCustomer, WriteCounts
 from domain.store import Actor
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from tests.storage.store_image import image
 

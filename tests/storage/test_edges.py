@@ -15,7 +15,7 @@ from domain.model import Business, NewCustomer, PurchaseStatus, WriteCounts
 from domain.pages import PageRequest
 from domain.reports.reporting import Report, insights
 from domain.store import Actor, CustomerFilter, CustomerSort
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.store import SqlStore
 from tests.conftest import NOW, SetClock

@@ -12,7 +12,7 @@ from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
 from domain.segments.model import Definition, MembershipSource, NewSegment, SegmentKind
 from domain.store import Actor, AuditEvent, CustomerFilter
-from gql.services import Services
+from gql.composition import Services
 from persistence import erasure as erased_names
 from persistence.database.engines import Database
 from persistence.erasure import digest

@@ -8,7 +8,7 @@ import pytest
 from domain.calendar import to_micros
 from domain.model import Business
 from domain.store import Actor
-from gql.services import Services
+from gql.composition import Services
 from tests.conftest import SetClock
 from tests.storage.files import Importer, counts
 from tests.storage.store_image import assert_sound, image

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from domain.model import Business
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.imports import importer as bulk_import
 from persistence.imports import undo as import_undo

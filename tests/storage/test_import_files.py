@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from domain.errors import InvalidInput
 from domain.model import Business
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.sources.csv import CsvSource
 from persistence.tables import purchase_import

@@ -10,7 +10,7 @@ from domain.calendar import to_micros
 from domain.errors import InvalidInput
 from domain.model import Business
 from domain.store import Actor
-from gql.services import Services
+from gql.composition import Services
 from persistence.tables import audit_event, import_reject, purchase_import
 from tests.conftest import SetClock
 from tests.factories import purchase

@@ -13,7 +13,7 @@ from domain.errors import Conflict, NotFound
 from domain.imports.imports import UndoRefused, UndoSummary
 from domain.model import Business, NewCustomer, NewPurchase, PurchaseStatus
 from domain.store import Actor
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.imports import undo as import_undo
 from persistence.imports.undo import ImportUndo

@@ -12,9 +12,9 @@ from sqlalchemy import text
 
 from domain.model import Business
 from domain.store import Actor
-from gql import cli_segmentation_store
-from gql.cli_segmentation_store import ScheduledSegmentation
-from gql.services import Services
+from gql import segmentation as cli_segmentation_store
+from gql.composition import Services
+from gql.segmentation import ScheduledSegmentation
 from gql.settings import Settings
 from persistence.database.engines import Database
 from persistence.labels.run_folder import RunFolder

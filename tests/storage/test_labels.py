@@ -15,7 +15,7 @@ from domain.calendar import local_date, zone
 from domain.classification.labels import Classification, ClassificationFacts, ClassificationSettings, classify
 from domain.model import Business, NewPurchase, PurchaseLine, PurchaseStatus
 from domain.store import Actor
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore, keep
 from tests.conftest import NOW, SetClock, shared

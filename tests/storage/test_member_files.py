@@ -9,7 +9,7 @@ from domain.segments.member_export import MemberExport
 from domain.segments.model import Segment, SegmentKind
 from domain.segments.validation import Draft
 from domain.store import Actor
-from gql.services import Services
+from gql.composition import Services
 from tests.conftest import SetClock
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,7 @@ from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
 from domain.segments.model import Definition, NewSegment, SegmentKind
 from domain.store import Actor
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.store import SqlStore
 from persistence.tables import membership, membership_change

@@ -7,7 +7,7 @@ import pytest
 
 from domain.model import Business, NewCustomer
 from domain.segments.model import ChangeKind, MembershipChange, MembershipSource, Place, Segment
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.storage.working import ACTOR, Working

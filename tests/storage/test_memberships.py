@@ -22,7 +22,7 @@ from domain.segments.model import (
     SegmentKind,
 )
 from domain.store import Actor
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.store import SqlStore, Unit
 from persistence.tables import membership

@@ -13,7 +13,7 @@ from domain.classification.festive import FestivePeriods
 from domain.classification.groups import Method
 from domain.model import Business
 from domain.segments.model import Definition
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.dialects import among
 from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore

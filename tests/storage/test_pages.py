@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
 from domain.store import Actor, CustomerFilter, CustomerRecord, CustomerSort
-from gql.services import Services
+from gql.composition import Services
 from tests.factories import purchase
 
 pytestmark = pytest.mark.anyio

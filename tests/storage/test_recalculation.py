@@ -11,7 +11,7 @@ from domain.jobs.queue import AlreadyRunning, NotCancellable
 from domain.model import Business
 from domain.segments.dependencies import tree_of
 from domain.segments.model import MembershipSource
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.factories import purchase

@@ -7,7 +7,7 @@ import pytest
 from domain.model import Business, NewCustomer
 from domain.rules.criteria import SegmentCriteria
 from domain.segments.model import Definition, Segment
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.factories import purchase

@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from domain.jobs.model import JobStatus
 from domain.model import Business
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.factories import purchase

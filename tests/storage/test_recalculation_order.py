@@ -9,7 +9,7 @@ from sqlalchemy import text
 from domain.jobs.model import Job, JobReason, JobStatus
 from domain.model import Business, NewCustomer
 from domain.segments.model import Segment
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.segments.memberships import MANY
 from tests.conftest import SetClock

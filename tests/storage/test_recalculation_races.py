@@ -12,7 +12,7 @@ from domain.jobs.model import JobStatus
 from domain.jobs.queue import AlreadyRunning
 from domain.model import Business
 from domain.rules.tree import Condition
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.evaluation import SqlEvaluation
 from tests.conftest import SetClock

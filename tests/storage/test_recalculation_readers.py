@@ -8,7 +8,7 @@ import pytest
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
 from domain.segments.model import Definition, Segment
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.storage.working import ACTOR, Working

@@ -8,7 +8,7 @@ from domain.businesses.settings import BY_NAME
 from domain.classification.labels import ClassificationSettings
 from domain.jobs.model import JobReason, JobStatus
 from domain.model import Business
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.factories import purchase

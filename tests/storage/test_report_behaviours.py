@@ -11,8 +11,8 @@ from domain.errors import InvalidInput
 from domain.model import Business
 from domain.reports.report import Group, Previous, Report, insights
 from domain.store import Actor
-from gql.export_parameters import read_method
-from gql.services import Services
+from gql.composition import Services
+from gql.parameters import read_method
 from tests.storage.reported_shop import AS_OF, orders
 
 pytestmark = pytest.mark.anyio

@@ -5,7 +5,7 @@ import pytest
 from domain.classification.groups import Method
 from domain.model import Business
 from domain.store import Actor
-from gql.services import Services
+from gql.composition import Services
 from tests.factories import line, purchase
 from tests.storage.reported_shop import AS_OF
 

@@ -17,7 +17,7 @@ from domain.model import Business, NewPurchase
 from domain.pages import PageRequest
 from domain.reports.transitions import Transitions, trend_dates
 from domain.store import Actor, CustomerFilter, CustomerSort, Move
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import NOW, SetClock
 from tests.factories import line, purchase

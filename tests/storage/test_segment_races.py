@@ -15,7 +15,7 @@ from domain.segments.model import Definition, SegmentKind
 from domain.segments.segments import Change
 from domain.segments.validation import Draft
 from domain.store import Actor, SegmentFilter, SegmentSort
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.store import SqlStore
 from tests.conftest import SetClock

@@ -12,7 +12,7 @@ from domain.pages import PageRequest
 from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.store import SegmentFilter, SegmentSort
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.store import SqlStore
 from tests.conftest import SetClock

@@ -6,7 +6,7 @@ from sqlalchemy.exc import DBAPIError
 
 from domain.model import Business
 from domain.store import Actor
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from tests.factories import purchase
 

@@ -12,7 +12,7 @@ from domain.calendar import local_date, zone
 from domain.errors import InvalidInput
 from domain.model import Business, NewCustomer, WriteCounts
 from domain.store import Actor
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.factories import purchase

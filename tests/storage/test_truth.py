@@ -17,7 +17,7 @@ from domain.money import to_decimal
 from domain.pages import PageRequest
 from domain.reports.reporting import insights
 from domain.store import CustomerFilter, CustomerSort
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.store import SqlStore
 from tests.conftest import SetClock, shared

@@ -11,7 +11,7 @@ from domain.jobs.model import JobReason, JobStatus
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
 from domain.segments.model import MembershipSource, Segment
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.factories import purchase

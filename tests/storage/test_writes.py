@@ -10,7 +10,7 @@ import pytest
 from domain.errors import InvalidInput
 from domain.model import Business, NewCustomer, NewPurchase, PurchaseLine, PurchaseStatus, WriteCounts
 from domain.store import Actor
-from gql.services import Services
+from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.factories import line, purchase

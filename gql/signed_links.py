@@ -15,9 +15,8 @@ from urllib.parse import urlencode
 from domain.calendar import Clock
 from domain.errors import Unavailable
 from domain.model import Permission, Viewer
-from gql.auth import MAXIMUM_NAME
-from gql.export_parameters import BUSINESS, EXPIRES, LINK_PARAMETERS, SIGNATURE
-from gql.refusals import Unauthenticated
+from gql.auth import MAXIMUM_NAME, Unauthenticated
+from gql.parameters import BUSINESS, EXPIRES, LINK_PARAMETERS, SIGNATURE
 from gql.settings import MINIMUM_SECRET_BYTES, Settings
 
 LIFETIME = timedelta(minutes=15)
