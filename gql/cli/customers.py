@@ -31,10 +31,9 @@ from domain.model import Business
 from domain.pages import PageRequest
 from domain.segments.memberships import Memberships
 from domain.store import CustomerFilter, CustomerSort
-from gql.cli.output import cell, plain
+from gql.cli.output import cell, name_first, name_ignored, plain, print_summary, progress_bar, rejects_file
 from gql.cli.segments import ACTOR, found, segment_app
 from gql.cli.session import BusinessOption, Worker, run, said
-from gql.cli_table import name_first, name_ignored, print_summary, progress_bar, rejects_file
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.imports.customers_file import FIELDS, CustomersFile, Intake

@@ -14,10 +14,9 @@ from domain.imports.imports import PurchaseImport, UndoSummary
 from domain.model import Business
 from domain.pages import PageRequest
 from domain.store import Actor
-from gql.cli.output import FormatOption, cell, check_format, plain, print_quality, quality_document, stamp
+from gql.cli.output import FormatOption, cell, check_format, plain, print_quality, progress_bar, quality_document, stamp
 from gql.cli.recalculate import follow_import
 from gql.cli.session import BusinessOption, run
-from gql.cli_table import progress_bar
 from gql.composition import Services, opened, system_clock
 from persistence.database.engines import Database
 from persistence.imports.undo import ImportUndo

@@ -26,10 +26,19 @@ from domain.imports.formats import ImportOptions
 from domain.imports.rows import RejectedRow
 from domain.model import Business
 from gql.cli.customers import import_file
-from gql.cli.output import FormatOption, check_format, print_quality, quality_document
+from gql.cli.output import (
+    FormatOption,
+    check_format,
+    name_first,
+    name_ignored,
+    print_quality,
+    print_summary,
+    progress_bar,
+    quality_document,
+    rejects_file,
+)
 from gql.cli.recalculate import follow_import
 from gql.cli.session import BusinessOption, run
-from gql.cli_table import name_first, name_ignored, print_summary, progress_bar, rejects_file
 from gql.composition import Services, opened, system_clock
 from persistence.database.engines import Database
 from persistence.imports.customers_file import CustomersFile

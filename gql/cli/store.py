@@ -23,9 +23,8 @@ from domain.errors import InvalidInput
 from domain.segments.history import Compaction
 from domain.segments.model import ArchivedMembership
 from domain.store import Actor
-from gql.cli.output import cell, plain
+from gql.cli.output import cell, guarded, plain
 from gql.cli.session import BusinessOption, run
-from gql.cli_table import guarded
 from gql.composition import Services, connected, require_stage, system_clock
 from gql.schema.schema import sdl
 from persistence.database.engines import Database

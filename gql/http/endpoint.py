@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -10,8 +10,24 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from gql.http.graphql import CLOSED
-from gql.plain_requests import refused
+from gql.http.json_body import encode_json
 from gql.schema.errors import log_surprise
+
+
+def wrong_input(message: str) -> Response:
+    """The documented body of a wrong parameter."""
+    return _json({"success": False, "error": message}, 400)
+
+
+def refused(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Any other refusal."""
+    return _json({"detail": detail}, status, headers)
+
+
+def _json(body: object, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    kept = {"Cache-Control": "no-store", **(headers or {})}
+    return Response(encode_json(body), status, kept, "application/json")
+
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Methods that the log names."""

@@ -17,8 +17,8 @@ from gql.settings import Settings
 
 CDN = "https://unpkg.com"
 LOCAL = Path(__file__).parent.parent / "node_modules" / ".graphiql" / "node_modules"
-PAGE = Path(__file__).parent / "graphiql.html"
-EXAMPLES = Path(__file__).parent / "graphiql_examples.json"
+PAGE = Path(__file__).parent / "explorer.html"
+EXAMPLES = Path(__file__).parent / "explorer_examples.json"
 
 
 @dataclass(frozen=True, slots=True)

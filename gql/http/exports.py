@@ -30,7 +30,7 @@ from domain.reports.document import ReportAsked, ReportDocument
 from domain.segments.member_export import MemberExport, MemberWriter
 from gql.auth import UNAUTHENTICATED_MESSAGE, Unauthenticated
 from gql.composition import Services
-from gql.http.endpoint import Endpoint, logged
+from gql.http.endpoint import Endpoint, logged, refused, wrong_input
 from gql.http.graphql import Authenticate, while_connected, within
 from gql.parameters import (
     MEMBER_FORMATS,
@@ -41,7 +41,6 @@ from gql.parameters import (
     member_columns,
     report_parameters,
 )
-from gql.plain_requests import refused, wrong_input
 from gql.schema.types.ids import numbers_of
 from gql.signed_links import ExportLinks
 

@@ -21,12 +21,11 @@ from domain.imports.imports import NewImport, PurchaseImport, TooManyImports
 from domain.model import Business, Permission, Viewer
 from gql.auth import UNAUTHENTICATED_MESSAGE, Unauthenticated
 from gql.composition import Services
-from gql.http.endpoint import Endpoint, logged
+from gql.http.endpoint import Endpoint, logged, refused
 from gql.http.exports import safe_name
 from gql.http.graphql import Authenticate
 from gql.http.json_body import encode_json
 from gql.parameters import UploadParameters, options_in_parameters, upload_parameters
-from gql.plain_requests import refused
 from gql.schema.types.ids import encode, numbers_of
 
 log = logging.getLogger("segments")
