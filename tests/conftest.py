@@ -23,13 +23,13 @@ NOW = datetime(2024, 6, 15, 12, 0, tzinfo=UTC)
 
 
 SLOWEST = (
-    "storage/test_rule_agreement.py",
+    "persistence/rules/test_agreement.py",
     "test_readme.py",
     "cli/test_serve.py",
     "cli/test_program.py",
     "real/test_start.py",
     "real/test_ending.py",
-    "storage/test_truth.py",
+    "persistence/reports/test_truth.py",
     "real/test_run_kills.py",
 )
 """Begun first, so that no process works on one of them while the others have nothing left."""

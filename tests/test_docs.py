@@ -17,7 +17,7 @@ from gql.schema.limits import MAXIMUM_ALIASES, MAXIMUM_COST, MAXIMUM_DEPTH, MAXI
 from gql.schema.queries import MAXIMUM_NODES
 from gql.settings import Settings
 from tests.cli.test_help import COMMANDS, OPTIONS
-from tests.documents import DOCUMENTS, ROOT, blocks, table
+from tests.drivers.documents import DOCUMENTS, ROOT, blocks, table
 
 
 def test_the_claims_are_those_of_a_token() -> None:

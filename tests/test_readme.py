@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.documents import DOCUMENTS, Block, blocks
-from tests.real.server import Server, demo_server
+from tests.drivers.documents import DOCUMENTS, Block, blocks
+from tests.drivers.server import Server, demo_server
 
 END = "\x1e"
 CURL = f"""#!{sys.executable}

@@ -16,7 +16,7 @@ from domain.store import Actor
 from gql.composition import make_services, system_clock
 from persistence.database.engines import open_database
 from tests.benchmarks.processes import ROOT, run
-from tests.factories import purchase
+from tests.shops.factories import purchase
 
 SEGMENTS = ROOT / ".venv" / "bin" / "segments"
 BUSINESS = ("--business", "bench", "--time-zone", "UTC", "--currency", "USD")

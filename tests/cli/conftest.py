@@ -19,7 +19,7 @@ from typer import rich_utils
 
 from gql.cli.main import main
 from persistence.database.engines import open_database
-from tests.cli.mongo import Mongo, served
+from tests.drivers.mongo import Mongo, served
 
 # What the terminal or the machine would add to the output.
 TERMINAL = ("COLUMNS", "LINES", "TERM", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TTY_COMPATIBLE")

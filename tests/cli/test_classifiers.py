@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.classifiers import INSTEAD_FUNCTION, VIP_SQL, install
 from tests.cli.conftest import Segments
+from tests.shops.classifiers import INSTEAD_FUNCTION, VIP_SQL, install
 
 
 def orders(tmp_path: Path) -> Path:

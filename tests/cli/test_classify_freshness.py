@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from openpyxl import Workbook
 
-from tests.classifiers import VIP_SQL, install
 from tests.cli.conftest import Segments
 from tests.cli.test_classify import DAY, NEW, read, status
+from tests.shops.classifiers import VIP_SQL, install
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from persistence.database.engines import Database, open_database
 from persistence.evaluation import WorkingStore
 from tests.cli.conftest import Segments
 from tests.conftest import SetClock
-from tests.storage.working import Working
+from tests.drivers.working import Working
 
 ORDERS = "customer_id,order_id,date,amount\nA,1,2024-03-01,5\nB,2,2024-03-01,20\nC,3,2024-03-01,30\n"
 NEW = ("--business", "shop", "--time-zone", "UTC", "--currency", "EUR")

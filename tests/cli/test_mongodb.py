@@ -11,7 +11,7 @@ from sqlalchemy import text
 from persistence.database.engines import open_database
 from persistence.sources import mongodb
 from tests.cli.conftest import Segments
-from tests.cli.mongo import Mongo, Proxy, key, place, purchase
+from tests.drivers.mongo import Mongo, Proxy, key, place, purchase
 
 MAKE = ("--business", "shop", "--time-zone", "UTC", "--currency", "LKR")
 DAY = datetime(2024, 3, 1, tzinfo=UTC)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.cli.conftest import Segments
-from tests.cli.mongo import Mongo, place, purchase, refusing, silent
+from tests.drivers.mongo import Mongo, place, purchase, refusing, silent
 
 MAKE = ("--business", "shop", "--time-zone", "UTC", "--currency", "LKR")
 DAY = datetime(2024, 3, 1, tzinfo=UTC)

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from tests.cli.conftest import Segments
-from tests.documents import ROOT
+from tests.drivers.documents import ROOT
 
 EXAMPLE = re.compile(r"^```(toml|json)\n(.*?)^```\n(?:> ([^\n]*)\n)?", re.MULTILINE | re.DOTALL)
 

@@ -8,7 +8,7 @@ import pytest
 
 from domain.businesses.settings import effective
 from tests.cli.conftest import Segments
-from tests.documents import blocks
+from tests.drivers.documents import blocks
 
 UTC_EUR = ("--time-zone", "UTC", "--currency", "EUR")
 MONGODB = """[mongodb]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.server import Server, run, running
+from tests.drivers.server import Server, run, running
 
 
 @pytest.fixture(scope="module")

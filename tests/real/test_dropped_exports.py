@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.server import Server, opened, run, running
+from tests.drivers.server import Server, opened, run, running
 
 MEMBERS = 12_000
 DROPPED = 12

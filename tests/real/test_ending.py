@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import websockets
 
-from tests.real.postgresql import cluster
-from tests.real.server import Server, opened, run, running, to_the_end
+from tests.drivers.postgresql import cluster
+from tests.drivers.server import Server, opened, run, running, to_the_end
 
 LIMIT = 10
 ZONE = ("--time-zone", "UTC", "--currency", "EUR")

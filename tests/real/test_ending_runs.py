@@ -14,8 +14,8 @@ from sqlalchemy import text
 
 from persistence.database.engines import Database
 from tests.conftest import SetClock
-from tests.real.server import run, running
-from tests.storage.working import Working
+from tests.drivers.server import run, running
+from tests.drivers.working import Working
 
 pytestmark = pytest.mark.anyio
 LIMIT = 10

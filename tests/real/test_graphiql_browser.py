@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from gql.http.explorer import is_local
-from tests.real.browser import browser_page
-from tests.real.server import demo_server
+from tests.drivers.browser import browser_page
+from tests.drivers.server import demo_server
 
 pytestmark = [pytest.mark.tools, pytest.mark.anyio]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.server import demo_server
+from tests.drivers.server import demo_server
 
 pytestmark = pytest.mark.tools
 ROOT = Path(__file__).parents[2]

@@ -16,9 +16,9 @@ from domain.model import Business
 from persistence.database.engines import Database
 from persistence.store import SqlStore
 from tests.conftest import SetClock
-from tests.storage.files import Importer
-from tests.storage.store_image import assert_sound, image
-from tests.storage.test_import_undo import RICH, newest, order, tables, undo
+from tests.drivers.files import Importer
+from tests.drivers.store_image import assert_sound, image
+from tests.persistence.imports.test_undo import RICH, newest, order, tables, undo
 
 pytestmark = pytest.mark.anyio
 BEFORE = [order(f"C{number:02}", f"O{number}", category="Tea") for number in range(0, 60, 2)]
@@ -29,7 +29,7 @@ BAD = ",x,2024-03-01,1,,,,"
 async def killed(database: Database, what: str, times: int, statement: str) -> None:
     """Work in a process that dies there."""
     url = database.bulk.url.render_as_string(hide_password=False)
-    arguments = ("-m", "tests.real.dying_import", url, what, str(times), statement)
+    arguments = ("-m", "tests.drivers.dying_import", url, what, str(times), statement)
     dying = await asyncio.create_subprocess_exec(sys.executable, *arguments)
     assert await asyncio.wait_for(dying.wait(), 60) == -signal.SIGKILL
 

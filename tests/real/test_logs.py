@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import websockets
 
-from tests.real.server import SECRET, Server, run, running
+from tests.drivers.server import SECRET, Server, run, running
 
 MARK = "Zelda"
 """Stands in everything that a client sends, and may stand in no line."""

@@ -12,8 +12,8 @@ from domain.reports.document import ReportDocument
 from persistence.exports.pdf import report_pdf
 from persistence.exports.pdf_fonts import font_book
 from persistence.exports.pdf_text import Typesetter
-from tests.unit.pdf_reading import overlaps, shown, squeezed, whole_text
-from tests.unit.report_documents import categories, eight_segments
+from tests.drivers.pdf_reading import overlaps, shown, squeezed, whole_text
+from tests.shops.report_documents import categories, eight_segments
 
 pytestmark = [pytest.mark.tools, pytest.mark.fonts]
 NAMES = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.server import Server, opened, running, to_the_end
+from tests.drivers.server import Server, opened, running, to_the_end
 
 VIEWER = b'{"query": "{ viewer { subject } }"}'
 

@@ -14,8 +14,8 @@ from domain.segments.model import MembershipSource, Segment
 from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import SetClock
-from tests.factories import purchase
-from tests.storage.working import ACTOR, Working
+from tests.drivers.working import ACTOR, Working
+from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
 DAY = "2024-06-01"
@@ -62,7 +62,7 @@ async def working(database: Database, services: Services, shop: Business, clock:
 async def killed(working: Working, work: str, place: int, statement: str) -> None:
     """A worker dies before that statement comes for the time of that number."""
     url = working.store.database.bulk.url.render_as_string(hide_password=False)
-    command = (sys.executable, "-m", "tests.real.dying", url, work, str(place), statement)
+    command = (sys.executable, "-m", "tests.drivers.dying", url, work, str(place), statement)
     dying = await asyncio.create_subprocess_exec(*command)
     assert await asyncio.wait_for(dying.wait(), 60) == -signal.SIGKILL
 

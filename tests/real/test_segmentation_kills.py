@@ -12,7 +12,7 @@ import pytest
 from gql.segmentation import run_segmentation
 from gql.settings import Settings
 from persistence.database.engines import open_database
-from tests.real.dying_segmentation import SHOP, now
+from tests.drivers.dying_segmentation import SHOP, now
 
 OUTPUT = "customer_segmentation.json"
 HEADER = "customer_id,order_id,date,amount,category\n"
@@ -36,7 +36,7 @@ def run(data: Path, file: Path) -> dict[str, object]:
 
 
 def dying(data: Path, file: Path, stage: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.real.dying_segmentation", str(data), str(file), stage]
+    command = [sys.executable, "-m", "tests.drivers.dying_segmentation", str(data), str(file), stage]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 

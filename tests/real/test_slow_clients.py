@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.conftest import uncollected
-from tests.real.server import Server, opened, to_the_end
+from tests.drivers.server import Server, opened, to_the_end
 
 LATE = b"HTTP/1.1 408 Request Timeout"
 

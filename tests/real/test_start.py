@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.server import demo_server, free_port, run, wait_until_ready
+from tests.drivers.server import demo_server, free_port, run, wait_until_ready
 
 COUNTS = "{ customers { totalCount } segmentationReport { customerCount totalRevenue } viewer { business { id } } }"
 PEER = """

@@ -13,9 +13,9 @@ import pytest
 from gql.http.middleware import READY_SECONDS
 from gql.settings import Settings
 from persistence.database.engines import open_database
-from tests.api.conftest import SECRET, Face, facing
 from tests.conftest import SetClock
-from tests.real.postgresql import Cluster, cluster
+from tests.drivers.face import SECRET, Face, facing
+from tests.drivers.postgresql import Cluster, cluster
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("undisturbed")]
 COUNT = "{ customers { totalCount } }"

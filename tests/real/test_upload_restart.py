@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.real.server import Server, run, running
+from tests.drivers.server import Server, run, running
 
 ROWS = 60_000
 HEADER = "customer_id,order_id,date,amount,category"

@@ -15,7 +15,7 @@ from domain.reports.document import ReportDocument
 from domain.segments.member_export import MEMBER_COLUMNS, MemberExport
 from domain.segments.model import Definition, Segment, SegmentKind
 from persistence.exports.xlsx import COLUMNS, MemberBook, report_xlsx
-from tests.unit.report_documents import categories, eight_segments
+from tests.shops.report_documents import categories, eight_segments
 
 pytestmark = [pytest.mark.tools, pytest.mark.libreoffice]
 AT = datetime(2024, 6, 15, 12, tzinfo=UTC)

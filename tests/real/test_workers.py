@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.real.server import SECRET, Server, environment, free_port, running, wait_until_ready
+from tests.drivers.server import SECRET, Server, environment, free_port, running, wait_until_ready
 
 SLOW_START = """
 import sys

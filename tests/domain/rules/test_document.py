@@ -1,0 +1,41 @@
+"""The page on rules is true: its examples are rules and are said as it says, and no operator or variable is missing."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from domain.rules.parser import OPERATORS, parse_rule
+from domain.rules.sentence import sentence
+from domain.rules.variables import rule_variables
+
+PAGE = (Path(__file__).parents[3] / "docs" / "rules.md").read_text(encoding="utf-8")
+LANGUAGE = PAGE.partition("## Official cases")[0]
+EXAMPLES = re.findall(r"```json\n(.*?)```\n(?:> (.*?)\n)?", LANGUAGE, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize(("rule", "said"), EXAMPLES)
+def test_each_example_is_a_rule_and_is_said_as_the_page_says(rule: str, said: str) -> None:
+    assert sentence(parse_rule(json.loads(rule)), "LKR") == said
+
+
+def test_the_page_has_examples() -> None:
+    assert len(EXAMPLES) == 17
+
+
+def test_every_operator_is_on_the_page() -> None:
+    table = LANGUAGE.partition("## Operators")[2].partition("```")[0]
+    named = {name for row in table.splitlines() if row.startswith("| `") for name in cell(row)}
+
+    assert named == {*OPERATORS, "filter"}
+
+
+def test_every_variable_is_on_the_page_with_its_type_and_meaning() -> None:
+    for variable in rule_variables("LKR"):
+        assert f"| `{variable.name}` | {variable.type} | {variable.description} |\n" in LANGUAGE
+
+
+def cell(row: str) -> list[str]:
+    """The names in a row's first cell."""
+    return re.findall(r"`([^`]+)`", row.split(" | ")[0])

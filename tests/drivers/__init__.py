@@ -1,0 +1,1 @@
+"""What drives the server, its files and its processes in tests."""

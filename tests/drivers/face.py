@@ -1,0 +1,126 @@
+"""The application as a client meets it: `face` over a fresh SQLite store, `both` over each database. Nothing between
+the test and the routes is replaced."""
+
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import event
+from starlette.applications import Starlette
+
+from domain.store import Actor
+from gql.app import create_app
+from gql.auth import issue_token
+from gql.composition import Services, make_services
+from gql.settings import Settings
+from persistence.database.engines import Database, open_database
+from tests.conftest import SetClock
+from tests.shops.reported_shop import orders
+
+SECRET = "k8Zr2-p0Qm5xWv9Yt3Ls7Nd1Bf6Hg4Jc"
+EVERYTHING = ("customers:view", "customers:edit")
+
+
+@dataclass
+class Face:
+    """The application, a client of it, and what stands behind."""
+
+    app: Starlette
+    client: httpx.AsyncClient
+    clock: SetClock
+    database: Database
+    services: Services
+
+    def token(self, *permissions: str, business: str = "shop", hours: float = 1, subject: str = "tester") -> str:
+        return issue_token(
+            SECRET,
+            subject=subject,
+            business=business,
+            permissions=permissions or EVERYTHING,
+            lifetime=timedelta(hours=hours),
+            now=self.clock(),
+        )
+
+    def bearer(self, token: str | None = None) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token() if token is None else token}"}
+
+    async def post(self, query: object, variables: object = None, token: str | None = None) -> httpx.Response:
+        body = {"query": query, "variables": variables}
+        return await self.client.post("/graphql", json=body, headers=self.bearer(token))
+
+    async def raw(self, body: bytes, **headers: str) -> httpx.Response:
+        given = {"Content-Type": "application/json", **self.bearer(), **headers}
+        return await self.client.post("/graphql", content=body, headers=given)
+
+    async def code(self, query: object, variables: object = None, token: str | None = None) -> str:
+        return code_of(await self.post(query, variables, token))
+
+    async def data(self, query: str, variables: object = None, token: str | None = None) -> Any:
+        body = (await self.post(query, variables, token)).json()
+        assert "errors" not in body, body
+        return body["data"]
+
+    def statements(self) -> list[str]:
+        """Grows with every statement from now on."""
+        seen: list[str] = []
+
+        def note(conn: object, cursor: object, statement: str, *rest: object) -> None:
+            seen.append(statement)
+
+        for engine in {self.database.reader.sync_engine, self.database.writer.sync_engine}:
+            event.listen(engine, "before_cursor_execute", note)
+        return seen
+
+
+def code_of(response: httpx.Response) -> str:
+    code: str = response.json()["errors"][0]["extensions"]["code"]
+    return code
+
+
+@asynccontextmanager
+async def facing(database: Database, clock: SetClock, settings: Settings) -> AsyncIterator[Face]:
+    """The application over a store with the businesses `shop` and `other`."""
+    services = make_services(database, clock)
+    for key in ("shop", "other"):
+        await services.businesses.create(key, None, "UTC", "EUR")
+    app = create_app(settings, clock, database=database)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=True)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        yield Face(app, client, clock, database, services)
+
+
+Opening = Callable[[Settings], Any]
+
+
+@pytest.fixture
+async def opening(migrated: Path, tmp_path: Path, clock: SetClock) -> AsyncIterator[Opening]:
+    """Makes the application with other settings."""
+    shutil.copy(migrated, tmp_path / "store.sqlite")
+    database = open_database(f"sqlite:///{tmp_path}/store.sqlite")
+    yield lambda settings: facing(database, clock, settings)
+    await database.close()
+
+
+@pytest.fixture
+async def face(opening: Opening) -> AsyncIterator[Face]:
+    async with opening(Settings(jwt_secret=SECRET)) as made:
+        yield made
+
+
+@pytest.fixture
+async def both(database: Database, clock: SetClock) -> AsyncIterator[Face]:
+    async with facing(database, clock, Settings(jwt_secret=SECRET)) as made:
+        yield made
+
+
+@pytest.fixture
+async def reported(both: Face) -> Face:
+    """With the purchases of the shop whose reports are known."""
+    await both.services.purchases.record(await both.services.businesses.open("shop"), orders(), Actor("test"))
+    return both

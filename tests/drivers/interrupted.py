@@ -1,0 +1,37 @@
+"""A worker in the middle of whose run something else happens, at the same place every time."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+
+from domain.model import Business
+from domain.segments.runner import Runner
+from persistence.evaluation import WorkingStore
+from persistence.jobs import JobStore
+from tests.drivers.working import Working
+
+TAKING, EVALUATING, WRITING = 1, 2, 3
+"""Signs of life of a run of a small segment: when it is taken, before it evaluates, and when it has evaluated."""
+
+
+@dataclass(frozen=True)
+class Interrupted(WorkingStore):
+    """Does `meanwhile` right before the sign of life of that number."""
+
+    place: int
+    meanwhile: Callable[[], Awaitable[object]]
+    signs: Iterator[int] = field(default_factory=lambda: count(1))
+
+    @asynccontextmanager
+    async def note(self, business: Business) -> AsyncIterator[JobStore]:
+        if next(self.signs) == self.place:
+            await self.meanwhile()
+        async with super().note(business) as jobs:
+            yield jobs
+
+
+def interrupted(working: Working, place: int, meanwhile: Callable[[], Awaitable[object]], owner: str) -> Runner:
+    """A worker of its own on the store."""
+    store = Interrupted(working.store.database, working.clock, place, meanwhile)
+    return Runner(store, working.clock, working.board, owner)

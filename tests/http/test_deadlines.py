@@ -1,0 +1,107 @@
+"""Work that takes too long or that nobody waits for any more: line D8 of the reliability requirements, on both
+databases."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from gql.settings import Settings
+from persistence.database.engines import Database
+from tests.conftest import SetClock
+from tests.drivers.face import SECRET, Face, code_of
+from tests.drivers.probe import Journal, probe_app
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("undisturbed")]
+RECORD = """mutation Record($input: [PurchaseInput!]!) {
+  recordPurchases(input: $input) { created userErrors { field message code } } }"""
+COUNT = "{ customers { totalCount } }"
+PURCHASE = {"customerExternalId": "A", "externalId": "1", "purchasedAt": "2024-05-01", "amount": "10.50"}
+
+
+@pytest.fixture
+def journal() -> Journal:
+    return Journal()
+
+
+@pytest.fixture
+async def probe(both: Face, database: Database, clock: SetClock, journal: Journal) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the misbehaving schema on each database, with short deadlines."""
+    settings = Settings(jwt_secret=SECRET, deadline_seconds=0.3)
+    app = probe_app(settings, clock, both.services, database, journal)
+    headers = both.bearer()
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://127.0.0.1", headers=headers
+    ) as client:
+        yield client
+
+
+@pytest.mark.parametrize("field", ["slow", "heavy", "heavyByLoader"])
+async def test_d8_an_operation_that_takes_too_long_is_stopped(
+    probe: httpx.AsyncClient, database: Database, journal: Journal, field: str
+) -> None:
+    began = time.perf_counter()
+    answer = await probe.post("/graphql", json={"query": f"{{ {field} }}"})
+    took = time.perf_counter() - began
+
+    assert answer.status_code == 200
+    assert answer.json()["data"] is None
+    assert code_of(answer) == "TIMEOUT"
+    assert 0.3 <= took < 1.3
+    await asyncio.sleep(0.2)
+    assert journal.began == journal.ended
+    assert database.reader.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("field", ["slow", "heavy", "heavyByLoader"])
+async def test_d8_work_stops_within_a_second_of_the_disconnect(
+    both: Face, database: Database, clock: SetClock, journal: Journal, field: str
+) -> None:
+    app = probe_app(Settings(jwt_secret=SECRET), clock, both.services, database, journal)
+    body = json.dumps({"query": f"{{ {field} }}"}).encode()
+    headers = [(b"content-type", b"application/json"), (b"authorization", both.bearer()["Authorization"].encode())]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/graphql",
+        "raw_path": b"/graphql",
+        "query_string": b"",
+        "headers": headers,
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("127.0.0.1", 80),
+    }
+    gone = asyncio.Event()
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> dict[str, object]:
+        if messages:
+            return messages.pop()
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: object) -> None:
+        pass
+
+    serving = asyncio.create_task(app(scope, receive, send))  # type: ignore[arg-type]
+    await asyncio.sleep(0.3)
+    assert not serving.done()
+    began = time.perf_counter()
+    gone.set()
+    await asyncio.wait_for(serving, 1)
+    await asyncio.sleep(0.1)
+
+    assert time.perf_counter() - began < 1
+    assert journal.began == journal.ended
+    assert database.reader.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+async def test_d8_a_stopped_statement_leaves_the_store_usable(probe: httpx.AsyncClient, both: Face) -> None:
+    for _ in range(8):
+        assert code_of(await probe.post("/graphql", json={"query": "{ heavy }"})) == "TIMEOUT"
+
+    await both.post(RECORD, {"input": [PURCHASE]})
+    assert (await both.data(COUNT))["customers"]["totalCount"] == 1

@@ -1,0 +1,161 @@
+"""HTTP as an attacker and a careless client use it: lines B3, C1 and C2 of the reliability requirements."""
+
+import json
+
+import httpx
+import pytest
+
+from gql.settings import Settings
+from tests.drivers.face import SECRET, Face, Opening
+
+pytestmark = pytest.mark.anyio
+UPSERT = 'mutation { upsertCustomers(input: [{externalId: "A"}]) { created } }'
+COUNT = "{ customers { totalCount } }"
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"])
+async def test_b3_other_methods_are_refused_with_those_that_work(face: Face, method: str) -> None:
+    answer = await face.client.request(method, "/graphql", headers=face.bearer())
+
+    assert answer.status_code == 405
+    assert {"GET", "POST"} <= set(answer.headers["allow"].replace(" ", "").split(","))
+
+
+@pytest.mark.parametrize(
+    ("accept", "query", "status", "media"),
+    [
+        (None, "{ viewer { subject } }", 200, "application/json"),
+        ("*/*", "{ nope }", 400, "application/json"),
+        ("application/json", "{ nope }", 200, "application/json"),
+        ("application/json", "{ viewer { subject } }", 200, "application/json"),
+        ("application/graphql-response+json", "{ nope }", 400, "application/graphql-response+json"),
+        ("application/graphql-response+json", "{ viewer { subject } }", 200, "application/graphql-response+json"),
+        ("application/graphql-response+json, application/json;q=0.9", "{", 400, "application/graphql-response+json"),
+    ],
+)
+async def test_b3_the_media_type_and_status_follow_what_is_accepted(
+    face: Face, accept: str | None, query: str, status: int, media: str
+) -> None:
+    answer = await face.raw(json.dumps({"query": query}).encode(), **({"Accept": accept} if accept else {}))
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == f"{media}; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/jsonx",
+        "application/json; charset=utf-16",
+        "application/json, text/plain",
+        "text/plain; application/json",
+        "",
+    ],
+)
+async def test_c1_only_the_exact_content_type_is_read(face: Face, kind: str) -> None:
+    body = json.dumps({"query": UPSERT}).encode()
+
+    answer = await face.raw(body, **{"Content-Type": kind})
+
+    assert answer.status_code == 415
+    assert (await face.data(COUNT))["customers"]["totalCount"] == 0
+
+
+@pytest.mark.parametrize(
+    "query", [UPSERT, "query Q { viewer { subject } } " + UPSERT.replace("mutation", "mutation M")]
+)
+async def test_c1_a_mutation_by_get_is_refused_and_not_executed(face: Face, query: str) -> None:
+    parameters = {"query": query, "operationName": "M"} if "Q" in query else {"query": query}
+
+    answer = await face.client.get("/graphql", params=parameters, headers=face.bearer())
+
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "POST"
+    assert (await face.data(COUNT))["customers"]["totalCount"] == 0
+
+
+async def test_c1_a_query_by_get_needs_the_header_that_no_foreign_page_can_send(face: Face) -> None:
+    parameters = {"query": "{ viewer { subject } }"}
+
+    without = await face.client.get("/graphql", params=parameters, headers={"Accept": "text/html"})
+    given = await face.client.get("/graphql", params=parameters, headers=face.bearer())
+
+    assert without.status_code == 401
+    assert given.json() == {"data": {"viewer": {"subject": "tester"}}}
+
+
+async def test_c2_without_a_setting_no_foreign_page_may_read(face: Face) -> None:
+    origin = {"Origin": "https://evil.example"}
+
+    asked = await face.client.options("/graphql", headers={**origin, "Access-Control-Request-Method": "POST"})
+    answer = await face.client.post("/graphql", json={"query": COUNT}, headers={**origin, **face.bearer()})
+
+    assert asked.status_code == 405
+    assert not [name for name in (*asked.headers, *answer.headers) if name.startswith("access-control")]
+
+
+async def test_c2_pages_of_the_setting_may_read_and_others_may_not(opening: Opening) -> None:
+    settings = Settings(jwt_secret=SECRET, cors_origins=("https://shop.example",))
+    async with opening(settings) as face:
+        asking = {
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization,content-type",
+        }
+        own = await face.client.options("/graphql", headers={"Origin": "https://shop.example", **asking})
+        foreign = await face.client.options("/graphql", headers={"Origin": "https://shop.example.evil", **asking})
+        read = await face.client.post(
+            "/graphql", json={"query": COUNT}, headers={"Origin": "https://shop.example", **face.bearer()}
+        )
+
+    assert own.headers["access-control-allow-origin"] == "https://shop.example"
+    assert "access-control-allow-credentials" not in own.headers
+    assert foreign.status_code == 400
+    assert "access-control-allow-origin" not in foreign.headers
+    assert read.headers["access-control-allow-origin"] == "https://shop.example"
+    assert "origin" in read.headers["vary"].lower()
+
+
+@pytest.mark.parametrize("query", ["{ viewer { subject } }", "{ nope }", ""])
+async def test_c2_answers_are_neither_sniffed_nor_stored(face: Face, query: str) -> None:
+    answer = await face.post(query)
+    stranger = await face.client.post("/graphql", json={"query": query})
+
+    for one in (answer, stranger):
+        assert one.headers["x-content-type-options"] == "nosniff"
+        assert one.headers["cache-control"] == "no-store"
+        assert "server" not in one.headers
+        assert len(one.headers["x-request-id"]) == 16
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/graphql/",
+        "//graphql",
+        "/graphql/../etc/passwd",
+        "/graphiql/../../pyproject.toml",
+        "/graphiql/%2e%2e/x",
+        "/GRAPHQL",
+        "/graphql%00",
+        "/graphql;x",
+        "/graphiql/..%2f..%2fpyproject.toml",
+    ],
+)
+async def test_c2_other_paths_are_not_there(face: Face, path: str) -> None:
+    url = httpx.URL("http://127.0.0.1", raw_path=path.encode())
+
+    answer = await face.client.get(url, headers={**face.bearer(), "Host": "evil.example"})
+
+    assert answer.status_code == 404
+    assert "evil.example" not in answer.text
+
+
+async def test_c2_the_host_header_decides_nothing(face: Face) -> None:
+    answer = await face.client.post(
+        "/graphql", json={"query": "{ viewer { subject } }"}, headers={**face.bearer(), "Host": "evil.example/x?y"}
+    )
+
+    assert answer.json() == {"data": {"viewer": {"subject": "tester"}}}

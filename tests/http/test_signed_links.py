@@ -1,0 +1,161 @@
+"""Signed links: they open one file for one business until they expire, and are worth nothing as anything else."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import jwt
+import pytest
+
+from domain.errors import Unavailable
+from domain.model import Viewer
+from gql.settings import Settings
+from gql.signed_links import ExportLinks, kept_secret
+from tests.drivers.face import SECRET, Face, Opening
+from tests.shops.segmented_shop import fill
+
+pytestmark = pytest.mark.anyio
+REPORT = "mutation { exportSegmentationReport(%s) { url expiresAt userErrors { field message code } } }"
+MEMBERS = "mutation { exportSegmentMembers(%s) { url expiresAt userErrors { field message code } } }"
+DETAIL = {"detail": "This link does not hold or has expired."}
+
+
+async def link(face: Face, asked: str = "format: CSV, days: 30", token: str | None = None) -> str:
+    made = (await face.data(REPORT % asked, token=token))["exportSegmentationReport"]
+    assert made["userErrors"] == []
+    return str(made["url"])
+
+
+async def test_a_link_opens_the_report_that_was_asked_for(both: Face) -> None:
+    ids = await fill(both)
+    asked = 'format: JSON, method: VALUE, days: 120, segmentCode: "HIGH"'
+
+    url = await link(both, asked)
+    answer = await both.client.get(url)
+    plain = await both.client.get(
+        "/exports/segmentation.json?method=value&days=120&segment_code=HIGH", headers=both.bearer()
+    )
+
+    assert answer.status_code == 200
+    assert answer.json() == plain.json()
+    assert [group["segment_code"] for group in answer.json()["data"]["segments"]] == ["HIGH"]
+    for form in ("CSV", "XLSX", "PDF"):
+        assert (await both.client.get(await link(both, f"format: {form}"))).status_code == 200
+    for form in ("CSV", "XLSX", "JSON"):
+        made = (await both.data(MEMBERS % f'segmentId: "{ids["vip"]}", format: {form}'))["exportSegmentMembers"]
+        assert (await both.client.get(made["url"])).status_code == 200
+        assert made["expiresAt"] == "2024-06-15T12:15:00Z"
+
+
+async def test_a_link_says_the_day_so_that_it_shows_the_same_tomorrow(face: Face) -> None:
+    assert "as_of=2024-06-15" in await link(face)
+
+
+async def test_a_link_expires_and_never_outlives_the_token(face: Face) -> None:
+    token = face.token("customers:view", hours=0.1)
+    usual, short = await link(face), await link(face, token=token)
+
+    face.clock.now += timedelta(minutes=6) - timedelta(seconds=1)
+    before = await face.client.get(short)
+    face.clock.now += timedelta(seconds=1)
+    after = await face.client.get(short)
+    still = await face.client.get(usual)
+    face.clock.now += timedelta(minutes=9)
+    gone = await face.client.get(usual)
+
+    assert [before.status_code, after.status_code, still.status_code, gone.status_code] == [200, 401, 200, 401]
+    assert gone.json() == DETAIL
+    assert gone.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_link_holds_for_nothing_else(face: Face) -> None:
+    ids = await fill(face)
+    url = await link(face)
+    path, query = urlsplit(url).path, dict(parse_qsl(urlsplit(url).query))
+    members = f"/exports/segments/{ids['vip']}/members.csv"
+    changed = [
+        (path, {**query, "days": "31"}),
+        (path, {**query, "storefront": "main"}),
+        (path, {**query, "business": "other"}),
+        (path, {**query, "expires": str(int(query["expires"]) + 60)}),
+        (path, {**query, "signature": query["signature"][:-1] + ("0" if query["signature"][-1] != "0" else "1")}),
+        (path, {**query, "signature": ""}),
+        (path, {**query, "signature": "é"}),
+        (path, {name: value for name, value in query.items() if name != "expires"}),
+        (path.replace("csv", "json"), query),
+        (members, query),
+        (members, {name: query[name] for name in ("business", "expires", "signature")}),
+    ]
+
+    answers = [await face.client.get(f"{where}?{urlencode(what)}") for where, what in changed]
+    doubled = await face.client.get(f"{url}&signature={query['signature']}")
+    as_token = await face.client.get(path, headers=face.bearer(query["signature"]))
+    posted = await face.client.post("/graphql?" + urlencode(query), json={"query": "{ viewer { subject } }"})
+
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(401, DETAIL)] * len(changed)
+    assert [doubled.status_code, as_token.status_code, posted.status_code] == [401, 401, 401]
+    assert (await face.client.get(f"{path}?{urlencode(sorted(query.items()))}")).status_code == 200
+
+
+async def test_a_token_of_ours_is_no_signature(face: Face) -> None:
+    url = await link(face)
+    path, query = urlsplit(url).path, dict(parse_qsl(urlsplit(url).query))
+
+    forged = jwt.encode({"exp": 2**31}, SECRET, algorithm="HS256").rpartition(".")[2]
+    answer = await face.client.get(f"{path}?{urlencode({**query, 'signature': forged})}")
+
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "code"),
+    [
+        ("format: CSV, days: 0", ["days"], "INVALID"),
+        ('format: CSV, segmentName: "Whales"', ["segmentName"], "INVALID"),
+        ('format: CSV, storefrontId: "nonsense"', ["storefrontId"], "NOT_FOUND"),
+    ],
+)
+async def test_what_cannot_be_a_file_gets_no_link(face: Face, asked: str, field: list[str], code: str) -> None:
+    made = (await face.data(REPORT % asked))["exportSegmentationReport"]
+
+    assert (made["url"], made["expiresAt"]) == (None, None)
+    assert [(error["field"], error["code"]) for error in made["userErrors"]] == [(field, code)]
+
+
+async def test_a_segment_that_was_deleted_gets_no_link_and_its_link_nothing(face: Face) -> None:
+    ids = await fill(face)
+    asked = f'segmentId: "{ids["vip"]}", format: CSV'
+    url = (await face.data(MEMBERS % asked))["exportSegmentMembers"]["url"]
+
+    await face.data(f'mutation {{ deleteSegment(id: "{ids["vip"]}") {{ deletedSegmentId }} }}')
+    made = (await face.data(MEMBERS % asked))["exportSegmentMembers"]
+    answer = await face.client.get(url)
+
+    assert made["url"] is None
+    assert [error["code"] for error in made["userErrors"]] == ["NOT_FOUND"]
+    assert answer.status_code == 404
+
+
+async def test_without_a_secret_of_tokens_the_links_have_one_of_their_own(tmp_path: Path, opening: Opening) -> None:
+    settings = Settings(data=tmp_path / "data", jwks_url="https://issuer.example/keys")
+    async with opening(settings) as face:
+        # Another worker with the same data folder signs.
+        viewer = Viewer("s", "shop", frozenset(), face.clock() + timedelta(hours=1))
+        url, _ = ExportLinks(settings, face.clock).sign("/exports/segmentation.csv", [("days", "30")], viewer)
+        elsewhere = replace(settings, data=tmp_path / "elsewhere")
+        other, _ = ExportLinks(elsewhere, face.clock).sign("/exports/segmentation.csv", [("days", "30")], viewer)
+
+        answers = [(await face.client.get(each)).status_code for each in (url, other)]
+
+    assert answers == [200, 401]
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["export-secret"]
+    assert (tmp_path / "data" / "export-secret").stat().st_mode & 0o777 == 0o600
+    assert len(kept_secret(tmp_path / "data")) >= 43
+
+
+async def test_where_no_secret_can_be_kept_it_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+
+    with pytest.raises(Unavailable, match="SEGMENTS_JWT_SECRET"):
+        kept_secret(tmp_path / "file")

@@ -1,0 +1,219 @@
+"""Purchases sent as a file: kept as they come, imported beside the requests, followed as a run; line I3 of the
+reliability requirements."""
+
+import asyncio
+import gzip
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gql.app import open_upload
+from persistence.database.engines import Database
+from persistence.imports.uploads import ATTEMPTS
+from persistence.sources.opening import OpenedPurchases
+from tests.conftest import SetClock
+from tests.drivers.sockets import live, received, subscribe
+from tests.drivers.uploading import IMPORT, ROWS, Place, placing
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def place(database: Database, clock: SetClock, tmp_path: Path) -> AsyncIterator[Place]:
+    async with placing(database, clock, tmp_path) as made:
+        yield made
+
+
+async def test_a_file_waits_is_imported_and_goes(place: Place) -> None:
+    sent = await place.send(query="?name=march.csv")
+    number = sent.json()["id"]
+    waiting, kept = await place.told(number), place.files
+    await place.worked()
+    done = await place.told(number)
+
+    assert (sent.status_code, sent.headers["location"]) == (202, f"/imports/purchases/{number}")
+    assert (waiting["status"], waiting["source"], kept) == ("QUEUED", "march.csv", ["march.csv"])
+    assert done == {
+        "status": "SUCCEEDED",
+        "source": "march.csv",
+        "rowsRead": 31,
+        "created": 30,
+        "updated": 0,
+        "unchanged": 0,
+        "rejected": 1,
+        "progress": {"fraction": 1.0, "phase": "finished"},
+        "error": None,
+        "quality": {"unknownCategories": 0, "outliers": 0, "largestOutliers": []},
+        "undoneAt": None,
+        "rejects": {
+            "nodes": [{"line": 32, "text": ",x,2024-03-01,1,Tea", "reason": "no customer"}],
+            "totalCount": 1,
+        },
+    }
+    assert list(place.folder.iterdir()) == []
+    data = await place.face.data("{ customers { totalCount } imports { totalCount nodes { id } } }")
+    assert data == {"customers": {"totalCount": 30}, "imports": {"totalCount": 1, "nodes": [{"id": number}]}}
+
+
+async def test_gzip_and_the_options_of_the_command_line_are_understood(place: Place) -> None:
+    packed = gzip.compress(b"who;no;when;sum\nAda;1;31/03/2024;1.234,50\n")
+    query = "?map=who%3Dcustomer_id&map=no%3Dorder_id&map=when%3Dpurchase_date&map=sum%3Damount"
+    more = "&date_format=%25d/%25m/%25Y&decimal=,&thousands=."
+
+    sent = await place.send(packed, query + more, **{"Content-Type": "application/gzip"})
+    await place.worked()
+
+    assert sent.status_code == 202, sent.text
+    found = await place.face.data("{ customers { nodes { externalId metrics { totalRevenue } } } }")
+    assert found["customers"]["nodes"] == [{"externalId": "Ada", "metrics": {"totalRevenue": "1234.50"}}]
+
+
+async def test_the_same_request_has_one_effect_and_another_with_its_key_is_refused(place: Place) -> None:
+    key = {"Idempotency-Key": "once"}
+
+    first, again = await place.send(**key), await place.send(**key)
+    await place.worked()
+    later, other = await place.send(**key), await place.send(ROWS + "C,x,2024-03-01,5,Tea\n", **key)
+
+    assert first.json() == again.json() == later.json()
+    assert (other.status_code, other.json()) == (409, {"detail": "The Idempotency-Key was used for another upload."})
+    assert place.files == []
+    assert (await place.face.data("{ imports { totalCount } }"))["imports"]["totalCount"] == 1
+
+
+async def test_a_process_that_died_is_followed_by_one_that_goes_on(place: Place, clock: SetClock) -> None:
+    number = (await place.send()).json()["id"]
+    shop = await place.face.services.businesses.open("shop")
+    store = place.face.services.imports.store
+    async with store.read(shop) as unit:
+        (waits,) = await unit.imports.active()
+    async with store.write(shop) as unit:
+        assert await unit.imports.take(waits.id, "dead", waits.options or {}, clock(), unit.instant)
+
+    await place.worked()
+    held = await place.told(number)
+    clock.now += timedelta(seconds=40)
+    await place.worked()
+    done = await place.told(number)
+
+    assert (held["status"], done["status"], done["created"]) == ("RUNNING", "SUCCEEDED", 30)
+
+
+async def test_an_import_whose_process_and_file_are_gone_is_marked_as_failed(place: Place, clock: SetClock) -> None:
+    number = (await place.send()).json()["id"]
+    for path in place.folder.rglob("*.csv"):
+        path.unlink()
+
+    clock.now += timedelta(seconds=29)
+    await place.worked()
+    waiting = await place.told(number)
+    clock.now += timedelta(seconds=2)
+    await place.worked()
+    failed = await place.told(number)
+
+    assert waiting["status"] == "QUEUED"
+    assert (failed["status"], failed["error"]) == (
+        "FAILED",
+        {
+            "code": "ABANDONED",
+            "message": "The process that worked on it ended. Import the file again: nothing is written twice.",
+        },
+    )
+
+
+async def test_a_server_that_ends_lets_the_import_wait_for_the_next(place: Place) -> None:
+    number = (await place.send()).json()["id"]
+    place.work.stopping = True
+    stopped = []
+    # More often than a file is begun whose process dies.
+    for _ in range(ATTEMPTS + 1):
+        await place.worked()
+        stopped.append(((await place.told(number))["status"], place.files))
+    place.work.stopping = False
+    await place.worked()
+
+    assert stopped == [("QUEUED", ["upload.csv"])] * (ATTEMPTS + 1)
+    assert (await place.told(number))["status"] == "SUCCEEDED"
+
+
+async def test_an_import_that_does_not_come_to_the_end_of_a_write_in_time_is_left_to_the_next_server(
+    place: Place, database: Database, clock: SetClock
+) -> None:
+    number = (await place.send()).json()["id"]
+    reading = threading.Event()
+
+    def slow(*given: Any) -> OpenedPurchases:
+        assert reading.wait(20)
+        return open_upload(*given)
+
+    ending = replace(place.work, open=slow, _threads=ThreadPoolExecutor(1), _running={})
+    await ending.once()
+    works = [work for work, _ in ending._running.values()]
+    await ending.stop(0.1)
+    left, kept = await place.told(number), place.files
+    reading.set()
+    await asyncio.gather(*works)
+    after = await place.told(number), place.files
+    await place.worked()
+
+    assert (left["status"], kept) == ("QUEUED", ["upload.csv"])
+    assert after == (left, kept)
+    assert (await place.told(number))["created"] == 30
+
+
+async def test_jobprogress_follows_an_import_to_its_end(place: Place) -> None:
+    number = (await place.send()).json()["id"]
+    document = f'subscription {{ jobProgress(id: "{number}") {{ __typename status }} }}'
+
+    async with live(place.face.app) as server, server.initiated(place.face.token()) as client:
+        await subscribe(client, "1", document)
+        first = (await received(client, 5))["payload"]["data"]["jobProgress"]
+        last = first
+        while last["status"] != "SUCCEEDED":
+            last = (await received(client, 10))["payload"]["data"]["jobProgress"]
+
+    assert first["__typename"] == "PurchaseImport"
+
+
+async def test_the_state_of_an_import_is_told_to_its_own_business_only(place: Place) -> None:
+    number = (await place.send()).json()["id"]
+    path = f"/imports/purchases/{number}"
+
+    own = await place.face.client.get(path, headers=place.face.bearer())
+    foreign = await place.face.client.get(path, headers=place.face.bearer(place.face.token(business="other")))
+    none = await place.face.client.get("/imports/purchases/x", headers=place.face.bearer())
+    other = place.face.token(business="other")
+    node = await place.face.data(IMPORT, {"id": number}, other)
+    job = await place.face.data(f'{{ job(id: "{number}") {{ __typename status }} }}')
+    foreign_job = await place.face.data(f'{{ job(id: "{number}") {{ id }} imports {{ totalCount }} }}', token=other)
+    cancel = f'mutation {{ cancelJob(id: "{number}") {{ job {{ id }} userErrors {{ code message }} }} }}'
+    cancelled = (await place.face.data(cancel, token=other))["cancelJob"]
+
+    assert (own.status_code, own.json()["status"], own.json()["id"]) == (200, "QUEUED", number)
+    assert foreign.status_code == none.status_code == 404
+    assert foreign.json() == none.json() == {"detail": "There is no import with this id."}
+    assert node["node"] is None
+    assert job == {"job": {"__typename": "PurchaseImport", "status": "QUEUED"}}
+    assert foreign_job == {"job": None, "imports": {"totalCount": 0}}
+    assert cancelled["job"] is None
+    assert cancelled["userErrors"] == [{"code": "NOT_FOUND", "message": "There is no job with this id."}]
+
+
+async def test_a_page_of_imports_with_their_rejects_costs_the_same_for_one_and_for_many(place: Place) -> None:
+    query = "{ imports { nodes { id rejects(first: 5) { nodes { line } } } } }"
+    counts = []
+    for _ in range(2):
+        for name in ("a", "b", "c"):
+            await place.send(query=f"?name={name}.csv")
+            await place.worked()
+        seen = place.face.statements()
+        await place.face.data(query)
+        counts.append(len(seen))
+
+    assert counts[0] == counts[1]

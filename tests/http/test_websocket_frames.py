@@ -1,0 +1,202 @@
+"""The protocol of the socket, frame by frame: line W2 of the reliability requirements, against a real server on a
+loopback port."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+
+from gql.settings import Settings
+from tests.drivers.face import SECRET, Face
+from tests.drivers.probe import Journal, probe_app
+from tests.drivers.sockets import Live, answered, closed, live, received, send, subscribe
+
+pytestmark = pytest.mark.anyio
+SLOW = "{ slow }"
+INIT = '{"type": "connection_init", "payload": {"Authorization": "Bearer {}"}}'
+RUNNING = '{"type": "subscribe", "id": "1", "payload": {"query": "{ slow }"}}'
+
+
+@pytest.fixture
+async def probe(face: Face) -> AsyncIterator[Live]:
+    """The misbehaving schema behind a real server that waits a second for the first message."""
+    app = probe_app(Settings(jwt_secret=SECRET), face.clock, face.services, face.database, Journal(), 1)
+    async with live(app) as made:
+        yield made
+
+
+async def test_w1_a_client_that_never_introduces_itself_is_let_go(probe: Live) -> None:
+    began = asyncio.get_running_loop().time()
+    async with probe.connect() as client:
+        await send(client, type="ping")
+        pong = await received(client)
+        code = await closed(client)
+    took = asyncio.get_running_loop().time() - began
+
+    assert pong == {"type": "pong"}
+    assert code == 4408
+    assert 0.9 <= took < 3
+
+
+@pytest.mark.parametrize(
+    ("frames", "code"),
+    [
+        (["null"], 4400),
+        (["1"], 4400),
+        (['"connection_init"'], 4400),
+        (["[]"], 4400),
+        ([""], 4400),
+        (["{"], 4400),
+        (["{}"], 4400),
+        (["9" * 5000], 4400),
+        (['{"type": "ping", "payload": {"a": ' + "9" * 5000 + "}}"], 4400),
+        (['{"type": "ping", "payload": {"a": NaN}}'], 4400),
+        (['{"type": "ping", "payload": {"a": ' + "[" * 5000 + "]" * 5000 + "}}"], 4400),
+        (["[" * 100_000], 4400),
+        ([b"\x00\xff"], 4400),
+        ([INIT.encode()], 4400),
+        (['{"type": null}'], 4400),
+        (['{"type": ["ping"]}'], 4400),
+        (['{"type": "start"}'], 4400),
+        (['{"type": "connection_ack"}'], 4400),
+        (['{"type": "ping", "payload": 1}'], 4400),
+        (['{"type": "connection_init", "payload": "x"}'], 4400),
+        ([RUNNING], 4401),
+        ([INIT, INIT], 4429),
+        ([INIT, RUNNING, RUNNING], 4409),
+        ([INIT, '{"type": "subscribe", "payload": {"query": "{ slow }"}}'], 4400),
+        ([INIT, '{"type": "subscribe", "id": 1, "payload": {"query": "{ slow }"}}'], 4400),
+        ([INIT, '{"type": "subscribe", "id": "", "payload": {"query": "{ slow }"}}'], 4400),
+        ([INIT, '{"type": "subscribe", "id": "' + "x" * 201 + '", "payload": {"query": "{ slow }"}}'], 4400),
+        ([INIT, '{"type": "subscribe", "id": "1"}'], 4400),
+        ([INIT, '{"type": "subscribe", "id": "1", "payload": null}'], 4400),
+        ([INIT, '{"type": "subscribe", "id": "1", "payload": []}'], 4400),
+        ([INIT, '{"type": "subscribe", "id": "1", "payload": {}}'], 4400),
+        ([INIT, '{"type": "subscribe", "id": "1", "payload": {"query": 1}}'], 4400),
+        ([INIT, '{"type": "subscribe", "id": "1", "payload": {"query": "{ slow }", "variables": 1}}'], 4400),
+        ([INIT, '{"type": "subscribe", "id": "1", "payload": {"query": "{ slow }", "variables": []}}'], 4400),
+        ([INIT, '{"type": "subscribe", "id": "1", "payload": {"query": "{ slow }", "operationName": 1}}'], 4400),
+        ([INIT, '{"type": "subscribe", "id": "1", "payload": {"query": "{ slow }", "extensions": 1}}'], 4400),
+        ([INIT, '{"type": "complete"}'], 4400),
+        ([INIT, '{"type": "complete", "id": 1}'], 4400),
+        ([INIT, '{"type": "next", "id": "1", "payload": {}}'], 4400),
+        ([INIT, '{"type": "connection_terminate"}'], 4400),
+        ([INIT, '{"type": "ping", "payload": {"a": "' + "x" * (1 << 20) + '"}}'], 1009),
+    ],
+)
+async def test_w2_a_frame_that_breaks_the_protocol_closes_with_its_code(
+    probe: Live, face: Face, frames: list[str | bytes], code: int
+) -> None:
+    async with probe.connect() as client:
+        for frame in frames:
+            await client.send(frame.replace("{}", face.token()) if isinstance(frame, str) else frame)
+        found = await closed(client)
+
+    assert found == code
+
+
+async def test_w2_pings_are_answered_before_and_after_the_first_message(probe: Live, face: Face) -> None:
+    async with probe.connect() as client:
+        await send(client, type="ping", payload=None)
+        before = await received(client)
+        await send(client, type="pong")
+        await send(client, type="connection_init", payload={"Authorization": f"Bearer {face.token()}"})
+        acknowledged = await received(client)
+        await send(client, type="ping", payload={"a": 1})
+        after = await received(client)
+
+    assert [before, acknowledged, after] == [{"type": "pong"}, {"type": "connection_ack"}, {"type": "pong"}]
+
+
+async def test_w2_a_complete_for_what_is_not_running_is_passed_over(probe: Live, face: Face) -> None:
+    async with probe.initiated(face.token()) as client:
+        await send(client, type="complete", id="nothing")
+        answer = await answered(client, "1", "{ notANumber }")
+        await send(client, type="complete", id="1")
+        again = await answered(client, "1", "{ notANumber }")
+
+    assert answer == again == {"data": {"notANumber": 1.5}}
+
+
+async def test_w2_an_early_complete_frees_the_id_and_nothing_more_comes_of_it(probe: Live, face: Face) -> None:
+    async with probe.initiated(face.token()) as client:
+        await subscribe(client, "1", SLOW)
+        await send(client, type="complete", id="1")
+        answer = await answered(client, "1", "{ notANumber }")
+
+    assert answer == {"data": {"notANumber": 1.5}}
+
+
+async def test_w2_a_slow_operation_does_not_hold_up_another(probe: Live, face: Face) -> None:
+    async with probe.initiated(face.token()) as client:
+        await subscribe(client, "slow", "{ slow(seconds: 0.5) }")
+        quick = await answered(client, "quick", "{ notANumber }")
+        slow = await received(client)
+
+    assert quick == {"data": {"notANumber": 1.5}}
+    assert slow == {"type": "next", "id": "slow", "payload": {"data": {"slow": 1}}}
+
+
+async def test_w2_a_text_frame_that_is_no_utf_8_closes_with_1007(probe: Live) -> None:
+    async with probe.connect() as client:
+        await client.send(b'{"type": "ping", "payload": {"a": "\xff"}}', text=True)
+        code = await closed(client)
+
+    assert code == 1007
+
+
+async def test_w2_a_message_may_come_in_parts(probe: Live) -> None:
+    async with probe.connect() as client:
+        await client.send(['{"type"', "", ': "ping"', "}"])
+        answer = await received(client)
+
+    assert answer == {"type": "pong"}
+
+
+@pytest.mark.parametrize("part", ["", "x" * 2000])
+async def test_w4_the_parts_of_a_message_are_bounded_in_size_and_number(probe: Live, part: str) -> None:
+    async def endless() -> AsyncIterator[str]:
+        yield '{"type": "ping", "payload": {"a": "'
+        while True:
+            yield part
+            await asyncio.sleep(0)
+
+    async with probe.connect() as client:
+        with pytest.raises(ConnectionClosed):
+            await client.send(endless())
+        await client.wait_closed()
+
+    assert client.close_code == 1009
+
+
+async def test_w6_a_client_that_asks_without_reading_the_answers_is_not_read(probe: Live, face: Face) -> None:
+    loop = asyncio.get_running_loop()
+    with socket.socket() as raw:
+        raw.setblocking(False)
+        await loop.sock_connect(raw, ("127.0.0.1", probe.port))
+        lines = (
+            "GET /graphql HTTP/1.1",
+            f"Host: {probe.host}",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Protocol: graphql-transport-ws",
+        )
+        await loop.sock_sendall(raw, "\r\n".join((*lines, "", "")).encode())
+        assert (await loop.sock_recv(raw, 12)) == b"HTTP/1.1 101"
+        init = Frame(Opcode.TEXT, INIT.replace("{}", face.token()).encode()).serialize(mask=True)
+        await loop.sock_sendall(raw, init)
+        pings = Frame(Opcode.PING, b"x" * 125).serialize(mask=True) * 1000
+        taken = 0
+        with pytest.raises(TimeoutError):
+            while taken < 200_000_000:
+                async with asyncio.timeout(0.5):
+                    await loop.sock_sendall(raw, pings)
+                taken += len(pings)
+
+    # What the buffers of the two ends hold.
+    assert taken < 20_000_000

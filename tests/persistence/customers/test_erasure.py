@@ -1,0 +1,265 @@
+"""Erasure: the names go from everywhere, the figures stay, and whoever was erased is refused when it comes again."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from domain.errors import InvalidInput
+from domain.imports.rows import RejectedRow
+from domain.model import Business, NewCustomer
+from domain.pages import PageRequest
+from domain.segments.model import Definition, MembershipSource, NewSegment, SegmentKind
+from domain.store import Actor, AuditEvent, CustomerFilter
+from gql.composition import Services
+from persistence import erasure as erased_names
+from persistence.database.engines import Database
+from persistence.erasure import digest
+from persistence.store import SqlStore
+from persistence.tables import audit_event, business, customer, customer_term, import_reject, metadata
+from tests.conftest import SetClock
+from tests.drivers.files import Importer
+from tests.shops.factories import import_file, purchase
+
+pytestmark = pytest.mark.anyio
+ACTOR = Actor("test")
+
+
+@pytest.fixture
+async def store(database: Database, clock: SetClock, services: Services, shop: Business, tmp_path: Path) -> SqlStore:
+    """Zoë and Ada with purchases, both in the segment 1; Zoë's name in a reject and in an event."""
+    file = tmp_path / "orders.csv"
+    file.write_text("customer_id,order_id,date,amount\nzoe-1,1,2024-06-01,10\nada-1,2,2024-06-01,5\nzoe-1,3,never,1\n")
+    import_file(database, shop, clock, file)
+    people = [NewCustomer("zoe-1", "Zoë", "zoe@example.com", "GOLD"), NewCustomer("ada-1", "Ada")]
+    await services.customers.upsert(shop, people, ACTOR)
+    made = SqlStore(database, clock)
+    async with made.write(shop) as unit:
+        new = NewSegment("s", "S", None, SegmentKind.MANUAL, False, False, Definition(), None, None)
+        segment = await unit.segments.add(new, unit.instant)
+        known = await unit.memberships.known(["zoe-1", "ada-1"])
+        ids = [key for key, _ in known.values()]
+        await unit.memberships.put_in(segment.id, ids, unit.instant, MembershipSource.MANUAL, None)
+        await unit.audit(AuditEvent("test", "note", detail={"who": ["Zoë", "Ada"], "is": {"old": "zoe-1"}}))
+    return made
+
+
+async def erase(services: Services, shop: Business, name: str) -> int:
+    record = await services.customers.by_external_id(shop, name)
+    assert record is not None
+    return await services.erasure.erase(shop, record.customer.id, ACTOR)
+
+
+async def test_names_go_from_every_table_and_figures_stay(store: SqlStore, services: Services, shop: Business) -> None:
+    key = await erase(services, shop, "zoe-1")
+
+    record = (await services.customers.by_ids(shop, [key]))[key]
+    assert (record.customer.external_id, record.customer.name, record.customer.email) == ("[erased]", None, None)
+    assert (record.customer.erased, record.totals.order_count, record.totals.revenue) == (True, 1, 1000)
+    async with store.read(shop) as unit:
+        rows = []
+        for table in metadata.sorted_tables:
+            rows += [str(tuple(row)) for row in await unit.connection.execute(select(table))]
+        found = [row for row in rows if any(name in row for name in ("Zoë", "zoe@example.com", "zoë", "zoe-1"))]
+        assert found == []
+        details = (await unit.connection.execute(select(audit_event.c.detail))).scalars().all()
+        assert {"who": ["[erased]", "Ada"], "is": {"old": "[erased]"}} in details
+        assert (await unit.connection.execute(select(import_reject.c.text))).scalars().all() == ["[erased]"]
+        terms = select(customer_term.c.term).where(customer_term.c.customer_id == key)
+        assert (await unit.connection.execute(terms)).all() == []
+    assert (await services.customers.page(shop, PageRequest(), CustomerFilter("zoe"), "NAME", False)).items == []  # type: ignore[arg-type]
+
+
+async def test_memberships_end_and_the_past_stays(store: SqlStore, services: Services, shop: Business) -> None:
+    async with store.write(shop) as unit:
+        before = unit.instant
+    key = await erase(services, shop, "zoe-1")
+
+    async with store.read(shop) as unit:
+        assert (await unit.segments.by_ids([1]))[1].member_count == 1
+        now = await unit.memberships.members(1, PageRequest())
+        then = await unit.memberships.members(1, PageRequest(), before)
+    assert [record.customer.external_id for record, _ in now.items] == ["ada-1"]
+    assert {record.customer.id: record.customer.external_id for record, _ in then.items}[key] == "[erased]"
+    assert len(then.items) == 2
+
+
+async def test_whoever_was_erased_is_refused_when_it_comes_again(
+    store: SqlStore, database: Database, services: Services, shop: Business, clock: SetClock, tmp_path: Path
+) -> None:
+    await erase(services, shop, "zoe-1")
+    file = tmp_path / "again.csv"
+    file.write_text(
+        "customer_id,order_id,date,amount\nzoe-1,1,2024-06-01,10\nzoe-1,9,2024-06-01,10\nnew-1,8,2024-06-01,1\n"
+    )
+
+    rejects: list = []  # type: ignore[type-arg]
+    summary = import_file(database, shop, clock, file, rejects)
+
+    assert (summary.created, summary.rejected) == (1, 2)
+    assert {row.reason for row in rejects} == {"the customer was erased"}
+    for write in (
+        services.customers.upsert(shop, [NewCustomer("zoe-1", "Zoë")], ACTOR),
+        services.purchases.record(shop, [purchase("zoe-1", "7", "2024-06-02", 100)], ACTOR),
+    ):
+        with pytest.raises(InvalidInput) as caught:
+            await write
+        assert [problem.code for problem in caught.value.problems] == ["ERASED"]
+    async with store.read(shop) as unit:
+        assert len((await unit.connection.execute(select(customer.c.id))).all()) == 3
+
+
+async def test_erasing_again_changes_nothing(store: SqlStore, services: Services, shop: Business) -> None:
+    key = await erase(services, shop, "zoe-1")
+    async with store.read(shop) as unit:
+        before = (await unit.connection.execute(select(customer))).all()
+        events = len((await unit.connection.execute(select(audit_event.c.id))).all())
+
+    assert await services.erasure.erase(shop, key, ACTOR) == key
+
+    async with store.read(shop) as unit:
+        assert (await unit.connection.execute(select(customer))).all() == before
+        assert len((await unit.connection.execute(select(audit_event.c.id))).all()) == events
+
+
+async def rejected(store: SqlStore, shop: Business) -> list[str]:
+    async with store.read(shop) as unit:
+        column = import_reject.c
+        found = select(column.text).order_by(column.import_id, column.line)
+        return list((await unit.connection.execute(found)).scalars())
+
+
+async def test_rejects_go_however_the_cell_was_written_and_others_stay(
+    store: SqlStore, services: Services, shop: Business, importer: Importer
+) -> None:
+    importer.lines(
+        " zoe-1 ,11,never,1", "\tzoe-1,12,never,1", "ada-1,13,never,1", "zoe-10,14,never,1", "x,zoe@example.com,never,1"
+    )
+
+    await erase(services, shop, "zoe-1")
+
+    assert await rejected(store, shop) == [
+        "[erased]",
+        "[erased]",
+        "[erased]",
+        "ada-1,13,never,1",
+        "zoe-10,14,never,1",
+        "[erased]",
+    ]
+
+
+async def test_a_later_import_brings_no_name_of_the_erased_back(
+    store: SqlStore, services: Services, shop: Business, importer: Importer
+) -> None:
+    await services.customers.upsert(shop, [NewCustomer("one, two")], ACTOR)
+    await erase(services, shop, "zoe-1")
+    await erase(services, shop, "one, two")
+
+    summary = importer.lines(
+        "zoe-1,21,2024-06-01,1", " zoe-1 ,22,never,1", "ada-1,23,never,1", '"one, two",24,never,1', "zoe-1,25"
+    )
+
+    assert summary.rejected == 5
+    assert (await rejected(store, shop))[1:] == ["[erased]", "[erased]", "ada-1,23,never,1", "[erased]", "[erased]"]
+    assert importer.rejected[0] == (2, "the customer was erased", "zoe-1,21,2024-06-01,1")
+
+
+async def test_who_is_erased_while_an_import_ends_is_not_kept_in_its_rejects(
+    store: SqlStore, services: Services, shop: Business, database: Database, clock: SetClock, tmp_path: Path
+) -> None:
+    await erase(services, shop, "ada-1")
+    waiting: list[str] = []
+
+    class Told(list[RejectedRow]):
+        """Hears of the rows after the orders were merged, before the import ends."""
+
+        def append(self, row: RejectedRow) -> None:
+            waiting.append("zoe-1")
+
+    def now() -> datetime:
+        # Asked before the lock is waited for, when the rejects were looked at already.
+        while waiting:
+            with database.bulk.begin() as connection:
+                key = connection.execute(select(business.c.erasure_key)).scalar_one()
+                gone = {"external_id": digest(key, "zoe-1"), "erased": True}
+                mine = customer.c.external_id == waiting.pop()
+                connection.execute(update(customer).where(mine).values(**gone))
+        return clock.now
+
+    (tmp_path / "more.csv").write_text("customer_id,order_id,date,amount\nzoe-1,21,never,1\nnew-1,22,never,1\n")
+    import_file(database, shop, now, tmp_path / "more.csv", Told())
+
+    assert (await rejected(store, shop))[1:] == ["[erased]", "new-1,22,never,1"]
+
+
+async def test_names_go_from_within_the_texts_of_the_audit_trail(
+    store: SqlStore, services: Services, shop: Business
+) -> None:
+    detail = {
+        "name": {"old": "For zoe-1", "new": "Zoë and Ada (zoe@example.com)."},
+        "rules": [{"in": ["zoe-1", {"var": "external_id"}]}, {"==": [{"var": "email"}, "not.zoe@example.com"]}],
+        "description": "not zoe-1-b, zoe-10 or 2-zoe-1",
+        "count": 1,
+    }
+    async with store.write(shop) as unit:
+        await unit.audit(AuditEvent("test", "updateSegment", detail=detail))
+
+    await erase(services, shop, "zoe-1")
+
+    async with store.read(shop) as unit:
+        statement = select(audit_event.c.detail).where(audit_event.c.action == "updateSegment")
+        assert (await unit.connection.execute(statement)).scalar_one() == {
+            "name": {"old": "For [erased]", "new": "[erased] and Ada ([erased])."},
+            "rules": [
+                {"in": ["[erased]", {"var": "external_id"}]},
+                {"==": [{"var": "email"}, "not.zoe@example.com"]},
+            ],
+            "description": "not zoe-1-b, zoe-10 or 2-zoe-1",
+            "count": 1,
+        }
+
+
+async def test_an_id_of_a_few_digits_stays_a_number_within_a_text(
+    store: SqlStore, services: Services, shop: Business
+) -> None:
+    await services.customers.upsert(shop, [NewCustomer("90"), NewCustomer("100090")], Actor("test"))
+    detail = {"about": ["90", "100090"], "description": "90 days or more, like 100090"}
+    async with store.write(shop) as unit:
+        await unit.audit(AuditEvent("test", "updateSegment", detail=detail))
+
+    await erase(services, shop, "90")
+    await erase(services, shop, "100090")
+
+    async with store.read(shop) as unit:
+        statement = select(audit_event.c.detail).where(audit_event.c.action == "updateSegment")
+        assert (await unit.connection.execute(statement)).scalar_one() == {
+            "about": ["[erased]", "[erased]"],
+            "description": "90 days or more, like [erased]",
+        }
+
+
+async def test_more_texts_than_are_read_at_a_time_all_lose_the_name(
+    store: SqlStore, services: Services, shop: Business, importer: Importer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erased_names, "PORTION", 2)
+    importer.lines(*(f"zoe-1,{number},never,1" for number in range(5)), "zoe-10,9,never,1")
+    async with store.write(shop) as unit:
+        await unit.audit(AuditEvent("test", "zoe-1 itself", detail={"about": "zoe-1"}))
+    for number in range(5):
+        async with store.write(shop) as unit:
+            await unit.audit(AuditEvent("test", f"note {number}", detail={"about": "zoe-1"}))
+
+    await erase(services, shop, "zoe-1")
+
+    assert await rejected(store, shop) == ["[erased]"] * 6 + ["zoe-10,9,never,1"]
+    async with store.read(shop) as unit:
+        details = (await unit.connection.execute(select(audit_event.c.detail))).scalars().all()
+        assert details.count({"about": "[erased]"}) == 6
+
+
+async def test_an_unknown_customer_cannot_be_erased(store: SqlStore, services: Services, shop: Business) -> None:
+    for unknown in (None, 99):
+        with pytest.raises(InvalidInput) as caught:
+            await services.erasure.erase(shop, unknown, ACTOR)
+        assert [(problem.field, problem.code) for problem in caught.value.problems] == [(("customerId",), "NOT_FOUND")]

@@ -1,0 +1,243 @@
+"""Recording and deleting purchases and writing customers: all or nothing with the index of what is wrong, the same
+again changes nothing, and the kept totals agree after every kind of write."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from domain.errors import InvalidInput
+from domain.model import Business, NewCustomer, NewPurchase, PurchaseLine, PurchaseStatus, WriteCounts
+from domain.store import Actor
+from gql.composition import Services
+from persistence.database.engines import Database
+from tests.conftest import SetClock
+from tests.drivers.store_image import assert_sound, image
+from tests.shops.factories import line, purchase
+
+pytestmark = pytest.mark.anyio
+ACTOR = Actor("test")
+DAY = "2024-03-01"
+
+
+def problems(error: InvalidInput) -> list[tuple[str, str]]:
+    """Field path and code of every problem."""
+    return [(".".join(problem.field), problem.code) for problem in error.problems]
+
+
+async def test_the_same_purchases_again_are_unchanged(services: Services, shop: Business, database: Database) -> None:
+    items = [
+        purchase(
+            "C1", "O1", DAY, 1250, storefront_key="Main", channel="web", lines=(line("Tea", 1000), line(None, 250))
+        ),
+        purchase("C1", "O2", DAY, 0),
+        purchase("C2", "O3", DAY, 500, status=PurchaseStatus.PENDING),
+    ]
+
+    first = await services.purchases.record(shop, items, ACTOR)
+    before, version = image(database, shop), (await services.businesses.open("shop")).data_version
+    again = await services.purchases.record(shop, items, ACTOR)
+
+    assert (first, again) == (WriteCounts(3, 0, 0), WriteCounts(0, 0, 3))
+    assert image(database, shop) == before
+    assert (await services.businesses.open("shop")).data_version == version
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"amount": 1251},
+        {"purchased_at": datetime(2024, 3, 1, 0, 0, 0, 1, tzinfo=UTC)},
+        {"status": PurchaseStatus.CANCELLED},
+        {"storefront_key": None},
+        {"storefront_key": "Other"},
+        {"channel": None},
+        {"channel": "Web"},
+        {"lines": ()},
+        {"lines": (line("Tea", 1250), line("Tea", 0))},
+        {"lines": (line("Rice", 1250),)},
+        {"lines": (line(None, 1250),)},
+        {"lines": (line("Tea", 1249),)},
+        {"lines": (PurchaseLine("Tea", 1250, PurchaseStatus.REFUNDED),)},
+    ],
+)
+async def test_a_purchase_that_differs_is_updated_and_counted_once(
+    change: dict[str, object], services: Services, shop: Business, database: Database, clock: SetClock
+) -> None:
+    stored = purchase("C1", "O1", DAY, 1250, storefront_key="Main", channel="web", lines=(line("Tea", 1250),))
+    await services.purchases.record(shop, [stored, purchase("C1", "O2", DAY, 10)], ACTOR)
+
+    changed = replace(stored, **change)  # type: ignore[arg-type]
+    counts = await services.purchases.record(shop, [changed], ACTOR)
+
+    assert counts == WriteCounts(0, 1, 0)
+    assert await services.purchases.record(shop, [changed], ACTOR) == WriteCounts(0, 0, 1)
+    found = image(database, shop)
+    assert len(found.purchases) == 2
+    kept = 10 + (0 if changed.status is PurchaseStatus.CANCELLED else changed.amount)
+    assert found.totals["C1"][1] == kept
+    await assert_sound(database, shop, clock)
+
+
+async def test_with_one_wrong_item_nothing_is_written_and_each_wrong_field_is_named(
+    services: Services, shop: Business, database: Database
+) -> None:
+    await services.purchases.record(shop, [purchase("C1", "O1", DAY, 100)], ACTOR)
+    before, business = image(database, shop), await services.businesses.open("shop")
+    items = [
+        purchase("C1", "good", DAY, 1),
+        purchase(" ", "a", DAY, 1),
+        purchase("C1", "", DAY, 1),
+        purchase("C1", "b", DAY, -1),
+        purchase("C1", "good", DAY, 1),
+        purchase("C1", "c\0", DAY, 1),
+        purchase("C" * 1001, "d", DAY, 1),
+        purchase("C1", "e", DAY, 1, channel="\ud800", storefront_key="s" * 1001),
+        purchase("C1", "f", DAY, 1, lines=(line("Tea", 1), line("T\0", 1))),
+        purchase("C1", "g", DAY, 2**63),
+        purchase("C1", "h", DAY, 1, lines=(line("Tea", -(2**63)),)),
+        replace(purchase("C1", "i", DAY, 1), purchased_at=datetime.max.replace(tzinfo=UTC)),
+        replace(purchase("C1", "j", DAY, 1), purchased_at=datetime.min.replace(tzinfo=UTC)),
+        purchase("C1", "k", DAY, 1, lines=(line(None, 1),) * 1001),
+    ]
+
+    with pytest.raises(InvalidInput) as refused:
+        await services.purchases.record(shop, items, ACTOR)
+
+    assert problems(refused.value) == [
+        ("input.1.customerExternalId", "BLANK"),
+        ("input.2.externalId", "BLANK"),
+        ("input.3.amount", "INVALID"),
+        ("input.4.externalId", "INVALID"),
+        ("input.5.externalId", "INVALID"),
+        ("input.6.customerExternalId", "TOO_LONG"),
+        ("input.7.storefrontKey", "TOO_LONG"),
+        ("input.7.channel", "INVALID"),
+        ("input.8.lines.1.category", "INVALID"),
+        ("input.9.amount", "INVALID"),
+        ("input.10.lines.0.amount", "INVALID"),
+        ("input.11.purchasedAt", "INVALID"),
+        ("input.12.purchasedAt", "INVALID"),
+        ("input.13.lines", "LIMIT_REACHED"),
+    ]
+    assert image(database, shop) == before
+    assert await services.businesses.open("shop") == business
+
+
+async def test_purchases_of_another_customer_or_of_an_erased_one_are_refused_with_their_index(
+    services: Services, shop: Business, database: Database
+) -> None:
+    await services.purchases.record(shop, [purchase("C1", "O1", DAY, 1), purchase("gone", "O2", DAY, 1)], ACTOR)
+    with database.bulk.begin() as connection:
+        connection.exec_driver_sql("UPDATE customer SET erased = true WHERE external_id = 'gone'")
+    before = image(database, shop)
+    items = [purchase("C9", "O9", DAY, 5), purchase("C2", "O1", DAY, 5), purchase("gone", "O7", DAY, 5)]
+
+    with pytest.raises(InvalidInput) as refused:
+        await services.purchases.record(shop, items, ACTOR)
+
+    assert problems(refused.value) == [("input.1.externalId", "INVALID"), ("input.2.customerExternalId", "ERASED")]
+    assert image(database, shop) == before
+
+
+async def test_a_thousand_items_a_call_and_no_more(services: Services, shop: Business, database: Database) -> None:
+    items = [purchase("C1", f"O{n}", DAY, n) for n in range(1001)]
+    people = [NewCustomer(f"C{n}") for n in range(1001)]
+
+    for refuse in (
+        services.purchases.record(shop, items, ACTOR),
+        services.customers.upsert(shop, people, ACTOR),
+        services.purchases.delete(shop, [item.external_id for item in items], ACTOR),
+    ):
+        with pytest.raises(InvalidInput, match=r"^\w+ must hold at most 1000 items$") as refused:
+            await refuse
+        assert refused.value.problems[0].code == "LIMIT_REACHED"
+
+    assert await services.purchases.record(shop, items[:1000], ACTOR) == WriteCounts(1000, 0, 0)
+    assert await services.customers.upsert(shop, people[:1000], ACTOR) == WriteCounts(999, 0, 1)
+    assert await services.purchases.delete(shop, [item.external_id for item in items[:1000]], ACTOR) == 1000
+    assert image(database, shop).purchases == {}
+
+
+async def test_nothing_to_write_is_no_write(services: Services, shop: Business) -> None:
+    assert await services.purchases.record(shop, [], ACTOR) == WriteCounts()
+    assert await services.customers.upsert(shop, [], ACTOR) == WriteCounts()
+    assert await services.purchases.delete(shop, [], ACTOR) == 0
+    assert await services.businesses.open("shop") == shop
+
+
+async def test_deleted_purchases_leave_their_customers_and_no_lines(
+    services: Services, shop: Business, database: Database, clock: SetClock
+) -> None:
+    items = [purchase("C1", f"O{n}", f"2024-03-0{n}", n, lines=(line("Tea", n),)) for n in (1, 2, 3)]
+    await services.purchases.record(shop, [*items, purchase("C2", "P1", "2999-01-01", 9)], ACTOR)
+    business = await services.businesses.open("shop")
+
+    gone = await services.purchases.delete(shop, ["O1", "O3", "O1", "nowhere", "", "n\0l", "\ud800", "P1"], ACTOR)
+
+    assert gone == 3
+    found = image(database, shop)
+    assert (list(found.purchases), list(found.lines)) == (["O2"], ["O2"])
+    assert {key: total[:2] for key, total in found.totals.items()} == {"C1": (1, 2), "C2": (0, 0)}
+    assert (await services.businesses.open("shop")).data_version > business.data_version
+    await assert_sound(database, shop, clock)
+    assert await services.purchases.delete(shop, ["O1"], ACTOR) == 0
+    assert await services.purchases.record(shop, items, ACTOR) == WriteCounts(2, 0, 1)
+
+
+async def test_totals_agree_after_a_long_mixture_of_writes(
+    services: Services, shop: Business, database: Database, clock: SetClock
+) -> None:
+    statuses = list(PurchaseStatus)
+    for step in range(12):
+        items = [
+            purchase(
+                f"C{(step * 7 + n) % 9}",
+                f"O{step * 7 + n}",
+                f"2024-0{1 + (step + n) % 9}-1{n % 10}",
+                n * 100 + step,
+                status=statuses[(step + n) % 5],
+                lines=(line("Tea", n),) * (n % 3),
+            )
+            for n in range(20)
+        ]
+        known = image(database, shop).purchases
+        items = [
+            replace(item, customer_external_id=known.get(item.external_id, (item.customer_external_id,))[0])
+            for item in items
+        ]
+        await services.purchases.record(shop, items, ACTOR)
+        await services.purchases.delete(shop, [f"O{n}" for n in range(step, 90, 11)], ACTOR)
+        await services.customers.upsert(shop, [NewCustomer(f"C{step}", f"Name {step}")], ACTOR)
+        clock.now += timedelta(days=11)
+        await assert_sound(database, await services.businesses.open("shop"), clock)
+
+
+async def test_concurrent_writers_lose_nothing_and_each_has_its_own_change_number(
+    services: Services, shop: Business, database: Database, clock: SetClock
+) -> None:
+    async def record(n: int) -> WriteCounts:
+        items: list[NewPurchase] = [purchase("same", f"O{n}-{k}", DAY, 100) for k in range(3)]
+        return await services.purchases.record(shop, items, ACTOR)
+
+    counts = await asyncio.gather(*(record(n) for n in range(12)))
+
+    assert counts == [WriteCounts(3, 0, 0)] * 12
+    assert image(database, shop).totals["same"][:2] == (36, 3600)
+    assert (await services.businesses.open("shop")).change_number == shop.change_number + 12
+    await assert_sound(database, shop, clock)
+
+
+async def test_amounts_that_cannot_be_summed_change_nothing(
+    services: Services, shop: Business, database: Database
+) -> None:
+    largest = 2**63 - 1
+    await services.purchases.record(shop, [purchase("C1", "O1", DAY, largest)], ACTOR)
+    before = image(database, shop)
+
+    with pytest.raises(InvalidInput, match=r"^The amounts add up to more than 9223372036854775807 minor units"):
+        await services.purchases.record(shop, [purchase("C1", "O2", DAY, 1)], ACTOR)
+
+    assert image(database, shop) == before
+    assert before.totals["C1"][:2] == (1, largest)

@@ -1,0 +1,1 @@
+"""Tests of database in the store."""

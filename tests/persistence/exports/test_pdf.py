@@ -1,0 +1,281 @@
+"""The PDF of a report says what the document says, all of it, in whole pages: read back from the file."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from domain.reports.document import DocumentGroup, ReportDocument
+from domain.reports.reporting import Insights
+from persistence.exports import pdf_fonts
+from persistence.exports.pdf import report_pdf
+from tests.drivers.pdf_reading import overlaps, shown, squeezed, whole_text
+from tests.shops.report_documents import EIGHT_ROWS, GENERATED, categories, document, eight_segments, group
+
+LEFT, RIGHT, FOOT, TOP = 41.0, 554.5, 20.0, 806.0
+MANY = tuple(f"Category {place}" for place in range(300))
+LONG = ("W" * 200, " ".join(["sustainable"] * 17)[:200], "x", "Ünï " * 50)
+
+
+def signed(now: int, before: int) -> str:
+    return "0" if now == before else f"+{now - before}" if now > before else f"−{before - now}"
+
+
+def table_row(row: DocumentGroup) -> str:
+    assert row.previous_customers is not None and row.average_order is not None and row.average_spend is not None
+    assert row.average_age is not None and row.average_frequency is not None
+    return squeezed(
+        f"{row.customers:,} {row.customer_share * 100:.1f} % {row.previous_customers:,} "
+        f"{signed(row.customers, row.previous_customers)} {row.revenue:,} {row.revenue_share * 100:.1f} % "
+        f"{row.average_order:,} {row.average_spend:,} {row.average_age:,.1f} {row.average_frequency:,.2f}"
+    )
+
+
+def nobody() -> ReportDocument:
+    nothing = (0, None, 0, 0, 0)
+    rows = tuple(group(each.name, nothing, (0, 0)) for each in eight_segments().groups)
+    return document(rows, matrix=((0,) * 5,) * 5)
+
+
+def one_customer() -> ReportDocument:
+    rows = tuple(
+        group(each.name, (1, 0, 1, 1_250, 3) if place == 0 else (0, 0, 0, 0, 0), (1, 1_250))
+        for place, each in enumerate(eight_segments().groups)
+    )
+    return document(rows, days=1, insights=Insights(rows[0].name, rows[0].name, None, None))
+
+
+def huge() -> ReportDocument:
+    figures = (987_654_321, 123_456_789, 9_876_543_210, 9_223_372_036_854_775_807, 10**12)
+    rows = tuple(group(f"Group {place}", figures, (figures[0] * 3, figures[3] * 3)) for place in range(3))
+    return document(rows, matrix=((987_654_321,) * 5,) * 5)
+
+
+DOCUMENTS: dict[str, Callable[[], ReportDocument]] = {
+    "eight segments": eight_segments,
+    "nobody": nobody,
+    "one customer": one_customer,
+    "300 categories": lambda: categories(MANY),
+    "names of 200 characters": lambda: categories(LONG, business="Kaufhaus " * 30, storefront="Filiale " * 20),
+    "largest amounts": huge,
+    "no window before": lambda: eight_segments(previous_first=None, previous_last=None, previous_customers=None),
+}
+
+
+@pytest.fixture(params=["the machine's fonts", "Vera alone"])
+def fonts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The result must not hang on what is installed."""
+    if request.param == "Vera alone":
+        monkeypatch.setattr(pdf_fonts, "SYSTEM", ())
+    pdf_fonts.font_book.cache_clear()
+    yield
+    pdf_fonts.font_book.cache_clear()
+
+
+@pytest.mark.usefixtures("fonts")
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_no_text_overlaps_or_leaves_the_page(name: str) -> None:
+    for page in shown(report_pdf(DOCUMENTS[name]())):
+        assert page.boxes
+        assert overlaps(page.boxes) == []
+        assert [box for box in page.boxes if box[0] < LEFT or box[2] > RIGHT or box[1] < FOOT or box[3] > TOP] == []
+
+
+def test_every_number_of_the_table_is_the_documents() -> None:
+    made = eight_segments()
+
+    text = whole_text(report_pdf(made))
+
+    for row in made.rows:
+        assert table_row(row) in text, row.name
+    assert squeezed("124 12.4 % 118 +6 148,204.50 42.0 % 132.80 1,195.20 8.0 9.00") in text
+    assert squeezed("All customers 1,000 100.0 % 939 +61 353,213.38 100.0 % 107.39 353.21 3.29") in text
+
+
+def test_the_headline_figures_are_those_of_the_whole_report() -> None:
+    text = whole_text(report_pdf(eight_segments()))
+
+    for figure in ("Customers 1,000", "Revenue 353,213.38", "Orders 3,289", "Average order 107.39 EUR"):
+        assert squeezed(figure) in text
+    assert squeezed("Spend per customer 353.21 EUR") in text
+    assert squeezed("+61, before: 939") in text
+
+
+def test_the_head_names_business_window_and_time_zone() -> None:
+    first = shown(report_pdf(eight_segments(storefront="Hauptstraße")))[0].text
+
+    assert first.startswith(squeezed("Brückner & Söhne Customer segmentation, RFM, eight segments"))
+    assert squeezed("1 July 2026 to 28 September 2026 (90 days) · time zone Europe/Berlin") in first
+    assert squeezed("storefront Hauptstraße · amounts in EUR") in first
+    assert squeezed("Compared with the window before: 2 April 2026 to 30 June 2026") in first
+
+
+def test_insights_are_sentences_with_their_numbers() -> None:
+    first = shown(report_pdf(eight_segments()))[0].text
+
+    for sentence in (
+        "Most revenue: Champions, 148,204.50 EUR, 42.0 % of the total, from 124 customers.",
+        "Largest group: Loyal Customers, 210 customers, 21.0 % of all.",
+        "Fastest growing: New Customers, 132 customers, 42 more than in the window before.",
+        "Needs attention: At Risk, 88 customers who spent 27,455.00 EUR. First step: Send win-back offers.",
+    ):
+        assert squeezed(sentence) in first
+
+
+def test_a_group_that_did_not_grow_is_not_called_growing() -> None:
+    text = whole_text(report_pdf(eight_segments(insights=Insights(None, None, "Promising", None))))
+
+    assert squeezed("To be grown: Promising, 75 customers, no more than in the window before.") in text
+    assert squeezed("Fastest growing") not in text
+
+
+def test_all_names_and_actions_are_there() -> None:
+    made = eight_segments()
+
+    text = whole_text(report_pdf(made))
+
+    for row in made.rows:
+        assert squeezed(row.name) in text
+        for action in row.actions:
+            assert squeezed(action) in text, action
+
+
+def test_the_heat_map_shows_every_cell() -> None:
+    made = eight_segments()
+    assert made.matrix is not None
+
+    first = shown(report_pdf(made))[0].text
+
+    for recency in range(5, 0, -1):
+        cells = " ".join(str(customers) for customers in made.matrix[recency - 1])
+        assert squeezed(f"Recency {recency} {cells}") in first
+
+
+def test_every_page_has_its_number_and_the_time_it_was_made() -> None:
+    pages = shown(report_pdf(eight_segments()))
+
+    assert len(pages) == 2
+    for place, page in enumerate(pages, 1):
+        assert squeezed(f"Generated 28 September 2026, 14:05:33 (Europe/Berlin) Page {place} of 2") in page.text
+
+
+def test_the_same_document_gives_the_same_bytes() -> None:
+    made = eight_segments()
+
+    assert report_pdf(made) == report_pdf(replace(made))
+    assert report_pdf(made) != report_pdf(replace(made, generated_at=GENERATED + timedelta(seconds=1)))
+
+
+def test_a_report_that_a_manager_reads_has_three_pages_at_most() -> None:
+    usual = categories(("Books", "Games", "Garden", "Shoes", "Mixed"))
+
+    assert [len(shown(report_pdf(made))) for made in (eight_segments(), usual, nobody())] == [2, 2, 1]
+
+
+def test_currencies_without_decimals_have_none() -> None:
+    rows = tuple(
+        group(each.name, row, (953, 34_301_005), decimals=0)
+        for each, row in zip(eight_segments().groups, EIGHT_ROWS, strict=True)
+    )
+
+    text = whole_text(report_pdf(document(rows, currency="JPY", decimals=0)))
+
+    assert squeezed("Revenue 34,301,005 JPY") in text
+    assert squeezed("14,820,450 43.2 % 13,280 119,520 8.0") in text
+
+
+def test_an_empty_report_says_so() -> None:
+    text = whole_text(report_pdf(nobody()))
+
+    assert squeezed("No customer bought in this window, so there is nothing to compare.") in text
+    assert squeezed("Customers 0") in text
+    assert squeezed("0 0.0 % – – 0.00 0.0 % – – – –") in text
+
+
+def test_charts_group_the_long_tail_and_the_table_never() -> None:
+    made = categories(MANY)
+
+    text = whole_text(report_pdf(made))
+
+    assert squeezed("Other (289)") in text
+    for row in made.groups:
+        assert squeezed(row.name) + table_row(row) in text
+    assert squeezed("for 288 more groups of the table Category preference.") in text
+
+
+@pytest.mark.parametrize(("count", "left_out"), [(12, 0), (13, 0), (18, 0), (19, 7)])
+def test_actions_of_some_groups_are_left_out_only_where_it_saves_rows(count: int, left_out: int) -> None:
+    made = categories(MANY[:count])
+
+    text = whole_text(report_pdf(made))
+
+    cards = [f"Show what is new in {group.name}" for group in made.groups if group.dimension == "category"]
+    assert [squeezed(f"{card} Recommend") in text for card in cards] == [
+        place < count - left_out for place in range(count)
+    ]
+    assert (squeezed("The same holds") in text) == (left_out > 0)
+    assert squeezed(f"for {left_out} more groups of the table") in text or not left_out
+
+
+def test_a_long_name_stands_in_full_in_the_table() -> None:
+    made = categories(LONG, insights=Insights(None, None, None, None))
+
+    text = whole_text(report_pdf(made))
+
+    for row in made.groups[: len(LONG)]:
+        assert squeezed(row.name) + table_row(row) in text
+
+
+def test_groups_that_were_asked_for_stand_beside_the_figures_of_all() -> None:
+    made = eight_segments()
+    asked = replace(made, groups=(made.groups[1],), filtered=True, matrix=None)
+
+    text = whole_text(report_pdf(asked))
+
+    assert squeezed("Only the groups that were asked for are listed") in text
+    assert squeezed("Customers 1,000") in text
+    assert table_row(made.groups[1]) in text
+    assert squeezed("All customers") not in text
+    assert squeezed("Most revenue: Champions.") in text
+
+
+def test_without_a_window_before_nothing_is_compared() -> None:
+    made = eight_segments(previous_first=None, previous_last=None, previous_customers=None)
+    rows = tuple(replace(row, previous_customers=None) for row in made.groups)
+
+    text = whole_text(report_pdf(replace(made, groups=rows, unclassified=None)))
+
+    assert squeezed("There is no window before it.") in text
+    assert squeezed("Against the window before") not in text
+    assert squeezed("124 12.4 % – – 148,204.50") in text
+
+
+def test_amounts_are_never_rounded() -> None:
+    made = huge()
+
+    text = whole_text(report_pdf(made))
+
+    assert "92,233,720,368,547,758.07" in text
+    assert f"{Decimal('92233720368547758.07') * 3:,}" in text
+
+
+def test_dimensions_stand_in_their_order_whatever_they_sold() -> None:
+    made = categories(("Books", "Games"))
+    backwards = replace(made, groups=made.groups[::-1])
+
+    text = whole_text(report_pdf(backwards))
+
+    titles = ("Category preference", "Channel", "Season")
+    places = [text.index(squeezed(f"{title} in figures")) for title in titles]
+    assert places == sorted(places)
+
+
+def test_text_over_text_is_found() -> None:
+    line, comma = (100.0, 10.0, 142.0, 18.0), (141.2, 9.0, 142.4, 11.0)
+
+    assert overlaps([line, comma]) == []
+    assert overlaps([comma, line]) == [(line, comma)]
+    assert overlaps([line, (139.0, 10.0, 180.0, 18.0)]) == [(line, (139.0, 10.0, 180.0, 18.0))]
+    assert overlaps([line, (100.0, 16.0, 142.0, 24.0)]) == [(line, (100.0, 16.0, 142.0, 24.0))]

@@ -1,0 +1,182 @@
+"""What an import refuses, with line, text and reason; what it counts as future; and what it leaves behind: its record,
+an audit event, and nothing at all after a dry run or a failure."""
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import select
+
+from domain.calendar import to_micros
+from domain.errors import InvalidInput
+from domain.model import Business
+from domain.store import Actor
+from gql.composition import Services
+from persistence.tables import audit_event, import_reject, purchase_import
+from tests.conftest import SetClock
+from tests.drivers.files import Importer, counts
+from tests.drivers.store_image import assert_sound, image
+from tests.shops.factories import purchase
+
+pytestmark = pytest.mark.anyio
+AMBIGUOUS = (
+    "the date '01/03/2024' may be 1 March 2024 (--date-format '%d/%m/%Y') or 3 January 2024 (--date-format '%m/%d/%Y')"
+)
+ALL = "customer_id,order_id,date,amount,category,storefront,channel,status,currency"
+DAY = "2024-03-01"
+ACTOR = Actor("test")
+
+
+def at(text: str) -> int:
+    """Microseconds of an instant in UTC."""
+    return to_micros(datetime.fromisoformat(text).replace(tzinfo=UTC))
+
+
+async def test_every_rejected_row_has_its_line_its_text_and_its_reason(importer: Importer, clock: SetClock) -> None:
+    summary = importer.lines(
+        "C1,O1,2024-03-01,10,Tea,,,,",
+        ",O2,2024-03-01,10,Tea,,,,",
+        "C1,,2024-03-01,10,Tea,,,,",
+        "C1,O3,,10,Tea,,,,",
+        "C1,O4,01/03/2024,10,Tea,,,,",
+        "C1,O5,2024-03-01,ten,Tea,,,,",
+        "C1,O6,2024-03-01,-5,Tea,,,,",
+        "C1,O7,2024-03-01,10,Tea,,,lost,",
+        "C1,O8,2024-03-01,10,Tea,,,,USD",
+        "C2,O1,2024-03-01,10,Tea,,,,",
+        "C1,O9,2024-03-01,10",
+        header=ALL,
+    )
+
+    assert counts(summary) == (1, 0, 0, 10)
+    assert importer.rejected == [
+        (3, "no customer", ",O2,2024-03-01,10,Tea,,,,"),
+        (4, "no order id", "C1,,2024-03-01,10,Tea,,,,"),
+        (5, "the date is absent", "C1,O3,,10,Tea,,,,"),
+        (6, AMBIGUOUS, "C1,O4,01/03/2024,10,Tea,,,,"),
+        (7, "the amount 'ten' must be a number such as 12.50", "C1,O5,2024-03-01,ten,Tea,,,,"),
+        (8, "a negative amount without a positive row in its order", "C1,O6,2024-03-01,-5,Tea,,,,"),
+        (9, "unknown status 'lost'", "C1,O7,2024-03-01,10,Tea,,,lost,"),
+        (10, "the currency is USD, the business's is EUR", "C1,O8,2024-03-01,10,Tea,,,,USD"),
+        (11, "the order id belongs to another customer", "C2,O1,2024-03-01,10,Tea,,,,"),
+        (12, "the row has 4 cells, the header has 9", "C1,O9,2024-03-01,10"),
+    ]
+    found = image(importer.database, importer.business)
+    assert list(found.purchases) == ["O1"]
+    assert list(found.totals) == ["C1"]
+    with importer.database.bulk.connect() as connection:
+        kept = connection.execute(
+            select(import_reject.c.line, import_reject.c.reason, import_reject.c.text).order_by(import_reject.c.line)
+        )
+        assert [tuple(row) for row in kept] == importer.rejected
+
+
+async def test_a_refund_without_a_positive_row_is_rejected_and_the_rest_of_its_order_is_kept(
+    importer: Importer, clock: SetClock
+) -> None:
+    summary = importer.lines("C1,O1,2024-03-01,0", "C1,O1,2024-03-01,-5", "C1,O2,2024-03-01,-1", "C2,O2,2024-03-01,9")
+
+    assert counts(summary) == (1, 0, 0, 3)
+    assert [(line, reason) for line, reason, _ in importer.rejected] == [
+        (3, "a negative amount without a positive row in its order"),
+        (4, "a negative amount without a positive row in its order"),
+        (5, "the order id belongs to another customer"),
+    ]
+    assert image(importer.database, importer.business).lines == {"O1": [(1, None, 0, "COMPLETED")]}
+    await assert_sound(importer.database, importer.business, clock)
+
+
+async def test_an_order_id_that_the_store_knows_of_another_customer_is_rejected(
+    importer: Importer, services: Services, shop: Business, clock: SetClock
+) -> None:
+    await services.purchases.record(shop, [purchase("C1", "O1", DAY, 100)], ACTOR)
+    before = image(importer.database, shop)
+
+    summary = importer.lines("C2,O1,2024-03-01,5", "C2,O1,2024-03-01,6")
+
+    assert counts(summary) == (0, 0, 0, 2)
+    assert [row[:2] for row in importer.rejected] == [
+        (2, "the order id belongs to another customer"),
+        (3, "the order id belongs to another customer"),
+    ]
+    assert image(importer.database, shop) == before
+
+
+async def test_future_rows_are_counted_and_qualify_from_their_instant_on(
+    importer: Importer, services: Services, clock: SetClock
+) -> None:
+    summary = importer.lines("C1,O1,2024-03-01,10", "C1,O2,2999-12-31,20", "C1,O2,2999-12-31,5", "C1,O3,,5")
+
+    assert (counts(summary), summary.future) == ((3, 0, 0, 1), 2)
+    assert image(importer.database, importer.business).totals["C1"][:2] == (1, 1000)
+
+    clock.now = datetime(3000, 1, 1, tzinfo=UTC)
+    business = await services.businesses.open("shop")
+
+    assert image(importer.database, business).totals["C1"][:2] == (2, 3500)
+    report = await services.reporting.report(business, days=7)
+    assert (report.customers, report.revenue) == (1, 2500)
+    await assert_sound(importer.database, business, clock)
+
+
+async def test_future_rows_that_are_rejected_are_not_among_those_that_wait(
+    importer: Importer, services: Services, shop: Business
+) -> None:
+    await services.purchases.record(shop, [purchase("C1", "O1", DAY, 100)], ACTOR)
+
+    summary = importer.lines("C2,O1,2999-12-31,20", "C2,O2,2999-12-31,20")
+
+    assert (counts(summary), summary.future) == ((1, 0, 0, 1), 1)
+
+
+async def test_an_erased_customers_rows_are_rejected(importer: Importer, services: Services, shop: Business) -> None:
+    await services.purchases.record(shop, [purchase("C1", "O1", DAY, 100)], ACTOR)
+    with importer.database.bulk.begin() as connection:
+        connection.exec_driver_sql("UPDATE customer SET erased = true")
+    before = image(importer.database, shop)
+
+    summary = importer.lines("C1,O1,2024-03-01,5", "C1,O2,2024-03-01,5")
+
+    assert counts(summary) == (0, 0, 0, 2)
+    assert {reason for _, reason, _ in importer.rejected} == {"the customer was erased"}
+    assert image(importer.database, shop) == before
+
+
+async def test_a_dry_run_counts_and_writes_nothing(importer: Importer, services: Services, clock: SetClock) -> None:
+    importer.lines("C1,O1,2024-03-01,10", "C1,O2,2024-03-01,10")
+    before, business = image(importer.database, importer.business), await services.businesses.open("shop")
+
+    rows = ("C1,O1,2024-03-01,11", "C1,O2,2024-03-01,10", "C9,O9,2024-03-01,1", "C1,O3,2024-03-01,x")
+    summary = importer.lines(*rows, dry_run=True)
+
+    assert counts(summary) == (1, 1, 1, 1)
+    assert [row[0] for row in importer.rejected] == [5]
+    assert image(importer.database, importer.business) == before
+    assert await services.businesses.open("shop") == business
+    assert counts(importer.lines(*rows)) == (1, 1, 1, 1)
+
+
+async def test_an_import_leaves_its_record_and_an_audit_event(importer: Importer) -> None:
+    importer.lines("C1,O1,2024-03-01,10", "C1,O2,2024-03-01,x")
+
+    with importer.database.bulk.connect() as connection:
+        record = connection.execute(select(purchase_import)).one()
+        event = connection.execute(select(audit_event)).one()
+    assert (record.status, record.source, record.error) == ("SUCCEEDED", "orders.csv", None)
+    assert (record.rows_read, record.created, record.updated, record.unchanged, record.rejected) == (2, 1, 0, 0, 1)
+    assert record.finished_at >= record.created_at
+    assert (event.action, event.outcome, event.actor) == ("importPurchases", "DONE", "test")
+
+
+async def test_amounts_that_add_up_to_more_than_can_be_kept_are_a_sentence_and_change_nothing(
+    importer: Importer,
+) -> None:
+    importer.lines("C0,O0,2024-03-01,1")
+    before = image(importer.database, importer.business)
+
+    for order in ("O1", "P{n}"):
+        with pytest.raises(InvalidInput, match=r"^The amounts add up to more than 9223372036854775807 minor units"):
+            importer.lines(*(f"C1,{order.format(n=n)},2024-03-01,999999999999999.99" for n in range(93)))
+
+    assert image(importer.database, importer.business) == before
+    with importer.database.bulk.connect() as connection:
+        assert connection.execute(select(purchase_import.c.status)).scalars().all() == ["SUCCEEDED", "FAILED", "FAILED"]

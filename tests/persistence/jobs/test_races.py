@@ -1,0 +1,128 @@
+"""Two workers, and everything that can change members, all at once: when nothing waits any more, every segment has the
+members that its rule asks for."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from contextlib import suppress
+
+import pytest
+
+from domain.jobs.model import JobStatus
+from domain.jobs.queue import AlreadyRunning
+from domain.model import Business
+from domain.rules.tree import Condition
+from gql.composition import Services
+from persistence.database.engines import Database
+from persistence.evaluation import SqlEvaluation
+from tests.conftest import SetClock
+from tests.drivers.working import ACTOR, Working
+from tests.shops.factories import purchase
+
+pytestmark = pytest.mark.anyio
+DAY = "2024-06-01"
+CUSTOMERS = 8
+STEPS = 30
+THRESHOLDS = (10, 30, 60)
+LOWEST = (20, 50)
+
+
+def over(amount: int) -> object:
+    """Customers who spent more."""
+    return {">": [{"var": "total_revenue"}, amount]}
+
+
+def uses(key: str) -> object:
+    """Members of that segment."""
+    return {"in": [key, {"var": "segments"}]}
+
+
+@pytest.mark.parametrize("change", ["deleted", "defined anew"])
+async def test_one_customer_enters_no_segment_that_was_changed_meanwhile(
+    change: str,
+    database: Database,
+    services: Services,
+    shop: Business,
+    clock: SetClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await services.purchases.record(shop, [purchase("Ada", "A1", DAY, 5_000)], ACTOR)
+    working = Working.of(database, clock, shop)
+    kept, changed = await working.segment("kept", over(10)), await working.segment("changed", over(10))
+    understand = SqlEvaluation.understand
+
+    async def meanwhile(evaluation: SqlEvaluation, trees: Sequence[Condition]) -> None:
+        await understand(evaluation, trees)
+        if change == "deleted":
+            await services.segments.delete(shop, changed.id, ACTOR)
+        else:
+            await working.redefine(changed, over(99))
+
+    monkeypatch.setattr(SqlEvaluation, "understand", meanwhile)
+    entered, left = await working.recalculations.customer(shop, 1, ACTOR)
+
+    assert ([segment.key for segment in entered], left) == (["kept"], [])
+    assert await working.members(kept) == ["Ada"]
+    assert await working.members(changed) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_changes_while_two_workers_run_the_members_agree_in_the_end(
+    seed: int, database: Database, services: Services, shop: Business, clock: SetClock
+) -> None:
+    chance = random.Random(seed)
+    names = [f"C{n}" for n in range(1, CUSTOMERS + 1)]
+    await services.purchases.record(shop, [purchase(name, name, DAY, 500) for name in names], ACTOR)
+    workers = [Working.of(database, clock, shop, f"worker {n}") for n in range(2)]
+    working = workers[0]
+    hand, base = await working.by_hand("hand"), await working.segment("z-base", over(10))
+    user = await working.segment("m-user", {"and": [uses("z-base"), {"!": uses("hand")}]})
+    last = await working.segment("a-last", {"!": uses("m-user")})
+    low = await working.segment("low", {"and": [{"==": [{"var": "spending_label"}, "Low Value"]}, uses("z-base")]})
+    spent, inside, threshold, lowest = dict.fromkeys(names, 5), set[str](), 10, 10_000
+
+    async def work(worker: Working) -> None:
+        while not enough.is_set():
+            if not await worker.upkeep.once(shop):
+                await worker.board.work(0.01)
+
+    enough = asyncio.Event()
+    tasks = [asyncio.create_task(work(worker)) for worker in workers]
+    await working.recalculations.start_all(shop, ACTOR)
+    for step in range(STEPS):
+        number = chance.randrange(CUSTOMERS)
+        match chance.randrange(6):
+            case 0:
+                threshold = chance.choice(THRESHOLDS)
+                await working.redefine(base, over(threshold))
+            case 1:
+                await services.memberships.assign(shop, hand.id, [number + 1], ACTOR)
+                inside.add(names[number])
+            case 2:
+                await services.memberships.remove(shop, hand.id, [number + 1], ACTOR)
+                inside.discard(names[number])
+            case 3:
+                await services.purchases.record(shop, [purchase(names[number], f"S{step}", DAY, 1_700)], ACTOR)
+                spent[names[number]] += 17
+            case 4:
+                lowest = chance.choice(LOWEST)
+                await services.businesses.set_settings("shop", {"low_lifetime": lowest}, ACTOR)
+            case _:
+                with suppress(AlreadyRunning):
+                    await working.recalculations.start_all(shop, ACTOR)
+        await asyncio.sleep(chance.random() / 50)
+    enough.set()
+    await asyncio.gather(*tasks)
+    while await working.upkeep.once(shop):
+        pass
+
+    bases = {name for name in names if spent[name] > threshold}
+    users = bases - inside
+    assert await working.members(hand) == sorted(inside)
+    assert await working.members(base) == sorted(bases)
+    assert await working.members(user) == sorted(users)
+    assert await working.members(last) == sorted(set(names) - users)
+    assert await working.members(low) == sorted(name for name in bases if spent[name] <= lowest)
+    async with working.store.read(shop) as unit:
+        newest = await unit.jobs.newest_of([each.id for each in (base, user, last, low)])
+    assert {job.status for job in newest.values()} == {JobStatus.SUCCEEDED}

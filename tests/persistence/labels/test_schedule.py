@@ -1,0 +1,148 @@
+"""The server's own schedule of classification: at its times, once, into the folder that the business has settled."""
+
+import asyncio
+import json
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from domain.model import Business
+from domain.store import Actor
+from gql import segmentation as cli_segmentation_store
+from gql.composition import Services
+from gql.segmentation import ScheduledSegmentation
+from gql.settings import Settings
+from persistence.database.engines import Database
+from persistence.labels.run_folder import RunFolder
+from tests.conftest import NOW, SetClock
+from tests.shops.factories import purchase
+
+pytestmark = pytest.mark.anyio
+HOURLY = {"classify_every": "0 * * * *"}
+
+
+@pytest.fixture
+def scheduled(database: Database, clock: SetClock, tmp_path: Path) -> ScheduledSegmentation:
+    return ScheduledSegmentation(Settings(data=tmp_path / "data"), database, clock)
+
+
+async def settled(services: Services, database: Database, shop: Business, **settings: str) -> Business:
+    """The shop with a purchase that counts from 12:30 on."""
+    await services.purchases.record(shop, [purchase("A", "O1", "2024-06-15T12:30:00", 100)], Actor("test"))
+    with database.bulk.begin() as connection:
+        document = json.dumps({**HOURLY, **settings})
+        connection.execute(text("UPDATE business SET settings = :settings"), {"settings": document})
+    return await services.businesses.open("shop")
+
+
+async def test_the_file_is_written_at_the_times_of_the_setting(
+    services: Services, database: Database, shop: Business, clock: SetClock, scheduled: ScheduledSegmentation
+) -> None:
+    business = await settled(services, database, shop, output_dir="labels", output_filename="all.json")
+    assert [await scheduled.once(business) for _ in range(2)] == [False, False]
+
+    clock.now = NOW + timedelta(hours=1, minutes=5)
+    ran = [await scheduled.once(business) for _ in range(2)]
+
+    assert ran == [True, False]
+    folder = scheduled.settings.data / "labels"
+    labels = {"purchase_frequency": "New", "spending": "Low Value", "category": "Mixed"}
+    assert json.loads((folder / "all.json").read_text()) == [{"customer_id": "A", "segmentation": labels}]
+    status = json.loads((folder / "automation_status.json").read_text())
+    assert (status["state"], status["source"], status["customers"]) == ("idle", "store", 1)
+    assert status["next_run"] == "2024-06-15T14:00:00Z"
+
+
+async def test_without_a_folder_only_the_labels_of_the_day_are_kept(
+    services: Services, database: Database, shop: Business, clock: SetClock, scheduled: ScheduledSegmentation
+) -> None:
+    business = await settled(services, database, shop)
+    await scheduled.once(business)
+    clock.now = NOW + timedelta(hours=7)
+
+    assert await scheduled.once(business)
+
+    with database.bulk.connect() as connection:
+        assert connection.execute(text("SELECT frequency FROM customer_label")).scalars().all() == ["New"]
+    assert not scheduled.settings.data.exists()
+
+
+async def test_of_several_workers_one_classifies(
+    services: Services, database: Database, shop: Business, clock: SetClock, scheduled: ScheduledSegmentation
+) -> None:
+    business = await settled(services, database, shop)
+    await scheduled.once(business)
+    clock.now = NOW + timedelta(hours=1)
+
+    ran = await asyncio.gather(*(replace(scheduled).once(business) for _ in range(4)))
+
+    assert sorted(ran) == [False, False, False, True]
+
+
+async def test_a_schedule_that_comes_sooner_replaces_the_one_before(
+    services: Services, database: Database, shop: Business, clock: SetClock, scheduled: ScheduledSegmentation
+) -> None:
+    hourly = await settled(services, database, shop)
+    yearly = replace(hourly, settings={"classify_every": "0 0 1 1 *"})
+    await scheduled.once(yearly)
+    await scheduled.once(hourly)
+    clock.now = datetime(2024, 6, 15, 13, 0, tzinfo=UTC)
+
+    assert await scheduled.once(hourly)
+
+
+async def test_a_folder_that_another_run_has_is_said_and_the_next_time_comes(
+    services: Services,
+    database: Database,
+    shop: Business,
+    clock: SetClock,
+    scheduled: ScheduledSegmentation,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    business = await settled(services, database, shop, output_dir="labels")
+    await scheduled.once(business)
+    clock.now = NOW + timedelta(hours=1)
+    folder = scheduled.settings.data / "labels"
+
+    with RunFolder.held(folder):
+        assert await scheduled.once(business)
+
+    assert "Another run writes into" in caplog.text
+    clock.now += timedelta(hours=1)
+    assert await scheduled.once(business)
+    assert (folder / "customer_segmentation.json").exists()
+
+
+async def test_what_the_end_of_the_server_interrupts_is_due_again_with_the_next(
+    services: Services,
+    database: Database,
+    shop: Business,
+    clock: SetClock,
+    scheduled: ScheduledSegmentation,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    business = await settled(services, database, shop, output_dir="labels")
+    await scheduled.once(business)
+    clock.now = NOW + timedelta(hours=1)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> None:
+        begun.set()
+        assert go_on.wait(20)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ScheduledSegmentation, "classify", slow)
+        patch.setattr(cli_segmentation_store, "END_SECONDS", 0.1)
+        ending = asyncio.create_task(scheduled.once(business))
+        assert await asyncio.to_thread(begun.wait, 20)
+        ending.cancel()
+        await asyncio.wait({ending})
+        go_on.set()
+
+    assert ending.cancelled()
+    assert [await scheduled.once(business) for _ in range(2)] == [True, False]
+    assert (scheduled.settings.data / "labels" / "customer_segmentation.json").exists()

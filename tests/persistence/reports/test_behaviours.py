@@ -1,0 +1,257 @@
+"""What the segmentation report promises, behaviour by behaviour, over customers whose groups can be told by hand."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import pytest
+
+from domain.classification.groups import Method
+from domain.classification.rfm import RfmScheme
+from domain.errors import InvalidInput
+from domain.model import Business
+from domain.reports.report import Group, Previous, Report, insights
+from domain.store import Actor
+from gql.composition import Services
+from gql.parameters import read_method
+from tests.shops.reported_shop import AS_OF, orders
+
+pytestmark = pytest.mark.anyio
+ACTOR = Actor("test")
+
+
+@pytest.fixture
+async def reported(services: Services, shop: Business) -> Business:
+    await services.purchases.record(shop, orders(), ACTOR)
+    return await services.businesses.open("shop")
+
+
+def rows(groups: Sequence[Group]) -> dict[str, tuple[int, int, int]]:
+    """Customers, orders and whole euros of every group that has any, in the report's order."""
+    return {
+        group.kind.code: (group.customers, group.orders, group.revenue // 100) for group in groups if group.customers
+    }
+
+
+async def every_report(services: Services, business: Business) -> list[Report]:
+    return [await services.reporting.report(business, as_of=AS_OF, method=method) for method in Method]
+
+
+async def test_rfm_scoring_accuracy(services: Services, reported: Business) -> None:
+    report = await services.reporting.report(reported, as_of=AS_OF)
+
+    assert rows(report.everyone) == {
+        "R5F5M5": (2, 16, 1300),
+        "R2F2M3": (2, 5, 650),
+        "R4F4M4": (2, 8, 450),
+        "R4F2M3": (1, 2, 80),
+        "R5F1M1": (1, 1, 50),
+        "R1F1M2": (1, 1, 20),
+        "OTHER": (1, 1, 50),
+    }
+    assert {(cell.recency, cell.frequency, cell.monetary): cell.customers for cell in report.cells} == {
+        (5, 5, 5): 1,
+        (4, 5, 4): 1,
+        (3, 4, 4): 1,
+        (5, 3, 3): 1,
+        (2, 3, 3): 1,
+        (5, 2, 2): 1,
+        (1, 2, 5): 1,
+        (5, 1, 1): 1,
+        (3, 1, 1): 1,
+        (1, 1, 1): 1,
+    }
+
+
+async def test_classification_logic(services: Services, reported: Business) -> None:
+    _, value, behavior = await every_report(services, reported)
+
+    assert rows(value.groups) == {"HIGH": (2, 11, 1400), "MEDIUM": (5, 20, 1080), "LOW": (3, 3, 120)}
+    assert rows(behavior.groups) == {
+        "CHANNEL:web": (4, 14, 1500),
+        "SEASON:Year-round": (6, 19, 1420),
+        "CATEGORY:Womens": (2, 16, 1300),
+        "SEASON:Festive": (4, 15, 1180),
+        "CATEGORY:Mixed": (5, 12, 600),
+        "CHANNEL:Omnichannel": (2, 10, 550),
+        "CATEGORY:Mens": (1, 2, 500),
+        "CHANNEL:Unknown": (2, 6, 350),
+        "CATEGORY:Kids": (2, 4, 200),
+        "CHANNEL:app": (2, 4, 200),
+    }
+
+
+async def test_insights(services: Services, reported: Business) -> None:
+    rfm, value, behavior = await every_report(services, reported)
+    eleven = await services.reporting.report(reported, as_of=AS_OF, scheme=RfmScheme.ELEVEN_SEGMENT)
+
+    assert await services.reporting.previous_counts(reported, rfm) is None
+    found = insights(rfm, None)
+    assert (found.highest_revenue, found.largest) == ("Champions", "Champions")
+    assert (found.fastest_growing, found.needs_attention) == ("Potential Loyalists", "At Risk")
+    grown = insights(rfm, Previous(4, {"R4F2M3": 1, "R5F1M1": 0}))
+    assert grown.fastest_growing == "New Customers"
+    assert insights(rfm, Previous(4, {"R4F2M3": 1, "R5F1M1": 1})).fastest_growing == "Potential Loyalists"
+    assert insights(eleven, None).needs_attention == "At Risk"
+    found = insights(value, Previous(1, {"HIGH": 1}))
+    assert (found.highest_revenue, found.largest) == ("High Value", "Medium Value")
+    assert found.fastest_growing is found.needs_attention is None
+    found = insights(behavior, None)
+    assert (found.highest_revenue, found.largest) == ("Womens", "Mixed")
+    assert found.fastest_growing is found.needs_attention is None
+
+
+async def test_date_range_filter(services: Services, reported: Business) -> None:
+    short = await services.reporting.report(reported, days=10, as_of=AS_OF)
+    earlier = await services.reporting.report(reported, days=10, as_of=date(2024, 4, 10))
+    before = await services.reporting.report(reported, days=10, as_of=date(2023, 4, 10))
+
+    # Ages 0 to 9, and 10 to 19: the day before the window is not in it.
+    assert (short.customers, short.revenue) == (3, 110_000)
+    assert (earlier.customers, earlier.revenue) == (1, 8_000)
+    assert (before.customers, before.revenue) == (0, 0)
+    counts = await services.reporting.previous_counts(reported, short)
+    assert counts is not None
+    assert (counts.customers, {code: count for code, count in counts.by_code.items() if count}) == (1, {"R5F1M1": 1})
+    for method in (Method.VALUE, Method.BEHAVIOR):
+        report = await services.reporting.report(reported, days=10, as_of=AS_OF, method=method)
+        counts = await services.reporting.previous_counts(reported, report)
+        assert counts is not None and counts.customers == 1
+        assert {code for code, count in counts.by_code.items() if count} in (
+            {"LOW"},
+            {"CATEGORY:Mixed", "CHANNEL:web", "SEASON:Festive"},
+        )
+
+
+async def test_storefront_filter(services: Services, reported: Business) -> None:
+    place = await services.purchases.storefront_by_key(reported, "Colombo")
+
+    reports = [
+        await services.reporting.report(reported, as_of=AS_OF, method=method, storefront_id=place.id)
+        for method in Method
+    ]
+
+    # Ranked among themselves: Ada, Gus and Jo.
+    assert [(report.customers, report.revenue) for report in reports] == [(3, 142_000)] * 3
+    assert rows(reports[0].everyone) == {"R5F5M5": (1, 9, 900), "R1F1M2": (2, 3, 520)}
+    assert rows(reports[1].everyone) == {"MEDIUM": (2, 11, 1400), "LOW": (1, 1, 20)}
+    assert rows(reports[2].everyone) == {
+        "CHANNEL:web": (3, 12, 1420),
+        "CATEGORY:Womens": (1, 9, 900),
+        "SEASON:Festive": (1, 9, 900),
+        "SEASON:Year-round": (2, 3, 520),
+        "CATEGORY:Mens": (1, 2, 500),
+        "CATEGORY:Mixed": (1, 1, 20),
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "code"),
+    [
+        (Method.RFM, "AT RISK", "R2F2M3"),
+        (Method.RFM, "unclassified", "OTHER"),
+        (Method.VALUE, "high value", "HIGH"),
+        (Method.BEHAVIOR, "womens", "CATEGORY:Womens"),
+        (Method.BEHAVIOR, "YEAR-ROUND", "SEASON:Year-round"),
+    ],
+)
+async def test_segment_filter_by_name(
+    services: Services, reported: Business, method: Method, name: str, code: str
+) -> None:
+    report = await services.reporting.report(reported, as_of=AS_OF, method=method, name=name)
+
+    assert [group.kind.code for group in report.shown] == [code]
+    assert (report.customers, report.orders, report.revenue, report.filtered) == (10, 34, 260_000, True)
+    with pytest.raises(InvalidInput, match=r"segmentName must be one of: .*Unclassified|.*Low Value|.*Womens"):
+        await services.reporting.report(reported, as_of=AS_OF, method=method, name="Nobody")
+
+
+@pytest.mark.parametrize(
+    ("method", "code", "name"),
+    [
+        (Method.RFM, "r5f5m5", "Champions"),
+        (Method.VALUE, "low", "Low Value"),
+        (Method.BEHAVIOR, "channel:OMNICHANNEL", "Omnichannel"),
+        (Method.BEHAVIOR, "SEASON:Festive", "Festive"),
+    ],
+)
+async def test_segment_filter_by_code(
+    services: Services, reported: Business, method: Method, code: str, name: str
+) -> None:
+    report = await services.reporting.report(reported, as_of=AS_OF, method=method, code=code)
+    both = await services.reporting.report(reported, as_of=AS_OF, method=method, code=code, name=name)
+
+    assert [group.kind.name for group in report.shown] == [name] == [group.kind.name for group in both.shown]
+    assert (report.customers, report.revenue) == (10, 260_000)
+    with pytest.raises(InvalidInput, match=r"segmentCode must be one of: .*(OTHER|HIGH|CATEGORY:Womens)"):
+        await services.reporting.report(reported, as_of=AS_OF, method=method, code="R9")
+
+
+async def test_revenue_sums(services: Services, reported: Business) -> None:
+    spent = sum(order.amount for order in orders())
+
+    for report in await every_report(services, reported):
+        assert (report.customers, report.orders, report.revenue) == (10, 34, spent)
+        sums: dict[str, list[int]] = {}
+        for group in report.everyone:
+            row = sums.setdefault(group.kind.dimension, [0, 0, 0])
+            for place, figure in enumerate((group.customers, group.orders, group.revenue)):
+                row[place] += figure
+        assert list(sums.values()) == [[10, 34, spent]] * (3 if report.method is Method.BEHAVIOR else 1)
+        for dimension in sums:
+            parts = [group for group in report.everyone if group.kind.dimension == dimension]
+            assert sum(report.customer_share(group) for group in parts) == pytest.approx(1)
+            assert sum(report.revenue_share(group) for group in parts) == pytest.approx(1)
+
+
+async def test_empty_data(services: Services, shop: Business) -> None:
+    rfm, value, behavior = await every_report(services, shop)
+
+    assert (len(rfm.groups), rfm.other is not None) == (8, True)
+    assert [group.kind.code for group in value.groups] == ["HIGH", "MEDIUM", "LOW"]
+    assert [group.kind.name for group in behavior.groups] == [
+        "Mixed",
+        "Omnichannel",
+        "Unknown",
+        "Festive",
+        "Year-round",
+    ]
+    for report in (rfm, value, behavior):
+        assert (report.customers, report.orders, report.revenue) == (0, 0, 0)
+        assert {report.customer_share(group) for group in report.everyone} == {0.0}
+        assert await services.reporting.previous_counts(shop, report) is None
+        assert insights(report, None).largest is insights(report, None).highest_revenue is None
+
+
+async def test_a_window_before_the_calendar_is_empty(services: Services, reported: Business) -> None:
+    for method in Method:
+        report = await services.reporting.report(reported, days=90, as_of=date(1, 1, 5), method=method)
+
+        assert report.customers == 0
+        assert await services.reporting.previous_counts(reported, report) is None
+
+
+async def test_invalid_method() -> None:
+    with pytest.raises(InvalidInput, match=r"^Invalid segmentation_method\. Must be one of: rfm, value, behavior$"):
+        read_method("rfv")
+    assert [read_method(word) for word in ("rfm", "Value", "BEHAVIOR")] == list(Method)
+
+
+async def test_order_by_revenue(services: Services, reported: Business) -> None:
+    for report in await every_report(services, reported):
+        revenues = [group.revenue for group in report.groups]
+        assert revenues == sorted(revenues, reverse=True)
+    # Ties stand in table order.
+    assert [group.kind.name for group in (await every_report(services, reported))[0].groups][-2:] == [
+        "Promising",
+        "Need Attention",
+    ]
+
+
+async def test_every_group_says_what_it_is_and_what_to_do(services: Services, reported: Business) -> None:
+    for report in await every_report(services, reported):
+        for group in report.everyone:
+            assert group.kind.description
+            assert len(set(group.kind.actions)) >= 3
+        codes = [group.kind.code for group in report.everyone]
+        assert len(set(codes)) == len(codes)
+    assert {group.kind.dimension for group in report.groups} == {"category", "channel", "season"}

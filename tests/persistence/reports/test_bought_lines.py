@@ -1,0 +1,221 @@
+"""Only what was bought counts for categories and stands in the lists of rules: lines of qualifying purchases whose own
+status qualifies and whose amount is not below 0."""
+
+import pytest
+from sqlalchemy import text
+
+from domain.classification.groups import Method
+from domain.model import Business, PurchaseStatus
+from domain.pages import PageRequest
+from domain.rules.evaluator import holds
+from domain.rules.parser import parse_rule
+from domain.segments.customer_facts import rule_context, subjects
+from domain.store import Actor
+from gql.composition import Services
+from persistence.database.engines import Database
+from persistence.labels.labels import LabelStore, keep
+from persistence.migrations.migrate import upgrade
+from persistence.rules.compiler import RuleSql, matching
+from persistence.store import SqlStore
+from tests.conftest import SetClock
+from tests.drivers.files import Importer, counts
+from tests.drivers.store_image import image
+from tests.drivers.working import Working
+from tests.shops.factories import line, purchase
+
+pytestmark = pytest.mark.anyio
+HEADER = "customer_id,order_id,date,amount,status,category"
+ORDERS = (
+    # The first line of the order is not bought, and still the order counts once, with what was paid.
+    "Cup,c1,2024-06-01,100.00,cancelled,Tea",
+    "Cup,c1,2024-06-01,20.00,paid,Cup",
+    # What came back is no line that was bought.
+    "Back,b1,2024-06-01,50.00,paid,Tea",
+    "Back,b1,2024-06-01,-50.00,paid,Tea",
+    "Back,b1,2024-06-01,10.00,paid,Mug",
+    # Nothing of what was refunded was bought.
+    "Gone,g1,2024-06-01,40.00,refunded,Tea",
+    "Gone,g1,2024-06-01,5.00,cancelled,Tea",
+    "Gone,g2,2024-06-01,7.00,paid,Mug",
+    "Lost,l1,2024-06-01,40.00,refunded,Tea",
+    # Three lines of four, where the fourth does not count.
+    "Most,m1,2024-06-01,1.00,pending,Mug",
+    "Most,m1,2024-06-01,1.00,paid,Tea",
+    "Most,m2,2024-06-01,1.00,paid,Tea",
+    "Most,m3,2024-06-01,1.00,paid,Tea",
+    "Most,m4,2024-06-01,1.00,paid,Mug",
+)
+CATEGORIES = {
+    "Cup": "Cup",
+    "Back": "Family",
+    "Gone": "Mug",
+    "Lost": None,
+    "Most": "Tea",
+    "Nothing": "Mixed",
+    "Half": "Mixed",
+}
+GROUPS = {"Cup": 1, "Mug": 1, "Tea": 1, "Mixed": 3}
+"""Those of BEHAVIOR, which knows no Family."""
+
+
+@pytest.fixture
+async def filled(services: Services, shop: Business, importer: Importer) -> Business:
+    """With two customers of whom some purchases have no line that was bought, which is one line without a category."""
+    importer.lines(*ORDERS, header=HEADER)
+    refund = line("Tea", -500)
+    items = [
+        purchase("Nothing", "n1", "2024-06-01", 3000, lines=(refund,)),
+        purchase("Half", "h1", "2024-06-01", 3000, lines=(refund, refund)),
+        purchase("Half", "h2", "2024-06-01", 3000, lines=(line("Cup", 3000),)),
+    ]
+    await services.purchases.record(shop, items, Actor("test"))
+    return await services.businesses.open("shop")
+
+
+async def selected(database: Database, business: Business, clock: SetClock, rule: object) -> set[str]:
+    """The customers for whom the rule holds; the statement and the row evaluator agree about each."""
+    tree = parse_rule(rule)
+    async with SqlStore(database, clock).read(business) as unit:
+        context = await rule_context(unit, clock.now, [tree])
+        everyone = await subjects(unit, context, range(1, len(CATEGORIES) + 1))
+    names = {key: str(each.values["external_id"]) for key, each in everyone.items()}
+    assert sorted(names.values()) == sorted(CATEGORIES)
+    statement = matching(context, {"rule": RuleSql(context, lambda key: parse_rule(False)).condition(tree)})
+    with database.bulk.connect() as connection:
+        found = {names[key] for key, answer in connection.execute(statement) if answer}
+    assert found == {names[key] for key, each in everyone.items() if holds(tree, each)}
+    return found
+
+
+async def test_the_category_of_a_customer_is_that_of_what_was_bought(
+    services: Services, filled: Business, database: Database, clock: SetClock
+) -> None:
+    with LabelStore(database, filled.id, clock).decided() as decided:
+        assert {row[0]: row[3] for row in decided.rows()} == CATEGORIES
+    for name, category in CATEGORIES.items():
+        record = await services.customers.by_external_id(filled, name)
+        assert record is not None
+        labelled = await services.customers.classifications(filled, {record.customer.id: record.totals})
+        assert labelled[record.customer.id].category == category
+        if category is not None:
+            assert name in await selected(database, filled, clock, {"==": [{"var": "category_label"}, category]})
+
+
+async def test_the_report_on_behaviour_counts_what_was_bought(services: Services, filled: Business) -> None:
+    report = await services.reporting.report(filled, method=Method.BEHAVIOR)
+
+    found = {each.kind.name: each for each in report.groups if each.kind.dimension == "category"}
+    assert {name: each.customers for name, each in found.items() if each.customers} == GROUPS
+    # An order whose first line was not bought still counts once, with all of its amount.
+    assert (found["Cup"].orders, found["Cup"].revenue) == (1, 2000)
+    assert (report.orders, report.revenue) == (10, 2000 + 1000 + 700 + 400 + 3 * 3000)
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ({"some": [{"var": "purchases.lines"}, {"==": [{"var": "category"}, "Tea"]}]}, {"Back", "Most"}),
+        ({"some": [{"var": "purchases.lines"}, {"<": [{"var": "amount"}, 0]}]}, set()),
+        (
+            {"some": [{"var": "purchases.lines"}, {"in": [{"var": "status"}, ["PENDING", "CANCELLED", "REFUNDED"]]}]},
+            set(),
+        ),
+        ({"none": [{"var": "purchases.lines"}, True]}, {"Lost", "Nothing"}),
+        (
+            {"some": [{"var": "all_purchases.lines"}, {"==": [{"var": "category"}, "Tea"]}]},
+            {"Cup", "Back", "Gone", "Lost", "Most", "Nothing", "Half"},
+        ),
+        ({"some": [{"var": "all_purchases.lines"}, {"==": [{"var": "status"}, "CANCELLED"]}]}, {"Cup", "Gone"}),
+        ({"some": [{"var": "all_purchases.lines"}, {"==": [{"var": "status"}, "PENDING"]}]}, {"Most"}),
+        # The order's own status is another matter.
+        ({"some": [{"var": "all_purchases"}, {"==": [{"var": "status"}, "CANCELLED"]}]}, set()),
+        ({"some": [{"var": "all_purchases"}, {"==": [{"var": "status"}, "REFUNDED"]}]}, {"Gone", "Lost"}),
+        ({"some": [{"var": "all_purchases"}, {"==": [{"var": "amount"}, 40]}]}, {"Gone", "Lost"}),
+        ({"some": [{"var": "purchases"}, {"==": [{"var": "amount"}, 40]}]}, set()),
+    ],
+)
+async def test_the_lists_of_rules_hold_the_lines_that_were_bought(
+    rule: object, expected: set[str], filled: Business, database: Database, clock: SetClock
+) -> None:
+    assert await selected(database, filled, clock, rule) == expected
+
+
+async def test_an_order_that_does_not_qualify_has_the_sum_of_its_own_rows(filled: Business, database: Database) -> None:
+    found = image(database, filled)
+
+    assert {order: row[3:6] for order, row in found.purchases.items() if order in ("g1", "l1", "c1", "b1")} == {
+        "g1": ("REFUNDED", 0, 4000),
+        "l1": ("REFUNDED", 0, 4000),
+        "c1": ("COMPLETED", 1, 2000),
+        "b1": ("COMPLETED", 1, 1000),
+    }
+    assert found.totals["Lost"][:2] == (0, 0)
+    assert found.totals["Gone"][:2] == (1, 700)
+
+
+EARLIER = """UPDATE {table} SET amount = 0 WHERE status > 1 AND written_by IN (SELECT id FROM purchase_import)"""
+"""What an import wrote before step 0007."""
+
+
+async def test_a_store_of_an_earlier_step_shows_what_was_refunded_and_all_that_depends_on_lines_follows(
+    services: Services, shop: Business, importer: Importer, database: Database, clock: SetClock
+) -> None:
+    importer.lines(*ORDERS, header=HEADER)
+    stated = purchase("Told", "t1", "2024-06-01", 0, status=PurchaseStatus.REFUNDED, lines=(line("Tea", 500),))
+    whole = purchase("Plain", "p1", "2024-06-01", 700, lines=(line("Tea", 700),))
+    await services.purchases.record(shop, [stated, whole], Actor("test"))
+    changed = [row.replace(",40.00,refunded", ",41.00,refunded") for row in ORDERS]
+    importer.lines(*changed, header=HEADER)
+    right, kept = image(database, shop), before(database)
+    assert sorted(kept) == [(4000, 3)] * 2
+    with database.bulk.begin() as connection:
+        for table in ("purchase", "purchase_before"):
+            connection.execute(text(EARLIER.format(table=table)))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0006'"))
+    assert image(database, shop) != right
+    working = Working.of(database, clock, shop)
+    costly = {"some": [{"var": "all_purchases"}, {"==": [{"var": "amount"}, 41]}]}
+    segment = await working.segment("refunded", costly)
+    await working.calculate(segment)
+    while await working.upkeep.once(shop):
+        pass
+    assert await working.members(segment) == []
+    with LabelStore(database, shop.id, clock).decided() as decided:
+        list(decided.rows())
+        keep(decided)
+    with database.bulk.begin() as connection:
+        connection.execute(text("UPDATE customer_label SET category = 'Tea'"))
+    version = (await services.businesses.open("shop")).data_version
+
+    upgrade(database.bulk)
+
+    assert image(database, shop) == right
+    assert before(database) == kept
+    raised = (await services.businesses.open("shop")).data_version
+    assert raised > version
+    async with working.store.read(shop) as unit:
+        (event,) = (await unit.audits.page(PageRequest(1), None)).items
+        assert (event.actor, event.action, event.id) == ("upgrade", "countBoughtLines", raised)
+    concerned = {"Cup", "Back", "Gone", "Lost", "Most"}
+    assert changed_customers(database) == concerned
+    with LabelStore(database, shop.id, clock).decided() as decided:
+        found = {row[0]: row[3] for row in decided.rows()}
+        assert decided.fresh == len(concerned)
+        assert found == {name: CATEGORIES[str(name)] for name in concerned} | {"Plain": "Tea", "Told": None}
+    await working.upkeep.once(shop)
+    assert await working.members(segment) == ["Gone", "Lost"]
+    assert counts(importer.lines(*changed, header=HEADER)) == (0, 0, len(ORDERS), 0)
+
+
+def before(database: Database) -> list[tuple[int, int]]:
+    """Amount and status of what imports changed, as it was."""
+    with database.bulk.connect() as connection:
+        return [tuple(row) for row in connection.execute(text("SELECT amount, status FROM purchase_before"))]
+
+
+def changed_customers(database: Database) -> set[str]:
+    """Those whom the newest write concerned."""
+    newest = """SELECT c.external_id FROM customer c JOIN business b ON b.id = c.business_id JOIN customer_metrics m
+        ON m.business_id = c.business_id AND m.customer_id = c.id WHERE m.changed_at = b.last_instant"""
+    with database.bulk.connect() as connection:
+        return set(connection.execute(text(newest)).scalars())

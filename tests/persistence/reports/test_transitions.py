@@ -1,0 +1,274 @@
+"""Groups over time against the plain definition: transitions whose rows and columns add up, trends that are reports,
+label counts that are the customers' own labels, and pages that hold everybody once."""
+
+from collections import Counter
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from domain.calendar import SeriesInterval, local_date
+from domain.classification.groups import Method
+from domain.classification.rfm import RfmScheme
+from domain.errors import InvalidInput
+from domain.model import Business, NewPurchase
+from domain.pages import PageRequest
+from domain.reports.transitions import Transitions, trend_dates
+from domain.store import Actor, CustomerFilter, CustomerSort, Move
+from gql.composition import Services
+from persistence.database.engines import Database
+from tests.conftest import NOW, SetClock
+from tests.shops.factories import line, purchase
+from tests.shops.reported_shop import AS_OF, orders
+
+pytestmark = pytest.mark.anyio
+ACTOR = Actor("test")
+EIGHT = RfmScheme.EIGHT_SEGMENT
+ORDERS = st.lists(
+    st.tuples(
+        st.integers(0, 7),
+        st.integers(0, 80),
+        st.integers(0, 6),
+        st.sampled_from((None, "web", "app")),
+        st.lists(st.sampled_from((None, "Kids", "Mens")), max_size=3),
+    ),
+    max_size=40,
+)
+
+
+def made(found: list[tuple[int, int, int, str | None, list[str | None]]]) -> list[NewPurchase]:
+    """Purchases of customers by their age in days."""
+    return [
+        purchase(
+            f"C{who}",
+            f"O{n}",
+            (NOW - timedelta(days=age)).isoformat(),
+            amount,
+            channel=channel,
+            lines=tuple(line(category, 1) for category in categories),
+        )
+        for n, (who, age, amount, channel, categories) in enumerate(found)
+    ]
+
+
+async def new_shop(services: Services, items: list[NewPurchase]) -> Business:
+    business = await services.businesses.create(f"b{len(await services.businesses.all())}", None, "UTC", "EUR")
+    if items:
+        await services.purchases.record(business, items, ACTOR)
+    return await services.businesses.open(business.key)
+
+
+async def everybody(services: Services, business: Business) -> list[Any]:
+    request = PageRequest(250)
+    return list(
+        (await services.customers.page(business, request, CustomerFilter(), CustomerSort.EXTERNAL_ID, False)).items
+    )
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ORDERS, st.integers(1, 60), st.integers(0, 40), st.sampled_from(list(Method)), st.sampled_from(list(RfmScheme)))
+async def test_rows_add_up_to_the_first_report_and_columns_to_the_second(
+    services: Services, found: list[Any], days: int, apart: int, method: Method, scheme: RfmScheme
+) -> None:
+    business = await new_shop(services, made(found))
+    last = NOW.date()
+    first = last - timedelta(days=apart)
+
+    moved = await services.movements.transitions(business, method, days, first, last, None, scheme)
+
+    for day, before in ((first, True), (last, False)):
+        report = await services.reporting.report(business, method=method, days=days, as_of=day, scheme=scheme)
+        sums: dict[str, list[int]] = {}
+        for each in moved.moves:
+            kind = each.before if before else each.after
+            if kind is not None:
+                row = sums.setdefault(kind.code, [0, 0])
+                row[0] += each.customers
+                row[1] += each.spend_before if before else each.spend_after
+        assert sums == {
+            group.kind.code: [group.customers, group.revenue] for group in report.everyone if group.customers
+        }
+    assert all(each.customers for each in moved.moves)
+    for each in moved.moves:
+        assert each.before is not None or each.after is not None
+        assert each.spend_before == 0 or each.before is not None
+        assert each.spend_after == 0 or each.after is not None
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ORDERS, st.integers(1, 60), st.sampled_from(list(Method)), st.sampled_from(list(RfmScheme)))
+async def test_the_pages_of_all_groups_hold_everybody_once(
+    services: Services, found: list[Any], days: int, method: Method, scheme: RfmScheme
+) -> None:
+    business = await new_shop(services, made(found))
+    report = await services.reporting.report(business, method=method, days=days, scheme=scheme)
+    kinds = [group.kind for group in report.everyone]
+
+    together = await services.movements.customers_of(business, report, kinds, PageRequest(250))
+
+    where: dict[str, Counter[str]] = {}
+    for group in report.everyone:
+        page = together[group.kind]
+        assert (len(page.items), page.has_next, page.has_previous) == (group.customers, False, False)
+        assert list(page.positions) == sorted(page.positions)
+        where.setdefault(group.kind.dimension, Counter()).update(record.customer.external_id for record in page.items)
+        alone, request = [], PageRequest(2)
+        while True:
+            part = (await services.movements.customers_of(business, report, [group.kind], request))[group.kind]
+            alone += part.items
+            if not part.has_next:
+                break
+            request = PageRequest(2, after=part.positions[-1])
+        assert alone == list(page.items)
+    bought = {f"C{who}" for who, age, *_ in found if age < days}
+    assert all(names == Counter(bought) for names in where.values())
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ORDERS, st.integers(0, 80))
+async def test_label_counts_are_the_labels_of_the_customers(
+    database: Database, services: Services, clock: SetClock, found: list[Any], back: int
+) -> None:
+    business = await new_shop(services, made(found))
+    clock.now = NOW - timedelta(days=back)
+    as_of = local_date(clock(), NOW.tzinfo)  # type: ignore[arg-type]
+    # What is later than that day does not exist yet.
+    earlier = await new_shop(services, [item for item in made(found) if item.purchased_at.date() <= as_of])
+    records = await everybody(services, earlier)
+    labels = await services.customers.classifications(earlier, {each.customer.id: each.totals for each in records})
+    clock.now = NOW
+
+    counted = await services.movements.statistics(business, as_of)
+
+    expected = Counter(
+        (dimension, getattr(label, dimension))
+        for label in labels.values()
+        for dimension in ("frequency", "spending", "category")
+    )
+    assert {(each.dimension, each.label): each.customers for each in counted if each.customers} == expected
+    assert all(each.share == (each.customers / len(records) if records else 0) for each in counted)
+
+
+async def transitions(services: Services, business: Business, method: Method = Method.RFM) -> Transitions:
+    return await services.movements.transitions(business, method, 45, date(2024, 3, 6), AS_OF, None, EIGHT)
+
+
+async def test_newcomers_and_leavers_have_a_side_without_a_group(services: Services, shop: Business) -> None:
+    await services.purchases.record(shop, orders(), ACTOR)
+    business = await services.businesses.open("shop")
+
+    moved = await transitions(services, business, Method.VALUE)
+
+    shown = [
+        (
+            each.before.name if each.before else None,
+            each.after.name if each.after else None,
+            each.customers,
+            each.spend_before,
+            each.spend_after,
+        )
+        for each in moved.moves
+    ]
+    # Then: Gus 500, Eli 150, Ida 50, Jo 20. Now: Ada 900, Ben 400, Cy 300, Dee 150, Fay 80, Hal 50.
+    assert shown == [
+        ("Medium Value", None, 3, 70_000, 0),
+        ("Low Value", None, 1, 2_000, 0),
+        (None, "High Value", 1, 0, 90_000),
+        (None, "Medium Value", 3, 0, 85_000),
+        (None, "Low Value", 2, 0, 13_000),
+    ]
+
+
+@pytest.mark.parametrize("method", list(Method))
+async def test_the_pages_of_all_moves_hold_everybody_once_in_each_dimension(
+    services: Services, shop: Business, method: Method
+) -> None:
+    await services.purchases.record(shop, orders(), ACTOR)
+    business = await services.businesses.open("shop")
+    moved = await transitions(services, business, method)
+
+    together = await services.movements.moved_customers(
+        business, moved, [each.move for each in moved.moves], PageRequest(250)
+    )
+
+    where: dict[str, Counter[str]] = {}
+    for each in moved.moves:
+        names = [record.customer.external_id for record in together[each.move].items]
+        assert len(names) == each.customers
+        where.setdefault(each.move.dimension, Counter()).update(names)
+        first = await services.movements.moved_customers(business, moved, [each.move], PageRequest(1))
+        assert [record.customer.external_id for record in first[each.move].items] == names[:1]
+        assert first[each.move].has_next == (len(names) > 1)
+        rest = await services.movements.moved_customers(
+            business, moved, [each.move], PageRequest(250, after=first[each.move].positions[-1])
+        )
+        assert [record.customer.external_id for record in rest[each.move].items] == names[1:]
+    assert len(where) == (3 if method is Method.BEHAVIOR else 1)
+    assert all(set(names.values()) == {1} and len(names) == 10 for names in where.values())
+    nobody = Move("rfm", "R5F5M5", "R1F1M2")
+    empty = await services.movements.moved_customers(business, moved, [nobody], PageRequest(5))
+    assert list(empty[nobody].items) == []
+
+
+@pytest.mark.parametrize("method", list(Method))
+async def test_a_point_of_the_trend_is_the_report_of_its_date(
+    services: Services, shop: Business, method: Method
+) -> None:
+    await services.purchases.record(shop, orders(), ACTOR)
+    business = await services.businesses.open("shop")
+    place = await services.purchases.storefront_by_key(business, "Kandy")
+
+    for storefront in (None, place.id):
+        points = await services.movements.trend(
+            business, method, 30, date(2024, 2, 29), AS_OF, SeriesInterval.MONTH, storefront, EIGHT
+        )
+
+        assert sorted({point.date for point in points}) == [date(2024, 2, 29), date(2024, 3, 29)]
+        for day in (date(2024, 2, 29), date(2024, 3, 29)):
+            report = await services.reporting.report(
+                business, method=method, days=30, as_of=day, storefront_id=storefront
+            )
+            there = {
+                point.kind.code: (point.customers, point.revenue)
+                for point in points
+                if point.date == day and point.customers
+            }
+            assert there == {
+                group.kind.code: (group.customers, group.revenue) for group in report.everyone if group.customers
+            }
+            assert {point.kind for point in points if point.date == day} >= {group.kind for group in report.everyone}
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "interval", "expected"),
+    [
+        ("2024-01-31", "2024-05-01", "MONTH", ["2024-01-31", "2024-02-29", "2024-03-31", "2024-04-30"]),
+        ("2024-01-03", "2024-01-17", "WEEK", ["2024-01-03", "2024-01-10", "2024-01-17"]),
+        ("2024-02-28", "2024-03-01", "DAY", ["2024-02-28", "2024-02-29", "2024-03-01"]),
+        ("2024-02-28", "2024-02-28", "MONTH", ["2024-02-28"]),
+        ("9999-11-30", "9999-12-31", "MONTH", ["9999-11-30", "9999-12-30"]),
+        ("9999-12-30", "9999-12-31", "WEEK", ["9999-12-30"]),
+    ],
+)
+async def test_the_dates_of_a_trend(first: str, last: str, interval: str, expected: list[str]) -> None:
+    found = trend_dates(date.fromisoformat(first), date.fromisoformat(last), SeriesInterval(interval))
+
+    assert [day.isoformat() for day in found] == expected
+
+
+async def test_a_trend_has_sixty_points_at_most(services: Services, shop: Business) -> None:
+    points = await services.movements.trend(
+        shop, Method.VALUE, 1, date(2024, 1, 1), date(2024, 2, 29), SeriesInterval.DAY, None, EIGHT
+    )
+
+    assert len({point.date for point in points}) == 60
+    message = "from and to must span at most 60 points of the interval DAY"
+    with pytest.raises(InvalidInput, match=message):
+        trend_dates(date(2024, 1, 1), date(2024, 3, 1), SeriesInterval.DAY)
+    for first, last in ((AS_OF, AS_OF - timedelta(days=1)), (date.max, date.min)):
+        with pytest.raises(InvalidInput, match="to must not be before from"):
+            await services.movements.transitions(shop, Method.RFM, 90, first, last, None, EIGHT)
+        with pytest.raises(InvalidInput, match="to must not be before from"):
+            await services.movements.trend(shop, Method.RFM, 90, first, last, SeriesInterval.DAY, None, EIGHT)

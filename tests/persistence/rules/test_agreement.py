@@ -1,0 +1,234 @@
+"""Random rules over customers of every kind: the statement on SQLite, the statement on PostgreSQL and the row evaluator
+give the same customers, and a rule and its negation split the population."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from domain.errors import InvalidRule
+from domain.rules.context import references
+from domain.rules.evaluator import holds
+from domain.rules.parser import OPERATORS, parse_rule
+from domain.rules.sentence import sentence
+from domain.rules.tree import Condition
+from domain.rules.variables import CUSTOMER, LISTS
+from persistence.database.engines import open_database
+from persistence.migrations.migrate import upgrade
+from persistence.rules.compiler import RuleSql, matching
+from tests.shops.rule_noise import ANYTHING
+from tests.shops.rule_population import LATER, NOW, Population, populate
+from tests.shops.rule_strategies import rules
+
+pytestmark = pytest.mark.usefixtures("anyio_backend")
+BATCH = 20
+OUT_OF_RANGE = "could leave the range of numbers"
+
+
+@pytest.fixture
+def now() -> datetime:
+    """When the rules are asked."""
+    return NOW
+
+
+@pytest.fixture
+async def both(postgresql: str, tmp_path: Path, now: datetime) -> AsyncIterator[tuple[Population, Population]]:
+    """The same customers in a store of each kind."""
+    lite, server = open_database(f"sqlite:///{tmp_path}/people.sqlite"), open_database(postgresql)
+    with server.bulk.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    for database in (lite, server):
+        upgrade(database.bulk)
+    yield await populate(lite, now), await populate(server, now)
+    await lite.close()
+    await server.close()
+
+
+SUMS = [
+    {">": [{"reduce": [{"var": name}, {"+": [{"var": "accumulator"}, addend]}, 0]}, 3]}
+    for name in LISTS
+    for addend in (1, {"var": "current.amount"}, {"var": "current.days_ago"})
+]
+"""Every count and sum of a list: chance leaves some of them out."""
+
+
+@dataclass
+class Seen:
+    """What the random rules were."""
+
+    rules: int = 0
+    selective: int = 0
+    operators: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+
+    def note(self, rule: Any, inside: str = "") -> None:
+        """The operators and the variables of a rule; those of a list's elements stand after the list."""
+        if isinstance(rule, list):
+            for part in rule:
+                self.note(part, inside)
+        if not isinstance(rule, dict):
+            return
+        ((operator, given_),) = rule.items()
+        self.operators.add(operator)
+        arguments = given_ if isinstance(given_, list) else [given_]
+        if operator in ("var", "missing"):
+            self.names |= {f"{inside}{name}" for name in arguments if isinstance(name, str)}
+        elif operator in ("some", "all", "none", "filter", "reduce"):
+            self.note(arguments[0], inside)
+            below = f"{list_name(arguments[0])}[]."
+            self.note(arguments[1], below if operator != "reduce" else below + "reduced.")
+        else:
+            self.note(arguments, inside)
+
+
+def list_name(raw: Any) -> str:
+    return str(raw["var"]) if "var" in raw else list_name(raw["filter"][0])
+
+
+def parsed(rule: Any) -> Condition | None:
+    """The tree; None where the only fault is that a calculation could become too large."""
+    try:
+        return parse_rule(rule)
+    except InvalidRule as error:
+        assert all(OUT_OF_RANGE in problem.message for problem in error.problems), (rule, error.problems)
+        return None
+
+
+def selected(population: Population, trees: Mapping[str, Condition]) -> dict[str, set[int]]:
+    """The customers whom each of the rules selects, all in one statement."""
+    compiler = RuleSql(population.context, population.segments)
+    statement = matching(population.context, {name: compiler.condition(tree) for name, tree in trees.items()})
+    found: dict[str, set[int]] = {name: set() for name in trees}
+    with population.database.bulk.connect() as connection:
+        for key, *answers in connection.execute(statement):
+            for name, answer in zip(trees, answers, strict=True):
+                assert answer in (True, False), name
+                if answer:
+                    found[name].add(key)
+    return found
+
+
+def agree(both: tuple[Population, Population], examples: int, derandomize: bool) -> Seen:
+    """Compare that many rules, in batches of one statement."""
+    everyone = both[0].subjects
+    seen = Seen()
+    fitting = rules().filter(lambda rule: parsed(rule) is not None)
+
+    @settings(
+        phases=(Phase.explicit, Phase.generate, Phase.shrink),
+        max_examples=examples // BATCH,
+        deadline=None,
+        derandomize=derandomize,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.lists(fitting, min_size=BATCH, max_size=BATCH))
+    @example(SUMS)
+    def compare(batch: list[Any]) -> None:
+        trees = {f"r{place}": parse_rule(rule) for place, rule in enumerate(batch)}
+        negations = {f"n{place}": parse_rule({"!": [{"and": rule} if isinstance(rule, list) else rule]})
+                     for place, rule in enumerate(batch)}  # fmt: skip
+        answers = [selected(population, trees | negations) for population in both]
+        for place, rule in enumerate(batch):
+            expected = {key for key, each in everyone.items() if holds(trees[f"r{place}"], each)}
+            for found in answers:
+                assert found[f"r{place}"] == expected, rule
+                assert found[f"n{place}"] == everyone.keys() - expected, rule
+            seen.note(rule)
+            seen.rules += 1
+            seen.selective += 0.05 * len(everyone) <= len(expected) <= 0.95 * len(everyone)
+
+    compare()
+    return seen
+
+
+def every_name() -> Iterator[str]:
+    yield from CUSTOMER
+    yield "segments"
+    for name, info in LISTS.items():
+        yield name
+        yield from (f"{name}[].{inner}" for inner in info.variables)
+        yield from (f"{name}[].reduced.{inner}" for inner in ("accumulator", "current.amount", "current.days_ago"))
+
+
+def check(seen: Seen, examples: int) -> None:
+    print(f"{seen.rules} rules, of which {seen.selective} select 5 to 95 % of the customers")
+    assert seen.rules >= examples
+    assert seen.selective * 3 >= seen.rules
+    assert set(OPERATORS) | {"filter"} == seen.operators
+    assert set(every_name()) <= seen.names
+
+
+def test_statements_and_the_row_evaluator_agree_on_random_rules(both: tuple[Population, Population]) -> None:
+    check(agree(both, 2_000, derandomize=True), 2_000)
+
+
+@pytest.mark.parametrize("now", [LATER])
+def test_they_agree_where_nobody_bought_inside_the_window(both: tuple[Population, Population]) -> None:
+    everyone = both[0].subjects
+    buyers = {key for key, each in everyone.items() if each.values["order_count"]}
+    rules: dict[str, Any] = {
+        "score": {"==": [{"var": "rfm_segment"}, "111"]},
+        "name": {"==": [{"var": "rfm_segment_name"}, "Hibernating"]},
+        "recency": {"==": [{"var": "recency_score"}, 1]},
+        "frequency": {"==": [{"var": "frequency_score"}, 1]},
+        "monetary": {"==": [{"var": "monetary_score"}, 1]},
+        "sum": {"<": [{"+": [{"var": "frequency_score"}, {"var": "monetary_score"}]}, 5]},
+        "there": {"!": {"missing": ["rfm_segment", "frequency_score", "monetary_score"]}},
+    }
+    trees = {name: parse_rule(rule) for name, rule in rules.items()}
+
+    assert 70 < len(buyers) < len(everyone)
+    for name, tree in trees.items():
+        assert {key for key, each in everyone.items() if holds(tree, each)} == buyers, name
+    for population in both:
+        assert selected(population, trees) == dict.fromkeys(trees, buyers)
+    assert agree(both, 200, derandomize=True).rules >= 200
+
+
+@pytest.mark.tools
+def test_statements_and_the_row_evaluator_agree_on_many_more(both: tuple[Population, Population]) -> None:
+    check(agree(both, 10_000, derandomize=False), 10_000)
+
+
+def test_any_json_is_a_rule_on_both_databases_or_is_refused(both: tuple[Population, Population]) -> None:
+    everyone = both[0].subjects
+    accepted, refused = 0, 0
+
+    @settings(
+        max_examples=5_000, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(ANYTHING)
+    def understood_or_refused(noise: Any) -> None:
+        nonlocal accepted, refused
+        try:
+            tree = parse_rule([noise] if isinstance(noise, dict) else noise)
+        except InvalidRule as error:
+            refused += 1
+            assert all(problem.message and problem.code == "INVALID_RULE" for problem in error.problems)
+            return
+        assert sentence(tree, "EUR")
+        if references(tree):
+            return
+        accepted += 1
+        expected = {key for key, each in everyone.items() if holds(tree, each)}
+        assert [selected(population, {"odd": tree})["odd"] for population in both] == [expected, expected]
+
+    understood_or_refused()
+    print(f"{accepted} accepted, {refused} refused")
+    assert accepted > 200
+    assert refused > 200
+
+
+def test_customers_are_read_alike_from_both_databases(both: tuple[Population, Population]) -> None:
+    assert both[0].subjects == both[1].subjects
+    sizes = {len(each.lists["all_purchases"]) for each in both[0].subjects.values()}
+    assert {0, 1}.issubset(sizes)
+    assert max(sizes) > 150

@@ -1,0 +1,292 @@
+"""Memberships in the store: what changes them keeps the count and the log, and the past stays as it was."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select, text
+
+from domain.calendar import SeriesInterval, series
+from domain.jobs.model import Difference
+from domain.model import Business, NewCustomer
+from domain.pages import PageRequest
+from domain.segments.model import (
+    ChangeKind,
+    ChangeList,
+    Definition,
+    MembershipChange,
+    MembershipSource,
+    MemberTotals,
+    NewSegment,
+    Place,
+    SegmentKind,
+)
+from domain.store import Actor
+from gql.composition import Services
+from persistence.database.engines import Database
+from persistence.store import SqlStore, Unit
+from persistence.tables import membership
+from tests.conftest import SetClock
+from tests.shops.factories import purchase
+
+pytestmark = pytest.mark.anyio
+BY_HAND = MembershipSource.MANUAL
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+START = datetime(2024, 6, 15, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+async def store(database: Database, clock: SetClock, services: Services, shop: Business) -> SqlStore:
+    """Ten customers, 1 to 10, and the segments 1 (MANUAL) and 2 (AUTOMATIC)."""
+    made = SqlStore(database, clock)
+    await services.customers.upsert(shop, [NewCustomer(f"C{n:02d}") for n in range(1, 11)], Actor("test"))
+    for number, kind in enumerate((SegmentKind.MANUAL, SegmentKind.AUTOMATIC), 1):
+        new = NewSegment(f"s{number}", f"S{number}", None, kind, False, False, Definition(), None, "test")
+        async with made.write(shop) as unit:
+            await unit.segments.add(new, unit.instant)
+    return made
+
+
+async def members(unit: Unit, segment: int, at: datetime | None = None) -> list[int]:
+    return [record.customer.id for record, _ in (await unit.memberships.members(segment, PageRequest(250), at)).items]
+
+
+async def evaluated(unit: Unit, held: Sequence[int], failed: Sequence[int] = ()) -> None:
+    await unit.connection.execute(
+        text("CREATE TEMPORARY TABLE IF NOT EXISTS evaluated (customer_id BIGINT PRIMARY KEY, holds SMALLINT)")
+    )
+    await unit.connection.execute(text("DELETE FROM evaluated"))
+    for customers, holds in ((held, 1), (failed, 0)):
+        for key in customers:
+            await unit.connection.execute(text(f"INSERT INTO evaluated VALUES ({key}, {holds})"))
+
+
+async def test_putting_in_and_taking_out_again_changes_only_what_differs(store: SqlStore, shop: Business) -> None:
+    async with store.write(shop) as unit:
+        first = await unit.memberships.put_in(1, [1, 2, 3, 3, 99], unit.instant, BY_HAND, "ann")
+    async with store.write(shop) as unit:
+        again = await unit.memberships.put_in(1, [2, 3, 4], unit.instant, BY_HAND, "ben")
+    async with store.write(shop) as unit:
+        out = await unit.memberships.take_out(1, [1, 5], unit.instant, "cid")
+
+    assert (first, again, out) == (Difference(3, 0, 3), Difference(1, 0, 4), Difference(0, 1, 3))
+    async with store.read(shop) as unit:
+        assert await members(unit, 1) == [2, 3, 4]
+        assert (await unit.segments.by_ids([1]))[1].member_count == 3
+        page = await unit.memberships.members(1, PageRequest())
+        assert [kept.entered_by for _, kept in page.items] == ["ann", "ann", "ben"]
+
+
+async def test_the_past_shows_the_members_of_then(store: SqlStore, shop: Business, clock: SetClock) -> None:
+    for customers in ([1, 2], [3]):
+        async with store.write(shop) as unit:
+            await unit.memberships.put_in(1, customers, unit.instant, BY_HAND, None)
+        clock.now += DAY
+    async with store.write(shop) as unit:
+        await unit.memberships.take_out(1, [1], unit.instant, None)
+    clock.now += DAY
+    async with store.write(shop) as unit:
+        await unit.memberships.put_in(1, [1], unit.instant, BY_HAND, None)
+
+    async with store.read(shop) as unit:
+        moments = [START - DAY, *(START + number * DAY + HOUR for number in range(4))]
+        seen = [await members(unit, 1, at) for at in moments]
+        counted = await unit.history.past_counts([(1, at) for at in moments])
+    assert seen == [[], [1, 2], [1, 2, 3], [2, 3], [1, 2, 3]]
+    assert counted == [0, 2, 3, 2, 3]
+
+
+async def test_recalculation_moves_only_rule_memberships(store: SqlStore, shop: Business) -> None:
+    async with store.write(shop) as unit:
+        await evaluated(unit, [1, 2, 3])
+        first = await unit.memberships.agree(2, unit.instant, "run")
+    async with store.write(shop) as unit:
+        await unit.memberships.put_in(2, [3, 9], unit.instant, MembershipSource.IMPORT, "file")
+    async with store.write(shop) as unit:
+        await evaluated(unit, [2, 4], [1])
+        second = await unit.memberships.agree(2, unit.instant, "run")
+    async with store.write(shop) as unit:
+        await evaluated(unit, [2, 4], [1])
+        third = await unit.memberships.agree(2, unit.instant, "run")
+
+    assert (first, second, third) == (Difference(3, 0, 3), Difference(1, 2, 3), Difference(0, 0, 3))
+    async with store.read(shop) as unit:
+        assert await members(unit, 2) == [2, 4, 9]
+        page = await unit.memberships.members(2, PageRequest())
+        assert [kept.source.value for _, kept in page.items] == ["RULE", "RULE", "IMPORT"]
+        rows = (await unit.connection.execute(select(func.count()).select_from(membership))).scalar_one()
+    assert rows == 5
+
+
+async def test_following_a_few_customers_leaves_the_others(store: SqlStore, shop: Business) -> None:
+    async with store.write(shop) as unit:
+        await evaluated(unit, [1, 2, 3])
+        await unit.memberships.agree(2, unit.instant, "run")
+    async with store.write(shop) as unit:
+        await evaluated(unit, [4, 3], [1])
+        followed = await unit.memberships.agree(2, unit.instant, "follow", only=True)
+
+    assert followed == Difference(1, 1, 3)
+    async with store.read(shop) as unit:
+        assert await members(unit, 2) == [2, 3, 4]
+
+
+async def test_two_changes_of_one_unit_are_one_line_of_the_log(store: SqlStore, shop: Business) -> None:
+    async with store.write(shop) as unit:
+        await unit.memberships.put_in(1, [1, 2], unit.instant, BY_HAND, None)
+    async with store.write(shop) as unit:
+        await unit.memberships.take_out(1, [1], unit.instant, None)
+        await unit.memberships.put_in(1, [3, 4], unit.instant, BY_HAND, None)
+    async with store.read(shop) as unit:
+        rows = (
+            await unit.connection.execute(
+                text("SELECT entered, left_count, member_count FROM membership_change ORDER BY at")
+            )
+        ).all()
+    assert [tuple(row) for row in rows] == [(2, 0, 2), (2, 1, 3)]
+
+
+async def test_a_customer_leaves_everything_at_once(store: SqlStore, shop: Business) -> None:
+    async with store.write(shop) as unit:
+        for segment in (1, 2):
+            await unit.memberships.put_in(segment, [1, 2], unit.instant, BY_HAND, None)
+    async with store.write(shop) as unit:
+        ended = await unit.memberships.end_of_customer(1, unit.instant, "eraser")
+    async with store.write(shop) as unit:
+        everyone = await unit.memberships.end_all(1, unit.instant, "ann")
+
+    assert (ended, everyone) == (2, Difference(0, 1, 0))
+    async with store.read(shop) as unit:
+        assert await members(unit, 2) == [2]
+        found = await unit.segments.by_ids([1, 2])
+        assert [found[key].member_count for key in (1, 2)] == [0, 1]
+        assert await unit.history.past_counts([(2, START + HOUR)]) == [1]
+
+
+async def filled(store: SqlStore, shop: Business, clock: SetClock) -> None:
+    """A line of the log each day: 1 to 3 enter; 1 leaves and 4 enters; 5 and 6 enter; 2 and 5 leave."""
+    for entering, leaving in (([1, 2, 3], []), ([4], [1]), ([5, 6], []), ([], [2, 5])):
+        async with store.write(shop) as unit:
+            await unit.memberships.take_out(1, leaving, unit.instant, "b")
+            await unit.memberships.put_in(1, entering, unit.instant, BY_HAND, "a")
+            await unit.memberships.put_in(2, entering[:1], unit.instant, BY_HAND, "a")
+        clock.now += DAY
+
+
+def shown(changes: Sequence[MembershipChange]) -> list[str]:
+    return [f"{'+' if change.kind is ChangeKind.ENTERED else '-'}{change.customer_id}" for change in changes]
+
+
+ALL = ["+1", "+2", "+3", "-1", "+4", "+5", "+6", "-2", "-5"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 50])
+async def test_changes_stand_in_the_order_of_their_commits_page_by_page(
+    store: SqlStore, shop: Business, clock: SetClock, size: int
+) -> None:
+    await filled(store, shop, clock)
+
+    seen: list[str] = []
+    after = None
+    async with store.read(shop) as unit:
+        while True:
+            page = await unit.history.changes(PageRequest(size, after=after), segment_id=1)
+            seen += shown(page.items)
+            after = page.positions[-1]
+            if not page.has_next:
+                break
+        since, until = START + DAY, START + 3 * DAY
+        some = await unit.history.changes(PageRequest(50), segment_id=1, since=since, until=until)
+        lists = [ChangeList(1), ChangeList(1, since=since, until=until), ChangeList(customer_id=5)]
+        counts = await unit.history.change_counts(lists)
+        of_customer = await unit.history.changes(PageRequest(50), customer_id=5)
+
+    assert seen == ALL
+    assert shown(some.items) == ["-1", "+4", "+5", "+6"]
+    assert counts == [9, 4, 3]
+    assert [(change.segment_id, change.kind.value) for change in of_customer.items] == [
+        (1, "ENTERED"),
+        (2, "ENTERED"),
+        (1, "LEFT"),
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 50])
+async def test_changes_of_all_segments_can_be_followed_from_any_place(
+    store: SqlStore, shop: Business, clock: SetClock, size: int
+) -> None:
+    await filled(store, shop, clock)
+
+    seen: list[MembershipChange] = []
+    place = Place.before(START)
+    async with store.read(shop) as unit:
+        while batch := await unit.history.changes_after(place, None, size):
+            assert len(batch) <= size
+            seen += batch
+            place = Place.of(batch[-1])
+
+    assert [(change.segment_id, text) for change, text in zip(seen, shown(seen), strict=True)] == [
+        *((1, text) for text in ("+1", "+2", "+3")),
+        (2, "+1"),
+        *((1, text) for text in ("-1", "+4")),
+        (2, "+4"),
+        *((1, text) for text in ("+5", "+6")),
+        (2, "+5"),
+        *((1, text) for text in ("-2", "-5")),
+    ]
+
+
+async def test_sizes_come_from_the_log_alone(store: SqlStore, shop: Business, clock: SetClock) -> None:
+    await filled(store, shop, clock)
+    days = series(START.date(), START.date() + 5 * DAY, SeriesInterval.DAY, "UTC")
+
+    async with store.read(shop) as unit:
+        found = await unit.history.sizes([1, 2, 7], days.bounds)
+        later = await unit.history.sizes([1], days.bounds[2:])
+
+    assert found[1] == [(3, 3, 0), (3, 1, 1), (5, 2, 0), (3, 0, 2), (3, 0, 0), (3, 0, 0)]
+    assert found[2] == [(1, 1, 0), (2, 1, 0), (3, 1, 0), (3, 0, 0), (3, 0, 0), (3, 0, 0)]
+    assert found[7] == [(0, 0, 0)] * 6
+    assert later[1] == found[1][2:]
+
+
+async def test_who_came_and_who_went_between_two_instants(store: SqlStore, shop: Business, clock: SetClock) -> None:
+    await filled(store, shop, clock)
+    first, last = START + HOUR, START + 3 * DAY + HOUR
+
+    async with store.read(shop) as unit:
+
+        async def moved(left: datetime, right: datetime) -> list[int]:
+            page = (await unit.history.moved_pages([((1, left, right), PageRequest(50))]))[0]
+            assert await unit.history.moved_counts([(1, left, right)]) == [len(page.items)]
+            return [record.customer.id for record in page.items]
+
+        assert await moved(first, last) == [4, 6]
+        assert await moved(last, first) == [1, 2]
+        assert await moved(first, first) == []
+        ids = await unit.history.id_lists([(1, first, 2, None), (1, first, 2, 2), (1, last, 9, None)])
+        assert ids == [[1, 2], [3], [3, 4, 6]]
+        assert await unit.history.past_counts([(1, first), (1, last), (2, last), (3, last)]) == [3, 3, 3, 0]
+
+
+async def test_totals_of_members_come_in_one_statement(
+    store: SqlStore, shop: Business, services: Services, clock: SetClock
+) -> None:
+    bought = [
+        purchase("C01", "1", "2024-06-10", 1000),
+        purchase("C01", "2", "2024-06-15", 500),
+        # The last of 90 days, and the one before it.
+        purchase("C02", "3", "2024-03-18", 100),
+        purchase("C03", "4", "2024-03-17", 7),
+    ]
+    await services.purchases.record(shop, bought, Actor("test"))
+    async with store.write(shop) as unit:
+        await unit.memberships.put_in(1, [1, 2, 3, 4], unit.instant, BY_HAND, None)
+        await unit.memberships.put_in(2, [4], unit.instant, BY_HAND, None)
+
+    async with store.read(shop) as unit:
+        found = await unit.memberships.totals([1, 2, 3], START.date().toordinal(), 90)
+
+    assert found[1] == MemberTotals(members=4, inactive=2, revenue=1607, orders=4, ages=0 + 89 + 90, buyers=3)
+    assert found[2] == MemberTotals(members=1, inactive=1)
+    assert found[3] == MemberTotals()

@@ -1,0 +1,319 @@
+"""Workbooks as a source of purchases: what a sheet shows is what is read, and what is no workbook is said so."""
+
+import re
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openpyxl import Workbook
+
+from domain.errors import InvalidInput
+from domain.imports.formats import ImportOptions
+from persistence.sources import xlsx
+from persistence.sources.opening import open_file, open_purchases
+from persistence.sources.xlsx import XlsxSource
+from tests.conftest import most_held
+from tests.drivers.opened_sources import read, shop
+
+HEADER = ("customer_id", "order_id", "date", "amount", "category")
+SHEET, STYLES, STRINGS = "xl/worksheets/sheet1.xml", "xl/styles.xml", "xl/sharedStrings.xml"
+TYPES = "[Content_Types].xml"
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+KIND = b"application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
+SHARES = b'<Override PartName="/xl/sharedStrings.xml" ContentType="' + KIND + b'"/>'
+
+
+def written(path: Path, *rows: tuple[Any, ...], sheets: dict[str, list[tuple[Any, ...]]] | None = None) -> Path:
+    book = Workbook()
+    book.remove(book.active)
+    for name, content in (sheets or {"Orders": list(rows)}).items():
+        sheet = book.create_sheet(name)
+        for row in content:
+            sheet.append(row)
+    book.save(path)
+    return path
+
+
+def changed(path: Path, part: str, change: Callable[[bytes], bytes]) -> Path:
+    """The workbook with one of its parts changed; one of texts that cells share is there, too, if it is meant."""
+    with zipfile.ZipFile(path) as package:
+        parts = {one.filename: package.read(one) for one in package.infolist()}
+    if part == STRINGS:
+        parts[part] = f'<sst xmlns="{MAIN}"></sst>'.encode()
+        parts[TYPES] = parts[TYPES].replace(b"</Types>", SHARES + b"</Types>")
+    parts[part] = change(parts[part])
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:
+        for name, content in parts.items():
+            package.writestr(name, content)
+    return path
+
+
+def cells(source: XlsxSource) -> list[tuple[int, list[str]]]:
+    return list(source.rows())
+
+
+def test_dates_and_numbers_are_read_by_their_types(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "orders.xlsx",
+        HEADER,
+        ("Ada", 1001, datetime(2024, 3, 4, 9, 30), 12.5, "Tea"),
+        (7, 1002.0, date(2024, 3, 5), 0.1 + 0.2, None),
+        ("Ben", "00012", "2024-03-06", "5.00", True),
+        ("Cy", 1e15, time(9, 30), 123456789.25, "é"),
+    )
+
+    source = XlsxSource(path)
+
+    assert source.header == list(HEADER)
+    assert cells(source) == [
+        (2, ["Ada", "1001", "2024-03-04T09:30:00", "12.5", "Tea"]),
+        (3, ["7", "1002", "2024-03-05T00:00:00", "0.3", ""]),
+        (4, ["Ben", "00012", "2024-03-06", "5.00", "TRUE"]),
+        (5, ["Cy", "1000000000000000", "09:30:00", "123456789.25", "é"]),
+    ]
+
+
+def test_a_workbook_becomes_purchases_as_a_file_of_text_does(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "orders.xlsx",
+        HEADER,
+        ("Ada", 1, datetime(2024, 3, 4), 12.5, "Tea"),
+        ("Ben", 2, "04/03/2024", "1.234,50", "Tea"),
+        ("Ben", 3, "yesterday", 1234.5, "Tea"),
+        ("Cy", 4, datetime(2024, 3, 4), 1234.5, "Tea"),
+    )
+
+    opened = open_purchases(path, shop(), ImportOptions(date_format="%d/%m/%Y", decimal=",", thousands="."))
+    rows, rejected = read(opened)
+
+    assert rows == [
+        ("1", "Ada", 0, 1250, "Tea"),
+        ("2", "Ben", 0, 123450, "Tea"),
+        ("4", "Cy", 0, 123450, "Tea"),
+    ]
+    assert [(row.line, row.text, row.reason) for row in rejected] == [
+        (4, "Ben,3,yesterday,1234,5,Tea", "the date 'yesterday' is not %d/%m/%Y")
+    ]
+
+
+def test_the_sheet_is_the_first_that_shows_unless_one_is_named(tmp_path: Path) -> None:
+    row = ("Ada", 1, date(2024, 3, 4), 5, "Tea")
+    other = ("Ben", 2, date(2024, 3, 4), 5, "Tea")
+    path = written(tmp_path / "orders.xlsx", sheets={"Notes": [("x",)], "May": [HEADER, row], "June": [HEADER, other]})
+    changed(path, "xl/workbook.xml", lambda xml: xml.replace(b'state="visible"', b'state="hidden"', 1))
+
+    with pytest.raises(InvalidInput) as refused:
+        XlsxSource(path, "July")
+
+    assert cells(XlsxSource(path))[0][1][0] == "Ada"
+    assert cells(XlsxSource(path, "June"))[0][1][0] == "Ben"
+    assert refused.value.message == "orders.xlsx has no sheet July. There are: Notes, May, June."
+
+
+def test_a_formula_is_the_value_that_is_kept_with_it(tmp_path: Path) -> None:
+    path = written(tmp_path / "orders.xlsx", HEADER, ("Ada", 1, "2024-03-04", "=2*3", "Tea"))
+    before = cells(XlsxSource(path))
+    changed(path, SHEET, lambda xml: re.sub(rb"<f>2\*3</f><v ?/?>(</v>)?", b"<f>2*3</f><v>6</v>", xml))
+
+    assert before == [(2, ["Ada", "1", "2024-03-04", "", "Tea"])]
+    assert cells(XlsxSource(path)) == [(2, ["Ada", "1", "2024-03-04", "6", "Tea"])]
+
+
+def test_empty_rows_are_none_and_rows_keep_the_numbers_that_the_sheet_shows(tmp_path: Path) -> None:
+    row = ("Ada", 1, "2024-03-04", 5, "Tea")
+    path = written(tmp_path / "orders.xlsx", HEADER, row, (), (None, None), ("Ben", 2, "2024-03-05", 5), *[()] * 50)
+
+    assert cells(XlsxSource(path)) == [
+        (2, ["Ada", "1", "2024-03-04", "5", "Tea"]),
+        (5, ["Ben", "2", "2024-03-05", "5", ""]),
+    ]
+
+
+def test_a_row_that_is_longer_than_the_header_is_rejected(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "orders.xlsx",
+        HEADER,
+        ("Ada", 1, "2024-03-04", 5, "Tea", "more", "and more"),
+        ("Ben", 2, "2024-03-04", 5, "Tea", None),
+    )
+
+    rows, rejected = read(open_purchases(path, shop(), ImportOptions()))
+
+    assert [row[1] for row in rows] == ["Ben"]
+    assert [(row.line, row.reason) for row in rejected] == [(2, "the row has 6 cells, the header has 5")]
+
+
+def test_what_a_sheet_says_of_its_size_is_not_believed(tmp_path: Path) -> None:
+    path = written(tmp_path / "orders.xlsx", HEADER, ("Ada", 1, "2024-03-04", 5, "Tea"))
+    changed(path, SHEET, lambda xml: re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1"', xml))
+
+    assert cells(XlsxSource(path)) == [(2, ["Ada", "1", "2024-03-04", "5", "Tea"])]
+
+
+def test_a_row_beyond_the_last_that_a_sheet_can_have_ends_the_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(xlsx, "LAST_ROW", 10_000)
+    path = written(tmp_path / "orders.xlsx", HEADER, ("Ada", 1, "2024-03-04", 5, "Tea"))
+    changed(path, SHEET, lambda xml: xml.replace(b'<row r="2"', b'<row r="2000000000"'))
+
+    with pytest.raises(InvalidInput, match=r"^orders\.xlsx has more than 10,000 rows"):
+        cells(XlsxSource(path))
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    path = tmp_path / "orders.xlsx"
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("Orders")
+    sheet.append(HEADER)
+    for order in range(2_500):
+        sheet.append(("Ada", order, date(2024, 3, 4), 5, "Tea"))
+    book.save(path)
+    source = XlsxSource(path)
+
+    tracemalloc.start()
+    try:
+        batches = source.batches()
+        next(batches)
+        early = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        count = sum(len(batch.rows) for batch in batches)
+        late = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert count == 2_000
+    assert late < early + 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"PK\x03\x04 and nothing more", "orders.xlsx is damaged, or not an Excel workbook."),
+        (
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+            "orders.xlsx is an old or an encrypted Excel workbook. Save it as .xlsx without a password.",
+        ),
+    ],
+)
+def test_what_is_no_workbook_is_said_so(tmp_path: Path, content: bytes, sentence: str) -> None:
+    path = tmp_path / "orders.xlsx"
+    path.write_bytes(content)
+
+    with pytest.raises(InvalidInput) as refused:
+        open_file(path)
+
+    assert refused.value.message == sentence
+
+
+def test_another_package_of_files_is_no_workbook(tmp_path: Path) -> None:
+    path = tmp_path / "orders.xlsx"
+    with zipfile.ZipFile(path, "w") as package:
+        package.writestr("orders.csv", "customer_id")
+
+    with pytest.raises(InvalidInput, match=r"^orders\.xlsx is not an Excel workbook\. Save it as \.xlsx or CSV\.$"):
+        open_file(path)
+
+
+@pytest.mark.parametrize("part", [SHEET, "xl/workbook.xml", "xl/styles.xml"])
+def test_a_damaged_workbook_is_one_sentence(tmp_path: Path, part: str) -> None:
+    rows = [("Ada", order, "2024-03-04", 5, "Tea") for order in range(2_000)]
+    path = changed(written(tmp_path / "orders.xlsx", HEADER, *rows), part, lambda xml: xml[: len(xml) * 2 // 3])
+
+    with pytest.raises(InvalidInput, match=r"^orders\.xlsx is damaged(?: after row \d+)?, or not an Excel workbook\.$"):
+        cells(XlsxSource(path))
+
+
+def test_an_archive_cut_short_is_one_sentence(tmp_path: Path) -> None:
+    path = written(tmp_path / "orders.xlsx", HEADER, ("Ada", 1, "2024-03-04", 5, "Tea"))
+    path.write_bytes(path.read_bytes()[:-100])
+
+    with pytest.raises(InvalidInput, match=r"^orders\.xlsx is damaged, or not an Excel workbook\.$"):
+        open_file(path)
+
+
+def test_a_small_file_that_unpacks_to_a_large_one_is_refused_unread(tmp_path: Path) -> None:
+    path = written(tmp_path / "orders.xlsx", HEADER, ("Ada", 1, "2024-03-04", 5, "Tea"))
+    changed(path, SHEET, lambda xml: xml + b" " * (70 << 20))
+
+    with pytest.raises(InvalidInput) as refused:
+        open_file(path)
+
+    assert path.stat().st_size < 1 << 20
+    assert refused.value.message == (
+        "orders.xlsx would unpack to 70 MiB, which is more than a workbook is read with. Save the sheet as CSV."
+    )
+
+
+def test_entities_that_multiply_are_not_followed(tmp_path: Path) -> None:
+    path = written(tmp_path / "orders.xlsx", HEADER, ("Ada", 1, "2024-03-04", 5, "Tea"))
+    bomb = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">' + b"".join(
+        b'<!ENTITY %c "%s">' % (98 + level, b"&%c;" % (97 + level) * 10) for level in range(12)
+    )
+    head, body = b'<?xml version="1.0"?>', bomb + b"]>"
+    changed(
+        path,
+        SHEET,
+        lambda xml: head + body + xml.removeprefix(head).replace(b"<sheetData>", b"<sheetData>&m;", 1),
+    )
+
+    with pytest.raises(InvalidInput, match="is damaged"):
+        cells(XlsxSource(path))
+
+
+MANY = 3_000_000
+
+
+@pytest.mark.parametrize(
+    ("part", "after", "more"),
+    [
+        (SHEET, b"<sheetData>", b"<row>" + b"<c/>" * MANY + b"</row>"),
+        (SHEET, b"</sheetData>", b"<hyperlinks>" + b"<hyperlink/>" * MANY + b"</hyperlinks>"),
+        (SHEET, b"<sheetData>", b'<row r="9"><c t="inlineStr"><is><t>' + b"x" * (20 << 20) + b"</t></is></c></row>"),
+        (STYLES, b"</cellXfs>", b"<xf/>" * MANY),
+        (STYLES, b"</cellXfs>", b"<row/><xf/>" * MANY),
+        (STRINGS, b"</sst>", b"<si>" + b"<r/>" * MANY + b"</si>"),
+    ],
+    ids=["cells of a row", "after the rows", "one cell", "styles", "styles that are called rows", "pieces of a text"],
+)
+def test_a_small_file_with_a_part_that_memory_would_not_hold_is_refused(
+    part: str, after: bytes, more: bytes, tmp_path: Path
+) -> None:
+    path = written(tmp_path / "orders.xlsx", HEADER, ("Ada", 1, "2024-03-04", 5, "Tea"))
+    # Before the end of a list, else after what is named.
+    new = more + after if after in (b"</sst>", b"</cellXfs>") else after + more
+    changed(path, part, lambda xml: xml.replace(after, new, 1))
+
+    with most_held() as most, pytest.raises(InvalidInput) as refused:
+        cells(XlsxSource(path))
+
+    assert path.stat().st_size < 100_000
+    assert most[0] < 200 << 20
+    assert refused.value.message == (
+        "orders.xlsx has a row or a part that is too large to be read. Save the sheet as CSV."
+    )
+
+
+def test_rows_of_long_cells_are_handed_on_a_few_at_a_time(tmp_path: Path) -> None:
+    rows = [("C" * 30_000, number, "2024-03-04", 5, "T" * 30_000) for number in range(200)]
+    path = written(tmp_path / "orders.xlsx", HEADER, *rows)
+
+    sizes = [len(batch.rows) for batch in XlsxSource(path).batches()]
+
+    assert sum(sizes) == 200
+    assert max(sizes) * 60_000 < 2 << 20
+
+
+@pytest.mark.parametrize("rows", [[], [()], [(None, None)], [HEADER]])
+def test_a_sheet_without_rows_holds_no_data(tmp_path: Path, rows: list[tuple[Any, ...]]) -> None:
+    path = written(tmp_path / "orders.xlsx", *rows)
+
+    if rows == [HEADER]:
+        assert cells(XlsxSource(path)) == []
+    else:
+        with pytest.raises(InvalidInput, match=r"^No data found in orders\.xlsx\.$"):
+            XlsxSource(path)

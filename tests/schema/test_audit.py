@@ -1,0 +1,85 @@
+"""The audit log: every write with who, what and how it ended, newest first, for those who may edit."""
+
+from datetime import datetime
+
+import pytest
+
+from gql.schema.types.ids import encode
+from tests.drivers.face import Face
+
+pytestmark = pytest.mark.anyio
+CREATE = """mutation($name: String!) { createSegment(input: {name: $name, kind: MANUAL}) {
+    segment { id } userErrors { message } } }"""
+EVENTS = """query($first: Int, $after: String, $subject: ID) {
+    auditEvents(first: $first, after: $after, subjectId: $subject) {
+    totalCount pageInfo { hasNextPage endCursor }
+    nodes { id at actor action outcome requestId subjectId detail } } }"""
+
+
+async def test_a_write_is_kept_with_who_what_and_old_and_new_values(both: Face) -> None:
+    made = (await both.data(CREATE, {"name": "VIP"}))["createSegment"]["segment"]["id"]
+    await both.data(
+        'mutation($id: ID!) { updateSegment(input: {id: $id, name: "Best"}) { userErrors { message } } }',
+        {"id": made},
+        both.token("customers:view", "customers:edit", subject="editor"),
+    )
+
+    found = (await both.data(EVENTS, {"subject": made}))["auditEvents"]
+
+    assert found["totalCount"] == 2
+    update, create = found["nodes"]
+    assert (create["actor"], create["action"], create["outcome"]) == ("tester", "createSegment", "DONE")
+    assert (update["actor"], update["action"], update["subjectId"]) == ("editor", "updateSegment", made)
+    assert update["detail"]["changes"] == {"name": {"old": "VIP", "new": "Best"}}
+    assert update["requestId"]
+    assert (await both.data("query($id: ID!) { node(id: $id) { id } }", {"id": update["id"]})) == {
+        "node": {"id": update["id"]}
+    }
+
+
+async def test_pages_go_back_in_time_without_gaps(face: Face) -> None:
+    for number in range(5):
+        await face.data(CREATE, {"name": f"Segment {number}"})
+
+    seen, after = [], None
+    while True:
+        page = (await face.data(EVENTS, {"first": 2, "after": after}))["auditEvents"]
+        seen += [event["id"] for event in page["nodes"]]
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+
+    whole = (await face.data(EVENTS, {"first": 250}))["auditEvents"]
+    assert seen == [event["id"] for event in whole["nodes"]]
+    assert len(seen) == whole["totalCount"] == 5
+    times = [datetime.fromisoformat(event["at"]) for event in whole["nodes"]]
+    assert times == sorted(times, reverse=True)
+    assert len(set(times)) == 5
+
+
+async def test_who_may_only_view_does_not_see_the_log(face: Face) -> None:
+    await face.data(CREATE, {"name": "VIP"})
+    event = (await face.data(EVENTS))["auditEvents"]["nodes"][0]["id"]
+    viewer = face.token("customers:view")
+
+    assert await face.code(EVENTS, None, viewer) == "FORBIDDEN"
+    assert await face.data("query($id: ID!) { node(id: $id) { id } }", {"id": event}, viewer) == {"node": None}
+
+
+async def test_another_businesss_events_are_not_there(face: Face) -> None:
+    made = (await face.data(CREATE, {"name": "VIP"}))["createSegment"]["segment"]["id"]
+    event = (await face.data(EVENTS))["auditEvents"]["nodes"][0]["id"]
+    other = face.token("customers:view", "customers:edit", business="other")
+
+    assert (await face.data(EVENTS, None, other))["auditEvents"]["nodes"] == []
+    assert await face.data("query($id: ID!) { node(id: $id) { id } }", {"id": event}, other) == {"node": None}
+    assert (await face.data(EVENTS, {"subject": made}, other))["auditEvents"]["totalCount"] == 0
+    assert (await face.data(EVENTS, {"subject": "nonsense"}))["auditEvents"]["totalCount"] == 0
+
+
+async def test_a_refused_write_leaves_nothing(face: Face) -> None:
+    await face.data(CREATE, {"name": "VIP"})
+    await face.data(CREATE, {"name": "vip"})
+
+    assert (await face.data(EVENTS))["auditEvents"]["totalCount"] == 1
+    assert (await face.data(EVENTS, {"subject": encode("Segment", 1, 99)}))["auditEvents"]["totalCount"] == 0

@@ -1,0 +1,166 @@
+"""What the ids of another business are worth: line T5 of the reliability requirements, tried with every field that
+takes an id."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from gql.schema.types.ids import decode, encode
+from tests.drivers.face import Face
+from tests.drivers.root_fields import FIELDS, RootField
+
+pytestmark = pytest.mark.anyio
+ITEM = {"customerExternalId": "A", "externalId": "order", "purchasedAt": "2024-05-01", "amount": "10", "channel": "web"}
+RECORD = "mutation R($input: [PurchaseInput!]!) { recordPurchases(input: $input) { created userErrors { message } } }"
+SEGMENT = """mutation S($input: CreateSegmentInput!) { createSegment(input: $input) {
+  segment { id } recalculation { id } userErrors { message } } }"""
+SNAPSHOT = "mutation P($id: ID!) { createSnapshot(segmentId: $id) { snapshot { id } userErrors { message } } }"
+IDS = """{ viewer { business { id } } storefronts { id }
+  customers { nodes { id externalId purchases { nodes { id externalId } } } } segments { nodes { id name } } }"""
+
+
+async def own_ids(face: Face, business: str) -> list[str]:
+    """The id of one object of each type, in a business that has one customer with one purchase in a storefront, and a
+    segment of each kind."""
+    token = face.token(business=business)
+    made = await face.data(RECORD, {"input": [{**ITEM, "storefrontKey": "main"}]}, token)
+    assert made["recordPurchases"] == {"created": 1, "userErrors": []}
+    data = await face.data(IDS, token=token)
+    customer = data["customers"]["nodes"][0]
+    rule = {"name": "Buyers", "rules": {">": [{"var": "order_count"}, 0]}}
+    buyers = (await face.data(SEGMENT, {"input": rule}, token))["createSegment"]
+    vip = (await face.data(SEGMENT, {"input": {"name": "VIP", "kind": "MANUAL"}}, token))["createSegment"]["segment"]
+    snapshot = (await face.data(SNAPSHOT, {"id": vip["id"]}, token))["createSnapshot"]["snapshot"]
+    things = (data["viewer"]["business"], data["storefronts"][0], customer, customer["purchases"]["nodes"][0])
+    more = (buyers["segment"], buyers["recalculation"], vip, snapshot)
+    return [thing["id"] for thing in (*things, *more)]
+
+
+def absent(value: str) -> str:
+    """An id of the same type and business that nothing has."""
+    found = decode(value)
+    assert found is not None
+    kind, numbers = found
+    return str(encode(kind, numbers[0], *(number + 10**6 for number in numbers[1:])))
+
+
+def document(field: RootField, argument: str, value: str, own: list[str]) -> str:
+    """The call with the id as that argument, and with ids of one's own wherever else one is needed."""
+    customer, segment = own[2], own[6]
+    others = {"customerId": f'"{customer}"', "customerIds": f'["{customer}"]', "segmentId": f'"{segment}"'}
+    arguments = {name: others[name] for name in field.given if name in others}
+    if argument == "segmentIds":
+        listed = f'["{value}", "{segment}"]'
+    else:
+        listed = f'["{value}"]' if argument.endswith("ds") else f'"{value}"'
+    return field.asked({**arguments, argument: listed})
+
+
+WITH_IDS = [
+    (field, argument) for field in FIELDS for argument in field.ids if not field.name.startswith("subscription")
+]
+
+
+@pytest.mark.parametrize(("field", "argument"), WITH_IDS, ids=lambda value: getattr(value, "name", value))
+async def test_t5_an_id_of_another_business_is_answered_like_one_that_nothing_has(
+    both: Face, field: RootField, argument: str
+) -> None:
+    own = await own_ids(both, "shop")
+    foreign = await own_ids(both, "other")
+    found = {(await both.post(document(field, argument, value, own))).text for value in own}
+    assert len(found) > 1
+
+    for value in foreign:
+        kind, numbers = decode(value) or ("", ())
+        mine = str(encode(kind, 1, *(10**6 for _ in numbers[1:]))) if numbers[1:] else str(encode(kind, 99))
+        queries = [document(field, argument, one, own) for one in (value, absent(value), mine)]
+        bodies = [(answer.status_code, answer.json()) for answer in [await both.post(query) for query in queries]]
+
+        assert bodies[0] == bodies[1] == bodies[2], (kind, bodies)
+        assert "INTERNAL" not in str(bodies)
+
+
+async def test_t5_every_field_with_an_id_was_tried() -> None:
+    assert {f"{field.name} {argument}" for field, argument in WITH_IDS} == {
+        "query node id",
+        "query nodes ids",
+        "query customer id",
+        "query segmentationReport storefrontId",
+        "query segmentTransitions storefrontId",
+        "query segmentationTrend storefrontId",
+        "query segment id",
+        "query job id",
+        "query recalculations segmentId",
+        "query segmentPreview againstSegmentId",
+        "query segmentExplain segmentId",
+        "query segmentExplain customerId",
+        "query segmentOverlap segmentIds",
+        "query auditEvents subjectId",
+        "mutation deleteSegment id",
+        "mutation assignSegment segmentId",
+        "mutation assignSegment customerIds",
+        "mutation removeSegment segmentId",
+        "mutation removeSegment customerIds",
+        "mutation createSnapshot segmentId",
+        "mutation recalculateSegment segmentId",
+        "mutation recalculateCustomer customerId",
+        "mutation cancelJob id",
+        "mutation eraseCustomer customerId",
+        "mutation exportSegmentationReport storefrontId",
+        "mutation exportSegmentMembers segmentId",
+    }
+
+
+async def test_t5_changes_by_the_shops_own_ids_stay_in_the_business(both: Face) -> None:
+    await own_ids(both, "other")
+    other = both.token(business="other")
+    before = await both.data(IDS, token=other)
+
+    deleted = await both.data('mutation { deletePurchases(externalIds: ["order"]) { deletedCount } }')
+    recorded = await both.data(RECORD, {"input": [{**ITEM, "customerExternalId": "B"}]})
+    renamed = await both.data(
+        'mutation { upsertCustomers(input: [{externalId: "A", name: "Mine"}]) { created updated } }'
+    )
+    after = await both.data(IDS, token=other)
+    names = await both.data("{ customers { nodes { externalId name } } }", token=other)
+
+    assert deleted["deletePurchases"]["deletedCount"] == 0
+    assert recorded["recordPurchases"] == {"created": 1, "userErrors": []}
+    assert renamed["upsertCustomers"] == {"created": 1, "updated": 0}
+    assert after == before
+    assert names["customers"]["nodes"] == [{"externalId": "A", "name": None}]
+
+
+@pytest.mark.parametrize("sort", ["EXTERNAL_ID", "NAME", "TOTAL_REVENUE", "LAST_PURCHASE_AT"])
+async def test_t5_a_cursor_of_another_business_shows_none_of_its_rows(both: Face, sort: str) -> None:
+    query = "query P($after: String, $sort: CustomerSort) { customers(after: $after, sort: $sort) { %s } }"
+    upsert = "mutation U($input: [CustomerInput!]!) { upsertCustomers(input: $input) { created } }"
+    for business in ("shop", "other"):
+        rows = [{"externalId": f"{business}-{number}", "name": f"Name {number}"} for number in range(5)]
+        await both.data(upsert, {"input": rows}, both.token(business=business))
+    foreign = await both.data(query % "edges { cursor }", {"sort": sort}, both.token(business="other"))
+
+    seen: set[str] = set()
+    for edge in foreign["customers"]["edges"]:
+        variables = {"sort": sort, "after": edge["cursor"]}
+        page: Any = (await both.data(query % "nodes { externalId }", variables))["customers"]["nodes"]
+        seen |= {node["externalId"].partition("-")[0] for node in page}
+
+    assert len(foreign["customers"]["edges"]) == 5
+    assert seen <= {"shop"}
+
+
+async def test_t5_no_made_up_id_is_found_or_breaks_anything(both: Face) -> None:
+    mine = await own_ids(both, "shop")
+    await own_ids(both, "other")
+    kinds = ("Customer", "Purchase", "Storefront", "Business", "Query", "Node")
+    numbers = itertools.chain(itertools.product((0, 1, 2, 10**18 - 1), repeat=2), itertools.product((1, 2), repeat=3))
+    made = [str(encode(kind, *one)) for one in numbers for kind in kinds] + [str(encode(kind, 2)) for kind in kinds]
+
+    found: list[Any] = []
+    for start in range(0, len(made), 200):
+        data = await both.data("query N($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": made[start : start + 200]})
+        found += data["nodes"]
+
+    assert {node["id"] for node in found if node} <= set(mine)

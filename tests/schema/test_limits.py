@@ -1,0 +1,269 @@
+"""What documents may ask for: each line of the reliability requirements D1 to D7 as an attack on the running face."""
+
+import logging
+import time
+
+import pytest
+from graphql import get_introspection_query
+
+from gql.settings import Settings
+from tests.drivers.face import SECRET, Face, Opening, code_of
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("undisturbed")]
+IDS = "query N($ids: [ID!]!) { nodes(ids: $ids) { ... on Customer { purchases(first: 250) { nodes { id } } } } }"
+
+
+def doubling(levels: int) -> str:
+    """A document whose unfolded size is two to the power of its levels."""
+    parts = [f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(levels)]
+    return " ".join(["{ ...F0 }", *parts, f"fragment F{levels} on Query {{ viewer {{ subject }} }}"])
+
+
+@pytest.mark.parametrize("levels", [20, 60, 90])
+async def test_d1_fragment_doubling_is_linear(face: Face, levels: int) -> None:
+    await face.post("{ viewer { subject } }")
+
+    began = time.thread_time()
+    answer = await face.post(doubling(levels))
+    took = time.thread_time() - began
+
+    assert answer.json()["data"] == {"viewer": {"subject": "tester"}}
+    assert took < 0.1
+
+
+async def test_d1_200_levels_of_fragments_are_refused_at_once(face: Face) -> None:
+    began = time.thread_time()
+    answer = await face.post(doubling(200))
+    took = time.thread_time() - began
+
+    assert (answer.status_code, code_of(answer)) == (400, "LIMIT_EXCEEDED")
+    assert took < 0.1
+
+
+async def test_d1_doubling_of_nested_fields_is_counted_for_what_it_unfolds_to(face: Face) -> None:
+    fields = " ".join(
+        f"fragment F{n} on Customer {{ a: purchases {{ nodes {{ id }} }} ...F{n + 1} ...F{n + 1} }}" for n in range(30)
+    )
+    query = f"{{ customers {{ nodes {{ ...F0 }} }} }} {fields} fragment F30 on Customer {{ id }}"
+
+    answer = await face.post(query)
+
+    assert (answer.status_code, code_of(answer)) == (400, "LIMIT_EXCEEDED")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{ ...A } fragment A on Query { ...A }",
+        "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }",
+        "{ viewer { ...V } } fragment V on Viewer { business { ...W } } fragment W on Business { id ...W }",
+    ],
+)
+async def test_d1_circles_of_fragments_are_refused(face: Face, document: str) -> None:
+    answer = await face.post(document)
+
+    assert (answer.status_code, code_of(answer)) == (400, "BAD_USER_INPUT")
+    assert "itself" in answer.json()["errors"][0]["message"]
+
+
+@pytest.mark.parametrize("count", [16, 101])
+async def test_d2_more_than_15_aliases_are_refused(face: Face, count: int) -> None:
+    answer = await face.post("{ " + " ".join(f"a{n}: viewer {{ subject }}" for n in range(count)) + " }")
+
+    assert code_of(answer) == "LIMIT_EXCEEDED"
+
+
+async def test_d2_15_aliases_are_answered(face: Face) -> None:
+    data = await face.data("{ " + " ".join(f"a{n}: viewer {{ subject }}" for n in range(15)) + " }")
+
+    assert len(data) == 15
+
+
+async def test_d2_aliases_in_a_fragment_count_for_each_use(face: Face) -> None:
+    aliases = " ".join(f"a{n}: subject" for n in range(8))
+    query = f"{{ viewer {{ ...F }} again: viewer {{ ...F }} }} fragment F on Viewer {{ {aliases} }}"
+
+    answer = await face.post(query)
+
+    assert "17" in answer.json()["errors"][0]["message"]
+    assert code_of(answer) == "LIMIT_EXCEEDED"
+
+
+async def test_d2_batches_are_refused(face: Face) -> None:
+    answer = await face.raw(b"[" + b",".join([b'{"query":"{ viewer { subject } }"}'] * 100) + b"]")
+
+    assert (answer.status_code, code_of(answer)) == (400, "BAD_USER_INPUT")
+
+
+@pytest.mark.parametrize(
+    ("name", "document", "status"),
+    [
+        ("5,000 fields", "{ viewer { " + "subject " * 5000 + "} }", 400),
+        ("300 operations", " ".join(f"query Q{n} {{ viewer {{ subject }} }}" for n in range(300)), 400),
+        (
+            "2,000 variables",
+            "query Q(" + " ".join(f"$v{n}: Int" for n in range(2000)) + ") { viewer { subject } }",
+            400,
+        ),
+        ("20,000 comments", "#\n" * 20_000 + "{ viewer { subject } }", 400),
+        ("200,000 comments", "#a\n" * 200_000 + "{ viewer { subject } }", 413),
+        ("blanks", " " * 900_000 + "{ viewer { subject } }", 413),
+        ("a deep selection", "{ viewer " * 300 + "{ subject }" + "}" * 300, 400),
+        ("a deep list", "{ nodes(ids: " + "[" * 450 + "]" * 450 + ") { id } }", 400),
+    ],
+)
+async def test_d3_oversized_documents_are_refused_quickly(face: Face, name: str, document: str, status: int) -> None:
+    seen = face.statements()
+
+    began = time.thread_time()
+    answer = await face.post(document)
+    took = time.thread_time() - began
+
+    assert answer.status_code == status
+    assert code_of(answer) in ("LIMIT_EXCEEDED", "BAD_USER_INPUT")
+    assert took < 0.5
+    assert seen == []
+
+
+@pytest.mark.parametrize(("repeats", "answered"), [(500, True), (980, False)])
+async def test_d3_a_field_repeated_within_the_limit_of_tokens_is_compared_quickly(
+    face: Face, repeats: int, answered: bool
+) -> None:
+    began = time.thread_time()
+    answer = await face.post("{ viewer { " + "subject " * repeats + "} }")
+    took = time.thread_time() - began
+
+    assert (answer.status_code == 200) is answered
+    assert answered or code_of(answer) == "LIMIT_EXCEEDED"
+    assert took < 0.5
+
+
+async def test_d4_many_errors_make_a_small_answer_and_a_small_log(face: Face, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    directives = " ".join(f"@unknown{n}" for n in range(330))
+
+    answer = await face.post(f"query Sekret {{ viewer {directives} {{ subject }} }}")
+
+    assert answer.status_code == 400
+    assert 1 <= len(answer.json()["errors"]) <= 5
+    assert len(answer.content) < 5000
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith(("segments", "strawberry"))]
+    assert len("\n".join(ours)) < 2000
+    assert "unknown1" not in caplog.text
+
+
+async def test_d4_a_long_name_makes_a_small_answer(face: Face) -> None:
+    answer = await face.post("{ " + "x" * 60_000 + " }")
+
+    assert answer.status_code == 400
+    assert len(answer.content) < 5000
+
+
+@pytest.mark.parametrize(
+    ("query", "variables", "code"),
+    [
+        ("{ customers(first: 1000000) { nodes { id } } }", None, "BAD_USER_INPUT"),
+        ("{ customers(first: -1) { nodes { id } } }", None, "BAD_USER_INPUT"),
+        ("{ customers(first: 0) { nodes { id } } }", None, "BAD_USER_INPUT"),
+        ("{ customers(last: 251) { nodes { id } } }", None, "BAD_USER_INPUT"),
+        ("query Q($n: Int) { customers(first: $n) { nodes { id } } }", {"n": 251}, "BAD_USER_INPUT"),
+        ("query Q($n: Int = 251) { customers(first: $n) { nodes { id } } }", None, "BAD_USER_INPUT"),
+        ("{ customers(first: 99999999999999999999) { nodes { id } } }", None, "BAD_USER_INPUT"),
+        (
+            "query Q($n: Int) { customers(first: $n) { nodes { purchases(first: $n) { nodes { id } } } } }",
+            {"n": 200},
+            "LIMIT_EXCEEDED",
+        ),
+        (
+            "query Q($n: Int) { customers(first: $n) { nodes { purchases(first: $n) { nodes { id } } } } }",
+            {"n": 200.0},
+            "LIMIT_EXCEEDED",
+        ),
+        (
+            "{ customers(first: 250) { edges { node { ...C } } } } fragment C on Customer "
+            "{ purchases(first: 100) { nodes { id } } }",
+            None,
+            "LIMIT_EXCEEDED",
+        ),
+        (IDS, {"ids": ["x"] * 250}, "LIMIT_EXCEEDED"),
+        (
+            "{ nodes(ids: [" + '"x" ' * 250 + "]) { ... on Customer { purchases(first: 250) { nodes { id } } } } }",
+            None,
+            "LIMIT_EXCEEDED",
+        ),
+    ],
+)
+async def test_d5_pages_and_their_products_are_bounded_before_any_statement(
+    face: Face, query: str, variables: object, code: str
+) -> None:
+    seen = face.statements()
+
+    answer = await face.post(query, variables)
+
+    assert (answer.status_code, code_of(answer)) == (400, code)
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("query", "answered"),
+    [
+        ("{ customers(first: 250) { nodes { metrics { orderCount } rfm { score } } totalCount } }", True),
+        ("{ customers(first: 50) { nodes { purchases(first: 50) { nodes { id lines { amount } } } } } }", False),
+        ("{ customers { nodes { purchases(first: 10) { nodes { id lines { amount } } } } } }", True),
+        ("{ customers(first: 250) { totalCount nodes { purchases(first: 10) { totalCount } } } }", True),
+    ],
+)
+async def test_d5_the_cost_of_a_document_is_at_most_20000_objects(face: Face, query: str, answered: bool) -> None:
+    answer = await face.post(query)
+
+    assert answer.status_code == (200 if answered else 400), answer.text
+
+
+async def test_d5_a_total_is_counted_once_a_connection(face: Face) -> None:
+    cheap = "{ customers(first: 250) { totalCount nodes { purchases(first: 75) { nodes { id } } } } }"
+
+    answer = await face.post(cheap)
+    dearer = await face.post(cheap.replace("75", "80"))
+
+    assert answer.status_code == 200
+    assert "20260" in dearer.json()["errors"][0]["message"]
+
+
+async def test_d7_the_explorers_introspection_is_answered_with_a_token_and_not_without(face: Face) -> None:
+    query = get_introspection_query(descriptions=True, input_value_deprecation=True)
+
+    with_token = await face.data(query)
+    without = await face.client.post("/graphql", json={"query": query})
+
+    assert with_token["__schema"]["queryType"]["name"] == "Query"
+    assert without.status_code == 401
+    assert "Query" not in without.text
+
+
+async def test_d7_introspection_is_closed_by_the_setting(opening: Opening) -> None:
+    async with opening(Settings(jwt_secret=SECRET, introspection=False)) as face:
+        schema = await face.post("{ __schema { types { name } } }")
+        one = await face.post('{ __type(name: "Customer") { name } }')
+        other = await face.post("{ __typename viewer { __typename subject } }")
+
+    assert (schema.status_code, one.status_code) == (400, 400)
+    assert schema.json()["errors"][0]["message"].startswith("GraphQL introspection has been disabled")
+    assert other.json()["data"]["viewer"] == {"__typename": "Viewer", "subject": "tester"}
+
+
+async def test_d7_introspection_cannot_be_nested_into_a_bomb(face: Face) -> None:
+    query = "{ __schema { types " + "{ fields { type " * 6 + "{ name }" + " } }" * 6 + " } }"
+
+    began = time.thread_time()
+    answer = await face.post(query)
+    took = time.thread_time() - began
+
+    assert answer.status_code == 400
+    assert took < 0.2
+
+
+async def test_d7_strangers_are_told_nothing_of_the_schema(face: Face) -> None:
+    answer = await face.client.post("/graphql", json={"query": "{ costumers { nodes { id } } }"})
+
+    assert answer.status_code == 401
+    assert "customers" not in answer.text

@@ -1,0 +1,98 @@
+"""Who may do what: line T4 of the reliability requirements, walked over the schema itself, so that a new field without
+a rule here fails."""
+
+import pytest
+
+from tests.drivers.face import Face
+from tests.drivers.root_fields import FIELDS, RootField
+from tests.drivers.sockets import live, received, subscribe
+
+pytestmark = pytest.mark.anyio
+VIEW, EDIT = "customers:view", "customers:edit"
+RULES = {
+    **{f"query {name}": VIEW for name in ("node", "nodes", "viewer", "customer", "customers", "storefronts")},
+    "query segmentationReport": VIEW,
+    **{f"query {name}": VIEW for name in ("segmentTransitions", "segmentationTrend", "classificationStatistics")},
+    "query auditEvents": EDIT,
+    **{f"query {name}": VIEW for name in ("segment", "segments", "job", "recalculations", "imports")},
+    **{f"query {name}": VIEW for name in ("segmentPreview", "segmentExplain", "segmentOverlap", "ruleVariables")},
+    **{f"mutation {name}": EDIT for name in ("recordPurchases", "deletePurchases", "upsertCustomers")},
+    **{f"mutation {name}": EDIT for name in ("createSegment", "updateSegment", "deleteSegment")},
+    **{f"mutation {name}": EDIT for name in ("assignSegment", "removeSegment", "createSnapshot", "eraseCustomer")},
+    **{f"mutation {name}": EDIT for name in ("recalculateSegment", "recalculateSegments", "recalculateCustomer")},
+    **{f"mutation {name}": EDIT for name in ("createStandardSegments", "cancelJob")},
+    "mutation updateBusinessSettings": EDIT,
+    **{f"mutation {name}": VIEW for name in ("exportSegmentationReport", "exportSegmentMembers")},
+    **{f"subscription {name}": VIEW for name in ("recalculationProgress", "jobProgress", "membershipChanges")},
+}
+SUBSCRIPTIONS = [field for field in FIELDS if field.name.startswith("subscription")]
+CALLS = [field for field in FIELDS if field not in SUBSCRIPTIONS]
+TOKENS = {"anonymous": None, "nothing": ("other:thing",), "view": (VIEW,), "edit": (EDIT,), "both": (VIEW, EDIT)}
+
+
+def test_t4_every_root_field_of_the_schema_has_its_rule() -> None:
+    assert {field.name for field in FIELDS} == set(RULES)
+
+
+@pytest.mark.parametrize("who", TOKENS)
+@pytest.mark.parametrize("field", CALLS, ids=lambda field: field.name)
+async def test_t4_a_field_answers_those_who_hold_its_permission_and_nobody_else(
+    face: Face, field: RootField, who: str
+) -> None:
+    permissions = TOKENS[who]
+    before = (await face.services.businesses.open("shop")).change_number
+    headers = {} if permissions is None else face.bearer(face.token(*permissions))
+
+    answer = await face.client.post("/graphql", json={"query": field.document}, headers=headers)
+    after = (await face.services.businesses.open("shop")).change_number
+
+    body = answer.json()
+    codes = [error["extensions"]["code"] for error in body.get("errors", [])]
+    if permissions is None:
+        assert (answer.status_code, codes) == (401, ["UNAUTHENTICATED"])
+    elif RULES[field.name] in permissions:
+        assert answer.status_code == 200, body
+        assert {"FORBIDDEN", "UNAUTHENTICATED", "INTERNAL"}.isdisjoint(codes)
+    else:
+        name = field.name.partition(" ")[2]
+        assert (answer.status_code, codes) == (200, ["FORBIDDEN"])
+        assert body["errors"][0]["message"] == f"This needs the permission {RULES[field.name]}."
+        assert not (body["data"] or {}).get(name)
+    if permissions is None or RULES[field.name] not in permissions:
+        assert after == before
+
+
+@pytest.mark.parametrize("who", ["nothing", "view", "edit", "both"])
+@pytest.mark.parametrize("field", SUBSCRIPTIONS, ids=lambda field: field.name)
+async def test_t4_a_subscription_begins_for_those_who_hold_its_permission(
+    face: Face, field: RootField, who: str
+) -> None:
+    permissions = TOKENS[who]
+    assert permissions is not None
+
+    async with live(face.app) as server, server.initiated(face.token(*permissions)) as client:
+        await subscribe(client, "1", field.document)
+        try:
+            first = str(await received(client, 0.5))
+        except TimeoutError:
+            # It waits for something to happen.
+            first = ""
+
+    assert ("FORBIDDEN" in first) == (RULES[field.name] not in permissions)
+    assert "INTERNAL" not in first
+
+
+async def test_t4_a_permission_is_a_whole_word(face: Face) -> None:
+    near = ("customers", "customers:*", "*", "CUSTOMERS:VIEW", "customers:view ", "customers:viewer", "")
+
+    codes = {await face.code("{ viewer { subject } }", token=face.token(one)) for one in near}
+
+    assert codes == {"FORBIDDEN"}
+
+
+async def test_t4_the_explorer_page_alone_is_open_and_holds_no_data(face: Face) -> None:
+    page = await face.client.get("/graphql", headers={"Accept": "text/html"})
+
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert "Bearer" not in page.text

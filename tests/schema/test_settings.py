@@ -1,0 +1,277 @@
+"""Settings of a business over the API: shown with defaults, changed as a whole, seen at once wherever they decide."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from domain.businesses.settings import effective
+from tests.drivers.face import Face
+from tests.drivers.segment_client import events
+
+pytestmark = pytest.mark.anyio
+SHOWN = "{ viewer { business { settings settingsVersion } } }"
+CHANGE = """mutation U($settings: JSON!, $expectedVersion: Int) {
+  updateBusinessSettings(settings: $settings, expectedVersion: $expectedVersion) {
+    business { settings settingsVersion } userErrors { field code message path } } }"""
+RECORD = "mutation R($input: [PurchaseInput!]!) { recordPurchases(input: $input) { created userErrors { message } } }"
+LABELS = "{ customer(externalId: %s) { classification { frequency spending category } } }"
+STATISTICS = "{ classificationStatistics { dimension label customerCount } }"
+PREVIEW = "query P($rule: SegmentDefinitionInput!) { segmentPreview(definition: $rule) { matchCount } }"
+REPORT = """{ segmentationReport(method: BEHAVIOR) {
+  segments { segmentName customerCount dimension } } }"""
+
+
+async def shown(face: Face, business: str = "shop") -> tuple[dict[str, Any], int]:
+    found = (await face.data(SHOWN, token=face.token(business=business)))["viewer"]["business"]
+    return found["settings"], found["settingsVersion"]
+
+
+async def change(face: Face, settings: object, version: int | None = None) -> dict[str, Any]:
+    variables = {"settings": settings, "expectedVersion": version}
+    return dict((await face.data(CHANGE, variables))["updateBusinessSettings"])
+
+
+async def done(face: Face, settings: object) -> dict[str, Any]:
+    payload = await change(face, settings)
+    assert payload["userErrors"] == []
+    return dict(payload["business"])
+
+
+async def wrong(face: Face, settings: object, version: int | None = None) -> list[tuple[list[str] | None, str, str]]:
+    payload = await change(face, settings, version)
+    assert payload["business"] is None
+    return [(one["field"], one["code"], one["message"]) for one in payload["userErrors"]]
+
+
+async def details(face: Face) -> list[Any]:
+    """What the audit log says of changes of settings."""
+    return [detail for _, action, detail in await events(face) if action == "updateBusinessSettings"]
+
+
+async def bought(face: Face, customer: str, *days: str, amount: int = 100, category: str = "Tea") -> None:
+    items = [
+        {
+            "customerExternalId": customer,
+            "externalId": f"{customer}-{day}",
+            "purchasedAt": day,
+            "amount": amount,
+            "lines": [{"category": category, "amount": amount}],
+        }
+        for day in days
+    ]
+    assert (await face.data(RECORD, {"input": items}))["recordPurchases"]["userErrors"] == []
+
+
+async def labels(face: Face, customer: str) -> tuple[str, str, str]:
+    found = (await face.data(LABELS % f'"{customer}"'))["customer"]["classification"]
+    return found["frequency"], found["spending"], found["category"]
+
+
+async def matching(face: Face, variable: str, label: str) -> int:
+    rules = {"==": [{"var": variable}, label]}
+    return int((await face.data(PREVIEW, {"rule": {"rules": rules}}))["segmentPreview"]["matchCount"])
+
+
+async def counted(face: Face, label: str) -> int:
+    rows = (await face.data(STATISTICS))["classificationStatistics"]
+    return sum(row["customerCount"] for row in rows if row["label"] == label)
+
+
+async def test_settings_are_shown_with_their_defaults(face: Face) -> None:
+    settings, version = await shown(face)
+
+    assert version == 1
+    assert settings == effective({})
+    assert settings["high_average_order"] == 15000
+    assert settings["frequency_order"] == ["NEW", "LOYAL", "LAPSED", "SEASONAL"]
+    assert settings["festive_periods"] == [{"from": "04-01", "to": "04-20"}, {"from": "12-01", "to": "12-31"}]
+    assert settings["import"]["preset"] is None
+
+
+async def test_what_is_given_changes_and_the_rest_keeps(both: Face) -> None:
+    await done(both, {"lapsed_days": 120, "import": {"decimal": ","}})
+
+    business = await done(both, {"high_lifetime": "200000.50", "import": {"thousands": "."}})
+
+    expected = {**effective({}), "lapsed_days": 120, "high_lifetime": 200000.5}
+    expected["import"] = {**effective({})["import"], "decimal": ",", "thousands": "."}  # type: ignore[dict-item]
+    assert business == {"settings": expected, "settingsVersion": 3}
+    assert await shown(both) == (expected, 3)
+    assert await shown(both, "other") == (effective({}), 1)
+
+
+async def test_null_goes_back_to_the_default(both: Face) -> None:
+    await done(both, {"lapsed_days": 120, "loyal_orders": 7, "import": {"decimal": ",", "preset": "shopify"}})
+
+    business = await done(both, {"lapsed_days": None, "import": None})
+
+    assert business == {"settings": {**effective({}), "loyal_orders": 7}, "settingsVersion": 3}
+
+
+async def test_settings_that_are_as_they_were_change_nothing(both: Face) -> None:
+    await done(both, {"lapsed_days": 120})
+    before = await both.services.businesses.open("shop")
+
+    business = await done(both, {"lapsed_days": 120, "loyal_orders": 5, "high_lifetime": None, "import": {}})
+
+    after = await both.services.businesses.open("shop")
+    assert business["settingsVersion"] == 2
+    assert (after.data_version, after.settings) == (before.data_version, {"lapsed_days": 120})
+    assert len(await details(both)) == 1
+
+
+async def test_every_fault_is_named_and_nothing_is_changed(both: Face) -> None:
+    settings = {
+        "high_lifetime": "much",
+        "lapsed_days": 0,
+        "family_percent": 90,
+        "lapsed_day": 3,
+        "import": {"preset": "magento", "decimal": ";"},
+        "classify_every": "daily",
+        "loyal_orders": 9,
+    }
+
+    faults = await wrong(both, settings)
+
+    assert faults == [
+        (["settings", "high_lifetime"], "INVALID", "high_lifetime must be an amount such as 15000"),
+        (["settings", "lapsed_days"], "INVALID", "lapsed_days must be between 1 and 9999"),
+        (["settings", "lapsed_day"], "INVALID", "lapsed_day is no setting. Is lapsed_days meant?"),
+        (["settings", "import.preset"], "INVALID", "import.preset must be one of: shopify, woocommerce"),
+        (["settings", "import.decimal"], "INVALID", "import.decimal must be one of the characters: . ,"),
+        (
+            ["settings", "classify_every"],
+            "INVALID",
+            "classify_every must be five cron fields such as `15 2 * * *`: minute, hour, day, month, weekday",
+        ),
+        (["settings", "family_percent"], "INVALID", "family_percent must be at most dominant_percent"),
+    ]
+    assert await shown(both) == (effective({}), 1)
+    assert await details(both) == []
+
+
+async def test_a_change_for_a_version_that_is_gone_is_a_conflict(both: Face) -> None:
+    await done(both, {"lapsed_days": 120})
+
+    stale = await wrong(both, {"lapsed_days": 150}, 1)
+    current = await change(both, {"lapsed_days": 150}, 2)
+
+    said = "expectedVersion is 1, but the settings have version 2 now"
+    assert stale == [(["expectedVersion"], "CONFLICT", said)]
+    assert (current["business"]["settings"]["lapsed_days"], current["business"]["settingsVersion"]) == (150, 3)
+
+
+async def test_of_two_editors_who_saw_the_same_version_one_is_refused(both: Face) -> None:
+    asked = [change(both, {"lapsed_days": days}, 1) for days in (100, 110, 120, 130)]
+
+    payloads = await asyncio.gather(*asked)
+
+    codes = sorted(error["code"] for payload in payloads for error in payload["userErrors"])
+    (done,) = [payload["business"] for payload in payloads if not payload["userErrors"]]
+    assert codes == ["CONFLICT"] * 3
+    assert await shown(both) == (done["settings"], 2)
+    assert len(await details(both)) == 1
+
+
+@pytest.mark.parametrize("settings", ["[]", '"lapsed_days"', "3"])
+async def test_settings_are_an_object(face: Face, settings: str) -> None:
+    said = 'settings must be an object such as {"lapsed_days": 120}'
+
+    assert await wrong(face, settings) == [(["settings"], "INVALID", said)]
+
+
+async def test_half_of_a_character_is_refused(face: Face) -> None:
+    refused = await face.post(CHANGE, {"settings": r'{"\ud800": 1}'})
+
+    assert refused.status_code == 400
+    assert refused.json()["errors"][0]["message"].endswith(
+        "Texts must be Unicode: an escape stands for half of a character."
+    )
+
+
+async def test_the_connection_of_mongodb_and_places_of_the_server_are_set_on_the_server(face: Face) -> None:
+    faults = await wrong(
+        face, {"mongodb": {"password": "hunter2"}, "output_dir": "/etc", "output_filename": "passwd.json"}
+    )
+
+    assert [(field, code) for field, code, _ in faults] == [
+        (["settings", "mongodb"], "INVALID"),
+        (["settings", "output_dir"], "INVALID"),
+        (["settings", "output_filename"], "INVALID"),
+    ]
+    assert all("segments settings apply FILE" in message for *_, message in faults)
+    assert "hunter2" not in str(faults)
+
+
+async def test_the_names_of_the_reference_configuration_are_understood(face: Face) -> None:
+    business = await done(
+        face,
+        {
+            "high_aov_threshold": 500,
+            "high_lifetime_threshold": 9000.5,
+            "low_lifetime_threshold": 100,
+            "dominant_threshold": 0.65,
+            "family_threshold": 0.25,
+        },
+    )
+
+    names = ("high_average_order", "high_lifetime", "low_lifetime", "dominant_percent", "family_percent")
+    assert [business["settings"][name] for name in names] == [500, 9000.5, 100, 65, 25]
+
+
+async def test_a_change_is_in_the_audit_log_with_old_and_new_values(both: Face) -> None:
+    await done(both, {"lapsed_days": 120, "import": {"preset": "shopify"}})
+
+    assert await details(both) == [
+        {
+            "changed": {
+                "lapsed_days": {"old": 90, "new": 120},
+                "import.preset": {"old": None, "new": "shopify"},
+            },
+            "version": 2,
+        }
+    ]
+
+
+async def test_a_changed_threshold_shows_at_once_in_labels_statistics_and_rules(both: Face) -> None:
+    await bought(both, "A", "2024-06-01", "2024-06-02", amount=6000)
+    before = (
+        await labels(both, "A"),
+        await counted(both, "High Value"),
+        await matching(both, "spending_label", "High Value"),
+    )
+
+    await done(both, {"high_average_order": 5000, "loyal_orders": 2, "dominant_percent": 100})
+
+    assert before == (("Regular", "Medium Value", "Tea"), 0, 0)
+    assert await labels(both, "A") == ("Loyal", "High Value", "Tea")
+    assert (await counted(both, "High Value"), await counted(both, "Loyal")) == (1, 1)
+    assert await matching(both, "spending_label", "High Value") == 1
+    assert await matching(both, "purchase_frequency_label", "Loyal") == 1
+
+
+async def test_a_changed_festive_period_shows_at_once_everywhere(both: Face) -> None:
+    await bought(both, "A", "2024-05-20", "2024-05-21")
+    before = await labels(both, "A"), (await both.data(REPORT))["segmentationReport"]
+
+    await done(both, {"festive_periods": [{"from": "05-15", "to": "05-25"}]})
+
+    assert before[0][0] == "Regular"
+    assert (await labels(both, "A"))[0] == "Seasonal"
+    assert (await counted(both, "Seasonal"), await counted(both, "Regular")) == (1, 0)
+    assert await matching(both, "purchase_frequency_label", "Seasonal") == 1
+    report = (await both.data(REPORT))["segmentationReport"]["segments"]
+    assert before[1] != {"segments": report}
+    assert next(one for one in report if one["segmentName"] == "Festive")["customerCount"] == 1
+
+
+async def test_the_order_of_labels_shows_at_once(both: Face) -> None:
+    await bought(both, "A", "2024-01-10")
+    before = (await labels(both, "A"))[0]
+
+    await done(both, {"frequency_order": ["Lapsed", "New", "Loyal", "Seasonal"]})
+
+    assert (before, (await labels(both, "A"))[0]) == ("New", "Lapsed")
+    assert await matching(both, "purchase_frequency_label", "Lapsed") == 1
+    assert await counted(both, "Lapsed") == 1

@@ -1,0 +1,1 @@
+"""Shops for the tests: their customers, purchases and rules."""
