@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from domain.model import Business, KeptEvent, Subject
 from domain.pages import Page, PageRequest
-from domain.store import SegmentStore
+from domain.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Auditing:
     """The audit log of a business, as the services see it."""
 
-    store: SegmentStore
+    store: Store
 
     async def page(self, business: Business, request: PageRequest, subject: Subject | None) -> Page[KeptEvent]:
         """Events, newest first; of one subject where it is given."""

@@ -24,7 +24,8 @@ from domain.classification.labels import ClassificationFacts, ClassificationSett
 from domain.classification.rfm import Cuts, RfmScheme
 from domain.classifiers import ClassifiedBatch, Classifiers
 from domain.errors import FieldProblem
-from domain.jobs.model import Difference, Job, NewJob, Outcome
+from domain.imports.model import NewImport, PurchaseImport, Reject
+from domain.jobs.model import Difference, Job, JobStatus, NewJob, Outcome
 from domain.model import (
     Business,
     Customer,
@@ -188,42 +189,6 @@ class Classified(Protocol):
     ) -> list[tuple[str, str, int]]: ...
 
 
-class ReadUnit(Protocol):
-    """One state of one business."""
-
-    @property
-    def business(self) -> Business: ...
-    @property
-    def customers(self) -> Customers: ...
-    @property
-    def purchases(self) -> Purchases: ...
-    @property
-    def reports(self) -> Reports: ...
-    @property
-    def classified(self) -> Classified: ...
-
-
-class WriteUnit(ReadUnit, Protocol):
-    """The one write transaction of a business: its change number is raised, its instant never goes back."""
-
-    @property
-    def instant(self) -> datetime:
-        """When this unit's changes are said to happen."""
-        ...
-
-    async def data_changed(self) -> None:
-        """Purchases, customers or settings changed: the change number becomes the data version."""
-        ...
-
-    async def audit(self, event: "AuditEvent") -> None:
-        """Keep who did what, in this transaction."""
-        ...
-
-    async def save_settings(self, changes: Mapping[str, object]) -> None:
-        """Change columns of the business itself."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
     """Who did what to whom and how it ended; `detail` holds counts and ids, never secrets. `subject` is the kind and
@@ -243,20 +208,6 @@ class Actor:
 
     name: str
     request_id: str | None = None
-
-
-class Store(Protocol):
-    """Every business's data."""
-
-    def read(self, business: Business) -> AbstractAsyncContextManager[ReadUnit]: ...
-    def write(self, business: Business) -> AbstractAsyncContextManager[WriteUnit]: ...
-    async def businesses(self) -> list[Business]: ...
-    async def business(self, key: str) -> tuple[Business, bool] | None:
-        """The business, and whether purchases of it wait to be counted because their instant has passed."""
-        ...
-
-    async def create_business(self, business: Business, now: datetime) -> Business: ...
-    async def ready(self) -> bool: ...
 
 
 SENTENCES = {
@@ -378,6 +329,15 @@ class Snapshots(Protocol):
     async def by_keys(self, keys: Sequence[SnapshotKey]) -> Mapping[SnapshotKey, Snapshot]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A run as its holder took it. Whoever takes it up after him holds another attempt, so he cannot touch it again."""
+
+    job_id: int
+    owner: str
+    attempt: int
+
+
 class Jobs(Protocol):
     """Runs of one business."""
 
@@ -394,6 +354,16 @@ class Jobs(Protocol):
     async def adopt(self, job_id: int, parent_id: int) -> None: ...
     async def finish(self, job_id: int, outcome: Outcome, at: datetime) -> None: ...
     async def ask_to_cancel(self, job_id: int) -> None: ...
+    async def take(self, owner: str, now: datetime, stale_before: datetime) -> Job | None: ...
+    async def take_part(self, job_id: int, owner: str, now: datetime, stale_before: datetime) -> Job | None: ...
+    async def beat(self, hold: Hold, now: datetime, phase: str, done: int, total: int | None) -> bool: ...
+    async def end(self, hold: Hold, outcome: Outcome, at: datetime) -> bool:
+        """End a run that is still held so; whether it was."""
+        ...
+
+    async def give_back(self, hold: Hold) -> None:
+        """Let a run that is still held so wait for another worker, as if it had not been begun."""
+        ...
 
 
 class Side(StrEnum):
@@ -431,6 +401,41 @@ class RuleQuestions(Protocol):
         ...
 
 
+class Imports(Protocol):
+    """The imports of one business."""
+
+    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, PurchaseImport]: ...
+    async def page(self, request: PageRequest) -> Page[PurchaseImport]: ...
+    async def count(self) -> int: ...
+    async def rejects(self, ids: Sequence[int], request: PageRequest) -> Mapping[int, Page[Reject]]: ...
+    async def waiting(self) -> int: ...
+    async def by_key(self, key: str) -> tuple[PurchaseImport, str | None] | None:
+        """The import of a request that carried the key, and the digest of that request."""
+        ...
+
+    async def active(self) -> list[PurchaseImport]: ...
+    async def busy(self, since: datetime) -> int:
+        """How many uploads are worked on by somebody who gave a sign of life since."""
+        ...
+
+    async def take(
+        self, import_id: int, owner: str, options: Mapping[str, object], silent_before: datetime, at: datetime
+    ) -> bool:
+        """Hold one that waits or whose holder fell silent; whether it was free."""
+        ...
+
+    async def silent(self, before: datetime) -> list[PurchaseImport]:
+        """Active ones whose last sign of life is older."""
+        ...
+
+    async def add(self, import_id: int, new: NewImport, at: datetime) -> PurchaseImport: ...
+    async def end(self, import_id: int, status: JobStatus, code: str, sentence: str, at: datetime) -> None:
+        """End one that is active."""
+        ...
+
+    async def ask_to_cancel(self, import_id: int) -> None: ...
+
+
 class Audits(Protocol):
     """The audit log of one business."""
 
@@ -443,43 +448,6 @@ class Erasures(Protocol):
     """What names customers of one business, to be taken away."""
 
     async def erase(self, customer_id: int, at: datetime) -> None: ...
-
-
-class SegmentReadUnit(ReadUnit, Protocol):
-    """A read unit that also sees segments."""
-
-    @property
-    def segments(self) -> Segments: ...
-    @property
-    def memberships(self) -> Memberships: ...
-    @property
-    def history(self) -> MembershipHistory: ...
-    @property
-    def snapshots(self) -> Snapshots: ...
-    @property
-    def jobs(self) -> Jobs: ...
-    @property
-    def audits(self) -> Audits: ...
-    @property
-    def rules(self) -> RuleQuestions: ...
-
-
-class SegmentWriteUnit(SegmentReadUnit, WriteUnit, Protocol):
-    """A write unit that also changes segments."""
-
-    @property
-    def erasure(self) -> Erasures: ...
-
-
-class SegmentStore(Protocol):
-    """The store as the services of segments see it."""
-
-    def read(self, business: Business) -> AbstractAsyncContextManager[SegmentReadUnit]: ...
-    def write(self, business: Business) -> AbstractAsyncContextManager[SegmentWriteUnit]: ...
-
-
-class TenantStore(SegmentStore, Store, Protocol):
-    """The store as the service of tenants sees it, whose settings concern segments too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -545,55 +513,73 @@ class GroupReports(Protocol):
         ...
 
 
-class GroupReadUnit(ReadUnit, Protocol):
-    """One state of one business, with its groups."""
+@dataclass(frozen=True, slots=True)
+class Agenda:
+    """Whether there are purchases whose instant has passed, customers whose memberships must follow, and schedules
+    that are due."""
 
+    matured: bool
+    changed: bool
+    due: bool
+
+
+class Unit(Protocol):
+    """One transaction on one business: a state of it that is read, or the one write transaction that it has, whose
+    change number is raised and whose instant never goes back. What changes something is for write units."""
+
+    @property
+    def business(self) -> Business: ...
+    @property
+    def customers(self) -> Customers: ...
+    @property
+    def purchases(self) -> Purchases: ...
+    @property
+    def reports(self) -> Reports: ...
     @property
     def groups(self) -> GroupReports: ...
-
-
-class GroupReportStore(Protocol):
-    """Every business's data."""
-
-    def read(self, business: Business) -> AbstractAsyncContextManager[GroupReadUnit]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A run as its holder took it. Whoever takes it up after him holds another attempt, so he cannot touch it again."""
-
-    job_id: int
-    owner: str
-    attempt: int
-
-
-class HeldJobs(Jobs, Protocol):
-    """Runs as those see them who work on them."""
-
-    async def take(self, owner: str, now: datetime, stale_before: datetime) -> Job | None: ...
-    async def take_part(self, job_id: int, owner: str, now: datetime, stale_before: datetime) -> Job | None: ...
-    async def beat(self, hold: Hold, now: datetime, phase: str, done: int, total: int | None) -> bool: ...
-    async def end(self, hold: Hold, outcome: Outcome, at: datetime) -> bool:
-        """End a run that is still held so; whether it was."""
-        ...
-
-    async def give_back(self, hold: Hold) -> None:
-        """Let a run that is still held so wait for another worker, as if it had not been begun."""
-        ...
-
-
-class WorkUnit(SegmentWriteUnit, Protocol):
-    """A write unit that ends the run whose work it writes."""
-
     @property
-    def jobs(self) -> HeldJobs: ...
+    def classified(self) -> Classified: ...
+    @property
+    def segments(self) -> Segments: ...
+    @property
+    def memberships(self) -> Memberships: ...
+    @property
+    def history(self) -> MembershipHistory: ...
+    @property
+    def snapshots(self) -> Snapshots: ...
+    @property
+    def jobs(self) -> Jobs: ...
+    @property
+    def imports(self) -> Imports: ...
+    @property
+    def audits(self) -> Audits: ...
+    @property
+    def rules(self) -> RuleQuestions: ...
+    @property
+    def erasure(self) -> Erasures: ...
+    @property
+    def instant(self) -> datetime:
+        """When a write unit's changes are said to happen."""
+        ...
+
+    async def data_changed(self) -> None:
+        """Purchases, customers or settings changed: the change number becomes the data version."""
+        ...
+
+    async def audit(self, event: AuditEvent) -> None:
+        """Keep who did what, in this transaction."""
+        ...
+
+    async def save_settings(self, changes: Mapping[str, object]) -> None:
+        """Change columns of the business itself."""
+        ...
 
 
 class Evaluation(Protocol):
     """Customers for whom a rule holds, kept aside while they are found: no lock is held for it."""
 
     @property
-    def unit(self) -> SegmentReadUnit: ...
+    def unit(self) -> "Unit": ...
     async def understand(self, trees: Sequence[Condition]) -> None: ...
     async def population(self) -> tuple[int, int]: ...
     async def forget(self) -> None: ...
@@ -613,26 +599,36 @@ class Evaluation(Protocol):
         """They have followed now; within the write unit."""
         ...
 
-    def write(self) -> AbstractAsyncContextManager[WorkUnit]: ...
+    def write(self) -> AbstractAsyncContextManager["Unit"]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Agenda:
-    """Whether there are purchases whose instant has passed, customers whose memberships must follow, and schedules
-    that are due."""
+class Store(Protocol):
+    """Every business's data."""
 
-    matured: bool
-    changed: bool
-    due: bool
+    def read(self, business: Business) -> AbstractAsyncContextManager[Unit]:
+        """One state of the business; nothing is written."""
+        ...
 
+    def write(self, business: Business) -> AbstractAsyncContextManager[Unit]:
+        """All of it is committed, or nothing."""
+        ...
 
-class WorkStore(SegmentStore, Protocol):
-    """The store as runs see it."""
+    def evaluate(self, business: Business) -> AbstractAsyncContextManager[Evaluation]:
+        """A run's connection; what it did not commit is gone with it."""
+        ...
 
-    def evaluate(self, business: Business) -> AbstractAsyncContextManager[Evaluation]: ...
-    def note(self, business: Business) -> AbstractAsyncContextManager[HeldJobs]: ...
+    def note(self, business: Business) -> AbstractAsyncContextManager[Jobs]:
+        """Runs, in a short transaction that changes no data of the business."""
+        ...
+
     async def businesses(self) -> list[Business]: ...
+    async def business(self, key: str) -> tuple[Business, bool] | None:
+        """The business, and whether purchases of it wait to be counted because their instant has passed."""
+        ...
+
+    async def create_business(self, business: Business, now: datetime) -> Business: ...
     async def agenda(self, business: Business, now: datetime) -> Agenda: ...
+    async def ready(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,9 +39,9 @@ from gql.logs import log_statement
 from gql.settings import Settings
 from persistence.alerts import Alerts
 from persistence.database.engines import Database, open_database
-from persistence.evaluation import WorkingStore
 from persistence.migrations.migrate import stage, upgrade
 from persistence.reports.cache import MemoryCache, ReportCache
+from persistence.store import SqlStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def make_services(
 ) -> Services:
     """The services over one store; the board is told what there is to work on."""
     board = board or RunBoard()
-    store, cache = WorkingStore(database, clock), MemoryCache()
+    store, cache = SqlStore(database, clock), MemoryCache()
     customers = Customers(store, clock, cache, classifiers or Classifiers())
     reporting = Reporting(store, clock, kept or ReportCache())
     return Services(
@@ -98,7 +98,7 @@ def make_services(
 
 def make_upkeep(database: Database, clock: Clock, board: RunBoard, alert_url: str = "") -> Upkeep:
     """A worker of this process, with a name that no other has; failures of scheduled runs are posted to the address."""
-    store = WorkingStore(database, clock)
+    store = SqlStore(database, clock)
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
     return Upkeep(store, clock, board, Runner(store, clock, board, owner, Alerts(alert_url)))
 

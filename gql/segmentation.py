@@ -45,7 +45,6 @@ from gql.settings import Settings
 from persistence.alerts import Alerts
 from persistence.database.engines import Database, run_alone
 from persistence.database.transactions import translated
-from persistence.evaluation import WorkingStore
 from persistence.labels.classifiers import installed
 from persistence.labels.labels import LabelStore, due_time, keep, take
 from persistence.labels.run_folder import RunFolder
@@ -257,7 +256,7 @@ class Segmenter:
         if path is not None:
             return FileSource(kept, path, self.options)
         if self.source is not None:
-            work = WorkingStore(kept.database, self.clock)
+            work = SqlStore(kept.database, self.clock)
             customers = Customers(work, self.clock, MemoryCache(), kept.classifiers)
             reached = self._reached(kept.business)
             return CollectionSource(kept, customers, reached, self._collection, self.options)
@@ -268,7 +267,7 @@ class Segmenter:
 
     async def _follow(self, store: Database, business: Business) -> None:
         """Memberships follow the purchases that were imported."""
-        board, work = RunBoard(), WorkingStore(store, self.clock)
+        board, work = RunBoard(), SqlStore(store, self.clock)
         owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         await Upkeep(work, self.clock, board, Runner(work, self.clock, board, owner)).follow(business)
 

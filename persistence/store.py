@@ -2,15 +2,35 @@
 begins by raising its change number, so that change order is commit order.
 
 The audit log: one row a write, numbered by its change number, so that the order of rows is the order of commits.
+
+The store as runs use it. A run reads for long in one state of the store and keeps what it finds in a temporary
+table of its connection, which locks nothing; then the same connection takes the write lock for one short transaction.
+Signs of life go over another connection, in transactions of their own that change no data.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Row,
+    SelectBase,
+    SmallInteger,
+    column,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    union,
+    update,
+)
+from sqlalchemy import table as sqlalchemy_table
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,8 +39,14 @@ from domain.calendar import Clock, from_micros, to_micros
 from domain.errors import Taken
 from domain.model import Business, KeptEvent, Subject
 from domain.pages import Page, PageRequest, cut
-from domain.store import AuditEvent
+from domain.rules.context import RuleContext
+from domain.rules.context import references as keys_used
+from domain.rules.tree import Condition
+from domain.segments.customer_facts import rule_context
+from domain.segments.model import Segment
+from domain.store import Agenda, AuditEvent
 from persistence.customers import CustomerStore
+from persistence.database.dialects import create, empty
 from persistence.database.engines import Database
 from persistence.database.transactions import raise_change, to_business, translated
 from persistence.erasure import ErasureStore
@@ -30,12 +56,13 @@ from persistence.labels.classifiers import ClassifiedStore
 from persistence.migrations.migrate import current, head
 from persistence.purchases import PurchaseStore
 from persistence.reports.reports import GroupReportStore, ReportStore
+from persistence.rules.compiler import RuleSql, members
 from persistence.segments.analysis import RuleStore
 from persistence.segments.history import HistoryStore, SnapshotStore
 from persistence.segments.memberships import MembershipStore
 from persistence.segments.segments import SegmentStore
-from persistence.tables import audit_event
-from persistence.tables import business as table
+from persistence.tables import audit_event, customer, customer_metrics, membership, segment
+from persistence.tables import business as business_table
 
 
 def to_event(row: Row[Any]) -> KeptEvent:
@@ -124,7 +151,9 @@ class Unit:
 
     async def save_settings(self, changes: Mapping[str, object]) -> None:
         """Change columns of the business itself."""
-        await self.connection.execute(update(table).where(table.c.id == self.business.id).values(**changes))
+        await self.connection.execute(
+            update(business_table).where(business_table.c.id == self.business.id).values(**changes)
+        )
 
     async def audit(self, event: AuditEvent) -> None:
         """One row, in this transaction."""
@@ -142,6 +171,129 @@ class Unit:
                 subject_id=None if event.subject is None else event.subject[1],
             )
         )
+
+
+EVALUATED = "customer_id BIGINT PRIMARY KEY, holds SMALLINT NOT NULL"
+evaluated = sqlalchemy_table("evaluated", column("customer_id", BigInteger), column("holds", SmallInteger))
+
+
+def open_membership(business_id: int, segment_id: int) -> ColumnElement[bool]:
+    """Whether the row of `customer` is in the segment now."""
+    return exists(
+        select(membership.c.customer_id).where(
+            membership.c.business_id == business_id,
+            membership.c.segment_id == segment_id,
+            membership.c.customer_id == customer.c.id,
+            membership.c.left_at.is_(None),
+        )
+    )
+
+
+@dataclass(slots=True)
+class SqlEvaluation:
+    """One run's connection. `unit` reads the state that the run began with."""
+
+    connection: AsyncConnection
+    unit: Unit
+    clock: Clock
+    seen_at: datetime
+    context: RuleContext = field(init=False)
+
+    async def understand(self, trees: Sequence[Condition]) -> None:
+        """Look up what the rules are measured by."""
+        self.context = await rule_context(self.unit, self.clock(), trees)
+
+    async def population(self) -> tuple[int, int]:
+        """How many customers there are who were not erased, and their highest id."""
+        statement = select(func.count(), func.coalesce(func.max(customer.c.id), 0)).where(
+            customer.c.business_id == self.unit.business.id, ~customer.c.erased
+        )
+        count, highest = (await self.connection.execute(statement)).one()
+        return int(count), int(highest)
+
+    async def forget(self) -> None:
+        """Keep nothing of what was evaluated so far."""
+        await self.connection.run_sync(empty, "evaluated")
+
+    async def keep(self, tree: Condition, references: Mapping[str, Segment], low: int, high: int) -> int:
+        """Evaluate the customers of a range of ids; how many of them the rule holds for."""
+        return await self._keep(tree, references, [customer.c.id.between(low, high)])
+
+    async def again(self, tree: Condition, references: Mapping[str, Segment]) -> None:
+        """Evaluate those customers anew that changed since the run began to read, or that entered or left a segment
+        which the rule uses."""
+        changed = self._changed_since([references[key].id for key in keys_used(tree) if key in references])
+        await self.connection.execute(delete(evaluated).where(evaluated.c.customer_id.in_(changed)))
+        await self._keep(tree, references, [customer.c.id.in_(changed)])
+
+    def _changed_since(self, used: Sequence[int]) -> SelectBase:
+        own, since = self.unit.business.id, to_micros(self.seen_at)
+        changed = select(customer_metrics.c.customer_id).where(
+            customer_metrics.c.business_id == own, customer_metrics.c.changed_at > since
+        )
+        if not used:
+            return changed
+        member = membership.c
+        moved = select(member.customer_id).where(member.business_id == own, member.segment_id.in_(used))
+        return union(changed, moved.where(member.entered_at > since), moved.where(member.left_at > since))
+
+    async def of_customers(self, tree: Condition, references: Mapping[str, Segment], customers: Sequence[int]) -> None:
+        """Evaluate these customers only, and keep also for whom the rule does not hold."""
+        await self.forget()
+        await self._keep(tree, references, [customer.c.id.in_(customers)])
+        others = select(customer.c.id, literal(0)).where(
+            customer.c.business_id == self.unit.business.id,
+            customer.c.id.in_(customers),
+            customer.c.id.not_in(select(evaluated.c.customer_id)),
+        )
+        await self.connection.execute(insert(evaluated).from_select(["customer_id", "holds"], others))
+
+    async def _keep(
+        self, tree: Condition, references: Mapping[str, Segment], which: Sequence[ColumnElement[bool]]
+    ) -> int:
+        business_id = self.unit.business.id
+        sql = RuleSql(self.context, lambda key: open_membership(business_id, references[key].id))
+        found = members(self.context, sql.condition(tree)).where(~customer.c.erased, *which)
+        statement = insert(evaluated).from_select(["customer_id", "holds"], found.add_columns(literal(1)))
+        return int((await self.connection.execute(statement)).rowcount)
+
+    async def changed(self, size: int) -> list[list[int]]:
+        """The customers who changed and whose memberships have not followed, in portions."""
+        own = self.unit.business.id
+        since = select(business_table.c.followed_at).where(business_table.c.id == own).scalar_subquery()
+        kept = customer_metrics.c
+        statement = (
+            select(kept.customer_id)
+            .where(kept.business_id == own, kept.changed_at > since, kept.changed_at <= to_micros(self.seen_at))
+            .order_by(kept.customer_id)
+        )
+        found = list((await self.connection.execute(statement)).scalars())
+        return [found[start : start + size] for start in range(0, len(found), size)]
+
+    async def followed(self) -> None:
+        """They have followed now; within the write unit."""
+        statement = update(business_table).where(business_table.c.id == self.unit.business.id)
+        await self.connection.execute(statement.values(followed_at=to_micros(self.seen_at)))
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Unit]:
+        """End the reading and hold the business's only write transaction, on the same connection: all or nothing."""
+        await self.connection.commit()
+        if self.connection.dialect.name == "postgresql":
+            await self.connection.execution_options(isolation_level="READ COMMITTED")
+        else:
+            await self.connection.execution_options(begin="BEGIN IMMEDIATE")
+        row = (await self.connection.execute(raise_change(self.unit.business.id, self.clock()))).one()
+        yield Unit(self.connection, to_business(row), from_micros(row.last_instant))
+        await self.connection.commit()
+
+
+async def _clear(connection: AsyncConnection) -> None:
+    """Free what the table takes. Where that fails the next evaluation does it, so no error hides the one before."""
+    with suppress(DBAPIError):
+        await connection.rollback()
+        await connection.run_sync(empty, "evaluated")
+        await connection.commit()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +328,18 @@ class SqlStore:
         """All, by key."""
         with translated():
             async with self.database.reader.connect() as connection:
-                return [to_business(row) for row in await connection.execute(select(table).order_by(table.c.key))]
+                return [
+                    to_business(row)
+                    for row in await connection.execute(select(business_table).order_by(business_table.c.key))
+                ]
 
     async def business(self, key: str) -> tuple[Business, bool] | None:
         """The business of that key, and whether purchases wait to be counted."""
         with translated():
             async with self.database.reader.connect() as connection:
-                row = (await connection.execute(select(table).where(table.c.key == key))).one_or_none()
+                row = (
+                    await connection.execute(select(business_table).where(business_table.c.key == key))
+                ).one_or_none()
         if row is None:
             return None
         return to_business(row), row.matures_at is not None and row.matures_at <= to_micros(self.clock())
@@ -200,7 +357,9 @@ class SqlStore:
         with translated():
             try:
                 async with self.database.writer.begin() as connection:
-                    row = (await connection.execute(insert(table).values(**values).returning(table))).one()
+                    row = (
+                        await connection.execute(insert(business_table).values(**values).returning(business_table))
+                    ).one()
             except IntegrityError as error:
                 raise Taken(f"A business with the key {business.key} exists already.") from error
         return to_business(row)
@@ -212,3 +371,50 @@ class SqlStore:
                 return await connection.run_sync(current) == head()
         except (DBAPIError, PoolTimeout, OSError):
             return False
+
+    @asynccontextmanager
+    async def evaluate(self, business: Business) -> AsyncIterator[SqlEvaluation]:
+        """A run's connection; what it did not commit is gone with it."""
+        with translated():
+            async with self.database.worker.connect() as connection:
+                if self.database.dialect == "postgresql":
+                    await connection.execution_options(isolation_level="REPEATABLE READ")
+                else:
+                    await connection.execution_options(begin="BEGIN")
+                try:
+                    await connection.run_sync(create, "evaluated", EVALUATED)
+                    # Or a run that fails would take the table away with it.
+                    await connection.commit()
+                    statement = select(business_table).where(business_table.c.id == business.id)
+                    row = (await connection.execute(statement)).one()
+                    unit = Unit(connection, to_business(row), self.clock())
+                    yield SqlEvaluation(connection, unit, self.clock, from_micros(row.last_instant))
+                finally:
+                    # Where a statement was cancelled the driver's connection is gone, and the table with it.
+                    if not connection.invalidated:
+                        await _clear(connection)
+
+    async def agenda(self, business: Business, now: datetime) -> Agenda:
+        """What there is to do besides runs, in one statement."""
+        newest = select(func.max(customer_metrics.c.changed_at)).where(customer_metrics.c.business_id == business.id)
+        due = exists(
+            select(segment.c.id).where(
+                segment.c.business_id == business.id,
+                segment.c.deleted_at.is_(None),
+                segment.c.next_run_at <= to_micros(now),
+            )
+        )
+        own = business_table.c
+        statement = select(own.followed_at, own.matures_at, newest.scalar_subquery(), due).where(own.id == business.id)
+        with translated():
+            async with self.database.reader.connect() as connection:
+                followed, matures, changed, waits = (await connection.execute(statement)).one()
+        matured = matures is not None and matures <= to_micros(now)
+        return Agenda(matured, changed is not None and changed > followed, bool(waits))
+
+    @asynccontextmanager
+    async def note(self, business: Business) -> AsyncIterator[JobStore]:
+        """Runs, in a short transaction that changes no data of the business."""
+        with translated():
+            async with self.database.writer.begin() as connection:
+                yield JobStore(connection, business.id)

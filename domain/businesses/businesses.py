@@ -18,7 +18,7 @@ from domain.money import exponent
 from domain.rules.context import RANKED, variable_names
 from domain.segments.dependencies import defined
 from domain.segments.model import Segment
-from domain.store import Actor, AuditEvent, TenantStore, WriteUnit
+from domain.store import Actor, AuditEvent, Store, Unit
 
 FREQUENCY = frozenset({"purchase_frequency_label"})
 SPENDING = frozenset({"spending_label"})
@@ -64,7 +64,7 @@ def checked_key(key: str) -> str:
     return key
 
 
-async def settle(unit: WriteUnit, now: datetime) -> None:
+async def settle(unit: Unit, now: datetime) -> None:
     """Count every purchase whose instant has passed."""
     if await unit.purchases.settle(now):
         await unit.data_changed()
@@ -74,7 +74,7 @@ async def settle(unit: WriteUnit, now: datetime) -> None:
 class Businesses:
     """What can be done with tenants."""
 
-    store: TenantStore
+    store: Store
     clock: Clock
 
     async def all(self) -> list[Business]:

@@ -25,25 +25,14 @@ from domain.errors import FieldProblem, InvalidInput, text_problems
 from domain.model import DEFAULT_RFM_DAYS, Business, CustomerTotals, NewCustomer, WriteCounts
 from domain.money import exponent, to_decimal
 from domain.pages import Page, PageRequest
-from domain.store import (
-    Actor,
-    AuditEvent,
-    Cache,
-    CustomerFilter,
-    CustomerRecord,
-    CustomerSort,
-    ReadUnit,
-    SegmentStore,
-    Store,
-    problem_of,
-)
+from domain.store import Actor, AuditEvent, Cache, CustomerFilter, CustomerRecord, CustomerSort, Store, Unit, problem_of
 
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
     """Erasure in a business, as the face sees it."""
 
-    store: SegmentStore
+    store: Store
 
     async def erase(self, business: Business, customer_id: int | None, actor: Actor) -> int:
         """Erase a customer; again changes nothing. The id, which stays."""
@@ -71,7 +60,7 @@ log = logging.getLogger("segments")
 class Reading(Protocol):
     """Every business's data, to be read."""
 
-    def read(self, business: Business) -> AbstractAsyncContextManager[ReadUnit]: ...
+    def read(self, business: Business) -> AbstractAsyncContextManager[Unit]: ...
 
 
 @dataclass(frozen=True, slots=True)

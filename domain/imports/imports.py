@@ -6,20 +6,18 @@ stated since is not the import's any more; then nothing is changed.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Protocol
+from datetime import timedelta
 
 from domain.calendar import Clock
 from domain.errors import Conflict, DomainError, InvalidInput, NotFound
-from domain.imports.quality import Quality
-from domain.jobs.model import JobStatus, fraction_done
+from domain.imports.model import NewImport, PurchaseImport, Reject
+from domain.jobs.model import JobStatus
 from domain.jobs.progress import Board
 from domain.jobs.queue import NotCancellable
 from domain.model import Business
 from domain.pages import Page, PageRequest
-from domain.store import Actor, AuditEvent, ReadUnit, WriteUnit
+from domain.store import Actor, AuditEvent, Store
 
 SILENT = timedelta(seconds=30)
 """Without a sign of life for so long, whoever worked on an import is dead."""
@@ -37,115 +35,6 @@ class TooManyImports(DomainError):
     code = "TOO_MANY_IMPORTS"
 
 
-@dataclass(frozen=True, slots=True)
-class PurchaseImport:
-    """One import. `done` of `total` counts rows while it reads and orders while it merges; the four counts of rows add
-    up to `rows_read`. `options` say how an uploaded file is read; `heard_at` is the last sign of life."""
-
-    id: int
-    source: str
-    status: JobStatus
-    phase: str
-    done: int
-    total: int | None
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    error_code: str | None
-    error_message: str | None
-    requested_by: str | None
-    cancel_requested: bool
-    rows_read: int
-    created: int
-    updated: int
-    unchanged: int
-    rejected: int
-    future: int
-    quality: Quality | None
-    options: Mapping[str, object] | None
-    heard_at: datetime | None
-    undo_begun_at: datetime | None
-    undone_at: datetime | None
-
-    @property
-    def fraction(self) -> float:
-        """How much is done, 0 to 1."""
-        return fraction_done(self.status, self.done, self.total)
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A row that an import refused."""
-
-    line: int
-    text: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class NewImport:
-    """An uploaded file that is to be imported. `key` and `digest` tell a request that is sent again."""
-
-    source: str
-    options: Mapping[str, object]
-    requested_by: str
-    key: str | None = None
-    digest: str | None = None
-
-
-class Imports(Protocol):
-    """The imports of one business."""
-
-    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, PurchaseImport]: ...
-    async def page(self, request: PageRequest) -> Page[PurchaseImport]: ...
-    async def count(self) -> int: ...
-    async def rejects(self, ids: Sequence[int], request: PageRequest) -> Mapping[int, Page[Reject]]: ...
-    async def waiting(self) -> int: ...
-    async def by_key(self, key: str) -> tuple[PurchaseImport, str | None] | None:
-        """The import of a request that carried the key, and the digest of that request."""
-        ...
-
-    async def active(self) -> list[PurchaseImport]: ...
-    async def busy(self, since: datetime) -> int:
-        """How many uploads are worked on by somebody who gave a sign of life since."""
-        ...
-
-    async def take(
-        self, import_id: int, owner: str, options: Mapping[str, object], silent_before: datetime, at: datetime
-    ) -> bool:
-        """Hold one that waits or whose holder fell silent; whether it was free."""
-        ...
-
-    async def silent(self, before: datetime) -> list[PurchaseImport]:
-        """Active ones whose last sign of life is older."""
-        ...
-
-    async def add(self, import_id: int, new: NewImport, at: datetime) -> PurchaseImport: ...
-    async def end(self, import_id: int, status: JobStatus, code: str, sentence: str, at: datetime) -> None:
-        """End one that is active."""
-        ...
-
-    async def ask_to_cancel(self, import_id: int) -> None: ...
-
-
-class ImportReadUnit(ReadUnit, Protocol):
-    """A read unit that also sees imports."""
-
-    @property
-    def imports(self) -> Imports: ...
-
-
-class ImportWriteUnit(ImportReadUnit, WriteUnit, Protocol):
-    """A write unit that also changes imports."""
-
-
-class ImportStore(Protocol):
-    """The store as this service sees it."""
-
-    def read(self, business: Business) -> AbstractAsyncContextManager[ImportReadUnit]: ...
-    def write(self, business: Business) -> AbstractAsyncContextManager[ImportWriteUnit]: ...
-
-
 class ImportBoard(Board[PurchaseImport]):
     """Who follows which import."""
 
@@ -154,7 +43,7 @@ class ImportBoard(Board[PurchaseImport]):
 class PurchaseImports:
     """The imports of a business, as the services see them."""
 
-    store: ImportStore
+    store: Store
     clock: Clock
     board: ImportBoard
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from domain.errors import DomainError
 from domain.jobs.model import Job, JobKind, JobReason, JobStatus, NewJob, Outcome
 from domain.segments.model import Segment
-from domain.store import SegmentWriteUnit
+from domain.store import Unit
 
 
 class AlreadyRunning(DomainError):
@@ -26,14 +26,12 @@ class NotCancellable(DomainError):
     field = ("id",)
 
 
-async def queue(unit: SegmentWriteUnit, segment_id: int, reason: JobReason, requested_by: str | None) -> Job:
+async def queue(unit: Unit, segment_id: int, reason: JobReason, requested_by: str | None) -> Job:
     """Queue a run of the segment in the caller's transaction; none of it is active."""
     return await unit.jobs.add(NewJob(JobKind.RECALCULATION, reason, segment_id, None, requested_by), unit.instant)
 
 
-async def queue_following(
-    unit: SegmentWriteUnit, segments: Sequence[Segment], by: str, parent_id: int | None = None
-) -> None:
+async def queue_following(unit: Unit, segments: Sequence[Segment], by: str, parent_id: int | None = None) -> None:
     """What these segments use changed, such as members of another one: the dynamic ones follow. A run of theirs that
     waits will see the change, and one that is worked on looks for it before it writes."""
     dynamic = [item for item in segments if item.is_dynamic]
@@ -44,7 +42,7 @@ async def queue_following(
             await unit.jobs.add(new, unit.instant)
 
 
-async def stop(unit: SegmentWriteUnit, job: Job) -> None:
+async def stop(unit: Unit, job: Job) -> None:
     """End a run that waits, and ask one that is worked on to end."""
     if job.status is JobStatus.QUEUED:
         await unit.jobs.finish(job.id, Outcome(JobStatus.CANCELLED, "CANCELLED", "It was cancelled."), unit.instant)
@@ -52,7 +50,7 @@ async def stop(unit: SegmentWriteUnit, job: Job) -> None:
         await unit.jobs.ask_to_cancel(job.id)
 
 
-async def requeue(unit: SegmentWriteUnit, segment_id: int, requested_by: str | None) -> Job:
+async def requeue(unit: Unit, segment_id: int, requested_by: str | None) -> Job:
     """A definition was made or changed: a run of the old one is of no use any more, and a new one is queued.
 
     Of a segment one run is active, so one that is worked on is ended here; its holder finds out at its next sign of

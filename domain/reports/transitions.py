@@ -17,7 +17,7 @@ from domain.money import exponent
 from domain.pages import Page, PageRequest
 from domain.reports.report import Report, kind_of, kind_of_score, ordered
 from domain.reports.reporting import festive_days, listed
-from domain.store import CustomerRecord, Grouping, GroupReportStore, Move
+from domain.store import CustomerRecord, Grouping, Move, Store
 
 MAXIMUM_POINTS = 60
 SCORES = tuple((r, f, m) for r in range(1, 6) for f in range(1, 6) for m in range(1, 6))
@@ -76,7 +76,7 @@ class LabelCount:
 class Movements:
     """Looks at groups over time."""
 
-    store: GroupReportStore
+    store: Store
     clock: Clock
     customers: Customers
 

@@ -29,7 +29,7 @@ from domain.segments.customer_facts import rule_context, subjects
 from domain.segments.dependencies import reference_problems
 from domain.segments.model import Definition, Membership, Segment, SegmentKind
 from domain.segments.validation import Draft, checked
-from domain.store import CustomerFilter, CustomerRecord, RuleSizes, SegmentReadUnit, SegmentStore, Side
+from domain.store import CustomerFilter, CustomerRecord, RuleSizes, Side, Store, Unit
 
 FEWEST, MOST = 2, 10
 
@@ -190,7 +190,7 @@ class Explanation:
 class Analysis:
     """Answers questions about the rules of a business."""
 
-    store: SegmentStore
+    store: Store
     clock: Clock
     customers: Customers
 
@@ -308,7 +308,7 @@ class Analysis:
         return await self.customers.cuts(business, RuleContext(business, self.clock()).span)
 
 
-async def _segments(unit: SegmentReadUnit, ids: Sequence[int | None], field: tuple[str, ...]) -> list[Segment]:
+async def _segments(unit: Unit, ids: Sequence[int | None], field: tuple[str, ...]) -> list[Segment]:
     found = await unit.segments.by_ids([key for key in ids if key is not None]) if ids else {}
     name = field[-1]
     problems = [

@@ -13,13 +13,13 @@ from domain.pages import MAXIMUM_FIRST, PageRequest
 from domain.rules.context import RuleContext, uses_rank, variable_names
 from domain.rules.evaluator import Element, Scalar, Subject
 from domain.rules.tree import Node
-from domain.store import CustomerRecord, PurchaseRecord, ReadUnit, WindowTotals
+from domain.store import CustomerRecord, PurchaseRecord, Unit, WindowTotals
 
 Bought = Sequence[tuple[PurchaseRecord, Sequence[PurchaseLine]]]
 
 
 async def subjects(
-    unit: ReadUnit,
+    unit: Unit,
     context: RuleContext,
     customers: Sequence[int],
     segments: Mapping[int, frozenset[str]] | None = None,
@@ -39,7 +39,7 @@ async def subjects(
     return found
 
 
-async def _bought(unit: ReadUnit, customer: int) -> list[tuple[PurchaseRecord, Sequence[PurchaseLine]]]:
+async def _bought(unit: Unit, customer: int) -> list[tuple[PurchaseRecord, Sequence[PurchaseLine]]]:
     found: list[PurchaseRecord] = []
     request = PageRequest(MAXIMUM_FIRST)
     while True:
@@ -145,7 +145,7 @@ def _element(context: RuleContext, record: PurchaseRecord, line: PurchaseLine | 
     return Element(values, {"amount": minor, "days_ago": age}, {"amount": context.scale}, bought.external_id)
 
 
-async def rule_context(unit: ReadUnit, now: datetime, trees: Iterable[Node], cuts: Cuts | None = None) -> RuleContext:
+async def rule_context(unit: Unit, now: datetime, trees: Iterable[Node], cuts: Cuts | None = None) -> RuleContext:
     """The context that the rules need, at most two statements; give `cuts` of the window where they are kept."""
     rules = list(trees)
     context = RuleContext(unit.business, now)

@@ -14,7 +14,7 @@ from domain.errors import DomainError, InvalidInput
 from domain.model import Business
 from domain.pages import Page, PageRequest
 from domain.segments.model import ArchivedMembership, Snapshot
-from domain.store import Actor, AuditEvent, CustomerRecord, IdsKey, MovedKey, Movement, SegmentStore, SnapshotKey
+from domain.store import Actor, AuditEvent, CustomerRecord, IdsKey, MovedKey, Movement, SnapshotKey, Store
 
 MAXIMUM_IDS = 10_000
 NEWEST = 10
@@ -24,7 +24,7 @@ NEWEST = 10
 class Snapshots:
     """The snapshots of a business, as the services see them."""
 
-    store: SegmentStore
+    store: Store
     clock: Clock
 
     async def by_keys(self, business: Business, keys: Sequence[SnapshotKey]) -> Mapping[SnapshotKey, Snapshot]:
@@ -108,7 +108,7 @@ def check_reachable(business: Business, *instants: datetime | None) -> None:
 class Compaction:
     """Takes old history away."""
 
-    store: SegmentStore
+    store: Store
     clock: Clock
 
     def horizon(self, business: Business, before: date) -> datetime:

@@ -15,7 +15,7 @@ from domain.model import Business
 from domain.money import exponent, to_decimal
 from domain.pages import PageRequest
 from domain.segments.model import Membership, Segment
-from domain.store import CustomerRecord, Member, SegmentStore
+from domain.store import CustomerRecord, Member, Store
 
 MEMBER_COLUMNS = (
     "customer_id",
@@ -55,7 +55,7 @@ class MemberWriter(Protocol):
 class MemberFiles:
     """Reads the members of a business for files."""
 
-    store: SegmentStore
+    store: Store
     clock: Clock
     customers: Customers
 

@@ -22,7 +22,7 @@ from domain.segments.model import (
     SegmentKind,
     SizePoint,
 )
-from domain.store import Actor, AuditEvent, Member, MemberKey, SegmentStore, SegmentWriteUnit, SnapshotKey
+from domain.store import Actor, AuditEvent, Member, MemberKey, SnapshotKey, Store, Unit
 
 MAXIMUM_ITEMS = 1000
 SeriesKey = tuple[int, date, date, SeriesInterval]
@@ -42,7 +42,7 @@ class Assignment:
 class Memberships:
     """The memberships of a business, as the services see them: now, or at the business's moment where it has one."""
 
-    store: SegmentStore
+    store: Store
     clock: Clock
 
     def instant(self, business: Business, given: datetime | None, field: str) -> datetime | None:
@@ -175,7 +175,7 @@ def _known(business: Business, which: ChangeList) -> ChangeList:
     return replace(which, until=_end(business, which.until))
 
 
-async def _by_hand(unit: SegmentWriteUnit, segment_id: int, word: str) -> Segment:
+async def _by_hand(unit: Unit, segment_id: int, word: str) -> Segment:
     segment = (await unit.segments.by_ids([segment_id])).get(segment_id)
     if segment is None:
         raise _no_segment()
@@ -190,7 +190,7 @@ def _no_segment() -> InvalidInput:
 
 
 async def _change(
-    unit: SegmentWriteUnit,
+    unit: Unit,
     segment: Segment,
     customers: Sequence[int],
     actor: Actor,

@@ -14,7 +14,7 @@ from domain.pages import Page, PageRequest
 from domain.rules.context import references
 from domain.segments.dependencies import defined
 from domain.segments.model import MembershipChange, Place, Segment, SegmentKind
-from domain.store import Actor, AuditEvent, WorkStore
+from domain.store import Actor, AuditEvent, Store
 
 CHANGES = 500
 """Changes of memberships in one message."""
@@ -24,7 +24,7 @@ CHANGES = 500
 class Recalculations:
     """The runs of a business, as the services see them."""
 
-    store: WorkStore
+    store: Store
     clock: Clock
     board: RunBoard
 

@@ -16,7 +16,7 @@ from domain.model import Business
 from domain.rules.context import references
 from domain.segments.dependencies import Defined, defined
 from domain.segments.model import Segment, SegmentKind, Snapshot
-from domain.store import Evaluation, Hold, WorkStore
+from domain.store import Evaluation, Hold, Store
 
 RANGE = 10_000
 """Customer ids evaluated between two signs of life."""
@@ -44,7 +44,7 @@ class Stopped(Exception):
 class Runner:
     """One worker; `owner` is its name among all workers of the store."""
 
-    store: WorkStore
+    store: Store
     clock: Clock
     board: RunBoard
     owner: str

@@ -24,7 +24,7 @@ from domain.rules.sentence import sentence
 from domain.segments.dependencies import reference_problems, users_of
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.segments.validation import Checked, Draft, checked, free_key, slug
-from domain.store import Actor, AuditEvent, SegmentFilter, SegmentSort, SegmentStore, SegmentWriteUnit
+from domain.store import Actor, AuditEvent, SegmentFilter, SegmentSort, Store, Unit
 
 PREFIXES = {RfmScheme.EIGHT_SEGMENT: "rfm", RfmScheme.ELEVEN_SEGMENT: "rfm-eleven"}
 SUFFIXES = {RfmScheme.EIGHT_SEGMENT: "RFM", RfmScheme.ELEVEN_SEGMENT: "RFM of eleven"}
@@ -131,7 +131,7 @@ class Change:
 class Segments:
     """The segments of a business, as the services see them; `wake` says that there is a run to work on."""
 
-    store: SegmentStore
+    store: Store
     clock: Clock
     wake: Callable[[], None]
 
@@ -231,7 +231,7 @@ class Segments:
             detail = {"segment": old.key, "members": ended.left, "changes": stated(old, gone=True)}
             await unit.audit(_event(actor, "deleteSegment", old, detail))
 
-    async def _add(self, unit: SegmentWriteUnit, ready: Checked, stored: Sequence[Segment], actor: Actor) -> Written:
+    async def _add(self, unit: Unit, ready: Checked, stored: Sequence[Segment], actor: Actor) -> Written:
         draft, keys = ready.draft, {each.key for each in stored}
         key = draft.key or free_key(slug(draft.name), keys)
         problems = _name_problems(draft.name, stored)
@@ -262,14 +262,14 @@ def _event(actor: Actor, action: str, segment: Segment, detail: Mapping[str, obj
     return AuditEvent(actor.name, action, request_id=actor.request_id, detail=detail, subject=subject)
 
 
-async def _found(unit: SegmentWriteUnit, segment_id: int, field: tuple[str, ...]) -> Segment:
+async def _found(unit: Unit, segment_id: int, field: tuple[str, ...]) -> Segment:
     found = (await unit.segments.by_ids([segment_id])).get(segment_id)
     if found is None:
         raise InvalidInput("There is no segment with this id.", field, "NOT_FOUND")
     return found
 
 
-async def _changed(unit: SegmentWriteUnit, old: Segment, given: Mapping[str, Any]) -> Segment:
+async def _changed(unit: Unit, old: Segment, given: Mapping[str, Any]) -> Segment:
     """The segment as it will be; InvalidInput where it cannot be so."""
     kept = old.definition
     definition = Definition(
@@ -311,7 +311,7 @@ async def _changed(unit: SegmentWriteUnit, old: Segment, given: Mapping[str, Any
     return new
 
 
-def _due(dynamic: bool, kind: SegmentKind, schedule: str | None, unit: SegmentWriteUnit) -> datetime | None:
+def _due(dynamic: bool, kind: SegmentKind, schedule: str | None, unit: Unit) -> datetime | None:
     """When there is something to do: a dynamic segment is calculated, a manual one that changed gets its snapshot."""
     if not dynamic and kind is SegmentKind.AUTOMATIC:
         return None

@@ -16,7 +16,7 @@ from domain.rules.context import references
 from domain.segments.dependencies import Defined, defined
 from domain.segments.model import Segment, SegmentKind, Snapshot
 from domain.segments.runner import Runner
-from domain.store import SegmentWriteUnit, WorkStore
+from domain.store import Store, Unit
 
 PAGE = 2_000
 """Customers whose memberships follow in one transaction."""
@@ -30,7 +30,7 @@ log = logging.getLogger("segments.runs")
 class Upkeep:
     """One worker's care for all businesses of the store."""
 
-    store: WorkStore
+    store: Store
     clock: Clock
     board: RunBoard
     runner: Runner
@@ -96,7 +96,7 @@ class Upkeep:
                     await evaluation.followed()
         return done
 
-    async def _queue_ranked(self, unit: SegmentWriteUnit, ranked: list[Segment]) -> None:
+    async def _queue_ranked(self, unit: Unit, ranked: list[Segment]) -> None:
         """Segments that rank are calculated whole, at most so often; what comes too soon is scheduled."""
         keys = [item.id for item in ranked]
         active, newest = await unit.jobs.active_of(keys), await unit.jobs.newest_of(keys)
@@ -137,6 +137,6 @@ def known(found: Defined, segment: Segment, by_key: dict[str, Segment]) -> bool:
     return set(references(found.trees[segment.key])) <= by_key.keys()
 
 
-def is_due(segment: Segment, unit: SegmentWriteUnit) -> bool:
+def is_due(segment: Segment, unit: Unit) -> bool:
     """Whether the segment's time has come."""
     return segment.next_run_at is not None and segment.next_run_at <= unit.instant

@@ -10,7 +10,8 @@ from rich.table import Table
 
 from domain.errors import NotFound
 from domain.imports.columns import counted
-from domain.imports.imports import PurchaseImport, UndoSummary
+from domain.imports.imports import UndoSummary
+from domain.imports.model import PurchaseImport
 from domain.model import Business
 from domain.pages import PageRequest
 from domain.store import Actor

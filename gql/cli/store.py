@@ -28,7 +28,6 @@ from gql.cli.session import BusinessOption, run
 from gql.composition import Services, connected, require_stage, system_clock
 from gql.schema.schema import sdl
 from persistence.database.engines import Database
-from persistence.evaluation import WorkingStore
 from persistence.migrations.migrate import differences, upgrade
 from persistence.store import SqlStore
 
@@ -146,7 +145,7 @@ def compact(
 
     async def work(services: Services, database: Database) -> None:
         chosen = await services.businesses.choose(business, context.obj.business)
-        compaction = Compaction(WorkingStore(database, system_clock), system_clock)
+        compaction = Compaction(SqlStore(database, system_clock), system_clock)
         horizon = compaction.horizon(chosen, checked_date(before))
         if archive.suffix != ".gz":
             raise InvalidInput(f"--archive must end in .gz, such as {archive.with_suffix('.csv.gz')}")

@@ -17,7 +17,8 @@ from starlette.routing import Route
 
 from domain.errors import Conflict, DomainError, Forbidden, InvalidInput, NotFound, Unavailable
 from domain.imports.formats import ImportOptions
-from domain.imports.imports import NewImport, PurchaseImport, TooManyImports
+from domain.imports.imports import TooManyImports
+from domain.imports.model import NewImport, PurchaseImport
 from domain.model import Business, Permission, Viewer
 from gql.auth import UNAUTHENTICATED_MESSAGE, Unauthenticated
 from gql.composition import Services

@@ -12,7 +12,7 @@ from strawberry.dataloader import DataLoader
 
 from domain.classification.labels import Classification
 from domain.classification.rfm import Score
-from domain.imports.imports import PurchaseImport, Reject
+from domain.imports.model import PurchaseImport, Reject
 from domain.jobs.model import Job
 from domain.model import Business, CustomerTotals, KeptEvent, PurchaseLine, Storefront
 from domain.pages import Page, PageRequest

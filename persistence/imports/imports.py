@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Row, and_, func, insert, or_, select, unio
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import from_micros, to_micros
-from domain.imports.imports import NewImport, PurchaseImport, Reject
+from domain.imports.model import NewImport, PurchaseImport, Reject
 from domain.imports.quality import Quality
 from domain.jobs.model import JobStatus
 from domain.pages import Page, PageRequest, cut

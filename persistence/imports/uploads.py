@@ -17,7 +17,8 @@ from sqlalchemy.exc import DBAPIError
 
 from domain.calendar import Clock
 from domain.errors import DomainError, InvalidInput
-from domain.imports.imports import AT_ONCE, SILENT, ImportBoard, PurchaseImport, PurchaseImports
+from domain.imports.imports import AT_ONCE, SILENT, ImportBoard, PurchaseImports
+from domain.imports.model import PurchaseImport
 from domain.imports.rows import RejectedRow, StagedColumns
 from domain.jobs.model import JobStatus
 from domain.model import Business

@@ -25,7 +25,7 @@ from domain.model import Business
 from domain.rules.context import RuleContext
 from domain.rules.tree import Condition, walk
 from domain.segments.customer_facts import rule_context
-from domain.store import CustomerFilter, CustomerRecord, ReadUnit, RuleSizes, Side
+from domain.store import CustomerFilter, CustomerRecord, RuleSizes, Side, Unit
 from persistence.customers import COLUMNS, JOINED, PRESENT, to_record
 from persistence.database.dialects import Expression, Negation
 from persistence.rules.compiler import Lookup, RuleSql, matching, members
@@ -63,7 +63,7 @@ def by_membership(business: Business) -> Lookup:
 class RuleStore:
     """Questions about the rules of one business within one unit."""
 
-    def __init__(self, connection: AsyncConnection, unit: ReadUnit, now: datetime) -> None:
+    def __init__(self, connection: AsyncConnection, unit: Unit, now: datetime) -> None:
         self.connection = connection
         self.unit = unit
         self.now = now

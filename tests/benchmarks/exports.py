@@ -23,8 +23,8 @@ from gql.app import make_writers
 from gql.composition import make_services
 from gql.settings import Settings
 from persistence.database.engines import Database, open_database
-from persistence.evaluation import WorkingStore
 from persistence.migrations.migrate import upgrade
+from persistence.store import SqlStore
 from tests.benchmarks.segments import NOW, made, peak, segment
 
 EVERYBODY = (
@@ -35,7 +35,7 @@ EVERYBODY = (
 
 async def ours(database: Database, form: str, target: Path) -> tuple[float, float]:
     """Seconds of the export of every customer, from the store to the file, and peak memory before it."""
-    store, services = WorkingStore(database, lambda: NOW), make_services(database, lambda: NOW)
+    store, services = SqlStore(database, lambda: NOW), make_services(database, lambda: NOW)
     business = await services.businesses.open("bench")
     held = await segment(store, business, f"all-{time.time_ns()}", {">": [{"var": "order_count"}, -1]})
     async with store.write(business) as unit:

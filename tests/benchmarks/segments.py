@@ -24,8 +24,8 @@ from domain.segments.runner import Runner
 from domain.store import Actor
 from gql.composition import Services, make_services
 from persistence.database.engines import Database, open_database
-from persistence.evaluation import WorkingStore
 from persistence.migrations.migrate import upgrade
+from persistence.store import SqlStore
 from tests.benchmarks.data import FOLDER
 
 PURCHASES = 5
@@ -75,7 +75,7 @@ def made(customers: int) -> Path:
     return path
 
 
-async def segment(store: WorkingStore, business: Business, key: str, rules: object) -> Segment:
+async def segment(store: SqlStore, business: Business, key: str, rules: object) -> Segment:
     """One that nothing queued."""
     new = NewSegment(key, key, None, SegmentKind.AUTOMATIC, False, False, Definition(rules=rules), None, "bench")
     async with store.write(business) as unit:
@@ -96,7 +96,7 @@ def bare(connection: Connection, number: int, more: int) -> float:
 async def measure(database: Database, customers: int) -> dict[str, object]:
     """Everything, in one process."""
     board = RunBoard()
-    store, services = WorkingStore(database, lambda: NOW), make_services(database, lambda: NOW, board)
+    store, services = SqlStore(database, lambda: NOW), make_services(database, lambda: NOW, board)
     runner = Runner(store, lambda: NOW, board, "bench")
     business = await services.businesses.open("bench")
     more = (100 - ENTERING) * PURCHASES - 1
@@ -129,7 +129,7 @@ async def measure(database: Database, customers: int) -> dict[str, object]:
     }
 
 
-async def members(services: Services, store: WorkingStore, business: Business, held: Segment) -> None:
+async def members(services: Services, store: SqlStore, business: Business, held: Segment) -> None:
     """A page of 100 members with their memberships."""
     async with store.read(business) as unit:
         page = await unit.memberships.members(held.id, PageRequest(100))
@@ -146,7 +146,7 @@ async def timed(ask: Callable[[], Awaitable[object]]) -> float:
     return sorted(seconds[1:])[2]
 
 
-async def clear(store: WorkingStore, business: Business, held: Segment) -> None:
+async def clear(store: SqlStore, business: Business, held: Segment) -> None:
     """Leave the store as it was found."""
     with store.database.bulk.begin() as connection:
         for table in ("membership", "membership_change", "snapshot", "job"):
@@ -158,7 +158,7 @@ async def clear(store: WorkingStore, business: Business, held: Segment) -> None:
 async def many(database: Database, count: int) -> float:
     """Seconds of one run of so many segments."""
     board = RunBoard()
-    store, services = WorkingStore(database, lambda: NOW), make_services(database, lambda: NOW, board)
+    store, services = SqlStore(database, lambda: NOW), make_services(database, lambda: NOW, board)
     runner = Runner(store, lambda: NOW, board, "bench")
     business = await services.businesses.open("bench")
     kept = [

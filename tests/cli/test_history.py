@@ -15,7 +15,7 @@ from domain.pages import PageRequest
 from domain.segments.history import HistoryCompacted, check_reachable
 from domain.segments.model import MembershipSource
 from persistence.database.engines import Database, open_database
-from persistence.evaluation import WorkingStore
+from persistence.store import SqlStore
 from tests.cli.conftest import Segments
 from tests.conftest import SetClock
 from tests.drivers.working import Working
@@ -34,7 +34,7 @@ def store(segments: Segments) -> Iterator[Database]:
 
 async def shop(database: Database, clock: SetClock) -> Working:
     """A worker on the only business, as it is now."""
-    (business,) = await WorkingStore(database, clock).businesses()
+    (business,) = await SqlStore(database, clock).businesses()
     return Working.of(database, clock, business)
 
 

@@ -10,7 +10,7 @@ import pytest
 from domain.segments.model import Definition, NewSegment, SegmentKind
 from gql.composition import system_clock
 from persistence.database.engines import open_database
-from persistence.evaluation import WorkingStore
+from persistence.store import SqlStore
 from tests.cli.conftest import Segments
 
 ORDERS = "customer_id,order_id,date,amount\nA,1,2024-03-01,5\nB,2,2024-03-01,20\n"
@@ -23,7 +23,7 @@ def add(segments: Segments, key: str, rules: object, kind: SegmentKind = Segment
 
     async def work() -> None:
         database = open_database(f"sqlite:///{segments.data / 'segments.sqlite'}")
-        store = WorkingStore(database, system_clock)
+        store = SqlStore(database, system_clock)
         (business,) = await store.businesses()
         automatic = kind is SegmentKind.AUTOMATIC
         definition = Definition(rules=rules) if automatic else Definition()

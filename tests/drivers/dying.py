@@ -1,6 +1,6 @@
 """A worker that kills itself the hard way: `python -m tests.drivers.dying URL WORK PLACE STATEMENT` works on runs, or
-lets memberships follow, until a statement that begins so is about to be executed for the PLACE-th time, and then is gone
-as if the power had failed."""
+lets memberships follow, until a statement that begins so is about to be executed for the PLACE-th time, and then is
+gone as if the power had failed."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ from domain.jobs.progress import RunBoard
 from domain.segments.runner import Runner
 from domain.segments.worker import Upkeep
 from persistence.database.engines import open_database
-from persistence.evaluation import WorkingStore
+from persistence.store import SqlStore
 from tests.conftest import NOW
 
 
@@ -28,7 +28,7 @@ def now() -> datetime:
 async def main(url: str, work: str, place: int, last: str) -> None:
     """Work until the statement comes."""
     database = open_database(url)
-    store, board = WorkingStore(database, now), RunBoard()
+    store, board = SqlStore(database, now), RunBoard()
     seen = count(1)
 
     def watch(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:

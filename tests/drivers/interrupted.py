@@ -7,8 +7,8 @@ from itertools import count
 
 from domain.model import Business
 from domain.segments.runner import Runner
-from persistence.evaluation import WorkingStore
 from persistence.jobs import JobStore
+from persistence.store import SqlStore
 from tests.drivers.working import Working
 
 TAKING, EVALUATING, WRITING = 1, 2, 3
@@ -16,7 +16,7 @@ TAKING, EVALUATING, WRITING = 1, 2, 3
 
 
 @dataclass(frozen=True)
-class Interrupted(WorkingStore):
+class Interrupted(SqlStore):
     """Does `meanwhile` right before the sign of life of that number."""
 
     place: int

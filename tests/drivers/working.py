@@ -13,7 +13,7 @@ from domain.segments.runner import Runner
 from domain.segments.worker import Upkeep
 from domain.store import Actor
 from persistence.database.engines import Database
-from persistence.evaluation import WorkingStore
+from persistence.store import SqlStore
 from tests.conftest import SetClock
 
 ACTOR = Actor("tester")
@@ -23,7 +23,7 @@ ACTOR = Actor("tester")
 class Working:
     """A worker named `owner` on one business."""
 
-    store: WorkingStore
+    store: SqlStore
     clock: SetClock
     business: Business
     board: RunBoard
@@ -34,7 +34,7 @@ class Working:
     @classmethod
     def of(cls, database: Database, clock: SetClock, business: Business, owner: str = "worker") -> "Working":
         """A worker of its own on the store."""
-        store, board = WorkingStore(database, clock), RunBoard(0.02)
+        store, board = SqlStore(database, clock), RunBoard(0.02)
         runner = Runner(store, clock, board, owner)
         upkeep = Upkeep(store, clock, board, runner)
         return cls(store, clock, business, board, runner, upkeep, Recalculations(store, clock, board))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from domain.imports.imports import PurchaseImport as ImportEntity
-from domain.imports.imports import Reject as RejectEntity
+from domain.imports.model import PurchaseImport as ImportEntity
+from domain.imports.model import Reject as RejectEntity
 from domain.jobs.model import Job as JobEntity
 from domain.model import Business as BusinessEntity
 from domain.money import exponent, to_decimal

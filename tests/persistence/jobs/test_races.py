@@ -14,7 +14,7 @@ from domain.model import Business
 from domain.rules.tree import Condition
 from gql.composition import Services
 from persistence.database.engines import Database
-from persistence.evaluation import SqlEvaluation
+from persistence.store import SqlEvaluation
 from tests.conftest import SetClock
 from tests.drivers.working import ACTOR, Working
 from tests.shops.factories import purchase

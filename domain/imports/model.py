@@ -1,0 +1,64 @@
+""""""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain.imports.quality import Quality
+from domain.jobs.model import JobStatus, fraction_done
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseImport:
+    """One import. `done` of `total` counts rows while it reads and orders while it merges; the four counts of rows add
+    up to `rows_read`. `options` say how an uploaded file is read; `heard_at` is the last sign of life."""
+
+    id: int
+    source: str
+    status: JobStatus
+    phase: str
+    done: int
+    total: int | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    error_code: str | None
+    error_message: str | None
+    requested_by: str | None
+    cancel_requested: bool
+    rows_read: int
+    created: int
+    updated: int
+    unchanged: int
+    rejected: int
+    future: int
+    quality: Quality | None
+    options: Mapping[str, object] | None
+    heard_at: datetime | None
+    undo_begun_at: datetime | None
+    undone_at: datetime | None
+
+    @property
+    def fraction(self) -> float:
+        """How much is done, 0 to 1."""
+        return fraction_done(self.status, self.done, self.total)
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that an import refused."""
+
+    line: int
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewImport:
+    """An uploaded file that is to be imported. `key` and `digest` tell a request that is sent again."""
+
+    source: str
+    options: Mapping[str, object]
+    requested_by: str
+    key: str | None = None
+    digest: str | None = None
