@@ -222,3 +222,7 @@ class KeptEvent:
     request_id: str | None
     subject: Subject | None
     detail: Mapping[str, object] | None
+
+
+LAST_QUALIFYING = 1
+"""The rank of PARTIAL: rows of this status and below count."""

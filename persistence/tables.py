@@ -40,7 +40,7 @@ from sqlalchemy.types import TypeEngine
 from sqlmodel import Field, SQLModel
 
 from domain.calendar import from_micros, to_micros
-from domain.imports.rows import LAST_QUALIFYING
+from domain.model import LAST_QUALIFYING
 
 # SQLite compares text by its bytes, which is the order of code points; PostgreSQL must be told to.
 CodePointText: TypeEngine[str] = Text().with_variant(Text(collation="C"), "postgresql")

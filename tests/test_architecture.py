@@ -1,12 +1,14 @@
-"""The shape of the project, read from its files: who imports whom, how long a module is and what no file may hold.
+"""The shape of the project, read from its files: which room imports which, what a file may be and what none may hold.
 
-Nothing here imports the code it looks at, so a rule is broken by what is written and not by what happens to run.
+Nothing here imports the code it looks at, and no law looks at a file's name where it could look at an import: a rule is
+broken by what is written and not by what happens to run or how a file is called.
 """
 
 import ast
 import re
 import subprocess
 import sys
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -18,8 +20,116 @@ LAYERS = ("gql", "domain", "persistence")
 MIGRATIONS = ROOT / "persistence" / "migrations"
 PURE = ("cronsim",)
 """Libraries that only compute, for which the domain need not write its own."""
-ALLOWED = {"gql": {"gql", "domain"}, "domain": {"domain"}, "persistence": {"persistence", "domain"}}
-MAXIMUM_LINES = 600
+VALUES = (
+    "domain.errors",
+    "domain.model",
+    "domain.calendar",
+    "domain.money",
+    "domain.pages",
+    "domain.classifiers",
+)
+"""What every room shares."""
+PURE_ROOMS = (*VALUES, "domain.classification", "domain.rules", "domain.jobs.model")
+"""Values and functions, which know no store."""
+NOUNS = (*PURE_ROOMS, "domain.segments.model", "domain.imports.model", "domain.imports.quality")
+PORTS = (*NOUNS, "domain.store")
+DATABASE = ("persistence.database", "persistence.tables")
+REPOSITORIES = (
+    "persistence.customers",
+    "persistence.purchases",
+    "persistence.merge",
+    "persistence.erasure",
+    "persistence.jobs",
+    "persistence.reports",
+    "persistence.rules",
+    "persistence.segments",
+    "persistence.labels",
+    "persistence.imports",
+)
+SCHEMA = ("gql.schema.context", "gql.schema.errors", "gql.schema.loaders", "gql.schema.types")
+ROOMS: dict[str, tuple[str, ...]] = {
+    # The root, each module knowing those before it.
+    "domain.errors": (),
+    "domain.model": ("domain.errors",),
+    "domain.calendar": ("domain.errors", "domain.model"),
+    "domain.money": ("domain.errors",),
+    "domain.pages": ("domain.errors",),
+    "domain.classifiers": ("domain.errors",),
+    "domain.classification": VALUES,
+    "domain.rules": (*VALUES, "domain.classification"),
+    "domain.jobs.model": VALUES,
+    "domain.segments.model": PURE_ROOMS,
+    "domain.imports.model": (*PURE_ROOMS, "domain.imports.quality"),
+    "domain.imports.quality": PURE_ROOMS,
+    "domain.store": NOUNS,
+    "domain.audit": PORTS,
+    "domain.demo": (*PORTS, "domain.segments"),
+    # Services, each knowing those before it.
+    "domain.jobs": PORTS,
+    "domain.imports": (*PORTS, "domain.jobs"),
+    "domain.customers": (*PORTS, "domain.imports"),
+    "domain.segments": (*PORTS, "domain.jobs", "domain.imports", "domain.customers"),
+    "domain.reports": (*PORTS, "domain.jobs", "domain.imports", "domain.customers", "domain.segments"),
+    "domain.businesses": (
+        *PORTS,
+        "domain.jobs",
+        "domain.imports",
+        "domain.customers",
+        "domain.segments",
+        "domain.reports",
+    ),
+    "persistence.tables": VALUES,
+    "persistence.database": (*VALUES, "persistence.tables"),
+    "persistence.migrations": (*VALUES, *DATABASE),
+    **dict.fromkeys(REPOSITORIES, ("domain", *DATABASE, *REPOSITORIES)),
+    "persistence.store": ("domain", *DATABASE, *REPOSITORIES, "persistence.migrations"),
+    "persistence.imports": ("domain", *DATABASE, *REPOSITORIES, "persistence.store", "persistence.sources"),
+    "persistence.sources": ("domain", *DATABASE, *REPOSITORIES, "persistence.store", "persistence.imports"),
+    "persistence.labels.run_sources": ("domain", *DATABASE, *REPOSITORIES, "persistence.store", "persistence.sources"),
+    "persistence.exports": ("domain",),
+    "persistence.alerts": ("domain",),
+    "gql.settings": VALUES,
+    "gql.logs": (),
+    "gql.auth": (*VALUES, "gql.settings"),
+    "gql.parameters": ("domain",),
+    "gql.signed_links": ("domain", "gql.auth", "gql.parameters", "gql.settings"),
+    "gql.composition": ("domain", "persistence", "gql.settings", "gql.logs"),
+    "gql.segmentation": ("domain", "persistence", "gql.settings", "gql.composition"),
+    "gql.schema.types": ("domain", *SCHEMA),
+    "gql.schema": ("domain", "gql.schema", "gql.composition", "gql.settings", "gql.parameters", "gql.signed_links"),
+    "gql.http": (
+        "domain",
+        "gql.schema",
+        "gql.auth",
+        "gql.composition",
+        "gql.parameters",
+        "gql.settings",
+        "gql.signed_links",
+    ),
+    "gql.app": ("domain", "persistence", "gql"),
+    "gql.cli.serve": ("domain", "gql"),
+    "gql.cli": (
+        "domain",
+        "gql.auth",
+        "gql.composition",
+        "gql.logs",
+        "gql.parameters",
+        "gql.schema",
+        "gql.segmentation",
+        "gql.settings",
+    ),
+}
+"""What each room may import besides itself, the standard library and packages. The longest name that fits a module is
+its room."""
+CIRCLE = {f"gql.schema.types.{noun}" for noun in ("customer", "segment", "membership", "job")}
+"""The nouns of the schema that truly refer to each other; nothing else imports in a circle."""
+LOADED_LATE = {
+    "persistence/migrations/migrate.py": {"alembic"},
+    "persistence/reports/cache.py": {"aiocache", "redis"},
+    "persistence/sources/opening.py": {"persistence"},
+}
+"""Imports inside functions, where loading costs more than 100 ms that others need not wait for."""
+LONG_LINES, TINY_LINES, MOST_MODULES, SAME_PREFIX = 600, 60, 16, 4
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "base", "manager"}
 # In pieces, so that this file does not hold what it looks for.
 REGISTRY_HOSTS = re.compile(
@@ -77,26 +187,83 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
                 yield node.lineno, name
 
 
-def composes(path: Path) -> bool:
-    """The composition root and the command line put the layers together, and `run_segmentation`, which a program calls
-    without either; they alone know the store."""
-    return path.parent == ROOT / "gql" and (
-        path.name in ("app.py", "composition.py", "segmentation.py")
-        or re.fullmatch(r"cli(_\w+)?\.py", path.name) is not None
-    )
+def dotted(path: Path) -> str:
+    return shown(path).removesuffix(".py").replace("/", ".").removesuffix(".__init__")
 
 
-def test_layers_import_only_what_lies_beneath_them() -> None:
+MODULES = {dotted(path): path for path in PACKAGE_FILES}
+
+
+def modules_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Our own modules that a file imports, wherever in it, each with its line."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield node.lineno, name if name in MODULES else node.module
+        elif isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+
+
+def within(module: str, room: str) -> bool:
+    return module == room or module.startswith(f"{room}.")
+
+
+def room_of(module: str) -> str:
+    return max((room for room in ROOMS if within(module, room)), key=len, default="")
+
+
+def test_a_room_imports_only_the_rooms_that_it_may() -> None:
     wrong = []
 
-    for path in PACKAGE_FILES:
-        layer = path.relative_to(ROOT).parts[0]
-        allowed = ALLOWED[layer] | ({"persistence"} if composes(path) else set())
-        for line, name in imports(path):
-            if name in {*LAYERS, "tests"} and name not in allowed:
-                wrong.append(f"{shown(path)}:{line} imports {name}")
+    for module, path in MODULES.items():
+        if path.name == "__init__.py" or within(module, "persistence.migrations.env"):
+            continue
+        room = room_of(module)
+        assert room, f"{shown(path)} stands in no room that the laws know"
+        for line, other in modules_of(path):
+            if other.partition(".")[0] not in LAYERS or within(other, room):
+                continue
+            if not any(within(other, allowed) for allowed in ROOMS[room]):
+                wrong.append(f"{shown(path)}:{line} imports {other}")
 
     assert wrong == []
+
+
+def test_only_three_modules_of_the_face_know_the_store_and_none_speaks_sql() -> None:
+    knowing = {
+        dotted(path) for path in modules("gql") for _, name in imports(path) if name in ("persistence", "sqlalchemy")
+    }
+    speaking = [
+        shown(path) for path in modules("gql") for _, name in imports(path) if name in ("sqlalchemy", "sqlmodel")
+    ]
+
+    assert knowing == {"gql.app", "gql.composition", "gql.segmentation"}
+    assert speaking == []
+
+
+def test_nothing_imports_in_a_circle_but_the_nouns_of_the_schema() -> None:
+    graph = {module: {other for _, other in modules_of(path) if other in MODULES} for module, path in MODULES.items()}
+
+    assert {frozenset(circle) for circle in circles(graph)} <= {frozenset(CIRCLE)}
+
+
+def circles(graph: dict[str, set[str]]) -> list[set[str]]:
+    """Groups of modules of which each imports, over others or not, every other."""
+    reached: dict[str, set[str]] = {}
+    for start in graph:
+        seen: set[str] = set()
+        waiting = list(graph[start])
+        while waiting:
+            if (module := waiting.pop()) not in seen:
+                seen.add(module)
+                waiting += graph[module]
+        reached[start] = seen
+    return [
+        {other for other in reached[module] if module in reached[other]}
+        for module in graph
+        if module in reached[module]
+    ]
 
 
 def test_the_domain_imports_only_the_standard_library_and_itself() -> None:
@@ -110,25 +277,52 @@ def test_the_domain_imports_only_the_standard_library_and_itself() -> None:
     assert wrong == []
 
 
-def test_no_import_stands_inside_a_function() -> None:
-    wrong = sorted(
-        {
-            f"{shown(path)}:{node.lineno}"
-            for path in PACKAGE_FILES + TEST_FILES
-            for function in ast.walk(tree(path))
-            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            for node in ast.walk(function)
-            if isinstance(node, ast.Import | ast.ImportFrom)
-        }
+def test_imports_inside_functions_are_those_that_cost_too_much_elsewhere() -> None:
+    late = defaultdict(set)
+    for path in PACKAGE_FILES + TEST_FILES:
+        for function in ast.walk(tree(path)):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                for node in ast.walk(function):
+                    if isinstance(node, ast.Import | ast.ImportFrom):
+                        late[shown(path)] |= imported(node, path)
+
+    assert late == LOADED_LATE
+
+
+def lines_of(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def test_a_file_of_more_than_six_hundred_lines_says_why() -> None:
+    silent = {
+        shown(path): lines_of(path)
+        for path in PACKAGE_FILES + TEST_FILES
+        if lines_of(path) > LONG_LINES and "long because" not in (ast.get_docstring(tree(path)) or "")
+    }
+
+    assert silent == {}
+
+
+def test_no_small_file_has_a_single_reader() -> None:
+    readers = Counter(module for path in PACKAGE_FILES for module in {other for _, other in modules_of(path)})
+    small = [
+        shown(path)
+        for module, path in MODULES.items()
+        if path.name != "__init__.py" and lines_of(path) < TINY_LINES and readers[module] == 1
+    ]
+
+    assert small == []
+
+
+def test_a_folder_can_be_looked_over() -> None:
+    files = [path for path in PACKAGE_FILES if path.name != "__init__.py"]
+    folders = Counter(shown(path.parent) for path in files)
+    prefixes = Counter(
+        f"{shown(path.parent)}/{path.stem.partition('_')[0]}_*" for path in files if "_" in path.stem.strip("_")
     )
 
-    assert wrong == []
-
-
-def test_no_file_is_longer_than_six_hundred_lines() -> None:
-    lengths = {shown(path): len(path.read_text(encoding="utf-8").splitlines()) for path in PACKAGE_FILES + TEST_FILES}
-
-    assert {name: lines for name, lines in lengths.items() if lines > MAXIMUM_LINES} == {}
+    assert {folder: size for folder, size in folders.items() if size > MOST_MODULES} == {}
+    assert {prefix: size for prefix, size in prefixes.items() if size >= SAME_PREFIX} == {}
 
 
 def test_files_are_named_after_what_they_hold() -> None:

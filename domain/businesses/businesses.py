@@ -7,10 +7,10 @@ setting must be calculated again, as no customer changed whom they could follow.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from domain.businesses.settings import SettingsPlan, planned
 from domain.calendar import Clock, zone
+from domain.customers.purchases import settle
 from domain.errors import InvalidInput, NotFound
 from domain.jobs.queue import queue_following
 from domain.model import Business
@@ -18,7 +18,7 @@ from domain.money import exponent
 from domain.rules.context import RANKED, variable_names
 from domain.segments.dependencies import defined
 from domain.segments.model import Segment
-from domain.store import Actor, AuditEvent, Store, Unit
+from domain.store import Actor, AuditEvent, Store
 
 FREQUENCY = frozenset({"purchase_frequency_label"})
 SPENDING = frozenset({"spending_label"})
@@ -62,12 +62,6 @@ def checked_key(key: str) -> str:
     if KEY.fullmatch(key) is None:
         raise InvalidInput("key must be 1 to 64 lower-case letters, digits or hyphens, such as my-shop", ("key",))
     return key
-
-
-async def settle(unit: Unit, now: datetime) -> None:
-    """Count every purchase whose instant has passed."""
-    if await unit.purchases.settle(now):
-        await unit.data_changed()
 
 
 @dataclass(frozen=True, slots=True)

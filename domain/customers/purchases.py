@@ -3,13 +3,14 @@ nothing, and says of each wrong item which field is wrong."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from domain.calendar import Clock, to_utc, zone
 from domain.errors import FieldProblem, InvalidInput, text_problems
 from domain.model import Business, NewPurchase, PurchaseLine, Storefront, WriteCounts
 from domain.money import LARGEST
 from domain.pages import Page, PageRequest
-from domain.store import Actor, AuditEvent, PurchaseRecord, Store, problem_of
+from domain.store import Actor, AuditEvent, PurchaseRecord, Store, Unit, problem_of
 
 MAXIMUM_ITEMS = 1000
 MAXIMUM_LINES = 1000
@@ -140,3 +141,9 @@ def _problems(items: Sequence[NewPurchase], limit: int) -> list[FieldProblem]:
         except ValueError as error:
             problems.append(FieldProblem((*where, "purchasedAt"), f"purchasedAt {error}"))
     return problems
+
+
+async def settle(unit: Unit, now: datetime) -> None:
+    """Count every purchase whose instant has passed."""
+    if await unit.purchases.settle(now):
+        await unit.data_changed()

@@ -1,4 +1,4 @@
-""""""
+"""What an import is: one that is asked for, how it went, and the rows that it left out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

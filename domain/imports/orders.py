@@ -12,7 +12,8 @@ from operator import ne
 from typing import NamedTuple, Protocol
 
 from domain.errors import InvalidInput
-from domain.imports.rows import LAST_QUALIFYING, StagedColumns
+from domain.imports.rows import StagedColumns
+from domain.model import LAST_QUALIFYING
 from domain.money import LARGEST, to_decimal
 
 HELD_BACK = 10_000

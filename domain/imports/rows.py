@@ -21,10 +21,9 @@ from domain.imports.columns import (
     wrong_width,
 )
 from domain.imports.values import AmountForm, DateFault, DateReader, amount_reader
+from domain.model import LAST_QUALIFYING
 from domain.money import exponent
 
-LAST_QUALIFYING = 1
-"""The rank of PARTIAL: rows of this status and below count."""
 STATUS_WORDS = {
     "": 0,
     "completed": 0,

@@ -1,4 +1,5 @@
-""""""
+"""What a run is: why it was queued, how far it got and how it ended. Its row is the truth; what is told of it is read
+from there."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

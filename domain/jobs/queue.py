@@ -1,4 +1,4 @@
-""""""
+"""Asking for a run and ending one, in the transaction of whoever asks. Of a segment at most one run is active."""
 
 from collections.abc import Sequence
 

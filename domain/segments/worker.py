@@ -6,8 +6,8 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from domain.businesses.businesses import settle
 from domain.calendar import Clock, next_run
+from domain.customers.purchases import settle
 from domain.jobs.model import JobReason
 from domain.jobs.progress import RunBoard
 from domain.jobs.queue import queue

@@ -1,4 +1,5 @@
-""""""
+"""What every transaction begins with, which gives its number and its instant, and what a store that cannot answer
+is told as."""
 
 import sqlite3
 from datetime import datetime
