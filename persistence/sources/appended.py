@@ -1,12 +1,7 @@
-"""A text file that only grew since it was read: how it is known again, and its new rows as a source of their own. One
-that could be read otherwise than as the old part and then the new one is not taken for such.
-
-Orders that a file began and goes on with further down: the rows that the store holds of them, as the file stated
-them, so that the new rows and these make the whole order.
-
-How far each source of a business was read, as the source itself says it: size and hash of a file, the last key of a
-collection. A state that is lost costs a whole reading, never a row.
-"""
+"""A text file that only grew since it was read: how it is known again, its new rows as a source of their own together
+with what the store holds of the orders that they go on with, and how far each source of a business was read. A file
+that could be read otherwise than as the old part and then the new one is not taken for such, and a state that is lost
+costs a whole reading, never a row."""
 
 import csv
 import hashlib

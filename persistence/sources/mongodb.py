@@ -1,11 +1,8 @@
 """Purchases from a MongoDB collection, by plain find cursors in the order of `_id`. A dropped connection is taken up
 after the last document that was read; after a known key only what is newer is read, and the earlier documents of the
-orders that it touches, because a source states its orders completely. So are the orders of documents that have changed
-since, where documents say when they were changed.
-
-Documents as rows: what stands at a path of a document becomes the text of a cell, exactly, or the reason why it
-cannot be read. Nothing of a document is evaluated.
-"""
+orders that it touches or of those that were changed since, because a source states its orders completely. What stands
+at a path of a document becomes the text of a cell, exactly, or the reason why it cannot be read; nothing of a document
+is evaluated."""
 
 import math
 import time

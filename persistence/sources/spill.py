@@ -1,8 +1,5 @@
-"""The names that a source gives its customers, the last of each, in a temporary file that SQLite removes by itself.
-
-What the rows of each order have said of its amount, in a temporary file that SQLite removes by itself: memory does
-not grow with the orders of an import.
-"""
+"""What does not fit memory while a source is read, in temporary files that SQLite removes by itself: the last name that
+it gives each customer, and what the rows of each order have said of its amount."""
 
 import json
 import sqlite3
