@@ -14,8 +14,8 @@ from domain.reports.document import ReportAsked
 from domain.store import Actor
 from gql.composition import make_services
 from persistence.database.engines import open_database
-from persistence.exports import pdf_fonts
-from persistence.exports.pdf import report_pdf
+from persistence.exports import pdf
+from persistence.exports.pdf import font_book, report_pdf
 from persistence.migrations.migrate import upgrade
 
 pytestmark = pytest.mark.anyio
@@ -39,18 +39,18 @@ async def drawn(folder: Path) -> Image.Image:
     finally:
         await database.close()
     page = pypdfium2.PdfDocument(data)[0]
-    return page.render(scale=SCALE).to_pil().quantize(48)
+    return page.render(scale=SCALE).to_pil().quantize(128, Image.Quantize.MAXCOVERAGE)
 
 
 async def test_the_picture_in_the_readme_is_a_report_of_this_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pdf_fonts, "SYSTEM", ())
-    pdf_fonts.font_book.cache_clear()
+    monkeypatch.setattr(pdf, "SYSTEM", ())
+    font_book.cache_clear()
 
     made = await drawn(tmp_path)
 
-    pdf_fonts.font_book.cache_clear()
+    font_book.cache_clear()
     if os.environ.get("UPDATE_PICTURES"):
         made.save(PICTURE, optimize=True)
     kept = Image.open(PICTURE)

@@ -1,147 +1,450 @@
-"""A report as a PDF: what a manager reads, from the headline figures down to the actions. The same document on the same
-machine gives the same bytes: nothing but the document and the fonts decides them."""
+"""A report as a PDF: what a manager reads, from the headline figures down to the actions. Words and numbers are made
+here, pages by the template beside this file, which gets them as data and can read no file but itself. The same document
+on the same machine gives the same bytes. A number is never rounded more than it says: amounts and counts are whole,
+shares have one decimal, averages of days one and of orders two."""
 
+import json
+import logging
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from domain.reports.document import DIMENSION_TITLES, ReportDocument, slices
-from persistence.exports.pdf_charts import chart_height, group_chart, heat_map, map_height
-from persistence.exports.pdf_fonts import font_book
-from persistence.exports.pdf_sheet import GREY, LEFT, PALE, RIGHT, Sheet, Style
-from persistence.exports.pdf_table import action_cards, group_table
-from persistence.exports.pdf_text import Typesetter
-from persistence.exports.pdf_words import (
-    amount,
-    change,
-    count,
-    insight_words,
-    instant,
-    method_words,
-    money,
-    named,
-    previous_words,
-    window_words,
+import typst
+
+from domain.calendar import zone
+from domain.classification.rfm import RfmScheme
+from domain.reports.document import CHARTED, DIMENSION_TITLES, ChartSlice, DocumentGroup, ReportDocument, slices
+from domain.reports.reporting import Method
+
+log = logging.getLogger("segments")
+TEMPLATE = Path(__file__).with_name("report.typ")
+SYSTEM = (
+    Path("/usr/local/share/fonts"),
+    Path("/usr/share/fonts"),
+    Path("/Library/Fonts"),
+    Path("/System/Library/Fonts"),
 )
-
+FAMILIES = (
+    "Noto Sans",
+    "Noto Sans Arabic",
+    "Noto Sans Hebrew",
+    "Noto Sans Devanagari",
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "Noto Sans JP",
+    "Noto Sans KR",
+    "Noto Sans TC",
+    "DejaVu Sans",
+)
+"""In the order they are asked. For a character that none of them has, the font most like them is taken that has it."""
+MISSING = re.compile(r'the text `"(.+?)"` could not be displayed')
+ESCAPED = re.compile(r"\\u\{([0-9a-f]+)\}")
 LISTED = 8
-"""Characters without a font that the note about them lists."""
+"""Characters without a font that the log lists at a time."""
+REMEMBERED = 10
+"""Compilations for which the typesetter keeps what it laid out; so many empty ones later it has let go of a report's
+hundred megabytes, which no other report would use."""
+LONGEST = 4_000
+"""Characters of one text that are set; what is longer ends in an ellipsis."""
+KEPT = frozenset("\u200c\u200d\u200e\u200f")
+"""Joiners, and invisible letters of a direction."""
+NAMED = 8
+"""Groups that a card of shared actions lists by name."""
+CARDS = 3
+"""Cards beside each other."""
+MANY = CHARTED + 2 * CARDS
+"""Cards of groups that differ by nothing but their names; of more, only the first have one."""
+MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+METHODS = {Method.VALUE: "by value", Method.BEHAVIOR: "by behaviour"}
+SCHEMES = {RfmScheme.EIGHT_SEGMENT: "RFM, eight segments", RfmScheme.ELEVEN_SEGMENT: "RFM, eleven segments"}
+LEADING = {Method.RFM: "rfm", Method.VALUE: "value", Method.BEHAVIOR: "category"}
+"""The dimension whose groups the insights name."""
+NONE = "–"
+MARK = "\u200e"
+"""Stands around a name that runs leftwards, so that the sentence beside it is not drawn into its direction."""
+
+
+@dataclass(frozen=True, slots=True)
+class FontBook:
+    """The fonts of this machine, and the characters of which the log has said that they lack them."""
+
+    fonts: typst.Fonts
+    families: tuple[str, ...]
+    told: set[str] = field(default_factory=set)
+
+    def tell(self, missing: Iterable[str]) -> None:
+        """Say of each character once that no font has it."""
+        new = sorted({letter for letter in missing if letter not in KEPT} - self.told)
+        if not new:
+            return
+        self.told.update(new)
+        listed = ", ".join(
+            f"U+{ord(letter):04X} {unicodedata.name(letter, 'without a name')}" for letter in new[:LISTED]
+        )
+        more = "" if len(new) <= LISTED else f" and {len(new) - LISTED:,} more"
+        log.warning(
+            "no font for PDF reports has %s%s; put one that has them into the folder of SEGMENTS_FONTS", listed, more
+        )
+
+
+@lru_cache(maxsize=8)
+def font_book(folder: Path | None = None) -> FontBook:
+    """The fonts under the given folder, then the system's, then the few of the typesetter."""
+    places = [str(place) for place in (folder, *SYSTEM) if place is not None]
+    fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=True, font_paths=places)
+    found = fonts.fonts()
+    own = {font.family for font in found if font.path and folder in Path(font.path).parents}
+    put = sorted(family for family in own if family not in FAMILIES and not family.startswith("Noto"))
+    there = {font.family for font in found}
+    return FontBook(fonts, (*put, *(family for family in FAMILIES if family in there)))
 
 
 def report_pdf(document: ReportDocument, fonts: Path | None = None) -> bytes:
     """The file. `fonts` is a folder whose fonts come before the system's."""
-    letters = Typesetter(font_book(fonts))
-    # The foot says how many pages there are and the head which characters have no font: both are known after a draft.
-    draft = _composed(document, letters, 1)
-    missing = len(letters.missing)
-    while True:
-        final = _composed(document, letters, draft.page)
-        if (final.page, len(letters.missing)) == (draft.page, missing):
-            return final.finished()
-        draft, missing = final, len(letters.missing)
+    book = font_book(fonts)
+    data = json.dumps({"fonts": book.families, **_cleaned(_content(document))})
+    template = TEMPLATE.read_bytes()
+    # Compilers are not for two threads, so each file has its own. The template is its root: it can read no other file.
+    compiler = typst.Compiler(root=TEMPLATE, font_paths=book.fonts, sys_inputs={"data": data})
+    try:
+        made = compiler.compile(template, format="pdf", pdf_standards="ua-1")
+    except typst.TypstError as error:
+        # A file for screen readers may hold no character without a glyph: the refusal names them. So one that is not.
+        book.tell(_missing(error.diagnostic))
+        made = compiler.compile(template, format="pdf")
+    for _ in range(REMEMBERED):
+        compiler.compile(b"", format="svg")
+    assert isinstance(made, bytes), "a PDF is one file"
+    return made
 
 
-def _composed(document: ReportDocument, letters: Typesetter, total: int) -> Sheet:
-    made = instant(document.generated_at, document.time_zone)
-    sheet = Sheet(letters, f"Customer segmentation, {document.business}", f"Generated {made}", total)
-    _head(sheet, document)
-    _note(sheet)
-    _figures(sheet, document)
-    _insights(sheet, document)
-    _charts(sheet, document)
-    _tables(sheet, document)
-    _actions(sheet, document)
-    return sheet
+def _missing(diagnostic: str) -> Iterator[str]:
+    for found in MISSING.findall(diagnostic):
+        yield from ESCAPED.sub(lambda code: chr(int(code[1], 16)), found)
 
 
-def _head(sheet: Sheet, document: ReportDocument) -> None:
-    title, under = Style(19, bold=True), Style(8.8, color=GREY)
-    sheet.paragraph(document.business, title, most=3)
-    sheet.y -= 2
-    sheet.paragraph(f"Customer segmentation, {method_words(document)}", Style(11.5), most=2)
-    sheet.y -= 3
-    place = "all storefronts" if document.storefront is None else f"storefront {named(document.storefront)}"
-    zone = f"time zone {document.time_zone}"
-    sheet.paragraph(f"{window_words(document)} · {zone} · {place} · amounts in {document.currency}", under)
-    sheet.paragraph(previous_words(document), under)
+def cleaned(text: str) -> str:
+    """The text as one line can show it: no control or formatting characters but joiners and direction marks,
+    no lone surrogates, white space as single spaces, letters composed."""
+    short = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    spaced = "".join(" " if letter.isspace() else letter for letter in short)
+    kept = (letter for letter in spaced if letter in KEPT or unicodedata.category(letter) not in ("Cc", "Cf", "Cs"))
+    return " ".join(unicodedata.normalize("NFC", "".join(kept)).split())
+
+
+def _cleaned(value: Any) -> Any:
+    """The value with every text in it cleaned."""
+    if isinstance(value, str):
+        return cleaned(value)
+    if isinstance(value, dict):
+        return {key: _cleaned(each) for key, each in value.items()}
+    return [_cleaned(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _content(document: ReportDocument) -> dict[str, Any]:
+    """Everything that the pages say, in their order."""
+    dimensions = document.dimensions
+    cards, likewise = _actions([group for groups in dimensions.values() for group in groups])
+    return {
+        "title": f"Customer segmentation, {document.business}",
+        "foot": f"Generated {_instant(document.generated_at, document.time_zone)}",
+        "business": document.business,
+        "subtitle": f"Customer segmentation, {_method_words(document)}",
+        "under": _under(document),
+        "figures": _figures(document),
+        "insights": _insight_words(document),
+        "charts": [_chart(document, name, groups) for name, groups in dimensions.items() if document.customers],
+        "matrix": _matrix(document),
+        "guide": _guide(document),
+        "tables": [_table(document, name, groups) for name, groups in dimensions.items()],
+        "cards": cards,
+        "likewise": likewise,
+    }
+
+
+def _under(document: ReportDocument) -> list[str]:
+    place = "all storefronts" if document.storefront is None else f"storefront {_named(document.storefront)}"
+    zone_words = f"time zone {document.time_zone}"
+    lines = [f"{_window_words(document)} · {zone_words} · {place} · amounts in {document.currency}"]
+    lines.append(_previous_words(document))
     if document.filtered:
-        sheet.paragraph(
-            "Only the groups that were asked for are listed; the figures are those of all customers.", under
-        )
-    sheet.y -= 8
+        lines.append("Only the groups that were asked for are listed; the figures are those of all customers.")
+    return lines
 
 
-def _note(sheet: Sheet) -> None:
-    missing = list(sheet.letters.missing)
-    if not missing:
-        return
-    codes = ", ".join(f"U+{ord(letter):04X}" for letter in missing[:LISTED])
-    more = "" if len(missing) <= LISTED else f" and {len(missing) - LISTED:,} more"
-    text = (
-        f"A box stands for a character that no font here has: {codes}{more}. "
-        "Install fonts that have it, such as Noto Sans, or name their folder in SEGMENTS_FONTS."
-    )
-    sheet.paragraph(text, Style(8))
-    sheet.y -= 6
+def _figures(document: ReportDocument) -> list[tuple[str, str, str]]:
+    before = document.previous_customers
+    compared = "" if before is None else f"{_change(document.customers, before)}, before: {_count(before)}"
+    return [
+        ("Customers", _count(document.customers), compared),
+        ("Revenue", _amount(document.revenue), document.currency),
+        ("Orders", _count(document.orders), ""),
+        ("Average order", _money(document.average_order, document.currency), ""),
+        ("Spend per customer", _money(document.average_spend, document.currency), ""),
+    ]
 
 
-def _figures(sheet: Sheet, document: ReportDocument) -> None:
+def _chart(document: ReportDocument, dimension: str, groups: Sequence[DocumentGroup]) -> dict[str, Any]:
+    captions = ["Customers", f"Revenue, {document.currency}", "Against the window before"]
     compared = document.previous_customers is not None
-    before = f"{change(document.customers, document.previous_customers)}, before: {count(document.previous_customers)}"
-    figures = (
-        ("Customers", count(document.customers), before if compared else ""),
-        ("Revenue", amount(document.revenue), document.currency),
-        ("Orders", count(document.orders), ""),
-        ("Average order", money(document.average_order, document.currency), ""),
-        ("Spend per customer", money(document.average_spend, document.currency), ""),
+    return {
+        "title": _title(dimension),
+        "captions": captions if compared else captions[:2],
+        "bars": [_bar(bar) for bar in slices(groups)],
+    }
+
+
+def _bar(bar: ChartSlice) -> dict[str, Any]:
+    """Values to draw as floats: amounts may be larger than the template's whole numbers."""
+    before = bar.previous_customers
+    return {
+        "name": bar.name,
+        "customers": (float(bar.customers), _count(bar.customers)),
+        "revenue": (float(bar.revenue), _amount(bar.revenue)),
+        "change": (0.0 if before is None else float(bar.customers - before), _change(bar.customers, before)),
+    }
+
+
+def _matrix(document: ReportDocument) -> list[list[tuple[int, str]]] | None:
+    if document.matrix is None or document.customers == 0:
+        return None
+    return [[(customers, _count(customers)) for customers in row] for row in document.matrix]
+
+
+def _guide(document: ReportDocument) -> list[str]:
+    window = "the day" if document.days == 1 else f"the {document.days:,} days"
+    return [
+        "Each cell is a number of customers; the darker, the more.",
+        f"Recency 5 bought in the latest fifth of {window}, recency 1 in the earliest.",
+        "Frequency 5 orders most often, compared with the other customers of the window; equal customers score alike.",
+        "The upper right corner holds the best customers; the lower right corner those who ordered often and stopped.",
+    ]
+
+
+def _table(document: ReportDocument, dimension: str, groups: Sequence[DocumentGroup]) -> dict[str, Any]:
+    """The groups of one dimension, with the sum of all below them where all are there."""
+    rows = [_row(group) for group in groups]
+    if not document.filtered:
+        rows.append(_sum_of(document))
+    return {"title": f"{_title(dimension)} in figures, amounts in {document.currency}", "rows": rows}
+
+
+def _row(group: DocumentGroup) -> dict[str, Any]:
+    cells = (
+        _count(group.customers),
+        _share(group.customer_share),
+        _count(group.previous_customers),
+        _change(group.customers, group.previous_customers),
+        _amount(group.revenue),
+        _share(group.revenue_share),
+        _amount(group.average_order),
+        _amount(group.average_spend),
+        _average(group.average_age, 1),
+        _average(group.average_frequency, 2),
     )
-    gap, height = 8.0, 50.0
-    width = (RIGHT - LEFT - gap * (len(figures) - 1)) / len(figures)
-    widest = max(sheet.letters.line(figure, bold=True).width for _label, figure, _below in figures)
-    large = Style(min(13.0, (width - 14) / widest), bold=True)
-    sheet.room(height)
-    bottom = sheet.y - height
-    for place, (label, figure, below) in enumerate(figures):
-        left = LEFT + place * (width + gap)
-        sheet.box(left, bottom, width, height, PALE, radius=4)
-        sheet.write(left + 8, bottom + height - 14, label, Style(7.5, color=GREY), width=width - 12)
-        line = sheet.letters.line(figure, bold=True)
-        sheet.put(left + 8, bottom + height - 31, line, large)
-        if below:
-            line = sheet.letters.line(below)
-            sheet.put(left + 8, bottom + 7, line, Style(6.8, color=GREY), width=width - 12)
-    sheet.y = bottom - 4
+    said = group.code.casefold() == f"{group.dimension}:{group.name}".casefold()
+    return {"name": group.name, "code": "" if said else group.code, "cells": cells, "strong": False}
 
 
-def _insights(sheet: Sheet, document: ReportDocument) -> None:
-    sheet.heading("Insights", 20)
-    style = Style(9.2)
-    for sentence in insight_words(document):
-        sheet.room(style.leading)
-        sheet.box(LEFT + 1, sheet.y - style.leading + style.size * 0.55, 3, 3, GREY)
-        sheet.paragraph(sentence, style, x=LEFT + 11, width=RIGHT - LEFT - 11)
-        sheet.y -= 1.5
+def _sum_of(document: ReportDocument) -> dict[str, Any]:
+    full = bool(document.customers)
+    cells = (
+        _count(document.customers),
+        _share(1.0) if full else _share(0.0),
+        _count(document.previous_customers),
+        _change(document.customers, document.previous_customers),
+        _amount(document.revenue),
+        _share(1.0) if document.revenue else _share(0.0),
+        _amount(document.average_order),
+        _amount(document.average_spend),
+        "",
+        _average(document.orders / document.customers, 2) if full else _average(None, 2),
+    )
+    return {"name": "All customers", "code": "", "cells": cells, "strong": True}
 
 
-def _charts(sheet: Sheet, document: ReportDocument) -> None:
+def _actions(groups: Sequence[DocumentGroup]) -> tuple[list[dict[str, Any]], list[str]]:
+    """A card for each group, and what is said of those without. Groups that share description and actions share a card;
+    of many whose texts differ by nothing but their names the first have one, and a line says so of the others."""
+    shared: dict[tuple[str, ...], list[DocumentGroup]] = {}
+    for group in groups:
+        shared.setdefault(_texts(group), []).append(group)
+    alike: dict[tuple[str, ...], list[DocumentGroup]] = {}
+    for first, *_ in shared.values():
+        alike.setdefault(_texts(first, hidden=first.name), []).append(first)
+    likewise = []
+    for members in alike.values():
+        if len(members) <= MANY:
+            continue
+        for group in members[CHARTED:]:
+            del shared[_texts(group)]
+        more = f"The same holds, each with its own name, for {len(members) - CHARTED:,} more groups of the table"
+        likewise.append(f"{more} {_title(members[0].dimension)}.")
+    return [_card(members) for members in shared.values()], likewise
+
+
+def _texts(group: DocumentGroup, hidden: str = "") -> tuple[str, ...]:
+    """What a card says; `hidden` is left out of it."""
+    texts = (group.dimension, group.description, group.profile or "", *group.actions)
+    return tuple(text.replace(hidden, "") for text in texts) if hidden else texts
+
+
+def _card(members: Sequence[DocumentGroup]) -> dict[str, Any]:
+    first, rest = members[0], len(members) - NAMED
+    said = first.description if first.profile is None else f"{first.description}. {first.profile}."
+    return {
+        "names": [group.name for group in members[:NAMED]],
+        "said": [*([f"and {rest:,} more of the table"] if rest > 0 else []), said],
+        "actions": first.actions,
+    }
+
+
+def _title(dimension: str) -> str:
+    return DIMENSION_TITLES.get(dimension, dimension)
+
+
+def _day(value: date) -> str:
+    """Such as 1 July 2026."""
+    return f"{value.day} {MONTHS[value.month - 1]} {value.year}"
+
+
+def _instant(value: datetime, time_zone: str) -> str:
+    """The second it was, in the business's zone."""
+    local = value.astimezone(zone(time_zone))
+    return f"{_day(local.date())}, {local:%H:%M:%S} ({time_zone})"
+
+
+def _method_words(document: ReportDocument) -> str:
+    """How the customers are grouped."""
+    return SCHEMES[document.scheme] if document.method is Method.RFM else METHODS[document.method]
+
+
+def _window_words(document: ReportDocument) -> str:
+    """The window of the report."""
+    days = "1 day" if document.days == 1 else f"{document.days:,} days"
+    return f"{_day(document.first)} to {_day(document.last)} ({days})"
+
+
+def _previous_words(document: ReportDocument) -> str:
+    """The window before, as far as there is one."""
+    if document.previous_last is None:
+        return "There is no window before it."
+    first = document.previous_first
+    span = (
+        f"up to {_day(document.previous_last)}" if first is None else f"{_day(first)} to {_day(document.previous_last)}"
+    )
+    suffix = "; it holds no purchases" if document.previous_customers is None else ""
+    return f"Compared with the window before: {span}{suffix}"
+
+
+def _count(value: int | None) -> str:
+    """With commas between thousands."""
+    return NONE if value is None else f"{value:,}"
+
+
+def _amount(value: Decimal | None) -> str:
+    """Every decimal of the currency, commas between thousands."""
+    return NONE if value is None else f"{value:,f}"
+
+
+def _money(value: Decimal | None, currency: str) -> str:
+    """An amount with its currency."""
+    return NONE if value is None else f"{_amount(value)} {currency}"
+
+
+def _share(value: float) -> str:
+    """Per cent."""
+    return f"{100 * value:.1f} %"
+
+
+def _average(value: float | None, decimals: int) -> str:
+    """A mean."""
+    return NONE if value is None else f"{value:,.{decimals}f}"
+
+
+def _change(now: int, before: int | None) -> str:
+    """By how many customers a group grew."""
+    if before is None:
+        return NONE
+    return "0" if now == before else f"+{now - before:,}" if now > before else f"−{before - now:,}"
+
+
+def _customers(value: int) -> str:
+    """A number of customers."""
+    return "1 customer" if value == 1 else f"{value:,} customers"
+
+
+def _insight_words(document: ReportDocument) -> list[str]:
+    """What stands out, a sentence each."""
+    leading = LEADING[document.method]
+    groups = (*document.groups, *([document.unclassified] if document.unclassified else []))
+    known = {group.name: group for group in groups if group.dimension == leading}
+    found = document.insights
+    sentences = []
+    if found.highest_revenue is not None:
+        sentences.append(_highest(document, found.highest_revenue, known.get(found.highest_revenue)))
+    if found.largest is not None:
+        group = known.get(found.largest)
+        more = "" if group is None else f", {_customers(group.customers)}, {_share(group.customer_share)} of all"
+        sentences.append(f"Largest group: {_named(found.largest)}{more}.")
+    if found.fastest_growing is not None:
+        sentences.append(_growing(found.fastest_growing, known.get(found.fastest_growing)))
+    if found.needs_attention is not None:
+        sentences.append(_attention(document, found.needs_attention, known.get(found.needs_attention)))
+    if sentences:
+        return sentences
     if document.customers == 0:
-        return
-    compared = document.previous_customers is not None
-    for dimension, groups in document.dimensions.items():
-        bars = slices(groups)
-        sheet.heading(DIMENSION_TITLES.get(dimension, dimension), chart_height(bars))
-        group_chart(sheet, bars, document.currency, compared)
-    if document.matrix is not None:
-        sheet.heading("Recency and frequency", map_height())
-        heat_map(sheet, document.matrix, document.days)
+        return ["No customer bought in this window, so there is nothing to compare."]
+    return ["No named group stands out in this window."]
 
 
-def _tables(sheet: Sheet, document: ReportDocument) -> None:
-    for dimension, groups in document.dimensions.items():
-        title = DIMENSION_TITLES.get(dimension, dimension)
-        group_table(sheet, document, f"{title} in figures, amounts in {document.currency}", groups)
+def _named(name: str) -> str:
+    """A name inside a sentence."""
+    leftwards = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in name)
+    return f"{MARK}{name}{MARK}" if leftwards else name
 
 
-def _actions(sheet: Sheet, document: ReportDocument) -> None:
-    if not document.rows:
-        return
-    sheet.heading("Recommended actions", 80)
-    action_cards(sheet, [group for groups in document.dimensions.values() for group in groups])
+def _highest(document: ReportDocument, name: str, group: DocumentGroup | None) -> str:
+    if group is None:
+        return f"Most revenue: {_named(name)}."
+    amounts = f"{_money(group.revenue, document.currency)}, {_share(group.revenue_share)} of the total"
+    return f"Most revenue: {_named(name)}, {amounts}, from {_customers(group.customers)}."
+
+
+def _growing(name: str, group: DocumentGroup | None) -> str:
+    if group is None:
+        return f"Growth: {_named(name)}."
+    before = group.previous_customers
+    if before is not None and group.customers > before:
+        gained = group.customers - before
+        more = f"{_customers(group.customers)}, {gained:,} more than in the window before"
+        return f"Fastest growing: {_named(name)}, {more}."
+    compared = ", no more than in the window before" if before is not None else ""
+    return f"To be grown: {_named(name)}, {_customers(group.customers)}{compared}."
+
+
+def _attention(document: ReportDocument, name: str, group: DocumentGroup | None) -> str:
+    if group is None:
+        return f"Needs attention: {_named(name)}."
+    spent = f"{_customers(group.customers)} who spent {_money(group.revenue, document.currency)}"
+    step = f" First step: {group.actions[0]}." if group.actions else ""
+    return f"Needs attention: {_named(name)}, {spent}.{step}"

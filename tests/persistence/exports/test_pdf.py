@@ -9,8 +9,8 @@ import pytest
 
 from domain.reports.document import DocumentGroup, ReportDocument
 from domain.reports.reporting import Insights
-from persistence.exports import pdf_fonts
-from persistence.exports.pdf import report_pdf
+from persistence.exports import pdf
+from persistence.exports.pdf import font_book, report_pdf
 from tests.drivers.pdf_reading import overlaps, shown, squeezed, whole_text
 from tests.shops.report_documents import EIGHT_ROWS, GENERATED, categories, document, eight_segments, group
 
@@ -64,14 +64,14 @@ DOCUMENTS: dict[str, Callable[[], ReportDocument]] = {
 }
 
 
-@pytest.fixture(params=["the machine's fonts", "Vera alone"])
+@pytest.fixture(params=["the machine's fonts", "none but the typesetter's"])
 def fonts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The result must not hang on what is installed."""
-    if request.param == "Vera alone":
-        monkeypatch.setattr(pdf_fonts, "SYSTEM", ())
-    pdf_fonts.font_book.cache_clear()
+    if request.param != "the machine's fonts":
+        monkeypatch.setattr(pdf, "SYSTEM", ())
+    font_book.cache_clear()
     yield
-    pdf_fonts.font_book.cache_clear()
+    font_book.cache_clear()
 
 
 @pytest.mark.usefixtures("fonts")
