@@ -94,7 +94,8 @@ class BusinessRow(SQLModel, table=True):
 
     __tablename__ = "business"
     __table_args__ = (UniqueConstraint("key", name="uq_business_key"),)
-    id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
+    # The database gives it.
+    id: int = Field(default=None, sa_column=Column(Integer, primary_key=True))
     key: str = required(CodePointText)
     name: str = required(CodePointText)
     currency: str = required(CodePointText)

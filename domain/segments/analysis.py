@@ -199,7 +199,7 @@ class Analysis:
         tree, problems = understood(definition, business.currency)
         cuts = await self._cuts(business, [] if tree is None else [tree])
         async with self.store.read(business) as unit:
-            other = None if against is None else (await unit.segments.by_ids([against])).get(against)
+            other = None if against is None else await unit.segments.get(against)
             if against is not None and other is None:
                 raise InvalidInput(
                     "againstSegmentId must be the id of a segment of this business", ("againstSegmentId",)
@@ -228,7 +228,7 @@ class Analysis:
     async def explain(self, business: Business, segment_id: int, customer_id: int) -> Explanation | None:
         """Why the customer is a member or not; None where there is no such segment or customer."""
         async with self.store.read(business) as unit:
-            segment = (await unit.segments.by_ids([segment_id])).get(segment_id)
+            segment = await unit.segments.get(segment_id)
         if segment is None:
             return None
         tree = tree_of(segment)

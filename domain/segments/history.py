@@ -67,8 +67,7 @@ class Snapshots:
     async def create(self, business: Business, segment_id: int | None, actor: Actor) -> Snapshot:
         """Keep this instant of a segment."""
         async with self.store.write(business) as unit:
-            found = {} if segment_id is None else await unit.segments.by_ids([segment_id])
-            segment = next(iter(found.values()), None)
+            segment = None if segment_id is None else await unit.segments.get(segment_id)
             if segment is None:
                 message = "segmentId must be the id of a segment of this business"
                 raise InvalidInput(message, ("segmentId",), "NOT_FOUND")

@@ -176,7 +176,7 @@ def _known(business: Business, which: ChangeList) -> ChangeList:
 
 
 async def _by_hand(unit: Unit, segment_id: int, word: str) -> Segment:
-    segment = (await unit.segments.by_ids([segment_id])).get(segment_id)
+    segment = await unit.segments.get(segment_id)
     if segment is None:
         raise _no_segment()
     if segment.kind is not SegmentKind.MANUAL:

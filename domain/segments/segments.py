@@ -263,10 +263,10 @@ def _event(actor: Actor, action: str, segment: Segment, detail: Mapping[str, obj
 
 
 async def _found(unit: Unit, segment_id: int, field: tuple[str, ...]) -> Segment:
-    found = (await unit.segments.by_ids([segment_id])).get(segment_id)
-    if found is None:
+    segment = await unit.segments.get(segment_id)
+    if segment is None:
         raise InvalidInput("There is no segment with this id.", field, "NOT_FOUND")
-    return found
+    return segment
 
 
 async def _changed(unit: Unit, old: Segment, given: Mapping[str, Any]) -> Segment:

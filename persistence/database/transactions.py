@@ -1,4 +1,5 @@
-""""""
+"""How a transaction begins, what its failures mean, and the session through which it reads and writes single rows. A
+session lives on the connection of one transaction and is never shared between tasks."""
 
 import sqlite3
 from datetime import datetime
@@ -7,14 +8,15 @@ from typing import Any
 from sqlalchemy import Executable, Row, case, update
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from domain.calendar import from_micros, to_micros
 from domain.errors import InvalidInput, Unavailable
 from domain.model import Business
 from domain.money import LARGEST
 from persistence.database.engines import is_busy
+from persistence.tables import BusinessRow, optional_instant
 from persistence.tables import business as table
-from persistence.tables import optional_instant
 
 TOO_LARGE = "22003"
 """PostgreSQL's state for a number beyond its type."""
@@ -35,7 +37,14 @@ def raise_change(business: int, now: datetime) -> Executable:
     )
 
 
-def to_business(row: Row[Any]) -> Business:
+def open_session(bind: AsyncConnection | AsyncEngine) -> AsyncSession:
+    """A session for single rows. Statements over sets go past it, so it reads anew whatever it reads again, and keeps
+    nothing in step with a statement that changes rows."""
+    options = {"populate_existing": True, "synchronize_session": False}
+    return AsyncSession(bind, autoflush=False, expire_on_commit=False, execution_options=options)
+
+
+def to_business(row: BusinessRow | Row[Any]) -> Business:
     """The entity of a row."""
     return Business(
         row.id,
