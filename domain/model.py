@@ -206,12 +206,12 @@ class Window:
         return self.first_day - self.days, self.first_day - 1
 
 
-Subject = tuple[str, int]
+AuditTarget = tuple[str, int]
 """Kind and id of what was changed, such as ("Segment", 3)."""
 
 
 @dataclass(frozen=True, slots=True)
-class KeptEvent:
+class AuditRecord:
     """One write, as it is kept."""
 
     id: int
@@ -220,5 +220,5 @@ class KeptEvent:
     action: str
     outcome: str
     request_id: str | None
-    subject: Subject | None
+    subject: AuditTarget | None
     detail: Mapping[str, object] | None

@@ -13,7 +13,7 @@ What is dear to compute and therefore kept for a while, and how an answer says w
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
@@ -27,10 +27,11 @@ from domain.errors import FieldProblem
 from domain.imports.model import NewImport, PurchaseImport, Reject
 from domain.jobs.model import Difference, Job, JobStatus, NewJob, Outcome
 from domain.model import (
+    AuditRecord,
+    AuditTarget,
     Business,
     Customer,
     CustomerTotals,
-    KeptEvent,
     NewCustomer,
     NewPurchase,
     Purchase,
@@ -187,19 +188,6 @@ class Classified(Protocol):
     async def counts(
         self, span: ClassificationSpan, settings: ClassificationSettings, decimals: int, classifiers: Classifiers
     ) -> list[tuple[str, str, int]]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEvent:
-    """Who did what to whom and how it ended; `detail` holds counts and ids, never secrets. `subject` is the kind and
-    the id of what was changed, where that is one thing."""
-
-    actor: str
-    action: str
-    outcome: str = "DONE"
-    request_id: str | None = None
-    detail: Mapping[str, object] = field(default_factory=dict)
-    subject: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -439,9 +427,9 @@ class Imports(Protocol):
 class Audits(Protocol):
     """The audit log of one business."""
 
-    async def page(self, request: PageRequest, subject: tuple[str, int] | None) -> Page[KeptEvent]: ...
-    async def count(self, subject: tuple[str, int] | None) -> int: ...
-    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, KeptEvent]: ...
+    async def page(self, request: PageRequest, subject: AuditTarget | None) -> Page[AuditRecord]: ...
+    async def count(self, subject: AuditTarget | None) -> int: ...
+    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, AuditRecord]: ...
 
 
 class Erasures(Protocol):
@@ -566,8 +554,17 @@ class Unit(Protocol):
         """Purchases, customers or settings changed: the change number becomes the data version."""
         ...
 
-    async def audit(self, event: AuditEvent) -> None:
-        """Keep who did what, in this transaction."""
+    async def audit(
+        self,
+        actor: Actor,
+        action: str,
+        subject: AuditTarget | None,
+        detail: Mapping[str, object],
+        *,
+        outcome: str = "DONE",
+    ) -> None:
+        """Keep who did what to whom and how it ended, in this transaction. `detail` holds counts and ids, never
+        secrets; `subject` is what was changed, where that is one thing."""
         ...
 
     async def save_settings(self, changes: Mapping[str, object]) -> None:

@@ -37,18 +37,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.calendar import Clock, from_micros, to_micros
 from domain.errors import Taken
-from domain.model import Business, KeptEvent, Subject
+from domain.model import AuditRecord, AuditTarget, Business
 from domain.pages import Page, PageRequest, cut
 from domain.rules.context import RuleContext
 from domain.rules.context import references as keys_used
 from domain.rules.tree import Condition
 from domain.segments.customer_facts import rule_context
 from domain.segments.model import Segment
-from domain.store import Agenda, AuditEvent
+from domain.store import Actor, Agenda
 from persistence.customers import CustomerStore
 from persistence.database.dialects import create, empty
 from persistence.database.engines import Database
-from persistence.database.transactions import open_session, raise_change, to_business, translated
+from persistence.database.transactions import event_row, open_session, raise_change, to_business, translated
 from persistence.erasure import ErasureStore
 from persistence.imports.imports import ImportStore
 from persistence.jobs import JobStore
@@ -65,10 +65,10 @@ from persistence.tables import AuditEventRow, BusinessRow, audit_event, customer
 from persistence.tables import business as business_table
 
 
-def to_event(row: AuditEventRow | Row[Any]) -> KeptEvent:
+def to_event(row: AuditEventRow | Row[Any]) -> AuditRecord:
     """The entity of a row."""
     subject = None if row.subject_kind is None or row.subject_id is None else (row.subject_kind, row.subject_id)
-    return KeptEvent(
+    return AuditRecord(
         row.id, from_micros(row.at), row.actor, row.action, row.outcome, row.request_id, subject, row.detail
     )
 
@@ -81,7 +81,7 @@ class AuditStore:
     session: AsyncSession
     business_id: int
 
-    async def page(self, request: PageRequest, subject: Subject | None) -> Page[KeptEvent]:
+    async def page(self, request: PageRequest, subject: AuditTarget | None) -> Page[AuditRecord]:
         """Events, newest first."""
         conditions = self._listed(subject)
         if request.after is not None:
@@ -90,17 +90,17 @@ class AuditStore:
         rows = (await self.connection.execute(statement)).all()
         return cut(rows, request, lambda row: (row.id, row.id)).map(to_event)
 
-    async def count(self, subject: Subject | None) -> int:
+    async def count(self, subject: AuditTarget | None) -> int:
         """How many there are."""
         statement = select(func.count()).select_from(audit_event).where(*self._listed(subject))
         return int((await self.connection.execute(statement)).scalar_one())
 
-    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, KeptEvent]:
+    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, AuditRecord]:
         """Those that exist."""
         statement = select(AuditEventRow).where(*self._listed(None), audit_event.c.id.in_(ids))
         return {row.id: to_event(row) for row in await self.session.scalars(statement)}
 
-    def _listed(self, subject: Subject | None) -> list[ColumnElement[bool]]:
+    def _listed(self, subject: AuditTarget | None) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = [audit_event.c.business_id == self.business_id]
         if subject is not None:
             conditions += [audit_event.c.subject_kind == subject[0], audit_event.c.subject_id == subject[1]]
@@ -157,22 +157,18 @@ class Unit:
         statement = update(BusinessRow).where(business_table.c.id == self.business.id).values(**changes)
         await self.session.execute(statement)
 
-    async def audit(self, event: AuditEvent) -> None:
+    async def audit(
+        self,
+        actor: Actor,
+        action: str,
+        subject: AuditTarget | None,
+        detail: Mapping[str, object],
+        *,
+        outcome: str = "DONE",
+    ) -> None:
         """One row, in this transaction."""
-        kind, number = event.subject or (None, None)
-        row = AuditEventRow(
-            business_id=self.business.id,
-            id=self.business.change_number,
-            at=to_micros(self.instant),
-            actor=event.actor,
-            action=event.action,
-            outcome=event.outcome,
-            request_id=event.request_id,
-            detail=dict(event.detail),
-            subject_kind=kind,
-            subject_id=number,
-        )
-        self.session.add(row)
+        number, at = self.business.change_number, to_micros(self.instant)
+        self.session.add(event_row(self.business.id, number, at, actor, action, subject, detail, outcome))
         await self.session.flush()
 
 

@@ -24,7 +24,7 @@ from domain.rules.sentence import sentence
 from domain.segments.dependencies import reference_problems, users_of
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.segments.validation import Checked, Draft, checked, free_key, slug
-from domain.store import Actor, AuditEvent, SegmentFilter, SegmentSort, Store, Unit
+from domain.store import Actor, SegmentFilter, SegmentSort, Store, Unit
 
 PREFIXES = {RfmScheme.EIGHT_SEGMENT: "rfm", RfmScheme.ELEVEN_SEGMENT: "rfm-eleven"}
 SUFFIXES = {RfmScheme.EIGHT_SEGMENT: "RFM", RfmScheme.ELEVEN_SEGMENT: "RFM of eleven"}
@@ -163,7 +163,7 @@ class Segments:
         async with self.store.write(business) as unit:
             made, job = await self._add(unit, ready, await unit.segments.all(), actor)
             detail = {"segment": made.key, "changes": stated(made)}
-            await unit.audit(_event(actor, "createSegment", made, detail))
+            await unit.audit(actor, "createSegment", ("Segment", made.id), detail)
         self.wake()
         return made, job
 
@@ -185,13 +185,8 @@ class Segments:
                     created.append(known.key)
                 found.append(replace(known, seen_at=unit.instant))
             if created:
-                event = AuditEvent(
-                    actor.name,
-                    "createStandardSegments",
-                    request_id=actor.request_id,
-                    detail={"scheme": scheme.value, "segments": created},
-                )
-                await unit.audit(event)
+                detail = {"scheme": scheme.value, "segments": created}
+                await unit.audit(actor, "createStandardSegments", None, detail)
         self.wake()
         return found
 
@@ -210,7 +205,7 @@ class Segments:
             redefined = new.version != old.version
             job = await requeue(unit, new.id, actor.name) if redefined else None
             detail = {"segment": new.key, "changes": difference}
-            await unit.audit(_event(actor, "updateSegment", new, detail))
+            await unit.audit(actor, "updateSegment", ("Segment", new.id), detail)
         self.wake()
         return replace(new, seen_at=unit.instant), job
 
@@ -229,7 +224,7 @@ class Segments:
             ended = await unit.memberships.end_all(old.id, unit.instant, actor.name)
             await unit.segments.change(replace(old, deleted_at=unit.instant, updated_at=unit.instant, next_run_at=None))
             detail = {"segment": old.key, "members": ended.left, "changes": stated(old, gone=True)}
-            await unit.audit(_event(actor, "deleteSegment", old, detail))
+            await unit.audit(actor, "deleteSegment", ("Segment", old.id), detail)
 
     async def _add(self, unit: Unit, ready: Checked, stored: Sequence[Segment], actor: Actor) -> Written:
         draft, keys = ready.draft, {each.key for each in stored}
@@ -255,11 +250,6 @@ class Segments:
         made = await unit.segments.add(new, unit.instant)
         automatic = made.kind is SegmentKind.AUTOMATIC
         return made, await requeue(unit, made.id, actor.name) if automatic else None
-
-
-def _event(actor: Actor, action: str, segment: Segment, detail: Mapping[str, object]) -> AuditEvent:
-    subject = ("Segment", segment.id)
-    return AuditEvent(actor.name, action, request_id=actor.request_id, detail=detail, subject=subject)
 
 
 async def _found(unit: Unit, segment_id: int, field: tuple[str, ...]) -> Segment:
