@@ -16,10 +16,9 @@ from itertools import combinations
 from domain.calendar import Clock
 from domain.classification.rfm import Cuts
 from domain.customers.customers import Customers
-from domain.errors import DomainError, FieldProblem, InvalidInput, InvalidRule, RuleProblem
+from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem
 from domain.model import Business
 from domain.rules.context import RuleContext, references, uses_rank
-from domain.rules.criteria import definition_tree
 from domain.rules.evaluator import holds
 from domain.rules.explanation import Clause, explain
 from domain.rules.limits import pointer
@@ -108,15 +107,6 @@ def understood(definition: Definition, currency: str) -> tuple[Condition | None,
         return checked(Draft("preview", definition=definition), currency).tree, []
     except InvalidInput as error:
         return None, [_inside(each) for each in error.problems]
-
-
-def tree_of(segment: Segment) -> Condition | None:
-    """The tree of a stored segment; None where it has none, or where an older program accepted what is refused now."""
-    definition = segment.definition
-    try:
-        return definition_tree(definition.rules, definition.criteria, definition.rfm_config)
-    except DomainError:
-        return None
 
 
 def wrong_references(tree: Condition, stored: Sequence[Segment], key: str = "") -> list[RuleProblem]:
@@ -231,7 +221,7 @@ class Analysis:
             segment = await unit.segments.get(segment_id)
         if segment is None:
             return None
-        tree = tree_of(segment)
+        tree = segment.definition.tree()
         rules = [] if tree is None else [tree]
         cuts = await self._cuts(business, rules)
         async with self.store.read(business) as unit:
@@ -256,7 +246,7 @@ class Analysis:
         """The automatic segments whose rule holds for each of the customers now, by name."""
         async with self.store.read(business) as unit:
             segments = await unit.segments.all(automatic=True)
-        trees = {each.id: tree for each in segments if (tree := tree_of(each)) is not None}
+        trees = {each.id: tree for each in segments if (tree := each.definition.tree()) is not None}
         if not trees:
             return {key: [] for key in customers}
         cuts = await self._cuts(business, trees.values())

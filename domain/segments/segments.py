@@ -14,12 +14,11 @@ from typing import Any
 
 from domain.calendar import Clock, next_run
 from domain.classification.rfm import ELEVEN_BY_RECENCY, RfmClass, RfmScheme, groups
-from domain.errors import DomainError, FieldProblem, InvalidInput, folded
+from domain.errors import FieldProblem, InvalidInput, folded
 from domain.jobs.model import Job, JobStatus, Outcome
 from domain.jobs.queue import requeue
 from domain.model import Business
 from domain.pages import Page, PageRequest
-from domain.rules.criteria import definition_tree
 from domain.rules.sentence import sentence
 from domain.segments.dependencies import reference_problems, users_of
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
@@ -316,10 +315,6 @@ def _name_problems(name: str, others: Sequence[Segment]) -> list[FieldProblem]:
 
 
 def words(definition: Definition, currency: str) -> str | None:
-    """The definition in words; None where it asks for nothing."""
-    try:
-        tree = definition_tree(definition.rules, definition.criteria, definition.rfm_config)
-    except DomainError:
-        # A rule that an older program accepted: it is shown as it was given.
-        return None
+    """The definition in words; None where it asks for nothing, or cannot be understood any more."""
+    tree = definition.tree()
     return None if tree is None else sentence(tree, currency)
