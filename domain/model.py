@@ -36,14 +36,6 @@ class Permission(StrEnum):
     EDIT = "customers:edit"
 
 
-class Write(StrEnum):
-    """What writing one item did."""
-
-    CREATED = "created"
-    UPDATED = "updated"
-    UNCHANGED = "unchanged"
-
-
 @dataclass(frozen=True, slots=True)
 class Business:
     """The tenant: every row belongs to one. `last_instant` is that of the newest write when it was read; `as_of` the

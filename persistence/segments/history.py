@@ -60,18 +60,6 @@ class HistoryStore:
     connection: AsyncConnection
     business_id: int
 
-    async def changes(
-        self,
-        request: PageRequest,
-        *,
-        segment_id: int | None = None,
-        customer_id: int | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-    ) -> Page[MembershipChange]:
-        """One page of one list."""
-        return (await self.change_pages([(ChangeList(segment_id, customer_id, since, until), request)]))[0]
-
     async def change_pages(self, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
         """Pages of many lists, in the order of the keys."""
         lists = []
@@ -91,7 +79,8 @@ class HistoryStore:
     async def changes_after(self, place: Place, segment_id: int | None, size: int) -> list[MembershipChange]:
         """The next changes of one segment, or of all, after the place; at most `size`."""
         if segment_id is not None:
-            return list((await self.changes(PageRequest(size, after=place.position), segment_id=segment_id)).items)
+            request = PageRequest(size, after=place.position)
+            return list((await self.change_pages([(ChangeList(segment_id), request)]))[0].items)
         lines = (
             select(log.at, log.segment_id, (log.entered + log.left_count).label("size"))
             .where(
@@ -372,10 +361,6 @@ class SnapshotStore:
         self.session.add(row)
         await self.session.flush()
 
-    async def page(self, segment_id: int, request: PageRequest) -> Page[Snapshot]:
-        """Those of one segment, newest first."""
-        return (await self.pages([(segment_id, request)]))[0]
-
     async def pages(self, keys: Sequence[PageKey]) -> list[Page[Snapshot]]:
         """Those of many segments, newest first, in the order of the keys."""
         lists = []
@@ -390,10 +375,6 @@ class SnapshotStore:
             )
             for (_, request), rows in zip(keys, await gathered(self.connection, lists), strict=True)
         ]
-
-    async def count(self, segment_id: int) -> int:
-        """How many one segment has."""
-        return (await self.counts([segment_id]))[segment_id]
 
     async def counts(self, segments: Sequence[int]) -> Mapping[int, int]:
         """How many each segment has."""
