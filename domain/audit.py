@@ -4,7 +4,7 @@ transactions."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from domain.model import Business, KeptEvent, Subject
+from domain.model import AuditRecord, AuditTarget, Business
 from domain.pages import Page, PageRequest
 from domain.store import Store
 
@@ -15,17 +15,17 @@ class Auditing:
 
     store: Store
 
-    async def page(self, business: Business, request: PageRequest, subject: Subject | None) -> Page[KeptEvent]:
+    async def page(self, business: Business, request: PageRequest, subject: AuditTarget | None) -> Page[AuditRecord]:
         """Events, newest first; of one subject where it is given."""
         async with self.store.read(business) as unit:
             return await unit.audits.page(request, subject)
 
-    async def count(self, business: Business, subject: Subject | None) -> int:
+    async def count(self, business: Business, subject: AuditTarget | None) -> int:
         """How many there are."""
         async with self.store.read(business) as unit:
             return await unit.audits.count(subject)
 
-    async def by_ids(self, business: Business, ids: Sequence[int]) -> Mapping[int, KeptEvent]:
+    async def by_ids(self, business: Business, ids: Sequence[int]) -> Mapping[int, AuditRecord]:
         """Those that exist."""
         async with self.store.read(business) as unit:
             return await unit.audits.by_ids(ids)

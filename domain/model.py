@@ -36,14 +36,6 @@ class Permission(StrEnum):
     EDIT = "customers:edit"
 
 
-class Write(StrEnum):
-    """What writing one item did."""
-
-    CREATED = "created"
-    UPDATED = "updated"
-    UNCHANGED = "unchanged"
-
-
 @dataclass(frozen=True, slots=True)
 class Business:
     """The tenant: every row belongs to one. `last_instant` is that of the newest write when it was read; `as_of` the
@@ -206,12 +198,12 @@ class Window:
         return self.first_day - self.days, self.first_day - 1
 
 
-Subject = tuple[str, int]
+AuditTarget = tuple[str, int]
 """Kind and id of what was changed, such as ("Segment", 3)."""
 
 
 @dataclass(frozen=True, slots=True)
-class KeptEvent:
+class AuditRecord:
     """One write, as it is kept."""
 
     id: int
@@ -220,7 +212,7 @@ class KeptEvent:
     action: str
     outcome: str
     request_id: str | None
-    subject: Subject | None
+    subject: AuditTarget | None
     detail: Mapping[str, object] | None
 
 

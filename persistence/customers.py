@@ -183,12 +183,6 @@ class CustomerStore:
         row = (await self.connection.execute(statement)).one_or_none()
         return None if row is None else to_record(row)
 
-    async def levels(self) -> list[str]:
-        """The loyalty levels in use."""
-        column = customer.c.loyalty_level
-        statement = select(column).where(customer.c.business_id == self.business_id, column.is_not(None)).distinct()
-        return sorted((await self.connection.execute(statement)).scalars())
-
     async def known(self, external_ids: Sequence[str]) -> set[str]:
         """Those of them that are customers here."""
         return set(await self._stored(external_ids))

@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, or_, select, text, tuple_, update
 from sqlalchemy import cast as as_type
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.types import Text
 
 from domain.calendar import to_micros
@@ -27,6 +27,7 @@ from domain.model import ERASED_TEXT
 from persistence.database.dialects import Holds
 from persistence.tables import (
     MISSING_TEXT,
+    CustomerRow,
     audit_event,
     business,
     customer,
@@ -186,18 +187,18 @@ async def erased_among(connection: AsyncConnection, business_id: int, external_i
 class ErasureStore:
     """On one connection, of one business."""
 
-    def __init__(self, connection: AsyncConnection, business_id: int) -> None:
+    def __init__(self, connection: AsyncConnection, session: AsyncSession, business_id: int) -> None:
         self.connection = connection
+        self.session = session
         self.business_id = business_id
 
     async def erase(self, customer_id: int, at: datetime) -> None:
         """Take every name of a customer who is there away."""
-        mine = (customer.c.business_id == self.business_id, customer.c.id == customer_id)
-        columns = (customer.c.external_id, customer.c.name, customer.c.email)
-        row = (await self.connection.execute(select(*columns).where(*mine))).one()
-        hashed = digest(await self._key(), row.external_id)
-        values: dict[str, Any] = {"name": None, "email": None, "name_sort": MISSING_TEXT, "erased": True}
-        await self.connection.execute(update(customer).where(*mine).values(external_id=hashed, **values))
+        row = await self.session.get_one(CustomerRow, (self.business_id, customer_id))
+        names = Names(frozenset(name for name in (row.external_id, row.name, row.email) if name))
+        row.external_id = digest(await self._key(), row.external_id)
+        row.name, row.email, row.name_sort, row.erased = None, None, MISSING_TEXT, True
+        await self.session.flush()
         of_term = (customer_term.c.business_id == self.business_id, customer_term.c.customer_id == customer_id)
         await self.connection.execute(delete(customer_term).where(*of_term))
         # A run that has evaluated the customer already must look again.
@@ -206,7 +207,6 @@ class ErasureStore:
             .where(customer_metrics.c.business_id == self.business_id, customer_metrics.c.customer_id == customer_id)
             .values(changed_at=to_micros(at))
         )
-        names = Names(frozenset(name for name in row if name))
         await forget_in_rejects(self.connection, self.business_id, names)
         await forget_in_events(self.connection, self.business_id, names)
 

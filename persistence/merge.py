@@ -18,7 +18,6 @@ from sqlalchemy import Connection, text
 from domain.calendar import day_boundaries, local_day, to_micros, zone
 from domain.model import STATUS_ORDER, NewPurchase, WriteCounts
 from domain.store import Refusal
-from persistence import merge
 from persistence.database.dialects import create, empty, few_to_many, fill, make
 from persistence.erasure import mark_erased
 from persistence.tables import FAR_FUTURE, MISSING_TEXT
@@ -295,34 +294,34 @@ def record(
                 item.channel,
             )
         )
-    merge.prepare(connection, "incoming", "incoming_line")
+    prepare(connection, "incoming", "incoming_line")
     fill(connection, "incoming", ORDER_COLUMNS, orders)
     fill(connection, "incoming_line", LINE_COLUMNS, lines)
-    tally = merge.resolve(connection, merge.Range(business, 0, len(orders) - 1, to_micros(now)))
+    tally = resolve(connection, Range(business, 0, len(orders) - 1, to_micros(now)))
     if not tally.all_known:
         rows = connection.execute(text("SELECT seq, effect FROM resolved WHERE effect >= 3 ORDER BY seq"))
-        codes = {merge.FOREIGN: "FOREIGN", merge.ERASED: "ERASED"}
+        codes = {FOREIGN: "FOREIGN", ERASED: "ERASED"}
         return WriteCounts(), [Refusal(row[0], codes[row[1]]) for row in rows]
     if tally.changes:
-        merge.apply(connection, tally)
+        apply(connection, tally)
     return tally.counts, []
 
 
 def refresh_customers(connection: Connection, business: int, customers: Sequence[int]) -> None:
     """Make the totals of these customers agree with their purchases."""
-    merge.prepare(connection, "touched")
+    prepare(connection, "touched")
     fill(connection, "touched", ("customer_id",), [(key,) for key in customers])
-    merge.refresh(connection, business)
+    refresh(connection, business)
 
 
 def settle(connection: Connection, business: int, micros: int) -> int:
     """Count the qualifying purchases whose instant has passed; how many there were."""
-    merge.prepare(connection, "touched")
+    prepare(connection, "touched")
     due = "business_id = :business AND counted = 0 AND status <= 1 AND purchased_at <= :now"
     values = {"business": business, "now": micros}
     connection.execute(text(f"INSERT INTO touched SELECT DISTINCT customer_id FROM purchase WHERE {due}"), values)
     count = connection.execute(text(f"UPDATE purchase SET counted = 1 WHERE {due}"), values).rowcount
-    merge.refresh(connection, business)
+    refresh(connection, business)
     return count
 
 
@@ -330,7 +329,7 @@ def move_days(connection: Connection, business: int, time_zone: str) -> None:
     """Rewrite every local day for another zone, by ranges of instants."""
     tz = zone(time_zone)
     own = {"business": business}
-    merge.prepare(connection, "touched")
+    prepare(connection, "touched")
     for table, instant, day in (
         ("purchase", "purchased_at", "local_day"),
         ("customer", "registered_at", "registered_day"),
@@ -355,4 +354,4 @@ def move_days(connection: Connection, business: int, time_zone: str) -> None:
     connection.execute(
         text("INSERT INTO touched SELECT customer_id FROM customer_metrics WHERE business_id = :business"), own
     )
-    merge.refresh(connection, business)
+    refresh(connection, business)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, func, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.calendar import from_micros, to_micros
 from domain.model import (
@@ -20,7 +20,7 @@ from domain.pages import Page, PageRequest, cut
 from domain.store import PurchaseRecord, Refusal
 from persistence.customers import keyset
 from persistence.merge import move_days, record, refresh_customers, settle
-from persistence.tables import purchase, purchase_line, storable, storefront
+from persistence.tables import StorefrontRow, purchase, purchase_line, storable, storefront
 
 COLUMNS = (
     purchase.c.customer_id,
@@ -39,21 +39,6 @@ JOINED = purchase.outerjoin(
     and_(storefront.c.business_id == purchase.c.business_id, storefront.c.id == purchase.c.storefront_id),
 )
 Key = tuple[int, int]
-ORDER_COLUMNS = (
-    "key",
-    "last",
-    "external_id",
-    "customer",
-    "at",
-    "day",
-    "status",
-    "amount",
-    "row_count",
-    "sign",
-    "storefront",
-    "channel",
-)
-LINE_COLUMNS = ("line", "position", "category", "amount", "status")
 
 
 def to_record(row: Any) -> PurchaseRecord:
@@ -76,8 +61,9 @@ def to_record(row: Any) -> PurchaseRecord:
 class PurchaseStore:
     """Purchases of one business on one connection."""
 
-    def __init__(self, connection: AsyncConnection, business_id: int) -> None:
+    def __init__(self, connection: AsyncConnection, session: AsyncSession, business_id: int) -> None:
         self.connection = connection
+        self.session = session
         self.business_id = business_id
 
     async def pages(self, customers: Sequence[int], request: PageRequest) -> Mapping[int, Page[PurchaseRecord]]:
@@ -164,11 +150,11 @@ class PurchaseStore:
 
     async def _storefronts(self, *conditions: Any) -> list[Storefront]:
         statement = (
-            select(storefront.c.id, storefront.c.key, storefront.c.name)
+            select(StorefrontRow)
             .where(storefront.c.business_id == self.business_id, *conditions)
             .order_by(storefront.c.key, storefront.c.id)
         )
-        return [Storefront(*row) for row in await self.connection.execute(statement)]
+        return [Storefront(row.id, row.key, row.name) for row in await self.session.scalars(statement)]
 
     async def record(
         self, items: Sequence[NewPurchase], time_zone: str, now: datetime

@@ -33,22 +33,22 @@ from sqlalchemy import (
 from sqlalchemy import table as sqlalchemy_table
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.calendar import Clock, from_micros, to_micros
 from domain.errors import Taken
-from domain.model import Business, KeptEvent, Subject
+from domain.model import AuditRecord, AuditTarget, Business
 from domain.pages import Page, PageRequest, cut
 from domain.rules.context import RuleContext
 from domain.rules.context import references as keys_used
 from domain.rules.tree import Condition
 from domain.segments.customer_facts import rule_context
 from domain.segments.model import Segment
-from domain.store import Agenda, AuditEvent
+from domain.store import Actor, Agenda
 from persistence.customers import CustomerStore
 from persistence.database.dialects import create, empty
 from persistence.database.engines import Database
-from persistence.database.transactions import raise_change, to_business, translated
+from persistence.database.transactions import event_row, open_session, raise_change, to_business, translated
 from persistence.erasure import ErasureStore
 from persistence.imports.imports import ImportStore
 from persistence.jobs import JobStore
@@ -61,14 +61,14 @@ from persistence.segments.analysis import RuleStore
 from persistence.segments.history import HistoryStore, SnapshotStore
 from persistence.segments.memberships import MembershipStore
 from persistence.segments.segments import SegmentStore
-from persistence.tables import audit_event, customer, customer_metrics, membership, segment
+from persistence.tables import AuditEventRow, BusinessRow, audit_event, customer, customer_metrics, membership, segment
 from persistence.tables import business as business_table
 
 
-def to_event(row: Row[Any]) -> KeptEvent:
+def to_event(row: AuditEventRow | Row[Any]) -> AuditRecord:
     """The entity of a row."""
-    subject = None if row.subject_kind is None else (row.subject_kind, row.subject_id)
-    return KeptEvent(
+    subject = None if row.subject_kind is None or row.subject_id is None else (row.subject_kind, row.subject_id)
+    return AuditRecord(
         row.id, from_micros(row.at), row.actor, row.action, row.outcome, row.request_id, subject, row.detail
     )
 
@@ -78,9 +78,10 @@ class AuditStore:
     """On one connection, of one business."""
 
     connection: AsyncConnection
+    session: AsyncSession
     business_id: int
 
-    async def page(self, request: PageRequest, subject: Subject | None) -> Page[KeptEvent]:
+    async def page(self, request: PageRequest, subject: AuditTarget | None) -> Page[AuditRecord]:
         """Events, newest first."""
         conditions = self._listed(subject)
         if request.after is not None:
@@ -89,17 +90,17 @@ class AuditStore:
         rows = (await self.connection.execute(statement)).all()
         return cut(rows, request, lambda row: (row.id, row.id)).map(to_event)
 
-    async def count(self, subject: Subject | None) -> int:
+    async def count(self, subject: AuditTarget | None) -> int:
         """How many there are."""
         statement = select(func.count()).select_from(audit_event).where(*self._listed(subject))
         return int((await self.connection.execute(statement)).scalar_one())
 
-    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, KeptEvent]:
+    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, AuditRecord]:
         """Those that exist."""
-        statement = select(audit_event).where(*self._listed(None), audit_event.c.id.in_(ids))
-        return {row.id: to_event(row) for row in await self.connection.execute(statement)}
+        statement = select(AuditEventRow).where(*self._listed(None), audit_event.c.id.in_(ids))
+        return {row.id: to_event(row) for row in await self.session.scalars(statement)}
 
-    def _listed(self, subject: Subject | None) -> list[ColumnElement[bool]]:
+    def _listed(self, subject: AuditTarget | None) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = [audit_event.c.business_id == self.business_id]
         if subject is not None:
             conditions += [audit_event.c.subject_kind == subject[0], audit_event.c.subject_id == subject[1]]
@@ -113,6 +114,7 @@ class Unit:
     connection: AsyncConnection
     business: Business
     instant: datetime
+    session: AsyncSession = field(init=False)
     customers: CustomerStore = field(init=False)
     purchases: PurchaseStore = field(init=False)
     reports: ReportStore = field(init=False)
@@ -130,20 +132,21 @@ class Unit:
 
     def __post_init__(self) -> None:
         """One repository a noun, all on this connection."""
+        self.session = open_session(self.connection)
         self.rules = RuleStore(self.connection, self, self.instant)
         self.customers = CustomerStore(self.connection, self.business.id, self.rules.condition)
-        self.purchases = PurchaseStore(self.connection, self.business.id)
+        self.purchases = PurchaseStore(self.connection, self.session, self.business.id)
         self.reports = ReportStore(self.connection, self.business.id)
         self.groups = GroupReportStore(self.connection, self.business.id)
         self.classified = ClassifiedStore(self.connection, self.business.id)
-        self.segments = SegmentStore(self.connection, self.business)
+        self.segments = SegmentStore(self.connection, self.session, self.business)
         self.memberships = MembershipStore(self.connection, self.business.id, self.business.as_of)
         self.history = HistoryStore(self.connection, self.business.id)
-        self.snapshots = SnapshotStore(self.connection, self.business.id, self.business.as_of)
-        self.erasure = ErasureStore(self.connection, self.business.id)
+        self.snapshots = SnapshotStore(self.connection, self.session, self.business.id, self.business.as_of)
+        self.erasure = ErasureStore(self.connection, self.session, self.business.id)
         self.jobs = JobStore(self.connection, self.business.id)
         self.imports = ImportStore(self.connection, self.business.id)
-        self.audits = AuditStore(self.connection, self.business.id)
+        self.audits = AuditStore(self.connection, self.session, self.business.id)
 
     async def data_changed(self) -> None:
         """The change number becomes the data version."""
@@ -151,26 +154,22 @@ class Unit:
 
     async def save_settings(self, changes: Mapping[str, object]) -> None:
         """Change columns of the business itself."""
-        await self.connection.execute(
-            update(business_table).where(business_table.c.id == self.business.id).values(**changes)
-        )
+        statement = update(BusinessRow).where(business_table.c.id == self.business.id).values(**changes)
+        await self.session.execute(statement)
 
-    async def audit(self, event: AuditEvent) -> None:
+    async def audit(
+        self,
+        actor: Actor,
+        action: str,
+        subject: AuditTarget | None,
+        detail: Mapping[str, object],
+        *,
+        outcome: str = "DONE",
+    ) -> None:
         """One row, in this transaction."""
-        await self.connection.execute(
-            insert(audit_event).values(
-                business_id=self.business.id,
-                id=self.business.change_number,
-                at=to_micros(self.instant),
-                actor=event.actor,
-                action=event.action,
-                outcome=event.outcome,
-                request_id=event.request_id,
-                detail=dict(event.detail),
-                subject_kind=None if event.subject is None else event.subject[0],
-                subject_id=None if event.subject is None else event.subject[1],
-            )
-        )
+        number, at = self.business.change_number, to_micros(self.instant)
+        self.session.add(event_row(self.business.id, number, at, actor, action, subject, detail, outcome))
+        await self.session.flush()
 
 
 EVALUATED = "customer_id BIGINT PRIMARY KEY, holds SMALLINT NOT NULL"
@@ -327,39 +326,35 @@ class SqlStore:
     async def businesses(self) -> list[Business]:
         """All, by key."""
         with translated():
-            async with self.database.reader.connect() as connection:
-                return [
-                    to_business(row)
-                    for row in await connection.execute(select(business_table).order_by(business_table.c.key))
-                ]
+            async with open_session(self.database.reader) as session:
+                rows = await session.scalars(select(BusinessRow).order_by(business_table.c.key))
+                return [to_business(row) for row in rows]
 
     async def business(self, key: str) -> tuple[Business, bool] | None:
         """The business of that key, and whether purchases wait to be counted."""
         with translated():
-            async with self.database.reader.connect() as connection:
-                row = (
-                    await connection.execute(select(business_table).where(business_table.c.key == key))
-                ).one_or_none()
+            async with open_session(self.database.reader) as session:
+                statement = select(BusinessRow).where(business_table.c.key == key)
+                row = (await session.scalars(statement)).one_or_none()
         if row is None:
             return None
         return to_business(row), row.matures_at is not None and row.matures_at <= to_micros(self.clock())
 
     async def create_business(self, business: Business, now: datetime) -> Business:
         """Add a tenant; Taken where the key is in use."""
-        values = {
-            "key": business.key,
-            "name": business.name,
-            "currency": business.currency,
-            "time_zone": business.time_zone,
-            "settings": business.settings,
-            "created_at": to_micros(now),
-        }
+        row = BusinessRow(
+            key=business.key,
+            name=business.name,
+            currency=business.currency,
+            time_zone=business.time_zone,
+            settings=business.settings,
+            created_at=to_micros(now),
+        )
         with translated():
             try:
-                async with self.database.writer.begin() as connection:
-                    row = (
-                        await connection.execute(insert(business_table).values(**values).returning(business_table))
-                    ).one()
+                async with open_session(self.database.writer) as session:
+                    session.add(row)
+                    await session.commit()
             except IntegrityError as error:
                 raise Taken(f"A business with the key {business.key} exists already.") from error
         return to_business(row)

@@ -1,19 +1,8 @@
-"""The tables. Every row belongs to a business, which comes first in every key and index; keys of facts hold the
-customer, so that whatever belongs to one customer lies together.
-
-The tables of segments: definitions, memberships as intervals, what changed when, snapshots, and runs. An instant of
-a business is unique to one write, so that the order of instants is the order of commits.
-
-The tables of imports: each run with its counts, what it refused, and what undoing it needs: which ids it gave, and
-how the purchases that it changed stood before. A purchase that it wrote says so in `purchase.written_by`.
-
-The tables of classification: the labels that are kept, what they are valid for, and how far each source was read.
-What is kept here can be thrown away at any time; the next run makes it anew.
-
-Column types that both databases read alike: text compares by code point, instants are microseconds since 1970.
-
-What was bought: the lines of qualifying purchases whose own status qualifies and whose amount is not negative.
-Shares by category count these alone, and a purchase of which nothing was bought as one line without a category.
+"""The tables, each a SQLModel class: repositories read and write single rows through the classes, and sets through the
+tables of the same names below them. Every row belongs to a business, which comes first in every key and index; keys of
+facts hold the customer, so that whatever belongs to one customer lies together. Both databases read the column types
+alike: text compares by code point, instants are microseconds since 1970. An instant of a business is unique to one
+write, so that the order of instants is the order of commits.
 """
 
 from datetime import datetime
@@ -44,11 +33,15 @@ from domain.model import LAST_QUALIFYING
 
 # SQLite compares text by its bytes, which is the order of code points; PostgreSQL must be told to.
 CodePointText: TypeEngine[str] = Text().with_variant(Text(collation="C"), "postgresql")
-Micros = BigInteger
+NullableJson: TypeEngine[Any] = JSON(none_as_null=True)
+Kind = TypeEngine[Any] | type[TypeEngine[Any]]
 FAR_FUTURE = 2**63 - 1
 """Stands for a missing instant in sort columns, so that missing values come last."""
 MISSING_TEXT = "\U0010ffff"
 """Stands for a missing text in sort columns: the highest code point, so that missing values come last."""
+ACTIVE = "status IN ('QUEUED', 'RUNNING')"
+WAITING = "counted = 0 AND status <= 1"
+WITHOUT_ROWID = {"sqlite_with_rowid": False}
 
 
 def storable(text: str) -> bool:
@@ -66,34 +59,33 @@ def optional_micros(instant: datetime | None) -> int | None:
     return None if instant is None else to_micros(instant)
 
 
-CLUSTERED = {"sqlite_with_rowid": False}
-"""Rows are stored in the order of the key, without a second lookup."""
+def required(kind: Kind, default: object = None) -> Any:
+    """A column that is never null; with a default it may be left out of a row and of an insert."""
+    if default is None:
+        return Field(sa_column=Column(kind, nullable=False))
+    # 0, false and '' are written alike in SQL and, but for the letter case, in Python.
+    return Field(default=default, sa_column=Column(kind, nullable=False, server_default=text(repr(default).lower())))
 
 
-def key_column() -> Any:
-    """Part of a key."""
-    return Field(sa_column=Column(BigInteger, nullable=False, autoincrement=False))
+def optional(kind: Kind) -> Any:
+    """A column that may be null, and is where nothing is said."""
+    return Field(default=None, sa_column=Column(kind, nullable=True))
 
 
-def number_column(default: int | None = None) -> Any:
-    """A whole number that may be absent, or has a default."""
-    server_default = None if default is None else text(str(default))
-    return Field(sa_column=Column(BigInteger, nullable=default is None, server_default=server_default))
+def primary_key(*columns: str) -> PrimaryKeyConstraint:
+    """The key of the table: the business, then these columns."""
+    return PrimaryKeyConstraint("business_id", *columns)
 
 
-def whole_column() -> Any:
-    """A whole number."""
-    return Field(sa_column=Column(BigInteger, nullable=False))
+def index(name: str, *columns: str, unique: bool = False, where: str | None = None) -> Index:
+    """An index that begins with the business; of those rows only that meet the condition, where one is given."""
+    condition = None if where is None else text(where)
+    return Index(name, "business_id", *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
 
 
-def small_column() -> Any:
-    """A small whole number."""
-    return Field(sa_column=Column(SmallInteger, nullable=False))
-
-
-def text_column(nullable: bool = False) -> Any:
-    """A text that compares by code point."""
-    return Field(sa_column=Column(CodePointText, nullable=nullable))
+def of_business(*more: Any) -> tuple[Any, ...]:
+    """What a table of a business consists of. Rows are stored in the order of the key, without a second lookup."""
+    return (ForeignKeyConstraint(["business_id"], ["business.id"]), *more, WITHOUT_ROWID)
 
 
 class BusinessRow(SQLModel, table=True):
@@ -102,75 +94,67 @@ class BusinessRow(SQLModel, table=True):
 
     __tablename__ = "business"
     __table_args__ = (UniqueConstraint("key", name="uq_business_key"),)
-    id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
-    key: str = text_column()
-    name: str = text_column()
-    currency: str = text_column()
-    time_zone: str = text_column()
-    settings: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
-    settings_version: int = number_column(1)
-    change_number: int = number_column(0)
-    data_version: int = number_column(0)
-    last_instant: int = number_column(0)
-    next_customer: int = number_column(1)
-    next_purchase: int = number_column(1)
-    next_storefront: int = number_column(1)
-    matures_at: int | None = number_column()
-    erasure_key: str | None = text_column(nullable=True)
-    followed_at: int = number_column(0)
-    history_from: int | None = number_column()
-    created_at: int = whole_column()
-
-
-def _of_business(*more: Any) -> tuple[Any, ...]:
-    return (ForeignKeyConstraint(["business_id"], ["business.id"]), *more)
+    # The database gives it.
+    id: int = Field(default=None, sa_column=Column(Integer, primary_key=True))
+    key: str = required(CodePointText)
+    name: str = required(CodePointText)
+    currency: str = required(CodePointText)
+    time_zone: str = required(CodePointText)
+    settings: dict[str, Any] = required(JSON)
+    settings_version: int = required(BigInteger, 1)
+    change_number: int = required(BigInteger, 0)
+    data_version: int = required(BigInteger, 0)
+    last_instant: int = required(BigInteger, 0)
+    next_customer: int = required(BigInteger, 1)
+    next_purchase: int = required(BigInteger, 1)
+    next_storefront: int = required(BigInteger, 1)
+    matures_at: int | None = optional(BigInteger)
+    erasure_key: str | None = optional(CodePointText)
+    followed_at: int = required(BigInteger, 0)
+    history_from: int | None = optional(BigInteger)
+    created_at: int = required(BigInteger)
 
 
 class StorefrontRow(SQLModel, table=True):
     """A place where the business sells."""
 
     __tablename__ = "storefront"
-    __table_args__ = _of_business(
-        PrimaryKeyConstraint("business_id", "id"),
-        UniqueConstraint("business_id", "key", name="uq_storefront_key"),
-        CLUSTERED,
-    )
-    business_id: int = key_column()
-    id: int = key_column()
-    key: str = text_column()
-    name: str = text_column()
+    __table_args__ = of_business(primary_key("id"), UniqueConstraint("business_id", "key", name="uq_storefront_key"))
+    business_id: int = required(BigInteger)
+    id: int = required(BigInteger)
+    key: str = required(CodePointText)
+    name: str = required(CodePointText)
 
 
 class CustomerRow(SQLModel, table=True):
     """A buyer. `name_sort` is the casefolded name, or the highest code point where there is none."""
 
     __tablename__ = "customer"
-    __table_args__ = _of_business(
-        PrimaryKeyConstraint("business_id", "id"),
+    __table_args__ = of_business(
+        primary_key("id"),
         UniqueConstraint("business_id", "external_id", name="uq_customer_external"),
-        Index("ix_customer_name", "business_id", "name_sort", "id"),
-        CLUSTERED,
+        index("ix_customer_name", "name_sort", "id"),
     )
-    business_id: int = key_column()
-    id: int = key_column()
-    external_id: str = text_column()
-    name: str | None = text_column(nullable=True)
-    email: str | None = text_column(nullable=True)
-    loyalty_level: str | None = text_column(nullable=True)
-    registered_at: int | None = number_column()
-    registered_day: int | None = number_column()
-    erased: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=text("false")))
-    name_sort: str = text_column()
+    business_id: int = required(BigInteger)
+    id: int = required(BigInteger)
+    external_id: str = required(CodePointText)
+    name: str | None = optional(CodePointText)
+    email: str | None = optional(CodePointText)
+    loyalty_level: str | None = optional(CodePointText)
+    registered_at: int | None = optional(BigInteger)
+    registered_day: int | None = optional(BigInteger)
+    erased: bool = required(Boolean, False)
+    name_sort: str = required(CodePointText)
 
 
 class CustomerTermRow(SQLModel, table=True):
     """What a search may begin with: casefolded external id, name, email and the name's later words."""
 
     __tablename__ = "customer_term"
-    __table_args__ = _of_business(PrimaryKeyConstraint("business_id", "term", "customer_id"), CLUSTERED)
-    business_id: int = key_column()
-    term: str = text_column()
-    customer_id: int = key_column()
+    __table_args__ = of_business(primary_key("term", "customer_id"))
+    business_id: int = required(BigInteger)
+    term: str = required(CodePointText)
+    customer_id: int = required(BigInteger)
 
 
 class CustomerMetricsRow(SQLModel, table=True):
@@ -178,24 +162,23 @@ class CustomerMetricsRow(SQLModel, table=True):
     instant of the last write that touched what rules read of the customer."""
 
     __tablename__ = "customer_metrics"
-    __table_args__ = _of_business(
-        PrimaryKeyConstraint("business_id", "customer_id"),
-        Index("ix_metrics_revenue", "business_id", "revenue", "customer_id"),
-        Index("ix_metrics_orders", "business_id", "order_count", "customer_id"),
-        Index("ix_metrics_last", "business_id", "last_sort", "customer_id"),
-        Index("ix_metrics_changed", "business_id", "changed_at", "customer_id"),
-        CLUSTERED,
+    __table_args__ = of_business(
+        primary_key("customer_id"),
+        index("ix_metrics_revenue", "revenue", "customer_id"),
+        index("ix_metrics_orders", "order_count", "customer_id"),
+        index("ix_metrics_last", "last_sort", "customer_id"),
+        index("ix_metrics_changed", "changed_at", "customer_id"),
     )
-    business_id: int = key_column()
-    customer_id: int = key_column()
-    order_count: int = whole_column()
-    revenue: int = whole_column()
-    first_at: int | None = number_column()
-    last_at: int | None = number_column()
-    first_day: int | None = number_column()
-    last_day: int | None = number_column()
-    last_sort: int = whole_column()
-    changed_at: int = number_column(0)
+    business_id: int = required(BigInteger)
+    customer_id: int = required(BigInteger)
+    order_count: int = required(BigInteger)
+    revenue: int = required(BigInteger)
+    first_at: int | None = optional(BigInteger)
+    last_at: int | None = optional(BigInteger)
+    first_day: int | None = optional(BigInteger)
+    last_day: int | None = optional(BigInteger)
+    last_sort: int = required(BigInteger)
+    changed_at: int = required(BigInteger, 0)
 
 
 class PurchaseRow(SQLModel, table=True):
@@ -203,31 +186,24 @@ class PurchaseRow(SQLModel, table=True):
     `written_by` is the import, or else the change number, that stated it last; 0 where that was not kept yet."""
 
     __tablename__ = "purchase"
-    __table_args__ = _of_business(
-        PrimaryKeyConstraint("business_id", "customer_id", "id"),
+    __table_args__ = of_business(
+        primary_key("customer_id", "id"),
         UniqueConstraint("business_id", "external_id", name="uq_purchase_external"),
-        Index("ix_purchase_window", "business_id", "customer_id", "local_day", "counted", "amount", "storefront_id"),
-        Index(
-            "ix_purchase_waiting",
-            "business_id",
-            "purchased_at",
-            sqlite_where=text("counted = 0 AND status <= 1"),
-            postgresql_where=text("counted = 0 AND status <= 1"),
-        ),
-        CLUSTERED,
+        index("ix_purchase_window", "customer_id", "local_day", "counted", "amount", "storefront_id"),
+        index("ix_purchase_waiting", "purchased_at", where=WAITING),
     )
-    business_id: int = key_column()
-    customer_id: int = key_column()
-    id: int = key_column()
-    external_id: str = text_column()
-    purchased_at: int = whole_column()
-    local_day: int = whole_column()
-    status: int = small_column()
-    counted: int = small_column()
-    amount: int = whole_column()
-    storefront_id: int | None = number_column()
-    channel: str | None = text_column(nullable=True)
-    written_by: int = number_column(0)
+    business_id: int = required(BigInteger)
+    customer_id: int = required(BigInteger)
+    id: int = required(BigInteger)
+    external_id: str = required(CodePointText)
+    purchased_at: int = required(BigInteger)
+    local_day: int = required(BigInteger)
+    status: int = required(SmallInteger)
+    counted: int = required(SmallInteger)
+    amount: int = required(BigInteger)
+    storefront_id: int | None = optional(BigInteger)
+    channel: str | None = optional(CodePointText)
+    written_by: int = required(BigInteger, 0)
 
 
 class PurchaseLineRow(SQLModel, table=True):
@@ -235,35 +211,31 @@ class PurchaseLineRow(SQLModel, table=True):
     of its own would be checked for each line, which is most of what writing one costs PostgreSQL."""
 
     __tablename__ = "purchase_line"
-    __table_args__ = (PrimaryKeyConstraint("business_id", "customer_id", "purchase_id", "position"), CLUSTERED)
-    business_id: int = key_column()
-    customer_id: int = key_column()
-    purchase_id: int = key_column()
-    position: int = key_column()
-    category: str | None = text_column(nullable=True)
-    amount: int = whole_column()
-    status: int = small_column()
+    __table_args__ = (primary_key("customer_id", "purchase_id", "position"), WITHOUT_ROWID)
+    business_id: int = required(BigInteger)
+    customer_id: int = required(BigInteger)
+    purchase_id: int = required(BigInteger)
+    position: int = required(BigInteger)
+    category: str | None = optional(CodePointText)
+    amount: int = required(BigInteger)
+    status: int = required(SmallInteger)
 
 
 class AuditEventRow(SQLModel, table=True):
     """Who did what, and how it ended; one row a write, `id` being its change number."""
 
     __tablename__ = "audit_event"
-    __table_args__ = _of_business(
-        PrimaryKeyConstraint("business_id", "id"),
-        Index("ix_audit_subject", "business_id", "subject_kind", "subject_id", "id"),
-        CLUSTERED,
-    )
-    business_id: int = key_column()
-    id: int = key_column()
-    at: int = whole_column()
-    actor: str = text_column()
-    action: str = text_column()
-    outcome: str = text_column()
-    request_id: str | None = text_column(nullable=True)
-    detail: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON, nullable=True))
-    subject_kind: str | None = text_column(nullable=True)
-    subject_id: int | None = number_column()
+    __table_args__ = of_business(primary_key("id"), index("ix_audit_subject", "subject_kind", "subject_id", "id"))
+    business_id: int = required(BigInteger)
+    id: int = required(BigInteger)
+    at: int = required(BigInteger)
+    actor: str = required(CodePointText)
+    action: str = required(CodePointText)
+    outcome: str = required(CodePointText)
+    request_id: str | None = optional(CodePointText)
+    detail: dict[str, Any] | None = optional(JSON)
+    subject_kind: str | None = optional(CodePointText)
+    subject_id: int | None = optional(BigInteger)
 
 
 class KeptReportRow(SQLModel, table=True):
@@ -271,13 +243,277 @@ class KeptReportRow(SQLModel, table=True):
     has until `leased_until`. Times are in seconds since 1970."""
 
     __tablename__ = "kept_report"
-    __table_args__ = _of_business(PrimaryKeyConstraint("business_id", "key"), CLUSTERED)
-    business_id: int = key_column()
-    key: str = text_column()
-    owner: str = text_column()
-    leased_until: int = whole_column()
-    made_at: int | None = number_column()
-    value: str | None = text_column(nullable=True)
+    __table_args__ = of_business(primary_key("key"))
+    business_id: int = required(BigInteger)
+    key: str = required(CodePointText)
+    owner: str = required(CodePointText)
+    leased_until: int = required(BigInteger)
+    made_at: int | None = optional(BigInteger)
+    value: str | None = optional(CodePointText)
+
+
+class SegmentRow(SQLModel, table=True):
+    """A named group. `name_sort` is the casefolded name; `member_count` is kept with every change of memberships;
+    `defined_at` is the instant of the present definition."""
+
+    __tablename__ = "segment"
+    __table_args__ = of_business(
+        primary_key("id"),
+        index("uq_segment_key", "key", unique=True, where="deleted_at IS NULL"),
+        index("uq_segment_name", "name_sort", unique=True, where="deleted_at IS NULL"),
+    )
+    business_id: int = required(BigInteger)
+    id: int = required(BigInteger)
+    key: str = required(CodePointText)
+    name: str = required(CodePointText)
+    name_sort: str = required(CodePointText)
+    description: str | None = optional(CodePointText)
+    kind: str = required(CodePointText)
+    is_dynamic: bool = required(Boolean)
+    is_rfm: bool = required(Boolean)
+    rules: Any = optional(NullableJson)
+    criteria: Any = optional(NullableJson)
+    rfm_min: str | None = optional(CodePointText)
+    rfm_max: str | None = optional(CodePointText)
+    schedule: str | None = optional(CodePointText)
+    version: int = required(BigInteger, 1)
+    created_at: int = required(BigInteger)
+    updated_at: int = required(BigInteger)
+    defined_at: int = required(BigInteger)
+    created_by: str | None = optional(CodePointText)
+    deleted_at: int | None = optional(BigInteger)
+    next_run_at: int | None = optional(BigInteger)
+    last_calculated: int | None = optional(BigInteger)
+    member_count: int = required(BigInteger, 0)
+
+
+class MembershipRow(SQLModel, table=True):
+    """A customer in a segment from `entered_at` until `left_at`, which is null while it lasts. `source` is its place in
+    SOURCE_ORDER."""
+
+    __tablename__ = "membership"
+    __table_args__ = of_business(
+        primary_key("segment_id", "customer_id", "entered_at"),
+        index("uq_membership_open", "segment_id", "customer_id", unique=True, where="left_at IS NULL"),
+        index("ix_membership_customer", "customer_id", "segment_id", "entered_at"),
+        index("ix_membership_entered", "segment_id", "entered_at", "customer_id"),
+        index("ix_membership_left", "segment_id", "left_at", "customer_id", where="left_at IS NOT NULL"),
+    )
+    business_id: int = required(BigInteger)
+    segment_id: int = required(BigInteger)
+    customer_id: int = required(BigInteger)
+    entered_at: int = required(BigInteger)
+    left_at: int | None = optional(BigInteger)
+    source: int = required(SmallInteger)
+    entered_by: str | None = optional(CodePointText)
+    left_by: str | None = optional(CodePointText)
+
+
+class MembershipChangeRow(SQLModel, table=True):
+    """One write that changed the members of one segment: how many entered and left, and how many there were then. Its
+    customers are the memberships that begin or end at the instant."""
+
+    __tablename__ = "membership_change"
+    __table_args__ = of_business(
+        primary_key("at", "segment_id"), index("ix_membership_change_segment", "segment_id", "at")
+    )
+    business_id: int = required(BigInteger)
+    at: int = required(BigInteger)
+    segment_id: int = required(BigInteger)
+    entered: int = required(BigInteger)
+    left_count: int = required(BigInteger)
+    member_count: int = required(BigInteger)
+
+
+class SnapshotRow(SQLModel, table=True):
+    """An instant of a segment with its member count; `job_id` is the run that made it, if one did."""
+
+    __tablename__ = "snapshot"
+    __table_args__ = of_business(primary_key("segment_id", "at"))
+    business_id: int = required(BigInteger)
+    segment_id: int = required(BigInteger)
+    at: int = required(BigInteger)
+    member_count: int = required(BigInteger)
+    job_id: int | None = optional(BigInteger)
+    created_by: str | None = optional(CodePointText)
+
+
+class JobRow(SQLModel, table=True):
+    """A run of background work. Of one segment's runs at most one is active; `owner` holds it while its `heartbeat_at`
+    is fresh. `parent_id` is the run that this one is a part of."""
+
+    __tablename__ = "job"
+    __table_args__ = of_business(
+        primary_key("id"),
+        index("uq_job_active", "segment_id", unique=True, where=f"{ACTIVE} AND segment_id IS NOT NULL"),
+        index("ix_job_segment", "segment_id", "id"),
+        index("ix_job_parent", "parent_id", "id"),
+        index("ix_job_active", "id", where=ACTIVE),
+    )
+    business_id: int = required(BigInteger)
+    id: int = required(BigInteger)
+    kind: str = required(CodePointText)
+    reason: str = required(CodePointText)
+    parent_id: int | None = optional(BigInteger)
+    segment_id: int | None = optional(BigInteger)
+    status: str = required(CodePointText)
+    phase: str = required(CodePointText)
+    done: int = required(BigInteger, 0)
+    total: int | None = optional(BigInteger)
+    created_at: int = required(BigInteger)
+    started_at: int | None = optional(BigInteger)
+    finished_at: int | None = optional(BigInteger)
+    heartbeat_at: int | None = optional(BigInteger)
+    owner: str | None = optional(CodePointText)
+    attempts: int = required(BigInteger, 0)
+    cancel_requested: bool = required(Boolean, False)
+    requested_by: str | None = optional(CodePointText)
+    error_code: str | None = optional(CodePointText)
+    error_message: str | None = optional(CodePointText)
+    evaluated: int = required(BigInteger, 0)
+    entered: int = required(BigInteger, 0)
+    left_count: int = required(BigInteger, 0)
+    snapshot_at: int | None = optional(BigInteger)
+
+
+class PurchaseImportRow(SQLModel, table=True):
+    """One run of an import and its counts; `id` is the change number that it began with. `options` say how an uploaded
+    file is to be read; `undo_begun_at` stands from the first range that was taken back, `undone_at` from the last."""
+
+    __tablename__ = "purchase_import"
+    __table_args__ = of_business(
+        primary_key("id"),
+        index("ix_import_active", "id", where=ACTIVE),
+        index("uq_import_request", "request_key", unique=True),
+    )
+    business_id: int = required(BigInteger)
+    id: int = required(BigInteger)
+    source: str = required(CodePointText)
+    status: str = required(CodePointText)
+    phase: str = required(CodePointText, "")
+    done: int = required(BigInteger, 0)
+    total: int | None = optional(BigInteger)
+    created_at: int = required(BigInteger)
+    started_at: int | None = optional(BigInteger)
+    finished_at: int | None = optional(BigInteger)
+    heartbeat_at: int | None = optional(BigInteger)
+    owner: str | None = optional(CodePointText)
+    requested_by: str | None = optional(CodePointText)
+    cancel_requested: bool = required(Boolean, False)
+    error_code: str | None = optional(CodePointText)
+    error: str | None = optional(CodePointText)
+    rows_read: int = required(BigInteger, 0)
+    created: int = required(BigInteger, 0)
+    updated: int = required(BigInteger, 0)
+    unchanged: int = required(BigInteger, 0)
+    rejected: int = required(BigInteger, 0)
+    future: int = required(BigInteger, 0)
+    quality: Any = optional(NullableJson)
+    options: Any = optional(NullableJson)
+    time_zone: str | None = optional(CodePointText)
+    undo_begun_at: int | None = optional(BigInteger)
+    undone_at: int | None = optional(BigInteger)
+    undo: Any = optional(NullableJson)
+    request_key: str | None = optional(CodePointText)
+    request_digest: str | None = optional(CodePointText)
+
+
+class ImportRejectRow(SQLModel, table=True):
+    """A row that an import refused: its line number, its text and why."""
+
+    __tablename__ = "import_reject"
+    __table_args__ = of_business(primary_key("import_id", "line"))
+    business_id: int = required(BigInteger)
+    import_id: int = required(BigInteger)
+    line: int = required(BigInteger)
+    text: str = required(CodePointText)
+    reason: str = required(CodePointText)
+
+
+class ImportRangeRow(SQLModel, table=True):
+    """The ids that one write transaction of an import gave to what it created; a span whose last is before its first
+    is empty."""
+
+    __tablename__ = "import_range"
+    __table_args__ = of_business(primary_key("import_id", "first_purchase"))
+    business_id: int = required(BigInteger)
+    import_id: int = required(BigInteger)
+    first_purchase: int = required(BigInteger)
+    last_purchase: int = required(BigInteger)
+    first_customer: int = required(BigInteger)
+    last_customer: int = required(BigInteger)
+    first_storefront: int = required(BigInteger)
+    last_storefront: int = required(BigInteger)
+
+
+class PurchaseBeforeRow(SQLModel, table=True):
+    """A purchase as it stood before an import changed it."""
+
+    __tablename__ = "purchase_before"
+    __table_args__ = of_business(primary_key("import_id", "customer_id", "purchase_id"))
+    business_id: int = required(BigInteger)
+    import_id: int = required(BigInteger)
+    customer_id: int = required(BigInteger)
+    purchase_id: int = required(BigInteger)
+    purchased_at: int = required(BigInteger)
+    local_day: int = required(BigInteger)
+    status: int = required(SmallInteger)
+    amount: int = required(BigInteger)
+    storefront_id: int | None = optional(BigInteger)
+    channel: str | None = optional(CodePointText)
+    written_by: int = required(BigInteger)
+
+
+class PurchaseLineBeforeRow(SQLModel, table=True):
+    """A line of such a purchase as it stood before."""
+
+    __tablename__ = "purchase_line_before"
+    __table_args__ = of_business(primary_key("import_id", "customer_id", "purchase_id", "position"))
+    business_id: int = required(BigInteger)
+    import_id: int = required(BigInteger)
+    customer_id: int = required(BigInteger)
+    purchase_id: int = required(BigInteger)
+    position: int = required(BigInteger)
+    category: str | None = optional(CodePointText)
+    amount: int = required(BigInteger)
+    status: int = required(SmallInteger)
+
+
+class CustomerLabelRow(SQLModel, table=True):
+    """The labels of a customer as of what `label_state` says; customers without a counted purchase have no row."""
+
+    __tablename__ = "customer_label"
+    __table_args__ = of_business(primary_key("customer_id"))
+    business_id: int = required(BigInteger)
+    customer_id: int = required(BigInteger)
+    frequency: str | None = optional(CodePointText)
+    spending: str | None = optional(CodePointText)
+    category: str | None = optional(CodePointText)
+
+
+class LabelStateRow(SQLModel, table=True):
+    """What the kept labels of a business are true for: `basis` says day and settings, null while they are written;
+    they hold what was committed until `seen_at`. `owner` wrote them last. `due_at` is when the schedule comes next."""
+
+    __tablename__ = "label_state"
+    __table_args__ = of_business(primary_key())
+    business_id: int = required(BigInteger)
+    basis: str | None = optional(CodePointText)
+    seen_at: int = required(BigInteger, 0)
+    owner: str = required(CodePointText)
+    due_at: int | None = optional(BigInteger)
+
+
+class SourceStateRow(SQLModel, table=True):
+    """How far a source was read: `state` is the source's own, `data_version` that of the business right after."""
+
+    __tablename__ = "source_state"
+    __table_args__ = of_business(primary_key("source"))
+    business_id: int = required(BigInteger)
+    source: str = required(CodePointText)
+    state: dict[str, Any] = required(JSON)
+    data_version: int = required(BigInteger)
+    at: int = required(BigInteger)
 
 
 metadata = SQLModel.metadata
@@ -290,322 +526,19 @@ purchase = metadata.tables["purchase"]
 purchase_line = metadata.tables["purchase_line"]
 audit_event = metadata.tables["audit_event"]
 kept_report = metadata.tables["kept_report"]
-
-
-ACTIVE = "status IN ('QUEUED', 'RUNNING')"
-ACTIVE_OF_SEGMENT = f"{ACTIVE} AND segment_id IS NOT NULL"
-
-
-def _where(condition: str) -> dict[str, Any]:
-    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
-
-
-def _json() -> Any:
-    return Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
-
-
-def _flag() -> Any:
-    return Field(sa_column=Column(Boolean, nullable=False))
-
-
-class SegmentRow(SQLModel, table=True):
-    """A named group. `name_sort` is the casefolded name; `member_count` is kept with every change of memberships;
-    `defined_at` is the instant of the present definition."""
-
-    __tablename__ = "segment"
-    __table_args__ = _of_business(
-        PrimaryKeyConstraint("business_id", "id"),
-        Index("uq_segment_key", "business_id", "key", unique=True, **_where("deleted_at IS NULL")),
-        Index("uq_segment_name", "business_id", "name_sort", unique=True, **_where("deleted_at IS NULL")),
-        CLUSTERED,
-    )
-    business_id: int = key_column()
-    id: int = key_column()
-    key: str = text_column()
-    name: str = text_column()
-    name_sort: str = text_column()
-    description: str | None = text_column(nullable=True)
-    kind: str = text_column()
-    is_dynamic: bool = _flag()
-    is_rfm: bool = _flag()
-    rules: Any = _json()
-    criteria: Any = _json()
-    rfm_min: str | None = text_column(nullable=True)
-    rfm_max: str | None = text_column(nullable=True)
-    schedule: str | None = text_column(nullable=True)
-    version: int = number_column(1)
-    created_at: int = whole_column()
-    updated_at: int = whole_column()
-    defined_at: int = whole_column()
-    created_by: str | None = text_column(nullable=True)
-    deleted_at: int | None = number_column()
-    next_run_at: int | None = number_column()
-    last_calculated: int | None = number_column()
-    member_count: int = number_column(0)
-
-
-class MembershipRow(SQLModel, table=True):
-    """A customer in a segment from `entered_at` until `left_at`, which is null while it lasts. `source` is its place in
-    SOURCE_ORDER."""
-
-    __tablename__ = "membership"
-    __table_args__ = _of_business(
-        PrimaryKeyConstraint("business_id", "segment_id", "customer_id", "entered_at"),
-        Index(
-            "uq_membership_open", "business_id", "segment_id", "customer_id", unique=True, **_where("left_at IS NULL")
-        ),
-        Index("ix_membership_customer", "business_id", "customer_id", "segment_id", "entered_at"),
-        Index("ix_membership_entered", "business_id", "segment_id", "entered_at", "customer_id"),
-        Index(
-            "ix_membership_left", "business_id", "segment_id", "left_at", "customer_id", **_where("left_at IS NOT NULL")
-        ),
-        CLUSTERED,
-    )
-    business_id: int = key_column()
-    segment_id: int = key_column()
-    customer_id: int = key_column()
-    entered_at: int = key_column()
-    left_at: int | None = number_column()
-    source: int = small_column()
-    entered_by: str | None = text_column(nullable=True)
-    left_by: str | None = text_column(nullable=True)
-
-
-class MembershipChangeRow(SQLModel, table=True):
-    """One write that changed the members of one segment: how many entered and left, and how many there were then. Its
-    customers are the memberships that begin or end at the instant."""
-
-    __tablename__ = "membership_change"
-    __table_args__ = _of_business(
-        PrimaryKeyConstraint("business_id", "at", "segment_id"),
-        Index("ix_membership_change_segment", "business_id", "segment_id", "at"),
-        CLUSTERED,
-    )
-    business_id: int = key_column()
-    at: int = key_column()
-    segment_id: int = key_column()
-    entered: int = whole_column()
-    left_count: int = whole_column()
-    member_count: int = whole_column()
-
-
-class SnapshotRow(SQLModel, table=True):
-    """An instant of a segment with its member count; `job_id` is the run that made it, if one did."""
-
-    __tablename__ = "snapshot"
-    __table_args__ = _of_business(PrimaryKeyConstraint("business_id", "segment_id", "at"), CLUSTERED)
-    business_id: int = key_column()
-    segment_id: int = key_column()
-    at: int = key_column()
-    member_count: int = whole_column()
-    job_id: int | None = number_column()
-    created_by: str | None = text_column(nullable=True)
-
-
-class JobRow(SQLModel, table=True):
-    """A run of background work. Of one segment's runs at most one is active; `owner` holds it while its `heartbeat_at`
-    is fresh. `parent_id` is the run that this one is a part of."""
-
-    __tablename__ = "job"
-    __table_args__ = _of_business(
-        PrimaryKeyConstraint("business_id", "id"),
-        Index("uq_job_active", "business_id", "segment_id", unique=True, **_where(ACTIVE_OF_SEGMENT)),
-        Index("ix_job_segment", "business_id", "segment_id", "id"),
-        Index("ix_job_parent", "business_id", "parent_id", "id"),
-        Index("ix_job_active", "business_id", "id", **_where(ACTIVE)),
-        CLUSTERED,
-    )
-    business_id: int = key_column()
-    id: int = key_column()
-    kind: str = text_column()
-    reason: str = text_column()
-    parent_id: int | None = number_column()
-    segment_id: int | None = number_column()
-    status: str = text_column()
-    phase: str = text_column()
-    done: int = number_column(0)
-    total: int | None = number_column()
-    created_at: int = whole_column()
-    started_at: int | None = number_column()
-    finished_at: int | None = number_column()
-    heartbeat_at: int | None = number_column()
-    owner: str | None = text_column(nullable=True)
-    attempts: int = number_column(0)
-    cancel_requested: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=text("false")))
-    requested_by: str | None = text_column(nullable=True)
-    error_code: str | None = text_column(nullable=True)
-    error_message: str | None = text_column(nullable=True)
-    evaluated: int = number_column(0)
-    entered: int = number_column(0)
-    left_count: int = number_column(0)
-    snapshot_at: int | None = number_column()
-
-
-_tables = metadata.tables
-segment = _tables["segment"]
-membership = _tables["membership"]
-membership_change = _tables["membership_change"]
-snapshot = _tables["snapshot"]
-job = _tables["job"]
-
-
-def _of_import(*more: Any) -> tuple[Any, ...]:
-    return (ForeignKeyConstraint(["business_id"], ["business.id"]), *more, CLUSTERED)
-
-
-class PurchaseImportRow(SQLModel, table=True):
-    """One run of an import and its counts; `id` is the change number that it began with. `options` say how an uploaded
-    file is to be read; `undo_begun_at` stands from the first range that was taken back, `undone_at` from the last."""
-
-    __tablename__ = "purchase_import"
-    __table_args__ = _of_import(
-        PrimaryKeyConstraint("business_id", "id"),
-        Index("ix_import_active", "business_id", "id", sqlite_where=text(ACTIVE), postgresql_where=text(ACTIVE)),
-        Index("uq_import_request", "business_id", "request_key", unique=True),
-    )
-    business_id: int = key_column()
-    id: int = key_column()
-    source: str = text_column()
-    status: str = text_column()
-    phase: str = Field(sa_column=Column(CodePointText, nullable=False, server_default=text("''")))
-    done: int = number_column(0)
-    total: int | None = number_column()
-    created_at: int = whole_column()
-    started_at: int | None = number_column()
-    finished_at: int | None = number_column()
-    heartbeat_at: int | None = number_column()
-    owner: str | None = text_column(nullable=True)
-    requested_by: str | None = text_column(nullable=True)
-    cancel_requested: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=text("false")))
-    error_code: str | None = text_column(nullable=True)
-    error: str | None = text_column(nullable=True)
-    rows_read: int = number_column(0)
-    created: int = number_column(0)
-    updated: int = number_column(0)
-    unchanged: int = number_column(0)
-    rejected: int = number_column(0)
-    future: int = number_column(0)
-    quality: Any = _json()
-    options: Any = _json()
-    time_zone: str | None = text_column(nullable=True)
-    undo_begun_at: int | None = number_column()
-    undone_at: int | None = number_column()
-    undo: Any = _json()
-    request_key: str | None = text_column(nullable=True)
-    request_digest: str | None = text_column(nullable=True)
-
-
-class ImportRejectRow(SQLModel, table=True):
-    """A row that an import refused: its line number, its text and why."""
-
-    __tablename__ = "import_reject"
-    __table_args__ = _of_import(PrimaryKeyConstraint("business_id", "import_id", "line"))
-    business_id: int = key_column()
-    import_id: int = key_column()
-    line: int = key_column()
-    text: str = text_column()
-    reason: str = text_column()
-
-
-class ImportRangeRow(SQLModel, table=True):
-    """The ids that one write transaction of an import gave to what it created; a span whose last is before its first
-    is empty."""
-
-    __tablename__ = "import_range"
-    __table_args__ = _of_import(PrimaryKeyConstraint("business_id", "import_id", "first_purchase"))
-    business_id: int = key_column()
-    import_id: int = key_column()
-    first_purchase: int = key_column()
-    last_purchase: int = whole_column()
-    first_customer: int = whole_column()
-    last_customer: int = whole_column()
-    first_storefront: int = whole_column()
-    last_storefront: int = whole_column()
-
-
-class PurchaseBeforeRow(SQLModel, table=True):
-    """A purchase as it stood before an import changed it."""
-
-    __tablename__ = "purchase_before"
-    __table_args__ = _of_import(PrimaryKeyConstraint("business_id", "import_id", "customer_id", "purchase_id"))
-    business_id: int = key_column()
-    import_id: int = key_column()
-    customer_id: int = key_column()
-    purchase_id: int = key_column()
-    purchased_at: int = whole_column()
-    local_day: int = whole_column()
-    status: int = small_column()
-    amount: int = whole_column()
-    storefront_id: int | None = number_column()
-    channel: str | None = text_column(nullable=True)
-    written_by: int = whole_column()
-
-
-class PurchaseLineBeforeRow(SQLModel, table=True):
-    """A line of such a purchase as it stood before."""
-
-    __tablename__ = "purchase_line_before"
-    __table_args__ = _of_import(
-        PrimaryKeyConstraint("business_id", "import_id", "customer_id", "purchase_id", "position")
-    )
-    business_id: int = key_column()
-    import_id: int = key_column()
-    customer_id: int = key_column()
-    purchase_id: int = key_column()
-    position: int = key_column()
-    category: str | None = text_column(nullable=True)
-    amount: int = whole_column()
-    status: int = small_column()
-
-
+segment = metadata.tables["segment"]
+membership = metadata.tables["membership"]
+membership_change = metadata.tables["membership_change"]
+snapshot = metadata.tables["snapshot"]
+job = metadata.tables["job"]
 purchase_import = metadata.tables["purchase_import"]
 import_reject = metadata.tables["import_reject"]
 import_range = metadata.tables["import_range"]
 purchase_before = metadata.tables["purchase_before"]
 purchase_line_before = metadata.tables["purchase_line_before"]
-
-
-class CustomerLabelRow(SQLModel, table=True):
-    """The labels of a customer as of what `label_state` says; customers without a counted purchase have no row."""
-
-    __tablename__ = "customer_label"
-    __table_args__ = _of_business(PrimaryKeyConstraint("business_id", "customer_id"), CLUSTERED)
-    business_id: int = key_column()
-    customer_id: int = key_column()
-    frequency: str | None = text_column(nullable=True)
-    spending: str | None = text_column(nullable=True)
-    category: str | None = text_column(nullable=True)
-
-
-class LabelStateRow(SQLModel, table=True):
-    """What the kept labels of a business are true for: `basis` says day and settings, null while they are written;
-    they hold what was committed until `seen_at`. `owner` wrote them last. `due_at` is when the schedule comes next."""
-
-    __tablename__ = "label_state"
-    __table_args__ = _of_business(PrimaryKeyConstraint("business_id"), CLUSTERED)
-    business_id: int = key_column()
-    basis: str | None = text_column(nullable=True)
-    seen_at: int = number_column(0)
-    owner: str = text_column()
-    due_at: int | None = number_column()
-
-
-class SourceStateRow(SQLModel, table=True):
-    """How far a source was read: `state` is the source's own, `data_version` that of the business right after."""
-
-    __tablename__ = "source_state"
-    __table_args__ = _of_business(PrimaryKeyConstraint("business_id", "source"), CLUSTERED)
-    business_id: int = key_column()
-    source: str = text_column()
-    state: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
-    data_version: int = whole_column()
-    at: int = whole_column()
-
-
 customer_label = metadata.tables["customer_label"]
 label_state = metadata.tables["label_state"]
 source_state = metadata.tables["source_state"]
-
 
 OF_PURCHASE = and_(
     purchase_line.c.business_id == purchase.c.business_id,

@@ -18,7 +18,7 @@ from domain.money import exponent
 from domain.rules.context import RANKED, variable_names
 from domain.segments.dependencies import defined
 from domain.segments.model import Segment
-from domain.store import Actor, AuditEvent, Store
+from domain.store import Actor, Store
 
 FREQUENCY = frozenset({"purchase_frequency_label"})
 SPENDING = frozenset({"spending_label"})
@@ -123,7 +123,7 @@ class Businesses:
                 version = business.settings_version + 1
                 await unit.save_settings({**changes, "settings_version": version})
                 await unit.data_changed()
-                await unit.audit(AuditEvent(actor.name, "setBusiness", request_id=actor.request_id, detail=changes))
+                await unit.audit(actor, "setBusiness", None, changes)
                 business = replace(business, settings_version=version, **changes)  # type: ignore[arg-type]
         return business
 
@@ -161,8 +161,7 @@ class Businesses:
                 business = replace(business, settings=plan.kept, settings_version=version + 1)
             if changed or outside:
                 detail = {"changed": changed | dict.fromkeys(outside), "version": business.settings_version}
-                event = AuditEvent(actor.name, "updateBusinessSettings", request_id=actor.request_id, detail=detail)
-                await unit.audit(event)
+                await unit.audit(actor, "updateBusinessSettings", None, detail)
         return business, plan
 
     async def choose(self, key: str | None, default: str) -> Business:

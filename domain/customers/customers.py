@@ -25,7 +25,7 @@ from domain.errors import FieldProblem, InvalidInput, text_problems
 from domain.model import DEFAULT_RFM_DAYS, Business, CustomerTotals, NewCustomer, WriteCounts
 from domain.money import exponent, to_decimal
 from domain.pages import Page, PageRequest
-from domain.store import Actor, AuditEvent, Cache, CustomerFilter, CustomerRecord, CustomerSort, Store, Unit, problem_of
+from domain.store import Actor, Cache, CustomerFilter, CustomerRecord, CustomerSort, Store, Unit, problem_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,7 @@ class Erasure:
                 ended = await unit.memberships.end_of_customer(key, unit.instant, actor.name)
                 await unit.erasure.erase(key, unit.instant)
                 await unit.data_changed()
-                detail = {"membershipsEnded": ended}
-                subject = ("Customer", key)
-                await unit.audit(AuditEvent(actor.name, "eraseCustomer", "DONE", actor.request_id, detail, subject))
+                await unit.audit(actor, "eraseCustomer", ("Customer", key), {"membershipsEnded": ended})
         return key
 
 
@@ -259,7 +257,7 @@ class Customers:
             if counts.created or counts.updated:
                 await unit.data_changed()
             detail = {"created": counts.created, "updated": counts.updated, "unchanged": counts.unchanged}
-            await unit.audit(AuditEvent(actor.name, "upsertCustomers", request_id=actor.request_id, detail=detail))
+            await unit.audit(actor, "upsertCustomers", None, detail)
         return counts
 
 

@@ -10,7 +10,7 @@ from domain.errors import FieldProblem, InvalidInput, text_problems
 from domain.model import Business, NewPurchase, PurchaseLine, Storefront, WriteCounts
 from domain.money import LARGEST
 from domain.pages import Page, PageRequest
-from domain.store import Actor, AuditEvent, PurchaseRecord, Store, Unit, problem_of
+from domain.store import Actor, PurchaseRecord, Store, Unit, problem_of
 
 MAXIMUM_ITEMS = 1000
 MAXIMUM_LINES = 1000
@@ -82,7 +82,7 @@ class Purchases:
             if counts.created or counts.updated:
                 await unit.data_changed()
             detail = {"created": counts.created, "updated": counts.updated, "unchanged": counts.unchanged}
-            await unit.audit(AuditEvent(actor.name, "recordPurchases", request_id=actor.request_id, detail=detail))
+            await unit.audit(actor, "recordPurchases", None, detail)
         return counts
 
     async def delete(self, business: Business, external_ids: Sequence[str], actor: Actor) -> int:
@@ -97,9 +97,7 @@ class Purchases:
             count = await unit.purchases.delete(sorted(set(external_ids)))
             if count:
                 await unit.data_changed()
-            await unit.audit(
-                AuditEvent(actor.name, "deletePurchases", request_id=actor.request_id, detail={"deleted": count})
-            )
+            await unit.audit(actor, "deletePurchases", None, {"deleted": count})
         return count
 
 

@@ -17,7 +17,7 @@ from domain.jobs.progress import Board
 from domain.jobs.queue import NotCancellable
 from domain.model import Business
 from domain.pages import Page, PageRequest
-from domain.store import Actor, AuditEvent, Store
+from domain.store import Actor, Store
 
 SILENT = timedelta(seconds=30)
 """Without a sign of life for so long, whoever worked on an import is dead."""
@@ -96,7 +96,7 @@ class PurchaseImports:
                 raise TooManyImports(f"{MOST_WAITING} imports of this business wait already. Try again later.")
             made = await unit.imports.add(unit.business.change_number, new, unit.instant)
             detail = {"source": new.source, "import": made.id}
-            await unit.audit(AuditEvent(new.requested_by, "uploadPurchases", request_id=request_id, detail=detail))
+            await unit.audit(Actor(new.requested_by, request_id), "uploadPurchases", None, detail)
         self.board.wake()
         return made
 
@@ -112,8 +112,7 @@ class PurchaseImports:
                 await unit.imports.end(import_id, JobStatus.CANCELLED, "CANCELLED", "It was cancelled.", unit.instant)
             else:
                 await unit.imports.ask_to_cancel(import_id)
-            detail = {"import": import_id}
-            await unit.audit(AuditEvent(actor.name, "cancelJob", request_id=actor.request_id, detail=detail))
+            await unit.audit(actor, "cancelJob", None, {"import": import_id})
             found = (await unit.imports.by_ids([import_id]))[import_id]
         self.board.post(business.id, found)
         return found
@@ -129,7 +128,7 @@ class PurchaseImports:
                     continue
                 await unit.imports.end(one.id, JobStatus.FAILED, ABANDONED, ABANDONED_SENTENCE, unit.instant)
                 detail = {"source": one.source, "import": one.id, "error": ABANDONED}
-                await unit.audit(AuditEvent(one.requested_by or "", "importPurchases", "FAILED", detail=detail))
+                await unit.audit(Actor(one.requested_by or ""), "importPurchases", None, detail, outcome="FAILED")
             ended = replace(one, status=JobStatus.FAILED, error_code=ABANDONED, error_message=ABANDONED_SENTENCE)
             self.board.post(business.id, ended)
         return len(silent)

@@ -16,10 +16,9 @@ from itertools import combinations
 from domain.calendar import Clock
 from domain.classification.rfm import Cuts
 from domain.customers.customers import Customers
-from domain.errors import DomainError, FieldProblem, InvalidInput, InvalidRule, RuleProblem
+from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem
 from domain.model import Business
 from domain.rules.context import RuleContext, references, uses_rank
-from domain.rules.criteria import definition_tree
 from domain.rules.evaluator import holds
 from domain.rules.explanation import Clause, explain
 from domain.rules.limits import pointer
@@ -110,15 +109,6 @@ def understood(definition: Definition, currency: str) -> tuple[Condition | None,
         return None, [_inside(each) for each in error.problems]
 
 
-def tree_of(segment: Segment) -> Condition | None:
-    """The tree of a stored segment; None where it has none, or where an older program accepted what is refused now."""
-    definition = segment.definition
-    try:
-        return definition_tree(definition.rules, definition.criteria, definition.rfm_config)
-    except DomainError:
-        return None
-
-
 def wrong_references(tree: Condition, stored: Sequence[Segment], key: str = "") -> list[RuleProblem]:
     """Segments that the rule uses and that are not there, or that use the segment of that key, whose rule it is."""
     return [_inside(each) for each in reference_problems(key, tree, stored)]
@@ -199,7 +189,7 @@ class Analysis:
         tree, problems = understood(definition, business.currency)
         cuts = await self._cuts(business, [] if tree is None else [tree])
         async with self.store.read(business) as unit:
-            other = None if against is None else (await unit.segments.by_ids([against])).get(against)
+            other = None if against is None else await unit.segments.get(against)
             if against is not None and other is None:
                 raise InvalidInput(
                     "againstSegmentId must be the id of a segment of this business", ("againstSegmentId",)
@@ -228,10 +218,10 @@ class Analysis:
     async def explain(self, business: Business, segment_id: int, customer_id: int) -> Explanation | None:
         """Why the customer is a member or not; None where there is no such segment or customer."""
         async with self.store.read(business) as unit:
-            segment = (await unit.segments.by_ids([segment_id])).get(segment_id)
+            segment = await unit.segments.get(segment_id)
         if segment is None:
             return None
-        tree = tree_of(segment)
+        tree = segment.definition.tree()
         rules = [] if tree is None else [tree]
         cuts = await self._cuts(business, rules)
         async with self.store.read(business) as unit:
@@ -256,7 +246,7 @@ class Analysis:
         """The automatic segments whose rule holds for each of the customers now, by name."""
         async with self.store.read(business) as unit:
             segments = await unit.segments.all(automatic=True)
-        trees = {each.id: tree for each in segments if (tree := tree_of(each)) is not None}
+        trees = {each.id: tree for each in segments if (tree := each.definition.tree()) is not None}
         if not trees:
             return {key: [] for key in customers}
         cuts = await self._cuts(business, trees.values())

@@ -9,20 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from domain.errors import DomainError, FieldProblem, InvalidInput, InvalidRule, RuleProblem
+from domain.errors import DomainError, FieldProblem, InvalidRule, RuleProblem
 from domain.rules.context import dependency_order, references, uses_rank
-from domain.rules.criteria import definition_tree
 from domain.rules.tree import Condition
-from domain.segments.model import Definition, Segment, SegmentKind
+from domain.segments.model import Segment, SegmentKind
 from domain.segments.validation import rule_problems
-
-
-def tree_of(definition: Definition) -> Condition:
-    """The tree; InvalidInput where nothing is asked for, InvalidRule where a rule cannot be understood."""
-    tree = definition_tree(definition.rules, definition.criteria, definition.rfm_config)
-    if tree is None:
-        raise InvalidInput("The segment has no condition.")
-    return tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +52,23 @@ def defined(segments: Iterable[Segment]) -> Defined:
     broken: dict[str, str] = {}
     for key, item in automatic.items():
         try:
-            trees[key] = tree_of(item.definition)
-        except Exception as error:
-            broken[key] = str(error)
+            tree = item.definition.parse()
+        except DomainError as error:
+            broken[key] = error.message
+            continue
+        if tree is None:
+            broken[key] = "The segment has no condition."
+        else:
+            trees[key] = tree
     ordered: list[str] = []
     while True:
         try:
             ordered = [key for key in dependency_order(trees) if key in automatic]
             break
-        except Exception as error:
+        except InvalidRule as error:
             # The circle's own members are set aside one by one until what is left can be ordered.
             key = _in_circle(trees)
-            broken[key] = str(error)
+            broken[key] = error.message
             del trees[key]
     rest = [key for key in sorted(automatic) if key not in ordered]
     return Defined(tuple(automatic[key] for key in (*ordered, *rest)), trees, broken)
@@ -117,7 +113,7 @@ def users_of(key: str, stored: Sequence[Segment]) -> list[Segment]:
     """The segments whose rules use the one of that key."""
     # Reading a rule is dear; one that uses the key holds its text.
     near = [each for each in stored if json.dumps(key) in json.dumps(each.definition.rules)]
-    return [each for each in near if (tree := _tree_of(each)) is not None and key in references(tree)]
+    return [each for each in near if (tree := each.definition.tree()) is not None and key in references(tree)]
 
 
 def _reached(start: str, end: str, known: Mapping[str, Segment]) -> dict[str, Condition]:
@@ -128,20 +124,11 @@ def _reached(start: str, end: str, known: Mapping[str, Segment]) -> dict[str, Co
         name = waiting.pop()
         if name == end or name in trees or name not in known:
             continue
-        tree = _tree_of(known[name])
+        tree = known[name].definition.tree()
         if tree is not None:
             trees[name] = tree
             waiting += references(tree)
     return trees
-
-
-def _tree_of(segment: Segment) -> Condition | None:
-    """None where there is no definition, or one of an older program that is not understood any more."""
-    definition = segment.definition
-    try:
-        return definition_tree(definition.rules, definition.criteria, definition.rfm_config)
-    except DomainError:
-        return None
 
 
 def _unknown(name: str, known: Mapping[str, Segment]) -> str:

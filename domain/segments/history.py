@@ -14,7 +14,7 @@ from domain.errors import DomainError, InvalidInput
 from domain.model import Business
 from domain.pages import Page, PageRequest
 from domain.segments.model import ArchivedMembership, Snapshot
-from domain.store import Actor, AuditEvent, CustomerRecord, IdsKey, MovedKey, Movement, SnapshotKey, Store
+from domain.store import Actor, CustomerRecord, IdsKey, MovedKey, Movement, SnapshotKey, Store
 
 MAXIMUM_IDS = 10_000
 NEWEST = 10
@@ -67,19 +67,14 @@ class Snapshots:
     async def create(self, business: Business, segment_id: int | None, actor: Actor) -> Snapshot:
         """Keep this instant of a segment."""
         async with self.store.write(business) as unit:
-            found = {} if segment_id is None else await unit.segments.by_ids([segment_id])
-            segment = next(iter(found.values()), None)
+            segment = None if segment_id is None else await unit.segments.get(segment_id)
             if segment is None:
                 message = "segmentId must be the id of a segment of this business"
                 raise InvalidInput(message, ("segmentId",), "NOT_FOUND")
             snapshot = Snapshot(segment.id, unit.instant, segment.member_count, None, actor.name)
             await unit.snapshots.add(snapshot)
             detail = {"segment": segment.key, "memberCount": segment.member_count}
-            subject = ("Segment", segment.id)
-            event = AuditEvent(
-                actor.name, "createSnapshot", request_id=actor.request_id, detail=detail, subject=subject
-            )
-            await unit.audit(event)
+            await unit.audit(actor, "createSnapshot", ("Segment", segment.id), detail)
         return snapshot
 
 
@@ -145,7 +140,7 @@ class Compaction:
             await unit.save_settings({"history_from": to_micros(horizon)})
             segments = await unit.history.ended_segments(horizon)
             detail = {"before": horizon.isoformat()}
-            await unit.audit(AuditEvent(actor.name, "compactHistory", request_id=actor.request_id, detail=detail))
+            await unit.audit(actor, "compactHistory", None, detail)
         for segment_id in segments:
             async with self.store.write(business) as unit:
                 removed += await unit.history.forget(segment_id, horizon)

@@ -64,11 +64,11 @@ class MemberFiles:
         last change: whatever is written later has a later one, so every page sees the same members."""
         checked = checked_columns(columns)
         async with self.store.read(business) as unit:
-            found = {} if segment_id is None else await unit.segments.by_ids([segment_id])
-            if segment_id is None or segment_id not in found:
+            segment = None if segment_id is None else await unit.segments.get(segment_id)
+            if segment is None:
                 raise NotFound("There is no segment with this id.")
-            changes = await unit.memberships.last_changes([segment_id])
-        return MemberExport(business, found[segment_id], changes.get(segment_id, self.clock()), checked)
+            changes = await unit.memberships.last_changes([segment.id])
+        return MemberExport(business, segment, changes.get(segment.id, self.clock()), checked)
 
     async def pages(self, export: MemberExport) -> AsyncGenerator[MemberPage, None]:
         """Rows by customer, each page one short unit of the store."""

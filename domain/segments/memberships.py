@@ -22,7 +22,7 @@ from domain.segments.model import (
     SegmentKind,
     SizePoint,
 )
-from domain.store import Actor, AuditEvent, Member, MemberKey, SnapshotKey, Store, Unit
+from domain.store import Actor, Member, MemberKey, SnapshotKey, Store, Unit
 
 MAXIMUM_ITEMS = 1000
 SeriesKey = tuple[int, date, date, SeriesInterval]
@@ -176,7 +176,7 @@ def _known(business: Business, which: ChangeList) -> ChangeList:
 
 
 async def _by_hand(unit: Unit, segment_id: int, word: str) -> Segment:
-    segment = (await unit.segments.by_ids([segment_id])).get(segment_id)
+    segment = await unit.segments.get(segment_id)
     if segment is None:
         raise _no_segment()
     if segment.kind is not SegmentKind.MANUAL:
@@ -215,6 +215,5 @@ async def _change(
         users = users_of(segment.key, await unit.segments.all(automatic=True))
         await queue_following(unit, users, f"segment {segment.key}")
     action = "assignSegment" if entering else "removeSegment"
-    subject = ("Segment", segment.id)
-    await unit.audit(AuditEvent(actor.name, action, request_id=actor.request_id, detail=detail, subject=subject))
+    await unit.audit(actor, action, ("Segment", segment.id), detail)
     return done.entered + done.left

@@ -14,9 +14,10 @@ from enum import StrEnum
 from operator import add
 
 from domain.calendar import from_micros, to_micros
-from domain.errors import InvalidInput
+from domain.errors import DomainError, InvalidInput
 from domain.pages import PageRequest, Position
-from domain.rules.criteria import RfmConfig, SegmentCriteria
+from domain.rules.criteria import RfmConfig, SegmentCriteria, definition_tree
+from domain.rules.tree import Condition
 
 
 class SegmentKind(StrEnum):
@@ -56,6 +57,17 @@ class Definition:
     def empty(self) -> bool:
         """Whether nothing is given."""
         return self.rules is None and self.criteria is None and self.rfm_config is None
+
+    def parse(self) -> Condition | None:
+        """The tree, None where there is no condition; InvalidInput or InvalidRule where it cannot be understood."""
+        return definition_tree(self.rules, self.criteria, self.rfm_config)
+
+    def tree(self) -> Condition | None:
+        """The tree of a stored definition: None, too, where an older program accepted what is refused now."""
+        try:
+            return self.parse()
+        except DomainError:
+            return None
 
     def same(self, other: "Definition") -> bool:
         """Whether the other one asks for the same; rules compare as they are written, so that 1 is not true."""

@@ -14,7 +14,7 @@ from domain.pages import Page, PageRequest
 from domain.rules.context import references
 from domain.segments.dependencies import defined
 from domain.segments.model import MembershipChange, Place, Segment, SegmentKind
-from domain.store import Actor, AuditEvent, Store
+from domain.store import Actor, Store
 
 CHANGES = 500
 """Changes of memberships in one message."""
@@ -64,13 +64,7 @@ class Recalculations:
                 raise AlreadyRunning(active, ("segmentId",))
             job = await queue(unit, segment_id, JobReason.REQUEST, actor.name)
             await unit.audit(
-                AuditEvent(
-                    actor.name,
-                    "recalculateSegment",
-                    request_id=actor.request_id,
-                    detail={"segment": segment.key, "job": job.id},
-                    subject=("Segment", segment.id),
-                )
+                actor, "recalculateSegment", ("Segment", segment.id), {"segment": segment.key, "job": job.id}
             )
         self.board.wake()
         return job
@@ -93,15 +87,7 @@ class Recalculations:
                     await unit.jobs.add(new, unit.instant)
                 else:
                     await unit.jobs.adopt(other.id, job.id)
-            await unit.audit(
-                AuditEvent(
-                    actor.name,
-                    "recalculateSegments",
-                    request_id=actor.request_id,
-                    detail={"job": job.id},
-                    subject=("Recalculation", job.id),
-                )
-            )
+            await unit.audit(actor, "recalculateSegments", ("Recalculation", job.id), {"job": job.id})
         self.board.wake()
         return job
 
@@ -116,15 +102,7 @@ class Recalculations:
             parts = await unit.jobs.parts_of(job_id)
             for item in (job, *parts):
                 await stop(unit, item)
-            await unit.audit(
-                AuditEvent(
-                    actor.name,
-                    "cancelJob",
-                    request_id=actor.request_id,
-                    detail={"job": job_id},
-                    subject=("Recalculation", job_id),
-                )
-            )
+            await unit.audit(actor, "cancelJob", ("Recalculation", job_id), {"job": job_id})
             job = (await unit.jobs.by_ids([job_id]))[job_id]
         self.board.post(business.id, job)
         self.board.wake()
@@ -156,13 +134,10 @@ class Recalculations:
                     entered += [segment] * difference.entered
                     left += [segment] * difference.left
                 await unit.audit(
-                    AuditEvent(
-                        actor.name,
-                        "recalculateCustomer",
-                        request_id=actor.request_id,
-                        detail={"entered": [item.key for item in entered], "left": [item.key for item in left]},
-                        subject=("Customer", customer_id),
-                    )
+                    actor,
+                    "recalculateCustomer",
+                    ("Customer", customer_id),
+                    {"entered": [item.key for item in entered], "left": [item.key for item in left]},
                 )
                 kept = await unit.segments.by_ids([item.id for item in (*entered, *left)], deleted=True)
                 written = {key: replace(item, seen_at=unit.instant) for key, item in kept.items()}

@@ -14,17 +14,16 @@ from typing import Any
 
 from domain.calendar import Clock, next_run
 from domain.classification.rfm import ELEVEN_BY_RECENCY, RfmClass, RfmScheme, groups
-from domain.errors import DomainError, FieldProblem, InvalidInput, folded
+from domain.errors import FieldProblem, InvalidInput, folded
 from domain.jobs.model import Job, JobStatus, Outcome
 from domain.jobs.queue import requeue
 from domain.model import Business
 from domain.pages import Page, PageRequest
-from domain.rules.criteria import definition_tree
 from domain.rules.sentence import sentence
 from domain.segments.dependencies import reference_problems, users_of
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.segments.validation import Checked, Draft, checked, free_key, slug
-from domain.store import Actor, AuditEvent, SegmentFilter, SegmentSort, Store, Unit
+from domain.store import Actor, SegmentFilter, SegmentSort, Store, Unit
 
 PREFIXES = {RfmScheme.EIGHT_SEGMENT: "rfm", RfmScheme.ELEVEN_SEGMENT: "rfm-eleven"}
 SUFFIXES = {RfmScheme.EIGHT_SEGMENT: "RFM", RfmScheme.ELEVEN_SEGMENT: "RFM of eleven"}
@@ -163,7 +162,7 @@ class Segments:
         async with self.store.write(business) as unit:
             made, job = await self._add(unit, ready, await unit.segments.all(), actor)
             detail = {"segment": made.key, "changes": stated(made)}
-            await unit.audit(_event(actor, "createSegment", made, detail))
+            await unit.audit(actor, "createSegment", ("Segment", made.id), detail)
         self.wake()
         return made, job
 
@@ -185,13 +184,8 @@ class Segments:
                     created.append(known.key)
                 found.append(replace(known, seen_at=unit.instant))
             if created:
-                event = AuditEvent(
-                    actor.name,
-                    "createStandardSegments",
-                    request_id=actor.request_id,
-                    detail={"scheme": scheme.value, "segments": created},
-                )
-                await unit.audit(event)
+                detail = {"scheme": scheme.value, "segments": created}
+                await unit.audit(actor, "createStandardSegments", None, detail)
         self.wake()
         return found
 
@@ -210,7 +204,7 @@ class Segments:
             redefined = new.version != old.version
             job = await requeue(unit, new.id, actor.name) if redefined else None
             detail = {"segment": new.key, "changes": difference}
-            await unit.audit(_event(actor, "updateSegment", new, detail))
+            await unit.audit(actor, "updateSegment", ("Segment", new.id), detail)
         self.wake()
         return replace(new, seen_at=unit.instant), job
 
@@ -229,7 +223,7 @@ class Segments:
             ended = await unit.memberships.end_all(old.id, unit.instant, actor.name)
             await unit.segments.change(replace(old, deleted_at=unit.instant, updated_at=unit.instant, next_run_at=None))
             detail = {"segment": old.key, "members": ended.left, "changes": stated(old, gone=True)}
-            await unit.audit(_event(actor, "deleteSegment", old, detail))
+            await unit.audit(actor, "deleteSegment", ("Segment", old.id), detail)
 
     async def _add(self, unit: Unit, ready: Checked, stored: Sequence[Segment], actor: Actor) -> Written:
         draft, keys = ready.draft, {each.key for each in stored}
@@ -257,16 +251,11 @@ class Segments:
         return made, await requeue(unit, made.id, actor.name) if automatic else None
 
 
-def _event(actor: Actor, action: str, segment: Segment, detail: Mapping[str, object]) -> AuditEvent:
-    subject = ("Segment", segment.id)
-    return AuditEvent(actor.name, action, request_id=actor.request_id, detail=detail, subject=subject)
-
-
 async def _found(unit: Unit, segment_id: int, field: tuple[str, ...]) -> Segment:
-    found = (await unit.segments.by_ids([segment_id])).get(segment_id)
-    if found is None:
+    segment = await unit.segments.get(segment_id)
+    if segment is None:
         raise InvalidInput("There is no segment with this id.", field, "NOT_FOUND")
-    return found
+    return segment
 
 
 async def _changed(unit: Unit, old: Segment, given: Mapping[str, Any]) -> Segment:
@@ -326,10 +315,6 @@ def _name_problems(name: str, others: Sequence[Segment]) -> list[FieldProblem]:
 
 
 def words(definition: Definition, currency: str) -> str | None:
-    """The definition in words; None where it asks for nothing."""
-    try:
-        tree = definition_tree(definition.rules, definition.criteria, definition.rfm_config)
-    except DomainError:
-        # A rule that an older program accepted: it is shown as it was given.
-        return None
+    """The definition in words; None where it asks for nothing, or cannot be understood any more."""
+    tree = definition.tree()
     return None if tree is None else sentence(tree, currency)

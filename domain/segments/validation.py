@@ -177,7 +177,7 @@ def _tree(definition: Definition, currency: str, problems: list[FieldProblem]) -
         problems += [each for each in own if each.field not in known]
     if len(problems) > before:
         return None
-    return definition_tree(definition.rules, definition.criteria, definition.rfm_config)
+    return definition.parse()
 
 
 def _amounts(criteria: SegmentCriteria | None, currency: str) -> list[FieldProblem]:

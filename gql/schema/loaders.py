@@ -14,7 +14,7 @@ from domain.classification.labels import Classification
 from domain.classification.rfm import Score
 from domain.imports.model import PurchaseImport, Reject
 from domain.jobs.model import Job
-from domain.model import Business, CustomerTotals, KeptEvent, PurchaseLine, Storefront
+from domain.model import AuditRecord, Business, CustomerTotals, PurchaseLine, Storefront
 from domain.pages import Page, PageRequest
 from domain.segments.memberships import SeriesKey
 from domain.segments.model import (
@@ -124,7 +124,7 @@ class Loaders:
         self.purchases: DataLoader[PurchaseKey, PurchaseRecord | None] = self._loader(self._load_purchases)
         self.lines: DataLoader[PurchaseKey, list[PurchaseLine]] = self._loader(self._load_lines)
         self.storefronts: DataLoader[int, Storefront | None] = self._loader(self._load_storefronts)
-        self.audit_events: DataLoader[int, KeptEvent | None] = self._loader(self._load_audit_events)
+        self.audit_events: DataLoader[int, AuditRecord | None] = self._loader(self._load_audit_events)
         self.jobs: DataLoader[int, Job | None] = self._loader(self._load_jobs)
         self.imports: DataLoader[int, PurchaseImport | None] = self._loader(self._load_imports)
         self.rejects: DataLoader[tuple[int, PageRequest], Page[Reject]] = self._loader(self._load_rejects)
@@ -194,7 +194,7 @@ class Loaders:
         found = await self._services.analysis.matching(await self._business(), keys)
         return [found[key] for key in keys]
 
-    async def _load_audit_events(self, keys: list[int]) -> list[KeptEvent | None]:
+    async def _load_audit_events(self, keys: list[int]) -> list[AuditRecord | None]:
         found = await self._services.auditing.by_ids(await self._business(), keys)
         return [found.get(key) for key in keys]
 

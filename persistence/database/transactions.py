@@ -1,21 +1,24 @@
-"""What every transaction begins with, which gives its number and its instant, and what a store that cannot answer
-is told as."""
+"""How a transaction begins, what its failures mean, and the session through which it reads and writes single rows. A
+session lives on the connection of one transaction and is never shared between tasks."""
 
 import sqlite3
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Executable, Row, case, update
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from domain.calendar import from_micros, to_micros
 from domain.errors import InvalidInput, Unavailable
-from domain.model import Business
+from domain.model import AuditTarget, Business
 from domain.money import LARGEST
+from domain.store import Actor
 from persistence.database.engines import is_busy
+from persistence.tables import AuditEventRow, BusinessRow, optional_instant
 from persistence.tables import business as table
-from persistence.tables import optional_instant
 
 TOO_LARGE = "22003"
 """PostgreSQL's state for a number beyond its type."""
@@ -36,7 +39,40 @@ def raise_change(business: int, now: datetime) -> Executable:
     )
 
 
-def to_business(row: Row[Any]) -> Business:
+def open_session(bind: AsyncConnection | AsyncEngine) -> AsyncSession:
+    """A session for single rows. Statements over sets go past it, so it reads anew whatever it reads again, and keeps
+    nothing in step with a statement that changes rows."""
+    options = {"populate_existing": True, "synchronize_session": False}
+    return AsyncSession(bind, autoflush=False, expire_on_commit=False, execution_options=options)
+
+
+def event_row(
+    business_id: int,
+    number: int,
+    at: int,
+    actor: Actor,
+    action: str,
+    subject: AuditTarget | None,
+    detail: Mapping[str, object],
+    outcome: str = "DONE",
+) -> AuditEventRow:
+    """Who did what to whom in the write of that change number, `at` being microseconds since 1970."""
+    kind, key = subject or (None, None)
+    return AuditEventRow(
+        business_id=business_id,
+        id=number,
+        at=at,
+        actor=actor.name,
+        action=action,
+        outcome=outcome,
+        request_id=actor.request_id,
+        detail=dict(detail),
+        subject_kind=kind,
+        subject_id=key,
+    )
+
+
+def to_business(row: BusinessRow | Row[Any]) -> Business:
     """The entity of a row."""
     return Business(
         row.id,

@@ -28,14 +28,15 @@ from domain.imports.orders import put_together
 from domain.imports.quality import NAMED, Outlier, Quality, outlier_fence, usual_days
 from domain.imports.rows import RejectedRow, StagedColumns
 from domain.model import Business
+from domain.store import Actor
 from persistence import merge
 from persistence.database.dialects import analyze
 from persistence.database.engines import Database
-from persistence.database.transactions import raise_change, translated
+from persistence.database.transactions import event_row, raise_change, translated
 from persistence.erasure import hide_rejects
 from persistence.imports.staging import ONLY_NEGATIVE, arrange, refuse, stage
 from persistence.imports.undo import keep_before, keep_given
-from persistence.tables import audit_event, purchase_import
+from persistence.tables import AuditEventRow, purchase_import
 
 SAMPLE = 50_000
 """Orders whose amounts decide what is usual: every so many-th in the order of customers."""
@@ -236,17 +237,9 @@ class ImportRecord:
         )
 
     def _audit(self, connection: Connection, number: int, at: int, outcome: str, detail: Mapping[str, object]) -> None:
-        connection.execute(
-            insert(audit_event).values(
-                business_id=self.business.id,
-                id=number,
-                at=at,
-                actor=self.actor,
-                action="importPurchases",
-                outcome=outcome,
-                detail={"source": self.source, "import": self.id, **detail},
-            )
-        )
+        detail = {"source": self.source, "import": self.id, **detail}
+        event = event_row(self.business.id, number, at, Actor(self.actor), "importPurchases", None, detail, outcome)
+        connection.execute(insert(AuditEventRow), event.model_dump())
 
 
 def explained(error: BaseException) -> tuple[str, str]:

@@ -24,9 +24,9 @@ from domain.store import Actor
 from persistence import merge
 from persistence.database.dialects import analyze, create, empty, few_to_many, fill
 from persistence.database.engines import Database
-from persistence.database.transactions import raise_change, translated
+from persistence.database.transactions import event_row, raise_change, translated
 from persistence.merge import UPDATED, Tally
-from persistence.tables import audit_event, import_range, purchase_import
+from persistence.tables import AuditEventRow, import_range, purchase_import
 
 STEP = 4_000
 """Customer ids that are looked at in one transaction."""
@@ -300,18 +300,10 @@ class ImportUndo:
                 connection.execute(text(FORGET.format(table=table)), self.own)
             self._changed(connection, row.change_number)
             self._set(connection, {"undo": asdict(summary), "undone_at": row.last_instant})
-            connection.execute(
-                insert(audit_event).values(
-                    business_id=self.business.id,
-                    id=row.change_number,
-                    at=row.last_instant,
-                    actor=actor.name,
-                    action="undoImport",
-                    outcome="DONE",
-                    request_id=actor.request_id,
-                    detail={"import": self.import_id, **asdict(summary)},
-                )
-            )
+            number, at = row.change_number, row.last_instant
+            detail = {"import": self.import_id, **asdict(summary)}
+            event = event_row(self.business.id, number, at, actor, "undoImport", None, detail)
+            connection.execute(insert(AuditEventRow), event.model_dump())
         return summary
 
     def _changed(self, connection: Connection, number: int) -> None:

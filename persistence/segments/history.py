@@ -19,14 +19,13 @@ from sqlalchemy import (
     delete,
     exists,
     func,
-    insert,
     literal,
     or_,
     select,
     tuple_,
     values,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.calendar import from_micros, to_micros
 from domain.pages import Page, PageRequest, cut
@@ -45,7 +44,7 @@ from domain.store import CustomerRecord, IdsKey, MovedKey, Movement, SnapshotKey
 from persistence.customers import COLUMNS, JOINED, to_record
 from persistence.database.dialects import Selective, gathered
 from persistence.segments.memberships import MEMBERSHIP, covers, of_segment, to_membership
-from persistence.tables import customer, membership, membership_change, segment, snapshot
+from persistence.tables import SnapshotRow, customer, membership, membership_change, segment, snapshot
 
 ENDS: tuple[tuple[ChangeKind, ColumnElement[int], ColumnElement[str | None]], ...] = (
     (ChangeKind.LEFT, membership.c.left_at, membership.c.left_by),
@@ -60,18 +59,6 @@ class HistoryStore:
 
     connection: AsyncConnection
     business_id: int
-
-    async def changes(
-        self,
-        request: PageRequest,
-        *,
-        segment_id: int | None = None,
-        customer_id: int | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-    ) -> Page[MembershipChange]:
-        """One page of one list."""
-        return (await self.change_pages([(ChangeList(segment_id, customer_id, since, until), request)]))[0]
 
     async def change_pages(self, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
         """Pages of many lists, in the order of the keys."""
@@ -92,7 +79,8 @@ class HistoryStore:
     async def changes_after(self, place: Place, segment_id: int | None, size: int) -> list[MembershipChange]:
         """The next changes of one segment, or of all, after the place; at most `size`."""
         if segment_id is not None:
-            return list((await self.changes(PageRequest(size, after=place.position), segment_id=segment_id)).items)
+            request = PageRequest(size, after=place.position)
+            return list((await self.change_pages([(ChangeList(segment_id), request)]))[0].items)
         lines = (
             select(log.at, log.segment_id, (log.entered + log.left_count).label("size"))
             .where(
@@ -352,27 +340,26 @@ def to_snapshot(row: Any) -> Snapshot:
 class SnapshotStore:
     """On one connection, of one business."""
 
-    def __init__(self, connection: AsyncConnection, business_id: int, as_of: datetime | None = None) -> None:
+    def __init__(
+        self, connection: AsyncConnection, session: AsyncSession, business_id: int, as_of: datetime | None
+    ) -> None:
         self.connection = connection
+        self.session = session
         self.business_id = business_id
         self.as_of = as_of
 
     async def add(self, snap: Snapshot) -> None:
         """Keep it; a segment has at most one of an instant."""
-        await self.connection.execute(
-            insert(snapshot).values(
-                business_id=self.business_id,
-                segment_id=snap.segment_id,
-                at=to_micros(snap.at),
-                member_count=snap.member_count,
-                job_id=snap.job_id,
-                created_by=snap.created_by,
-            )
+        row = SnapshotRow(
+            business_id=self.business_id,
+            segment_id=snap.segment_id,
+            at=to_micros(snap.at),
+            member_count=snap.member_count,
+            job_id=snap.job_id,
+            created_by=snap.created_by,
         )
-
-    async def page(self, segment_id: int, request: PageRequest) -> Page[Snapshot]:
-        """Those of one segment, newest first."""
-        return (await self.pages([(segment_id, request)]))[0]
+        self.session.add(row)
+        await self.session.flush()
 
     async def pages(self, keys: Sequence[PageKey]) -> list[Page[Snapshot]]:
         """Those of many segments, newest first, in the order of the keys."""
@@ -388,10 +375,6 @@ class SnapshotStore:
             )
             for (_, request), rows in zip(keys, await gathered(self.connection, lists), strict=True)
         ]
-
-    async def count(self, segment_id: int) -> int:
-        """How many one segment has."""
-        return (await self.counts([segment_id]))[segment_id]
 
     async def counts(self, segments: Sequence[int]) -> Mapping[int, int]:
         """How many each segment has."""
@@ -410,12 +393,12 @@ class SnapshotStore:
 
     async def by_keys(self, keys: Sequence[SnapshotKey]) -> Mapping[SnapshotKey, Snapshot]:
         """Those that exist, by segment and instant."""
-        statement = select(snapshot).where(
+        statement = select(SnapshotRow).where(
             snapshot.c.business_id == self.business_id,
             snapshot.c.segment_id.in_({key[0] for key in keys}),
             tuple_(snapshot.c.segment_id, snapshot.c.at).in_([(key[0], to_micros(key[1])) for key in keys]),
         )
-        rows = await self.connection.execute(statement)
+        rows = await self.session.scalars(statement)
         return {(row.segment_id, from_micros(row.at)): to_snapshot(row) for row in rows}
 
     def _of(self, segment_id: int) -> Select[Any]:

@@ -16,12 +16,11 @@ from sqlalchemy import (
     cast,
     false,
     func,
-    insert,
     or_,
     select,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.calendar import from_micros, to_micros
 from domain.errors import folded
@@ -35,6 +34,7 @@ from persistence.database.dialects import Holds
 from persistence.tables import (
     FAR_FUTURE,
     MISSING_TEXT,
+    SegmentRow,
     membership_change,
     optional_instant,
     optional_micros,
@@ -96,8 +96,9 @@ def then(at: datetime) -> Columns:
 class SegmentStore:
     """On one connection, of one business."""
 
-    def __init__(self, connection: AsyncConnection, business: Business) -> None:
+    def __init__(self, connection: AsyncConnection, session: AsyncSession, business: Business) -> None:
         self.connection = connection
+        self.session = session
         self.business_id = business.id
         self.as_of = business.as_of
 
@@ -124,6 +125,13 @@ class SegmentStore:
         rows = await self._rows(lambda columns: columns.select().where(*where).order_by(*order))
         return [to_segment(row) for row in rows]
 
+    async def get(self, segment_id: int) -> Segment | None:
+        """The one of that id, where it is not deleted."""
+        if self.as_of is not None:
+            return (await self.by_ids([segment_id])).get(segment_id)
+        row = await self.session.get(SegmentRow, (self.business_id, segment_id), populate_existing=True)
+        return None if row is None or row.deleted_at is not None else to_segment(row)
+
     async def by_ids(self, ids: Sequence[int], *, deleted: bool = False) -> Mapping[int, Segment]:
         """Those that exist; deleted ones too where asked."""
         where = [segment.c.business_id == self.business_id, segment.c.id.in_(ids)]
@@ -135,14 +143,6 @@ class SegmentStore:
         """Those that exist and are not deleted."""
         where = (*self._where(SegmentFilter()), segment.c.key.in_([key for key in keys if storable(key)]))
         return {row.key: to_segment(row) for row in await self._rows(lambda columns: columns.select().where(*where))}
-
-    async def by_name(self, name: str) -> Segment | None:
-        """The one of that name, letter case and spacing ignored, that is not deleted."""
-        if not storable(name):
-            return None
-        where = (*self._where(SegmentFilter()), segment.c.name_sort == folded(name))
-        found = await self._rows(lambda columns: columns.select().where(*where))
-        return to_segment(found[0]) if found else None
 
     async def add(self, new: NewSegment, at: datetime) -> Segment:
         """Keep a segment whose key and name are free; its id is never given again."""
@@ -168,32 +168,24 @@ class SegmentStore:
             member_count=0,
             seen_at=at,
         )
-        fixed = {
-            "business_id": self.business_id,
-            "id": made.id,
-            "key": made.key,
-            "kind": made.kind.value,
-            "created_at": to_micros(made.created_at),
-            "created_by": made.created_by,
-        }
-        await self.connection.execute(insert(segment).values(**fixed, **_changeable(made)))
+        row = SegmentRow(
+            business_id=self.business_id,
+            id=made.id,
+            key=made.key,
+            kind=made.kind.value,
+            created_at=to_micros(made.created_at),
+            created_by=made.created_by,
+            **_changeable(made),
+        )
+        self.session.add(row)
+        await self.session.flush()
         return made
 
     async def change(self, changed: Segment) -> None:
         """Write what may change of a segment, all but the member count."""
-        await self.connection.execute(
-            update(segment)
-            .where(segment.c.business_id == self.business_id, segment.c.id == changed.id)
-            .values(**_changeable(changed))
-        )
-
-    async def calculated(self, segment_id: int, at: datetime) -> None:
-        """The members agree with the definition as of that instant."""
-        await self.connection.execute(
-            update(segment)
-            .where(segment.c.business_id == self.business_id, segment.c.id == segment_id)
-            .values(last_calculated=to_micros(at))
-        )
+        # All of it: a session that compares with the row as it was takes a rule's 1 and 1.0 for the same.
+        statement = update(SegmentRow).where(segment.c.business_id == self.business_id, segment.c.id == changed.id)
+        await self.session.execute(statement.values(**_changeable(changed)))
 
     async def _rows(self, asked: Callable[[Columns], Select[Any]]) -> Sequence[Any]:
         """The rows that are asked for. In a unit of one moment they come with the instant of the newest write; only

@@ -13,7 +13,7 @@ import pytest
 
 from domain.pages import PageRequest
 from domain.segments.history import HistoryCompacted, check_reachable
-from domain.segments.model import MembershipSource
+from domain.segments.model import ChangeList, MembershipSource
 from persistence.database.engines import Database, open_database
 from persistence.store import SqlStore
 from tests.cli.conftest import Segments
@@ -98,7 +98,7 @@ async def after(database: Database) -> None:
     async with working.store.read(working.business) as unit:
         (vip,) = await unit.segments.all()
         page = await unit.memberships.members(vip.id, PageRequest(10), horizon)
-        changes = await unit.history.changes(PageRequest(10), segment_id=vip.id, since=horizon)
+        (changes,) = await unit.history.change_pages([(ChangeList(vip.id, since=horizon), PageRequest(10))])
         (size,) = await unit.history.past_counts([(vip.id, MARCH + timedelta(hours=1))])
     assert [record.customer.external_id for record, _ in page.items] == ["B"]
     assert [change.customer_id for change in changes.items] == [3, 3]

@@ -80,7 +80,7 @@ async def test_a_worker_that_is_killed_leaves_the_old_set_and_a_run_that_ends(
     assert await working.members(segment) == OLD
     assert (await working.job(job.id)).status in (JobStatus.QUEUED, JobStatus.RUNNING)
     async with working.store.read(working.business) as unit:
-        assert await unit.snapshots.count(segment.id) == 1
+        assert await unit.snapshots.counts([segment.id]) == {segment.id: 1}
     clock.now += timedelta(seconds=31)
     assert await working.runner.once(working.business)
     ended = await working.job(job.id)
@@ -91,7 +91,7 @@ async def test_a_worker_that_is_killed_leaves_the_old_set_and_a_run_that_ends(
 async def snapshots(working: Working, segment: Segment) -> int:
     """How many snapshots the segment has."""
     async with working.store.read(working.business) as unit:
-        return await unit.snapshots.count(segment.id)
+        return (await unit.snapshots.counts([segment.id]))[segment.id]
 
 
 @pytest.mark.parametrize(("statement", "place", "done"), PARTS)

@@ -12,8 +12,8 @@ import strawberry
 
 from domain.businesses.settings import effective
 from domain.errors import InvalidInput
+from domain.model import AuditRecord, AuditTarget
 from domain.model import Business as BusinessEntity
-from domain.model import KeptEvent, Subject
 from domain.model import Storefront as StorefrontEntity
 from gql.schema.context import CanEdit, Context, Info
 from gql.schema.types.ids import Node, decode, encode, numbers_of
@@ -65,7 +65,7 @@ class Storefront(Node):
 class Viewer:
     """Who asks."""
 
-    subject: str = strawberry.field(description="Subject of the token: a person or a program.")
+    subject: str = strawberry.field(description="AuditTarget of the token: a person or a program.")
     business: Business = strawberry.field(description="Business that the token is for.")
     permissions: list[str] = strawberry.field(description="Permissions of the token.")
 
@@ -89,7 +89,7 @@ async def find_storefront(
 
 
 AUDIT_ORDER = "audit"
-NOTHING: Subject = ("", 0)
+NOTHING: AuditTarget = ("", 0)
 """What no write is about."""
 
 
@@ -106,7 +106,7 @@ class AuditEvent(Node):
     detail: JSON | None = strawberry.field(description="Counts, and old and new value of each changed field.")
 
     @classmethod
-    def of(cls, business: BusinessEntity, entity: KeptEvent) -> "AuditEvent":
+    def of(cls, business: BusinessEntity, entity: AuditRecord) -> "AuditEvent":
         """The event."""
         subject = entity.subject
         return cls(
@@ -148,7 +148,7 @@ class AuditQueries:
         )
 
 
-def _subject(business: BusinessEntity, value: str) -> Subject:
+def _subject(business: BusinessEntity, value: str) -> AuditTarget:
     found = decode(value)
     if found is None or len(found[1]) != 2 or found[1][0] != business.id:
         # Told as of an id of ours that nothing has; what was deleted still has its writes.

@@ -11,7 +11,7 @@ from domain.imports.rows import RejectedRow
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
 from domain.segments.model import Definition, MembershipSource, NewSegment, SegmentKind
-from domain.store import Actor, AuditEvent, CustomerFilter
+from domain.store import Actor, CustomerFilter
 from gql.composition import Services
 from persistence import erasure as erased_names
 from persistence.database.engines import Database
@@ -41,7 +41,7 @@ async def store(database: Database, clock: SetClock, services: Services, shop: B
         known = await unit.memberships.known(["zoe-1", "ada-1"])
         ids = [key for key, _ in known.values()]
         await unit.memberships.put_in(segment.id, ids, unit.instant, MembershipSource.MANUAL, None)
-        await unit.audit(AuditEvent("test", "note", detail={"who": ["Zoë", "Ada"], "is": {"old": "zoe-1"}}))
+        await unit.audit(Actor("test"), "note", None, {"who": ["Zoë", "Ada"], "is": {"old": "zoe-1"}})
     return made
 
 
@@ -203,7 +203,7 @@ async def test_names_go_from_within_the_texts_of_the_audit_trail(
         "count": 1,
     }
     async with store.write(shop) as unit:
-        await unit.audit(AuditEvent("test", "updateSegment", detail=detail))
+        await unit.audit(Actor("test"), "updateSegment", None, detail)
 
     await erase(services, shop, "zoe-1")
 
@@ -226,7 +226,7 @@ async def test_an_id_of_a_few_digits_stays_a_number_within_a_text(
     await services.customers.upsert(shop, [NewCustomer("90"), NewCustomer("100090")], Actor("test"))
     detail = {"about": ["90", "100090"], "description": "90 days or more, like 100090"}
     async with store.write(shop) as unit:
-        await unit.audit(AuditEvent("test", "updateSegment", detail=detail))
+        await unit.audit(Actor("test"), "updateSegment", None, detail)
 
     await erase(services, shop, "90")
     await erase(services, shop, "100090")
@@ -245,10 +245,10 @@ async def test_more_texts_than_are_read_at_a_time_all_lose_the_name(
     monkeypatch.setattr(erased_names, "PORTION", 2)
     importer.lines(*(f"zoe-1,{number},never,1" for number in range(5)), "zoe-10,9,never,1")
     async with store.write(shop) as unit:
-        await unit.audit(AuditEvent("test", "zoe-1 itself", detail={"about": "zoe-1"}))
+        await unit.audit(Actor("test"), "zoe-1 itself", None, {"about": "zoe-1"})
     for number in range(5):
         async with store.write(shop) as unit:
-            await unit.audit(AuditEvent("test", f"note {number}", detail={"about": "zoe-1"}))
+            await unit.audit(Actor("test"), f"note {number}", None, {"about": "zoe-1"})
 
     await erase(services, shop, "zoe-1")
 

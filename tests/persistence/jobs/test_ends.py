@@ -83,7 +83,7 @@ async def test_r11_a_worker_that_is_told_to_end_at_any_statement_gives_its_run_b
     assert (ended.status, ended.entered, ended.left, ended.error_code) == (JobStatus.SUCCEEDED, 2, 1, None)
     assert await working.members(segment) == NEW
     async with working.store.read(working.business) as unit:
-        assert await unit.snapshots.count(segment.id) == 2
+        assert await unit.snapshots.counts([segment.id]) == {segment.id: 2}
 
 
 async def test_r11_a_worker_that_is_told_to_end_while_memberships_follow_leaves_them_to_the_next(

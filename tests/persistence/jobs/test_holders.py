@@ -68,7 +68,7 @@ async def ended_well(working: Working, job: Job, left: Job, segment: Segment) ->
     assert (ended.status, ended.entered, ended.error_code) == (JobStatus.SUCCEEDED, 1, None)
     assert await working.members(segment) == ["C2"]
     async with working.store.read(working.business) as unit:
-        assert await unit.snapshots.count(segment.id) == 1
+        assert await unit.snapshots.counts([segment.id]) == {segment.id: 1}
 
 
 @pytest.mark.parametrize("place", [EVALUATING, WRITING])

@@ -9,7 +9,6 @@ import pytest
 from domain.jobs.model import JobStatus
 from domain.jobs.queue import AlreadyRunning, NotCancellable
 from domain.model import Business
-from domain.segments.dependencies import tree_of
 from domain.segments.model import MembershipSource
 from gql.composition import Services
 from persistence.database.engines import Database
@@ -209,7 +208,7 @@ async def test_segments_that_depend_on_others_run_after_them(working: Working) -
 
 async def test_what_changes_while_a_run_evaluates_is_evaluated_again(working: Working, services: Services) -> None:
     segment = await working.segment("big", OVER_10)
-    tree, condition = {segment.key: segment}, tree_of(segment.definition)
+    tree, condition = {segment.key: segment}, segment.definition.tree()
 
     async with working.store.evaluate(working.business) as evaluation:
         await evaluation.understand([condition])

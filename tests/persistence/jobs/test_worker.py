@@ -55,7 +55,7 @@ async def test_dynamic_memberships_follow_purchases_without_a_run_or_a_snapshot(
     assert await working.members(fixed) == []
     assert await runs(working, segment) == []
     async with working.store.read(working.business) as unit:
-        assert await unit.snapshots.count(segment.id) == 0
+        assert await unit.snapshots.counts([segment.id]) == {segment.id: 0}
     await services.purchases.delete(working.business, ["O3"], ACTOR)
     await working.upkeep.once(working.business)
     assert await working.members(segment) == await working.members(user) == []

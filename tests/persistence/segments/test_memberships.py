@@ -190,16 +190,15 @@ async def test_changes_stand_in_the_order_of_their_commits_page_by_page(
     after = None
     async with store.read(shop) as unit:
         while True:
-            page = await unit.history.changes(PageRequest(size, after=after), segment_id=1)
+            page = (await unit.history.change_pages([(ChangeList(1), PageRequest(size, after=after))]))[0]
             seen += shown(page.items)
             after = page.positions[-1]
             if not page.has_next:
                 break
         since, until = START + DAY, START + 3 * DAY
-        some = await unit.history.changes(PageRequest(50), segment_id=1, since=since, until=until)
         lists = [ChangeList(1), ChangeList(1, since=since, until=until), ChangeList(customer_id=5)]
         counts = await unit.history.change_counts(lists)
-        of_customer = await unit.history.changes(PageRequest(50), customer_id=5)
+        _, some, of_customer = await unit.history.change_pages([(which, PageRequest(50)) for which in lists])
 
     assert seen == ALL
     assert shown(some.items) == ["-1", "+4", "+5", "+6"]

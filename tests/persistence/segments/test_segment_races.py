@@ -11,7 +11,7 @@ from domain.errors import InvalidInput
 from domain.jobs.model import JobStatus
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
-from domain.segments.model import Definition, SegmentKind
+from domain.segments.model import ChangeList, Definition, SegmentKind
 from domain.segments.segments import Change
 from domain.segments.validation import Draft
 from domain.store import Actor, SegmentFilter, SegmentSort
@@ -140,7 +140,7 @@ async def test_deleting_ends_memberships_and_keeps_their_history(
     assert kept.member_count == 0
     assert not any((await services.memberships.open_of(shop, [1, 2, 3])).values())
     async with SqlStore(database, clock).read(shop) as unit:
-        changes = (await unit.history.changes(PageRequest(), segment_id=vip.id)).items
+        changes = (await unit.history.change_pages([(ChangeList(vip.id), PageRequest())]))[0].items
     at = {change.at for change in changes if change.by == "anna"}
     assert at == {kept.deleted_at}
     assert sorted((one.customer_id, one.kind) for one in changes if one.by == "anna") == [(1, "LEFT"), (2, "LEFT")]

@@ -194,8 +194,8 @@ async def test_a_deleted_segment_is_seen_only_where_it_is_asked_for(store: SqlSt
         assert await unit.segments.by_ids([gone.id, kept.id]) == {kept.id: kept}
         assert await unit.segments.by_ids([gone.id], deleted=True) == {gone.id: deleted}
         assert await unit.segments.by_keys(["gone", "kept", "\0"]) == {"gone": again, "kept": kept}
-        assert await unit.segments.by_name(" gone ") == again
-        assert await unit.segments.by_name("\0") is None
+        assert await unit.segments.get(gone.id) is None
+        assert await unit.segments.get(kept.id) == kept
     assert await names(store, shop, SegmentFilter()) == ["GONE", "Kept"]
     assert again.id not in (gone.id, kept.id)
 
@@ -208,7 +208,7 @@ async def test_segments_of_another_business_do_not_exist(store: SqlStore, shop: 
         assert await unit.segments.all() == []
         assert await unit.segments.by_ids([mine.id], deleted=True) == {}
         assert await unit.segments.by_keys(["mine"]) == {}
-        assert await unit.segments.by_name("Mine") is None
+        assert await unit.segments.get(mine.id) is None
         assert await unit.segments.count(SegmentFilter()) == 0
     async with store.write(other) as unit:
         await unit.segments.change(replace(mine, name="Stolen"))
