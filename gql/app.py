@@ -19,12 +19,13 @@ from domain.jobs.progress import RunBoard
 from domain.model import Business, Viewer
 from gql.auth import Authenticator
 from gql.composition import make_services, make_upkeep, system_clock
-from gql.http.endpoint import nothing_else
+from gql.http.endpoint import routes_of_nothing
 from gql.http.explorer import asset_routes, explorer
-from gql.http.exports import Downloads, Workshop, Writers
+from gql.http.exports import Downloads, RenderPool, Writers
 from gql.http.graphql import Executor, GraphQLEndpoint
+from gql.http.health import Health
 from gql.http.imports import Uploads
-from gql.http.middleware import Guard, Operations
+from gql.http.middleware import RequestMiddleware
 from gql.http.processes import obey_signals
 from gql.http.websocket import WebSocketEndpoint
 from gql.logs import log_statement
@@ -81,12 +82,12 @@ def create_app(
     links = ExportLinks(settings, clock)
     seconds = settings.report_deadline_seconds
     downloads = Downloads(
-        services, authenticator.authenticate, links, make_writers(settings), Workshop(seconds), seconds
+        services, authenticator.authenticate, links, make_writers(settings), RenderPool(seconds), seconds
     )
     folder = settings.data / UPLOADS
     uploads = Uploads(services, authenticator.authenticate, folder, settings.upload_bytes, open_purchases)
     receiving = UploadWork(opened, clock, services.imports, folder, open_upload, board.wake)
-    operations = Operations(SqlStore(opened, clock).ready)
+    health = Health(SqlStore(opened, clock).ready)
 
     def make_context(viewer: Viewer, request_id: str) -> Context:
         return Context(viewer, services, request_id, links)
@@ -114,7 +115,7 @@ def create_app(
         ending: list[asyncio.Task[None]] = []
 
         def begin_to_end() -> None:
-            operations.draining = True
+            health.draining = True
             ending.append(asyncio.create_task(end()))
 
         obey_signals(begin_to_end)
@@ -134,7 +135,7 @@ def create_app(
             expose_headers=["X-Request-Id", "ETag", "Content-Disposition"],
         )
     ]
-    middleware = [Middleware(Guard), *(across if settings.cors_origins else [])]
+    middleware = [Middleware(RequestMiddleware), *(across if settings.cors_origins else [])]
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     app = Starlette(
         routes=[
@@ -142,8 +143,8 @@ def create_app(
             WebSocketRoute("/graphql", over_socket.__call__),
             *downloads.routes(),
             *uploads.routes(),
-            *nothing_else(),
-            *operations.routes(),
+            *routes_of_nothing(),
+            *health.routes(),
             *asset_routes(),
         ],
         middleware=middleware,

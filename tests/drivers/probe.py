@@ -15,7 +15,7 @@ from starlette.routing import Route, WebSocketRoute
 from gql.auth import Authenticator
 from gql.composition import Services
 from gql.http.graphql import Executor, GraphQLEndpoint
-from gql.http.middleware import Guard
+from gql.http.middleware import RequestMiddleware
 from gql.http.websocket import INIT_SECONDS, WebSocketEndpoint
 from gql.schema.context import Context
 from gql.schema.errors import ApiSchema
@@ -147,5 +147,5 @@ def probe_app(
             WebSocketRoute("/graphql", WebSocketEndpoint(executor, authenticate, clock, init_seconds).__call__),
             Route("/broken", broken),
         ],
-        middleware=[Middleware(Guard)],
+        middleware=[Middleware(RequestMiddleware)],
     )
