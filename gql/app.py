@@ -20,7 +20,7 @@ from domain.model import Business, Viewer
 from gql.auth import Authenticator
 from gql.composition import make_services, make_upkeep, system_clock
 from gql.http.endpoint import routes_of_nothing
-from gql.http.explorer import asset_routes, explorer
+from gql.http.explorer import asset_routes, make_explorer
 from gql.http.exports import Downloads, RenderPool, Writers
 from gql.http.graphql import Executor, GraphQLEndpoint
 from gql.http.health import Health
@@ -93,7 +93,7 @@ def create_app(
         return Context(viewer, services, request_id, links)
 
     executor = Executor(schema, settings, make_context)
-    over_http = GraphQLEndpoint(executor, authenticator.authenticate, explorer(settings, demo_token))
+    over_http = GraphQLEndpoint(executor, authenticator.authenticate, make_explorer(settings, demo_token))
     over_socket = WebSocketEndpoint(executor, authenticator.authenticate, clock)
 
     async def http(request: Request) -> Response:
