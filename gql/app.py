@@ -42,7 +42,7 @@ from persistence.exports.pdf import report_pdf
 from persistence.exports.xlsx import members_xlsx, report_xlsx
 from persistence.imports.uploads import UploadWork
 from persistence.labels.classifiers import installed
-from persistence.reports.cache import RedisShelf, ReportCache, StoreShelf
+from persistence.reports.cache import DatabaseCache, MemoryCache, RedisCache
 from persistence.sources.opening import OpenedPurchases, open_purchases
 from persistence.store import SqlStore
 
@@ -74,9 +74,9 @@ def create_app(
     """The application; `demo_token` fills the explorer's header in demo mode."""
     opened = database or open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
     board = RunBoard()
-    kept = ReportCache(RedisShelf(settings.cache_url) if settings.cache_url else StoreShelf(opened))
+    cache = MemoryCache(RedisCache(settings.cache_url) if settings.cache_url else DatabaseCache(opened))
     classifiers = installed(opened.bulk)
-    services = make_services(opened, clock, board, kept, classifiers)
+    services = make_services(opened, clock, board, cache, classifiers)
     schema = make_schema(settings)
     authenticator = Authenticator(settings, clock)
     links = ExportLinks(settings, clock)
@@ -123,7 +123,7 @@ def create_app(
         if not ending:
             begin_to_end()
         await ending[0]
-        await kept.close()
+        await cache.close()
         await opened.close()
 
     across = [
