@@ -1,5 +1,5 @@
-"""The composition root: settings in, a Starlette application out. With the command line the only place that knows both
-the services and the store."""
+"""The composition root of the server: settings in, a Starlette application out. What works beside the requests begins
+and ends with it: the probe says no, that work is given back, then the cache and the store are closed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -10,8 +10,6 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
 from domain.calendar import Clock
@@ -96,9 +94,6 @@ def create_app(
     over_http = GraphQLEndpoint(executor, authenticator.authenticate, make_explorer(settings, demo_token))
     over_socket = WebSocketEndpoint(executor, authenticator.authenticate, clock)
 
-    async def http(request: Request) -> Response:
-        return await over_http(request)
-
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         working = {
@@ -139,7 +134,7 @@ def create_app(
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     app = Starlette(
         routes=[
-            Route("/graphql", http, methods=methods),
+            Route("/graphql", over_http.__call__, methods=methods),
             WebSocketRoute("/graphql", over_socket.__call__),
             *downloads.routes(),
             *uploads.routes(),

@@ -135,15 +135,12 @@ def probe_app(
     authenticate = Authenticator(settings, clock).authenticate
     endpoint = GraphQLEndpoint(executor, authenticate, lambda request: Response("page"))
 
-    async def http(request: Request) -> Response:
-        return await endpoint(request)
-
     async def broken(request: Request) -> Response:
         raise RuntimeError(DSN)
 
     return Starlette(
         routes=[
-            Route("/graphql", http, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+            Route("/graphql", endpoint.__call__, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
             WebSocketRoute("/graphql", WebSocketEndpoint(executor, authenticate, clock, init_seconds).__call__),
             Route("/broken", broken),
         ],
