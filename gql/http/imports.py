@@ -59,7 +59,8 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """Answers /imports/purchases."""
+    """Answers /imports/purchases: a file of at most `maximum` bytes is received into `folder`, and its header passes
+    `check` before it waits; `coming` counts the files of a business that are on their way."""
 
     services: Services
     authenticate: Authenticate

@@ -254,7 +254,7 @@ class RedisCache:
         return await self._ask(self._cache.get, key)
 
     async def set(self, key: str, value: Json) -> None:
-        """Share it."""
+        """Redis forgets the value by itself."""
         # Not by the library's own set, which uses a command that redis-py has deprecated.
         await self._ask(self._cache.raw, "set", key, json.dumps(value), ex=SECONDS)
 
