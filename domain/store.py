@@ -16,7 +16,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from domain.calendar import DayRanges, Span
 from domain.classification.groups import Cell, LabelSums, Method
@@ -60,11 +60,21 @@ from domain.segments.model import (
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Cached(Generic[T]):
+    """A value, whether it was there already, and how old it is in seconds."""
+
+    value: T
+    hit: bool
+    age: float
+
+
 class Cache(Protocol):
     """Keeps what is dear to compute. Keys hold the business and its data version, so nothing outlives a write."""
 
-    async def get_or_make(self, key: str, make: Callable[[], Awaitable[T]]) -> T:
-        """The kept value, or a new one; concurrent misses of one key compute once."""
+    async def get_or_make(self, key: str, make: Callable[[], Awaitable[T]]) -> Cached[T]:
+        """The value that is there, or a new one; of all that share the cache and miss one key at once one computes.
+        Where workers share it, values are what JSON can hold."""
         ...
 
 
@@ -613,20 +623,3 @@ class Store(Protocol):
     async def create_business(self, business: Business, now: datetime) -> Business: ...
     async def agenda(self, business: Business, now: datetime) -> Agenda: ...
     async def ready(self) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A value, whether it was there already, and how old it is in seconds."""
-
-    value: Any
-    hit: bool
-    age: float
-
-
-class KeptReports(Protocol):
-    """Keeps reports by a key that holds the data version. Values are what JSON can hold."""
-
-    async def get_or_make(self, key: str, make: Callable[[], Awaitable[Any]]) -> Kept:
-        """The kept value, or a new one; of all workers that share the store one computes it."""
-        ...

@@ -1,5 +1,5 @@
-"""The composition root: settings in, a Starlette application out. With the command line the only place that knows both
-the services and the store."""
+"""The composition root of the server: settings in, a Starlette application out. What works beside the requests begins
+and ends with it: the probe says no, that work is given back, then the cache and the store are closed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -10,8 +10,6 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
 from domain.calendar import Clock
@@ -19,12 +17,13 @@ from domain.jobs.progress import RunBoard
 from domain.model import Business, Viewer
 from gql.auth import Authenticator
 from gql.composition import make_services, make_upkeep, system_clock
-from gql.http.endpoint import nothing_else
-from gql.http.explorer import asset_routes, explorer
-from gql.http.exports import Downloads, Workshop, Writers
+from gql.http.endpoint import routes_of_nothing
+from gql.http.explorer import asset_routes, make_explorer
+from gql.http.exports import Downloads, RenderPool, Writers
 from gql.http.graphql import Executor, GraphQLEndpoint
+from gql.http.health import Health
 from gql.http.imports import Uploads
-from gql.http.middleware import Guard, Operations
+from gql.http.middleware import RequestMiddleware
 from gql.http.processes import obey_signals
 from gql.http.websocket import WebSocketEndpoint
 from gql.logs import log_statement
@@ -41,7 +40,7 @@ from persistence.exports.pdf import report_pdf
 from persistence.exports.xlsx import members_xlsx, report_xlsx
 from persistence.imports.uploads import UploadWork
 from persistence.labels.classifiers import installed
-from persistence.reports.cache import RedisShelf, ReportCache, StoreShelf
+from persistence.reports.cache import DatabaseCache, MemoryCache, RedisCache
 from persistence.sources.opening import OpenedPurchases, open_purchases
 from persistence.store import SqlStore
 
@@ -73,30 +72,27 @@ def create_app(
     """The application; `demo_token` fills the explorer's header in demo mode."""
     opened = database or open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
     board = RunBoard()
-    kept = ReportCache(RedisShelf(settings.cache_url) if settings.cache_url else StoreShelf(opened))
+    cache = MemoryCache(RedisCache(settings.cache_url) if settings.cache_url else DatabaseCache(opened))
     classifiers = installed(opened.bulk)
-    services = make_services(opened, clock, board, kept, classifiers)
+    services = make_services(opened, clock, board, cache, classifiers)
     schema = make_schema(settings)
     authenticator = Authenticator(settings, clock)
     links = ExportLinks(settings, clock)
     seconds = settings.report_deadline_seconds
     downloads = Downloads(
-        services, authenticator.authenticate, links, make_writers(settings), Workshop(seconds), seconds
+        services, authenticator.authenticate, links, make_writers(settings), RenderPool(seconds), seconds
     )
     folder = settings.data / UPLOADS
     uploads = Uploads(services, authenticator.authenticate, folder, settings.upload_bytes, open_purchases)
     receiving = UploadWork(opened, clock, services.imports, folder, open_upload, board.wake)
-    operations = Operations(SqlStore(opened, clock).ready)
+    health = Health(SqlStore(opened, clock).ready)
 
     def make_context(viewer: Viewer, request_id: str) -> Context:
         return Context(viewer, services, request_id, links)
 
     executor = Executor(schema, settings, make_context)
-    over_http = GraphQLEndpoint(executor, authenticator.authenticate, explorer(settings, demo_token))
+    over_http = GraphQLEndpoint(executor, authenticator.authenticate, make_explorer(settings, demo_token))
     over_socket = WebSocketEndpoint(executor, authenticator.authenticate, clock)
-
-    async def http(request: Request) -> Response:
-        return await over_http(request)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -114,7 +110,7 @@ def create_app(
         ending: list[asyncio.Task[None]] = []
 
         def begin_to_end() -> None:
-            operations.draining = True
+            health.draining = True
             ending.append(asyncio.create_task(end()))
 
         obey_signals(begin_to_end)
@@ -122,7 +118,7 @@ def create_app(
         if not ending:
             begin_to_end()
         await ending[0]
-        await kept.close()
+        await cache.close()
         await opened.close()
 
     across = [
@@ -134,16 +130,16 @@ def create_app(
             expose_headers=["X-Request-Id", "ETag", "Content-Disposition"],
         )
     ]
-    middleware = [Middleware(Guard), *(across if settings.cors_origins else [])]
+    middleware = [Middleware(RequestMiddleware), *(across if settings.cors_origins else [])]
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     app = Starlette(
         routes=[
-            Route("/graphql", http, methods=methods),
+            Route("/graphql", over_http.__call__, methods=methods),
             WebSocketRoute("/graphql", over_socket.__call__),
             *downloads.routes(),
             *uploads.routes(),
-            *nothing_else(),
-            *operations.routes(),
+            *routes_of_nothing(),
+            *health.routes(),
             *asset_routes(),
         ],
         middleware=middleware,

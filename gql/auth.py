@@ -1,27 +1,33 @@
-"""Bearer tokens. The configuration decides the algorithm, never the token; whatever is wrong with one, the answer is
-the same and says no reason.
-
-The refusal of whoever is not known.
-"""
+"""Bearer tokens, and the random secrets that the data folder holds. The configuration decides the algorithm of a token,
+never the token; whatever is wrong with one, the answer is the same and says no reason."""
 
 import asyncio
 import ipaddress
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import jwt
 
-from domain.errors import DomainError, InvalidInput
+from domain.errors import DomainError, InvalidInput, Unavailable
 from domain.model import Viewer
-from gql.settings import MINIMUM_SECRET_BYTES, Settings
+from gql.settings import Settings
 
-UNAUTHENTICATED_MESSAGE = "Authentication credentials were not provided."
+MINIMUM_SECRET_BYTES = 32
+MAXIMUM_TOKEN = 8192
+MAXIMUM_NAME = 200
+LEEWAY = 60
+WEAK = ("changeme", "secret", "password", "default")
+KNOWN_HEADERS = frozenset({"alg", "typ", "kid"})
+KEYS_SECONDS = 300.0
+RETRY_SECONDS = 10.0
 
 
 class Unauthenticated(DomainError):
@@ -30,13 +36,12 @@ class Unauthenticated(DomainError):
     code = "UNAUTHENTICATED"
 
 
-MAXIMUM_TOKEN = 8192
-MAXIMUM_NAME = 200
-LEEWAY = 60
-WEAK = ("changeme", "secret", "password", "default")
-KNOWN_HEADERS = frozenset({"alg", "typ", "kid"})
-KEYS_SECONDS = 300.0
-RETRY_SECONDS = 10.0
+def bearer_token(headers: Mapping[str, str]) -> str:
+    """The token of the header `authorization`; Unauthenticated where there is none."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("Authentication credentials were not provided.")
+    return token.strip()
 
 
 class IssuerKeys:
@@ -54,8 +59,8 @@ class IssuerKeys:
             age = time.monotonic() - self._asked
             if age > KEYS_SECONDS or (identity not in self._keys and age > RETRY_SECONDS):
                 self._asked = time.monotonic()
-                found = await asyncio.to_thread(self._client.get_jwk_set, refresh=True)
-                self._keys = {key.key_id: key for key in found.keys if key.key_id and key.key_type in ("RSA", "EC")}
+                published = await asyncio.to_thread(self._client.get_jwk_set, refresh=True)
+                self._keys = {key.key_id: key for key in published.keys if key.key_id and key.key_type in ("RSA", "EC")}
         return self._keys[str(identity)]
 
 
@@ -157,7 +162,7 @@ def require_secret(settings: Settings, *, demo: bool) -> Settings:
         raise InvalidInput("SEGMENTS_JWT_SECRET must be set, to at least 32 random bytes, or SEGMENTS_JWKS_URL.")
     if not is_loopback(settings.host):
         raise InvalidInput("SEGMENTS_JWT_SECRET must be set: demo mode makes its own only on a loopback address.")
-    return replace(settings, jwt_secret=stored_secret(settings) or _new_secret(settings))
+    return replace(settings, jwt_secret=shared_secret(settings.data / "secret"))
 
 
 def stored_secret(settings: Settings) -> str | None:
@@ -168,13 +173,19 @@ def stored_secret(settings: Settings) -> str | None:
         return None
 
 
-def _new_secret(settings: Settings) -> str:
-    settings.data.mkdir(parents=True, exist_ok=True)
-    secret = secrets.token_urlsafe(48)
-    try:
-        handle = os.open(settings.data / "secret", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return stored_secret(settings) or secret
-    with os.fdopen(handle, "w") as file:
-        file.write(secret)
+def shared_secret(path: Path) -> str:
+    """The random secret in a file, made by whoever comes first; OSError where it cannot be written, Unavailable where
+    what stands there is too short to be one."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        own = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+        with os.fdopen(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(48))
+        # Whole or not at all, and only once: the second worker takes the first one's.
+        with suppress(FileExistsError):
+            path.hardlink_to(own)
+        own.unlink()
+    secret = path.read_text().strip()
+    if len(secret.encode()) < MINIMUM_SECRET_BYTES:
+        raise Unavailable(f"The file {path.name} in the data folder is too short. Remove it to have it made anew.")
     return secret

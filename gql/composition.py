@@ -34,13 +34,13 @@ from domain.segments.recalculation import Recalculations
 from domain.segments.runner import Runner
 from domain.segments.segments import Segments
 from domain.segments.worker import Upkeep
-from domain.store import KeptReports
+from domain.store import Cache
 from gql.logs import log_statement
 from gql.settings import Settings
 from persistence.alerts import Alerts
 from persistence.database.engines import Database, open_database
 from persistence.migrations.migrate import stage, upgrade
-from persistence.reports.cache import MemoryCache, ReportCache
+from persistence.reports.cache import MemoryCache
 from persistence.store import SqlStore
 
 
@@ -69,14 +69,14 @@ def make_services(
     database: Database,
     clock: Clock,
     board: RunBoard | None = None,
-    kept: KeptReports | None = None,
+    report_cache: Cache | None = None,
     classifiers: Classifiers | None = None,
 ) -> Services:
     """The services over one store; the board is told what there is to work on."""
     board = board or RunBoard()
     store, cache = SqlStore(database, clock), MemoryCache()
     customers = Customers(store, clock, cache, classifiers or Classifiers())
-    reporting = Reporting(store, clock, kept or ReportCache())
+    reporting = Reporting(store, clock, report_cache or MemoryCache())
     return Services(
         Businesses(store, clock),
         customers,

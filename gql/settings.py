@@ -9,7 +9,6 @@ from pathlib import Path
 from domain.errors import InvalidInput
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-MINIMUM_SECRET_BYTES = 32
 ADDRESS = re.compile(r"https?://[^\s/]+(/\S*)?")
 ORIGIN = re.compile(r"https?://[^\s/?#@*]+")
 

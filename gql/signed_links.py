@@ -2,25 +2,22 @@
 made for, for one business, until it expires; as anything else its signature is worth nothing."""
 
 import hmac
-import os
-import secrets
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from pathlib import Path
 from urllib.parse import urlencode
 
 from domain.calendar import Clock
 from domain.errors import Unavailable
 from domain.model import Permission, Viewer
-from gql.auth import MAXIMUM_NAME, Unauthenticated
+from gql.auth import MAXIMUM_NAME, Unauthenticated, shared_secret
 from gql.parameters import BUSINESS, EXPIRES, LINK_PARAMETERS, SIGNATURE
-from gql.settings import MINIMUM_SECRET_BYTES, Settings
+from gql.settings import Settings
 
 LIFETIME = timedelta(minutes=15)
 PURPOSE = b"segments: links to exports, version 1"
+NO_SECRET = "Links need SEGMENTS_JWT_SECRET, or a folder SEGMENTS_DATA that can be written."
 INVALID = "This link does not hold or has expired."
 Query = Sequence[tuple[str, str]]
 
@@ -43,11 +40,11 @@ class ExportLinks:
     def check(self, path: str, query: Query) -> Viewer:
         """Who the link lets in, with the permission to view and no other; Unauthenticated for one that does not hold,
         and it is not said why."""
-        given = [value for name, value in query if name == SIGNATURE]
+        signatures = [value for name, value in query if name == SIGNATURE]
         named = [pair for pair in query if pair[0] != SIGNATURE]
         values = {name: value for name, value in named if name in LINK_PARAMETERS}
         text, business = values.get(EXPIRES, ""), values.get(BUSINESS, "")
-        if len(given) != 1 or not self._holds(path, named, given[0]):
+        if len(signatures) != 1 or not self._holds(path, named, signatures[0]):
             raise Unauthenticated(INVALID)
         if not (text.isascii() and text.isdigit() and len(text) <= 12 and 0 < len(business) <= MAXIMUM_NAME):
             raise Unauthenticated(INVALID)
@@ -67,27 +64,9 @@ class ExportLinks:
 
     def _secret(self) -> bytes:
         if self._key is None:
-            secret = self.settings.jwt_secret or kept_secret(self.settings.data)
+            try:
+                secret = self.settings.jwt_secret or shared_secret(self.settings.data / "export-secret")
+            except OSError as error:
+                raise Unavailable(NO_SECRET) from error
             self._key = hmac.new(secret.encode(), PURPOSE, sha256).digest()
         return self._key
-
-
-def kept_secret(folder: Path) -> str:
-    """The random secret of the data folder, made by whoever comes first; Unavailable where none can be kept."""
-    path = folder / "export-secret"
-    try:
-        if not path.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            own = folder / f".export-secret-{secrets.token_hex(8)}"
-            with os.fdopen(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_urlsafe(48))
-            # Whole or not at all, and only once: the second worker takes the first one's.
-            with suppress(FileExistsError):
-                path.hardlink_to(own)
-            own.unlink()
-        secret = path.read_text().strip()
-    except OSError as error:
-        raise Unavailable("Links need SEGMENTS_JWT_SECRET, or a folder SEGMENTS_DATA that can be written.") from error
-    if len(secret.encode()) < MINIMUM_SECRET_BYTES:
-        raise Unavailable("The file export-secret in the data folder is too short. Remove it to have it made anew.")
-    return secret

@@ -38,8 +38,8 @@ class Alerts:
 
     async def classification(self, business: Business, code: str, message: str, at: datetime) -> None:
         """Post that a scheduled classification failed; never raises."""
-        told = {"business": business.key, "code": code, "message": message, "finishedAt": at.isoformat()}
-        await self._send({"event": "classification.failed", **told})
+        failure = {"code": code, "message": message, "finishedAt": at.isoformat()}
+        await self._send({"event": "classification.failed", "business": business.key, **failure})
 
     async def _send(self, message: Mapping[str, object]) -> None:
         if not self.url:

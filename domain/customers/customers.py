@@ -188,7 +188,7 @@ class Customers:
                 return await unit.reports.cuts(span)
 
         key = f"cuts:{business.id}:{business.data_version}:{span.first_day}:{span.last_day}:{span.storefront_id}"
-        return await self.cache.get_or_make(key, make)
+        return (await self.cache.get_or_make(key, make)).value
 
     async def scores(self, business: Business, totals: Mapping[int, CustomerTotals]) -> dict[int, Score | None]:
         """The customers' own scores: 1-1-1 for one who bought only before the window, None for one who never did."""

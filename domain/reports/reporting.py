@@ -3,6 +3,7 @@ one statement over its window."""
 
 from dataclasses import astuple, dataclass, replace
 from datetime import date, timedelta
+from typing import Any
 
 from domain.calendar import Clock, DayRanges, Span, checked_days, local_date, zone
 from domain.classification.groups import Cell, GroupKind, LabelSums
@@ -17,7 +18,7 @@ from domain.reports.report import Previous as Previous
 from domain.reports.report import Report as Report
 from domain.reports.report import behaving, chosen, grouped, table
 from domain.reports.report import insights as insights
-from domain.store import Kept, KeptReports, Store
+from domain.store import Cache, Cached, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Reporting:
 
     store: Store
     clock: Clock
-    kept: KeptReports
+    cache: Cache
 
     async def report(
         self,
@@ -72,12 +73,12 @@ class Reporting:
 
     async def _measured(
         self, business: Business, method: Method, scheme: RfmScheme, span: Span
-    ) -> tuple[Kept, tuple[Cell, ...], tuple[Group, ...], Group | None]:
+    ) -> tuple[Cached[Any], tuple[Cell, ...], tuple[Group, ...], Group | None]:
         """The window added up by the store, or as it is kept, and its groups."""
         window = Window(date.fromordinal(span.last_day), span.days)
         key = report_key(business, window, method, span.storefront_id, scheme)
         read = self._labels if method is Method.BEHAVIOR else self._cells
-        found = await self.kept.get_or_make(key, lambda: read(business, span))
+        found: Cached[Any] = await self.cache.get_or_make(key, lambda: read(business, span))
         if method is Method.BEHAVIOR:
             return found, (), behaving([LabelSums(*row) for row in found.value]), None
         cells = tuple(Cell(*row) for row in found.value)

@@ -1,79 +1,132 @@
-"""Requests under /exports and /imports: each ends in an answer and in one line of the log, whatever happens."""
+"""Plain HTTP requests, under /exports and /imports: a method, a token, a permission, then the answer and one line in
+the log, whatever happens. The status of every failure stands in one table, by the code of the failure."""
 
-import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from gql.http.graphql import CLOSED
+from domain.businesses.businesses import Businesses
+from domain.errors import DomainError, Forbidden
+from domain.model import Business, Permission, Viewer
 from gql.http.json_body import encode_json
+from gql.http.middleware import CLOSED, log_request
 from gql.schema.errors import log_surprise
-
-
-def wrong_input(message: str) -> Response:
-    """The documented body of a wrong parameter."""
-    return _json({"success": False, "error": message}, 400)
-
-
-def refused(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Any other refusal."""
-    return _json({"detail": detail}, status, headers)
-
-
-def _json(body: object, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    kept = {"Cache-Control": "no-store", **(headers or {})}
-    return Response(encode_json(body), status, kept, "application/json")
-
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Methods that the log names."""
-log = logging.getLogger("segments")
+CHALLENGE = {"WWW-Authenticate": "Bearer"}
+STATUSES = {
+    "UNAUTHENTICATED": 401,
+    "FORBIDDEN": 403,
+    "NOT_FOUND": 404,
+    "CONFLICT": 409,
+    "TOO_MANY_IMPORTS": 429,
+    "UNAVAILABLE": 503,
+}
+"""The status of a failure by its code; every other is the client's input, 400."""
+Respond = Callable[[Request], Awaitable[Response]]
+Make = Callable[[Request, Viewer, Business], Awaitable[Response]]
 
 
+class HttpError(Exception):
+    """A request that is answered with an error and not worked on; the code is what GraphQL says beside the message."""
+
+    def __init__(
+        self, status: int, message: str, code: str = "BAD_USER_INPUT", headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
+        self.headers = headers or {}
+
+
+def json_response(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Strict JSON that no cache keeps."""
+    return Response(
+        encode_json(body), status, {"Cache-Control": "no-store", **(headers or {})}, media_type="application/json"
+    )
+
+
+def error_response(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The documented body of every error but a wrong parameter of an export."""
+    return json_response({"detail": detail}, status, headers)
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Answers requests of every method, so that also a refusal has the documented body."""
+    """Answers requests of every method, so that also a wrong method has the documented body; `operation` is its name in
+    the log."""
 
-    def __init__(self, answer: Callable[[Request], Awaitable[Response]]) -> None:
-        self.answer = answer
+    operation: str
+    respond: Respond
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
-        response = await self.answer(Request(scope, receive, send))
+        """A surprise is masked, and its answer has the request's id."""
+        request = Request(scope, receive, send)
+        began, request_id = time.perf_counter(), request.state.request_id
+        try:
+            response = await self.respond(request)
+        except ClientDisconnect:
+            response = Response(status_code=CLOSED)
+        except Exception as error:
+            log_surprise(error, request_id)
+            response = error_response(500, f"Internal error. Quote the request id {request_id}.")
+        method = request.method if request.method in METHODS else "-"
+        log_request(request_id, method, self.operation, began, status=response.status_code)
         await response(scope, receive, send)
 
 
-def nothing_else() -> list[Route]:
-    """What is not there, below the same folders; to stand after what is."""
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Makes the endpoints of one folder of addresses: they share how a viewer is known, the answer to wrong input, made
+    of its sentence, and the seconds after which a refused client may try again."""
 
-    async def nothing() -> Response:
-        return refused(404, "There is nothing here.")
+    operation: str
+    viewer: Callable[[Request], Awaitable[Viewer]]
+    businesses: Businesses
+    answer_wrong_input: Callable[[str], Response]
+    retry_seconds: int
 
-    async def absent(request: Request) -> Response:
-        return await logged(request, "none", nothing())
+    def endpoint(self, methods: Sequence[str], permission: Permission, make: Make) -> Endpoint:
+        """What `make` answers a viewer with the permission, for the viewer's business."""
 
-    return [Route(path, Endpoint(absent)) for path in ("/exports{rest:path}", "/imports{rest:path}")]
+        async def respond(request: Request) -> Response:
+            if request.method not in methods:
+                return error_response(405, f"Use {' or '.join(methods)}.", {"Allow": ", ".join(methods)})
+            try:
+                viewer = await self.viewer(request)
+                if permission.value not in viewer.permissions:
+                    raise Forbidden(f"This needs the permission {permission.value}.")
+                return await make(request, viewer, await self.businesses.open(viewer.business))
+            except HttpError as error:
+                return error_response(error.status, error.message, error.headers)
+            except DomainError as error:
+                return self._answer_failure(error)
+
+        return Endpoint(self.operation, respond)
+
+    def _answer_failure(self, error: DomainError) -> Response:
+        status = STATUSES.get(error.code, 400)
+        if status == 400:
+            return self.answer_wrong_input(error.message)
+        headers = {401: CHALLENGE, 429: self._retry, 503: self._retry}
+        return error_response(status, error.message, headers.get(status))
+
+    @property
+    def _retry(self) -> Mapping[str, str]:
+        return {"Retry-After": str(self.retry_seconds)}
 
 
-async def logged(request: Request, operation: str, answer: Awaitable[Response]) -> Response:
-    """The answer; a surprise is masked and has the request's id."""
-    began, request_id = time.perf_counter(), request.state.request_id
-    try:
-        response = await answer
-    except ClientDisconnect:
-        response = Response(status_code=CLOSED)
-    except Exception as error:
-        log_surprise(error, request_id)
-        response = refused(500, f"Internal error. Quote the request id {request_id}.")
-    log.info(
-        "request id=%s method=%s operation=%s status=%d ms=%.1f",
-        request_id,
-        request.method if request.method in METHODS else "-",
-        operation,
-        response.status_code,
-        (time.perf_counter() - began) * 1000,
-    )
-    return response
+def routes_of_nothing() -> list[Route]:
+    """404 for whatever else is asked for under the same folders; to stand after what is there."""
+
+    async def respond(request: Request) -> Response:
+        return error_response(404, "There is nothing here.")
+
+    return [Route(path, Endpoint("none", respond)) for path in ("/exports{rest:path}", "/imports{rest:path}")]

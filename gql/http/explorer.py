@@ -16,7 +16,7 @@ from gql.auth import is_loopback
 from gql.settings import Settings
 
 CDN = "https://unpkg.com"
-LOCAL = Path(__file__).parent.parent / "node_modules" / ".graphiql" / "node_modules"
+LOCAL = Path(__file__).parents[2] / "node_modules" / ".graphiql" / "node_modules"
 PAGE = Path(__file__).parent / "explorer.html"
 EXAMPLES = Path(__file__).parent / "explorer_examples.json"
 
@@ -100,7 +100,7 @@ def is_local() -> bool:
     return all(asset.file.is_file() for asset in ASSETS)
 
 
-def explorer(settings: Settings, demo_token: Callable[[], str] | None) -> Callable[[Request], Response]:
+def make_explorer(settings: Settings, demo_token: Callable[[], str] | None) -> Callable[[Request], Response]:
     """The page; in demo mode, asked for by a loopback name, its header editor is filled with a token."""
 
     def page(request: Request) -> Response:

@@ -1,17 +1,10 @@
-"""Files over plain HTTP: reports and members of segments, for whoever holds a token or a signed link. A wrong parameter
-is answered with 400 and the documented body, everything else with `detail`; a file that the client has already is not
-made again.
-
-Answers of /exports: bodies of refusals, and the headers that every file has. A file is private, is asked for anew
-each time, and costs nothing where it is still the same.
-
-Where files that take a processor for a while are made: beside the requests, and only so many at once.
-"""
+"""Files over plain HTTP: reports and members of segments, for whoever holds a token or a signed link. A file is
+private, is asked for anew each time, and is not made again where the client has it already; files that take a processor
+for a while are made beside the requests, and only so many at once."""
 
 import asyncio
 import hashlib
 import json
-import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -24,14 +17,15 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from domain.errors import DomainError, Forbidden, InvalidInput, NotFound, Unavailable
+from domain.errors import InvalidInput, NotFound, Unavailable
 from domain.model import Business, Permission, Storefront, Viewer
 from domain.reports.document import ReportAsked, ReportDocument
 from domain.segments.member_export import MemberExport, MemberWriter
-from gql.auth import UNAUTHENTICATED_MESSAGE, Unauthenticated
+from gql.auth import Unauthenticated, bearer_token
 from gql.composition import Services
-from gql.http.endpoint import Endpoint, logged, refused, wrong_input
-from gql.http.graphql import Authenticate, while_connected, within
+from gql.http.endpoint import Endpoints, Make, json_response
+from gql.http.graphql import Authenticate
+from gql.http.middleware import run_with_deadline, while_connected
 from gql.parameters import (
     MEMBER_FORMATS,
     REPORT_FORMATS,
@@ -44,27 +38,83 @@ from gql.parameters import (
 from gql.schema.types.ids import numbers_of
 from gql.signed_links import ExportLinks
 
+T = TypeVar("T")
+OLDER_PATH = "/api/reports/customers/segmentation"
+METHODS = ("GET", "HEAD")
+RETRY_SECONDS = 5
 MEDIA = {
     "csv": "text/csv; charset=utf-8",
     "json": "application/json",
     "pdf": "application/pdf",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
+HEAVY = frozenset({"pdf", "xlsx"})
+"""Files that take a processor for a while."""
+AT_ONCE = 2
+"""Heavy files that are made at once in a process."""
+BUSY = "Too many files are being made, or this one takes too long. Try again in a moment."
 UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f"*/:<>?\\|%\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+')
 LONGEST_NAME = 150
 VERSION = 2
 """Grows with every change of what the files of the same data look like."""
+ReportWriter = Callable[[ReportDocument], bytes]
 
 
-class Pieces(StreamingResponse):
-    """A body in pieces; whatever makes them is ended with the answer, also where the client goes."""
+@dataclass(frozen=True, slots=True)
+class Writers:
+    """What makes the files, by their endings."""
+
+    reports: Mapping[str, ReportWriter]
+    members: Mapping[str, MemberWriter]
+
+
+@dataclass(slots=True)
+class RenderPool:
+    """Slots for the making of heavy files; Unavailable for whoever waits longer than `seconds`."""
+
+    seconds: float
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """A slot, for as long as the block lasts."""
+        try:
+            await asyncio.wait_for(self._slots.acquire(), self.seconds)
+        except TimeoutError as error:
+            raise Unavailable(BUSY) from error
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """The result of the work, done in a thread. A thread cannot be stopped: its slot is free when it ends, also
+        where nobody waits for it any more."""
+        try:
+            async with asyncio.timeout(self.seconds):
+                await self._slots.acquire()
+                running = asyncio.ensure_future(asyncio.to_thread(work))
+                running.add_done_callback(self._release)
+                return await asyncio.shield(running)
+        except TimeoutError as error:
+            raise Unavailable(BUSY) from error
+
+    def _release(self, ended: "asyncio.Future[T]") -> None:
+        self._slots.release()
+        # Whoever waited may be gone when it fails.
+        if not ended.cancelled():
+            ended.exception()
+
+
+class FileStream(StreamingResponse):
+    """A file in pieces; whatever makes them is ended with the answer, also where the client goes."""
 
     def __init__(self, pieces: AsyncGenerator[bytes, None], headers: Mapping[str, str], held: AsyncExitStack) -> None:
         super().__init__(pieces, headers=headers)
         self.pieces, self.held = pieces, held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the pieces."""
+        """Send the pieces, then give back what was held for them."""
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -77,13 +127,6 @@ def entity_tag(*parts: object) -> str:
     in the time of their making."""
     text = json.dumps([VERSION, *map(str, parts)])
     return f'W/"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
-
-
-def is_unchanged(request: Request, tag: str) -> bool:
-    """Whether the client says that it has the file with this tag."""
-    said = ",".join(request.headers.getlist("if-none-match"))
-    tags = {part.strip().removeprefix("W/") for part in said.split(",")}
-    return "*" in tags or tag.removeprefix("W/") in tags
 
 
 def file_headers(tag: str, ending: str, name: str | None, plain: str) -> dict[str, str]:
@@ -99,11 +142,21 @@ def file_headers(tag: str, ending: str, name: str | None, plain: str) -> dict[st
     return headers
 
 
-def headers_alone(headers: Mapping[str, str]) -> Response:
-    """The answer to HEAD: what GET has, but for a length that only the making of the file would tell."""
-    answer = Response(headers=headers)
-    del answer.headers["content-length"]
-    return answer
+def answer_without_body(request: Request, headers: Mapping[str, str]) -> Response | None:
+    """304 where the client says that it has the file with this tag; the headers alone for HEAD, but for a length that
+    only the making of the file would tell; None where the file must be made."""
+    known = ",".join(request.headers.getlist("if-none-match"))
+    tags = {part.strip().removeprefix("W/") for part in known.split(",")}
+    if "*" in tags or headers["ETag"].removeprefix("W/") in tags:
+        bodiless = {
+            name: value for name, value in headers.items() if name not in ("Content-Type", "Content-Disposition")
+        }
+        return Response(status_code=304, headers=bodiless)
+    if request.method == "HEAD":
+        response = Response(headers=headers)
+        del response.headers["content-length"]
+        return response
+    return None
 
 
 def disposition(name: str, plain: str) -> str:
@@ -118,128 +171,49 @@ def safe_name(name: str) -> str:
     return UNSAFE.sub(" ", name).strip(" .").lstrip("-")[:LONGEST_NAME].strip() or "export"
 
 
-T = TypeVar("T")
-AT_ONCE = 2
-BUSY = "Too many files are being made, or this one takes too long. Try again in a moment."
-
-
-@dataclass(slots=True)
-class Workshop:
-    """Places to work at; whoever waits longer than `seconds` is refused."""
-
-    seconds: float
-    _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
-
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """A place, for as long as the block lasts."""
-        try:
-            await asyncio.wait_for(self._places.acquire(), self.seconds)
-        except TimeoutError as error:
-            raise Unavailable(BUSY) from error
-        try:
-            yield
-        finally:
-            self._places.release()
-
-    async def make(self, work: Callable[[], T]) -> T:
-        """What the work makes, in a thread. A thread cannot be stopped: its place is free when it ends, also where
-        nobody waits for it any more."""
-        try:
-            async with asyncio.timeout(self.seconds):
-                await self._places.acquire()
-                making = asyncio.ensure_future(asyncio.to_thread(work))
-                making.add_done_callback(self._done)
-                return await asyncio.shield(making)
-        except TimeoutError as error:
-            raise Unavailable(BUSY) from error
-
-    def _done(self, made: "asyncio.Future[T]") -> None:
-        self._places.release()
-        # Whoever waited may be gone when it fails.
-        if not made.cancelled():
-            made.exception()
-
-
-log = logging.getLogger("segments")
-ReportWriter = Callable[[ReportDocument], bytes]
-REPORT_PATH = "/exports/segmentation."
-OLDER_PATH = "/api/reports/customers/segmentation"
-HEAVY = frozenset({"pdf", "xlsx"})
-
-
-@dataclass(frozen=True, slots=True)
-class Writers:
-    """What makes the files, by their endings."""
-
-    reports: Mapping[str, ReportWriter]
-    members: Mapping[str, MemberWriter]
-
-
 @dataclass(frozen=True, slots=True)
 class Downloads:
-    """Answers /exports."""
+    """Answers /exports, and the older address of the report."""
 
     services: Services
     authenticate: Authenticate
     links: ExportLinks
     writers: Writers
-    workshop: Workshop
+    pool: RenderPool
     seconds: float
 
     def routes(self) -> list[Route]:
-        """Where it answers."""
-
-        async def report(request: Request) -> Response:
-            return await self.answer(request, self.report)
-
-        async def older(request: Request) -> Response:
-            return await self.answer(request, self.older)
-
-        async def members(request: Request) -> Response:
-            return await self.answer(request, self.members)
-
+        """The addresses of files."""
+        endpoints = Endpoints("export", self._viewer, self.services.businesses, _answer_wrong_input, RETRY_SECONDS)
+        report, older, members = (
+            endpoints.endpoint(METHODS, Permission.VIEW, self._in_time(make))
+            for make in (self.report, self.older, self.members)
+        )
         return [
-            Route("/exports/segmentation.{ending}", Endpoint(report)),
-            Route("/exports/segments/{id}/members.{ending}", Endpoint(members)),
-            Route(OLDER_PATH, Endpoint(older)),
-            Route(f"{OLDER_PATH}/", Endpoint(older)),
+            Route("/exports/segmentation.{ending}", report),
+            Route("/exports/segments/{id}/members.{ending}", members),
+            Route(OLDER_PATH, older),
+            Route(f"{OLDER_PATH}/", older),
         ]
 
-    async def answer(self, request: Request, make: Callable[[Request, Business], Awaitable[Response]]) -> Response:
-        """One request, one line in the log."""
-        return await logged(request, "export", self._answered(request, make))
-
-    async def _answered(self, request: Request, make: Callable[[Request, Business], Awaitable[Response]]) -> Response:
-        if request.method not in ("GET", "HEAD"):
-            return refused(405, "Use GET or HEAD.", {"Allow": "GET, HEAD"})
-        try:
-            viewer = await self._viewer(request)
-            if Permission.VIEW.value not in viewer.permissions:
-                raise Forbidden(f"This needs the permission {Permission.VIEW.value}.")
-            business = await self.services.businesses.open(viewer.business)
-            return await within(self.seconds, while_connected(request, make(request, business)))
-        except Unauthenticated as error:
-            return refused(401, error.message, {"WWW-Authenticate": "Bearer"})
-        except Forbidden as error:
-            return refused(403, error.message)
-        except NotFound as error:
-            return refused(404, error.message)
-        except Unavailable as error:
-            return refused(503, error.message, {"Retry-After": "5"})
-        except TimeoutError:
-            return refused(503, f"The file took longer than {self.seconds:g} seconds.", {"Retry-After": "5"})
-        except DomainError as error:
-            return wrong_input(in_parameters(error.message))
-
     async def _viewer(self, request: Request) -> Viewer:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and token.strip():
-            return await self.authenticate(token.strip())
-        query = request.query_params.multi_items()
-        if any(name == SIGNATURE for name, _ in query):
-            return self.links.check(request.url.path, query)
-        raise Unauthenticated(UNAUTHENTICATED_MESSAGE)
+        """By the token where there is one, else by the signature of the link."""
+        try:
+            token = bearer_token(request.headers)
+        except Unauthenticated:
+            if SIGNATURE not in request.query_params:
+                raise
+            return self.links.check(request.url.path, request.query_params.multi_items())
+        return await self.authenticate(token)
+
+    def _in_time(self, make: Callable[[Request, Business], Awaitable[Response]]) -> Make:
+        async def respond(request: Request, viewer: Viewer, business: Business) -> Response:
+            try:
+                return await run_with_deadline(self.seconds, while_connected(request, make(request, business)))
+            except TimeoutError as error:
+                raise Unavailable(f"The file took longer than {self.seconds:g} seconds.") from error
+
+        return respond
 
     async def report(self, request: Request, business: Business) -> Response:
         """The report as the file that the path names."""
@@ -260,24 +234,22 @@ class Downloads:
     async def _report(
         self, request: Request, business: Business, parameters: ReportParameters, ending: str, *, saved: bool
     ) -> Response:
-        asked = await self.asked(business, parameters)
+        asked = await self._report_asked(business, parameters)
         report = await self.services.report_files.report(business, asked)
         last = report.window.as_of
-        what = (business.id, business.data_version, asked, last, saved)
-        tag = entity_tag("report", ending, *what)
+        tag = entity_tag("report", ending, business.id, business.data_version, asked, last, saved)
         name = f"{business.name} {report.method.value.lower()} {last} {report.window.days} days"
         plain = f"{business.key}-{report.method.value.lower()}-{last}-{report.window.days}-days"
         headers = file_headers(tag, ending, name if saved else None, plain)
-        if is_unchanged(request, tag):
-            return _unchanged(headers)
-        if request.method == "HEAD":
-            return headers_alone(headers)
-        document = await self.services.report_files.document(business, asked)
-        write = self.writers.reports[ending]
-        body = await self.workshop.make(lambda: write(document)) if ending in HEAVY else write(document)
-        return Response(body, headers=headers)
+        response = answer_without_body(request, headers)
+        if response is None:
+            document = await self.services.report_files.document(business, asked)
+            write = self.writers.reports[ending]
+            body = await self.pool.run(lambda: write(document)) if ending in HEAVY else write(document)
+            response = Response(body, headers=headers)
+        return response
 
-    async def asked(self, business: Business, parameters: ReportParameters) -> ReportAsked:
+    async def _report_asked(self, business: Business, parameters: ReportParameters) -> ReportAsked:
         """The report that the parameters mean; InvalidInput where the business has no such storefront."""
         return ReportAsked(
             parameters.method,
@@ -289,12 +261,12 @@ class Downloads:
             parameters.code,
         )
 
-    async def _storefront(self, business: Business, said: str) -> Storefront:
+    async def _storefront(self, business: Business, key_or_id: str) -> Storefront:
         storefronts = await self.services.purchases.storefronts(business)
-        numbers = numbers_of(said, "Storefront", business.id, 1)
-        for one in storefronts:
-            if one.key == said or (numbers is not None and one.id == numbers[0]):
-                return one
+        numbers = numbers_of(key_or_id, "Storefront", business.id, 1)
+        for storefront in storefronts:
+            if storefront.key == key_or_id or (numbers is not None and storefront.id == numbers[0]):
+                return storefront
         raise InvalidInput("storefront must be the key or the id of a storefront of this business", ("storefront",))
 
     async def members(self, request: Request, business: Business) -> Response:
@@ -309,16 +281,15 @@ class Downloads:
         today = self.services.customers.today(business)
         tag = entity_tag("members", ending, business.id, business.change_number, export.segment.id, columns, today)
         headers = file_headers(tag, ending, f"{export.segment.name} members {today}", f"{export.segment.key}-{today}")
-        if is_unchanged(request, tag):
-            return _unchanged(headers)
-        if request.method == "HEAD":
-            return headers_alone(headers)
-        held = AsyncExitStack()
-        if ending in HEAVY:
-            await held.enter_async_context(self.workshop.place())
-        return Pieces(self._pieces(export, ending), headers, held)
+        response = answer_without_body(request, headers)
+        if response is None:
+            held = AsyncExitStack()
+            if ending in HEAVY:
+                await held.enter_async_context(self.pool.slot())
+            response = FileStream(self._write_members(export, ending), headers, held)
+        return response
 
-    async def _pieces(self, export: MemberExport, ending: str) -> AsyncGenerator[bytes, None]:
+    async def _write_members(self, export: MemberExport, ending: str) -> AsyncGenerator[bytes, None]:
         pages = self.services.member_files.pages(export)
         written = self.writers.members[ending](export, pages)
         async with aclosing(pages), aclosing(written):
@@ -326,6 +297,5 @@ class Downloads:
                 yield piece
 
 
-def _unchanged(headers: Mapping[str, str]) -> Response:
-    kept = {name: value for name, value in headers.items() if name not in ("Content-Type", "Content-Disposition")}
-    return Response(status_code=304, headers=kept)
+def _answer_wrong_input(message: str) -> Response:
+    return json_response({"success": False, "error": in_parameters(message)}, 400)

@@ -1,18 +1,13 @@
-"""GraphQL over HTTP. Only a JSON object in an exact content type is read, only with a token, one operation a request;
-whatever comes in, what goes out is strict JSON with a fitting status. When the client goes, its work stops.
+"""GraphQL over HTTP, and one operation whatever it came over: its parameters checked, its deadline kept, its answer put
+into words. Only a JSON object in an exact content type is read, only with a token; whatever comes in, what goes out is
+strict JSON with a fitting status, and work that nobody waits for any more is stopped."""
 
-One operation, whatever it came over: its parameters checked, its deadline kept, its answer put into words. Work that
-nobody waits for any more is stopped.
-"""
-
-import asyncio
-import logging
 import re
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from graphql import GraphQLError
 from starlette.requests import ClientDisconnect, Request
@@ -21,8 +16,10 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.graphql import OperationType
 
 from domain.model import Viewer
-from gql.auth import UNAUTHENTICATED_MESSAGE, Unauthenticated
+from gql.auth import Unauthenticated, bearer_token
+from gql.http.endpoint import CHALLENGE, HttpError
 from gql.http.json_body import MAXIMUM_BODY, BadBody, decode_json, encode_json
+from gql.http.middleware import CLOSED, log_request, run_with_deadline, while_connected
 from gql.schema.context import Context
 from gql.schema.errors import MAXIMUM_ERRORS, formatted, is_surprise, refusal
 from gql.settings import Settings
@@ -35,20 +32,9 @@ QUERIES = frozenset({OperationType.QUERY})
 QUERIES_AND_MUTATIONS = QUERIES | {OperationType.MUTATION}
 Authenticate = Callable[[str], Awaitable[Viewer]]
 MakeContext = Callable[[Viewer, str], Context]
-T = TypeVar("T")
-STOP_SECONDS = 1.0
-"""How long work that is stopped is waited for; a store that is frozen takes no notice for longer."""
-
-
-class Refused(Exception):
-    """A request that is answered without being executed."""
-
-    def __init__(self, status: int, message: str, code: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.headers = headers or {}
-        self.code = code
-        self.error = refusal(message, code)
+RESPONSE_JSON = "application/graphql-response+json"
+HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Vary": "Accept, Origin"}
+CHARSETS = ("", "charset=utf-8", 'charset="utf-8"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +47,20 @@ class Parameters:
 
     @classmethod
     def of(cls, values: object, maximum: int) -> "Parameters":
-        """From a decoded body; Refused where a part has the wrong shape or the document is too long."""
+        """From a decoded body; HttpError where a part has the wrong shape or the document is too long."""
         if not isinstance(values, dict):
-            raise Refused(400, "The body must be one JSON object.", "BAD_USER_INPUT")
+            raise HttpError(400, "The body must be one JSON object.")
         query, variables, name = values.get("query"), values.get("variables"), values.get("operationName")
         if not isinstance(query, str) or not query.strip():
-            raise Refused(400, "query must be a GraphQL document.", "BAD_USER_INPUT")
+            raise HttpError(400, "query must be a GraphQL document.")
         if len(query.encode("utf-8", "replace")) > maximum:
-            raise Refused(413, f"query must be at most {maximum} bytes.", "LIMIT_EXCEEDED")
+            raise HttpError(413, f"query must be at most {maximum} bytes.", "LIMIT_EXCEEDED")
         if variables is not None and not isinstance(variables, dict):
-            raise Refused(400, "variables must be a JSON object.", "BAD_USER_INPUT")
+            raise HttpError(400, "variables must be a JSON object.")
         if name is not None and not isinstance(name, str):
-            raise Refused(400, "operationName must be a string.", "BAD_USER_INPUT")
+            raise HttpError(400, "operationName must be a string.")
         if values.get("extensions") is not None and not isinstance(values["extensions"], dict):
-            raise Refused(400, "extensions must be a JSON object.", "BAD_USER_INPUT")
+            raise HttpError(400, "extensions must be a JSON object.")
         return cls(query, variables, name or None)
 
     @property
@@ -95,27 +81,6 @@ class Answer:
     def codes(self) -> list[str]:
         """The codes of its errors."""
         return [error["extensions"]["code"] for error in self.body.get("errors", [])]
-
-
-async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
-    """The result of the work; TimeoutError, with the work stopped, where it takes longer."""
-    task = asyncio.ensure_future(work)
-    # Whoever waits may be gone when it fails.
-    task.add_done_callback(_forget)
-    try:
-        await asyncio.wait({task}, timeout=seconds)
-        if not task.done():
-            raise TimeoutError
-        return task.result()
-    finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task}, timeout=STOP_SECONDS)
-
-
-def _forget(task: "asyncio.Task[Any]") -> None:
-    if not task.cancelled():
-        task.exception()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +106,12 @@ class Executor:
                 operation_name=parameters.operation_name,
                 allowed_operation_types=allowed,
             )
-            return self.answer(await within(deadline, execution), request_id, context)
+            return self.answer(await run_with_deadline(deadline, execution), request_id, context)
         except TimeoutError:
             error = refusal(f"The operation took longer than {deadline:g} seconds.", "TIMEOUT")
             return Answer({"errors": [error], "data": None})
         except CannotGetOperationTypeError as error:
-            raise Refused(400, "operationName must name an operation of the document.", "BAD_USER_INPUT") from error
+            raise HttpError(400, "operationName must name an operation of the document.") from error
         finally:
             context.close()
 
@@ -192,14 +157,6 @@ class Executor:
         return Answer(body)
 
 
-log = logging.getLogger("segments")
-RESPONSE_JSON = "application/graphql-response+json"
-HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Vary": "Accept, Origin"}
-CHARSETS = ("", "charset=utf-8", 'charset="utf-8"')
-CLOSED = 499
-"""The status that stands in the log for a client that went away; nobody receives it."""
-
-
 @dataclass(frozen=True, slots=True)
 class GraphQLEndpoint:
     """Answers POST and GET at /graphql; GET for a page of HTML gives the explorer."""
@@ -223,43 +180,33 @@ class GraphQLEndpoint:
                 answer = await self._execute(request, viewer, parameters, request_id)
                 codes = answer.codes
                 response = _response(request, answer)
-        except Refused as refused:
-            codes = [refused.code]
-            response = _response(request, Answer({"errors": [refused.error]}, refused.status), request_error=False)
-            response.headers.update(refused.headers)
+        except HttpError as error:
+            codes = [error.code]
+            answer = Answer({"errors": [refusal(error.message, error.code)]}, error.status)
+            response = _response(request, answer, request_error=False)
+            response.headers.update(error.headers)
         except ClientDisconnect:
             response = Response(status_code=CLOSED)
-        log.info(
-            "request id=%s method=%s operation=%s status=%d ms=%.1f codes=%s",
-            request_id,
-            request.method if request.method in ("GET", "POST") else "-",
-            operation,
-            response.status_code,
-            (time.perf_counter() - began) * 1000,
-            ",".join(codes) or "-",
-        )
+        method = request.method if request.method in ("GET", "POST") else "-"
+        log_request(request_id, method, operation, began, status=response.status_code, codes=codes)
         return response
 
     async def _viewer(self, request: Request) -> Viewer:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        challenge = {"WWW-Authenticate": "Bearer"}
-        if scheme.lower() != "bearer" or not token.strip():
-            raise Refused(401, UNAUTHENTICATED_MESSAGE, "UNAUTHENTICATED", challenge)
         try:
-            return await self.authenticate(token.strip())
+            return await self.authenticate(bearer_token(request.headers))
         except Unauthenticated as error:
-            raise Refused(401, error.message, error.code, challenge) from error
+            raise HttpError(401, error.message, error.code, CHALLENGE) from error
 
     async def _parameters(self, request: Request) -> Parameters:
         if request.method == "GET":
             values: Any = dict(request.query_params)
             for part in ("variables", "extensions"):
                 if part in values:
-                    values[part] = _decoded(values[part].encode("utf-8", "replace"))
+                    values[part] = _decode(values[part].encode("utf-8", "replace"))
         elif request.method == "POST":
-            values = _decoded(await _body(request))
+            values = _decode(await _read_body(request))
         else:
-            raise Refused(405, "Use POST, or GET for a query.", "BAD_USER_INPUT", {"Allow": "GET, POST"})
+            raise HttpError(405, "Use POST, or GET for a query.", headers={"Allow": "GET, POST"})
         return Parameters.of(values, self.executor.settings.maximum_document)
 
     async def _execute(self, request: Request, viewer: Viewer, parameters: Parameters, request_id: str) -> Answer:
@@ -268,49 +215,29 @@ class GraphQLEndpoint:
             return await while_connected(request, self.executor.run(viewer, parameters, request_id, allowed))
         except InvalidOperationTypeError as error:
             if request.method == "GET":
-                raise Refused(405, "Use POST for this operation.", "BAD_USER_INPUT", {"Allow": "POST"}) from error
-            raise Refused(400, "Use a WebSocket for subscriptions.", "BAD_USER_INPUT") from error
+                raise HttpError(405, "Use POST for this operation.", headers={"Allow": "POST"}) from error
+            raise HttpError(400, "Use a WebSocket for subscriptions.") from error
 
 
-async def while_connected(request: Request, work: Awaitable[T]) -> T:
-    """The result of the work; ClientDisconnect, with the work stopped, where the client goes first."""
-    working = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_gone(request))
-    try:
-        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
-    finally:
-        working.cancel()
-        gone.cancel()
-        await asyncio.gather(working, gone, return_exceptions=True)
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _body(request: Request) -> bytes:
+async def _read_body(request: Request) -> bytes:
     kind, _, rest = request.headers.get("content-type", "").partition(";")
     if kind.strip().lower() != "application/json" or rest.strip().lower() not in CHARSETS:
-        raise Refused(415, "The content type must be application/json.", "BAD_USER_INPUT")
+        raise HttpError(415, "The content type must be application/json.")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Refused(415, "The body must not be compressed.", "BAD_USER_INPUT")
+        raise HttpError(415, "The body must not be compressed.")
     data = bytearray()
     async for chunk in request.stream():
         data += chunk
         if len(data) > MAXIMUM_BODY:
-            raise Refused(413, f"The body must be at most {MAXIMUM_BODY} bytes.", "LIMIT_EXCEEDED")
+            raise HttpError(413, f"The body must be at most {MAXIMUM_BODY} bytes.", "LIMIT_EXCEEDED")
     return bytes(data)
 
 
-def _decoded(data: bytes) -> Any:
+def _decode(data: bytes) -> Any:
     try:
         return decode_json(data)
     except BadBody as error:
-        raise Refused(400, str(error), "BAD_USER_INPUT") from error
+        raise HttpError(400, str(error)) from error
 
 
 def _wants_page(request: Request) -> bool:

@@ -73,5 +73,5 @@ def _is_encodable(value: object) -> bool:
 
 
 def encode_json(value: object) -> str:
-    """Strict JSON text."""
+    """The value as JSON without spaces; ValueError for NaN and infinities."""
     return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))

@@ -1,35 +1,40 @@
-"""The outermost layer: every request has an id, and whatever nobody expected is masked, logged once under that id, and
-answered. Nothing passes to the server, whose log would show the words of the error.
-
-Whether the process lives and whether it can serve; nobody needs a token for that, and nobody is told more.
-"""
+"""What every request passes through, whatever answers it: an id, one line in the log, a deadline, and an end of its
+work when the client goes. Whatever nobody expected is masked and logged once under the id; nothing passes to the
+server, whose log would show the words of the error."""
 
 import asyncio
+import logging
 import time
 import uuid
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Collection, Coroutine
+from typing import Any, TypeVar
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from gql.http.graphql import within
 from gql.http.json_body import encode_json
 from gql.schema.errors import internal, log_surprise
 
+T = TypeVar("T")
+CLOSED = 499
+"""The status that stands in the log for a client that went away; nobody receives it."""
+STOP_SECONDS = 1.0
+"""How long work that is stopped is waited for; a store that is frozen takes no notice for longer."""
+log = logging.getLogger("segments")
 
-class Guard:
-    """Wraps the application."""
+
+class RequestMiddleware:
+    """The outermost layer of the application: gives each request or socket its id, as `request.state.request_id` and as
+    the header X-Request-Id, and answers in place of what failed."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request or socket."""
+        """RuntimeError, without words of ours, where half an answer was sent already."""
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
@@ -37,7 +42,7 @@ class Guard:
         scope.setdefault("state", {})["request_id"] = request_id
         started = False
 
-        async def sending(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal started
             started = True
             if message["type"] == "http.response.start":
@@ -47,7 +52,7 @@ class Guard:
             await send(message)
 
         try:
-            await self.app(scope, receive, sending)
+            await self.app(scope, receive, send_with_id)
         except WebSocketDisconnect:
             return
         except Exception as error:
@@ -59,50 +64,71 @@ class Guard:
                 raise RuntimeError("the answer broke off") from None
             else:
                 body = encode_json({"errors": [internal(request_id)]})
-                await Response(body, 500, media_type="application/json")(scope, receive, sending)
+                await Response(body, 500, media_type="application/json")(scope, receive, send_with_id)
 
 
-READY_SECONDS = 1.0
-PATIENCE_SECONDS = 2.0
-HEADERS = {"Cache-Control": "no-store"}
+def log_request(
+    request_id: str,
+    method: str,
+    operation: str,
+    began: float,
+    *,
+    status: int | None = None,
+    codes: Collection[str] | None = None,
+) -> None:
+    """The one line of a request that began at `began` of time.perf_counter. An operation on a socket has no status, a
+    plain request no codes."""
+    outcome = "" if status is None else f" status={status}"
+    problems = "" if codes is None else f" codes={','.join(codes) or '-'}"
+    milliseconds = (time.perf_counter() - began) * 1000
+    log.info(
+        "request id=%s method=%s operation=%s%s ms=%.1f%s",
+        request_id,
+        method,
+        operation,
+        outcome,
+        milliseconds,
+        problems,
+    )
 
 
-class Operations:
-    """The two probes."""
+async def run_with_deadline(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """The result of the work; TimeoutError, with the work stopped, where it takes longer."""
+    task = asyncio.ensure_future(work)
+    # Whoever waits may be gone when it fails.
+    task.add_done_callback(_retrieve_exception)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=STOP_SECONDS)
 
-    def __init__(self, is_ready: Callable[[], Coroutine[Any, Any, bool]]) -> None:
-        self.is_ready = is_ready
-        self.draining = False
-        self._known: tuple[float, bool] | None = None
-        self._asking: asyncio.Task[bool] | None = None
 
-    async def healthz(self, request: Request) -> Response:
-        """The process answers; depends on nothing."""
-        return JSONResponse({"status": "ok"}, headers=HEADERS)
+def _retrieve_exception(task: "asyncio.Task[Any]") -> None:
+    if not task.cancelled():
+        task.exception()
 
-    async def readyz(self, request: Request) -> Response:
-        """The store is reachable and migrated, and the process is not ending."""
-        ready = not self.draining and await self._is_ready()
-        return JSONResponse({"status": "ready" if ready else "unavailable"}, 200 if ready else 503, HEADERS)
 
-    async def _is_ready(self) -> bool:
-        """Asked at most once a second, by one for all."""
-        if self._known is not None and time.monotonic() - self._known[0] < READY_SECONDS:
-            return self._known[1]
-        if self._asking is None:
-            self._asking = asyncio.ensure_future(self._ask())
-        return await asyncio.shield(self._asking)
+async def while_connected(request: Request, work: Awaitable[T]) -> T:
+    """The result of the work; ClientDisconnect, with the work stopped, where the client goes first. The body must have
+    been read."""
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_wait_for_disconnect(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
 
-    async def _ask(self) -> bool:
-        try:
-            ready = await within(PATIENCE_SECONDS, self.is_ready())
-        except Exception as error:
-            log_surprise(error, "readyz")
-            ready = False
-        self._known = (time.monotonic(), ready)
-        self._asking = None
-        return ready
 
-    def routes(self) -> list[Route]:
-        """Where they answer."""
-        return [Route("/healthz", self.healthz), Route("/readyz", self.readyz)]
+async def _wait_for_disconnect(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -62,14 +62,14 @@ def serve_alone(config: uvicorn.Config, listener: socket.socket) -> bool:
     """Serve in this process until the end; whether it ever began."""
     server = uvicorn.Server(config)
 
-    def handed_on(number: int, frame: FrameType | None) -> None:
+    def pass_on(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
         # Of a server that has shut down in good order the process ends by itself.
         if not server.should_exit:
             signal.raise_signal(number)
 
     for number in SIGNALS:
-        signal.signal(number, handed_on)
+        signal.signal(number, pass_on)
     server.run([listener])
     return server.started
 

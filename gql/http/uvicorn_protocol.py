@@ -1,5 +1,6 @@
-"""The HTTP protocol of the server: uvicorn's, with the patience that it lacks. Headers are small and come soon, bodies
-come at a decent rate, answers are taken; whoever keeps a connection without using it loses it."""
+"""The HTTP and WebSocket protocols of the server: uvicorn's, with the patience that it lacks. Headers are small and
+come soon, bodies come at a decent rate, answers are taken; whoever keeps a connection without using it loses it. It
+builds on the inside of uvicorn, whose version a test therefore pins."""
 
 import asyncio
 from typing import Any
@@ -21,7 +22,7 @@ TAKE_SECONDS = 30.0
 MAXIMUM_FRAGMENTS = 1_000
 
 
-class Taking:
+class SlowReader:
     """A connection whose buffer is full, or is to empty before the end: that must go on at a decent rate."""
 
     loop: asyncio.AbstractEventLoop
@@ -34,10 +35,10 @@ class Taking:
         self.unwatch()
         waiting = self.transport.get_write_buffer_size()
         if waiting:
-            self.unread = self.loop.call_later(self.take_seconds, self.look, waiting)
+            self.unread = self.loop.call_later(self.take_seconds, self.check_progress, waiting)
 
-    def look(self, waiting: int) -> None:
-        """Whether it took enough since; without an orderly close, which would wait for it."""
+    def check_progress(self, waiting: int) -> None:
+        """End the connection where it took too little since; without an orderly close, which would wait for it."""
         if waiting - self.transport.get_write_buffer_size() < min(waiting, self.take_seconds * BODY_RATE):
             self.transport.abort()
         else:
@@ -50,7 +51,7 @@ class Taking:
             self.unread = None
 
 
-class PatientProtocol(Taking, HttpToolsProtocol):
+class PatientProtocol(SlowReader, HttpToolsProtocol):
     """One connection. At any time it owes us the rest of a request, or we owe it an answer, or it is idle; each state
     but the second has its deadline."""
 
@@ -110,7 +111,7 @@ class PatientProtocol(Taking, HttpToolsProtocol):
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        """Part of the address."""
+        """Part of the address, which counts as a header."""
         self.headed += len(url)
         super().on_url(url)
 
@@ -131,7 +132,7 @@ class PatientProtocol(Taking, HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Some of the body."""
+        """Some of the body; of a refused one nothing is handed on."""
         self.bodied += len(body)
         if not self.refused:
             super().on_body(body)
@@ -195,7 +196,7 @@ class PatientProtocol(Taking, HttpToolsProtocol):
             self.transport.close()
 
 
-class PatientSocket(Taking, WebSocketsSansIOProtocol):
+class PatientSocket(SlowReader, WebSocketsSansIOProtocol):
     """One socket. A client that does not take what it is sent is not read either, or its pings would pile up their
     answers; one that takes nothing for long enough loses the socket, where an orderly close would wait for ever."""
 

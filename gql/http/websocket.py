@@ -2,7 +2,6 @@
 has its own context and task; nothing is queued for a slow reader; the socket ends when its token does."""
 
 import asyncio
-import logging
 import time
 import uuid
 from collections import Counter
@@ -15,12 +14,13 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from domain.calendar import Clock
 from domain.model import Viewer
-from gql.auth import Unauthenticated
-from gql.http.graphql import Authenticate, Executor, Parameters, Refused
+from gql.auth import Unauthenticated, bearer_token
+from gql.http.endpoint import HttpError
+from gql.http.graphql import Authenticate, Executor, Parameters
 from gql.http.json_body import BadBody, decode_json, encode_json
+from gql.http.middleware import log_request
 from gql.schema.errors import internal, log_surprise, refusal
 
-log = logging.getLogger("segments")
 PROTOCOL = "graphql-transport-ws"
 MAXIMUM_OPERATIONS = 20
 MAXIMUM_SOCKETS = 100
@@ -42,7 +42,7 @@ class Close(Exception):
 
 @dataclass(slots=True)
 class Socket:
-    """One connection."""
+    """One connection, from its acceptance to its close."""
 
     endpoint: "WebSocketEndpoint"
     websocket: WebSocket
@@ -61,7 +61,7 @@ class Socket:
                     message = await self.websocket.receive()
                 if message["type"] == "websocket.disconnect":
                     return
-                await self.handle(_frame(message))
+                await self.handle(_decode_frame(message))
         except TimeoutError:
             await self.close(4408, "Connection initialisation timeout")
         except Close as close:
@@ -89,7 +89,7 @@ class Socket:
                     await self.websocket.close(code, reason)
 
     async def handle(self, frame: dict[str, Any]) -> None:
-        """One message."""
+        """Do what one message asks; Close where it breaks the protocol."""
         kind = frame.get("type")
         if not isinstance(frame.get("payload", {}), dict | None) and kind in ("ping", "pong", "connection_init"):
             raise Close(4400, "payload must be an object")
@@ -100,7 +100,7 @@ class Socket:
         elif kind == "subscribe":
             await self.subscribe(frame)
         elif kind == "complete":
-            task = self.operations.pop(_id(frame), None)
+            task = self.operations.pop(_operation_id(frame), None)
             if task is not None:
                 task.cancel()
         elif kind != "pong":
@@ -111,13 +111,10 @@ class Socket:
         if self.initiated:
             raise Close(4429, "Too many initialisation requests")
         self.initiated = True
-        given = [value for name, value in (payload or {}).items() if name.lower() == "authorization"]
-        header = given[0] if len(given) == 1 else None
-        scheme, _, token = header.partition(" ") if isinstance(header, str) else ("", "", "")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise Close(4403, "Forbidden")
+        values = [value for name, value in (payload or {}).items() if name.lower() == "authorization"]
+        headers = {"authorization": values[0]} if len(values) == 1 and isinstance(values[0], str) else {}
         try:
-            viewer = await self.endpoint.authenticate(token.strip())
+            viewer = await self.endpoint.authenticate(bearer_token(headers))
         except Unauthenticated as error:
             raise Close(4403, "Forbidden") from error
         if not self.endpoint.enter(viewer):
@@ -136,12 +133,12 @@ class Socket:
         await self.close(4403, "Token expired")
 
     async def subscribe(self, frame: dict[str, Any]) -> None:
-        """Begin an operation."""
+        """Begin an operation in a task of its own."""
         if self.viewer is None:
             raise Close(4401, "Unauthorized")
         if self.viewer.expires_at <= self.endpoint.clock():
             raise Close(4403, "Token expired")
-        key, payload = _id(frame), frame.get("payload")
+        key, payload = _operation_id(frame), frame.get("payload")
         if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
             raise Close(4400, "payload.query must be a string")
         variables, name, extensions = (payload.get(part) for part in ("variables", "operationName", "extensions"))
@@ -175,9 +172,9 @@ class Socket:
                         end = {"id": key, "type": "error", "payload": answer.body["errors"]}
                         break
                     await self.send({"id": key, "type": "next", "payload": answer.body})
-        except Refused as refused:
-            codes[refused.code] += 1
-            end = {"id": key, "type": "error", "payload": [refused.error]}
+        except HttpError as error:
+            codes[error.code] += 1
+            end = {"id": key, "type": "error", "payload": [refusal(error.message, error.code)]}
         except Exception as error:
             log_surprise(error, request_id)
             codes["INTERNAL"] += 1
@@ -186,13 +183,7 @@ class Socket:
             # The id is free before the end is told, so that the client may use it again at once.
             if self.operations.get(key) is asyncio.current_task():
                 del self.operations[key]
-            log.info(
-                "request id=%s method=WS operation=%s ms=%.1f codes=%s",
-                request_id,
-                operation,
-                (time.perf_counter() - began) * 1000,
-                ",".join(codes) or "-",
-            )
+            log_request(request_id, "WS", operation, began, codes=codes)
         await self.send(end)
 
     async def send(self, message: dict[str, Any]) -> None:
@@ -213,7 +204,7 @@ class WebSocketEndpoint:
     open: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     async def __call__(self, websocket: WebSocket) -> None:
-        """One connection."""
+        """Serve a socket until it closes; a foreign origin is refused with 4403, another protocol with 4406."""
         origin, allowed = websocket.headers.get("origin"), self.executor.settings.cors_origins
         if origin is not None and origin not in allowed and not _is_own(origin, websocket.headers.get("host", "")):
             await websocket.close(4403)
@@ -234,7 +225,7 @@ class WebSocketEndpoint:
         return True
 
     def leave(self, viewer: Viewer) -> None:
-        """The socket is closed."""
+        """Count it no more."""
         key = (viewer.business, viewer.subject)
         self.open[key] -= 1
         if self.open[key] <= 0:
@@ -249,7 +240,7 @@ def _is_own(origin: str, host: str) -> bool:
     return parts.scheme in ("http", "https") and parts.netloc == host != ""
 
 
-def _frame(message: Any) -> dict[str, Any]:
+def _decode_frame(message: Any) -> dict[str, Any]:
     text = message.get("text")
     if text is None:
         raise Close(4400, "Frames must be text")
@@ -262,7 +253,7 @@ def _frame(message: Any) -> dict[str, Any]:
     return frame
 
 
-def _id(frame: dict[str, Any]) -> str:
+def _operation_id(frame: dict[str, Any]) -> str:
     key = frame.get("id")
     if not isinstance(key, str) or not key or len(key) > MAXIMUM_ID:
         raise Close(4400, f"id must be a string of 1 to {MAXIMUM_ID} characters")

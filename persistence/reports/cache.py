@@ -1,21 +1,12 @@
-"""Reports that are kept, over aiocache: in memory, and on a shelf that workers share. Whatever is missing is computed
-once, by one worker of all that share the store; the others wait for it. Keys hold the data version, so that a write is
-seen at once and the time limit is only hygiene.
-
-A cache in memory over aiocache. Concurrent misses of one key compute once; what was computed is kept in an envelope,
-so that None is a value too; a failure is nobody's but the caller's.
-
-What workers share without Redis: a row a report in the store itself. Its value is there for ten minutes, and until
-it is there one worker has the lease of computing it.
-
-Reports that workers share in Redis. A server in trouble is as good as an empty one.
-"""
+"""The cache of what is dear to compute: in memory, over aiocache, and behind it one that workers share, in the store or
+in Redis. Of one key one value is computed at a time, by one worker of all that share; a failure is nobody's but the
+caller's, and a cache in trouble costs a little time and never an answer. Keys hold the data version, so that a write is
+seen at once and the time limit is only hygiene."""
 
 import asyncio
 import json
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,9 +14,6 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
-from aiocache import RedisCache
-from aiocache.serializers import JsonSerializer
-from redis.exceptions import RedisError
 from sqlalchemy import Executable, and_, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
@@ -33,213 +21,187 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import InvalidInput
-from domain.store import Kept
+from domain.store import Cached
 from persistence.database.engines import BUSY_SECONDS, Database
 from persistence.tables import kept_report
 
 T = TypeVar("T")
-SECONDS = 600
-
-
-def in_memory() -> Any:
-    """An empty cache of this process. The library is loaded with the first question: it brings clients of servers
-    along. Without its time limit, since the wait that it brings would swallow a cancellation."""
-    from aiocache import SimpleMemoryCache
-
-    return SimpleMemoryCache(ttl=SECONDS, timeout=0)
-
-
-class MemoryCache:
-    """Values of immutable types by key, for ten minutes."""
-
-    def __init__(self) -> None:
-        self._making: dict[str, asyncio.Task[Any]] = {}
-
-    @cached_property
-    def _cache(self) -> Any:
-        return in_memory()
-
-    async def get_or_make(self, key: str, make: Callable[[], Awaitable[T]]) -> T:
-        """The kept value, or the one being made, or a new one."""
-        kept = await self._cache.get(key)
-        if kept is not None:
-            value: T = kept[0]
-            return value
-        task = self._making.get(key)
-        if task is None:
-            task = asyncio.ensure_future(self._make(key, make))
-            self._making[key] = task
-            task.add_done_callback(lambda _: self._making.pop(key, None))
-        made: T = await asyncio.shield(task)
-        return made
-
-    async def _make(self, key: str, make: Callable[[], Awaitable[T]]) -> T:
-        value = await make()
-        await self._cache.set(key, (value,))
-        return value
-
-
-ENTRIES = 1_000
-"""Kept in memory at most; the oldest go first."""
-ANSWER_SECONDS = 0.25
-"""A cache that does not answer in this time is passed over, and left alone for a while."""
-LEASE_SECONDS = 15
-LOOK_SECONDS = 0.05
 Json = Any
+SECONDS = 600
+"""How long a value holds."""
+ENTRIES = 1_000
+"""Held in memory at most; the oldest go first."""
+LEASE_SECONDS = 15
+"""How long the others wait for the worker that computes."""
+POLL_SECONDS = 0.05
+ANSWER_SECONDS = 0.25
+"""A shared cache that does not answer in this time is passed over."""
+REST_SECONDS = 5.0
+"""How long a Redis that did not answer is left alone."""
+log = logging.getLogger("segments")
+column = kept_report.c
 
 
-class Shelf(Protocol):
-    """Where workers share what they computed, and agree on who computes."""
+class SharedCache(Protocol):
+    """Where workers share what they computed, and agree on who computes. Values are what JSON can hold; one that is out
+    of reach keeps nothing and lets everybody compute."""
 
     async def get(self, key: str) -> Json | None:
-        """What is kept; None where nothing is."""
+        """The value; None where there is none."""
         ...
 
-    async def put(self, key: str, value: Json) -> None:
-        """Keep it for all."""
+    async def set(self, key: str, value: Json) -> None:
+        """Share the value for ten minutes."""
         ...
 
-    async def begin(self, key: str, owner: str) -> bool:
-        """Whether the owner is the one that computes it."""
+    async def acquire(self, key: str, owner: str) -> bool:
+        """Whether the owner is to compute it: it has the lease now, or leases cannot be had."""
         ...
 
-    async def end(self, key: str, owner: str) -> None:
+    async def release(self, key: str, owner: str) -> None:
         """The owner has computed it, or has failed to."""
         ...
 
     async def close(self) -> None:
-        """Nothing is asked any more."""
+        """Give connections back."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A value and when it was computed, in seconds since 1970."""
+    """A value and when it was computed, in seconds since 1970; so that None is a value too."""
 
-    value: Json
+    value: Any
     made_at: float
 
 
-class ReportCache:
-    """What this process keeps, before what is shared."""
+class MemoryCache:
+    """What this process holds, before what workers share. Values are immutable; with a shared cache, what JSON can
+    hold."""
 
-    def __init__(self, shelf: Shelf | None = None, clock: Callable[[], float] = time.time) -> None:
-        self._keys: OrderedDict[str, None] = OrderedDict()
-        self._making: dict[str, asyncio.Task[tuple[Entry, bool]]] = {}
-        self._shelf = shelf
+    def __init__(self, shared: SharedCache | None = None, clock: Callable[[], float] = time.time) -> None:
+        self._shared = shared
         self._clock = clock
+        # By age; aiocache does not bound the number of its entries.
+        self._keys: dict[str, None] = {}
+        self._computing: dict[str, asyncio.Task[tuple[Entry, bool]]] = {}
 
     @cached_property
     def _memory(self) -> Any:
-        return in_memory()
+        from aiocache import SimpleMemoryCache
 
-    async def get_or_make(self, key: str, make: Callable[[], Awaitable[Json]]) -> Kept:
-        """The kept value, or the one being made, or a new one. Values are what JSON can hold."""
-        held = await self._memory.get(key)
+        # Without the library's own time limit: the wait that it brings would swallow a cancellation.
+        return SimpleMemoryCache(ttl=SECONDS, timeout=0)
+
+    async def get_or_make(self, key: str, make: Callable[[], Awaitable[T]]) -> Cached[T]:
+        """The value that is there, or the one being computed, or a new one."""
+        held: Entry | None = await self._memory.get(key)
         if held is not None:
-            return self._kept(held, True)
-        task = self._making.get(key)
+            return self._cached(held, True)
+        task = self._computing.get(key)
         joined = task is not None
         if task is None:
-            task = asyncio.create_task(self._found_or_made(key, make))
-            self._making[key] = task
-            task.add_done_callback(lambda _: self._making.pop(key, None))
-        entry, made_here = await asyncio.shield(task)
-        return self._kept(entry, joined or not made_here)
+            task = asyncio.create_task(self._load(key, make))
+            self._computing[key] = task
+            task.add_done_callback(lambda _: self._computing.pop(key, None))
+        entry, shared = await asyncio.shield(task)
+        return self._cached(entry, joined or shared)
 
     async def close(self) -> None:
-        """Give the shelf's connections back."""
-        if self._shelf is not None:
-            await self._shelf.close()
+        """Give the connections of the shared cache back."""
+        if self._shared is not None:
+            await self._shared.close()
 
-    async def _found_or_made(self, key: str, make: Callable[[], Awaitable[Json]]) -> tuple[Entry, bool]:
-        """The value, and whether it was computed here."""
-        if self._shelf is None:
-            entry, made_here = Entry(await make(), self._clock()), True
+    async def _load(self, key: str, make: Callable[[], Awaitable[Any]]) -> tuple[Entry, bool]:
+        """The value, and whether another worker computed it."""
+        if self._shared is None:
+            entry, shared = Entry(await make(), self._clock()), False
         else:
-            entry, made_here = await self._shared(self._shelf, key, make)
+            entry, shared = await self._load_shared(self._shared, key, make)
         await self._memory.set(key, entry)
+        self._keys.pop(key, None)
         self._keys[key] = None
-        self._keys.move_to_end(key)
         while len(self._keys) > ENTRIES:
-            oldest, _ = self._keys.popitem(last=False)
+            oldest = next(iter(self._keys))
+            del self._keys[oldest]
             await self._memory.delete(oldest)
-        return entry, made_here
+        return entry, shared
 
-    async def _shared(self, shelf: Shelf, key: str, make: Callable[[], Awaitable[Json]]) -> tuple[Entry, bool]:
+    async def _load_shared(
+        self, cache: SharedCache, key: str, make: Callable[[], Awaitable[Any]]
+    ) -> tuple[Entry, bool]:
         owner = uuid4().hex
         until = time.monotonic() + LEASE_SECONDS
         while True:
-            found = await shelf.get(key)
-            if found is not None:
-                return Entry(found["value"], found["madeAt"]), False
-            if await shelf.begin(key, owner) or time.monotonic() > until:
+            shared = await cache.get(key)
+            if shared is not None:
+                return Entry(shared["value"], shared["madeAt"]), True
+            if await cache.acquire(key, owner) or time.monotonic() > until:
                 break
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
         try:
             entry = Entry(await make(), self._clock())
-            await shelf.put(key, {"value": entry.value, "madeAt": entry.made_at})
-            return entry, True
+            await cache.set(key, {"value": entry.value, "madeAt": entry.made_at})
+            return entry, False
         finally:
-            await asyncio.shield(shelf.end(key, owner))
+            await asyncio.shield(cache.release(key, owner))
 
-    def _kept(self, entry: Entry, hit: bool) -> Kept:
-        return Kept(entry.value, hit, max(0.0, self._clock() - entry.made_at))
-
-
-column = kept_report.c
+    def _cached(self, entry: Entry, hit: bool) -> Cached[Any]:
+        return Cached(entry.value, hit, max(0.0, self._clock() - entry.made_at))
 
 
-class StoreShelf:
-    """One database. While its write lock is held by others, everybody computes for himself."""
+class DatabaseCache:
+    """A row a value in the store itself, which also holds the lease. While the store's write lock is held by others,
+    everybody computes for himself."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    async def get(self, key: str) -> Any | None:
-        """What is kept."""
+    async def get(self, key: str) -> Json | None:
+        """The value of a row that is not too old."""
         fresh = column.made_at > int(time.time()) - SECONDS
-        statement = select(column.value).where(*_of(key), column.value.is_not(None), fresh)
+        statement = select(column.value).where(*_is_row(key), column.value.is_not(None), fresh)
+        # A store that cannot be read fails here, since computing the value would fail too.
         async with self.database.reader.connect() as connection:
             value = (await connection.execute(statement)).scalar_one_or_none()
         return None if value is None else json.loads(value)
 
-    async def put(self, key: str, value: Any) -> None:
-        """Keep it for all; what is too old goes."""
+    async def set(self, key: str, value: Json) -> None:
+        """Share it; what is too old of the business goes."""
         now = int(time.time())
         unborn = and_(column.made_at.is_(None), column.leased_until < now - SECONDS)
-        await self._quickly(
-            update(kept_report).where(*_of(key)).values(value=json.dumps(value), made_at=now),
+        await self._write(
+            update(kept_report).where(*_is_row(key)).values(value=json.dumps(value), made_at=now),
             delete(kept_report).where(
-                column.business_id == _business(key), or_(column.made_at < now - SECONDS, unborn)
+                column.business_id == _business_id(key), or_(column.made_at < now - SECONDS, unborn)
             ),
         )
 
-    async def begin(self, key: str, owner: str) -> bool:
+    async def acquire(self, key: str, owner: str) -> bool:
         """Whoever makes the row computes, and whoever finds a lease that ran out."""
         now = int(time.time())
         insert = insert_postgresql if self.database.dialect == "postgresql" else insert_sqlite
         row = {"owner": owner, "leased_until": now + LEASE_SECONDS, "made_at": None, "value": None}
         statement = (
             insert(kept_report)
-            .values(business_id=_business(key), key=key, **row)
+            .values(business_id=_business_id(key), key=key, **row)
             .on_conflict_do_update(
                 index_elements=["business_id", "key"],
                 set_=row,
                 where=or_(column.made_at <= now - SECONDS, and_(column.value.is_(None), column.leased_until < now)),
             )
         )
-        changed = await self._quickly(statement)
+        changed = await self._write(statement)
         return changed is None or changed > 0
 
-    async def end(self, key: str, owner: str) -> None:
+    async def release(self, key: str, owner: str) -> None:
         """A lease that came to nothing is free."""
-        await self._quickly(delete(kept_report).where(*_of(key), column.owner == owner, column.value.is_(None)))
+        await self._write(delete(kept_report).where(*_is_row(key), column.owner == owner, column.value.is_(None)))
 
     async def close(self) -> None:
         """The store is closed by whoever opened it."""
 
-    async def _quickly(self, *statements: Executable) -> int | None:
+    async def _write(self, *statements: Executable) -> int | None:
         """Rows that the first one changed, in a short transaction; None where that cannot be had at once."""
         sqlite = self.database.dialect == "sqlite"
         try:
@@ -268,71 +230,65 @@ class StoreShelf:
             await connection.rollback()
 
 
-def _business(key: str) -> int:
+def _business_id(key: str) -> int:
     return int(key.split(":")[1])
 
 
-def _of(key: str) -> tuple[Any, ...]:
-    return column.business_id == _business(key), column.key == key
+def _is_row(key: str) -> tuple[Any, ...]:
+    return column.business_id == _business_id(key), column.key == key
 
 
-REST_SECONDS = 5.0
-"""How long a server that did not answer is left alone."""
-log = logging.getLogger("segments")
-
-
-class RedisShelf:
-    """A Redis server; one that is out of reach keeps nothing and lets everybody compute."""
+class RedisCache:
+    """A Redis server, over aiocache; one that did not answer is left alone for five seconds."""
 
     def __init__(self, url: str) -> None:
-        self._cache: Any = _Redis(serializer=JsonSerializer(), timeout=ANSWER_SECONDS, **_address(url))
+        import aiocache
+        from redis.exceptions import RedisError
+
+        self._cache: Any = aiocache.RedisCache(timeout=0, **_connection_options(url))
+        self._failures = (RedisError, OSError, TimeoutError, ValueError)
         self._rests_until = 0.0
 
     async def get(self, key: str) -> Json | None:
-        """What is kept."""
-        return await self._asked(self._cache.get, key)
+        """The value, until Redis forgets it."""
+        return await self._ask(self._cache.get, key)
 
-    async def put(self, key: str, value: Json) -> None:
-        """Keep it."""
-        await self._asked(self._cache.set, key, value, ttl=SECONDS)
+    async def set(self, key: str, value: Json) -> None:
+        """Redis forgets the value by itself."""
+        # Not by the library's own set, which uses a command that redis-py has deprecated.
+        await self._ask(self._cache.raw, "set", key, json.dumps(value), ex=SECONDS)
 
-    async def begin(self, key: str, owner: str) -> bool:
+    async def acquire(self, key: str, owner: str) -> bool:
         """The first to set the lock computes."""
-        taken = await self._asked(self._cache.client.set, f"{key}:lock", owner, nx=True, ex=LEASE_SECONDS)
-        return bool(taken) or self._resting
+        taken = await self._ask(self._cache.raw, "set", f"{key}:lock", owner, nx=True, ex=LEASE_SECONDS)
+        return bool(taken) or self._rests
 
-    async def end(self, key: str, owner: str) -> None:
+    async def release(self, key: str, owner: str) -> None:
         """Take the lock away, if it is still the owner's."""
-        await self._asked(self._cache.client.eval, RedisCache.RELEASE_SCRIPT, 1, f"{key}:lock", owner)
+        await self._ask(self._cache.raw, "eval", self._cache.RELEASE_SCRIPT, 1, f"{key}:lock", owner)
 
     async def close(self) -> None:
         """Give the connections back."""
         await self._cache.client.aclose()
 
     @property
-    def _resting(self) -> bool:
+    def _rests(self) -> bool:
         return time.monotonic() < self._rests_until
 
-    async def _asked(self, ask: Callable[..., Awaitable[Any]], *arguments: object, **more: object) -> Any:
-        if self._resting:
+    async def _ask(self, ask: Callable[..., Awaitable[Any]], *arguments: object, **more: object) -> Any:
+        if self._rests:
             return None
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await ask(*arguments, **more)
-        except (RedisError, OSError, TimeoutError, ValueError) as error:
+        except self._failures as error:
             self._rests_until = time.monotonic() + REST_SECONDS
             log.warning("the cache is out of reach: %s", type(error).__name__)
             return None
 
 
-class _Redis(RedisCache):  # type: ignore[misc]
-    """With the command that redis-py has not deprecated."""
-
-    async def _set(self, key: str, value: str, ttl: float | None = None, **rest: object) -> object:
-        return await self.client.set(key, value, ex=ttl)
-
-
-def _address(url: str) -> dict[str, Any]:
+def _connection_options(url: str) -> dict[str, Any]:
+    """What aiocache is told of the address; InvalidInput for one that is no Redis."""
     parts = urlsplit(url)
     try:
         port, database = parts.port or 6379, int(parts.path.strip("/") or 0)

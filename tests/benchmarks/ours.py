@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from datetime import time as time_of_day
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from domain.model import Permission, Viewer
-from domain.store import Kept
+from domain.store import Cached
 from gql.composition import make_services
 from gql.schema.context import Context
 from gql.schema.schema import make_schema
@@ -26,11 +26,11 @@ from tests.benchmarks.data import AS_OF
 Answer = TypeVar("Answer")
 
 
-class NothingKept:
+class NothingCached:
     """Every report is computed."""
 
-    async def get_or_make(self, key: str, make: Callable[[], Awaitable[Any]]) -> Kept:
-        return Kept(await make(), False, 0.0)
+    async def get_or_make(self, key: str, make: Callable[[], Awaitable[Answer]]) -> Cached[Answer]:
+        return Cached(await make(), False, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,9 @@ PAGE = """query Page($first: Int!) { customers(first: $first, sort: TOTAL_REVENU
 async def open_reporting(url: str) -> Reporting:
     """Open the store at the address, with its only business, as if it were the last day of its purchases."""
     database = open_database(url)
-    services = make_services(database, lambda: datetime.combine(AS_OF, time_of_day(23), UTC), kept=NothingKept())
+    services = make_services(
+        database, lambda: datetime.combine(AS_OF, time_of_day(23), UTC), report_cache=NothingCached()
+    )
     (only,) = await services.businesses.all()
     business = await services.businesses.open(only.key)
     schema = make_schema(Settings())

@@ -15,7 +15,7 @@ from starlette.routing import Route, WebSocketRoute
 from gql.auth import Authenticator
 from gql.composition import Services
 from gql.http.graphql import Executor, GraphQLEndpoint
-from gql.http.middleware import Guard
+from gql.http.middleware import RequestMiddleware
 from gql.http.websocket import INIT_SECONDS, WebSocketEndpoint
 from gql.schema.context import Context
 from gql.schema.errors import ApiSchema
@@ -135,17 +135,14 @@ def probe_app(
     authenticate = Authenticator(settings, clock).authenticate
     endpoint = GraphQLEndpoint(executor, authenticate, lambda request: Response("page"))
 
-    async def http(request: Request) -> Response:
-        return await endpoint(request)
-
     async def broken(request: Request) -> Response:
         raise RuntimeError(DSN)
 
     return Starlette(
         routes=[
-            Route("/graphql", http, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+            Route("/graphql", endpoint.__call__, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
             WebSocketRoute("/graphql", WebSocketEndpoint(executor, authenticate, clock, init_seconds).__call__),
             Route("/broken", broken),
         ],
-        middleware=[Middleware(Guard)],
+        middleware=[Middleware(RequestMiddleware)],
     )

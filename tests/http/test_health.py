@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from gql.app import create_app
-from gql.http.middleware import READY_SECONDS
+from gql.http.health import READY_SECONDS
 from gql.settings import Settings
 from persistence.database.engines import Database, open_database
 from tests.conftest import SetClock

