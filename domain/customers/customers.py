@@ -1,4 +1,4 @@
-"""Customers: lists, lookups, what is derived of each, and writing them. Every answer is one unit of the store.
+"""Customers: what is derived of each, and writing them. Every answer is one unit of the store.
 
 Erasure of a customer on request: the person goes, the figures stay. Open memberships end with it, so that current
 lists and counts leave the customer out together.
@@ -24,8 +24,7 @@ from domain.classifiers import ClassifierFailed, Classifiers
 from domain.errors import FieldProblem, InvalidInput, text_problems
 from domain.model import DEFAULT_RFM_DAYS, Business, CustomerTotals, NewCustomer, WriteCounts
 from domain.money import exponent, to_decimal
-from domain.pages import Page, PageRequest
-from domain.store import Actor, AuditEvent, Cache, CustomerFilter, CustomerRecord, CustomerSort, Store, Unit, problem_of
+from domain.store import Actor, AuditEvent, Cache, Store, Unit, problem_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,28 +151,6 @@ class Customers:
     def revenue(self, business: Business, kept: CustomerTotals) -> Decimal:
         """The customer's revenue in major units."""
         return to_decimal(kept.revenue, exponent(business.currency))
-
-    async def page(
-        self, business: Business, request: PageRequest, where: CustomerFilter, sort: CustomerSort, reverse: bool
-    ) -> Page[CustomerRecord]:
-        """One page of customers with their totals."""
-        async with self.store.read(business) as unit:
-            return await unit.customers.page(request, where, sort, reverse)
-
-    async def count(self, business: Business, where: CustomerFilter) -> int:
-        """How many customers there are."""
-        async with self.store.read(business) as unit:
-            return await unit.customers.count(where)
-
-    async def by_ids(self, business: Business, ids: Sequence[int]) -> Mapping[int, CustomerRecord]:
-        """Those that exist."""
-        async with self.store.read(business) as unit:
-            return await unit.customers.by_ids(ids)
-
-    async def by_external_id(self, business: Business, external_id: str) -> CustomerRecord | None:
-        """The one of that external id, exactly."""
-        async with self.store.read(business) as unit:
-            return await unit.customers.by_external_id(external_id)
 
     def rfm_span(self, business: Business) -> Span:
         """The window of a customer's own scores: the business's `rfm_days` up to today."""

@@ -14,7 +14,6 @@ from domain.segments.dependencies import users_of
 from domain.segments.model import (
     ChangeKey,
     ChangeList,
-    Membership,
     MembershipChange,
     MembershipSource,
     MemberTotals,
@@ -22,7 +21,7 @@ from domain.segments.model import (
     SegmentKind,
     SizePoint,
 )
-from domain.store import Actor, AuditEvent, Member, MemberKey, SnapshotKey, Store, Unit
+from domain.store import Actor, AuditEvent, Store, Unit
 
 MAXIMUM_ITEMS = 1000
 SeriesKey = tuple[int, date, date, SeriesInterval]
@@ -51,26 +50,6 @@ class Memberships:
             return None if given is None else to_utc(given, zone(business.time_zone))
         except ValueError as error:
             raise InvalidInput(f"{field} {error}", (field,)) from error
-
-    async def open_of(self, business: Business, customers: Sequence[int]) -> Mapping[int, list[Membership]]:
-        """The memberships of each customer that last, by name of the segment."""
-        async with self.store.read(business) as unit:
-            return await unit.memberships.open_of(customers)
-
-    async def are_members(self, business: Business, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
-        """Those pairs of segment and customer where the customer is a member."""
-        async with self.store.read(business) as unit:
-            return await unit.memberships.are_members(pairs)
-
-    async def member_pages(self, business: Business, keys: Sequence[MemberKey]) -> list[Page[Member]]:
-        """Pages of members, in the order of the keys."""
-        async with self.store.read(business) as unit:
-            return await unit.memberships.member_pages(keys)
-
-    async def past_counts(self, business: Business, keys: Sequence[SnapshotKey]) -> list[int]:
-        """How many members segments had at instants."""
-        async with self.store.read(business) as unit:
-            return await unit.history.past_counts(keys)
 
     async def change_pages(self, business: Business, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
         """Pages of changes in commit order, in the order of the keys."""

@@ -290,7 +290,7 @@ class Downloads:
         )
 
     async def _storefront(self, business: Business, said: str) -> Storefront:
-        storefronts = await self.services.purchases.storefronts(business)
+        storefronts = await self.services.read(business, lambda unit: unit.purchases.storefronts())
         numbers = numbers_of(said, "Storefront", business.id, 1)
         for one in storefronts:
             if one.key == said or (numbers is not None and one.id == numbers[0]):

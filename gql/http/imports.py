@@ -221,7 +221,8 @@ class Uploads:
         """How far an import is."""
         said = request.path_params["id"]
         numbers = numbers_of(said, "PurchaseImport", business.id, 1)
-        found = {} if numbers is None else await self.services.imports.by_ids(business, numbers)
+        ids = numbers or ()
+        found = await self.services.read(business, lambda unit: unit.imports.by_ids(ids))
         if numbers is None or numbers[0] not in found:
             raise NotFound("There is no import with this id.")
         return Response(

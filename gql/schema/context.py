@@ -4,19 +4,22 @@ What a token permits, field by field.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import strawberry
 from strawberry.permission import BasePermission
 
 from domain.errors import Forbidden
 from domain.model import Business, Permission, Viewer
-from domain.store import Actor
+from domain.store import Actor, Unit
 from gql.composition import Services
 from gql.schema.loaders import Loaders
 from gql.signed_links import ExportLinks
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -61,6 +64,10 @@ class Context:
 
     async def _opened(self, moment: datetime | None) -> Business:
         return (await self.services.businesses.open(self.viewer.business)).held(moment)
+
+    async def read(self, question: Callable[[Unit], Awaitable[T]]) -> T:
+        """The answer of one read unit of the viewer's business."""
+        return await self.services.read(await self.business(), question)
 
     def renew(self, moment: datetime | None = None) -> None:
         """The next event of a subscription: what was read for the last one may have changed. Or something was written:

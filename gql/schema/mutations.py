@@ -124,7 +124,7 @@ class JobMutations:
         key = number(customer_id, "Customer", business, "customerId")
         entered, left = await context.services.recalculations.customer(business, key, context.actor)
         context.renew(next((item.seen_at for item in (*entered, *left)), None))
-        record = (await context.services.customers.by_ids(business, [key]))[key]
+        record = (await context.services.read(business, lambda unit: unit.customers.by_ids([key])))[key]
         return RecalculateCustomerPayload(
             customer=Customer.of(business, record),
             entered=[Segment.of(business, item) for item in entered],
@@ -268,8 +268,7 @@ class ExportMutations:
         """Looked up, then signed."""
         context, business = info.context, await info.context.business()
         numbers = numbers_of(segment_id, "Segment", business.id, 1)
-        found = await context.services.segments.by_ids(business, numbers or ())
-        segment = next(iter(found.values()), None)
+        segment = None if numbers is None else await context.loaders.segments.load(numbers[0])
         if segment is None or segment.deleted_at is not None:
             raise InvalidInput("segmentId must be the id of a segment of this business", ("segmentId",), "NOT_FOUND")
         path = f"/exports/segments/{encode('Segment', business.id, segment.id)}/members.{format.value.lower()}"

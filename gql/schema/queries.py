@@ -108,10 +108,13 @@ class SegmentQueries:
         order = f"segments {by.value}{' reverse' if turned else ''}"
         request = requested(order, str if by is SegmentSort.NAME else int, first, after, last, before)
         where = SegmentFilterEntity() if filter is None else filter.entity()
-        business, service = await info.context.business(), info.context.services.segments
-        page = await service.page(business, request, where, by, turned)
+        context, business = info.context, await info.context.business()
+        page = await context.read(lambda unit: unit.segments.page(request, where, by, turned))
         return connection(
-            page, order, lambda entity: Segment.of(business, entity), lambda: service.count(business, where)
+            page,
+            order,
+            lambda entity: Segment.of(business, entity),
+            lambda: context.read(lambda unit: unit.segments.count(where)),
         )
 
 
@@ -143,7 +146,7 @@ class JobQueries:
     ) -> Connection[Recalculation]:
         """A page."""
         request = requested(RUN_ORDER, int, first, after)
-        business, service = await info.context.business(), info.context.services.recalculations
+        context, business = info.context, await info.context.business()
         key: int | None = None
         if segment_id is not None:
             numbers = numbers_of(segment_id, "Segment", business.id, 1)
@@ -151,12 +154,12 @@ class JobQueries:
             if numbers is None or await info.context.loaders.segments.load(numbers[0]) is None:
                 raise InvalidInput("segmentId must be the id of a segment of this business", ("segmentId",))
             key = numbers[0]
-        page = await service.page(business, request, segment_id=key)
+        page = await context.read(lambda unit: unit.jobs.page(request, segment_id=key))
         return connection(
             page,
             RUN_ORDER,
             lambda job: Recalculation.of(business, job),
-            lambda: service.count(business, segment_id=key),
+            lambda: context.read(lambda unit: unit.jobs.count(segment_id=key)),
         )
 
 
@@ -384,7 +387,8 @@ class Query(ReportQueries, SegmentQueries, AnalysisQueries, JobQueries, ImportQu
             raise InvalidInput("customer needs exactly one of id and externalId", ("id",))
         business = await info.context.business()
         if external_id is not None:
-            record = await info.context.services.customers.by_external_id(business, external_id.replace("\0", " "))
+            exact = external_id.replace("\0", " ")
+            record = await info.context.read(lambda unit: unit.customers.by_external_id(exact))
         else:
             numbers = numbers_of(str(id), "Customer", business.id, 1)
             record = None if numbers is None else await info.context.loaders.customers.load(numbers[0])
@@ -410,16 +414,18 @@ class Query(ReportQueries, SegmentQueries, AnalysisQueries, JobQueries, ImportQu
         by, turned = sort or CustomerSort.EXTERNAL_ID, bool(reverse)
         order = f"{by.value}{' reverse' if turned else ''}"
         request = requested(order, str if by in TEXT_SORTS else int, first, after, last, before)
-        business, service = await info.context.business(), info.context.services.customers
-        where = CustomerFilterEntity() if filter is None else await filter.entity(info.context, business)
-        page = await service.page(business, request, where, by, turned)
-        return customers_connection(business, page, order, lambda: service.count(business, where))
+        context, business = info.context, await info.context.business()
+        where = CustomerFilterEntity() if filter is None else await filter.entity(context, business)
+        page = await context.read(lambda unit: unit.customers.page(request, where, by, turned))
+        return customers_connection(
+            business, page, order, lambda: context.read(lambda unit: unit.customers.count(where))
+        )
 
     @strawberry.field(permission_classes=[CanView], description="The storefronts of the business, by key.")
     async def storefronts(self, info: Info) -> list[Storefront]:
         """All of them."""
         business = await info.context.business()
-        found = await info.context.services.purchases.storefronts(business)
+        found = await info.context.read(lambda unit: unit.purchases.storefronts())
         return [Storefront.of(business.id, entity) for entity in found]
 
     @strawberry.field(

@@ -137,14 +137,14 @@ class AuditQueries:
     ) -> Connection[AuditEvent]:
         """A page."""
         request = requested(AUDIT_ORDER, int, first, after)
-        business, service = await info.context.business(), info.context.services.auditing
+        context, business = info.context, await info.context.business()
         subject = None if subject_id is None else _subject(business, subject_id)
-        page = await service.page(business, request, subject)
+        page = await context.read(lambda unit: unit.audits.page(request, subject))
         return connection(
             page,
             AUDIT_ORDER,
             lambda event: AuditEvent.of(business, event),
-            lambda: service.count(business, subject),
+            lambda: context.read(lambda unit: unit.audits.count(subject)),
         )
 
 

@@ -58,7 +58,7 @@ class CustomerMemberships:
     @strawberry.field(description="The segments that the customer is in, by name.")
     async def segments(self, info: Info) -> list[SegmentMembership]:
         """Through the loader: one statement for the page of customers."""
-        found = await info.context.loaders.memberships.open.load(self.record.customer.id)
+        found = await info.context.loaders.memberships.load(self.record.customer.id)
         return [SegmentMembership.of(self.business, entity) for entity in found]
 
     @strawberry.field(description="The customer's entries and exits in the order in which they happened.")

@@ -114,20 +114,20 @@ class Recalculation(Node, Job):
         if self.entity.segment_id is None or self.entity.snapshot_at is None:
             return None
         key = (self.entity.segment_id, self.entity.snapshot_at)
-        found = await info.context.loaders.memberships.snapshots.load(key)
+        found = await info.context.loaders.snapshots.load(key)
         return None if found is None else Snapshot.of(self.business, found)
 
     @strawberry.field(description="One run a segment where this one covers many, in the order of their work.")
     async def parts(self, info: Info, first: First = None, after: After = None) -> Connection["Recalculation"]:
         """The parts."""
         request = requested(PART_ORDER, int, first, after)
-        service, business, key = info.context.services.recalculations, self.business, self.entity.id
-        page = await service.page(business, request, parent_id=key)
+        context, business, key = info.context, self.business, self.entity.id
+        page = await context.read(lambda unit: unit.jobs.page(request, parent_id=key))
         return connection(
             page,
             PART_ORDER,
             lambda job: Recalculation.of(business, job),
-            lambda: service.count(business, parent_id=key),
+            lambda: context.read(lambda unit: unit.jobs.count(parent_id=key)),
         )
 
 
@@ -256,8 +256,11 @@ class ImportQueries:
     async def imports(self, info: Info, first: First = None, after: After = None) -> Connection[PurchaseImport]:
         """A page."""
         request = requested(IMPORT_ORDER, int, first, after)
-        business, service = await info.context.business(), info.context.services.imports
-        page = await service.page(business, request)
+        context, business = info.context, await info.context.business()
+        page = await context.read(lambda unit: unit.imports.page(request))
         return connection(
-            page, IMPORT_ORDER, lambda one: PurchaseImport.of(business, one), lambda: service.count(business)
+            page,
+            IMPORT_ORDER,
+            lambda one: PurchaseImport.of(business, one),
+            lambda: context.read(lambda unit: unit.imports.count()),
         )

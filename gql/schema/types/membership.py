@@ -16,7 +16,7 @@ from domain.calendar import from_micros, to_micros
 from domain.errors import InvalidInput, NotFound
 from domain.model import Business as BusinessEntity
 from domain.pages import Page
-from domain.segments.history import MAXIMUM_IDS, check_reachable
+from domain.segments.history import check_reachable
 from domain.segments.model import ChangeList, Place
 from domain.segments.model import Membership as MembershipEntity
 from domain.segments.model import MembershipChange as ChangeEntity
@@ -49,6 +49,7 @@ def noun(info: Info, name: str) -> Any:
 
 CHANGE_ORDER = "changes"
 MEMBER_ORDER = "members"
+MAXIMUM_IDS = 10_000
 
 
 async def find_named(info: Info, business: BusinessEntity, key: int) -> "Segment":
@@ -187,7 +188,7 @@ async def changes_connection(
     check_reachable(business, which.since)
     if which.since is None and business.history_from is not None:
         which = replace(which, since=business.history_from)
-    loaders = info.context.loaders.memberships
+    loaders = info.context.loaders
     page = await loaders.change_pages.load((which, request))
     return connection(
         page,
@@ -205,13 +206,13 @@ async def moved(
 ) -> "Connection[Customer]":
     """A page of those who moved."""
     request = requested(MEMBER_ORDER, int, first, after)
-    loaders = info.context.loaders.memberships
-    page = await loaders.moved_pages.load((movement, request))
+    loaders = info.context.loaders
+    page = await loaders.entrant_pages.load((movement, request))
     return connection(
         page,
         MEMBER_ORDER,
         lambda record: noun(info, "Customer").of(business, record),
-        lambda: loaders.moved_counts.load(movement),
+        lambda: loaders.entrant_counts.load(movement),
     )
 
 
@@ -239,7 +240,7 @@ class SnapshotDiff:
     async def stayed_count(self, info: Info) -> int:
         """Who did not leave stayed."""
         movement = (self.before.segment_id, self.after.at, self.before.at)
-        return self.before.member_count - await info.context.loaders.memberships.moved_counts.load(movement)
+        return self.before.member_count - await info.context.loaders.entrant_counts.load(movement)
 
 
 @strawberry.type(description="An instant of a segment that was kept, with its members.")
@@ -283,7 +284,7 @@ class Snapshot(Node):
             raise InvalidInput("after must be the id of a customer of this business", ("after",))
         check_reachable(self.business, self.entity.at)
         key = (self.entity.segment_id, self.entity.at, size, None if numbers is None else numbers[0])
-        found = await info.context.loaders.memberships.id_lists.load(key)
+        found = await info.context.loaders.past_ids.load(key)
         return [encode("Customer", self.business.id, number) for number in found]
 
     @strawberry.field(description="The members then, as they are now.")
@@ -291,7 +292,7 @@ class Snapshot(Node):
         """Through the loader."""
         request = requested(MEMBER_ORDER, int, first, after)
         check_reachable(self.business, self.entity.at)
-        page = await info.context.loaders.memberships.pages.load((self.entity.segment_id, request, self.entity.at))
+        page = await info.context.loaders.members.load((self.entity.segment_id, request, self.entity.at))
 
         async def count() -> int:
             return self.entity.member_count
@@ -319,4 +320,4 @@ async def find_snapshot(context: Context, business: BusinessEntity, value: str) 
         key = None if numbers is None else (numbers[0], from_micros(numbers[1]))
     except OverflowError:
         return None
-    return None if key is None else await context.loaders.memberships.snapshots.load(key)
+    return None if key is None else await context.loaders.snapshots.load(key)

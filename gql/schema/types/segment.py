@@ -73,7 +73,7 @@ class SegmentMetrics:
     @strawberry.field(description="The ten newest snapshots, newest first.")
     async def snapshots(self, info: Info) -> list[Snapshot]:
         """Through the loader."""
-        found = await info.context.loaders.memberships.newest_snapshots.load(self.entity.id)
+        found = await info.context.loaders.newest_snapshots.load(self.entity.id)
         return [Snapshot.of(self.business, entity) for entity in found]
 
 
@@ -87,7 +87,7 @@ class SegmentMembers:
     @strawberry.field(description="What the members amount to.")
     async def metrics(self, info: Info) -> SegmentMetrics:
         """Through the loader: one statement for the page of segments."""
-        found = await info.context.loaders.memberships.totals.load(self.entity.id)
+        found = await info.context.loaders.totals.load(self.entity.id)
         decimals = exponent(self.business.currency)
         return SegmentMetrics(
             total_members=found.members,
@@ -114,14 +114,14 @@ class SegmentMembers:
     ) -> SegmentMemberConnection:
         """Through the loader: one statement for the page of segments."""
         request = requested(MEMBER_ORDER, int, first, after, last, before)
-        loaders, key = info.context.loaders.memberships, self.entity.id
+        loaders, key = info.context.loaders, self.entity.id
         at = info.context.services.memberships.instant(self.business, as_of, "asOf")
         check_reachable(self.business, at)
         moment = (await info.context.business()).as_of
         if at is not None and moment is not None and at >= moment:
             # What is written after the moment has no part in this operation.
             at = None
-        page = await loaders.pages.load((key, request, at))
+        page = await loaders.members.load((key, request, at))
 
         async def count() -> int:
             return self.entity.member_count if at is None else await loaders.past_counts.load((key, at))
@@ -138,7 +138,7 @@ class SegmentMembers:
         numbers = numbers_of(customer_id, "Customer", self.business.id, 1)
         if numbers is None or await info.context.loaders.customers.load(numbers[0]) is None:
             raise NotFound("customerId must be the id of a customer of this business")
-        return await info.context.loaders.memberships.are_members.load((self.entity.id, numbers[0]))
+        return bool(await info.context.loaders.are_members.load((self.entity.id, numbers[0])))
 
     @strawberry.field(description="The snapshots, newest first.")
     async def snapshots(
@@ -151,7 +151,7 @@ class SegmentMembers:
     ) -> Connection[Snapshot]:
         """Through the loader: one statement for the page of segments."""
         request = requested(SNAPSHOT_ORDER, int, 10 if first is None else first, after)
-        loaders, key = info.context.loaders.memberships, self.entity.id
+        loaders, key = info.context.loaders, self.entity.id
         page = await loaders.snapshot_pages.load((key, request))
         return connection(
             page,
@@ -176,7 +176,7 @@ class SegmentMembers:
         """Through the loader, from the log of changes."""
         # Here, so that wrong bounds are this field's error and not the whole batch's.
         series(from_, to, interval, self.business.time_zone)
-        found = await info.context.loaders.memberships.sizes.load((self.entity.id, from_, to, interval))
+        found = await info.context.loaders.sizes.load((self.entity.id, from_, to, interval))
         return [
             SizePoint(day=point.date, member_count=point.member_count, entered=point.entered, left=point.left)
             for point in found
