@@ -206,13 +206,13 @@ class Window:
         return self.first_day - self.days, self.first_day - 1
 
 
-Subject = tuple[str, int]
+AuditTarget = tuple[str, int]
 """Kind and id of what was changed, such as ("Segment", 3)."""
 
 
 @dataclass(frozen=True, slots=True)
-class KeptEvent:
-    """One write, as it is kept."""
+class AuditRecord:
+    """One write, as the audit log holds it."""
 
     id: int
     at: datetime
@@ -220,5 +220,5 @@ class KeptEvent:
     action: str
     outcome: str
     request_id: str | None
-    subject: Subject | None
+    subject: AuditTarget | None
     detail: Mapping[str, object] | None

@@ -27,10 +27,10 @@ from domain.errors import FieldProblem
 from domain.imports.model import NewImport, PurchaseImport, Reject
 from domain.jobs.model import Difference, Job, JobStatus, NewJob, Outcome
 from domain.model import (
+    AuditRecord,
     Business,
     Customer,
     CustomerTotals,
-    KeptEvent,
     NewCustomer,
     NewPurchase,
     Purchase,
@@ -439,9 +439,9 @@ class Imports(Protocol):
 class Audits(Protocol):
     """The audit log of one business."""
 
-    async def page(self, request: PageRequest, subject: tuple[str, int] | None) -> Page[KeptEvent]: ...
+    async def page(self, request: PageRequest, subject: tuple[str, int] | None) -> Page[AuditRecord]: ...
     async def count(self, subject: tuple[str, int] | None) -> int: ...
-    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, KeptEvent]: ...
+    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, AuditRecord]: ...
 
 
 class Erasures(Protocol):

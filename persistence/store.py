@@ -37,7 +37,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import Clock, from_micros, to_micros
 from domain.errors import Taken
-from domain.model import Business, KeptEvent, Subject
+from domain.model import AuditRecord, AuditTarget, Business
 from domain.pages import Page, PageRequest, cut
 from domain.rules.context import RuleContext
 from domain.rules.context import references as keys_used
@@ -65,10 +65,10 @@ from persistence.tables import audit_event, customer, customer_metrics, membersh
 from persistence.tables import business as business_table
 
 
-def to_event(row: Row[Any]) -> KeptEvent:
+def to_event(row: Row[Any]) -> AuditRecord:
     """The entity of a row."""
     subject = None if row.subject_kind is None else (row.subject_kind, row.subject_id)
-    return KeptEvent(
+    return AuditRecord(
         row.id, from_micros(row.at), row.actor, row.action, row.outcome, row.request_id, subject, row.detail
     )
 
@@ -80,7 +80,7 @@ class AuditStore:
     connection: AsyncConnection
     business_id: int
 
-    async def page(self, request: PageRequest, subject: Subject | None) -> Page[KeptEvent]:
+    async def page(self, request: PageRequest, subject: AuditTarget | None) -> Page[AuditRecord]:
         """Events, newest first."""
         conditions = self._listed(subject)
         if request.after is not None:
@@ -89,17 +89,17 @@ class AuditStore:
         rows = (await self.connection.execute(statement)).all()
         return cut(rows, request, lambda row: (row.id, row.id)).map(to_event)
 
-    async def count(self, subject: Subject | None) -> int:
+    async def count(self, subject: AuditTarget | None) -> int:
         """How many there are."""
         statement = select(func.count()).select_from(audit_event).where(*self._listed(subject))
         return int((await self.connection.execute(statement)).scalar_one())
 
-    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, KeptEvent]:
+    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, AuditRecord]:
         """Those that exist."""
         statement = select(audit_event).where(*self._listed(None), audit_event.c.id.in_(ids))
         return {row.id: to_event(row) for row in await self.connection.execute(statement)}
 
-    def _listed(self, subject: Subject | None) -> list[ColumnElement[bool]]:
+    def _listed(self, subject: AuditTarget | None) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = [audit_event.c.business_id == self.business_id]
         if subject is not None:
             conditions += [audit_event.c.subject_kind == subject[0], audit_event.c.subject_id == subject[1]]

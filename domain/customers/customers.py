@@ -21,7 +21,7 @@ from domain.calendar import Clock, Span, local_date, to_utc, zone
 from domain.classification.labels import Classification, ClassificationSettings, ClassificationSpan, classify
 from domain.classification.rfm import Cuts, Score, rank_score, recency
 from domain.classifiers import ClassifierFailed, Classifiers
-from domain.errors import FieldProblem, InvalidInput, text_problems
+from domain.errors import FieldProblem, InvalidInput, text_problems, unknown_id
 from domain.model import DEFAULT_RFM_DAYS, Business, CustomerTotals, NewCustomer, WriteCounts
 from domain.money import exponent, to_decimal
 from domain.store import Actor, AuditEvent, Cache, Store, Unit, problem_of
@@ -33,23 +33,19 @@ class Erasure:
 
     store: Store
 
-    async def erase(self, business: Business, customer_id: int | None, actor: Actor) -> int:
-        """Erase a customer; again changes nothing. The id, which stays."""
+    async def erase(self, business: Business, customer_id: int, actor: Actor) -> None:
+        """Erase a customer; again changes nothing. The id stays."""
         async with self.store.write(business) as unit:
-            found = {} if customer_id is None else await unit.customers.by_ids([customer_id])
-            record = next(iter(found.values()), None)
+            record = (await unit.customers.by_ids([customer_id])).get(customer_id)
             if record is None:
-                message = "customerId must be the id of a customer of this business"
-                raise InvalidInput(message, ("customerId",), "NOT_FOUND")
-            key = record.customer.id
+                raise unknown_id("customer", "customerId")
             if not record.customer.erased:
-                ended = await unit.memberships.end_of_customer(key, unit.instant, actor.name)
-                await unit.erasure.erase(key, unit.instant)
+                ended = await unit.memberships.end_of_customer(customer_id, unit.instant, actor.name)
+                await unit.erasure.erase(customer_id, unit.instant)
                 await unit.data_changed()
                 detail = {"membershipsEnded": ended}
-                subject = ("Customer", key)
+                subject = ("Customer", customer_id)
                 await unit.audit(AuditEvent(actor.name, "eraseCustomer", "DONE", actor.request_id, detail, subject))
-        return key
 
 
 Labels = Mapping[str, Sequence[str | None]]

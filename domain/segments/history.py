@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from domain.calendar import Clock, start_of_day, to_micros, zone
-from domain.errors import DomainError, InvalidInput
+from domain.errors import DomainError, InvalidInput, unknown_id
 from domain.model import Business
 from domain.segments.model import ArchivedMembership, Snapshot
 from domain.store import Actor, AuditEvent, Store
@@ -23,14 +23,12 @@ class Snapshots:
     store: Store
     clock: Clock
 
-    async def create(self, business: Business, segment_id: int | None, actor: Actor) -> Snapshot:
+    async def create(self, business: Business, segment_id: int, actor: Actor) -> Snapshot:
         """Keep this instant of a segment."""
         async with self.store.write(business) as unit:
-            found = {} if segment_id is None else await unit.segments.by_ids([segment_id])
-            segment = next(iter(found.values()), None)
+            segment = (await unit.segments.by_ids([segment_id])).get(segment_id)
             if segment is None:
-                message = "segmentId must be the id of a segment of this business"
-                raise InvalidInput(message, ("segmentId",), "NOT_FOUND")
+                raise unknown_id("segment", "segmentId")
             snapshot = Snapshot(segment.id, unit.instant, segment.member_count, None, actor.name)
             await unit.snapshots.add(snapshot)
             detail = {"segment": segment.key, "memberCount": segment.member_count}

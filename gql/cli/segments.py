@@ -228,7 +228,7 @@ def update(
         meant = await chosen(services, context, business)
         stated = read_change(file, clear or [])
         old = await found(services, meant, key)
-        change = Change(old.id, stated.given(), stated.expected_version)
+        change = Change(old.id, stated.changes(), stated.expected_version)
         new, job = await services.segments.update(meant, change, ACTOR)
         done = "Nothing changed in" if new == old else "Changed"
         typer.echo(f"{done} {new.key} (version {new.version}).{_queued(new.key, job)}")

@@ -41,7 +41,7 @@ from gql.parameters import (
     member_columns,
     report_parameters,
 )
-from gql.schema.types.ids import numbers_of
+from gql.schema.types.ids import match
 from gql.signed_links import ExportLinks
 
 MEDIA = {
@@ -291,9 +291,9 @@ class Downloads:
 
     async def _storefront(self, business: Business, said: str) -> Storefront:
         storefronts = await self.services.read(business, lambda unit: unit.purchases.storefronts())
-        numbers = numbers_of(said, "Storefront", business.id, 1)
+        number = match(said, "Storefront", business)
         for one in storefronts:
-            if one.key == said or (numbers is not None and one.id == numbers[0]):
+            if one.key == said or one.id == number:
                 return one
         raise InvalidInput("storefront must be the key or the id of a storefront of this business", ("storefront",))
 
@@ -303,9 +303,9 @@ class Downloads:
         if ending not in MEMBER_FORMATS:
             raise NotFound(f"Members end in one of: {', '.join(MEMBER_FORMATS)}.")
         columns = member_columns(request.query_params.multi_items())
-        numbers = numbers_of(request.path_params["id"], "Segment", business.id, 1)
+        number = match(request.path_params["id"], "Segment", business)
         files = self.services.member_files
-        export = await files.open(business, None if numbers is None else numbers[0], columns)
+        export = await files.open(business, number, columns)
         today = self.services.customers.today(business)
         tag = entity_tag("members", ending, business.id, business.change_number, export.segment.id, columns, today)
         headers = file_headers(tag, ending, f"{export.segment.name} members {today}", f"{export.segment.key}-{today}")

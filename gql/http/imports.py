@@ -27,7 +27,7 @@ from gql.http.exports import safe_name
 from gql.http.graphql import Authenticate
 from gql.http.json_body import encode_json
 from gql.parameters import UploadParameters, options_in_parameters, upload_parameters
-from gql.schema.types.ids import encode, numbers_of
+from gql.schema.types.ids import encode, match
 
 log = logging.getLogger("segments")
 PATH = "/imports/purchases"
@@ -220,13 +220,13 @@ class Uploads:
     async def state(self, request: Request, viewer: Viewer, business: Business) -> Response:
         """How far an import is."""
         said = request.path_params["id"]
-        numbers = numbers_of(said, "PurchaseImport", business.id, 1)
-        ids = numbers or ()
+        number = match(said, "PurchaseImport", business)
+        ids = [] if number is None else [number]
         found = await self.services.read(business, lambda unit: unit.imports.by_ids(ids))
-        if numbers is None or numbers[0] not in found:
+        if number is None or number not in found:
             raise NotFound("There is no import with this id.")
         return Response(
-            encode_json({"id": said, **state_document(found[numbers[0]])}),
+            encode_json({"id": said, **state_document(found[number])}),
             headers={"Cache-Control": "no-store"},
             media_type="application/json",
         )
