@@ -204,7 +204,7 @@ AuditTarget = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """One write, as it is kept."""
+    """One write, as the audit log holds it."""
 
     id: int
     at: datetime

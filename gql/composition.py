@@ -9,12 +9,13 @@ Where time comes from, outside tests.
 import errno
 import os
 import socket
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
-from domain.audit import Auditing
 from domain.businesses.businesses import Businesses
 from domain.calendar import Clock
 from domain.classifiers import Classifiers
@@ -23,6 +24,7 @@ from domain.customers.purchases import Purchases
 from domain.errors import InvalidInput
 from domain.imports.imports import ImportBoard, PurchaseImports
 from domain.jobs.progress import RunBoard
+from domain.model import Business
 from domain.reports.document import ReportFiles
 from domain.reports.reporting import Reporting
 from domain.reports.transitions import Movements
@@ -34,7 +36,7 @@ from domain.segments.recalculation import Recalculations
 from domain.segments.runner import Runner
 from domain.segments.segments import Segments
 from domain.segments.worker import Upkeep
-from domain.store import Cache
+from domain.store import Cache, Store, Unit
 from gql.logs import log_statement
 from gql.settings import Settings
 from persistence.alerts import Alerts
@@ -43,11 +45,14 @@ from persistence.migrations.migrate import stage, upgrade
 from persistence.reports.cache import MemoryCache
 from persistence.store import SqlStore
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The services of the domain, made once a process."""
+    """The services of the domain, made once a process, and the store for questions that no service has a rule for."""
 
+    store: Store
     businesses: Businesses
     customers: Customers
     purchases: Purchases
@@ -56,13 +61,17 @@ class Services:
     memberships: Memberships
     recalculations: Recalculations
     analysis: Analysis
-    auditing: Auditing
     snapshots: Snapshots
     erasure: Erasure
     report_files: ReportFiles
     member_files: MemberFiles
     movements: Movements
     imports: PurchaseImports
+
+    async def read(self, business: Business, question: Callable[[Unit], Awaitable[T]]) -> T:
+        """The answer of one read unit; while it is open nothing but the unit is awaited."""
+        async with self.store.read(business) as unit:
+            return await question(unit)
 
 
 def make_services(
@@ -78,6 +87,7 @@ def make_services(
     customers = Customers(store, clock, cache, classifiers or Classifiers())
     reporting = Reporting(store, clock, report_cache or MemoryCache())
     return Services(
+        store,
         Businesses(store, clock),
         customers,
         Purchases(store, clock),
@@ -86,7 +96,6 @@ def make_services(
         Memberships(store, clock),
         Recalculations(store, clock, board),
         Analysis(store, clock, customers),
-        Auditing(store),
         Snapshots(store, clock),
         Erasure(store),
         ReportFiles(reporting),

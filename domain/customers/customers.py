@@ -1,4 +1,4 @@
-"""Customers: lists, lookups, what is derived of each, and writing them. Every answer is one unit of the store.
+"""Customers: what is derived of each, and writing them. Every answer is one unit of the store.
 
 Erasure of a customer on request: the person goes, the figures stay. Open memberships end with it, so that current
 lists and counts leave the customer out together.
@@ -21,11 +21,10 @@ from domain.calendar import Clock, Span, local_date, to_utc, zone
 from domain.classification.labels import Classification, ClassificationSettings, ClassificationSpan, classify
 from domain.classification.rfm import Cuts, Score, rank_score, recency
 from domain.classifiers import ClassifierFailed, Classifiers
-from domain.errors import FieldProblem, InvalidInput, text_problems
+from domain.errors import FieldProblem, InvalidInput, text_problems, unknown_id
 from domain.model import DEFAULT_RFM_DAYS, Business, CustomerTotals, NewCustomer, WriteCounts
 from domain.money import exponent, to_decimal
-from domain.pages import Page, PageRequest
-from domain.store import Actor, Cache, CustomerFilter, CustomerRecord, CustomerSort, Store, Unit, problem_of
+from domain.store import Actor, Cache, Store, Unit, problem_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +33,17 @@ class Erasure:
 
     store: Store
 
-    async def erase(self, business: Business, customer_id: int | None, actor: Actor) -> int:
-        """Erase a customer; again changes nothing. The id, which stays."""
+    async def erase(self, business: Business, customer_id: int, actor: Actor) -> None:
+        """Erase a customer; again changes nothing. The id stays."""
         async with self.store.write(business) as unit:
-            found = {} if customer_id is None else await unit.customers.by_ids([customer_id])
-            record = next(iter(found.values()), None)
+            record = (await unit.customers.by_ids([customer_id])).get(customer_id)
             if record is None:
-                message = "customerId must be the id of a customer of this business"
-                raise InvalidInput(message, ("customerId",), "NOT_FOUND")
-            key = record.customer.id
+                raise unknown_id("customer", "customerId")
             if not record.customer.erased:
-                ended = await unit.memberships.end_of_customer(key, unit.instant, actor.name)
-                await unit.erasure.erase(key, unit.instant)
+                ended = await unit.memberships.end_of_customer(customer_id, unit.instant, actor.name)
+                await unit.erasure.erase(customer_id, unit.instant)
                 await unit.data_changed()
-                await unit.audit(actor, "eraseCustomer", ("Customer", key), {"membershipsEnded": ended})
-        return key
+                await unit.audit(actor, "eraseCustomer", ("Customer", customer_id), {"membershipsEnded": ended})
 
 
 Labels = Mapping[str, Sequence[str | None]]
@@ -150,28 +145,6 @@ class Customers:
     def revenue(self, business: Business, kept: CustomerTotals) -> Decimal:
         """The customer's revenue in major units."""
         return to_decimal(kept.revenue, exponent(business.currency))
-
-    async def page(
-        self, business: Business, request: PageRequest, where: CustomerFilter, sort: CustomerSort, reverse: bool
-    ) -> Page[CustomerRecord]:
-        """One page of customers with their totals."""
-        async with self.store.read(business) as unit:
-            return await unit.customers.page(request, where, sort, reverse)
-
-    async def count(self, business: Business, where: CustomerFilter) -> int:
-        """How many customers there are."""
-        async with self.store.read(business) as unit:
-            return await unit.customers.count(where)
-
-    async def by_ids(self, business: Business, ids: Sequence[int]) -> Mapping[int, CustomerRecord]:
-        """Those that exist."""
-        async with self.store.read(business) as unit:
-            return await unit.customers.by_ids(ids)
-
-    async def by_external_id(self, business: Business, external_id: str) -> CustomerRecord | None:
-        """The one of that external id, exactly."""
-        async with self.store.read(business) as unit:
-            return await unit.customers.by_external_id(external_id)
 
     def rfm_span(self, business: Business) -> Span:
         """The window of a customer's own scores: the business's `rfm_days` up to today."""

@@ -1,16 +1,15 @@
-"""Purchases: reading those of many customers at once, recording and deleting them. A bulk write changes everything or
+"""Purchases: recording and deleting them. A bulk write changes everything or
 nothing, and says of each wrong item which field is wrong."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from domain.calendar import Clock, to_utc, zone
 from domain.errors import FieldProblem, InvalidInput, text_problems
-from domain.model import Business, NewPurchase, PurchaseLine, Storefront, WriteCounts
+from domain.model import Business, NewPurchase, Storefront, WriteCounts
 from domain.money import LARGEST
-from domain.pages import Page, PageRequest
-from domain.store import Actor, PurchaseRecord, Store, Unit, problem_of
+from domain.store import Actor, Store, Unit, problem_of
 
 MAXIMUM_ITEMS = 1000
 MAXIMUM_LINES = 1000
@@ -25,38 +24,6 @@ class Purchases:
 
     store: Store
     clock: Clock
-
-    async def pages(
-        self, business: Business, customers: Sequence[int], request: PageRequest
-    ) -> Mapping[int, Page[PurchaseRecord]]:
-        """The newest purchases of each customer, of every status."""
-        async with self.store.read(business) as unit:
-            return await unit.purchases.pages(customers, request)
-
-    async def counts(self, business: Business, customers: Sequence[int]) -> Mapping[int, int]:
-        """How many purchases of every status each customer has."""
-        async with self.store.read(business) as unit:
-            return await unit.purchases.counts(customers)
-
-    async def by_keys(self, business: Business, keys: Sequence[Key]) -> Mapping[Key, PurchaseRecord]:
-        """Those that exist, by customer and purchase id."""
-        async with self.store.read(business) as unit:
-            return await unit.purchases.by_keys(keys)
-
-    async def lines(self, business: Business, keys: Sequence[Key]) -> Mapping[Key, list[PurchaseLine]]:
-        """The lines of each purchase."""
-        async with self.store.read(business) as unit:
-            return await unit.purchases.lines(keys)
-
-    async def storefronts(self, business: Business) -> list[Storefront]:
-        """All storefronts, by key."""
-        async with self.store.read(business) as unit:
-            return await unit.purchases.storefronts()
-
-    async def storefronts_by_ids(self, business: Business, ids: Sequence[int]) -> Mapping[int, Storefront]:
-        """Those that exist."""
-        async with self.store.read(business) as unit:
-            return await unit.purchases.storefronts_by_ids(ids)
 
     async def storefront_by_key(self, business: Business, key: str) -> Storefront:
         """The storefront; InvalidInput where the business has none of that key."""

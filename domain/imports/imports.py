@@ -5,18 +5,17 @@ Taking an import back: what it would restore, or what has changed since, in word
 stated since is not the import's any more; then nothing is changed.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from domain.calendar import Clock
 from domain.errors import Conflict, DomainError, InvalidInput, NotFound
-from domain.imports.model import NewImport, PurchaseImport, Reject
+from domain.imports.model import NewImport, PurchaseImport
 from domain.jobs.model import JobStatus
 from domain.jobs.progress import Board
 from domain.jobs.queue import NotCancellable
 from domain.model import Business
-from domain.pages import Page, PageRequest
 from domain.store import Actor, Store
 
 SILENT = timedelta(seconds=30)
@@ -47,31 +46,12 @@ class PurchaseImports:
     clock: Clock
     board: ImportBoard
 
-    async def by_ids(self, business: Business, ids: Sequence[int]) -> Mapping[int, PurchaseImport]:
-        """Those that exist."""
-        async with self.store.read(business) as unit:
-            return await unit.imports.by_ids(ids)
-
-    async def page(self, business: Business, request: PageRequest) -> Page[PurchaseImport]:
-        """Imports, newest first."""
-        async with self.store.read(business) as unit:
-            return await unit.imports.page(request)
-
-    async def count(self, business: Business) -> int:
-        """How many there are."""
-        async with self.store.read(business) as unit:
-            return await unit.imports.count()
-
-    async def rejects(self, business: Business, ids: Sequence[int], request: PageRequest) -> Mapping[int, Page[Reject]]:
-        """The rows that each import refused, in the order of its file."""
-        async with self.store.read(business) as unit:
-            return await unit.imports.rejects(ids, request)
-
     async def follow(self, business: Business, import_id: int) -> AsyncIterator[PurchaseImport]:
         """The import as it is, then every change, to its end; NotFound where there is none."""
 
         async def look() -> PurchaseImport | None:
-            return (await self.by_ids(business, [import_id])).get(import_id)
+            async with self.store.read(business) as unit:
+                return (await unit.imports.by_ids([import_id])).get(import_id)
 
         if await look() is None:
             raise NotFound("There is no job with this id.")

@@ -16,7 +16,7 @@ from itertools import combinations
 from domain.calendar import Clock
 from domain.classification.rfm import Cuts
 from domain.customers.customers import Customers
-from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem
+from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem, unknown_id
 from domain.model import Business
 from domain.rules.context import RuleContext, references, uses_rank
 from domain.rules.evaluator import holds
@@ -191,9 +191,7 @@ class Analysis:
         async with self.store.read(business) as unit:
             other = None if against is None else await unit.segments.get(against)
             if against is not None and other is None:
-                raise InvalidInput(
-                    "againstSegmentId must be the id of a segment of this business", ("againstSegmentId",)
-                )
+                raise unknown_id("segment", "againstSegmentId")
             used: Sequence[Segment] = ()
             if tree is not None and references(tree):
                 used = await unit.segments.all()

@@ -5,19 +5,15 @@ Compaction of history: memberships that ended before a horizon are written to an
 snapshots and whatever still lasts are kept; what needs the part that is gone says so with the horizon.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from domain.calendar import Clock, start_of_day, to_micros, zone
-from domain.errors import DomainError, InvalidInput
+from domain.errors import DomainError, InvalidInput, unknown_id
 from domain.model import Business
-from domain.pages import Page, PageRequest
 from domain.segments.model import ArchivedMembership, Snapshot
-from domain.store import Actor, CustomerRecord, IdsKey, MovedKey, Movement, SnapshotKey, Store
-
-MAXIMUM_IDS = 10_000
-NEWEST = 10
+from domain.store import Actor, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,50 +23,12 @@ class Snapshots:
     store: Store
     clock: Clock
 
-    async def by_keys(self, business: Business, keys: Sequence[SnapshotKey]) -> Mapping[SnapshotKey, Snapshot]:
-        """Those that exist, by segment and instant."""
-        async with self.store.read(business) as unit:
-            return await unit.snapshots.by_keys(keys)
-
-    async def pages(self, business: Business, keys: Sequence[tuple[int, PageRequest]]) -> list[Page[Snapshot]]:
-        """Those of segments, newest first, in the order of the keys."""
-        async with self.store.read(business) as unit:
-            return await unit.snapshots.pages(keys)
-
-    async def counts(self, business: Business, segments: Sequence[int]) -> Mapping[int, int]:
-        """How many each segment has."""
-        async with self.store.read(business) as unit:
-            return await unit.snapshots.counts(segments)
-
-    async def newest(self, business: Business, segments: Sequence[int]) -> Mapping[int, list[Snapshot]]:
-        """The ten newest of each segment, newest first."""
-        async with self.store.read(business) as unit:
-            return await unit.snapshots.newest(segments, NEWEST)
-
-    async def id_lists(self, business: Business, keys: Sequence[IdsKey]) -> list[list[int]]:
-        """Who was a member at instants, by id."""
-        if not all(1 <= size <= MAXIMUM_IDS for _, _, size, _ in keys):
-            raise InvalidInput(f"first must be between 1 and {MAXIMUM_IDS}", ("first",))
-        async with self.store.read(business) as unit:
-            return await unit.history.id_lists(keys)
-
-    async def moved_pages(self, business: Business, keys: Sequence[MovedKey]) -> list[Page[CustomerRecord]]:
-        """Who is a member at the second instant and was none at the first, by id."""
-        async with self.store.read(business) as unit:
-            return await unit.history.moved_pages(keys)
-
-    async def moved_counts(self, business: Business, keys: Sequence[Movement]) -> list[int]:
-        """How many are members at the second instant and were none at the first."""
-        async with self.store.read(business) as unit:
-            return await unit.history.moved_counts(keys)
-
-    async def create(self, business: Business, segment_id: int | None, actor: Actor) -> Snapshot:
+    async def create(self, business: Business, segment_id: int, actor: Actor) -> Snapshot:
         """Keep this instant of a segment."""
         async with self.store.write(business) as unit:
             segment = None if segment_id is None else await unit.segments.get(segment_id)
             if segment is None:
-                message = "segmentId must be the id of a segment of this business"
-                raise InvalidInput(message, ("segmentId",), "NOT_FOUND")
+                raise unknown_id("segment", "segmentId")
             snapshot = Snapshot(segment.id, unit.instant, segment.member_count, None, actor.name)
             await unit.snapshots.add(snapshot)
             detail = {"segment": segment.key, "memberCount": segment.member_count}

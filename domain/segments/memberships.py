@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from domain.calendar import Clock, SeriesInterval, local_date, series, to_utc, zone
-from domain.errors import FieldProblem, InvalidInput, NotFound
+from domain.errors import FieldProblem, InvalidInput, NotFound, unknown_id
 from domain.jobs.queue import queue_following
 from domain.model import DEFAULT_INACTIVE_DAYS, Business
 from domain.pages import Page
@@ -14,7 +14,6 @@ from domain.segments.dependencies import users_of
 from domain.segments.model import (
     ChangeKey,
     ChangeList,
-    Membership,
     MembershipChange,
     MembershipSource,
     MemberTotals,
@@ -22,7 +21,7 @@ from domain.segments.model import (
     SegmentKind,
     SizePoint,
 )
-from domain.store import Actor, Member, MemberKey, SnapshotKey, Store, Unit
+from domain.store import Actor, Store, Unit
 
 MAXIMUM_ITEMS = 1000
 SeriesKey = tuple[int, date, date, SeriesInterval]
@@ -51,26 +50,6 @@ class Memberships:
             return None if given is None else to_utc(given, zone(business.time_zone))
         except ValueError as error:
             raise InvalidInput(f"{field} {error}", (field,)) from error
-
-    async def open_of(self, business: Business, customers: Sequence[int]) -> Mapping[int, list[Membership]]:
-        """The memberships of each customer that last, by name of the segment."""
-        async with self.store.read(business) as unit:
-            return await unit.memberships.open_of(customers)
-
-    async def are_members(self, business: Business, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
-        """Those pairs of segment and customer where the customer is a member."""
-        async with self.store.read(business) as unit:
-            return await unit.memberships.are_members(pairs)
-
-    async def member_pages(self, business: Business, keys: Sequence[MemberKey]) -> list[Page[Member]]:
-        """Pages of members, in the order of the keys."""
-        async with self.store.read(business) as unit:
-            return await unit.memberships.member_pages(keys)
-
-    async def past_counts(self, business: Business, keys: Sequence[SnapshotKey]) -> list[int]:
-        """How many members segments had at instants."""
-        async with self.store.read(business) as unit:
-            return await unit.history.past_counts(keys)
 
     async def change_pages(self, business: Business, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
         """Pages of changes in commit order, in the order of the keys."""
@@ -106,25 +85,23 @@ class Memberships:
             return await unit.memberships.totals(segments, today, length)
 
     async def assign(
-        self, business: Business, segment_id: int | None, customers: Sequence[int | None], actor: Actor
+        self, business: Business, segment_id: int, customers: Sequence[int | None], actor: Actor
     ) -> tuple[Segment, int]:
         """Put customers into a MANUAL segment; None stands for an id that cannot be one. How many entered."""
         return await self._move(business, segment_id, customers, actor, True)
 
     async def remove(
-        self, business: Business, segment_id: int | None, customers: Sequence[int | None], actor: Actor
+        self, business: Business, segment_id: int, customers: Sequence[int | None], actor: Actor
     ) -> tuple[Segment, int]:
         """Take customers out of a MANUAL segment; None stands for an id that cannot be one. How many left."""
         return await self._move(business, segment_id, customers, actor, False)
 
     async def _move(
-        self, business: Business, segment_id: int | None, customers: Sequence[int | None], actor: Actor, entering: bool
+        self, business: Business, segment_id: int, customers: Sequence[int | None], actor: Actor, entering: bool
     ) -> tuple[Segment, int]:
         if len(customers) > MAXIMUM_ITEMS:
             message = f"customerIds must hold at most {MAXIMUM_ITEMS} items"
             raise InvalidInput(message, ("customerIds",), "LIMIT_REACHED")
-        if segment_id is None:
-            raise _no_segment()
         async with self.store.write(business) as unit:
             segment = await _by_hand(unit, segment_id, "segmentId")
             known = await unit.customers.by_ids([key for key in customers if key is not None])
@@ -178,15 +155,11 @@ def _known(business: Business, which: ChangeList) -> ChangeList:
 async def _by_hand(unit: Unit, segment_id: int, word: str) -> Segment:
     segment = await unit.segments.get(segment_id)
     if segment is None:
-        raise _no_segment()
+        raise unknown_id("segment", "segmentId")
     if segment.kind is not SegmentKind.MANUAL:
         message = f"{word} must be that of a MANUAL segment; the members of {segment.name} follow from its definition"
         raise InvalidInput(message, ("segmentId",), "SEGMENT_IS_AUTOMATIC")
     return segment
-
-
-def _no_segment() -> InvalidInput:
-    return InvalidInput("segmentId must be the id of a segment of this business", ("segmentId",), "NOT_FOUND")
 
 
 async def _change(

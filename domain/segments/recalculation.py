@@ -1,7 +1,7 @@
 """Recalculation: runs that make memberships agree with definitions. A run is a row of the store; asking for one only
 queues it, and whoever holds it works on it (`domain.segments.runner`). Of a segment at most one run is active."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 from domain.calendar import Clock
@@ -10,7 +10,6 @@ from domain.jobs.model import Job, JobKind, JobReason, NewJob
 from domain.jobs.progress import RunBoard
 from domain.jobs.queue import AlreadyRunning, NotCancellable, queue, stop
 from domain.model import Business
-from domain.pages import Page, PageRequest
 from domain.rules.context import references
 from domain.segments.dependencies import defined
 from domain.segments.model import MembershipChange, Place, Segment, SegmentKind
@@ -27,28 +26,6 @@ class Recalculations:
     store: Store
     clock: Clock
     board: RunBoard
-
-    async def by_ids(self, business: Business, ids: Sequence[int]) -> Mapping[int, Job]:
-        """Those that exist."""
-        async with self.store.read(business) as unit:
-            return await unit.jobs.by_ids(ids)
-
-    async def newest_of(self, business: Business, segments: Sequence[int]) -> Mapping[int, Job]:
-        """The newest run of each segment that had one."""
-        async with self.store.read(business) as unit:
-            return await unit.jobs.newest_of(segments)
-
-    async def page(
-        self, business: Business, request: PageRequest, *, segment_id: int | None = None, parent_id: int | None = None
-    ) -> Page[Job]:
-        """Runs, newest first; the parts of a run in their order."""
-        async with self.store.read(business) as unit:
-            return await unit.jobs.page(request, segment_id=segment_id, parent_id=parent_id)
-
-    async def count(self, business: Business, *, segment_id: int | None = None, parent_id: int | None = None) -> int:
-        """How many there are."""
-        async with self.store.read(business) as unit:
-            return await unit.jobs.count(segment_id=segment_id, parent_id=parent_id)
 
     async def start(self, business: Business, segment_id: int, actor: Actor) -> Job:
         """Queue a run of an automatic segment; AlreadyRunning holds the one that is active."""
@@ -148,7 +125,8 @@ class Recalculations:
         """The run as it is, then every change, to its end; NotFound where there is no such run."""
 
         async def look() -> Job | None:
-            return (await self.by_ids(business, [job_id])).get(job_id)
+            async with self.store.read(business) as unit:
+                return (await unit.jobs.by_ids([job_id])).get(job_id)
 
         if await look() is None:
             raise NotFound("There is no job with this id.")

@@ -18,12 +18,11 @@ from domain.errors import FieldProblem, InvalidInput, folded
 from domain.jobs.model import Job, JobStatus, Outcome
 from domain.jobs.queue import requeue
 from domain.model import Business
-from domain.pages import Page, PageRequest
 from domain.rules.sentence import sentence
 from domain.segments.dependencies import reference_problems, users_of
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.segments.validation import Checked, Draft, checked, free_key, slug
-from domain.store import Actor, SegmentFilter, SegmentSort, Store, Unit
+from domain.store import Actor, Store, Unit
 
 PREFIXES = {RfmScheme.EIGHT_SEGMENT: "rfm", RfmScheme.ELEVEN_SEGMENT: "rfm-eleven"}
 SUFFIXES = {RfmScheme.EIGHT_SEGMENT: "RFM", RfmScheme.ELEVEN_SEGMENT: "RFM of eleven"}
@@ -133,23 +132,6 @@ class Segments:
     store: Store
     clock: Clock
     wake: Callable[[], None]
-
-    async def page(
-        self, business: Business, request: PageRequest, where: SegmentFilter, sort: SegmentSort, reverse: bool
-    ) -> Page[Segment]:
-        """One page of the segments that are not deleted."""
-        async with self.store.read(business) as unit:
-            return await unit.segments.page(request, where, sort, reverse)
-
-    async def count(self, business: Business, where: SegmentFilter) -> int:
-        """How many segments there are."""
-        async with self.store.read(business) as unit:
-            return await unit.segments.count(where)
-
-    async def by_ids(self, business: Business, ids: Sequence[int]) -> Mapping[int, Segment]:
-        """Those that exist, deleted ones too, because history names them."""
-        async with self.store.read(business) as unit:
-            return await unit.segments.by_ids(ids, deleted=True)
 
     async def by_key(self, business: Business, key: str) -> Segment | None:
         """The one of that key that is not deleted."""

@@ -73,7 +73,8 @@ async def print_customers(
     customers: Customers, business: Business, search: str | None, sort: CustomerSort, reverse: bool, first: int
 ) -> None:
     """A table; days are those of the business."""
-    page = await customers.page(business, PageRequest(first), CustomerFilter(search), sort, reverse)
+    async with customers.store.read(business) as unit:
+        page = await unit.customers.page(PageRequest(first), CustomerFilter(search), sort, reverse)
     table = Table("customer", "name", "level", "orders", f"revenue {business.currency}", "last purchase", box=None)
     table.columns[3].justify = table.columns[4].justify = "right"
     for record in page.items:

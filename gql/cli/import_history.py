@@ -41,7 +41,7 @@ def list_imports(
     async def work(services: Services, database: Database) -> None:
         chosen = await services.businesses.choose(business, context.obj.business)
         await services.imports.sweep(chosen)
-        found = (await services.imports.page(chosen, PageRequest(first))).items
+        found = (await services.read(chosen, lambda unit: unit.imports.page(PageRequest(first)))).items
         if format == "json":
             typer.echo(json.dumps([document(chosen, one) for one in found], ensure_ascii=False, indent=2))
             return
@@ -71,7 +71,7 @@ def show(
     async def work(services: Services, database: Database) -> None:
         chosen = await services.businesses.choose(business, context.obj.business)
         await services.imports.sweep(chosen)
-        one = (await services.imports.by_ids(chosen, [number])).get(number)
+        one = (await services.read(chosen, lambda unit: unit.imports.by_ids([number]))).get(number)
         if one is None:
             raise NotFound(f"There is no import {number}. segments imports list shows those there are.")
         if format == "json":

@@ -94,7 +94,7 @@ async def _status(settings: Settings, key: str | None, format: str) -> None:
         worker = await Worker.of(database, key, settings.business)
         every = await worker.segments()
         ids = [segment.id for segment in every]
-        newest = await worker.services.recalculations.newest_of(worker.business, ids)
+        newest = await worker.services.read(worker.business, lambda unit: unit.jobs.newest_of(ids))
     finally:
         await database.close()
     if format == "json":

@@ -158,7 +158,7 @@ def list_segments(
     async def work(services: Services, database: Database) -> None:
         meant = await chosen(services, context, business)
         where = SegmentFilter(search, kind)
-        page = await services.segments.page(meant, PageRequest(first), where, sort, reverse)
+        page = await services.read(meant, lambda unit: unit.segments.page(PageRequest(first), where, sort, reverse))
         if format == "json":
             print_json([_document(segment) for segment in page.items])
             return
@@ -228,7 +228,7 @@ def update(
         meant = await chosen(services, context, business)
         stated = read_change(file, clear or [])
         old = await found(services, meant, key)
-        change = Change(old.id, stated.given(), stated.expected_version)
+        change = Change(old.id, stated.changes(), stated.expected_version)
         new, job = await services.segments.update(meant, change, ACTOR)
         done = "Nothing changed in" if new == old else "Changed"
         typer.echo(f"{done} {new.key} (version {new.version}).{_queued(new.key, job)}")
@@ -262,9 +262,9 @@ def create_standard(
 
     async def work(services: Services, database: Database) -> None:
         meant = await chosen(services, context, business)
-        before = await services.segments.count(meant, SegmentFilter())
+        before = await services.read(meant, lambda unit: unit.segments.count(SegmentFilter()))
         made = await services.segments.create_standard(meant, wanted, ACTOR)
-        after = await services.segments.count(meant, SegmentFilter())
+        after = await services.read(meant, lambda unit: unit.segments.count(SegmentFilter()))
         typer.echo(f"{after - before} created, {len(made) - (after - before)} there already:")
         for segment in made:
             typer.echo(f"  {segment.key}  {plain(segment.name)}")

@@ -87,7 +87,7 @@ class Worker:
 
     async def newest(self) -> int:
         """The id of the newest run, 0 where there is none."""
-        page = await self.services.recalculations.page(self.business, PageRequest(1))
+        page = await self.services.read(self.business, lambda unit: unit.jobs.page(PageRequest(1)))
         return page.items[0].id if page.items else 0
 
     async def shown(self, job: Job, name: str) -> Job:
@@ -115,7 +115,8 @@ class Worker:
         found: list[Job] = []
         request = PageRequest(SIZE)
         while True:
-            page = await self.services.recalculations.page(self.business, request)
+            async with self.services.store.read(self.business) as unit:
+                page = await unit.jobs.page(request)
             found += [job for job in page.items if job.id > since and job.reason is JobReason.FOLLOW]
             if not page.has_next or page.items[-1].id <= since:
                 return found[::-1]
@@ -126,7 +127,8 @@ class Worker:
         found: list[Segment] = []
         request = PageRequest(SIZE)
         while True:
-            page = await self.services.segments.page(self.business, request, SegmentFilter(), SegmentSort.NAME, False)
+            async with self.services.store.read(self.business) as unit:
+                page = await unit.segments.page(request, SegmentFilter(), SegmentSort.NAME, False)
             found += page.items
             if not page.has_next:
                 return found

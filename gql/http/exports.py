@@ -35,7 +35,7 @@ from gql.parameters import (
     member_columns,
     report_parameters,
 )
-from gql.schema.types.ids import numbers_of
+from gql.schema.types.ids import match
 from gql.signed_links import ExportLinks
 
 T = TypeVar("T")
@@ -262,10 +262,10 @@ class Downloads:
         )
 
     async def _storefront(self, business: Business, key_or_id: str) -> Storefront:
-        storefronts = await self.services.purchases.storefronts(business)
-        numbers = numbers_of(key_or_id, "Storefront", business.id, 1)
+        storefronts = await self.services.read(business, lambda unit: unit.purchases.storefronts())
+        number = match(key_or_id, "Storefront", business)
         for storefront in storefronts:
-            if storefront.key == key_or_id or (numbers is not None and storefront.id == numbers[0]):
+            if storefront.key == key_or_id or storefront.id == number:
                 return storefront
         raise InvalidInput("storefront must be the key or the id of a storefront of this business", ("storefront",))
 
@@ -275,9 +275,9 @@ class Downloads:
         if ending not in MEMBER_FORMATS:
             raise NotFound(f"Members end in one of: {', '.join(MEMBER_FORMATS)}.")
         columns = member_columns(request.query_params.multi_items())
-        numbers = numbers_of(request.path_params["id"], "Segment", business.id, 1)
+        number = match(request.path_params["id"], "Segment", business)
         files = self.services.member_files
-        export = await files.open(business, None if numbers is None else numbers[0], columns)
+        export = await files.open(business, number, columns)
         today = self.services.customers.today(business)
         tag = entity_tag("members", ending, business.id, business.change_number, export.segment.id, columns, today)
         headers = file_headers(tag, ending, f"{export.segment.name} members {today}", f"{export.segment.key}-{today}")

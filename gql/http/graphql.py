@@ -21,7 +21,7 @@ from gql.http.endpoint import CHALLENGE, HttpError
 from gql.http.json_body import MAXIMUM_BODY, BadBody, decode_json, encode_json
 from gql.http.middleware import CLOSED, log_request, run_with_deadline, while_connected
 from gql.schema.context import Context
-from gql.schema.errors import MAXIMUM_ERRORS, formatted, is_surprise, refusal
+from gql.schema.errors import MAXIMUM_ERRORS, format_error, is_surprise, refusal
 from gql.settings import Settings
 
 NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]{0,99}")
@@ -138,7 +138,7 @@ class Executor:
                     yield self.answer(result, request_id, context)
                     context.renew()
         except GraphQLError as error:
-            yield Answer({"errors": [formatted(error, request_id, self.schema)]}, 400)
+            yield Answer({"errors": [format_error(error, request_id, self.schema)]}, 400)
         finally:
             context.close()
 
@@ -147,11 +147,11 @@ class Executor:
         errors = list(result.errors or [])
         body: dict[str, Any] = {}
         if errors:
-            body["errors"] = [formatted(error, request_id, self.schema) for error in errors[:MAXIMUM_ERRORS]]
+            body["errors"] = [format_error(error, request_id, self.schema) for error in errors[:MAXIMUM_ERRORS]]
         if result.data is None and not any(error.path for error in errors):
             return Answer(body, 500 if any(is_surprise(error) for error in errors) else 400)
         body["data"] = result.data
-        kept = context.kept
+        kept = context.cache
         if kept.hit or kept.miss:
             body["extensions"] = {"cache": {"hit": kept.hit, "miss": kept.miss, "age": round(kept.age, 3)}}
         return Answer(body)

@@ -25,7 +25,7 @@ from gql.http.endpoint import Endpoints, HttpError, error_response, json_respons
 from gql.http.exports import safe_name
 from gql.http.graphql import Authenticate
 from gql.parameters import UploadParameters, options_in_parameters, upload_parameters
-from gql.schema.types.ids import encode, numbers_of
+from gql.schema.types.ids import encode, match
 
 PATH = "/imports/purchases"
 TYPES = {
@@ -159,11 +159,12 @@ class Uploads:
     async def state(self, request: Request, viewer: Viewer, business: Business) -> Response:
         """How far an import is."""
         key = request.path_params["id"]
-        numbers = numbers_of(key, "PurchaseImport", business.id, 1)
-        imports = {} if numbers is None else await self.services.imports.by_ids(business, numbers)
-        if numbers is None or numbers[0] not in imports:
+        number = match(key, "PurchaseImport", business)
+        ids = [] if number is None else [number]
+        imports = await self.services.read(business, lambda unit: unit.imports.by_ids(ids))
+        if number is None or number not in imports:
             raise NotFound("There is no import with this id.")
-        return json_response({"id": key, **state_document(imports[numbers[0]])})
+        return json_response({"id": key, **state_document(imports[number])})
 
 
 def _answer_wrong_input(message: str) -> Response:

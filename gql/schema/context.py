@@ -1,34 +1,35 @@
-"""What a resolver works with: who asks, the services, and loaders that live as long as one operation.
-
-What a token permits, field by field.
-"""
+"""What a resolver works with: who asks and what the token permits, the services, and loaders that live as long as one
+operation."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import strawberry
 from strawberry.permission import BasePermission
 
 from domain.errors import Forbidden
 from domain.model import Business, Permission, Viewer
-from domain.store import Actor
+from domain.store import Actor, Unit
 from gql.composition import Services
 from gql.schema.loaders import Loaders
 from gql.signed_links import ExportLinks
 
+T = TypeVar("T")
+
 
 @dataclass(slots=True)
-class KeptNotes:
-    """How many reports of an answer were kept, how many computed for it, and the age in seconds of the oldest."""
+class CacheStats:
+    """How many reports of an answer were cached, how many computed for it, and the age in seconds of the oldest."""
 
     hit: int = 0
     miss: int = 0
     age: float = 0.0
 
-    def note(self, hit: bool, age: float) -> None:
-        """One report."""
+    def add(self, hit: bool, age: float) -> None:
+        """Count one report."""
         self.hit += hit
         self.miss += not hit
         self.age = max(self.age, age)
@@ -44,23 +45,26 @@ class Context:
     request_id: str
     links: ExportLinks
     loaders: Loaders = field(init=False)
-    kept: KeptNotes = field(init=False)
+    cache: CacheStats = field(init=False)
     _business: asyncio.Task[Business] | None = field(init=False, default=None)
     _moment: datetime | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        """Loaders ask for the business themselves."""
         self.loaders = Loaders(self.services, self.business)
-        self.kept = KeptNotes()
+        self.cache = CacheStats()
 
     async def business(self) -> Business:
         """The viewer's business."""
         if self._business is None:
-            self._business = asyncio.ensure_future(self._opened(self._moment))
+            self._business = asyncio.ensure_future(self._open_business(self._moment))
         return await asyncio.shield(self._business)
 
-    async def _opened(self, moment: datetime | None) -> Business:
+    async def _open_business(self, moment: datetime | None) -> Business:
         return (await self.services.businesses.open(self.viewer.business)).held(moment)
+
+    async def read(self, question: Callable[[Unit], Awaitable[T]]) -> T:
+        """The answer of one read unit of the viewer's business."""
+        return await self.services.read(await self.business(), question)
 
     def renew(self, moment: datetime | None = None) -> None:
         """The next event of a subscription: what was read for the last one may have changed. Or something was written:
@@ -90,11 +94,9 @@ class _Needs(BasePermission):
     permission: Permission
 
     def has_permission(self, source: Any, info: Info, **kwargs: Any) -> bool:
-        """Whether the token holds it."""
         return self.permission.value in info.context.viewer.permissions
 
     def on_unauthorized(self) -> None:
-        """One sentence that names the permission."""
         raise Forbidden(f"This needs the permission {self.permission.value}.")
 
 

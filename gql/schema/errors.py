@@ -4,29 +4,14 @@ once under the request's id, and the id is in the answer. Nothing of a document 
 import logging
 from typing import Any
 
-import strawberry
 from graphql import GraphQLEnumType, GraphQLError, GraphQLSyntaxError
 from graphql.validation.validate import ValidationAbortedError
-from strawberry.types import ExecutionContext
 
 from domain.errors import DomainError, InvalidInput, InvalidRule
 
 log = logging.getLogger("segments")
 MAXIMUM_ERRORS = 5
 MAXIMUM_MESSAGE = 500
-
-
-class ApiSchema(strawberry.Schema):
-    """The schema with our own log of errors: kind, place and request id, nothing else."""
-
-    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """The first surprise of the operation; the others nearly always have the same cause."""
-        request_id = getattr(getattr(execution_context, "context", None), "request_id", "-")
-        for error in errors:
-            if is_surprise(error):
-                assert error.original_error is not None
-                log_surprise(error.original_error, request_id)
-                return
 
 
 def is_surprise(error: GraphQLError) -> bool:
@@ -55,7 +40,7 @@ def refusal(message: str, code: str) -> dict[str, Any]:
     return {"message": message[:MAXIMUM_MESSAGE], "extensions": {"code": code}}
 
 
-def formatted(error: GraphQLError, request_id: str, schema: Any) -> dict[str, Any]:
+def format_error(error: GraphQLError, request_id: str, schema: Any) -> dict[str, Any]:
     """The error as clients see it."""
     original = error.original_error
     if is_surprise(error):

@@ -1,12 +1,8 @@
-"""Inputs that define segments, as a client writes them, and as the domain reads them.
-
-Which customers a list holds: by text, level, segments, labels and any rule. Labels are compiled as rules are, so
-that they mean the same everywhere.
-"""
+"""What defines a segment and which customers a list holds, as a client writes it and as the domain reads it. Labels
+are compiled as rules are, so that they mean the same everywhere."""
 
 from collections.abc import Iterator
 from dataclasses import fields
-from decimal import Decimal
 
 import strawberry
 
@@ -18,66 +14,31 @@ from domain.segments.validation import Draft
 from domain.store import CustomerFilter as CustomerFilterEntity
 from gql.schema.context import Context
 from gql.schema.types.enums import SegmentKind
-from gql.schema.types.ids import numbers_of
+from gql.schema.types.ids import match
 from gql.schema.types.scalars import JSON
+from gql.schema.types.segment import MetricBounds, ScoreBox
 
+MAXIMUM_TEXT = 1000
 CLEARABLE = ("name", "description", "is_dynamic", "rules", "criteria", "rfm_config", "schedule")
 """Fields of an update that may be absent, which keeps, or null, which clears."""
 
 
 @strawberry.input(description="A box of RFM scores, digit by digit: 344 to 555 is R 3 to 5, F 4 to 5, M 4 to 5.")
-class RfmConfigInput:
-    """A box of scores."""
-
-    min_score: str = strawberry.field(description="Least recency, frequency and monetary score, three digits 1 to 5.")
-    max_score: str = strawberry.field(description="Greatest of the three scores, three digits 1 to 5.")
-
+class RfmConfigInput(ScoreBox):
     def entity(self) -> RfmConfig:
-        """The box as the domain reads it."""
         return RfmConfig(self.min_score, self.max_score)
 
 
 @strawberry.input(description="Bounds on a customer's metrics, all inclusive; all that are given must hold.")
-class SegmentCriteriaInput:
-    """Bounds on metrics."""
-
-    min_lifetime_value: Decimal | None = strawberry.field(
-        default=None, description="Least revenue in the business's currency."
-    )
-    max_lifetime_value: Decimal | None = strawberry.field(
-        default=None, description="Greatest revenue in the business's currency."
-    )
-    min_orders: int | None = strawberry.field(default=None, description="Least number of qualifying purchases.")
-    max_orders: int | None = strawberry.field(default=None, description="Greatest number of qualifying purchases.")
-    min_days_since_last_purchase: int | None = strawberry.field(
-        default=None, description="Least days since the last qualifying purchase."
-    )
-    max_days_since_last_purchase: int | None = strawberry.field(
-        default=None, description="Greatest days since the last qualifying purchase."
-    )
-    min_purchase_frequency: float | None = strawberry.field(default=None, description="Least purchases per 30 days.")
-    max_purchase_frequency: float | None = strawberry.field(default=None, description="Greatest purchases per 30 days.")
-    min_tenure_days: int | None = strawberry.field(
-        default=None, description="Least days since the registration, or else the first purchase."
-    )
-    max_tenure_days: int | None = strawberry.field(
-        default=None, description="Greatest days since the registration, or else the first purchase."
-    )
-    loyalty_levels: list[str] | None = strawberry.field(
-        default=None, description="Any of these loyalty levels, exactly."
-    )
-
+class SegmentCriteriaInput(MetricBounds):
     def entity(self) -> SegmentCriteria:
-        """The bounds as the domain reads them."""
-        given = {field.name: getattr(self, field.name) for field in fields(SegmentCriteria)}
-        levels = given.pop("loyalty_levels")
-        return SegmentCriteria(**given, loyalty_levels=None if levels is None else tuple(levels))
+        bounds = {bound.name: getattr(self, bound.name) for bound in fields(SegmentCriteria)}
+        levels = bounds.pop("loyalty_levels")
+        return SegmentCriteria(**bounds, loyalty_levels=None if levels is None else tuple(levels))
 
 
 @strawberry.input(description="At least one of the three; where several are given, all must hold.")
 class SegmentDefinitionInput:
-    """A definition."""
-
     rules: JSON | None = strawberry.field(
         default=None, description="One JSONLogic object, or a list of them that must all hold."
     )
@@ -85,14 +46,11 @@ class SegmentDefinitionInput:
     rfm_config: RfmConfigInput | None = strawberry.field(default=None, description="A box of RFM scores.")
 
     def entity(self) -> Definition:
-        """The definition as the domain reads it."""
         return definition_of(self.rules, self.criteria, self.rfm_config)
 
 
 @strawberry.input(description="A new segment. An AUTOMATIC one needs a condition, a MANUAL one must have none.")
 class CreateSegmentInput:
-    """A new segment."""
-
     name: str = strawberry.field(description="Name of the segment, unique in the business, letter case ignored.")
     key: str | None = strawberry.field(
         default=None,
@@ -119,7 +77,6 @@ class CreateSegmentInput:
     )
 
     def draft(self) -> Draft:
-        """The segment as the domain reads it."""
         return Draft(
             name=self.name,
             kind=self.kind,
@@ -134,8 +91,6 @@ class CreateSegmentInput:
 
 @strawberry.input(description="What to change of a segment. Absent fields keep what is stored, null clears.")
 class UpdateSegmentInput:
-    """What to change."""
-
     id: strawberry.ID = strawberry.field(description="Global id of the segment.")
     expected_version: int | None = strawberry.field(
         default=None, description="Version that the segment must have; CONFLICT where it has another one."
@@ -156,10 +111,14 @@ class UpdateSegmentInput:
         default=strawberry.UNSET, description="When to recalculate: five cron fields; null is nightly again."
     )
 
-    def given(self) -> dict[str, object]:
-        """What was stated, as the domain reads it."""
-        stated = {name: getattr(self, name) for name in CLEARABLE if getattr(self, name) is not strawberry.UNSET}
-        return {name: _entity(value) for name, value in stated.items()}
+    def changes(self) -> dict[str, object]:
+        """The fields that are there, as the domain reads them."""
+        values = {name: getattr(self, name) for name in CLEARABLE}
+        return {
+            name: value.entity() if isinstance(value, SegmentCriteriaInput | RfmConfigInput) else value
+            for name, value in values.items()
+            if value is not strawberry.UNSET
+        }
 
 
 def definition_of(
@@ -171,17 +130,8 @@ def definition_of(
     )
 
 
-def _entity(value: object) -> object:
-    return value.entity() if isinstance(value, SegmentCriteriaInput | RfmConfigInput) else value
-
-
-MAXIMUM_TEXT = 1000
-
-
 @strawberry.input(description="Which customers; every given part must hold.")
 class CustomerFilter:
-    """Which customers."""
-
     search: str | None = strawberry.field(
         default=None, description="Beginning of the external id, name, email or a word of the name; case ignored."
     )
@@ -203,7 +153,6 @@ class CustomerFilter:
     )
 
     async def entity(self, context: Context, business: Business) -> CustomerFilterEntity:
-        """The filter as the domain reads it."""
         if any(len(text) > MAXIMUM_TEXT or "\0" in text for text in self._texts()):
             raise InvalidInput("filter must hold texts of at most 1000 characters, without NUL", ("filter",))
         levels = None if self.loyalty_levels is None else tuple(self.loyalty_levels)
@@ -211,8 +160,7 @@ class CustomerFilter:
         rule = customer_rule(self.rules, self.frequency, self.spending, self.category)
         if rule is None and self.segment_ids is None:
             return plain
-        numbers = [numbers_of(value, "Segment", business.id, 1) for value in self.segment_ids or ()]
-        ids = [None if found is None else found[0] for found in numbers]
+        ids = [match(value, "Segment", business) for value in self.segment_ids or ()]
         return await context.services.analysis.narrowed(business, plain, ids, rule)
 
     def _texts(self) -> Iterator[str]:

@@ -1,9 +1,6 @@
-"""What a document may ask for. Every fragment is measured once, so the work grows with the document and not with what
-its fragments unfold to; everything is refused before a resolver runs, and before validation, which costs more.
-
-Values that stand in a document itself. Of a variable that is wrong the library says the name; of a literal that one
-of our scalars refuses it says neither argument nor place, so that is added here.
-"""
+"""What a document may ask for, and how a wrong value in it is named. Every fragment is measured once, so the work grows
+with the document and not with what its fragments unfold to; everything is refused before a resolver runs, and what is
+too much before validation, which costs more."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -43,36 +40,35 @@ from domain.pages import DEFAULT_FIRST, MAXIMUM_FIRST
 from gql.settings import Settings
 
 
-class NamedLiterals(ValuesOfCorrectTypeRule):
-    """The library's rule, which says in addition what the value was for."""
+class InputLiteralRule(ValuesOfCorrectTypeRule):
+    """The library's rule for values that stand in the document. Of a variable it names the argument and the place
+    itself; of a literal that a scalar of ours refuses it does not, so that is added here."""
 
     argument = ""
 
     def enter_argument(self, node: ArgumentNode, *_args: Any) -> None:
-        """Its value comes next."""
         self.argument = node.name.value
 
     def enter_variable_definition(self, node: VariableDefinitionNode, *_args: Any) -> None:
-        """Its default comes next."""
         self.argument = f"${node.variable.name.value}"
 
     def is_valid_value_node(self, node: ValueNode, input_type: GraphQLInputType | None) -> VisitorAction:
         """Whether the value is one of its type; what lies within it is looked at with it."""
 
-        def told(error: GraphQLError, path: list[str | int]) -> None:
+        def report(error: GraphQLError, path: list[str | int]) -> None:
             if error.nodes:
                 self.report_error(error)
                 return
             place = [self.argument, *map(str, path)]
             message = f"{'.'.join(place)}: {error.message}"
-            self.report_error(GraphQLError(message, within(node, path), extensions={"field": place}))
+            self.report_error(GraphQLError(message, value_at(node, path), extensions={"field": place}))
 
         if input_type is not None:
-            validate_input_literal(node, input_type, told, None, None, self.context.hide_suggestions)
+            validate_input_literal(node, input_type, report, None, None, self.context.hide_suggestions)
         return SKIP
 
 
-def within(node: ValueNode, path: list[str | int]) -> ValueNode:
+def value_at(node: ValueNode, path: list[str | int]) -> ValueNode:
     """The value at the path; a value that stands for a list of one is itself its item."""
     for step in path:
         if isinstance(node, ObjectValueNode):
@@ -82,14 +78,13 @@ def within(node: ValueNode, path: list[str | int]) -> ValueNode:
     return node
 
 
-class NamingLiterals(SchemaExtension):
-    """Puts the rule in the place of the library's."""
+class InputLiterals(SchemaExtension):
+    """Puts our rule in the place of the library's before the document is validated."""
 
     def on_operation(self) -> Iterator[None]:
-        """Before the document is validated."""
         rules = self.execution_context.validation_rules
         self.execution_context.validation_rules = tuple(
-            NamedLiterals if rule is ValuesOfCorrectTypeRule else rule for rule in rules
+            InputLiteralRule if rule is ValuesOfCorrectTypeRule else rule for rule in rules
         )
         yield
 
@@ -102,7 +97,7 @@ MAXIMUM_TOKENS = 1_000
 CACHED_DOCUMENTS = 128
 UNPAGED = 10
 """What a list without a page size counts."""
-SINGLE = {
+FIELD_COSTS = {
     "metrics": 1,
     "rfm": 1,
     "classification": 1,
@@ -110,9 +105,16 @@ SINGLE = {
     "totalCount": 10,
     "sizeSeries": 100,
     "memberIds": 100,
+    "segmentTransitions": 200,
+    "segmentationTrend": 2000,
+    "classificationStatistics": 200,
+    "segmentPreview": 100,
+    "sample": 50,
+    "enteringSample": 50,
+    "leavingSample": 50,
+    "segmentOverlap": 50,
 }
-SINGLE |= {"segmentTransitions": 200, "segmentationTrend": 2000, "classificationStatistics": 200}
-SINGLE |= {"segmentPreview": 100, "sample": 50, "enteringSample": 50, "leavingSample": 50, "segmentOverlap": 50}
+"""What a field costs beside what is below it."""
 MANY = 10**9
 """Stands for more than any limit, so that sums stay small."""
 
@@ -188,7 +190,7 @@ class Measurer:
             inner.each, inner.cost = inner.cost, 0
         elif listed:
             inner.cost = self.items(node) * (inner.cost + 1)
-        inner.cost = min(inner.cost + SINGLE.get(name, 0), MANY)
+        inner.cost = min(inner.cost + FIELD_COSTS.get(name, 0), MANY)
         if name.startswith("__"):
             return Measure(0, inner.depth + 1 + inner.introspection, inner.aliases, inner.cost)
         inner.depth += 1
@@ -230,7 +232,9 @@ class Measurer:
         return UNPAGED
 
 
-def check(schema: GraphQLSchema, document: DocumentNode, operation_name: str | None, variables: dict[str, Any]) -> None:
+def check_limits(
+    schema: GraphQLSchema, document: DocumentNode, operation_name: str | None, variables: dict[str, Any]
+) -> None:
     """GraphQLError with LIMIT_EXCEEDED where the operation asks for too much."""
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     for node in document.definitions:
@@ -244,16 +248,16 @@ def check(schema: GraphQLSchema, document: DocumentNode, operation_name: str | N
             if isinstance(definition.default_value, IntValueNode) and len(definition.default_value.value) < 12
         }
         root = schema.get_root_type(node.operation)
-        found = Measurer(schema, fragments, {**defaults, **variables}).selection(node.selection_set, root)
+        measure = Measurer(schema, fragments, {**defaults, **variables}).selection(node.selection_set, root)
         for what, value, limit in (
-            ("depth", found.depth, MAXIMUM_DEPTH),
-            ("introspection depth", found.introspection, MAXIMUM_INTROSPECTION_DEPTH),
-            ("number of aliases", found.aliases, MAXIMUM_ALIASES),
-            ("cost", found.cost, MAXIMUM_COST),
+            ("depth", measure.depth, MAXIMUM_DEPTH),
+            ("introspection depth", measure.introspection, MAXIMUM_INTROSPECTION_DEPTH),
+            ("number of aliases", measure.aliases, MAXIMUM_ALIASES),
+            ("cost", measure.cost, MAXIMUM_COST),
         ):
             if value > limit:
-                shown = value if value < MANY else "too much"
-                raise too_much(f"The {what} of the operation is {shown}, at most {limit} is allowed.")
+                stated = value if value < MANY else "too much"
+                raise too_much(f"The {what} of the operation is {stated}, at most {limit} is allowed.")
 
 
 def too_much(message: str) -> GraphQLError:
@@ -280,7 +284,7 @@ class DocumentLimits(SchemaExtension):
                 message = "operationName must name an operation of the document."
                 raise GraphQLError(message, extensions={"code": "BAD_USER_INPUT"})
             try:
-                check(context.schema._schema, document, context.operation_name, context.variables or {})
+                check_limits(context.schema._schema, document, context.operation_name, context.variables or {})
             except RecursionError as error:
                 raise too_much("The document is nested too deeply.") from error
         yield
@@ -291,7 +295,7 @@ def extensions(settings: Settings) -> list[Callable[[], SchemaExtension]]:
     hidden: list[Callable[[], SchemaExtension]] = [lambda: AddValidationRules([NoSchemaIntrospectionCustomRule])]
     return [
         DocumentLimits,
-        NamingLiterals,
+        InputLiterals,
         *([] if settings.introspection else hidden),
         lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
         lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),

@@ -1,8 +1,6 @@
-"""One loader a question: each answers many keys with one call of a service, so a page costs the same for 1 and 250.
-Batches run as tasks of their own; they end with the operation that asked.
-
-The loaders of memberships, their history and snapshots: each answers many keys with one call of a service.
-"""
+"""What one operation reads of many objects at once: a loader a question, and each answers a batch of keys in one read
+unit, so that a page costs the same for 1 and for 250. Batches run as tasks of their own; they end with the operation
+that asked."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
@@ -10,85 +8,21 @@ from typing import Any, Protocol, TypeVar
 
 from strawberry.dataloader import DataLoader
 
-from domain.classification.labels import Classification
-from domain.classification.rfm import Score
-from domain.imports.model import PurchaseImport, Reject
-from domain.jobs.model import Job
-from domain.model import AuditRecord, Business, CustomerTotals, PurchaseLine, Storefront
+from domain.model import Business, CustomerTotals
 from domain.pages import Page, PageRequest
-from domain.segments.memberships import SeriesKey
-from domain.segments.model import (
-    ChangeKey,
-    ChangeList,
-    Membership,
-    MembershipChange,
-    MemberTotals,
-    Segment,
-    SizePoint,
-    Snapshot,
-)
-from domain.store import CustomerRecord, IdsKey, Member, MemberKey, MovedKey, Movement, PurchaseRecord, SnapshotKey
+from domain.segments.model import Snapshot
+from domain.store import CustomerRecord, IdsKey, Member, MemberKey, MovedKey, Movement, SnapshotKey, Unit
 from gql.composition import Services
 from gql.schema.limits import too_much
 
 K = TypeVar("K")
 V = TypeVar("V")
-
-
-class MakeLoader(Protocol):
-    """Makes a loader that ends with the operation."""
-
-    def __call__(self, load: Callable[[list[K]], Awaitable[list[V]]]) -> DataLoader[K, V]: ...
-
-
-class MembershipLoaders:
-    """The loaders of one operation."""
-
-    def __init__(self, services: Services, business: Callable[[], Awaitable[Business]], make: MakeLoader) -> None:
-        self._business = business
-        memberships, snapshots = services.memberships, services.snapshots
-
-        def listed(answer: Callable[[Business, Sequence[K]], Awaitable[list[V]]]) -> DataLoader[K, V]:
-            async def load(keys: list[K]) -> list[V]:
-                return await answer(await business(), keys)
-
-            return make(load)
-
-        def mapped(answer: Callable[[Business, Sequence[K]], Awaitable[Mapping[K, V]]]) -> DataLoader[K, V]:
-            async def load(keys: list[K]) -> list[V]:
-                found = await answer(await business(), keys)
-                return [found[key] for key in keys]
-
-            return make(load)
-
-        async def are_members(keys: list[tuple[int, int]]) -> list[bool]:
-            found = await memberships.are_members(await business(), keys)
-            return [key in found for key in keys]
-
-        async def by_keys(keys: list[SnapshotKey]) -> list[Snapshot | None]:
-            found = await snapshots.by_keys(await business(), keys)
-            return [found.get(key) for key in keys]
-
-        self.open: DataLoader[int, list[Membership]] = mapped(memberships.open_of)
-        self.are_members: DataLoader[tuple[int, int], bool] = make(are_members)
-        self.pages: DataLoader[MemberKey, Page[Member]] = listed(memberships.member_pages)
-        self.past_counts: DataLoader[SnapshotKey, int] = listed(memberships.past_counts)
-        self.change_pages: DataLoader[ChangeKey, Page[MembershipChange]] = listed(memberships.change_pages)
-        self.change_counts: DataLoader[ChangeList, int] = listed(memberships.change_counts)
-        self.sizes: DataLoader[SeriesKey, list[SizePoint]] = mapped(memberships.sizes)
-        self.totals: DataLoader[int, MemberTotals] = mapped(memberships.totals)
-        self.snapshots: DataLoader[SnapshotKey, Snapshot | None] = make(by_keys)
-        self.newest_snapshots: DataLoader[int, list[Snapshot]] = mapped(snapshots.newest)
-        self.snapshot_pages: DataLoader[tuple[int, PageRequest], Page[Snapshot]] = listed(snapshots.pages)
-        self.snapshot_counts: DataLoader[int, int] = mapped(snapshots.counts)
-        self.id_lists: DataLoader[IdsKey, list[int]] = listed(snapshots.id_lists)
-        self.moved_pages: DataLoader[MovedKey, Page[CustomerRecord]] = listed(snapshots.moved_pages)
-        self.moved_counts: DataLoader[Movement, int] = listed(snapshots.moved_counts)
-
-
+Answers = Mapping[K, V] | Sequence[V]
+"""By key, or in the order of the keys."""
 Owner = tuple[int, CustomerTotals]
 """A customer's id with the kept totals that came with it."""
-PurchaseKey = tuple[int, int]
+PageKey = tuple[int, PageRequest]
+NEWEST_SNAPSHOTS = 10
 MAXIMUM_GROUPED = 20_000
 """Customers that the pages of all groups of a report may hold together."""
 
@@ -110,29 +44,48 @@ class Loaders:
 
     def __init__(self, services: Services, business: Callable[[], Awaitable[Business]]) -> None:
         self._services = services
-        self._customers = services.customers
-        self._purchases = services.purchases
-        self._segments = services.segments
         self._business = business
         self._running: set[asyncio.Task[Any]] = set()
         self._closed = False
-        self.customers: DataLoader[int, CustomerRecord | None] = self._loader(self._load_customers)
-        self.scores: DataLoader[Owner, Score | None] = self._loader(self._load_scores)
-        self.classifications: DataLoader[Owner, Classification] = self._loader(self._load_classifications)
-        self.purchase_pages: DataLoader[tuple[int, PageRequest], Page[PurchaseRecord]] = self._loader(self._load_pages)
-        self.purchase_counts: DataLoader[int, int] = self._loader(self._load_counts)
-        self.purchases: DataLoader[PurchaseKey, PurchaseRecord | None] = self._loader(self._load_purchases)
-        self.lines: DataLoader[PurchaseKey, list[PurchaseLine]] = self._loader(self._load_lines)
-        self.storefronts: DataLoader[int, Storefront | None] = self._loader(self._load_storefronts)
-        self.audit_events: DataLoader[int, AuditRecord | None] = self._loader(self._load_audit_events)
-        self.jobs: DataLoader[int, Job | None] = self._loader(self._load_jobs)
-        self.imports: DataLoader[int, PurchaseImport | None] = self._loader(self._load_imports)
-        self.rejects: DataLoader[tuple[int, PageRequest], Page[Reject]] = self._loader(self._load_rejects)
-        self.newest_jobs: DataLoader[int, Job | None] = self._loader(self._load_newest_jobs)
-        self.memberships = MembershipLoaders(services, business, self._loader)
-        self.segments: DataLoader[int, Segment | None] = self._loader(self._load_segments)
-        self.group_pages: DataLoader[GroupPage, Page[CustomerRecord]] = self._loader(self._load_group_pages)
-        self.matching_segments: DataLoader[int, list[Segment]] = self._loader(self._load_matching)
+        finds, reads, asks, pages = self._finds, self._reads, self._asks, self._pages
+        customers, memberships = services.customers, services.memberships
+
+        self.customers = finds(lambda unit, keys: unit.customers.by_ids(keys))
+        self.scores = self._of_owners(customers.scores)
+        self.classifications = self._of_owners(customers.classifications)
+        self.matching_segments = asks(services.analysis.matching)
+        self.purchases = finds(lambda unit, keys: unit.purchases.by_keys(keys))
+        self.purchase_pages = pages(lambda unit, keys, request: unit.purchases.pages(keys, request))
+        self.purchase_counts = reads(lambda unit, keys: unit.purchases.counts(keys))
+        self.lines = reads(lambda unit, keys: unit.purchases.lines(keys))
+        self.storefronts = finds(lambda unit, keys: unit.purchases.storefronts_by_ids(keys))
+        self.audit_events = finds(lambda unit, keys: unit.audits.by_ids(keys))
+        self.jobs = finds(lambda unit, keys: unit.jobs.by_ids(keys))
+        self.newest_jobs = finds(lambda unit, keys: unit.jobs.newest_of(keys))
+        self.imports = finds(lambda unit, keys: unit.imports.by_ids(keys))
+        self.rejects = pages(lambda unit, keys, request: unit.imports.rejects(keys, request))
+        # Deleted ones too, because history names them.
+        self.segments = finds(lambda unit, keys: unit.segments.by_ids(keys, deleted=True))
+        self.memberships = reads(lambda unit, keys: unit.memberships.open_of(keys))
+        self.members: DataLoader[MemberKey, Page[Member]] = reads(
+            lambda unit, keys: unit.memberships.member_pages(keys)
+        )
+        self.are_members = finds(_are_members)
+        self.past_counts: DataLoader[SnapshotKey, int] = reads(lambda unit, keys: unit.history.past_counts(keys))
+        self.past_ids: DataLoader[IdsKey, list[int]] = reads(lambda unit, keys: unit.history.id_lists(keys))
+        self.totals = asks(memberships.totals)
+        self.sizes = asks(memberships.sizes)
+        self.change_pages = asks(memberships.change_pages)
+        self.change_counts = asks(memberships.change_counts)
+        self.snapshots = finds(lambda unit, keys: unit.snapshots.by_keys(keys))
+        self.newest_snapshots = reads(lambda unit, keys: unit.snapshots.newest(keys, NEWEST_SNAPSHOTS))
+        self.snapshot_pages: DataLoader[PageKey, Page[Snapshot]] = reads(lambda unit, keys: unit.snapshots.pages(keys))
+        self.snapshot_counts = reads(lambda unit, keys: unit.snapshots.counts(keys))
+        self.entrant_pages: DataLoader[MovedKey, Page[CustomerRecord]] = reads(
+            lambda unit, keys: unit.history.moved_pages(keys)
+        )
+        self.entrant_counts: DataLoader[Movement, int] = reads(lambda unit, keys: unit.history.moved_counts(keys))
+        self.group_pages: DataLoader[GroupPage, Page[CustomerRecord]] = self._loader(_group_pages)
 
     def close(self) -> None:
         """Stop the batches that run, and those that are about to."""
@@ -153,81 +106,64 @@ class Loaders:
 
         return DataLoader(batch)
 
-    async def _load_customers(self, keys: list[int]) -> list[CustomerRecord | None]:
-        found = await self._customers.by_ids(await self._business(), keys)
-        return [found.get(key) for key in keys]
+    def _asks(self, question: Callable[[Business, list[K]], Awaitable[Answers[K, V]]]) -> DataLoader[K, V]:
+        """One call of a service a batch, which says something of every key."""
 
-    async def _load_scores(self, keys: list[Owner]) -> list[Score | None]:
-        found = await self._customers.scores(await self._business(), dict(keys))
-        return [found[key] for key, _ in keys]
+        async def load(keys: list[K]) -> list[V]:
+            answers = await question(await self._business(), keys)
+            return [answers[key] for key in keys] if isinstance(answers, Mapping) else list(answers)
 
-    async def _load_classifications(self, keys: list[Owner]) -> list[Classification]:
-        found = await self._customers.classifications(await self._business(), dict(keys))
-        return [found[key] for key, _ in keys]
+        return self._loader(load)
 
-    async def _load_pages(self, keys: list[tuple[int, PageRequest]]) -> list[Page[PurchaseRecord]]:
-        business = await self._business()
-        pages: dict[tuple[int, PageRequest], Page[PurchaseRecord]] = {}
-        # Pages that begin alike share a statement; in practice that is one.
-        for request in {request for _, request in keys}:
-            found = await self._purchases.pages(business, [key for key, other in keys if other == request], request)
-            pages.update({(key, request): page for key, page in found.items()})
-        return [pages[key] for key in keys]
+    def _reads(self, question: Callable[[Unit, list[K]], Awaitable[Answers[K, V]]]) -> DataLoader[K, V]:
+        """One read unit a batch, which says something of every key."""
+        return self._asks(lambda business, keys: self._services.read(business, lambda unit: question(unit, keys)))
 
-    async def _load_counts(self, keys: list[int]) -> list[int]:
-        found = await self._purchases.counts(await self._business(), keys)
-        return [found[key] for key in keys]
+    def _finds(self, question: Callable[[Unit, list[K]], Awaitable[Mapping[K, V]]]) -> DataLoader[K, V | None]:
+        """One read unit a batch; None for a key that nothing has."""
 
-    async def _load_purchases(self, keys: list[PurchaseKey]) -> list[PurchaseRecord | None]:
-        found = await self._purchases.by_keys(await self._business(), keys)
-        return [found.get(key) for key in keys]
+        async def known(unit: Unit, keys: list[K]) -> list[V | None]:
+            answers = await question(unit, keys)
+            return [answers.get(key) for key in keys]
 
-    async def _load_lines(self, keys: list[PurchaseKey]) -> list[list[PurchaseLine]]:
-        found = await self._purchases.lines(await self._business(), keys)
-        return [found[key] for key in keys]
+        return self._reads(known)
 
-    async def _load_storefronts(self, keys: list[int]) -> list[Storefront | None]:
-        found = await self._purchases.storefronts_by_ids(await self._business(), keys)
-        return [found.get(key) for key in keys]
+    def _pages(
+        self, question: Callable[[Unit, list[int], PageRequest], Awaitable[Mapping[int, Page[V]]]]
+    ) -> DataLoader[PageKey, Page[V]]:
+        """Pages of the lists of many owners; those that begin alike share a statement, in practice all."""
 
-    async def _load_matching(self, keys: list[int]) -> list[list[Segment]]:
-        found = await self._services.analysis.matching(await self._business(), keys)
-        return [found[key] for key in keys]
+        async def alike(unit: Unit, keys: list[PageKey]) -> Mapping[PageKey, Page[V]]:
+            pages: dict[PageKey, Page[V]] = {}
+            for request in {request for _, request in keys}:
+                owners = sorted({owner for owner, other in keys if other == request})
+                answers = await question(unit, owners, request)
+                pages |= {(owner, request): page for owner, page in answers.items()}
+            return pages
 
-    async def _load_audit_events(self, keys: list[int]) -> list[AuditRecord | None]:
-        found = await self._services.auditing.by_ids(await self._business(), keys)
-        return [found.get(key) for key in keys]
+        return self._reads(alike)
 
-    async def _load_jobs(self, keys: list[int]) -> list[Job | None]:
-        found = await self._services.recalculations.by_ids(await self._business(), keys)
-        return [found.get(key) for key in keys]
+    def _of_owners(
+        self, question: Callable[[Business, Mapping[int, CustomerTotals]], Awaitable[Mapping[int, V]]]
+    ) -> DataLoader[Owner, V]:
+        """One call of a service for customers whose totals are known."""
 
-    async def _load_imports(self, keys: list[int]) -> list[PurchaseImport | None]:
-        found = await self._services.imports.by_ids(await self._business(), keys)
-        return [found.get(key) for key in keys]
+        async def by_owner(business: Business, owners: list[Owner]) -> list[V]:
+            answers = await question(business, dict(owners))
+            return [answers[customer] for customer, _ in owners]
 
-    async def _load_rejects(self, keys: list[tuple[int, PageRequest]]) -> list[Page[Reject]]:
-        business = await self._business()
-        pages: dict[tuple[int, PageRequest], Page[Reject]] = {}
-        for request in {request for _, request in keys}:
-            ids = sorted({key for key, other in keys if other == request})
-            found = await self._services.imports.rejects(business, ids, request)
-            pages.update({(key, request): page for key, page in found.items()})
-        return [pages[key] for key in keys]
+        return self._asks(by_owner)
 
-    async def _load_newest_jobs(self, keys: list[int]) -> list[Job | None]:
-        found = await self._services.recalculations.newest_of(await self._business(), keys)
-        return [found.get(key) for key in keys]
 
-    async def _load_segments(self, keys: list[int]) -> list[Segment | None]:
-        found = await self._segments.by_ids(await self._business(), keys)
-        return [found.get(key) for key in keys]
+async def _are_members(unit: Unit, pairs: list[tuple[int, int]]) -> Mapping[tuple[int, int], bool]:
+    return dict.fromkeys(await unit.memberships.are_members(pairs), True)
 
-    async def _load_group_pages(self, keys: list[GroupPage]) -> list[Page[CustomerRecord]]:
-        wanted: dict[tuple[Paged, PageRequest], list[Hashable]] = {}
-        for source, group, request in keys:
-            wanted.setdefault((source, request), []).append(group)
-        if sum(len(groups) * request.size for (_, request), groups in wanted.items()) > MAXIMUM_GROUPED:
-            raise too_much(f"The pages of all groups together may hold {MAXIMUM_GROUPED} customers: ask for fewer.")
-        found = {(source, request): await source.pages(groups, request) for (source, request), groups in wanted.items()}
-        return [found[source, request][group] for source, group, request in keys]
+
+async def _group_pages(keys: list[GroupPage]) -> list[Page[CustomerRecord]]:
+    groups: dict[tuple[Paged, PageRequest], list[Hashable]] = {}
+    for source, group, request in keys:
+        groups.setdefault((source, request), []).append(group)
+    if sum(len(some) * request.size for (_, request), some in groups.items()) > MAXIMUM_GROUPED:
+        raise too_much(f"The pages of all groups together may hold {MAXIMUM_GROUPED} customers: ask for fewer.")
+    pages = {(source, request): await source.pages(some, request) for (source, request), some in groups.items()}
+    return [pages[source, request][group] for source, group, request in keys]

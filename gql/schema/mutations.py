@@ -1,22 +1,18 @@
-"""The changes. Whatever the caller can mend comes back as user errors; then nothing was changed.
+"""The changes that can be made: of segments, and here of runs, settings, purchases and customers; and links to files,
+which are checked when they are made, so that whoever opens one gets a file. Whatever the caller can mend comes back as
+user errors; then nothing was changed."""
 
-Changes that queue, stop or do the work of runs.
-
-Links to files. What is asked for is checked when the link is made, so that whoever opens it gets a file.
-
-The change of a business's settings: absent keeps, null goes back to the default, all faults at once.
-"""
-
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import strawberry
 
 from domain.calendar import to_utc, zone
 from domain.errors import FieldProblem, InvalidInput
+from domain.jobs.model import Job as JobEntity
 from domain.jobs.queue import AlreadyRunning
 from domain.model import Business as BusinessEntity
 from domain.model import NewCustomer, NewPurchase
@@ -24,139 +20,49 @@ from domain.model import PurchaseLine as NewLine
 from domain.money import exponent, to_minor
 from domain.reports.document import ReportAsked
 from gql.parameters import ReportParameters
-from gql.schema.context import CanEdit, CanView, Info
-from gql.schema.segment_mutations import MembershipMutations, SegmentMutations
-from gql.schema.types.business import Business
+from gql.schema.context import CanView, Info
+from gql.schema.segment_mutations import SegmentMutations
+from gql.schema.types.business import Business, find_storefront
 from gql.schema.types.customer import Customer
-from gql.schema.types.enums import Method, PurchaseStatus, RfmScheme, described
-from gql.schema.types.ids import encode, numbers_of
+from gql.schema.types.enums import Method, PurchaseStatus, RfmScheme, describe_enum
+from gql.schema.types.ids import encode, expect, match, missing
 from gql.schema.types.job import Job, PurchaseImport, Recalculation
-from gql.schema.types.payloads import AsUserErrors, UserError, user_errors
+from gql.schema.types.payloads import Payload, mutation, payload, user_errors
 from gql.schema.types.scalars import JSON
 from gql.schema.types.segment import Segment
 
 
-@strawberry.type(description="The run that was queued, or the one that is active already.")
-class RecalculateSegmentPayload:
-    """The run."""
-
+@payload("The run that was queued, or the one that is active already.")
+class RecalculateSegmentPayload(Payload):
     recalculation: Recalculation | None = strawberry.field(default=None, description="The run.")
-    user_errors: list[UserError] = strawberry.field(default_factory=list, description="What the caller can mend.")
 
 
-@strawberry.type(description="The run that was queued, or the one that is active already.")
-class RecalculateSegmentsPayload:
-    """The run of all segments."""
-
+@payload("The run that was queued, or the one that is active already.")
+class RecalculateSegmentsPayload(Payload):
     recalculation: Recalculation | None = strawberry.field(default=None, description="The run, with its parts.")
-    user_errors: list[UserError] = strawberry.field(default_factory=list, description="What the caller can mend.")
 
 
-@strawberry.type(description="What making the memberships of one customer agree did.")
-class RecalculateCustomerPayload:
-    """What it did."""
-
+@payload("What making the memberships of one customer agree did.")
+class RecalculateCustomerPayload(Payload):
     customer: Customer | None = strawberry.field(default=None, description="The customer.")
     entered: list[Segment] = strawberry.field(default_factory=list, description="Segments that the customer entered.")
     left: list[Segment] = strawberry.field(default_factory=list, description="Segments that the customer left.")
-    user_errors: list[UserError] = strawberry.field(default_factory=list, description="What the caller can mend.")
 
 
-@strawberry.type(description="The run that was to be stopped.")
-class CancelJobPayload:
-    """The run."""
-
+@payload("The run that was to be stopped.")
+class CancelJobPayload(Payload):
     job: Job | None = strawberry.field(default=None, description="The run, as it is now.")
-    user_errors: list[UserError] = strawberry.field(default_factory=list, description="What the caller can mend.")
 
 
-@strawberry.type(description="Changes that queue, stop or do the work of runs.")
-class JobMutations:
-    """Work."""
-
-    @strawberry.mutation(
-        permission_classes=[CanEdit],
-        extensions=[AsUserErrors()],
-        description="Queue a run that makes the segment's members agree with its definition.",
-    )
-    async def recalculate_segment(
-        self,
-        info: Info,
-        segment_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the segment.")],
-    ) -> RecalculateSegmentPayload:
-        """Queued, or told of the active one."""
-        business, context = await info.context.business(), info.context
-        try:
-            key = number(segment_id, "Segment", business, "segmentId")
-            job = await context.services.recalculations.start(business, key, context.actor)
-        except AlreadyRunning as error:
-            active = Recalculation.of(business, error.job)
-            return RecalculateSegmentPayload(recalculation=active, user_errors=user_errors(error))
-        return RecalculateSegmentPayload(recalculation=Recalculation.of(business, job))
-
-    @strawberry.mutation(
-        permission_classes=[CanEdit],
-        extensions=[AsUserErrors()],
-        description="Queue one run of all automatic segments of the business, each a part of it.",
-    )
-    async def recalculate_segments(self, info: Info) -> RecalculateSegmentsPayload:
-        """Queued, or told of the active one."""
-        business, context = await info.context.business(), info.context
-        try:
-            job = await context.services.recalculations.start_all(business, context.actor)
-        except AlreadyRunning as error:
-            active = Recalculation.of(business, error.job)
-            return RecalculateSegmentsPayload(recalculation=active, user_errors=user_errors(error))
-        return RecalculateSegmentsPayload(recalculation=Recalculation.of(business, job))
-
-    @strawberry.mutation(
-        permission_classes=[CanEdit],
-        extensions=[AsUserErrors()],
-        description="Make the automatic memberships of one customer agree with the definitions, at once.",
-    )
-    async def recalculate_customer(
-        self,
-        info: Info,
-        customer_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the customer.")],
-    ) -> RecalculateCustomerPayload:
-        """At once."""
-        business, context = await info.context.business(), info.context
-        key = number(customer_id, "Customer", business, "customerId")
-        entered, left = await context.services.recalculations.customer(business, key, context.actor)
-        context.renew(next((item.seen_at for item in (*entered, *left)), None))
-        record = (await context.services.customers.by_ids(business, [key]))[key]
-        return RecalculateCustomerPayload(
-            customer=Customer.of(business, record),
-            entered=[Segment.of(business, item) for item in entered],
-            left=[Segment.of(business, item) for item in left],
-        )
-
-    @strawberry.mutation(
-        permission_classes=[CanEdit],
-        extensions=[AsUserErrors()],
-        description="Stop a run: one that waits at once, one that is worked on at its next sign of life.",
-    )
-    async def cancel_job(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the run.")]
-    ) -> CancelJobPayload:
-        """Asked to stop."""
-        business, context = await info.context.business(), info.context
-        imported = numbers_of(id, "PurchaseImport", business.id, 1)
-        if imported is not None:
-            found = await context.services.imports.cancel(business, imported[0], context.actor)
-            return CancelJobPayload(job=PurchaseImport.of(business, found))
-        key = number(id, "Recalculation", business, "id")
-        job = await context.services.recalculations.cancel(business, key, context.actor)
-        return CancelJobPayload(job=Recalculation.of(business, job))
+R = TypeVar("R", RecalculateSegmentPayload, RecalculateSegmentsPayload)
 
 
-def number(value: str, kind: str, business: BusinessEntity, field: str) -> int:
-    """The number behind a global id of this business; InvalidInput with NOT_FOUND otherwise."""
-    numbers = numbers_of(value, kind, business.id, 1)
-    if numbers is None:
-        name = "job" if kind == "Recalculation" else kind.lower()
-        raise InvalidInput(f"There is no {name} with this id.", (field,), "NOT_FOUND")
-    return numbers[0]
+async def answer_with_run(kind: type[R], business: BusinessEntity, run: Awaitable[JobEntity]) -> R:
+    """The run that is queued, or the active one with a user error."""
+    try:
+        return kind(recalculation=Recalculation.of(business, await run))
+    except AlreadyRunning as error:
+        return kind(recalculation=Recalculation.of(business, error.job), user_errors=user_errors(error))
 
 
 class ExportFormat(StrEnum):
@@ -177,7 +83,7 @@ class MembersFormat(StrEnum):
 
 
 ENUMS = (
-    described(
+    describe_enum(
         ExportFormat,
         "ExportFormat",
         "What kind of file a report is.",
@@ -186,7 +92,7 @@ ENUMS = (
         PDF="A document to print.",
         JSON="The documented response.",
     ),
-    described(
+    describe_enum(
         MembersFormat,
         "MembersFormat",
         "What kind of file a list of members is.",
@@ -197,28 +103,119 @@ ENUMS = (
 )
 
 
-@strawberry.type(description="A link to a file, which whoever has it may open until it expires.")
-class ExportPayload:
-    """A link."""
-
+@payload("A link to a file, which whoever has it may open until it expires.")
+class ExportPayload(Payload):
     url: str | None = strawberry.field(
         default=None, description="Address of the file on this server, from the root on, with its signature."
     )
     expires_at: datetime | None = strawberry.field(
         default=None, description="Timestamp after which the link opens nothing: 15 minutes, or when the token expires."
     )
-    user_errors: list[UserError] = strawberry.field(default_factory=list, description="What the caller can mend.")
 
 
-@strawberry.type(description="Links to files. They change nothing.")
-class ExportMutations:
-    """Links to files."""
+@payload("The business with its settings as they are now.")
+class UpdateBusinessSettingsPayload(Payload):
+    business: Business | None = strawberry.field(default=None, description="The business.")
 
-    @strawberry.mutation(
-        permission_classes=[CanView],
-        extensions=[AsUserErrors()],
-        description="A signed, expiring link to the segmentation report as a file.",
+
+@strawberry.input(description="A line of an order.")
+class PurchaseLineInput:
+    category: str | None = strawberry.field(default=None, description="Product category of the line.")
+    amount: Decimal = strawberry.field(description="Amount of the line in the business's currency.")
+
+
+@strawberry.input(description="An order. Amount counts for money, lines for category; they may differ.")
+class PurchaseInput:
+    customer_external_id: str = strawberry.field(description="Customer id of the shop; made where it is new.")
+    external_id: str = strawberry.field(description="Order id of the shop; one that is known is replaced.")
+    purchased_at: datetime = strawberry.field(description="Timestamp of the order; without an offset, local time.")
+    amount: Decimal = strawberry.field(description="Amount of the order in the business's currency, not negative.")
+    status: PurchaseStatus = strawberry.field(default=PurchaseStatus.COMPLETED, description="Status of the order.")
+    storefront_key: str | None = strawberry.field(default=None, description="Key of the storefront; made where new.")
+    channel: str | None = strawberry.field(default=None, description="Sales channel of the order.")
+    lines: list[PurchaseLineInput] | None = strawberry.field(default=None, description="Lines of the order.")
+
+
+@strawberry.input(description="A customer. Absent fields keep what is stored, null clears.")
+class CustomerInput:
+    external_id: str = strawberry.field(description="Customer id of the shop; made where it is new.")
+    name: str | None = strawberry.field(default=strawberry.UNSET, description="Name of the customer.")
+    email: str | None = strawberry.field(default=strawberry.UNSET, description="Email address of the customer.")
+    loyalty_level: str | None = strawberry.field(default=strawberry.UNSET, description="Loyalty level of the customer.")
+    registered_at: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="Timestamp of the registration."
     )
+
+
+@payload("What recording purchases did; all counts are 0 where there is a user error.")
+class RecordPurchasesPayload(Payload):
+    created: int = strawberry.field(default=0, description="Purchases that are new.")
+    updated: int = strawberry.field(default=0, description="Purchases that were known and differed.")
+    unchanged: int = strawberry.field(default=0, description="Purchases that were known just so.")
+
+
+@payload("What writing customers did; all counts are 0 where there is a user error.")
+class UpsertCustomersPayload(Payload):
+    created: int = strawberry.field(default=0, description="Customers that are new.")
+    updated: int = strawberry.field(default=0, description="Customers that were known and differed.")
+    unchanged: int = strawberry.field(default=0, description="Customers that were known just so.")
+
+
+@payload("What deleting purchases did.")
+class DeletePurchasesPayload(Payload):
+    deleted_count: int = strawberry.field(default=0, description="Purchases that were there and are gone.")
+
+
+@strawberry.type(description="The changes that can be made.")
+class Mutation(SegmentMutations):
+    @mutation("Queue a run that makes the segment's members agree with its definition.")
+    async def recalculate_segment(
+        self,
+        info: Info,
+        segment_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the segment.")],
+    ) -> RecalculateSegmentPayload:
+        context, business = info.context, await info.context.business()
+        segment = expect(segment_id, "Segment", business, "segmentId")
+        run = context.services.recalculations.start(business, segment, context.actor)
+        return await answer_with_run(RecalculateSegmentPayload, business, run)
+
+    @mutation("Queue one run of all automatic segments of the business, each a part of it.")
+    async def recalculate_segments(self, info: Info) -> RecalculateSegmentsPayload:
+        context, business = info.context, await info.context.business()
+        run = context.services.recalculations.start_all(business, context.actor)
+        return await answer_with_run(RecalculateSegmentsPayload, business, run)
+
+    @mutation("Make the automatic memberships of one customer agree with the definitions, at once.")
+    async def recalculate_customer(
+        self,
+        info: Info,
+        customer_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the customer.")],
+    ) -> RecalculateCustomerPayload:
+        context, business = info.context, await info.context.business()
+        key = expect(customer_id, "Customer", business, "customerId")
+        entered, left = await context.services.recalculations.customer(business, key, context.actor)
+        context.renew(next((item.seen_at for item in (*entered, *left)), None))
+        record = (await context.services.read(business, lambda unit: unit.customers.by_ids([key])))[key]
+        return RecalculateCustomerPayload(
+            customer=Customer.of(business, record),
+            entered=[Segment.of(business, item) for item in entered],
+            left=[Segment.of(business, item) for item in left],
+        )
+
+    @mutation("Stop a run: one that waits at once, one that is worked on at its next sign of life.")
+    async def cancel_job(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the run.")]
+    ) -> CancelJobPayload:
+        context, business = info.context, await info.context.business()
+        number = match(id, "PurchaseImport", business)
+        if number is not None:
+            ended = await context.services.imports.cancel(business, number, context.actor)
+            return CancelJobPayload(job=PurchaseImport.of(business, ended))
+        number = expect(id, "Recalculation", business, "id")
+        job = await context.services.recalculations.cancel(business, number, context.actor)
+        return CancelJobPayload(job=Recalculation.of(business, job))
+
+    @mutation("A signed, expiring link to the segmentation report as a file.", CanView)
     async def export_segmentation_report(
         self,
         info: Info,
@@ -239,61 +236,32 @@ class ExportMutations:
             RfmScheme, strawberry.argument(description="Which set of RFM groups.")
         ] = RfmScheme.EIGHT_SEGMENT,
     ) -> ExportPayload:
-        """Checked, then signed."""
         context, business = info.context, await info.context.business()
-        numbers = None if storefront_id is None else numbers_of(storefront_id, "Storefront", business.id, 1)
-        place = None if numbers is None else await context.loaders.storefronts.load(numbers[0])
-        if storefront_id is not None and place is None:
-            message = "storefrontId must be the id of a storefront of this business"
-            raise InvalidInput(message, ("storefrontId",), "NOT_FOUND")
-        asked = ReportAsked(method, days, as_of, place, scheme, segment_name, segment_code)
+        storefront = await find_storefront(context, business, storefront_id)
+        asked = ReportAsked(method, days, as_of, storefront, scheme, segment_name, segment_code)
         report = await context.services.report_files.report(business, asked)
         # The day is said, so that the link shows tomorrow what it shows today.
-        last, storefront = report.window.as_of, None if place is None else place.key
-        query = ReportParameters(method, days, last, storefront, segment_name, segment_code, scheme).query
+        last, place = report.window.as_of, None if storefront is None else storefront.key
+        query = ReportParameters(method, days, last, place, segment_name, segment_code, scheme).query
         url, expires = context.links.sign(f"/exports/segmentation.{format.value.lower()}", query, context.viewer)
         return ExportPayload(url=url, expires_at=expires)
 
-    @strawberry.mutation(
-        permission_classes=[CanView],
-        extensions=[AsUserErrors()],
-        description="A signed, expiring link to the members of a segment as a file.",
-    )
+    @mutation("A signed, expiring link to the members of a segment as a file.", CanView)
     async def export_segment_members(
         self,
         info: Info,
         segment_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the segment.")],
         format: Annotated[MembersFormat, strawberry.argument(description="What kind of file.")],
     ) -> ExportPayload:
-        """Looked up, then signed."""
         context, business = info.context, await info.context.business()
-        numbers = numbers_of(segment_id, "Segment", business.id, 1)
-        found = await context.services.segments.by_ids(business, numbers or ())
-        segment = next(iter(found.values()), None)
+        segment = await context.loaders.segments.load(expect(segment_id, "Segment", business, "segmentId"))
         if segment is None or segment.deleted_at is not None:
-            raise InvalidInput("segmentId must be the id of a segment of this business", ("segmentId",), "NOT_FOUND")
+            raise missing("Segment", "segmentId")
         path = f"/exports/segments/{encode('Segment', business.id, segment.id)}/members.{format.value.lower()}"
         url, expires = context.links.sign(path, [], context.viewer)
         return ExportPayload(url=url, expires_at=expires)
 
-
-@strawberry.type(description="The business with its settings as they are now.")
-class UpdateBusinessSettingsPayload:
-    """The business."""
-
-    business: Business | None = strawberry.field(default=None, description="The business.")
-    user_errors: list[UserError] = strawberry.field(default_factory=list, description="What the caller can mend.")
-
-
-@strawberry.type(description="Changes of settings.")
-class SettingsMutations:
-    """Settings."""
-
-    @strawberry.mutation(
-        permission_classes=[CanEdit],
-        extensions=[AsUserErrors()],
-        description="Change settings of the business, all that are given or none. What is absent keeps its value.",
-    )
+    @mutation("Change settings of the business, all that are given or none. What is absent keeps its value.")
     async def update_business_settings(
         self,
         info: Info,
@@ -308,130 +276,44 @@ class SettingsMutations:
             strawberry.argument(description="`settingsVersion` that the change is meant for; CONFLICT where it grew."),
         ] = None,
     ) -> UpdateBusinessSettingsPayload:
-        """One unit."""
         if not isinstance(settings, Mapping):
             raise InvalidInput('settings must be an object such as {"lapsed_days": 120}', ("settings",))
         key, businesses = info.context.viewer.business, info.context.services.businesses
         changed, _ = await businesses.set_settings(key, settings, info.context.actor, expected_version=expected_version)
         return UpdateBusinessSettingsPayload(business=Business.of(changed))
 
-
-@strawberry.input(description="A line of an order.")
-class PurchaseLineInput:
-    """A line of an order."""
-
-    category: str | None = strawberry.field(default=None, description="Product category of the line.")
-    amount: Decimal = strawberry.field(description="Amount of the line in the business's currency.")
-
-
-@strawberry.input(description="An order. Amount counts for money, lines for category; they may differ.")
-class PurchaseInput:
-    """An order."""
-
-    customer_external_id: str = strawberry.field(description="Customer id of the shop; made where it is new.")
-    external_id: str = strawberry.field(description="Order id of the shop; one that is known is replaced.")
-    purchased_at: datetime = strawberry.field(description="Timestamp of the order; without an offset, local time.")
-    amount: Decimal = strawberry.field(description="Amount of the order in the business's currency, not negative.")
-    status: PurchaseStatus = strawberry.field(default=PurchaseStatus.COMPLETED, description="Status of the order.")
-    storefront_key: str | None = strawberry.field(default=None, description="Key of the storefront; made where new.")
-    channel: str | None = strawberry.field(default=None, description="Sales channel of the order.")
-    lines: list[PurchaseLineInput] | None = strawberry.field(default=None, description="Lines of the order.")
-
-
-@strawberry.input(description="A customer. Absent fields keep what is stored, null clears.")
-class CustomerInput:
-    """A customer."""
-
-    external_id: str = strawberry.field(description="Customer id of the shop; made where it is new.")
-    name: str | None = strawberry.field(default=strawberry.UNSET, description="Name of the customer.")
-    email: str | None = strawberry.field(default=strawberry.UNSET, description="Email address of the customer.")
-    loyalty_level: str | None = strawberry.field(default=strawberry.UNSET, description="Loyalty level of the customer.")
-    registered_at: datetime | None = strawberry.field(
-        default=strawberry.UNSET, description="Timestamp of the registration."
-    )
-
-
-@strawberry.type(description="What recording purchases did; all counts are 0 where there is a user error.")
-class RecordPurchasesPayload:
-    """What recording did."""
-
-    created: int = strawberry.field(default=0, description="Purchases that are new.")
-    updated: int = strawberry.field(default=0, description="Purchases that were known and differed.")
-    unchanged: int = strawberry.field(default=0, description="Purchases that were known just so.")
-    user_errors: list[UserError] = strawberry.field(default_factory=list, description="What the caller can mend.")
-
-
-@strawberry.type(description="What writing customers did; all counts are 0 where there is a user error.")
-class UpsertCustomersPayload:
-    """What writing did."""
-
-    created: int = strawberry.field(default=0, description="Customers that are new.")
-    updated: int = strawberry.field(default=0, description="Customers that were known and differed.")
-    unchanged: int = strawberry.field(default=0, description="Customers that were known just so.")
-    user_errors: list[UserError] = strawberry.field(default_factory=list, description="What the caller can mend.")
-
-
-@strawberry.type(description="What deleting purchases did.")
-class DeletePurchasesPayload:
-    """What deleting did."""
-
-    deleted_count: int = strawberry.field(default=0, description="Purchases that were there and are gone.")
-    user_errors: list[UserError] = strawberry.field(default_factory=list, description="What the caller can mend.")
-
-
-@strawberry.type(description="The changes that can be made.")
-class Mutation(SegmentMutations, MembershipMutations, JobMutations, ExportMutations, SettingsMutations):
-    """The changes."""
-
-    @strawberry.mutation(
-        permission_classes=[CanEdit],
-        extensions=[AsUserErrors()],
-        description="Record up to 1,000 purchases, all or none. The same purchase again changes nothing.",
-    )
+    @mutation("Record up to 1,000 purchases, all or none. The same purchase again changes nothing.")
     async def record_purchases(
         self, info: Info, input: Annotated[list[PurchaseInput], strawberry.argument(description="The purchases.")]
     ) -> RecordPurchasesPayload:
-        """All or none."""
-        business = await info.context.business()
-        items = new_purchases(input, business)
-        counts = await info.context.services.purchases.record(business, items, info.context.actor)
+        context, business = info.context, await info.context.business()
+        counts = await context.services.purchases.record(business, read_purchases(input, business), context.actor)
         return RecordPurchasesPayload(created=counts.created, updated=counts.updated, unchanged=counts.unchanged)
 
-    @strawberry.mutation(
-        permission_classes=[CanEdit],
-        extensions=[AsUserErrors()],
-        description="Delete up to 1,000 purchases by the shop's order ids; ids that are not there are passed over.",
-    )
+    @mutation("Delete up to 1,000 purchases by the shop's order ids; ids that are not there are passed over.")
     async def delete_purchases(
         self,
         info: Info,
         external_ids: Annotated[list[str], strawberry.argument(description="Order ids of the shop.")],
     ) -> DeletePurchasesPayload:
-        """All in one transaction."""
-        business = await info.context.business()
-        count = await info.context.services.purchases.delete(business, external_ids, info.context.actor)
+        context, business = info.context, await info.context.business()
+        count = await context.services.purchases.delete(business, external_ids, context.actor)
         return DeletePurchasesPayload(deleted_count=count)
 
-    @strawberry.mutation(
-        permission_classes=[CanEdit],
-        extensions=[AsUserErrors()],
-        description="Create or update up to 1,000 customers, all or none.",
-    )
+    @mutation("Create or update up to 1,000 customers, all or none.")
     async def upsert_customers(
         self, info: Info, input: Annotated[list[CustomerInput], strawberry.argument(description="The customers.")]
     ) -> UpsertCustomersPayload:
-        """All or none."""
-        business = await info.context.business()
-        items = new_customers(input, business)
-        counts = await info.context.services.customers.upsert(business, items, info.context.actor)
+        context, business = info.context, await info.context.business()
+        counts = await context.services.customers.upsert(business, read_customers(input, business), context.actor)
         return UpsertCustomersPayload(created=counts.created, updated=counts.updated, unchanged=counts.unchanged)
 
 
-def new_purchases(items: list[PurchaseInput], business: BusinessEntity) -> list[NewPurchase]:
+def read_purchases(items: list[PurchaseInput], business: BusinessEntity) -> list[NewPurchase]:
     """The inputs as the domain reads them; InvalidInput carries every unreadable amount and instant."""
     decimals, tz = exponent(business.currency), zone(business.time_zone)
     problems: list[FieldProblem] = []
-    made: list[NewPurchase] = []
+    purchases: list[NewPurchase] = []
 
     def minor(value: Decimal, *path: str) -> int:
         try:
@@ -452,7 +334,7 @@ def new_purchases(items: list[PurchaseInput], business: BusinessEntity) -> list[
         except ValueError as error:
             problems.append(FieldProblem(("input", place, "purchasedAt"), f"purchasedAt {error}"))
             continue
-        made.append(
+        purchases.append(
             NewPurchase(
                 item.customer_external_id,
                 item.external_id,
@@ -466,13 +348,13 @@ def new_purchases(items: list[PurchaseInput], business: BusinessEntity) -> list[
         )
     if problems:
         raise InvalidInput.of(problems)
-    return made
+    return purchases
 
 
-def new_customers(items: list[CustomerInput], business: BusinessEntity) -> list[NewCustomer]:
+def read_customers(items: list[CustomerInput], business: BusinessEntity) -> list[NewCustomer]:
     """The inputs as the domain reads them."""
     tz = zone(business.time_zone)
-    made: list[NewCustomer] = []
+    customers: list[NewCustomer] = []
     for index, item in enumerate(items):
         given = {
             name: getattr(item, name)
@@ -485,5 +367,5 @@ def new_customers(items: list[CustomerInput], business: BusinessEntity) -> list[
             except ValueError as error:
                 field = ("input", str(index), "registeredAt")
                 raise InvalidInput(f"registeredAt {error}", field) from error
-        made.append(NewCustomer(item.external_id, given=frozenset(given), **given))
-    return made
+        customers.append(NewCustomer(item.external_id, given=frozenset(given), **given))
+    return customers

@@ -1,57 +1,105 @@
-"""The questions. Each resolver is a sentence: permission, one service call, `.of(entity)`.
-
-Questions about segments: one by its id, and lists with search, filters and every order.
-
-Questions about runs.
-
-Questions about groups over time.
-
-Questions about rules: what a definition would come to, why a customer is a member, how segments overlap, and what
-rules may use.
-"""
+"""The questions that can be asked. Each resolver is a sentence: permission, one question to a service or to the store,
+`.of(entity)`. What an id stands for is found by one table."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import strawberry
+from strawberry.dataloader import DataLoader
 
 from domain.errors import InvalidInput
+from domain.model import AuditTarget, Permission
 from domain.model import Business as BusinessEntity
-from domain.model import Permission
 from domain.money import exponent
 from domain.rules.variables import rule_variables
 from domain.segments.model import Segment as SegmentEntity
 from domain.store import CustomerFilter as CustomerFilterEntity
 from domain.store import SegmentFilter as SegmentFilterEntity
-from gql.schema.context import CanView, Context, Info
+from gql.schema.context import CanEdit, CanView, Context, Info
 from gql.schema.inputs import CustomerFilter, SegmentDefinitionInput
+from gql.schema.loaders import Loaders
 from gql.schema.types.analysis import RuleVariable, SegmentExplanation, SegmentOverlap, SegmentPreview
-from gql.schema.types.business import (
-    AuditEvent,
-    AuditQueries,
-    Business,
-    Storefront,
-    StorefrontId,
-    Viewer,
-    find_storefront,
-)
-from gql.schema.types.customer import Customer, Purchase, customers_connection
+from gql.schema.types.business import AuditEvent, Business, Storefront, StorefrontId, Viewer, find_storefront
+from gql.schema.types.customer import Customer, Purchase
 from gql.schema.types.enums import CustomerSort, Method, RfmScheme, SegmentKind, SegmentSort, SeriesInterval
-from gql.schema.types.ids import Node, decode, numbers_of
-from gql.schema.types.job import RUN_ORDER, ImportQueries, Job, PurchaseImport, Recalculation, find_import, find_job
-from gql.schema.types.membership import Snapshot, find_snapshot
-from gql.schema.types.pagination import After, Before, Connection, First, Last, connection, requested
-from gql.schema.types.report import LabelCount, MovesSource, SegmentationReport, SegmentTransitions, Source, TrendPoint
+from gql.schema.types.ids import GlobalId, Node, decode_own, expect, match, missing
+from gql.schema.types.job import RUN_ORDER, Job, PurchaseImport, Recalculation
+from gql.schema.types.membership import Snapshot, snapshot_key
+from gql.schema.types.pagination import After, Before, Connection, First, Last, connection, request_page
+from gql.schema.types.report import (
+    LabelCount,
+    ReportSource,
+    SegmentationReport,
+    SegmentTransitions,
+    TransitionsSource,
+    TrendPoint,
+)
 from gql.schema.types.segment import Segment
 
+MAXIMUM_NODES = 250
 MAXIMUM_SEARCH = 1000
+TEXT_SORTS = (CustomerSort.EXTERNAL_ID, CustomerSort.NAME)
+AUDIT_ORDER = "audit"
+IMPORT_ORDER = "imports"
+NOTHING: AuditTarget = ("", 0)
+"""What no write is about."""
+MethodArgument = Annotated[Method, strawberry.argument(description="How to group customers.")]
+Days = Annotated[int, strawberry.argument(description="Length of each window in days, 1 to 9999.")]
+Scheme = Annotated[RfmScheme, strawberry.argument(description="Which set of RFM groups.")]
+
+
+def only_number(numbers: tuple[int, ...]) -> int | None:
+    """The key of what has one number beside the business's."""
+    return numbers[0] if len(numbers) == 1 else None
+
+
+def present_segment(business: BusinessEntity, entity: SegmentEntity) -> Segment | None:
+    """The segment; None for a deleted one, which is only history."""
+    return Segment.of(business, entity) if entity.deleted_at is None else None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeKind:
+    """How the object of an id is found: by which loader, under which key, as what, and by whom."""
+
+    loader: Callable[[Loaders], DataLoader[Any, Any]]
+    of: Callable[[BusinessEntity, Any], Node | None]
+    key: Callable[[tuple[int, ...]], Any] = only_number
+    permission: Permission = Permission.VIEW
+
+
+NODES = {
+    "AuditEvent": NodeKind(lambda loaders: loaders.audit_events, AuditEvent.of, permission=Permission.EDIT),
+    "Customer": NodeKind(lambda loaders: loaders.customers, Customer.of),
+    "Purchase": NodeKind(lambda loaders: loaders.purchases, Purchase.of, lambda ids: ids if len(ids) == 2 else None),
+    "PurchaseImport": NodeKind(lambda loaders: loaders.imports, PurchaseImport.of),
+    "Recalculation": NodeKind(lambda loaders: loaders.jobs, Recalculation.of),
+    "Segment": NodeKind(lambda loaders: loaders.segments, present_segment),
+    "Snapshot": NodeKind(lambda loaders: loaders.snapshots, Snapshot.of, snapshot_key),
+    "Storefront": NodeKind(lambda loaders: loaders.storefronts, Storefront.of),
+}
+
+
+async def find_node(context: Context, value: str) -> Node | None:
+    """The object of a global id; None where there is none, or it is another business's."""
+    business = await context.business()
+    id = decode_own(value, business)
+    if id == GlobalId("Business", ()):
+        return Business.of(business)
+    kind = None if id is None else NODES.get(id.kind)
+    if id is None or kind is None or kind.permission not in context.viewer.permissions:
+        return None
+    key = kind.key(id.numbers)
+    entity = None if key is None else await kind.loader(context.loaders).load(key)
+    return None if entity is None else kind.of(business, entity)
 
 
 @strawberry.input(description="Which segments; every given part must hold.")
 class SegmentFilter:
-    """Which segments."""
-
     search: str | None = strawberry.field(
         default=None, description="Beginning of the name, of a word of it, or of the key; letter case ignored."
     )
@@ -62,113 +110,14 @@ class SegmentFilter:
     )
 
     def entity(self) -> SegmentFilterEntity:
-        """The filter as the domain reads it."""
         if self.search is not None and (len(self.search) > MAXIMUM_SEARCH or "\0" in self.search):
             message = f"search must be at most {MAXIMUM_SEARCH} characters, without NUL"
             raise InvalidInput(message, ("filter", "search"))
         return SegmentFilterEntity(self.search, self.kind, self.is_rfm, self.is_dynamic)
 
 
-async def find_segment(context: Context, business: BusinessEntity, value: str) -> SegmentEntity | None:
-    """The segment of a global id that is not deleted; None where there is none, or it is another business's."""
-    numbers = numbers_of(value, "Segment", business.id, 1)
-    found = None if numbers is None else await context.loaders.segments.load(numbers[0])
-    return None if found is None or found.deleted_at is not None else found
-
-
-@strawberry.type(description="Questions about segments.")
-class SegmentQueries:
-    """Questions about segments."""
-
-    @strawberry.field(permission_classes=[CanView], description="A segment; null where there is none of that id.")
-    async def segment(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the segment.")]
-    ) -> Segment | None:
-        """One segment."""
-        business = await info.context.business()
-        found = await find_segment(info.context, business, id)
-        return None if found is None else Segment.of(business, found)
-
-    @strawberry.field(permission_classes=[CanView], description="The segments of the business, page by page.")
-    async def segments(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        filter: Annotated[
-            SegmentFilter | None, strawberry.argument(description="Which segments; all where absent.")
-        ] = None,
-        sort: Annotated[SegmentSort | None, strawberry.argument(description="What to order by.")] = SegmentSort.NAME,
-        reverse: Annotated[bool | None, strawberry.argument(description="Whether to turn the order round.")] = False,
-    ) -> Connection[Segment]:
-        """A page by key."""
-        by, turned = sort or SegmentSort.NAME, bool(reverse)
-        order = f"segments {by.value}{' reverse' if turned else ''}"
-        request = requested(order, str if by is SegmentSort.NAME else int, first, after, last, before)
-        where = SegmentFilterEntity() if filter is None else filter.entity()
-        business, service = await info.context.business(), info.context.services.segments
-        page = await service.page(business, request, where, by, turned)
-        return connection(
-            page, order, lambda entity: Segment.of(business, entity), lambda: service.count(business, where)
-        )
-
-
-@strawberry.type(description="Questions about runs.")
-class JobQueries:
-    """Questions about runs."""
-
-    @strawberry.field(permission_classes=[CanView], description="A run; null where there is none of that id.")
-    async def job(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the run.")]
-    ) -> Job | None:
-        """One run."""
-        business = await info.context.business()
-        found = await find_job(info.context, business, id)
-        if found is not None:
-            return Recalculation.of(business, found)
-        imported = await find_import(info.context, business, id)
-        return None if imported is None else PurchaseImport.of(business, imported)
-
-    @strawberry.field(permission_classes=[CanView], description="Recalculations, newest first.")
-    async def recalculations(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        segment_id: Annotated[
-            strawberry.ID | None, strawberry.argument(description="Only runs of this segment, parts of others too.")
-        ] = None,
-    ) -> Connection[Recalculation]:
-        """A page."""
-        request = requested(RUN_ORDER, int, first, after)
-        business, service = await info.context.business(), info.context.services.recalculations
-        key: int | None = None
-        if segment_id is not None:
-            numbers = numbers_of(segment_id, "Segment", business.id, 1)
-            # Of a deleted one too: its runs are history.
-            if numbers is None or await info.context.loaders.segments.load(numbers[0]) is None:
-                raise InvalidInput("segmentId must be the id of a segment of this business", ("segmentId",))
-            key = numbers[0]
-        page = await service.page(business, request, segment_id=key)
-        return connection(
-            page,
-            RUN_ORDER,
-            lambda job: Recalculation.of(business, job),
-            lambda: service.count(business, segment_id=key),
-        )
-
-
-MethodArgument = Annotated[Method, strawberry.argument(description="How to group customers.")]
-Days = Annotated[int, strawberry.argument(description="Length of each window in days, 1 to 9999.")]
-Scheme = Annotated[RfmScheme, strawberry.argument(description="Which set of RFM groups.")]
-
-
-@strawberry.type(description="Questions about groups over time.")
-class ReportQueries:
-    """Questions about groups over time."""
-
+@strawberry.type(description="The questions that can be asked.")
+class Query:
     @strawberry.field(
         permission_classes=[CanView],
         description="Who went from which group to which between two windows, each scored within itself.",
@@ -183,13 +132,11 @@ class ReportQueries:
         storefront_id: StorefrontId = None,
         scheme: Scheme = RfmScheme.EIGHT_SEGMENT,
     ) -> SegmentTransitions | None:
-        """All moves in one statement."""
         business, movements = await info.context.business(), info.context.services.movements
-        place = await find_storefront(info.context, business, storefront_id)
-        found = await movements.transitions(
-            business, method, days, from_, to, None if place is None else place[0], scheme
-        )
-        return SegmentTransitions.of(MovesSource(business, found, movements))
+        storefront = await find_storefront(info.context, business, storefront_id)
+        place = None if storefront is None else storefront.id
+        transitions = await movements.transitions(business, method, days, from_, to, place, scheme)
+        return SegmentTransitions.of(TransitionsSource(business, transitions, movements))
 
     @strawberry.field(
         permission_classes=[CanView],
@@ -209,14 +156,11 @@ class ReportQueries:
         storefront_id: StorefrontId = None,
         scheme: Scheme = RfmScheme.EIGHT_SEGMENT,
     ) -> list[TrendPoint] | None:
-        """All windows in one statement."""
-        business = await info.context.business()
-        place = await find_storefront(info.context, business, storefront_id)
-        found = await info.context.services.movements.trend(
-            business, method, days, from_, to, interval, None if place is None else place[0], scheme
-        )
-        decimals = exponent(business.currency)
-        return [TrendPoint.of(point, decimals) for point in found]
+        business, movements = await info.context.business(), info.context.services.movements
+        storefront = await find_storefront(info.context, business, storefront_id)
+        place = None if storefront is None else storefront.id
+        points = await movements.trend(business, method, days, from_, to, interval, place, scheme)
+        return [TrendPoint.of(point, exponent(business.currency)) for point in points]
 
     @strawberry.field(
         permission_classes=[CanView],
@@ -229,14 +173,38 @@ class ReportQueries:
             date | None, strawberry.argument(description="Last day that counts; today where absent.")
         ] = None,
     ) -> list[LabelCount] | None:
-        """All labels in one statement."""
-        found = await info.context.services.movements.statistics(await info.context.business(), as_of)
-        return [LabelCount.of(entity) for entity in found]
+        counts = await info.context.services.movements.statistics(await info.context.business(), as_of)
+        return [LabelCount.of(entity) for entity in counts]
 
+    @strawberry.field(permission_classes=[CanView], description="A segment; null where there is none of that id.")
+    async def segment(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the segment.")]
+    ) -> Segment | None:
+        node = await find_node(info.context, id)
+        return node if isinstance(node, Segment) else None
 
-@strawberry.type(description="Questions about rules.")
-class AnalysisQueries:
-    """Questions about rules."""
+    @strawberry.field(permission_classes=[CanView], description="The segments of the business, page by page.")
+    async def segments(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: Annotated[
+            SegmentFilter | None, strawberry.argument(description="Which segments; all where absent.")
+        ] = None,
+        sort: Annotated[SegmentSort | None, strawberry.argument(description="What to order by.")] = SegmentSort.NAME,
+        reverse: Annotated[bool | None, strawberry.argument(description="Whether to turn the order round.")] = False,
+    ) -> Connection[Segment]:
+        by, backwards = sort or SegmentSort.NAME, bool(reverse)
+        order = f"segments {by.value}{' reverse' if backwards else ''}"
+        request = request_page(order, str if by is SegmentSort.NAME else int, first, after, last, before)
+        where = SegmentFilterEntity() if filter is None else filter.entity()
+        context, business = info.context, await info.context.business()
+        page = await context.read(lambda unit: unit.segments.page(request, where, by, backwards))
+        of = partial(Segment.of, business)
+        return connection(page, order, of, lambda: context.read(lambda unit: unit.segments.count(where)))
 
     @strawberry.field(
         permission_classes=[CanView],
@@ -251,17 +219,11 @@ class AnalysisQueries:
             strawberry.argument(description="Segment whose members are compared; none where absent."),
         ] = None,
     ) -> SegmentPreview | None:
-        """Counts in one statement; samples in one each, where they are asked for."""
-        business = await info.context.business()
-        against = None
+        business, against = await info.context.business(), None
         if against_segment_id is not None:
-            against = numbers_of(against_segment_id, "Segment", business.id, 1)
-            if against is None:
-                message = "againstSegmentId must be the id of a segment of this business"
-                raise InvalidInput(message, ("againstSegmentId",))
-        key = None if against is None else against[0]
-        found = await info.context.services.analysis.preview(business, definition.entity(), key)
-        return SegmentPreview.of(business, found)
+            against = expect(against_segment_id, "Segment", business, "againstSegmentId")
+        preview = await info.context.services.analysis.preview(business, definition.entity(), against)
+        return SegmentPreview.of(business, preview)
 
     @strawberry.field(
         permission_classes=[CanView],
@@ -273,14 +235,12 @@ class AnalysisQueries:
         segment_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the segment.")],
         customer_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the customer.")],
     ) -> SegmentExplanation | None:
-        """One customer against one definition."""
         business = await info.context.business()
-        segment = numbers_of(segment_id, "Segment", business.id, 1)
-        customer = numbers_of(customer_id, "Customer", business.id, 1)
+        segment, customer = match(segment_id, "Segment", business), match(customer_id, "Customer", business)
         if segment is None or customer is None:
             return None
-        found = await info.context.services.analysis.explain(business, segment[0], customer[0])
-        return None if found is None else SegmentExplanation.of(found)
+        explanation = await info.context.services.analysis.explain(business, segment, customer)
+        return None if explanation is None else SegmentExplanation.of(explanation)
 
     @strawberry.field(permission_classes=[CanView], description="How the members of 2 to 10 segments coincide now.")
     async def segment_overlap(
@@ -288,68 +248,70 @@ class AnalysisQueries:
         info: Info,
         segment_ids: Annotated[list[strawberry.ID], strawberry.argument(description="Global ids of the segments.")],
     ) -> SegmentOverlap | None:
-        """All counts in one statement."""
         business = await info.context.business()
-        numbers = [numbers_of(value, "Segment", business.id, 1) for value in segment_ids]
-        ids = [None if found is None else found[0] for found in numbers]
-        return SegmentOverlap.of(business, await info.context.services.analysis.overlap(business, ids))
+        numbers = [match(id, "Segment", business) for id in segment_ids]
+        return SegmentOverlap.of(business, await info.context.services.analysis.overlap(business, numbers))
 
     @strawberry.field(permission_classes=[CanView], description="Every variable that a rule may use.")
     async def rule_variables(self, info: Info) -> list[RuleVariable]:
-        """Money in the business's currency."""
         business = await info.context.business()
         return [RuleVariable.of(entity) for entity in rule_variables(business.currency)]
 
+    @strawberry.field(permission_classes=[CanView], description="A run; null where there is none of that id.")
+    async def job(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the run.")]
+    ) -> Job | None:
+        node = await find_node(info.context, id)
+        return node if isinstance(node, Job) else None
 
-MAXIMUM_NODES = 250
-TEXT_SORTS = (CustomerSort.EXTERNAL_ID, CustomerSort.NAME)
+    @strawberry.field(permission_classes=[CanView], description="Recalculations, newest first.")
+    async def recalculations(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        segment_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Only runs of this segment, parts of others too.")
+        ] = None,
+    ) -> Connection[Recalculation]:
+        request = request_page(RUN_ORDER, int, first, after)
+        context, business = info.context, await info.context.business()
+        key = None if segment_id is None else expect(segment_id, "Segment", business, "segmentId")
+        # Of a deleted one too: its runs are history.
+        if key is not None and await context.loaders.segments.load(key) is None:
+            raise missing("Segment", "segmentId")
+        page = await context.read(lambda unit: unit.jobs.page(request, segment_id=key))
+        of = partial(Recalculation.of, business)
+        return connection(page, RUN_ORDER, of, lambda: context.read(lambda unit: unit.jobs.count(segment_id=key)))
 
+    @strawberry.field(permission_classes=[CanView], description="Imports of purchases, newest first.")
+    async def imports(self, info: Info, first: First = None, after: After = None) -> Connection[PurchaseImport]:
+        request = request_page(IMPORT_ORDER, int, first, after)
+        context, of = info.context, partial(PurchaseImport.of, await info.context.business())
+        page = await context.read(lambda unit: unit.imports.page(request))
+        return connection(page, IMPORT_ORDER, of, lambda: context.read(lambda unit: unit.imports.count()))
 
-async def find_node(context: Context, value: str) -> Node | None:
-    """The object of a global id; None where there is none, or it is another business's."""
-    business = await context.business()
-    found = decode(value)
-    if found is None or found[1][0] != business.id:
-        return None
-    kind, numbers = found[0], found[1][1:]
-    if kind == "Business" and not numbers:
-        return Business.of(business)
-    if kind == "Customer" and len(numbers) == 1:
-        record = await context.loaders.customers.load(numbers[0])
-        return None if record is None else Customer.of(business, record)
-    if kind == "AuditEvent" and len(numbers) == 1 and Permission.EDIT in context.viewer.permissions:
-        event = await context.loaders.audit_events.load(numbers[0])
-        return None if event is None else AuditEvent.of(business, event)
-    if kind == "Recalculation":
-        job = await find_job(context, business, value)
-        return None if job is None else Recalculation.of(business, job)
-    if kind == "PurchaseImport":
-        imported = await find_import(context, business, value)
-        return None if imported is None else PurchaseImport.of(business, imported)
-    if kind == "Storefront" and len(numbers) == 1:
-        storefront = await context.loaders.storefronts.load(numbers[0])
-        return None if storefront is None else Storefront.of(business.id, storefront)
-    if kind == "Snapshot":
-        snapshot = await find_snapshot(context, business, value)
-        return None if snapshot is None else Snapshot.of(business, snapshot)
-    if kind == "Segment":
-        segment = await find_segment(context, business, value)
-        return None if segment is None else Segment.of(business, segment)
-    if kind == "Purchase" and len(numbers) == 2:
-        purchase = await context.loaders.purchases.load((numbers[0], numbers[1]))
-        return None if purchase is None else Purchase.of(business, purchase)
-    return None
-
-
-@strawberry.type(description="The questions that can be asked.")
-class Query(ReportQueries, SegmentQueries, AnalysisQueries, JobQueries, ImportQueries, AuditQueries):
-    """The questions."""
+    @strawberry.field(permission_classes=[CanEdit], description="Writes, newest first.")
+    async def audit_events(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        subject_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Only writes that changed this object.")
+        ] = None,
+    ) -> Connection[AuditEvent]:
+        request = request_page(AUDIT_ORDER, int, first, after)
+        context, business = info.context, await info.context.business()
+        target = None if subject_id is None else audit_target(subject_id, business)
+        page = await context.read(lambda unit: unit.audits.page(request, target))
+        of = partial(AuditEvent.of, business)
+        return connection(page, AUDIT_ORDER, of, lambda: context.read(lambda unit: unit.audits.count(target)))
 
     @strawberry.field(permission_classes=[CanView], description="The object of a global id; null where there is none.")
     async def node(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the object.")]
     ) -> Node | None:
-        """One object."""
         return await find_node(info.context, id)
 
     @strawberry.field(
@@ -360,14 +322,12 @@ class Query(ReportQueries, SegmentQueries, AnalysisQueries, JobQueries, ImportQu
         info: Info,
         ids: Annotated[list[strawberry.ID], strawberry.argument(description="Global ids of the objects.")],
     ) -> list[Node | None]:
-        """Many objects; the loaders batch them."""
         if len(ids) > MAXIMUM_NODES:
             raise InvalidInput(f"ids must hold at most {MAXIMUM_NODES} items", ("ids",))
         return list(await asyncio.gather(*(find_node(info.context, value) for value in ids)))
 
     @strawberry.field(permission_classes=[CanView], description="Who asks, and the business of the token.")
     async def viewer(self, info: Info) -> Viewer:
-        """From the token."""
         viewer = info.context.viewer
         business = Business.of(await info.context.business())
         return Viewer(subject=viewer.subject, business=business, permissions=sorted(viewer.permissions))
@@ -379,16 +339,14 @@ class Query(ReportQueries, SegmentQueries, AnalysisQueries, JobQueries, ImportQu
         id: Annotated[strawberry.ID | None, strawberry.argument(description="Global id of the customer.")] = None,
         external_id: Annotated[str | None, strawberry.argument(description="Customer id of the shop, exactly.")] = None,
     ) -> Customer | None:
-        """One customer."""
         if (id is None) == (external_id is None):
             raise InvalidInput("customer needs exactly one of id and externalId", ("id",))
-        business = await info.context.business()
-        if external_id is not None:
-            record = await info.context.services.customers.by_external_id(business, external_id.replace("\0", " "))
-        else:
-            numbers = numbers_of(str(id), "Customer", business.id, 1)
-            record = None if numbers is None else await info.context.loaders.customers.load(numbers[0])
-        return None if record is None else Customer.of(business, record)
+        if external_id is None:
+            node = await find_node(info.context, str(id))
+            return node if isinstance(node, Customer) else None
+        exact = external_id.replace("\0", " ")
+        record = await info.context.read(lambda unit: unit.customers.by_external_id(exact))
+        return None if record is None else Customer.of(await info.context.business(), record)
 
     @strawberry.field(permission_classes=[CanView], description="The customers of the business, page by page.")
     async def customers(
@@ -406,21 +364,20 @@ class Query(ReportQueries, SegmentQueries, AnalysisQueries, JobQueries, ImportQu
         ] = CustomerSort.EXTERNAL_ID,
         reverse: Annotated[bool | None, strawberry.argument(description="Whether to turn the order round.")] = False,
     ) -> Connection[Customer]:
-        """A page by key."""
-        by, turned = sort or CustomerSort.EXTERNAL_ID, bool(reverse)
-        order = f"{by.value}{' reverse' if turned else ''}"
-        request = requested(order, str if by in TEXT_SORTS else int, first, after, last, before)
-        business, service = await info.context.business(), info.context.services.customers
-        where = CustomerFilterEntity() if filter is None else await filter.entity(info.context, business)
-        page = await service.page(business, request, where, by, turned)
-        return customers_connection(business, page, order, lambda: service.count(business, where))
+        by, backwards = sort or CustomerSort.EXTERNAL_ID, bool(reverse)
+        order = f"{by.value}{' reverse' if backwards else ''}"
+        request = request_page(order, str if by in TEXT_SORTS else int, first, after, last, before)
+        context, business = info.context, await info.context.business()
+        where = CustomerFilterEntity() if filter is None else await filter.entity(context, business)
+        page = await context.read(lambda unit: unit.customers.page(request, where, by, backwards))
+        of = partial(Customer.of, business)
+        return connection(page, order, of, lambda: context.read(lambda unit: unit.customers.count(where)))
 
     @strawberry.field(permission_classes=[CanView], description="The storefronts of the business, by key.")
     async def storefronts(self, info: Info) -> list[Storefront]:
-        """All of them."""
         business = await info.context.business()
-        found = await info.context.services.purchases.storefronts(business)
-        return [Storefront.of(business.id, entity) for entity in found]
+        entities = await info.context.read(lambda unit: unit.purchases.storefronts())
+        return [Storefront.of(business, entity) for entity in entities]
 
     @strawberry.field(
         permission_classes=[CanView], description="How the customers of a window divide into named groups."
@@ -428,7 +385,7 @@ class Query(ReportQueries, SegmentQueries, AnalysisQueries, JobQueries, ImportQu
     async def segmentation_report(
         self,
         info: Info,
-        method: Annotated[Method, strawberry.argument(description="How to group customers.")] = Method.RFM,
+        method: MethodArgument = Method.RFM,
         days: Annotated[int, strawberry.argument(description="Length of the window in days, 1 to 9999.")] = 90,
         as_of: Annotated[
             date | None, strawberry.argument(description="Last day of the window, included; today where absent.")
@@ -440,23 +397,26 @@ class Query(ReportQueries, SegmentQueries, AnalysisQueries, JobQueries, ImportQu
         segment_code: Annotated[
             str | None, strawberry.argument(description="Only this group in `segments`, by its code.")
         ] = None,
-        scheme: Annotated[
-            RfmScheme, strawberry.argument(description="Which set of RFM groups.")
-        ] = RfmScheme.EIGHT_SEGMENT,
+        scheme: Scheme = RfmScheme.EIGHT_SEGMENT,
     ) -> SegmentationReport | None:
-        """The report of one window."""
-        business, reporting = await info.context.business(), info.context.services.reporting
-        place = await find_storefront(info.context, business, storefront_id)
-        report = await reporting.report(
+        business, services = await info.context.business(), info.context.services
+        storefront = await find_storefront(info.context, business, storefront_id)
+        report = await services.reporting.report(
             business,
             method=method,
             days=days,
             as_of=as_of,
-            storefront_id=None if place is None else place[0],
+            storefront_id=None if storefront is None else storefront.id,
             scheme=scheme,
             name=segment_name,
             code=segment_code,
         )
-        info.context.kept.note(report.was_kept, report.age)
-        source = Source(business, report, reporting, info.context.services.movements)
-        return SegmentationReport.of(source, None if place is None else place[1])
+        info.context.cache.add(report.was_kept, report.age)
+        source = ReportSource(business, report, services.reporting, services.movements)
+        return SegmentationReport.of(source, None if storefront is None else Storefront.of(business, storefront))
+
+
+def audit_target(value: str, business: BusinessEntity) -> AuditTarget:
+    """What writes are about; NOTHING for an id that is none of ours. What was deleted still has its writes."""
+    id = decode_own(value, business)
+    return (id.kind, id.numbers[0]) if id is not None and len(id.numbers) == 1 else NOTHING

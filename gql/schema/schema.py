@@ -1,9 +1,11 @@
 """The schema, made once a process from the nouns. `sdl` is what schema.graphql holds."""
 
 import strawberry
+from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
 
-from gql.schema.errors import ApiSchema
+from gql.schema.errors import is_surprise, log_surprise
 from gql.schema.limits import extensions
 from gql.schema.mutations import Mutation
 from gql.schema.queries import Query
@@ -11,6 +13,19 @@ from gql.schema.subscriptions import Subscription
 from gql.schema.types.job import PurchaseImport, Recalculation
 from gql.schema.types.scalars import scalar_map
 from gql.settings import Settings
+
+
+class ApiSchema(strawberry.Schema):
+    """The schema with our own log of errors: kind, place and request id, nothing else."""
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """The first surprise of the operation; the others nearly always have the same cause."""
+        request_id = getattr(getattr(execution_context, "context", None), "request_id", "-")
+        for error in errors:
+            if is_surprise(error):
+                assert error.original_error is not None
+                log_surprise(error.original_error, request_id)
+                return
 
 
 def make_schema(settings: Settings) -> strawberry.Schema:

@@ -5,53 +5,49 @@ from typing import Annotated
 
 import strawberry
 
-from domain.errors import NotFound
 from domain.model import Business as BusinessEntity
 from domain.segments.history import check_reachable
 from domain.segments.model import Place
 from gql.schema.context import CanView, Info
-from gql.schema.queries import find_segment
-from gql.schema.types.ids import numbers_of
+from gql.schema.queries import find_node
+from gql.schema.types.ids import expect, match, missing
 from gql.schema.types.job import Job, PurchaseImport, Recalculation
 from gql.schema.types.membership import CHANGE_ORDER, MembershipChange
 from gql.schema.types.pagination import decode_cursor
+from gql.schema.types.segment import Segment
 
 RunId = Annotated[strawberry.ID, strawberry.argument(description="Global id of the run.")]
 
 
 @strawberry.type(description="Changes of memberships that follow each other.")
 class MembershipChangeBatch:
-    """Changes."""
-
     changes: list[MembershipChange] = strawberry.field(description="The changes, in commit order.")
     cursor: str = strawberry.field(description="Cursor of the last of them; `after` it goes on.")
 
 
 @strawberry.type(description="What can be followed.")
 class Subscription:
-    """What can be followed."""
-
     @strawberry.subscription(
         permission_classes=[CanView],
         description="Sends the run as it is, then every change, and ends after a final status.",
     )
     async def recalculation_progress(self, info: Info, id: RunId) -> AsyncGenerator[Recalculation, None]:
-        """From the row."""
         business = await info.context.business()
-        async for job in info.context.services.recalculations.follow(business, run_number(business, id)):
-            yield Recalculation.of(await as_it_is_now(info), job)
+        number = expect(id, "Recalculation", business)
+        async for job in info.context.services.recalculations.follow(business, number):
+            yield Recalculation.of(await renew_business(info), job)
 
     @strawberry.subscription(permission_classes=[CanView], description="The same for any job.")
     async def job_progress(self, info: Info, id: RunId) -> AsyncGenerator[Job, None]:
-        """From the row."""
         business = await info.context.business()
-        imported = numbers_of(id, "PurchaseImport", business.id, 1)
-        if imported is not None:
-            async for state in info.context.services.imports.follow(business, imported[0]):
-                yield PurchaseImport.of(await as_it_is_now(info), state)
+        number = match(id, "PurchaseImport", business)
+        if number is not None:
+            async for state in info.context.services.imports.follow(business, number):
+                yield PurchaseImport.of(await renew_business(info), state)
             return
-        async for job in info.context.services.recalculations.follow(business, run_number(business, id)):
-            yield Recalculation.of(await as_it_is_now(info), job)
+        number = expect(id, "Recalculation", business)
+        async for job in info.context.services.recalculations.follow(business, number):
+            yield Recalculation.of(await renew_business(info), job)
 
     @strawberry.subscription(
         permission_classes=[CanView],
@@ -68,33 +64,24 @@ class Subscription:
             str | None, strawberry.argument(description="Only changes after this cursor; from now on where absent.")
         ] = None,
     ) -> AsyncGenerator[MembershipChangeBatch, None]:
-        """From the intervals, at the reader's pace."""
         business = await info.context.business()
         key = None
         if segment_id is not None:
-            segment = await find_segment(info.context, business, segment_id)
-            if segment is None:
-                raise NotFound("There is no segment with this id.")
-            key = segment.id
+            segment = await find_node(info.context, segment_id)
+            if not isinstance(segment, Segment):
+                raise missing("Segment")
+            key = segment.entity.id
         position = decode_cursor("after", after, CHANGE_ORDER, str)
         place = None if position is None else Place.read(position)
         check_reachable(business, None if place is None else place.instant)
-        async for found in info.context.services.recalculations.changes(business, key, place):
-            present = await as_it_is_now(info)
-            changes = [MembershipChange.of(present, change) for change in found]
+        async for entities in info.context.services.recalculations.changes(business, key, place):
+            present = await renew_business(info)
+            changes = [MembershipChange.of(present, entity) for entity in entities]
             yield MembershipChangeBatch(changes=changes, cursor=changes[-1].cursor)
 
 
-async def as_it_is_now(info: Info) -> BusinessEntity:
+async def renew_business(info: Info) -> BusinessEntity:
     """The business at a moment after the row of an event was read, so that whatever is told beside the row is not older
     than it."""
     info.context.renew()
     return await info.context.business()
-
-
-def run_number(business: BusinessEntity, value: str) -> int:
-    """The number behind the id; NotFound where there is no such run."""
-    numbers = numbers_of(value, "Recalculation", business.id, 1)
-    if numbers is None:
-        raise NotFound("There is no job with this id.")
-    return numbers[0]

@@ -111,7 +111,8 @@ async def measure(database: Database, customers: int) -> dict[str, object]:
         job = await services.recalculations.start(business, wanted.id, ACTOR)
         await runner.once(business)
         runs.append(time.perf_counter() - start)
-        found = (await services.recalculations.by_ids(business, [job.id]))[job.id]
+        async with services.store.read(business) as unit:
+            found = (await unit.jobs.by_ids([job.id]))[job.id]
         runs.append(found.entered)
     memory.append(peak())
     preview = await timed(lambda: services.analysis.preview(business, Definition(rules=rule)))

@@ -18,8 +18,8 @@ from gql.http.graphql import Executor, GraphQLEndpoint
 from gql.http.middleware import RequestMiddleware
 from gql.http.websocket import INIT_SECONDS, WebSocketEndpoint
 from gql.schema.context import Context
-from gql.schema.errors import ApiSchema
 from gql.schema.limits import extensions
+from gql.schema.schema import ApiSchema
 from gql.settings import Settings
 from gql.signed_links import ExportLinks
 from persistence.database.engines import Database

@@ -71,7 +71,8 @@ class Working:
 
     async def job(self, job_id: int) -> Job:
         """The run as its row says."""
-        return (await self.recalculations.by_ids(self.business, [job_id]))[job_id]
+        async with self.store.read(self.business) as unit:
+            return (await unit.jobs.by_ids([job_id]))[job_id]
 
     async def again(self, segment: Segment) -> Segment:
         """The segment as its row says."""

@@ -212,7 +212,10 @@ DAY = '"2024-04-20"'
         (f"{{ segmentTransitions(from: {DAY}, to: {DAY}, days: 0) {{ from }} }}", "days must be between 1 and 9999"),
         (f'{{ segmentationTrend(from: "2024-01-01", to: {DAY}, interval: DAY) {{ date }} }}', "at most 60 points"),
         (f"{{ segmentationTrend(from: {DAY}, to: {DAY}, days: 10000) {{ date }} }}", "days must be between 1 and 9999"),
-        (f'{{ segmentationTrend(from: {DAY}, to: {DAY}, storefrontId: "x") {{ date }} }}', "storefrontId must be"),
+        (
+            f'{{ segmentationTrend(from: {DAY}, to: {DAY}, storefrontId: "x") {{ date }} }}',
+            "There is no storefront with this id.",
+        ),
         (f"{{ segmentTransitions(from: {DAY}, to: {DAY}, method: RFV) {{ from }} }}", "RFM, VALUE, BEHAVIOR"),
     ],
 )

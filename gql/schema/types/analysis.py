@@ -15,20 +15,20 @@ from domain.segments.analysis import ProblemSeverity as ProblemSeverity
 from domain.store import Side
 from gql.schema.context import Info
 from gql.schema.types.customer import Customer
-from gql.schema.types.enums import MembershipSource, described
+from gql.schema.types.enums import MembershipSource, describe_enum
 from gql.schema.types.scalars import JSON
 from gql.schema.types.segment import Segment
 
 # Before any type is made that uses them.
 ENUMS = (
-    described(
+    describe_enum(
         ProblemSeverity,
         "ProblemSeverity",
         "Whether a definition can be used in spite of what was found.",
         ERROR="The definition cannot be used.",
         WARNING="The definition can be used, but may not be what was meant.",
     ),
-    described(
+    describe_enum(
         ClauseVerdict,
         "ClauseVerdict",
         "Whether a clause holds for the customer.",
@@ -43,8 +43,6 @@ SampleSize = Annotated[int | None, strawberry.argument(description="How many cus
 
 @strawberry.type(description="Something to say of a definition before it is saved.")
 class RuleProblem:
-    """Something to say of a definition."""
-
     path: str = strawberry.field(
         description="Place inside the rules as a JSON pointer, or of the field, such as /criteria/maxOrders."
     )
@@ -54,14 +52,11 @@ class RuleProblem:
 
     @classmethod
     def of(cls, finding: Finding) -> "RuleProblem":
-        """The problem."""
         return cls(path=finding.path, code=finding.code, message=finding.message, severity=finding.severity)
 
 
 @strawberry.type(description="What a definition would come to if it were calculated now.")
 class SegmentPreview:
-    """What a definition would come to."""
-
     match_count: int | None = strawberry.field(
         description="Number of customers who match; null where there is an ERROR among the problems."
     )
@@ -82,7 +77,6 @@ class SegmentPreview:
 
     @classmethod
     def of(cls, business: BusinessEntity, preview: Preview) -> "SegmentPreview":
-        """The preview."""
         sizes = preview.sizes
         members, staying = (None, None) if sizes is None else (sizes.members, sizes.staying)
         return cls(
@@ -99,23 +93,20 @@ class SegmentPreview:
 
     @strawberry.field(description="The first customers who match, by id.")
     async def sample(self, info: Info, first: SampleSize = DEFAULT_SAMPLE) -> list[Customer]:
-        """One statement."""
         return await self._sample(info, Side.MATCHING, first)
 
     @strawberry.field(description="The first customers who would enter the other segment, by id; none without one.")
     async def entering_sample(self, info: Info, first: SampleSize = DEFAULT_SAMPLE) -> list[Customer]:
-        """One statement."""
         return await self._sample(info, Side.ENTERING, first)
 
     @strawberry.field(description="The first customers who would leave the other segment, by id; none without one.")
     async def leaving_sample(self, info: Info, first: SampleSize = DEFAULT_SAMPLE) -> list[Customer]:
-        """One statement."""
         return await self._sample(info, Side.LEAVING, first)
 
     async def _sample(self, info: Info, side: Side, first: int | None) -> list[Customer]:
         size = DEFAULT_SAMPLE if first is None else first
-        found = await info.context.services.analysis.sample(self.business, self.preview, side, size)
-        return [Customer.of(self.business, record) for record in found]
+        records = await info.context.services.analysis.sample(self.business, self.preview, side, size)
+        return [Customer.of(self.business, record) for record in records]
 
 
 @strawberry.type(
@@ -123,8 +114,6 @@ class SegmentPreview:
     "around a clause is not part of it."
 )
 class ClauseExplanation:
-    """One clause of a rule."""
-
     path: str = strawberry.field(description="Place of the clause inside the rules, or of the field of criteria.")
     text: str = strawberry.field(description="The clause in words.")
     variable: str | None = strawberry.field(description="Variable that is asked for, where it is exactly one.")
@@ -136,7 +125,6 @@ class ClauseExplanation:
 
     @classmethod
     def of(cls, clause: Clause) -> "ClauseExplanation":
-        """The clause."""
         return cls(
             path=clause.path,
             text=clause.text,
@@ -149,8 +137,6 @@ class ClauseExplanation:
 
 @strawberry.type(description="Why a customer is a member of a segment, or is none.")
 class SegmentExplanation:
-    """Why a customer is a member."""
-
     is_member: bool = strawberry.field(description="Whether the customer is a member now.")
     matches_now: bool = strawberry.field(
         description="Whether the definition holds now; false for a segment without one. Membership follows when the "
@@ -165,13 +151,12 @@ class SegmentExplanation:
 
     @classmethod
     def of(cls, entity: Explanation) -> "SegmentExplanation":
-        """The explanation."""
-        held = entity.membership
+        membership = entity.membership
         return cls(
-            is_member=held is not None,
+            is_member=membership is not None,
             matches_now=entity.matches,
-            source=None if held is None else held.source,
-            assigned_at=None if held is None else held.entered_at,
+            source=None if membership is None else membership.source,
+            assigned_at=None if membership is None else membership.entered_at,
             clauses=[ClauseExplanation.of(clause) for clause in entity.clauses],
             sentence=entity.sentence,
         )
@@ -179,8 +164,6 @@ class SegmentExplanation:
 
 @strawberry.type(description="How the members of two segments coincide.")
 class SegmentPairOverlap:
-    """How two segments coincide."""
-
     a: Segment = strawberry.field(description="The segment that was named first.")
     b: Segment = strawberry.field(description="The segment that was named later.")
     both: int = strawberry.field(description="Number of customers in both.")
@@ -190,7 +173,6 @@ class SegmentPairOverlap:
 
     @classmethod
     def of(cls, business: BusinessEntity, pair: PairOverlap) -> "SegmentPairOverlap":
-        """The pair."""
         return cls(
             a=Segment.of(business, pair.a),
             b=Segment.of(business, pair.b),
@@ -203,8 +185,6 @@ class SegmentPairOverlap:
 
 @strawberry.type(description="How the members of several segments coincide.")
 class SegmentOverlap:
-    """How segments coincide."""
-
     segments: list[Segment] = strawberry.field(description="The segments in the order asked for.")
     pairs: list[SegmentPairOverlap] = strawberry.field(description="Every two of them, in the order asked for.")
     union_count: int = strawberry.field(description="Number of customers in at least one of the segments.")
@@ -212,7 +192,6 @@ class SegmentOverlap:
 
     @classmethod
     def of(cls, business: BusinessEntity, entity: Overlap) -> "SegmentOverlap":
-        """The overlap."""
         return cls(
             segments=[Segment.of(business, segment) for segment in entity.segments],
             pairs=[SegmentPairOverlap.of(business, pair) for pair in entity.pairs],
@@ -223,8 +202,6 @@ class SegmentOverlap:
 
 @strawberry.type(description="A variable, or a list, that a rule may use.")
 class RuleVariable:
-    """A variable of rules."""
-
     name: str = strawberry.field(
         description="Name in rules; what an element has stands after its list, as in purchases[].amount."
     )
@@ -235,7 +212,6 @@ class RuleVariable:
 
     @classmethod
     def of(cls, entity: RuleVariableEntity) -> "RuleVariable":
-        """The variable."""
         return cls(
             name=entity.name,
             type=entity.type,

@@ -1,15 +1,10 @@
-"""A customer, the metrics, scores and labels, and the purchases.
+"""A customer: who it is, its metrics, scores and labels, its purchases and its segments. Whatever is asked of each
+customer of a page comes through a loader. Nouns that speak of each other import modules, and name each other's types
+lazily."""
 
-The automatic segments whose rule holds for a customer, whether the customer was made a member or not.
-
-The segments that a customer is in, and was.
-
-A purchase and its lines.
-"""
-
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
@@ -17,63 +12,26 @@ import strawberry
 from domain.classification.rfm import group_of
 from domain.model import Business as BusinessEntity
 from domain.money import exponent, mean, to_decimal
-from domain.pages import Page
 from domain.segments.model import ChangeList
 from domain.store import CustomerRecord, PurchaseRecord
 from gql.schema.context import Info
+from gql.schema.types import membership as memberships
 from gql.schema.types import segment as segments
 from gql.schema.types.business import Storefront
 from gql.schema.types.enums import PurchaseStatus, RfmScheme
 from gql.schema.types.ids import Node, encode
-from gql.schema.types.membership import MembershipChange, SegmentMembership, changes_connection
-from gql.schema.types.pagination import After, Connection, First, connection, requested
+from gql.schema.types.pagination import After, Connection, First, connection, request_page
 
 if TYPE_CHECKING:
+    from gql.schema.types.membership import MembershipChange, SegmentMembership
     from gql.schema.types.segment import Segment
 
-
-@strawberry.type(description="What rules say of a customer.")
-class CustomerMatching:
-    """What rules say of a customer."""
-
-    record: strawberry.Private[CustomerRecord]
-    business: strawberry.Private[BusinessEntity]
-
-    @strawberry.field(description="The automatic segments whose rule holds now, assigned or not, by name.")
-    async def matching_segments(
-        self, info: Info
-    ) -> list[Annotated["Segment", strawberry.lazy("gql.schema.types.segment")]]:
-        """Through the loader: one statement for the page of customers and all segments."""
-        found = await info.context.loaders.matching_segments.load(self.record.customer.id)
-        return [segments.Segment.of(self.business, entity) for entity in found]
-
-
-@strawberry.type(description="The segments of a customer.")
-class CustomerMemberships:
-    """The segments of a customer."""
-
-    record: strawberry.Private[CustomerRecord]
-    business: strawberry.Private[BusinessEntity]
-
-    @strawberry.field(description="The segments that the customer is in, by name.")
-    async def segments(self, info: Info) -> list[SegmentMembership]:
-        """Through the loader: one statement for the page of customers."""
-        found = await info.context.loaders.memberships.open.load(self.record.customer.id)
-        return [SegmentMembership.of(self.business, entity) for entity in found]
-
-    @strawberry.field(description="The customer's entries and exits in the order in which they happened.")
-    async def membership_history(
-        self, info: Info, first: First = None, after: After = None
-    ) -> Connection[MembershipChange]:
-        """Through the loader: one statement for the page of customers."""
-        which = ChangeList(customer_id=self.record.customer.id)
-        return await changes_connection(info, self.business, which, first, after)
+PURCHASE_ORDER = "purchases"
+MEMBERSHIP, SEGMENT = strawberry.lazy("gql.schema.types.membership"), strawberry.lazy("gql.schema.types.segment")
 
 
 @strawberry.type(description="One line of an order.")
 class PurchaseLine:
-    """One line of an order."""
-
     category: str | None = strawberry.field(description="Product category of the line.")
     amount: Decimal = strawberry.field(
         description="Amount of the line in the business's currency; negative for a refund."
@@ -83,8 +41,6 @@ class PurchaseLine:
 
 @strawberry.type(description="One order of a customer.")
 class Purchase(Node):
-    """One order."""
-
     external_id: str = strawberry.field(description="Order id of the shop, unique in the business.")
     purchased_at: datetime = strawberry.field(description="Timestamp of the order.")
     status: PurchaseStatus = strawberry.field(description="Status of the order.")
@@ -96,7 +52,6 @@ class Purchase(Node):
 
     @classmethod
     def of(cls, business: BusinessEntity, record: PurchaseRecord) -> "Purchase":
-        """The purchase of the record."""
         entity = record.purchase
         decimals = exponent(business.currency)
         return cls(
@@ -105,7 +60,7 @@ class Purchase(Node):
             purchased_at=entity.purchased_at,
             status=entity.status,
             amount=to_decimal(entity.amount, decimals),
-            storefront=None if record.storefront is None else Storefront.of(business.id, record.storefront),
+            storefront=None if record.storefront is None else Storefront.of(business, record.storefront),
             channel=entity.channel,
             key=(entity.customer_id, entity.id),
             decimals=decimals,
@@ -113,20 +68,14 @@ class Purchase(Node):
 
     @strawberry.field(description="Lines of the order, as they were stated.")
     async def lines(self, info: Info) -> list[PurchaseLine]:
-        """Through the loader: one statement for all purchases of the page."""
         return [
             PurchaseLine(category=line.category, amount=to_decimal(line.amount, self.decimals), status=line.status)
             for line in await info.context.loaders.lines.load(self.key)
         ]
 
 
-PURCHASE_ORDER = "purchases"
-
-
 @strawberry.type(description="What a customer's qualifying purchases amount to, up to now.")
 class CustomerMetrics:
-    """Totals of a customer."""
-
     order_count: int = strawberry.field(description="Number of qualifying purchases.")
     total_revenue: Decimal = strawberry.field(description="Sum of the qualifying purchases in the business's currency.")
     average_order_value: Decimal | None = strawberry.field(
@@ -147,8 +96,6 @@ class CustomerMetrics:
 
 @strawberry.type(description="A customer's own RFM scores over the business's `rfm_days` (365 by default) up to today.")
 class RfmScore:
-    """Scores of a customer."""
-
     recency: int = strawberry.field(description="Recency score, 1 (long ago) to 5 (just now).")
     frequency: int = strawberry.field(description="Frequency score, 1 (fewest orders) to 5 (most).")
     monetary: int = strawberry.field(description="Monetary score, 1 (least spend) to 5 (most).")
@@ -159,16 +106,12 @@ class RfmScore:
 
 @strawberry.type(description="Label of a customer in a dimension that a classifier of the server's own adds.")
 class CustomLabel:
-    """Label of a further dimension."""
-
     dimension: str = strawberry.field(description="Name of the dimension.")
     label: str = strawberry.field(description="Label in it.")
 
 
 @strawberry.type(description="Labels of a customer; all null without a qualifying purchase.")
 class CustomerClassification:
-    """Labels of a customer."""
-
     frequency: str | None = strawberry.field(description="New, Loyal, Lapsed, Seasonal or Regular.")
     spending: str | None = strawberry.field(description="High Value, Medium Value or Low Value.")
     category: str | None = strawberry.field(description="The category that dominates, Family or Mixed.")
@@ -178,9 +121,7 @@ class CustomerClassification:
 
 
 @strawberry.type(description="A buyer of the business.")
-class Customer(CustomerMatching, CustomerMemberships, Node):
-    """A buyer."""
-
+class Customer(Node):
     external_id: str = strawberry.field(description="Customer id of the shop, unique in the business.")
     name: str | None = strawberry.field(description="Name of the customer.")
     email: str | None = strawberry.field(description="Email address of the customer.")
@@ -192,7 +133,6 @@ class Customer(CustomerMatching, CustomerMemberships, Node):
 
     @classmethod
     def of(cls, business: BusinessEntity, record: CustomerRecord) -> "Customer":
-        """The customer of the record."""
         entity = record.customer
         return cls(
             id=encode("Customer", business.id, entity.id),
@@ -208,21 +148,20 @@ class Customer(CustomerMatching, CustomerMemberships, Node):
 
     @strawberry.field(description="Totals of the customer's qualifying purchases.")
     def metrics(self, info: Info) -> CustomerMetrics:
-        """From the kept totals, which came with the customer."""
-        kept = self.record.totals
+        totals = self.record.totals
         today = info.context.services.customers.today(self.business).toordinal()
         decimals = exponent(self.business.currency)
-        since = kept.registered_day if kept.registered_day is not None else kept.first_day
-        span = max(today - kept.first_day, 30) if kept.first_day is not None else 30
+        since = totals.registered_day if totals.registered_day is not None else totals.first_day
+        span = max(today - totals.first_day, 30) if totals.first_day is not None else 30
         return CustomerMetrics(
-            order_count=kept.order_count,
-            total_revenue=to_decimal(kept.revenue, decimals),
-            average_order_value=mean(kept.revenue, kept.order_count, decimals),
-            first_purchase_at=kept.first_at,
-            last_purchase_at=kept.last_at,
-            days_since_last_purchase=None if kept.last_day is None else today - kept.last_day,
+            order_count=totals.order_count,
+            total_revenue=to_decimal(totals.revenue, decimals),
+            average_order_value=mean(totals.revenue, totals.order_count, decimals),
+            first_purchase_at=totals.first_at,
+            last_purchase_at=totals.last_at,
+            days_since_last_purchase=None if totals.last_day is None else today - totals.last_day,
             tenure_days=None if since is None else today - since,
-            purchase_frequency=kept.order_count * 30 / span,
+            purchase_frequency=totals.order_count * 30 / span,
         )
 
     @strawberry.field(description="RFM scores of the customer; null without a qualifying purchase.")
@@ -233,7 +172,6 @@ class Customer(CustomerMatching, CustomerMemberships, Node):
             RfmScheme, strawberry.argument(description="Which groups to name.")
         ] = RfmScheme.EIGHT_SEGMENT,
     ) -> RfmScore | None:
-        """Through the loader: one statement for the page."""
         score = await info.context.loaders.scores.load((self.record.customer.id, self.record.totals))
         if score is None:
             return None
@@ -249,31 +187,35 @@ class Customer(CustomerMatching, CustomerMemberships, Node):
 
     @strawberry.field(description="Labels of the customer as of today.")
     async def classification(self, info: Info) -> CustomerClassification:
-        """Through the loader: two statements for the page."""
-        found = await info.context.loaders.classifications.load((self.record.customer.id, self.record.totals))
+        labels = await info.context.loaders.classifications.load((self.record.customer.id, self.record.totals))
         return CustomerClassification(
-            frequency=found.frequency,
-            spending=found.spending,
-            category=found.category,
-            labels=[CustomLabel(dimension=name, label=label) for name, label in found.further],
+            frequency=labels.frequency,
+            spending=labels.spending,
+            category=labels.category,
+            labels=[CustomLabel(dimension=name, label=label) for name, label in labels.further],
         )
 
     @strawberry.field(description="Purchases of the customer, of every status, newest first.")
     async def purchases(self, info: Info, first: First = None, after: After = None) -> Connection[Purchase]:
-        """Through the loader: one statement for the page of customers."""
-        request = requested(PURCHASE_ORDER, int, first, after)
-        key = self.record.customer.id
-        page = await info.context.loaders.purchase_pages.load((key, request))
-        return connection(
-            page,
-            PURCHASE_ORDER,
-            lambda record: Purchase.of(self.business, record),
-            lambda: info.context.loaders.purchase_counts.load(key),
-        )
+        request = request_page(PURCHASE_ORDER, int, first, after)
+        loaders, key = info.context.loaders, self.record.customer.id
+        page = await loaders.purchase_pages.load((key, request))
+        of = partial(Purchase.of, self.business)
+        return connection(page, PURCHASE_ORDER, of, lambda: loaders.purchase_counts.load(key))
 
+    @strawberry.field(description="The segments that the customer is in, by name.")
+    async def segments(self, info: Info) -> list[Annotated["SegmentMembership", MEMBERSHIP]]:
+        entities = await info.context.loaders.memberships.load(self.record.customer.id)
+        return [memberships.SegmentMembership.of(self.business, entity) for entity in entities]
 
-def customers_connection(
-    business: BusinessEntity, page: Page[CustomerRecord], order: str, count: Callable[[], Awaitable[int]]
-) -> Connection[Customer]:
-    """A page of customers."""
-    return connection(page, order, lambda record: Customer.of(business, record), count)
+    @strawberry.field(description="The customer's entries and exits in the order in which they happened.")
+    async def membership_history(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[Annotated["MembershipChange", MEMBERSHIP]]:
+        changes = ChangeList(customer_id=self.record.customer.id)
+        return await memberships.changes_connection(info, self.business, changes, first, after)
+
+    @strawberry.field(description="The automatic segments whose rule holds now, assigned or not, by name.")
+    async def matching_segments(self, info: Info) -> list[Annotated["Segment", SEGMENT]]:
+        entities = await info.context.loaders.matching_segments.load(self.record.customer.id)
+        return [segments.Segment.of(self.business, entity) for entity in entities]

@@ -19,18 +19,18 @@ from domain.store import SegmentSort as SegmentSort
 E = TypeVar("E", bound=type[Enum])
 
 
-def described(kind: E, name: str, description: str, **values: str) -> E:
+def describe_enum(kind: E, name: str, description: str, **values: str) -> E:
     """The enum as the schema shows it; every value must be described."""
-    made = strawberry.enum(kind, name=name, description=description)
-    definition = made.__strawberry_definition__  # type: ignore[attr-defined]
+    enum = strawberry.enum(kind, name=name, description=description)
+    definition = enum.__strawberry_definition__  # type: ignore[attr-defined]
     for value in definition.values:
         value.description = values[value.name]
-    return made
+    return enum
 
 
 # Before any type is made that uses them: a type reads its enums when it is defined.
 ENUMS = (
-    described(
+    describe_enum(
         PurchaseStatus,
         "PurchaseStatus",
         "How far an order got. Only COMPLETED and PARTIAL count in metrics, reports and classification.",
@@ -40,7 +40,7 @@ ENUMS = (
         CANCELLED="Called off; does not count.",
         REFUNDED="Paid back; does not count.",
     ),
-    described(
+    describe_enum(
         CustomerSort,
         "CustomerSort",
         "What a list of customers is ordered by; ties stand by id, missing values last.",
@@ -50,7 +50,7 @@ ENUMS = (
         ORDER_COUNT="Number of qualifying purchases.",
         LAST_PURCHASE_AT="Timestamp of the last qualifying purchase.",
     ),
-    described(
+    describe_enum(
         Method,
         "SegmentationMethod",
         "How customers are grouped.",
@@ -58,21 +58,21 @@ ENUMS = (
         VALUE="By spend in the window.",
         BEHAVIOR="By category, channel and season.",
     ),
-    described(
+    describe_enum(
         RfmScheme,
         "RfmScheme",
         "Which set of named RFM groups.",
         EIGHT_SEGMENT="Eight groups by scores; who matches none is unclassified.",
         ELEVEN_SEGMENT="Groups by recency and the mean of frequency and monetary; everybody has one.",
     ),
-    described(
+    describe_enum(
         SegmentKind,
         "SegmentKind",
         "How a segment gets its members.",
         AUTOMATIC="From its definition.",
         MANUAL="By hand.",
     ),
-    described(
+    describe_enum(
         SegmentSort,
         "SegmentSort",
         "What a list of segments is ordered by; ties stand by id, missing values last.",
@@ -81,7 +81,7 @@ ENUMS = (
         LAST_CALCULATED="Timestamp of the last successful recalculation.",
         MEMBER_COUNT="Number of members.",
     ),
-    described(
+    describe_enum(
         JobStatus,
         "JobStatus",
         "How far a run got. The last three are final.",
@@ -91,7 +91,7 @@ ENUMS = (
         FAILED="It could not; nothing of it was kept, but the parts that succeeded.",
         CANCELLED="It was stopped; nothing of it was kept.",
     ),
-    described(
+    describe_enum(
         MembershipSource,
         "MembershipSource",
         "What made a customer a member of a segment.",
@@ -99,14 +99,14 @@ ENUMS = (
         MANUAL="A person.",
         IMPORT="A file of customers.",
     ),
-    described(
+    describe_enum(
         ChangeKind,
         "MembershipChangeKind",
         "What a membership change is.",
         ENTERED="The customer became a member.",
         LEFT="The customer is no member any more.",
     ),
-    described(
+    describe_enum(
         SeriesInterval,
         "SeriesInterval",
         "How long one interval of a series is, in the business's time zone.",

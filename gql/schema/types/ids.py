@@ -1,17 +1,27 @@
-"""Global ids: opaque text of type, business and numbers. One of another business decodes to nothing, like one that
-does not exist.
-
-What has a global id.
-"""
+"""Global ids: opaque text of type, business and numbers. One of another business is worth as much as one that nothing
+has, and is refused in the same words."""
 
 import base64
 import binascii
 import re
+from typing import NamedTuple
 
 import strawberry
 from strawberry import ID
 
+from domain.errors import DomainError, unknown_id
+from domain.model import Business
+
 CONTENT = re.compile(r"([A-Za-z]{1,40}):(\d{1,18}(?:\.\d{1,18}){0,3})")
+NAMES = {"Recalculation": "job", "PurchaseImport": "job"}
+"""What a refusal calls an object; others go by the name of their type."""
+
+
+class GlobalId(NamedTuple):
+    """A type of the schema, and the numbers of an object of it; the first is the business's."""
+
+    kind: str
+    numbers: tuple[int, ...]
 
 
 def encode(kind: str, *numbers: int) -> ID:
@@ -20,28 +30,43 @@ def encode(kind: str, *numbers: int) -> ID:
     return ID(base64.urlsafe_b64encode(text.encode()).decode().rstrip("="))
 
 
-def decode(value: str) -> tuple[str, tuple[int, ...]] | None:
-    """Type and numbers; None for anything that this server did not make."""
+def decode(value: str) -> GlobalId | None:
+    """What the id stands for; None for anything that this server did not make."""
     if len(value) > 200:
         return None
     try:
         text = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError):
         return None
-    match = CONTENT.fullmatch(text)
-    return None if match is None else (match[1], tuple(int(part) for part in match[2].split(".")))
+    content = CONTENT.fullmatch(text)
+    return None if content is None else GlobalId(content[1], tuple(int(part) for part in content[2].split(".")))
 
 
-def numbers_of(value: str, kind: str, business: int, count: int) -> tuple[int, ...] | None:
-    """The numbers behind the business's own; None where the id is of another type or another business."""
-    found = decode(value)
-    if found is None or found[0] != kind or len(found[1]) != count + 1 or found[1][0] != business:
-        return None
-    return found[1][1:]
+def decode_own(value: str, business: Business) -> GlobalId | None:
+    """The same without the business's number; None where the id is another business's."""
+    id = decode(value)
+    return None if id is None or id.numbers[0] != business.id else GlobalId(id.kind, id.numbers[1:])
+
+
+def match(value: str, kind: str, business: Business) -> int | None:
+    """The number behind the business's own id; None where it is of another type or another business."""
+    id = decode_own(value, business)
+    return id.numbers[0] if id is not None and id.kind == kind and len(id.numbers) == 1 else None
+
+
+def expect(value: str, kind: str, business: Business, *field: str) -> int:
+    """The same, but refused where `match` says None."""
+    number = match(value, kind, business)
+    if number is None:
+        raise missing(kind, *field)
+    return number
+
+
+def missing(kind: str, *field: str) -> DomainError:
+    """The refusal of an id that nothing of the type has; `field` is the path to the input that holds it."""
+    return unknown_id(NAMES.get(kind, kind.lower()), *field)
 
 
 @strawberry.interface(description="Anything that has a global id and can be fetched again by `node`.")
 class Node:
-    """Anything with a global id."""
-
     id: strawberry.ID = strawberry.field(description="Global id of the object; opaque, unique and lasting.")

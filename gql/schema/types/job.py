@@ -1,10 +1,10 @@
-"""Runs of background work as clients see them. The stored row is the truth: every answer is read from it.
-
-Imports of purchases as clients see them: a run like any other, its counts, what is doubtful and what was refused.
-"""
+"""Background work: recalculations, and imports of purchases with what is doubtful and what was refused. The stored row
+is the truth: every answer is read from it. Nouns that speak of each other import modules, and name each other's types
+lazily."""
 
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
@@ -14,24 +14,24 @@ from domain.imports.model import Reject as RejectEntity
 from domain.jobs.model import Job as JobEntity
 from domain.model import Business as BusinessEntity
 from domain.money import exponent, to_decimal
-from gql.schema.context import CanView, Context, Info
+from gql.schema.context import Info
+from gql.schema.types import membership as memberships
+from gql.schema.types import segment as segments
 from gql.schema.types.enums import JobStatus
-from gql.schema.types.ids import Node, encode, numbers_of
-from gql.schema.types.membership import Snapshot, noun
-from gql.schema.types.pagination import After, Connection, First, connection, requested, settled
+from gql.schema.types.ids import Node, encode
+from gql.schema.types.pagination import After, Connection, First, connection, request_page
 
 if TYPE_CHECKING:
+    from gql.schema.types.membership import Snapshot
     from gql.schema.types.segment import Segment
 
-
+MEMBERSHIP, SEGMENT = strawberry.lazy("gql.schema.types.membership"), strawberry.lazy("gql.schema.types.segment")
 RUN_ORDER = "recalculations"
 PART_ORDER = "parts"
 
 
 @strawberry.type(description="How far a run is.")
 class JobProgress:
-    """How far a run is."""
-
     done: int = strawberry.field(description="Items that are done: customers, or parts of a run of many segments.")
     total: int | None = strawberry.field(description="Items in all; null until it is known.")
     fraction: float = strawberry.field(description="Share that is done, 0 to 1.")
@@ -39,20 +39,16 @@ class JobProgress:
 
     @classmethod
     def of(cls, entity: JobEntity | ImportEntity) -> "JobProgress":
-        """That of a run or of an import."""
         return cls(done=entity.done, total=entity.total, fraction=entity.fraction, phase=entity.phase)
 
 
 @strawberry.type(description="Why a run failed or was cancelled.")
 class JobError:
-    """Why a run did not succeed."""
-
     code: str = strawberry.field(description="Kind of the error; stable.")
     message: str = strawberry.field(description="Sentence that says what went wrong.")
 
     @classmethod
     def of(cls, entity: JobEntity | ImportEntity) -> "JobError | None":
-        """That of a run or of an import; None where nothing went wrong."""
         return None if entity.error_code is None else cls(code=entity.error_code, message=entity.error_message or "")
 
 
@@ -60,8 +56,6 @@ class JobError:
     description="A unit of background work. The stored row is the truth; a subscription only follows it."
 )
 class Job:
-    """A unit of background work."""
-
     id: strawberry.ID = strawberry.field(description="Global id of the run.")
     status: JobStatus = strawberry.field(description="How far the run got.")
     progress: JobProgress = strawberry.field(description="Progress of the run.")
@@ -73,8 +67,6 @@ class Job:
 
 @strawberry.type(description="One background run that makes memberships agree with definitions.")
 class Recalculation(Node, Job):
-    """A run."""
-
     evaluated: int = strawberry.field(description="Customers that were evaluated.")
     entered: int = strawberry.field(description="Memberships that began.")
     left: int = strawberry.field(description="Memberships that ended.")
@@ -83,7 +75,6 @@ class Recalculation(Node, Job):
 
     @classmethod
     def of(cls, business: BusinessEntity, entity: JobEntity) -> "Recalculation":
-        """The run."""
         return cls(
             id=encode("Recalculation", business.id, entity.id),
             status=entity.status,
@@ -100,41 +91,31 @@ class Recalculation(Node, Job):
         )
 
     @strawberry.field(description="The segment that is recalculated; null for a run of many.")
-    async def segment(self, info: Info) -> Annotated["Segment", strawberry.lazy("gql.schema.types.segment")] | None:
-        """Through the loader."""
+    async def segment(self, info: Info) -> Annotated["Segment", SEGMENT] | None:
         if self.entity.segment_id is None:
             return None
-        found = await info.context.loaders.segments.load(self.entity.segment_id)
-        made: Segment | None = None if found is None else noun(info, "Segment").of(self.business, found)
-        return made
+        entity = await info.context.loaders.segments.load(self.entity.segment_id)
+        return None if entity is None else segments.Segment.of(self.business, entity)
 
     @strawberry.field(description="The snapshot that the run made; null until it succeeded, and for a run of many.")
-    async def snapshot(self, info: Info) -> Snapshot | None:
-        """Through the loader."""
+    async def snapshot(self, info: Info) -> Annotated["Snapshot", MEMBERSHIP] | None:
         if self.entity.segment_id is None or self.entity.snapshot_at is None:
             return None
         key = (self.entity.segment_id, self.entity.snapshot_at)
-        found = await info.context.loaders.memberships.snapshots.load(key)
-        return None if found is None else Snapshot.of(self.business, found)
+        entity = await info.context.loaders.snapshots.load(key)
+        return None if entity is None else memberships.Snapshot.of(self.business, entity)
 
     @strawberry.field(description="One run a segment where this one covers many, in the order of their work.")
     async def parts(self, info: Info, first: First = None, after: After = None) -> Connection["Recalculation"]:
-        """The parts."""
-        request = requested(PART_ORDER, int, first, after)
-        service, business, key = info.context.services.recalculations, self.business, self.entity.id
-        page = await service.page(business, request, parent_id=key)
+        request = request_page(PART_ORDER, int, first, after)
+        context, key = info.context, self.entity.id
+        page = await context.read(lambda unit: unit.jobs.page(request, parent_id=key))
         return connection(
             page,
             PART_ORDER,
-            lambda job: Recalculation.of(business, job),
-            lambda: service.count(business, parent_id=key),
+            partial(Recalculation.of, self.business),
+            lambda: context.read(lambda unit: unit.jobs.count(parent_id=key)),
         )
-
-
-async def find_job(context: Context, business: BusinessEntity, value: str) -> JobEntity | None:
-    """The run of a global id; None where there is none, or it is another business's."""
-    numbers = numbers_of(value, "Recalculation", business.id, 1)
-    return None if numbers is None else await context.loaders.jobs.load(numbers[0])
 
 
 IMPORT_ORDER = "imports"
@@ -143,30 +124,23 @@ REJECT_ORDER = "rejects"
 
 @strawberry.type(description="A row that an import refused.")
 class Reject:
-    """A refused row."""
-
     line: int = strawberry.field(description="Line of the file that the row begins on, from 1.")
     text: str = strawberry.field(description="Text of the row.")
     reason: str = strawberry.field(description="Why it was refused.")
 
     @classmethod
     def of(cls, entity: RejectEntity) -> "Reject":
-        """The row."""
         return cls(line=entity.line, text=entity.text, reason=entity.reason)
 
 
 @strawberry.type(description="An order whose amount lies far beyond the rest. It was imported as it stands.")
 class OutlierOrder:
-    """An order that stands out."""
-
     order_id: str = strawberry.field(description="Order id of the shop.")
     amount: Decimal = strawberry.field(description="Amount of the order in the business's currency.")
 
 
 @strawberry.type(description="What is doubtful about the rows of an import: counted and named, never changed.")
 class ImportQuality:
-    """Doubtful rows."""
-
     missing_dates: int = strawberry.field(description="Rows without a date, which were refused.")
     future_dates: int = strawberry.field(description="Rows of orders that lay in the future.")
     doubtful_dates: int = strawberry.field(
@@ -184,8 +158,6 @@ class ImportQuality:
 
 @strawberry.type(description="One import of a file of purchases. The four counts of rows add up to `rowsRead`.")
 class PurchaseImport(Node, Job):
-    """An import."""
-
     source: str = strawberry.field(description="Name of what was imported.")
     rows_read: int = strawberry.field(description="Rows that were read.")
     created: int = strawberry.field(description="Rows of orders that are new.")
@@ -203,7 +175,6 @@ class PurchaseImport(Node, Job):
 
     @classmethod
     def of(cls, business: BusinessEntity, entity: ImportEntity) -> "PurchaseImport":
-        """The import."""
         return cls(
             id=encode("PurchaseImport", business.id, entity.id),
             status=entity.status,
@@ -226,38 +197,16 @@ class PurchaseImport(Node, Job):
 
     @strawberry.field(description="The rows that were refused, in the order of the file; kept once it succeeded.")
     async def rejects(self, info: Info, first: First = None, after: After = None) -> Connection[Reject]:
-        """A page by line."""
-        request = requested(REJECT_ORDER, int, first, after)
+        request = request_page(REJECT_ORDER, int, first, after)
         page = await info.context.loaders.rejects.load((self.entity.id, request))
-        return connection(page, REJECT_ORDER, Reject.of, lambda: settled(self.entity.rejected))
+        return connection(page, REJECT_ORDER, Reject.of, self.entity.rejected)
 
 
 def quality_of(business: BusinessEntity, entity: ImportEntity) -> ImportQuality | None:
     """What is doubtful, where it is known."""
-    found = entity.quality
-    if found is None:
+    quality = entity.quality
+    if quality is None:
         return None
     decimals = exponent(business.currency)
-    largest = [OutlierOrder(order_id=one.order_id, amount=to_decimal(one.amount, decimals)) for one in found.named]
-    return ImportQuality(**found.counts, largest_outliers=largest)
-
-
-async def find_import(context: Context, business: BusinessEntity, value: str) -> ImportEntity | None:
-    """The import of a global id; None where there is none, or it is another business's."""
-    numbers = numbers_of(value, "PurchaseImport", business.id, 1)
-    return None if numbers is None else await context.loaders.imports.load(numbers[0])
-
-
-@strawberry.type(description="Questions about imports.")
-class ImportQueries:
-    """Questions about imports."""
-
-    @strawberry.field(permission_classes=[CanView], description="Imports of purchases, newest first.")
-    async def imports(self, info: Info, first: First = None, after: After = None) -> Connection[PurchaseImport]:
-        """A page."""
-        request = requested(IMPORT_ORDER, int, first, after)
-        business, service = await info.context.business(), info.context.services.imports
-        page = await service.page(business, request)
-        return connection(
-            page, IMPORT_ORDER, lambda one: PurchaseImport.of(business, one), lambda: service.count(business)
-        )
+    largest = [OutlierOrder(order_id=one.order_id, amount=to_decimal(one.amount, decimals)) for one in quality.named]
+    return ImportQuality(**quality.counts, largest_outliers=largest)

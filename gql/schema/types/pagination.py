@@ -19,12 +19,12 @@ First = Annotated[
 After = Annotated[str | None, strawberry.argument(description="Only items after this cursor.")]
 Last = Annotated[int | None, strawberry.argument(description="How many items from the end, 1 to 250.")]
 Before = Annotated[str | None, strawberry.argument(description="Only items before this cursor.")]
+Count = int | Callable[[], Awaitable[int]]
+"""How many items a list has, or what says so where it is asked for."""
 
 
 @strawberry.type(description="Where a page lies in its list.")
 class PageInfo:
-    """Where a page lies."""
-
     has_next_page: bool = strawberry.field(description="Whether there are items after this page.")
     has_previous_page: bool = strawberry.field(description="Whether there are items before this page.")
     start_cursor: str | None = strawberry.field(description="Cursor of the first item of the page.")
@@ -33,25 +33,20 @@ class PageInfo:
 
 @strawberry.type(description="An item of a page with its cursor.")
 class Edge(Generic[T]):
-    """An item with its cursor."""
-
     cursor: str = strawberry.field(description="The item's place, for `after` and `before`.")
     node: T = strawberry.field(description="The item.")
 
 
 @strawberry.type(description="A page of a list.")
 class Connection(Generic[T]):
-    """A page of a list."""
-
     edges: list[Edge[T]] = strawberry.field(description="The items of the page with their cursors.")
     nodes: list[T] = strawberry.field(description="The items of the page.")
     page_info: PageInfo = strawberry.field(description="Where the page lies in the list.")
-    count: strawberry.Private[Callable[[], Awaitable[int]]]
+    count: strawberry.Private[Count]
 
     @strawberry.field(description="How many items the whole list has.")
     async def total_count(self) -> int:
-        """Asked for only when it is selected."""
-        return await self.count()
+        return self.count if isinstance(self.count, int) else await self.count()
 
 
 def encode_cursor(order: str, position: Position) -> str:
@@ -65,9 +60,9 @@ def decode_cursor(name: str, value: str | None, order: str, kind: type) -> Posit
     if value is None:
         return None
     try:
-        made, sort, key = _opened(value)
+        made_in, sort, key = _open_cursor(value)
         position: Position = (sort, key)
-        if made != order or type(sort) is not kind or type(key) is not int:
+        if made_in != order or type(sort) is not kind or type(key) is not int:
             raise ValueError
         if abs(key) >= 2**63 or (isinstance(sort, int) and abs(sort) >= 2**63):
             raise ValueError
@@ -81,13 +76,13 @@ def decode_cursor(name: str, value: str | None, order: str, kind: type) -> Posit
 def order_of(value: str) -> str | None:
     """The order that the cursor was made in; None where it is no cursor."""
     try:
-        made, _, _ = _opened(value)
+        order, _, _ = _open_cursor(value)
     except (ValueError, TypeError, RecursionError):
         return None
-    return made if isinstance(made, str) else None
+    return order if isinstance(order, str) else None
 
 
-def _opened(value: str) -> Any:
+def _open_cursor(value: str) -> Any:
     if len(value) > 8000:
         raise ValueError
     return json.loads(base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True))
@@ -97,7 +92,7 @@ def _surrogates(text: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def requested(
+def request_page(
     order: str,
     kind: type,
     first: int | None,
@@ -111,12 +106,7 @@ def requested(
     )
 
 
-async def settled(value: int) -> int:
-    """A count that is known already."""
-    return value
-
-
-def connection(page: Page[T], order: str, of: Callable[[T], U], count: Callable[[], Awaitable[int]]) -> Connection[U]:
+def connection(page: Page[T], order: str, of: Callable[[T], U], count: Count) -> Connection[U]:
     """The page as a connection of another type."""
     cursors = [encode_cursor(order, position) for position in page.positions]
     nodes = [of(item) for item in page.items]
@@ -125,7 +115,6 @@ def connection(page: Page[T], order: str, of: Callable[[T], U], count: Callable[
 
 
 def page_info(page: Page[T], order: str) -> PageInfo:
-    """Where the page lies."""
     ends = [encode_cursor(order, position) for position in (*page.positions[:1], *page.positions[-1:])]
     return PageInfo(
         has_next_page=page.has_next,

@@ -1,17 +1,20 @@
-"""User errors: what the caller can mend comes back inside the mutation's own payload, never as a fault."""
+"""What mutations have in common: who may call them, and that what the caller can mend comes back as user errors inside
+their own payload, never as a fault."""
 
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar, dataclass_transform
 
 import strawberry
 from strawberry.extensions import FieldExtension
+from strawberry.permission import BasePermission
+from strawberry.types import get_object_definition
 from strawberry.types.field import StrawberryField
 
 from domain.errors import Conflict, DomainError, InvalidInput, InvalidRule, NotFound, Taken
 from domain.jobs.queue import AlreadyRunning, NotCancellable
-from gql.schema.context import Info
-from gql.schema.types.enums import described
+from gql.schema.context import CanEdit, Info
+from gql.schema.types.enums import describe_enum
 
 
 class UserErrorCode(StrEnum):
@@ -36,7 +39,7 @@ class UserErrorCode(StrEnum):
     LIMIT_REACHED = "LIMIT_REACHED"
 
 
-DESCRIBED = described(
+DESCRIBED = describe_enum(
     UserErrorCode,
     "UserErrorCode",
     "What kind of thing is wrong with an input.",
@@ -64,8 +67,6 @@ DESCRIBED = described(
     description="What the caller can mend. Faults of the server are top-level errors and say nothing of its insides."
 )
 class UserError:
-    """What the caller can mend."""
-
     field: list[str] | None = strawberry.field(description="Path to the input that is wrong.")
     message: str = strawberry.field(description="Sentence that says what is wrong and what would be right.")
     code: UserErrorCode = strawberry.field(description="Kind of the error; stable.")
@@ -120,3 +121,31 @@ class AsUserErrors(FieldExtension):
         except DomainError as error:
             payload: Any = self.field.type
             return payload(user_errors=user_errors(error))
+
+
+P = TypeVar("P", bound="Payload")
+
+
+@strawberry.type
+class Payload:
+    """What a mutation answers; with user errors nothing was changed, and every field has its default."""
+
+    user_errors: list[UserError] = strawberry.field(default_factory=list, description="What the caller can mend.")
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(strawberry.field,))
+def payload(description: str) -> Callable[[type[P]], type[P]]:
+    """Make a type of the schema of a Payload, whose user errors stand last."""
+
+    def define(kind: type[P]) -> type[P]:
+        defined = strawberry.type(kind, description=description)
+        fields = get_object_definition(defined, strict=True).fields
+        fields.append(fields.pop(0))
+        return defined
+
+    return define
+
+
+def mutation(description: str, permission: type[BasePermission] = CanEdit) -> Any:
+    """A mutation whose failures, where the caller can mend them, are its payload's."""
+    return strawberry.mutation(permission_classes=[permission], extensions=[AsUserErrors()], description=description)

@@ -1,20 +1,17 @@
-"""The segmentation report, its groups and its insights. The previous window is computed once, and only when one of
-its numbers is asked for.
-
-Groups over time as the schema shows them: transitions, trend and label counts.
-"""
+"""The segmentation report with its groups and insights, and groups over time: transitions, trend and label counts. What
+is dear, such as the previous window, is computed once and only when one of its numbers is asked for."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from hashlib import sha256
 
 import strawberry
 
 from domain.classification.groups import GroupKind
-from domain.model import Business
 from domain.model import Business as BusinessEntity
 from domain.money import to_decimal
 from domain.pages import Page, PageRequest
@@ -26,13 +23,13 @@ from domain.reports.transitions import TrendPoint as TrendPointEntity
 from domain.store import CustomerRecord, Move
 from gql.schema.context import Info
 from gql.schema.types.business import Storefront
-from gql.schema.types.customer import Customer, customers_connection
+from gql.schema.types.customer import Customer
 from gql.schema.types.enums import Method
-from gql.schema.types.pagination import After, Connection, First, order_of, requested, settled
+from gql.schema.types.pagination import After, Connection, First, connection, order_of, request_page
 
 
 @dataclass(slots=True, eq=False)
-class Source:
+class ReportSource:
     """A report with what can be asked about it later."""
 
     business: BusinessEntity
@@ -54,8 +51,6 @@ class Source:
 
 @strawberry.type(description="Means over the customers of a group; null where the group is empty.")
 class SegmentCharacteristics:
-    """Means of a group."""
-
     avg_days_since_last_purchase: float | None = strawberry.field(description="Mean days since the last purchase.")
     avg_purchase_frequency: float | None = strawberry.field(description="Mean number of orders in the window.")
     avg_total_spend: Decimal | None = strawberry.field(
@@ -65,8 +60,6 @@ class SegmentCharacteristics:
 
 @strawberry.type(description="What stands out in a report; null where nothing qualifies.")
 class SegmentationInsights:
-    """What stands out."""
-
     highest_revenue_segment: str | None = strawberry.field(description="Name of the group with the most revenue.")
     largest_segment: str | None = strawberry.field(description="Name of the group with the most customers.")
     fastest_growing_segment: str | None = strawberry.field(
@@ -77,8 +70,6 @@ class SegmentationInsights:
 
 @strawberry.type(description="A named group of a report. Not to be mixed up with a stored segment.")
 class ReportSegment:
-    """A group of a report."""
-
     dimension: str = strawberry.field(description="What the group divides the customers by: rfm, value, category …")
     segment_name: str = strawberry.field(description="Name of the group.")
     segment_code: str = strawberry.field(description="Code of the group; a label, not a score.")
@@ -98,11 +89,10 @@ class ReportSegment:
     characteristics: SegmentCharacteristics = strawberry.field(description="Means over the customers of the group.")
     recommended_actions: list[str] = strawberry.field(description="What to do about the group.")
     group: strawberry.Private[Group]
-    source: strawberry.Private[Source]
+    source: strawberry.Private[ReportSource]
 
     @classmethod
-    def of(cls, source: Source, group: Group) -> "ReportSegment":
-        """The group as the schema shows it."""
+    def of(cls, source: ReportSource, group: Group) -> "ReportSegment":
         report, kind = source.report, group.kind
         digits = kind.scores or (None, None, None)
         return cls(
@@ -134,24 +124,20 @@ class ReportSegment:
         description="Customers of the group in the window before, scored within itself; null where it has no purchase."
     )
     async def previous_customer_count(self) -> int | None:
-        """From the previous window, computed once for the report."""
         before = await self.source.previous()
         return None if before is None else before.of(self.group.kind)
 
     @strawberry.field(description="Customers of the group, by id.")
     async def customers(self, info: Info, first: First = None, after: After = None) -> Connection[Customer]:
-        """A page; the pages of all groups come in one statement, and the count is the group's."""
         source = self.source
         order = f"group {self.group.kind.code}"
-        request = requested(order, int, first, after)
+        request = request_page(order, int, first, after)
         page = await info.context.loaders.group_pages.load((source, self.group.kind, request))
-        return customers_connection(source.business, page, order, lambda: settled(self.group.customers))
+        return connection(page, order, partial(Customer.of, source.business), self.group.customers)
 
 
 @strawberry.type(description="How the customers of a window divide into named groups.")
 class SegmentationReport:
-    """The report."""
-
     method: Method = strawberry.field(description="Method of the report.")
     days: int = strawberry.field(description="Length of the window in days.")
     start_date: date = strawberry.field(description="First day of the window.")
@@ -162,11 +148,10 @@ class SegmentationReport:
     segments: list[ReportSegment] = strawberry.field(description="Groups of the report, largest revenue first.")
     unclassified: ReportSegment | None = strawberry.field(description="Whoever matches none of the eight groups.")
     generated_at: datetime = strawberry.field(description="Timestamp of the computation.")
-    source: strawberry.Private[Source]
+    source: strawberry.Private[ReportSource]
 
     @classmethod
-    def of(cls, source: Source, storefront: Storefront | None) -> "SegmentationReport":
-        """The report as the schema shows it."""
+    def of(cls, source: ReportSource, storefront: Storefront | None) -> "SegmentationReport":
         report = source.report
         return cls(
             method=report.method,
@@ -184,21 +169,20 @@ class SegmentationReport:
 
     @strawberry.field(description="What stands out among the groups.")
     async def insights(self) -> SegmentationInsights:
-        """Needs the previous window."""
-        found = insights(self.source.report, await self.source.previous())
+        entity = insights(self.source.report, await self.source.previous())
         return SegmentationInsights(
-            highest_revenue_segment=found.highest_revenue,
-            largest_segment=found.largest,
-            fastest_growing_segment=found.fastest_growing,
-            needs_attention=found.needs_attention,
+            highest_revenue_segment=entity.highest_revenue,
+            largest_segment=entity.largest,
+            fastest_growing_segment=entity.fastest_growing,
+            needs_attention=entity.needs_attention,
         )
 
 
 @dataclass(slots=True, eq=False)
-class MovesSource:
+class TransitionsSource:
     """Transitions with what can be asked about them later."""
 
-    business: Business
+    business: BusinessEntity
     transitions: Transitions
     movements: Movements
     _orders: frozenset[str] = field(init=False)
@@ -208,24 +192,22 @@ class MovesSource:
 
     def owner(self, cursor: str) -> str | None:
         """The order of the cell that the cursor is of; None where it is of none of these cells."""
-        made = order_of(cursor)
-        return made if made in self._orders else None
+        order = order_of(cursor)
+        return order if order in self._orders else None
 
     async def pages(self, keys: Sequence[Move], request: PageRequest) -> Mapping[Move, Page[CustomerRecord]]:
         """A page of the customers of each move."""
         return await self.movements.moved_customers(self.business, self.transitions, keys, request)
 
 
-def cell_order(moved: MovedGroup) -> str:
+def cell_order(entity: MovedGroup) -> str:
     """The order that cursors of the cell are made in; short however long the names of its groups are."""
-    codes = [None if group is None else group.code for group in (moved.before, moved.after)]
-    return f"move {sha256(repr((moved.move.dimension, *codes)).encode()).hexdigest()[:32]}"
+    codes = [None if group is None else group.code for group in (entity.before, entity.after)]
+    return f"move {sha256(repr((entity.move.dimension, *codes)).encode()).hexdigest()[:32]}"
 
 
 @strawberry.type(description="The customers who went from one group to another between two windows.")
 class TransitionCell:
-    """The customers of one move."""
-
     dimension: str = strawberry.field(description="What the groups divide the customers by: rfm, value, category …")
     from_segment: str | None = strawberry.field(
         description="Name of the group in the first window; null for customers who were not in it."
@@ -238,24 +220,23 @@ class TransitionCell:
     customer_count: int = strawberry.field(description="Number of customers who went this way.")
     from_revenue: Decimal = strawberry.field(description="What they spent in the first window.")
     to_revenue: Decimal = strawberry.field(description="What they spent in the second window.")
-    moved: strawberry.Private[MovedGroup]
-    source: strawberry.Private[MovesSource]
+    entity: strawberry.Private[MovedGroup]
+    source: strawberry.Private[TransitionsSource]
 
     @classmethod
-    def of(cls, source: MovesSource, moved: MovedGroup) -> "TransitionCell":
-        """The move as the schema shows it."""
+    def of(cls, source: TransitionsSource, entity: MovedGroup) -> "TransitionCell":
         decimals = source.transitions.decimals
-        before, after = moved.before, moved.after
+        before, after = entity.before, entity.after
         return cls(
-            dimension=moved.move.dimension,
+            dimension=entity.move.dimension,
             from_segment=None if before is None else before.name,
             from_code=None if before is None else before.code,
             to_segment=None if after is None else after.name,
             to_code=None if after is None else after.code,
-            customer_count=moved.customers,
-            from_revenue=to_decimal(moved.spend_before, decimals),
-            to_revenue=to_decimal(moved.spend_after, decimals),
-            moved=moved,
+            customer_count=entity.customers,
+            from_revenue=to_decimal(entity.spend_before, decimals),
+            to_revenue=to_decimal(entity.spend_after, decimals),
+            entity=entity,
             source=source,
         )
 
@@ -264,13 +245,12 @@ class TransitionCell:
         " answers with its next page, the others with an empty one."
     )
     async def customers(self, info: Info, first: First = None, after: After = None) -> Connection[Customer]:
-        """A page; the pages of all cells come in one statement."""
-        order = cell_order(self.moved)
+        order = cell_order(self.entity)
         page: Page[CustomerRecord] = Page([], [], has_next=False, has_previous=False)
         if after is None or self.source.owner(after) in (order, None):
-            request = requested(order, int, first, after)
-            page = await info.context.loaders.group_pages.load((self.source, self.moved.move, request))
-        return customers_connection(self.source.business, page, order, lambda: settled(self.customer_count))
+            request = request_page(order, int, first, after)
+            page = await info.context.loaders.group_pages.load((self.source, self.entity.move, request))
+        return connection(page, order, partial(Customer.of, self.source.business), self.customer_count)
 
 
 @strawberry.type(
@@ -278,8 +258,6 @@ class TransitionCell:
     " customers of the first window, and the columns to those of the second."
 )
 class SegmentTransitions:
-    """The moves between two windows."""
-
     from_: date = strawberry.field(name="from", description="Last day of the first window.")
     to: date = strawberry.field(description="Last day of the second window.")
     cells: list[TransitionCell] = strawberry.field(
@@ -287,20 +265,17 @@ class SegmentTransitions:
     )
 
     @classmethod
-    def of(cls, source: MovesSource) -> "SegmentTransitions":
-        """The transitions as the schema shows them."""
-        found = source.transitions
+    def of(cls, source: TransitionsSource) -> "SegmentTransitions":
+        transitions = source.transitions
         return cls(
-            from_=date.fromordinal(found.before.last_day),
-            to=date.fromordinal(found.after.last_day),
-            cells=[TransitionCell.of(source, moved) for moved in found.moves],
+            from_=date.fromordinal(transitions.before.last_day),
+            to=date.fromordinal(transitions.after.last_day),
+            cells=[TransitionCell.of(source, entity) for entity in transitions.moves],
         )
 
 
 @strawberry.type(description="A group of the report whose window ends with the date.")
 class TrendPoint:
-    """A group at a date."""
-
     day: date = strawberry.field(name="date", description="Last day of the window.")
     dimension: str = strawberry.field(description="What the group divides the customers by: rfm, value, category …")
     segment_name: str = strawberry.field(description="Name of the group.")
@@ -310,7 +285,6 @@ class TrendPoint:
 
     @classmethod
     def of(cls, entity: TrendPointEntity, decimals: int) -> "TrendPoint":
-        """The point as the schema shows it."""
         return cls(
             day=entity.date,
             dimension=entity.kind.dimension,
@@ -323,8 +297,6 @@ class TrendPoint:
 
 @strawberry.type(description="How many customers have a label of classification.")
 class LabelCount:
-    """A label and its customers."""
-
     dimension: str = strawberry.field(description="What the label is of: frequency, spending or category.")
     label: str = strawberry.field(description="The label.")
     customer_count: int = strawberry.field(description="Number of customers who have it.")
@@ -332,7 +304,6 @@ class LabelCount:
 
     @classmethod
     def of(cls, entity: LabelCountEntity) -> "LabelCount":
-        """The count as the schema shows it."""
         return cls(
             dimension=entity.dimension,
             label=entity.label,

@@ -56,43 +56,43 @@ def parse_json(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        found: object = json.loads(value)
+        content: object = json.loads(value)
         # Half of a character, which escapes can state, could not be answered back.
-        json.dumps(found, ensure_ascii=False).encode()
-        return found
+        json.dumps(content, ensure_ascii=False).encode()
+        return content
     except UnicodeEncodeError as error:
         raise GraphQLError("Texts must be Unicode: an escape stands for half of a character.") from error
     except (ValueError, RecursionError) as error:
         raise GraphQLError("A JSON value must come as a variable, or as a string that holds JSON text.") from error
 
 
-def _defined(**options: Any) -> ScalarDefinition:
-    made: ScalarDefinition = strawberry.scalar(**options)
-    return made
+def _define(**options: Any) -> ScalarDefinition:
+    definition: ScalarDefinition = strawberry.scalar(**options)
+    return definition
 
 
 def scalar_map() -> dict[object, ScalarDefinition]:
     """Python type to scalar, for the schema's configuration."""
     return {
-        Decimal: _defined(
+        Decimal: _define(
             name="Decimal",
             description="An exact decimal number, written as a string.",
             serialize=lambda value: format(value, "f"),
             parse_value=parse_decimal,
         ),
-        date: _defined(
+        date: _define(
             name="Date",
             description="A calendar day in ISO 8601, in the business's time zone.",
             serialize=lambda value: value.isoformat(),
             parse_value=parse_date,
         ),
-        datetime: _defined(
+        datetime: _define(
             name="DateTime",
             description="A timestamp in ISO 8601. Without an offset it is read as local time of the business.",
             serialize=lambda value: value.isoformat().replace("+00:00", "Z"),
             parse_value=parse_instant,
         ),
-        JSON: _defined(
+        JSON: _define(
             name="JSON",
             description="Any JSON value, as a variable or as a string that holds JSON text.",
             serialize=lambda value: value,

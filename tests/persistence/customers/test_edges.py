@@ -47,17 +47,19 @@ async def test_a_business_without_data_has_empty_answers(services: Services, sho
     assert await services.reporting.previous_counts(shop, report) is None
     found = insights(report, None)
     assert (found.highest_revenue, found.largest, found.fastest_growing, found.needs_attention) == (None,) * 4
-    page = await services.customers.page(shop, PageRequest(), CustomerFilter(), CustomerSort.NAME, True)
+    page = await services.read(
+        shop, lambda unit: unit.customers.page(PageRequest(), CustomerFilter(), CustomerSort.NAME, True)
+    )
     assert (list(page.items), page.has_next, page.has_previous) == ([], False, False)
-    assert await services.purchases.storefronts(shop) == []
-    assert await services.customers.by_external_id(shop, "anyone") is None
+    assert await services.read(shop, lambda unit: unit.purchases.storefronts()) == []
+    assert await services.read(shop, lambda unit: unit.customers.by_external_id("anyone")) is None
 
 
 async def test_customers_without_purchases_have_zeros_no_score_and_no_labels(
     services: Services, shop: Business
 ) -> None:
     await services.customers.upsert(shop, [NewCustomer("C1", "Nobody", registered_at=NOW)], ACTOR)
-    record = await services.customers.by_external_id(shop, "C1")
+    record = await services.read(shop, lambda unit: unit.customers.by_external_id("C1"))
     assert record is not None
 
     totals = {record.customer.id: record.totals}
@@ -74,7 +76,7 @@ async def test_the_only_customer_is_new(services: Services, shop: Business) -> N
     business = await services.businesses.open("shop")
 
     assert named(await services.reporting.report(business)) == {"New Customers": (1, 1, 100)}
-    record = await services.customers.by_external_id(business, "C1")
+    record = await services.read(business, lambda unit: unit.customers.by_external_id("C1"))
     assert record is not None
     scores = await services.customers.scores(business, {record.customer.id: record.totals})
     assert scores == {record.customer.id: Score(5, 1, 1)}
@@ -97,7 +99,9 @@ async def test_one_who_bought_only_before_the_window_scores_one_everywhere(servi
     await services.purchases.record(shop, items, ACTOR)
     business = await services.businesses.open("shop")
     records = (
-        await services.customers.page(business, PageRequest(), CustomerFilter(), CustomerSort.EXTERNAL_ID, False)
+        await services.read(
+            business, lambda unit: unit.customers.page(PageRequest(), CustomerFilter(), CustomerSort.EXTERNAL_ID, False)
+        )
     ).items
 
     scores = await services.customers.scores(business, {record.customer.id: record.totals for record in records})
@@ -150,7 +154,7 @@ async def test_ten_thousand_storefronts(
     await services.purchases.record(shop, items, ACTOR, limit=10_000)
     business = await services.businesses.open("shop")
 
-    storefronts = await services.purchases.storefronts(business)
+    storefronts = await services.read(business, lambda unit: unit.purchases.storefronts())
     one = await services.purchases.storefront_by_key(business, "Store 9999 🏬")
 
     assert [storefront.key for storefront in storefronts] == sorted(f"Store {n} 🏬" for n in range(10_000))
@@ -184,7 +188,9 @@ async def test_only_completed_and_partial_purchases_count(services: Services, sh
     business = await services.businesses.open("shop")
 
     assert (await services.reporting.report(business)).customers == 2
-    page = await services.customers.page(business, PageRequest(), CustomerFilter(), CustomerSort.ORDER_COUNT, True)
+    page = await services.read(
+        business, lambda unit: unit.customers.page(PageRequest(), CustomerFilter(), CustomerSort.ORDER_COUNT, True)
+    )
     assert [(record.customer.external_id, record.totals.order_count) for record in page.items][:2] == [
         ("PARTIAL", 1),
         ("COMPLETED", 1),
@@ -221,7 +227,7 @@ async def test_a_read_unit_sees_one_state_while_others_write(
         after, count = await unit.reports.cells(span), await unit.customers.count(CustomerFilter())
 
     assert (after, count) == (before, 1)
-    assert await services.customers.count(shop, CustomerFilter()) == 2
+    assert await services.read(shop, lambda unit: unit.customers.count(CustomerFilter())) == 2
 
 
 ORDERS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 40), st.integers(0, 6)), max_size=40)

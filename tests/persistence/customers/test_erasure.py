@@ -11,7 +11,7 @@ from domain.imports.rows import RejectedRow
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
 from domain.segments.model import Definition, MembershipSource, NewSegment, SegmentKind
-from domain.store import Actor, CustomerFilter
+from domain.store import Actor, CustomerFilter, CustomerSort
 from gql.composition import Services
 from persistence import erasure as erased_names
 from persistence.database.engines import Database
@@ -46,15 +46,16 @@ async def store(database: Database, clock: SetClock, services: Services, shop: B
 
 
 async def erase(services: Services, shop: Business, name: str) -> int:
-    record = await services.customers.by_external_id(shop, name)
+    record = await services.read(shop, lambda unit: unit.customers.by_external_id(name))
     assert record is not None
-    return await services.erasure.erase(shop, record.customer.id, ACTOR)
+    await services.erasure.erase(shop, record.customer.id, ACTOR)
+    return record.customer.id
 
 
 async def test_names_go_from_every_table_and_figures_stay(store: SqlStore, services: Services, shop: Business) -> None:
     key = await erase(services, shop, "zoe-1")
 
-    record = (await services.customers.by_ids(shop, [key]))[key]
+    record = (await services.read(shop, lambda unit: unit.customers.by_ids([key])))[key]
     assert (record.customer.external_id, record.customer.name, record.customer.email) == ("[erased]", None, None)
     assert (record.customer.erased, record.totals.order_count, record.totals.revenue) == (True, 1, 1000)
     async with store.read(shop) as unit:
@@ -68,7 +69,9 @@ async def test_names_go_from_every_table_and_figures_stay(store: SqlStore, servi
         assert (await unit.connection.execute(select(import_reject.c.text))).scalars().all() == ["[erased]"]
         terms = select(customer_term.c.term).where(customer_term.c.customer_id == key)
         assert (await unit.connection.execute(terms)).all() == []
-    assert (await services.customers.page(shop, PageRequest(), CustomerFilter("zoe"), "NAME", False)).items == []  # type: ignore[arg-type]
+    async with services.store.read(shop) as unit:
+        page = await unit.customers.page(PageRequest(), CustomerFilter("zoe"), CustomerSort.NAME, False)
+    assert page.items == []
 
 
 async def test_memberships_end_and_the_past_stays(store: SqlStore, services: Services, shop: Business) -> None:

@@ -84,13 +84,14 @@ async def test_pages_have_no_gap_and_no_duplicate_while_customers_are_added(
 ) -> None:
     business = await services.businesses.create(f"pages-{next(NUMBERS)}", None, "UTC", "EUR")
     await add(services, business, first, "m")
-    there = await services.customers.page(business, PageRequest(250), EVERYBODY, sort, reverse)
+    there = await services.read(business, lambda unit: unit.customers.page(PageRequest(250), EVERYBODY, sort, reverse))
     additions = iter(later)
 
     seen: list[CustomerRecord] = []
     request = PageRequest(size, backward)
     while True:
-        page = await services.customers.page(business, request, EVERYBODY, sort, reverse)
+        async with services.store.read(business) as unit:
+            page = await unit.customers.page(request, EVERYBODY, sort, reverse)
         assert len(page.items) <= size
         seen = [*page.items, *seen] if backward else [*seen, *page.items]
         if not (page.has_previous if backward else page.has_next):
@@ -123,8 +124,8 @@ async def test_missing_values_stand_last_ties_by_id_and_reverse_flips_all(
     ]
     await add(services, shop, buyers, "c")
 
-    page = await services.customers.page(shop, PageRequest(250), EVERYBODY, sort, False)
-    flipped = await services.customers.page(shop, PageRequest(250), EVERYBODY, sort, True)
+    page = await services.read(shop, lambda unit: unit.customers.page(PageRequest(250), EVERYBODY, sort, False))
+    flipped = await services.read(shop, lambda unit: unit.customers.page(PageRequest(250), EVERYBODY, sort, True))
 
     keys = [sort_key(record, sort) for record in page.items]
     assert keys == sorted(keys)
@@ -136,8 +137,12 @@ async def test_orders_are_those_of_code_points_and_casefolded_names(services: Se
     ids = ["a", "B", "Z", "é", "É", "ｱ", "李", "😀", "\uffee", "10", "9", " x", "_", "~"]
     await services.customers.upsert(shop, [NewCustomer(key, key) for key in ids], ACTOR)
 
-    by_id = await services.customers.page(shop, PageRequest(250), EVERYBODY, CustomerSort.EXTERNAL_ID, False)
-    by_name = await services.customers.page(shop, PageRequest(250), EVERYBODY, CustomerSort.NAME, False)
+    by_id = await services.read(
+        shop, lambda unit: unit.customers.page(PageRequest(250), EVERYBODY, CustomerSort.EXTERNAL_ID, False)
+    )
+    by_name = await services.read(
+        shop, lambda unit: unit.customers.page(PageRequest(250), EVERYBODY, CustomerSort.NAME, False)
+    )
 
     assert [record.customer.external_id for record in by_id.items] == sorted(ids)
     assert [record.customer.name for record in by_name.items] == sorted(
@@ -182,10 +187,12 @@ async def test_search_is_a_casefolded_prefix_of_id_name_email_or_a_word(
     await services.customers.upsert(shop, people, ACTOR)
     where = CustomerFilter(search)
 
-    page = await services.customers.page(shop, PageRequest(250), where, CustomerSort.EXTERNAL_ID, False)
+    page = await services.read(
+        shop, lambda unit: unit.customers.page(PageRequest(250), where, CustomerSort.EXTERNAL_ID, False)
+    )
 
     assert [record.customer.external_id for record in page.items] == found
-    assert await services.customers.count(shop, where) == len(found)
+    assert await services.read(shop, lambda unit: unit.customers.count(where)) == len(found)
 
 
 async def test_pages_of_purchases_are_newest_first_for_many_customers_at_once(
@@ -199,13 +206,14 @@ async def test_pages_of_purchases_are_newest_first_for_many_customers_at_once(
     for key in customers:
         request = PageRequest(4)
         while True:
-            page = (await services.purchases.pages(shop, [key], request))[key]
+            async with services.store.read(shop) as unit:
+                page = (await unit.purchases.pages([key], request))[key]
             seen[key] += [record.purchase.external_id for record in page.items]
             if not page.has_next:
                 break
             request = PageRequest(4, after=page.positions[-1])
 
-    whole = await services.purchases.pages(shop, customers, PageRequest(250))
+    whole = await services.read(shop, lambda unit: unit.purchases.pages(customers, PageRequest(250)))
     for key in customers:
         assert seen[key] == [record.purchase.external_id for record in whole[key].items]
         instants = [(record.purchase.purchased_at, record.purchase.id) for record in whole[key].items]

@@ -63,7 +63,8 @@ class Answers:
 
 
 async def asked(services: Services, database: Database, shop: Business, clock: SetClock) -> Answers:
-    records = [await services.customers.by_external_id(shop, name) for name in RIGHT]
+    async with services.store.read(shop) as unit:
+        records = [await unit.customers.by_external_id(name) for name in RIGHT]
     totals = {one.customer.id: one.totals for one in records if one is not None}
     alone = await services.customers.classifications(shop, totals)
     with LabelStore(database, shop.id, clock).decided(None) as decided:

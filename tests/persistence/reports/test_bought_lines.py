@@ -93,7 +93,8 @@ async def test_the_category_of_a_customer_is_that_of_what_was_bought(
     with LabelStore(database, filled.id, clock).decided() as decided:
         assert {row[0]: row[3] for row in decided.rows()} == CATEGORIES
     for name, category in CATEGORIES.items():
-        record = await services.customers.by_external_id(filled, name)
+        async with services.store.read(filled) as unit:
+            record = await unit.customers.by_external_id(name)
         assert record is not None
         labelled = await services.customers.classifications(filled, {record.customer.id: record.totals})
         assert labelled[record.customer.id].category == category

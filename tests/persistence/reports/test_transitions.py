@@ -62,9 +62,8 @@ async def new_shop(services: Services, items: list[NewPurchase]) -> Business:
 
 async def everybody(services: Services, business: Business) -> list[Any]:
     request = PageRequest(250)
-    return list(
-        (await services.customers.page(business, request, CustomerFilter(), CustomerSort.EXTERNAL_ID, False)).items
-    )
+    async with services.store.read(business) as unit:
+        return list((await unit.customers.page(request, CustomerFilter(), CustomerSort.EXTERNAL_ID, False)).items)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

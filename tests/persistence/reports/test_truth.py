@@ -157,7 +157,8 @@ async def test_every_customers_labels_equal_the_independent_result(
 
     request, checked = PageRequest(250), 0
     while True:
-        page = await services.customers.page(business, request, CustomerFilter(), CustomerSort.EXTERNAL_ID, False)
+        async with services.store.read(business) as unit:
+            page = await unit.customers.page(request, CustomerFilter(), CustomerSort.EXTERNAL_ID, False)
         labels = await services.customers.classifications(
             business, {record.customer.id: record.totals for record in page.items}
         )

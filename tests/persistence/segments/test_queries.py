@@ -100,14 +100,16 @@ async def test_lists_of_customers_are_narrowed_by_segments_and_rules(shop: Shop,
     seen: list[int] = []
     request = PageRequest(3)
     while True:
-        page = await shop.services.customers.page(shop.business, request, where, sort, False)
+        async with shop.services.store.read(shop.business) as unit:
+            page = await unit.customers.page(request, where, sort, False)
         seen += [record.customer.id for record in page.items]
         if not page.has_next:
             break
         request = PageRequest(3, after=page.positions[-1])
 
+    count = await shop.services.read(shop.business, lambda unit: unit.customers.count(where))
     assert len(expected) > 3
-    assert len(seen) == len(set(seen)) == await shop.services.customers.count(shop.business, where)
+    assert len(seen) == len(set(seen)) == count
     assert set(seen) == expected
 
 

@@ -40,7 +40,9 @@ async def met(*calls: Awaitable[Any]) -> tuple[list[Any], list[str]]:
 
 
 async def all_names(services: Services, shop: Business) -> list[str]:
-    page = await services.segments.page(shop, PageRequest(250), SegmentFilter(), SegmentSort.NAME, False)
+    page = await services.read(
+        shop, lambda unit: unit.segments.page(PageRequest(250), SegmentFilter(), SegmentSort.NAME, False)
+    )
     return [segment.name for segment in page.items]
 
 
@@ -73,7 +75,8 @@ async def test_of_many_editors_of_one_version_one_wins(services: Services, shop:
     made, codes = await met(*(services.segments.update(shop, change, ACTOR) for change in changes))
 
     assert (len(made), codes) == (1, ["CONFLICT"] * (TIMES - 1))
-    assert (await services.segments.by_ids(shop, [segment.id]))[segment.id] == made[0][0]
+    kept = await services.read(shop, lambda unit: unit.segments.by_ids([segment.id], deleted=True))
+    assert kept[segment.id] == made[0][0]
     assert made[0][0].version == 2
 
 
@@ -83,8 +86,8 @@ async def test_edits_without_a_version_all_count_and_leave_one_active_run(servic
 
     made, codes = await met(*(services.segments.update(shop, change, ACTOR) for change in changes))
 
-    kept = (await services.segments.by_ids(shop, [segment.id]))[segment.id]
-    jobs = (await services.recalculations.page(shop, PageRequest(250), segment_id=segment.id)).items
+    kept = (await services.read(shop, lambda unit: unit.segments.by_ids([segment.id], deleted=True)))[segment.id]
+    jobs = (await services.read(shop, lambda unit: unit.jobs.page(PageRequest(250), segment_id=segment.id))).items
     assert (len(made), codes, kept.version) == (TIMES, [], TIMES + 1)
     assert [job.status for job in jobs] == [JobStatus.QUEUED] + [JobStatus.CANCELLED] * TIMES
 
@@ -136,9 +139,9 @@ async def test_deleting_ends_memberships_and_keeps_their_history(
 
     await services.segments.delete(shop, vip.id, Actor("anna"))
 
-    kept = (await services.segments.by_ids(shop, [vip.id]))[vip.id]
+    kept = (await services.read(shop, lambda unit: unit.segments.by_ids([vip.id], deleted=True)))[vip.id]
     assert kept.member_count == 0
-    assert not any((await services.memberships.open_of(shop, [1, 2, 3])).values())
+    assert not any((await services.read(shop, lambda unit: unit.memberships.open_of([1, 2, 3]))).values())
     async with SqlStore(database, clock).read(shop) as unit:
         changes = (await unit.history.change_pages([(ChangeList(vip.id), PageRequest())]))[0].items
     at = {change.at for change in changes if change.by == "anna"}
@@ -153,8 +156,8 @@ async def test_deleting_ends_the_run_and_keeps_the_definition(services: Services
 
     await services.segments.delete(shop, segment.id, ACTOR)
 
-    kept = (await services.segments.by_ids(shop, [segment.id]))[segment.id]
-    ended = (await services.recalculations.by_ids(shop, [job.id]))[job.id]
+    kept = (await services.read(shop, lambda unit: unit.segments.by_ids([segment.id], deleted=True)))[segment.id]
+    ended = (await services.read(shop, lambda unit: unit.jobs.by_ids([job.id])))[job.id]
     assert (kept.name, kept.definition, kept.next_run_at) == ("Gold", segment.definition, None)
     assert kept.deleted_at is not None
     assert (ended.status, ended.error_code) == (JobStatus.CANCELLED, "DELETED")
