@@ -4,7 +4,6 @@ the services and the store."""
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -18,10 +17,10 @@ from domain.calendar import Clock
 from domain.jobs.progress import RunBoard
 from domain.model import Business, Viewer
 from gql.auth import Authenticator
-from gql.composition import make_services, make_upkeep, system_clock
+from gql.composition import make_services, make_upkeep, make_writers, system_clock
 from gql.http.endpoint import nothing_else
 from gql.http.explorer import asset_routes, explorer
-from gql.http.exports import Downloads, Workshop, Writers
+from gql.http.exports import Downloads, Workshop
 from gql.http.graphql import Executor, GraphQLEndpoint
 from gql.http.imports import Uploads
 from gql.http.middleware import Guard, Operations
@@ -35,10 +34,6 @@ from gql.segmentation import ScheduledSegmentation
 from gql.settings import Settings
 from gql.signed_links import ExportLinks
 from persistence.database.engines import Database, open_database
-from persistence.exports.csv import members_csv, report_csv
-from persistence.exports.json import members_json, report_json
-from persistence.exports.pdf import report_pdf
-from persistence.exports.xlsx import members_xlsx, report_xlsx
 from persistence.imports.uploads import UploadWork
 from persistence.labels.classifiers import installed
 from persistence.reports.cache import RedisShelf, ReportCache, StoreShelf
@@ -54,14 +49,6 @@ STOP_SECONDS = 5.0
 def open_upload(path: Path, business: Business, kept: Mapping[str, object]) -> OpenedPurchases:
     """An uploaded file, read as its request said."""
     return open_purchases(path, business, kept_options(kept))
-
-
-def make_writers(settings: Settings) -> Writers:
-    """What makes files, by their endings."""
-    return Writers(
-        {"csv": report_csv, "xlsx": report_xlsx, "pdf": partial(report_pdf, fonts=settings.fonts), "json": report_json},
-        {"csv": members_csv, "xlsx": members_xlsx, "json": members_json},
-    )
 
 
 def create_app(

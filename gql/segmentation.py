@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
-from domain.businesses.businesses import Businesses, business_for_import, made
-from domain.businesses.mongodb import MongoSettings
+from domain.businesses.businesses import Businesses
+from domain.businesses.mongodb import Collection, MongoSettings
 from domain.calendar import Clock, next_run
 from domain.classification.pipeline import (
     OUTPUT_FILENAME,
@@ -40,7 +40,7 @@ from domain.jobs.progress import RunBoard
 from domain.model import Business
 from domain.segments.runner import Runner
 from domain.segments.worker import Upkeep
-from gql.composition import opened, system_clock
+from gql.composition import open_store, system_clock
 from gql.settings import Settings
 from persistence.alerts import Alerts
 from persistence.database.engines import Database, run_alone
@@ -50,7 +50,7 @@ from persistence.labels.labels import LabelStore, due_time, keep, take
 from persistence.labels.run_folder import RunFolder
 from persistence.labels.run_sources import CollectionSource, FileSource, Kept, StoreSource
 from persistence.reports.cache import MemoryCache
-from persistence.sources.opening import Collection, mongodb_settings, open_collection, open_purchases
+from persistence.sources.opening import mongodb_settings, open_collection, open_purchases
 from persistence.store import SqlStore
 
 IDLE_SECONDS = 1.0
@@ -220,7 +220,7 @@ class Segmenter:
 
     @contextmanager
     def _store(self) -> Iterator[Database]:
-        store = opened(self.settings)
+        store = open_store(self.settings).database
         try:
             yield store
         finally:
@@ -238,15 +238,13 @@ class Segmenter:
             open_collection(self._reached(meant), store, self.clock, meant, self._collection, self.options)
         else:
             open_purchases(path, meant, self.options)
-        return run_alone(store, made(Businesses(SqlStore(store, self.clock), self.clock), meant))
+        return run_alone(store, Businesses(SqlStore(store, self.clock), self.clock).create_planned(meant))
 
     async def _chosen(self, store: Database) -> Business:
         businesses = Businesses(SqlStore(store, self.clock), self.clock)
         if self.time_zone is None and self.currency is None:
             return await businesses.choose(self.business, self.settings.business)
-        return await business_for_import(
-            businesses, self.settings.business, self.business, self.time_zone, self.currency
-        )
+        return await businesses.plan_for_import(self.settings.business, self.business, self.time_zone, self.currency)
 
     @property
     def _collection(self) -> Collection:

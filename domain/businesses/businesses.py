@@ -184,42 +184,40 @@ class Businesses:
             f"Which business? Give --business KEY or SEGMENTS_BUSINESS. There are: {keys}.", ("business",)
         )
 
-
-async def business_for_import(
-    businesses: Businesses, default: str, key: str | None, time_zone: str | None, currency: str | None
-) -> Business:
-    """The business that is meant. One that is named, new, and given both its zone and its currency has the id 0: it is
-    made when the file is known to be readable."""
-    known = {one.key for one in await businesses.all()}
-    if key is not None and key not in known:
-        if time_zone is None or currency is None:
-            there = ", ".join(sorted(known)) or "none yet"
+    async def plan_for_import(
+        self, default: str, key: str | None, time_zone: str | None, currency: str | None
+    ) -> Business:
+        """The business that is meant. One that is named, new, and given both its zone and its currency has the id 0: it
+        is made, by `create_planned`, when its source is known to be readable."""
+        known = {one.key for one in await self.all()}
+        if key is not None and key not in known:
+            if time_zone is None or currency is None:
+                there = ", ".join(sorted(known)) or "none yet"
+                raise InvalidInput(
+                    f"There is no business with the key {key}. There are: {there}. "
+                    "Give --time-zone and --currency to make it with the import.",
+                    ("business",),
+                )
+            zone(time_zone)
+            exponent(currency)
+            try:
+                checked_key(key)
+            except InvalidInput as error:
+                raise InvalidInput(f"--business: the {error.message}", ("business",)) from error
+            return Business(0, key, key, currency, time_zone, {}, 1, 0, 0)
+        if not known:
             raise InvalidInput(
-                f"There is no business with the key {key}. There are: {there}. "
-                "Give --time-zone and --currency to make it with the import.",
-                ("business",),
+                "There is no business yet. Give --business KEY, --time-zone and --currency to make one.", ("business",)
             )
-        zone(time_zone)
-        exponent(currency)
-        try:
-            checked_key(key)
-        except InvalidInput as error:
-            raise InvalidInput(f"--business: the {error.message}", ("business",)) from error
-        return Business(0, key, key, currency, time_zone, {}, 1, 0, 0)
-    if not known:
-        raise InvalidInput(
-            "There is no business yet. Give --business KEY, --time-zone and --currency to make one.", ("business",)
-        )
-    business = await businesses.choose(key, default)
-    for name, given, stored in (
-        ("--time-zone", time_zone, business.time_zone),
-        ("--currency", currency, business.currency),
-    ):
-        if given is not None and given != stored:
-            raise InvalidInput(f"{name} is {given}, but the business {business.key} has {stored}.")
-    return business
+        business = await self.choose(key, default)
+        for name, given, stored in (
+            ("--time-zone", time_zone, business.time_zone),
+            ("--currency", currency, business.currency),
+        ):
+            if given is not None and given != stored:
+                raise InvalidInput(f"{name} is {given}, but the business {business.key} has {stored}.")
+        return business
 
-
-async def made(businesses: Businesses, planned: Business) -> Business:
-    """The business that an import makes."""
-    return await businesses.create(planned.key, planned.name, planned.time_zone, planned.currency)
+    async def create_planned(self, planned: Business) -> Business:
+        """The business that an import makes."""
+        return await self.create(planned.key, planned.name, planned.time_zone, planned.currency)

@@ -26,10 +26,10 @@ from starlette.types import Receive, Scope, Send
 
 from domain.errors import DomainError, Forbidden, InvalidInput, NotFound, Unavailable
 from domain.model import Business, Permission, Storefront, Viewer
-from domain.reports.document import ReportAsked, ReportDocument
-from domain.segments.member_export import MemberExport, MemberWriter
+from domain.reports.document import ReportAsked
+from domain.segments.member_export import MemberExport
 from gql.auth import UNAUTHENTICATED_MESSAGE, Unauthenticated
-from gql.composition import Services
+from gql.composition import Services, Writers
 from gql.http.endpoint import Endpoint, logged, refused, wrong_input
 from gql.http.graphql import Authenticate, while_connected, within
 from gql.parameters import (
@@ -162,18 +162,9 @@ class Workshop:
 
 
 log = logging.getLogger("segments")
-ReportWriter = Callable[[ReportDocument], bytes]
 REPORT_PATH = "/exports/segmentation."
 OLDER_PATH = "/api/reports/customers/segmentation"
 HEAVY = frozenset({"pdf", "xlsx"})
-
-
-@dataclass(frozen=True, slots=True)
-class Writers:
-    """What makes the files, by their endings."""
-
-    reports: Mapping[str, ReportWriter]
-    members: Mapping[str, MemberWriter]
 
 
 @dataclass(frozen=True, slots=True)

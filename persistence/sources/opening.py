@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from domain.businesses.mongodb import NAMES, MongoSettings, connection
+from domain.businesses.mongodb import NAMES, Collection, MongoSettings, connection
 from domain.calendar import Clock, to_micros
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput
@@ -129,15 +129,6 @@ def always() -> bool:
 
 async def nothing_more(customers: Customers, business: Business) -> None:
     """What files ask for after their import."""
-
-
-@dataclass(frozen=True, slots=True)
-class Collection:
-    """Which collection of MongoDB is meant, where the settings do not say it, and whether it is read whole."""
-
-    database: str | None = None
-    name: str | None = None
-    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
