@@ -20,7 +20,7 @@ from domain.calendar import Clock
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers, Erasure
 from domain.customers.purchases import Purchases
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, Names
 from domain.imports.formats import ImportOptions
 from domain.imports.imports import ImportBoard, PurchaseImports, UndoSummary
 from domain.imports.model import ImportSummary, Progress
@@ -172,12 +172,15 @@ class OpenStore:
         """A worker on this store."""
         return make_upkeep(self.database, clock, board)
 
-    def open_purchases(self, source: Path | Collection, business: Business, options: ImportOptions) -> OpenedPurchases:
-        """A file or a collection with its columns understood; InvalidInput says what is wrong with it."""
+    def open_purchases(
+        self, source: Path | Collection, business: Business, options: ImportOptions, names: Names
+    ) -> OpenedPurchases:
+        """A file or a collection with its columns understood; InvalidInput says what is wrong with it. Reasons of
+        rejected rows are in the words of the face."""
         if isinstance(source, Path):
-            return open_purchases(source, business, options)
+            return open_purchases(source, business, options, names)
         reached = mongodb_settings(self.settings.data, self.settings.mongodb_uri, business.key)
-        return open_collection(reached, self.database, system_clock, business, source, options)
+        return open_collection(reached, self.database, system_clock, business, source, options, names)
 
     def import_purchases(
         self,

@@ -34,7 +34,7 @@ from domain.classification.pipeline import (
 )
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers
-from domain.errors import DomainError, InvalidInput, Unavailable
+from domain.errors import DomainError, InvalidInput, Sentence, Unavailable
 from domain.imports.formats import ImportOptions
 from domain.jobs.progress import RunBoard
 from domain.model import Business
@@ -316,9 +316,9 @@ def run_segmentation(
 def checked_path(source: str | None, csv_path: str | Path | None) -> Path | None:
     """The file that is the source; InvalidInput where it is not said which."""
     if source not in (None, "csv", "mongodb"):
-        raise InvalidInput(f"source must be csv or mongodb, not {source[:40]}", ("source",))
+        raise InvalidInput(Sentence("{source} must be csv or mongodb, not {}", source[:40]), ("source",))
     if source == "csv" and csv_path is None:
-        raise InvalidInput("csv_path must name the file of the source csv", ("csv_path",))
+        raise InvalidInput(Sentence("{csv_path} must name the file of the source csv"), ("csv_path",))
     if source != "csv" and csv_path is not None:
-        raise InvalidInput("csv_path goes with the source csv", ("csv_path",))
+        raise InvalidInput(Sentence("{csv_path} goes with the source csv"), ("csv_path",))
     return None if csv_path is None else Path(csv_path)

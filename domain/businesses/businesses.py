@@ -11,7 +11,7 @@ from datetime import datetime
 
 from domain.businesses.settings import SettingsPlan, planned
 from domain.calendar import Clock, zone
-from domain.errors import InvalidInput, NotFound
+from domain.errors import InvalidInput, NotFound, Sentence
 from domain.jobs.queue import queue_following
 from domain.model import Business
 from domain.money import exponent
@@ -118,7 +118,7 @@ class Businesses:
                 changes["name"] = name
             if currency is not None and currency != business.currency:
                 if await unit.purchases.any():
-                    raise InvalidInput("currency cannot change once there are purchases", ("currency",))
+                    raise InvalidInput(Sentence("{currency} cannot change once there are purchases"), ("currency",))
                 # Its thresholds must be amounts of the new one, too.
                 planned({}, unit.business.settings, exponent(currency), here=True)
                 changes["currency"] = currency
@@ -180,9 +180,8 @@ class Businesses:
         keys = ", ".join(business.key for business in every) or "none yet"
         if wanted:
             raise InvalidInput(f"There is no business with the key {wanted}. There are: {keys}.", ("business",))
-        raise InvalidInput(
-            f"Which business? Give --business KEY or SEGMENTS_BUSINESS. There are: {keys}.", ("business",)
-        )
+        message = Sentence("Which business? Give {business} KEY or SEGMENTS_BUSINESS. There are: {}.", keys)
+        raise InvalidInput(message, ("business",))
 
     async def plan_for_import(
         self, default: str, key: str | None, time_zone: str | None, currency: str | None
@@ -193,29 +192,30 @@ class Businesses:
         if key is not None and key not in known:
             if time_zone is None or currency is None:
                 there = ", ".join(sorted(known)) or "none yet"
-                raise InvalidInput(
-                    f"There is no business with the key {key}. There are: {there}. "
-                    "Give --time-zone and --currency to make it with the import.",
-                    ("business",),
+                message = Sentence(
+                    "There is no business with the key {}. There are: {}. "
+                    "Give {time_zone} and {currency} to make it with the import.",
+                    key,
+                    there,
                 )
+                raise InvalidInput(message, ("business",))
             zone(time_zone)
             exponent(currency)
             try:
                 checked_key(key)
             except InvalidInput as error:
-                raise InvalidInput(f"--business: the {error.message}", ("business",)) from error
+                raise InvalidInput(Sentence("{business}: the {}", error.message), ("business",)) from error
             return Business(0, key, key, currency, time_zone, {}, 1, 0, 0)
         if not known:
-            raise InvalidInput(
-                "There is no business yet. Give --business KEY, --time-zone and --currency to make one.", ("business",)
-            )
+            message = Sentence("There is no business yet. Give {business} KEY, {time_zone} and {currency} to make one.")
+            raise InvalidInput(message, ("business",))
         business = await self.choose(key, default)
-        for name, given, stored in (
-            ("--time-zone", time_zone, business.time_zone),
-            ("--currency", currency, business.currency),
+        for template, given, stored in (
+            ("{time_zone} is {}, but the business {} has {}.", time_zone, business.time_zone),
+            ("{currency} is {}, but the business {} has {}.", currency, business.currency),
         ):
             if given is not None and given != stored:
-                raise InvalidInput(f"{name} is {given}, but the business {business.key} has {stored}.")
+                raise InvalidInput(Sentence(template, given, business.key, stored))
         return business
 
     async def create_planned(self, planned: Business) -> Business:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from urllib.parse import quote_plus
 
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, Sentence
 
 SECTION = "mongodb"
 NAMES = ("uri", "host", "username", "password", "database", "collection", "updated_field")
@@ -64,7 +64,7 @@ def check_names(place: MongoSettings) -> None:
     """InvalidInput where database or collection cannot have the name that is given."""
     for name, value in (("database", place.database), ("collection", place.collection)):
         if value is not None and not _right(name, value):
-            raise InvalidInput(f"--{name} must be {FORMS[name]}, not {value[:60]!r}", (name,))
+            raise InvalidInput(Sentence(f"{{{name}}} must be {{}}, not {{!r}}", FORMS[name], value[:60]), (name,))
 
 
 def _address(section: Mapping[str, str]) -> str | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 
+from domain.errors import Names
 from domain.imports.columns import (
     MAXIMUM_TEXT,
     Columns,
@@ -131,7 +132,7 @@ class _RememberedText(dict[str, str | None]):
 
 
 class RowReader:
-    """Checks the rows of one file."""
+    """Checks the rows of one file; reasons of refusals have the names of a face."""
 
     def __init__(
         self,
@@ -142,11 +143,12 @@ class RowReader:
         *,
         typed: bool = False,
         form: AmountForm = PLAIN,
+        names: Names = str,
     ) -> None:
         self.columns = columns
         self.currency = currency
-        self.read_amount = amount_reader(exponent(currency), form, typed)
-        self.dates = DateReader(time_zone, date_format, typed=typed)
+        self.read_amount = amount_reader(exponent(currency), form, typed, names)
+        self.dates = DateReader(time_zone, date_format, typed=typed, names=names)
         self.amounts = _Remembered(self._amount)
         self.refunds = _Remembered(self._refund)
         self.statuses = _Remembered(_status)

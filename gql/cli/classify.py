@@ -169,19 +169,11 @@ def classify(
         time_zone=time_zone,
         currency=currency,
     )
-    day = None if as_of is None else read_date(as_of, "--as-of")
+    day = None if as_of is None else read_date(as_of)
     run = Run(segmenter, day, check_freshness, force)
     if every is None:
         raise typer.Exit(classify_once(run))
-    classify_every(segmenter, run, check_schedule(every))
-
-
-def check_schedule(every: str) -> str:
-    """The schedule; InvalidInput where it is none."""
-    try:
-        return check(every, ("every",))
-    except InvalidInput as error:
-        raise InvalidInput(error.message.replace("schedule", "--every", 1), ("every",)) from error
+    classify_every(segmenter, run, check(every, ("--every",)))
 
 
 @dataclass(frozen=True, slots=True)

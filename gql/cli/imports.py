@@ -15,7 +15,7 @@ import typer
 from rich.progress import TaskID
 
 from domain.businesses.mongodb import Collection
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, name_fields
 from domain.imports.formats import ImportOptions
 from domain.imports.model import ImportSummary, Progress
 from domain.model import Business
@@ -23,6 +23,7 @@ from gql.cli.output import (
     FormatOption,
     Rejects,
     name_ignored,
+    option_name,
     print_quality,
     print_summary,
     progress_bar,
@@ -110,7 +111,7 @@ def import_(
     with Session(context.obj) as session:
         businesses = session.services.businesses
         chosen = session.run(businesses.plan_for_import(session.settings.business, business, time_zone, currency))
-        purchases = session.store.open_purchases(place, chosen, options)
+        purchases = session.store.open_purchases(place, chosen, options, option_name)
         name_ignored(purchases.columns.ignored)
         rejected.check(purchases.path)
         if not (chosen.id or dry_run):
@@ -128,7 +129,7 @@ def import_(
         print_import(purchases.name, summary, chosen, format)
         rejected.name_first()
         for warning in purchases.warnings:
-            typer.echo(f"Warning: {warning}", err=True)
+            typer.echo(f"Warning: {name_fields(warning, option_name)}", err=True)
         if dry_run:
             typer.echo("Dry run: nothing was written.", err=format == "json")
         else:

@@ -15,22 +15,11 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
-from domain.errors import DomainError, FieldProblem, InvalidInput, Unavailable
-from gql.cli.output import plain
+from domain.errors import DomainError, FieldProblem, InvalidInput, Unavailable, name_fields
+from gql.cli.output import option_name, plain
 from gql.logs import set_up
 from gql.settings import Settings
 
-# Arguments of services by the option that gives them.
-OPTIONS = {
-    "segmentName": "--segment-name",
-    "segmentCode": "--segment-code",
-    "timeZone": "--time-zone",
-    "currency": "--currency",
-    "method": "--method",
-    "columns": "--columns",
-    "source": "--source",
-    "csv_path": "--csv-path",
-}
 # What the option parser says of numbers, in plain words.
 PLAINER = {
     "Value error, ": "",
@@ -55,7 +44,7 @@ def _describe_failure(error: BaseException) -> tuple[list[str], int]:
         # Without arguments the help has been shown already.
         return [_describe_wrong_use(message)] if message else [], WRONG_USE
     if isinstance(error, InvalidInput):
-        return list(dict.fromkeys(_with_option(problem) for problem in error.problems)), REFUSED
+        return list(dict.fromkeys(_describe_problem(problem) for problem in error.problems)), REFUSED
     if isinstance(error, Unavailable):
         return [_with_reason(error.message, error.__cause__)], REFUSED
     if isinstance(error, DomainError):
@@ -81,17 +70,10 @@ def _describe_wrong_use(message: str) -> str:
     return f"{message.rstrip('.')}. --help shows how it is used"
 
 
-def _with_place(problem: FieldProblem) -> str:
-    """Where the problem is inside a rule, its path in front."""
-    return f"{problem.field[-1]}{problem.path}: {problem.message}" if problem.path else problem.message
-
-
-def _with_option(problem: FieldProblem) -> str:
-    """The option in place of the argument's name; settings have names of their own."""
-    message = _with_place(problem)
-    first, space, rest = message.partition(" ")
-    option = first if "settings" in problem.field else OPTIONS.get(first, first)
-    return f"{option}{space}{rest}"
+def _describe_problem(problem: FieldProblem) -> str:
+    """The sentence; where the problem is inside a rule, its path in front."""
+    message = name_fields(problem.message, option_name)
+    return f"{problem.field[-1]}{problem.path}: {message}" if problem.path else message
 
 
 def _reason(error: BaseException | None) -> str:

@@ -82,6 +82,11 @@ def cell(text: str | None) -> Text:
     return Text(plain(text))
 
 
+def option_name(field: str) -> str:
+    """What a field is called on the command line, such as `--date-format`."""
+    return f"--{field.replace('_', '-')}"
+
+
 MORE = "…"
 
 

@@ -194,11 +194,11 @@ async def report(
 ) -> None:
     """Print or write the segmentation report. Example: segments report --days 90 --output report.pdf"""
     chosen, services = await session.choose(business), session.services
-    read, naming = read_method(method), read_scheme(scheme, "--scheme")
+    read, naming = read_method(method), read_scheme(scheme)
     form = choose_format(format, output, FORMATS, "table")
     if form == "table" and output is not None:
         raise InvalidInput(f"--format must be one of: {', '.join(REPORT_FORMATS)}; a table goes to the terminal")
-    day = None if as_of is None else read_date(as_of, "--as-of")
+    day = None if as_of is None else read_date(as_of)
     place = None if storefront is None else await services.purchases.storefront_by_key(chosen, storefront)
     asked = ReportAsked(read, days, day, place, naming, segment_name, segment_code)
     if form == "table":

@@ -37,7 +37,6 @@ from gql.parameters import (
     REPORT_FORMATS,
     SIGNATURE,
     ReportParameters,
-    in_parameters,
     member_columns,
     report_parameters,
 )
@@ -221,7 +220,7 @@ class Downloads:
         except TimeoutError:
             return refused(503, f"The file took longer than {self.seconds:g} seconds.", {"Retry-After": "5"})
         except DomainError as error:
-            return wrong_input(in_parameters(error.message))
+            return wrong_input(error.message)
 
     async def _viewer(self, request: Request) -> Viewer:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")

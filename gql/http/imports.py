@@ -26,7 +26,7 @@ from gql.http.endpoint import Endpoint, logged, refused
 from gql.http.exports import safe_name
 from gql.http.graphql import Authenticate
 from gql.http.json_body import encode_json
-from gql.parameters import UploadParameters, options_in_parameters, upload_parameters
+from gql.parameters import UploadParameters, upload_parameters
 from gql.schema.types.ids import encode, numbers_of
 
 log = logging.getLogger("segments")
@@ -132,7 +132,7 @@ class Uploads:
         except Unavailable as error:
             return refused(503, error.message, RETRY)
         except DomainError as error:
-            return refused(400, options_in_parameters(error.message))
+            return refused(400, error.message)
 
     async def _viewer(self, request: Request) -> Viewer:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")

@@ -7,8 +7,9 @@ from typing import Any
 import strawberry
 from strawberry.extensions import FieldExtension
 from strawberry.types.field import StrawberryField
+from strawberry.utils.str_converters import to_camel_case
 
-from domain.errors import Conflict, DomainError, InvalidInput, InvalidRule, NotFound, Taken
+from domain.errors import Conflict, DomainError, InvalidInput, InvalidRule, NotFound, Taken, name_fields
 from domain.jobs.queue import AlreadyRunning, NotCancellable
 from gql.schema.context import Info
 from gql.schema.types.enums import described
@@ -78,7 +79,7 @@ def user_errors(error: DomainError) -> list[UserError]:
         return [
             UserError(
                 field=list(problem.field) or None,
-                message=problem.message,
+                message=name_fields(problem.message, to_camel_case),
                 code=UserErrorCode(problem.code),
                 path=problem.path,
             )
