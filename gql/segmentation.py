@@ -22,7 +22,6 @@ from domain.businesses.businesses import Businesses
 from domain.businesses.mongodb import Collection, MongoSettings
 from domain.calendar import Clock, next_run
 from domain.classification.pipeline import (
-    OUTPUT_FILENAME,
     Decided,
     Pipeline,
     Segmentation,
@@ -80,14 +79,7 @@ def folder_of(settings: Settings, business: Business, given: str | Path | None =
     not begin with a slash, else a folder of the business there."""
     if given is not None:
         return Path(given)
-    kept = business.settings.get("output_dir")
-    return settings.data / (kept if isinstance(kept, str) else Path("output") / business.key)
-
-
-def filename_of(business: Business) -> str:
-    """The name of the output file."""
-    kept = business.settings.get("output_filename")
-    return kept if isinstance(kept, str) else OUTPUT_FILENAME
+    return settings.data / (business.settings.output_dir or Path("output") / business.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +97,16 @@ class ScheduledSegmentation:
         while True:
             try:
                 for business in await store.businesses():
-                    if isinstance(business.settings.get("classify_every"), str):
-                        await self.once(business)
+                    await self.once(business)
             except Exception:
                 log.exception("the store cannot be classified by schedule now")
             await asyncio.sleep(IDLE_SECONDS)
 
     async def once(self, business: Business) -> bool:
-        """Classify the business where its time has come; whether it had."""
-        then = next_run(str(business.settings["classify_every"]), self.clock(), business.time_zone)
+        """Classify the business where it has a schedule and its time has come; whether it had."""
+        if business.settings.classify_every is None:
+            return False
+        then = next_run(business.settings.classify_every, self.clock(), business.time_zone)
         due = await asyncio.to_thread(self._taken, business.id, then)
         if due is None:
             return False
@@ -158,10 +151,10 @@ class ScheduledSegmentation:
     def classify(self, business: Business, then: datetime | None) -> None:
         """Keep the labels of today, and write them where the business has settled a folder."""
         labels = KeptLabels(LabelStore(self.database, business.id, self.clock, self.classifiers))
-        if business.settings.get("output_dir") is None:
+        if business.settings.output_dir is None:
             with labels.decided(None):
                 return
-        with RunFolder.held(folder_of(self.settings, business), filename_of(business)) as folder:
+        with RunFolder.held(folder_of(self.settings, business), business.settings.output_filename) as folder:
             source = StoreSource(Kept(self.database, business, self.clock, self.classifiers))
             Pipeline(source, labels, folder, self.clock).run(Wanted(next_run=then))
 
@@ -195,7 +188,7 @@ class Segmenter:
         self.options.checked()
         with self._store() as store:
             meant = self._business(store, path)
-            with RunFolder.held(folder_of(self.settings, meant, self.output), filename_of(meant)) as folder:
+            with RunFolder.held(folder_of(self.settings, meant, self.output), meant.settings.output_filename) as folder:
                 classifiers = installed(store.bulk)
                 labels = KeptLabels(LabelStore(store, meant.id, self.clock, classifiers))
                 kept = Kept(store, meant, self.clock, classifiers)
@@ -214,7 +207,7 @@ class Segmenter:
         """Say in the status file when the next run is."""
         with self._store() as store:
             meant = run_alone(store, self._chosen(store))
-        with RunFolder.held(folder_of(self.settings, meant, self.output), filename_of(meant)) as folder:
+        with RunFolder.held(folder_of(self.settings, meant, self.output), meant.settings.output_filename) as folder:
             announced = None if self.next_run is None else stamp(self.next_run)
             folder.write_status({**idle(self.source), **folder.status(), "next_run": announced})
 

@@ -351,7 +351,7 @@ class SqlStore:
             "name": business.name,
             "currency": business.currency,
             "time_zone": business.time_zone,
-            "settings": business.settings,
+            "settings": business.settings.stored,
             "created_at": to_micros(now),
         }
         with translated():

@@ -13,7 +13,7 @@ from domain.businesses.settings import SettingsPlan, planned
 from domain.calendar import Clock, zone
 from domain.errors import InvalidInput, NotFound, Sentence
 from domain.jobs.queue import queue_following
-from domain.model import Business
+from domain.model import Business, BusinessSettings
 from domain.money import exponent
 from domain.rules.context import RANKED, variable_names
 from domain.segments.dependencies import defined
@@ -98,7 +98,7 @@ class Businesses:
         """Add a tenant; InvalidInput and Taken name what is wrong."""
         exponent(currency)
         zone(time_zone)
-        wanted = Business(0, checked_key(key), name or key, currency, time_zone, {}, 1, 0, 0)
+        wanted = Business(0, checked_key(key), name or key, currency, time_zone, BusinessSettings(), 1, 0, 0)
         return await self.store.create_business(wanted, self.clock())
 
     async def change(
@@ -120,7 +120,7 @@ class Businesses:
                 if await unit.purchases.any():
                     raise InvalidInput(Sentence("{currency} cannot change once there are purchases"), ("currency",))
                 # Its thresholds must be amounts of the new one, too.
-                planned({}, unit.business.settings, exponent(currency), here=True)
+                planned({}, unit.business.settings.stored, exponent(currency), here=True)
                 changes["currency"] = currency
             if time_zone is not None and time_zone != business.time_zone:
                 await unit.purchases.move_days(time_zone)
@@ -136,7 +136,7 @@ class Businesses:
     async def plan_settings(self, key: str, stated: Mapping[str, object], *, here: bool = False) -> SettingsPlan:
         """What the statement would change; InvalidInput carries every fault."""
         business = await self.open(key)
-        return planned(business.settings, stated, exponent(business.currency), here=here)
+        return planned(business.settings.stored, stated, exponent(business.currency), here=here)
 
     async def set_settings(
         self,
@@ -157,14 +157,14 @@ class Businesses:
             if expected_version not in (None, version):
                 message = f"expectedVersion is {expected_version}, but the settings have version {version} now"
                 raise InvalidInput(message, ("expectedVersion",), "CONFLICT")
-            plan = planned(business.settings, stated, exponent(business.currency), here=here)
+            plan = planned(business.settings.stored, stated, exponent(business.currency), here=here)
             changed: dict[str, object] = {one.name: {"old": one.old, "new": one.new} for one in plan.changes}
             if plan.changes:
                 await unit.save_settings({"settings": plan.kept, "settings_version": version + 1})
                 await unit.data_changed()
                 names = [one.name for one in plan.changes]
                 await queue_following(unit, measured_by(names, await unit.segments.all(automatic=True)), "settings")
-                business = replace(business, settings=plan.kept, settings_version=version + 1)
+                business = replace(business, settings=BusinessSettings.of(plan.kept), settings_version=version + 1)
             if changed or outside:
                 detail = {"changed": changed | dict.fromkeys(outside), "version": business.settings_version}
                 event = AuditEvent(actor.name, "updateBusinessSettings", request_id=actor.request_id, detail=detail)
@@ -205,7 +205,7 @@ class Businesses:
                 checked_key(key)
             except InvalidInput as error:
                 raise InvalidInput(Sentence("{business}: the {}", error.message), ("business",)) from error
-            return Business(0, key, key, currency, time_zone, {}, 1, 0, 0)
+            return Business(0, key, key, currency, time_zone, BusinessSettings(), 1, 0, 0)
         if not known:
             message = Sentence("There is no business yet. Give {business} KEY, {time_zone} and {currency} to make one.")
             raise InvalidInput(message, ("business",))

@@ -14,6 +14,7 @@ from domain.errors import InvalidInput, Sentence
 from domain.imports.columns import ALIASES, REQUIRED, columns_seen, find_mapped, normalised, row_text, wrong_width
 from domain.imports.rows import Batch, PurchaseSource
 from domain.imports.values import AmountForm, DateForm
+from domain.model import BusinessSettings
 
 FIELDS = tuple(ALIASES)
 
@@ -198,9 +199,9 @@ class ImportOptions:
     sheet: str | None = None
     kept_mapping: Mapping[str, str] = field(default_factory=dict)
 
-    def over(self, settings: Mapping[str, object]) -> "ImportOptions":
+    def over(self, settings: BusinessSettings) -> "ImportOptions":
         """These options, and what they leave open as the business has settled it."""
-        section = settings.get(SECTION)
+        section = settings.stored.get(SECTION)
         if not isinstance(section, Mapping):
             return self
         texts = {one.name for one in fields(self)} - {"mapping", "kept_mapping"}

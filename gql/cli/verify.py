@@ -23,7 +23,7 @@ from domain.classification.rfm import (
     recency,
 )
 from domain.errors import InvalidInput
-from domain.model import Business, Window
+from domain.model import Business, BusinessSettings, Window
 from domain.reports.document import document_of
 from domain.reports.report import Previous, Report, chosen, grouped, insights
 from domain.reports.reporting import Method, report_key
@@ -105,7 +105,7 @@ def verify_all() -> Iterator[tuple[str, bool]]:
     yield "naming of ten customers, both schemes", named == {name: row[4:] for name, row in CUSTOMERS.items()}
 
     report = _report()
-    shop = Business(7, "shop", "Shop", "EUR", "UTC", {}, 1, 42, 43)
+    shop = Business(7, "shop", "Shop", "EUR", "UTC", BusinessSettings(), 1, 42, 43)
     write_json = make_writers(Settings()).reports["json"]
     answer = json.loads(write_json(document_of(shop, None, report, None, None)))
     data = answer["data"]

@@ -10,7 +10,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from domain.calendar import from_micros, to_micros
 from domain.errors import InvalidInput, Unavailable
-from domain.model import Business
+from domain.model import Business, BusinessSettings
 from domain.money import LARGEST
 from persistence.database.engines import is_busy
 from persistence.tables import business as table
@@ -43,7 +43,7 @@ def to_business(row: Row[Any]) -> Business:
         row.name,
         row.currency,
         row.time_zone,
-        dict(row.settings),
+        BusinessSettings.of(row.settings),
         row.settings_version,
         row.data_version,
         row.change_number,

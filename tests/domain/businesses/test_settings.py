@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from domain.businesses.settings import ALIASES, BY_NAME, SECTIONS, effective, planned
 from domain.classification.labels import ClassificationSettings
 from domain.errors import InvalidInput
-from domain.model import Business
+from domain.model import Business, BusinessSettings
 from gql.cli.settings import as_toml, read_statement
 
 LEAVES: st.SearchStrategy[Any] = st.one_of(
@@ -67,7 +67,8 @@ def test_every_text_that_is_taken_survives_being_shown(
         kept = {}
     file = tmp_path_factory.getbasetemp() / "shown.toml"
 
-    file.write_bytes(as_toml(Business(1, "shop", "Shop", "EUR", "UTC", kept, 1, 0, 0), {"host": "h"}).encode())
+    business = Business(1, "shop", "Shop", "EUR", "UTC", BusinessSettings.of(kept), 1, 0, 0)
+    file.write_bytes(as_toml(business, {"host": "h"}).encode())
 
     statement = read_statement(file)
     assert planned(kept, statement.settings, 2, here=True).changes == ()
@@ -101,3 +102,14 @@ def test_a_share_that_cannot_be_is_refused(share: object) -> None:
 
 def test_null_clears_by_another_name_too() -> None:
     assert planned({"family_percent": 20}, {"family_threshold": None}, 2).kept == {}
+
+
+def test_settings_are_typed_with_defaults_and_names_that_nobody_knows_survive_a_write() -> None:
+    stored = {"rfm_days": 400, "import": {"decimal": ","}, "of_tomorrow": [1]}
+    held = BusinessSettings.of(stored)
+
+    changed = planned(held.stored, {"inactive_days": 30}, 2)
+
+    assert (held.rfm_days, held.inactive_days, held.follow_purchases) == (400, 90, True)
+    assert changed.kept == {**stored, "inactive_days": 30}
+    assert BusinessSettings.of(changed.kept).inactive_days == 30
