@@ -27,7 +27,7 @@ from gql.http.middleware import Guard, Operations
 from gql.http.processes import obey_signals
 from gql.http.websocket import WebSocketEndpoint
 from gql.logs import log_statement
-from gql.parameters import kept_options
+from gql.parameters import read_options
 from gql.schema.context import Context
 from gql.schema.schema import make_schema
 from gql.segmentation import ScheduledSegmentation
@@ -48,7 +48,7 @@ STOP_SECONDS = 5.0
 
 def open_upload(path: Path, business: Business, kept: Mapping[str, object]) -> OpenedPurchases:
     """An uploaded file, read as its request said."""
-    return open_purchases(path, business, kept_options(kept))
+    return open_purchases(path, business, read_options(kept))
 
 
 def create_app(

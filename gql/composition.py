@@ -53,11 +53,11 @@ from persistence.reports.cache import MemoryCache, ReportCache
 from persistence.sources.csv import CsvSource
 from persistence.sources.opening import (
     OpenedPurchases,
-    keep_section,
-    kept_section,
     mongodb_settings,
     open_collection,
     open_purchases,
+    read_section,
+    write_section,
 )
 from persistence.store import SqlStore
 
@@ -295,9 +295,9 @@ def open_customers(path: Path) -> CustomersFile:
 
 def read_mongodb_section(settings: Settings, business_key: str) -> dict[str, str]:
     """How the business's MongoDB is reached, as it is kept in the data folder; empty where nobody has said it."""
-    return kept_section(settings.data, business_key)
+    return read_section(settings.data, business_key)
 
 
 def write_mongodb_section(settings: Settings, business_key: str, section: Mapping[str, str]) -> None:
     """Replace what is kept of it."""
-    keep_section(settings.data, business_key, section)
+    write_section(settings.data, business_key, section)

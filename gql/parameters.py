@@ -92,7 +92,7 @@ def _read_query(query: Sequence[tuple[str, str]], known: Sequence[str]) -> Mappi
 
 
 def read_method(text: str) -> Method:
-    """A method, letter case ignored."""
+    """A method, letter case ignored; InvalidInput lists those there are."""
     if text.lower() not in METHODS:
         raise InvalidInput(f"Invalid segmentation_method. Must be one of: {', '.join(METHODS)}", ("method",))
     return Method(text.upper())
@@ -107,7 +107,7 @@ def read_scheme(text: str) -> RfmScheme:
 
 
 def read_date(text: str) -> date:
-    """An ISO date."""
+    """An ISO 8601 date; InvalidInput where it is none."""
     try:
         return date.fromisoformat(text)
     except ValueError as error:
@@ -163,17 +163,17 @@ def upload_parameters(query: Sequence[tuple[str, str]]) -> UploadParameters:
             mapping[column] = field
         elif texts.setdefault(name, value) != value:
             raise InvalidInput(f"{name} must be given once")
-    return UploadParameters(options_of(mapping, texts), texts.get("name"))
+    return UploadParameters(make_options(mapping, texts), texts.get("name"))
 
 
-def kept_options(document: Mapping[str, object]) -> ImportOptions:
-    """The options of what `document` made."""
+def read_options(document: Mapping[str, object]) -> ImportOptions:
+    """The options that `UploadParameters.document` wrote down."""
     mapping = document.get("map")
     texts = {name: str(document[name]) for name in TEXTS if document.get(name) is not None}
-    return options_of(mapping if isinstance(mapping, dict) else {}, texts)
+    return make_options(mapping if isinstance(mapping, dict) else {}, texts)
 
 
-def options_of(mapping: Mapping[str, str], texts: Mapping[str, str]) -> ImportOptions:
-    """Options by their names."""
+def make_options(mapping: Mapping[str, str], texts: Mapping[str, str]) -> ImportOptions:
+    """Options of the texts that are there."""
     values: dict[str, Any] = {name: texts.get(name) for name in TEXTS}
     return ImportOptions(mapping, **values)

@@ -185,7 +185,7 @@ class Segmenter:
         """One run."""
         self.begun = False
         path = checked_path(self.source, self.csv_path)
-        self.options.checked()
+        self.options.validate()
         with self._store() as store:
             meant = self._business(store, path)
             with RunFolder.held(folder_of(self.settings, meant, self.output), meant.settings.output_filename) as folder:

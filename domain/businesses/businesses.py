@@ -1,15 +1,12 @@
-"""Tenants: creating and changing them, and finding the one that a caller means.
-
-What a change of settings means for segments: those whose rules use a label or a score that is measured by a changed
-setting must be calculated again, as no customer changed whom they could follow.
-"""
+"""Tenants: created, changed, and the one found that a caller means. A change of settings has the segments calculated
+again whose rules use a label or a score that is measured by it, as no customer changed whom they could follow."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from domain.businesses.settings import SettingsPlan, planned
+from domain.businesses.settings import SettingsPlan, plan_changes
 from domain.calendar import Clock, zone
 from domain.errors import InvalidInput, NotFound, Sentence
 from domain.jobs.queue import queue_following
@@ -120,7 +117,7 @@ class Businesses:
                 if await unit.purchases.any():
                     raise InvalidInput(Sentence("{currency} cannot change once there are purchases"), ("currency",))
                 # Its thresholds must be amounts of the new one, too.
-                planned({}, unit.business.settings.stored, exponent(currency), here=True)
+                plan_changes({}, unit.business.settings.stored, exponent(currency), here=True)
                 changes["currency"] = currency
             if time_zone is not None and time_zone != business.time_zone:
                 await unit.purchases.move_days(time_zone)
@@ -136,7 +133,7 @@ class Businesses:
     async def plan_settings(self, key: str, stated: Mapping[str, object], *, here: bool = False) -> SettingsPlan:
         """What the statement would change; InvalidInput carries every fault."""
         business = await self.open(key)
-        return planned(business.settings.stored, stated, exponent(business.currency), here=here)
+        return plan_changes(business.settings.stored, stated, exponent(business.currency), here=here)
 
     async def set_settings(
         self,
@@ -157,7 +154,7 @@ class Businesses:
             if expected_version not in (None, version):
                 message = f"expectedVersion is {expected_version}, but the settings have version {version} now"
                 raise InvalidInput(message, ("expectedVersion",), "CONFLICT")
-            plan = planned(business.settings.stored, stated, exponent(business.currency), here=here)
+            plan = plan_changes(business.settings.stored, stated, exponent(business.currency), here=here)
             changed: dict[str, object] = {one.name: {"old": one.old, "new": one.new} for one in plan.changes}
             if plan.changes:
                 await unit.save_settings({"settings": plan.kept, "settings_version": version + 1})

@@ -52,7 +52,7 @@ class Collection:
     whole: bool = False
 
 
-def connection(section: Mapping[str, str], uri: str = "") -> MongoSettings | None:
+def make_settings(section: Mapping[str, str], uri: str = "") -> MongoSettings | None:
     """What the kept section says; another connection string wins over its own. None where neither has one."""
     address = uri or section.get("uri") or _address(section)
     if address is None:
@@ -82,7 +82,7 @@ def _address(section: Mapping[str, str]) -> str | None:
     return f"{scheme}{quote_plus(user)}{secret}@{place}/"
 
 
-def merged(kept: Mapping[str, str], given: Mapping[str, object]) -> tuple[dict[str, str], list[tuple[str, str]]]:
+def merge_section(kept: Mapping[str, str], given: Mapping[str, object]) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """The section after the change, and every fault as name and sentence. Null clears, absent keeps."""
     faults: list[tuple[str, str]] = []
     made = dict(kept)

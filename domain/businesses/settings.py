@@ -132,7 +132,7 @@ def effective(kept: Mapping[str, object]) -> dict[str, object]:
     return _nested({name: held.get(name, setting.default) for name, setting in BY_NAME.items()})
 
 
-def planned(
+def plan_changes(
     kept: Mapping[str, object], stated: Mapping[str, object], decimals: int, *, here: bool = False
 ) -> SettingsPlan:
     """What the statement comes to in a currency of so many decimals; InvalidInput carries every fault. `here` allows

@@ -1,7 +1,5 @@
-"""Which column of a purchases file is which field: decided once, from the header, before any row is read.
-
-Text cells of an imported file: what is taken off, what is refused, and how a row is shown to people.
-"""
+"""Which column of a purchases file is which field, decided once, from the header, before any row is read; and text
+cells: what is taken off, what is refused, and how a row is shown to people."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,10 +1,6 @@
-"""How a source of purchases is to be read: what a caller says, and where it says nothing what the business has settled
-under `import`. Nothing here is guessed; what is said nowhere stays None and has the plain meaning.
-
-Order exports of shop platforms: which of their columns is which field, what their statuses mean, and what their rows
-leave out because the order's first row has it. Their amounts are those of orders. Nothing is computed here: whatever
-stands in a cell is read by the one reader of its field, in the form that was told.
-"""
+"""How a source of purchases is to be read: what a caller says, where it says nothing what the business has settled
+under `import`, and how the order exports of shop platforms are written. Nothing is guessed and nothing computed here:
+what is said nowhere has the plain meaning, and whatever stands in a cell is read by the one reader of its field."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -214,7 +210,7 @@ class ImportOptions:
         kept = {str(column): str(of) for column, of in columns.items()} if isinstance(columns, Mapping) else {}
         return replace(self, kept_mapping=kept, **open_)
 
-    def checked(self) -> "ImportOptions":
+    def validate(self) -> "ImportOptions":
         """The same; InvalidInput names what cannot be."""
         check_date_format(self.date_format)
         if self.preset is not None and self.preset not in PRESETS:

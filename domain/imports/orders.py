@@ -1,9 +1,6 @@
 """Consecutive rows of one order put together. Most orders of a file stand in one piece; those that do not are several
-fragments, which the store joins. A fragment's lines are kept apart only where it has more than one row.
-
-Rows that carry the amount of their whole order: it counts once, and every row stays a line with its category. And
-the sign that a file is of this kind without anybody having said so.
-"""
+fragments, which the store joins, and lines are kept apart only where a fragment has more than one row. Where rows
+carry the amount of their whole order it counts once, and every row stays a line with its category."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

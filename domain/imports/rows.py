@@ -1,9 +1,6 @@
-"""Rows of a purchases file as checked, typed columns. A batch of sound rows is checked column by column; a batch with
-anything else in it is checked row by row, so that each row is either staged or rejected with a reason.
-
-Where purchases come from: whatever yields batches of cells under a header. Files, collections and the exports of
-shop platforms look alike from here on.
-"""
+"""Rows of purchases, from whatever yields batches of cells under a header, as checked, typed columns. A batch of sound
+rows is checked column by column; a batch with anything else in it is checked row by row, so that each row is either
+staged or rejected with a reason."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

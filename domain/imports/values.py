@@ -1,10 +1,6 @@
-"""Amounts of a source: plain decimal text unless it is told how thousands, decimals and the currency are written. Then
-exactly that form is read, digit by digit, and nothing else; no float takes part.
-
-Instants of a purchases file. Most of them share their hour with thousands of others, so an hour is looked at once
-and the rest of the text is added to it; whatever is not in that plain form is read in full. A zone that a cell or the
-told form names is honoured; a time without one is local.
-"""
+"""Amounts and instants of a source, each read in the plain form or exactly in the one that was told; no float takes
+part. Most instants share their hour with thousands of others, so an hour is looked at once and the rest of the text is
+added to it; a zone that a cell or the form names is honoured, and a time without one is local."""
 
 import re
 from calendar import month_name

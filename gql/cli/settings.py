@@ -14,7 +14,7 @@ import tomlkit
 import typer
 from tomlkit.items import Item
 
-from domain.businesses.mongodb import MASK, NAMES, SECTION, merged
+from domain.businesses.mongodb import MASK, NAMES, SECTION, merge_section
 from domain.businesses.settings import BY_NAME, SECTIONS, SettingChange, effective
 from domain.errors import FieldProblem, InvalidInput
 from domain.model import Business
@@ -159,7 +159,7 @@ async def apply(
     statement = read_statement(file)
     chosen, businesses = await session.choose(business), session.services.businesses
     old = read_mongodb_section(session.settings, chosen.key)
-    section, faults = merged(old, statement.mongodb)
+    section, faults = merge_section(old, statement.mongodb)
     problems = list(statement.problems)
     try:
         plan = await businesses.plan_settings(chosen.key, statement.settings, here=True)

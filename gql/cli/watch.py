@@ -186,7 +186,7 @@ def watch(
 ) -> None:
     """Import and classify whenever a file changes. Example: segments watch orders.csv --business shop"""
     settings: Settings = context.obj
-    options.checked()
+    options.validate()
     if not (path.is_dir() or path.absolute().parent.is_dir()):
         raise InvalidInput(f"The folder of {path} is not there, so nothing in it can be watched")
 

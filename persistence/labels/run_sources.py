@@ -225,7 +225,7 @@ class FileSource:
         return Brought(summary.rows_read, summary.rejected)
 
     def _source(self) -> PurchaseSource:
-        options = self.options.over(self.kept.business.settings).checked()
+        options = self.options.over(self.kept.business.settings).validate()
         found = open_file(self.path, options.sheet, options.amount_form.decimal)
         return WatchedCsv(self.path) if type(found) is CsvSource else found
 

@@ -1,14 +1,7 @@
-"""A source of purchases opened for a business: the one way in for the command line, the classification batch and
-uploads. Its header is understood, and dates that would be guessed are refused, before anything is written.
-
-Purchases of a MongoDB collection opened for a business. How it is reached comes from the settings alone; how far it
-was read is kept with the business, so that the next reading goes on from there.
-
-How a business's MongoDB is reached, kept outside the store: one file a business in the data folder, which only its
-owner may read, written whole or not at all. SEGMENTS_MONGODB_URI wins over it.
-
-A file of purchases by what it is, not by its name: an Excel workbook, or text.
-"""
+"""A file or a MongoDB collection of purchases opened for a business: the one way in for the command line,
+classification and uploads. The header is understood, and dates that would be guessed are refused, before anything is
+written; how far a collection was read is kept with the business, and how its MongoDB is reached in a file of the data
+folder that only its owner may read."""
 
 import asyncio
 import hashlib
@@ -24,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from domain.businesses.mongodb import NAMES, Collection, MongoSettings, connection
+from domain.businesses.mongodb import NAMES, Collection, MongoSettings, make_settings
 from domain.calendar import Clock, to_micros
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput, Names, Sentence
@@ -48,7 +41,7 @@ if TYPE_CHECKING:
 
 def mongodb_settings(data: Path, uri: str, business_key: str) -> MongoSettings | None:
     """How the business's MongoDB is reached; None where nobody has said it."""
-    return connection(kept_section(data, business_key), uri)
+    return make_settings(read_section(data, business_key), uri)
 
 
 def section_file(data: Path, business_key: str) -> Path:
@@ -56,7 +49,7 @@ def section_file(data: Path, business_key: str) -> Path:
     return data / f"mongodb-{business_key}.json"
 
 
-def kept_section(data: Path, business_key: str) -> dict[str, str]:
+def read_section(data: Path, business_key: str) -> dict[str, str]:
     """The section as it is kept, empty where there is none; InvalidInput where the file is not ours."""
     path = section_file(data, business_key)
     try:
@@ -72,7 +65,7 @@ def kept_section(data: Path, business_key: str) -> dict[str, str]:
     return found
 
 
-def keep_section(data: Path, business_key: str, section: Mapping[str, str]) -> None:
+def write_section(data: Path, business_key: str, section: Mapping[str, str]) -> None:
     """Replace the section; an empty one removes the file."""
     path = section_file(data, business_key)
     if not section:
@@ -200,7 +193,7 @@ def open_purchases(
 ) -> OpenedPurchases:
     """Look at the source before anything is written; what the options leave open is as the business has settled it.
     InvalidInput says what is wrong with the header, the options or the dates."""
-    options = options.over(business.settings).checked()
+    options = options.over(business.settings).validate()
     path = source if isinstance(source, Path) else None
     found = open_file(source, options.sheet, options.amount_form.decimal) if isinstance(source, Path) else source
     mapping = options.columns_for({name: None for column in found.header for name in (column, normalised(column))})
@@ -275,7 +268,7 @@ def open_collection(
             "and run: segments settings apply FILE"
         )
     place = replace(reached, database=wanted.database or reached.database, collection=wanted.name or reached.collection)
-    settled = options.over(business.settings).checked()
+    settled = options.over(business.settings).validate()
     if settled.preset is not None:
         raise InvalidInput(Sentence("{preset} {} is for files, not for MongoDB", settled.preset))
     # Read whole where anything says so, or where it is read otherwise than the last time.
