@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
 
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, Sentence
 
 
 class Clock(Protocol):
@@ -56,7 +56,8 @@ MAXIMUM_DAYS = 9999
 def zone(name: str) -> ZoneInfo:
     """The IANA zone; InvalidInput when there is none of that name."""
     if name != "UTC" and name not in available_timezones():
-        raise InvalidInput(f"timeZone must be an IANA name such as Asia/Colombo, not {name[:40]!r}", ("timeZone",))
+        message = Sentence("{time_zone} must be an IANA name such as Asia/Colombo, not {!r}", name[:40])
+        raise InvalidInput(message, ("timeZone",))
     return ZoneInfo(name)
 
 
@@ -235,7 +236,7 @@ def check(text: str, field: tuple[str, ...] = ("input", "schedule")) -> str:
     fields = text.split()
     if len(fields) != len(FIELDS):
         names = ", ".join(name for name, _ in FIELDS)
-        raise InvalidInput(f"schedule must be five cron fields such as `{NIGHTLY}`: {names}", field)
+        raise InvalidInput(f"{field[-1]} must be five cron fields such as `{NIGHTLY}`: {names}", field)
     expression = " ".join(fields)
     if _comes(expression):
         return expression
@@ -245,8 +246,8 @@ def check(text: str, field: tuple[str, ...] = ("input", "schedule")) -> str:
         if not _comes(" ".join(given if other == place else "*" for other in range(len(FIELDS))))
     ]
     if not wrong:
-        raise InvalidInput(f"schedule must come at some time: no month `{fields[3]}` has a day `{fields[2]}`", field)
-    raise InvalidInput(f"schedule must have {'; '.join(wrong)}", field)
+        raise InvalidInput(f"{field[-1]} must come at some time: no month `{fields[3]}` has a day `{fields[2]}`", field)
+    raise InvalidInput(f"{field[-1]} must have {'; '.join(wrong)}", field)
 
 
 def _comes(expression: str) -> bool:

@@ -1,4 +1,5 @@
-"""The failures that a caller can mend, one type each; everything else is a fault of the server.
+"""The failures that a caller can mend, one type each; everything else is a fault of the server. A sentence names
+fields by gaps, which every face fills with what it calls them.
 
 DomainError
 ├── InvalidInput      a value is out of its bounds or unreadable: names the field and what would be right
@@ -8,11 +9,45 @@ DomainError
 ├── Conflict          somebody else was faster
 ├── Taken             a name or key that must be unique is in use
 └── Unavailable       the store cannot answer now; trying again later may help
-
-What is said of single items of a bulk write; one place, so that refusals read alike everywhere.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from string import Formatter
+
+Names = Callable[[str], str]
+"""What a face calls a field: `date_format` is `dateFormat` in GraphQL and `--date-format` on the command line."""
+
+
+class Sentence(str):
+    """A sentence about fields: `{date_format}` in the template stands for the field of that name, `{}` for the next
+    value. As text it has the plain names."""
+
+    template: str
+    values: tuple[object, ...]
+
+    def __new__(cls, template: str, *values: object) -> "Sentence":
+        sentence = super().__new__(cls, Formatter().vformat(template, values, _Gaps(str)))
+        sentence.template, sentence.values = template, values
+        return sentence
+
+    def with_names(self, names: Names) -> str:
+        """The sentence in the words of a face."""
+        return Formatter().vformat(self.template, self.values, _Gaps(names))
+
+
+class _Gaps(dict[str, str]):
+    def __init__(self, names: Names) -> None:
+        super().__init__()
+        self.names = names
+
+    def __missing__(self, field: str) -> str:
+        return self.names(field)
+
+
+def name_fields(message: str, names: Names) -> str:
+    """The message in the words of a face; one that names no field is as it is."""
+    return message.with_names(names) if isinstance(message, Sentence) else message
 
 
 class DomainError(Exception):

@@ -5,14 +5,10 @@ Instants are aware UTC datetimes; days are `date.toordinal()` numbers in the bus
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime
 from enum import StrEnum
-
-DEFAULT_RFM_DAYS = 365
-
-
-DEFAULT_INACTIVE_DAYS = 90
+from typing import Any
 
 
 class PurchaseStatus(StrEnum):
@@ -37,6 +33,30 @@ class Permission(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class BusinessSettings:
+    """The settings in effect: windows in days, what the server does by itself, where files go. `stored` is all that
+    differs from the defaults, as JSON has it and as it is written back: also thresholds and forms of imports, which
+    their rooms read, and names that this program does not know."""
+
+    rfm_days: int = 365
+    inactive_days: int = 90
+    follow_purchases: bool = True
+    output_dir: str | None = None
+    output_filename: str = "customer_segmentation.json"
+    classify_every: str | None = None
+    stored: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, stored: Mapping[str, object]) -> "BusinessSettings":
+        """What is stored, and defaults for what is absent."""
+        own: dict[str, Any] = {name: value for name, value in stored.items() if name in OWN_SETTINGS}
+        return cls(**own, stored=stored)
+
+
+OWN_SETTINGS = frozenset(one.name for one in fields(BusinessSettings)) - {"stored"}
+
+
+@dataclass(frozen=True, slots=True)
 class Business:
     """The tenant: every row belongs to one. `last_instant` is that of the newest write when it was read; `as_of` the
     one that read units answer questions about members for, None being the present."""
@@ -46,7 +66,7 @@ class Business:
     name: str
     currency: str
     time_zone: str
-    settings: dict[str, object]
+    settings: BusinessSettings
     settings_version: int
     data_version: int
     change_number: int

@@ -4,7 +4,7 @@ minor unit; no float ever takes part."""
 import re
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, Sentence
 
 # Active ISO 4217 codes by exponent; the rest have two decimals.
 NO_DECIMALS = frozenset(
@@ -190,7 +190,8 @@ def exponent(currency: str) -> int:
         return 3
     if currency in FOUR_DECIMALS:
         return 4
-    raise InvalidInput(f"currency must be an ISO 4217 code such as EUR, not {currency[:20]!r}", ("currency",))
+    message = Sentence("{currency} must be an ISO 4217 code such as EUR, not {!r}", currency[:20])
+    raise InvalidInput(message, ("currency",))
 
 
 def is_currency(code: str) -> bool:

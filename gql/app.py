@@ -4,7 +4,6 @@ and ends with it: the probe says no, that work is given back, then the cache and
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -16,10 +15,10 @@ from domain.calendar import Clock
 from domain.jobs.progress import RunBoard
 from domain.model import Business, Viewer
 from gql.auth import Authenticator
-from gql.composition import make_services, make_upkeep, system_clock
+from gql.composition import make_services, make_upkeep, make_writers, system_clock
 from gql.http.endpoint import routes_of_nothing
 from gql.http.explorer import asset_routes, make_explorer
-from gql.http.exports import Downloads, RenderPool, Writers
+from gql.http.exports import Downloads, RenderPool
 from gql.http.graphql import Executor, GraphQLEndpoint
 from gql.http.health import Health
 from gql.http.imports import Uploads
@@ -27,17 +26,13 @@ from gql.http.middleware import RequestMiddleware
 from gql.http.processes import obey_signals
 from gql.http.websocket import WebSocketEndpoint
 from gql.logs import log_statement
-from gql.parameters import kept_options
+from gql.parameters import read_options
 from gql.schema.context import Context
 from gql.schema.schema import make_schema
 from gql.segmentation import ScheduledSegmentation
 from gql.settings import Settings
 from gql.signed_links import ExportLinks
 from persistence.database.engines import Database, open_database
-from persistence.exports.csv import members_csv, report_csv
-from persistence.exports.json import members_json, report_json
-from persistence.exports.pdf import report_pdf
-from persistence.exports.xlsx import members_xlsx, report_xlsx
 from persistence.imports.uploads import UploadWork
 from persistence.labels.classifiers import installed
 from persistence.reports.cache import DatabaseCache, MemoryCache, RedisCache
@@ -52,15 +47,7 @@ STOP_SECONDS = 5.0
 
 def open_upload(path: Path, business: Business, kept: Mapping[str, object]) -> OpenedPurchases:
     """An uploaded file, read as its request said."""
-    return open_purchases(path, business, kept_options(kept))
-
-
-def make_writers(settings: Settings) -> Writers:
-    """What makes files, by their endings."""
-    return Writers(
-        {"csv": report_csv, "xlsx": report_xlsx, "pdf": partial(report_pdf, fonts=settings.fonts), "json": report_json},
-        {"csv": members_csv, "xlsx": members_xlsx, "json": members_json},
-    )
+    return open_purchases(path, business, read_options(kept))
 
 
 def create_app(

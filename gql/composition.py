@@ -1,48 +1,64 @@
-"""The services put together over one store: for the server, for commands, and for whoever calls `run_segmentation`.
-What only the server needs stands in app.py, so that a command does not load it.
-
-The services of the domain, as the face is given them.
-
-Where time comes from, outside tests.
-"""
+"""Where the layers meet outside the server: the services over a store, and the store as a command or `run_segmentation`
+has it. Whoever asks is given values of the domain or an `OpenStore`, never a row; what takes long to load is loaded by
+the function that needs it, and what only the server needs stands in app.py."""
 
 import errno
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
 from domain.businesses.businesses import Businesses
+from domain.businesses.mongodb import Collection
 from domain.calendar import Clock
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers, Erasure
 from domain.customers.purchases import Purchases
-from domain.errors import InvalidInput
-from domain.imports.imports import ImportBoard, PurchaseImports
+from domain.errors import InvalidInput, Names
+from domain.imports.formats import ImportOptions
+from domain.imports.imports import ImportBoard, PurchaseImports, UndoSummary
+from domain.imports.model import ImportSummary, Progress
+from domain.imports.rows import PurchaseSource, RejectedRow
 from domain.jobs.progress import RunBoard
 from domain.model import Business
-from domain.reports.document import ReportFiles
+from domain.reports.document import ReportDocument, ReportFiles
 from domain.reports.reporting import Reporting
 from domain.reports.transitions import Movements
 from domain.segments.analysis import Analysis
 from domain.segments.history import Snapshots
-from domain.segments.member_export import MemberFiles
+from domain.segments.member_export import MemberFiles, MemberWriter
 from domain.segments.memberships import Memberships
 from domain.segments.recalculation import Recalculations
 from domain.segments.runner import Runner
 from domain.segments.segments import Segments
 from domain.segments.worker import Upkeep
-from domain.store import Cache, Store, Unit
+from domain.store import Actor, Cache, Store, Unit
 from gql.logs import log_statement
 from gql.settings import Settings
 from persistence.alerts import Alerts
 from persistence.database.engines import Database, open_database
-from persistence.migrations.migrate import stage, upgrade
+from persistence.exports.csv import members_csv, report_csv
+from persistence.exports.json import encoded, members_json, report_data, report_json
+from persistence.imports.customers_file import CustomersFile
+from persistence.imports.importer import PurchaseImporter
+from persistence.imports.undo import ImportUndo
+from persistence.migrations.migrate import differences, stage, upgrade
 from persistence.reports.cache import MemoryCache
+from persistence.sources.csv import CsvSource
+from persistence.sources.opening import (
+    OpenedPurchases,
+    mongodb_settings,
+    open_collection,
+    open_purchases,
+    read_section,
+    write_section,
+)
 from persistence.store import SqlStore
 
 T = TypeVar("T")
@@ -112,9 +128,159 @@ def make_upkeep(database: Database, clock: Clock, board: RunBoard, alert_url: st
     return Upkeep(store, clock, board, Runner(store, clock, board, owner, Alerts(alert_url)))
 
 
-def no_folder(error: OSError) -> InvalidInput:
-    """What is said where the data folder cannot be had."""
-    return InvalidInput(f"The folder of the store cannot be used: {error.filename}: {error.strerror}.")
+@dataclass(frozen=True, slots=True)
+class Writers:
+    """What makes files, by their endings."""
+
+    reports: Mapping[str, Callable[[ReportDocument], bytes]]
+    members: Mapping[str, MemberWriter]
+
+
+def make_writers(settings: Settings) -> Writers:
+    """The writers of every format."""
+    # openpyxl takes 300 ms to load and reportlab 200, which no other command need wait for.
+    from persistence.exports.pdf import report_pdf
+    from persistence.exports.xlsx import members_xlsx, report_xlsx
+
+    return Writers(
+        {"csv": report_csv, "xlsx": report_xlsx, "pdf": partial(report_pdf, fonts=settings.fonts), "json": report_json},
+        {"csv": members_csv, "xlsx": members_xlsx, "json": members_json},
+    )
+
+
+def format_report(document: ReportDocument) -> str:
+    """The report's JSON, indented for people."""
+    return encoded(report_data(document), indent=2)
+
+
+def system_clock() -> datetime:
+    """The present instant."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStore:
+    """The store as a command has it until it ends. What reads or writes whole files runs outside the event loop, so
+    that an interruption ends it at once."""
+
+    settings: Settings
+    database: Database
+
+    @property
+    def units(self) -> Store:
+        """Where services take their units of work from."""
+        return SqlStore(self.database, system_clock)
+
+    def make_services(self, board: RunBoard, clock: Clock = system_clock) -> Services:
+        """The services over this store."""
+        return make_services(self.database, clock, board)
+
+    def make_upkeep(self, board: RunBoard, clock: Clock = system_clock) -> Upkeep:
+        """A worker on this store."""
+        return make_upkeep(self.database, clock, board)
+
+    def open_purchases(
+        self, source: Path | Collection, business: Business, options: ImportOptions, names: Names
+    ) -> OpenedPurchases:
+        """A file or a collection with its columns understood; InvalidInput says what is wrong with it. Reasons of
+        rejected rows are in the words of the face."""
+        if isinstance(source, Path):
+            return open_purchases(source, business, options, names)
+        reached = mongodb_settings(self.settings.data, self.settings.mongodb_uri, business.key)
+        return open_collection(reached, self.database, system_clock, business, source, options, names)
+
+    def import_purchases(
+        self,
+        source: OpenedPurchases,
+        actor: Actor,
+        *,
+        dry_run: bool,
+        progress: Callable[[Progress], None],
+        reject: Callable[[RejectedRow], None],
+    ) -> ImportSummary:
+        """Import the rows of the source into its business; `reject` is told of each that is refused."""
+        return PurchaseImporter(self.database, source.business, system_clock).run(
+            source.name,
+            source.rows,
+            source.texts,
+            actor=actor.name,
+            dry_run=dry_run,
+            progress=progress,
+            rejects=reject,
+            of_orders=source.of_orders,
+        )
+
+    def undo_import(
+        self, business: Business, number: int, actor: Actor, progress: Callable[[int, int], None]
+    ) -> UndoSummary:
+        """Take an import back; `progress` is told customers done, of how many."""
+        return ImportUndo(self.database, business, system_clock, number).run(actor, progress)
+
+    async def disconnect(self) -> None:
+        """Give back every connection, those of the event loop that ends; the store stays usable."""
+        await self.database.close()
+
+    def close(self) -> None:
+        """Give back the connections that are bound to no event loop."""
+        self.database.bulk.dispose()
+
+
+def open_store(settings: Settings) -> OpenStore:
+    """The store with the newest tables: the embedded one is brought there, another one must be there."""
+    database = connect_store(settings)
+    try:
+        if database.dialect == "sqlite":
+            upgrade(database.bulk)
+        else:
+            require_newest(database)
+    except BaseException:
+        database.bulk.dispose()
+        raise
+    return OpenStore(settings, database)
+
+
+def connect_store(settings: Settings) -> Database:
+    """The store as it is; its statements are logged where the level asks for it."""
+    with translate_folder_errors():
+        if not settings.database_url:
+            check_folder(settings.data)
+        return open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
+
+
+def require_newest(database: Database) -> None:
+    """InvalidInput where the store lacks tables of this program."""
+    lacking = stage(database.bulk)
+    if lacking is not None:
+        raise InvalidInput(f"{lacking}. Run: segments db upgrade")
+
+
+def upgrade_store(settings: Settings) -> None:
+    """Bring the store to the newest tables."""
+    database = connect_store(settings)
+    try:
+        upgrade(database.bulk)
+    finally:
+        database.bulk.dispose()
+
+
+def compare_tables(settings: Settings) -> list[str]:
+    """How the tables of the store differ from those of this program."""
+    database = connect_store(settings)
+    try:
+        require_newest(database)
+        return differences(database.bulk)
+    finally:
+        database.bulk.dispose()
+
+
+@contextmanager
+def translate_folder_errors() -> Iterator[None]:
+    """InvalidInput where the data folder cannot be had."""
+    try:
+        yield
+    except OSError as error:
+        message = f"The folder of the store cannot be used: {error.filename}: {error.strerror}."
+        raise InvalidInput(message) from error
 
 
 def check_folder(path: Path) -> None:
@@ -124,37 +290,21 @@ def check_folder(path: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
-def connected(settings: Settings) -> Database:
-    """The store as it is; its statements are logged where the level asks for it."""
-    try:
-        if not settings.database_url:
-            check_folder(settings.data)
-        return open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
-    except OSError as error:
-        raise no_folder(error) from error
+def open_csv(path: Path) -> PurchaseSource:
+    """A file of rows under a header, whatever they are; InvalidInput where it cannot be read."""
+    return CsvSource(path)
 
 
-def opened(settings: Settings) -> Database:
-    """The store with the newest tables: the embedded one is brought there, another one must be there."""
-    database = connected(settings)
-    try:
-        if database.dialect == "sqlite":
-            upgrade(database.bulk)
-        else:
-            require_stage(database)
-    except BaseException:
-        database.bulk.dispose()
-        raise
-    return database
+def open_customers(path: Path) -> CustomersFile:
+    """A file of customers with its header understood; InvalidInput says what is wrong with it."""
+    return CustomersFile.read(path)
 
 
-def require_stage(database: Database) -> None:
-    """InvalidInput where the store lacks tables of this program."""
-    found = stage(database.bulk)
-    if found is not None:
-        raise InvalidInput(f"{found}. Run: segments db upgrade")
+def read_mongodb_section(settings: Settings, business_key: str) -> dict[str, str]:
+    """How the business's MongoDB is reached, as it is kept in the data folder; empty where nobody has said it."""
+    return read_section(settings.data, business_key)
 
 
-def system_clock() -> datetime:
-    """The present instant."""
-    return datetime.now(UTC)
+def write_mongodb_section(settings: Settings, business_key: str, section: Mapping[str, str]) -> None:
+    """Replace what is kept of it."""
+    write_section(settings.data, business_key, section)

@@ -1,17 +1,14 @@
-"""The query of an address as what it asks for. Every parameter has one name and perhaps an older one; one that nobody
-knows, or that is given twice, is refused, as a misspelt one would silently give another report.
+"""The query of an address as what it asks for: a report, members, or how an uploaded file is written, as the command
+line has it. Every parameter has one name and perhaps an older one; one that nobody knows, or that is given twice, is
+refused, as a misspelt one would silently give another report."""
 
-The query of an upload: how the file is written, as the command line has it, and what it is called.
-"""
-
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from domain.classification.rfm import RfmScheme
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, Sentence
 from domain.imports.formats import ImportOptions
 from domain.reports.reporting import Method
 from domain.segments.member_export import checked_columns
@@ -25,8 +22,6 @@ LINK_PARAMETERS = frozenset({BUSINESS, EXPIRES, SIGNATURE})
 """What a signed link carries beside the parameters of its file."""
 OLDER = {"segmentation_method": "method", "storefront_id": "storefront", "export_format": "format"}
 REPORT_PARAMETERS = ("method", "days", "as_of", "storefront", "segment_name", "segment_code", "scheme", "format")
-# Arguments of services by the parameter that gives them.
-ARGUMENTS = {"segmentName": "segment_name", "segmentCode": "segment_code", "storefrontId": "storefront"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,63 +54,65 @@ class ReportParameters:
 
 def report_parameters(query: Sequence[tuple[str, str]]) -> ReportParameters:
     """What the query asks for; InvalidInput names the parameter that is wrong."""
-    given = _given(query, REPORT_PARAMETERS)
+    given = _read_query(query, REPORT_PARAMETERS)
     return ReportParameters(
         read_method(given.get("method", "rfm")),
         read_days(given.get("days", "90")),
-        read_date(given["as_of"], "as_of") if "as_of" in given else None,
+        read_date(given["as_of"]) if "as_of" in given else None,
         given.get("storefront"),
         given.get("segment_name"),
         given.get("segment_code"),
-        read_scheme(given.get("scheme", "eight"), "scheme"),
+        read_scheme(given.get("scheme", "eight")),
         read_format(given["format"]) if "format" in given else None,
     )
 
 
 def member_columns(query: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     """The columns that the query chooses, separated by commas; all where it says none."""
-    given = _given(query, ("columns",))
+    given = _read_query(query, ("columns",))
     names = [name.strip() for name in given.get("columns", "").split(",")]
     return checked_columns([name for name in names if name])
 
 
-def _given(query: Sequence[tuple[str, str]], known: Sequence[str]) -> Mapping[str, str]:
+def _read_query(query: Sequence[tuple[str, str]], known: Sequence[str]) -> Mapping[str, str]:
     """The values by name; an empty one counts as absent."""
-    found: dict[str, str] = {}
-    for said, value in query:
-        if said in LINK_PARAMETERS:
+    values: dict[str, str] = {}
+    for parameter, value in query:
+        if parameter in LINK_PARAMETERS:
             continue
-        name = OLDER.get(said, said) if OLDER.get(said) in known else said
+        name = OLDER.get(parameter, parameter) if OLDER.get(parameter) in known else parameter
         if name not in known:
-            raise InvalidInput(f"There is no parameter {said[:40]!r}. There are: {', '.join(known)}", (said,))
-        if name in found and found[name] != value:
+            message = f"There is no parameter {parameter[:40]!r}. There are: {', '.join(known)}"
+            raise InvalidInput(message, (parameter,))
+        if name in values and values[name] != value:
             raise InvalidInput(f"{name} must be given once", (name,))
         if value:
-            found[name] = value
-    return found
+            values[name] = value
+    return values
 
 
 def read_method(text: str) -> Method:
-    """A method, letter case ignored."""
+    """A method, letter case ignored; InvalidInput lists those there are."""
     if text.lower() not in METHODS:
         raise InvalidInput(f"Invalid segmentation_method. Must be one of: {', '.join(METHODS)}", ("method",))
     return Method(text.upper())
 
 
-def read_scheme(text: str, said: str) -> RfmScheme:
+def read_scheme(text: str) -> RfmScheme:
     """A scheme by its short or its whole name, letter case ignored."""
     key = text.lower().removesuffix("_segment")
     if key not in SCHEMES:
-        raise InvalidInput(f"{said} must be one of: {', '.join(SCHEMES)}", ("scheme",))
+        raise InvalidInput(Sentence("{scheme} must be one of: {}", ", ".join(SCHEMES)), ("scheme",))
     return SCHEMES[key]
 
 
-def read_date(text: str, said: str) -> date:
-    """An ISO date."""
+def read_date(text: str) -> date:
+    """An ISO 8601 date; InvalidInput where it is none."""
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise InvalidInput(f"{said} must be an ISO 8601 date, such as 2024-03-01", ("asOf",)) from error
+        message = Sentence("{as_of} must be an ISO 8601 date, such as 2024-03-01")
+        raise InvalidInput(message, ("asOf",)) from error
 
 
 def read_days(text: str) -> int:
@@ -132,16 +129,9 @@ def read_format(text: str) -> str:
     return text.lower()
 
 
-def in_parameters(message: str) -> str:
-    """A sentence about an argument as one about the parameter that gives it."""
-    first, space, rest = message.partition(" ")
-    return f"{ARGUMENTS.get(first, first)}{space}{rest}"
-
-
 TEXTS = ("date_format", "preset", "amount", "decimal", "thousands", "currency_sign", "sheet")
 UPLOAD_PARAMETERS = ("map", *TEXTS, "name")
 LONGEST = 200
-OPTION = re.compile(r"--([a-z][a-z-]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,22 +163,17 @@ def upload_parameters(query: Sequence[tuple[str, str]]) -> UploadParameters:
             mapping[column] = field
         elif texts.setdefault(name, value) != value:
             raise InvalidInput(f"{name} must be given once")
-    return UploadParameters(options_of(mapping, texts), texts.get("name"))
+    return UploadParameters(make_options(mapping, texts), texts.get("name"))
 
 
-def kept_options(document: Mapping[str, object]) -> ImportOptions:
-    """The options of what `document` made."""
+def read_options(document: Mapping[str, object]) -> ImportOptions:
+    """The options that `UploadParameters.document` wrote down."""
     mapping = document.get("map")
     texts = {name: str(document[name]) for name in TEXTS if document.get(name) is not None}
-    return options_of(mapping if isinstance(mapping, dict) else {}, texts)
+    return make_options(mapping if isinstance(mapping, dict) else {}, texts)
 
 
-def options_of(mapping: Mapping[str, str], texts: Mapping[str, str]) -> ImportOptions:
-    """Options by their names."""
+def make_options(mapping: Mapping[str, str], texts: Mapping[str, str]) -> ImportOptions:
+    """Options of the texts that are there."""
     values: dict[str, Any] = {name: texts.get(name) for name in TEXTS}
     return ImportOptions(mapping, **values)
-
-
-def options_in_parameters(message: str) -> str:
-    """A sentence about options of the command line as one about the parameters of an upload."""
-    return OPTION.sub(lambda found: found[1].replace("-", "_"), message)

@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
-from domain.businesses.businesses import Businesses, business_for_import, made
-from domain.businesses.mongodb import MongoSettings
+from domain.businesses.businesses import Businesses
+from domain.businesses.mongodb import Collection, MongoSettings
 from domain.calendar import Clock, next_run
 from domain.classification.pipeline import (
-    OUTPUT_FILENAME,
     Decided,
     Pipeline,
     Segmentation,
@@ -34,13 +33,13 @@ from domain.classification.pipeline import (
 )
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers
-from domain.errors import DomainError, InvalidInput, Unavailable
+from domain.errors import DomainError, InvalidInput, Sentence, Unavailable
 from domain.imports.formats import ImportOptions
 from domain.jobs.progress import RunBoard
 from domain.model import Business
 from domain.segments.runner import Runner
 from domain.segments.worker import Upkeep
-from gql.composition import opened, system_clock
+from gql.composition import open_store, system_clock
 from gql.settings import Settings
 from persistence.alerts import Alerts
 from persistence.database.engines import Database, run_alone
@@ -50,7 +49,7 @@ from persistence.labels.labels import LabelStore, due_time, keep, take
 from persistence.labels.run_folder import RunFolder
 from persistence.labels.run_sources import CollectionSource, FileSource, Kept, StoreSource
 from persistence.reports.cache import MemoryCache
-from persistence.sources.opening import Collection, mongodb_settings, open_collection, open_purchases
+from persistence.sources.opening import mongodb_settings, open_collection, open_purchases
 from persistence.store import SqlStore
 
 IDLE_SECONDS = 1.0
@@ -80,14 +79,7 @@ def folder_of(settings: Settings, business: Business, given: str | Path | None =
     not begin with a slash, else a folder of the business there."""
     if given is not None:
         return Path(given)
-    kept = business.settings.get("output_dir")
-    return settings.data / (kept if isinstance(kept, str) else Path("output") / business.key)
-
-
-def filename_of(business: Business) -> str:
-    """The name of the output file."""
-    kept = business.settings.get("output_filename")
-    return kept if isinstance(kept, str) else OUTPUT_FILENAME
+    return settings.data / (business.settings.output_dir or Path("output") / business.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +97,16 @@ class ScheduledSegmentation:
         while True:
             try:
                 for business in await store.businesses():
-                    if isinstance(business.settings.get("classify_every"), str):
-                        await self.once(business)
+                    await self.once(business)
             except Exception:
                 log.exception("the store cannot be classified by schedule now")
             await asyncio.sleep(IDLE_SECONDS)
 
     async def once(self, business: Business) -> bool:
-        """Classify the business where its time has come; whether it had."""
-        then = next_run(str(business.settings["classify_every"]), self.clock(), business.time_zone)
+        """Classify the business where it has a schedule and its time has come; whether it had."""
+        if business.settings.classify_every is None:
+            return False
+        then = next_run(business.settings.classify_every, self.clock(), business.time_zone)
         due = await asyncio.to_thread(self._taken, business.id, then)
         if due is None:
             return False
@@ -158,10 +151,10 @@ class ScheduledSegmentation:
     def classify(self, business: Business, then: datetime | None) -> None:
         """Keep the labels of today, and write them where the business has settled a folder."""
         labels = KeptLabels(LabelStore(self.database, business.id, self.clock, self.classifiers))
-        if business.settings.get("output_dir") is None:
+        if business.settings.output_dir is None:
             with labels.decided(None):
                 return
-        with RunFolder.held(folder_of(self.settings, business), filename_of(business)) as folder:
+        with RunFolder.held(folder_of(self.settings, business), business.settings.output_filename) as folder:
             source = StoreSource(Kept(self.database, business, self.clock, self.classifiers))
             Pipeline(source, labels, folder, self.clock).run(Wanted(next_run=then))
 
@@ -192,10 +185,10 @@ class Segmenter:
         """One run."""
         self.begun = False
         path = checked_path(self.source, self.csv_path)
-        self.options.checked()
+        self.options.validate()
         with self._store() as store:
             meant = self._business(store, path)
-            with RunFolder.held(folder_of(self.settings, meant, self.output), filename_of(meant)) as folder:
+            with RunFolder.held(folder_of(self.settings, meant, self.output), meant.settings.output_filename) as folder:
                 classifiers = installed(store.bulk)
                 labels = KeptLabels(LabelStore(store, meant.id, self.clock, classifiers))
                 kept = Kept(store, meant, self.clock, classifiers)
@@ -214,13 +207,13 @@ class Segmenter:
         """Say in the status file when the next run is."""
         with self._store() as store:
             meant = run_alone(store, self._chosen(store))
-        with RunFolder.held(folder_of(self.settings, meant, self.output), filename_of(meant)) as folder:
+        with RunFolder.held(folder_of(self.settings, meant, self.output), meant.settings.output_filename) as folder:
             announced = None if self.next_run is None else stamp(self.next_run)
             folder.write_status({**idle(self.source), **folder.status(), "next_run": announced})
 
     @contextmanager
     def _store(self) -> Iterator[Database]:
-        store = opened(self.settings)
+        store = open_store(self.settings).database
         try:
             yield store
         finally:
@@ -238,15 +231,13 @@ class Segmenter:
             open_collection(self._reached(meant), store, self.clock, meant, self._collection, self.options)
         else:
             open_purchases(path, meant, self.options)
-        return run_alone(store, made(Businesses(SqlStore(store, self.clock), self.clock), meant))
+        return run_alone(store, Businesses(SqlStore(store, self.clock), self.clock).create_planned(meant))
 
     async def _chosen(self, store: Database) -> Business:
         businesses = Businesses(SqlStore(store, self.clock), self.clock)
         if self.time_zone is None and self.currency is None:
             return await businesses.choose(self.business, self.settings.business)
-        return await business_for_import(
-            businesses, self.settings.business, self.business, self.time_zone, self.currency
-        )
+        return await businesses.plan_for_import(self.settings.business, self.business, self.time_zone, self.currency)
 
     @property
     def _collection(self) -> Collection:
@@ -318,9 +309,9 @@ def run_segmentation(
 def checked_path(source: str | None, csv_path: str | Path | None) -> Path | None:
     """The file that is the source; InvalidInput where it is not said which."""
     if source not in (None, "csv", "mongodb"):
-        raise InvalidInput(f"source must be csv or mongodb, not {source[:40]}", ("source",))
+        raise InvalidInput(Sentence("{source} must be csv or mongodb, not {}", source[:40]), ("source",))
     if source == "csv" and csv_path is None:
-        raise InvalidInput("csv_path must name the file of the source csv", ("csv_path",))
+        raise InvalidInput(Sentence("{csv_path} must name the file of the source csv"), ("csv_path",))
     if source != "csv" and csv_path is not None:
-        raise InvalidInput("csv_path goes with the source csv", ("csv_path",))
+        raise InvalidInput(Sentence("{csv_path} goes with the source csv"), ("csv_path",))
     return None if csv_path is None else Path(csv_path)

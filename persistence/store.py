@@ -347,7 +347,7 @@ class SqlStore:
             name=business.name,
             currency=business.currency,
             time_zone=business.time_zone,
-            settings=business.settings,
+            settings=dict(business.settings.stored),
             created_at=to_micros(now),
         )
         with translated():

@@ -1,19 +1,16 @@
-"""Tenants: creating and changing them, and finding the one that a caller means.
-
-What a change of settings means for segments: those whose rules use a label or a score that is measured by a changed
-setting must be calculated again, as no customer changed whom they could follow.
-"""
+"""Tenants: created, changed, and the one found that a caller means. A change of settings has the segments calculated
+again whose rules use a label or a score that is measured by it, as no customer changed whom they could follow."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from domain.businesses.settings import SettingsPlan, planned
+from domain.businesses.settings import SettingsPlan, plan_changes
 from domain.calendar import Clock, zone
 from domain.customers.purchases import settle
-from domain.errors import InvalidInput, NotFound
+from domain.errors import InvalidInput, NotFound, Sentence
 from domain.jobs.queue import queue_following
-from domain.model import Business
+from domain.model import Business, BusinessSettings
 from domain.money import exponent
 from domain.rules.context import RANKED, variable_names
 from domain.segments.dependencies import defined
@@ -92,7 +89,7 @@ class Businesses:
         """Add a tenant; InvalidInput and Taken name what is wrong."""
         exponent(currency)
         zone(time_zone)
-        wanted = Business(0, checked_key(key), name or key, currency, time_zone, {}, 1, 0, 0)
+        wanted = Business(0, checked_key(key), name or key, currency, time_zone, BusinessSettings(), 1, 0, 0)
         return await self.store.create_business(wanted, self.clock())
 
     async def change(
@@ -112,9 +109,9 @@ class Businesses:
                 changes["name"] = name
             if currency is not None and currency != business.currency:
                 if await unit.purchases.any():
-                    raise InvalidInput("currency cannot change once there are purchases", ("currency",))
+                    raise InvalidInput(Sentence("{currency} cannot change once there are purchases"), ("currency",))
                 # Its thresholds must be amounts of the new one, too.
-                planned({}, unit.business.settings, exponent(currency), here=True)
+                plan_changes({}, unit.business.settings.stored, exponent(currency), here=True)
                 changes["currency"] = currency
             if time_zone is not None and time_zone != business.time_zone:
                 await unit.purchases.move_days(time_zone)
@@ -130,7 +127,7 @@ class Businesses:
     async def plan_settings(self, key: str, stated: Mapping[str, object], *, here: bool = False) -> SettingsPlan:
         """What the statement would change; InvalidInput carries every fault."""
         business = await self.open(key)
-        return planned(business.settings, stated, exponent(business.currency), here=here)
+        return plan_changes(business.settings.stored, stated, exponent(business.currency), here=here)
 
     async def set_settings(
         self,
@@ -151,14 +148,14 @@ class Businesses:
             if expected_version not in (None, version):
                 message = f"expectedVersion is {expected_version}, but the settings have version {version} now"
                 raise InvalidInput(message, ("expectedVersion",), "CONFLICT")
-            plan = planned(business.settings, stated, exponent(business.currency), here=here)
+            plan = plan_changes(business.settings.stored, stated, exponent(business.currency), here=here)
             changed: dict[str, object] = {one.name: {"old": one.old, "new": one.new} for one in plan.changes}
             if plan.changes:
                 await unit.save_settings({"settings": plan.kept, "settings_version": version + 1})
                 await unit.data_changed()
                 names = [one.name for one in plan.changes]
                 await queue_following(unit, measured_by(names, await unit.segments.all(automatic=True)), "settings")
-                business = replace(business, settings=plan.kept, settings_version=version + 1)
+                business = replace(business, settings=BusinessSettings.of(plan.kept), settings_version=version + 1)
             if changed or outside:
                 detail = {"changed": changed | dict.fromkeys(outside), "version": business.settings_version}
                 await unit.audit(actor, "updateBusinessSettings", None, detail)
@@ -173,46 +170,44 @@ class Businesses:
         keys = ", ".join(business.key for business in every) or "none yet"
         if wanted:
             raise InvalidInput(f"There is no business with the key {wanted}. There are: {keys}.", ("business",))
-        raise InvalidInput(
-            f"Which business? Give --business KEY or SEGMENTS_BUSINESS. There are: {keys}.", ("business",)
-        )
+        message = Sentence("Which business? Give {business} KEY or SEGMENTS_BUSINESS. There are: {}.", keys)
+        raise InvalidInput(message, ("business",))
 
+    async def plan_for_import(
+        self, default: str, key: str | None, time_zone: str | None, currency: str | None
+    ) -> Business:
+        """The business that is meant. One that is named, new, and given both its zone and its currency has the id 0: it
+        is made, by `create_planned`, when its source is known to be readable."""
+        known = {one.key for one in await self.all()}
+        if key is not None and key not in known:
+            if time_zone is None or currency is None:
+                there = ", ".join(sorted(known)) or "none yet"
+                message = Sentence(
+                    "There is no business with the key {}. There are: {}. "
+                    "Give {time_zone} and {currency} to make it with the import.",
+                    key,
+                    there,
+                )
+                raise InvalidInput(message, ("business",))
+            zone(time_zone)
+            exponent(currency)
+            try:
+                checked_key(key)
+            except InvalidInput as error:
+                raise InvalidInput(Sentence("{business}: the {}", error.message), ("business",)) from error
+            return Business(0, key, key, currency, time_zone, BusinessSettings(), 1, 0, 0)
+        if not known:
+            message = Sentence("There is no business yet. Give {business} KEY, {time_zone} and {currency} to make one.")
+            raise InvalidInput(message, ("business",))
+        business = await self.choose(key, default)
+        for template, given, stored in (
+            ("{time_zone} is {}, but the business {} has {}.", time_zone, business.time_zone),
+            ("{currency} is {}, but the business {} has {}.", currency, business.currency),
+        ):
+            if given is not None and given != stored:
+                raise InvalidInput(Sentence(template, given, business.key, stored))
+        return business
 
-async def business_for_import(
-    businesses: Businesses, default: str, key: str | None, time_zone: str | None, currency: str | None
-) -> Business:
-    """The business that is meant. One that is named, new, and given both its zone and its currency has the id 0: it is
-    made when the file is known to be readable."""
-    known = {one.key for one in await businesses.all()}
-    if key is not None and key not in known:
-        if time_zone is None or currency is None:
-            there = ", ".join(sorted(known)) or "none yet"
-            raise InvalidInput(
-                f"There is no business with the key {key}. There are: {there}. "
-                "Give --time-zone and --currency to make it with the import.",
-                ("business",),
-            )
-        zone(time_zone)
-        exponent(currency)
-        try:
-            checked_key(key)
-        except InvalidInput as error:
-            raise InvalidInput(f"--business: the {error.message}", ("business",)) from error
-        return Business(0, key, key, currency, time_zone, {}, 1, 0, 0)
-    if not known:
-        raise InvalidInput(
-            "There is no business yet. Give --business KEY, --time-zone and --currency to make one.", ("business",)
-        )
-    business = await businesses.choose(key, default)
-    for name, given, stored in (
-        ("--time-zone", time_zone, business.time_zone),
-        ("--currency", currency, business.currency),
-    ):
-        if given is not None and given != stored:
-            raise InvalidInput(f"{name} is {given}, but the business {business.key} has {stored}.")
-    return business
-
-
-async def made(businesses: Businesses, planned: Business) -> Business:
-    """The business that an import makes."""
-    return await businesses.create(planned.key, planned.name, planned.time_zone, planned.currency)
+    async def create_planned(self, planned: Business) -> Business:
+        """The business that an import makes."""
+        return await self.create(planned.key, planned.name, planned.time_zone, planned.currency)

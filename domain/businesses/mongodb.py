@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from urllib.parse import quote_plus
 
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, Sentence
 
 SECTION = "mongodb"
 NAMES = ("uri", "host", "username", "password", "database", "collection", "updated_field")
@@ -43,7 +43,16 @@ class MongoSettings:
     updated_field: str | None = None
 
 
-def connection(section: Mapping[str, str], uri: str = "") -> MongoSettings | None:
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """Which collection of MongoDB is meant, where the settings do not say it, and whether it is read whole."""
+
+    database: str | None = None
+    name: str | None = None
+    whole: bool = False
+
+
+def make_settings(section: Mapping[str, str], uri: str = "") -> MongoSettings | None:
     """What the kept section says; another connection string wins over its own. None where neither has one."""
     address = uri or section.get("uri") or _address(section)
     if address is None:
@@ -55,7 +64,7 @@ def check_names(place: MongoSettings) -> None:
     """InvalidInput where database or collection cannot have the name that is given."""
     for name, value in (("database", place.database), ("collection", place.collection)):
         if value is not None and not _right(name, value):
-            raise InvalidInput(f"--{name} must be {FORMS[name]}, not {value[:60]!r}", (name,))
+            raise InvalidInput(Sentence(f"{{{name}}} must be {{}}, not {{!r}}", FORMS[name], value[:60]), (name,))
 
 
 def _address(section: Mapping[str, str]) -> str | None:
@@ -73,7 +82,7 @@ def _address(section: Mapping[str, str]) -> str | None:
     return f"{scheme}{quote_plus(user)}{secret}@{place}/"
 
 
-def merged(kept: Mapping[str, str], given: Mapping[str, object]) -> tuple[dict[str, str], list[tuple[str, str]]]:
+def merge_section(kept: Mapping[str, str], given: Mapping[str, object]) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """The section after the change, and every fault as name and sentence. Null clears, absent keeps."""
     faults: list[tuple[str, str]] = []
     made = dict(kept)

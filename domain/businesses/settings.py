@@ -28,8 +28,10 @@ from domain.classification.labels import BOUNDS, ClassificationSettings
 from domain.errors import FieldProblem, InvalidInput
 from domain.imports.formats import AMOUNTS, LINE, PRESETS
 from domain.imports.values import DECIMALS, THOUSANDS
+from domain.model import BusinessSettings
 
-DEFAULTS = ClassificationSettings()
+DEFAULTS = BusinessSettings()
+THRESHOLDS = ClassificationSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,15 @@ class Setting:
 
 
 def _whole(name: str, description: str) -> Setting:
-    return Setting(name, whole(1, BOUNDS[name]), getattr(DEFAULTS, name), description)
+    return Setting(name, whole(1, BOUNDS[name]), getattr(THRESHOLDS, name), description)
 
 
 def _amount(name: str, description: str) -> Setting:
-    return Setting(name, amount(), int(getattr(DEFAULTS, name)), description)
+    return Setting(name, amount(), int(getattr(THRESHOLDS, name)), description)
+
+
+def _own(name: str, kind: Kind, description: str, *, here: bool = False) -> Setting:
+    return Setting(name, kind, getattr(DEFAULTS, name), description, here)
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -62,11 +68,11 @@ SETTINGS: tuple[Setting, ...] = (
     _whole("festive_percent", "share of orders in festive periods from which a customer is Seasonal, in percent"),
     _whole("dominant_percent", "share of lines from which one category names the label, in percent"),
     _whole("family_percent", "share of lines that two categories need for Family, in percent"),
-    Setting("frequency_order", order(), list(DEFAULTS.frequency_order), "which frequency label is tried first"),
-    Setting("festive_periods", periods(), DEFAULTS.festive.as_json(), "when it is festive, both ends included"),
-    Setting("rfm_days", whole(1, 9999), 365, "days that a customer's own RFM scores look back"),
-    Setting("inactive_days", whole(1, 9999), 90, "days without an order after which a member counts as inactive"),
-    Setting("follow_purchases", switch(), True, "whether dynamic segments follow as soon as purchases are written"),
+    Setting("frequency_order", order(), list(THRESHOLDS.frequency_order), "which frequency label is tried first"),
+    Setting("festive_periods", periods(), THRESHOLDS.festive.as_json(), "when it is festive, both ends included"),
+    _own("rfm_days", whole(1, 9999), "days that a customer's own RFM scores look back"),
+    _own("inactive_days", whole(1, 9999), "days without an order after which a member counts as inactive"),
+    _own("follow_purchases", switch(), "whether dynamic segments follow as soon as purchases are written"),
     Setting("import.columns", columns(), {}, "columns of a source that have a name of their own"),
     Setting("import.preset", choice(*PRESETS), None, "platform whose order files are read"),
     Setting("import.date_format", date_format(), None, "form of the dates; ISO 8601 where none is set"),
@@ -74,15 +80,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("import.decimal", sign(*DECIMALS), None, "decimal sign of amounts; a point where none is set"),
     Setting("import.thousands", sign(*THOUSANDS), None, "sign between the thousands of amounts"),
     Setting("import.currency_sign", currency_sign(), None, "sign or code of the currency beside amounts"),
-    Setting(
+    _own(
         "output_dir",
         folder(),
-        None,
         "folder that classification writes to, in the data folder unless it begins with /",
         here=True,
     ),
-    Setting("output_filename", file_name(".json"), "customer_segmentation.json", "name of its file", here=True),
-    Setting("classify_every", cron(), None, "when the server classifies by itself"),
+    _own("output_filename", file_name(".json"), "name of its file", here=True),
+    _own("classify_every", cron(), "when the server classifies by itself"),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 SECTIONS = tuple(dict.fromkeys(name.partition(".")[0] for name in BY_NAME if "." in name))
@@ -127,7 +132,7 @@ def effective(kept: Mapping[str, object]) -> dict[str, object]:
     return _nested({name: held.get(name, setting.default) for name, setting in BY_NAME.items()})
 
 
-def planned(
+def plan_changes(
     kept: Mapping[str, object], stated: Mapping[str, object], decimals: int, *, here: bool = False
 ) -> SettingsPlan:
     """What the statement comes to in a currency of so many decimals; InvalidInput carries every fault. `here` allows

@@ -213,7 +213,7 @@ class Labelling:
 
 def labelling(business: Business, today: date, first_day: int | None) -> Labelling:
     """As of `today`, by the business's settings; `first_day` is that of its earliest purchase."""
-    settings = ClassificationSettings.from_settings(business.settings)
+    settings = ClassificationSettings.from_settings(business.settings.stored)
     last = today.toordinal()
     first = last if first_day is None else min(first_day, last)
     span = ClassificationSpan(

@@ -13,8 +13,9 @@ from typing import Protocol, TypedDict
 from domain.calendar import Clock
 from domain.classification.labels import Distribution
 from domain.errors import DomainError
+from domain.model import BusinessSettings
 
-OUTPUT_FILENAME = "customer_segmentation.json"
+OUTPUT_FILENAME = BusinessSettings().output_filename
 LOG_FILENAME = "segmentation_runs.log"
 STATUS_FILENAME = "automation_status.json"
 LOCK_FILENAME, QUESTION_FILENAME = ".segmentation.lock", ".segmentation.question"

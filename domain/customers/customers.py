@@ -22,7 +22,7 @@ from domain.classification.labels import Classification, ClassificationSettings,
 from domain.classification.rfm import Cuts, Score, rank_score, recency
 from domain.classifiers import ClassifierFailed, Classifiers
 from domain.errors import FieldProblem, InvalidInput, text_problems, unknown_id
-from domain.model import DEFAULT_RFM_DAYS, Business, CustomerTotals, NewCustomer, WriteCounts
+from domain.model import Business, CustomerTotals, NewCustomer, WriteCounts
 from domain.money import exponent, to_decimal
 from domain.store import Actor, Cache, Store, Unit, problem_of
 
@@ -149,9 +149,7 @@ class Customers:
     def rfm_span(self, business: Business) -> Span:
         """The window of a customer's own scores: the business's `rfm_days` up to today."""
         today = self.today(business).toordinal()
-        days = business.settings.get("rfm_days", DEFAULT_RFM_DAYS)
-        length = days if isinstance(days, int) else DEFAULT_RFM_DAYS
-        return Span(today - length + 1, today)
+        return Span(today - business.settings.rfm_days + 1, today)
 
     async def cuts(self, business: Business, span: Span) -> Cuts:
         """The cut values of a window."""
@@ -186,7 +184,7 @@ class Customers:
         self, business: Business, totals: Mapping[int, CustomerTotals]
     ) -> dict[int, Classification]:
         """The labels of each customer as of today; all missing without a purchase."""
-        settings = ClassificationSettings.from_settings(business.settings)
+        settings = ClassificationSettings.from_settings(business.settings.stored)
         today = self.today(business)
         days = [(kept.first_day, kept.last_day) for kept in totals.values() if kept.order_count]
         first = min((low for low, _ in days if low is not None), default=today.toordinal())

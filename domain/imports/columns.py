@@ -1,13 +1,11 @@
-"""Which column of a purchases file is which field: decided once, from the header, before any row is read.
-
-Text cells of an imported file: what is taken off, what is refused, and how a row is shown to people.
-"""
+"""Which column of a purchases file is which field, decided once, from the header, before any row is read; and text
+cells: what is taken off, what is refused, and how a row is shown to people."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, Sentence
 from domain.money import is_currency
 
 MAXIMUM_TEXT = 1000
@@ -110,18 +108,23 @@ def normalised(header: str) -> str:
     return header.strip().lower().replace(" ", "").replace("_", "")
 
 
+def find_mapped(column: str, field: str, header: Sequence[str]) -> str:
+    """The field that a column is mapped to; InvalidInput where there is no such field, or no such column among the
+    normalised names of the header."""
+    target = next((name for name, known in ALIASES.items() if normalised(field) in (normalised(name), *known)), None)
+    if target is None:
+        raise InvalidInput(Sentence("{map} {}={}: the fields are {}", column, field, ", ".join(ALIASES)), ("map",))
+    if normalised(column) not in header:
+        raise InvalidInput(Sentence("{map} {}={}: the file has no column {}", column, field, column), ("map",))
+    return target
+
+
 def resolve_columns(header: Sequence[str], mapping: Mapping[str, str], currency: str) -> Columns:
     """Find every field's column; InvalidInput says what is missing, mapped twice or in another currency."""
     names = [normalised(name) for name in header]
     places: dict[str, int] = {}
     for column, field in mapping.items():
-        target = next(
-            (name for name, known in ALIASES.items() if normalised(field) in (normalised(name), *known)), None
-        )
-        if target is None:
-            raise InvalidInput(f"--map {column}={field}: the fields are {', '.join(ALIASES)}", ("map",))
-        if normalised(column) not in names:
-            raise InvalidInput(f"--map {column}={field}: the file has no column {column}", ("map",))
+        target = find_mapped(column, field, names)
         places[target] = names.index(normalised(column))
     mapped = set(places.values())
     free = [name if place not in mapped else "" for place, name in enumerate(names)]
@@ -140,10 +143,8 @@ def resolve_columns(header: Sequence[str], mapping: Mapping[str, str], currency:
             raise InvalidInput(f"The amounts are in {others[0]} ({column}), the business has {currency}.")
     missing = [field for field in REQUIRED if field not in places]
     if missing:
-        raise InvalidInput(
-            f"Missing required columns: {', '.join(missing)}. Columns seen: {columns_seen(header)}. "
-            f"Use --map COLUMN={missing[0]}."
-        )
+        template = "Missing required columns: {}. Columns seen: {}. Use {map} COLUMN={}."
+        raise InvalidInput(Sentence(template, ", ".join(missing), columns_seen(header), missing[0]))
     used = set(places.values())
     ignored = tuple(row_text([name.strip()]) for place, name in enumerate(header) if place not in used)
     return Columns(places, ignored, len(header))

@@ -1,19 +1,16 @@
-"""How a source of purchases is to be read: what a caller says, and where it says nothing what the business has settled
-under `import`. Nothing here is guessed; what is said nowhere stays None and has the plain meaning.
-
-Order exports of shop platforms: which of their columns is which field, what their statuses mean, and what their rows
-leave out because the order's first row has it. Their amounts are those of orders. Nothing is computed here: whatever
-stands in a cell is read by the one reader of its field, in the form that was told.
-"""
+"""How a source of purchases is to be read: what a caller says, where it says nothing what the business has settled
+under `import`, and how the order exports of shop platforms are written. Nothing is guessed and nothing computed here:
+what is said nowhere has the plain meaning, and whatever stands in a cell is read by the one reader of its field."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from domain.errors import InvalidInput
-from domain.imports.columns import ALIASES, REQUIRED, columns_seen, normalised, row_text, wrong_width
+from domain.errors import InvalidInput, Sentence
+from domain.imports.columns import ALIASES, REQUIRED, columns_seen, find_mapped, normalised, row_text, wrong_width
 from domain.imports.rows import Batch, PurchaseSource
 from domain.imports.values import AmountForm, DateForm
+from domain.model import BusinessSettings
 
 FIELDS = tuple(ALIASES)
 
@@ -97,17 +94,16 @@ class PresetSource:
         self.name = source.name
         self.typed = source.typed
         names = [normalised(name) for name in source.header]
-        wanted = {**preset.columns, **_mapped(mapping, names)}
+        wanted = {**preset.columns, **_map_columns(mapping, names)}
         self.places = {of: tuple(names.index(name) for name in some if name in names) for of, some in wanted.items()}
         self.header = [of for of in FIELDS if self.places.get(of)]
         self.cancelled = [names.index(name) for name in preset.cancelled if name in names]
         missing = [of for of in REQUIRED if of not in self.header]
         if missing:
             wants = ", ".join(f"{of} ({' or '.join(wanted[of])})" for of in missing)
-            raise InvalidInput(
-                f"{source.name} is not {preset.title}: it lacks {wants}. Columns seen: {columns_seen(source.header)}. "
-                f"Use --map COLUMN={missing[0]}."
-            )
+            template = "{} is not {}: it lacks {}. Columns seen: {}. Use {map} COLUMN={}."
+            seen = columns_seen(source.header)
+            raise InvalidInput(Sentence(template, source.name, preset.title, wants, seen, missing[0]))
         used = {place for some in self.places.values() for place in some} | {*self.cancelled}
         self.ignored = tuple(row_text([name.strip()]) for place, name in enumerate(source.header) if place not in used)
 
@@ -174,16 +170,8 @@ def carried_down(batches: Iterator[Batch], order: int, amount: int, width: int) 
         yield Batch(batch.lines, rows, batch.clean, batch.raw or batch.rows, batch.faults)
 
 
-def _mapped(mapping: Mapping[str, str], names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for column, of in mapping.items():
-        target = next((name for name, known in ALIASES.items() if normalised(of) in (normalised(name), *known)), None)
-        if target is None:
-            raise InvalidInput(f"--map {column}={of}: the fields are {', '.join(ALIASES)}", ("map",))
-        if normalised(column) not in names:
-            raise InvalidInput(f"--map {column}={of}: the file has no column {column}", ("map",))
-        found[target] = (normalised(column),)
-    return found
+def _map_columns(mapping: Mapping[str, str], header: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    return {find_mapped(column, of, header): (normalised(column),) for column, of in mapping.items()}
 
 
 LINE, ORDER = "line", "order"
@@ -207,9 +195,9 @@ class ImportOptions:
     sheet: str | None = None
     kept_mapping: Mapping[str, str] = field(default_factory=dict)
 
-    def over(self, settings: Mapping[str, object]) -> "ImportOptions":
+    def over(self, settings: BusinessSettings) -> "ImportOptions":
         """These options, and what they leave open as the business has settled it."""
-        section = settings.get(SECTION)
+        section = settings.stored.get(SECTION)
         if not isinstance(section, Mapping):
             return self
         texts = {one.name for one in fields(self)} - {"mapping", "kept_mapping"}
@@ -222,15 +210,18 @@ class ImportOptions:
         kept = {str(column): str(of) for column, of in columns.items()} if isinstance(columns, Mapping) else {}
         return replace(self, kept_mapping=kept, **open_)
 
-    def checked(self) -> "ImportOptions":
+    def validate(self) -> "ImportOptions":
         """The same; InvalidInput names what cannot be."""
         check_date_format(self.date_format)
         if self.preset is not None and self.preset not in PRESETS:
-            raise InvalidInput(f"--preset must be one of: {', '.join(PRESETS)}, not {self.preset[:40]}", ("preset",))
+            message = Sentence("{preset} must be one of: {}, not {}", ", ".join(PRESETS), self.preset[:40])
+            raise InvalidInput(message, ("preset",))
         if self.amount is not None and self.amount not in AMOUNTS:
-            raise InvalidInput(f"--amount must be one of: {', '.join(AMOUNTS)}, not {self.amount[:40]}", ("amount",))
+            message = Sentence("{amount} must be one of: {}, not {}", ", ".join(AMOUNTS), self.amount[:40])
+            raise InvalidInput(message, ("amount",))
         if self.preset is not None and self.amount == LINE:
-            raise InvalidInput(f"--amount line does not go with --preset {self.preset}, whose amounts are of orders")
+            template = "{amount} line does not go with {preset} {}, whose amounts are of orders"
+            raise InvalidInput(Sentence(template, self.preset))
         _ = self.amount_form
         return self
 
@@ -257,4 +248,4 @@ def check_date_format(form: str | None) -> None:
         if form is not None:
             DateForm(form)
     except ValueError as error:
-        raise InvalidInput(f"--date-format {error}, not {form}", ("dateFormat",)) from error
+        raise InvalidInput(Sentence("{date_format} {}, not {}", error, form), ("dateFormat",)) from error

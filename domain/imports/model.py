@@ -62,3 +62,27 @@ class NewImport:
     requested_by: str
     key: str | None = None
     digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSummary:
+    """Rows of the file by what became of them; the four add up to `rows_read`. `future` of them wait for their day;
+    `quality` says what is doubtful, `import_id` is the record's, None for a dry run."""
+
+    rows_read: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    future: int = 0
+    quality: Quality | None = None
+    import_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an import is: "reading" counts rows, "merging" counts orders."""
+
+    phase: str
+    done: int
+    total: int | None

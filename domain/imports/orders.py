@@ -1,9 +1,6 @@
 """Consecutive rows of one order put together. Most orders of a file stand in one piece; those that do not are several
-fragments, which the store joins. A fragment's lines are kept apart only where it has more than one row.
-
-Rows that carry the amount of their whole order: it counts once, and every row stays a line with its category. And
-the sign that a file is of this kind without anybody having said so.
-"""
+fragments, which the store joins, and lines are kept apart only where a fragment has more than one row. Where rows
+carry the amount of their whole order it counts once, and every row stays a line with its category."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +8,7 @@ from itertools import compress, repeat
 from operator import ne
 from typing import NamedTuple, Protocol
 
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, Sentence
 from domain.imports.rows import StagedColumns
 from domain.model import LAST_QUALIFYING
 from domain.money import LARGEST, to_decimal
@@ -209,10 +206,11 @@ def once_an_order(portions: Iterable[StagedColumns], seen: StatedAmounts, decima
             stated = known.get(order, StatedAmount())
             if stated.amount not in (0, amount):
                 one, other = (to_decimal(minor, decimals) for minor in (stated.amount, amount))
-                raise InvalidInput(
-                    f"Line {portion.line[place]}: order {order[:60]} has the amount {other}, and on a line before "
-                    f"{one}; with --amount order it has one. Without it lines carry their own amounts."
+                template = (
+                    "Line {}: order {} has the amount {}, and on a line before {}; "
+                    "with {amount} order it has one. Without it lines carry their own amounts."
                 )
+                raise InvalidInput(Sentence(template, portion.line[place], order[:60], other, one))
             kind = max(status, LAST_QUALIFYING)
             if kind in stated.carried:
                 amounts[place] = 0
@@ -261,7 +259,8 @@ class RepeatedAmounts:
     def _say(self, distinct: set[int], found: Callable[[str], None]) -> None:
         # Prices that are all alike say nothing: every line then costs the same anyway.
         if self.several >= MANY and self.same * 20 >= self.several * 19 and len(distinct) > 1:
-            found(
-                f"In {self.same:,} of {self.several:,} orders with several lines every line carries the same amount. "
-                "If it is the order's, import again with --amount order; --amount line says that it is the line's."
+            template = (
+                "In {:,} of {:,} orders with several lines every line carries the same amount. If it is the order's, "
+                "import again with {amount} order; {amount} line says that it is the line's."
             )
+            found(Sentence(template, self.same, self.several))

@@ -1,15 +1,13 @@
-"""Rows of a purchases file as checked, typed columns. A batch of sound rows is checked column by column; a batch with
-anything else in it is checked row by row, so that each row is either staged or rejected with a reason.
-
-Where purchases come from: whatever yields batches of cells under a header. Files, collections and the exports of
-shop platforms look alike from here on.
-"""
+"""Rows of purchases, from whatever yields batches of cells under a header, as checked, typed columns. A batch of sound
+rows is checked column by column; a batch with anything else in it is checked row by row, so that each row is either
+staged or rejected with a reason."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 
+from domain.errors import Names
 from domain.imports.columns import (
     MAXIMUM_TEXT,
     Columns,
@@ -130,7 +128,7 @@ class _RememberedText(dict[str, str | None]):
 
 
 class RowReader:
-    """Checks the rows of one file."""
+    """Checks the rows of one file; reasons of refusals have the names of a face."""
 
     def __init__(
         self,
@@ -141,11 +139,12 @@ class RowReader:
         *,
         typed: bool = False,
         form: AmountForm = PLAIN,
+        names: Names = str,
     ) -> None:
         self.columns = columns
         self.currency = currency
-        self.read_amount = amount_reader(exponent(currency), form, typed)
-        self.dates = DateReader(time_zone, date_format, typed=typed)
+        self.read_amount = amount_reader(exponent(currency), form, typed, names)
+        self.dates = DateReader(time_zone, date_format, typed=typed, names=names)
         self.amounts = _Remembered(self._amount)
         self.refunds = _Remembered(self._refund)
         self.statuses = _Remembered(_status)

@@ -1,10 +1,6 @@
-"""Amounts of a source: plain decimal text unless it is told how thousands, decimals and the currency are written. Then
-exactly that form is read, digit by digit, and nothing else; no float takes part.
-
-Instants of a purchases file. Most of them share their hour with thousands of others, so an hour is looked at once
-and the rest of the text is added to it; whatever is not in that plain form is read in full. A zone that a cell or the
-told form names is honoured; a time without one is local.
-"""
+"""Amounts and instants of a source, each read in the plain form or exactly in the one that was told; no float takes
+part. Most instants share their hour with thousands of others, so an hour is looked at once and the rest of the text is
+added to it; a zone that a cell or the form names is honoured, and a time without one is local."""
 
 import re
 from calendar import month_name
@@ -16,7 +12,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from domain.calendar import read_instant, to_micros, to_utc, zone
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, Names, Sentence
 from domain.money import parse_minor
 
 DECIMALS = (".", ",")
@@ -42,21 +38,20 @@ class AmountForm:
         """What was said; InvalidInput where it contradicts itself."""
         point, groups = decimal or ".", thousands or ""
         if point not in DECIMALS:
-            raise InvalidInput(f"--decimal must be . or , and not {point[:10]!r}", ("decimal",))
+            raise InvalidInput(Sentence("{decimal} must be . or , and not {!r}", point[:10]), ("decimal",))
         if groups in {"space", *SPACES}:
             groups = " "
         if groups and groups not in THOUSANDS:
-            raise InvalidInput(f"--thousands must be , . ' or space, not {groups[:10]!r}", ("thousands",))
+            message = Sentence("{thousands} must be , . ' or space, not {!r}", groups[:10])
+            raise InvalidInput(message, ("thousands",))
         if groups == point:
             other = "," if point == "." else "."
-            raise InvalidInput(
-                f"--thousands {groups} needs another sign for the decimals: give --decimal {other}", ("thousands",)
-            )
+            message = Sentence("{thousands} {} needs another sign for the decimals: give {decimal} {}", groups, other)
+            raise InvalidInput(message, ("thousands",))
         mark = (sign or "").strip()
         if len(mark) > LONGEST_SIGN or re.search(r"\d|^[-+.,']$", mark):
-            raise InvalidInput(
-                f"--currency-sign must be a sign or code such as € or Rs., not {mark[:20]!r}", ("currencySign",)
-            )
+            message = Sentence("{currency_sign} must be a sign or code such as € or Rs., not {!r}", mark[:20])
+            raise InvalidInput(message, ("currencySign",))
         return cls(point, groups, mark)
 
     @property
@@ -65,11 +60,11 @@ class AmountForm:
         return (self.decimal, self.thousands, self.sign) == (".", "", "")
 
 
-def amount_reader(decimals: int, form: AmountForm, typed: bool = False) -> Callable[[str], int]:
+def amount_reader(decimals: int, form: AmountForm, typed: bool = False, names: Names = str) -> Callable[[str], int]:
     """Reads the text of an amount into minor units; ValueError with a sentence otherwise. `typed`: the source knows
     numbers, so that a point is a point."""
     if form.plain:
-        return _bracketed(lambda text: _read_plain(text, decimals, typed), form.sign)
+        return _bracketed(lambda text: _read_plain(text, decimals, typed, names), form.sign)
     pattern = _pattern(form)
     example = _example(form)
 
@@ -98,15 +93,17 @@ def _bracketed(read: Callable[[str], int], sign: str) -> Callable[[str], int]:
     return read_bracketed
 
 
-def _read_plain(text: str, decimals: int, typed: bool) -> int:
+def _read_plain(text: str, decimals: int, typed: bool, names: Names) -> int:
     if not typed and text[-4:-3] == "." and decimals != 3 and IN_GROUPS.fullmatch(text):
         right = f"{decimals} decimals" if decimals else "no decimals"
-        raise ValueError(f"may be {text.replace('.', '')} (say --thousands . --decimal , or write {right})")
+        signs = f"{names('thousands')} . {names('decimal')} ,"
+        raise ValueError(f"may be {text.replace('.', '')} (say {signs} or write {right})")
     try:
         return parse_minor(text, decimals)
     except ValueError as error:
         if str(error).startswith("must be a number") and text.strip() and LIKELY.fullmatch(text) and len(text) < 60:
-            raise ValueError(f"{error} (or say with --thousands, --decimal, --currency-sign how)") from error
+            options = ", ".join(map(names, ("thousands", "decimal", "currency_sign")))
+            raise ValueError(f"{error} (or say with {options} how)") from error
         raise
 
 
@@ -225,8 +222,9 @@ class DateReader:
     """Reads instants into (microseconds since 1970, local day of the zone). Of a typed source a form is that of texts;
     its dates are ISO 8601 timestamps."""
 
-    def __init__(self, time_zone: str, date_format: str | None, *, typed: bool = False) -> None:
+    def __init__(self, time_zone: str, date_format: str | None, *, typed: bool = False, names: Names = str) -> None:
         self.typed = typed
+        self.names = names
         self.tz = zone(time_zone)
         self.form = None if date_format is None else DateForm(date_format)
         self.known: dict[str, tuple[int, int]] = {}
@@ -269,10 +267,10 @@ class DateReader:
     def _fault(self, text: str) -> str:
         if self.form is not None:
             return f"is not {self.form.form}" + (" with a zone such as UTC or Europe/Berlin" if self.form.named else "")
-        found = readings(text)
+        found, option = readings(text), self.names("date_format")
         if len(set(found.values())) > 1:
-            return f"may be {' or '.join(f'{in_words(day)} (--date-format {form!r})' for form, day in found.items())}"
-        return f"is not ISO 8601 (or give --date-format{' or'.join(f' {form!r}' for form in found)})"
+            return f"may be {' or '.join(f'{in_words(day)} ({option} {form!r})' for form, day in found.items())}"
+        return f"is not ISO 8601 (or give {option}{' or'.join(f' {form!r}' for form in found)})"
 
 
 def readings(text: str) -> dict[str, date]:

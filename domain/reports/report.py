@@ -20,7 +20,7 @@ from domain.classification.groups import (
     value_of,
 )
 from domain.classification.rfm import GROWING, UNCLASSIFIED, WORRYING, RfmScheme, Score, group_of, groups
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, Sentence
 from domain.model import Window
 from domain.money import mean, to_decimal
 
@@ -225,20 +225,20 @@ def chosen(kinds: Sequence[GroupKind], name: str | None, code: str | None) -> fr
         return None
     left = list(kinds)
     if name is not None:
-        left = _alike(left, name, "segmentName", [kind.name for kind in kinds])
+        left = _alike(left, name, "segment_name", "segmentName", [kind.name for kind in kinds])
     if code is not None:
-        by_code = _alike(kinds, code, "segmentCode", [kind.code for kind in kinds])
+        by_code = _alike(kinds, code, "segment_code", "segmentCode", [kind.code for kind in kinds])
         left = [kind for kind in left if kind in by_code]
     return frozenset(kind.code for kind in left)
 
 
-def _alike(kinds: Sequence[GroupKind], wanted: str, field: str, known: Sequence[str]) -> list[GroupKind]:
+def _alike(kinds: Sequence[GroupKind], wanted: str, gap: str, field: str, known: Sequence[str]) -> list[GroupKind]:
     exact = [kind for kind, text in zip(kinds, known, strict=True) if text == wanted]
     found = exact or [kind for kind, text in zip(kinds, known, strict=True) if text.casefold() == wanted.casefold()]
     if not found:
         listed = list(dict.fromkeys(known))
         more = f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
-        raise InvalidInput(f"{field} must be one of: {', '.join(listed[:LISTED])}{more}", (field,))
+        raise InvalidInput(Sentence(f"{{{gap}}} must be one of: {{}}{{}}", ", ".join(listed[:LISTED]), more), (field,))
     return found
 
 

@@ -98,7 +98,7 @@ class Reporting:
 def festive_days(business: Business, *spans: Span) -> DayRanges:
     """The festive days inside the windows, as day numbers."""
     first, last = min(span.first_day for span in spans), max(span.last_day for span in spans)
-    festive = ClassificationSettings.from_settings(business.settings).festive
+    festive = ClassificationSettings.from_settings(business.settings.stored).festive
     return tuple(festive.day_ranges(first, last))
 
 

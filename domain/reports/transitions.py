@@ -181,7 +181,7 @@ class Movements:
 
     async def statistics(self, business: Business, as_of: date | None) -> list[LabelCount]:
         """Customers by label of classification, dimension by dimension, the most frequent first."""
-        settings = ClassificationSettings.from_settings(business.settings)
+        settings = ClassificationSettings.from_settings(business.settings.stored)
         today = as_of or local_date(self.clock(), zone(business.time_zone))
         last = today.toordinal()
         async with self.store.read(business) as unit:

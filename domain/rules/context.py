@@ -13,7 +13,7 @@ from domain.calendar import Span, local_day, zone
 from domain.classification.labels import ClassificationSettings, ClassificationSpan
 from domain.classification.rfm import Cuts
 from domain.errors import InvalidRule, RuleProblem
-from domain.model import DEFAULT_RFM_DAYS, Business
+from domain.model import Business
 from domain.money import exponent
 from domain.rules.tree import Collection, InSegment, Node, Variable, walk
 
@@ -106,14 +106,12 @@ class RuleContext:
     @property
     def span(self) -> Span:
         """The window of a customer's own scores."""
-        days = self.business.settings.get("rfm_days", DEFAULT_RFM_DAYS)
-        length = days if isinstance(days, int) else DEFAULT_RFM_DAYS
-        return Span(self.today - length + 1, self.today)
+        return Span(self.today - self.business.settings.rfm_days + 1, self.today)
 
     @property
     def classification(self) -> ClassificationSettings:
         """The thresholds of the labels."""
-        return ClassificationSettings.from_settings(self.business.settings)
+        return ClassificationSettings.from_settings(self.business.settings.stored)
 
     @property
     def labelled(self) -> ClassificationSpan:

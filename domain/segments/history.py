@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from domain.calendar import Clock, start_of_day, to_micros, zone
-from domain.errors import DomainError, InvalidInput, unknown_id
+from domain.errors import DomainError, InvalidInput, Sentence, unknown_id
 from domain.model import Business
 from domain.segments.model import ArchivedMembership, Snapshot
 from domain.store import Actor, Store
@@ -69,12 +69,12 @@ class Compaction:
         tz, reached = zone(business.time_zone), business.history_from
         found = start_of_day(before, tz)
         if found > self.clock():
-            raise InvalidInput("--before must not lie in the future", ("before",))
+            raise InvalidInput(Sentence("{before} must not lie in the future"), ("before",))
         if reached is not None and found <= reached:
             day = reached.astimezone(tz)
             # The day's name where it begins there, which it does not where the business's zone has changed since.
             said = f"{day:%Y-%m-%d}" if start_of_day(day.date(), tz) == reached else f"{day:%Y-%m-%d %H:%M}"
-            message = f"--before must lie after {said}: history is compacted up to there already"
+            message = Sentence("{before} must lie after {}: history is compacted up to there already", said)
             raise InvalidInput(message, ("before",))
         return found
 

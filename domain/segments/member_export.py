@@ -10,7 +10,7 @@ from typing import Protocol
 from domain.calendar import Clock
 from domain.classification.rfm import Score
 from domain.customers.customers import Customers
-from domain.errors import InvalidInput, NotFound
+from domain.errors import InvalidInput, NotFound, Sentence
 from domain.model import Business
 from domain.money import exponent, to_decimal
 from domain.pages import PageRequest
@@ -114,5 +114,6 @@ def checked_columns(columns: Sequence[str]) -> tuple[str, ...]:
     """The columns asked for, each once; all where none is. InvalidInput lists those there are."""
     for name in columns:
         if name not in MEMBER_COLUMNS:
-            raise InvalidInput(f"columns must be of: {', '.join(MEMBER_COLUMNS)}; not {name[:40]!r}", ("columns",))
+            message = Sentence("{columns} must be of: {}; not {!r}", ", ".join(MEMBER_COLUMNS), name[:40])
+            raise InvalidInput(message, ("columns",))
     return tuple(dict.fromkeys(columns)) or MEMBER_COLUMNS

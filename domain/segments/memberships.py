@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from domain.calendar import Clock, SeriesInterval, local_date, series, to_utc, zone
 from domain.errors import FieldProblem, InvalidInput, NotFound, unknown_id
 from domain.jobs.queue import queue_following
-from domain.model import DEFAULT_INACTIVE_DAYS, Business
+from domain.model import Business
 from domain.pages import Page
 from domain.segments.dependencies import users_of
 from domain.segments.model import (
@@ -78,11 +78,9 @@ class Memberships:
 
     async def totals(self, business: Business, segments: Sequence[int]) -> Mapping[int, MemberTotals]:
         """What the members of each segment amount to as of today."""
-        days = business.settings.get("inactive_days", DEFAULT_INACTIVE_DAYS)
-        length = days if isinstance(days, int) else DEFAULT_INACTIVE_DAYS
         today = local_date(self.clock(), zone(business.time_zone)).toordinal()
         async with self.store.read(business) as unit:
-            return await unit.memberships.totals(segments, today, length)
+            return await unit.memberships.totals(segments, today, business.settings.inactive_days)
 
     async def assign(
         self, business: Business, segment_id: int, customers: Sequence[int | None], actor: Actor

@@ -74,7 +74,7 @@ class Upkeep:
             every = await evaluation.unit.segments.all()
             found, by_key = defined(every), {segment.key: segment for segment in every}
             mine = [item for item in found.segments if item.is_dynamic and item.key in found.trees]
-            wanted = mine and business.settings.get("follow_purchases", True) is not False
+            wanted = mine and business.settings.follow_purchases
             pages = await evaluation.changed(PAGE) if wanted else []
             own = [item for item in mine if not found.ranks(item.key) and known(found, item, by_key)]
             await evaluation.understand([found.trees[item.key] for item in own])

@@ -1,10 +1,7 @@
-"""`segments classify`: one run of the classification, or one at each time of a schedule. How it ended is its exit code:
-0 done, 10 skipped, 11 done but rows were rejected, 12 failed.
-
-Runs of the classification by a schedule, in the zone of the business. One run at a time; times that pass while one
-runs are left out. A run that fails is said, and the next one comes. SIGTERM and SIGINT end it: at once while it waits,
-and in the middle of a run after its transaction, with the output of the run before.
-"""
+"""`segments classify`: one run of the classification, or one at each time of a schedule, in the zone of the business.
+How a run ended is its exit code: 0 done, 10 skipped, 11 done but rows were rejected, 12 failed. Scheduled runs go one
+at a time and times that pass meanwhile are left out; SIGTERM and SIGINT end them at once while they wait, and in the
+middle of a run after its transaction, with the output of the run before."""
 
 import signal
 import threading
@@ -23,22 +20,14 @@ from domain.classification.pipeline import Segmentation
 from domain.errors import DomainError, InvalidInput
 from domain.imports.formats import ImportOptions
 from gql.cli.imports import (
-    AmountOption,
     CollectionOption,
     CurrencyOption,
     DatabaseOption,
-    DateFormatOption,
-    DecimalOption,
-    MapOption,
-    PresetOption,
-    SheetOption,
-    SignOption,
     SourceOption,
-    ThousandsOption,
     ZoneOption,
-    read_mapping,
+    with_format_options,
 )
-from gql.cli.main import FAULT, INTERRUPTED, explained
+from gql.cli.main import FAULT, INTERRUPTED, describe_failure
 from gql.cli.output import plain
 from gql.cli.session import BusinessOption
 from gql.composition import system_clock
@@ -63,7 +52,7 @@ class Ending:
             raise KeyboardInterrupt
 
     @contextmanager
-    def heard(self) -> Iterator[None]:
+    def catch_signals(self) -> Iterator[None]:
         """While the block runs, the signals are ours."""
         before = {number: signal.signal(number, self.announce) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
@@ -96,7 +85,7 @@ class Ending:
 def classify_once(one: Callable[[], int]) -> int:
     """One run, which a signal stops as an interruption does: status and log say so. Its exit code."""
     ending = Ending()
-    with ending.heard():
+    with ending.catch_signals():
         ending.running = True
         return one()
 
@@ -104,7 +93,7 @@ def classify_once(one: Callable[[], int]) -> int:
 def classify_every(segmenter: Segmenter, one: Callable[[], int], every: str) -> None:
     """Until a signal ends it."""
     ending = Ending()
-    with ending.heard():
+    with ending.catch_signals():
         zone = segmenter.zone()
         while not ending.event.is_set():
             segmenter.next_run = due = next_run(every, system_clock(), zone)
@@ -133,8 +122,10 @@ DONE, SKIPPED, PARTLY, FAILED = 0, 10, 11, 12
 
 
 @classify_app.command()
+@with_format_options
 def classify(
     context: typer.Context,
+    *,
     business: BusinessOption = None,
     source: SourceOption = None,
     csv_path: Annotated[Path | None, typer.Option("--csv-path", help="File of purchases: CSV or .xlsx.")] = None,
@@ -153,14 +144,7 @@ def classify(
     every: Annotated[
         str | None, typer.Option("--every", help="Run at each time of five cron fields, until a signal ends it.")
     ] = None,
-    map: MapOption = None,
-    date_format: DateFormatOption = None,
-    preset: PresetOption = None,
-    amount: AmountOption = None,
-    decimal: DecimalOption = None,
-    thousands: ThousandsOption = None,
-    currency_sign: SignOption = None,
-    sheet: SheetOption = None,
+    options: ImportOptions,
     time_zone: ZoneOption = None,
     currency: CurrencyOption = None,
 ) -> None:
@@ -171,8 +155,7 @@ def classify(
         raise InvalidInput("--csv-path must name the file of --source csv", ("csv_path",))
     if kind != "mongodb" and (database or collection):
         raise InvalidInput("--database and --collection are for --source mongodb")
-    read = ImportOptions(read_mapping(map or ()), date_format, preset, amount, decimal, thousands, currency_sign, sheet)
-    if kind is None and read != ImportOptions():
+    if kind is None and options != ImportOptions():
         raise InvalidInput("Options that say how a source is written are for --source csv or mongodb")
     segmenter = Segmenter(
         context.obj,
@@ -182,28 +165,20 @@ def classify(
         collection=collection,
         business=business,
         output=output,
-        options=read,
+        options=options,
         time_zone=time_zone,
         currency=currency,
     )
-    day = None if as_of is None else read_date(as_of, "--as-of")
-    one = Run(segmenter, day, check_freshness, force)
+    day = None if as_of is None else read_date(as_of)
+    run = Run(segmenter, day, check_freshness, force)
     if every is None:
-        raise typer.Exit(classify_once(one))
-    classify_every(segmenter, one, checked(every))
-
-
-def checked(every: str) -> str:
-    """The schedule; InvalidInput where it is none."""
-    try:
-        return check(every, ("every",))
-    except InvalidInput as error:
-        raise InvalidInput(error.message.replace("schedule", "--every", 1), ("every",)) from error
+        raise typer.Exit(classify_once(run))
+    classify_every(segmenter, run, check(every, ("--every",)))
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run, said in the terminal."""
+    """One run, reported in the terminal."""
 
     segmenter: Segmenter
     as_of: date | None
@@ -213,18 +188,18 @@ class Run:
     def __call__(self) -> int:
         """The exit code."""
         try:
-            found = self.segmenter.run(as_of=self.as_of, check_freshness=self.check_freshness, force=self.force)
+            result = self.segmenter.run(as_of=self.as_of, check_freshness=self.check_freshness, force=self.force)
         except Exception as error:
-            sentences, code = explained(error)
+            sentences, code = describe_failure(error)
             for sentence in sentences:
                 typer.echo(f"Error: {plain(sentence)}", err=True)
             return code if code in (FAULT, INTERRUPTED) or not self.segmenter.begun else FAILED
-        return said(found)
+        return report_result(result)
 
 
-def said(found: Segmentation) -> int:
+def report_result(result: Segmentation) -> int:
     """Say how a run ended; its exit code."""
-    metadata, file = found["metadata"], plain(found["output_file"])
+    metadata, file = result["metadata"], plain(result["output_file"])
     if metadata["skipped"]:
         typer.echo(f"Skipped: the source has not changed since the last run that succeeded. {file} is as it was.")
         return SKIPPED

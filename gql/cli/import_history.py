@@ -14,75 +14,61 @@ from domain.imports.imports import UndoSummary
 from domain.imports.model import PurchaseImport
 from domain.model import Business
 from domain.pages import PageRequest
-from domain.store import Actor
-from gql.cli.output import FormatOption, cell, check_format, plain, print_quality, progress_bar, quality_document, stamp
+from gql.cli.output import FormatOption, cell, plain, print_quality, progress_bar, quality_document, stamp
 from gql.cli.recalculate import follow_import
-from gql.cli.session import BusinessOption, run
-from gql.composition import Services, opened, system_clock
-from persistence.database.engines import Database
-from persistence.imports.undo import ImportUndo
+from gql.cli.session import ACTOR, BusinessOption, Session, command
 
 SOURCE_COLUMN, SOURCE_WIDTH = 1, 12
 imports_app = typer.Typer(no_args_is_help=True, help="The imports of a business.")
-ACTOR = Actor("command line")
 NumberArgument = Annotated[int, typer.Argument(metavar="ID", help="Number of the import, as list shows it.", min=1)]
 
 
 @imports_app.command(name="list")
-def list_imports(
-    context: typer.Context,
+@command
+async def list_imports(
+    session: Session,
     business: BusinessOption = None,
     first: Annotated[int, typer.Option(help="How many, 1 to 250.", min=1, max=250)] = 20,
     format: FormatOption = "table",
 ) -> None:
     """List imports, newest first. Example: segments imports list --first 5"""
-    check_format(format)
-
-    async def work(services: Services, database: Database) -> None:
-        chosen = await services.businesses.choose(business, context.obj.business)
-        await services.imports.sweep(chosen)
-        found = (await services.read(chosen, lambda unit: unit.imports.page(PageRequest(first)))).items
-        if format == "json":
-            typer.echo(json.dumps([document(chosen, one) for one in found], ensure_ascii=False, indent=2))
-            return
-        table = Table("id", "source", "status", "began", box=None, pad_edge=False, padding=(0, 1, 0, 0))
-        for name in ("read", "created", "updated", "unchanged", "rejected"):
-            table.add_column(name, justify="right")
-        for one in found:
-            counts = (one.rows_read, one.created, one.updated, one.unchanged, one.rejected)
-            began = f"{one.created_at:%Y-%m-%d}"
-            table.add_row(str(one.id), cell(one.source), state(one), began, *(f"{count:,}" for count in counts))
-        for place, column in enumerate(table.columns):
-            # What does not fit goes on below, of names and never of figures.
-            column.no_wrap = place != SOURCE_COLUMN
-        table.columns[SOURCE_COLUMN].min_width, table.columns[SOURCE_COLUMN].overflow = SOURCE_WIDTH, "fold"
-        Console(highlight=False).print(table if found else "There are no imports yet.")
-
-    run(context.obj, work)
+    chosen = await choose_swept(session, business)
+    imports = (await session.services.read(chosen, lambda unit: unit.imports.page(PageRequest(first)))).items
+    if format == "json":
+        documents = [import_document(chosen, one) for one in imports]
+        typer.echo(json.dumps(documents, ensure_ascii=False, indent=2))
+        return
+    table = Table("id", "source", "status", "began", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("read", "created", "updated", "unchanged", "rejected"):
+        table.add_column(name, justify="right")
+    for one in imports:
+        counts = (one.rows_read, one.created, one.updated, one.unchanged, one.rejected)
+        began = f"{one.created_at:%Y-%m-%d}"
+        table.add_row(str(one.id), cell(one.source), state(one), began, *(f"{count:,}" for count in counts))
+    for place, column in enumerate(table.columns):
+        # What does not fit goes on below, of names and never of figures.
+        column.no_wrap = place != SOURCE_COLUMN
+    table.columns[SOURCE_COLUMN].min_width, table.columns[SOURCE_COLUMN].overflow = SOURCE_WIDTH, "fold"
+    Console(highlight=False).print(table if imports else "There are no imports yet.")
 
 
 @imports_app.command()
-def show(
-    context: typer.Context, number: NumberArgument, business: BusinessOption = None, format: FormatOption = "table"
+@command
+async def show(
+    session: Session, number: NumberArgument, business: BusinessOption = None, format: FormatOption = "table"
 ) -> None:
     """Show an import with what is doubtful about its rows. Example: segments imports show 12 --format json"""
-    check_format(format)
-
-    async def work(services: Services, database: Database) -> None:
-        chosen = await services.businesses.choose(business, context.obj.business)
-        await services.imports.sweep(chosen)
-        one = (await services.read(chosen, lambda unit: unit.imports.by_ids([number]))).get(number)
-        if one is None:
-            raise NotFound(f"There is no import {number}. segments imports list shows those there are.")
-        if format == "json":
-            typer.echo(json.dumps(document(chosen, one), ensure_ascii=False, indent=2))
-            return
-        for name, value in shown(one):
-            typer.echo(f"{name:<12} {plain(value)}")
-        if one.quality is not None:
-            print_quality(one.quality, chosen.currency)
-
-    run(context.obj, work)
+    chosen = await choose_swept(session, business)
+    one = (await session.services.read(chosen, lambda unit: unit.imports.by_ids([number]))).get(number)
+    if one is None:
+        raise NotFound(f"There is no import {number}. segments imports list shows those there are.")
+    if format == "json":
+        typer.echo(json.dumps(import_document(chosen, one), ensure_ascii=False, indent=2))
+        return
+    for name, value in import_lines(one):
+        typer.echo(f"{name:<12} {plain(value)}")
+    if one.quality is not None:
+        print_quality(one.quality, chosen.currency)
 
 
 @imports_app.command()
@@ -90,26 +76,23 @@ def undo(
     context: typer.Context, number: NumberArgument, business: BusinessOption = None, format: FormatOption = "table"
 ) -> None:
     """Take an import back, or say what has changed since. Example: segments imports undo 12"""
-    check_format(format)
-
-    async def work(services: Services, database: Database) -> Business:
-        chosen = await services.businesses.choose(business, context.obj.business)
-        await services.imports.sweep(chosen)
-        return chosen
-
-    chosen = run(context.obj, work)
-    database = opened(context.obj)
-    try:
+    with Session(context.obj) as session:
+        chosen = session.run(choose_swept(session, business))
         with progress_bar() as bar:
             task = bar.add_task("customers", total=None)
             # In the main thread, so that an interruption ends it at once.
-            done = ImportUndo(database, chosen, system_clock, number).run(
-                ACTOR, lambda count, total: bar.update(task, completed=count, total=total)
+            done = session.store.undo_import(
+                chosen, number, ACTOR, lambda count, total: bar.update(task, completed=count, total=total)
             )
-    finally:
-        database.bulk.dispose()
-    follow_import(context.obj, chosen, aside=format == "json")
+        session.run(follow_import(session, chosen, aside=format == "json"))
     typer.echo(json.dumps(undo_document(number, done), indent=2) if format == "json" else undo_sentence(number, done))
+
+
+async def choose_swept(session: Session, key: str | None) -> Business:
+    """The business that is meant, with the imports of dead processes marked as failed."""
+    chosen = await session.choose(key)
+    await session.services.imports.sweep(chosen)
+    return chosen
 
 
 def state(one: PurchaseImport) -> str:
@@ -117,22 +100,22 @@ def state(one: PurchaseImport) -> str:
     return "undone" if one.undone_at is not None else one.status.value.lower()
 
 
-def shown(one: PurchaseImport) -> list[tuple[str, str]]:
+def import_lines(one: PurchaseImport) -> list[tuple[str, str]]:
     """Name and value of what is known of an import."""
-    found = [("id", str(one.id)), ("source", one.source), ("status", state(one))]
+    lines = [("id", str(one.id)), ("source", one.source), ("status", state(one))]
     if one.error_message is not None:
-        found.append(("error", one.error_message))
+        lines.append(("error", one.error_message))
     if not one.status.final:
         of = "" if one.total is None else f" of {one.total:,}"
-        found.append(("progress", f"{one.phase} {one.done:,}{of}"))
+        lines.append(("progress", f"{one.phase} {one.done:,}{of}"))
     instants = (("began", one.started_at or one.created_at), ("ended", one.finished_at), ("undone", one.undone_at))
-    found += [(name, said) for name, at in instants if (said := stamp(at)) is not None]
+    lines += [(name, text) for name, at in instants if (text := stamp(at)) is not None]
     counts = (("read", one.rows_read), ("created", one.created), ("updated", one.updated))
     more = (("unchanged", one.unchanged), ("rejected", one.rejected), ("future", one.future))
-    return [*found, *((name, counted(count, "row")) for name, count in (*counts, *more))]
+    return [*lines, *((name, counted(count, "row")) for name, count in (*counts, *more))]
 
 
-def document(business: Business, one: PurchaseImport) -> dict[str, Any]:
+def import_document(business: Business, one: PurchaseImport) -> dict[str, Any]:
     """The import as JSON."""
     instants = {"created_at": one.created_at, "started_at": one.started_at, "finished_at": one.finished_at}
     error = None if one.error_code is None else {"code": one.error_code, "message": one.error_message}
@@ -170,12 +153,14 @@ def undo_document(number: int, done: UndoSummary) -> dict[str, int]:
 
 def undo_sentence(number: int, done: UndoSummary) -> str:
     """What taking back did, in words."""
-    said = (
+    sentence = (
         f"Import {number} was taken back: {done.removed:,} orders removed, {done.restored:,} restored, "
         f"{done.customers_removed:,} customers removed."
     )
     if done.customers_kept:
-        said += f" {done.customers_kept:,} customers stay without purchases: they have a history or data of their own."
+        sentence += (
+            f" {done.customers_kept:,} customers stay without purchases: they have a history or data of their own."
+        )
     if done.left:
-        said += f" {done.left:,} orders were left: others wrote them meanwhile."
-    return said
+        sentence += f" {done.left:,} orders were left: others wrote them meanwhile."
+    return sentence

@@ -1,9 +1,6 @@
-"""The `segments` command. Every failure is one clear sentence and a non-zero exit; nobody sees a traceback. A command
-is loaded when it is asked for, so that none waits for, or holds, what only the others need.
-
-What a failed command says: one clear sentence a fault and an exit code, never a traceback. 1 is a refusal, 2 a wrong
-command line, 70 a fault of the program, 130 an interruption.
-"""
+"""The `segments` command: a command is loaded when it is asked for, so that none waits for, or holds, what only the
+others need. Every failure is one clear sentence a fault and an exit code, never a traceback: 1 is a refusal, 2 a wrong
+command line, 70 a fault of the program, 130 an interruption."""
 
 import logging
 import os
@@ -18,22 +15,11 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
-from domain.errors import DomainError, FieldProblem, InvalidInput, Unavailable
-from gql.cli.output import plain
+from domain.errors import DomainError, FieldProblem, InvalidInput, Unavailable, name_fields
+from gql.cli.output import option_name, plain
 from gql.logs import set_up
 from gql.settings import Settings
 
-# Arguments of services by the option that gives them.
-OPTIONS = {
-    "segmentName": "--segment-name",
-    "segmentCode": "--segment-code",
-    "timeZone": "--time-zone",
-    "currency": "--currency",
-    "method": "--method",
-    "columns": "--columns",
-    "source": "--source",
-    "csv_path": "--csv-path",
-}
 # What the option parser says of numbers, in plain words.
 PLAINER = {
     "Value error, ": "",
@@ -45,20 +31,20 @@ PLAINER = {
 REFUSED, WRONG_USE, FAULT, INTERRUPTED = 1, 2, 70, 130
 
 
-def explained(error: BaseException) -> tuple[list[str], int]:
+def describe_failure(error: BaseException) -> tuple[list[str], int]:
     """Sentences for people, and the exit code."""
-    found, code = _explained(error)
-    return [sentence if sentence.endswith((".", "?")) else f"{sentence}." for sentence in found], code
+    sentences, code = _describe_failure(error)
+    return [sentence if sentence.endswith((".", "?")) else f"{sentence}." for sentence in sentences], code
 
 
-def _explained(error: BaseException) -> tuple[list[str], int]:
+def _describe_failure(error: BaseException) -> tuple[list[str], int]:
     usage = getattr(error, "format_message", None)
     if usage is not None:
-        said = " ".join(str(usage()).split())
+        message = " ".join(str(usage()).split())
         # Without arguments the help has been shown already.
-        return [_used_wrongly(said)] if said else [], WRONG_USE
+        return [_describe_wrong_use(message)] if message else [], WRONG_USE
     if isinstance(error, InvalidInput):
-        return list(dict.fromkeys(_with_option(problem) for problem in error.problems)), REFUSED
+        return list(dict.fromkeys(_describe_problem(problem) for problem in error.problems)), REFUSED
     if isinstance(error, Unavailable):
         return [_with_reason(error.message, error.__cause__)], REFUSED
     if isinstance(error, DomainError):
@@ -76,31 +62,24 @@ def _explained(error: BaseException) -> tuple[list[str], int]:
     return [f"The program failed ({type(error).__name__}). Run it again with -v before the command for more"], FAULT
 
 
-def _used_wrongly(said: str) -> str:
+def _describe_wrong_use(message: str) -> str:
     for wordy, short in PLAINER.items():
-        said = said.replace(wordy, short)
-    if said.split(": ")[-1].rstrip(".") in ("-v", "--verbose"):
+        message = message.replace(wordy, short)
+    if message.split(": ")[-1].rstrip(".") in ("-v", "--verbose"):
         return "-v stands before the command: segments -v report"
-    return f"{said.rstrip('.')}. --help shows how it is used"
+    return f"{message.rstrip('.')}. --help shows how it is used"
 
 
-def _with_place(problem: FieldProblem) -> str:
-    """Where the problem is inside a rule, its path in front."""
-    return f"{problem.field[-1]}{problem.path}: {problem.message}" if problem.path else problem.message
-
-
-def _with_option(problem: FieldProblem) -> str:
-    """The option in place of the argument's name; settings have names of their own."""
-    message = _with_place(problem)
-    first, space, rest = message.partition(" ")
-    option = first if "settings" in problem.field else OPTIONS.get(first, first)
-    return f"{option}{space}{rest}"
+def _describe_problem(problem: FieldProblem) -> str:
+    """The sentence; where the problem is inside a rule, its path in front."""
+    message = name_fields(problem.message, option_name)
+    return f"{problem.field[-1]}{problem.path}: {message}" if problem.path else message
 
 
 def _reason(error: BaseException | None) -> str:
     """The first line of what the database said; what follows may hold data."""
-    said = str(getattr(error, "orig", None) or "").strip()
-    return said.splitlines()[0].rstrip(".") if said else ""
+    message = str(getattr(error, "orig", None) or "").strip()
+    return message.splitlines()[0].rstrip(".") if message else ""
 
 
 def _with_reason(message: str, cause: BaseException | None) -> str:
@@ -112,7 +91,7 @@ PLACES = {
     "serve": "gql.cli.serve:serve_app",
     "demo": "gql.cli.serve:serve_app",
     "import": "gql.cli.imports:import_app",
-    "import-customers": "gql.cli.imports:import_app",
+    "import-customers": "gql.cli.customers:customers_app",
     "imports": "gql.cli.import_history:imports_app",
     "watch": "gql.cli.watch:watch_app",
     "classify": "gql.cli.classify:classify_app",
@@ -122,10 +101,10 @@ PLACES = {
     "export": "gql.cli.reports:export_app",
     "businesses": "gql.cli.store:businesses_app",
     "db": "gql.cli.store:db_app",
-    "segment": "gql.cli.customers:segment_app",
+    "segment": "gql.cli.segments:segment_app",
     "settings": "gql.cli.settings:settings_app",
-    "report": "gql.cli.reports:reading_app",
-    "customers": "gql.cli.reports:reading_app",
+    "report": "gql.cli.reports:report_app",
+    "customers": "gql.cli.customers:customers_app",
     "token": "gql.cli.serve:token_app",
     "schema": "gql.cli.store:schema_app",
     "verify": "gql.cli.verify:verify_app",
@@ -145,11 +124,11 @@ class Commands(TyperGroup):
         if cmd_name not in PLACES:
             return None
         module, _, name = PLACES[cmd_name].partition(":")
-        found = get_group(getattr(import_module(module), name))
-        if cmd_name in found.commands:
-            return found.commands[cmd_name]
-        found.name = cmd_name
-        return found
+        group = get_group(getattr(import_module(module), name))
+        if cmd_name in group.commands:
+            return group.commands[cmd_name]
+        group.name = cmd_name
+        return group
 
 
 app = typer.Typer(
@@ -176,7 +155,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except (Exception, KeyboardInterrupt) as error:
-        sentences, code = explained(error)
+        sentences, code = describe_failure(error)
         for sentence in sentences:
             typer.echo(f"Error: {plain(sentence)}", err=True)
     sys.exit(code if isinstance(code, int) else 0)

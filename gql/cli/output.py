@@ -1,15 +1,10 @@
-"""How lists come out of commands: as a table or as JSON. What other commands take, such as a key, is never cut, however
-narrow the terminal; instants are in UTC and say so.
-
-Text of others in the terminal: shown as it is, without markup, and without control characters, which could steer the
-terminal.
-
-What is doubtful about an import: in the terminal what was found, as JSON every check, with the orders that stand
-out.
-"""
+"""What commands print: tables, JSON, counts of rows, and what is doubtful about an import. What other commands take,
+such as a key, is never cut, instants are in UTC and say so, and text of others is shown without markup and without
+control characters, which could steer the terminal."""
 
 import csv
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,21 +21,24 @@ from rich.text import Text
 
 from domain.errors import InvalidInput
 from domain.imports.columns import FORMULA_STARTS, counted
+from domain.imports.model import ImportSummary
 from domain.imports.quality import CHECKS, Quality
 from domain.imports.rows import RejectedRow
 from domain.money import exponent, to_decimal
-from persistence.imports.importer import ImportSummary
 
 FORMATS = ("table", "json")
-FormatOption = Annotated[str, typer.Option("--format", help="table or json")]
 FOLDED_WIDTH = 12
 UNBOUNDED = 100_000
 
 
-def check_format(format: str) -> None:
-    """InvalidInput where there is no such form."""
+def check_format(format: str) -> str:
+    """The format; InvalidInput where there is no such one."""
     if format not in FORMATS:
         raise InvalidInput(f"--format must be one of: {', '.join(FORMATS)}")
+    return format
+
+
+FormatOption = Annotated[str, typer.Option("--format", help="table or json", callback=check_format)]
 
 
 def minute(at: datetime) -> str:
@@ -84,6 +82,11 @@ def cell(text: str | None) -> Text:
     return Text(plain(text))
 
 
+def option_name(field: str) -> str:
+    """What a field is called on the command line, such as `--date-format`."""
+    return f"--{field.replace('_', '-')}"
+
+
 MORE = "…"
 
 
@@ -93,12 +96,14 @@ def print_quality(quality: Quality, currency: str) -> None:
     table.columns[1].justify = "right"
     for name, count in quality.counts.items():
         if count:
-            table.add_row(CHECKS[name], f"{count:,}", cell(named(quality, currency) if name == "outliers" else ""))
+            table.add_row(
+                CHECKS[name], f"{count:,}", cell(list_outliers(quality, currency) if name == "outliers" else "")
+            )
     if table.row_count:
         Console(highlight=False).print(table)
 
 
-def named(quality: Quality, currency: str) -> str:
+def list_outliers(quality: Quality, currency: str) -> str:
     """The orders that stand out, with their amounts."""
     decimals = exponent(currency)
     shown = [f"{one.order_id} ({to_decimal(one.amount, decimals):,f})" for one in quality.named]
@@ -106,7 +111,7 @@ def named(quality: Quality, currency: str) -> str:
 
 
 def quality_document(quality: Quality | None, currency: str) -> dict[str, Any] | None:
-    """The same as JSON: every count, and amounts as text in the business's currency."""
+    """What is doubtful as JSON: every count, and amounts as text in the business's currency."""
     if quality is None:
         return None
     decimals = exponent(currency)
@@ -115,19 +120,47 @@ def quality_document(quality: Quality | None, currency: str) -> dict[str, Any] |
     return {**quality.counts, "outliers_above": above, "largest_outliers": largest}
 
 
-@contextmanager
-def rejects_file(path: Path | None) -> Iterator[Callable[[RejectedRow], None]]:
-    """Where rejected rows go: a file with line, reason and text, safe for spreadsheets; nowhere without a path."""
-    if path is None:
-        yield lambda row: None
-        return
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(("line", "reason", "text"))
-        yield lambda row: writer.writerow((row.line, row.reason, guarded(row.text)))
+class Rejects:
+    """Rejected rows: each goes to the file where there is one, safe for spreadsheets; else the first is named."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.first: RejectedRow | None = None
+
+    def check(self, source: Path | None) -> None:
+        """InvalidInput where the file cannot be written, before anything else is."""
+        path = self.path
+        if path is None:
+            return
+        if source is not None and path.exists() and path.samefile(source):
+            raise InvalidInput("--rejects must be another file than the one that is imported")
+        if path.is_dir():
+            raise InvalidInput(f"--rejects must be a file, and {path} is a folder")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise InvalidInput(f"--rejects must be a file that can be written, and {path} cannot")
+
+    @contextmanager
+    def writing(self) -> Iterator[Callable[[RejectedRow], None]]:
+        """Takes the rows while the block lasts."""
+        if self.path is None:
+            yield self._remember
+            return
+        with self.path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(("line", "reason", "text"))
+            yield lambda row: writer.writerow((row.line, row.reason, escape_formula(row.text)))
+
+    def _remember(self, row: RejectedRow) -> None:
+        self.first = self.first or row
+
+    def name_first(self) -> None:
+        """Say what was wrong with one of the rows, where none are listed."""
+        if self.first is not None:
+            reason = f"line {self.first.line}: {plain(self.first.reason)}"
+            typer.echo(f"First rejected: {reason}. --rejects FILE lists every one.", err=True)
 
 
-def guarded(text: str) -> str:
+def escape_formula(text: str) -> str:
     """Text that a spreadsheet does not take for a formula."""
     return f"'{text}" if text.startswith((*FORMULA_STARTS, "\t", "\r")) else text
 
@@ -153,11 +186,6 @@ def name_ignored(columns: Sequence[str]) -> None:
     """Say which columns are left out."""
     if columns:
         typer.echo(f"Ignored columns: {plain(', '.join(columns))}", err=True)
-
-
-def name_first(row: RejectedRow) -> None:
-    """Say what was wrong with one of the rejected rows, where none are listed."""
-    typer.echo(f"First rejected: line {row.line}: {plain(row.reason)}. --rejects FILE lists every one.", err=True)
 
 
 def print_summary(name: str, counts: ImportSummary) -> None:

@@ -1,15 +1,10 @@
-"""The report on the command line: a table with bars that reads well at 80 columns, the documented JSON, or a file.
-
-Files on the command line, by the same writers as over HTTP. A file is there whole or not at all; text may go to
-standard output, what is no text never does.
-
-The commands that show what the store says: the report and the customers.
-"""
+"""Reports and members of segments on the command line: a table with bars that reads well at 80 columns, the documented
+JSON, or a file by the same writers as over HTTP. A file is there whole or not at all; text may go to standard output,
+what is no text never does."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -28,17 +23,10 @@ from domain.model import Business
 from domain.reports.document import DIMENSION_TITLES, ReportAsked
 from domain.reports.report import Insights, Report, insights
 from domain.segments.member_export import checked_columns
-from domain.store import CustomerSort
-from gql.app import make_writers
-from gql.cli.customers import print_customers
 from gql.cli.output import cell, plain
-from gql.cli.segments import found
-from gql.cli.session import BusinessOption, run
-from gql.composition import Services
+from gql.cli.session import BusinessOption, Session, command
+from gql.composition import format_report, make_writers
 from gql.parameters import MEMBER_FORMATS, REPORT_FORMATS, read_date, read_method, read_scheme
-from gql.settings import Settings
-from persistence.database.engines import Database
-from persistence.exports.json import encoded, report_data
 
 export_app = typer.Typer(no_args_is_help=True, help="Files of what is stored.")
 BINARY = ("xlsx", "pdf")
@@ -46,8 +34,9 @@ OutputOption = Annotated[Path | None, typer.Option("--output", help="File to wri
 
 
 @export_app.command()
-def members(
-    context: typer.Context,
+@command
+async def members(
+    session: Session,
     key: Annotated[str, typer.Argument(help="Key of the segment.")],
     business: BusinessOption = None,
     format: Annotated[
@@ -57,20 +46,16 @@ def members(
     output: OutputOption = None,
 ) -> None:
     """Write the members of a segment. Example: segments export members vip --format csv --output vip.csv"""
-    form = chosen_format(format, output, MEMBER_FORMATS, "csv")
+    form = choose_format(format, output, MEMBER_FORMATS, "csv")
     names = checked_columns([name.strip() for name in (columns or "").split(",") if name.strip()])
-
-    async def work(services: Services, database: Database) -> None:
-        meant = await services.businesses.choose(business, context.obj.business)
-        segment = await found(services, meant, key)
-        files = services.member_files
-        export = await files.open(meant, segment.id, names)
-        await put(make_writers(context.obj).members[form](export, files.pages(export)), output)
-
-    run(context.obj, work)
+    chosen = await session.choose(business)
+    segment = await session.find_segment(chosen, key)
+    files = session.services.member_files
+    export = await files.open(chosen, segment.id, names)
+    await write_pieces(make_writers(session.settings).members[form](export, files.pages(export)), output)
 
 
-def chosen_format(given: str | None, output: Path | None, known: tuple[str, ...], default: str) -> str:
+def choose_format(given: str | None, output: Path | None, known: tuple[str, ...], default: str) -> str:
     """The format that is meant; InvalidInput lists those there are, and asks for a file where one is needed."""
     ending = "" if output is None else output.suffix[1:].lower()
     form = given.lower() if given is not None else ending if ending in known else default
@@ -81,8 +66,8 @@ def chosen_format(given: str | None, output: Path | None, known: tuple[str, ...]
     return form
 
 
-async def put(pieces: AsyncIterator[bytes], output: Path | None) -> None:
-    """Write the pieces one by one."""
+async def write_pieces(pieces: AsyncIterator[bytes], output: Path | None) -> None:
+    """Write a file as it is made."""
     if output is None:
         async for piece in pieces:
             typer.echo(piece, nl=False)
@@ -92,8 +77,8 @@ async def put(pieces: AsyncIterator[bytes], output: Path | None) -> None:
             file.write(piece)
 
 
-def put_whole(body: bytes, output: Path | None) -> None:
-    """Write all of it."""
+def write_file(body: bytes, output: Path | None) -> None:
+    """Write a file that is made."""
     if output is None:
         typer.echo(body, nl=False)
         return
@@ -131,45 +116,7 @@ COLUMN_GAP = 2
 LEAST_NAME = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which report, in the words of the options."""
-
-    method: str
-    days: int
-    as_of: str | None
-    storefront: str | None
-    segment_name: str | None
-    segment_code: str | None
-    scheme: str
-    format: str | None
-    output: Path | None
-
-
-async def print_report(settings: Settings, services: Services, business: Business, wanted: Wanted) -> None:
-    """Compute, and print or write; InvalidInput names the option that is wrong."""
-    method, scheme = read_method(wanted.method), read_scheme(wanted.scheme, "--scheme")
-    form = chosen_format(wanted.format, wanted.output, FORMATS, "table")
-    if form == "table" and wanted.output is not None:
-        raise InvalidInput(f"--format must be one of: {', '.join(REPORT_FORMATS)}; a table goes to the terminal")
-    day = None if wanted.as_of is None else read_date(wanted.as_of, "--as-of")
-    place = (
-        None if wanted.storefront is None else await services.purchases.storefront_by_key(business, wanted.storefront)
-    )
-    asked = ReportAsked(method, wanted.days, day, place, scheme, wanted.segment_name, wanted.segment_code)
-    if form == "table":
-        report = await services.report_files.report(business, asked)
-        found = insights(report, await services.reporting.previous_counts(business, report))
-        print_table(business, report, found, wanted.storefront)
-        return
-    document = await services.report_files.document(business, asked)
-    if form == "json" and wanted.output is None:
-        typer.echo(encoded(report_data(document), indent=2))
-    else:
-        put_whole(make_writers(settings).reports[form](document), wanted.output)
-
-
-def print_table(business: Business, report: Report, found: Insights, storefront: str | None) -> None:
+def print_table(business: Business, report: Report, notable: Insights, storefront: str | None) -> None:
     """A table with bars of the customers."""
     console = Console(highlight=False)
     window = report.window
@@ -214,19 +161,22 @@ def print_table(business: Business, report: Report, found: Insights, storefront:
         table.add_row(*line)
     console.print(table)
     console.print(f"Customers: {report.customers:,}   Revenue: {business.currency} {report.total_revenue:,}")
-    told = [f"Most revenue: {found.highest_revenue or '-'}   Largest: {found.largest or '-'}"]
+    sentences = [f"Most revenue: {notable.highest_revenue or '-'}   Largest: {notable.largest or '-'}"]
     if report.method is Method.RFM:
-        told.append(f"Growing: {found.fastest_growing or '-'}   Needs attention: {found.needs_attention or '-'}")
-    for sentence in told:
+        sentences.append(
+            f"Growing: {notable.fastest_growing or '-'}   Needs attention: {notable.needs_attention or '-'}"
+        )
+    for sentence in sentences:
         console.print(cell(sentence), no_wrap=True, overflow="ellipsis")
 
 
-reading_app = typer.Typer()
+report_app = typer.Typer()
 
 
-@reading_app.command()
-def report(
-    context: typer.Context,
+@report_app.command()
+@command
+async def report(
+    session: Session,
     business: BusinessOption = None,
     method: Annotated[str, typer.Option(help="rfm, value or behavior")] = "rfm",
     days: Annotated[int, typer.Option(help="Length of the window in days, 1 to 9999.")] = 90,
@@ -243,30 +193,21 @@ def report(
     output: OutputOption = None,
 ) -> None:
     """Print or write the segmentation report. Example: segments report --days 90 --output report.pdf"""
-    wanted = Wanted(method, days, as_of, storefront, segment_name, segment_code, scheme, format, output)
-
-    async def work(services: Services, database: Database) -> None:
-        chosen = await services.businesses.choose(business, context.obj.business)
-        await print_report(context.obj, services, chosen, wanted)
-
-    run(context.obj, work)
-
-
-@reading_app.command()
-def customers(
-    context: typer.Context,
-    business: BusinessOption = None,
-    search: Annotated[str | None, typer.Option(help="Beginning of id, name, email or a word of the name.")] = None,
-    sort: Annotated[
-        CustomerSort, typer.Option(help="What to order by.", case_sensitive=False)
-    ] = CustomerSort.EXTERNAL_ID,
-    reverse: Annotated[bool, typer.Option("--reverse", help="Turn the order round.")] = False,
-    first: Annotated[int, typer.Option(help="How many, 1 to 250.", min=1, max=250)] = 20,
-) -> None:
-    """List customers. Example: segments customers --sort TOTAL_REVENUE --reverse --first 10"""
-
-    async def work(services: Services, database: Database) -> None:
-        chosen = await services.businesses.choose(business, context.obj.business)
-        await print_customers(services.customers, chosen, search, sort, reverse, first)
-
-    run(context.obj, work)
+    chosen, services = await session.choose(business), session.services
+    read, naming = read_method(method), read_scheme(scheme)
+    form = choose_format(format, output, FORMATS, "table")
+    if form == "table" and output is not None:
+        raise InvalidInput(f"--format must be one of: {', '.join(REPORT_FORMATS)}; a table goes to the terminal")
+    day = None if as_of is None else read_date(as_of)
+    place = None if storefront is None else await services.purchases.storefront_by_key(chosen, storefront)
+    asked = ReportAsked(read, days, day, place, naming, segment_name, segment_code)
+    if form == "table":
+        made = await services.report_files.report(chosen, asked)
+        previous = await services.reporting.previous_counts(chosen, made)
+        print_table(chosen, made, insights(made, previous), storefront)
+        return
+    document = await services.report_files.document(chosen, asked)
+    if form == "json" and output is None:
+        typer.echo(format_report(document))
+    else:
+        write_file(make_writers(session.settings).reports[form](document), output)

@@ -1,13 +1,12 @@
-"""Segments on the command line: the same definitions, checks and sentences as the API's, from files.
-
-Segments in files: JSON or TOML with the fields of the API's inputs, checked by the schema itself, so that both ways
-in say the same.
-"""
+"""Segments on the command line: the same definitions, checks and sentences as the API's. A file in JSON or TOML holds
+the fields of the API's inputs and is checked by the schema itself; members of MANUAL segments come from a file of
+customers, of which every row is counted once: it changed something, it was so already, or nobody has its id."""
 
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,22 +16,44 @@ from graphql import GraphQLError, GraphQLInputType
 from graphql.utilities import coerce_input_value, validate_input_value
 from rich.table import Table
 
-from domain.errors import FieldProblem, InvalidInput, NotFound
+from domain.errors import FieldProblem, InvalidInput
+from domain.imports.columns import (
+    ALIASES,
+    RowFault,
+    check_encoding,
+    checked_text,
+    columns_seen,
+    counted,
+    normalised,
+    row_text,
+    unquoted,
+)
+from domain.imports.rows import PurchaseSource
 from domain.jobs.model import Job
 from domain.model import Business
 from domain.pages import PageRequest
+from domain.segments.memberships import Memberships
 from domain.segments.model import Segment, SegmentKind
 from domain.segments.segments import Change, definition_json, words
-from domain.store import Actor, SegmentFilter, SegmentSort
-from gql.cli.output import FormatOption, cell, check_format, minute, plain, print_json, print_table, stamp
-from gql.cli.session import BusinessOption, run
-from gql.composition import Services
+from domain.store import SegmentFilter, SegmentSort
+from gql.cli.output import (
+    FormatOption,
+    cell,
+    check_format,
+    minute,
+    plain,
+    print_json,
+    print_table,
+    progress_bar,
+    stamp,
+)
+from gql.cli.session import ACTOR, BusinessOption, Session, Worker, command
+from gql.composition import open_csv
 from gql.parameters import SCHEMES
 from gql.schema.errors import known_values
 from gql.schema.inputs import CreateSegmentInput, RfmConfigInput, SegmentCriteriaInput, UpdateSegmentInput
 from gql.schema.schema import make_schema
 from gql.settings import Settings
-from persistence.database.engines import Database
 
 MAXIMUM_BYTES = 1024 * 1024
 NESTED: Mapping[str, type[SegmentCriteriaInput] | type[RfmConfigInput]] = {
@@ -80,12 +101,12 @@ def _read(file: Path) -> dict[str, Any]:
         raise InvalidInput(f"{file} must be at most 1 MiB")
     try:
         text = content.decode("utf-8-sig")
-        found = json.loads(text) if file.suffix == ".json" else _plain(tomllib.loads(text))
+        values = json.loads(text) if file.suffix == ".json" else _plain(tomllib.loads(text))
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{file} is not readable {file.suffix[1:].upper()}: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(values, dict):
         raise InvalidInput(f"{file} must hold one segment: an object with a name")
-    return found
+    return values
 
 
 def _plain(value: object) -> Any:
@@ -124,26 +145,13 @@ def _snake(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 segment_app = typer.Typer(no_args_is_help=True, help="Segments: named groups of customers.")
-ACTOR = Actor("command line")
 KeyArgument = Annotated[str, typer.Argument(help="Key of the segment.")]
 
 
-async def chosen(services: Services, context: typer.Context, business: str | None) -> Business:
-    """The business that is meant."""
-    return await services.businesses.choose(business, context.obj.business)
-
-
-async def found(services: Services, business: Business, key: str) -> Segment:
-    """The segment of that key; NotFound where there is none."""
-    segment = await services.segments.by_key(business, key)
-    if segment is None:
-        raise NotFound(f"There is no segment with the key {key} in the business {business.key}.")
-    return segment
-
-
 @segment_app.command(name="list")
-def list_segments(
-    context: typer.Context,
+@command
+async def list_segments(
+    session: Session,
     business: BusinessOption = None,
     search: Annotated[str | None, typer.Option(help="Beginning of the name, a word of it, or the key.")] = None,
     kind: Annotated[SegmentKind | None, typer.Option(help="Only this kind.", case_sensitive=False)] = None,
@@ -153,66 +161,56 @@ def list_segments(
     format: FormatOption = "table",
 ) -> None:
     """List segments. Example: segments segment list --sort MEMBER_COUNT --reverse"""
-    check_format(format)
-
-    async def work(services: Services, database: Database) -> None:
-        meant = await chosen(services, context, business)
-        where = SegmentFilter(search, kind)
-        page = await services.read(meant, lambda unit: unit.segments.page(PageRequest(first), where, sort, reverse))
-        if format == "json":
-            print_json([_document(segment) for segment in page.items])
-            return
-        table = Table("key", "name", "kind", "members", "calculated", box=None)
-        table.columns[3].justify = "right"
-        for segment in page.items:
-            row = (segment.key, cell(segment.name), segment.kind, f"{segment.member_count:,}", _time(segment))
-            table.add_row(*row)
-        print_table(table, "name")
-
-    run(context.obj, work)
+    chosen = await session.choose(business)
+    where = SegmentFilter(search, kind)
+    async with session.services.store.read(chosen) as unit:
+        page = await unit.segments.page(PageRequest(first), where, sort, reverse)
+    if format == "json":
+        print_json([_document(segment) for segment in page.items])
+        return
+    table = Table("key", "name", "kind", "members", "calculated", box=None)
+    table.columns[3].justify = "right"
+    for segment in page.items:
+        row = (segment.key, cell(segment.name), segment.kind, f"{segment.member_count:,}", _time(segment))
+        table.add_row(*row)
+    print_table(table, "name")
 
 
 @segment_app.command()
-def show(
-    context: typer.Context,
+@command
+async def show(
+    session: Session,
     key: KeyArgument,
     business: BusinessOption = None,
-    format: Annotated[str, typer.Option(help="table, or json, which create reads.")] = "table",
+    format: Annotated[str, typer.Option(help="table, or json, which create reads.", callback=check_format)] = "table",
 ) -> None:
     """Show a segment. Example: segments segment show high-value --format json"""
-    check_format(format)
-
-    async def work(services: Services, database: Database) -> None:
-        meant = await chosen(services, context, business)
-        segment = await found(services, meant, key)
-        if format == "json":
-            typer.echo(json.dumps(as_stated(segment), ensure_ascii=False, indent=2))
-            return
-        for name, value in _shown(segment, meant.currency):
-            typer.echo(f"{name:<12} {plain(value)}")
-
-    run(context.obj, work)
+    chosen = await session.choose(business)
+    segment = await session.find_segment(chosen, key)
+    if format == "json":
+        typer.echo(json.dumps(as_stated(segment), ensure_ascii=False, indent=2))
+        return
+    for name, value in _lines(segment, chosen.currency):
+        typer.echo(f"{name:<12} {plain(value)}")
 
 
 @segment_app.command()
-def create(
-    context: typer.Context,
+@command
+async def create(
+    session: Session,
     file: Annotated[Path, typer.Argument(help="JSON or TOML file with the fields of CreateSegmentInput.")],
     business: BusinessOption = None,
 ) -> None:
     """Create a segment. Example: segments segment create high-value.toml"""
-
-    async def work(services: Services, database: Database) -> None:
-        meant = await chosen(services, context, business)
-        segment, job = await services.segments.create(meant, read_new(file).draft(), ACTOR)
-        typer.echo(f"Created {segment.key} ({segment.kind}).{_queued(segment.key, job)}")
-
-    run(context.obj, work)
+    chosen = await session.choose(business)
+    segment, job = await session.services.segments.create(chosen, read_new(file).draft(), ACTOR)
+    typer.echo(f"Created {segment.key} ({segment.kind}).{_queued(segment.key, job)}")
 
 
 @segment_app.command()
-def update(
-    context: typer.Context,
+@command
+async def update(
+    session: Session,
     key: KeyArgument,
     file: Annotated[
         Path | None, typer.Argument(help="JSON or TOML file with the fields of UpdateSegmentInput but id.")
@@ -223,35 +221,29 @@ def update(
     """Change a segment. Example: segments segment update high-value change.json --clear schedule"""
     if file is None and not clear:
         raise InvalidInput("Nothing to change: give a file or --clear.")
-
-    async def work(services: Services, database: Database) -> None:
-        meant = await chosen(services, context, business)
-        stated = read_change(file, clear or [])
-        old = await found(services, meant, key)
-        change = Change(old.id, stated.changes(), stated.expected_version)
-        new, job = await services.segments.update(meant, change, ACTOR)
-        done = "Nothing changed in" if new == old else "Changed"
-        typer.echo(f"{done} {new.key} (version {new.version}).{_queued(new.key, job)}")
-
-    run(context.obj, work)
+    chosen = await session.choose(business)
+    stated = read_change(file, clear or [])
+    old = await session.find_segment(chosen, key)
+    change = Change(old.id, stated.changes(), stated.expected_version)
+    new, job = await session.services.segments.update(chosen, change, ACTOR)
+    done = "Nothing changed in" if new == old else "Changed"
+    typer.echo(f"{done} {new.key} (version {new.version}).{_queued(new.key, job)}")
 
 
 @segment_app.command()
-def delete(context: typer.Context, key: KeyArgument, business: BusinessOption = None) -> None:
+@command
+async def delete(session: Session, key: KeyArgument, business: BusinessOption = None) -> None:
     """Delete a segment; history stays. Example: segments segment delete high-value"""
-
-    async def work(services: Services, database: Database) -> None:
-        meant = await chosen(services, context, business)
-        segment = await found(services, meant, key)
-        await services.segments.delete(meant, segment.id, ACTOR)
-        typer.echo(f"Deleted {segment.key}. {segment.member_count:,} memberships ended.")
-
-    run(context.obj, work)
+    chosen = await session.choose(business)
+    segment = await session.find_segment(chosen, key)
+    await session.services.segments.delete(chosen, segment.id, ACTOR)
+    typer.echo(f"Deleted {segment.key}. {segment.member_count:,} memberships ended.")
 
 
 @segment_app.command()
-def create_standard(
-    context: typer.Context,
+@command
+async def create_standard(
+    session: Session,
     scheme: Annotated[str, typer.Option(help="eight or eleven")] = "eight",
     business: BusinessOption = None,
 ) -> None:
@@ -259,19 +251,15 @@ def create_standard(
     wanted = SCHEMES.get(scheme.lower().removesuffix("_segment"))
     if wanted is None:
         raise InvalidInput(f"--scheme must be one of: {', '.join(SCHEMES)}")
-
-    async def work(services: Services, database: Database) -> None:
-        meant = await chosen(services, context, business)
-        before = await services.read(meant, lambda unit: unit.segments.count(SegmentFilter()))
-        made = await services.segments.create_standard(meant, wanted, ACTOR)
-        after = await services.read(meant, lambda unit: unit.segments.count(SegmentFilter()))
-        typer.echo(f"{after - before} created, {len(made) - (after - before)} there already:")
-        for segment in made:
-            typer.echo(f"  {segment.key}  {plain(segment.name)}")
-        if after > before:
-            typer.echo("Their recalculation waits for a server, or for segments recalculate.")
-
-    run(context.obj, work)
+    chosen = await session.choose(business)
+    before = await session.services.read(chosen, lambda unit: unit.segments.count(SegmentFilter()))
+    segments = await session.services.segments.create_standard(chosen, wanted, ACTOR)
+    after = await session.services.read(chosen, lambda unit: unit.segments.count(SegmentFilter()))
+    typer.echo(f"{after - before} created, {len(segments) - (after - before)} there already:")
+    for segment in segments:
+        typer.echo(f"  {segment.key}  {plain(segment.name)}")
+    if after > before:
+        typer.echo("Their recalculation waits for a server, or for segments recalculate.")
 
 
 def _queued(key: str, job: Job | None) -> str:
@@ -297,7 +285,7 @@ def _document(segment: Segment) -> dict[str, object]:
     }
 
 
-def _shown(segment: Segment, currency: str) -> list[tuple[str, str]]:
+def _lines(segment: Segment, currency: str) -> list[tuple[str, str]]:
     rules = segment.definition.rules
     lines = [
         ("key", segment.key),
@@ -314,3 +302,119 @@ def _shown(segment: Segment, currency: str) -> list[tuple[str, str]]:
         ("calculated", _time(segment) if segment.kind is SegmentKind.AUTOMATIC else None),
     ]
     return [(name, value) for name, value in lines if value is not None]
+
+
+BATCH = 5_000
+MembersKey = Annotated[str, typer.Argument(help="Key of the MANUAL segment.")]
+MembersArgument = Annotated[Path, typer.Argument(help="CSV file with a column customer_id, plain or gzip.")]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the rows, and the first one that nobody has."""
+
+    read: int = 0
+    changed: int = 0
+    already: int = 0
+    unknown: int = 0
+    first: tuple[int, str] | None = None
+
+    def miss(self, line: int, text: str) -> None:
+        """A row whose customer nobody is."""
+        self.unknown += 1
+        if self.first is None or line < self.first[0]:
+            self.first = line, text
+
+
+@dataclass(frozen=True, slots=True)
+class MembersFile:
+    """A file whose header names the customers."""
+
+    source: PurchaseSource
+    place: int
+
+    @classmethod
+    def read(cls, file: Path) -> "MembersFile":
+        """Look at the header before anything is written."""
+        source = open_csv(file)
+        for place, name in enumerate(source.header):
+            if normalised(name) in ALIASES["customer_id"]:
+                return cls(source, place)
+        raise InvalidInput(f"Missing required columns: customer_id. Columns seen: {columns_seen(source.header)}.")
+
+    def names(self, tally: Tally) -> Iterator[tuple[int, str]]:
+        """Line and customer id of each row; those without a readable one are counted as unknown."""
+        for line, cells in self.source.rows():
+            tally.read += 1
+            try:
+                if len(cells) <= self.place:
+                    raise RowFault("the row is too short")
+                check_encoding(cells)
+                name = checked_text(unquoted(cells[self.place].strip()), "customer_id")
+                if not name:
+                    raise RowFault("no customer")
+            except RowFault:
+                tally.miss(line, row_text(cells))
+                continue
+            yield line, name
+
+    async def into(self, memberships: Memberships, business: Business, key: str, entering: bool) -> Tally:
+        """Change the members and count the rows."""
+        tally = Tally()
+        batch: dict[str, int] = {}
+
+        async def flush() -> None:
+            done = await memberships.assign_named(business, key, list(batch), ACTOR, entering=entering)
+            tally.changed += done.changed
+            tally.already += done.already
+            for name in done.unknown:
+                tally.miss(batch[name], name)
+            batch.clear()
+
+        with progress_bar() as bar:
+            task = bar.add_task("reading", total=None)
+            for line, name in self.names(tally):
+                if name in batch:
+                    tally.already += 1
+                batch.setdefault(name, line)
+                if len(batch) >= BATCH:
+                    await flush()
+                    bar.update(task, completed=tally.read)
+            if batch:
+                await flush()
+        if tally.read == 0:
+            raise InvalidInput(f"No data found in {self.source.name}.")
+        return tally
+
+
+@segment_app.command()
+@command
+async def assign(session: Session, key: MembersKey, file: MembersArgument, business: BusinessOption = None) -> None:
+    """Put customers into a segment. Example: segments segment assign vip customers.csv"""
+    await change_members(session, key, file, business, entering=True)
+
+
+@segment_app.command()
+@command
+async def remove(session: Session, key: MembersKey, file: MembersArgument, business: BusinessOption = None) -> None:
+    """Take customers out of a segment. Example: segments segment remove vip customers.csv"""
+    await change_members(session, key, file, business, entering=False)
+
+
+async def change_members(session: Session, key: str, file: Path, business: str | None, *, entering: bool) -> None:
+    """Put the customers of a file in or take them out, and say what became of the rows."""
+    worker = Worker.of(session, await session.choose(business))
+    newest = await worker.newest()
+    await session.find_segment(worker.business, key)
+    tally = await MembersFile.read(file).into(session.services.memberships, worker.business, key, entering)
+    done, so = ("put in", "already in") if entering else ("taken out", "not in")
+    matched = tally.changed + tally.already
+    typer.echo(
+        f"{plain(file.name)}: {counted(tally.read, 'row')} read: {matched:,} matched ({tally.changed:,} {done}, "
+        f"{tally.already:,} {so}), {tally.unknown:,} unknown."
+    )
+    if tally.first is not None:
+        line, text = tally.first
+        typer.echo(f"First unknown: line {line}: {plain(text)}", err=True)
+    if tally.changed:
+        await worker.report_followers(newest)

@@ -1,11 +1,6 @@
-"""The server and its demo shop from the command line. The address is taken before anything is said, so that a port in
-use is a sentence; every worker process is handed its settings, secrets too, and never reads them again.
-
-The demo shop into the store: its customers and purchases, and sixty days of history of its segments, told by a clock
-that walks through them as if the shop had been run all the while.
-
-`segments token`: a token for a program, on the standard output and nowhere else.
-"""
+"""The server, its demo shop and its tokens from the command line. The address is taken before anything is said, so that
+a port in use is a sentence; every worker process is handed its settings, secrets too, and never reads them again. The
+history of the demo shop is told by a clock that walks through sixty days as if the shop had been run all the while."""
 
 import socket
 from dataclasses import dataclass, replace
@@ -27,13 +22,12 @@ from domain.segments.worker import Upkeep
 from domain.store import Actor
 from gql.app import create_app
 from gql.auth import MAXIMUM_NAME, issue_token, require_secret, stored_secret
-from gql.cli.session import BusinessOption, run
-from gql.composition import Services, make_services, make_upkeep, no_folder, opened, system_clock
+from gql.cli.session import BusinessOption, Session, command
+from gql.composition import OpenStore, Services, open_store, system_clock, translate_folder_errors
 from gql.http.processes import REQUEST_SECONDS, Workers, serve_alone
 from gql.http.uvicorn_protocol import PatientProtocol
 from gql.logs import set_up
 from gql.settings import Settings
-from persistence.database.engines import Database
 
 HISTORY = timedelta(days=60)
 STEP = timedelta(days=3)
@@ -52,20 +46,19 @@ class WalkingClock:
         return self.now
 
 
-async def fill_demo(services: Services, database: Database) -> str:
+async def fill_demo(store: OpenStore) -> str:
     """The demo business, made and filled where it is not there; says what was done. One that was interrupted before it
     was whole is filled again."""
-    every = {business.key: business for business in await services.businesses.all()}
-    known = every.get(KEY)
-    if known is not None and known.name != UNFINISHED:
-        return f"The demo shop is there already, in business {KEY}."
     end = system_clock()
     clock, board = WalkingClock(end - HISTORY), RunBoard()
-    walking = make_services(database, clock, board)
+    walking = store.make_services(board, clock)
+    known = {business.key: business for business in await walking.businesses.all()}.get(KEY)
+    if known is not None and known.name != UNFINISHED:
+        return f"The demo shop is there already, in business {KEY}."
     business = known or await walking.businesses.create(KEY, UNFINISHED, TIME_ZONE, CURRENCY)
     shop = demo_shop(local_date(end, zone(TIME_ZONE)))
     await walking.customers.upsert(business, shop.customers, ACTOR, limit=len(shop.customers))
-    await _walk(walking, make_upkeep(database, clock, board), business, shop, clock, end)
+    await _walk(walking, store.make_upkeep(board, clock), business, shop, clock, end)
     await walking.businesses.change(KEY, ACTOR, name=NAME, time_zone=None, currency=None)
     return (
         f"{len(shop.customers):,} customers and {len(shop.purchases):,} purchases in business {KEY}, "
@@ -121,23 +114,21 @@ def serve(
 ) -> None:
     """Serve the GraphQL API. Example: segments serve --demo"""
     settings = replace(context.obj, host=host, demo=demo, port=context.obj.port if port is None else port)
-    try:
+    with translate_folder_errors():
         settings = require_secret(settings, demo=demo)
-    except OSError as error:
-        raise no_folder(error) from error
-    with listening(settings) as listener:
+    with take_address(settings) as listener:
         serve_on(listener, settings, workers)
 
 
 def serve_on(listener: socket.socket, settings: Settings, workers: int) -> None:
     """Make the store ready, say where it is served, and serve until the end."""
-    key = prepared(settings)
+    key = prepare_store(settings)
     name = f"[{settings.host}]" if ":" in settings.host else settings.host
     typer.echo(f"GraphiQL:  http://{name}:{listener.getsockname()[1]}/graphql")
     if key is not None and settings.jwt_secret:
-        typer.echo(f"Token:     {token_for(settings, key)}")
+        typer.echo(f"Token:     {make_token(settings, key)}")
     config = uvicorn.Config(
-        partial(application, settings, key),
+        partial(make_application, settings, key),
         factory=True,
         http=PatientProtocol,
         workers=workers,
@@ -161,41 +152,39 @@ def serve_on(listener: socket.socket, settings: Settings, workers: int) -> None:
 
 
 @serve_app.command()
-def demo(context: typer.Context) -> None:
+@command
+async def demo(session: Session) -> None:
     """Fill the store with the demo shop, unless it is there. Example: segments demo"""
-
-    async def work(services: Services, database: Database) -> None:
-        typer.echo(await fill_demo(services, database))
-
-    run(context.obj, work)
+    typer.echo(await fill_demo(session.store))
 
 
-def application(settings: Settings, key: str | None) -> Starlette:
+def make_application(settings: Settings, key: str | None) -> Starlette:
     """What a process serves; `key` is the business of the explorer's ready token."""
     set_up(settings.log_level)
-    return create_app(settings, system_clock, None if key is None else partial(token_for, settings, key))
+    return create_app(settings, system_clock, None if key is None else partial(make_token, settings, key))
 
 
-def prepared(settings: Settings) -> str | None:
+def prepare_store(settings: Settings) -> str | None:
     """The store made ready; in demo mode an empty one is filled. The key of the business that a ready token is for."""
-
-    async def work(services: Services, database: Database) -> str | None:
-        keys = [business.key for business in await services.businesses.all()]
-        if not keys or keys == [KEY]:
-            await fill_demo(services, database)
-            return KEY
-        for wanted in (settings.business, KEY):
-            if wanted in keys:
-                return wanted
-        return keys[0] if len(keys) == 1 else None
-
-    if settings.demo:
-        return run(settings, work)
-    opened(settings).bulk.dispose()
-    return None
+    if not settings.demo:
+        open_store(settings).close()
+        return None
+    with Session(settings) as session:
+        return session.run(_prepare_demo(session))
 
 
-def token_for(settings: Settings, key: str) -> str:
+async def _prepare_demo(session: Session) -> str | None:
+    keys = [business.key for business in await session.services.businesses.all()]
+    if not keys or keys == [KEY]:
+        await fill_demo(session.store)
+        return KEY
+    for wanted in (session.settings.business, KEY):
+        if wanted in keys:
+            return wanted
+    return keys[0] if len(keys) == 1 else None
+
+
+def make_token(settings: Settings, key: str) -> str:
     """A token that may do everything in the business."""
     return issue_token(
         settings.jwt_secret,
@@ -207,7 +196,7 @@ def token_for(settings: Settings, key: str) -> str:
     )
 
 
-def listening(settings: Settings) -> socket.socket:
+def take_address(settings: Settings) -> socket.socket:
     """The address, taken; InvalidInput where it cannot be had."""
     try:
         family, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
@@ -252,11 +241,8 @@ def token(
     hours = min(8, longest) if expires is None else expires
     if hours > longest:
         raise InvalidInput(f"--expires must be at most {longest} hours (SEGMENTS_TOKEN_LIFETIME_HOURS)")
-
-    async def work(services: Services, database: Database) -> str:
-        return (await services.businesses.choose(business, settings.business)).key
-
-    key = run(settings, work)
+    with Session(settings) as session:
+        key = session.run(session.choose(business)).key
     permissions = [one.value for one in permission or list(Permission)]
     lifetime = timedelta(hours=hours)
     typer.echo(

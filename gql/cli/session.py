@@ -1,69 +1,130 @@
-"""What every command needs: the store opened and closed, the business that is meant.
-
-Runs that a command works on itself, unless a server takes them first: each is shown to its end, and so are those
-that they queue for segments which use theirs. A run that this process began is never left half done.
-"""
+"""What a command works with: the store, which is opened when it is first asked for, the business that is meant, and a
+worker for the runs that the command queues. Unless a server takes them first, each of these is shown to its end, and a
+run that this process began is never left half done."""
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from functools import cached_property
+from types import TracebackType
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from domain.errors import NotFound
 from domain.jobs.model import Job, JobReason, JobStatus
 from domain.jobs.progress import RunBoard
 from domain.model import Business
 from domain.pages import PageRequest
 from domain.segments.model import Segment
 from domain.segments.worker import Upkeep
-from domain.store import SegmentFilter, SegmentSort
-from gql.composition import Services, make_services, make_upkeep, opened, system_clock
+from domain.store import Actor, SegmentFilter, SegmentSort
+from gql.composition import OpenStore, Services, open_store
 from gql.settings import Settings
-from persistence.database.engines import Database
 
+P = ParamSpec("P")
 T = TypeVar("T")
+ACTOR = Actor("command line")
+LOOK_SECONDS = 0.2
+SIZE = 250
 BusinessOption = Annotated[
     str | None,
     typer.Option("--business", help="Key of the business; the only one there is where absent, else SEGMENTS_BUSINESS."),
 ]
 
 
-def run(settings: Settings, work: Callable[[Services, Database], Coroutine[Any, Any, T]]) -> T:
-    """Do the work with the services and close the store."""
+class Session:
+    """One command at work."""
 
-    async def all_of_it() -> T:
-        database = opened(settings)
-        try:
-            return await work(make_services(database, system_clock), database)
-        finally:
-            await database.close()
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.board = RunBoard(LOOK_SECONDS)
+        self._store: OpenStore | None = None
 
-    return asyncio.run(all_of_it())
+    def __enter__(self) -> "Session":
+        """Nothing is opened yet."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the store."""
+        if self._store is not None:
+            self._store.close()
+
+    @property
+    def store(self) -> OpenStore:
+        """The store with the newest tables; InvalidInput where it cannot be had."""
+        if self._store is None:
+            self._store = open_store(self.settings)
+        return self._store
+
+    @cached_property
+    def services(self) -> Services:
+        """The services over it, which tell the session's board what there is to work on."""
+        return self.store.make_services(self.board)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await the work in an event loop of its own; no connection outlives it."""
+
+        async def run_and_disconnect() -> T:
+            try:
+                return await work
+            finally:
+                if self._store is not None:
+                    await self._store.disconnect()
+
+        return asyncio.run(run_and_disconnect())
+
+    async def choose(self, key: str | None) -> Business:
+        """The business that is meant; InvalidInput lists the keys."""
+        return await self.services.businesses.choose(key, self.settings.business)
+
+    async def find_segment(self, business: Business, key: str) -> Segment:
+        """The segment of that key; NotFound where there is none."""
+        segment = await self.services.segments.by_key(business, key)
+        if segment is None:
+            raise NotFound(f"There is no segment with the key {key} in the business {business.key}.")
+        return segment
 
 
-LOOK_SECONDS = 0.2
-SIZE = 250
+def command(work: Callable[Concatenate[Session, P], Coroutine[Any, Any, T]]) -> Callable[..., T]:
+    """The work as a command, whose session begins and ends with it."""
+
+    def run(context: typer.Context, *args: P.args, **options: P.kwargs) -> T:
+        with Session(context.obj) as session:
+            return session.run(work(session, *args, **options))
+
+    first, *own = inspect.signature(work).parameters.values()
+    return present(run, work, [first.replace(name="context", annotation=typer.Context), *own])
+
+
+def present(
+    run: Callable[..., T], work: Callable[..., object], parameters: list[inspect.Parameter]
+) -> Callable[..., T]:
+    """`run` with the name and text of `work`, and with these parameters to whoever reads its signature."""
+    run.__name__, run.__doc__ = work.__name__, work.__doc__
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return run
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
     """A worker of this command on one business."""
 
-    services: Services
+    session: Session
     upkeep: Upkeep
     business: Business
 
     @classmethod
-    async def of(cls, database: Database, key: str | None, default: str) -> "Worker":
-        """On the business that is meant."""
-        board = RunBoard(LOOK_SECONDS)
-        services = make_services(database, system_clock, board)
-        chosen = await services.businesses.choose(key, default)
-        return cls(services, make_upkeep(database, system_clock, board), chosen)
+    def of(cls, session: Session, business: Business) -> "Worker":
+        """On the business, and on what the session's services queue."""
+        return cls(session, session.store.make_upkeep(session.board), business)
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -87,16 +148,16 @@ class Worker:
 
     async def newest(self) -> int:
         """The id of the newest run, 0 where there is none."""
-        page = await self.services.read(self.business, lambda unit: unit.jobs.page(PageRequest(1)))
+        page = await self.session.services.read(self.business, lambda unit: unit.jobs.page(PageRequest(1)))
         return page.items[0].id if page.items else 0
 
-    async def shown(self, job: Job, name: str) -> Job:
+    async def follow(self, job: Job, name: str) -> Job:
         """The run as it ended, with a bar on the terminal meanwhile."""
         console = Console(stderr=True, soft_wrap=True)
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
             task = bar.add_task(name, total=1.0)
-            async for state in self.services.recalculations.follow(self.business, job.id):
+            async for state in self.session.services.recalculations.follow(self.business, job.id):
                 job = state
                 bar.update(task, completed=job.fraction)
         return job
@@ -108,34 +169,41 @@ class Worker:
             keys = {segment.id: segment.key for segment in await self.segments()}
             for job in waiting:
                 key = keys.get(job.segment_id or 0, "a deleted segment")
-                yield key, await self.shown(job, key)
+                yield key, await self.follow(job, key)
                 ended.add(job.id)
 
+    async def report_followers(self, since: int, *, aside: bool = False) -> None:
+        """Work on the runs by which segments follow after that run, and say how each ended; `aside` on standard
+        error."""
+        async with self.working():
+            async for name, job in self.followers(since):
+                typer.echo(f"{name}: {describe_end(job)}", err=aside)
+
     async def _following(self, since: int) -> list[Job]:
-        found: list[Job] = []
+        jobs: list[Job] = []
         request = PageRequest(SIZE)
         while True:
-            async with self.services.store.read(self.business) as unit:
+            async with self.session.services.store.read(self.business) as unit:
                 page = await unit.jobs.page(request)
-            found += [job for job in page.items if job.id > since and job.reason is JobReason.FOLLOW]
+            jobs += [job for job in page.items if job.id > since and job.reason is JobReason.FOLLOW]
             if not page.has_next or page.items[-1].id <= since:
-                return found[::-1]
+                return jobs[::-1]
             request = PageRequest(SIZE, after=page.positions[-1])
 
     async def segments(self) -> list[Segment]:
         """All segments, by name."""
-        found: list[Segment] = []
+        segments: list[Segment] = []
         request = PageRequest(SIZE)
         while True:
-            async with self.services.store.read(self.business) as unit:
+            async with self.session.services.store.read(self.business) as unit:
                 page = await unit.segments.page(request, SegmentFilter(), SegmentSort.NAME, False)
-            found += page.items
+            segments += page.items
             if not page.has_next:
-                return found
+                return segments
             request = PageRequest(SIZE, after=page.positions[-1])
 
 
-def said(job: Job) -> str:
+def describe_end(job: Job) -> str:
     """How a run ended, as a sentence."""
     if job.status is JobStatus.SUCCEEDED or job.error_code == "PARTLY_FAILED":
         figures = f"{job.evaluated:,} customers evaluated, {job.entered:,} entered, {job.left:,} left."

@@ -1,9 +1,6 @@
-"""Settings of a business on the command line: a file applied as a whole or not at all, and shown as they are in effect.
-How MongoDB is reached goes to its own file in the data folder, never to the store; secrets are never printed.
-
-Settings in files: TOML or JSON, read without rounding a number, and TOML written to be read again; secrets
-are left out.
-"""
+"""Settings of a business on the command line: a file in TOML or JSON, read without rounding a number, is applied as a
+whole or not at all, and what is shown can be read again. How MongoDB is reached goes to its own file in the data
+folder, never to the store; secrets are never printed."""
 
 import json
 import tomllib
@@ -17,16 +14,13 @@ import tomlkit
 import typer
 from tomlkit.items import Item
 
-from domain.businesses.mongodb import MASK, NAMES, SECTION, merged
+from domain.businesses.mongodb import MASK, NAMES, SECTION, merge_section
 from domain.businesses.settings import BY_NAME, SECTIONS, SettingChange, effective
 from domain.errors import FieldProblem, InvalidInput
 from domain.model import Business
-from domain.store import Actor
 from gql.cli.output import plain
-from gql.cli.session import BusinessOption, Worker, run, said
-from gql.composition import Services
-from persistence.database.engines import Database
-from persistence.sources.opening import keep_section, kept_section
+from gql.cli.session import ACTOR, BusinessOption, Session, Worker, command
+from gql.composition import read_mongodb_section, write_mongodb_section
 
 MAXIMUM_BYTES = 1024 * 1024
 RESET = "reset"
@@ -75,33 +69,33 @@ def read_statement(file: Path) -> Statement:
     return Statement(stated, given, tuple(problems))
 
 
-def masked(section: Mapping[str, str]) -> dict[str, str]:
+def mask_secrets(section: Mapping[str, str]) -> dict[str, str]:
     """The section of MongoDB as people may see it."""
     return {name: MASK if name in SECRET else section[name] for name in NAMES if name in section}
 
 
 def as_toml(business: Business, section: Mapping[str, str]) -> str:
     """Every setting with what it is; what is not set, and secrets, as comments."""
-    values = effective(business.settings)
-    made = tomlkit.document()
-    made.add(tomlkit.comment(f"Settings of {business.key}, version {business.settings_version}."))
-    made.add(tomlkit.comment('To go back to defaults: reset = ["lapsed_days", "import.preset"]'))
-    _add(made, {name: value for name, value in values.items() if name not in SECTIONS}, "")
+    values = effective(business.settings.stored)
+    document = tomlkit.document()
+    document.add(tomlkit.comment(f"Settings of {business.key}, version {business.settings_version}."))
+    document.add(tomlkit.comment('To go back to defaults: reset = ["lapsed_days", "import.preset"]'))
+    _add(document, {name: value for name, value in values.items() if name not in SECTIONS}, "")
     for name in SECTIONS:
         own, held = tomlkit.table(), values[name]
         assert isinstance(held, dict)
         _add(own, held, f"{name}.")
-        made.add(tomlkit.nl())
-        made.add(name, own)
-    made.add(tomlkit.nl())
+        document.add(tomlkit.nl())
+        document.add(name, own)
+    document.add(tomlkit.nl())
     if section:
         own = tomlkit.table()
-        for inner, text in masked(section).items():
+        for inner, text in mask_secrets(section).items():
             own.add(tomlkit.comment(f"{inner} is set, and not shown")) if text == MASK else own.add(inner, text)
-        made.add(SECTION, own)
+        document.add(SECTION, own)
     else:
-        made.add(tomlkit.comment(f"[{SECTION}] is not set; its names are {', '.join(NAMES)}"))
-    return tomlkit.dumps(made)
+        document.add(tomlkit.comment(f"[{SECTION}] is not set; its names are {', '.join(NAMES)}"))
+    return tomlkit.dumps(document)
 
 
 def _add(table: Any, values: Mapping[str, object], prefix: str) -> None:
@@ -135,14 +129,14 @@ def _read(file: Path) -> dict[str, Any]:
         raise InvalidInput(f"{file} must be at most 1 MiB")
     try:
         text = content.decode("utf-8-sig")
-        found = _json(text) if file.suffix == ".json" else tomllib.loads(text, parse_float=Decimal)
+        values = _json(text) if file.suffix == ".json" else tomllib.loads(text, parse_float=Decimal)
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{file} must be UTF-8 text") from error
     except (ValueError, ArithmeticError, RecursionError) as error:
         raise InvalidInput(f"{file} is not readable {file.suffix[1:].upper()}: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(values, dict):
         raise InvalidInput(f"{file} must hold an object of names and values")
-    return found
+    return values
 
 
 def _json(text: str) -> Any:
@@ -150,86 +144,74 @@ def _json(text: str) -> Any:
 
 
 settings_app = typer.Typer(no_args_is_help=True, help="The settings of a business.")
-ACTOR = Actor("command line")
 FORMATS = ("toml", "json")
 
 
 @settings_app.command()
-def apply(
-    context: typer.Context,
+@command
+async def apply(
+    session: Session,
     file: Annotated[Path, typer.Argument(help="TOML or JSON file of settings; docs/settings.md has their names.")],
     check: Annotated[bool, typer.Option("--check", help="Say what is wrong or would change, write nothing.")] = False,
     business: BusinessOption = None,
 ) -> None:
     """Change settings by a file. Example: segments settings apply shop.toml --check"""
     statement = read_statement(file)
-
-    async def work(services: Services, database: Database) -> None:
-        businesses, settings = services.businesses, context.obj
-        chosen = await businesses.choose(business, settings.business)
-        kept = kept_section(settings.data, chosen.key)
-        section, faults = merged(kept, statement.mongodb)
-        problems = list(statement.problems)
-        try:
-            plan = await businesses.plan_settings(chosen.key, statement.settings, here=True)
-        except InvalidInput as error:
-            problems += error.problems
-        problems += [FieldProblem(("settings", f"{SECTION}.{name}"), message) for name, message in faults]
-        if problems:
-            raise InvalidInput.of(problems)
-        outside = [name for name in NAMES if kept.get(name) != section.get(name)]
-        if not check and outside:
-            keep_section(settings.data, chosen.key, section)
-        worker = await Worker.of(database, chosen.key, settings.business)
-        newest = await worker.newest()
-        if not check and (plan.changes or outside):
-            names = [f"{SECTION}.{name}" for name in outside]
-            chosen, plan = await businesses.set_settings(
-                chosen.key, statement.settings, ACTOR, here=True, outside=names
-            )
-        for line in (*plan.notes, *map(_changed, plan.changes), *(_moved(name, kept, section) for name in outside)):
-            typer.echo(plain(line))
-        count = len(plan.changes) + len(outside)
-        done = "would change" if check else "changed"
-        number = f"{count} {'setting' if count == 1 else 'settings'}" if count else "Nothing"
-        typer.echo(f"{number} {done} in {chosen.key} (version {chosen.settings_version}).")
-        if check or not plan.changes:
-            return
-        async with worker.working():
-            async for name, job in worker.followers(newest):
-                typer.echo(f"{name}: {said(job)}")
-
-    run(context.obj, work)
+    chosen, businesses = await session.choose(business), session.services.businesses
+    old = read_mongodb_section(session.settings, chosen.key)
+    section, faults = merge_section(old, statement.mongodb)
+    problems = list(statement.problems)
+    try:
+        plan = await businesses.plan_settings(chosen.key, statement.settings, here=True)
+    except InvalidInput as error:
+        problems += error.problems
+    problems += [FieldProblem(("settings", f"{SECTION}.{name}"), message) for name, message in faults]
+    if problems:
+        raise InvalidInput.of(problems)
+    outside = [name for name in NAMES if old.get(name) != section.get(name)]
+    if not check and outside:
+        write_mongodb_section(session.settings, chosen.key, section)
+    worker = Worker.of(session, chosen)
+    newest = await worker.newest()
+    if not check and (plan.changes or outside):
+        names = [f"{SECTION}.{name}" for name in outside]
+        chosen, plan = await businesses.set_settings(chosen.key, statement.settings, ACTOR, here=True, outside=names)
+    sections = (_describe_mongodb(name, old, section) for name in outside)
+    for line in (*plan.notes, *map(_describe_change, plan.changes), *sections):
+        typer.echo(plain(line))
+    count = len(plan.changes) + len(outside)
+    done = "would change" if check else "changed"
+    number = f"{count} {'setting' if count == 1 else 'settings'}" if count else "Nothing"
+    typer.echo(f"{number} {done} in {chosen.key} (version {chosen.settings_version}).")
+    if plan.changes and not check:
+        await worker.report_followers(newest)
 
 
 @settings_app.command()
-def show(
-    context: typer.Context,
+@command
+async def show(
+    session: Session,
     format: Annotated[str, typer.Option(help="toml, which apply reads, or json.")] = "toml",
     business: BusinessOption = None,
 ) -> None:
     """Show every setting with the value in effect. Example: segments settings show > shop.toml"""
     if format not in FORMATS:
         raise InvalidInput(f"--format must be one of: {', '.join(FORMATS)}")
-
-    async def work(services: Services, database: Database) -> None:
-        chosen = await services.businesses.choose(business, context.obj.business)
-        section = kept_section(context.obj.data, chosen.key)
-        if format == "toml":
-            typer.echo(as_toml(chosen, section), nl=False)
-            return
-        shown = {**effective(chosen.settings), SECTION: masked(section)}
-        typer.echo(json.dumps(shown, ensure_ascii=False, indent=2))
-
-    run(context.obj, work)
+    chosen = await session.choose(business)
+    section = read_mongodb_section(session.settings, chosen.key)
+    if format == "toml":
+        typer.echo(as_toml(chosen, section), nl=False)
+    else:
+        values = {**effective(chosen.settings.stored), SECTION: mask_secrets(section)}
+        typer.echo(json.dumps(values, ensure_ascii=False, indent=2))
 
 
-def _changed(change: SettingChange) -> str:
+def _describe_change(change: SettingChange) -> str:
     return f"{change.name}: {_text(change.old)} -> {_text(change.new)}"
 
 
-def _moved(name: str, kept: Mapping[str, str], section: Mapping[str, str]) -> str:
-    old, new = masked(kept).get(name), masked(section).get(name)
+def _describe_mongodb(name: str, kept: Mapping[str, str], section: Mapping[str, str]) -> str:
+    old, new = mask_secrets(kept).get(name), mask_secrets(section).get(name)
     if name in SECRET and old == new:
         return f"{SECTION}.{name}: another one"
     return f"{SECTION}.{name}: {_text(old)} -> {_text(new)}"

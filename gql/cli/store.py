@@ -1,9 +1,5 @@
-"""Commands on the store itself: its businesses and its tables.
-
-Compaction of history from the command line. The archive is whole and on the disk before anything is removed.
-
-`segments schema`: the GraphQL schema of this program as text.
-"""
+"""Commands on the store itself: its businesses, its tables, its history and its schema. An archive of history is whole
+and on the disk before anything is removed."""
 
 import csv
 import gzip
@@ -22,21 +18,16 @@ from rich.table import Table
 from domain.errors import InvalidInput
 from domain.segments.history import Compaction
 from domain.segments.model import ArchivedMembership
-from domain.store import Actor
-from gql.cli.output import cell, guarded, plain
-from gql.cli.session import BusinessOption, run
-from gql.composition import Services, connected, require_stage, system_clock
+from gql.cli.output import cell, escape_formula, plain
+from gql.cli.session import ACTOR, BusinessOption, Session, command
+from gql.composition import compare_tables, system_clock, upgrade_store
 from gql.schema.schema import sdl
-from persistence.database.engines import Database
-from persistence.migrations.migrate import differences, upgrade
-from persistence.store import SqlStore
 
 businesses_app = typer.Typer(no_args_is_help=True, help="The businesses (tenants) of the store.")
 db_app = typer.Typer(no_args_is_help=True, help="The store and its tables.")
-ACTOR = Actor("command line")
 
 
-def checked_name(name: str | None) -> str | None:
+def check_name(name: str | None) -> str | None:
     """A name that people can read; InvalidInput otherwise."""
     if name is not None and (not name.strip() or plain(name) != name):
         raise InvalidInput("--name must not be blank, and must be on one line")
@@ -44,90 +35,72 @@ def checked_name(name: str | None) -> str | None:
 
 
 @businesses_app.command(name="list")
-def list_businesses(context: typer.Context) -> None:
+@command
+async def list_businesses(session: Session) -> None:
     """List the businesses. Example: segments businesses list"""
-
-    async def work(services: Services, database: Database) -> None:
-        table = Table("key", "name", "time zone", "currency", box=None)
-        for business in await services.businesses.all():
-            table.add_row(business.key, cell(business.name), business.time_zone, business.currency)
-        Console().print(table)
-
-    run(context.obj, work)
+    table = Table("key", "name", "time zone", "currency", box=None)
+    for business in await session.services.businesses.all():
+        table.add_row(business.key, cell(business.name), business.time_zone, business.currency)
+    Console().print(table)
 
 
 @businesses_app.command()
-def create(
-    context: typer.Context,
+@command
+async def create(
+    session: Session,
     key: Annotated[str, typer.Argument(help="Short name: lower-case letters, digits, hyphens.")],
     time_zone: Annotated[str, typer.Option(help="IANA time zone.")],
     currency: Annotated[str, typer.Option(help="ISO 4217 code.")],
     name: Annotated[str | None, typer.Option(help="Name for people.")] = None,
 ) -> None:
     """Create a business. Example: segments businesses create shop --time-zone Asia/Colombo --currency LKR"""
-
-    async def work(services: Services, database: Database) -> None:
-        business = await services.businesses.create(key, checked_name(name), time_zone, currency)
-        typer.echo(f"Created {business.key} ({business.currency}, {business.time_zone}).")
-
-    run(context.obj, work)
+    business = await session.services.businesses.create(key, check_name(name), time_zone, currency)
+    typer.echo(f"Created {business.key} ({business.currency}, {business.time_zone}).")
 
 
 @businesses_app.command(name="set")
-def set_(
-    context: typer.Context,
+@command
+async def set_(
+    session: Session,
     key: Annotated[str, typer.Argument(help="Key of the business.")],
     name: Annotated[str | None, typer.Option(help="Name for people.")] = None,
     time_zone: Annotated[str | None, typer.Option(help="IANA time zone; rewrites every local day.")] = None,
     currency: Annotated[str | None, typer.Option(help="ISO 4217 code; only before the first purchase.")] = None,
 ) -> None:
     """Change a business. Example: segments businesses set shop --name "The Shop" """
-
     if name is None and time_zone is None and currency is None:
         raise InvalidInput("Nothing to change: give --name, --time-zone or --currency.")
-
-    async def work(services: Services, database: Database) -> None:
-        await services.businesses.change(key, ACTOR, name=checked_name(name), time_zone=time_zone, currency=currency)
-        typer.echo(f"Changed {key}.")
-
-    run(context.obj, work)
+    businesses = session.services.businesses
+    await businesses.change(key, ACTOR, name=check_name(name), time_zone=time_zone, currency=currency)
+    typer.echo(f"Changed {key}.")
 
 
 @db_app.command(name="upgrade")
 def db_upgrade(context: typer.Context) -> None:
     """Bring the store to the newest tables. Example: segments db upgrade"""
-    database = connected(context.obj)
-    try:
-        upgrade(database.bulk)
-    finally:
-        database.bulk.dispose()
+    upgrade_store(context.obj)
     typer.echo("The store is up to date.")
 
 
 @db_app.command(name="check")
-def db_check(context: typer.Context) -> None:
+@command
+async def db_check(session: Session) -> None:
     """Check the tables, and every customer's totals against the purchases. Example: segments db check"""
-    database = connected(context.obj)
-    try:
-        require_stage(database)
-        faults = differences(database.bulk)
-    finally:
-        database.bulk.dispose()
-
-    async def work(services: Services, database: Database) -> list[str]:
-        found = []
-        store = SqlStore(database, system_clock)
-        for business in await services.businesses.all():
-            async with store.read(business) as unit:
-                wrong = await unit.reports.wrong_totals()
-            if wrong:
-                found.append(f"{business.key}: the totals of {wrong} customers differ from their purchases")
-        return found
-
-    faults = faults or run(context.obj, work)
+    faults = compare_tables(session.settings) or await compare_totals(session)
     if faults:
         raise InvalidInput("The store is not as it should be: " + "; ".join(faults) + ".")
     typer.echo("The store is sound.")
+
+
+async def compare_totals(session: Session) -> list[str]:
+    """How the kept totals of customers differ from their purchases."""
+    faults = []
+    for business in await session.services.businesses.all():
+        async with session.store.units.read(business) as unit:
+            wrong = await unit.reports.wrong_totals()
+        if wrong:
+            faults.append(f"{business.key}: the totals of {wrong} customers differ from their purchases")
+    return faults
 
 
 history_app = typer.Typer(no_args_is_help=True, help="The history of memberships.")
@@ -135,50 +108,47 @@ HEADER = ("segment", "customer_id", "entered_at", "left_at", "source", "entered_
 
 
 @history_app.command()
-def compact(
-    context: typer.Context,
+@command
+async def compact(
+    session: Session,
     before: Annotated[str, typer.Option(help="Memberships that ended before this date go, such as 2024-01-01.")],
     archive: Annotated[Path, typer.Option(help="File for what is removed, FILE.csv.gz; must not exist yet.")],
     business: BusinessOption = None,
 ) -> None:
     """Archive and remove old memberships. Example: segments history compact --before 2024-01-01 --archive old.csv.gz"""
+    chosen = await session.choose(business)
+    compaction = Compaction(session.store.units, system_clock)
+    horizon = compaction.horizon(chosen, read_before(before))
+    if archive.suffix != ".gz":
+        raise InvalidInput(f"--archive must end in .gz, such as {archive.with_suffix('.csv.gz')}")
+    if archive.exists():
+        raise InvalidInput(f"--archive: {archive} exists already.")
+    unfinished = archive.with_name(f"{archive.name}.unfinished")
+    try:
+        with unfinished.open("wb") as raw:
+            with (
+                gzip.GzipFile(fileobj=raw, mode="wb", filename="") as packed,
+                TextIOWrapper(packed, encoding="utf-8", newline="") as text,
+            ):
+                writer = csv.writer(text)
+                writer.writerow(HEADER)
 
-    async def work(services: Services, database: Database) -> None:
-        chosen = await services.businesses.choose(business, context.obj.business)
-        compaction = Compaction(SqlStore(database, system_clock), system_clock)
-        horizon = compaction.horizon(chosen, checked_date(before))
-        if archive.suffix != ".gz":
-            raise InvalidInput(f"--archive must end in .gz, such as {archive.with_suffix('.csv.gz')}")
-        if archive.exists():
-            raise InvalidInput(f"--archive: {archive} exists already.")
-        unfinished = archive.with_name(f"{archive.name}.unfinished")
-        try:
-            with unfinished.open("wb") as raw:
-                with (
-                    gzip.GzipFile(fileobj=raw, mode="wb", filename="") as packed,
-                    TextIOWrapper(packed, encoding="utf-8", newline="") as text,
-                ):
-                    writer = csv.writer(text)
-                    writer.writerow(HEADER)
+                def write_rows(memberships: Sequence[ArchivedMembership]) -> None:
+                    writer.writerows(map(archive_row, memberships))
 
-                    def keep(found: Sequence[ArchivedMembership]) -> None:
-                        writer.writerows(map(archived, found))
-
-                    count = await compaction.archive(chosen, horizon, keep)
-                raw.flush()
-                os.fsync(raw.fileno())
-            unfinished.rename(archive)
-        except OSError as error:
-            raise InvalidInput(f"--archive: {archive} cannot be written: {error.strerror}.") from error
-        finally:
-            unfinished.unlink(missing_ok=True)
-        removed = await compaction.remove(chosen, horizon, ACTOR)
-        typer.echo(f"{count:,} memberships are in {archive}; {removed:,} were removed.")
-
-    run(context.obj, work)
+                count = await compaction.archive(chosen, horizon, write_rows)
+            raw.flush()
+            os.fsync(raw.fileno())
+        unfinished.rename(archive)
+    except OSError as error:
+        raise InvalidInput(f"--archive: {archive} cannot be written: {error.strerror}.") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+    removed = await compaction.remove(chosen, horizon, ACTOR)
+    typer.echo(f"{count:,} memberships are in {archive}; {removed:,} were removed.")
 
 
-def checked_date(text: str) -> date:
+def read_before(text: str) -> date:
     """The date; InvalidInput where the text is none."""
     try:
         return date.fromisoformat(text)
@@ -186,13 +156,13 @@ def checked_date(text: str) -> date:
         raise InvalidInput(f"--before must be a date such as 2024-01-01, not {text}") from error
 
 
-def archived(item: ArchivedMembership) -> tuple[str, ...]:
+def archive_row(item: ArchivedMembership) -> tuple[str, ...]:
     """The row of a membership, safe for spreadsheets."""
-    kept = item.membership
-    ends = (kept.entered_at, kept.left_at)
+    membership = item.membership
+    ends = (membership.entered_at, membership.left_at)
     instants = ["" if at is None else at.astimezone(UTC).isoformat() for at in ends]
-    texts = (guarded(text or "") for text in (kept.entered_by, kept.left_by))
-    return (item.segment_key, guarded(item.customer_external_id), *instants, kept.source.value, *texts)
+    texts = (escape_formula(text or "") for text in (membership.entered_by, membership.left_by))
+    return (item.segment_key, escape_formula(item.customer_external_id), *instants, membership.source.value, *texts)
 
 
 schema_app = typer.Typer()

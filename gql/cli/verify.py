@@ -23,13 +23,14 @@ from domain.classification.rfm import (
     recency,
 )
 from domain.errors import InvalidInput
-from domain.model import Business, Window
+from domain.model import Business, BusinessSettings, Window
 from domain.reports.document import document_of
 from domain.reports.report import Previous, Report, chosen, grouped, insights
 from domain.reports.reporting import Method, report_key
 from gql.cli.reports import FORMATS
+from gql.composition import make_writers
 from gql.parameters import METHODS, SCHEMES
-from persistence.exports.json import report_json
+from gql.settings import Settings
 
 verify_app = typer.Typer()
 CELLS = [(r, f, m) for r in range(1, 6) for f in range(1, 6) for m in range(1, 6)]
@@ -104,8 +105,9 @@ def verify_all() -> Iterator[tuple[str, bool]]:
     yield "naming of ten customers, both schemes", named == {name: row[4:] for name, row in CUSTOMERS.items()}
 
     report = _report()
-    shop = Business(7, "shop", "Shop", "EUR", "UTC", {}, 1, 42, 43)
-    answer = json.loads(report_json(document_of(shop, None, report, None, None)))
+    shop = Business(7, "shop", "Shop", "EUR", "UTC", BusinessSettings(), 1, 42, 43)
+    write_json = make_writers(Settings()).reports["json"]
+    answer = json.loads(write_json(document_of(shop, None, report, None, None)))
     data = answer["data"]
     keys = ["method", "insights", "customer_count", "total_revenue", "segments", "unclassified"]
     shaped = all(

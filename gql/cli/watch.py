@@ -20,23 +20,11 @@ from watchfiles import watch as watch_folder
 from domain.errors import DomainError, InvalidInput, Taken, Unavailable
 from domain.imports.columns import counted
 from domain.imports.formats import ImportOptions
-from gql.cli.imports import (
-    AmountOption,
-    CurrencyOption,
-    DateFormatOption,
-    DecimalOption,
-    MapOption,
-    PresetOption,
-    SheetOption,
-    SignOption,
-    ThousandsOption,
-    ZoneOption,
-    read_mapping,
-)
-from gql.cli.main import explained
+from gql.cli.imports import CurrencyOption, ZoneOption, with_format_options
+from gql.cli.main import describe_failure
 from gql.cli.output import plain
 from gql.cli.session import BusinessOption
-from gql.composition import check_folder, no_folder, system_clock
+from gql.composition import check_folder, system_clock, translate_folder_errors
 from gql.segmentation import run_segmentation
 from gql.settings import Settings
 
@@ -68,8 +56,6 @@ class Watcher:
     path: Path
     settle: float
     run: Callable[[Path], str]
-    say: Callable[[str], None]
-    complain: Callable[[str], None]
     files: dict[Path, Watched] = field(default_factory=dict)
 
     def turn(self, stop: Event) -> None:
@@ -81,7 +67,7 @@ class Watcher:
             now, look = time.monotonic(), look_of(path)
             if look != file.look:
                 if look is None:
-                    self.say(f"{path.name} is gone. It is imported again when it is back.")
+                    print_line(f"{path.name} is gone. It is imported again when it is back.")
                 file.look, file.since, file.again_at = look, now, 0.0
             if look is not None and look != file.done and now >= max(file.since + self.settle, file.again_at):
                 self._run(path, file, look)
@@ -94,15 +80,20 @@ class Watcher:
 
     def _run(self, path: Path, file: Watched, look: Look) -> None:
         try:
-            self.say(self.run(path))
+            print_line(self.run(path))
         except Exception as error:
-            for sentence in explained(error)[0]:
-                self.complain(f"{path.name}: {sentence}")
+            for sentence in describe_failure(error)[0]:
+                print_line(f"Error: {path.name}: {sentence}", err=True)
             if isinstance(error, Taken | Unavailable) or not isinstance(error, DomainError):
                 file.again_at = time.monotonic() + LATER
                 return
         # Where it was written meanwhile, it does not look like this any more and its turn comes again.
         file.done = look
+
+
+def print_line(sentence: str, *, err: bool = False) -> None:
+    """A line with its time, at once."""
+    typer.echo(f"{system_clock():%Y-%m-%d %H:%M:%SZ} {plain(sentence)}", err=err)
 
 
 def look_of(path: Path) -> Look | None:
@@ -115,12 +106,10 @@ def look_of(path: Path) -> Look | None:
 
 
 @contextmanager
-def held(settings: Settings, path: Path) -> Iterator[None]:
+def watch_alone(settings: Settings, path: Path) -> Iterator[None]:
     """This process alone watches the path, by a lock that dies with it; Taken where another does."""
-    try:
+    with translate_folder_errors():
         check_folder(settings.data)
-    except OSError as error:
-        raise no_folder(error) from error
     name = hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     lock = os.open(settings.data / f".watch-{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -179,8 +168,10 @@ def keep_watch(watcher: Watcher, stop: Event) -> None:
 
 
 @watch_app.command()
+@with_format_options
 def watch(
     context: typer.Context,
+    *,
     path: Annotated[Path, typer.Argument(help="File of purchases, or a folder of such files.")],
     business: BusinessOption = None,
     output: Annotated[
@@ -189,27 +180,18 @@ def watch(
     settle: Annotated[
         float, typer.Option("--settle", help="Seconds without a change until a file is read.", min=0.1, max=3600)
     ] = 2.0,
-    map: MapOption = None,
-    date_format: DateFormatOption = None,
-    preset: PresetOption = None,
-    amount: AmountOption = None,
-    decimal: DecimalOption = None,
-    thousands: ThousandsOption = None,
-    currency_sign: SignOption = None,
-    sheet: SheetOption = None,
+    options: ImportOptions,
     time_zone: ZoneOption = None,
     currency: CurrencyOption = None,
 ) -> None:
     """Import and classify whenever a file changes. Example: segments watch orders.csv --business shop"""
     settings: Settings = context.obj
-    options = ImportOptions(
-        read_mapping(map or ()), date_format, preset, amount, decimal, thousands, currency_sign, sheet
-    ).checked()
+    options.validate()
     if not (path.is_dir() or path.absolute().parent.is_dir()):
         raise InvalidInput(f"The folder of {path} is not there, so nothing in it can be watched")
 
-    def run(file: Path) -> str:
-        found = run_segmentation(
+    def classify(file: Path) -> str:
+        result = run_segmentation(
             "csv",
             file,
             business=business,
@@ -220,23 +202,14 @@ def watch(
             currency=currency,
             settings=settings,
         )
-        told = found["metadata"]
-        if told["skipped"]:
+        metadata = result["metadata"]
+        if metadata["skipped"]:
             return f"{file.name} has not changed since it was classified."
-        refused = f", {counted(told['rejected'], 'row')} rejected" if told["rejected"] else ""
-        return f"{file.name}: {told['total_customers']:,} customers classified{refused}: {found['output_file']}"
+        rejected = f", {counted(metadata['rejected'], 'row')} rejected" if metadata["rejected"] else ""
+        customers = f"{metadata['total_customers']:,} customers classified{rejected}"
+        return f"{file.name}: {customers}: {result['output_file']}"
 
-    with held(settings, path), stopped_by_signals() as stop:
+    with watch_alone(settings, path), stopped_by_signals() as stop:
         typer.echo(f"Watching {plain(str(path))}. A signal ends it.")
-        keep_watch(Watcher(path, settle, run, said, complained), stop)
+        keep_watch(Watcher(path, settle, classify), stop)
         typer.echo("Ended.")
-
-
-def said(sentence: str) -> None:
-    """A line with its time, at once."""
-    typer.echo(f"{system_clock():%Y-%m-%d %H:%M:%SZ} {plain(sentence)}")
-
-
-def complained(sentence: str) -> None:
-    """The same on standard error."""
-    typer.echo(f"{system_clock():%Y-%m-%d %H:%M:%SZ} Error: {plain(sentence)}", err=True)

@@ -19,10 +19,10 @@ from starlette.types import Receive, Scope, Send
 
 from domain.errors import InvalidInput, NotFound, Unavailable
 from domain.model import Business, Permission, Storefront, Viewer
-from domain.reports.document import ReportAsked, ReportDocument
-from domain.segments.member_export import MemberExport, MemberWriter
+from domain.reports.document import ReportAsked
+from domain.segments.member_export import MemberExport
 from gql.auth import Unauthenticated, bearer_token
-from gql.composition import Services
+from gql.composition import Services, Writers
 from gql.http.endpoint import Endpoints, Make, json_response
 from gql.http.graphql import Authenticate
 from gql.http.middleware import run_with_deadline, while_connected
@@ -31,7 +31,6 @@ from gql.parameters import (
     REPORT_FORMATS,
     SIGNATURE,
     ReportParameters,
-    in_parameters,
     member_columns,
     report_parameters,
 )
@@ -57,15 +56,6 @@ UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f"*/:<>?\\|%\u200b-\u200f\u2028-\u202e\u
 LONGEST_NAME = 150
 VERSION = 2
 """Grows with every change of what the files of the same data look like."""
-ReportWriter = Callable[[ReportDocument], bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Writers:
-    """What makes the files, by their endings."""
-
-    reports: Mapping[str, ReportWriter]
-    members: Mapping[str, MemberWriter]
 
 
 @dataclass(slots=True)
@@ -298,4 +288,4 @@ class Downloads:
 
 
 def _answer_wrong_input(message: str) -> Response:
-    return json_response({"success": False, "error": in_parameters(message)}, 400)
+    return json_response({"success": False, "error": message}, 400)

@@ -24,7 +24,7 @@ from gql.composition import Services
 from gql.http.endpoint import Endpoints, HttpError, error_response, json_response
 from gql.http.exports import safe_name
 from gql.http.graphql import Authenticate
-from gql.parameters import UploadParameters, options_in_parameters, upload_parameters
+from gql.parameters import UploadParameters, upload_parameters
 from gql.schema.types.ids import encode, match
 
 PATH = "/imports/purchases"
@@ -168,7 +168,7 @@ class Uploads:
 
 
 def _answer_wrong_input(message: str) -> Response:
-    return error_response(400, options_in_parameters(message))
+    return error_response(400, message)
 
 
 def file_ending(request: Request) -> str:

@@ -6,8 +6,9 @@ from typing import Any
 
 from graphql import GraphQLEnumType, GraphQLError, GraphQLSyntaxError
 from graphql.validation.validate import ValidationAbortedError
+from strawberry.utils.str_converters import to_camel_case
 
-from domain.errors import DomainError, InvalidInput, InvalidRule
+from domain.errors import DomainError, InvalidInput, InvalidRule, name_fields
 
 log = logging.getLogger("segments")
 MAXIMUM_ERRORS = 5
@@ -46,7 +47,7 @@ def format_error(error: GraphQLError, request_id: str, schema: Any) -> dict[str,
     if is_surprise(error):
         shown = internal(request_id)
     elif isinstance(original, DomainError):
-        shown = refusal(error.message, original.code)
+        shown = refusal(name_fields(original.message, to_camel_case), original.code)
         if isinstance(original, InvalidInput) and original.problems[0].field:
             shown["extensions"]["field"] = list(original.problems[0].field)
         if isinstance(original, InvalidRule):

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from domain.calendar import from_micros, to_micros
 from domain.errors import InvalidInput, Unavailable
-from domain.model import AuditTarget, Business
+from domain.model import AuditTarget, Business, BusinessSettings
 from domain.money import LARGEST
 from domain.store import Actor
 from persistence.database.engines import is_busy
@@ -80,7 +80,7 @@ def to_business(row: BusinessRow | Row[Any]) -> Business:
         row.name,
         row.currency,
         row.time_zone,
-        dict(row.settings),
+        BusinessSettings.of(row.settings),
         row.settings_version,
         row.data_version,
         row.change_number,

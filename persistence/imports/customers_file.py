@@ -15,8 +15,10 @@ from domain.imports.columns import (
     columns_seen,
     counted,
     normalised,
+    row_text,
     unquoted,
 )
+from domain.imports.model import ImportSummary
 from domain.imports.rows import RejectedRow
 from domain.model import Business, NewCustomer, WriteCounts
 from domain.store import Actor
@@ -78,6 +80,30 @@ class CustomersFile:
         given = frozenset(name for name in self.places if name != "external_id")
         return NewCustomer(external_id, registered_at=at, given=given, **values)
 
+    async def into(
+        self,
+        customers: Customers,
+        business: Business,
+        reject: Callable[[RejectedRow], None],
+        progress: Callable[[int], None],
+    ) -> ImportSummary:
+        """Import the rows; `reject` is told of each that is refused, `progress` how many were read."""
+        intake = Intake(customers, business, reject)
+        for line, cells in self.source.rows():
+            intake.read += 1
+            try:
+                item = self.customer(cells, business)
+            except RowFault as fault:
+                intake.refuse(line, row_text(cells), str(fault))
+                continue
+            await intake.take(line, row_text(cells), item)
+            progress(intake.read)
+        await intake.flush()
+        if intake.read == 0:
+            raise InvalidInput(f"No data found in {self.source.name}.")
+        done = intake.counts
+        return ImportSummary(intake.read, done.created, done.updated, done.unchanged, intake.rejected)
+
 
 @dataclass(slots=True)
 class Intake:
@@ -91,16 +117,12 @@ class Intake:
     read: int = 0
     rejected: int = 0
     counts: WriteCounts = field(default_factory=WriteCounts)
-    first: RejectedRow | None = None
     batch: dict[str, tuple[int, str, NewCustomer]] = field(default_factory=dict)
 
     def refuse(self, line: int, text: str, reason: str) -> None:
         """Count and list a row."""
-        row = RejectedRow(line, text, reason)
-        if self.first is None:
-            self.first = row
         self.rejected += 1
-        self.keep(row)
+        self.keep(RejectedRow(line, text, reason))
 
     async def take(self, line: int, text: str, item: NewCustomer) -> None:
         """Keep the row until its batch is full."""

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from uuid import uuid4
@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 
 from domain.calendar import Clock, local_date, to_micros, zone
 from domain.errors import DomainError, InvalidInput
+from domain.imports.model import ImportSummary, Progress
 from domain.imports.orders import put_together
 from domain.imports.quality import NAMED, Outlier, Quality, outlier_fence, usual_days
 from domain.imports.rows import RejectedRow, StagedColumns
@@ -259,30 +260,6 @@ LOCK_SECONDS = 0.4
 """How long one write transaction is meant to take; how many orders that is, the ones before it show."""
 FEWEST, MOST = 500, 60_000
 CHUNK = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class ImportSummary:
-    """Rows of the file by what became of them; the four add up to `rows_read`. `future` of them wait for their day;
-    `quality` says what is doubtful, `import_id` is the record's, None for a dry run."""
-
-    rows_read: int = 0
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    rejected: int = 0
-    future: int = 0
-    quality: Quality | None = None
-    import_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far an import is: "reading" counts rows, "merging" counts orders."""
-
-    phase: str
-    done: int
-    total: int | None
 
 
 def next_size(size: int, seconds: float) -> int:

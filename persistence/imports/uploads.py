@@ -18,13 +18,13 @@ from sqlalchemy.exc import DBAPIError
 from domain.calendar import Clock
 from domain.errors import DomainError, InvalidInput
 from domain.imports.imports import AT_ONCE, SILENT, ImportBoard, PurchaseImports
-from domain.imports.model import PurchaseImport
+from domain.imports.model import Progress, PurchaseImport
 from domain.imports.rows import RejectedRow, StagedColumns
 from domain.jobs.model import JobStatus
 from domain.model import Business
 from persistence.database.engines import Database
 from persistence.database.transactions import translated
-from persistence.imports.importer import ImportRecord, ImportStopped, Progress, PurchaseImporter
+from persistence.imports.importer import ImportRecord, ImportStopped, PurchaseImporter
 from persistence.imports.imports import ImportStore
 from persistence.store import SqlStore
 

@@ -19,18 +19,19 @@ from typing import Any
 
 from sqlalchemy import select
 
-from domain.businesses.mongodb import MongoSettings
+from domain.businesses.mongodb import Collection, MongoSettings
 from domain.calendar import Clock
 from domain.classification.pipeline import Brought
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput
 from domain.imports.formats import ImportOptions
+from domain.imports.model import ImportSummary
 from domain.imports.rows import PurchaseSource, RejectedRow, StagedColumns
 from domain.model import Business
 from persistence.database.engines import Database, run_alone
 from persistence.erasure import ERASED_REASON
-from persistence.imports.importer import ImportSummary, PurchaseImporter
+from persistence.imports.importer import PurchaseImporter
 from persistence.imports.staging import ONLY_NEGATIVE, OTHER_CUSTOMER
 from persistence.sources.appended import (
     LARGEST_TAIL,
@@ -46,7 +47,7 @@ from persistence.sources.appended import (
     write_state,
 )
 from persistence.sources.csv import CsvSource
-from persistence.sources.opening import Collection, OpenedPurchases, open_collection, open_file, open_purchases
+from persistence.sources.opening import OpenedPurchases, open_collection, open_file, open_purchases
 from persistence.tables import business as business_table
 from persistence.tables import purchase_import
 
@@ -224,7 +225,7 @@ class FileSource:
         return Brought(summary.rows_read, summary.rejected)
 
     def _source(self) -> PurchaseSource:
-        options = self.options.over(self.kept.business.settings).checked()
+        options = self.options.over(self.kept.business.settings).validate()
         found = open_file(self.path, options.sheet, options.amount_form.decimal)
         return WatchedCsv(self.path) if type(found) is CsvSource else found
 

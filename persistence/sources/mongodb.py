@@ -17,7 +17,7 @@ from bson import Decimal128, ObjectId, json_util
 from pymongo.errors import OperationFailure, PyMongoError
 
 from domain.businesses.mongodb import MongoSettings, check_names
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, Sentence
 from domain.imports.columns import ALIASES, normalised
 from domain.imports.rows import Batch
 from persistence.sources.mongo_connection import Document, MongoConnection, explained, lost
@@ -173,8 +173,8 @@ class MongoSource:
         after: Mapping[str, Any] | None = None,
     ) -> None:
         if not settings.database or not settings.collection:
-            missing = "--database" if not settings.database else "--collection"
-            raise InvalidInput(f"{missing} must be given, or set in the section mongodb of the settings")
+            missing = "{database}" if not settings.database else "{collection}"
+            raise InvalidInput(Sentence(f"{missing} must be given, or set in the section mongodb of the settings"))
         check_names(settings)
         self.settings = settings
         self.database, self.collection = settings.database, settings.collection

@@ -1,14 +1,7 @@
-"""A source of purchases opened for a business: the one way in for the command line, the classification batch and
-uploads. Its header is understood, and dates that would be guessed are refused, before anything is written.
-
-Purchases of a MongoDB collection opened for a business. How it is reached comes from the settings alone; how far it
-was read is kept with the business, so that the next reading goes on from there.
-
-How a business's MongoDB is reached, kept outside the store: one file a business in the data folder, which only its
-owner may read, written whole or not at all. SEGMENTS_MONGODB_URI wins over it.
-
-A file of purchases by what it is, not by its name: an Excel workbook, or text.
-"""
+"""A file or a MongoDB collection of purchases opened for a business: the one way in for the command line,
+classification and uploads. The header is understood, and dates that would be guessed are refused, before anything is
+written; how far a collection was read is kept with the business, and how its MongoDB is reached in a file of the data
+folder that only its owner may read."""
 
 import asyncio
 import hashlib
@@ -24,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from domain.businesses.mongodb import NAMES, MongoSettings, connection
+from domain.businesses.mongodb import NAMES, Collection, MongoSettings, make_settings
 from domain.calendar import Clock, to_micros
 from domain.customers.customers import Customers
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, Names, Sentence
 from domain.imports.columns import Columns, normalised, resolve_columns, row_text
 from domain.imports.formats import PRESETS, ImportOptions, PresetSource, carried_down
 from domain.imports.orders import RepeatedAmounts, once_an_order
@@ -48,7 +41,7 @@ if TYPE_CHECKING:
 
 def mongodb_settings(data: Path, uri: str, business_key: str) -> MongoSettings | None:
     """How the business's MongoDB is reached; None where nobody has said it."""
-    return connection(kept_section(data, business_key), uri)
+    return make_settings(read_section(data, business_key), uri)
 
 
 def section_file(data: Path, business_key: str) -> Path:
@@ -56,7 +49,7 @@ def section_file(data: Path, business_key: str) -> Path:
     return data / f"mongodb-{business_key}.json"
 
 
-def kept_section(data: Path, business_key: str) -> dict[str, str]:
+def read_section(data: Path, business_key: str) -> dict[str, str]:
     """The section as it is kept, empty where there is none; InvalidInput where the file is not ours."""
     path = section_file(data, business_key)
     try:
@@ -72,7 +65,7 @@ def kept_section(data: Path, business_key: str) -> dict[str, str]:
     return found
 
 
-def keep_section(data: Path, business_key: str, section: Mapping[str, str]) -> None:
+def write_section(data: Path, business_key: str, section: Mapping[str, str]) -> None:
     """Replace the section; an empty one removes the file."""
     path = section_file(data, business_key)
     if not section:
@@ -118,7 +111,7 @@ def open_file(path: Path, sheet: str | None = None, decimal: str = ".") -> Purch
             f"{path.name} is an old or an encrypted Excel workbook. Save it as .xlsx without a password."
         )
     if sheet is not None:
-        raise InvalidInput(f"--sheet is for Excel workbooks, and {path.name} is none", ("sheet",))
+        raise InvalidInput(Sentence("{sheet} is for Excel workbooks, and {} is none", path.name), ("sheet",))
     return CsvSource(path)
 
 
@@ -132,19 +125,10 @@ async def nothing_more(customers: Customers, business: Business) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Collection:
-    """Which collection of MongoDB is meant, where the settings do not say it, and whether it is read whole."""
-
-    database: str | None = None
-    name: str | None = None
-    whole: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class OpenedPurchases:
     """A source whose header fits the business. `rows` and `texts` are what the importer asks for; `warnings` fills
     while rows are read. `may_be_empty` where only what is new is read, `anything_new`
-    whether there is any; `finish` is awaited after the import."""
+    whether there is any; `finish` is awaited after the import; reasons of refusals have the `names` of a face."""
 
     source: PurchaseSource
     columns: Columns
@@ -155,6 +139,7 @@ class OpenedPurchases:
     may_be_empty: bool = False
     anything_new: Callable[[], bool] = always
     finish: Callable[[Customers, Business], Coroutine[Any, Any, None]] = nothing_more
+    names: Names = str
 
     @property
     def name(self) -> str:
@@ -176,6 +161,7 @@ class OpenedPurchases:
             options.date_format,
             typed=self.source.typed,
             form=options.amount_form,
+            names=self.names,
         )
         if options.of_orders:
             places = self.columns.places
@@ -202,10 +188,12 @@ class OpenedPurchases:
                     return
 
 
-def open_purchases(source: Path | PurchaseSource, business: Business, options: ImportOptions) -> OpenedPurchases:
+def open_purchases(
+    source: Path | PurchaseSource, business: Business, options: ImportOptions, names: Names = str
+) -> OpenedPurchases:
     """Look at the source before anything is written; what the options leave open is as the business has settled it.
     InvalidInput says what is wrong with the header, the options or the dates."""
-    options = options.over(business.settings).checked()
+    options = options.over(business.settings).validate()
     path = source if isinstance(source, Path) else None
     found = open_file(source, options.sheet, options.amount_form.decimal) if isinstance(source, Path) else source
     mapping = options.columns_for({name: None for column in found.header for name in (column, normalised(column))})
@@ -218,7 +206,7 @@ def open_purchases(source: Path | PurchaseSource, business: Business, options: I
         columns = resolve_columns(found.header, mapping, business.currency)
     if options.date_format is None:
         refuse_guesses(found, columns, business)
-    return OpenedPurchases(found, columns, options, business, path)
+    return OpenedPurchases(found, columns, options, business, path, names=names)
 
 
 def refuse_guesses(source: PurchaseSource, columns: Columns, business: Business) -> None:
@@ -244,19 +232,20 @@ def refuse_guesses(source: PurchaseSource, columns: Columns, business: Business)
     if not said:
         if not unread:
             return
-        raise InvalidInput(
-            f"The dates of {source.name}, such as {unread[:40]!r}, cannot be read. Write them as 2024-03-01, or give "
-            "--date-format, such as %d/%m/%Y."
+        template = (
+            "The dates of {}, such as {!r}, cannot be read. Write them as 2024-03-01, or give {date_format}, "
+            "such as %d/%m/%Y."
         )
+        raise InvalidInput(Sentence(template, source.name, unread[:40]))
     found = readings(said)
     fitting = [form for form in found if form in (forms or ())] or list(found)
-    give = " or ".join(f"--date-format {form!r}" for form in fitting)
+    give = " or ".join(["{date_format} {!r}"] * len(fitting))
     if len(fitting) > 1 and len(set(found.values())) > 1:
         may = " or ".join(in_words(found[form]) for form in fitting)
-        raise InvalidInput(
-            f"The dates of {source.name} can be read in more than one way: {said!r} may be {may}. Give {give}."
-        )
-    raise InvalidInput(f"The dates of {source.name}, such as {said!r}, are not ISO 8601. Give {give}.")
+        template = f"The dates of {{}} can be read in more than one way: {{!r}} may be {{}}. Give {give}."
+        raise InvalidInput(Sentence(template, source.name, said, may, *fitting))
+    template = f"The dates of {{}}, such as {{!r}}, are not ISO 8601. Give {give}."
+    raise InvalidInput(Sentence(template, source.name, said, *fitting))
 
 
 def open_collection(
@@ -266,6 +255,7 @@ def open_collection(
     business: Business,
     wanted: Collection,
     options: ImportOptions,
+    names: Names = str,
 ) -> OpenedPurchases:
     """The collection with its fields understood, from where it was last read to; InvalidInput and Unavailable say what
     is wrong."""
@@ -278,15 +268,15 @@ def open_collection(
             "and run: segments settings apply FILE"
         )
     place = replace(reached, database=wanted.database or reached.database, collection=wanted.name or reached.collection)
-    settled = options.over(business.settings).checked()
+    settled = options.over(business.settings).validate()
     if settled.preset is not None:
-        raise InvalidInput(f"--preset {settled.preset} is for files, not for MongoDB")
+        raise InvalidInput(Sentence("{preset} {} is for files, not for MongoDB", settled.preset))
     # Read whole where anything says so, or where it is read otherwise than the last time.
     reading = hashlib.sha256(json.dumps([str(one) for one in astuple(settled)]).encode()).hexdigest()
     kept = None if wanted.whole else kept_position(store, business, state_name(place), reading)
     mapping = {**settled.kept_mapping, **settled.mapping}
     source = MongoSource(place, mapping, now=clock(), decimal=settled.amount_form.decimal, after=kept)
-    opened = open_purchases(source, business, replace(settled, mapping=source.mapping))
+    opened = open_purchases(source, business, replace(settled, mapping=source.mapping), names)
     opened.warnings.extend(f"{path} stands in none of the documents that were looked at." for path in source.unseen)
     source.only(opened.columns.places.values())
     ignored = tuple(one for one in opened.columns.ignored if one not in ("customer.name", *source.rare))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gql.cli import customers as cli_members
+from gql.cli import segments as cli_members
 from tests.cli.conftest import Segments
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gql.cli import verify as cli_verify
-from gql.cli.main import explained
+from gql.cli.main import describe_failure
 from persistence.database import engines as database
 from tests.cli.conftest import COMMAND, Segments
 
@@ -131,7 +131,7 @@ def test_a_command_that_is_not_there_is_wrong_use(segments: Segments) -> None:
 
 
 def test_a_fault_of_the_program_is_a_sentence_too_and_shows_nothing_of_its_cause() -> None:
-    assert explained(ZeroDivisionError("secret")) == (
+    assert describe_failure(ZeroDivisionError("secret")) == (
         ["The program failed (ZeroDivisionError). Run it again with -v before the command for more."],
         70,
     )

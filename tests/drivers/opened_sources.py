@@ -4,12 +4,12 @@ from pathlib import Path
 
 from domain.imports.formats import ImportOptions
 from domain.imports.rows import RejectedRow
-from domain.model import Business
+from domain.model import Business, BusinessSettings
 from persistence.sources.opening import OpenedPurchases, open_purchases
 
 
 def shop(**settings: object) -> Business:
-    return Business(1, "shop", "Shop", "EUR", "UTC", settings, 1, 0, 0)
+    return Business(1, "shop", "Shop", "EUR", "UTC", BusinessSettings.of(settings), 1, 0, 0)
 
 
 def opened(folder: Path, *lines: str, business: Business | None = None, **options: object) -> OpenedPurchases:

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from domain.jobs.model import JobStatus
+from domain.model import BusinessSettings
 from domain.segments.model import Segment
 from domain.segments.runner import Runner
 from gql.segmentation import ScheduledSegmentation
@@ -104,7 +105,7 @@ async def test_a_scheduled_classification_that_failed_is_posted(face: Face, endp
     (tmp_path / "taken").write_text("not a folder")
     kept = {"classify_every": "0 * * * *", "output_dir": str(tmp_path / "taken")}
     scheduled = ScheduledSegmentation(Settings(data=tmp_path, alert_url=endpoint.url), face.database, face.clock)
-    await scheduled.once(replace(business, settings=kept))
+    await scheduled.once(replace(business, settings=BusinessSettings.of(kept)))
     face.clock.now += timedelta(hours=1)
     with face.database.bulk.begin() as connection:
         connection.execute(text("UPDATE business SET settings = :kept WHERE key = 'shop'"), {"kept": json.dumps(kept)})

@@ -10,7 +10,7 @@ from pathlib import Path
 import pypdfium2
 import pytest
 
-from domain.model import Business
+from domain.model import Business, BusinessSettings
 from domain.reports.document import ReportDocument
 from domain.segments.member_export import MEMBER_COLUMNS, MemberExport
 from domain.segments.model import Definition, Segment, SegmentKind
@@ -88,7 +88,7 @@ def test_every_heading_and_every_action_is_to_be_seen(tmp_path: Path) -> None:
 
 
 def test_members_show_their_values(tmp_path: Path) -> None:
-    business = Business(1, "shop", "Shop", "EUR", "Asia/Colombo", {}, 1, 1, 1)
+    business = Business(1, "shop", "Shop", "EUR", "Asia/Colombo", BusinessSettings(), 1, 1, 1)
     segment = Segment(
         1, "vip", "=VIP", None, SegmentKind.MANUAL, False, False, Definition(), None, 1, AT, AT, AT, None, None, None,
         None, 1,

@@ -9,7 +9,7 @@ from random import Random
 
 from sqlalchemy import literal_column
 
-from domain.model import Business, NewCustomer, NewPurchase, PurchaseLine, PurchaseStatus
+from domain.model import Business, BusinessSettings, NewCustomer, NewPurchase, PurchaseLine, PurchaseStatus
 from domain.rules.context import RuleContext
 from domain.rules.evaluator import Subject, holds
 from domain.rules.parser import parse_rule
@@ -148,7 +148,7 @@ async def populate(database: Database, now: datetime = NOW) -> Population:
     actor = Actor("test")
     await services.customers.upsert(made, customers, actor, limit=len(customers))
     await services.purchases.record(made, purchases, actor, limit=len(purchases))
-    business = replace(await services.businesses.open("people"), settings=SETTINGS)
+    business = replace(await services.businesses.open("people"), settings=BusinessSettings.of(SETTINGS))
     return await _seen(database, business, now)
 
 

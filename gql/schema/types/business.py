@@ -33,7 +33,7 @@ class Business(Node):
             name=entity.name,
             currency=entity.currency,
             time_zone=entity.time_zone,
-            settings=JSON(effective(entity.settings)),
+            settings=JSON(effective(entity.settings.stored)),
             settings_version=entity.settings_version,
         )
 

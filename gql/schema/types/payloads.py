@@ -10,8 +10,9 @@ from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission
 from strawberry.types import get_object_definition
 from strawberry.types.field import StrawberryField
+from strawberry.utils.str_converters import to_camel_case
 
-from domain.errors import Conflict, DomainError, InvalidInput, InvalidRule, NotFound, Taken
+from domain.errors import Conflict, DomainError, InvalidInput, InvalidRule, NotFound, Taken, name_fields
 from domain.jobs.queue import AlreadyRunning, NotCancellable
 from gql.schema.context import CanEdit, Info
 from gql.schema.types.enums import describe_enum
@@ -79,7 +80,7 @@ def user_errors(error: DomainError) -> list[UserError]:
         return [
             UserError(
                 field=list(problem.field) or None,
-                message=problem.message,
+                message=name_fields(problem.message, to_camel_case),
                 code=UserErrorCode(problem.code),
                 path=problem.path,
             )

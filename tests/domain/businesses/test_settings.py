@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.businesses.settings import ALIASES, BY_NAME, SECTIONS, effective, planned
+from domain.businesses.settings import ALIASES, BY_NAME, SECTIONS, effective, plan_changes
 from domain.classification.labels import ClassificationSettings
 from domain.errors import InvalidInput
-from domain.model import Business
+from domain.model import Business, BusinessSettings
 from gql.cli.settings import as_toml, read_statement
 
 LEAVES: st.SearchStrategy[Any] = st.one_of(
@@ -46,12 +46,12 @@ def test_whatever_is_stated_is_refused_or_can_be_used(first: Any, second: Any, d
 
     for stated in (first, second):
         try:
-            plan = planned(kept, stated, decimals, here=True)
+            plan = plan_changes(kept, stated, decimals, here=True)
         except InvalidInput as error:
             assert all(problem.field[0] == "settings" and problem.message for problem in error.problems)
             continue
         ClassificationSettings.from_settings(plan.kept)
-        assert planned(plan.kept, effective(plan.kept), decimals, here=True).changes == ()
+        assert plan_changes(plan.kept, effective(plan.kept), decimals, here=True).changes == ()
         assert bool(plan.changes) == (effective(plan.kept) != effective(kept))
         kept = plan.kept
 
@@ -62,15 +62,16 @@ def test_every_text_that_is_taken_survives_being_shown(
     tmp_path_factory: pytest.TempPathFactory, columns: dict[str, str], folder: str
 ) -> None:
     try:
-        kept = planned({}, {"import": {"columns": columns}, "output_dir": folder}, 2, here=True).kept
+        kept = plan_changes({}, {"import": {"columns": columns}, "output_dir": folder}, 2, here=True).kept
     except InvalidInput:
         kept = {}
     file = tmp_path_factory.getbasetemp() / "shown.toml"
 
-    file.write_bytes(as_toml(Business(1, "shop", "Shop", "EUR", "UTC", kept, 1, 0, 0), {"host": "h"}).encode())
+    business = Business(1, "shop", "Shop", "EUR", "UTC", BusinessSettings.of(kept), 1, 0, 0)
+    file.write_bytes(as_toml(business, {"host": "h"}).encode())
 
     statement = read_statement(file)
-    assert planned(kept, statement.settings, 2, here=True).changes == ()
+    assert plan_changes(kept, statement.settings, 2, here=True).changes == ()
     assert statement.mongodb == {"host": "h"}
 
 
@@ -83,21 +84,34 @@ def test_amounts_are_kept_exactly() -> None:
         ("7.00", 7),
     ]
 
-    kept = [planned({}, {"high_average_order": value}, 2).kept.get("high_average_order", 15000) for value, _ in stated]
+    kept = [
+        plan_changes({}, {"high_average_order": value}, 2).kept.get("high_average_order", 15000) for value, _ in stated
+    ]
 
     assert kept == [value for _, value in stated]
 
 
 @pytest.mark.parametrize("share", [0.7, Decimal("0.7"), "0.7", 70, "70"])
 def test_a_share_is_a_number_of_percents(share: object) -> None:
-    assert planned({}, {"family_threshold": share}, 2).kept == {"family_percent": 70}
+    assert plan_changes({}, {"family_threshold": share}, 2).kept == {"family_percent": 70}
 
 
 @pytest.mark.parametrize("share", [0, -0.1, 1.5, 0.333, 101, True, "much"])
 def test_a_share_that_cannot_be_is_refused(share: object) -> None:
     with pytest.raises(InvalidInput, match=r"^family_threshold must be a share such as 0\.7, in whole percents"):
-        planned({}, {"family_threshold": share}, 2)
+        plan_changes({}, {"family_threshold": share}, 2)
 
 
 def test_null_clears_by_another_name_too() -> None:
-    assert planned({"family_percent": 20}, {"family_threshold": None}, 2).kept == {}
+    assert plan_changes({"family_percent": 20}, {"family_threshold": None}, 2).kept == {}
+
+
+def test_settings_are_typed_with_defaults_and_names_that_nobody_knows_survive_a_write() -> None:
+    stored = {"rfm_days": 400, "import": {"decimal": ","}, "of_tomorrow": [1]}
+    held = BusinessSettings.of(stored)
+
+    changed = plan_changes(held.stored, {"inactive_days": 30}, 2)
+
+    assert (held.rfm_days, held.inactive_days, held.follow_purchases) == (400, 90, True)
+    assert changed.kept == {**stored, "inactive_days": 30}
+    assert BusinessSettings.of(changed.kept).inactive_days == 30

@@ -81,13 +81,13 @@ def test_the_refusal_shows_the_form() -> None:
 
 @pytest.mark.parametrize("text", ["1,234.50", "€12.50", "12,50", "1 234.50", "USD 5"])
 def test_without_being_told_nothing_is_guessed_and_the_options_are_named(text: str) -> None:
-    with pytest.raises(ValueError, match=r"\(or say with --thousands, --decimal, --currency-sign how\)$"):
+    with pytest.raises(ValueError, match=r"\(or say with thousands, decimal, currency_sign how\)$"):
         read(text)
 
 
 @pytest.mark.parametrize(("text", "whole"), [("5.000", "5000"), ("1.234", "1234"), ("-10.000", "-10000")])
 def test_what_may_be_thousands_is_not_taken_for_a_fraction(text: str, whole: str) -> None:
-    with pytest.raises(ValueError, match=rf"^may be {whole} \(say --thousands \. --decimal , or write 2 decimals\)$"):
+    with pytest.raises(ValueError, match=rf"^may be {whole} \(say thousands \. decimal , or write 2 decimals\)$"):
         read(text)
     with pytest.raises(ValueError, match=r"or write no decimals\)$"):
         amount_reader(0, AmountForm())(text)
@@ -103,12 +103,12 @@ def test_nonsense_is_not_taken_for_another_form() -> None:
 @pytest.mark.parametrize(
     ("form", "sentence"),
     [
-        ((";", None, None), "--decimal must be . or , and not ';'"),
-        ((None, "_", None), "--thousands must be , . ' or space, not '_'"),
-        ((None, ".", None), "--thousands . needs another sign for the decimals: give --decimal ,"),
-        ((",", ",", None), "--thousands , needs another sign for the decimals: give --decimal ."),
-        ((None, None, "5"), "--currency-sign must be a sign or code such as € or Rs., not '5'"),
-        ((None, None, "-"), "--currency-sign must be a sign or code such as € or Rs., not '-'"),
+        ((";", None, None), "decimal must be . or , and not ';'"),
+        ((None, "_", None), "thousands must be , . ' or space, not '_'"),
+        ((None, ".", None), "thousands . needs another sign for the decimals: give decimal ,"),
+        ((",", ",", None), "thousands , needs another sign for the decimals: give decimal ."),
+        ((None, None, "5"), "currency_sign must be a sign or code such as € or Rs., not '5'"),
+        ((None, None, "-"), "currency_sign must be a sign or code such as € or Rs., not '-'"),
     ],
 )
 def test_forms_that_contradict_themselves(form: tuple[str | None, ...], sentence: str) -> None:

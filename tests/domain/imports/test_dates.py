@@ -69,21 +69,21 @@ def test_what_is_no_date_is_refused(text: str) -> None:
     [
         (
             "03/04/2024",
-            "may be 3 April 2024 (--date-format '%d/%m/%Y') or 4 March 2024 (--date-format '%m/%d/%Y')",
+            "may be 3 April 2024 (date_format '%d/%m/%Y') or 4 March 2024 (date_format '%m/%d/%Y')",
         ),
-        ("31/03/2024", "is not ISO 8601 (or give --date-format '%d/%m/%Y')"),
-        ("3/31/2024 9:30", "is not ISO 8601 (or give --date-format '%m/%d/%Y %H:%M')"),
-        ("03.03.2024", "is not ISO 8601 (or give --date-format '%d.%m.%Y' or '%m.%d.%Y')"),
-        ("31-12-2024 09:30:00", "is not ISO 8601 (or give --date-format '%d-%m-%Y %H:%M:%S')"),
-        ("2024/03/04", "is not ISO 8601 (or give --date-format '%Y/%m/%d')"),
-        ("13/01/2024 9:30 PM", "is not ISO 8601 (or give --date-format '%d/%m/%Y %I:%M %p')"),
-        ("31.12.99", "is not ISO 8601 (or give --date-format '%d.%m.%y')"),
+        ("31/03/2024", "is not ISO 8601 (or give date_format '%d/%m/%Y')"),
+        ("3/31/2024 9:30", "is not ISO 8601 (or give date_format '%m/%d/%Y %H:%M')"),
+        ("03.03.2024", "is not ISO 8601 (or give date_format '%d.%m.%Y' or '%m.%d.%Y')"),
+        ("31-12-2024 09:30:00", "is not ISO 8601 (or give date_format '%d-%m-%Y %H:%M:%S')"),
+        ("2024/03/04", "is not ISO 8601 (or give date_format '%Y/%m/%d')"),
+        ("13/01/2024 9:30 PM", "is not ISO 8601 (or give date_format '%d/%m/%Y %I:%M %p')"),
+        ("31.12.99", "is not ISO 8601 (or give date_format '%d.%m.%y')"),
         (
             "01/02/03",
-            "may be 1 February 2003 (--date-format '%d/%m/%y') or 2 January 2003 (--date-format '%m/%d/%y') or "
-            "3 February 2001 (--date-format '%y/%m/%d')",
+            "may be 1 February 2003 (date_format '%d/%m/%y') or 2 January 2003 (date_format '%m/%d/%y') or "
+            "3 February 2001 (date_format '%y/%m/%d')",
         ),
-        ("45/45/2024", "is not ISO 8601 (or give --date-format)"),
+        ("45/45/2024", "is not ISO 8601 (or give date_format)"),
     ],
 )
 def test_a_date_of_another_form_is_never_guessed_and_its_readings_are_shown(text: str, reason: str) -> None:

@@ -91,7 +91,7 @@ def test_an_order_with_two_amounts_is_refused_and_the_line_named(tmp_path: Path)
         read(source)
 
     assert refused.value.message == (
-        "Line 3: order 1 has the amount 20.00, and on a line before 30.00; with --amount order it has one. "
+        "Line 3: order 1 has the amount 20.00, and on a line before 30.00; with amount order it has one. "
         "Without it lines carry their own amounts."
     )
 
@@ -113,7 +113,7 @@ def test_amounts_that_look_like_those_of_orders_are_warned_of(tmp_path: Path) ->
     assert len(rows) == 80
     assert source.warnings == [
         "In 38 of 40 orders with several lines every line carries the same amount. If it is the order's, import again "
-        "with --amount order; --amount line says that it is the line's."
+        "with amount order; amount line says that it is the line's."
     ]
 
 
@@ -178,13 +178,13 @@ def test_what_is_said_wins_over_what_is_settled(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"preset": "ebay"}, "--preset must be one of: shopify, woocommerce, not ebay"),
-        ({"amount": "basket"}, "--amount must be one of: line, order, not basket"),
+        ({"preset": "ebay"}, "preset must be one of: shopify, woocommerce, not ebay"),
+        ({"amount": "basket"}, "amount must be one of: line, order, not basket"),
         (
             {"preset": "shopify", "amount": "line"},
-            "--amount line does not go with --preset shopify, whose amounts are of orders",
+            "amount line does not go with preset shopify, whose amounts are of orders",
         ),
-        ({"sheet": "One"}, "--sheet is for Excel workbooks, and orders.csv is none"),
+        ({"sheet": "One"}, "sheet is for Excel workbooks, and orders.csv is none"),
     ],
 )
 def test_options_that_cannot_be(tmp_path: Path, options: dict[str, str], sentence: str) -> None:
@@ -200,16 +200,15 @@ def test_options_that_cannot_be(tmp_path: Path, options: dict[str, str], sentenc
         (
             ["03/04/2024", "05/06/2024"],
             "The dates of orders.csv can be read in more than one way: '03/04/2024' may be 3 April 2024 or "
-            "4 March 2024. Give --date-format '%d/%m/%Y' or --date-format '%m/%d/%Y'.",
+            "4 March 2024. Give date_format '%d/%m/%Y' or date_format '%m/%d/%Y'.",
         ),
         (
             ["03/04/2024", "31/03/2024"],
-            "The dates of orders.csv, such as '03/04/2024', are not ISO 8601. Give --date-format '%d/%m/%Y'.",
+            "The dates of orders.csv, such as '03/04/2024', are not ISO 8601. Give date_format '%d/%m/%Y'.",
         ),
         (
             ["31.12.2024 09:30", "30.12.2024 09:30"],
-            "The dates of orders.csv, such as '31.12.2024 09:30', are not ISO 8601. "
-            "Give --date-format '%d.%m.%Y %H:%M'.",
+            "The dates of orders.csv, such as '31.12.2024 09:30', are not ISO 8601. Give date_format '%d.%m.%Y %H:%M'.",
         ),
     ],
 )
@@ -229,6 +228,5 @@ def test_where_some_dates_are_iso_8601_the_others_are_rejected_row_by_row(tmp_pa
 
     assert [row[0] for row in rows] == ["2"]
     assert [row.reason for row in rejected] == [
-        "the date '03/04/2024' may be 3 April 2024 (--date-format '%d/%m/%Y') or "
-        "4 March 2024 (--date-format '%m/%d/%Y')"
+        "the date '03/04/2024' may be 3 April 2024 (date_format '%d/%m/%Y') or 4 March 2024 (date_format '%m/%d/%Y')"
     ]

@@ -209,7 +209,7 @@ def test_a_file_of_something_else_is_refused_with_what_is_missing(tmp_path: Path
 
     assert refused.value.message == (
         "orders.csv is not Shopify's order export: it lacks customer_id (email or phone), order_id (name), "
-        "purchase_date (createdat), amount (total). Columns seen: Handle, Title. Use --map COLUMN=customer_id."
+        "purchase_date (createdat), amount (total). Columns seen: Handle, Title. Use map COLUMN=customer_id."
     )
 
 

@@ -77,7 +77,7 @@ def test_the_sentence_for_missing_columns_lists_those_seen() -> None:
 
     assert refused.value.message == (
         "Missing required columns: order_id, purchase_date. Columns seen: Customer, Order, When, amount. "
-        "Use --map COLUMN=order_id."
+        "Use map COLUMN=order_id."
     )
 
 
@@ -104,8 +104,8 @@ def test_a_mapped_column_is_read_as_the_field_it_is_mapped_to_and_nothing_else()
 @pytest.mark.parametrize(
     ("column", "field", "sentence"),
     [
-        ("nowhere", "amount", "--map nowhere=amount: the file has no column nowhere"),
-        ("date", "colour", "--map date=colour: the fields are customer_id, order_id, purchase_date, amount, category"),
+        ("nowhere", "amount", "map nowhere=amount: the file has no column nowhere"),
+        ("date", "colour", "map date=colour: the fields are customer_id, order_id, purchase_date, amount, category"),
     ],
 )
 def test_mappings_that_cannot_be_say_what_can(column: str, field: str, sentence: str) -> None:
@@ -172,7 +172,7 @@ def test_status_words(word: str, rank: int) -> None:
         (1, "\t", "no order id"),
         (1, "o" * 1001, "the order id is longer than 1000 characters"),
         (2, "", "the date is absent"),
-        (2, "yesterday", r"the date 'yesterday' is not ISO 8601 \(or give --date-format\)"),
+        (2, "yesterday", r"the date 'yesterday' is not ISO 8601 \(or give date_format\)"),
         (2, "2023-02-29", "the date '2023-02-29' is not ISO 8601"),
         (3, "", "the amount is absent"),
         (3, "ten", "the amount 'ten' must be a number such as 12.50"),

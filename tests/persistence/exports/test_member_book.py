@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
-from domain.model import Business
+from domain.model import Business, BusinessSettings
 from domain.segments.member_export import MemberExport, MemberPage
 from domain.segments.model import Definition, Segment, SegmentKind
 from persistence.exports import xlsx
@@ -31,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def export() -> MemberExport:
-    business = Business(1, "shop", "Shop", "JPY", "Asia/Tokyo", {}, 1, 1, 1)
+    business = Business(1, "shop", "Shop", "JPY", "Asia/Tokyo", BusinessSettings(), 1, 1, 1)
     flags = (SegmentKind.MANUAL, False, False, Definition(), None, 1)
     segment = Segment(1, "vip", "VIP", None, *flags, AT, AT, AT, None, None, None, None, 1)
     return MemberExport(business, segment, AT, COLUMNS)

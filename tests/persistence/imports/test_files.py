@@ -125,7 +125,7 @@ async def test_ragged_rows_are_rejected_one_by_one(importer: Importer) -> None:
         (
             b"Customer,Invoice,When,Su\xe9\nC1,O1,2024-03-01,1\n",
             r"^Missing required columns: order_id, purchase_date, amount\. "
-            r"Columns seen: Customer, Invoice, When, Su.\. Use --map COLUMN=order_id\.$",
+            r"Columns seen: Customer, Invoice, When, Su.\. Use map COLUMN=order_id\.$",
         ),
         (
             b"customer_id,order_id,date,total_amount_LKR\nC1,O1,2024-03-01,1\n",

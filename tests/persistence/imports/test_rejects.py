@@ -19,7 +19,7 @@ from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
 AMBIGUOUS = (
-    "the date '01/03/2024' may be 1 March 2024 (--date-format '%d/%m/%Y') or 3 January 2024 (--date-format '%m/%d/%Y')"
+    "the date '01/03/2024' may be 1 March 2024 (date_format '%d/%m/%Y') or 3 January 2024 (date_format '%m/%d/%Y')"
 )
 ALL = "customer_id,order_id,date,amount,category,storefront,channel,status,currency"
 DAY = "2024-03-01"

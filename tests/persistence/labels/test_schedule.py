@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from domain.model import Business
+from domain.model import Business, BusinessSettings
 from domain.store import Actor
 from gql import segmentation as cli_segmentation_store
 from gql.composition import Services
@@ -87,7 +87,7 @@ async def test_a_schedule_that_comes_sooner_replaces_the_one_before(
     services: Services, database: Database, shop: Business, clock: SetClock, scheduled: ScheduledSegmentation
 ) -> None:
     hourly = await settled(services, database, shop)
-    yearly = replace(hourly, settings={"classify_every": "0 0 1 1 *"})
+    yearly = replace(hourly, settings=BusinessSettings.of({"classify_every": "0 0 1 1 *"}))
     await scheduled.once(yearly)
     await scheduled.once(hourly)
     clock.now = datetime(2024, 6, 15, 13, 0, tzinfo=UTC)

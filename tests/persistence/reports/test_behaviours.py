@@ -161,7 +161,7 @@ async def test_segment_filter_by_name(
 
     assert [group.kind.code for group in report.shown] == [code]
     assert (report.customers, report.orders, report.revenue, report.filtered) == (10, 34, 260_000, True)
-    with pytest.raises(InvalidInput, match=r"segmentName must be one of: .*Unclassified|.*Low Value|.*Womens"):
+    with pytest.raises(InvalidInput, match=r"segment_name must be one of: .*Unclassified|.*Low Value|.*Womens"):
         await services.reporting.report(reported, as_of=AS_OF, method=method, name="Nobody")
 
 
@@ -182,7 +182,7 @@ async def test_segment_filter_by_code(
 
     assert [group.kind.name for group in report.shown] == [name] == [group.kind.name for group in both.shown]
     assert (report.customers, report.revenue) == (10, 260_000)
-    with pytest.raises(InvalidInput, match=r"segmentCode must be one of: .*(OTHER|HIGH|CATEGORY:Womens)"):
+    with pytest.raises(InvalidInput, match=r"segment_code must be one of: .*(OTHER|HIGH|CATEGORY:Womens)"):
         await services.reporting.report(reported, as_of=AS_OF, method=method, code="R9")
 
 
