@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from domain.calendar import Clock
-from domain.errors import InvalidInput, NotFound
+from domain.errors import AlreadyRunning, InvalidInput, NotCancellable, NotFound
 from domain.jobs.model import Job, JobKind, JobReason, NewJob
 from domain.jobs.progress import RunBoard
-from domain.jobs.queue import AlreadyRunning, NotCancellable, queue, stop
+from domain.jobs.queue import queue, stop
 from domain.model import Business
 from domain.pages import Page, PageRequest
 from domain.rules.context import references

@@ -16,8 +16,7 @@ from typing import Annotated
 import strawberry
 
 from domain.calendar import to_utc, zone
-from domain.errors import FieldProblem, InvalidInput
-from domain.jobs.queue import AlreadyRunning
+from domain.errors import AlreadyRunning, FieldProblem, InvalidInput
 from domain.model import Business as BusinessEntity
 from domain.model import NewCustomer, NewPurchase
 from domain.model import PurchaseLine as NewLine

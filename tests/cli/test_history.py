@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from domain.errors import HistoryCompacted
 from domain.pages import PageRequest
-from domain.segments.history import HistoryCompacted, check_reachable
+from domain.segments.history import check_reachable
 from domain.segments.model import ChangeList, MembershipSource
 from persistence.database.engines import Database, open_database
 from persistence.store import SqlStore

@@ -8,8 +8,16 @@ import strawberry
 from strawberry.extensions import FieldExtension
 from strawberry.types.field import StrawberryField
 
-from domain.errors import Conflict, DomainError, InvalidInput, InvalidRule, NotFound, Taken
-from domain.jobs.queue import AlreadyRunning, NotCancellable
+from domain.errors import (
+    AlreadyRunning,
+    Conflict,
+    DomainError,
+    InvalidInput,
+    InvalidRule,
+    NotCancellable,
+    NotFound,
+    Taken,
+)
 from gql.schema.context import Info
 from gql.schema.types.enums import described
 

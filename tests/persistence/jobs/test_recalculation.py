@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from domain.errors import AlreadyRunning, NotCancellable
 from domain.jobs.model import JobStatus
-from domain.jobs.queue import AlreadyRunning, NotCancellable
 from domain.model import Business
 from domain.segments.model import MembershipSource
 from gql.composition import Services
