@@ -25,7 +25,7 @@ from domain.imports.imports import ImportBoard, PurchaseImports
 from domain.jobs.progress import RunBoard
 from domain.reports.document import ReportFiles
 from domain.reports.reporting import Reporting
-from domain.reports.transitions import Movements
+from domain.reports.transitions import Transitions
 from domain.segments.analysis import Analysis
 from domain.segments.history import Snapshots
 from domain.segments.member_export import MemberFiles
@@ -61,7 +61,7 @@ class Services:
     erasure: Erasure
     report_files: ReportFiles
     member_files: MemberFiles
-    movements: Movements
+    transitions: Transitions
     imports: PurchaseImports
 
 
@@ -91,7 +91,7 @@ def make_services(
         Erasure(store),
         ReportFiles(reporting),
         MemberFiles(store, clock, customers),
-        Movements(store, clock, customers),
+        Transitions(store, clock, customers),
         PurchaseImports(store, clock, ImportBoard()),
     )
 

@@ -64,9 +64,9 @@ def checked_key(key: str) -> str:
     return key
 
 
-async def settle(unit: Unit, now: datetime) -> None:
+async def count_due(unit: Unit, now: datetime) -> None:
     """Count every purchase whose instant has passed."""
-    if await unit.purchases.settle(now):
+    if await unit.purchases.count_due(now):
         await unit.data_changed()
 
 
@@ -90,7 +90,7 @@ class Businesses:
         if not due:
             return business
         async with self.store.write(business) as unit:
-            await settle(unit, self.clock())
+            await count_due(unit, self.clock())
         again = await self.store.business(key)
         return business if again is None else again[0]
 

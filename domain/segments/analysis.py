@@ -14,7 +14,7 @@ from enum import StrEnum
 from itertools import combinations
 
 from domain.calendar import Clock
-from domain.classification.rfm import Cuts
+from domain.classification.rfm import Quintiles
 from domain.customers.customers import Customers
 from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem
 from domain.model import Business
@@ -187,7 +187,7 @@ class Analysis:
     async def preview(self, business: Business, definition: Definition, against: int | None = None) -> Preview:
         """How many would match, and who would enter and leave the other segment, where one is given."""
         tree, problems = understood(definition, business.currency)
-        cuts = await self._cuts(business, [] if tree is None else [tree])
+        quintiles = await self._quintiles(business, [] if tree is None else [tree])
         async with self.store.read(business) as unit:
             other = None if against is None else await unit.segments.get(against)
             if against is not None and other is None:
@@ -201,7 +201,7 @@ class Analysis:
             said = None if tree is None else sentence(tree, business.currency)
             if tree is None or problems:
                 return Preview(await unit.rules.population(), tuple(errors(problems)), said)
-            context = await rule_context(unit, self.clock(), [tree], cuts)
+            context = await rule_context(unit, self.clock(), [tree], quintiles)
             sizes = await unit.rules.sizes(context, tree, None if other is None else other.id)
         return Preview(sizes.population, tuple(warnings(tree, used, sizes)), said, sizes, tree, context, other)
 
@@ -223,12 +223,12 @@ class Analysis:
             return None
         tree = segment.definition.tree()
         rules = [] if tree is None else [tree]
-        cuts = await self._cuts(business, rules)
+        quintiles = await self._quintiles(business, rules)
         async with self.store.read(business) as unit:
             open_ones = (await unit.memberships.open_of([customer_id])).get(customer_id, [])
             named = await unit.segments.by_ids([each.segment_id for each in open_ones])
             keys = frozenset(each.key for each in named.values())
-            context = await rule_context(unit, self.clock(), rules, cuts)
+            context = await rule_context(unit, self.clock(), rules, quintiles)
             subject = (await subjects(unit, context, [customer_id], {customer_id: keys})).get(customer_id)
         if subject is None:
             return None
@@ -249,9 +249,9 @@ class Analysis:
         trees = {each.id: tree for each in segments if (tree := each.definition.tree()) is not None}
         if not trees:
             return {key: [] for key in customers}
-        cuts = await self._cuts(business, trees.values())
+        quintiles = await self._quintiles(business, trees.values())
         async with self.store.read(business) as unit:
-            context = await rule_context(unit, self.clock(), trees.values(), cuts)
+            context = await rule_context(unit, self.clock(), trees.values(), quintiles)
             found = await unit.rules.matching(context, trees, customers)
         return {key: [each for each in segments if each.id in found[key]] for key in customers}
 
@@ -287,15 +287,15 @@ class Analysis:
                 problems = wrong_references(rule, await unit.segments.all()) if rule is not None and keys else []
                 if problems:
                     raise InvalidRule(problems)
-        cuts = await self._cuts(business, [] if rule is None else [rule])
+        quintiles = await self._quintiles(business, [] if rule is None else [rule])
         chosen = tuple(dict.fromkeys(each.id for each in segments))
-        return CustomerFilter(where.search, where.loyalty_levels, chosen, rule, cuts)
+        return CustomerFilter(where.search, where.loyalty_levels, chosen, rule, quintiles)
 
-    async def _cuts(self, business: Business, trees: Iterable[Condition]) -> Cuts | None:
+    async def _quintiles(self, business: Business, trees: Iterable[Condition]) -> Quintiles | None:
         """The kept cut values, where a rule ranks."""
         if not any(uses_rank(tree) for tree in trees):
             return None
-        return await self.customers.cuts(business, RuleContext(business, self.clock()).span)
+        return await self.customers.quintiles(business, RuleContext(business, self.clock()).span)
 
 
 async def _segments(unit: Unit, ids: Sequence[int | None], field: tuple[str, ...]) -> list[Segment]:

@@ -14,7 +14,7 @@ from domain.errors import HistoryCompacted, InvalidInput
 from domain.model import Business
 from domain.pages import Page, PageRequest
 from domain.segments.model import ArchivedMembership, Snapshot
-from domain.store import Actor, CustomerRecord, IdsKey, MovedKey, Movement, SnapshotKey, Store
+from domain.store import Actor, Comparison, ComparisonKey, CustomerRecord, IdsKey, SnapshotKey, Store
 
 MAXIMUM_IDS = 10_000
 NEWEST = 10
@@ -54,15 +54,15 @@ class Snapshots:
         async with self.store.read(business) as unit:
             return await unit.history.id_lists(keys)
 
-    async def moved_pages(self, business: Business, keys: Sequence[MovedKey]) -> list[Page[CustomerRecord]]:
+    async def entered_pages(self, business: Business, keys: Sequence[ComparisonKey]) -> list[Page[CustomerRecord]]:
         """Who is a member at the second instant and was none at the first, by id."""
         async with self.store.read(business) as unit:
-            return await unit.history.moved_pages(keys)
+            return await unit.history.entered_pages(keys)
 
-    async def moved_counts(self, business: Business, keys: Sequence[Movement]) -> list[int]:
+    async def entered_counts(self, business: Business, keys: Sequence[Comparison]) -> list[int]:
         """How many are members at the second instant and were none at the first."""
         async with self.store.read(business) as unit:
-            return await unit.history.moved_counts(keys)
+            return await unit.history.entered_counts(keys)
 
     async def create(self, business: Business, segment_id: int | None, actor: Actor) -> Snapshot:
         """Keep this instant of a segment."""

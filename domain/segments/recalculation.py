@@ -130,7 +130,9 @@ class Recalculations:
                         # Deleted, or defined anew and to be calculated whole.
                         continue
                     await evaluation.of_customers(tree, by_key, [customer_id])
-                    difference = await unit.memberships.agree(segment.id, unit.instant, actor.name, only=True)
+                    difference = await unit.memberships.sync_rule_members(
+                        segment.id, unit.instant, actor.name, only=True
+                    )
                     entered += [segment] * difference.entered
                     left += [segment] * difference.left
                 await unit.audit(

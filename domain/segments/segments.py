@@ -220,7 +220,7 @@ class Segments:
             if active is not None:
                 outcome = Outcome(JobStatus.CANCELLED, "DELETED", "The segment was deleted.")
                 await unit.jobs.finish(active.id, outcome, unit.instant)
-            ended = await unit.memberships.end_all(old.id, unit.instant, actor.name)
+            ended = await unit.memberships.close_segment(old.id, unit.instant, actor.name)
             await unit.segments.change(replace(old, deleted_at=unit.instant, updated_at=unit.instant, next_run_at=None))
             detail = {"segment": old.key, "members": ended.left, "changes": stated(old, gone=True)}
             await unit.audit(actor, "deleteSegment", ("Segment", old.id), detail)

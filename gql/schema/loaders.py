@@ -27,7 +27,16 @@ from domain.segments.model import (
     SizePoint,
     Snapshot,
 )
-from domain.store import CustomerRecord, IdsKey, Member, MemberKey, MovedKey, Movement, PurchaseRecord, SnapshotKey
+from domain.store import (
+    Comparison,
+    ComparisonKey,
+    CustomerRecord,
+    IdsKey,
+    Member,
+    MemberKey,
+    PurchaseRecord,
+    SnapshotKey,
+)
 from gql.composition import Services
 from gql.schema.limits import too_much
 
@@ -82,8 +91,8 @@ class MembershipLoaders:
         self.snapshot_pages: DataLoader[tuple[int, PageRequest], Page[Snapshot]] = listed(snapshots.pages)
         self.snapshot_counts: DataLoader[int, int] = mapped(snapshots.counts)
         self.id_lists: DataLoader[IdsKey, list[int]] = listed(snapshots.id_lists)
-        self.moved_pages: DataLoader[MovedKey, Page[CustomerRecord]] = listed(snapshots.moved_pages)
-        self.moved_counts: DataLoader[Movement, int] = listed(snapshots.moved_counts)
+        self.moved_pages: DataLoader[ComparisonKey, Page[CustomerRecord]] = listed(snapshots.entered_pages)
+        self.moved_counts: DataLoader[Comparison, int] = listed(snapshots.entered_counts)
 
 
 Owner = tuple[int, CustomerTotals]

@@ -184,7 +184,7 @@ class ReportQueries:
         scheme: Scheme = RfmScheme.EIGHT_SEGMENT,
     ) -> SegmentTransitions | None:
         """All moves in one statement."""
-        business, movements = await info.context.business(), info.context.services.movements
+        business, movements = await info.context.business(), info.context.services.transitions
         place = await find_storefront(info.context, business, storefront_id)
         found = await movements.transitions(
             business, method, days, from_, to, None if place is None else place[0], scheme
@@ -212,7 +212,7 @@ class ReportQueries:
         """All windows in one statement."""
         business = await info.context.business()
         place = await find_storefront(info.context, business, storefront_id)
-        found = await info.context.services.movements.trend(
+        found = await info.context.services.transitions.trend(
             business, method, days, from_, to, interval, None if place is None else place[0], scheme
         )
         decimals = exponent(business.currency)
@@ -230,7 +230,7 @@ class ReportQueries:
         ] = None,
     ) -> list[LabelCount] | None:
         """All labels in one statement."""
-        found = await info.context.services.movements.statistics(await info.context.business(), as_of)
+        found = await info.context.services.transitions.statistics(await info.context.business(), as_of)
         return [LabelCount.of(entity) for entity in found]
 
 
@@ -458,5 +458,5 @@ class Query(ReportQueries, SegmentQueries, AnalysisQueries, JobQueries, ImportQu
             code=segment_code,
         )
         info.context.kept.note(report.was_kept, report.age)
-        source = Source(business, report, reporting, info.context.services.movements)
+        source = Source(business, report, reporting, info.context.services.transitions)
         return SegmentationReport.of(source, None if place is None else place[1])

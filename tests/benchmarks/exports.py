@@ -40,7 +40,7 @@ async def ours(database: Database, form: str, target: Path) -> tuple[float, floa
     held = await segment(store, business, f"all-{time.time_ns()}", {">": [{"var": "order_count"}, -1]})
     async with store.write(business) as unit:
         at = unit.instant
-        await unit.memberships.put_in(held.id, [1], at, MembershipSource.MANUAL, "bench")
+        await unit.memberships.add(held.id, [1], at, MembershipSource.MANUAL, "bench")
     with database.bulk.begin() as connection:
         connection.execute(text(EVERYBODY), {"segment": held.id, "at": int(at.timestamp() * 1_000_000)})
     before, began = peak(), time.perf_counter()

@@ -21,7 +21,7 @@ from domain.segments.model import ChangeList, Place
 from domain.segments.model import Membership as MembershipEntity
 from domain.segments.model import MembershipChange as ChangeEntity
 from domain.segments.model import Snapshot as SnapshotEntity
-from domain.store import Member, Movement
+from domain.store import Comparison, Member
 from gql.schema.context import Context, Info
 from gql.schema.types.enums import ChangeKind, MembershipSource
 from gql.schema.types.ids import Node, encode, numbers_of
@@ -201,7 +201,7 @@ Customers = Connection[Annotated["Customer", strawberry.lazy("gql.schema.types.c
 
 
 async def moved(
-    info: Info, business: BusinessEntity, movement: Movement, first: int | None, after: str | None
+    info: Info, business: BusinessEntity, movement: Comparison, first: int | None, after: str | None
 ) -> "Connection[Customer]":
     """A page of those who moved."""
     request = requested(MEMBER_ORDER, int, first, after)

@@ -20,10 +20,10 @@ from domain.money import to_decimal
 from domain.pages import Page, PageRequest
 from domain.reports.reporting import Group, Previous, Reporting, insights
 from domain.reports.reporting import Report as ReportEntity
+from domain.reports.transitions import GroupTransition, TransitionMatrix, Transitions
 from domain.reports.transitions import LabelCount as LabelCountEntity
-from domain.reports.transitions import MovedGroup, Movements, Transitions
 from domain.reports.transitions import TrendPoint as TrendPointEntity
-from domain.store import CustomerRecord, Move
+from domain.store import CustomerRecord, Transition
 from gql.schema.context import Info
 from gql.schema.types.business import Storefront
 from gql.schema.types.customer import Customer, customers_connection
@@ -38,7 +38,7 @@ class Source:
     business: BusinessEntity
     report: ReportEntity
     reporting: Reporting
-    movements: Movements
+    movements: Transitions
     _previous: "asyncio.Task[Previous | None] | None" = field(default=None)
 
     async def previous(self) -> Previous | None:
@@ -199,27 +199,29 @@ class MovesSource:
     """Transitions with what can be asked about them later."""
 
     business: Business
-    transitions: Transitions
-    movements: Movements
+    transitions: TransitionMatrix
+    movements: Transitions
     _orders: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._orders = frozenset(map(cell_order, self.transitions.moves))
+        self._orders = frozenset(map(cell_order, self.transitions.transitions))
 
     def owner(self, cursor: str) -> str | None:
         """The order of the cell that the cursor is of; None where it is of none of these cells."""
         made = order_of(cursor)
         return made if made in self._orders else None
 
-    async def pages(self, keys: Sequence[Move], request: PageRequest) -> Mapping[Move, Page[CustomerRecord]]:
+    async def pages(
+        self, keys: Sequence[Transition], request: PageRequest
+    ) -> Mapping[Transition, Page[CustomerRecord]]:
         """A page of the customers of each move."""
-        return await self.movements.moved_customers(self.business, self.transitions, keys, request)
+        return await self.movements.transition_customers(self.business, self.transitions, keys, request)
 
 
-def cell_order(moved: MovedGroup) -> str:
+def cell_order(moved: GroupTransition) -> str:
     """The order that cursors of the cell are made in; short however long the names of its groups are."""
     codes = [None if group is None else group.code for group in (moved.before, moved.after)]
-    return f"move {sha256(repr((moved.move.dimension, *codes)).encode()).hexdigest()[:32]}"
+    return f"move {sha256(repr((moved.transition.dimension, *codes)).encode()).hexdigest()[:32]}"
 
 
 @strawberry.type(description="The customers who went from one group to another between two windows.")
@@ -238,16 +240,16 @@ class TransitionCell:
     customer_count: int = strawberry.field(description="Number of customers who went this way.")
     from_revenue: Decimal = strawberry.field(description="What they spent in the first window.")
     to_revenue: Decimal = strawberry.field(description="What they spent in the second window.")
-    moved: strawberry.Private[MovedGroup]
+    moved: strawberry.Private[GroupTransition]
     source: strawberry.Private[MovesSource]
 
     @classmethod
-    def of(cls, source: MovesSource, moved: MovedGroup) -> "TransitionCell":
+    def of(cls, source: MovesSource, moved: GroupTransition) -> "TransitionCell":
         """The move as the schema shows it."""
         decimals = source.transitions.decimals
         before, after = moved.before, moved.after
         return cls(
-            dimension=moved.move.dimension,
+            dimension=moved.transition.dimension,
             from_segment=None if before is None else before.name,
             from_code=None if before is None else before.code,
             to_segment=None if after is None else after.name,
@@ -269,7 +271,7 @@ class TransitionCell:
         page: Page[CustomerRecord] = Page([], [], has_next=False, has_previous=False)
         if after is None or self.source.owner(after) in (order, None):
             request = requested(order, int, first, after)
-            page = await info.context.loaders.group_pages.load((self.source, self.moved.move, request))
+            page = await info.context.loaders.group_pages.load((self.source, self.moved.transition, request))
         return customers_connection(self.source.business, page, order, lambda: settled(self.customer_count))
 
 
@@ -293,7 +295,7 @@ class SegmentTransitions:
         return cls(
             from_=date.fromordinal(found.before.last_day),
             to=date.fromordinal(found.after.last_day),
-            cells=[TransitionCell.of(source, moved) for moved in found.moves],
+            cells=[TransitionCell.of(source, moved) for moved in found.transitions],
         )
 
 

@@ -25,7 +25,7 @@ async def test_overlaps_count_every_customer_once(shop: Shop) -> None:
     third = await add(shop.store, shop.business, "third", members=range(30, 71))
     empty = await add(shop.store, shop.business, "empty")
     async with shop.store.write(shop.business) as unit:
-        await unit.memberships.take_out(third.id, range(61, 71), unit.instant, "test")
+        await unit.memberships.remove(third.id, range(61, 71), unit.instant, "test")
     ids = [shop.vip.id, shop.buyers.id, third.id, empty.id]
 
     found = await shop.analysis.overlap(shop.business, ids)
