@@ -65,7 +65,7 @@ class Storefront(Node):
 class Viewer:
     """Who asks."""
 
-    subject: str = strawberry.field(description="AuditTarget of the token: a person or a program.")
+    subject: str = strawberry.field(description="Subject of the token: a person or a program.")
     business: Business = strawberry.field(description="Business that the token is for.")
     permissions: list[str] = strawberry.field(description="Permissions of the token.")
 
