@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from domain.calendar import Clock, SeriesInterval, Span, checked_days, local_date, zone
+from domain.calendar import Clock, SeriesInterval, Span, check_days, local_date, zone
 from domain.classification.groups import GroupKind, Method
 from domain.classification.labels import LABELS, ClassificationSettings, ClassificationSpan
 from domain.classification.rfm import RfmScheme, Score
@@ -15,8 +15,8 @@ from domain.errors import InvalidInput
 from domain.model import Business, Window
 from domain.money import exponent
 from domain.pages import Page, PageRequest
-from domain.reports.report import Report, kind_of, kind_of_score, ordered
-from domain.reports.reporting import festive_days, listed
+from domain.reports.report import Report, in_table_order, kind_of, kind_of_score
+from domain.reports.reporting import festive_days, known_groups
 from domain.store import CustomerRecord, Grouping, Store, Transition
 
 MAXIMUM_POINTS = 60
@@ -91,7 +91,7 @@ class Transitions:
         scheme: RfmScheme,
     ) -> TransitionMatrix:
         """Who moved; InvalidInput names the argument that is wrong."""
-        checked_days(days)
+        check_days(days)
         _forward(first, last)
         before, after = _span(first, days, storefront_id), _span(last, days, storefront_id)
         grouping = Grouping(method, scheme, festive_days(business, before, after))
@@ -113,7 +113,7 @@ class Transitions:
             for each in found
         ]
         kinds = {side for each in transitions for side in (each.before, each.after) if side is not None}
-        place = {kind: at for at, kind in enumerate(ordered(method, scheme, kinds))}
+        place = {kind: at for at, kind in enumerate(in_table_order(method, scheme, kinds))}
         end = len(place)
         dimensions = list(dict.fromkeys(kind.dimension for kind in place))
         transitions.sort(
@@ -163,7 +163,7 @@ class Transitions:
         scheme: RfmScheme,
     ) -> list[TrendPoint]:
         """Every group at every date, in table order, empty ones too; InvalidInput names the argument that is wrong."""
-        checked_days(days)
+        check_days(days)
         _forward(first, last)
         dates = trend_dates(first, last, interval)
         spans = [_span(day, days, storefront_id) for day in dates]
@@ -174,7 +174,7 @@ class Transitions:
             (each.window, kind_of(method, scheme, each.dimension, each.label)): (each.customers, each.spend)
             for each in found
         }
-        kinds = ordered(method, scheme, {kind for _, kind in sums} | {*listed(method, scheme)})
+        kinds = in_table_order(method, scheme, {kind for _, kind in sums} | {*known_groups(method, scheme)})
         return [
             TrendPoint(day, kind, *sums.get((number, kind), (0, 0)))
             for number, day in enumerate(dates)

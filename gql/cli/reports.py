@@ -27,7 +27,7 @@ from domain.errors import InvalidInput
 from domain.model import Business
 from domain.reports.document import DIMENSION_TITLES, ReportAsked
 from domain.reports.report import Insights, Report, insights
-from domain.segments.member_export import checked_columns
+from domain.segments.member_export import check_columns
 from domain.store import CustomerSort
 from gql.app import make_writers
 from gql.cli.customers import print_customers
@@ -58,7 +58,7 @@ def members(
 ) -> None:
     """Write the members of a segment. Example: segments export members vip --format csv --output vip.csv"""
     form = chosen_format(format, output, MEMBER_FORMATS, "csv")
-    names = checked_columns([name.strip() for name in (columns or "").split(",") if name.strip()])
+    names = check_columns([name.strip() for name in (columns or "").split(",") if name.strip()])
 
     async def work(services: Services, database: Database) -> None:
         meant = await services.businesses.choose(business, context.obj.business)

@@ -213,7 +213,7 @@ class CustomerFilter:
             return plain
         numbers = [numbers_of(value, "Segment", business.id, 1) for value in self.segment_ids or ()]
         ids = [None if found is None else found[0] for found in numbers]
-        return await context.services.analysis.narrowed(business, plain, ids, rule)
+        return await context.services.analysis.narrow(business, plain, ids, rule)
 
     def _texts(self) -> Iterator[str]:
         if self.search is not None:
