@@ -152,7 +152,7 @@ def from_micros(micros: int) -> datetime:
     return EPOCH + timedelta(microseconds=micros)
 
 
-def checked_days(days: int) -> int:
+def check_days(days: int) -> int:
     """The length of a window; InvalidInput when out of bounds."""
     if not 1 <= days <= MAXIMUM_DAYS:
         raise InvalidInput(f"days must be between 1 and {MAXIMUM_DAYS}", ("days",))

@@ -1,5 +1,6 @@
-"""The failures that a caller can mend, one type each; everything else is a fault of the server. A sentence names
-fields by gaps, which every face fills with what it calls them.
+"""The failures that a caller can mend, one type each, here and nowhere else; everything else is a fault of the server.
+`code` is stable and documented, the sentence may improve; it names fields by gaps, which every face fills with what it
+calls them.
 
 DomainError
 ├── InvalidInput      a value is out of its bounds or unreadable: names the field and what would be right
@@ -8,12 +9,21 @@ DomainError
 ├── Forbidden         the caller lacks the permission
 ├── Conflict          somebody else was faster
 ├── Taken             a name or key that must be unique is in use
+├── AlreadyRunning    a run of the segment is active
+├── NotCancellable    the job has ended already
+├── TooManyImports    so many imports of the business wait already that another one is refused
+├── ImportEnded       somebody ended the import that was worked on
+├── ImportStopped     the process that works on the import is about to end
+├── UndoRefused       something has changed since the import
+├── HistoryCompacted  what is asked for needs memberships that were removed
 └── Unavailable       the store cannot answer now; trying again later may help
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from string import Formatter
+from typing import Any
 
 Names = Callable[[str], str]
 """What a face calls a field: `date_format` is `dateFormat` in GraphQL and `--date-format` on the command line."""
@@ -134,6 +144,61 @@ class Taken(DomainError):
     """A name or key that must be unique is in use."""
 
     code = "TAKEN"
+
+
+class AlreadyRunning(DomainError):
+    """A run of the segment, or of all segments, is active: `job`, as the store has it."""
+
+    code = "ALREADY_RUNNING"
+
+    def __init__(self, job: Any, field: tuple[str, ...] = ()) -> None:
+        super().__init__("The segment is being recalculated already.")
+        self.job = job
+        self.field = field
+
+
+class NotCancellable(DomainError):
+    """The job has ended already."""
+
+    code = "NOT_CANCELLABLE"
+    field = ("id",)
+
+
+class TooManyImports(DomainError):
+    """So many imports of the business wait already that another one is refused."""
+
+    code = "TOO_MANY_IMPORTS"
+
+
+class ImportEnded(DomainError):
+    """Somebody ended the import: it was cancelled, or given up because its process was believed dead."""
+
+    code = "CANCELLED"
+
+
+class ImportStopped(DomainError):
+    """The process is about to end; the import waits for the next one."""
+
+    code = "STOPPED"
+
+
+class UndoRefused(DomainError):
+    """Something has changed since the import; nothing was changed now."""
+
+    code = "CHANGED_SINCE"
+
+    def __init__(self, import_id: int, reasons: Sequence[str]) -> None:
+        found = "; ".join(reasons)
+        super().__init__(f"Import {import_id} cannot be taken back, and nothing was changed: {found}.")
+
+
+class HistoryCompacted(DomainError):
+    """What is asked for needs memberships that were removed: those that ended before the horizon."""
+
+    code = "HISTORY_COMPACTED"
+
+    def __init__(self, horizon: datetime) -> None:
+        super().__init__(f"The history before {horizon:%Y-%m-%dT%H:%M:%SZ} was compacted.")
 
 
 class Unavailable(DomainError):

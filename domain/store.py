@@ -21,7 +21,7 @@ from typing import Generic, Protocol, TypeVar
 from domain.calendar import DayRanges, Span
 from domain.classification.groups import Cell, LabelSums, Method
 from domain.classification.labels import ClassificationFacts, ClassificationSettings, ClassificationSpan
-from domain.classification.rfm import Cuts, RfmScheme
+from domain.classification.rfm import Quintiles, RfmScheme
 from domain.classifiers import ClassifiedBatch, Classifiers
 from domain.errors import FieldProblem
 from domain.imports.model import NewImport, PurchaseImport, Reject
@@ -91,13 +91,13 @@ class CustomerSort(StrEnum):
 @dataclass(frozen=True, slots=True)
 class CustomerFilter:
     """Which customers; every given part must hold. `search` is a prefix, casefolded here; the customer is a member of
-    every one of `segment_ids`; `cuts` are the kept ones, for a rule that ranks."""
+    every one of `segment_ids`; `quintiles` are the kept ones, for a rule that ranks."""
 
     search: str | None = None
     loyalty_levels: tuple[str, ...] | None = None
     segment_ids: tuple[int, ...] = ()
     rule: Condition | None = None
-    cuts: Cuts | None = None
+    quintiles: Quintiles | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ class Purchases(Protocol):
     ) -> tuple[WriteCounts, list[Refusal]]: ...
     async def any(self) -> bool: ...
     async def delete(self, external_ids: Sequence[str]) -> int: ...
-    async def settle(self, now: datetime) -> int: ...
+    async def count_due(self, now: datetime) -> int: ...
     async def move_days(self, time_zone: str) -> None: ...
 
 
@@ -170,10 +170,10 @@ class Reports(Protocol):
 
     async def cells(self, span: Span) -> list[Cell]: ...
     async def labels(self, span: Span, festive: DayRanges) -> list[LabelSums]: ...
-    async def cuts(self, span: Span) -> Cuts: ...
+    async def quintiles(self, span: Span) -> Quintiles: ...
     async def window_totals(self, customers: Sequence[int], span: Span) -> Mapping[int, WindowTotals]: ...
     async def customers_of(
-        self, span: Span, cuts: Cuts, scores: Sequence[tuple[int, int, int]], request: PageRequest
+        self, span: Span, quintiles: Quintiles, scores: Sequence[tuple[int, int, int]], request: PageRequest
     ) -> Page[CustomerRecord]: ...
     async def classification_facts(
         self, customers: Sequence[int] | None, span: ClassificationSpan
@@ -259,9 +259,9 @@ SnapshotKey = tuple[int, datetime]
 """A segment and an instant."""
 IdsKey = tuple[int, datetime, int, int | None]
 """A segment, an instant, how many customers, and after which one."""
-Movement = tuple[int, datetime, datetime]
+Comparison = tuple[int, datetime, datetime]
 """A segment and two instants: who is a member at the second and was none at the first, which may be the later."""
-MovedKey = tuple[Movement, PageRequest]
+ComparisonKey = tuple[Comparison, PageRequest]
 
 
 class Memberships(Protocol):
@@ -274,13 +274,15 @@ class Memberships(Protocol):
     async def last_changes(self, segments: Sequence[int]) -> Mapping[int, datetime]: ...
     async def totals(self, segments: Sequence[int], today: int, inactive_days: int) -> Mapping[int, MemberTotals]: ...
     async def known(self, external_ids: Sequence[str]) -> Mapping[str, tuple[int, bool]]: ...
-    async def put_in(
+    async def add(
         self, segment_id: int, customers: Sequence[int], at: datetime, source: MembershipSource, by: str | None
     ) -> Difference: ...
-    async def take_out(self, segment_id: int, customers: Sequence[int], at: datetime, by: str | None) -> Difference: ...
-    async def end_all(self, segment_id: int, at: datetime, by: str | None) -> Difference: ...
-    async def end_of_customer(self, customer_id: int, at: datetime, by: str | None) -> int: ...
-    async def agree(self, segment_id: int, at: datetime, by: str | None, *, only: bool = False) -> Difference: ...
+    async def remove(self, segment_id: int, customers: Sequence[int], at: datetime, by: str | None) -> Difference: ...
+    async def close_segment(self, segment_id: int, at: datetime, by: str | None) -> Difference: ...
+    async def close_customer(self, customer_id: int, at: datetime, by: str | None) -> int: ...
+    async def sync_rule_members(
+        self, segment_id: int, at: datetime, by: str | None, *, only: bool = False
+    ) -> Difference: ...
 
 
 class MembershipHistory(Protocol):
@@ -288,8 +290,8 @@ class MembershipHistory(Protocol):
 
     async def past_counts(self, keys: Sequence[SnapshotKey]) -> list[int]: ...
     async def id_lists(self, keys: Sequence[IdsKey]) -> list[list[int]]: ...
-    async def moved_pages(self, keys: Sequence[MovedKey]) -> list[Page[CustomerRecord]]: ...
-    async def moved_counts(self, keys: Sequence[Movement]) -> list[int]: ...
+    async def entered_pages(self, keys: Sequence[ComparisonKey]) -> list[Page[CustomerRecord]]: ...
+    async def entered_counts(self, keys: Sequence[Comparison]) -> list[int]: ...
     async def change_pages(self, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]: ...
     async def change_counts(self, lists: Sequence[ChangeList]) -> list[int]: ...
     async def ended_before(
@@ -445,7 +447,7 @@ class Grouping:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class Transition:
     """From which label to which, in a dimension; None before for newcomers, None after for leavers."""
 
     dimension: str
@@ -454,10 +456,10 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class MoveSums:
-    """The customers of a move, and what they spent in each of the windows, in minor units."""
+class TransitionSums:
+    """The customers of a transition, and what they spent in each of the windows, in minor units."""
 
-    move: Move
+    transition: Transition
     customers: int
     spend_before: int
     spend_after: int
@@ -477,7 +479,7 @@ class TrendSums:
 class GroupReports(Protocol):
     """Groups of customers, in the store."""
 
-    async def moves(self, before: Span, after: Span, grouping: Grouping) -> list[MoveSums]: ...
+    async def transitions(self, before: Span, after: Span, grouping: Grouping) -> list[TransitionSums]: ...
     async def trend(self, spans: Sequence[Span], grouping: Grouping) -> list[TrendSums]: ...
     async def group_pages(
         self, span: Span, grouping: Grouping, groups: Sequence[tuple[str, str]], request: PageRequest
@@ -485,10 +487,10 @@ class GroupReports(Protocol):
         """A page of each of the groups, which are dimension and label."""
         ...
 
-    async def move_pages(
-        self, before: Span, after: Span, grouping: Grouping, moves: Sequence[Move], request: PageRequest
-    ) -> Mapping[Move, Page[CustomerRecord]]:
-        """A page of each of the moves."""
+    async def transition_pages(
+        self, before: Span, after: Span, grouping: Grouping, transitions: Sequence[Transition], request: PageRequest
+    ) -> Mapping[Transition, Page[CustomerRecord]]:
+        """A page of each of the transitions."""
         ...
 
     async def label_counts(
@@ -503,7 +505,7 @@ class Agenda:
     """Whether there are purchases whose instant has passed, customers whose memberships must follow, and schedules
     that are due."""
 
-    matured: bool
+    purchases_due: bool
     changed: bool
     due: bool
 

@@ -29,7 +29,7 @@ from domain.jobs.progress import RunBoard
 from domain.model import Business
 from domain.reports.document import ReportDocument, ReportFiles
 from domain.reports.reporting import Reporting
-from domain.reports.transitions import Movements
+from domain.reports.transitions import Transitions
 from domain.segments.analysis import Analysis
 from domain.segments.history import Snapshots
 from domain.segments.member_export import MemberFiles, MemberWriter
@@ -81,7 +81,7 @@ class Services:
     erasure: Erasure
     report_files: ReportFiles
     member_files: MemberFiles
-    movements: Movements
+    transitions: Transitions
     imports: PurchaseImports
 
     async def read(self, business: Business, question: Callable[[Unit], Awaitable[T]]) -> T:
@@ -116,7 +116,7 @@ def make_services(
         Erasure(store),
         ReportFiles(reporting),
         MemberFiles(store, clock, customers),
-        Movements(store, clock, customers),
+        Transitions(store, clock, customers),
         PurchaseImports(store, clock, ImportBoard()),
     )
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from domain.classification.groups import Method
 from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput, Sentence
 from domain.imports.formats import ImportOptions
-from domain.reports.reporting import Method
-from domain.segments.member_export import checked_columns
+from domain.segments.member_export import check_columns
 
 METHODS = tuple(method.value.lower() for method in Method)
 SCHEMES = {"eight": RfmScheme.EIGHT_SEGMENT, "eleven": RfmScheme.ELEVEN_SEGMENT}
@@ -71,7 +71,7 @@ def member_columns(query: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     """The columns that the query chooses, separated by commas; all where it says none."""
     given = _read_query(query, ("columns",))
     names = [name.strip() for name in given.get("columns", "").split(",")]
-    return checked_columns([name for name in names if name])
+    return check_columns([name for name in names if name])
 
 
 def _read_query(query: Sequence[tuple[str, str]], known: Sequence[str]) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import local_day, zone
 from domain.model import ERASED_TEXT, Customer, CustomerTotals, NewCustomer, WriteCounts
-from domain.pages import Page, PageRequest, Position, cut
+from domain.pages import Page, PageRequest, Position, page_of
 from domain.store import CustomerFilter, CustomerRecord, CustomerSort, Refusal
 from persistence.erasure import erased_among
 from persistence.tables import (
@@ -153,7 +153,7 @@ class CustomerStore:
         else:
             key = customer.c.id
         rows = (await self.connection.execute(keyset(statement, value, key, request, reverse))).all()
-        found = cut(rows, request, lambda row: _position(row, str(value.key)))
+        found = page_of(rows, request, lambda row: _position(row, str(value.key)))
         return found.map(to_record)
 
     async def count(self, where: CustomerFilter) -> int:

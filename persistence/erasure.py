@@ -93,9 +93,9 @@ async def forget_in_rejects(connection: AsyncConnection, business_id: int, names
     )
     rows = (await connection.execute(statement)).all()
     while rows:
-        told = [{"i": row.import_id, "l": row.line} for row in rows if names.are_cells_of(row.text)]
-        if told:
-            await connection.execute(blank, told)
+        blanked = [{"i": row.import_id, "l": row.line} for row in rows if names.are_cells_of(row.text)]
+        if blanked:
+            await connection.execute(blank, blanked)
         after = tuple_(*order) > tuple_(rows[-1].import_id, rows[-1].line)
         rows = (await connection.execute(statement.where(after))).all()
 
@@ -115,9 +115,9 @@ async def forget_in_events(connection: AsyncConnection, business_id: int, names:
     rows = (await connection.execute(statement)).all()
     while rows:
         read = [(row.id, row.detail, names.taken_from(row.detail)) for row in rows]
-        told = [{"i": key, "d": after} for key, before, after in read if after != before]
-        if told:
-            await connection.execute(replace, told)
+        blanked = [{"i": key, "d": after} for key, before, after in read if after != before]
+        if blanked:
+            await connection.execute(replace, blanked)
         rows = (await connection.execute(statement.where(column.id > rows[-1].id))).all()
 
 
@@ -159,9 +159,9 @@ def hide_rejects(connection: Connection, business_id: int, known: int = 0) -> in
     statement = text("SELECT line, text FROM rejected WHERE reason <> :reason AND text <> ''")
     statement = statement.execution_options(yield_per=1000)
     with closing(connection.execute(statement, {"reason": ERASED_REASON})) as rows:
-        told = [row.line for row in rows if any(digest(key, cell) in gone for cell in cells_of(row.text))]
-    if told:
-        connection.execute(text(BLANK), [{"line": line, "text": ERASED_TEXT} for line in told])
+        blanked = [row.line for row in rows if any(digest(key, cell) in gone for cell in cells_of(row.text))]
+    if blanked:
+        connection.execute(text(BLANK), [{"line": line, "text": ERASED_TEXT} for line in blanked])
     return len(gone)
 
 

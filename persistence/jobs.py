@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import from_micros, to_micros
 from domain.jobs.model import Job, JobKind, JobReason, JobStatus, NewJob, Outcome
-from domain.pages import Page, PageRequest, cut
+from domain.pages import Page, PageRequest, page_of
 from domain.store import Hold
 from persistence.tables import job, optional_instant, optional_micros
 
@@ -116,7 +116,7 @@ class JobStore:
             select(job).where(*conditions).order_by(job.c.id if forward else job.c.id.desc()).limit(request.size + 1)
         )
         rows = (await self.connection.execute(statement)).all()
-        return cut(rows, request, lambda row: (row.id, row.id)).map(to_job)
+        return page_of(rows, request, lambda row: (row.id, row.id)).map(to_job)
 
     async def count(self, *, segment_id: int | None = None, parent_id: int | None = None) -> int:
         """How many runs there are."""

@@ -314,7 +314,7 @@ def refresh_customers(connection: Connection, business: int, customers: Sequence
     refresh(connection, business)
 
 
-def settle(connection: Connection, business: int, micros: int) -> int:
+def count_due(connection: Connection, business: int, micros: int) -> int:
     """Count the qualifying purchases whose instant has passed; how many there were."""
     prepare(connection, "touched")
     due = "business_id = :business AND counted = 0 AND status <= 1 AND purchased_at <= :now"

@@ -16,10 +16,10 @@ from domain.model import (
     Storefront,
     WriteCounts,
 )
-from domain.pages import Page, PageRequest, cut
+from domain.pages import Page, PageRequest, page_of
 from domain.store import PurchaseRecord, Refusal
 from persistence.customers import keyset
-from persistence.merge import move_days, record, refresh_customers, settle
+from persistence.merge import count_due, move_days, record, refresh_customers
 from persistence.tables import StorefrontRow, purchase, purchase_line, storable, storefront
 
 COLUMNS = (
@@ -88,7 +88,7 @@ class PurchaseStore:
         for row in await self.connection.execute(statement):
             found[row.customer_id].append(row)
         return {
-            key: cut(rows, request, lambda row: (row.purchased_at, row.id)).map(to_record)
+            key: page_of(rows, request, lambda row: (row.purchased_at, row.id)).map(to_record)
             for key, rows in found.items()
         }
 
@@ -189,9 +189,9 @@ class PurchaseStore:
         await self.connection.run_sync(refresh_customers, self.business_id, sorted({key[0] for key in keys}))
         return len(keys)
 
-    async def settle(self, now: datetime) -> int:
+    async def count_due(self, now: datetime) -> int:
         """Count the qualifying purchases whose instant has passed; how many there were."""
-        return await self.connection.run_sync(settle, self.business_id, to_micros(now))
+        return await self.connection.run_sync(count_due, self.business_id, to_micros(now))
 
     async def move_days(self, time_zone: str) -> None:
         """Rewrite every local day for another zone, by ranges of instants, in one transaction."""

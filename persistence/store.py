@@ -38,7 +38,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from domain.calendar import Clock, from_micros, to_micros
 from domain.errors import Taken
 from domain.model import AuditRecord, AuditTarget, Business
-from domain.pages import Page, PageRequest, cut
+from domain.pages import Page, PageRequest, page_of
 from domain.rules.context import RuleContext
 from domain.rules.context import references as keys_used
 from domain.rules.tree import Condition
@@ -88,7 +88,7 @@ class AuditStore:
             conditions.append(audit_event.c.id < request.after[1])
         statement = select(audit_event).where(*conditions).order_by(audit_event.c.id.desc()).limit(request.size + 1)
         rows = (await self.connection.execute(statement)).all()
-        return cut(rows, request, lambda row: (row.id, row.id)).map(to_event)
+        return page_of(rows, request, lambda row: (row.id, row.id)).map(to_event)
 
     async def count(self, subject: AuditTarget | None) -> int:
         """How many there are."""
@@ -404,8 +404,8 @@ class SqlStore:
         with translated():
             async with self.database.reader.connect() as connection:
                 followed, matures, changed, waits = (await connection.execute(statement)).one()
-        matured = matures is not None and matures <= to_micros(now)
-        return Agenda(matured, changed is not None and changed > followed, bool(waits))
+        purchases_due = matures is not None and matures <= to_micros(now)
+        return Agenda(purchases_due, changed is not None and changed > followed, bool(waits))
 
     @asynccontextmanager
     async def note(self, business: Business) -> AsyncIterator[JobStore]:

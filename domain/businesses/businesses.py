@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from domain.businesses.settings import SettingsPlan, plan_changes
 from domain.calendar import Clock, zone
-from domain.customers.purchases import settle
+from domain.customers.purchases import count_due
 from domain.errors import InvalidInput, NotFound, Sentence
 from domain.jobs.queue import queue_following
 from domain.model import Business, BusinessSettings
@@ -81,7 +81,7 @@ class Businesses:
         if not due:
             return business
         async with self.store.write(business) as unit:
-            await settle(unit, self.clock())
+            await count_due(unit, self.clock())
         again = await self.store.business(key)
         return business if again is None else again[0]
 

@@ -41,7 +41,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Cuts:
+class Quintiles:
     """The four cut values of orders and of spend in one window, with the size of its population."""
 
     orders: tuple[int, ...]

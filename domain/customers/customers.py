@@ -19,7 +19,7 @@ from typing import Protocol
 
 from domain.calendar import Clock, Span, local_date, to_utc, zone
 from domain.classification.labels import Classification, ClassificationSettings, ClassificationSpan, classify
-from domain.classification.rfm import Cuts, Score, rank_score, recency
+from domain.classification.rfm import Quintiles, Score, rank_score, recency
 from domain.classifiers import ClassifierFailed, Classifiers
 from domain.errors import FieldProblem, InvalidInput, text_problems, unknown_id
 from domain.model import Business, CustomerTotals, NewCustomer, WriteCounts
@@ -40,7 +40,7 @@ class Erasure:
             if record is None:
                 raise unknown_id("customer", "customerId")
             if not record.customer.erased:
-                ended = await unit.memberships.end_of_customer(customer_id, unit.instant, actor.name)
+                ended = await unit.memberships.close_customer(customer_id, unit.instant, actor.name)
                 await unit.erasure.erase(customer_id, unit.instant)
                 await unit.data_changed()
                 await unit.audit(actor, "eraseCustomer", ("Customer", customer_id), {"membershipsEnded": ended})
@@ -151,20 +151,20 @@ class Customers:
         today = self.today(business).toordinal()
         return Span(today - business.settings.rfm_days + 1, today)
 
-    async def cuts(self, business: Business, span: Span) -> Cuts:
+    async def quintiles(self, business: Business, span: Span) -> Quintiles:
         """The cut values of a window."""
 
-        async def make() -> Cuts:
+        async def make() -> Quintiles:
             async with self.store.read(business) as unit:
-                return await unit.reports.cuts(span)
+                return await unit.reports.quintiles(span)
 
-        key = f"cuts:{business.id}:{business.data_version}:{span.first_day}:{span.last_day}:{span.storefront_id}"
+        key = f"quintiles:{business.id}:{business.data_version}:{span.first_day}:{span.last_day}:{span.storefront_id}"
         return (await self.cache.get_or_make(key, make)).value
 
     async def scores(self, business: Business, totals: Mapping[int, CustomerTotals]) -> dict[int, Score | None]:
         """The customers' own scores: 1-1-1 for one who bought only before the window, None for one who never did."""
         span = self.rfm_span(business)
-        cuts = await self.cuts(business, span)
+        quintiles = await self.quintiles(business, span)
         async with self.store.read(business) as unit:
             window = await unit.reports.window_totals(list(totals), span)
         found: dict[int, Score | None] = {}
@@ -173,8 +173,8 @@ class Customers:
             if inside is not None:
                 found[key] = Score(
                     recency(span.last_day - inside.last_day, span.days),
-                    rank_score(inside.orders, cuts.orders),
-                    rank_score(inside.spend, cuts.spend),
+                    rank_score(inside.orders, quintiles.orders),
+                    rank_score(inside.spend, quintiles.spend),
                 )
             else:
                 found[key] = Score(1, 1, 1) if kept.order_count else None

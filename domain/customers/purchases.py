@@ -108,7 +108,7 @@ def _problems(items: Sequence[NewPurchase], limit: int) -> list[FieldProblem]:
     return problems
 
 
-async def settle(unit: Unit, now: datetime) -> None:
+async def count_due(unit: Unit, now: datetime) -> None:
     """Count every purchase whose instant has passed."""
-    if await unit.purchases.settle(now):
+    if await unit.purchases.count_due(now):
         await unit.data_changed()

@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from domain.calendar import Clock
-from domain.errors import Conflict, DomainError, InvalidInput, NotFound
+from domain.errors import Conflict, InvalidInput, NotCancellable, NotFound, TooManyImports
 from domain.imports.model import NewImport, PurchaseImport
 from domain.jobs.model import JobStatus
 from domain.jobs.progress import Board
-from domain.jobs.queue import NotCancellable
 from domain.model import Business
 from domain.store import Actor, Store
 
@@ -26,12 +25,6 @@ AT_ONCE = 2
 """Imports of one business that are worked on at once."""
 ABANDONED = "ABANDONED"
 ABANDONED_SENTENCE = "The process that worked on it ended. Import the file again: nothing is written twice."
-
-
-class TooManyImports(DomainError):
-    """So many imports of the business wait already that another one is refused."""
-
-    code = "TOO_MANY_IMPORTS"
 
 
 class ImportBoard(Board[PurchaseImport]):
@@ -144,17 +137,6 @@ class ChangedSince:
         named = ", ".join(self.examples)
         more = ", …" if len(self.examples) < self.count else ""
         return f"{self.count:,} {self.reason}{f': {named}{more}' if named else ''}"
-
-
-class UndoRefused(DomainError):
-    """Something has changed since the import; nothing was changed now."""
-
-    code = "CHANGED_SINCE"
-
-    def __init__(self, import_id: int, reasons: list[ChangedSince]) -> None:
-        found = "; ".join(reason.sentence for reason in reasons)
-        super().__init__(f"Import {import_id} cannot be taken back, and nothing was changed: {found}.")
-        self.reasons = tuple(reasons)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,28 +2,9 @@
 
 from collections.abc import Sequence
 
-from domain.errors import DomainError
 from domain.jobs.model import Job, JobKind, JobReason, JobStatus, NewJob, Outcome
 from domain.segments.model import Segment
 from domain.store import Unit
-
-
-class AlreadyRunning(DomainError):
-    """The segment has an active run, which is given."""
-
-    code = "ALREADY_RUNNING"
-
-    def __init__(self, job: Job, field: tuple[str, ...] = ()) -> None:
-        super().__init__("The segment is being recalculated already.")
-        self.job = job
-        self.field = field
-
-
-class NotCancellable(DomainError):
-    """The run has ended already."""
-
-    code = "NOT_CANCELLABLE"
-    field = ("id",)
 
 
 async def queue(unit: Unit, segment_id: int, reason: JobReason, requested_by: str | None) -> Job:

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+from domain.classification.groups import Method
 from domain.classification.rfm import RfmScheme
 from domain.model import Business, Storefront
 from domain.money import mean, to_decimal
-from domain.reports.reporting import Group, Insights, Method, Previous, Report, Reporting, insights
+from domain.reports.report import Group, Insights, Previous, Report, insights
+from domain.reports.reporting import Reporting
 
 CHARTED = 12
 """Groups that a chart shows by name; the long tail stands as Other. Data are never shortened."""

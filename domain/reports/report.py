@@ -174,7 +174,7 @@ def kind_of_score(method: Method, scheme: RfmScheme, score: Score) -> GroupKind:
     return value_of(score.monetary) if method is Method.VALUE else group_of(score, scheme)
 
 
-def grouped(
+def group_cells(
     cells: Sequence[Cell], scheme: RfmScheme, method: Method = Method.RFM
 ) -> tuple[tuple[Group, ...], Group | None]:
     """Cells summed into groups, empty ones too; the second part is there for EIGHT_SEGMENT only."""
@@ -190,10 +190,10 @@ def grouped(
     return made, Group(UNCLASSIFIED, *sums.get(UNCLASSIFIED.code, (0, 0, 0, 0)))
 
 
-def behaving(sums: Sequence[LabelSums]) -> tuple[Group, ...]:
+def group_labels(sums: Sequence[LabelSums]) -> tuple[Group, ...]:
     """The groups of BEHAVIOR: the labels that were found, and those that are always there."""
     found = {behavior_kind(each.dimension, each.label): each for each in sums}
-    kinds = ordered(Method.BEHAVIOR, RfmScheme.EIGHT_SEGMENT, {*found, *FIXED})
+    kinds = in_table_order(Method.BEHAVIOR, RfmScheme.EIGHT_SEGMENT, {*found, *FIXED})
     return _by_revenue(
         Group(kind, each.customers, each.orders, each.spend, each.ages)
         if (each := found.get(kind)) is not None
@@ -202,7 +202,7 @@ def behaving(sums: Sequence[LabelSums]) -> tuple[Group, ...]:
     )
 
 
-def ordered(method: Method, scheme: RfmScheme, kinds: Iterable[GroupKind]) -> list[GroupKind]:
+def in_table_order(method: Method, scheme: RfmScheme, kinds: Iterable[GroupKind]) -> list[GroupKind]:
     """The groups in table order, Unclassified last."""
     if method is Method.BEHAVIOR:
         return sorted(kinds, key=_place)
@@ -219,7 +219,7 @@ def _by_revenue(made: Iterable[Group]) -> tuple[Group, ...]:
     return tuple(sorted(made, key=lambda group: -group.revenue))
 
 
-def chosen(kinds: Sequence[GroupKind], name: str | None, code: str | None) -> frozenset[str] | None:
+def choose_groups(kinds: Sequence[GroupKind], name: str | None, code: str | None) -> frozenset[str] | None:
     """The codes of the groups asked for, letter case ignored; None for all. InvalidInput lists what there is."""
     if name is None and code is None:
         return None
@@ -244,7 +244,7 @@ def _alike(kinds: Sequence[GroupKind], wanted: str, gap: str, field: str, known:
 
 def insights(report: Report, previous: Previous | None) -> Insights:
     """What stands out among the non-empty named groups of the main dimension; ties go to the table's order."""
-    order = ordered(report.method, report.scheme, (group.kind for group in report.main))
+    order = in_table_order(report.method, report.scheme, (group.kind for group in report.main))
     place = {kind.code: at for at, kind in enumerate(order)}
     full = sorted(
         (group for group in report.main if group.customers and group is not report.other),

@@ -5,7 +5,7 @@ from dataclasses import astuple, dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
-from domain.calendar import Clock, DayRanges, Span, checked_days, local_date, zone
+from domain.calendar import Clock, DayRanges, Span, check_days, local_date, zone
 from domain.classification.groups import Cell, GroupKind, LabelSums
 from domain.classification.groups import Method as Method
 from domain.classification.labels import ClassificationSettings
@@ -16,7 +16,7 @@ from domain.reports.report import Group as Group
 from domain.reports.report import Insights as Insights
 from domain.reports.report import Previous as Previous
 from domain.reports.report import Report as Report
-from domain.reports.report import behaving, chosen, grouped, table
+from domain.reports.report import choose_groups, group_cells, group_labels, table
 from domain.reports.report import insights as insights
 from domain.store import Cache, Cached, Store
 
@@ -44,14 +44,14 @@ class Reporting:
         """The report; InvalidInput names the argument that is wrong."""
         now = self.clock()
         day = as_of or local_date(now, zone(business.time_zone))
-        window = Window(day, checked_days(days))
+        window = Window(day, check_days(days))
         span = Span(window.first_day, window.last_day, storefront_id)
-        known = listed(method, scheme)
+        known = known_groups(method, scheme)
         # Names that the data bring are known only with the data.
-        codes = None if method is Method.BEHAVIOR else chosen(known, name, code)
+        codes = None if method is Method.BEHAVIOR else choose_groups(known, name, code)
         found, cells, named, other = await self._measured(business, method, scheme, span)
         if method is Method.BEHAVIOR:
-            codes = chosen([group.kind for group in named], name, code)
+            codes = choose_groups([group.kind for group in named], name, code)
         decimals = exponent(business.currency)
         made_at = now - timedelta(seconds=found.age)
         return Report(
@@ -80,9 +80,9 @@ class Reporting:
         read = self._labels if method is Method.BEHAVIOR else self._cells
         found: Cached[Any] = await self.cache.get_or_make(key, lambda: read(business, span))
         if method is Method.BEHAVIOR:
-            return found, (), behaving([LabelSums(*row) for row in found.value]), None
+            return found, (), group_labels([LabelSums(*row) for row in found.value]), None
         cells = tuple(Cell(*row) for row in found.value)
-        return found, cells, *grouped(cells, scheme, method)
+        return found, cells, *group_cells(cells, scheme, method)
 
     async def _cells(self, business: Business, span: Span) -> list[list[int]]:
         """The window's customers by RFM score, as rows of Cell."""
@@ -102,7 +102,7 @@ def festive_days(business: Business, *spans: Span) -> DayRanges:
     return tuple(festive.day_ranges(first, last))
 
 
-def listed(method: Method, scheme: RfmScheme) -> tuple[GroupKind, ...]:
+def known_groups(method: Method, scheme: RfmScheme) -> tuple[GroupKind, ...]:
     """The groups that can be asked for whatever the data are."""
     known = table(method, scheme)
     unnamed = method is Method.RFM and scheme is RfmScheme.EIGHT_SEGMENT

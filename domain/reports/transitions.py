@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from domain.calendar import Clock, SeriesInterval, Span, checked_days, local_date, zone
+from domain.calendar import Clock, SeriesInterval, Span, check_days, local_date, zone
 from domain.classification.groups import GroupKind, Method
 from domain.classification.labels import LABELS, ClassificationSettings, ClassificationSpan
 from domain.classification.rfm import RfmScheme, Score
@@ -15,9 +15,9 @@ from domain.errors import InvalidInput
 from domain.model import Business, Window
 from domain.money import exponent
 from domain.pages import Page, PageRequest
-from domain.reports.report import Report, kind_of, kind_of_score, ordered
-from domain.reports.reporting import festive_days, listed
-from domain.store import CustomerRecord, Grouping, Move, Store
+from domain.reports.report import Report, in_table_order, kind_of, kind_of_score
+from domain.reports.reporting import festive_days, known_groups
+from domain.store import CustomerRecord, Grouping, Store, Transition
 
 MAXIMUM_POINTS = 60
 SCORES = tuple((r, f, m) for r in range(1, 6) for f in range(1, 6) for m in range(1, 6))
@@ -30,10 +30,10 @@ LABEL_ORDER: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class MovedGroup:
-    """The customers of one move; None before for newcomers, None after for leavers. Money in minor units."""
+class GroupTransition:
+    """The customers of one transition; None before for newcomers, None after for leavers. Money in minor units."""
 
-    move: Move
+    transition: Transition
     before: GroupKind | None
     after: GroupKind | None
     customers: int
@@ -42,14 +42,14 @@ class MovedGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class Transitions:
-    """The moves between two windows, by dimension, group before and group after, in table order, None last."""
+class TransitionMatrix:
+    """The transitions between two windows, by dimension, group before and group after, in table order, None last."""
 
     before: Span
     after: Span
     grouping: Grouping
     decimals: int
-    moves: tuple[MovedGroup, ...]
+    transitions: tuple[GroupTransition, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class LabelCount:
 
 
 @dataclass(frozen=True, slots=True)
-class Movements:
+class Transitions:
     """Looks at groups over time."""
 
     store: Store
@@ -89,48 +89,50 @@ class Movements:
         last: date,
         storefront_id: int | None,
         scheme: RfmScheme,
-    ) -> Transitions:
+    ) -> TransitionMatrix:
         """Who moved; InvalidInput names the argument that is wrong."""
-        checked_days(days)
+        check_days(days)
         _forward(first, last)
         before, after = _span(first, days, storefront_id), _span(last, days, storefront_id)
         grouping = Grouping(method, scheme, festive_days(business, before, after))
         async with self.store.read(business) as unit:
-            found = await unit.groups.moves(before, after, grouping)
+            found = await unit.groups.transitions(before, after, grouping)
 
         def kind(dimension: str, label: str | None) -> GroupKind | None:
             return None if label is None else kind_of(method, scheme, dimension, label)
 
-        moves = [
-            MovedGroup(
-                each.move,
-                kind(each.move.dimension, each.move.before),
-                kind(each.move.dimension, each.move.after),
+        transitions = [
+            GroupTransition(
+                each.transition,
+                kind(each.transition.dimension, each.transition.before),
+                kind(each.transition.dimension, each.transition.after),
                 each.customers,
                 each.spend_before,
                 each.spend_after,
             )
             for each in found
         ]
-        kinds = {side for each in moves for side in (each.before, each.after) if side is not None}
-        place = {kind: at for at, kind in enumerate(ordered(method, scheme, kinds))}
+        kinds = {side for each in transitions for side in (each.before, each.after) if side is not None}
+        place = {kind: at for at, kind in enumerate(in_table_order(method, scheme, kinds))}
         end = len(place)
         dimensions = list(dict.fromkeys(kind.dimension for kind in place))
-        moves.sort(
+        transitions.sort(
             key=lambda each: (
-                dimensions.index(each.move.dimension),
+                dimensions.index(each.transition.dimension),
                 end if each.before is None else place[each.before],
                 end if each.after is None else place[each.after],
             )
         )
-        return Transitions(before, after, grouping, exponent(business.currency), tuple(moves))
+        return TransitionMatrix(before, after, grouping, exponent(business.currency), tuple(transitions))
 
-    async def moved_customers(
-        self, business: Business, moved: Transitions, moves: Sequence[Move], request: PageRequest
-    ) -> Mapping[Move, Page[CustomerRecord]]:
-        """A page of the customers of each of the moves, by id."""
+    async def transition_customers(
+        self, business: Business, matrix: TransitionMatrix, transitions: Sequence[Transition], request: PageRequest
+    ) -> Mapping[Transition, Page[CustomerRecord]]:
+        """A page of the customers of each of the transitions, by id."""
         async with self.store.read(business) as unit:
-            return await unit.groups.move_pages(moved.before, moved.after, moved.grouping, moves, request)
+            return await unit.groups.transition_pages(
+                matrix.before, matrix.after, matrix.grouping, transitions, request
+            )
 
     async def customers_of(
         self, business: Business, report: Report, kinds: Sequence[GroupKind], request: PageRequest
@@ -139,10 +141,10 @@ class Movements:
         span = report.span
         if len(kinds) == 1 and report.method is not Method.BEHAVIOR:
             # With kept cut values the reading stops when the page is full.
-            cuts = await self.customers.cuts(business, span)
+            quintiles = await self.customers.quintiles(business, span)
             scores = [each for each in SCORES if kind_of_score(report.method, report.scheme, Score(*each)) == kinds[0]]
             async with self.store.read(business) as unit:
-                return {kinds[0]: await unit.reports.customers_of(span, cuts, scores, request)}
+                return {kinds[0]: await unit.reports.customers_of(span, quintiles, scores, request)}
         grouping = Grouping(report.method, report.scheme, festive_days(business, span))
         labels = {kind: (kind.dimension, _label(report.method, kind)) for kind in kinds}
         async with self.store.read(business) as unit:
@@ -161,7 +163,7 @@ class Movements:
         scheme: RfmScheme,
     ) -> list[TrendPoint]:
         """Every group at every date, in table order, empty ones too; InvalidInput names the argument that is wrong."""
-        checked_days(days)
+        check_days(days)
         _forward(first, last)
         dates = trend_dates(first, last, interval)
         spans = [_span(day, days, storefront_id) for day in dates]
@@ -172,7 +174,7 @@ class Movements:
             (each.window, kind_of(method, scheme, each.dimension, each.label)): (each.customers, each.spend)
             for each in found
         }
-        kinds = ordered(method, scheme, {kind for _, kind in sums} | {*listed(method, scheme)})
+        kinds = in_table_order(method, scheme, {kind for _, kind in sums} | {*known_groups(method, scheme)})
         return [
             TrendPoint(day, kind, *sums.get((number, kind), (0, 0)))
             for number, day in enumerate(dates)

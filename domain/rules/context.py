@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from domain.calendar import Span, local_day, zone
 from domain.classification.labels import ClassificationSettings, ClassificationSpan
-from domain.classification.rfm import Cuts
+from domain.classification.rfm import Quintiles
 from domain.errors import InvalidRule, RuleProblem
 from domain.model import Business
 from domain.money import exponent
@@ -81,11 +81,11 @@ def dependency_order(trees: Mapping[str, Node]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class RuleContext:
-    """`cuts` are needed by rules that rank, `first_day` (of any purchase) by those that look at the buying pattern."""
+    """`quintiles` are for rules that rank, `first_day` (of any purchase) for those that look at the buying pattern."""
 
     business: Business
     now: datetime
-    cuts: Cuts | None = None
+    quintiles: Quintiles | None = None
     first_day: int | None = None
 
     @property

@@ -14,7 +14,7 @@ from enum import StrEnum
 from itertools import combinations
 
 from domain.calendar import Clock
-from domain.classification.rfm import Cuts
+from domain.classification.rfm import Quintiles
 from domain.customers.customers import Customers
 from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem, unknown_id
 from domain.model import Business
@@ -27,7 +27,7 @@ from domain.rules.tree import Condition
 from domain.segments.customer_facts import rule_context, subjects
 from domain.segments.dependencies import reference_problems
 from domain.segments.model import Definition, Membership, Segment, SegmentKind
-from domain.segments.validation import Draft, checked
+from domain.segments.validation import Draft, validate_draft
 from domain.store import CustomerFilter, CustomerRecord, RuleSizes, Side, Store, Unit
 
 FEWEST, MOST = 2, 10
@@ -101,15 +101,15 @@ class Finding:
     severity: ProblemSeverity
 
 
-def understood(definition: Definition, currency: str) -> tuple[Condition | None, list[RuleProblem]]:
+def read_definition(definition: Definition, currency: str) -> tuple[Condition | None, list[RuleProblem]]:
     """The definition's tree, or everything that a segment with it would be refused for."""
     try:
-        return checked(Draft("preview", definition=definition), currency).tree, []
+        return validate_draft(Draft("preview", definition=definition), currency).tree, []
     except InvalidInput as error:
         return None, [_inside(each) for each in error.problems]
 
 
-def wrong_references(tree: Condition, stored: Sequence[Segment], key: str = "") -> list[RuleProblem]:
+def check_references(tree: Condition, stored: Sequence[Segment], key: str = "") -> list[RuleProblem]:
     """Segments that the rule uses and that are not there, or that use the segment of that key, whose rule it is."""
     return [_inside(each) for each in reference_problems(key, tree, stored)]
 
@@ -120,12 +120,12 @@ def _inside(problem: FieldProblem) -> RuleProblem:
     return RuleProblem(path, problem.message, None, problem.code)
 
 
-def errors(problems: Iterable[RuleProblem]) -> list[Finding]:
+def as_errors(problems: Iterable[RuleProblem]) -> list[Finding]:
     """The problems as findings that stand in the way."""
     return [Finding(each.path, each.code, each.message, ProblemSeverity.ERROR) for each in problems]
 
 
-def warnings(tree: Condition, stored: Iterable[Segment], sizes: RuleSizes) -> list[Finding]:
+def find_warnings(tree: Condition, stored: Iterable[Segment], sizes: RuleSizes) -> list[Finding]:
     """What the author may not have meant."""
     by_key = {each.key: each for each in stored}
     found = [
@@ -186,8 +186,8 @@ class Analysis:
 
     async def preview(self, business: Business, definition: Definition, against: int | None = None) -> Preview:
         """How many would match, and who would enter and leave the other segment, where one is given."""
-        tree, problems = understood(definition, business.currency)
-        cuts = await self._cuts(business, [] if tree is None else [tree])
+        tree, problems = read_definition(definition, business.currency)
+        quintiles = await self._quintiles(business, [] if tree is None else [tree])
         async with self.store.read(business) as unit:
             other = None if against is None else await unit.segments.get(against)
             if against is not None and other is None:
@@ -195,13 +195,13 @@ class Analysis:
             used: Sequence[Segment] = ()
             if tree is not None and references(tree):
                 used = await unit.segments.all()
-                problems = wrong_references(tree, used, "" if other is None else other.key)
+                problems = check_references(tree, used, "" if other is None else other.key)
             said = None if tree is None else sentence(tree, business.currency)
             if tree is None or problems:
-                return Preview(await unit.rules.population(), tuple(errors(problems)), said)
-            context = await rule_context(unit, self.clock(), [tree], cuts)
+                return Preview(await unit.rules.population(), tuple(as_errors(problems)), said)
+            context = await rule_context(unit, self.clock(), [tree], quintiles)
             sizes = await unit.rules.sizes(context, tree, None if other is None else other.id)
-        return Preview(sizes.population, tuple(warnings(tree, used, sizes)), said, sizes, tree, context, other)
+        return Preview(sizes.population, tuple(find_warnings(tree, used, sizes)), said, sizes, tree, context, other)
 
     async def sample(self, business: Business, preview: Preview, side: Side, size: int) -> list[CustomerRecord]:
         """The first customers by id of one side of a preview; none where it has an error or no other segment."""
@@ -221,12 +221,12 @@ class Analysis:
             return None
         tree = segment.definition.tree()
         rules = [] if tree is None else [tree]
-        cuts = await self._cuts(business, rules)
+        quintiles = await self._quintiles(business, rules)
         async with self.store.read(business) as unit:
             open_ones = (await unit.memberships.open_of([customer_id])).get(customer_id, [])
             named = await unit.segments.by_ids([each.segment_id for each in open_ones])
             keys = frozenset(each.key for each in named.values())
-            context = await rule_context(unit, self.clock(), rules, cuts)
+            context = await rule_context(unit, self.clock(), rules, quintiles)
             subject = (await subjects(unit, context, [customer_id], {customer_id: keys})).get(customer_id)
         if subject is None:
             return None
@@ -247,9 +247,9 @@ class Analysis:
         trees = {each.id: tree for each in segments if (tree := each.definition.tree()) is not None}
         if not trees:
             return {key: [] for key in customers}
-        cuts = await self._cuts(business, trees.values())
+        quintiles = await self._quintiles(business, trees.values())
         async with self.store.read(business) as unit:
-            context = await rule_context(unit, self.clock(), trees.values(), cuts)
+            context = await rule_context(unit, self.clock(), trees.values(), quintiles)
             found = await unit.rules.matching(context, trees, customers)
         return {key: [each for each in segments if each.id in found[key]] for key in customers}
 
@@ -265,7 +265,7 @@ class Analysis:
                     raise InvalidInput("segmentIds must hold each segment once", ("segmentIds", str(place)))
             return overlap(segments, await unit.rules.overlap(keys))
 
-    async def narrowed(
+    async def narrow(
         self,
         business: Business,
         where: CustomerFilter,
@@ -282,18 +282,18 @@ class Analysis:
         if segment_ids or keys:
             async with self.store.read(business) as unit:
                 segments = await _segments(unit, segment_ids, ("filter", "segmentIds"))
-                problems = wrong_references(rule, await unit.segments.all()) if rule is not None and keys else []
+                problems = check_references(rule, await unit.segments.all()) if rule is not None and keys else []
                 if problems:
                     raise InvalidRule(problems)
-        cuts = await self._cuts(business, [] if rule is None else [rule])
+        quintiles = await self._quintiles(business, [] if rule is None else [rule])
         chosen = tuple(dict.fromkeys(each.id for each in segments))
-        return CustomerFilter(where.search, where.loyalty_levels, chosen, rule, cuts)
+        return CustomerFilter(where.search, where.loyalty_levels, chosen, rule, quintiles)
 
-    async def _cuts(self, business: Business, trees: Iterable[Condition]) -> Cuts | None:
+    async def _quintiles(self, business: Business, trees: Iterable[Condition]) -> Quintiles | None:
         """The kept cut values, where a rule ranks."""
         if not any(uses_rank(tree) for tree in trees):
             return None
-        return await self.customers.cuts(business, RuleContext(business, self.clock()).span)
+        return await self.customers.quintiles(business, RuleContext(business, self.clock()).span)
 
 
 async def _segments(unit: Unit, ids: Sequence[int | None], field: tuple[str, ...]) -> list[Segment]:

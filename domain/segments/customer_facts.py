@@ -6,7 +6,7 @@ from datetime import datetime
 
 from domain.calendar import local_day, to_micros
 from domain.classification.labels import Classification, classify
-from domain.classification.rfm import Cuts, RfmScheme, Score, group_of, rank_score, recency
+from domain.classification.rfm import Quintiles, RfmScheme, Score, group_of, rank_score, recency
 from domain.model import QUALIFYING, CustomerTotals, PurchaseLine
 from domain.money import divide_half_even, exponent
 from domain.pages import MAXIMUM_FIRST, PageRequest
@@ -56,13 +56,13 @@ async def _bought(unit: Unit, customer: int) -> list[tuple[PurchaseRecord, Seque
 
 
 def _score(totals: CustomerTotals, inside: WindowTotals | None, context: RuleContext) -> Score | None:
-    span, cuts = context.span, context.cuts
-    if inside is None or cuts is None:
+    span, quintiles = context.span, context.quintiles
+    if inside is None or quintiles is None:
         return Score(1, 1, 1) if totals.order_count else None
     return Score(
         recency(span.last_day - inside.last_day, span.days),
-        rank_score(inside.orders, cuts.orders),
-        rank_score(inside.spend, cuts.spend),
+        rank_score(inside.orders, quintiles.orders),
+        rank_score(inside.spend, quintiles.spend),
     )
 
 
@@ -145,14 +145,16 @@ def _element(context: RuleContext, record: PurchaseRecord, line: PurchaseLine | 
     return Element(values, {"amount": minor, "days_ago": age}, {"amount": context.scale}, bought.external_id)
 
 
-async def rule_context(unit: Unit, now: datetime, trees: Iterable[Node], cuts: Cuts | None = None) -> RuleContext:
-    """The context that the rules need, at most two statements; give `cuts` of the window where they are kept."""
+async def rule_context(
+    unit: Unit, now: datetime, trees: Iterable[Node], quintiles: Quintiles | None = None
+) -> RuleContext:
+    """The context that the rules need, at most two statements; give `quintiles` of the window where they are kept."""
     rules = list(trees)
     context = RuleContext(unit.business, now)
-    if cuts is None and any(uses_rank(tree) for tree in rules):
-        cuts = await unit.reports.cuts(context.span)
+    if quintiles is None and any(uses_rank(tree) for tree in rules):
+        quintiles = await unit.reports.quintiles(context.span)
     first_day = None
     if any("purchase_frequency_label" in variable_names(tree) for tree in rules):
         bounds = await unit.reports.day_bounds()
         first_day = None if bounds is None else bounds[0]
-    return RuleContext(unit.business, now, cuts, first_day)
+    return RuleContext(unit.business, now, quintiles, first_day)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from domain.calendar import Clock, start_of_day, to_micros, zone
-from domain.errors import DomainError, InvalidInput, Sentence, unknown_id
+from domain.errors import HistoryCompacted, InvalidInput, Sentence, unknown_id
 from domain.model import Business
 from domain.segments.model import ArchivedMembership, Snapshot
 from domain.store import Actor, Store
@@ -39,15 +39,6 @@ class Snapshots:
 PORTION = 5_000
 Place = tuple[int, int, datetime]
 """Segment, customer and beginning of a membership: its key."""
-
-
-class HistoryCompacted(DomainError):
-    """What is asked for needs memberships that were removed."""
-
-    code = "HISTORY_COMPACTED"
-
-    def __init__(self, horizon: datetime) -> None:
-        super().__init__(f"The history before {horizon:%Y-%m-%dT%H:%M:%SZ} was compacted.")
 
 
 def check_reachable(business: Business, *instants: datetime | None) -> None:

@@ -62,7 +62,7 @@ class MemberFiles:
     async def open(self, business: Business, segment_id: int | None, columns: Sequence[str] = ()) -> MemberExport:
         """The members as they are now; NotFound where there is no such segment. The instant is that of the segment's
         last change: whatever is written later has a later one, so every page sees the same members."""
-        checked = checked_columns(columns)
+        checked = check_columns(columns)
         async with self.store.read(business) as unit:
             segment = None if segment_id is None else await unit.segments.get(segment_id)
             if segment is None:
@@ -110,7 +110,7 @@ class MemberFiles:
         return [[make(record, membership) for make in chosen] for record, membership in members]
 
 
-def checked_columns(columns: Sequence[str]) -> tuple[str, ...]:
+def check_columns(columns: Sequence[str]) -> tuple[str, ...]:
     """The columns asked for, each once; all where none is. InvalidInput lists those there are."""
     for name in columns:
         if name not in MEMBER_COLUMNS:

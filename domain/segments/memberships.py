@@ -170,9 +170,9 @@ async def _change(
 ) -> int:
     before = segment.member_count
     if entering:
-        done = await unit.memberships.put_in(segment.id, customers, unit.instant, source, actor.name)
+        done = await unit.memberships.add(segment.id, customers, unit.instant, source, actor.name)
     else:
-        done = await unit.memberships.take_out(segment.id, customers, unit.instant, actor.name)
+        done = await unit.memberships.remove(segment.id, customers, unit.instant, actor.name)
     # The intervals of the instant say who; the event says how many.
     detail = {
         "segment": segment.key,

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 from domain.calendar import Clock
-from domain.errors import InvalidInput, NotFound
+from domain.errors import AlreadyRunning, InvalidInput, NotCancellable, NotFound
 from domain.jobs.model import Job, JobKind, JobReason, NewJob
 from domain.jobs.progress import RunBoard
-from domain.jobs.queue import AlreadyRunning, NotCancellable, queue, stop
+from domain.jobs.queue import queue, stop
 from domain.model import Business
 from domain.rules.context import references
 from domain.segments.dependencies import defined
@@ -107,7 +107,9 @@ class Recalculations:
                         # Deleted, or defined anew and to be calculated whole.
                         continue
                     await evaluation.of_customers(tree, by_key, [customer_id])
-                    difference = await unit.memberships.agree(segment.id, unit.instant, actor.name, only=True)
+                    difference = await unit.memberships.sync_rule_members(
+                        segment.id, unit.instant, actor.name, only=True
+                    )
                     entered += [segment] * difference.entered
                     left += [segment] * difference.left
                 await unit.audit(

@@ -170,7 +170,7 @@ class Runner:
                 # Days, labels and scores are measured otherwise now.
                 return None
             await evaluation.again(found.trees[segment.key], by_key)
-            difference = await unit.memberships.agree(segment.id, unit.instant, f"job {job.id}")
+            difference = await unit.memberships.sync_rule_members(segment.id, unit.instant, f"job {job.id}")
             await unit.snapshots.add(Snapshot(segment.id, unit.instant, difference.member_count, job.id, None))
             await unit.segments.change(replace(now, last_calculated=unit.instant))
             outcome = Outcome(JobStatus.SUCCEEDED, None, None, population, difference, unit.instant)

@@ -21,7 +21,7 @@ from domain.model import Business
 from domain.rules.sentence import sentence
 from domain.segments.dependencies import reference_problems, users_of
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
-from domain.segments.validation import Checked, Draft, checked, free_key, slug
+from domain.segments.validation import Draft, ValidDraft, free_key, slug, validate_draft
 from domain.store import Actor, Store, Unit
 
 PREFIXES = {RfmScheme.EIGHT_SEGMENT: "rfm", RfmScheme.ELEVEN_SEGMENT: "rfm-eleven"}
@@ -73,7 +73,7 @@ FIELDS = {
 }
 
 
-def changes(old: Segment, new: Segment) -> dict[str, dict[str, object]]:
+def list_changes(old: Segment, new: Segment) -> dict[str, dict[str, object]]:
     """Each field whose value is another one now."""
     before, after = _values(old), _values(new)
     same = new.definition.same(old.definition)
@@ -84,7 +84,7 @@ def changes(old: Segment, new: Segment) -> dict[str, dict[str, object]]:
     return {name: {"old": before[name], "new": after[name]} for name in differing}
 
 
-def stated(segment: Segment, *, gone: bool = False) -> dict[str, dict[str, object]]:
+def list_fields(segment: Segment, *, gone: bool = False) -> dict[str, dict[str, object]]:
     """Every field that has a value, as it came or, where the segment is gone, as it went."""
     held = {name: value for name, value in _values(segment).items() if value is not None}
     if gone:
@@ -97,7 +97,9 @@ def definition_json(definition: Definition) -> dict[str, object]:
     box, criteria = definition.rfm_config, definition.criteria
     return {
         "rules": definition.rules,
-        "criteria": None if criteria is None else {_said(name): held for name, held in criteria.as_json().items()},
+        "criteria": None
+        if criteria is None
+        else {_camel_case(name): held for name, held in criteria.as_json().items()},
         "rfmConfig": None if box is None else {"minScore": box.min_score, "maxScore": box.max_score},
     }
 
@@ -107,7 +109,7 @@ def _values(segment: Segment) -> dict[str, object]:
     return {**own, **definition_json(segment.definition)}
 
 
-def _said(name: str) -> str:
+def _camel_case(name: str) -> str:
     return re.sub("_([a-z])", lambda found: found[1].upper(), name)
 
 
@@ -140,10 +142,10 @@ class Segments:
 
     async def create(self, business: Business, draft: Draft, actor: Actor) -> Written:
         """Keep a new segment; an AUTOMATIC one is calculated at once. InvalidInput carries every problem."""
-        ready = checked(draft, business.currency)
+        ready = validate_draft(draft, business.currency)
         async with self.store.write(business) as unit:
             made, job = await self._add(unit, ready, await unit.segments.all(), actor)
-            detail = {"segment": made.key, "changes": stated(made)}
+            detail = {"segment": made.key, "changes": list_fields(made)}
             await unit.audit(actor, "createSegment", ("Segment", made.id), detail)
         self.wake()
         return made, job
@@ -160,7 +162,7 @@ class Segments:
                     taken = {folded(each.name) for each in stored}
                     names = (draft.name, *other_names(draft, scheme))
                     name = next((each for each in names if folded(each) not in taken), draft.name)
-                    ready = checked(replace(draft, name=name), unit.business.currency)
+                    ready = validate_draft(replace(draft, name=name), unit.business.currency)
                     known, _ = await self._add(unit, ready, stored, actor)
                     stored.append(known)
                     created.append(known.key)
@@ -174,12 +176,12 @@ class Segments:
     async def update(self, business: Business, change: Change, actor: Actor) -> Written:
         """Change what is given. Another definition is another version and is calculated at once."""
         async with self.store.write(business) as unit:
-            old = await _found(unit, change.segment_id, ("input", "id"))
+            old = await _get(unit, change.segment_id, ("input", "id"))
             if change.expected_version not in (None, old.version):
                 message = f"expectedVersion is {change.expected_version}, but the segment has version {old.version} now"
                 raise InvalidInput(message, ("input", "expectedVersion"), "CONFLICT")
-            new = await _changed(unit, old, change.given)
-            difference = changes(old, new)
+            new = await _apply(unit, old, change.given)
+            difference = list_changes(old, new)
             if not difference:
                 return replace(old, seen_at=unit.instant), None
             await unit.segments.change(new)
@@ -193,7 +195,7 @@ class Segments:
     async def delete(self, business: Business, segment_id: int, actor: Actor) -> None:
         """End every membership and take the segment out of sight; what was stays. IN_USE where another one needs it."""
         async with self.store.write(business) as unit:
-            old = await _found(unit, segment_id, ("id",))
+            old = await _get(unit, segment_id, ("id",))
             users = users_of(old.key, await unit.segments.all())
             if users:
                 named = ", ".join(f"{each.name} ({each.key})" for each in users)
@@ -202,12 +204,12 @@ class Segments:
             if active is not None:
                 outcome = Outcome(JobStatus.CANCELLED, "DELETED", "The segment was deleted.")
                 await unit.jobs.finish(active.id, outcome, unit.instant)
-            ended = await unit.memberships.end_all(old.id, unit.instant, actor.name)
+            ended = await unit.memberships.close_segment(old.id, unit.instant, actor.name)
             await unit.segments.change(replace(old, deleted_at=unit.instant, updated_at=unit.instant, next_run_at=None))
-            detail = {"segment": old.key, "members": ended.left, "changes": stated(old, gone=True)}
+            detail = {"segment": old.key, "members": ended.left, "changes": list_fields(old, gone=True)}
             await unit.audit(actor, "deleteSegment", ("Segment", old.id), detail)
 
-    async def _add(self, unit: Unit, ready: Checked, stored: Sequence[Segment], actor: Actor) -> Written:
+    async def _add(self, unit: Unit, ready: ValidDraft, stored: Sequence[Segment], actor: Actor) -> Written:
         draft, keys = ready.draft, {each.key for each in stored}
         key = draft.key or free_key(slug(draft.name), keys)
         problems = _name_problems(draft.name, stored)
@@ -233,14 +235,14 @@ class Segments:
         return made, await requeue(unit, made.id, actor.name) if automatic else None
 
 
-async def _found(unit: Unit, segment_id: int, field: tuple[str, ...]) -> Segment:
+async def _get(unit: Unit, segment_id: int, field: tuple[str, ...]) -> Segment:
     segment = await unit.segments.get(segment_id)
     if segment is None:
         raise InvalidInput("There is no segment with this id.", field, "NOT_FOUND")
     return segment
 
 
-async def _changed(unit: Unit, old: Segment, given: Mapping[str, Any]) -> Segment:
+async def _apply(unit: Unit, old: Segment, given: Mapping[str, Any]) -> Segment:
     """The segment as it will be; InvalidInput where it cannot be so."""
     kept = old.definition
     definition = Definition(
@@ -254,7 +256,7 @@ async def _changed(unit: Unit, old: Segment, given: Mapping[str, Any]) -> Segmen
         definition=definition,
         schedule=given.get("schedule", old.schedule),
     )
-    ready = checked(draft, unit.business.currency)
+    ready = validate_draft(draft, unit.business.currency)
     stored = [each for each in await unit.segments.all() if each.id != old.id]
     redefined = not ready.draft.definition.same(kept)
     problems = _name_problems(ready.draft.name, stored)

@@ -35,7 +35,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class ValidDraft:
     """A draft with every value as it is kept, and the tree of its definition."""
 
     draft: Draft
@@ -52,7 +52,7 @@ class Checked:
         return is_rfm(self.tree)
 
 
-def checked(draft: Draft, currency: str) -> Checked:
+def validate_draft(draft: Draft, currency: str) -> ValidDraft:
     """The draft as it is kept; InvalidInput carries everything that is wrong with it."""
     problems: list[FieldProblem] = []
     kept = replace(
@@ -76,7 +76,7 @@ def checked(draft: Draft, currency: str) -> Checked:
             problems.append(_problem("isRfm", WRONG_RFM[draft.is_rfm]))
     if problems:
         raise InvalidInput.of(problems)
-    return Checked(kept, tree)
+    return ValidDraft(kept, tree)
 
 
 WRONG_RFM = {

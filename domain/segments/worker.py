@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from domain.calendar import Clock, next_run
-from domain.customers.purchases import settle
+from domain.customers.purchases import count_due
 from domain.jobs.model import JobReason
 from domain.jobs.progress import RunBoard
 from domain.jobs.queue import queue
@@ -54,9 +54,9 @@ class Upkeep:
     async def once(self, business: Business) -> bool:
         """Do what there is to do now; whether there was something."""
         agenda = await self.store.agenda(business, self.clock())
-        if agenda.matured:
+        if agenda.purchases_due:
             async with self.store.write(business) as unit:
-                await settle(unit, self.clock())
+                await count_due(unit, self.clock())
             agenda = await self.store.agenda(business, self.clock())
         if agenda.changed:
             await self.follow(business)
@@ -85,7 +85,7 @@ class Upkeep:
                         return done
                     for segment in own:
                         await evaluation.of_customers(found.trees[segment.key], by_key, customers)
-                        await unit.memberships.agree(segment.id, unit.instant, "purchases", only=True)
+                        await unit.memberships.sync_rule_members(segment.id, unit.instant, "purchases", only=True)
                     if number == len(pages) - 1:
                         await evaluation.followed()
                         await self._queue_ranked(unit, [item for item in mine if found.ranks(item.key)])

@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from domain.errors import InvalidInput
+from domain.errors import AlreadyRunning, InvalidInput
 from domain.jobs.model import Job, JobStatus
-from domain.jobs.queue import AlreadyRunning
 from domain.model import Business
 from domain.segments.model import Segment, SegmentKind
 from gql.cli.output import FormatOption, cell, minute, plain, print_json, print_table, stamp
@@ -83,7 +82,8 @@ async def _start(worker: Worker, segment: Segment | None) -> Job:
             return await runs.start_all(business, ACTOR)
         return await runs.start(business, segment.id, ACTOR)
     except AlreadyRunning as error:
-        return error.job
+        active: Job = error.job
+        return active
 
 
 def _report(name: str, job: Job) -> bool:

@@ -22,7 +22,7 @@ from domain.errors import InvalidInput
 from domain.model import Business
 from domain.reports.document import DIMENSION_TITLES, ReportAsked
 from domain.reports.report import Insights, Report, insights
-from domain.segments.member_export import checked_columns
+from domain.segments.member_export import check_columns
 from gql.cli.output import cell, plain
 from gql.cli.session import BusinessOption, Session, command
 from gql.composition import format_report, make_writers
@@ -47,7 +47,7 @@ async def members(
 ) -> None:
     """Write the members of a segment. Example: segments export members vip --format csv --output vip.csv"""
     form = choose_format(format, output, MEMBER_FORMATS, "csv")
-    names = checked_columns([name.strip() for name in (columns or "").split(",") if name.strip()])
+    names = check_columns([name.strip() for name in (columns or "").split(",") if name.strip()])
     chosen = await session.choose(business)
     segment = await session.find_segment(chosen, key)
     files = session.services.member_files

@@ -9,8 +9,8 @@ from functools import partial
 
 import typer
 
-from domain.calendar import checked_days
-from domain.classification.groups import Cell
+from domain.calendar import check_days
+from domain.classification.groups import Cell, Method
 from domain.classification.rfm import (
     EIGHT,
     UNCLASSIFIED,
@@ -25,8 +25,8 @@ from domain.classification.rfm import (
 from domain.errors import InvalidInput
 from domain.model import Business, BusinessSettings, Window
 from domain.reports.document import document_of
-from domain.reports.report import Previous, Report, chosen, grouped, insights
-from domain.reports.reporting import Method, report_key
+from domain.reports.report import Previous, Report, choose_groups, group_cells, insights
+from domain.reports.reporting import report_key
 from gql.cli.reports import FORMATS
 from gql.composition import make_writers
 from gql.parameters import METHODS, SCHEMES
@@ -130,12 +130,12 @@ def verify_all() -> Iterator[tuple[str, bool]]:
         "parameters: methods, schemes",
         METHODS == ("rfm", "value", "behavior") and list(SCHEMES) == ["eight", "eleven"],
     )
-    bounds = [checked_days(days) for days in (1, 90, 9999)]
-    outside = all(_refused(partial(checked_days, days)) for days in (0, -1, 10_000))
+    bounds = [check_days(days) for days in (1, 90, 9999)]
+    outside = all(_refused(partial(check_days, days)) for days in (0, -1, 10_000))
     yield "parameters: days from 1 to 9999", bounds == [1, 90, 9999] and outside
     known = (*EIGHT, UNCLASSIFIED)
-    picked = chosen(known, "at risk", None), chosen(known, None, "other")
-    unknown = _refused(partial(chosen, known, "Dormant", None))
+    picked = choose_groups(known, "at risk", None), choose_groups(known, None, "other")
+    unknown = _refused(partial(choose_groups, known, "Dormant", None))
     yield (
         "parameters: names and codes of groups",
         picked == (frozenset({"R2F2M3"}), frozenset({"OTHER"})) and unknown,
@@ -152,7 +152,7 @@ def _refused(call: Callable[[], object]) -> bool:
 
 def _report() -> Report:
     cells = [Cell(5, 5, 5, 2, 9, 900, 3), Cell(4, 5, 1, 1, 4, 10, 20)]
-    named, other = grouped(cells, RfmScheme.EIGHT_SEGMENT)
+    named, other = group_cells(cells, RfmScheme.EIGHT_SEGMENT)
     window, now = Window(date(2024, 1, 31), 90), datetime(2024, 1, 31, tzinfo=UTC)
     return Report(Method.RFM, RfmScheme.EIGHT_SEGMENT, window, None, 2, named, other, now)
 

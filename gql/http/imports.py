@@ -14,9 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from domain.errors import InvalidInput, NotFound, Unavailable
+from domain.errors import InvalidInput, NotFound, TooManyImports, Unavailable
 from domain.imports.formats import ImportOptions
-from domain.imports.imports import TooManyImports
 from domain.imports.model import NewImport, PurchaseImport
 from domain.model import Business, Permission, Viewer
 from gql.auth import bearer_token

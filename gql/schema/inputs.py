@@ -9,11 +9,10 @@ import strawberry
 from domain.errors import InvalidInput
 from domain.model import Business
 from domain.rules.criteria import FREQUENCIES, SPENDINGS, RfmConfig, SegmentCriteria, customer_rule
-from domain.segments.model import Definition
+from domain.segments.model import Definition, SegmentKind
 from domain.segments.validation import Draft
 from domain.store import CustomerFilter as CustomerFilterEntity
 from gql.schema.context import Context
-from gql.schema.types.enums import SegmentKind
 from gql.schema.types.ids import match
 from gql.schema.types.scalars import JSON
 from gql.schema.types.segment import MetricBounds, ScoreBox
@@ -161,7 +160,7 @@ class CustomerFilter:
         if rule is None and self.segment_ids is None:
             return plain
         ids = [match(value, "Segment", business) for value in self.segment_ids or ()]
-        return await context.services.analysis.narrowed(business, plain, ids, rule)
+        return await context.services.analysis.narrow(business, plain, ids, rule)
 
     def _texts(self) -> Iterator[str]:
         if self.search is not None:

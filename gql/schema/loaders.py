@@ -10,8 +10,19 @@ from strawberry.dataloader import DataLoader
 
 from domain.model import Business, CustomerTotals
 from domain.pages import Page, PageRequest
-from domain.segments.model import Snapshot
-from domain.store import CustomerRecord, IdsKey, Member, MemberKey, MovedKey, Movement, SnapshotKey, Unit
+from domain.segments.model import (
+    Snapshot,
+)
+from domain.store import (
+    Comparison,
+    ComparisonKey,
+    CustomerRecord,
+    IdsKey,
+    Member,
+    MemberKey,
+    SnapshotKey,
+    Unit,
+)
 from gql.composition import Services
 from gql.schema.limits import too_much
 
@@ -81,10 +92,10 @@ class Loaders:
         self.newest_snapshots = reads(lambda unit, keys: unit.snapshots.newest(keys, NEWEST_SNAPSHOTS))
         self.snapshot_pages: DataLoader[PageKey, Page[Snapshot]] = reads(lambda unit, keys: unit.snapshots.pages(keys))
         self.snapshot_counts = reads(lambda unit, keys: unit.snapshots.counts(keys))
-        self.entrant_pages: DataLoader[MovedKey, Page[CustomerRecord]] = reads(
-            lambda unit, keys: unit.history.moved_pages(keys)
+        self.entrant_pages: DataLoader[ComparisonKey, Page[CustomerRecord]] = reads(
+            lambda unit, keys: unit.history.entered_pages(keys)
         )
-        self.entrant_counts: DataLoader[Movement, int] = reads(lambda unit, keys: unit.history.moved_counts(keys))
+        self.entrant_counts: DataLoader[Comparison, int] = reads(lambda unit, keys: unit.history.entered_counts(keys))
         self.group_pages: DataLoader[GroupPage, Page[CustomerRecord]] = self._loader(_group_pages)
 
     def close(self) -> None:

@@ -11,13 +11,18 @@ from typing import Annotated, Any
 import strawberry
 from strawberry.dataloader import DataLoader
 
+from domain.calendar import SeriesInterval
+from domain.classification.groups import Method
+from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput
 from domain.model import AuditTarget, Permission
 from domain.model import Business as BusinessEntity
 from domain.money import exponent
 from domain.rules.variables import rule_variables
 from domain.segments.model import Segment as SegmentEntity
+from domain.segments.model import SegmentKind
 from domain.store import CustomerFilter as CustomerFilterEntity
+from domain.store import CustomerSort, SegmentSort
 from domain.store import SegmentFilter as SegmentFilterEntity
 from gql.schema.context import CanEdit, CanView, Context, Info
 from gql.schema.inputs import CustomerFilter, SegmentDefinitionInput
@@ -25,7 +30,6 @@ from gql.schema.loaders import Loaders
 from gql.schema.types.analysis import RuleVariable, SegmentExplanation, SegmentOverlap, SegmentPreview
 from gql.schema.types.business import AuditEvent, Business, Storefront, StorefrontId, Viewer, find_storefront
 from gql.schema.types.customer import Customer, Purchase
-from gql.schema.types.enums import CustomerSort, Method, RfmScheme, SegmentKind, SegmentSort, SeriesInterval
 from gql.schema.types.ids import GlobalId, Node, decode_own, expect, match, missing
 from gql.schema.types.job import RUN_ORDER, Job, PurchaseImport, Recalculation
 from gql.schema.types.membership import Snapshot, snapshot_key
@@ -132,7 +136,7 @@ class Query:
         storefront_id: StorefrontId = None,
         scheme: Scheme = RfmScheme.EIGHT_SEGMENT,
     ) -> SegmentTransitions | None:
-        business, movements = await info.context.business(), info.context.services.movements
+        business, movements = await info.context.business(), info.context.services.transitions
         storefront = await find_storefront(info.context, business, storefront_id)
         place = None if storefront is None else storefront.id
         transitions = await movements.transitions(business, method, days, from_, to, place, scheme)
@@ -156,7 +160,7 @@ class Query:
         storefront_id: StorefrontId = None,
         scheme: Scheme = RfmScheme.EIGHT_SEGMENT,
     ) -> list[TrendPoint] | None:
-        business, movements = await info.context.business(), info.context.services.movements
+        business, movements = await info.context.business(), info.context.services.transitions
         storefront = await find_storefront(info.context, business, storefront_id)
         place = None if storefront is None else storefront.id
         points = await movements.trend(business, method, days, from_, to, interval, place, scheme)
@@ -173,7 +177,7 @@ class Query:
             date | None, strawberry.argument(description="Last day that counts; today where absent.")
         ] = None,
     ) -> list[LabelCount] | None:
-        counts = await info.context.services.movements.statistics(await info.context.business(), as_of)
+        counts = await info.context.services.transitions.statistics(await info.context.business(), as_of)
         return [LabelCount.of(entity) for entity in counts]
 
     @strawberry.field(permission_classes=[CanView], description="A segment; null where there is none of that id.")
@@ -412,7 +416,7 @@ class Query:
             code=segment_code,
         )
         info.context.cache.add(report.was_kept, report.age)
-        source = ReportSource(business, report, services.reporting, services.movements)
+        source = ReportSource(business, report, services.reporting, services.transitions)
         return SegmentationReport.of(source, None if storefront is None else Storefront.of(business, storefront))
 
 

@@ -18,9 +18,9 @@ from typing import Any
 import typst
 
 from domain.calendar import zone
+from domain.classification.groups import Method
 from domain.classification.rfm import RfmScheme
 from domain.reports.document import CHARTED, DIMENSION_TITLES, ChartSlice, DocumentGroup, ReportDocument, slices
-from domain.reports.reporting import Method
 
 log = logging.getLogger("segments")
 TEMPLATE = Path(__file__).with_name("report.typ")

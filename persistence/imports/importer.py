@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Engine, Update, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from domain.calendar import Clock, local_date, to_micros, zone
-from domain.errors import DomainError, InvalidInput
+from domain.errors import DomainError, ImportEnded, ImportStopped, InvalidInput
 from domain.imports.model import ImportSummary, Progress
 from domain.imports.orders import put_together
 from domain.imports.quality import NAMED, Outlier, Quality, outlier_fence, usual_days
@@ -98,18 +98,6 @@ BEAT_SECONDS = 1.0
 INTERNAL = "INTERNAL"
 REJECTS = """INSERT INTO import_reject (business_id, import_id, line, text, reason)
     SELECT :business, :id, line, COALESCE(text, ''), reason FROM rejected ORDER BY line"""
-
-
-class ImportEnded(DomainError):
-    """Somebody ended the import: it was cancelled, or given up because its process was believed dead."""
-
-    code = "CANCELLED"
-
-
-class ImportStopped(DomainError):
-    """The process is about to end; the import waits for the next one."""
-
-    code = "STOPPED"
 
 
 class ImportRecord:

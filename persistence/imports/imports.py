@@ -12,7 +12,7 @@ from domain.calendar import from_micros, to_micros
 from domain.imports.model import NewImport, PurchaseImport, Reject
 from domain.imports.quality import Quality
 from domain.jobs.model import JobStatus
-from domain.pages import Page, PageRequest, cut
+from domain.pages import Page, PageRequest, page_of
 from persistence.tables import business, import_reject, optional_instant
 from persistence.tables import purchase_import as table
 
@@ -67,7 +67,7 @@ class ImportStore:
             conditions.append(table.c.id < request.after[1])
         statement = select(table).where(*conditions).order_by(table.c.id.desc()).limit(request.size + 1)
         rows = (await self.connection.execute(statement)).all()
-        return cut(rows, request, lambda row: (row.id, row.id)).map(to_import)
+        return page_of(rows, request, lambda row: (row.id, row.id)).map(to_import)
 
     async def count(self) -> int:
         """How many there are."""
@@ -94,7 +94,7 @@ class ImportStore:
         for row in await self.connection.execute(union_all(*pages)):
             found[row.import_id].append(Reject(row.line, row.text, row.reason))
         return {
-            import_id: cut(sorted(rows, key=lambda row: row.line), request, lambda row: (row.line, row.line))
+            import_id: page_of(sorted(rows, key=lambda row: row.line), request, lambda row: (row.line, row.line))
             for import_id, rows in found.items()
         }
 

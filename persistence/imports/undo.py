@@ -17,8 +17,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, text, update
 
 from domain.calendar import Clock, to_micros
-from domain.errors import Conflict, NotFound
-from domain.imports.imports import CHANGED, DELETED, EXAMPLES, MOVED, ChangedSince, UndoRefused, UndoSummary
+from domain.errors import Conflict, NotFound, UndoRefused
+from domain.imports.imports import CHANGED, DELETED, EXAMPLES, MOVED, ChangedSince, UndoSummary
 from domain.model import Business
 from domain.store import Actor
 from persistence import merge
@@ -204,7 +204,7 @@ class ImportUndo:
         if row.time_zone is not None and row.time_zone != zone:
             reasons.append(ChangedSince(MOVED, 0))
         if reasons:
-            raise UndoRefused(self.import_id, reasons)
+            raise UndoRefused(self.import_id, [reason.sentence for reason in reasons])
 
     def _prepare(self, connection: Connection) -> int:
         """The customers who have purchases of the import; how many there are."""

@@ -16,7 +16,7 @@ from typing import Protocol
 from sqlalchemy.exc import DBAPIError
 
 from domain.calendar import Clock
-from domain.errors import DomainError, InvalidInput
+from domain.errors import DomainError, ImportStopped, InvalidInput
 from domain.imports.imports import AT_ONCE, SILENT, ImportBoard, PurchaseImports
 from domain.imports.model import Progress, PurchaseImport
 from domain.imports.rows import RejectedRow, StagedColumns
@@ -24,7 +24,7 @@ from domain.jobs.model import JobStatus
 from domain.model import Business
 from persistence.database.engines import Database
 from persistence.database.transactions import translated
-from persistence.imports.importer import ImportRecord, ImportStopped, PurchaseImporter
+from persistence.imports.importer import ImportRecord, PurchaseImporter
 from persistence.imports.imports import ImportStore
 from persistence.store import SqlStore
 

@@ -1,6 +1,6 @@
 """Windows of purchases added up, each as one statement over the set; every sum is an exact integer.
 
-Which group each customer of a window is in, whatever the method, and what follows from it: moves between two
+Which group each customer of a window is in, whatever the method, and what follows from it: transitions between two
 windows, several windows at once, and pages of the customers of groups. Each is one statement over the set.
 """
 
@@ -26,16 +26,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.calendar import DayRanges, Span
 from domain.classification.groups import Cell, LabelSums, Method
 from domain.classification.labels import ClassificationFacts, ClassificationSettings, ClassificationSpan
-from domain.classification.rfm import Cuts, Score
-from domain.pages import Page, PageRequest, cut
+from domain.classification.rfm import Quintiles, Score
+from domain.pages import Page, PageRequest, page_of
 from domain.reports.report import kind_of_score
-from domain.store import CustomerRecord, Grouping, Move, MoveSums, TrendSums, WindowTotals
+from domain.store import CustomerRecord, Grouping, Transition, TransitionSums, TrendSums, WindowTotals
 from persistence.customers import COLUMNS as CUSTOMER_COLUMNS
 from persistence.customers import JOINED as CUSTOMERS
 from persistence.customers import to_record
 from persistence.database.dialects import among
 from persistence.labels.sql import label_counts
-from persistence.reports.windows import behaving, counted, per_customer, recency_score, scored, total, totals
+from persistence.reports.windows import behaving, per_customer, recency_score, score_counts, scored, total, totals
 from persistence.tables import WITH_BOUGHT, customer, customer_metrics, purchase, purchase_line
 
 
@@ -49,7 +49,9 @@ class ReportStore:
     async def cells(self, span: Span) -> list[Cell]:
         """The window's customers by score, at most 125 rows; sums are exact integers."""
         cells = []
-        for digits, customers, orders, spend, days in await self.connection.execute(counted(self.business_id, span)):
+        for digits, customers, orders, spend, days in await self.connection.execute(
+            score_counts(self.business_id, span)
+        ):
             recency, frequency, monetary = digits // 100, digits // 10 % 10, digits % 10
             ages = customers * span.last_day - int(days)
             cells.append(Cell(recency, frequency, monetary, customers, int(orders), int(spend), ages))
@@ -69,7 +71,7 @@ class ReportStore:
         found = await self.connection.execute(statement)
         return [LabelSums(dimension, label, *(int(value) for value in sums)) for dimension, label, *sums in found]
 
-    async def cuts(self, span: Span) -> Cuts:
+    async def quintiles(self, span: Span) -> Quintiles:
         """The four cut values of orders and of spend: the sorted value at position ceil(k*n/5)."""
         each = totals(self.business_id, span).cte("each")
         parts = []
@@ -95,7 +97,7 @@ class ReportStore:
         for kind, value, times, n in await self.connection.execute(statement):
             values[kind].extend([int(value)] * times)
             population = n
-        return Cuts(tuple(sorted(values[0])), tuple(sorted(values[1])), population)
+        return Quintiles(tuple(sorted(values[0])), tuple(sorted(values[1])), population)
 
     async def window_totals(self, customers: Sequence[int], span: Span) -> Mapping[int, WindowTotals]:
         """Those of the customers who bought in the window."""
@@ -106,7 +108,7 @@ class ReportStore:
         }
 
     async def customers_of(
-        self, span: Span, cuts: Cuts, scores: Sequence[tuple[int, int, int]], request: PageRequest
+        self, span: Span, quintiles: Quintiles, scores: Sequence[tuple[int, int, int]], request: PageRequest
     ) -> Page[CustomerRecord]:
         """The customers who score one of the triples, by id; stops reading when the page is full."""
         key = purchase.c.customer_id
@@ -115,8 +117,8 @@ class ReportStore:
             more.append(key < request.before[1])
         triple = tuple_(
             recency_score(func.max(purchase.c.local_day), span),
-            total([case((func.count() > cut_value, 1), else_=0) for cut_value in cuts.orders]),
-            total([case((func.sum(purchase.c.amount) > cut_value, 1), else_=0) for cut_value in cuts.spend]),
+            total([case((func.count() > cut_value, 1), else_=0) for cut_value in quintiles.orders]),
+            total([case((func.sum(purchase.c.amount) > cut_value, 1), else_=0) for cut_value in quintiles.spend]),
         )
         found = (
             per_customer(self.business_id, span, *more)
@@ -135,7 +137,7 @@ class ReportStore:
             .order_by(customer.c.id.desc() if request.backward else customer.c.id)
         )
         rows = (await self.connection.execute(statement)).all()
-        return cut(rows, request, lambda row: (0, row.id)).map(to_record)
+        return page_of(rows, request, lambda row: (0, row.id)).map(to_record)
 
     async def classification_facts(
         self, customers: Sequence[int] | None, span: ClassificationSpan
@@ -232,7 +234,7 @@ SCORES = [Score(r, f, m) for r in range(1, 6) for f in range(1, 6) for m in rang
 K = TypeVar("K")
 
 
-def placed(business_id: int, span: Span, grouping: Grouping) -> Subquery:
+def with_group(business_id: int, span: Span, grouping: Grouping) -> Subquery:
     """One row a customer of the window and dimension: label, orders, spend, last day."""
     if grouping.method is Method.BEHAVIOR:
         return behaving(business_id, span, grouping.festive)
@@ -252,14 +254,14 @@ def placed(business_id: int, span: Span, grouping: Grouping) -> Subquery:
         each.c.last_day,
         literal_column(f"'{dimension}'").label("dimension"),
         label.label("label"),
-    ).subquery("placed")
+    ).subquery("with_group")
 
 
-def moved(business_id: int, before: Span, after: Span, grouping: Grouping) -> Subquery:
+def transition_rows(business_id: int, before: Span, after: Span, grouping: Grouping) -> Subquery:
     """One row a customer and dimension: the labels in both windows, null where the customer is not in the window."""
     sides = []
     for side, span in enumerate((before, after)):
-        each = placed(business_id, span, grouping)
+        each = with_group(business_id, span, grouping)
         sides.append(
             select(
                 each.c.customer_id,
@@ -281,7 +283,7 @@ def moved(business_id: int, before: Span, after: Span, grouping: Grouping) -> Su
             func.sum(case((second, both.c.spend), else_=0)).label("spend_after"),
         )
         .group_by(both.c.customer_id, both.c.dimension)
-        .subquery("moved")
+        .subquery("transitions")
     )
 
 
@@ -292,15 +294,15 @@ class GroupReportStore:
         self.connection = connection
         self.business_id = business_id
 
-    async def moves(self, before: Span, after: Span, grouping: Grouping) -> list[MoveSums]:
+    async def transitions(self, before: Span, after: Span, grouping: Grouping) -> list[TransitionSums]:
         """How many went from where to where."""
-        each = moved(self.business_id, before, after, grouping)
+        each = transition_rows(self.business_id, before, after, grouping)
         key = (each.c.dimension, each.c.before, each.c.after)
         statement = select(*key, func.count(), func.sum(each.c.spend_before), func.sum(each.c.spend_after)).group_by(
             *key
         )
         return [
-            MoveSums(Move(dimension, low, high), count, int(spent), int(spends))
+            TransitionSums(Transition(dimension, low, high), count, int(spent), int(spends))
             for dimension, low, high, count, spent, spends in await self.connection.execute(statement)
         ]
 
@@ -308,7 +310,7 @@ class GroupReportStore:
         """Customers and spend by label in each of the windows."""
         parts = []
         for number, span in enumerate(spans):
-            each = placed(self.business_id, span, grouping)
+            each = with_group(self.business_id, span, grouping)
             parts.append(
                 select(
                     literal(number).label("window"),
@@ -328,7 +330,7 @@ class GroupReportStore:
         self, span: Span, grouping: Grouping, groups: Sequence[tuple[str, str]], request: PageRequest
     ) -> Mapping[tuple[str, str], Page[CustomerRecord]]:
         """A page of each of the groups, by id."""
-        each = placed(self.business_id, span, grouping)
+        each = with_group(self.business_id, span, grouping)
         return await self._pages(
             each,
             (each.c.dimension, each.c.label),
@@ -337,23 +339,23 @@ class GroupReportStore:
             request,
         )
 
-    async def move_pages(
-        self, before: Span, after: Span, grouping: Grouping, moves: Sequence[Move], request: PageRequest
-    ) -> Mapping[Move, Page[CustomerRecord]]:
-        """A page of each of the moves, by id."""
-        each = moved(self.business_id, before, after, grouping)
+    async def transition_pages(
+        self, before: Span, after: Span, grouping: Grouping, transitions: Sequence[Transition], request: PageRequest
+    ) -> Mapping[Transition, Page[CustomerRecord]]:
+        """A page of each of the transitions, by id."""
+        each = transition_rows(self.business_id, before, after, grouping)
         return await self._pages(
             each,
             (each.c.dimension, each.c.before, each.c.after),
             {
-                move: and_(
-                    each.c.dimension == move.dimension,
-                    each.c.before.is_not_distinct_from(move.before),
-                    each.c.after.is_not_distinct_from(move.after),
+                transition: and_(
+                    each.c.dimension == transition.dimension,
+                    each.c.before.is_not_distinct_from(transition.before),
+                    each.c.after.is_not_distinct_from(transition.after),
                 )
-                for move in moves
+                for transition in transitions
             },
-            Move,
+            Transition,
             request,
         )
 
@@ -391,7 +393,9 @@ class GroupReportStore:
             one = made(*row[len(CUSTOMER_COLUMNS) :])
             if one in listed:
                 listed[one].append(row)
-        return {one: cut(members, request, lambda row: (0, row.id)).map(to_record) for one, members in listed.items()}
+        return {
+            one: page_of(members, request, lambda row: (0, row.id)).map(to_record) for one, members in listed.items()
+        }
 
     async def label_counts(
         self, span: ClassificationSpan, settings: ClassificationSettings, decimals: int

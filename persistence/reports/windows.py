@@ -137,7 +137,7 @@ def scored(business_id: int, span: Span) -> Subquery:
     ).subquery("scored")
 
 
-def counted(business_id: int, span: Span) -> Select[int, int, Any, Any, Any]:
+def score_counts(business_id: int, span: Span) -> Select[int, int, Any, Any, Any]:
     """The window's customers by score: score as a number of three digits, customers, orders, spend, last days. The
     scores are those of `scored`, found with the cut values instead of ranks, which takes half the time: q_k is the
     sorted value at position ceil(k*n/5). The offset that leads there is the one place with a division; both databases

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, false, func, literal, null, or_, select
 
 from domain.classification.labels import LABELS
-from domain.classification.rfm import EIGHT, UNCLASSIFIED, Cuts, recency_floors
+from domain.classification.rfm import EIGHT, UNCLASSIFIED, Quintiles, recency_floors
 from domain.model import STATUS_ORDER
 from domain.money import exponent, to_minor
 from domain.rules.context import RuleContext
@@ -123,25 +123,25 @@ class Variables:
         return statement.correlate(customer, customer_metrics)
 
     def _scored(self, what: Expression) -> Expression:
-        if not self._cuts().orders:
+        if not self._quintiles().orders:
             # Nobody bought in the window, so there is nothing to count, and every buyer scores 1-1-1.
             return case((metrics.order_count > 0, what), else_=null())
         mine = (purchase.c.customer_id == customer.c.id, *inside(self.business_id, self.context.span))
         inner = select(what).select_from(purchase).where(*mine).correlate(customer, customer_metrics)
         return case((metrics.order_count > 0, inner.scalar_subquery()), else_=null())
 
-    def _cuts(self) -> Cuts:
-        cuts = self.context.cuts
-        if cuts is None:
+    def _quintiles(self) -> Quintiles:
+        quintiles = self.context.quintiles
+        if quintiles is None:
             raise ValueError("a rule that ranks needs the cut values of its window")
-        return cuts
+        return quintiles
 
     def _ranks(self) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]], list[ColumnElement[bool]]]:
-        cuts, span = self._cuts(), self.context.span
+        quintiles, span = self._quintiles(), self.context.span
         recent = [metrics.last_day >= floor for floor in recency_floors(span.last_day, span.days)]
         none: list[ColumnElement[bool]] = [false()] * 4
-        often = [func.count() > cut for cut in cuts.orders] or none
-        much = [func.coalesce(func.sum(purchase.c.amount), 0) > cut for cut in cuts.spend] or none
+        often = [func.count() > cut for cut in quintiles.orders] or none
+        much = [func.coalesce(func.sum(purchase.c.amount), 0) > cut for cut in quintiles.spend] or none
         return recent, often, much
 
     def recency_score(self) -> Expression:

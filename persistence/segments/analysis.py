@@ -76,7 +76,7 @@ class RuleStore:
         """Whether the row of `customer` is a member of the filter's segments and its rule holds."""
         parts = [member_of(self.unit.business, key) for key in where.segment_ids]
         if where.rule is not None:
-            context = await rule_context(self.unit, self.now, [where.rule], where.cuts)
+            context = await rule_context(self.unit, self.now, [where.rule], where.quintiles)
             parts.append(self._compiler(context).condition(where.rule))
         return and_(true(), *parts)
 

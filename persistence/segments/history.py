@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.calendar import from_micros, to_micros
-from domain.pages import Page, PageRequest, cut
+from domain.pages import Page, PageRequest, page_of
 from domain.segments.model import (
     KINDS,
     SOURCE_ORDER,
@@ -40,7 +40,7 @@ from domain.segments.model import (
     Place,
     Snapshot,
 )
-from domain.store import CustomerRecord, IdsKey, MovedKey, Movement, SnapshotKey
+from domain.store import Comparison, ComparisonKey, CustomerRecord, IdsKey, SnapshotKey
 from persistence.customers import COLUMNS, JOINED, to_record
 from persistence.database.dialects import Selective, gathered
 from persistence.segments.memberships import MEMBERSHIP, covers, of_segment, to_membership
@@ -68,7 +68,7 @@ class HistoryStore:
             lists += [self._ends(kind, which, after, request.size + 1) for kind in KINDS]
         found = await gathered(self.connection, lists)
         return [
-            cut(
+            page_of(
                 _in_order((*left, *entered))[: request.size + 1],
                 request,
                 lambda change: Place.of(change).position,
@@ -228,30 +228,30 @@ class HistoryStore:
             lists.append(statement if after is None else statement.where(ids > after))
         return [sorted(row.customer_id for row in rows) for rows in await gathered(self.connection, lists)]
 
-    async def moved_pages(self, keys: Sequence[MovedKey]) -> list[Page[CustomerRecord]]:
+    async def entered_pages(self, keys: Sequence[ComparisonKey]) -> list[Page[CustomerRecord]]:
         """Who is a member at the second instant and was none at the first, by id."""
         ids, lists = customer.c.id, []
-        for movement, request in keys:
+        for comparison, request in keys:
             statement = (
                 select(*COLUMNS)
                 .select_from(JOINED)
-                .where(customer.c.business_id == self.business_id, ids.in_(self._moved(movement)))
+                .where(customer.c.business_id == self.business_id, ids.in_(self._entered(comparison)))
             )
             if request.after is not None:
                 statement = statement.where(ids > request.after[0])
             lists.append(statement.order_by(ids).limit(request.size + 1))
         return [
-            cut(sorted(rows, key=lambda row: int(row.id)), request, lambda row: (row.id, row.id)).map(to_record)
+            page_of(sorted(rows, key=lambda row: int(row.id)), request, lambda row: (row.id, row.id)).map(to_record)
             for (_, request), rows in zip(keys, await gathered(self.connection, lists), strict=True)
         ]
 
-    async def moved_counts(self, keys: Sequence[Movement]) -> list[int]:
+    async def entered_counts(self, keys: Sequence[Comparison]) -> list[int]:
         """How many are members at the second instant and were none at the first."""
-        lists = [select(func.count().label("size")).select_from(self._moved(key).subquery()) for key in keys]
+        lists = [select(func.count().label("size")).select_from(self._entered(key).subquery()) for key in keys]
         return [int(rows[0].size) for rows in await gathered(self.connection, lists)]
 
-    def _moved(self, movement: Movement) -> Select[Any]:
-        segment_id, left, right = movement
+    def _entered(self, comparison: Comparison) -> Select[Any]:
+        segment_id, left, right = comparison
         other, at = membership.alias(), to_micros(left)
         was = exists().where(
             other.c.business_id == self.business_id,
@@ -370,7 +370,7 @@ class SnapshotStore:
                 statement = statement.where(snapshot.c.at < request.after[0])
             lists.append(statement.order_by(snapshot.c.at.desc()).limit(request.size + 1))
         return [
-            cut(sorted(rows, key=lambda row: -int(row.at)), request, lambda row: (row.at, row.segment_id)).map(
+            page_of(sorted(rows, key=lambda row: -int(row.at)), request, lambda row: (row.at, row.segment_id)).map(
                 to_snapshot
             )
             for (_, request), rows in zip(keys, await gathered(self.connection, lists), strict=True)

@@ -13,7 +13,7 @@ from sqlalchemy.sql.elements import TextClause
 
 from domain.calendar import from_micros, to_micros
 from domain.jobs.model import Difference
-from domain.pages import Page, PageRequest, cut
+from domain.pages import Page, PageRequest, page_of
 from domain.segments.model import SOURCE_ORDER, Membership, MembershipSource, MemberTotals
 from domain.store import Member, MemberKey
 from persistence.customers import COLUMNS, JOINED, to_record
@@ -74,8 +74,8 @@ CLOSE = f"UPDATE membership AS m SET left_at = :at, left_by = :by WHERE {OPEN}"
 ENTER = """INSERT INTO membership (business_id, segment_id, customer_id, entered_at, source, entered_by)
     SELECT :business, :segment, {key}, :at, :source, :by FROM {found} AND NOT EXISTS
     (SELECT 1 FROM membership m WHERE {open} AND m.customer_id = {key})"""
-PUT_IN = ENTER.format(key="c.id", found="customer c WHERE c.business_id = :business AND c.id IN :customers", open=OPEN)
-TAKE_OUT = f"{CLOSE} AND m.customer_id IN :customers"
+ADD = ENTER.format(key="c.id", found="customer c WHERE c.business_id = :business AND c.id IN :customers", open=OPEN)
+REMOVE = f"{CLOSE} AND m.customer_id IN :customers"
 MANY = 5_000
 """Memberships changed by one write from which the store looks anew at how many there are."""
 RULE = SOURCE_ORDER.index(MembershipSource.RULE)
@@ -173,7 +173,7 @@ class MembershipStore:
         for place, rows in zip(places, await gathered(self.connection, lists), strict=True):
             found[place] += rows
         return [
-            cut(
+            page_of(
                 sorted(rows, key=lambda row: int(row.customer_id), reverse=request.backward),
                 request,
                 lambda row: (row.customer_id, row.customer_id),
@@ -248,25 +248,27 @@ class MembershipStore:
         )
         return {row[0]: (row[1], bool(row[2])) for row in await self.connection.execute(statement)}
 
-    async def put_in(
+    async def add(
         self, segment_id: int, customers: Sequence[int], at: datetime, source: MembershipSource, by: str | None
     ) -> Difference:
         """Begin a membership for each customer who is not a member already; ids that do not exist are passed over."""
-        statement = text(PUT_IN).bindparams(bindparam("customers", expanding=True))
+        statement = text(ADD).bindparams(bindparam("customers", expanding=True))
         more = {"source": SOURCE_ORDER.index(source), "by": by, "customers": sorted(set(customers))}
         return await self._kept(segment_id, at, await self._run(statement, segment_id, at, **more), 0)
 
-    async def take_out(self, segment_id: int, customers: Sequence[int], at: datetime, by: str | None) -> Difference:
+    async def remove(self, segment_id: int, customers: Sequence[int], at: datetime, by: str | None) -> Difference:
         """End the memberships of those who are members."""
-        statement = text(TAKE_OUT).bindparams(bindparam("customers", expanding=True))
+        statement = text(REMOVE).bindparams(bindparam("customers", expanding=True))
         more = {"by": by, "customers": sorted(set(customers))}
         return await self._kept(segment_id, at, 0, await self._run(statement, segment_id, at, **more))
 
-    async def end_all(self, segment_id: int, at: datetime, by: str | None) -> Difference:
+    async def close_segment(self, segment_id: int, at: datetime, by: str | None) -> Difference:
         """End every membership of the segment."""
         return await self._kept(segment_id, at, 0, await self._run(text(CLOSE), segment_id, at, by=by))
 
-    async def agree(self, segment_id: int, at: datetime, by: str | None, *, only: bool = False) -> Difference:
+    async def sync_rule_members(
+        self, segment_id: int, at: datetime, by: str | None, *, only: bool = False
+    ) -> Difference:
         """Make RULE memberships agree with the temporary table `evaluated (customer_id, holds)` of this
         connection. Who is not in it leaves too, unless `only` the customers in it are to follow."""
         if not only:
@@ -280,7 +282,7 @@ class MembershipStore:
             await self.connection.run_sync(analyze, "membership")
         return await self._kept(segment_id, at, entered, left)
 
-    async def end_of_customer(self, customer_id: int, at: datetime, by: str | None) -> int:
+    async def close_customer(self, customer_id: int, at: datetime, by: str | None) -> int:
         """End every membership of one customer; how many there were."""
         values = {"business": self.business_id, "customer": customer_id, "at": to_micros(at), "by": by}
         mine = MINE_SQLITE if self.connection.dialect.name == "sqlite" else MINE

@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from domain.calendar import from_micros, to_micros
 from domain.errors import folded
 from domain.model import Business
-from domain.pages import Page, PageRequest, cut
+from domain.pages import Page, PageRequest, page_of
 from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.store import SegmentFilter, SegmentSort
@@ -111,7 +111,7 @@ class SegmentStore:
             return keyset(statement, value, segment.c.id, request, reverse)
 
         rows = await self._rows(asked)
-        return cut(rows, request, lambda row: (row.sort_value, row.id)).map(to_segment)
+        return page_of(rows, request, lambda row: (row.sort_value, row.id)).map(to_segment)
 
     async def count(self, where: SegmentFilter) -> int:
         """How many there are."""

@@ -19,8 +19,7 @@ from sqlalchemy import text
 
 from domain.segments.member_export import MEMBER_COLUMNS
 from domain.segments.model import MembershipSource
-from gql.app import make_writers
-from gql.composition import make_services
+from gql.composition import make_services, make_writers
 from gql.settings import Settings
 from persistence.database.engines import Database, open_database
 from persistence.migrations.migrate import upgrade
@@ -40,7 +39,7 @@ async def ours(database: Database, form: str, target: Path) -> tuple[float, floa
     held = await segment(store, business, f"all-{time.time_ns()}", {">": [{"var": "order_count"}, -1]})
     async with store.write(business) as unit:
         at = unit.instant
-        await unit.memberships.put_in(held.id, [1], at, MembershipSource.MANUAL, "bench")
+        await unit.memberships.add(held.id, [1], at, MembershipSource.MANUAL, "bench")
     with database.bulk.begin() as connection:
         connection.execute(text(EVERYBODY), {"segment": held.id, "at": int(at.timestamp() * 1_000_000)})
     before, began = peak(), time.perf_counter()

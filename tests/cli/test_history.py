@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from domain.errors import HistoryCompacted
 from domain.pages import PageRequest
-from domain.segments.history import HistoryCompacted, check_reachable
+from domain.segments.history import check_reachable
 from domain.segments.model import ChangeList, MembershipSource
 from persistence.database.engines import Database, open_database
 from persistence.store import SqlStore
@@ -48,9 +49,9 @@ async def history(database: Database) -> None:
         for put_in in (True, False):
             async with working.store.write(working.business) as unit:
                 if put_in:
-                    await unit.memberships.put_in(vip.id, customers, unit.instant, MembershipSource.MANUAL, "tester")
+                    await unit.memberships.add(vip.id, customers, unit.instant, MembershipSource.MANUAL, "tester")
                 else:
-                    await unit.memberships.take_out(vip.id, [customers[0]], unit.instant, "tester")
+                    await unit.memberships.remove(vip.id, [customers[0]], unit.instant, "tester")
             clock.now += timedelta(days=1)
     await database.close()
 

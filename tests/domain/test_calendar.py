@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.calendar import (
-    checked_days,
+    check_days,
     day_boundaries,
     from_micros,
     local_date,
@@ -55,13 +55,13 @@ def test_a_window_of_9999_days_may_begin_before_the_calendar_does() -> None:
 
 @pytest.mark.parametrize("days", [1, 90, 9999])
 def test_windows_of_1_to_9999_days_are_taken(days: int) -> None:
-    assert checked_days(days) == days
+    assert check_days(days) == days
 
 
 @pytest.mark.parametrize("days", [0, -1, 10_000, 10**30])
 def test_other_windows_are_refused_with_the_field(days: int) -> None:
     with pytest.raises(InvalidInput, match="days must be between 1 and 9999") as refused:
-        checked_days(days)
+        check_days(days)
 
     assert refused.value.problems[0].field == ("days",)
 

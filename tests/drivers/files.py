@@ -6,10 +6,11 @@ from datetime import datetime
 from pathlib import Path
 
 from domain.imports.columns import resolve_columns, row_text
+from domain.imports.model import ImportSummary
 from domain.imports.rows import RejectedRow, RowReader, read_rows
 from domain.model import Business
 from persistence.database.engines import Database
-from persistence.imports.importer import ImportSummary, PurchaseImporter
+from persistence.imports.importer import PurchaseImporter
 from persistence.sources.csv import CsvSource
 
 HEADER = "customer_id,order_id,date,amount"

@@ -102,7 +102,7 @@ async def test_a_worker_that_is_killed_between_parts_leaves_whole_ones_and_none_
         base = (await unit.segments.by_keys(["big"]))["big"]
     user = await working.segment("a-user", {"in": ["big", {"var": "segments"}]})
     async with working.store.write(working.business) as unit:
-        await unit.memberships.put_in(user.id, [2], unit.instant, MembershipSource.RULE, "before")
+        await unit.memberships.add(user.id, [2], unit.instant, MembershipSource.RULE, "before")
     job = await working.recalculations.start_all(working.business, ACTOR)
 
     await killed(working, "runs", place, statement)

@@ -37,7 +37,7 @@ async def filled(both: Face) -> Face:
             new = NewSegment(name, name, None, kind, False, False, Definition(), None, None)
             made = await unit.segments.add(new, unit.instant)
             ids = range(1, CUSTOMERS + 1)
-            await unit.memberships.put_in(made.id, ids, unit.instant, MembershipSource.MANUAL, None)
+            await unit.memberships.add(made.id, ids, unit.instant, MembershipSource.MANUAL, None)
             await unit.snapshots.add(Snapshot(made.id, unit.instant, CUSTOMERS, None, None))
     return both
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from domain.calendar import Clock
 from domain.imports.columns import resolve_columns
+from domain.imports.model import ImportSummary
 from domain.imports.rows import RejectedRow, RowReader, read_rows
 from domain.model import Business, NewPurchase, PurchaseLine, PurchaseStatus
 from persistence.database.engines import Database
-from persistence.imports.importer import ImportSummary, PurchaseImporter
+from persistence.imports.importer import PurchaseImporter
 from persistence.sources.csv import CsvSource
 
 

@@ -4,9 +4,10 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+from domain.classification.groups import Method
 from domain.classification.rfm import EIGHT, UNCLASSIFIED, RfmScheme
 from domain.reports.document import DocumentGroup, ReportDocument
-from domain.reports.reporting import Insights, Method
+from domain.reports.report import Insights
 
 GENERATED = datetime(2026, 9, 28, 12, 5, 33, tzinfo=UTC)
 EIGHT_ROWS = (

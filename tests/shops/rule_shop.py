@@ -69,7 +69,7 @@ async def add(
     new = NewSegment(key, key.title(), None, kind, False, False, Definition(rule), None, None)
     async with store.write(business) as unit:
         made = await unit.segments.add(new, unit.instant)
-        await unit.memberships.put_in(made.id, members, unit.instant, MembershipSource.MANUAL, "test")
+        await unit.memberships.add(made.id, members, unit.instant, MembershipSource.MANUAL, "test")
     return made
 
 

@@ -42,4 +42,4 @@ async def fill(face: Face) -> dict[str, str]:
 async def put_in(face: Face, segment: int, customers: Sequence[int]) -> None:
     business = await face.services.businesses.open("shop")
     async with face.services.segments.store.write(business) as unit:
-        await unit.memberships.put_in(segment, customers, unit.instant, MembershipSource.MANUAL, "test")
+        await unit.memberships.add(segment, customers, unit.instant, MembershipSource.MANUAL, "test")

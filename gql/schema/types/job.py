@@ -12,12 +12,12 @@ import strawberry
 from domain.imports.model import PurchaseImport as ImportEntity
 from domain.imports.model import Reject as RejectEntity
 from domain.jobs.model import Job as JobEntity
+from domain.jobs.model import JobStatus
 from domain.model import Business as BusinessEntity
 from domain.money import exponent, to_decimal
 from gql.schema.context import Info
 from gql.schema.types import membership as memberships
 from gql.schema.types import segment as segments
-from gql.schema.types.enums import JobStatus
 from gql.schema.types.ids import Node, encode
 from gql.schema.types.pagination import After, Connection, First, connection, request_page
 

@@ -14,15 +14,14 @@ from domain.errors import InvalidInput
 from domain.model import Business as BusinessEntity
 from domain.pages import Page
 from domain.segments.history import check_reachable
-from domain.segments.model import ChangeList, Place
+from domain.segments.model import ChangeKind, ChangeList, MembershipSource, Place
 from domain.segments.model import Membership as MembershipEntity
 from domain.segments.model import MembershipChange as ChangeEntity
 from domain.segments.model import Snapshot as SnapshotEntity
-from domain.store import Member, Movement, SnapshotKey
+from domain.store import Comparison, Member, SnapshotKey
 from gql.schema.context import Context, Info
 from gql.schema.types import customer as customers
 from gql.schema.types import segment as segments
-from gql.schema.types.enums import ChangeKind, MembershipSource
 from gql.schema.types.ids import Node, decode_own, encode, expect, missing
 from gql.schema.types.pagination import (
     After,
@@ -167,7 +166,7 @@ Customers = Connection[Annotated["Customer", CUSTOMER]]
 
 
 async def entrants(
-    info: Info, business: BusinessEntity, between: Movement, first: int | None, after: str | None
+    info: Info, business: BusinessEntity, between: Comparison, first: int | None, after: str | None
 ) -> "Connection[Customer]":
     """A page of those who are members at the second instant and were none at the first."""
     request = request_page(MEMBER_ORDER, int, first, after)

@@ -12,8 +12,17 @@ from strawberry.types import get_object_definition
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
-from domain.errors import Conflict, DomainError, InvalidInput, InvalidRule, NotFound, Taken, name_fields
-from domain.jobs.queue import AlreadyRunning, NotCancellable
+from domain.errors import (
+    AlreadyRunning,
+    Conflict,
+    DomainError,
+    InvalidInput,
+    InvalidRule,
+    NotCancellable,
+    NotFound,
+    Taken,
+    name_fields,
+)
 from gql.schema.context import CanEdit, Info
 from gql.schema.types.enums import describe_enum
 

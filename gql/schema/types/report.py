@@ -11,20 +11,20 @@ from hashlib import sha256
 
 import strawberry
 
-from domain.classification.groups import GroupKind
+from domain.classification.groups import GroupKind, Method
 from domain.model import Business as BusinessEntity
 from domain.money import to_decimal
 from domain.pages import Page, PageRequest
-from domain.reports.reporting import Group, Previous, Reporting, insights
-from domain.reports.reporting import Report as ReportEntity
+from domain.reports.report import Group, Previous, insights
+from domain.reports.report import Report as ReportEntity
+from domain.reports.reporting import Reporting
+from domain.reports.transitions import GroupTransition, TransitionMatrix, Transitions
 from domain.reports.transitions import LabelCount as LabelCountEntity
-from domain.reports.transitions import MovedGroup, Movements, Transitions
 from domain.reports.transitions import TrendPoint as TrendPointEntity
-from domain.store import CustomerRecord, Move
+from domain.store import CustomerRecord, Transition
 from gql.schema.context import Info
 from gql.schema.types.business import Storefront
 from gql.schema.types.customer import Customer
-from gql.schema.types.enums import Method
 from gql.schema.types.pagination import After, Connection, First, connection, order_of, request_page
 
 
@@ -35,7 +35,7 @@ class ReportSource:
     business: BusinessEntity
     report: ReportEntity
     reporting: Reporting
-    movements: Movements
+    movements: Transitions
     _previous: "asyncio.Task[Previous | None] | None" = field(default=None)
 
     async def previous(self) -> Previous | None:
@@ -183,27 +183,29 @@ class TransitionsSource:
     """Transitions with what can be asked about them later."""
 
     business: BusinessEntity
-    transitions: Transitions
-    movements: Movements
+    transitions: TransitionMatrix
+    movements: Transitions
     _orders: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._orders = frozenset(map(cell_order, self.transitions.moves))
+        self._orders = frozenset(map(cell_order, self.transitions.transitions))
 
     def owner(self, cursor: str) -> str | None:
         """The order of the cell that the cursor is of; None where it is of none of these cells."""
         order = order_of(cursor)
         return order if order in self._orders else None
 
-    async def pages(self, keys: Sequence[Move], request: PageRequest) -> Mapping[Move, Page[CustomerRecord]]:
+    async def pages(
+        self, keys: Sequence[Transition], request: PageRequest
+    ) -> Mapping[Transition, Page[CustomerRecord]]:
         """A page of the customers of each move."""
-        return await self.movements.moved_customers(self.business, self.transitions, keys, request)
+        return await self.movements.transition_customers(self.business, self.transitions, keys, request)
 
 
-def cell_order(entity: MovedGroup) -> str:
+def cell_order(entity: GroupTransition) -> str:
     """The order that cursors of the cell are made in; short however long the names of its groups are."""
     codes = [None if group is None else group.code for group in (entity.before, entity.after)]
-    return f"move {sha256(repr((entity.move.dimension, *codes)).encode()).hexdigest()[:32]}"
+    return f"move {sha256(repr((entity.transition.dimension, *codes)).encode()).hexdigest()[:32]}"
 
 
 @strawberry.type(description="The customers who went from one group to another between two windows.")
@@ -220,15 +222,15 @@ class TransitionCell:
     customer_count: int = strawberry.field(description="Number of customers who went this way.")
     from_revenue: Decimal = strawberry.field(description="What they spent in the first window.")
     to_revenue: Decimal = strawberry.field(description="What they spent in the second window.")
-    entity: strawberry.Private[MovedGroup]
+    entity: strawberry.Private[GroupTransition]
     source: strawberry.Private[TransitionsSource]
 
     @classmethod
-    def of(cls, source: TransitionsSource, entity: MovedGroup) -> "TransitionCell":
+    def of(cls, source: TransitionsSource, entity: GroupTransition) -> "TransitionCell":
         decimals = source.transitions.decimals
         before, after = entity.before, entity.after
         return cls(
-            dimension=entity.move.dimension,
+            dimension=entity.transition.dimension,
             from_segment=None if before is None else before.name,
             from_code=None if before is None else before.code,
             to_segment=None if after is None else after.name,
@@ -249,7 +251,7 @@ class TransitionCell:
         page: Page[CustomerRecord] = Page([], [], has_next=False, has_previous=False)
         if after is None or self.source.owner(after) in (order, None):
             request = request_page(order, int, first, after)
-            page = await info.context.loaders.group_pages.load((self.source, self.entity.move, request))
+            page = await info.context.loaders.group_pages.load((self.source, self.entity.transition, request))
         return connection(page, order, partial(Customer.of, self.source.business), self.customer_count)
 
 
@@ -270,7 +272,7 @@ class SegmentTransitions:
         return cls(
             from_=date.fromordinal(transitions.before.last_day),
             to=date.fromordinal(transitions.after.last_day),
-            cells=[TransitionCell.of(source, entity) for entity in transitions.moves],
+            cells=[TransitionCell.of(source, entity) for entity in transitions.transitions],
         )
 
 

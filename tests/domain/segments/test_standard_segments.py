@@ -9,7 +9,7 @@ from domain.classification.rfm import RfmScheme, Score, group_of, groups
 from domain.rules.criteria import definition_tree, is_rfm
 from domain.rules.evaluator import Scalar, Subject, holds
 from domain.segments.segments import standard_drafts
-from domain.segments.validation import checked
+from domain.segments.validation import validate_draft
 
 SCORES = ("recency_score", "frequency_score", "monetary_score")
 
@@ -25,7 +25,7 @@ def subject(score: Score | None, scheme: RfmScheme) -> Subject:
 
 @pytest.mark.parametrize("scheme", list(RfmScheme))
 def test_every_score_is_in_the_segment_of_its_group_alone(scheme: RfmScheme) -> None:
-    trees = {draft.name: checked(draft, "EUR").tree for draft in standard_drafts(scheme)}
+    trees = {draft.name: validate_draft(draft, "EUR").tree for draft in standard_drafts(scheme)}
     wrong = []
 
     for score in (Score(*digits) for digits in product(range(1, 6), repeat=3)):
@@ -40,7 +40,7 @@ def test_every_score_is_in_the_segment_of_its_group_alone(scheme: RfmScheme) -> 
 
 @pytest.mark.parametrize("scheme", list(RfmScheme))
 def test_who_never_bought_is_in_none(scheme: RfmScheme) -> None:
-    trees = [checked(draft, "EUR").tree for draft in standard_drafts(scheme)]
+    trees = [validate_draft(draft, "EUR").tree for draft in standard_drafts(scheme)]
 
     assert [tree for tree in trees if tree is None or holds(tree, subject(None, scheme))] == []
 

@@ -8,7 +8,7 @@ import pytest
 from domain.errors import InvalidInput
 from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.segments.model import Definition, SegmentKind
-from domain.segments.validation import Draft, checked, free_key, slug
+from domain.segments.validation import Draft, free_key, slug, validate_draft
 
 RULES = {">": [{"var": "total_revenue"}, 1000]}
 RANKED = {"==": [{"var": "rfm_segment"}, "555"]}
@@ -19,12 +19,12 @@ BY_HAND = Draft("VIP", SegmentKind.MANUAL)
 def said(draft: Draft) -> list[tuple[str, str]]:
     """Field and code of everything that is wrong."""
     with pytest.raises(InvalidInput) as error:
-        checked(draft, "EUR")
+        validate_draft(draft, "EUR")
     return [(".".join(problem.field), problem.code) for problem in error.value.problems]
 
 
 def test_a_draft_is_kept_without_the_space_around_it() -> None:
-    kept = checked(replace(GOOD, name="  Gold ", description="  ", schedule=" 5  3 * * 1 "), "EUR")
+    kept = validate_draft(replace(GOOD, name="  Gold ", description="  ", schedule=" 5  3 * * 1 "), "EUR")
 
     assert (kept.draft.name, kept.draft.description, kept.draft.schedule) == ("Gold", None, "5 3 * * 1")
     assert (kept.dynamic, kept.rfm) == (True, False)
@@ -92,7 +92,7 @@ def test_a_segment_by_hand_has_no_definition(change: dict[str, object], field: s
 
 
 def test_a_segment_by_hand_needs_only_a_name() -> None:
-    kept = checked(replace(BY_HAND, is_dynamic=False, is_rfm=False), "EUR")
+    kept = validate_draft(replace(BY_HAND, is_dynamic=False, is_rfm=False), "EUR")
 
     assert (kept.draft.name, kept.dynamic, kept.rfm, kept.tree) == ("VIP", False, False, None)
 
@@ -101,7 +101,7 @@ def test_a_rule_says_where_it_is_wrong() -> None:
     rules = {"and": [RULES, {">": [{"var": "total_revenu"}, 5]}]}
 
     with pytest.raises(InvalidInput) as error:
-        checked(replace(GOOD, definition=Definition(rules)), "EUR")
+        validate_draft(replace(GOOD, definition=Definition(rules)), "EUR")
 
     (problem,) = error.value.problems
     assert (problem.field, problem.path) == (("input", "rules"), "/and/1/>/0/var")
@@ -133,8 +133,8 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
     ],
 )
 def test_a_definition_with_scores_is_rfm(definition: Definition, rfm: bool) -> None:
-    assert checked(replace(GOOD, definition=definition), "EUR").rfm is rfm
-    assert checked(replace(GOOD, definition=definition, is_rfm=rfm), "EUR").rfm is rfm
+    assert validate_draft(replace(GOOD, definition=definition), "EUR").rfm is rfm
+    assert validate_draft(replace(GOOD, definition=definition, is_rfm=rfm), "EUR").rfm is rfm
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from domain.classification.rfm import RfmScheme, Score, group_of, recency
 from domain.errors import InvalidInput
 from domain.model import Business, NewCustomer, PurchaseStatus, WriteCounts
 from domain.pages import PageRequest
-from domain.reports.reporting import Report, insights
+from domain.reports.report import Report, insights
 from domain.store import Actor, CustomerFilter, CustomerSort
 from gql.composition import Services
 from persistence.database.engines import Database

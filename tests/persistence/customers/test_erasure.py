@@ -40,7 +40,7 @@ async def store(database: Database, clock: SetClock, services: Services, shop: B
         segment = await unit.segments.add(new, unit.instant)
         known = await unit.memberships.known(["zoe-1", "ada-1"])
         ids = [key for key, _ in known.values()]
-        await unit.memberships.put_in(segment.id, ids, unit.instant, MembershipSource.MANUAL, None)
+        await unit.memberships.add(segment.id, ids, unit.instant, MembershipSource.MANUAL, None)
         await unit.audit(Actor("test"), "note", None, {"who": ["Zoë", "Ada"], "is": {"old": "zoe-1"}})
     return made
 

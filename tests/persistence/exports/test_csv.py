@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from domain.reports.document import ReportDocument
-from domain.reports.reporting import Insights
+from domain.reports.report import Insights
 from persistence.exports.csv import COLUMNS, report_csv, safe
 from tests.shops.report_documents import categories, eight_segments
 

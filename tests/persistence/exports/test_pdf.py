@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from domain.reports.document import DocumentGroup, ReportDocument
-from domain.reports.reporting import Insights
+from domain.reports.report import Insights
 from persistence.exports import pdf
 from persistence.exports.pdf import font_book, report_pdf
 from tests.drivers.pdf_reading import overlaps, shown, squeezed, whole_text

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
+from domain.classification.groups import Method
 from domain.reports.document import OTHER, ReportDocument
-from domain.reports.reporting import Insights, Method
+from domain.reports.report import Insights
 from persistence.exports.xlsx import report_xlsx
 from tests.shops.report_documents import categories, document, eight_segments
 

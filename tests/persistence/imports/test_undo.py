@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from domain.errors import Conflict, NotFound
-from domain.imports.imports import UndoRefused, UndoSummary
+from domain.errors import Conflict, NotFound, UndoRefused
+from domain.imports.imports import UndoSummary
 from domain.model import Business, NewCustomer, NewPurchase, PurchaseStatus
 from domain.store import Actor
 from gql.composition import Services

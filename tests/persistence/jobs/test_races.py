@@ -8,8 +8,8 @@ from contextlib import suppress
 
 import pytest
 
+from domain.errors import AlreadyRunning
 from domain.jobs.model import JobStatus
-from domain.jobs.queue import AlreadyRunning
 from domain.model import Business
 from domain.rules.tree import Condition
 from gql.composition import Services

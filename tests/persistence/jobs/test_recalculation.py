@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from domain.errors import AlreadyRunning, NotCancellable
 from domain.jobs.model import JobStatus
-from domain.jobs.queue import AlreadyRunning, NotCancellable
 from domain.model import Business
 from domain.segments.model import MembershipSource
 from gql.composition import Services
@@ -60,7 +60,7 @@ async def test_removes_automatic_assignments_that_no_longer_match(working: Worki
 async def test_preserves_manual_assignments_during_automatic_updates(working: Working) -> None:
     segment = await working.segment("big", OVER_10)
     async with working.store.write(working.business) as unit:
-        await unit.memberships.put_in(segment.id, [1], unit.instant, MembershipSource.IMPORT, "old system")
+        await unit.memberships.add(segment.id, [1], unit.instant, MembershipSource.IMPORT, "old system")
 
     job = await working.calculate(segment)
 
@@ -217,7 +217,7 @@ async def test_what_changes_while_a_run_evaluates_is_evaluated_again(working: Wo
         await services.purchases.delete(working.business, ["O3"], ACTOR)
         async with evaluation.write() as unit:
             await evaluation.again(condition, tree)
-            await unit.memberships.agree(segment.id, unit.instant, "test")
+            await unit.memberships.sync_rule_members(segment.id, unit.instant, "test")
 
     assert await working.members(segment) == ["C1", "C2"]
 

@@ -95,7 +95,7 @@ async def test_following_can_be_switched_off(working: Working, services: Service
 async def test_memberships_by_hand_are_left_alone(working: Working, services: Services) -> None:
     segment = await working.segment("big", OVER_10)
     async with working.store.write(working.business) as unit:
-        await unit.memberships.put_in(segment.id, [1], unit.instant, MembershipSource.IMPORT, "old system")
+        await unit.memberships.add(segment.id, [1], unit.instant, MembershipSource.IMPORT, "old system")
     await services.purchases.record(working.business, [purchase("C1", "O3", DAY, 1)], ACTOR)
 
     await working.upkeep.once(working.business)
@@ -188,7 +188,7 @@ async def test_two_workers_begin_a_due_schedule_once(working: Working, database:
 async def test_a_manual_segment_gets_a_nightly_snapshot_where_it_changed(working: Working, clock: SetClock) -> None:
     segment = await working.by_hand("vip")
     async with working.store.write(working.business) as unit:
-        await unit.memberships.put_in(segment.id, [1, 2], unit.instant, MembershipSource.MANUAL, "tester")
+        await unit.memberships.add(segment.id, [1, 2], unit.instant, MembershipSource.MANUAL, "tester")
 
     for _ in range(2):
         await schedule(working, await working.again(segment), None, clock.now)
@@ -238,7 +238,7 @@ async def test_a_purchase_counts_from_its_instant_on_though_nobody_asks(
     assert await working.members(segment) == ["C3"]
     assert not await working.upkeep.once(working.business)
     agenda = await working.store.agenda(working.business, clock.now)
-    assert (agenda.matured, agenda.changed, agenda.due) == (False, False, False)
+    assert (agenda.purchases_due, agenda.changed, agenda.due) == (False, False, False)
 
 
 async def test_a_scheduled_run_counts_the_purchases_whose_instant_has_passed(

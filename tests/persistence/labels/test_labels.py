@@ -71,7 +71,7 @@ async def test_every_customers_labels_equal_the_independent_result(
     import_file(database, business, clock, shared("data", f"{name}.csv.gz"))
 
     found, _ = batch(database, business, clock, date.fromisoformat(day) if later else None)
-    counted = await services.movements.statistics(
+    counted = await services.transitions.statistics(
         await services.businesses.open("real"), date.fromisoformat(day) if later else None
     )
 

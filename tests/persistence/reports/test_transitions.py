@@ -15,8 +15,8 @@ from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput
 from domain.model import Business, NewPurchase
 from domain.pages import PageRequest
-from domain.reports.transitions import Transitions, trend_dates
-from domain.store import Actor, CustomerFilter, CustomerSort, Move
+from domain.reports.transitions import TransitionMatrix, trend_dates
+from domain.store import Actor, CustomerFilter, CustomerSort, Transition
 from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import NOW, SetClock
@@ -75,12 +75,12 @@ async def test_rows_add_up_to_the_first_report_and_columns_to_the_second(
     last = NOW.date()
     first = last - timedelta(days=apart)
 
-    moved = await services.movements.transitions(business, method, days, first, last, None, scheme)
+    moved = await services.transitions.transitions(business, method, days, first, last, None, scheme)
 
     for day, before in ((first, True), (last, False)):
         report = await services.reporting.report(business, method=method, days=days, as_of=day, scheme=scheme)
         sums: dict[str, list[int]] = {}
-        for each in moved.moves:
+        for each in moved.transitions:
             kind = each.before if before else each.after
             if kind is not None:
                 row = sums.setdefault(kind.code, [0, 0])
@@ -89,8 +89,8 @@ async def test_rows_add_up_to_the_first_report_and_columns_to_the_second(
         assert sums == {
             group.kind.code: [group.customers, group.revenue] for group in report.everyone if group.customers
         }
-    assert all(each.customers for each in moved.moves)
-    for each in moved.moves:
+    assert all(each.customers for each in moved.transitions)
+    for each in moved.transitions:
         assert each.before is not None or each.after is not None
         assert each.spend_before == 0 or each.before is not None
         assert each.spend_after == 0 or each.after is not None
@@ -105,7 +105,7 @@ async def test_the_pages_of_all_groups_hold_everybody_once(
     report = await services.reporting.report(business, method=method, days=days, scheme=scheme)
     kinds = [group.kind for group in report.everyone]
 
-    together = await services.movements.customers_of(business, report, kinds, PageRequest(250))
+    together = await services.transitions.customers_of(business, report, kinds, PageRequest(250))
 
     where: dict[str, Counter[str]] = {}
     for group in report.everyone:
@@ -115,7 +115,7 @@ async def test_the_pages_of_all_groups_hold_everybody_once(
         where.setdefault(group.kind.dimension, Counter()).update(record.customer.external_id for record in page.items)
         alone, request = [], PageRequest(2)
         while True:
-            part = (await services.movements.customers_of(business, report, [group.kind], request))[group.kind]
+            part = (await services.transitions.customers_of(business, report, [group.kind], request))[group.kind]
             alone += part.items
             if not part.has_next:
                 break
@@ -139,7 +139,7 @@ async def test_label_counts_are_the_labels_of_the_customers(
     labels = await services.customers.classifications(earlier, {each.customer.id: each.totals for each in records})
     clock.now = NOW
 
-    counted = await services.movements.statistics(business, as_of)
+    counted = await services.transitions.statistics(business, as_of)
 
     expected = Counter(
         (dimension, getattr(label, dimension))
@@ -150,8 +150,8 @@ async def test_label_counts_are_the_labels_of_the_customers(
     assert all(each.share == (each.customers / len(records) if records else 0) for each in counted)
 
 
-async def transitions(services: Services, business: Business, method: Method = Method.RFM) -> Transitions:
-    return await services.movements.transitions(business, method, 45, date(2024, 3, 6), AS_OF, None, EIGHT)
+async def transitions(services: Services, business: Business, method: Method = Method.RFM) -> TransitionMatrix:
+    return await services.transitions.transitions(business, method, 45, date(2024, 3, 6), AS_OF, None, EIGHT)
 
 
 async def test_newcomers_and_leavers_have_a_side_without_a_group(services: Services, shop: Business) -> None:
@@ -168,7 +168,7 @@ async def test_newcomers_and_leavers_have_a_side_without_a_group(services: Servi
             each.spend_before,
             each.spend_after,
         )
-        for each in moved.moves
+        for each in moved.transitions
     ]
     # Then: Gus 500, Eli 150, Ida 50, Jo 20. Now: Ada 900, Ben 400, Cy 300, Dee 150, Fay 80, Hal 50.
     assert shown == [
@@ -188,26 +188,26 @@ async def test_the_pages_of_all_moves_hold_everybody_once_in_each_dimension(
     business = await services.businesses.open("shop")
     moved = await transitions(services, business, method)
 
-    together = await services.movements.moved_customers(
-        business, moved, [each.move for each in moved.moves], PageRequest(250)
+    together = await services.transitions.transition_customers(
+        business, moved, [each.transition for each in moved.transitions], PageRequest(250)
     )
 
     where: dict[str, Counter[str]] = {}
-    for each in moved.moves:
-        names = [record.customer.external_id for record in together[each.move].items]
+    for each in moved.transitions:
+        names = [record.customer.external_id for record in together[each.transition].items]
         assert len(names) == each.customers
-        where.setdefault(each.move.dimension, Counter()).update(names)
-        first = await services.movements.moved_customers(business, moved, [each.move], PageRequest(1))
-        assert [record.customer.external_id for record in first[each.move].items] == names[:1]
-        assert first[each.move].has_next == (len(names) > 1)
-        rest = await services.movements.moved_customers(
-            business, moved, [each.move], PageRequest(250, after=first[each.move].positions[-1])
+        where.setdefault(each.transition.dimension, Counter()).update(names)
+        first = await services.transitions.transition_customers(business, moved, [each.transition], PageRequest(1))
+        assert [record.customer.external_id for record in first[each.transition].items] == names[:1]
+        assert first[each.transition].has_next == (len(names) > 1)
+        rest = await services.transitions.transition_customers(
+            business, moved, [each.transition], PageRequest(250, after=first[each.transition].positions[-1])
         )
-        assert [record.customer.external_id for record in rest[each.move].items] == names[1:]
+        assert [record.customer.external_id for record in rest[each.transition].items] == names[1:]
     assert len(where) == (3 if method is Method.BEHAVIOR else 1)
     assert all(set(names.values()) == {1} and len(names) == 10 for names in where.values())
-    nobody = Move("rfm", "R5F5M5", "R1F1M2")
-    empty = await services.movements.moved_customers(business, moved, [nobody], PageRequest(5))
+    nobody = Transition("rfm", "R5F5M5", "R1F1M2")
+    empty = await services.transitions.transition_customers(business, moved, [nobody], PageRequest(5))
     assert list(empty[nobody].items) == []
 
 
@@ -220,7 +220,7 @@ async def test_a_point_of_the_trend_is_the_report_of_its_date(
     place = await services.purchases.storefront_by_key(business, "Kandy")
 
     for storefront in (None, place.id):
-        points = await services.movements.trend(
+        points = await services.transitions.trend(
             business, method, 30, date(2024, 2, 29), AS_OF, SeriesInterval.MONTH, storefront, EIGHT
         )
 
@@ -258,7 +258,7 @@ async def test_the_dates_of_a_trend(first: str, last: str, interval: str, expect
 
 
 async def test_a_trend_has_sixty_points_at_most(services: Services, shop: Business) -> None:
-    points = await services.movements.trend(
+    points = await services.transitions.trend(
         shop, Method.VALUE, 1, date(2024, 1, 1), date(2024, 2, 29), SeriesInterval.DAY, None, EIGHT
     )
 
@@ -268,6 +268,6 @@ async def test_a_trend_has_sixty_points_at_most(services: Services, shop: Busine
         trend_dates(date(2024, 1, 1), date(2024, 3, 1), SeriesInterval.DAY)
     for first, last in ((AS_OF, AS_OF - timedelta(days=1)), (date.max, date.min)):
         with pytest.raises(InvalidInput, match="to must not be before from"):
-            await services.movements.transitions(shop, Method.RFM, 90, first, last, None, EIGHT)
+            await services.transitions.transitions(shop, Method.RFM, 90, first, last, None, EIGHT)
         with pytest.raises(InvalidInput, match="to must not be before from"):
-            await services.movements.trend(shop, Method.RFM, 90, first, last, SeriesInterval.DAY, None, EIGHT)
+            await services.transitions.trend(shop, Method.RFM, 90, first, last, SeriesInterval.DAY, None, EIGHT)

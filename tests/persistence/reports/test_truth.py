@@ -15,7 +15,7 @@ from domain.classification.rfm import Score, eight, rank_score, recency
 from domain.model import Business
 from domain.money import to_decimal
 from domain.pages import PageRequest
-from domain.reports.reporting import insights
+from domain.reports.report import insights
 from domain.store import CustomerFilter, CustomerSort
 from gql.composition import Services
 from persistence.database.engines import Database
@@ -126,7 +126,7 @@ async def test_every_customers_scores_equal_the_independent_result(
     business = await imported(name, services, database, clock)
     last, days = date.fromisoformat(as_of).toordinal(), int(length[:-1])
     span = Span(last - days + 1, last)
-    cuts = await services.customers.cuts(business, span)
+    quintiles = await services.customers.quintiles(business, span)
 
     checked = 0
     async with SqlStore(database, clock).read(business) as unit:
@@ -136,8 +136,8 @@ async def test_every_customers_scores_equal_the_independent_result(
             totals = (await unit.reports.window_totals([record.customer.id], span))[record.customer.id]
             score = Score(
                 recency(last - totals.last_day, days),
-                rank_score(totals.orders, cuts.orders),
-                rank_score(totals.spend, cuts.spend),
+                rank_score(totals.orders, quintiles.orders),
+                rank_score(totals.spend, quintiles.spend),
             )
             assert score.digits == row["R"] + row["F"] + row["M"]
             group = eight(score.recency, score.frequency, score.monetary).name
@@ -173,7 +173,7 @@ async def test_every_customers_labels_equal_the_independent_result(
         request = PageRequest(250, after=page.positions[-1])
     assert checked == len(truth)
     totals = json.loads(shared("truth", f"{scenario}.json").read_text())
-    counted = await services.movements.statistics(business, date.fromisoformat(as_of))
+    counted = await services.transitions.statistics(business, date.fromisoformat(as_of))
     for dimension, key, other in (
         ("frequency", "frequency", "Regular"),
         ("spending", "spending_literal_15000_150000_10000", ""),

@@ -50,7 +50,7 @@ async def test_a_preview_tells_who_would_enter_leave_and_stay(shop: Shop) -> Non
 async def test_a_reference_stands_for_the_members_of_now_and_not_for_the_rule(shop: Shop) -> None:
     rule = {"in": ["buyers", {"var": "segments"}]}
     async with shop.store.write(shop.business) as unit:
-        await unit.memberships.take_out(shop.buyers.id, range(11, 41), unit.instant, "test")
+        await unit.memberships.remove(shop.buyers.id, range(11, 41), unit.instant, "test")
 
     found = await shop.preview(rule)
 

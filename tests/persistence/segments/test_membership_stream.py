@@ -25,12 +25,12 @@ async def working(database: Database, services: Services, shop: Business, clock:
 
 async def put_in(working: Working, segment: Segment, *customers: int) -> None:
     async with working.store.write(working.business) as unit:
-        await unit.memberships.put_in(segment.id, customers, unit.instant, MembershipSource.MANUAL, "tester")
+        await unit.memberships.add(segment.id, customers, unit.instant, MembershipSource.MANUAL, "tester")
 
 
 async def take_out(working: Working, segment: Segment, *customers: int) -> None:
     async with working.store.write(working.business) as unit:
-        await unit.memberships.take_out(segment.id, customers, unit.instant, "tester")
+        await unit.memberships.remove(segment.id, customers, unit.instant, "tester")
 
 
 async def gather(working: Working, segment: Segment | None, after: Place | None, count: int) -> list[MembershipChange]:

@@ -63,11 +63,11 @@ async def evaluated(unit: Unit, held: Sequence[int], failed: Sequence[int] = ())
 
 async def test_putting_in_and_taking_out_again_changes_only_what_differs(store: SqlStore, shop: Business) -> None:
     async with store.write(shop) as unit:
-        first = await unit.memberships.put_in(1, [1, 2, 3, 3, 99], unit.instant, BY_HAND, "ann")
+        first = await unit.memberships.add(1, [1, 2, 3, 3, 99], unit.instant, BY_HAND, "ann")
     async with store.write(shop) as unit:
-        again = await unit.memberships.put_in(1, [2, 3, 4], unit.instant, BY_HAND, "ben")
+        again = await unit.memberships.add(1, [2, 3, 4], unit.instant, BY_HAND, "ben")
     async with store.write(shop) as unit:
-        out = await unit.memberships.take_out(1, [1, 5], unit.instant, "cid")
+        out = await unit.memberships.remove(1, [1, 5], unit.instant, "cid")
 
     assert (first, again, out) == (Difference(3, 0, 3), Difference(1, 0, 4), Difference(0, 1, 3))
     async with store.read(shop) as unit:
@@ -80,13 +80,13 @@ async def test_putting_in_and_taking_out_again_changes_only_what_differs(store: 
 async def test_the_past_shows_the_members_of_then(store: SqlStore, shop: Business, clock: SetClock) -> None:
     for customers in ([1, 2], [3]):
         async with store.write(shop) as unit:
-            await unit.memberships.put_in(1, customers, unit.instant, BY_HAND, None)
+            await unit.memberships.add(1, customers, unit.instant, BY_HAND, None)
         clock.now += DAY
     async with store.write(shop) as unit:
-        await unit.memberships.take_out(1, [1], unit.instant, None)
+        await unit.memberships.remove(1, [1], unit.instant, None)
     clock.now += DAY
     async with store.write(shop) as unit:
-        await unit.memberships.put_in(1, [1], unit.instant, BY_HAND, None)
+        await unit.memberships.add(1, [1], unit.instant, BY_HAND, None)
 
     async with store.read(shop) as unit:
         moments = [START - DAY, *(START + number * DAY + HOUR for number in range(4))]
@@ -99,15 +99,15 @@ async def test_the_past_shows_the_members_of_then(store: SqlStore, shop: Busines
 async def test_recalculation_moves_only_rule_memberships(store: SqlStore, shop: Business) -> None:
     async with store.write(shop) as unit:
         await evaluated(unit, [1, 2, 3])
-        first = await unit.memberships.agree(2, unit.instant, "run")
+        first = await unit.memberships.sync_rule_members(2, unit.instant, "run")
     async with store.write(shop) as unit:
-        await unit.memberships.put_in(2, [3, 9], unit.instant, MembershipSource.IMPORT, "file")
-    async with store.write(shop) as unit:
-        await evaluated(unit, [2, 4], [1])
-        second = await unit.memberships.agree(2, unit.instant, "run")
+        await unit.memberships.add(2, [3, 9], unit.instant, MembershipSource.IMPORT, "file")
     async with store.write(shop) as unit:
         await evaluated(unit, [2, 4], [1])
-        third = await unit.memberships.agree(2, unit.instant, "run")
+        second = await unit.memberships.sync_rule_members(2, unit.instant, "run")
+    async with store.write(shop) as unit:
+        await evaluated(unit, [2, 4], [1])
+        third = await unit.memberships.sync_rule_members(2, unit.instant, "run")
 
     assert (first, second, third) == (Difference(3, 0, 3), Difference(1, 2, 3), Difference(0, 0, 3))
     async with store.read(shop) as unit:
@@ -121,10 +121,10 @@ async def test_recalculation_moves_only_rule_memberships(store: SqlStore, shop: 
 async def test_following_a_few_customers_leaves_the_others(store: SqlStore, shop: Business) -> None:
     async with store.write(shop) as unit:
         await evaluated(unit, [1, 2, 3])
-        await unit.memberships.agree(2, unit.instant, "run")
+        await unit.memberships.sync_rule_members(2, unit.instant, "run")
     async with store.write(shop) as unit:
         await evaluated(unit, [4, 3], [1])
-        followed = await unit.memberships.agree(2, unit.instant, "follow", only=True)
+        followed = await unit.memberships.sync_rule_members(2, unit.instant, "follow", only=True)
 
     assert followed == Difference(1, 1, 3)
     async with store.read(shop) as unit:
@@ -133,10 +133,10 @@ async def test_following_a_few_customers_leaves_the_others(store: SqlStore, shop
 
 async def test_two_changes_of_one_unit_are_one_line_of_the_log(store: SqlStore, shop: Business) -> None:
     async with store.write(shop) as unit:
-        await unit.memberships.put_in(1, [1, 2], unit.instant, BY_HAND, None)
+        await unit.memberships.add(1, [1, 2], unit.instant, BY_HAND, None)
     async with store.write(shop) as unit:
-        await unit.memberships.take_out(1, [1], unit.instant, None)
-        await unit.memberships.put_in(1, [3, 4], unit.instant, BY_HAND, None)
+        await unit.memberships.remove(1, [1], unit.instant, None)
+        await unit.memberships.add(1, [3, 4], unit.instant, BY_HAND, None)
     async with store.read(shop) as unit:
         rows = (
             await unit.connection.execute(
@@ -149,11 +149,11 @@ async def test_two_changes_of_one_unit_are_one_line_of_the_log(store: SqlStore, 
 async def test_a_customer_leaves_everything_at_once(store: SqlStore, shop: Business) -> None:
     async with store.write(shop) as unit:
         for segment in (1, 2):
-            await unit.memberships.put_in(segment, [1, 2], unit.instant, BY_HAND, None)
+            await unit.memberships.add(segment, [1, 2], unit.instant, BY_HAND, None)
     async with store.write(shop) as unit:
-        ended = await unit.memberships.end_of_customer(1, unit.instant, "eraser")
+        ended = await unit.memberships.close_customer(1, unit.instant, "eraser")
     async with store.write(shop) as unit:
-        everyone = await unit.memberships.end_all(1, unit.instant, "ann")
+        everyone = await unit.memberships.close_segment(1, unit.instant, "ann")
 
     assert (ended, everyone) == (2, Difference(0, 1, 0))
     async with store.read(shop) as unit:
@@ -167,9 +167,9 @@ async def filled(store: SqlStore, shop: Business, clock: SetClock) -> None:
     """A line of the log each day: 1 to 3 enter; 1 leaves and 4 enters; 5 and 6 enter; 2 and 5 leave."""
     for entering, leaving in (([1, 2, 3], []), ([4], [1]), ([5, 6], []), ([], [2, 5])):
         async with store.write(shop) as unit:
-            await unit.memberships.take_out(1, leaving, unit.instant, "b")
-            await unit.memberships.put_in(1, entering, unit.instant, BY_HAND, "a")
-            await unit.memberships.put_in(2, entering[:1], unit.instant, BY_HAND, "a")
+            await unit.memberships.remove(1, leaving, unit.instant, "b")
+            await unit.memberships.add(1, entering, unit.instant, BY_HAND, "a")
+            await unit.memberships.add(2, entering[:1], unit.instant, BY_HAND, "a")
         clock.now += DAY
 
 
@@ -256,8 +256,8 @@ async def test_who_came_and_who_went_between_two_instants(store: SqlStore, shop:
     async with store.read(shop) as unit:
 
         async def moved(left: datetime, right: datetime) -> list[int]:
-            page = (await unit.history.moved_pages([((1, left, right), PageRequest(50))]))[0]
-            assert await unit.history.moved_counts([(1, left, right)]) == [len(page.items)]
+            page = (await unit.history.entered_pages([((1, left, right), PageRequest(50))]))[0]
+            assert await unit.history.entered_counts([(1, left, right)]) == [len(page.items)]
             return [record.customer.id for record in page.items]
 
         assert await moved(first, last) == [4, 6]
@@ -280,8 +280,8 @@ async def test_totals_of_members_come_in_one_statement(
     ]
     await services.purchases.record(shop, bought, Actor("test"))
     async with store.write(shop) as unit:
-        await unit.memberships.put_in(1, [1, 2, 3, 4], unit.instant, BY_HAND, None)
-        await unit.memberships.put_in(2, [4], unit.instant, BY_HAND, None)
+        await unit.memberships.add(1, [1, 2, 3, 4], unit.instant, BY_HAND, None)
+        await unit.memberships.add(2, [4], unit.instant, BY_HAND, None)
 
     async with store.read(shop) as unit:
         found = await unit.memberships.totals([1, 2, 3], START.date().toordinal(), 90)

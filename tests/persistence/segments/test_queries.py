@@ -25,7 +25,7 @@ async def test_overlaps_count_every_customer_once(shop: Shop) -> None:
     third = await add(shop.store, shop.business, "third", members=range(30, 71))
     empty = await add(shop.store, shop.business, "empty")
     async with shop.store.write(shop.business) as unit:
-        await unit.memberships.take_out(third.id, range(61, 71), unit.instant, "test")
+        await unit.memberships.remove(third.id, range(61, 71), unit.instant, "test")
     ids = [shop.vip.id, shop.buyers.id, third.id, empty.id]
 
     found = await shop.analysis.overlap(shop.business, ids)
@@ -95,7 +95,7 @@ async def test_explanations_agree_with_previews(shop: Shop) -> None:
 async def test_lists_of_customers_are_narrowed_by_segments_and_rules(shop: Shop, sort: CustomerSort) -> None:
     expected = {key for key in shop.members_of(RULES["ranked"]) if key % 3 == 0 and key <= 40}
     ids = [shop.vip.id, shop.buyers.id, shop.vip.id]
-    where = await shop.analysis.narrowed(shop.business, CustomerFilter(), ids, parse_rule(RULES["ranked"]))
+    where = await shop.analysis.narrow(shop.business, CustomerFilter(), ids, parse_rule(RULES["ranked"]))
 
     seen: list[int] = []
     request = PageRequest(3)
@@ -115,9 +115,9 @@ async def test_lists_of_customers_are_narrowed_by_segments_and_rules(shop: Shop,
 
 async def test_a_filter_refuses_segments_that_are_not_there(shop: Shop) -> None:
     with pytest.raises(InvalidInput, match=r"segmentIds\[1\]") as caught:
-        await shop.analysis.narrowed(shop.business, CustomerFilter(), [shop.vip.id, 77], None)
+        await shop.analysis.narrow(shop.business, CustomerFilter(), [shop.vip.id, 77], None)
     with pytest.raises(InvalidRule, match="no segment with the key nobody"):
-        await shop.analysis.narrowed(
+        await shop.analysis.narrow(
             shop.business, CustomerFilter(), [], parse_rule({"in": ["nobody", {"var": "segments"}]})
         )
 
