@@ -9,10 +9,11 @@ import strawberry
 from domain.errors import InvalidInput
 from domain.model import Business
 from domain.rules.criteria import FREQUENCIES, SPENDINGS, RfmConfig, SegmentCriteria, customer_rule
-from domain.segments.model import Definition, SegmentKind
+from domain.segments.model import Definition
 from domain.segments.validation import Draft
 from domain.store import CustomerFilter as CustomerFilterEntity
 from gql.schema.context import Context
+from gql.schema.types.enums import SegmentKind
 from gql.schema.types.ids import match
 from gql.schema.types.scalars import JSON
 from gql.schema.types.segment import MetricBounds, ScoreBox

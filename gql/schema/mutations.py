@@ -11,12 +11,10 @@ from typing import Annotated, TypeVar
 import strawberry
 
 from domain.calendar import to_utc, zone
-from domain.classification.groups import Method
-from domain.classification.rfm import RfmScheme
 from domain.errors import AlreadyRunning, FieldProblem, InvalidInput
 from domain.jobs.model import Job as JobEntity
 from domain.model import Business as BusinessEntity
-from domain.model import NewCustomer, NewPurchase, PurchaseStatus
+from domain.model import NewCustomer, NewPurchase
 from domain.model import PurchaseLine as NewLine
 from domain.money import exponent, to_minor
 from domain.reports.document import ReportAsked
@@ -25,7 +23,7 @@ from gql.schema.context import CanView, Info
 from gql.schema.segment_mutations import SegmentMutations
 from gql.schema.types.business import Business, find_storefront
 from gql.schema.types.customer import Customer
-from gql.schema.types.enums import describe_enum
+from gql.schema.types.enums import Method, PurchaseStatus, RfmScheme, describe_enum
 from gql.schema.types.ids import encode, expect, match, missing
 from gql.schema.types.job import Job, PurchaseImport, Recalculation
 from gql.schema.types.payloads import Payload, mutation, payload, user_errors

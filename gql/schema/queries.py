@@ -11,18 +11,13 @@ from typing import Annotated, Any
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from domain.calendar import SeriesInterval
-from domain.classification.groups import Method
-from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput
 from domain.model import AuditTarget, Permission
 from domain.model import Business as BusinessEntity
 from domain.money import exponent
 from domain.rules.variables import rule_variables
 from domain.segments.model import Segment as SegmentEntity
-from domain.segments.model import SegmentKind
 from domain.store import CustomerFilter as CustomerFilterEntity
-from domain.store import CustomerSort, SegmentSort
 from domain.store import SegmentFilter as SegmentFilterEntity
 from gql.schema.context import CanEdit, CanView, Context, Info
 from gql.schema.inputs import CustomerFilter, SegmentDefinitionInput
@@ -30,6 +25,7 @@ from gql.schema.loaders import Loaders
 from gql.schema.types.analysis import RuleVariable, SegmentExplanation, SegmentOverlap, SegmentPreview
 from gql.schema.types.business import AuditEvent, Business, Storefront, StorefrontId, Viewer, find_storefront
 from gql.schema.types.customer import Customer, Purchase
+from gql.schema.types.enums import CustomerSort, Method, RfmScheme, SegmentKind, SegmentSort, SeriesInterval
 from gql.schema.types.ids import GlobalId, Node, decode_own, expect, match, missing
 from gql.schema.types.job import RUN_ORDER, Job, PurchaseImport, Recalculation
 from gql.schema.types.membership import Snapshot, snapshot_key

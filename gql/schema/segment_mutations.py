@@ -5,10 +5,10 @@ from typing import Annotated
 
 import strawberry
 
-from domain.classification.rfm import RfmScheme
 from domain.segments.segments import Change
 from gql.schema.context import Info
 from gql.schema.inputs import CreateSegmentInput, UpdateSegmentInput
+from gql.schema.types.enums import RfmScheme
 from gql.schema.types.ids import encode, expect, match
 from gql.schema.types.job import Recalculation
 from gql.schema.types.membership import Snapshot

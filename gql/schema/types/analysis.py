@@ -12,11 +12,10 @@ from domain.rules.explanation import Verdict as ClauseVerdict
 from domain.rules.variables import RuleVariable as RuleVariableEntity
 from domain.segments.analysis import Explanation, Finding, Overlap, PairOverlap, Preview
 from domain.segments.analysis import ProblemSeverity as ProblemSeverity
-from domain.segments.model import MembershipSource
 from domain.store import Side
 from gql.schema.context import Info
 from gql.schema.types.customer import Customer
-from gql.schema.types.enums import describe_enum
+from gql.schema.types.enums import MembershipSource, describe_enum
 from gql.schema.types.scalars import JSON
 from gql.schema.types.segment import Segment
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from domain.classification.rfm import RfmScheme, group_of
+from domain.classification.rfm import group_of
 from domain.model import Business as BusinessEntity
-from domain.model import PurchaseStatus
 from domain.money import exponent, mean, to_decimal
 from domain.segments.model import ChangeList
 from domain.store import CustomerRecord, PurchaseRecord
@@ -19,6 +18,7 @@ from gql.schema.context import Info
 from gql.schema.types import membership as memberships
 from gql.schema.types import segment as segments
 from gql.schema.types.business import Storefront
+from gql.schema.types.enums import PurchaseStatus, RfmScheme
 from gql.schema.types.ids import Node, encode
 from gql.schema.types.pagination import After, Connection, First, connection, request_page
 

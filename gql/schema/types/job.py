@@ -1,5 +1,6 @@
 """Background work: recalculations, and imports of purchases with what is doubtful and what was refused. The stored row
-is the truth: every answer is read from it. Nouns that speak of each other import modules, and name each other's types
+is the truth: every answer is read from gql.schema.types.enums import JobStatus
+from it. Nouns that speak of each other import modules, and name each other's types
 lazily."""
 
 from datetime import datetime
@@ -12,7 +13,6 @@ import strawberry
 from domain.imports.model import PurchaseImport as ImportEntity
 from domain.imports.model import Reject as RejectEntity
 from domain.jobs.model import Job as JobEntity
-from domain.jobs.model import JobStatus
 from domain.model import Business as BusinessEntity
 from domain.money import exponent, to_decimal
 from gql.schema.context import Info

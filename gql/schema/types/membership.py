@@ -14,7 +14,7 @@ from domain.errors import InvalidInput
 from domain.model import Business as BusinessEntity
 from domain.pages import Page
 from domain.segments.history import check_reachable
-from domain.segments.model import ChangeKind, ChangeList, MembershipSource, Place
+from domain.segments.model import ChangeList, Place
 from domain.segments.model import Membership as MembershipEntity
 from domain.segments.model import MembershipChange as ChangeEntity
 from domain.segments.model import Snapshot as SnapshotEntity
@@ -22,6 +22,7 @@ from domain.store import Comparison, Member, SnapshotKey
 from gql.schema.context import Context, Info
 from gql.schema.types import customer as customers
 from gql.schema.types import segment as segments
+from gql.schema.types.enums import ChangeKind, MembershipSource
 from gql.schema.types.ids import Node, decode_own, encode, expect, missing
 from gql.schema.types.pagination import (
     After,

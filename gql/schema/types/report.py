@@ -11,7 +11,7 @@ from hashlib import sha256
 
 import strawberry
 
-from domain.classification.groups import GroupKind, Method
+from domain.classification.groups import GroupKind
 from domain.model import Business as BusinessEntity
 from domain.money import to_decimal
 from domain.pages import Page, PageRequest
@@ -25,6 +25,7 @@ from domain.store import CustomerRecord, Transition
 from gql.schema.context import Info
 from gql.schema.types.business import Storefront
 from gql.schema.types.customer import Customer
+from gql.schema.types.enums import Method
 from gql.schema.types.pagination import After, Connection, First, connection, order_of, request_page
 
 

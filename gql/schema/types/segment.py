@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from domain.calendar import SeriesInterval, series
+from domain.calendar import series
 from domain.errors import InvalidInput
 from domain.model import Business as BusinessEntity
 from domain.money import exponent, mean, to_decimal
 from domain.rules.criteria import RfmConfig as RfmConfigEntity
 from domain.rules.criteria import SegmentCriteria as SegmentCriteriaEntity
 from domain.segments.history import check_reachable
-from domain.segments.model import ChangeList, SegmentKind
+from domain.segments.model import ChangeList
 from domain.segments.model import Segment as SegmentEntity
 from domain.segments.segments import words
 from gql.schema.context import Info
 from gql.schema.types import job as jobs
 from gql.schema.types import membership as memberships
+from gql.schema.types.enums import SegmentKind, SeriesInterval
 from gql.schema.types.ids import Node, encode, match, missing
 from gql.schema.types.pagination import After, Before, Connection, First, Last, connection, request_page
 from gql.schema.types.scalars import JSON
