@@ -57,7 +57,7 @@ from persistence.migrations.migrate import current, head
 from persistence.purchases import PurchaseStore
 from persistence.reports.reports import GroupReportStore, ReportStore
 from persistence.rules.compiler import RuleSql, members
-from persistence.segments.analysis import RuleStore
+from persistence.segments.analysis import RuleAnalysisStore
 from persistence.segments.history import HistoryStore, SnapshotStore
 from persistence.segments.memberships import MembershipStore
 from persistence.segments.segments import SegmentStore
@@ -126,11 +126,11 @@ class Unit:
     jobs: JobStore = field(init=False)
     imports: ImportStore = field(init=False)
     audits: AuditStore = field(init=False)
-    rules: RuleStore = field(init=False)
+    rules: RuleAnalysisStore = field(init=False)
 
     def __post_init__(self) -> None:
         """One repository a noun, all on this connection."""
-        self.rules = RuleStore(self.connection, self, self.instant)
+        self.rules = RuleAnalysisStore(self.connection, self, self.instant)
         self.customers = CustomerStore(self.connection, self.business.id, self.rules.condition)
         self.purchases = PurchaseStore(self.connection, self.business.id)
         self.reports = ReportStore(self.connection, self.business.id)

@@ -18,6 +18,7 @@ from domain.rules.tree import (
     ALWAYS,
     NEVER,
     NULL,
+    Aggregate,
     AllOf,
     AnyOf,
     Arithmetic,
@@ -25,23 +26,22 @@ from domain.rules.tree import (
     Choice,
     Collection,
     Comparison,
+    Concat,
     Condition,
     Contains,
-    Either,
+    Default,
     Equality,
-    Fallback,
     InSegment,
-    Joined,
     Literal,
     Missing,
     Node,
     Not,
     OneOf,
     Op,
-    Part,
     Quantified,
     Quantity,
-    Reduction,
+    ShortCircuit,
+    Substring,
     Truth,
     Variable,
     both,
@@ -106,12 +106,12 @@ def reduce(reader: Reader, call: Call) -> Node:
             return reader.wrong(call.at(1), f"{shape}.")
     match addend:
         case int() | float() if addend == 1 and not isinstance(addend, bool):
-            return Reduction(collection, None)
+            return Aggregate(collection, None)
         case {"var": str(name)} if name == "current" or name.startswith("current."):
             path = call.at(1) + pointer("+", place, "var")
             found = reader.variable(name[8:], path, reader.elements(collection)) if collection.name else None
             if found is None or (found.kind is Kind.NUMBER and not found.nullable):
-                return NULL if found is None else Reduction(collection, found)
+                return NULL if found is None else Aggregate(collection, found)
     return reader.wrong(call.at(1), f"{shape}.")
 
 
@@ -142,7 +142,7 @@ def _variable(reader: Reader, call: Call) -> Node:
         return found or NULL
     (_, other), kind = reader.unify(call, [found, reader.value(call.arguments[1], call.at(1), call.scope)],
                                     [call.at(0), call.at(1)])  # fmt: skip
-    return found if other == NULL else Fallback(found, other, kind)  # type: ignore[arg-type]
+    return found if other == NULL else Default(found, other, kind)  # type: ignore[arg-type]
 
 
 def _order(reader: Reader, call: Call) -> Node:
@@ -174,7 +174,7 @@ def _logic(reader: Reader, call: Call) -> Node:
         if len(nodes) == 1:
             return nodes[0]
         if kind is not Kind.BOOLEAN or any(may_be_missing(node) for node in nodes):
-            return Either(conjunction, tuple(nodes), kind)  # type: ignore[arg-type]
+            return ShortCircuit(conjunction, tuple(nodes), kind)  # type: ignore[arg-type]
         operands = tuple(holds(node, call.at(index)) for index, node in enumerate(nodes))
     if len(operands) == 1:
         return operands[0]
@@ -184,7 +184,7 @@ def _logic(reader: Reader, call: Call) -> Node:
 def holds(node: Node, path: str) -> Condition:
     """The condition that a boolean value is."""
     match node:
-        case Variable() | Fallback() | Arithmetic() | Joined() | Part() | Either() | Reduction() | Choice():
+        case Variable() | Default() | Arithmetic() | Concat() | Substring() | ShortCircuit() | Aggregate() | Choice():
             return Truth(node, path)
         case _:
             return node
@@ -247,7 +247,7 @@ def _cat(reader: Reader, call: Call) -> Node:
             reader.wrong(call.at(index), "cat takes text and whole numbers that are written out, no variable numbers.")
         else:
             nodes.append(reader.only(call, node, Kind.TEXT, index))  # type: ignore[arg-type]
-    return nodes[0] if len(nodes) == 1 else Joined(tuple(nodes))
+    return nodes[0] if len(nodes) == 1 else Concat(tuple(nodes))
 
 
 def _substr(reader: Reader, call: Call) -> Node:
@@ -260,7 +260,7 @@ def _substr(reader: Reader, call: Call) -> Node:
         if not whole or raw != int(raw):  # type: ignore[call-overload]
             return reader.wrong(call.at(index), "substr takes positions that are written out as whole numbers.")
         places.append(int(raw))  # type: ignore[call-overload]
-    return Part(text, places[0], places[1] if len(places) > 1 else None)  # type: ignore[arg-type]
+    return Substring(text, places[0], places[1] if len(places) > 1 else None)  # type: ignore[arg-type]
 
 
 def _in(reader: Reader, call: Call) -> Node:

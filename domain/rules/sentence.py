@@ -9,6 +9,7 @@ from decimal import Decimal
 from domain.rules.tree import (
     ALWAYS,
     CONDITIONS,
+    Aggregate,
     AllOf,
     AnyOf,
     Arithmetic,
@@ -16,23 +17,22 @@ from domain.rules.tree import (
     Choice,
     Collection,
     Comparison,
+    Concat,
     Condition,
     Contains,
-    Either,
+    Default,
     Equality,
-    Fallback,
     InSegment,
-    Joined,
     Literal,
     Missing,
     Node,
     Not,
     OneOf,
     Op,
-    Part,
     Quantified,
     Quantity,
-    Reduction,
+    ShortCircuit,
+    Substring,
     Truth,
     Variable,
     kind_of,
@@ -69,7 +69,7 @@ FULL = {Kind.NUMBER: "there and not 0", Kind.TEXT: "there and not blank", Kind.B
 
 def sentence(tree: Condition, currency: str, catalogue: Catalogue = CATALOGUE) -> str:
     """The rule in words."""
-    return Speaker(catalogue, currency, catalogue.variables).condition(tree)
+    return SentenceWriter(catalogue, currency, catalogue.variables).condition(tree)
 
 
 def number_text(value: float) -> str:
@@ -84,7 +84,7 @@ def quoted(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Speaker:
+class SentenceWriter:
     """Says the parts of a rule where these variables can be seen."""
 
     catalogue: Catalogue
@@ -149,7 +149,7 @@ class Speaker:
 
     def _quantified(self, quantity: Quantity, collection: Collection, condition: Condition) -> str:
         inside = self._inside(collection)
-        elements = self._collection(collection, self.catalogue.lists[collection.name].subject)
+        elements = self._collection(collection, self.catalogue.lists[collection.name].phrase)
         which = "" if condition == ALWAYS else f" for which {inside.beside(condition)}"
         match quantity:
             case Quantity.SOME:
@@ -159,8 +159,8 @@ class Speaker:
             case _:
                 return f"there is at least one {elements} and for each {inside.beside(condition)}"
 
-    def _inside(self, collection: Collection) -> "Speaker":
-        return Speaker(self.catalogue, self.currency, self.catalogue.lists[collection.name].variables)
+    def _inside(self, collection: Collection) -> "SentenceWriter":
+        return SentenceWriter(self.catalogue, self.currency, self.catalogue.lists[collection.name].variables)
 
     def _collection(self, collection: Collection, noun: str) -> str:
         inside = self._inside(collection)
@@ -176,9 +176,9 @@ class Speaker:
         match node:
             case Variable(name=name):
                 return self.scope[name].unit
-            case Fallback(variable=variable):
+            case Default(variable=variable):
                 return self.unit(variable)
-            case Reduction(collection=collection, addend=Variable(name=name)):
+            case Aggregate(collection=collection, addend=Variable(name=name)):
                 return self._inside(collection).scope[name].unit
             case _:
                 return None
@@ -189,8 +189,8 @@ class Speaker:
             case Literal():
                 return self._literal(node, unit)
             case Variable(name=name):
-                return self.scope[name].subject
-            case Reduction(collection=Collection(filters=())):
+                return self.scope[name].phrase
+            case Aggregate(collection=Collection(filters=())):
                 return self._calculated(node)
             case _ if isinstance(node, CONDITIONS):
                 return f"({self.condition(node)})"
@@ -213,27 +213,27 @@ class Speaker:
 
     def _calculated(self, node: Node) -> str:
         match node:
-            case Fallback(variable=variable, other=other):
+            case Default(variable=variable, other=other):
                 return " or else ".join(self._values((variable, other)))
             case Arithmetic(op=op, operands=operands):
                 return self._arithmetic(op, [self.value(operand) for operand in operands])
-            case Joined(operands=operands):
+            case Concat(operands=operands):
                 return " followed by ".join(self.value(operand) for operand in operands)
-            case Part(text=text, start=start, length=length):
+            case Substring(text=text, start=start, length=length):
                 where = f"the last {-start} characters" if start < 0 else f"what follows the first {start} characters"
                 limit = "" if length is None else f", without its last {-length}" if length < 0 else f", up to {length}"
                 return f"{where} of {self.value(text)}{limit}"
             case Choice(branches=branches, otherwise=otherwise):
                 parts = [f"{self.value(value)} if {self.beside(test)}" for test, value in branches]
                 return ", else ".join([*parts, self.value(otherwise)])
-            case Either(conjunction=conjunction, operands=operands):
+            case ShortCircuit(conjunction=conjunction, operands=operands):
                 which = "empty" if conjunction else "not empty"
                 return f"the first that is {which} or else the last of {', '.join(map(self.value, operands))}"
-            case Reduction(collection=collection, addend=addend):
+            case Aggregate(collection=collection, addend=addend):
                 elements = self._collection(collection, self.catalogue.lists[collection.name].plural)
                 if addend is None:
                     return f"the number of {elements}"
-                noun = self._inside(collection).scope[addend.name].subject.removeprefix("its ")
+                noun = self._inside(collection).scope[addend.name].phrase.removeprefix("its ")
                 return f"the total {noun} of {elements}"
             case _:
                 raise TypeError(f"{type(node).__name__} is no value")
@@ -242,7 +242,7 @@ class Speaker:
         match op:
             case Op.MINUS if len(operands) == 1:
                 return f"the negative of {operands[0]}"
-            case Op.REST:
+            case Op.MODULO:
                 return f"the remainder of {operands[0]} divided by {operands[1]}"
             case Op.SMALLEST | Op.LARGEST:
                 return f"the {'smallest' if op is Op.SMALLEST else 'largest'} of {', '.join(operands)}"

@@ -20,7 +20,7 @@ class Op(StrEnum):
     MINUS = "-"
     TIMES = "*"
     DIVIDED = "/"
-    REST = "%"
+    MODULO = "%"
     SMALLEST = "min"
     LARGEST = "max"
 
@@ -48,7 +48,7 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
-class Fallback:
+class Default:
     """The variable, or the other value where it is missing."""
 
     variable: Variable
@@ -66,7 +66,7 @@ class Arithmetic:
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class Concat:
     """Text and whole literals, one after the other."""
 
     operands: tuple["Value", ...]
@@ -74,7 +74,7 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Substring:
     """Code points of a text from `start` (below 0: from the end); below 0 `length` leaves that many off the end."""
 
     text: "Value"
@@ -93,7 +93,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Either:
+class ShortCircuit:
     """`and`/`or` used as a value: the first operand that is empty (and) or is not (or), or else the last."""
 
     conjunction: bool
@@ -110,7 +110,7 @@ class Collection:
 
 
 @dataclass(frozen=True, slots=True)
-class Reduction:
+class Aggregate:
     """How many elements there are, or the sum of a number of theirs; 0 over none."""
 
     collection: Collection
@@ -231,7 +231,7 @@ class Quantified:
     path: str = _path()
 
 
-Value = Literal | Variable | Fallback | Arithmetic | Joined | Part | Choice | Either | Reduction
+Value = Literal | Variable | Default | Arithmetic | Concat | Substring | Choice | ShortCircuit | Aggregate
 Leaf = Truth | Comparison | Between | Equality | OneOf | Contains | InSegment | Missing | Quantified
 Condition = Literal | AllOf | AnyOf | Not | Choice | Leaf
 Node = Value | Condition
@@ -280,15 +280,15 @@ def may_be_missing(node: Node) -> bool:
             return value is None
         case Variable(nullable=nullable):
             return nullable
-        case Fallback(other=other):
+        case Default(other=other):
             return may_be_missing(other)
-        case Arithmetic(op=Op.DIVIDED | Op.REST, operands=(first, Literal(value=float(divisor)))) if divisor:
+        case Arithmetic(op=Op.DIVIDED | Op.MODULO, operands=(first, Literal(value=float(divisor)))) if divisor:
             return may_be_missing(first)
         case Arithmetic(op=op, operands=operands):
-            return op in (Op.DIVIDED, Op.REST) or any(may_be_missing(operand) for operand in operands)
-        case Joined(operands=operands) | Either(operands=operands):
+            return op in (Op.DIVIDED, Op.MODULO) or any(may_be_missing(operand) for operand in operands)
+        case Concat(operands=operands) | ShortCircuit(operands=operands):
             return any(may_be_missing(operand) for operand in operands)
-        case Part(text=text):
+        case Substring(text=text):
             return may_be_missing(text)
         case Choice(branches=branches, otherwise=otherwise):
             return may_be_missing(otherwise) or any(may_be_missing(value) for _, value in branches)

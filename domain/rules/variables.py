@@ -21,12 +21,12 @@ MONEY, DAYS, ORDERS = "money", "days", "orders"
 
 @dataclass(frozen=True, slots=True)
 class VariableInfo:
-    """One variable. `subject` is what sentences call it; a value that cannot be missing is not `nullable`."""
+    """One variable. `phrase` is what sentences call it; a value that cannot be missing is not `nullable`."""
 
     name: str
     kind: Kind
     description: str
-    subject: str
+    phrase: str
     example: object
     unit: str | None = None
     nullable: bool = True
@@ -34,11 +34,11 @@ class VariableInfo:
 
 @dataclass(frozen=True, slots=True)
 class ListInfo:
-    """A list whose elements a rule may look at, and what each has; `subject` and `plural` are what sentences say."""
+    """A list whose elements a rule may look at, and what each has; `phrase` and `plural` are what sentences say."""
 
     name: str
     description: str
-    subject: str
+    phrase: str
     plural: str
     example: object
     variables: Mapping[str, VariableInfo]
@@ -46,7 +46,7 @@ class ListInfo:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The names of one language: variables of the subject, lists with their elements, and the list of segment keys."""
+    """The names of one language: variables of the customer, lists with their elements, and the list of segment keys."""
 
     variables: Mapping[str, VariableInfo]
     lists: Mapping[str, ListInfo] = field(default_factory=dict)
@@ -128,7 +128,7 @@ LINES = ("purchases.lines", "all_purchases.lines")
 OF_EVERY_STATUS = ("all_purchases", "all_purchases.lines")
 LINE = PURCHASE | _named(
     VariableInfo("amount", N, "Amount of the line, below 0 for a refund line.", "its value", 120, MONEY, False),
-    replace(_STATUS, description="Status of the line: its own, else its order's.", subject="its state"),
+    replace(_STATUS, description="Status of the line: its own, else its order's.", phrase="its state"),
     VariableInfo("category", T, "Category of the line.", "its product group", "Kids"),
 )
 _SOME = {"some": [{"var": "purchases"}, {"<": [{"var": "days_ago"}, 30]}]}

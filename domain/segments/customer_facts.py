@@ -11,19 +11,19 @@ from domain.model import QUALIFYING, CustomerTotals, PurchaseLine
 from domain.money import divide_half_even, exponent
 from domain.pages import MAXIMUM_FIRST, PageRequest
 from domain.rules.context import RuleContext, uses_rank, variable_names
-from domain.rules.evaluator import Element, Scalar, Subject
+from domain.rules.evaluator import CustomerFacts, Element, Scalar
 from domain.rules.tree import Node
 from domain.store import CustomerRecord, PurchaseRecord, Unit, WindowTotals
 
 Bought = Sequence[tuple[PurchaseRecord, Sequence[PurchaseLine]]]
 
 
-async def subjects(
+async def read_customer_facts(
     unit: Unit,
     context: RuleContext,
     customers: Sequence[int],
     segments: Mapping[int, frozenset[str]] | None = None,
-) -> dict[int, Subject]:
+) -> dict[int, CustomerFacts]:
     """Those of the customers that exist; `segments` are the keys of the segments that each is a member of."""
     records = await unit.customers.by_ids(customers)
     ids = list(records)
@@ -35,7 +35,7 @@ async def subjects(
     for key, record in records.items():
         bought = await _bought(unit, key)
         score = _score(record.totals, window.get(key), context)
-        found[key] = subject(context, record, score, labels[key], bought, (segments or {}).get(key, frozenset()))
+        found[key] = customer_facts(context, record, score, labels[key], bought, (segments or {}).get(key, frozenset()))
     return found
 
 
@@ -66,14 +66,14 @@ def _score(totals: CustomerTotals, inside: WindowTotals | None, context: RuleCon
     )
 
 
-def subject(
+def customer_facts(
     context: RuleContext,
     record: CustomerRecord,
     score: Score | None,
     labels: Classification,
     bought: Bought,
     segments: frozenset[str] = frozenset(),
-) -> Subject:
+) -> CustomerFacts:
     """One customer with everything that a rule can ask."""
     values = _own(context, record) | _derived(context, record.totals) | _ranked(score, labels)
     now = [(each, lines) for each, lines in bought if each.purchase.purchased_at <= context.now]
@@ -84,7 +84,7 @@ def subject(
         "purchases.lines": [_element(context, each, line) for each, lines in counted for line in lines if line.bought],
         "all_purchases.lines": [_element(context, each, line) for each, lines in now for line in lines],
     }
-    return Subject(values, lists, context.zone, segments)
+    return CustomerFacts(values, lists, context.zone, segments)
 
 
 def _own(context: RuleContext, record: CustomerRecord) -> dict[str, Scalar]:

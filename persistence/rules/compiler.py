@@ -50,6 +50,7 @@ from domain.errors import InvalidRule, RuleProblem
 from domain.rules.context import RuleContext
 from domain.rules.evaluator import HALF, ORDERS
 from domain.rules.tree import (
+    Aggregate,
     AllOf,
     AnyOf,
     Arithmetic,
@@ -57,23 +58,22 @@ from domain.rules.tree import (
     Choice,
     Collection,
     Comparison,
+    Concat,
     Condition,
     Contains,
-    Either,
+    Default,
     Equality,
-    Fallback,
     InSegment,
-    Joined,
     Literal,
     Missing,
     Node,
     Not,
     OneOf,
     Op,
-    Part,
     Quantified,
     Quantity,
-    Reduction,
+    ShortCircuit,
+    Substring,
     Truth,
     Value,
     Variable,
@@ -202,7 +202,7 @@ class Layers(ABC):
                 return HEAVY if self._derived(node) else 0
             case Literal():
                 return 0
-            case Arithmetic(op=Op.REST) | Choice() | Either() | Reduction() | Quantified():
+            case Arithmetic(op=Op.MODULO) | Choice() | ShortCircuit() | Aggregate() | Quantified():
                 return HEAVY
             case _:
                 return 1
@@ -257,7 +257,7 @@ COMBINE: Mapping[Op, Callable[..., Expression]] = {
     Op.PLUS: sql.Plus,
     Op.MINUS: sql.Minus,
     Op.TIMES: sql.Times,
-    Op.REST: sql.Remainder,
+    Op.MODULO: sql.Remainder,
     Op.SMALLEST: sql.Smallest,
     Op.LARGEST: sql.Largest,
 }
@@ -274,22 +274,22 @@ def print_value(layers: Layers, node: Node) -> Expression:
             return print_literal(layers, node)
         case Variable(name=name):
             return layers.column(name)
-        case Fallback(variable=variable, other=other):
+        case Default(variable=variable, other=other):
             return func.coalesce(layers.value(variable), layers.value(other))
         case Arithmetic(op=op, operands=operands):
             return _calculated(layers, op, operands)
-        case Joined(operands=operands):
+        case Concat(operands=operands):
             return sql.bundled(sql.Append, [layers.typed(operand, Kind.TEXT) for operand in operands])
-        case Part(text=text, start=start, length=length):
+        case Substring(text=text, start=start, length=length):
             return _part(layers.typed(text, Kind.TEXT), start, length)
         case Choice(branches=branches, otherwise=otherwise):
             chosen = [(layers.test(test), layers.value(value)) for test, value in branches]
             return case(*chosen, else_=layers.value(otherwise))
-        case Either(conjunction=conjunction, operands=(*firsts, last)):
+        case ShortCircuit(conjunction=conjunction, operands=(*firsts, last)):
             tests = [full(layers, each) for each in firsts]
             stops = [sql.Negation(test) if conjunction else test for test in tests]
             return case(*zip(stops, map(layers.value, firsts), strict=True), else_=layers.value(last))
-        case Reduction(collection=collection, addend=addend):
+        case Aggregate(collection=collection, addend=addend):
             return reduced(layers, collection, addend)
         case _:
             return layers.print_test(node)

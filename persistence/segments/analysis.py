@@ -60,7 +60,7 @@ def by_membership(business: Business) -> Lookup:
     return lookup
 
 
-class RuleStore:
+class RuleAnalysisStore:
     """Questions about the rules of one business within one unit."""
 
     def __init__(self, connection: AsyncConnection, unit: Unit, now: datetime) -> None:

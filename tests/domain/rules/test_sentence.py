@@ -16,6 +16,7 @@ from domain.rules.parser import parse_rule
 from domain.rules.sentence import number_text, quoted, sentence
 from domain.rules.tree import (
     CONDITIONS,
+    Aggregate,
     AllOf,
     AnyOf,
     Arithmetic,
@@ -23,19 +24,18 @@ from domain.rules.tree import (
     Choice,
     Collection,
     Comparison,
-    Either,
+    Default,
     Equality,
-    Fallback,
     Literal,
     Missing,
     Node,
     Not,
     OneOf,
     Op,
-    Part,
     Quantified,
     Quantity,
-    Reduction,
+    ShortCircuit,
+    Substring,
     walk,
 )
 from domain.rules.variables import CUSTOMER, LISTS, Kind, rule_variables
@@ -122,7 +122,7 @@ def local_edits(node: Anything) -> Iterator[Anything]:
             for test in collection.filters:
                 yield replace(node, collection=kept, condition=AllOf((test, condition)))
                 yield replace(node, collection=replace(collection, filters=(condition,)), condition=test)
-        case Reduction(collection=collection):
+        case Aggregate(collection=collection):
             yield replace(node, addend=None)
             yield replace(node, collection=Collection(collection.name))
         case Missing(variables=variables, need=need):
@@ -133,14 +133,14 @@ def local_edits(node: Anything) -> Iterator[Anything]:
             yield replace(node, operands=operands[::-1])
             if len(operands) == 2:
                 yield from (replace(node, op=other) for other in Op if other not in (*ORDERED, op))
-        case Part(start=start, length=length):
+        case Substring(start=start, length=length):
             yield replace(node, start=-start - 1)
             yield replace(node, length=None if length is not None else 3)
             yield replace(node, length=-(length or 0) - 1)
-        case Either(conjunction=conjunction, operands=operands):
+        case ShortCircuit(conjunction=conjunction, operands=operands):
             yield replace(node, conjunction=not conjunction)
             yield replace(node, operands=operands[::-1])
-        case Fallback(variable=variable):
+        case Default(variable=variable):
             yield variable
         case Literal(value=float(value)):
             yield from (replace(node, value=other) for other in (value + 1, value / 8 + 0.1, value * 1000 + 1))
@@ -190,7 +190,7 @@ def test_different_trees_have_different_sentences() -> None:
 
 
 def inside_a_list(tree: Node, wanted: Node) -> bool:
-    lists = [node for node in walk(tree) if isinstance(node, Quantified | Reduction)]
+    lists = [node for node in walk(tree) if isinstance(node, Quantified | Aggregate)]
     return any(node is wanted for each in lists for node in walk(each) if node is not each)
 
 
@@ -227,6 +227,6 @@ def test_a_sentence_names_no_variable_and_holds_no_json() -> None:
 
 def test_every_variable_is_called_differently() -> None:
     for infos in (CUSTOMER, *(info.variables for info in LISTS.values())):
-        subjects = [info.subject for info in infos.values()]
-        assert len(set(subjects)) == len(subjects)
-        assert not [subject for subject in subjects if re.search(r"[,()“”]|^(not|one of|missing|yes|no)\b", subject)]
+        phrases = [info.phrase for info in infos.values()]
+        assert len(set(phrases)) == len(phrases)
+        assert not [phrase for phrase in phrases if re.search(r"[,()“”]|^(not|one of|missing|yes|no)\b", phrase)]

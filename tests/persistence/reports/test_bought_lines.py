@@ -9,7 +9,7 @@ from domain.model import Business, PurchaseStatus
 from domain.pages import PageRequest
 from domain.rules.evaluator import holds
 from domain.rules.parser import parse_rule
-from domain.segments.customer_facts import rule_context, subjects
+from domain.segments.customer_facts import read_customer_facts, rule_context
 from domain.store import Actor
 from gql.composition import Services
 from persistence.database.engines import Database
@@ -77,7 +77,7 @@ async def selected(database: Database, business: Business, clock: SetClock, rule
     tree = parse_rule(rule)
     async with SqlStore(database, clock).read(business) as unit:
         context = await rule_context(unit, clock.now, [tree])
-        everyone = await subjects(unit, context, range(1, len(CATEGORIES) + 1))
+        everyone = await read_customer_facts(unit, context, range(1, len(CATEGORIES) + 1))
     names = {key: str(each.values["external_id"]) for key, each in everyone.items()}
     assert sorted(names.values()) == sorted(CATEGORIES)
     statement = matching(context, {"rule": RuleSql(context, lambda key: parse_rule(False)).condition(tree)})

@@ -11,7 +11,7 @@ from domain.errors import InvalidRule
 from domain.pages import MAXIMUM_FIRST
 from domain.rules.parser import parse_rule
 from domain.rules.tree import Condition
-from domain.segments.customer_facts import rule_context, subjects
+from domain.segments.customer_facts import read_customer_facts, rule_context
 from domain.store import Actor
 from gql.composition import make_services
 from persistence.database.engines import Database
@@ -108,7 +108,7 @@ async def test_a_customer_with_more_purchases_than_a_page_is_read_wholly(people:
     async with SqlStore(people.database, lambda: NOW).read(business) as unit:
         record = await unit.customers.by_external_id("one")
         assert record is not None
-        found = await subjects(unit, people.context, [record.customer.id])
+        found = await read_customer_facts(unit, people.context, [record.customer.id])
 
     before = people.subjects[record.customer.id].lists["purchases"]
     assert len(found[record.customer.id].lists["purchases"]) == len(before) + len(bought)
