@@ -56,7 +56,7 @@ from persistence.labels.classifiers import ClassifiedStore
 from persistence.migrations.migrate import current, head
 from persistence.purchases import PurchaseStore
 from persistence.reports.reports import GroupReportStore, ReportStore
-from persistence.rules.compiler import RuleSql, members
+from persistence.rules.compiler import RuleCompiler, members
 from persistence.segments.analysis import RuleAnalysisStore
 from persistence.segments.history import HistoryStore, SnapshotStore
 from persistence.segments.memberships import MembershipStore
@@ -252,7 +252,7 @@ class SqlEvaluation:
         self, tree: Condition, references: Mapping[str, Segment], which: Sequence[ColumnElement[bool]]
     ) -> int:
         business_id = self.unit.business.id
-        sql = RuleSql(self.context, lambda key: open_membership(business_id, references[key].id))
+        sql = RuleCompiler(self.context, lambda key: open_membership(business_id, references[key].id))
         found = members(self.context, sql.condition(tree)).where(~customer.c.erased, *which)
         statement = insert(evaluated).from_select(["customer_id", "holds"], found.add_columns(literal(1)))
         return int((await self.connection.execute(statement)).rowcount)

@@ -57,7 +57,7 @@ from domain.classifiers import (
     Classifiers,
 )
 from domain.money import mean, to_decimal
-from persistence.database.dialects import Minus, Over, Times, analyze, constant, create, load, number
+from persistence.database.dialects import Divide, Minus, Times, analyze, constant, create, load, number
 from persistence.labels.sql import FACTS, labels
 from persistence.tables import customer
 
@@ -137,8 +137,8 @@ def classified(
             each.c.spend.label("own_spend"),
             customer.c.external_id.label("customer_id"),
             cast(each.c.orders, BigInteger).label("order_count"),
-            Over(number(each.c.spend), constant(float(scale))).label("total_revenue"),
-            Over(number(_mean(each)), constant(float(scale))).label("average_order_value"),
+            Divide(number(each.c.spend), constant(float(scale))).label("total_revenue"),
+            Divide(number(_mean(each)), constant(float(scale))).label("average_order_value"),
             each.c.first_day.label("first_purchase_day"),
             each.c.last_day.label("last_purchase_day"),
             cast(each.c.recent, BigInteger).label("recent_orders"),
@@ -194,9 +194,9 @@ def batch_of(rows: Sequence[Row[Any]], today: int, decimals: int, classifiers: C
 def _mean(each: FromClause) -> ColumnElement[int]:
     """Rounded half-even to the minor unit, in whole numbers; sums are not negative."""
     spend, count = cast(each.c.spend, BigInteger), cast(each.c.orders, BigInteger)
-    quotient = Over(spend, count)
+    quotient = Divide(spend, count)
     twice = Times(literal(2), Minus(spend, Times(quotient, count)))
-    odd = Minus(quotient, Times(literal(2), Over(quotient, literal(2))))
+    odd = Minus(quotient, Times(literal(2), Divide(quotient, literal(2))))
     return quotient + case((twice > count, 1), (and_(twice == count, odd == 1), 1), else_=0)
 
 

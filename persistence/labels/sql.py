@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from domain.classification.labels import LABELS, ClassificationSettings, ClassificationSpan
 from domain.money import to_minor
-from persistence.database.dialects import Over, among
+from persistence.database.dialects import Divide, among
 from persistence.tables import WITH_BOUGHT, purchase, purchase_line
 
 FACTS = ("orders", "spend", "recent", "festive", "first_day", "last_day")
@@ -156,7 +156,7 @@ def _spending(each: Subquery, settings: ClassificationSettings, decimals: int) -
         for value in (settings.high_average_order, settings.high_lifetime, settings.low_lifetime)
     )
     # The whole quotient reaches a whole bound exactly where the mean does, and cannot overflow.
-    quotient = Over(cast(each.c.spend, BigInteger), each.c.orders)
+    quotient = Divide(cast(each.c.spend, BigInteger), each.c.orders)
     return case(
         (or_(quotient >= average, each.c.spend >= high), "High Value"),
         (each.c.spend <= low, "Low Value"),

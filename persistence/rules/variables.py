@@ -5,15 +5,45 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, false, func, literal, null, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    cast,
+    false,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+)
 
 from domain.classification.labels import LABELS
 from domain.classification.rfm import EIGHT, UNCLASSIFIED, Cuts, recency_floors
 from domain.model import STATUS_ORDER
 from domain.money import exponent, to_minor
 from domain.rules.context import RuleContext
+from domain.rules.evaluator import ORDERS
+from domain.rules.tree import Op
 from domain.rules.variables import LINES
-from persistence.database.dialects import Append, AtLeast, Expression, Minus, Over, Times, among, constant, number
+from persistence.database.dialects import (
+    Append,
+    AtLeast,
+    AtMost,
+    Divide,
+    Expression,
+    Less,
+    Minus,
+    More,
+    Times,
+    among,
+    constant,
+    number,
+)
 from persistence.reports.windows import inside, recency_score, total
 from persistence.tables import WITH_BOUGHT, customer, customer_metrics, purchase, purchase_line, storefront
 
@@ -28,6 +58,13 @@ OWN: Mapping[str, ColumnElement[Any]] = {
     "first_purchase_at": metrics.first_at,
     "last_purchase_at": metrics.last_at,
 }
+COMPARE: Mapping[Op, Callable[..., Expression]] = {
+    Op.LESS: Less,
+    Op.AT_MOST: AtMost,
+    Op.MORE: More,
+    Op.AT_LEAST: AtLeast,
+}
+LOWEST, HIGHEST = -(2**62), 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +80,25 @@ class Whole:
         """The variable as a double."""
         if self.origin is not None:
             return number(Minus(literal(self.origin), self.column))
-        return number(self.column) if self.scale == 1.0 else Over(number(self.column), constant(self.scale))
+        return number(self.column) if self.scale == 1.0 else Divide(number(self.column), constant(self.scale))
+
+    def compare(self, op: Op, limit: float) -> Expression:
+        """The comparison of the variable with a number, on the bare column, so that an index can answer it: the number
+        becomes the whole threshold from which it holds, found by bisection over the same doubles."""
+        rising, holds = op in (Op.MORE, Op.AT_LEAST), ORDERS[op]
+        # The lowest value for which it holds (rising), or for which it no longer does.
+        low, high = LOWEST, HIGHEST
+        while low < high:
+            middle = (low + high) // 2
+            if holds(float(middle) / self.scale, limit) == rising:
+                high = middle
+            else:
+                low = middle + 1
+        if self.origin is None:
+            order, bound = (Op.AT_LEAST if rising else Op.LESS), low
+        else:
+            order, bound = (Op.AT_MOST if rising else Op.MORE), self.origin - low
+        return COMPARE[order](self.column, bindparam(None, bound, type_=BigInteger, unique=True))
 
 
 class Variables:
@@ -101,17 +156,17 @@ class Variables:
     def average_order_value(self) -> Expression:
         """Rounded half-even to the minor unit, in whole numbers."""
         revenue, count = metrics.revenue, metrics.order_count
-        quotient = Over(revenue, count)
+        quotient = Divide(revenue, count)
         twice = Times(literal(2), Minus(revenue, Times(quotient, count)))
-        odd = Minus(quotient, Times(literal(2), Over(quotient, literal(2))))
+        odd = Minus(quotient, Times(literal(2), Divide(quotient, literal(2))))
         up = case((twice > count, 1), (and_(twice == count, odd == 1), 1), else_=0)
-        return case((count > 0, Over(number(quotient + up), constant(self.context.scale))), else_=null())
+        return case((count > 0, Divide(number(quotient + up), constant(self.context.scale))), else_=null())
 
     def purchase_frequency(self) -> Expression:
         """Orders per 30 days, from the first purchase to now, at least 30 days."""
         days = Minus(literal(self.today), metrics.first_day)
         orders = number(Times(metrics.order_count, literal(30)))
-        return Over(orders, number(case((days > 30, days), else_=30)))
+        return Divide(orders, number(case((days > 30, days), else_=30)))
 
     def tenure_days(self) -> Expression:
         """Since the registration, or else the first purchase."""
@@ -203,7 +258,7 @@ class Variables:
             to_minor(value, decimals)
             for value in (settings.high_average_order, settings.high_lifetime, settings.low_lifetime)
         )
-        quotient = Over(metrics.revenue, func.nullif(metrics.order_count, 0))
+        quotient = Divide(metrics.revenue, func.nullif(metrics.order_count, 0))
         return case(
             (metrics.order_count == 0, null()),
             (or_(AtLeast(quotient, literal(average)), metrics.revenue >= high), "High Value"),

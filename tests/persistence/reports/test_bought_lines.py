@@ -15,7 +15,7 @@ from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore, keep
 from persistence.migrations.migrate import upgrade
-from persistence.rules.compiler import RuleSql, matching
+from persistence.rules.compiler import RuleCompiler, matching
 from persistence.store import SqlStore
 from tests.conftest import SetClock
 from tests.drivers.files import Importer, counts
@@ -80,7 +80,7 @@ async def selected(database: Database, business: Business, clock: SetClock, rule
         everyone = await read_customer_facts(unit, context, range(1, len(CATEGORIES) + 1))
     names = {key: str(each.values["external_id"]) for key, each in everyone.items()}
     assert sorted(names.values()) == sorted(CATEGORIES)
-    statement = matching(context, {"rule": RuleSql(context, lambda key: parse_rule(False)).condition(tree)})
+    statement = matching(context, {"rule": RuleCompiler(context, lambda key: parse_rule(False)).condition(tree)})
     with database.bulk.connect() as connection:
         found = {names[key] for key, answer in connection.execute(statement) if answer}
     assert found == {names[key] for key, each in everyone.items() if holds(tree, each)}

@@ -21,7 +21,7 @@ from domain.rules.tree import Condition
 from domain.rules.variables import CUSTOMER, LISTS
 from persistence.database.engines import open_database
 from persistence.migrations.migrate import upgrade
-from persistence.rules.compiler import RuleSql, matching
+from persistence.rules.compiler import RuleCompiler, matching
 from tests.shops.rule_noise import ANYTHING
 from tests.shops.rule_population import LATER, NOW, Population, populate
 from tests.shops.rule_strategies import rules
@@ -103,7 +103,7 @@ def parsed(rule: Any) -> Condition | None:
 
 def selected(population: Population, trees: Mapping[str, Condition]) -> dict[str, set[int]]:
     """The customers whom each of the rules selects, all in one statement."""
-    compiler = RuleSql(population.context, population.segments)
+    compiler = RuleCompiler(population.context, population.segments)
     statement = matching(population.context, {name: compiler.condition(tree) for name, tree in trees.items()})
     found: dict[str, set[int]] = {name: set() for name in trees}
     with population.database.bulk.connect() as connection:

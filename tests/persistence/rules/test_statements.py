@@ -15,7 +15,7 @@ from domain.segments.customer_facts import read_customer_facts, rule_context
 from domain.store import Actor
 from gql.composition import make_services
 from persistence.database.engines import Database
-from persistence.rules.compiler import RuleSql, matching, members
+from persistence.rules.compiler import RuleCompiler, matching, members
 from persistence.store import SqlStore
 from persistence.tables import customer
 from tests.shops.factories import purchase
@@ -37,7 +37,7 @@ def rows(population: Population, statement: Any) -> list[tuple[Any, ...]]:
 
 
 async def test_ranges_of_customers_add_up_to_all_members(people: Population) -> None:
-    held = RuleSql(people.context).condition(BUYER)
+    held = RuleCompiler(people.context).condition(BUYER)
 
     whole = rows(people, members(people.context, held))
     parts = [rows(people, members(people.context, held, low, low + 29)) for low in range(1, 121, 30)]
@@ -48,7 +48,7 @@ async def test_ranges_of_customers_add_up_to_all_members(people: Population) -> 
 
 
 async def test_many_rules_are_answered_for_one_customer_in_one_statement(people: Population) -> None:
-    compiler = RuleSql(people.context, people.segments)
+    compiler = RuleCompiler(people.context, people.segments)
     rules = {"buyer": BUYER, "either": EITHER, "listed": parse_rule({"in": ["listed", {"var": "segments"}]})}
 
     statement = matching(people.context, {name: compiler.condition(tree) for name, tree in rules.items()})
@@ -59,7 +59,7 @@ async def test_many_rules_are_answered_for_one_customer_in_one_statement(people:
 
 
 async def test_a_segment_that_several_use_stands_once_in_the_statement(people: Population) -> None:
-    statement = members(people.context, RuleSql(people.context, people.segments).condition(EITHER))
+    statement = members(people.context, RuleCompiler(people.context, people.segments).condition(EITHER))
 
     text = str(statement.compile(people.database.bulk))
     assert text.count(" AS \n(SELECT") == len(SEGMENTS)
@@ -69,7 +69,7 @@ async def test_a_segment_that_several_use_stands_once_in_the_statement(people: P
 
 
 async def test_a_segment_may_be_answered_by_its_members(people: Population) -> None:
-    compiler = RuleSql(people.context, lambda key: literal_column("(customer.id = 5)"))
+    compiler = RuleCompiler(people.context, lambda key: literal_column("(customer.id = 5)"))
 
     assert rows(people, members(people.context, compiler.condition(EITHER))) == [(5,)]
 
@@ -80,10 +80,10 @@ async def test_circles_and_unknown_segments_are_refused(people: Population) -> N
 
     rule = parse_rule({"in": ["a", {"var": "segments"}]})
     with pytest.raises(InvalidRule, match="a uses b uses a") as caught:
-        RuleSql(people.context, circle).condition(rule)
+        RuleCompiler(people.context, circle).condition(rule)
     assert caught.value.problems[0].code == "CIRCULAR_REFERENCE"
     with pytest.raises(InvalidRule, match="There is no segment with the key a"):
-        RuleSql(people.context).condition(rule)
+        RuleCompiler(people.context).condition(rule)
 
 
 async def test_another_business_is_never_looked_at(people: Population) -> None:
@@ -95,8 +95,8 @@ async def test_another_business_is_never_looked_at(people: Population) -> None:
     async with SqlStore(people.database, lambda: NOW).read(other) as unit:
         context = await rule_context(unit, NOW, [rule])
 
-    assert len(rows(people, members(context, RuleSql(context).condition(rule)))) == 1
-    assert rows(people, members(people.context, RuleSql(people.context).condition(rule))) == []
+    assert len(rows(people, members(context, RuleCompiler(context).condition(rule)))) == 1
+    assert rows(people, members(people.context, RuleCompiler(people.context).condition(rule))) == []
 
 
 async def test_a_customer_with_more_purchases_than_a_page_is_read_wholly(people: Population) -> None:
