@@ -15,10 +15,10 @@ from domain.classification.rfm import Cuts
 from domain.errors import InvalidRule, RuleProblem
 from domain.model import DEFAULT_RFM_DAYS, Business
 from domain.money import exponent
-from domain.rules.tree import Collection, InSegment, Node, Variable, walk
+from domain.rules.tree import Collection, InSegment, Value, Variable, walk
 
 
-def variable_names(node: Node) -> frozenset[str]:
+def variable_names(node: Value) -> frozenset[str]:
     """Variables of the customer and names of the lists that the rule reads; `segments` where it uses another one."""
     found: set[str] = set()
     for each in walk(node):
@@ -37,12 +37,12 @@ RANKED = frozenset(
 )
 
 
-def uses_rank(node: Node) -> bool:
+def uses_rank(node: Value) -> bool:
     """Whether what one customer does can change whether the rule holds for another."""
     return not RANKED.isdisjoint(variable_names(node))
 
 
-def references(node: Node) -> dict[str, str]:
+def references(node: Value) -> dict[str, str]:
     """Keys of the stored segments that the rule uses, each with the path where it stands first."""
     found: dict[str, str] = {}
     for each in walk(node):
@@ -51,7 +51,7 @@ def references(node: Node) -> dict[str, str]:
     return found
 
 
-def dependency_order(trees: Mapping[str, Node]) -> tuple[str, ...]:
+def dependency_order(trees: Mapping[str, Value]) -> tuple[str, ...]:
     """The keys, each once and after every key that its rule uses; keys without a tree are left out.
 
     InvalidRule with code CIRCULAR_REFERENCE names the way round where there is one.

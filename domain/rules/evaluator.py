@@ -26,7 +26,6 @@ from domain.rules.tree import (
     InSegment,
     Literal,
     Missing,
-    Node,
     Not,
     OneOf,
     Op,
@@ -37,6 +36,7 @@ from domain.rules.tree import (
     Truth,
     Value,
     Variable,
+    kind_of,
 )
 from domain.rules.variables import Kind
 
@@ -75,7 +75,7 @@ def holds(condition: Condition, customer: CustomerFacts) -> bool:
     return _holds(condition, customer, customer.values)
 
 
-def value_of(node: Node, customer: CustomerFacts, values: Mapping[str, Scalar] | None = None) -> Scalar:
+def value_of(node: Value, customer: CustomerFacts, values: Mapping[str, Scalar] | None = None) -> Scalar:
     """The value for the customer, or for an element of its with those values; None where it is missing."""
     here = customer.values if values is None else values
     match node:
@@ -111,7 +111,7 @@ def value_of(node: Node, customer: CustomerFacts, values: Mapping[str, Scalar] |
             return _holds(node, customer, here)
 
 
-def _holds(condition: Node, customer: CustomerFacts, here: Mapping[str, Scalar]) -> bool:
+def _holds(condition: Value, customer: CustomerFacts, here: Mapping[str, Scalar]) -> bool:
     match condition:
         case AllOf(operands=operands):
             return all(_holds(operand, customer, here) for operand in operands)
@@ -171,7 +171,7 @@ def _is_quantity(quantity: Quantity, answers: list[bool]) -> bool:
 
 def _is_full(node: Value, value: Scalar) -> bool:
     # An instant is there or not; the first microsecond of 1970 is no empty one.
-    return value is not None if node.kind is Kind.INSTANT else bool(value)
+    return value is not None if kind_of(node) is Kind.INSTANT else bool(value)
 
 
 def _compare(op: Op, left: Scalar, right: Scalar) -> bool:

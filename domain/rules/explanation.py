@@ -9,7 +9,6 @@ from domain.calendar import from_micros
 from domain.rules.evaluator import CustomerFacts, Element, Scalar, holds, select_elements, select_satisfying, value_of
 from domain.rules.sentence import sentence
 from domain.rules.tree import (
-    LEAVES,
     Aggregate,
     AllOf,
     AnyOf,
@@ -24,7 +23,6 @@ from domain.rules.tree import (
     Leaf,
     Literal,
     Missing,
-    Node,
     Not,
     OneOf,
     Quantified,
@@ -66,7 +64,7 @@ def explain(tree: Condition, customer: CustomerFacts, currency: str, catalogue: 
     return [_clause(leaf, customer, sentence(leaf, currency, catalogue)) for leaf in leaves(tree)]
 
 
-def leaves(tree: Node) -> Iterator[Leaf]:
+def leaves(tree: Value) -> Iterator[Leaf]:
     """The leaves in written order; what is asked inside a leaf belongs to it."""
     match tree:
         case AllOf(operands=operands) | AnyOf(operands=operands):
@@ -79,7 +77,7 @@ def leaves(tree: Node) -> Iterator[Leaf]:
                 yield from leaves(test)
                 yield from leaves(value)
             yield from leaves(otherwise)
-        case _ if isinstance(tree, LEAVES):
+        case _ if isinstance(tree, Leaf):
             yield tree
 
 
@@ -143,7 +141,7 @@ def _verdict(leaf: Leaf, customer: CustomerFacts, nothing: bool) -> Verdict:
     return Verdict.MISSING if nothing and compares else Verdict.FALSE
 
 
-def _operand_value(node: Node, customer: CustomerFacts) -> Json:
+def _operand_value(node: Value, customer: CustomerFacts) -> Json:
     if isinstance(node, Literal):
         return without_fraction(node.value)
     return present(value_of(node, customer), kind_of(node), customer)

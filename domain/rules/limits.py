@@ -11,13 +11,13 @@ from domain.rules.tree import (
     Arithmetic,
     Between,
     Choice,
-    Collection,
     Default,
     Literal,
     Node,
     OneOf,
     Op,
     ShortCircuit,
+    Value,
     Variable,
     children,
 )
@@ -135,7 +135,7 @@ def _between(low: float, high: float) -> Magnitude:
     return Magnitude(low, high, low - LAST_BIT)
 
 
-def magnitude(node: Node) -> Magnitude:
+def magnitude(node: Value) -> Magnitude:
     """The static bounds of a number."""
     match node:
         case Literal(value=float(value)):
@@ -187,7 +187,7 @@ def _quotient(parts: list[Magnitude]) -> Magnitude:
     return _between(parts[0].low - parts[1].high, parts[0].high - parts[1].low)
 
 
-def statement_problem(node: Node) -> RuleProblem | None:
+def statement_problem(node: Value) -> RuleProblem | None:
     """What keeps a rule from becoming a statement that both databases take."""
     weight, height = _extent(node)
     if weight > MAXIMUM_WEIGHT:
@@ -197,7 +197,7 @@ def statement_problem(node: Node) -> RuleProblem | None:
     return None
 
 
-def _extent(node: Node | Collection) -> tuple[int, int]:
+def _extent(node: Node) -> tuple[int, int]:
     extents = [_extent(child) for child in children(node)]
     weights, heights = [weight for weight, _ in extents], [height for _, height in extents]
     weight, chain = 1 + sum(weights), 0

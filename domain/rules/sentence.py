@@ -25,7 +25,6 @@ from domain.rules.tree import (
     InSegment,
     Literal,
     Missing,
-    Node,
     Not,
     OneOf,
     Op,
@@ -34,6 +33,7 @@ from domain.rules.tree import (
     ShortCircuit,
     Substring,
     Truth,
+    Value,
     Variable,
     kind_of,
 )
@@ -91,7 +91,7 @@ class SentenceWriter:
     currency: str
     scope: Mapping[str, VariableInfo]
 
-    def condition(self, node: Node) -> str:
+    def condition(self, node: Value) -> str:
         """A condition; in brackets where it stands beside others and could be read in two ways."""
         match node:
             case AllOf(operands=operands):
@@ -108,12 +108,12 @@ class SentenceWriter:
             case _:
                 return self._leaf(node)
 
-    def beside(self, node: Node) -> str:
+    def beside(self, node: Value) -> str:
         """The condition as one of several."""
         said = self.condition(node)
         return f"({said})" if isinstance(node, AllOf | AnyOf | Not | Choice) else said
 
-    def _leaf(self, node: Node) -> str:
+    def _leaf(self, node: Value) -> str:
         match node:
             case Truth(operand=operand):
                 return f"{self.value(operand)} is {FULL.get(kind_of(operand), 'anything')}"
@@ -166,12 +166,12 @@ class SentenceWriter:
         inside = self._inside(collection)
         return noun + "".join(f" where {inside.beside(test)}" for test in collection.filters)
 
-    def _values(self, nodes: Sequence[Node]) -> list[str]:
+    def _values(self, nodes: Sequence[Value]) -> list[str]:
         """Values beside each other: numbers are said in the unit of the first that has one."""
         unit = next((unit for unit in map(self.unit, nodes) if unit is not None), None)
         return [self.value(node, unit) for node in nodes]
 
-    def unit(self, node: Node) -> str | None:
+    def unit(self, node: Value) -> str | None:
         """What a number counts; None where that cannot be said."""
         match node:
             case Variable(name=name):
@@ -183,7 +183,7 @@ class SentenceWriter:
             case _:
                 return None
 
-    def value(self, node: Node, unit: str | None = None) -> str:
+    def value(self, node: Value, unit: str | None = None) -> str:
         """A value, in brackets where it is made of several."""
         match node:
             case Literal():
@@ -211,7 +211,7 @@ class SentenceWriter:
             case text:
                 return f"the time {quoted(text)}" if node.kind is Kind.INSTANT else quoted(text)
 
-    def _calculated(self, node: Node) -> str:
+    def _calculated(self, node: Value) -> str:
         match node:
             case Default(variable=variable, other=other):
                 return " or else ".join(self._values((variable, other)))

@@ -12,7 +12,7 @@ from domain.money import divide_half_even, exponent
 from domain.pages import MAXIMUM_FIRST, PageRequest
 from domain.rules.context import RuleContext, uses_rank, variable_names
 from domain.rules.evaluator import CustomerFacts, Element, Scalar
-from domain.rules.tree import Node
+from domain.rules.tree import Value
 from domain.store import CustomerRecord, PurchaseRecord, Unit, WindowTotals
 
 Bought = Sequence[tuple[PurchaseRecord, Sequence[PurchaseLine]]]
@@ -145,7 +145,7 @@ def _element(context: RuleContext, record: PurchaseRecord, line: PurchaseLine | 
     return Element(values, {"amount": minor, "days_ago": age}, {"amount": context.scale}, bought.external_id)
 
 
-async def rule_context(unit: Unit, now: datetime, trees: Iterable[Node], cuts: Cuts | None = None) -> RuleContext:
+async def rule_context(unit: Unit, now: datetime, trees: Iterable[Value], cuts: Cuts | None = None) -> RuleContext:
     """The context that the rules need, at most two statements; give `cuts` of the window where they are kept."""
     rules = list(trees)
     context = RuleContext(unit.business, now)

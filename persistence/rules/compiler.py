@@ -37,7 +37,7 @@ from domain.errors import InvalidRule, RuleProblem
 from domain.rules import tree
 from domain.rules.context import RuleContext
 from domain.rules.evaluator import HALF
-from domain.rules.tree import Collection, Condition, Literal, Node, Op, Value, Variable, kind_of, may_be_missing, walk
+from domain.rules.tree import Collection, Condition, Literal, Op, Value, Variable, kind_of, may_be_missing, walk
 from domain.rules.variables import LINES, OF_EVERY_STATUS, Kind
 from persistence.customers import JOINED
 from persistence.database import dialects as sql
@@ -104,7 +104,7 @@ class RuleCompiler:
         self._level, self._scalars, self._repeated = outer
         return body
 
-    def operand(self, node: Node) -> Expression:
+    def operand(self, node: Value) -> Expression:
         """What stands below the node that is visited; in a one-row table where it is too deep or used again."""
         weight, outer = self._weight(node), self._level
         if isinstance(node, Variable) and self._is_derived(node) and node.name in self._repeated:
@@ -117,7 +117,7 @@ class RuleCompiler:
         self._level = outer
         return literal_column(f"(SELECT c FROM {self._add_scalar(expression)})") if deep else expression
 
-    def typed(self, node: Node, kind: Kind) -> Expression:
+    def typed(self, node: Value, kind: Kind) -> Expression:
         """An operand of that kind; PostgreSQL must be told of which type a null is."""
         return cast(null(), TYPES[kind]) if kind_of(node) is Kind.NOTHING else self.operand(node)
 
@@ -131,7 +131,7 @@ class RuleCompiler:
     def _is_derived(self, variable: Variable) -> bool:
         return self._list is None and variable.name in DERIVED
 
-    def _weight(self, node: Node) -> int:
+    def _weight(self, node: Value) -> int:
         match node:
             case Variable():
                 return HEAVY if self._is_derived(node) else 0
@@ -145,7 +145,7 @@ class RuleCompiler:
                 return 1
 
     @singledispatchmethod
-    def visit(self, node: Node) -> Expression:
+    def visit(self, node: Value) -> Expression:
         """The expression of one node; that of a condition is never null."""
         raise TypeError(f"{type(node).__name__} is no node of a rule")
 
@@ -394,7 +394,7 @@ class RuleCompiler:
         return statement.cte(f"_segment_{len(self._segment_tables)}")
 
 
-def _false_if_missing(condition: Expression, *operands: Node) -> Expression:
+def _false_if_missing(condition: Expression, *operands: Value) -> Expression:
     return FalseIfNull(condition) if any(may_be_missing(operand) for operand in operands) else condition
 
 

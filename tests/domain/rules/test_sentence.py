@@ -28,7 +28,6 @@ from domain.rules.tree import (
     Equality,
     Literal,
     Missing,
-    Node,
     Not,
     OneOf,
     Op,
@@ -36,6 +35,7 @@ from domain.rules.tree import (
     Quantity,
     ShortCircuit,
     Substring,
+    Value,
     walk,
 )
 from domain.rules.variables import CUSTOMER, LISTS, Kind, rule_variables
@@ -168,7 +168,7 @@ def inner_edits(value: Anything) -> Iterator[Anything]:
 
 
 def test_different_trees_have_different_sentences() -> None:
-    said: dict[str, Node] = {}
+    said: dict[str, Value] = {}
     met = set()
 
     @settings(max_examples=800, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
@@ -186,10 +186,10 @@ def test_different_trees_have_different_sentences() -> None:
     each_is_its_own()
     print(f"{len(said)} different sentences")
     assert len(said) > 20_000
-    assert met == {*get_args(Node), Collection}
+    assert met == {*get_args(Value), Collection}
 
 
-def inside_a_list(tree: Node, wanted: Node) -> bool:
+def inside_a_list(tree: Value, wanted: Value) -> bool:
     lists = [node for node in walk(tree) if isinstance(node, Quantified | Aggregate)]
     return any(node is wanted for each in lists for node in walk(each) if node is not each)
 

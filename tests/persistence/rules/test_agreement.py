@@ -15,7 +15,7 @@ from sqlalchemy import text
 from domain.errors import InvalidRule
 from domain.rules.context import references
 from domain.rules.evaluator import holds
-from domain.rules.parser import OPERATORS, parse_rule
+from domain.rules.parser import CONDITION_OPERATORS, VALUE_OPERATORS, parse_rule
 from domain.rules.sentence import sentence
 from domain.rules.tree import Condition
 from domain.rules.variables import CUSTOMER, LISTS
@@ -162,7 +162,7 @@ def check(seen: Seen, examples: int) -> None:
     print(f"{seen.rules} rules, of which {seen.selective} select 5 to 95 % of the customers")
     assert seen.rules >= examples
     assert seen.selective * 3 >= seen.rules
-    assert set(OPERATORS) | {"filter"} == seen.operators
+    assert {*VALUE_OPERATORS, *CONDITION_OPERATORS, "filter"} == seen.operators
     assert set(every_name()) <= seen.names
 
 

@@ -74,6 +74,16 @@ async def test_a_segment_may_be_answered_by_its_members(people: Population) -> N
     assert rows(people, members(people.context, compiler.condition(EITHER))) == [(5,)]
 
 
+async def test_a_choice_between_numbers_is_asked_whether_it_is_there(people: Population) -> None:
+    choice = {"if": [{"var": "erased"}, 1, {"var": "order_count"}]}
+    rule = parse_rule({"!!": [{"+": [choice]}]})
+
+    found = rows(people, members(people.context, RuleCompiler(people.context).condition(rule)))
+
+    assert [key for (key,) in found] == [key for key, each in people.subjects.items() if each.values["order_count"]]
+    assert 70 < len(found) < len(people.subjects)
+
+
 async def test_circles_and_unknown_segments_are_refused(people: Population) -> None:
     def circle(key: str) -> Condition:
         return parse_rule({"in": ["b" if key == "a" else "a", {"var": "segments"}]})
