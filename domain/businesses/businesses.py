@@ -15,7 +15,8 @@ from domain.errors import InvalidInput, NotFound
 from domain.jobs.queue import queue_following
 from domain.model import Business
 from domain.money import exponent
-from domain.rules.context import RANKED, variable_names
+from domain.rules.context import variable_names
+from domain.rules.variables import RANKED
 from domain.segments.dependencies import defined
 from domain.segments.model import Segment
 from domain.store import Actor, AuditEvent, Store, Unit

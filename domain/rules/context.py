@@ -1,21 +1,21 @@
-"""The present of a rule: which business, which instant, and what ranks and labels are measured by. The statement in the
-database and the row evaluator are given the same context, so they cannot disagree about today.
-
-What a rule depends on: variables, ranks among customers, and other stored segments, which must not form a circle.
-"""
+"""What the answer of a rule depends on: the present (which business, which instant, what ranks and labels are measured
+by), and by the rule itself the variables, ranks among customers and other stored segments, which must not form a
+circle. The statement in the database and the row evaluator are given the same context, so they cannot disagree about
+today."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from domain.calendar import Span, local_day, zone
-from domain.classification.labels import ClassificationSettings, ClassificationSpan
-from domain.classification.rfm import Cuts
+from domain.classification.labels import Labelling, labelling
+from domain.classification.rfm import Cuts, rfm_span
 from domain.errors import InvalidRule, RuleProblem
-from domain.model import DEFAULT_RFM_DAYS, Business
+from domain.model import Business
 from domain.money import exponent
 from domain.rules.tree import Collection, InSegment, Value, Variable, walk
+from domain.rules.variables import RANKED
 
 
 def variable_names(node: Value) -> frozenset[str]:
@@ -30,11 +30,6 @@ def variable_names(node: Value) -> frozenset[str]:
             case _:
                 pass
     return frozenset(found)
-
-
-RANKED = frozenset(
-    {"rfm_segment", "rfm_segment_name", "recency_score", "frequency_score", "monetary_score"},
-)
 
 
 def uses_rank(node: Value) -> bool:
@@ -106,18 +101,9 @@ class RuleContext:
     @property
     def span(self) -> Span:
         """The window of a customer's own scores."""
-        days = self.business.settings.get("rfm_days", DEFAULT_RFM_DAYS)
-        length = days if isinstance(days, int) else DEFAULT_RFM_DAYS
-        return Span(self.today - length + 1, self.today)
+        return rfm_span(self.business, self.today)
 
     @property
-    def classification(self) -> ClassificationSettings:
-        """The thresholds of the labels."""
-        return ClassificationSettings.from_settings(self.business.settings)
-
-    @property
-    def labelled(self) -> ClassificationSpan:
-        """The days that the labels look at."""
-        settings, first = self.classification, self.today if self.first_day is None else self.first_day
-        recent = settings.recent_from(self.now.astimezone(self.zone).date()).toordinal()
-        return ClassificationSpan(recent, self.today, tuple(settings.festive.day_ranges(first, self.today)))
+    def labelling(self) -> Labelling:
+        """How labels are decided today."""
+        return labelling(self.business, date.fromordinal(self.today), self.first_day)

@@ -112,7 +112,8 @@ CUSTOMER = _named(
     VariableInfo("spending_label", T, "High, Medium or Low Value.", "the spending level", "High Value"),
     VariableInfo("category_label", T, "The category that dominates, Family or Mixed.", "the favourite", "Kids"),
 )
-
+RANKED = frozenset({"rfm_segment", "rfm_segment_name", "recency_score", "frequency_score", "monetary_score"})
+"""The variables for which what one customer does can change what another has."""
 _STATUS = VariableInfo(
     "status", T, "COMPLETED, PARTIAL, PENDING, REFUNDED or CANCELLED.", "the order's state", "COMPLETED", None, False
 )

@@ -16,7 +16,9 @@ from sqlalchemy import (
     Double,
     Select,
     Text,
+    and_,
     bindparam,
+    case,
     cast,
     false,
     literal,
@@ -229,6 +231,14 @@ def number(column: Expression) -> Expression:
 def constant(value: float) -> Expression:
     """A bound double."""
     return bindparam(None, value, type_=Double, unique=True)
+
+
+def half_even_mean(total: Expression, count: Expression) -> Expression:
+    """The total, which is not negative, by the count: rounded half-even, in whole numbers."""
+    quotient = Divide(total, count)
+    twice = Times(literal(2), Minus(total, Times(quotient, count)))
+    odd = Minus(quotient, Times(literal(2), Divide(quotient, literal(2))))
+    return quotient + case((twice > count, 1), (and_(twice == count, odd == 1), 1), else_=0)
 
 
 class ByCodePoint(FunctionElement[Any]):

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from domain.classification.rfm import group_of
+from domain.customers.metrics import measure_customer
 from domain.model import Business as BusinessEntity
-from domain.money import exponent, mean, to_decimal
+from domain.money import exponent, to_decimal
 from domain.pages import Page
 from domain.segments.model import ChangeList
 from domain.store import CustomerRecord, PurchaseRecord
@@ -209,20 +210,19 @@ class Customer(CustomerMatching, CustomerMemberships, Node):
     @strawberry.field(description="Totals of the customer's qualifying purchases.")
     def metrics(self, info: Info) -> CustomerMetrics:
         """From the kept totals, which came with the customer."""
-        kept = self.record.totals
+        totals, decimals = self.record.totals, exponent(self.business.currency)
         today = info.context.services.customers.today(self.business).toordinal()
-        decimals = exponent(self.business.currency)
-        since = kept.registered_day if kept.registered_day is not None else kept.first_day
-        span = max(today - kept.first_day, 30) if kept.first_day is not None else 30
+        metrics = measure_customer(totals, today)
+        average = metrics.average_order_value
         return CustomerMetrics(
-            order_count=kept.order_count,
-            total_revenue=to_decimal(kept.revenue, decimals),
-            average_order_value=mean(kept.revenue, kept.order_count, decimals),
-            first_purchase_at=kept.first_at,
-            last_purchase_at=kept.last_at,
-            days_since_last_purchase=None if kept.last_day is None else today - kept.last_day,
-            tenure_days=None if since is None else today - since,
-            purchase_frequency=kept.order_count * 30 / span,
+            order_count=totals.order_count,
+            total_revenue=to_decimal(totals.revenue, decimals),
+            average_order_value=None if average is None else to_decimal(average, decimals),
+            first_purchase_at=totals.first_at,
+            last_purchase_at=totals.last_at,
+            days_since_last_purchase=metrics.days_since_last_purchase,
+            tenure_days=metrics.tenure_days,
+            purchase_frequency=metrics.purchase_frequency,
         )
 
     @strawberry.field(description="RFM scores of the customer; null without a qualifying purchase.")
