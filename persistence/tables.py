@@ -44,7 +44,6 @@ from domain.imports.rows import LAST_QUALIFYING
 
 # SQLite compares text by its bytes, which is the order of code points; PostgreSQL must be told to.
 CodePointText: TypeEngine[str] = Text().with_variant(Text(collation="C"), "postgresql")
-Micros = BigInteger
 FAR_FUTURE = 2**63 - 1
 """Stands for a missing instant in sort columns, so that missing values come last."""
 MISSING_TEXT = "\U0010ffff"

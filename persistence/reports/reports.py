@@ -1,8 +1,6 @@
-"""Windows of purchases added up, each as one statement over the set; every sum is an exact integer.
-
-Which group each customer of a window is in, whatever the method, and what follows from it: moves between two
-windows, several windows at once, and pages of the customers of groups. Each is one statement over the set.
-"""
+"""Windows of purchases added up, which group each customer of a window is in, and what follows from it: moves between
+two windows, several windows at once, pages of the customers of groups. Each is one statement over the set, and every
+sum is an exact integer."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -13,7 +11,6 @@ from sqlalchemy import (
     Subquery,
     and_,
     case,
-    exists,
     func,
     literal,
     literal_column,
@@ -36,7 +33,7 @@ from persistence.customers import JOINED as CUSTOMERS
 from persistence.customers import to_record
 from persistence.database.dialects import among
 from persistence.labels.sql import label_counts
-from persistence.reports.windows import behaving, counted, inside, per_customer, recency_score, scored, total, totals
+from persistence.reports.windows import behaving, counted, per_customer, recency_score, scored, total, totals
 from persistence.tables import WITH_BOUGHT, customer, customer_metrics, purchase, purchase_line
 
 
@@ -69,11 +66,6 @@ class ReportStore:
         ).group_by(each.c.dimension, each.c.label)
         found = await self.connection.execute(statement)
         return [LabelSums(dimension, label, *(int(value) for value in sums)) for dimension, label, *sums in found]
-
-    async def any_purchase(self, span: Span) -> bool:
-        """Whether the window holds a qualifying purchase at all."""
-        statement = select(exists(select(purchase.c.id).where(*inside(self.business_id, span))))
-        return bool((await self.connection.execute(statement)).scalar_one())
 
     async def cuts(self, span: Span) -> Cuts:
         """The four cut values of orders and of spend: the sorted value at position ceil(k*n/5)."""
