@@ -94,9 +94,9 @@ class ClassificationSettings:
     @classmethod
     def from_settings(cls, settings: Mapping[str, object]) -> "ClassificationSettings":
         """The stored settings, defaults for what is absent."""
-        made = cls.unchecked(settings)
-        made.check()
-        return made
+        thresholds = cls.unchecked(settings)
+        thresholds.check()
+        return thresholds
 
     @classmethod
     def unchecked(cls, settings: Mapping[str, object]) -> "ClassificationSettings":

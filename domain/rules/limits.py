@@ -146,7 +146,7 @@ def magnitude(node: Value) -> Magnitude:
         case Aggregate():
             return _between(-7, 26)
         case Arithmetic(op=op, operands=operands):
-            return _combined(op, [magnitude(operand) for operand in operands])
+            return _combine(op, [magnitude(operand) for operand in operands])
         case Default(variable=variable, other=other):
             return _hull([magnitude(variable), magnitude(other)])
         case Choice(branches=branches, otherwise=otherwise):
@@ -163,7 +163,7 @@ def _hull(parts: list[Magnitude]) -> Magnitude:
     )
 
 
-def _combined(op: Op, parts: list[Magnitude]) -> Magnitude:
+def _combine(op: Op, parts: list[Magnitude]) -> Magnitude:
     hull = _hull(parts)
     match op:
         case Op.PLUS | Op.MINUS if len(parts) > 1:

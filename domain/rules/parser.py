@@ -363,12 +363,6 @@ def parse_value(given: object, catalogue: Catalogue) -> Value:
     return _finish(reader, reader.value(raw, "", Scope(catalogue.variables)))
 
 
-def parse_condition(given: object, catalogue: Catalogue) -> Condition:
-    """The tree of an expression that is asked whether it holds."""
-    reader, raw = _open(given, catalogue)
-    return _finish(reader, reader.condition(raw, "", Scope(catalogue.variables)))
-
-
 def _open(given: object, catalogue: Catalogue) -> tuple[Reader, object]:
     """A reader, and the JSON that it is to read; InvalidRule where that is none or too large."""
     if isinstance(given, str):

@@ -78,7 +78,7 @@ def number_text(value: float) -> str:
     return f"{whole}.{rest}" if rest.strip("0") else whole
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """A text in quotation marks, those inside it marked."""
     return "“" + text.replace("\\", "\\\\").replace("“", "\\“").replace("”", "\\”") + "”"
 
@@ -110,8 +110,8 @@ class SentenceWriter:
 
     def beside(self, node: Value) -> str:
         """The condition as one of several."""
-        said = self.condition(node)
-        return f"({said})" if isinstance(node, AllOf | AnyOf | Not | Choice) else said
+        text = self.condition(node)
+        return f"({text})" if isinstance(node, AllOf | AnyOf | Not | Choice) else text
 
     def _leaf(self, node: Value) -> str:
         match node:
@@ -137,17 +137,17 @@ class SentenceWriter:
             case Contains(needle=needle, text=text):
                 return f"{self.value(text)} contains {self.value(needle)}"
             case InSegment(key=key):
-                return f"the customer belongs to {quoted(key)}"
+                return f"the customer belongs to {quote(key)}"
             case Missing(variables=variables, need=need):
                 named = ", ".join(self.value(variable) for variable in variables) or "nothing"
                 few = "not all" if need is None else f"fewer than {need} and not all"
                 return f"{few} of these are there and not blank: {named}"
             case Quantified(quantity=quantity, collection=collection, condition=condition):
-                return self._quantified(quantity, collection, condition)
+                return self._quantity_phrase(quantity, collection, condition)
             case _:
                 raise TypeError(f"{type(node).__name__} is no condition")
 
-    def _quantified(self, quantity: Quantity, collection: Collection, condition: Condition) -> str:
+    def _quantity_phrase(self, quantity: Quantity, collection: Collection, condition: Condition) -> str:
         inside = self._inside(collection)
         elements = self._collection(collection, self.catalogue.lists[collection.name].phrase)
         which = "" if condition == ALWAYS else f" for which {inside.beside(condition)}"
@@ -191,11 +191,11 @@ class SentenceWriter:
             case Variable(name=name):
                 return self.scope[name].phrase
             case Aggregate(collection=Collection(filters=())):
-                return self._calculated(node)
+                return self._calculation(node)
             case _ if isinstance(node, CONDITIONS):
                 return f"({self.condition(node)})"
             case _:
-                return f"({self._calculated(node)})"
+                return f"({self._calculation(node)})"
 
     def _literal(self, node: Literal, unit: str | None) -> str:
         match node.value:
@@ -204,14 +204,14 @@ class SentenceWriter:
             case bool(value):
                 return "yes" if value else "no"
             case float(value):
-                said = number_text(value)
-                return f"{self.currency} {said}" if unit == MONEY else f"{said} days" if unit == DAYS else said
+                number = number_text(value)
+                return f"{self.currency} {number}" if unit == MONEY else f"{number} days" if unit == DAYS else number
             case text if node.kind is Kind.INSTANT and PLAIN_INSTANT.fullmatch(text):
                 return text
             case text:
-                return f"the time {quoted(text)}" if node.kind is Kind.INSTANT else quoted(text)
+                return f"the time {quote(text)}" if node.kind is Kind.INSTANT else quote(text)
 
-    def _calculated(self, node: Value) -> str:
+    def _calculation(self, node: Value) -> str:
         match node:
             case Default(variable=variable, other=other):
                 return " or else ".join(self._values((variable, other)))

@@ -43,19 +43,19 @@ async def read_customer_facts(
 
 
 async def _read_purchases(unit: Unit, customer: int) -> list[tuple[PurchaseRecord, Sequence[PurchaseLine]]]:
-    found: list[PurchaseRecord] = []
+    purchases: list[PurchaseRecord] = []
     request = PageRequest(MAXIMUM_FIRST)
     while True:
         page = (await unit.purchases.pages([customer], request))[customer]
-        found += page.items
+        purchases += page.items
         if not page.has_next:
             break
         request = PageRequest(MAXIMUM_FIRST, after=page.positions[-1])
     lines: Mapping[tuple[int, int], Sequence[PurchaseLine]] = {}
-    for start in range(0, len(found), MAXIMUM_FIRST):
-        keys = [(customer, each.purchase.id) for each in found[start : start + MAXIMUM_FIRST]]
+    for start in range(0, len(purchases), MAXIMUM_FIRST):
+        keys = [(customer, each.purchase.id) for each in purchases[start : start + MAXIMUM_FIRST]]
         lines = {**lines, **await unit.purchases.lines(keys)}
-    return [(each, lines[(customer, each.purchase.id)]) for each in found]
+    return [(each, lines[(customer, each.purchase.id)]) for each in purchases]
 
 
 def customer_facts(
@@ -67,7 +67,7 @@ def customer_facts(
     segments: frozenset[str] = frozenset(),
 ) -> CustomerFacts:
     """One customer with everything that a rule can ask."""
-    values = _own(context, record) | _measured(context, record.totals) | _ranked(score, labels)
+    values = _own_values(record) | _metric_values(context, record.totals) | _rank_values(score, labels)
     now = [(each, lines) for each, lines in bought if each.purchase.purchased_at <= context.now]
     counted = [(each, lines) for each, lines in now if each.purchase.status in QUALIFYING]
     lists = {
@@ -79,7 +79,7 @@ def customer_facts(
     return CustomerFacts(values, lists, context.zone, segments)
 
 
-def _own(context: RuleContext, record: CustomerRecord) -> dict[str, Scalar]:
+def _own_values(record: CustomerRecord) -> dict[str, Scalar]:
     entity = record.customer
     return {
         "external_id": entity.external_id,
@@ -91,7 +91,7 @@ def _own(context: RuleContext, record: CustomerRecord) -> dict[str, Scalar]:
     }
 
 
-def _measured(context: RuleContext, totals: CustomerTotals) -> dict[str, Scalar]:
+def _metric_values(context: RuleContext, totals: CustomerTotals) -> dict[str, Scalar]:
     metrics, scale = measure_customer(totals, context.today), context.scale
     average, age, tenure = metrics.average_order_value, metrics.days_since_last_purchase, metrics.tenure_days
     return {
@@ -106,7 +106,7 @@ def _measured(context: RuleContext, totals: CustomerTotals) -> dict[str, Scalar]
     }
 
 
-def _ranked(score: Score | None, labels: Classification) -> dict[str, Scalar]:
+def _rank_values(score: Score | None, labels: Classification) -> dict[str, Scalar]:
     return {
         "rfm_segment": None if score is None else score.digits,
         "rfm_segment_name": None if score is None else group_of(score, RfmScheme.EIGHT_SEGMENT).name,

@@ -392,11 +392,11 @@ def among(day: ColumnElement[int], ranges: DayRanges) -> ColumnElement[bool]:
     """Whether the day number lies in one of the ranges."""
     if not ranges:
         return false()
-    listed = MembersOf(literal(_listed(ranges), Text)).table_valued("value")
+    listed = MembersOf(literal(_days_as_json(ranges), Text)).table_valued("value")
     return day.in_(select(cast(listed.c.value, BigInteger)))
 
 
 @lru_cache(maxsize=8)
-def _listed(ranges: DayRanges) -> str:
+def _days_as_json(ranges: DayRanges) -> str:
     """Every day of the ranges as JSON."""
     return json.dumps([day for low, high in ranges for day in range(low, high + 1)], separators=(",", ":"))

@@ -30,6 +30,7 @@ from domain.classification.labels import (
     spending_conditions,
 )
 from domain.classification.rfm import EIGHT, EIGHT_BOXES, UNCLASSIFIED, Cuts, recency_floors
+from domain.customers.metrics import FREQUENCY_DAYS
 from domain.model import STATUS_ORDER
 from domain.rules.context import RuleContext
 from domain.rules.evaluator import ORDERS
@@ -119,18 +120,18 @@ class Variables:
     def whole(self, name: str, collection: str | None) -> Whole | None:
         """The variable as a whole column, where it is one."""
         if collection is None:
-            found = {
+            columns = {
                 "order_count": Whole(metrics.order_count),
                 "total_revenue": Whole(metrics.revenue, self.context.scale),
                 "days_since_last_purchase": Whole(metrics.last_day, origin=self.today),
             }
         else:
             amount = purchase_line.c.amount if collection in LINES else purchase.c.amount
-            found = {
+            columns = {
                 "amount": Whole(amount, self.context.scale),
                 "days_ago": Whole(purchase.c.local_day, origin=self.today),
             }
-        return found.get(name)
+        return columns.get(name)
 
     def element(self, name: str, collection: str) -> Expression:
         """A variable of an element of the list."""
@@ -168,8 +169,8 @@ class Variables:
     def purchase_frequency(self) -> Expression:
         """Orders per 30 days, from the first purchase to now, at least 30 days."""
         days = Minus(literal(self.today), metrics.first_day)
-        orders = number(Times(metrics.order_count, literal(30)))
-        return Divide(orders, number(case((days > 30, days), else_=30)))
+        orders = number(Times(metrics.order_count, literal(FREQUENCY_DAYS)))
+        return Divide(orders, number(case((days > FREQUENCY_DAYS, days), else_=FREQUENCY_DAYS)))
 
     def tenure_days(self) -> Expression:
         """Since the registration, or else the first purchase."""
@@ -180,7 +181,7 @@ class Variables:
         statement = select(what).select_from(purchase).where(*mine, purchase.c.counted == 1, *where)
         return statement.correlate(customer, customer_metrics)
 
-    def _scored(self, what: Expression) -> Expression:
+    def _in_window(self, what: Expression) -> Expression:
         if not self._cuts().orders:
             # Nobody bought in the window, so there is nothing to count, and every buyer scores 1-1-1.
             return case((metrics.order_count > 0, what), else_=null())
@@ -211,15 +212,15 @@ class Variables:
 
     def frequency_score(self) -> Expression:
         """One more than the cut values that the orders in the window exceed."""
-        return self._scored(number(self._score(1)))
+        return self._in_window(number(self._score(1)))
 
     def monetary_score(self) -> Expression:
         """One more than the cut values that the spend in the window exceeds."""
-        return self._scored(number(self._score(2)))
+        return self._in_window(number(self._score(2)))
 
     def rfm_segment(self) -> Expression:
         """The three digits."""
-        return self._scored(Append(*(cast(self._score(which), Text) for which in range(3))))
+        return self._in_window(Append(*(cast(self._score(which), Text) for which in range(3))))
 
     def rfm_segment_name(self) -> Expression:
         """The first group whose box holds the scores. Compared with the cut values, not with the scores that follow
@@ -232,7 +233,7 @@ class Variables:
                 fits += [more[low - 2]] if low > 1 else []
                 fits += [~more[high - 1]] if high < 5 else []
             named.append((and_(*fits), group.name))
-        return self._scored(case(*named, else_=UNCLASSIFIED.name))
+        return self._in_window(case(*named, else_=UNCLASSIFIED.name))
 
     def purchase_frequency_label(self) -> Expression:
         """The first that holds in the order that the business gave."""

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from domain.errors import InvalidRule
 from domain.rules.evaluator import CustomerFacts, Element, Scalar, holds, value_of
-from domain.rules.parser import parse_condition, parse_value
+from domain.rules.parser import parse_rule, parse_value
 from domain.rules.variables import Catalogue, Kind, ListInfo, VariableInfo
 from tests.conftest import shared
 
@@ -95,7 +95,7 @@ def outcome(rule: Any, data: Any, expected: Any) -> str:
     text = json.dumps(rule)
     try:
         if isinstance(rule, dict) and next(iter(rule)) in ("missing", "missing_some"):
-            same = holds(parse_condition(text, catalogue), subject) == bool(expected)
+            same = holds(parse_rule(text, catalogue), subject) == bool(expected)
             return "truth" if same else "differs"
         found = value_of(parse_value(text, catalogue), subject)
     except InvalidRule as error:

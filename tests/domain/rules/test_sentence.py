@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from domain.errors import InvalidRule
 from domain.rules.parser import parse_rule
-from domain.rules.sentence import number_text, quoted, sentence
+from domain.rules.sentence import number_text, quote, sentence
 from domain.rules.tree import (
     CONDITIONS,
     Aggregate,
@@ -196,10 +196,10 @@ def inside_a_list(tree: Value, wanted: Value) -> bool:
 
 @given(st.lists(st.text("“”\\a, "), min_size=2, max_size=2, unique=True))
 def test_quotation_marks_inside_a_text_do_not_end_it(texts: list[str]) -> None:
-    joined = [", ".join(map(quoted, texts)), quoted(", ".join(texts)), quoted("”, “".join(texts))]
+    joined = [", ".join(map(quote, texts)), quote(", ".join(texts)), quote("”, “".join(texts))]
 
     assert len(set(joined)) == 3 or texts == [""]
-    assert quoted(texts[0]) != quoted(texts[1])
+    assert quote(texts[0]) != quote(texts[1])
 
 
 @given(st.lists(st.floats(1e-15, 1e15) | st.floats(-1e15, -1e-15), min_size=2, max_size=2, unique=True))
