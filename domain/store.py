@@ -372,8 +372,8 @@ class RuleSizes:
     staying: int | None = None
 
 
-class RuleQuestions(Protocol):
-    """Questions about rules over the customers of one business."""
+class RuleAnalysis(Protocol):
+    """Rules over all customers of one business: counts, samples, and who is in which segments."""
 
     async def sizes(self, context: RuleContext, tree: Condition, against: int | None) -> RuleSizes: ...
     async def population(self) -> int: ...
@@ -541,7 +541,7 @@ class Unit(Protocol):
     @property
     def audits(self) -> Audits: ...
     @property
-    def rules(self) -> RuleQuestions: ...
+    def rules(self) -> RuleAnalysis: ...
     @property
     def erasure(self) -> Erasures: ...
     @property

@@ -24,7 +24,7 @@ from sqlalchemy.types import Text
 from domain.calendar import to_micros
 from domain.imports.columns import cells_of
 from domain.model import ERASED_TEXT
-from persistence.database.dialects import Holds
+from persistence.database.dialects import ContainsText
 from persistence.tables import (
     MISSING_TEXT,
     CustomerRow,
@@ -57,7 +57,7 @@ class Names:
 
     def within(self, column: ColumnElement[str], spelt: Sequence[str]) -> ColumnElement[bool]:
         """Whether the text holds one of them at all."""
-        return or_(*(Holds(column, name) for name in spelt))
+        return or_(*(ContainsText(column, name) for name in spelt))
 
     def are_cells_of(self, text: str) -> bool:
         """Whether one of them is a cell of the row."""

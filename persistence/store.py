@@ -56,8 +56,8 @@ from persistence.labels.classifiers import ClassifiedStore
 from persistence.migrations.migrate import current, head
 from persistence.purchases import PurchaseStore
 from persistence.reports.reports import GroupReportStore, ReportStore
-from persistence.rules.compiler import RuleSql, members
-from persistence.segments.analysis import RuleStore
+from persistence.rules.compiler import RuleCompiler, members
+from persistence.segments.analysis import RuleAnalysisStore
 from persistence.segments.history import HistoryStore, SnapshotStore
 from persistence.segments.memberships import MembershipStore
 from persistence.segments.segments import SegmentStore
@@ -128,12 +128,12 @@ class Unit:
     jobs: JobStore = field(init=False)
     imports: ImportStore = field(init=False)
     audits: AuditStore = field(init=False)
-    rules: RuleStore = field(init=False)
+    rules: RuleAnalysisStore = field(init=False)
 
     def __post_init__(self) -> None:
         """One repository a noun, all on this connection."""
         self.session = open_session(self.connection)
-        self.rules = RuleStore(self.connection, self, self.instant)
+        self.rules = RuleAnalysisStore(self.connection, self, self.instant)
         self.customers = CustomerStore(self.connection, self.business.id, self.rules.condition)
         self.purchases = PurchaseStore(self.connection, self.session, self.business.id)
         self.reports = ReportStore(self.connection, self.business.id)
@@ -251,7 +251,7 @@ class SqlEvaluation:
         self, tree: Condition, references: Mapping[str, Segment], which: Sequence[ColumnElement[bool]]
     ) -> int:
         business_id = self.unit.business.id
-        sql = RuleSql(self.context, lambda key: open_membership(business_id, references[key].id))
+        sql = RuleCompiler(self.context, lambda key: open_membership(business_id, references[key].id))
         found = members(self.context, sql.condition(tree)).where(~customer.c.erased, *which)
         statement = insert(evaluated).from_select(["customer_id", "holds"], found.add_columns(literal(1)))
         return int((await self.connection.execute(statement)).rowcount)

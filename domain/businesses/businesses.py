@@ -12,7 +12,8 @@ from domain.errors import InvalidInput, NotFound, Sentence
 from domain.jobs.queue import queue_following
 from domain.model import Business, BusinessSettings
 from domain.money import exponent
-from domain.rules.context import RANKED, variable_names
+from domain.rules.context import variable_names
+from domain.rules.variables import RANKED
 from domain.segments.dependencies import defined
 from domain.segments.model import Segment
 from domain.store import Actor, Store

@@ -21,13 +21,6 @@ class FestivePeriods:
     yearly: tuple[tuple[MonthDay, MonthDay], ...] = (((4, 1), (4, 20)), ((12, 1), (12, 31)))
     dated: tuple[tuple[date, date], ...] = ()
 
-    def contains(self, day: date) -> bool:
-        """Whether the date is festive."""
-        here = (day.month, day.day)
-        if any(low <= day <= high for low, high in self.dated):
-            return True
-        return any(low <= here <= high if low <= high else here >= low or here <= high for low, high in self.yearly)
-
     def day_ranges(self, first: int, last: int) -> list[tuple[int, int]]:
         """Merged inclusive ranges of day numbers inside the span."""
         found: list[tuple[int, int]] = [(low.toordinal(), high.toordinal()) for low, high in self.dated]

@@ -1,12 +1,8 @@
-"""What a group of a report is, whatever the method: its words and its code. Codes are unique in a method, names only in
-a dimension.
-
-Groups by spend in the window. With p the share of customers who spent strictly less, High Value has p >= 0.8 and Low
-Value p < 0.2: exactly the customers of the highest and the lowest monetary score, so whole numbers decide.
-
-Groups by behaviour: what customers buy, where and when. Each dimension covers the population once; categories and
-channels come from the data, the other labels are always there.
-"""
+"""What a group of a report is, whatever the method: its words and its code; codes are unique in a method, names only in
+a dimension. Groups by value: with p the share of customers who spent strictly less, High Value has p >= 0.8 and Low
+Value p < 0.2, exactly the customers of the highest and the lowest monetary score, so whole numbers decide. Groups by
+behaviour: each dimension covers the population once; categories and channels come from the data, the other labels are
+always there."""
 
 from dataclasses import dataclass
 from enum import StrEnum

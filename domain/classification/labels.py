@@ -1,9 +1,6 @@
-"""Labels of a customer: frequency, spending and category, from the thresholds of the business. First match in the order
-given; whole numbers decide, shares are compared by cross-multiplication.
-
-Labels of all customers at once: what they are decided by, and what they are true for. The store decides them; the
-numbers come from here.
-"""
+"""Labels of customers: frequency, spending and category, from the thresholds of the business. The first that holds
+counts; whole numbers decide, shares are compared by cross-multiplication. The conditions are written once, for the
+numbers of one customer and for the columns of a statement over all of them, which compare alike."""
 
 from calendar import monthrange
 from collections import Counter
@@ -11,12 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from domain.classification.festive import FestivePeriods, read_periods
 from domain.errors import InvalidInput
-from domain.model import (
-    Business,
-)
+from domain.model import Business
 from domain.money import exponent, to_minor
 
 
@@ -30,6 +26,10 @@ class ClassificationSpan:
 
 
 LABELS = {"NEW": "New", "LOYAL": "Loyal", "LAPSED": "Lapsed", "SEASONAL": "Seasonal"}
+REGULAR = "Regular"
+FREQUENCIES = (*LABELS.values(), REGULAR)
+HIGH, MEDIUM, LOW = SPENDINGS = ("High Value", "Medium Value", "Low Value")
+FAMILY, MIXED = "Family", "Mixed"
 AMOUNTS = ("high_average_order", "high_lifetime", "low_lifetime")
 BOUNDS = {
     "loyal_orders": 1000,
@@ -94,9 +94,9 @@ class ClassificationSettings:
     @classmethod
     def from_settings(cls, settings: Mapping[str, object]) -> "ClassificationSettings":
         """The stored settings, defaults for what is absent."""
-        made = cls.unchecked(settings)
-        made.check()
-        return made
+        thresholds = cls.unchecked(settings)
+        thresholds.check()
+        return thresholds
 
     @classmethod
     def unchecked(cls, settings: Mapping[str, object]) -> "ClassificationSettings":
@@ -164,35 +164,63 @@ def classify(
     )
 
 
-def _frequency(facts: ClassificationFacts, settings: ClassificationSettings, today: date) -> str:
-    holds = {
-        "NEW": facts.order_count == 1,
-        "LOYAL": facts.recent_orders >= settings.loyal_orders,
-        "LAPSED": facts.last_day <= today.toordinal() - settings.lapsed_days,
-        "SEASONAL": 100 * facts.festive_orders >= settings.festive_percent * facts.order_count,
+def frequency_conditions(
+    settings: ClassificationSettings, today: int, *, orders: Any, recent: Any, festive: Any, last_day: Any
+) -> list[tuple[Any, str]]:
+    """Each condition with its label, in the order that the business gave; REGULAR where none holds."""
+    conditions = {
+        "NEW": orders == 1,
+        "LOYAL": recent >= settings.loyal_orders,
+        "LAPSED": last_day <= today - settings.lapsed_days,
+        "SEASONAL": has_share(settings.festive_percent, festive, orders),
     }
-    return next((LABELS[name] for name in settings.frequency_order if holds[name]), "Regular")
+    return [(conditions[name], LABELS[name]) for name in settings.frequency_order]
 
 
-def _spending(facts: ClassificationFacts, settings: ClassificationSettings, decimals: int) -> str:
+def spending_conditions(
+    settings: ClassificationSettings, decimals: int, *, mean: Any, lifetime: Any
+) -> list[tuple[Any, str]]:
+    """Each condition with its label; MEDIUM where none holds. `mean` is the whole quotient, which reaches a whole bound
+    exactly where the average order does, and cannot overflow."""
     average, high, low = (
         to_minor(value, decimals)
         for value in (settings.high_average_order, settings.high_lifetime, settings.low_lifetime)
     )
-    if facts.lifetime >= average * facts.order_count or facts.lifetime >= high:
-        return "High Value"
-    return "Low Value" if facts.lifetime <= low else "Medium Value"
+    return [((mean >= average) | (lifetime >= high), HIGH), (lifetime <= low, LOW)]
+
+
+def has_share(percent: int, part: Any, whole: Any) -> Any:
+    """Whether the part is at least so many per cent of the whole."""
+    return 100 * part >= percent * whole
+
+
+def _frequency(facts: ClassificationFacts, settings: ClassificationSettings, today: date) -> str:
+    conditions = frequency_conditions(
+        settings,
+        today.toordinal(),
+        orders=facts.order_count,
+        recent=facts.recent_orders,
+        festive=facts.festive_orders,
+        last_day=facts.last_day,
+    )
+    return next((label for holds, label in conditions if holds), REGULAR)
+
+
+def _spending(facts: ClassificationFacts, settings: ClassificationSettings, decimals: int) -> str:
+    mean = facts.lifetime // facts.order_count
+    conditions = spending_conditions(settings, decimals, mean=mean, lifetime=facts.lifetime)
+    return next((label for holds, label in conditions if holds), MEDIUM)
 
 
 def _category(facts: ClassificationFacts, settings: ClassificationSettings) -> str:
     lines = sum(facts.category_lines.values())
     named = {name: count for name, count in facts.category_lines.items() if name is not None}
     # Two categories can both reach the dominant share only where it is half or less: the larger, then the name, wins.
-    dominant = [name for name, count in named.items() if 100 * count >= settings.dominant_percent * lines]
+    dominant = [name for name, count in named.items() if has_share(settings.dominant_percent, count, lines)]
     if dominant:
         return min(dominant, key=lambda name: (-named[name], name))
-    strong = sum(100 * count >= settings.family_percent * lines for count in named.values())
-    return "Family" if strong >= 2 else "Mixed"
+    strong = sum(has_share(settings.family_percent, count, lines) for count in named.values())
+    return FAMILY if strong >= 2 else MIXED
 
 
 DIMENSIONS = ("frequency", "spending", "category")

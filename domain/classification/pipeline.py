@@ -123,7 +123,7 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class _Course:
+class _Progress:
     """How far a run has come."""
 
     started: datetime
@@ -143,88 +143,89 @@ class Pipeline:
 
     def run(self, wanted: Wanted) -> Segmentation:
         """One run. What goes wrong is in status and log, too."""
-        course = _Course(self.clock())
+        progress = _Progress(self.clock())
         last = self.folder.status()
-        self._say(RunState.RUNNING, course, last, wanted)
+        self._say(RunState.RUNNING, progress, last, wanted)
         try:
-            self._work(course, wanted)
+            self._work(progress, wanted)
         except BaseException as error:
-            self._failed(course, last, wanted, said(error))
+            self._fail(progress, last, wanted, said(error))
             raise
         finished = self.clock()
-        self.folder.append_log(self._entry(course, finished, None))
-        customers = self._customers(course, last)
-        self._say(RunState.IDLE, course, last, wanted, finished, customers)
+        self.folder.append_log(self._entry(progress, finished, None))
+        customers = self._customers(progress, last)
+        self._say(RunState.IDLE, progress, last, wanted, finished, customers)
         return {
             "metadata": {
                 "total_customers": customers,
-                "started_at": stamp(course.started),
+                "started_at": stamp(progress.started),
                 "finished_at": stamp(finished),
-                "skipped": course.skipped,
-                "rejected": course.brought.rejected,
+                "skipped": progress.skipped,
+                "rejected": progress.brought.rejected,
             },
             "output_file": self.folder.output,
         }
 
-    def _work(self, course: _Course, wanted: Wanted) -> None:
+    def _work(self, progress: _Progress, wanted: Wanted) -> None:
         output = self.folder.output
         question = self.source.question(wanted.as_of, output)
         if wanted.check_freshness and not wanted.force and self.folder.answers(question):
-            course.skipped = self.source.unchanged(wanted.as_of, output)
-            if course.skipped:
+            progress.skipped = self.source.unchanged(wanted.as_of, output)
+            if progress.skipped:
                 return
-        course.brought = self.source.bring(wanted.force)
+        progress.brought = self.source.bring(wanted.force)
         with self.labels.decided(wanted.as_of) as decided:
-            course.counted.dimensions = decided.dimensions
+            progress.counted.dimensions = decided.dimensions
             # Closed here where writing fails: later the store would be.
             with closing(decided.parts()) as parts:
-                self.folder.write_output(counting(parts, course.counted), decided.dimensions[3:], question)
+                self.folder.write_output(counting(parts, progress.counted), decided.dimensions[3:], question)
         self.source.done(wanted.as_of, output)
 
-    def _failed(self, course: _Course, last: Mapping[str, object], wanted: Wanted, error: str) -> None:
+    def _fail(self, progress: _Progress, last: Mapping[str, object], wanted: Wanted, error: str) -> None:
         finished = self.clock()
         try:
-            self.folder.append_log(self._entry(course, finished, error))
-            self._say(RunState.FAILED, course, last, wanted, finished, error=error)
+            self.folder.append_log(self._entry(progress, finished, error))
+            self._say(RunState.FAILED, progress, last, wanted, finished, error=error)
         except OSError:
             # The disk that failed the run may fail its log, too; what the run failed of is what is said.
             return
 
-    def _entry(self, course: _Course, finished: datetime, error: str | None) -> dict[str, object]:
+    def _entry(self, progress: _Progress, finished: datetime, error: str | None) -> dict[str, object]:
         return {
-            "started": stamp(course.started),
+            "started": stamp(progress.started),
             "finished": stamp(finished),
             "source": self.source.name,
-            "rows": course.brought.rows,
-            "customers": course.counted.customers,
-            "distribution": course.counted.labels(),
-            "rejects": course.brought.rejected,
-            "skipped": course.skipped,
+            "rows": progress.brought.rows,
+            "customers": progress.counted.customers,
+            "distribution": progress.counted.labels(),
+            "rejects": progress.brought.rejected,
+            "skipped": progress.skipped,
             "error": error,
         }
 
-    def _customers(self, course: _Course, last: Mapping[str, object]) -> int:
+    def _customers(self, progress: _Progress, last: Mapping[str, object]) -> int:
         before = last.get("customers")
-        return course.counted.customers if not course.skipped else before if isinstance(before, int) else 0
+        return progress.counted.customers if not progress.skipped else before if isinstance(before, int) else 0
 
     def _say(
         self,
         state: RunState,
-        course: _Course,
+        progress: _Progress,
         last: Mapping[str, object],
         wanted: Wanted,
         finished: datetime | None = None,
         customers: int | None = None,
         error: str | None = None,
     ) -> None:
-        done = state is RunState.IDLE and finished is not None and not course.skipped
+        done = state is RunState.IDLE and finished is not None and not progress.skipped
+        then = last_next_run(last, progress.started) if wanted.next_run is None else stamp(wanted.next_run)
         self.folder.write_status(
             {
                 "state": state.value,
                 "source": self.source.name,
-                "last_run": stamp(course.started),
+                "last_run": stamp(progress.started),
                 "last_success": stamp(finished) if done and finished else last.get("last_success"),
-                "next_run": last_next_run(last, course.started) if wanted.next_run is None else stamp(wanted.next_run),
+                "next_run": then,
                 "customers": last.get("customers") if customers is None else customers,
                 "error": error,
             }

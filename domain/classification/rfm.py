@@ -1,5 +1,4 @@
 """RFM scores and the named groups of both schemes: tables and integer arithmetic; no floating point decides a score.
-
 R = 5 - floor(5*age/days). F and M = 1 + floor(5*less/n), where `less` counts the customers with a strictly smaller
 value; equivalently 1 + the number of cut values smaller than the value, cut k being the sorted value at position
 ceil(k*n/5). Equal customers therefore always score equally.
@@ -9,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from domain.calendar import Span
 from domain.classification.groups import GroupKind
+from domain.model import Business
 
 
 class RfmScheme(StrEnum):
@@ -131,6 +132,17 @@ EIGHT: tuple[RfmClass, ...] = (
         "Sunset messaging if unresponsive",
     ),
 )
+EIGHT_BOXES = (
+    ((4, 5), (4, 5), (4, 5)),
+    ((3, 5), (3, 5), (3, 5)),
+    ((4, 5), (2, 3), (2, 5)),
+    ((3, 3), (2, 2), (2, 3)),
+    ((1, 2), (2, 5), (3, 5)),
+    ((1, 2), (3, 5), (2, 2)),
+    ((4, 5), (1, 1), (1, 5)),
+    ((1, 2), (1, 2), (1, 2)),
+)
+"""The lowest and the highest recency, frequency and monetary score of each of EIGHT; the first box that fits counts."""
 UNCLASSIFIED = RfmClass(
     "Unclassified",
     "OTHER",
@@ -183,24 +195,22 @@ def group_of(score: Score, scheme: RfmScheme) -> RfmClass:
 
 
 def eight(r: int, f: int, m: int) -> RfmClass:
-    """First match in the table's order."""
-    matches = (
-        r >= 4 and f >= 4 and m >= 4,
-        r >= 3 and f >= 3 and m >= 3,
-        r >= 4 and 2 <= f < 4 and m >= 2,
-        r == 3 and f == 2 and 2 <= m < 4,
-        r <= 2 and f >= 2 and m >= 3,
-        r <= 2 and f >= 3 and m == 2,
-        r >= 4 and f == 1,
-        r <= 2 and f <= 2 and m <= 2,
-    )
-    return next((group for group, match in zip(EIGHT, matches, strict=True) if match), UNCLASSIFIED)
+    """The first group in the table's order whose box holds the scores."""
+    for group, box in zip(EIGHT, EIGHT_BOXES, strict=True):
+        if all(low <= score <= high for score, (low, high) in zip((r, f, m), box, strict=True)):
+            return group
+    return UNCLASSIFIED
 
 
 def eleven(r: int, f: int, m: int) -> RfmClass:
     """Covers all 125 cells: recency and the band of f + m, doubled to stay whole."""
     band = 0 if f + m >= 8 else 1 if f + m >= 5 else 2
     return _ELEVEN_BY_NAME[ELEVEN_BY_RECENCY[r][band]]
+
+
+def rfm_span(business: Business, today: int) -> Span:
+    """The window of a customer's own scores: the business's `rfm_days` up to today."""
+    return Span(today - business.settings.rfm_days + 1, today)
 
 
 def recency(age: int, days: int) -> int:
@@ -219,6 +229,6 @@ def cut_values(ascending: Sequence[int]) -> tuple[int, ...]:
     return tuple(ascending[-(-k * n // 5) - 1] for k in range(1, 5)) if n else ()
 
 
-def rank_score(value: int, cuts: Sequence[int]) -> int:
+def rank_score(value: int, quintiles: Sequence[int]) -> int:
     """1 + the number of cut values smaller than the value."""
-    return 1 + sum(cut < value for cut in cuts)
+    return 1 + sum(cut < value for cut in quintiles)

@@ -1,35 +1,35 @@
-"""Customers: what is derived of each, and writing them. Every answer is one unit of the store.
-
-Erasure of a customer on request: the person goes, the figures stay. Open memberships end with it, so that current
-lists and counts leave the customer out together.
-
-What is asked where classifiers are installed: labels of a page of customers, and how many have each label. Where an
-expression fails for a customer the question is asked again without expressions, and the built-in labels stand.
-"""
+"""Customers: lists, lookups, scores and labels, writing them, and their erasure on request: the person goes, the
+figures stay, and open memberships end with it, so that current lists and counts leave the customer out together. Every
+answer is one unit of the store."""
 
 import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Protocol
 
 from domain.calendar import Clock, Span, local_date, to_utc, zone
-from domain.classification.labels import Classification, ClassificationSettings, ClassificationSpan, classify
-from domain.classification.rfm import Quintiles, Score, rank_score, recency
+from domain.classification.labels import (
+    Classification,
+    ClassificationSettings,
+    ClassificationSpan,
+    classify,
+    labelling,
+)
+from domain.classification.rfm import Quintiles, Score, rfm_span
 from domain.classifiers import ClassifierFailed, Classifiers
+from domain.customers.metrics import score_customer
 from domain.errors import FieldProblem, InvalidInput, text_problems, unknown_id
 from domain.model import Business, CustomerTotals, NewCustomer, WriteCounts
 from domain.money import exponent, to_decimal
-from domain.store import Actor, Cache, Store, Unit, problem_of
+from domain.store import Actor, Cache, Store, problem_of
 
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """Erasure in a business, as the face sees it."""
+    """Takes the personal data of customers away."""
 
     store: Store
 
@@ -50,17 +50,12 @@ Labels = Mapping[str, Sequence[str | None]]
 log = logging.getLogger("segments")
 
 
-class Reading(Protocol):
-    """Every business's data, to be read."""
-
-    def read(self, business: Business) -> AbstractAsyncContextManager[Unit]: ...
-
-
 @dataclass(frozen=True, slots=True)
-class ClassifierQuestion:
-    """The labels as of a day."""
+class ClassifierLabels:
+    """The labels as of a day, decided with classifiers. Where an expression of one fails for a customer they are
+    decided again without expressions, and the built-in labels stand."""
 
-    store: Reading
+    store: Store
     business: Business
     span: ClassificationSpan
     settings: ClassificationSettings
@@ -146,11 +141,6 @@ class Customers:
         """The customer's revenue in major units."""
         return to_decimal(kept.revenue, exponent(business.currency))
 
-    def rfm_span(self, business: Business) -> Span:
-        """The window of a customer's own scores: the business's `rfm_days` up to today."""
-        today = self.today(business).toordinal()
-        return Span(today - business.settings.rfm_days + 1, today)
-
     async def quintiles(self, business: Business, span: Span) -> Quintiles:
         """The cut values of a window."""
 
@@ -162,45 +152,27 @@ class Customers:
         return (await self.cache.get_or_make(key, make)).value
 
     async def scores(self, business: Business, totals: Mapping[int, CustomerTotals]) -> dict[int, Score | None]:
-        """The customers' own scores: 1-1-1 for one who bought only before the window, None for one who never did."""
-        span = self.rfm_span(business)
+        """The customers' own scores; None for one who never bought."""
+        span = rfm_span(business, self.today(business).toordinal())
         quintiles = await self.quintiles(business, span)
         async with self.store.read(business) as unit:
             window = await unit.reports.window_totals(list(totals), span)
-        found: dict[int, Score | None] = {}
-        for key, kept in totals.items():
-            inside = window.get(key)
-            if inside is not None:
-                found[key] = Score(
-                    recency(span.last_day - inside.last_day, span.days),
-                    rank_score(inside.orders, quintiles.orders),
-                    rank_score(inside.spend, quintiles.spend),
-                )
-            else:
-                found[key] = Score(1, 1, 1) if kept.order_count else None
-        return found
+        return {key: score_customer(each, window.get(key), span, quintiles) for key, each in totals.items()}
 
     async def classifications(
         self, business: Business, totals: Mapping[int, CustomerTotals]
     ) -> dict[int, Classification]:
         """The labels of each customer as of today; all missing without a purchase."""
-        settings = ClassificationSettings.from_settings(business.settings.stored)
         today = self.today(business)
-        days = [(kept.first_day, kept.last_day) for kept in totals.values() if kept.order_count]
-        first = min((low for low, _ in days if low is not None), default=today.toordinal())
-        span = ClassificationSpan(
-            settings.recent_from(today).toordinal(),
-            today.toordinal(),
-            tuple(settings.festive.day_ranges(first, today.toordinal())),
-        )
-        decimals = exponent(business.currency)
+        bought = [each.first_day for each in totals.values() if each.first_day is not None]
+        how = labelling(business, today, min(bought, default=None))
         if self.classifiers.every:
-            asked = ClassifierQuestion(self.store, business, span, settings, decimals, self.classifiers)
-            found = await asked.labels(list(totals))
-            return {key: found.get(key, Classification()) for key in totals}
+            asked = ClassifierLabels(self.store, business, how.span, how.settings, how.decimals, self.classifiers)
+            labels = await asked.labels(list(totals))
+            return {key: labels.get(key, Classification()) for key in totals}
         async with self.store.read(business) as unit:
-            facts = await unit.reports.classification_facts(list(totals), span)
-        return {key: classify(facts.get(key), settings, today, decimals) for key in totals}
+            facts = await unit.reports.classification_facts(list(totals), how.span)
+        return {key: classify(facts.get(key), how.settings, today, how.decimals) for key in totals}
 
     async def upsert(
         self,

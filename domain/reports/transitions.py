@@ -8,9 +8,16 @@ from datetime import date, timedelta
 
 from domain.calendar import Clock, SeriesInterval, Span, check_days, local_date, zone
 from domain.classification.groups import GroupKind, Method
-from domain.classification.labels import LABELS, ClassificationSettings, ClassificationSpan
+from domain.classification.labels import (
+    FAMILY,
+    FREQUENCIES,
+    MIXED,
+    SPENDINGS,
+    ClassificationSettings,
+    ClassificationSpan,
+)
 from domain.classification.rfm import RfmScheme, Score
-from domain.customers.customers import ClassifierQuestion, Customers
+from domain.customers.customers import ClassifierLabels, Customers
 from domain.errors import InvalidInput
 from domain.model import Business, Window
 from domain.money import exponent
@@ -22,9 +29,9 @@ from domain.store import CustomerRecord, Grouping, Store, Transition
 MAXIMUM_POINTS = 60
 SCORES = tuple((r, f, m) for r in range(1, 6) for f in range(1, 6) for m in range(1, 6))
 LABEL_ORDER: Mapping[str, tuple[str, ...]] = {
-    "frequency": (*LABELS.values(), "Regular"),
-    "spending": ("High Value", "Medium Value", "Low Value"),
-    "category": ("Family", "Mixed"),
+    "frequency": FREQUENCIES,
+    "spending": SPENDINGS,
+    "category": (FAMILY, MIXED),
 }
 """The labels of classification that are always counted; categories come from the data."""
 
@@ -194,7 +201,7 @@ class Transitions:
             classifiers, decimals = self.customers.classifiers, exponent(business.currency)
             found = [] if classifiers.every else await unit.groups.label_counts(span, settings, decimals)
         if classifiers.every:
-            asked = ClassifierQuestion(self.store, business, span, settings, decimals, classifiers)
+            asked = ClassifierLabels(self.store, business, span, settings, decimals, classifiers)
             found = await asked.counts()
         counts = {(dimension, label): 0 for dimension, labels in LABEL_ORDER.items() for label in labels}
         counts |= {(dimension, label): count for dimension, label, count in found}

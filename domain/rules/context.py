@@ -1,24 +1,24 @@
-"""The present of a rule: which business, which instant, and what ranks and labels are measured by. The statement in the
-database and the row evaluator are given the same context, so they cannot disagree about today.
-
-What a rule depends on: variables, ranks among customers, and other stored segments, which must not form a circle.
-"""
+"""What the answer of a rule depends on: the present (which business, which instant, what ranks and labels are measured
+by), and by the rule itself the variables, ranks among customers and other stored segments, which must not form a
+circle. The statement in the database and the row evaluator are given the same context, so they cannot disagree about
+today."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from domain.calendar import Span, local_day, zone
-from domain.classification.labels import ClassificationSettings, ClassificationSpan
-from domain.classification.rfm import Quintiles
+from domain.classification.labels import Labelling, labelling
+from domain.classification.rfm import Quintiles, rfm_span
 from domain.errors import InvalidRule, RuleProblem
 from domain.model import Business
 from domain.money import exponent
-from domain.rules.tree import Collection, InSegment, Node, Variable, walk
+from domain.rules.tree import Collection, InSegment, Value, Variable, walk
+from domain.rules.variables import RANKED
 
 
-def variable_names(node: Node) -> frozenset[str]:
+def variable_names(node: Value) -> frozenset[str]:
     """Variables of the customer and names of the lists that the rule reads; `segments` where it uses another one."""
     found: set[str] = set()
     for each in walk(node):
@@ -32,17 +32,12 @@ def variable_names(node: Node) -> frozenset[str]:
     return frozenset(found)
 
 
-RANKED = frozenset(
-    {"rfm_segment", "rfm_segment_name", "recency_score", "frequency_score", "monetary_score"},
-)
-
-
-def uses_rank(node: Node) -> bool:
+def uses_rank(node: Value) -> bool:
     """Whether what one customer does can change whether the rule holds for another."""
     return not RANKED.isdisjoint(variable_names(node))
 
 
-def references(node: Node) -> dict[str, str]:
+def references(node: Value) -> dict[str, str]:
     """Keys of the stored segments that the rule uses, each with the path where it stands first."""
     found: dict[str, str] = {}
     for each in walk(node):
@@ -51,7 +46,7 @@ def references(node: Node) -> dict[str, str]:
     return found
 
 
-def dependency_order(trees: Mapping[str, Node]) -> tuple[str, ...]:
+def dependency_order(trees: Mapping[str, Value]) -> tuple[str, ...]:
     """The keys, each once and after every key that its rule uses; keys without a tree are left out.
 
     InvalidRule with code CIRCULAR_REFERENCE names the way round where there is one.
@@ -106,16 +101,9 @@ class RuleContext:
     @property
     def span(self) -> Span:
         """The window of a customer's own scores."""
-        return Span(self.today - self.business.settings.rfm_days + 1, self.today)
+        return rfm_span(self.business, self.today)
 
     @property
-    def classification(self) -> ClassificationSettings:
-        """The thresholds of the labels."""
-        return ClassificationSettings.from_settings(self.business.settings.stored)
-
-    @property
-    def labelled(self) -> ClassificationSpan:
-        """The days that the labels look at."""
-        settings, first = self.classification, self.today if self.first_day is None else self.first_day
-        recent = settings.recent_from(self.now.astimezone(self.zone).date()).toordinal()
-        return ClassificationSpan(recent, self.today, tuple(settings.festive.day_ranges(first, self.today)))
+    def labelling(self) -> Labelling:
+        """How labels are decided today."""
+        return labelling(self.business, date.fromordinal(self.today), self.first_day)

@@ -1,8 +1,6 @@
 """Criteria and RFM boxes as conditions of the same tree that rules become. Bounds are inclusive, levels compare
-exactly, and whatever is asked for must hold together.
-
-Filters of customers as a rule: the labels asked for, and any rule besides. All of it must hold.
-"""
+exactly, and whatever is asked for must hold together; so it is with filters of customers, the labels asked for and any
+rule besides."""
 
 import math
 import re
@@ -11,7 +9,7 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
-from domain.classification.labels import LABELS
+from domain.classification.labels import FREQUENCIES, SPENDINGS
 from domain.errors import FieldProblem, InvalidInput
 from domain.rules.context import uses_rank
 from domain.rules.limits import LARGEST_LITERAL, MAXIMUM_NODES, MAXIMUM_TEXT_BYTES, SMALLEST_LITERAL, text_problem
@@ -154,8 +152,6 @@ def _box(config: RfmConfig, problems: list[FieldProblem]) -> Iterator[Condition]
         yield Between(Op.AT_MOST, ends[0], _variable(name), ends[1], "/rfmConfig")
 
 
-FREQUENCIES = (*LABELS.values(), "Regular")
-SPENDINGS = ("High Value", "Medium Value", "Low Value")
 MAXIMUM_LABELS = 100
 
 

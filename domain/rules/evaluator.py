@@ -5,11 +5,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import add, ge, gt, le, lt, mul, sub
-from typing import Any as Anything
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from domain.calendar import read_instant, to_micros
 from domain.rules.tree import (
+    Aggregate,
     AllOf,
     AnyOf,
     Arithmetic,
@@ -17,32 +18,31 @@ from domain.rules.tree import (
     Choice,
     Collection,
     Comparison,
+    Concat,
     Condition,
     Contains,
-    Either,
+    Default,
     Equality,
-    Fallback,
     InSegment,
-    Joined,
     Literal,
     Missing,
-    Node,
     Not,
     OneOf,
     Op,
-    Part,
     Quantified,
     Quantity,
-    Reduction,
+    ShortCircuit,
+    Substring,
     Truth,
     Value,
     Variable,
+    kind_of,
 )
 from domain.rules.variables import Kind
 
 Scalar = bool | float | str | int | None
 """A value of a variable; instants are whole microseconds since 1970, numbers are floats, missing is None."""
-ORDERS: Mapping[Op, Callable[[Anything, Anything], bool]] = {
+ORDERS: Mapping[Op, Callable[[Any, Any], bool]] = {
     Op.LESS: lt,
     Op.AT_MOST: le,
     Op.MORE: gt,
@@ -61,7 +61,7 @@ class Element:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class CustomerFacts:
     """One customer as rules see it."""
 
     values: Mapping[str, Scalar]
@@ -70,115 +70,115 @@ class Subject:
     segments: frozenset[str] = frozenset()
 
 
-def holds(condition: Condition, subject: Subject) -> bool:
+def holds(condition: Condition, customer: CustomerFacts) -> bool:
     """Whether the customer satisfies the rule."""
-    return _holds(condition, subject, subject.values)
+    return _holds(condition, customer, customer.values)
 
 
-def value_of(node: Node, subject: Subject, values: Mapping[str, Scalar] | None = None) -> Scalar:
+def value_of(node: Value, customer: CustomerFacts, values: Mapping[str, Scalar] | None = None) -> Scalar:
     """The value for the customer, or for an element of its with those values; None where it is missing."""
-    here = subject.values if values is None else values
+    here = customer.values if values is None else values
     match node:
         case Literal(value=str(text), kind=Kind.INSTANT):
-            return to_micros(read_instant(text, subject.zone))
+            return to_micros(read_instant(text, customer.zone))
         case Literal(value=value):
             return value
         case Variable(name=name):
             return here[name]
-        case Fallback(variable=variable, other=other):
+        case Default(variable=variable, other=other):
             found = here[variable.name]
-            return value_of(other, subject, here) if found is None else found
+            return value_of(other, customer, here) if found is None else found
         case Arithmetic(op=op, operands=operands):
-            return _calculated(op, [value_of(operand, subject, here) for operand in operands])
-        case Joined(operands=operands):
-            parts = [value_of(operand, subject, here) for operand in operands]
+            return _calculate(op, [value_of(operand, customer, here) for operand in operands])
+        case Concat(operands=operands):
+            parts = [value_of(operand, customer, here) for operand in operands]
             return None if None in parts else "".join(str(part) for part in parts)
-        case Part(text=text, start=start, length=length):
-            return _part(value_of(text, subject, here), start, length)
+        case Substring(text=text, start=start, length=length):
+            return _take_part(value_of(text, customer, here), start, length)
         case Choice(branches=branches, otherwise=otherwise):
-            chosen = next((value for test, value in branches if _holds(test, subject, here)), otherwise)
-            return value_of(chosen, subject, here)
-        case Either(conjunction=conjunction, operands=operands):
+            chosen = next((value for test, value in branches if _holds(test, customer, here)), otherwise)
+            return value_of(chosen, customer, here)
+        case ShortCircuit(conjunction=conjunction, operands=operands):
             found = None
             for operand in operands:
-                found = value_of(operand, subject, here)
+                found = value_of(operand, customer, here)
                 if bool(found) != conjunction:
                     break
             return found
-        case Reduction(collection=collection, addend=addend):
-            return _reduced(elements(collection, subject), addend)
+        case Aggregate(collection=collection, addend=addend):
+            return _aggregate(select_elements(collection, customer), addend)
         case _:
-            return _holds(node, subject, here)
+            return _holds(node, customer, here)
 
 
-def _holds(condition: Node, subject: Subject, here: Mapping[str, Scalar]) -> bool:
+def _holds(condition: Value, customer: CustomerFacts, here: Mapping[str, Scalar]) -> bool:
     match condition:
         case AllOf(operands=operands):
-            return all(_holds(operand, subject, here) for operand in operands)
+            return all(_holds(operand, customer, here) for operand in operands)
         case AnyOf(operands=operands):
-            return any(_holds(operand, subject, here) for operand in operands)
+            return any(_holds(operand, customer, here) for operand in operands)
         case Not(operand=operand):
-            return not _holds(operand, subject, here)
+            return not _holds(operand, customer, here)
         case Truth(operand=value):
-            return _full(value, value_of(value, subject, here))
+            return _is_full(value, value_of(value, customer, here))
         case Comparison(op=op, left=left, right=right):
-            return _ordered(op, value_of(left, subject, here), value_of(right, subject, here))
+            return _compare(op, value_of(left, customer, here), value_of(right, customer, here))
         case Between(op=op, low=low, middle=middle, high=high):
-            between = value_of(middle, subject, here)
-            return _ordered(op, value_of(low, subject, here), between) and _ordered(
-                op, between, value_of(high, subject, here)
+            between = value_of(middle, customer, here)
+            return _compare(op, value_of(low, customer, here), between) and _compare(
+                op, between, value_of(high, customer, here)
             )
         case Equality(left=left, right=right, negated=negated):
-            return (value_of(left, subject, here) == value_of(right, subject, here)) != negated
+            return (value_of(left, customer, here) == value_of(right, customer, here)) != negated
         case OneOf(value=value, options=options):
-            wanted = value_of(value, subject, here)
-            return any(value_of(option, subject, here) == wanted for option in options)
+            wanted = value_of(value, customer, here)
+            return any(value_of(option, customer, here) == wanted for option in options)
         case Contains(needle=needle, text=text):
-            inner, outer = value_of(needle, subject, here), value_of(text, subject, here)
+            inner, outer = value_of(needle, customer, here), value_of(text, customer, here)
             return isinstance(inner, str) and isinstance(outer, str) and inner in outer
         case InSegment(key=key):
-            return key in subject.segments
+            return key in customer.segments
         case Missing(variables=variables, need=need):
             present = sum(here[variable.name] not in (None, "") for variable in variables)
             return present < len(variables) and (need is None or present < need)
         case Quantified(quantity=quantity, collection=collection, condition=test):
-            return _quantified(quantity, [_holds(test, subject, each.values) for each in elements(collection, subject)])
+            answers = [_holds(test, customer, each.values) for each in select_elements(collection, customer)]
+            return _is_quantity(quantity, answers)
         case _:
-            return bool(value_of(condition, subject, here))
+            return bool(value_of(condition, customer, here))
 
 
-def elements(collection: Collection, subject: Subject) -> list[Element]:
+def select_elements(collection: Collection, customer: CustomerFacts) -> list[Element]:
     """The customer's elements that satisfy the filters."""
     return [
         each
-        for each in subject.lists.get(collection.name, ())
-        if all(_holds(test, subject, each.values) for test in collection.filters)
+        for each in customer.lists.get(collection.name, ())
+        if all(_holds(test, customer, each.values) for test in collection.filters)
     ]
 
 
-def satisfying(quantified: Quantified, subject: Subject) -> list[Element]:
+def select_satisfying(quantified: Quantified, customer: CustomerFacts) -> list[Element]:
     """Those that satisfy the condition."""
-    return [
-        each for each in elements(quantified.collection, subject) if _holds(quantified.condition, subject, each.values)
-    ]
+    every = select_elements(quantified.collection, customer)
+    return [each for each in every if _holds(quantified.condition, customer, each.values)]
 
 
-def _quantified(quantity: Quantity, answers: list[bool]) -> bool:
+def _is_quantity(quantity: Quantity, answers: list[bool]) -> bool:
     if quantity is Quantity.ALL:
         return bool(answers) and all(answers)
     return any(answers) == (quantity is Quantity.SOME)
 
 
-def _full(node: Value, value: Scalar) -> bool:
+def _is_full(node: Value, value: Scalar) -> bool:
     # An instant is there or not; the first microsecond of 1970 is no empty one.
-    return value is not None if node.kind is Kind.INSTANT else bool(value)
+    return value is not None if kind_of(node) is Kind.INSTANT else bool(value)
 
 
-def _ordered(op: Op, left: Scalar, right: Scalar) -> bool:
+def _compare(op: Op, left: Scalar, right: Scalar) -> bool:
     return left is not None and right is not None and ORDERS[op](left, right)
 
 
-def _calculated(op: Op, operands: list[Scalar]) -> float | None:
+def _calculate(op: Op, operands: list[Scalar]) -> float | None:
     numbers = [float(operand) for operand in operands if operand is not None]
     if len(numbers) < len(operands):
         return None
@@ -192,7 +192,7 @@ def _calculated(op: Op, operands: list[Scalar]) -> float | None:
             return -first
         case Op.DIVIDED:
             return first / rest[0] if rest[0] else None
-        case Op.REST:
+        case Op.MODULO:
             return first - rest[0] * float(math.trunc(first / rest[0])) if rest[0] else None
     combine = {Op.PLUS: add, Op.MINUS: sub, Op.TIMES: mul}[op]
     for number in rest:
@@ -200,7 +200,7 @@ def _calculated(op: Op, operands: list[Scalar]) -> float | None:
     return first
 
 
-def _part(text: Scalar, start: int, length: int | None) -> str | None:
+def _take_part(text: Scalar, start: int, length: int | None) -> str | None:
     if not isinstance(text, str):
         return None
     rest = text[max(len(text) + start, 0) :] if start < 0 else text[start:]
@@ -213,7 +213,7 @@ def _part(text: Scalar, start: int, length: int | None) -> str | None:
 HALF = 1 << 20
 
 
-def _reduced(found: Sequence[Element], addend: Variable | None) -> float:
+def _aggregate(found: Sequence[Element], addend: Variable | None) -> float:
     if addend is None:
         return float(len(found))
     if not found:

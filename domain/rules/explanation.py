@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.calendar import from_micros
-from domain.rules.evaluator import Element, Scalar, Subject, elements, holds, satisfying, value_of
+from domain.rules.evaluator import CustomerFacts, Element, Scalar, holds, select_elements, select_satisfying, value_of
 from domain.rules.sentence import sentence
 from domain.rules.tree import (
-    LEAVES,
+    Aggregate,
     AllOf,
     AnyOf,
     Between,
@@ -17,18 +17,16 @@ from domain.rules.tree import (
     Comparison,
     Condition,
     Contains,
+    Default,
     Equality,
-    Fallback,
     InSegment,
     Leaf,
     Literal,
     Missing,
-    Node,
     Not,
     OneOf,
     Quantified,
     Quantity,
-    Reduction,
     Truth,
     Value,
     Variable,
@@ -61,12 +59,12 @@ class Clause:
     verdict: Verdict
 
 
-def explain(tree: Condition, subject: Subject, currency: str, catalogue: Catalogue = CATALOGUE) -> list[Clause]:
+def explain(tree: Condition, customer: CustomerFacts, currency: str, catalogue: Catalogue = CATALOGUE) -> list[Clause]:
     """The clauses of the rule for one customer; negations around a clause are not part of it."""
-    return [_clause(leaf, subject, sentence(leaf, currency, catalogue)) for leaf in leaves(tree)]
+    return [_clause(leaf, customer, sentence(leaf, currency, catalogue)) for leaf in leaves(tree)]
 
 
-def leaves(tree: Node) -> Iterator[Leaf]:
+def leaves(tree: Value) -> Iterator[Leaf]:
     """The leaves in written order; what is asked inside a leaf belongs to it."""
     match tree:
         case AllOf(operands=operands) | AnyOf(operands=operands):
@@ -79,32 +77,32 @@ def leaves(tree: Node) -> Iterator[Leaf]:
                 yield from leaves(test)
                 yield from leaves(value)
             yield from leaves(otherwise)
-        case _ if isinstance(tree, LEAVES):
+        case _ if isinstance(tree, Leaf):
             yield tree
 
 
-def _clause(leaf: Leaf, subject: Subject, text: str) -> Clause:
+def _clause(leaf: Leaf, customer: CustomerFacts, text: str) -> Clause:
     match leaf:
         case InSegment(key=key):
-            variable, expected, actual = "segments", key, [*sorted(subject.segments)]
-            return Clause(leaf.path, text, variable, expected, list(actual), _verdict(leaf, subject, False))
+            variable, expected, actual = "segments", key, [*sorted(customer.segments)]
+            return Clause(leaf.path, text, variable, expected, list(actual), _verdict(leaf, customer, False))
         case Quantified(collection=collection):
-            return Clause(leaf.path, text, collection.name, None, _deciding(leaf, subject),
-                          _verdict(leaf, subject, False))  # fmt: skip
+            return Clause(leaf.path, text, collection.name, None, _deciding(leaf, customer),
+                          _verdict(leaf, customer, False))  # fmt: skip
         case _:
             pass
     operands = _operands(leaf)
     asked = [operand for operand in operands if not isinstance(operand, Literal)]
-    given = [_shown(operand, subject) for operand in operands if isinstance(operand, Literal)]
-    has = [_shown(operand, subject) for operand in asked]
-    nothing = None in [value_of(operand, subject) for operand in operands]
+    given = [_operand_value(operand, customer) for operand in operands if isinstance(operand, Literal)]
+    has = [_operand_value(operand, customer) for operand in asked]
+    nothing = None in [value_of(operand, customer) for operand in operands]
     return Clause(
         leaf.path,
         text,
         _name(asked[0]) if len(asked) == 1 else None,
         given[0] if len(given) == 1 and not isinstance(leaf, OneOf) else given or None,
         has[0] if len(has) == 1 else has or None,
-        _verdict(leaf, subject, nothing),
+        _verdict(leaf, customer, nothing),
     )
 
 
@@ -128,53 +126,53 @@ def _operands(leaf: Leaf) -> tuple[Value, ...]:
 
 def _name(node: Value) -> str | None:
     match node:
-        case Variable(name=name) | Fallback(variable=Variable(name=name)):
+        case Variable(name=name) | Default(variable=Variable(name=name)):
             return name
-        case Reduction(collection=collection):
+        case Aggregate(collection=collection):
             return collection.name
         case _:
             return None
 
 
-def _verdict(leaf: Leaf, subject: Subject, nothing: bool) -> Verdict:
-    if holds(leaf, subject):
+def _verdict(leaf: Leaf, customer: CustomerFacts, nothing: bool) -> Verdict:
+    if holds(leaf, customer):
         return Verdict.TRUE
     compares = isinstance(leaf, Truth | Comparison | Between | Contains)
     return Verdict.MISSING if nothing and compares else Verdict.FALSE
 
 
-def _shown(node: Node, subject: Subject) -> Json:
+def _operand_value(node: Value, customer: CustomerFacts) -> Json:
     if isinstance(node, Literal):
-        return whole(node.value)
-    return shown(value_of(node, subject), kind_of(node), subject)
+        return without_fraction(node.value)
+    return present(value_of(node, customer), kind_of(node), customer)
 
 
-def shown(value: Scalar, kind: Kind, subject: Subject) -> Json:
+def present(value: Scalar, kind: Kind, customer: CustomerFacts) -> Json:
     """A value as users see it: whole numbers without a fraction, instants in the business's zone."""
     if kind is Kind.INSTANT and isinstance(value, int):
-        return from_micros(value).astimezone(subject.zone).isoformat()
-    return whole(value)
+        return from_micros(value).astimezone(customer.zone).isoformat()
+    return without_fraction(value)
 
 
-def whole(value: Scalar) -> Json:
+def without_fraction(value: Scalar) -> Json:
     """A number without a fraction where it has none."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _deciding(leaf: Quantified, subject: Subject) -> Json:
-    matching = satisfying(leaf, subject)
-    every = elements(leaf.collection, subject)
+def _deciding(leaf: Quantified, customer: CustomerFacts) -> Json:
+    matching = select_satisfying(leaf, customer)
+    every = select_elements(leaf.collection, customer)
     # What breaks an `all` are the others.
     found = [each for each in every if each not in matching] if leaf.quantity is Quantity.ALL else matching
     return {
         "count": len(every),
         "satisfying": len(matching),
-        "purchases": [_purchase(each, subject) for each in found[:SHOWN]],
+        "purchases": [_purchase(each, customer) for each in found[:SHOWN]],
     }
 
 
-def _purchase(element: Element, subject: Subject) -> Json:
+def _purchase(element: Element, customer: CustomerFacts) -> Json:
     said: dict[str, Json] = {} if element.external_id is None else {"externalId": element.external_id}
     for name, value in element.values.items():
-        said[name] = shown(value, Kind.INSTANT if name == "purchased_at" else Kind.NOTHING, subject)
+        said[name] = present(value, Kind.INSTANT if name == "purchased_at" else Kind.NOTHING, customer)
     return said

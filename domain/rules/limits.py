@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 from domain.errors import RuleProblem
 from domain.rules.tree import (
+    Aggregate,
     Arithmetic,
     Between,
     Choice,
-    Collection,
-    Either,
-    Fallback,
+    Default,
     Literal,
     Node,
     OneOf,
     Op,
-    Reduction,
+    ShortCircuit,
+    Value,
     Variable,
     children,
 )
@@ -135,7 +135,7 @@ def _between(low: float, high: float) -> Magnitude:
     return Magnitude(low, high, low - LAST_BIT)
 
 
-def magnitude(node: Node) -> Magnitude:
+def magnitude(node: Value) -> Magnitude:
     """The static bounds of a number."""
     match node:
         case Literal(value=float(value)):
@@ -143,15 +143,15 @@ def magnitude(node: Node) -> Magnitude:
             return _between(size, size)
         case Variable():
             return _between(-7, 19)
-        case Reduction():
+        case Aggregate():
             return _between(-7, 26)
         case Arithmetic(op=op, operands=operands):
-            return _combined(op, [magnitude(operand) for operand in operands])
-        case Fallback(variable=variable, other=other):
+            return _combine(op, [magnitude(operand) for operand in operands])
+        case Default(variable=variable, other=other):
             return _hull([magnitude(variable), magnitude(other)])
         case Choice(branches=branches, otherwise=otherwise):
             return _hull([*(magnitude(value) for _, value in branches), magnitude(otherwise)])
-        case Either(operands=operands):
+        case ShortCircuit(operands=operands):
             return _hull([magnitude(operand) for operand in operands])
         case _:
             return _between(0, 0)
@@ -163,7 +163,7 @@ def _hull(parts: list[Magnitude]) -> Magnitude:
     )
 
 
-def _combined(op: Op, parts: list[Magnitude]) -> Magnitude:
+def _combine(op: Op, parts: list[Magnitude]) -> Magnitude:
     hull = _hull(parts)
     match op:
         case Op.PLUS | Op.MINUS if len(parts) > 1:
@@ -176,7 +176,7 @@ def _combined(op: Op, parts: list[Magnitude]) -> Magnitude:
             return _between(min(sum(lows[:n]) for n in steps), max(sum(highs[:n]) for n in steps))
         case Op.DIVIDED:
             return _quotient(parts)
-        case Op.REST:
+        case Op.MODULO:
             quotient = _quotient(parts)
             return Magnitude(hull.grain, hull.high + 1, hull.grain) if quotient.safe else quotient
         case _:
@@ -187,7 +187,7 @@ def _quotient(parts: list[Magnitude]) -> Magnitude:
     return _between(parts[0].low - parts[1].high, parts[0].high - parts[1].low)
 
 
-def statement_problem(node: Node) -> RuleProblem | None:
+def statement_problem(node: Value) -> RuleProblem | None:
     """What keeps a rule from becoming a statement that both databases take."""
     weight, height = _extent(node)
     if weight > MAXIMUM_WEIGHT:
@@ -197,12 +197,12 @@ def statement_problem(node: Node) -> RuleProblem | None:
     return None
 
 
-def _extent(node: Node | Collection) -> tuple[int, int]:
+def _extent(node: Node) -> tuple[int, int]:
     extents = [_extent(child) for child in children(node)]
     weights, heights = [weight for weight, _ in extents], [height for _, height in extents]
     weight, chain = 1 + sum(weights), 0
     match node:
-        case Either():
+        case ShortCircuit():
             weight += sum(weights)
         case Between():
             weight += weights[1]

@@ -1,23 +1,19 @@
 """From what a user gives to the typed tree: one JSONLogic object, or a list of them that must all hold, or either as
-JSON text. A rule is understood wholly or refused with every problem that was found.
-
-What each operator takes and which node it becomes. The table at the end is the whole language; an operator that is
-not in it does not exist.
-
-The operators that look at lists: which variables are missing, and counts, sums and quantities of a customer's
-purchases or lines. They become nodes as the other operators do.
-"""
+JSON text. The two tables of operators are the whole language: what each gives where its value is used, and what where
+it is only asked whether it holds; an operator that is in neither does not exist. A rule is understood wholly or refused
+with every problem that was found."""
 
 from collections.abc import Mapping
 from typing import TypeVar
 
-from domain.errors import InvalidRule
-from domain.rules.limits import pointer, read_json, size_problem, statement_problem
-from domain.rules.reader import KINDS, Call, Handler, Reader, Scope
+from domain.errors import InvalidRule, RuleProblem
+from domain.rules.limits import magnitude, pointer, read_json, size_problem, statement_problem
+from domain.rules.reader import KINDS, Call, ConditionHandler, Reader, Scope, ValueHandler
 from domain.rules.tree import (
     ALWAYS,
     NEVER,
     NULL,
+    Aggregate,
     AllOf,
     AnyOf,
     Arithmetic,
@@ -25,338 +21,364 @@ from domain.rules.tree import (
     Choice,
     Collection,
     Comparison,
+    Concat,
     Condition,
     Contains,
-    Either,
+    Default,
     Equality,
-    Fallback,
     InSegment,
-    Joined,
     Literal,
     Missing,
-    Node,
     Not,
     OneOf,
     Op,
-    Part,
     Quantified,
     Quantity,
-    Reduction,
-    Truth,
-    Variable,
+    ShortCircuit,
+    Substring,
+    Value,
     both,
     kind_of,
     may_be_missing,
 )
 from domain.rules.variables import CATALOGUE, Catalogue, Kind
 
+ORDERED = (Kind.NUMBER, Kind.TEXT, Kind.INSTANT, Kind.NOTHING)
+LARGEST_POSITION = 2**31 - 1
+MAXIMUM_PROBLEMS = 20
+V = TypeVar("V", bound=Value)
 
-def missing(reader: Reader, call: Call) -> Node:
-    """`missing` and `missing_some`, as conditions."""
-    if not call.condition:
-        where = "it gives a list, which can only stand where a condition stands"
-        return reader.wrong(call.path + pointer(call.operator), f"{call.operator} cannot be used as a value: {where}.")
+
+def _paths(call: Call) -> list[str]:
+    return [call.at(index) for index in range(len(call.arguments))]
+
+
+def _values(reader: Reader, call: Call) -> list[Value]:
+    return [reader.value(raw, path, call.scope) for raw, path in zip(call.arguments, _paths(call), strict=True)]
+
+
+def _conditions(reader: Reader, call: Call) -> tuple[Condition, ...]:
+    return tuple(
+        reader.condition(raw, path, call.scope) for raw, path in zip(call.arguments, _paths(call), strict=True)
+    )
+
+
+def _variable_name(reader: Reader, call: Call) -> str | None:
+    if not reader.has_arguments(call, 0 if call.listed else 1, 2):
+        return None
+    match call.arguments[0] if call.arguments else None:
+        case None:
+            return ""
+        case str(name):
+            return name
+        case int(index) if not isinstance(index, bool):
+            return str(index)
+        case _:
+            reader.report(call.at(0), "var takes the name of a variable, which cannot be calculated.")
+            return None
+
+
+def read_variable(reader: Reader, call: Call) -> Value:
+    """A variable, or another value where it is missing."""
+    name = _variable_name(reader, call)
+    variable = None if name is None else reader.variable(name, call.path + pointer("var"), call.scope)
+    if variable is None or len(call.arguments) < 2:
+        return variable or NULL
+    other = reader.value(call.arguments[1], call.at(1), call.scope)
+    (_, other), kind = reader.unify(call, [variable, other], [call.at(0), call.at(1)])
+    return variable if other == NULL else Default(variable, other, kind)
+
+
+def read_presence(reader: Reader, call: Call) -> Condition:
+    """Whether a list has elements, or a variable is there and not empty."""
+    match call.arguments:
+        case [str(name)] | [str(name), _] if name in reader.catalogue.lists and not call.scope.element:
+            return Quantified(Quantity.SOME, Collection(name), ALWAYS, call.path)
+        case _:
+            return reader.truth(read_variable(reader, call), call.path)
+
+
+def read_order(reader: Reader, call: Call) -> Condition:
+    """A comparison of two values, or of three with the middle one between the others."""
+    if not reader.has_arguments(call, 2, 3):
+        return NULL
+    values, kind = reader.unify(call, _values(reader, call), _paths(call))
+    if kind not in ORDERED:
+        return reader.report(call.path + pointer(call.operator), f"{KINDS[kind]} has no order.")
+    if len(values) == 2:
+        return Comparison(Op(call.operator), values[0], values[1], call.path)
+    return Between(Op(call.operator), values[0], values[1], values[2], call.path)
+
+
+def read_equality(reader: Reader, call: Call) -> Condition:
+    """Whether two values are the same, or both missing."""
+    if not reader.has_arguments(call, 2, 2):
+        return NULL
+    (left, right), _ = reader.unify(call, _values(reader, call), _paths(call))
+    return Equality(left, right, call.operator.startswith("!"), call.path)
+
+
+def _combine(call: Call, operands: tuple[Condition, ...]) -> Condition:
+    if len(operands) == 1:
+        return operands[0]
+    return AllOf(operands) if call.operator == "and" else AnyOf(operands)
+
+
+def read_logic(reader: Reader, call: Call) -> Condition:
+    """Whether all operands hold, or at least one."""
+    return _combine(call, _conditions(reader, call)) if reader.has_arguments(call, 1) else NULL
+
+
+def read_short_circuit(reader: Reader, call: Call) -> Value:
+    """The operand that decides; where all are true or false, whether they hold."""
+    if not reader.has_arguments(call, 1):
+        return NULL
+    values, kind = reader.unify(call, _values(reader, call), _paths(call))
+    if len(values) == 1:
+        return values[0]
+    if kind is not Kind.BOOLEAN or any(map(may_be_missing, values)):
+        return ShortCircuit(call.operator == "and", tuple(values), kind)
+    return _combine(call, tuple(map(reader.truth, values, _paths(call))))
+
+
+def read_negation(reader: Reader, call: Call) -> Condition:
+    """Whether the operand does not hold, or, with two marks, does."""
+    if not reader.has_arguments(call, 1, 1):
+        return NULL
+    condition = reader.condition(call.arguments[0], call.at(0), call.scope)
+    if call.operator == "!!":
+        return condition
+    match condition:
+        case Literal(value=value):
+            return NEVER if value else ALWAYS
+        case _:
+            return Not(condition)
+
+
+def _tests(reader: Reader, call: Call) -> tuple[list[Condition], list[int]]:
+    """The tests of a choice, and where its values stand."""
+    count = len(call.arguments)
+    places = range(0, count - 1, 2)
+    tests = [reader.condition(call.arguments[at], call.at(at), call.scope) for at in places]
+    return tests, [at + 1 for at in places] + ([count - 1] if count % 2 else [])
+
+
+def _choose(tests: list[Condition], values: list[V], otherwise: V, kind: Kind) -> V | Choice:
+    last = values[len(tests)] if len(values) > len(tests) else otherwise
+    return Choice(tuple(zip(tests, values, strict=False)), last, kind) if tests else last
+
+
+def read_choice_of_conditions(reader: Reader, call: Call) -> Condition:
+    """The condition after the first test that holds, or the last one, or never."""
+    tests, places = _tests(reader, call)
+    conditions = [reader.condition(call.arguments[at], call.at(at), call.scope) for at in places]
+    return _choose(tests, conditions, NEVER, Kind.BOOLEAN)
+
+
+def read_choice(reader: Reader, call: Call) -> Value:
+    """The value after the first test that holds, or the last one, or null."""
+    tests, places = _tests(reader, call)
+    values = [reader.value(call.arguments[at], call.at(at), call.scope) for at in places]
+    values, kind = reader.unify(call, values, [call.at(at) for at in places])
+    return _choose(tests, values, NULL, kind)
+
+
+def read_arithmetic(reader: Reader, call: Call) -> Value:
+    """Numbers combined, as long as the result stays within those that every database calculates alike."""
+    low, high = {"-": (1, 2), "/": (2, 2), "%": (2, 2)}.get(call.operator, (1, None))
+    if not reader.has_arguments(call, low, high):
+        return NULL
+    values = _values(reader, call)
+    operands = tuple(reader.require_kind(call, value, Kind.NUMBER, index) for index, value in enumerate(values))
+    if len(operands) == 1 and call.operator != "-":
+        return operands[0]
+    arithmetic = Arithmetic(Op(call.operator), operands)
+    if magnitude(arithmetic).safe:
+        return arithmetic
+    message = "This calculation could leave the range of numbers, 1e-300 to 1e300."
+    return reader.report(call.path + pointer(call.operator), message)
+
+
+def read_concat(reader: Reader, call: Call) -> Value:
+    """Texts, and whole numbers that are written out, one after the other."""
+    if not reader.has_arguments(call, 1):
+        return NULL
+    texts: list[Value] = []
+    for index, value in enumerate(_values(reader, call)):
+        if isinstance(value, Literal) and isinstance(value.value, float):
+            if value.value.is_integer():
+                texts.append(Literal(str(int(value.value)), Kind.TEXT))
+            else:
+                reader.report(call.at(index), "cat takes text and whole numbers that are written out, no fractions.")
+        elif kind_of(value) is Kind.NUMBER:
+            message = "cat takes text and whole numbers that are written out, no variable numbers."
+            reader.report(call.at(index), message)
+        else:
+            texts.append(reader.require_kind(call, value, Kind.TEXT, index))
+    return texts[0] if len(texts) == 1 else Concat(tuple(texts))
+
+
+def read_substring(reader: Reader, call: Call) -> Value:
+    """A part of a text, from a position and, where it is given, of a length."""
+    if not reader.has_arguments(call, 2, 3):
+        return NULL
+    text = reader.require_kind(call, reader.value(call.arguments[0], call.at(0), call.scope), Kind.TEXT, 0)
+    places: list[int] = []
+    for index, raw in enumerate(call.arguments[1:], 1):
+        number = raw if isinstance(raw, int | float) and not isinstance(raw, bool) else None
+        if number is None or abs(number) > LARGEST_POSITION or number != int(number):
+            return reader.report(call.at(index), "substr takes positions that are written out as whole numbers.")
+        places.append(int(number))
+    return Substring(text, places[0], places[1] if len(places) > 1 else None)
+
+
+def read_membership(reader: Reader, call: Call) -> Condition:
+    """Whether a value is one of a list's, a text stands in another, or the customer is in a segment."""
+    if not reader.has_arguments(call, 2, 2):
+        return NULL
+    needle, place = call.arguments
+    value = reader.value(needle, call.at(0), call.scope)
+    if isinstance(place, list):
+        paths = [call.at(1) + pointer(index) for index in range(len(place))]
+        options = [reader.value(raw, path, call.scope) for raw, path in zip(place, paths, strict=True)]
+        (value, *options), _ = reader.unify(call, [value, *options], [call.at(0), *paths])
+        return OneOf(value, tuple(options), call.path)
+    keys = reader.catalogue.memberships
+    if keys is not None and place in ({"var": keys}, {"var": [keys]}) and not call.scope.element:
+        if isinstance(value, Literal) and isinstance(value.value, str) and value.value:
+            return InSegment(value.value, call.path)
+        return reader.report(call.at(0), f"Only the key of a segment, written out, can be looked for in {keys}.")
+    text = reader.require_kind(call, reader.value(place, call.at(1), call.scope), Kind.TEXT, 1)
+    return Contains(reader.require_kind(call, value, Kind.TEXT, 0), text, call.path)
+
+
+def read_missing(reader: Reader, call: Call) -> Condition:
+    """Whether variables are missing: any of them, or so many that fewer than a number are there."""
     given, base, need = call.arguments, call.path + pointer(call.operator), None
     if call.operator == "missing_some":
         match given:
             case [int(count), list(names)] if not isinstance(count, bool):
                 given, base, need = names, base + pointer(1), count
             case _:
-                return reader.wrong(base, "missing_some takes a whole number and a list of names of variables.")
+                return reader.report(base, "missing_some takes a whole number and a list of names of variables.")
     elif len(given) == 1 and isinstance(given[0], list):
         given, base = given[0], base + pointer(0)
-    elif not call.listed:
-        return _missing_of(reader, call, [(given[0], base)], None)
-    return _missing_of(reader, call, [(name, base + pointer(index)) for index, name in enumerate(given)], need)
-
-
-def _missing_of(reader: Reader, call: Call, given: list[tuple[object, str]], need: int | None) -> Node:
-    found = []
-    for name, path in given:
+    variables = []
+    for index, name in enumerate(given):
+        path = base + pointer(index) if call.listed else base
         if isinstance(name, str):
-            found.append(reader.variable(name, path, call.scope))
+            variables.append(reader.variable(name, path, call.scope))
         else:
-            reader.wrong(path, f"{call.operator} takes names of variables, written out.")
-    return Missing(tuple(each for each in found if each is not None), need, call.path)
+            reader.report(path, f"{call.operator} takes names of variables, written out.")
+    return Missing(tuple(each for each in variables if each is not None), need, call.path)
 
 
-def quantified(reader: Reader, call: Call) -> Node:
-    """`some`, `all` and `none`."""
-    if not reader.counted(call, 2, 2):
+def refuse_missing_value(reader: Reader, call: Call) -> Value:
+    """What `missing` gives is a list, which is no value."""
+    where = "it gives a list, which can only stand where a condition stands"
+    path = call.path + pointer(call.operator)
+    return reader.report(path, f"{call.operator} cannot be used as a value: {where}.")
+
+
+def read_quantified(reader: Reader, call: Call) -> Condition:
+    """Whether some, all or none of a list's elements satisfy a condition."""
+    if not reader.has_arguments(call, 2, 2):
         return NULL
     collection = reader.collection(call.arguments[0], call.at(0), call.scope)
-    held = reader.condition(call.arguments[1], call.at(1), reader.elements(collection))
-    return Quantified(Quantity(call.operator), collection, held, call.path)
+    condition = reader.condition(call.arguments[1], call.at(1), reader.element_scope(collection))
+    return Quantified(Quantity(call.operator), collection, condition, call.path)
 
 
-def reduce(reader: Reader, call: Call) -> Node:
-    """A count or a sum; nothing else can be reduced."""
-    if not reader.counted(call, 3, 3):
+def read_aggregate(reader: Reader, call: Call) -> Value:
+    """A count or a sum of a list's elements; nothing else can be reduced."""
+    if not reader.has_arguments(call, 3, 3):
         return NULL
     collection = reader.collection(call.arguments[0], call.at(0), call.scope)
-    shape = "reduce takes the accumulator + 1, or + a number of the element, from 0"
+    shape = "reduce takes the accumulator + 1, or + a number of the element, from 0."
     if isinstance(call.arguments[2], bool) or call.arguments[2] != 0:
-        return reader.wrong(call.at(2), f"{shape}.")
+        return reader.report(call.at(2), shape)
     match call.arguments[1]:
         case {"+": [{"var": "accumulator"}, addend]}:
             place = 1
         case {"+": [addend, {"var": "accumulator"}]}:
             place = 0
         case _:
-            return reader.wrong(call.at(1), f"{shape}.")
+            return reader.report(call.at(1), shape)
     match addend:
         case int() | float() if addend == 1 and not isinstance(addend, bool):
-            return Reduction(collection, None)
+            return Aggregate(collection, None)
         case {"var": str(name)} if name == "current" or name.startswith("current."):
-            path = call.at(1) + pointer("+", place, "var")
-            found = reader.variable(name[8:], path, reader.elements(collection)) if collection.name else None
-            if found is None or (found.kind is Kind.NUMBER and not found.nullable):
-                return NULL if found is None else Reduction(collection, found)
-    return reader.wrong(call.at(1), f"{shape}.")
+            path, scope = call.at(1) + pointer("+", place, "var"), reader.element_scope(collection)
+            variable = reader.variable(name[8:], path, scope) if collection.name else None
+            if variable is None:
+                return NULL
+            if variable.kind is Kind.NUMBER and not variable.nullable:
+                return Aggregate(collection, variable)
+    return reader.report(call.at(1), shape)
 
 
-ORDERED = (Kind.NUMBER, Kind.TEXT, Kind.INSTANT, Kind.NOTHING)
-LARGEST_POSITION = 2**31 - 1
-
-
-def _values(reader: Reader, call: Call) -> tuple[list[Node], list[str]]:
-    paths = [call.at(index) for index in range(len(call.arguments))]
-    return [reader.value(raw, path, call.scope) for raw, path in zip(call.arguments, paths, strict=True)], paths
-
-
-def _conditions(reader: Reader, call: Call) -> tuple[Condition, ...]:
-    return tuple(reader.condition(raw, call.at(index), call.scope) for index, raw in enumerate(call.arguments))
-
-
-def _variable(reader: Reader, call: Call) -> Node:
-    if not reader.counted(call, 0 if call.listed else 1, 2):
-        return NULL
-    given = call.arguments[0] if call.arguments else ""
-    name = "" if given is None else str(given) if isinstance(given, int) and not isinstance(given, bool) else given
-    if not isinstance(name, str):
-        return reader.wrong(call.at(0), "var takes the name of a variable, which cannot be calculated.")
-    if call.condition and name in reader.catalogue.lists and not call.scope.element:
-        return Quantified(Quantity.SOME, Collection(name), ALWAYS, call.path)
-    found = reader.variable(name, call.path + pointer("var"), call.scope)
-    if found is None or len(call.arguments) < 2:
-        return found or NULL
-    (_, other), kind = reader.unify(call, [found, reader.value(call.arguments[1], call.at(1), call.scope)],
-                                    [call.at(0), call.at(1)])  # fmt: skip
-    return found if other == NULL else Fallback(found, other, kind)  # type: ignore[arg-type]
-
-
-def _order(reader: Reader, call: Call) -> Node:
-    if not reader.counted(call, 2, 3):
-        return NULL
-    nodes, kind = reader.unify(call, *_values(reader, call))
-    if kind not in ORDERED:
-        return reader.wrong(call.path + pointer(call.operator), f"{KINDS[kind]} has no order.")
-    if len(nodes) == 2:
-        return Comparison(Op(call.operator), nodes[0], nodes[1], call.path)  # type: ignore[arg-type]
-    return Between(Op(call.operator), nodes[0], nodes[1], nodes[2], call.path)  # type: ignore[arg-type]
-
-
-def _equal(reader: Reader, call: Call) -> Node:
-    if not reader.counted(call, 2, 2):
-        return NULL
-    (left, right), _ = reader.unify(call, *_values(reader, call))
-    return Equality(left, right, call.operator.startswith("!"), call.path)  # type: ignore[arg-type]
-
-
-def _logic(reader: Reader, call: Call) -> Node:
-    if not reader.counted(call, 1):
-        return NULL
-    conjunction = call.operator == "and"
-    if call.condition:
-        operands = _conditions(reader, call)
-    else:
-        nodes, kind = reader.unify(call, *_values(reader, call))
-        if len(nodes) == 1:
-            return nodes[0]
-        if kind is not Kind.BOOLEAN or any(may_be_missing(node) for node in nodes):
-            return Either(conjunction, tuple(nodes), kind)  # type: ignore[arg-type]
-        operands = tuple(holds(node, call.at(index)) for index, node in enumerate(nodes))
-    if len(operands) == 1:
-        return operands[0]
-    return AllOf(operands) if conjunction else AnyOf(operands)
-
-
-def holds(node: Node, path: str) -> Condition:
-    """The condition that a boolean value is."""
-    match node:
-        case Variable() | Fallback() | Arithmetic() | Joined() | Part() | Either() | Reduction() | Choice():
-            return Truth(node, path)
-        case _:
-            return node
-
-
-def _not(reader: Reader, call: Call) -> Node:
-    if not reader.counted(call, 1, 1):
-        return NULL
-    held = reader.condition(call.arguments[0], call.at(0), call.scope)
-    if call.operator == "!!":
-        return held
-    match held:
-        case Literal(value=value):
-            return NEVER if value else ALWAYS
-        case _:
-            return Not(held)
-
-
-def _if(reader: Reader, call: Call) -> Node:
-    given = call.arguments
-    if not given:
-        return NULL
-    tests = range(0, len(given) - 1, 2)
-    held = [reader.condition(given[at], call.at(at), call.scope) for at in tests]
-    at_values = [at + 1 for at in tests] + ([len(given) - 1] if len(given) % 2 else [])
-    paths = [call.at(at) for at in at_values]
-    if call.condition:
-        nodes: list[Node] = [reader.condition(given[at], path, call.scope)
-                             for at, path in zip(at_values, paths, strict=True)]  # fmt: skip
-        kind, rest = Kind.BOOLEAN, NEVER
-    else:
-        values = [reader.value(given[at], path, call.scope) for at, path in zip(at_values, paths, strict=True)]
-        (nodes, kind), rest = reader.unify(call, values, paths), NULL
-    last = nodes[len(held)] if len(nodes) > len(held) else rest
-    return Choice(tuple(zip(held, nodes, strict=False)), last, kind) if held else last
-
-
-def _arithmetic(reader: Reader, call: Call) -> Node:
-    low, high = {"-": (1, 2), "/": (2, 2), "%": (2, 2)}.get(call.operator, (1, None))
-    if not reader.counted(call, low, high):
-        return NULL
-    nodes, _ = _values(reader, call)
-    operands = tuple(reader.only(call, node, Kind.NUMBER, index) for index, node in enumerate(nodes))
-    if len(operands) == 1 and call.operator != "-":
-        return operands[0]
-    return Arithmetic(Op(call.operator), operands)  # type: ignore[arg-type]
-
-
-def _cat(reader: Reader, call: Call) -> Node:
-    if not reader.counted(call, 1):
-        return NULL
-    nodes = []
-    for index, node in enumerate(_values(reader, call)[0]):
-        if isinstance(node, Literal) and isinstance(node.value, float):
-            if node.value.is_integer():
-                nodes.append(Literal(str(int(node.value)), Kind.TEXT))
-            else:
-                reader.wrong(call.at(index), "cat takes text and whole numbers that are written out, no fractions.")
-        elif kind_of(node) is Kind.NUMBER:
-            reader.wrong(call.at(index), "cat takes text and whole numbers that are written out, no variable numbers.")
-        else:
-            nodes.append(reader.only(call, node, Kind.TEXT, index))  # type: ignore[arg-type]
-    return nodes[0] if len(nodes) == 1 else Joined(tuple(nodes))
-
-
-def _substr(reader: Reader, call: Call) -> Node:
-    if not reader.counted(call, 2, 3):
-        return NULL
-    text = reader.only(call, reader.value(call.arguments[0], call.at(0), call.scope), Kind.TEXT, 0)
-    places: list[int] = []
-    for index, raw in enumerate(call.arguments[1:], 1):
-        whole = isinstance(raw, int | float) and not isinstance(raw, bool) and abs(raw) <= LARGEST_POSITION
-        if not whole or raw != int(raw):  # type: ignore[call-overload]
-            return reader.wrong(call.at(index), "substr takes positions that are written out as whole numbers.")
-        places.append(int(raw))  # type: ignore[call-overload]
-    return Part(text, places[0], places[1] if len(places) > 1 else None)  # type: ignore[arg-type]
-
-
-def _in(reader: Reader, call: Call) -> Node:
-    if not reader.counted(call, 2, 2):
-        return NULL
-    needle, place = call.arguments
-    value = reader.value(needle, call.at(0), call.scope)
-    if isinstance(place, list):
-        options = [reader.value(raw, call.at(1) + pointer(index), call.scope) for index, raw in enumerate(place)]
-        paths = [call.at(0), *(call.at(1) + pointer(index) for index in range(len(options)))]
-        nodes, _ = reader.unify(call, [value, *options], paths)
-        return OneOf(nodes[0], tuple(nodes[1:]), call.path)  # type: ignore[arg-type]
-    keys = reader.catalogue.memberships
-    if keys is not None and place in ({"var": keys}, {"var": [keys]}) and not call.scope.element:
-        if isinstance(value, Literal) and isinstance(value.value, str) and value.value:
-            return InSegment(value.value, call.path)
-        return reader.wrong(call.at(0), f"Only the key of a segment, written out, can be looked for in {keys}.")
-    text = reader.only(call, reader.value(place, call.at(1), call.scope), Kind.TEXT, 1)
-    return Contains(reader.only(call, value, Kind.TEXT, 0), text, call.path)  # type: ignore[arg-type]
-
-
-OPERATORS: Mapping[str, Handler] = {
-    "var": _variable,
-    **dict.fromkeys(("==", "===", "!=", "!=="), _equal),
-    **dict.fromkeys(("<", "<=", ">", ">="), _order),
-    **dict.fromkeys(("and", "or"), _logic),
-    **dict.fromkeys(("!", "!!"), _not),
-    **dict.fromkeys(("if", "?:"), _if),
-    "in": _in,
-    **dict.fromkeys(("+", "-", "*", "/", "%", "min", "max"), _arithmetic),
-    "cat": _cat,
-    "substr": _substr,
-    **dict.fromkeys(("missing", "missing_some"), missing),
-    **dict.fromkeys(("some", "all", "none"), quantified),
-    "reduce": reduce,
+VALUE_OPERATORS: Mapping[str, ValueHandler] = {
+    "var": read_variable,
+    **dict.fromkeys(("and", "or"), read_short_circuit),
+    **dict.fromkeys(("if", "?:"), read_choice),
+    **dict.fromkeys(("+", "-", "*", "/", "%", "min", "max"), read_arithmetic),
+    "cat": read_concat,
+    "substr": read_substring,
+    "reduce": read_aggregate,
+    **dict.fromkeys(("missing", "missing_some"), refuse_missing_value),
 }
-
-
-MAXIMUM_PROBLEMS = 20
-N = TypeVar("N", bound=Node)
+CONDITION_OPERATORS: Mapping[str, ConditionHandler] = {
+    "var": read_presence,
+    **dict.fromkeys(("and", "or"), read_logic),
+    **dict.fromkeys(("if", "?:"), read_choice_of_conditions),
+    **dict.fromkeys(("==", "===", "!=", "!=="), read_equality),
+    **dict.fromkeys(("<", "<=", ">", ">="), read_order),
+    **dict.fromkeys(("!", "!!"), read_negation),
+    "in": read_membership,
+    **dict.fromkeys(("missing", "missing_some"), read_missing),
+    **dict.fromkeys(("some", "all", "none"), read_quantified),
+}
 
 
 def parse_rule(given: object, catalogue: Catalogue = CATALOGUE) -> Condition:
     """The tree of a rule; InvalidRule carries every problem with its path."""
-    reader = Reader(catalogue, OPERATORS)
-    raw = _sized(reader, given)
+    reader, raw = _open(given, catalogue)
     scope = Scope(catalogue.variables)
     match raw:
         case dict():
-            tree = reader.condition(raw, "", scope)
+            return _finish(reader, reader.condition(raw, "", scope))
         case list() if raw and all(isinstance(item, dict) for item in raw):
-            tree = both(tuple(reader.condition(item, f"/{index}", scope) for index, item in enumerate(raw)))
-        case list() if not raw:
-            reader.wrong("", "A rule must hold at least one condition.")
+            conditions = tuple(reader.condition(item, pointer(index), scope) for index, item in enumerate(raw))
+            return _finish(reader, both(conditions))
+        case []:
+            problem = "A rule must hold at least one condition."
         case _:
-            reader.wrong("", "A rule is one JSONLogic object, or a list of them that must all hold.")
-    _refuse(reader)
-    return _stated(reader, tree)
+            problem = "A rule is one JSONLogic object, or a list of them that must all hold."
+    raise InvalidRule([RuleProblem("", problem)])
 
 
-def parse_value(given: object, catalogue: Catalogue) -> Node:
+def parse_value(given: object, catalogue: Catalogue) -> Value:
     """The tree of an expression whose value is asked for."""
-    reader = Reader(catalogue, OPERATORS)
-    node = reader.value(_sized(reader, given), "", Scope(catalogue.variables))
-    _refuse(reader)
-    return _stated(reader, node)
+    reader, raw = _open(given, catalogue)
+    return _finish(reader, reader.value(raw, "", Scope(catalogue.variables)))
 
 
-def parse_condition(given: object, catalogue: Catalogue) -> Condition:
-    """The tree of an expression that is asked whether it holds."""
-    reader = Reader(catalogue, OPERATORS)
-    node = reader.condition(_sized(reader, given), "", Scope(catalogue.variables))
-    _refuse(reader)
-    return _stated(reader, node)
-
-
-def _sized(reader: Reader, given: object) -> object:
+def _open(given: object, catalogue: Catalogue) -> tuple[Reader, object]:
+    """A reader, and the JSON that it is to read; InvalidRule where that is none or too large."""
     if isinstance(given, str):
         try:
             given = read_json(given)
         except ValueError as error:
-            reader.wrong("", str(error))
-            _refuse(reader)
+            raise InvalidRule([RuleProblem("", str(error))]) from error
     if problem := size_problem(given):
-        reader.problems.append(problem)
-        _refuse(reader)
-    return given
+        raise InvalidRule([problem])
+    return Reader(catalogue, VALUE_OPERATORS, CONDITION_OPERATORS), given
 
 
-def _stated(reader: Reader, tree: N) -> N:
-    if problem := statement_problem(tree):
-        reader.problems.append(problem)
-        _refuse(reader)
-    return tree
-
-
-def _refuse(reader: Reader) -> None:
+def _finish(reader: Reader, tree: V) -> V:
+    """The tree; InvalidRule where the reader found problems, or its statement would be too large."""
     if reader.problems:
         raise InvalidRule(reader.problems[:MAXIMUM_PROBLEMS])
+    if problem := statement_problem(tree):
+        raise InvalidRule([problem])
+    return tree

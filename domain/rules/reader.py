@@ -9,21 +9,20 @@ from zoneinfo import ZoneInfo
 
 from domain.calendar import read_instant
 from domain.errors import RuleProblem
-from domain.rules.limits import magnitude, pointer
+from domain.rules.limits import pointer
 from domain.rules.tree import (
     ALWAYS,
     CONDITIONS,
     NEVER,
     NULL,
-    Arithmetic,
     Choice,
     Collection,
     Condition,
     Literal,
-    Node,
     Quantified,
     Quantity,
     Truth,
+    Value,
     Variable,
     kind_of,
 )
@@ -59,14 +58,13 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One operator with its arguments; `condition` where the result is only asked whether it holds."""
+    """One operator with its arguments, which may stand in a list."""
 
     operator: str
     arguments: list[object]
     path: str
     listed: bool
     scope: Scope
-    condition: bool
 
     def at(self, index: int) -> str:
         """The path of an argument."""
@@ -87,35 +85,18 @@ class Reader:
     """Reads one rule; `problems` is empty where it was understood."""
 
     catalogue: Catalogue
-    operators: Mapping[str, "Handler"]
+    value_operators: Mapping[str, "ValueHandler"]
+    condition_operators: Mapping[str, "ConditionHandler"]
     problems: list[RuleProblem] = field(default_factory=list)
 
-    def wrong(self, path: str, message: str, suggestion: str | None = None) -> Literal:
+    def report(self, path: str, message: str, suggestion: str | None = None) -> Literal:
         """Note a problem; the null that stands in for the refused part."""
         more = f" Did you mean {suggestion}?" if suggestion else ""
         self.problems.append(RuleProblem(path, message + more, suggestion))
         return NULL
 
-    def value(self, raw: object, path: str, scope: Scope) -> Node:
+    def value(self, raw: object, path: str, scope: Scope) -> Value:
         """A part whose value is used."""
-        return self._node(raw, path, scope, False)
-
-    def condition(self, raw: object, path: str, scope: Scope) -> Condition:
-        """A part that is only asked whether it holds."""
-        if isinstance(raw, list):
-            for index, item in enumerate(raw):
-                self.value(item, path + pointer(index), scope)
-            return ALWAYS if raw else NEVER
-        node = self._node(raw, path, scope, True)
-        match node:
-            case Literal(value=value):
-                return ALWAYS if value else NEVER
-            case Choice():
-                return node
-            case _:
-                return node if isinstance(node, CONDITIONS) else Truth(node, path)
-
-    def _node(self, raw: object, path: str, scope: Scope, condition: bool) -> Node:
         match raw:
             case None:
                 return NULL
@@ -126,32 +107,44 @@ class Reader:
             case str():
                 return Literal(raw, Kind.TEXT)
             case dict():
-                return self._operator(raw, path, scope, condition)
+                call = _call(raw, path, scope)
+                handler = self.value_operators.get(call.operator) or self.condition_operators.get(call.operator)
+                return self._unknown_operator(call) if handler is None else handler(self, call)
             case list():
-                return self.wrong(path, "A list can only stand in `in`, or where a condition stands.")
+                return self.report(path, "A list can only stand in `in`, or where a condition stands.")
             case _:
-                return self.wrong(path, "A rule is made of JSON values only.")
+                return self.report(path, "A rule is made of JSON values only.")
 
-    def _operator(self, raw: dict[str, object], path: str, scope: Scope, condition: bool) -> Node:
-        name, given = next(iter(raw.items()))
-        here = path + pointer(name)
-        handler = self.operators.get(name)
-        if handler is not None:
-            listed = isinstance(given, list)
-            arguments = given if isinstance(given, list) else [given]
-            node = handler(self, Call(name, arguments, path, listed, scope, condition))
-            return self._bounded(node, here) if isinstance(node, Arithmetic) else node
-        if name == "filter" and condition:
-            return Quantified(Quantity.SOME, self.collection(raw, path, scope), ALWAYS, path)
+    def condition(self, raw: object, path: str, scope: Scope) -> Condition:
+        """A part that is only asked whether it holds."""
+        match raw:
+            case list():
+                for index, item in enumerate(raw):
+                    self.value(item, path + pointer(index), scope)
+                return ALWAYS if raw else NEVER
+            case {"filter": _}:
+                return Quantified(Quantity.SOME, self.collection(raw, path, scope), ALWAYS, path)
+            case dict():
+                call = _call(raw, path, scope)
+                handler = self.condition_operators.get(call.operator)
+                if handler is not None:
+                    condition = handler(self, call)
+                    return condition if isinstance(condition, Choice) else self.truth(condition, path)
+        return self.truth(self.value(raw, path, scope), path)
+
+    def truth(self, value: Value, path: str) -> Condition:
+        """The condition that a value is where it is only asked whether it holds."""
+        if isinstance(value, Literal):
+            return ALWAYS if value.value else NEVER
+        return value if isinstance(value, CONDITIONS) else Truth(value, path)
+
+    def _unknown_operator(self, call: Call) -> Literal:
+        name, path = call.operator, call.path + pointer(call.operator)
         if name in UNSUPPORTED:
-            return self.wrong(here, f"The operator {name} is not supported: {UNSUPPORTED[name]}.")
-        close = ALIASES.get(name.lower()) or close_to(name.lower(), self.operators)
-        return self.wrong(here, f"There is no operator {name[:40]}.", close)
-
-    def _bounded(self, node: Arithmetic, path: str) -> Node:
-        if magnitude(node).safe:
-            return node
-        return self.wrong(path, "This calculation could leave the range of numbers, 1e-300 to 1e300.")
+            return self.report(path, f"The operator {name} is not supported: {UNSUPPORTED[name]}.")
+        known = self.value_operators.keys() | self.condition_operators.keys()
+        close = ALIASES.get(name.lower()) or closest_name(name.lower(), known)
+        return self.report(path, f"There is no operator {name[:40]}.", close)
 
     def collection(self, raw: object, path: str, scope: Scope) -> Collection:
         """A list of the customer's: its name, or a filter over it."""
@@ -159,20 +152,20 @@ class Reader:
         names = ", ".join(self.catalogue.lists)
         match raw:
             case _ if scope.element:
-                self.wrong(path, "A list cannot be looked at inside another list's elements.")
+                self.report(path, "A list cannot be looked at inside another list's elements.")
                 return nothing
             case {"var": str(name) | [str(name)]} if name in self.catalogue.lists:
                 return Collection(name)
             case {"var": str(name) | [str(name)]}:
-                self.wrong(path + "/var", f"There is no list {name[:60]}.", close_to(name, self.catalogue.lists))
+                self.report(path + "/var", f"There is no list {name[:60]}.", closest_name(name, self.catalogue.lists))
             case {"filter": [inner, test]}:
                 below = self.collection(inner, path + "/filter/0", scope)
-                kept = self.condition(test, path + "/filter/1", self.elements(below))
+                kept = self.condition(test, path + "/filter/1", self.element_scope(below))
                 return Collection(below.name, (*below.filters, kept))
             case {"filter": _}:
-                self.wrong(path + "/filter", "filter takes a list and a condition.")
+                self.report(path + "/filter", "filter takes a list and a condition.")
             case _:
-                self.wrong(path, f"This must be a list, as in {{'var': 'purchases'}}; there are {names}.")
+                self.report(path, f"This must be a list, as in {{'var': 'purchases'}}; there are {names}.")
         return nothing
 
     def variable(self, name: str, path: str, scope: Scope) -> Variable | None:
@@ -182,35 +175,35 @@ class Reader:
             return Variable(name, info.kind, info.nullable, scope.element)
         catalogue = self.catalogue
         if name in catalogue.lists:
-            self.wrong(path, f"{name} is a list: use it in some, all, none or reduce.")
+            self.report(path, f"{name} is a list: use it in some, all, none or reduce.")
         elif name == catalogue.memberships and name is not None:
-            self.wrong(path, f'{name} is a list: use it as {{"in": ["key", {{"var": "{name}"}}]}}.')
+            self.report(path, f'{name} is a list: use it as {{"in": ["key", {{"var": "{name}"}}]}}.')
         elif scope.element and name in catalogue.variables:
             visible = ", ".join(scope.variables)
-            self.wrong(path, f"{name} cannot be seen inside a list; its elements have {visible}.")
-        elif not scope.element and (listed := self._leads_into(name)) is not None:
+            self.report(path, f"{name} cannot be seen inside a list; its elements have {visible}.")
+        elif not scope.element and (listed := self._list_before(name)) is not None:
             has = self.catalogue.lists[listed].variables
-            found = close_to(name.removeprefix(listed).lstrip("[]."), has)
+            found = closest_name(name.removeprefix(listed).lstrip("[]."), has)
             seen = f"each element of {listed} has {found or ', '.join(has)}"
             where = f'inside some, all, none or reduce over {{"var": "{listed}"}}'
-            self.wrong(path, f"There is no variable {name[:60]}: {seen}, which is seen {where}.")
+            self.report(path, f"There is no variable {name[:60]}: {seen}, which is seen {where}.")
         else:
             known = [*scope.variables]
             if not scope.element:
                 known += [*catalogue.lists, *([catalogue.memberships] if catalogue.memberships else [])]
-            self.wrong(path, f"There is no variable {name[:60] or 'without a name'}.", close_to(name, known))
+            self.report(path, f"There is no variable {name[:60] or 'without a name'}.", closest_name(name, known))
         return None
 
-    def _leads_into(self, name: str) -> str | None:
+    def _list_before(self, name: str) -> str | None:
         lists = sorted(self.catalogue.lists, key=len, reverse=True)
         return next((each for each in lists if name.startswith((f"{each}.", f"{each}[]"))), None)
 
-    def elements(self, collection: Collection) -> Scope:
+    def element_scope(self, collection: Collection) -> Scope:
         """What can be seen inside the list's elements."""
         info = self.catalogue.lists.get(collection.name)
         return Scope(info.variables if info else {}, True)
 
-    def unify(self, call: Call, nodes: list[Node], paths: list[str]) -> tuple[list[Node], Kind]:
+    def unify(self, call: Call, nodes: list[Value], paths: list[str]) -> tuple[list[Value], Kind]:
         """The nodes as values of one kind; texts beside an instant become instants. Null goes with everything."""
         kinds = [kind_of(node) for node in nodes]
         wanted = next((kind for kind in kinds if kind is not Kind.NOTHING), Kind.NOTHING)
@@ -219,41 +212,49 @@ class Reader:
             kinds, wanted = [kind_of(node) for node in nodes], Kind.INSTANT
         for node, kind, path in zip(nodes, kinds, paths, strict=True):
             if kind is not wanted and kind is not Kind.NOTHING:
-                hint = number_in(node) if wanted is Kind.NUMBER else None
-                self.wrong(path, f"{call.operator} takes values of one kind: {KINDS[wanted]} is wanted here, "
+                hint = unquoted_number(node) if wanted is Kind.NUMBER else None
+                self.report(path, f"{call.operator} takes values of one kind: {KINDS[wanted]} is wanted here, "
                                  f"and this is {KINDS[kind]}.", hint)  # fmt: skip
                 return [NULL for _ in nodes], Kind.NOTHING
         return nodes, wanted
 
-    def _as_instant(self, node: Node, path: str) -> Node:
+    def _as_instant(self, node: Value, path: str) -> Value:
         if not isinstance(node, Literal) or not isinstance(node.value, str):
             return node
         problem = instant_problem(node.value)
-        return self.wrong(path, problem + ".") if problem else Literal(node.value, Kind.INSTANT)
+        return self.report(path, problem + ".") if problem else Literal(node.value, Kind.INSTANT)
 
-    def only(self, call: Call, node: Node, kind: Kind, index: int) -> Node:
+    def require_kind(self, call: Call, node: Value, kind: Kind, index: int) -> Value:
         """The node, which must be of the kind."""
         found = kind_of(node)
         if found in (kind, Kind.NOTHING):
             return node
-        hint = number_in(node) if kind is Kind.NUMBER else None
-        return self.wrong(call.at(index), f"{call.operator} takes {KINDS[kind]} here, not {KINDS[found]}.", hint)
+        hint = unquoted_number(node) if kind is Kind.NUMBER else None
+        return self.report(call.at(index), f"{call.operator} takes {KINDS[kind]} here, not {KINDS[found]}.", hint)
 
-    def counted(self, call: Call, low: int, high: int | None = None) -> bool:
+    def has_arguments(self, call: Call, low: int, high: int | None = None) -> bool:
         """Whether the operator has as many arguments as it takes; `high` None for any number."""
         count = len(call.arguments)
         if low <= count <= (count if high is None else high):
             return True
         wanted = f"at least {low}" if high is None else str(low) if low == high else f"{low} to {high}"
         plural = "" if wanted.endswith(" 1") or wanted == "1" else "s"
-        self.wrong(call.path + pointer(call.operator), f"{call.operator} takes {wanted} argument{plural}, not {count}.")
+        self.report(
+            call.path + pointer(call.operator), f"{call.operator} takes {wanted} argument{plural}, not {count}."
+        )
         return False
 
 
-Handler = Callable[[Reader, Call], Node]
+ValueHandler = Callable[[Reader, Call], Value]
+ConditionHandler = Callable[[Reader, Call], Condition]
 
 
-def number_in(node: Node) -> str | None:
+def _call(raw: dict[str, object], path: str, scope: Scope) -> Call:
+    name, given = next(iter(raw.items()))
+    return Call(name, given if isinstance(given, list) else [given], path, isinstance(given, list), scope)
+
+
+def unquoted_number(node: Value) -> str | None:
     """A text that is a number, without its quotes."""
     if not isinstance(node, Literal) or not isinstance(node.value, str):
         return None
@@ -264,7 +265,7 @@ def number_in(node: Node) -> str | None:
     return f"{node.value} without quotes"
 
 
-def close_to(name: str, known: Iterable[str]) -> str | None:
+def closest_name(name: str, known: Iterable[str]) -> str | None:
     """The likeliest of the known names, also where the name is written in another way (totalRevenue)."""
     names, last = list(known), name.rpartition(".")[2]
     if last in names:

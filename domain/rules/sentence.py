@@ -9,6 +9,7 @@ from decimal import Decimal
 from domain.rules.tree import (
     ALWAYS,
     CONDITIONS,
+    Aggregate,
     AllOf,
     AnyOf,
     Arithmetic,
@@ -16,24 +17,23 @@ from domain.rules.tree import (
     Choice,
     Collection,
     Comparison,
+    Concat,
     Condition,
     Contains,
-    Either,
+    Default,
     Equality,
-    Fallback,
     InSegment,
-    Joined,
     Literal,
     Missing,
-    Node,
     Not,
     OneOf,
     Op,
-    Part,
     Quantified,
     Quantity,
-    Reduction,
+    ShortCircuit,
+    Substring,
     Truth,
+    Value,
     Variable,
     kind_of,
 )
@@ -69,7 +69,7 @@ FULL = {Kind.NUMBER: "there and not 0", Kind.TEXT: "there and not blank", Kind.B
 
 def sentence(tree: Condition, currency: str, catalogue: Catalogue = CATALOGUE) -> str:
     """The rule in words."""
-    return Speaker(catalogue, currency, catalogue.variables).condition(tree)
+    return SentenceWriter(catalogue, currency, catalogue.variables).condition(tree)
 
 
 def number_text(value: float) -> str:
@@ -78,20 +78,20 @@ def number_text(value: float) -> str:
     return f"{whole}.{rest}" if rest.strip("0") else whole
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """A text in quotation marks, those inside it marked."""
     return "“" + text.replace("\\", "\\\\").replace("“", "\\“").replace("”", "\\”") + "”"
 
 
 @dataclass(frozen=True, slots=True)
-class Speaker:
+class SentenceWriter:
     """Says the parts of a rule where these variables can be seen."""
 
     catalogue: Catalogue
     currency: str
     scope: Mapping[str, VariableInfo]
 
-    def condition(self, node: Node) -> str:
+    def condition(self, node: Value) -> str:
         """A condition; in brackets where it stands beside others and could be read in two ways."""
         match node:
             case AllOf(operands=operands):
@@ -108,12 +108,12 @@ class Speaker:
             case _:
                 return self._leaf(node)
 
-    def beside(self, node: Node) -> str:
+    def beside(self, node: Value) -> str:
         """The condition as one of several."""
-        said = self.condition(node)
-        return f"({said})" if isinstance(node, AllOf | AnyOf | Not | Choice) else said
+        text = self.condition(node)
+        return f"({text})" if isinstance(node, AllOf | AnyOf | Not | Choice) else text
 
-    def _leaf(self, node: Node) -> str:
+    def _leaf(self, node: Value) -> str:
         match node:
             case Truth(operand=operand):
                 return f"{self.value(operand)} is {FULL.get(kind_of(operand), 'anything')}"
@@ -137,19 +137,19 @@ class Speaker:
             case Contains(needle=needle, text=text):
                 return f"{self.value(text)} contains {self.value(needle)}"
             case InSegment(key=key):
-                return f"the customer belongs to {quoted(key)}"
+                return f"the customer belongs to {quote(key)}"
             case Missing(variables=variables, need=need):
                 named = ", ".join(self.value(variable) for variable in variables) or "nothing"
                 few = "not all" if need is None else f"fewer than {need} and not all"
                 return f"{few} of these are there and not blank: {named}"
             case Quantified(quantity=quantity, collection=collection, condition=condition):
-                return self._quantified(quantity, collection, condition)
+                return self._quantity_phrase(quantity, collection, condition)
             case _:
                 raise TypeError(f"{type(node).__name__} is no condition")
 
-    def _quantified(self, quantity: Quantity, collection: Collection, condition: Condition) -> str:
+    def _quantity_phrase(self, quantity: Quantity, collection: Collection, condition: Condition) -> str:
         inside = self._inside(collection)
-        elements = self._collection(collection, self.catalogue.lists[collection.name].subject)
+        elements = self._collection(collection, self.catalogue.lists[collection.name].phrase)
         which = "" if condition == ALWAYS else f" for which {inside.beside(condition)}"
         match quantity:
             case Quantity.SOME:
@@ -159,43 +159,43 @@ class Speaker:
             case _:
                 return f"there is at least one {elements} and for each {inside.beside(condition)}"
 
-    def _inside(self, collection: Collection) -> "Speaker":
-        return Speaker(self.catalogue, self.currency, self.catalogue.lists[collection.name].variables)
+    def _inside(self, collection: Collection) -> "SentenceWriter":
+        return SentenceWriter(self.catalogue, self.currency, self.catalogue.lists[collection.name].variables)
 
     def _collection(self, collection: Collection, noun: str) -> str:
         inside = self._inside(collection)
         return noun + "".join(f" where {inside.beside(test)}" for test in collection.filters)
 
-    def _values(self, nodes: Sequence[Node]) -> list[str]:
+    def _values(self, nodes: Sequence[Value]) -> list[str]:
         """Values beside each other: numbers are said in the unit of the first that has one."""
         unit = next((unit for unit in map(self.unit, nodes) if unit is not None), None)
         return [self.value(node, unit) for node in nodes]
 
-    def unit(self, node: Node) -> str | None:
+    def unit(self, node: Value) -> str | None:
         """What a number counts; None where that cannot be said."""
         match node:
             case Variable(name=name):
                 return self.scope[name].unit
-            case Fallback(variable=variable):
+            case Default(variable=variable):
                 return self.unit(variable)
-            case Reduction(collection=collection, addend=Variable(name=name)):
+            case Aggregate(collection=collection, addend=Variable(name=name)):
                 return self._inside(collection).scope[name].unit
             case _:
                 return None
 
-    def value(self, node: Node, unit: str | None = None) -> str:
+    def value(self, node: Value, unit: str | None = None) -> str:
         """A value, in brackets where it is made of several."""
         match node:
             case Literal():
                 return self._literal(node, unit)
             case Variable(name=name):
-                return self.scope[name].subject
-            case Reduction(collection=Collection(filters=())):
-                return self._calculated(node)
+                return self.scope[name].phrase
+            case Aggregate(collection=Collection(filters=())):
+                return self._calculation(node)
             case _ if isinstance(node, CONDITIONS):
                 return f"({self.condition(node)})"
             case _:
-                return f"({self._calculated(node)})"
+                return f"({self._calculation(node)})"
 
     def _literal(self, node: Literal, unit: str | None) -> str:
         match node.value:
@@ -204,36 +204,36 @@ class Speaker:
             case bool(value):
                 return "yes" if value else "no"
             case float(value):
-                said = number_text(value)
-                return f"{self.currency} {said}" if unit == MONEY else f"{said} days" if unit == DAYS else said
+                number = number_text(value)
+                return f"{self.currency} {number}" if unit == MONEY else f"{number} days" if unit == DAYS else number
             case text if node.kind is Kind.INSTANT and PLAIN_INSTANT.fullmatch(text):
                 return text
             case text:
-                return f"the time {quoted(text)}" if node.kind is Kind.INSTANT else quoted(text)
+                return f"the time {quote(text)}" if node.kind is Kind.INSTANT else quote(text)
 
-    def _calculated(self, node: Node) -> str:
+    def _calculation(self, node: Value) -> str:
         match node:
-            case Fallback(variable=variable, other=other):
+            case Default(variable=variable, other=other):
                 return " or else ".join(self._values((variable, other)))
             case Arithmetic(op=op, operands=operands):
                 return self._arithmetic(op, [self.value(operand) for operand in operands])
-            case Joined(operands=operands):
+            case Concat(operands=operands):
                 return " followed by ".join(self.value(operand) for operand in operands)
-            case Part(text=text, start=start, length=length):
+            case Substring(text=text, start=start, length=length):
                 where = f"the last {-start} characters" if start < 0 else f"what follows the first {start} characters"
                 limit = "" if length is None else f", without its last {-length}" if length < 0 else f", up to {length}"
                 return f"{where} of {self.value(text)}{limit}"
             case Choice(branches=branches, otherwise=otherwise):
                 parts = [f"{self.value(value)} if {self.beside(test)}" for test, value in branches]
                 return ", else ".join([*parts, self.value(otherwise)])
-            case Either(conjunction=conjunction, operands=operands):
+            case ShortCircuit(conjunction=conjunction, operands=operands):
                 which = "empty" if conjunction else "not empty"
                 return f"the first that is {which} or else the last of {', '.join(map(self.value, operands))}"
-            case Reduction(collection=collection, addend=addend):
+            case Aggregate(collection=collection, addend=addend):
                 elements = self._collection(collection, self.catalogue.lists[collection.name].plural)
                 if addend is None:
                     return f"the number of {elements}"
-                noun = self._inside(collection).scope[addend.name].subject.removeprefix("its ")
+                noun = self._inside(collection).scope[addend.name].phrase.removeprefix("its ")
                 return f"the total {noun} of {elements}"
             case _:
                 raise TypeError(f"{type(node).__name__} is no value")
@@ -242,7 +242,7 @@ class Speaker:
         match op:
             case Op.MINUS if len(operands) == 1:
                 return f"the negative of {operands[0]}"
-            case Op.REST:
+            case Op.MODULO:
                 return f"the remainder of {operands[0]} divided by {operands[1]}"
             case Op.SMALLEST | Op.LARGEST:
                 return f"the {'smallest' if op is Op.SMALLEST else 'largest'} of {', '.join(operands)}"

@@ -1,6 +1,6 @@
 """The typed tree of a rule. Every way to say a rule (JSONLogic, criteria, an RFM box) becomes these nodes, and all that
-reads a rule (SQL, the row evaluator, the sentence) reads only them. A condition is true or false and never missing; a
-value has one kind and may be missing. Paths say where a node stood in what was given and do not count for equality."""
+reads a rule (SQL, the row evaluator, the sentence) reads only them. A value has one kind and may be missing; a
+condition is a boolean that never is. Paths say where a node stood in what was given and do not count for equality."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
@@ -20,7 +20,7 @@ class Op(StrEnum):
     MINUS = "-"
     TIMES = "*"
     DIVIDED = "/"
-    REST = "%"
+    MODULO = "%"
     SMALLEST = "min"
     LARGEST = "max"
 
@@ -48,7 +48,7 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
-class Fallback:
+class Default:
     """The variable, or the other value where it is missing."""
 
     variable: Variable
@@ -66,7 +66,7 @@ class Arithmetic:
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class Concat:
     """Text and whole literals, one after the other."""
 
     operands: tuple["Value", ...]
@@ -74,7 +74,7 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Substring:
     """Code points of a text from `start` (below 0: from the end); below 0 `length` leaves that many off the end."""
 
     text: "Value"
@@ -87,13 +87,13 @@ class Part:
 class Choice:
     """The value after the first test that holds, or the last one. Where its values are conditions, it is one."""
 
-    branches: tuple[tuple["Condition", "Node"], ...]
-    otherwise: "Node"
+    branches: tuple[tuple["Condition", "Value"], ...]
+    otherwise: "Value"
     kind: Kind
 
 
 @dataclass(frozen=True, slots=True)
-class Either:
+class ShortCircuit:
     """`and`/`or` used as a value: the first operand that is empty (and) or is not (or), or else the last."""
 
     conjunction: bool
@@ -110,7 +110,7 @@ class Collection:
 
 
 @dataclass(frozen=True, slots=True)
-class Reduction:
+class Aggregate:
     """How many elements there are, or the sum of a number of theirs; 0 over none."""
 
     collection: Collection
@@ -231,24 +231,24 @@ class Quantified:
     path: str = _path()
 
 
-Value = Literal | Variable | Fallback | Arithmetic | Joined | Part | Choice | Either | Reduction
 Leaf = Truth | Comparison | Between | Equality | OneOf | Contains | InSegment | Missing | Quantified
 Condition = Literal | AllOf | AnyOf | Not | Choice | Leaf
-Node = Value | Condition
+Value = Variable | Default | Arithmetic | Concat | Substring | ShortCircuit | Aggregate | Condition
+"""A condition is a value too: a boolean that is never missing."""
+Node = Value | Collection
 ALWAYS = Literal(True, Kind.BOOLEAN)
 NEVER = Literal(False, Kind.BOOLEAN)
 NULL = Literal(None, Kind.NOTHING)
 CONDITIONS = (AllOf, AnyOf, Not, Truth, Comparison, Between, Equality, OneOf, Contains, InSegment, Missing, Quantified)
-LEAVES = (Truth, Comparison, Between, Equality, OneOf, Contains, InSegment, Missing, Quantified)
 
 
-def children(node: Node | Collection) -> Iterator[Node | Collection]:
+def children(node: Node) -> Iterator[Node]:
     """The nodes directly below, in written order."""
     for each in fields(node):
         yield from _nodes(getattr(node, each.name))
 
 
-def _nodes(value: object) -> Iterator[Node | Collection]:
+def _nodes(value: object) -> Iterator[Node]:
     if isinstance(value, tuple):
         for item in value:
             yield from _nodes(item)
@@ -256,7 +256,7 @@ def _nodes(value: object) -> Iterator[Node | Collection]:
         yield value  # type: ignore[misc]
 
 
-def walk(node: Node | Collection) -> Iterator[Node | Collection]:
+def walk(node: Node) -> Iterator[Node]:
     """The node and all below it, in written order."""
     yield node
     for child in children(node):
@@ -268,27 +268,27 @@ def both(conditions: tuple[Condition, ...]) -> Condition:
     return conditions[0] if len(conditions) == 1 else AllOf(conditions)
 
 
-def kind_of(node: Node) -> Kind:
+def kind_of(node: Value) -> Kind:
     """What the node's value is; a condition is a boolean."""
     return Kind.BOOLEAN if isinstance(node, CONDITIONS) else node.kind
 
 
-def may_be_missing(node: Node) -> bool:
+def may_be_missing(node: Value) -> bool:
     """Whether there can be customers or elements for which the node has no value."""
     match node:
         case Literal(value=value):
             return value is None
         case Variable(nullable=nullable):
             return nullable
-        case Fallback(other=other):
+        case Default(other=other):
             return may_be_missing(other)
-        case Arithmetic(op=Op.DIVIDED | Op.REST, operands=(first, Literal(value=float(divisor)))) if divisor:
+        case Arithmetic(op=Op.DIVIDED | Op.MODULO, operands=(first, Literal(value=float(divisor)))) if divisor:
             return may_be_missing(first)
         case Arithmetic(op=op, operands=operands):
-            return op in (Op.DIVIDED, Op.REST) or any(may_be_missing(operand) for operand in operands)
-        case Joined(operands=operands) | Either(operands=operands):
+            return op in (Op.DIVIDED, Op.MODULO) or any(may_be_missing(operand) for operand in operands)
+        case Concat(operands=operands) | ShortCircuit(operands=operands):
             return any(may_be_missing(operand) for operand in operands)
-        case Part(text=text):
+        case Substring(text=text):
             return may_be_missing(text)
         case Choice(branches=branches, otherwise=otherwise):
             return may_be_missing(otherwise) or any(may_be_missing(value) for _, value in branches)

@@ -21,12 +21,12 @@ MONEY, DAYS, ORDERS = "money", "days", "orders"
 
 @dataclass(frozen=True, slots=True)
 class VariableInfo:
-    """One variable. `subject` is what sentences call it; a value that cannot be missing is not `nullable`."""
+    """One variable. `phrase` is what sentences call it; a value that cannot be missing is not `nullable`."""
 
     name: str
     kind: Kind
     description: str
-    subject: str
+    phrase: str
     example: object
     unit: str | None = None
     nullable: bool = True
@@ -34,11 +34,11 @@ class VariableInfo:
 
 @dataclass(frozen=True, slots=True)
 class ListInfo:
-    """A list whose elements a rule may look at, and what each has; `subject` and `plural` are what sentences say."""
+    """A list whose elements a rule may look at, and what each has; `phrase` and `plural` are what sentences say."""
 
     name: str
     description: str
-    subject: str
+    phrase: str
     plural: str
     example: object
     variables: Mapping[str, VariableInfo]
@@ -46,7 +46,7 @@ class ListInfo:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The names of one language: variables of the subject, lists with their elements, and the list of segment keys."""
+    """The names of one language: variables of the customer, lists with their elements, and the list of segment keys."""
 
     variables: Mapping[str, VariableInfo]
     lists: Mapping[str, ListInfo] = field(default_factory=dict)
@@ -67,11 +67,11 @@ class RuleVariable:
 N, T, AT, B = Kind.NUMBER, Kind.TEXT, Kind.INSTANT, Kind.BOOLEAN
 
 
-def _named(*infos: VariableInfo) -> dict[str, VariableInfo]:
+def _by_name(*infos: VariableInfo) -> dict[str, VariableInfo]:
     return {info.name: info for info in infos}
 
 
-CUSTOMER = _named(
+CUSTOMER = _by_name(
     VariableInfo("external_id", T, "Customer id of the shop.", "the shop's id", "C-1001", nullable=False),
     VariableInfo("name", T, "Name of the customer.", "what the customer is called", "Nimal Perera"),
     VariableInfo("email", T, "Email address of the customer.", "the mail address", "nimal@example.com"),
@@ -112,11 +112,12 @@ CUSTOMER = _named(
     VariableInfo("spending_label", T, "High, Medium or Low Value.", "the spending level", "High Value"),
     VariableInfo("category_label", T, "The category that dominates, Family or Mixed.", "the favourite", "Kids"),
 )
-
+RANKED = frozenset({"rfm_segment", "rfm_segment_name", "recency_score", "frequency_score", "monetary_score"})
+"""The variables for which what one customer does can change what another has."""
 _STATUS = VariableInfo(
     "status", T, "COMPLETED, PARTIAL, PENDING, REFUNDED or CANCELLED.", "the order's state", "COMPLETED", None, False
 )
-PURCHASE = _named(
+PURCHASE = _by_name(
     VariableInfo("amount", N, "Amount of the purchase.", "its value", 500, MONEY, False),
     VariableInfo("days_ago", N, "Local dates from the purchase to today.", "its age", 30, DAYS, False),
     VariableInfo("purchased_at", AT, "When the purchase was.", "its time", "2024-05-31", nullable=False),
@@ -126,9 +127,9 @@ PURCHASE = _named(
 )
 LINES = ("purchases.lines", "all_purchases.lines")
 OF_EVERY_STATUS = ("all_purchases", "all_purchases.lines")
-LINE = PURCHASE | _named(
+LINE = PURCHASE | _by_name(
     VariableInfo("amount", N, "Amount of the line, below 0 for a refund line.", "its value", 120, MONEY, False),
-    replace(_STATUS, description="Status of the line: its own, else its order's.", subject="its state"),
+    replace(_STATUS, description="Status of the line: its own, else its order's.", phrase="its state"),
     VariableInfo("category", T, "Category of the line.", "its product group", "Kids"),
 )
 _SOME = {"some": [{"var": "purchases"}, {"<": [{"var": "days_ago"}, 30]}]}

@@ -24,7 +24,7 @@ from domain.rules.explanation import Clause, explain
 from domain.rules.limits import pointer
 from domain.rules.sentence import sentence
 from domain.rules.tree import Condition
-from domain.segments.customer_facts import rule_context, subjects
+from domain.segments.customer_facts import read_customer_facts, rule_context
 from domain.segments.dependencies import reference_problems
 from domain.segments.model import Definition, Membership, Segment, SegmentKind
 from domain.segments.validation import Draft, validate_draft
@@ -227,16 +227,16 @@ class Analysis:
             named = await unit.segments.by_ids([each.segment_id for each in open_ones])
             keys = frozenset(each.key for each in named.values())
             context = await rule_context(unit, self.clock(), rules, quintiles)
-            subject = (await subjects(unit, context, [customer_id], {customer_id: keys})).get(customer_id)
-        if subject is None:
+            facts = (await read_customer_facts(unit, context, [customer_id], {customer_id: keys})).get(customer_id)
+        if facts is None:
             return None
         membership = next((each for each in open_ones if each.segment_id == segment_id), None)
         if tree is None:
             return Explanation(membership, False, (), None)
         return Explanation(
             membership,
-            holds(tree, subject) and not subject.values["erased"],
-            tuple(explain(tree, subject, business.currency)),
+            holds(tree, facts) and not facts.values["erased"],
+            tuple(explain(tree, facts, business.currency)),
             sentence(tree, business.currency),
         )
 

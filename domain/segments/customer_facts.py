@@ -2,80 +2,72 @@
 customer, to test. What decides over all of them is the statement."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from domain.calendar import local_day, to_micros
 from domain.classification.labels import Classification, classify
-from domain.classification.rfm import Quintiles, RfmScheme, Score, group_of, rank_score, recency
+from domain.classification.rfm import Quintiles, RfmScheme, Score, group_of
+from domain.customers.metrics import measure_customer, score_customer
 from domain.model import QUALIFYING, CustomerTotals, PurchaseLine
-from domain.money import divide_half_even, exponent
 from domain.pages import MAXIMUM_FIRST, PageRequest
 from domain.rules.context import RuleContext, uses_rank, variable_names
-from domain.rules.evaluator import Element, Scalar, Subject
-from domain.rules.tree import Node
-from domain.store import CustomerRecord, PurchaseRecord, Unit, WindowTotals
+from domain.rules.evaluator import CustomerFacts, Element, Scalar
+from domain.rules.tree import Value
+from domain.store import CustomerRecord, PurchaseRecord, Unit
 
 Bought = Sequence[tuple[PurchaseRecord, Sequence[PurchaseLine]]]
 
 
-async def subjects(
+async def read_customer_facts(
     unit: Unit,
     context: RuleContext,
     customers: Sequence[int],
     segments: Mapping[int, frozenset[str]] | None = None,
-) -> dict[int, Subject]:
+) -> dict[int, CustomerFacts]:
     """Those of the customers that exist; `segments` are the keys of the segments that each is a member of."""
     records = await unit.customers.by_ids(customers)
-    ids = list(records)
+    ids, how = list(records), context.labelling
     window = await unit.reports.window_totals(ids, context.span)
-    facts = await unit.reports.classification_facts(ids, context.labelled)
-    today, decimals = context.now.astimezone(context.zone).date(), exponent(context.business.currency)
-    labels = {key: classify(facts.get(key), context.classification, today, decimals) for key in ids}
-    found = {}
+    counted = await unit.reports.classification_facts(ids, how.span)
+    facts = {}
     for key, record in records.items():
-        bought = await _bought(unit, key)
-        score = _score(record.totals, window.get(key), context)
-        found[key] = subject(context, record, score, labels[key], bought, (segments or {}).get(key, frozenset()))
-    return found
+        facts[key] = customer_facts(
+            context,
+            record,
+            score_customer(record.totals, window.get(key), context.span, context.quintiles),
+            classify(counted.get(key), how.settings, date.fromordinal(context.today), how.decimals),
+            await _read_purchases(unit, key),
+            (segments or {}).get(key, frozenset()),
+        )
+    return facts
 
 
-async def _bought(unit: Unit, customer: int) -> list[tuple[PurchaseRecord, Sequence[PurchaseLine]]]:
-    found: list[PurchaseRecord] = []
+async def _read_purchases(unit: Unit, customer: int) -> list[tuple[PurchaseRecord, Sequence[PurchaseLine]]]:
+    purchases: list[PurchaseRecord] = []
     request = PageRequest(MAXIMUM_FIRST)
     while True:
         page = (await unit.purchases.pages([customer], request))[customer]
-        found += page.items
+        purchases += page.items
         if not page.has_next:
             break
         request = PageRequest(MAXIMUM_FIRST, after=page.positions[-1])
     lines: Mapping[tuple[int, int], Sequence[PurchaseLine]] = {}
-    for start in range(0, len(found), MAXIMUM_FIRST):
-        keys = [(customer, each.purchase.id) for each in found[start : start + MAXIMUM_FIRST]]
+    for start in range(0, len(purchases), MAXIMUM_FIRST):
+        keys = [(customer, each.purchase.id) for each in purchases[start : start + MAXIMUM_FIRST]]
         lines = {**lines, **await unit.purchases.lines(keys)}
-    return [(each, lines[(customer, each.purchase.id)]) for each in found]
+    return [(each, lines[(customer, each.purchase.id)]) for each in purchases]
 
 
-def _score(totals: CustomerTotals, inside: WindowTotals | None, context: RuleContext) -> Score | None:
-    span, quintiles = context.span, context.quintiles
-    if inside is None or quintiles is None:
-        return Score(1, 1, 1) if totals.order_count else None
-    return Score(
-        recency(span.last_day - inside.last_day, span.days),
-        rank_score(inside.orders, quintiles.orders),
-        rank_score(inside.spend, quintiles.spend),
-    )
-
-
-def subject(
+def customer_facts(
     context: RuleContext,
     record: CustomerRecord,
     score: Score | None,
     labels: Classification,
     bought: Bought,
     segments: frozenset[str] = frozenset(),
-) -> Subject:
+) -> CustomerFacts:
     """One customer with everything that a rule can ask."""
-    values = _own(context, record) | _derived(context, record.totals) | _ranked(score, labels)
+    values = _own_values(record) | _metric_values(context, record.totals) | _rank_values(score, labels)
     now = [(each, lines) for each, lines in bought if each.purchase.purchased_at <= context.now]
     counted = [(each, lines) for each, lines in now if each.purchase.status in QUALIFYING]
     lists = {
@@ -84,12 +76,11 @@ def subject(
         "purchases.lines": [_element(context, each, line) for each, lines in counted for line in lines if line.bought],
         "all_purchases.lines": [_element(context, each, line) for each, lines in now for line in lines],
     }
-    return Subject(values, lists, context.zone, segments)
+    return CustomerFacts(values, lists, context.zone, segments)
 
 
-def _own(context: RuleContext, record: CustomerRecord) -> dict[str, Scalar]:
-    entity, totals = record.customer, record.totals
-    since = totals.first_day if totals.registered_day is None else totals.registered_day
+def _own_values(record: CustomerRecord) -> dict[str, Scalar]:
+    entity = record.customer
     return {
         "external_id": entity.external_id,
         "name": entity.name,
@@ -97,25 +88,25 @@ def _own(context: RuleContext, record: CustomerRecord) -> dict[str, Scalar]:
         "loyalty_level": entity.loyalty_level,
         "registered_at": None if entity.registered_at is None else to_micros(entity.registered_at),
         "erased": entity.erased,
-        "tenure_days": None if since is None else float(context.today - since),
     }
 
 
-def _derived(context: RuleContext, totals: CustomerTotals) -> dict[str, Scalar]:
-    days = 30 if totals.first_day is None else max(context.today - totals.first_day, 30)
-    count = totals.order_count
+def _metric_values(context: RuleContext, totals: CustomerTotals) -> dict[str, Scalar]:
+    metrics, scale = measure_customer(totals, context.today), context.scale
+    average, age, tenure = metrics.average_order_value, metrics.days_since_last_purchase, metrics.tenure_days
     return {
-        "order_count": float(count),
-        "total_revenue": float(totals.revenue) / context.scale,
-        "average_order_value": float(divide_half_even(totals.revenue, count)) / context.scale if count else None,
+        "order_count": float(totals.order_count),
+        "total_revenue": float(totals.revenue) / scale,
+        "average_order_value": None if average is None else float(average) / scale,
         "first_purchase_at": None if totals.first_at is None else to_micros(totals.first_at),
         "last_purchase_at": None if totals.last_at is None else to_micros(totals.last_at),
-        "days_since_last_purchase": None if totals.last_day is None else float(context.today - totals.last_day),
-        "purchase_frequency": float(count * 30) / float(days),
+        "days_since_last_purchase": None if age is None else float(age),
+        "tenure_days": None if tenure is None else float(tenure),
+        "purchase_frequency": metrics.purchase_frequency,
     }
 
 
-def _ranked(score: Score | None, labels: Classification) -> dict[str, Scalar]:
+def _rank_values(score: Score | None, labels: Classification) -> dict[str, Scalar]:
     return {
         "rfm_segment": None if score is None else score.digits,
         "rfm_segment_name": None if score is None else group_of(score, RfmScheme.EIGHT_SEGMENT).name,
@@ -146,7 +137,7 @@ def _element(context: RuleContext, record: PurchaseRecord, line: PurchaseLine | 
 
 
 async def rule_context(
-    unit: Unit, now: datetime, trees: Iterable[Node], quintiles: Quintiles | None = None
+    unit: Unit, now: datetime, trees: Iterable[Value], quintiles: Quintiles | None = None
 ) -> RuleContext:
     """The context that the rules need, at most two statements; give `quintiles` of the window where they are kept."""
     rules = list(trees)

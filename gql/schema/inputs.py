@@ -6,9 +6,10 @@ from dataclasses import fields
 
 import strawberry
 
+from domain.classification.labels import FREQUENCIES, SPENDINGS
 from domain.errors import InvalidInput
 from domain.model import Business
-from domain.rules.criteria import FREQUENCIES, SPENDINGS, RfmConfig, SegmentCriteria, customer_rule
+from domain.rules.criteria import RfmConfig, SegmentCriteria, customer_rule
 from domain.segments.model import Definition
 from domain.segments.validation import Draft
 from domain.store import CustomerFilter as CustomerFilterEntity

@@ -1,19 +1,12 @@
-"""What rule statements are built of. Every construct prints its own brackets and nothing is simplified, so calculations
-keep their written order; what must differ between the databases stands here, once each. Statements that hold one are
-not kept compiled: they are large, and each rule is another one.
-
-What is done to texts inside rule statements: order, search and parts, by code point on both databases. What must
-differ between the databases stands here, once each.
-
-Temporary tables: they belong to one connection, lock nothing and are gone with it.
-
-Whether a day is one of a set of days, as one expression whatever their number: the days come as a parameter that the
-database takes apart once a statement.
+"""Every difference between SQLite and PostgreSQL that statements meet: what rule statements are built of, texts by code
+point, sets of days, short lists read together, and temporary tables. What must differ between the databases stands
+here, once each; constructs print their own brackets and nothing is simplified, so calculations keep their written
+order, and statements that hold a construct of a rule are not kept compiled, because each rule is another one.
 """
 
 import json
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import (
@@ -23,7 +16,9 @@ from sqlalchemy import (
     Double,
     Select,
     Text,
+    and_,
     bindparam,
+    case,
     cast,
     false,
     literal,
@@ -83,121 +78,56 @@ MAXIMUM_ARGUMENTS = 100
 
 
 class Chain(FunctionElement[Any]):
-    """Operands with an operator between them, in brackets."""
+    """Operands with an operator between them, in brackets, from left to right."""
 
     inherit_cache = False
-    symbol = ""
+
+    def __init__(self, symbol: str, *operands: Expression) -> None:
+        super().__init__(*operands)
+        self.symbol = symbol
 
 
-class Plus(Chain):
-    """Sum, from left to right."""
-
-    inherit_cache = False
-    symbol = "+"
+Operator = Callable[..., Expression]
 
 
-class Minus(Chain):
-    """Difference, from left to right."""
-
-    inherit_cache = False
-    symbol = "-"
+def chain(symbol: str) -> Operator:
+    """The construct of an operator: called with its operands, two or more."""
+    return partial(Chain, symbol)
 
 
-class Times(Chain):
-    """Product, from left to right."""
-
-    inherit_cache = False
-    symbol = "*"
-
-
-class Over(Chain):
-    """Quotient; of whole numbers, cut towards zero. The divisor must not be zero."""
-
-    inherit_cache = False
-    symbol = "/"
+Plus, Minus, Times = chain("+"), chain("-"), chain("*")
+Divide = chain("/")
+"""Of whole numbers, cut towards zero. The divisor must not be zero."""
+Less, AtMost, More, AtLeast = chain("<"), chain("<="), chain(">"), chain(">=")
+Equal = chain("=")
+"""For operands that are there."""
+NotDistinct = chain("IS NOT DISTINCT FROM")
+"""The same, or both missing."""
+And, Or = chain("AND"), chain("OR")
+Append = chain("||")
 
 
-class Less(Chain):
-    """a < b."""
-
-    inherit_cache = False
-    symbol = "<"
-
-
-class AtMost(Chain):
-    """a <= b."""
-
-    inherit_cache = False
-    symbol = "<="
-
-
-class More(Chain):
-    """a > b."""
-
-    inherit_cache = False
-    symbol = ">"
-
-
-class AtLeast(Chain):
-    """a >= b."""
-
-    inherit_cache = False
-    symbol = ">="
-
-
-class Equal(Chain):
-    """a = b, for operands that are there."""
-
-    inherit_cache = False
-    symbol = "="
-
-
-class Same(Chain):
-    """a and b are the same, or both missing."""
-
-    inherit_cache = False
-    symbol = "IS NOT DISTINCT FROM"
-
-
-class And(Chain):
-    """All hold."""
-
-    inherit_cache = False
-    symbol = "AND"
-
-
-class Or(Chain):
-    """At least one holds."""
-
-    inherit_cache = False
-    symbol = "OR"
-
-
-class Append(Chain):
-    """Texts one after the other."""
-
-    inherit_cache = False
-    symbol = "||"
-
-
-def bundled(chain: type[Chain], operands: Sequence[Expression], size: int = 50) -> Expression:
+def bundle(operator: Operator, operands: Sequence[Expression], size: int = 50) -> Expression:
     """The chain in nested bundles, where only the result counts and not the order: SQLite bounds the depth."""
     terms = list(operands)
     while len(terms) > 1:
         bundles = [terms[at : at + size] for at in range(0, len(terms), size)]
-        terms = [chain(*bundle) if len(bundle) > 1 else bundle[0] for bundle in bundles]
+        terms = [operator(*part) if len(part) > 1 else part[0] for part in bundles]
     return terms[0]
+
+
+def _print_chain(element: Chain, symbol: str, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"({f' {symbol} '.join(compiler.process(clause, **kw) for clause in element.clauses)})"
 
 
 @compiles(Chain)
 def _chain(element: Chain, compiler: SQLCompiler, **kw: Any) -> str:
-    between = f" {element.symbol} "
-    return f"({between.join(compiler.process(clause, **kw) for clause in element.clauses)})"
+    return _print_chain(element, element.symbol, compiler, **kw)
 
 
-@compiles(Same, "sqlite")
-def _same(element: Same, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"({' IS '.join(compiler.process(clause, **kw) for clause in element.clauses)})"
+@compiles(Chain, "sqlite")
+def _chain_sqlite(element: Chain, compiler: SQLCompiler, **kw: Any) -> str:
+    return _print_chain(element, element.symbol.replace("IS NOT DISTINCT FROM", "IS"), compiler, **kw)
 
 
 class Negation(FunctionElement[Any]):
@@ -211,14 +141,14 @@ def _negation(element: Negation, compiler: SQLCompiler, **kw: Any) -> str:
     return f"(NOT {compiler.process(element.clauses, **kw)})"
 
 
-class Known(FunctionElement[Any]):
+class FalseIfNull(FunctionElement[Any]):
     """The condition, or false where it is null."""
 
     inherit_cache = False
 
 
-@compiles(Known)
-def _known(element: Known, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(FalseIfNull)
+def _false_if_null(element: FalseIfNull, compiler: SQLCompiler, **kw: Any) -> str:
     return f"coalesce({compiler.process(element.clauses, **kw)}, {compiler.process(false())})"
 
 
@@ -245,24 +175,16 @@ def _remainder_sqlite(element: Remainder, compiler: SQLCompiler, **kw: Any) -> s
 
 
 class Extreme(FunctionElement[Any]):
-    """The smallest or largest of two numbers or more, null where one of them is."""
+    """The least or greatest of two numbers or more, null where one of them is."""
 
     inherit_cache = False
-    word = ""
+
+    def __init__(self, word: str, *operands: Expression) -> None:
+        super().__init__(*operands)
+        self.word = word
 
 
-class Smallest(Extreme):
-    """The smallest."""
-
-    inherit_cache = False
-    word = "min"
-
-
-class Largest(Extreme):
-    """The largest."""
-
-    inherit_cache = False
-    word = "max"
+Least, Greatest = partial(Extreme, "min"), partial(Extreme, "max")
 
 
 @compiles(Extreme)
@@ -281,7 +203,7 @@ def _extreme_sqlite(element: Extreme, compiler: SQLCompiler, **kw: Any) -> str:
     return parts[0]
 
 
-class Let(FunctionElement[Any]):
+class WithScalars(FunctionElement[Any]):
     """(body, value, …): the body, in which one-row tables of those names, each with the column c, hold the values.
 
     One table stands after the other, so the depth of what is printed does not grow with their number.
@@ -294,8 +216,8 @@ class Let(FunctionElement[Any]):
         self.names = tuple(names)
 
 
-@compiles(Let)
-def _let(element: Let, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(WithScalars)
+def _with_scalars(element: WithScalars, compiler: SQLCompiler, **kw: Any) -> str:
     body, *values = (compiler.process(clause, **kw) for clause in element.clauses)
     tables = ", ".join(f"{name}(c) AS (SELECT {value})" for name, value in zip(element.names, values, strict=True))
     return f"(WITH {tables} SELECT {body})"
@@ -309,6 +231,14 @@ def number(column: Expression) -> Expression:
 def constant(value: float) -> Expression:
     """A bound double."""
     return bindparam(None, value, type_=Double, unique=True)
+
+
+def half_even_mean(total: Expression, count: Expression) -> Expression:
+    """The total, which is not negative, by the count: rounded half-even, in whole numbers."""
+    quotient = Divide(total, count)
+    twice = Times(literal(2), Minus(total, Times(quotient, count)))
+    odd = Minus(quotient, Times(literal(2), Divide(quotient, literal(2))))
+    return quotient + case((twice > count, 1), (and_(twice == count, odd == 1), 1), else_=0)
 
 
 class ByCodePoint(FunctionElement[Any]):
@@ -327,19 +257,19 @@ def _by_code_point_sqlite(element: ByCodePoint, compiler: SQLCompiler, **kw: Any
     return compiler.process(element.clauses, **kw)
 
 
-class Holds(FunctionElement[Any]):
+class ContainsText(FunctionElement[Any]):
     """(text, needle): the text holds the needle, exactly; LIKE would not be exact."""
 
     inherit_cache = False
 
 
-@compiles(Holds)
-def _holds(element: Holds, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(ContainsText)
+def _contains_text(element: ContainsText, compiler: SQLCompiler, **kw: Any) -> str:
     return f"(strpos({compiler.process(element.clauses, **kw)}) > 0)"
 
 
-@compiles(Holds, "sqlite")
-def _holds_sqlite(element: Holds, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(ContainsText, "sqlite")
+def _contains_text_sqlite(element: ContainsText, compiler: SQLCompiler, **kw: Any) -> str:
     return f"(instr({compiler.process(element.clauses, **kw)}) > 0)"
 
 
@@ -449,24 +379,24 @@ class MembersOf(FunctionElement[Any]):
 
 
 @compiles(MembersOf, "sqlite")
-def _on_sqlite(element: MembersOf, compiler: Any, **more: Any) -> str:
-    return f"json_each({compiler.process(element.clauses, **more)})"
+def _members_of_sqlite(element: MembersOf, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **kw)})"
 
 
-@compiles(MembersOf, "postgresql")
-def _on_postgresql(element: MembersOf, compiler: Any, **more: Any) -> str:
-    return f"json_array_elements_text(CAST({compiler.process(element.clauses, **more)} AS json))"
+@compiles(MembersOf)
+def _members_of(element: MembersOf, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"json_array_elements_text(CAST({compiler.process(element.clauses, **kw)} AS json))"
 
 
 def among(day: ColumnElement[int], ranges: DayRanges) -> ColumnElement[bool]:
     """Whether the day number lies in one of the ranges."""
     if not ranges:
         return false()
-    listed = MembersOf(literal(_listed(ranges), Text)).table_valued("value")
+    listed = MembersOf(literal(_days_as_json(ranges), Text)).table_valued("value")
     return day.in_(select(cast(listed.c.value, BigInteger)))
 
 
 @lru_cache(maxsize=8)
-def _listed(ranges: DayRanges) -> str:
+def _days_as_json(ranges: DayRanges) -> str:
     """Every day of the ranges as JSON."""
     return json.dumps([day for low, high in ranges for day in range(low, high + 1)], separators=(",", ":"))

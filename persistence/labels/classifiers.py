@@ -28,7 +28,6 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
-    case,
     cast,
     column,
     false,
@@ -57,7 +56,7 @@ from domain.classifiers import (
     Classifiers,
 )
 from domain.money import mean, to_decimal
-from persistence.database.dialects import Minus, Over, Times, analyze, constant, create, load, number
+from persistence.database.dialects import Divide, analyze, constant, create, half_even_mean, load, number
 from persistence.labels.sql import FACTS, labels
 from persistence.tables import customer
 
@@ -131,14 +130,15 @@ def classified(
     """One row a customer: id, facts, built-in labels, and the answer of each SQL classifier, for `batch_of`."""
     each = labels(business_id, span, settings, decimals, customers, ids, FACTS).subquery("each")
     scale = 10**decimals
+    spend, orders = cast(each.c.spend, BigInteger), cast(each.c.orders, BigInteger)
     seen = (
         select(
             each.c.customer_id.label("own_id"),
             each.c.spend.label("own_spend"),
             customer.c.external_id.label("customer_id"),
             cast(each.c.orders, BigInteger).label("order_count"),
-            Over(number(each.c.spend), constant(float(scale))).label("total_revenue"),
-            Over(number(_mean(each)), constant(float(scale))).label("average_order_value"),
+            Divide(number(each.c.spend), constant(float(scale))).label("total_revenue"),
+            Divide(number(half_even_mean(spend, orders)), constant(float(scale))).label("average_order_value"),
             each.c.first_day.label("first_purchase_day"),
             each.c.last_day.label("last_purchase_day"),
             cast(each.c.recent, BigInteger).label("recent_orders"),
@@ -189,15 +189,6 @@ def batch_of(rows: Sequence[Row[Any]], today: int, decimals: int, classifiers: C
             columns[name] = [getattr(row, name) for row in rows]
     answers = {one.dimension: [getattr(row, f"answer_{one.dimension}") for row in rows] for one in classifiers.sql}
     return ClassifiedBatch([row.own_id for row in rows], columns, answers)
-
-
-def _mean(each: FromClause) -> ColumnElement[int]:
-    """Rounded half-even to the minor unit, in whole numbers; sums are not negative."""
-    spend, count = cast(each.c.spend, BigInteger), cast(each.c.orders, BigInteger)
-    quotient = Over(spend, count)
-    twice = Times(literal(2), Minus(spend, Times(quotient, count)))
-    odd = Minus(quotient, Times(literal(2), Over(quotient, literal(2))))
-    return quotient + case((twice > count, 1), (and_(twice == count, odd == 1), 1), else_=0)
 
 
 GROUP = "segments.classifiers"

@@ -1,4 +1,4 @@
-"""The labels of every customer as of a day, as one statement over the set; the same arithmetic as
+"""The labels of every customer as of a day, as one statement over the set; the conditions are those of
 `domain.classification.labels`, where one customer's labels are decided. Whoever counts, keeps or writes labels reads
 them from here."""
 
@@ -17,14 +17,22 @@ from sqlalchemy import (
     func,
     literal_column,
     null,
-    or_,
     select,
     union_all,
 )
 
-from domain.classification.labels import LABELS, ClassificationSettings, ClassificationSpan
-from domain.money import to_minor
-from persistence.database.dialects import Over, among
+from domain.classification.labels import (
+    FAMILY,
+    MEDIUM,
+    MIXED,
+    REGULAR,
+    ClassificationSettings,
+    ClassificationSpan,
+    frequency_conditions,
+    has_share,
+    spending_conditions,
+)
+from persistence.database.dialects import Divide, among
 from persistence.tables import WITH_BOUGHT, purchase, purchase_line
 
 FACTS = ("orders", "spend", "recent", "festive", "first_day", "last_day")
@@ -48,12 +56,22 @@ def labels(
         counted.append(purchase.c.customer_id.between(*ids))
     if customers is not None:
         counted.append(purchase.c.customer_id.in_(customers))
-    each = _known(counted, span, settings)
-    category = case((each.c.dominant.is_not(None), each.c.dominant), (each.c.strong >= 2, "Family"), else_="Mixed")
+    each = _measure(counted, span, settings)
+    frequencies = frequency_conditions(
+        settings,
+        span.today,
+        orders=each.c.orders,
+        recent=each.c.recent,
+        festive=each.c.festive,
+        last_day=each.c.last_day,
+    )
+    mean = Divide(cast(each.c.spend, BigInteger), each.c.orders)
+    spendings = spending_conditions(settings, decimals, mean=mean, lifetime=each.c.spend)
+    category = case((each.c.dominant.is_not(None), each.c.dominant), (each.c.strong >= 2, FAMILY), else_=MIXED)
     return select(
         each.c.customer_id,
-        _frequency(each, span, settings).label("frequency"),
-        _spending(each, settings, decimals).label("spending"),
+        case(*frequencies, else_=REGULAR).label("frequency"),
+        case(*spendings, else_=MEDIUM).label("spending"),
         category.label("category"),
         *(each.c[name] for name in facts),
     )
@@ -74,18 +92,20 @@ def label_counts(
     )
 
 
-def _known(counted: list[ColumnElement[bool]], span: ClassificationSpan, settings: ClassificationSettings) -> Subquery:
+def _measure(
+    counted: list[ColumnElement[bool]], span: ClassificationSpan, settings: ClassificationSettings
+) -> Subquery:
     """Customer, FACTS, the dominant category, and how many categories are strong. Purchases and lines stand one under
     the other and are grouped, not joined: a database that guesses few rows would compare each with each."""
     both = union_all(_purchases(counted, span), _categories(counted)).subquery("both")
-    dominant = _has(both, settings.dominant_percent)
+    dominant = has_category_share(both, settings.dominant_percent)
     return (
         select(
             both.c.customer_id,
             *(func.max(both.c[name]).label(name) for name in FACTS),
             # The largest category is dominant where any is; of two that are, the name decides.
             func.min(case((and_(both.c.lines == both.c.top, dominant), both.c.category))).label("dominant"),
-            func.sum(case((_has(both, settings.family_percent), 1), else_=0)).label("strong"),
+            func.sum(case((has_category_share(both, settings.family_percent), 1), else_=0)).label("strong"),
         )
         .group_by(both.c.customer_id)
         .subquery("each")
@@ -136,29 +156,6 @@ def _categories(counted: list[ColumnElement[bool]]) -> Select[Any]:
     )
 
 
-def _has(lines: Subquery, percent: int) -> ColumnElement[bool]:
-    return and_(lines.c.category.is_not(None), 100 * lines.c.lines >= percent * lines.c.every)
-
-
-def _frequency(each: Subquery, span: ClassificationSpan, settings: ClassificationSettings) -> ColumnElement[str]:
-    holds = {
-        "NEW": each.c.orders == 1,
-        "LOYAL": each.c.recent >= settings.loyal_orders,
-        "LAPSED": each.c.last_day <= span.today - settings.lapsed_days,
-        "SEASONAL": 100 * each.c.festive >= settings.festive_percent * each.c.orders,
-    }
-    return case(*((holds[name], LABELS[name]) for name in settings.frequency_order), else_="Regular")
-
-
-def _spending(each: Subquery, settings: ClassificationSettings, decimals: int) -> ColumnElement[str]:
-    average, high, low = (
-        to_minor(value, decimals)
-        for value in (settings.high_average_order, settings.high_lifetime, settings.low_lifetime)
-    )
-    # The whole quotient reaches a whole bound exactly where the mean does, and cannot overflow.
-    quotient = Over(cast(each.c.spend, BigInteger), each.c.orders)
-    return case(
-        (or_(quotient >= average, each.c.spend >= high), "High Value"),
-        (each.c.spend <= low, "Low Value"),
-        else_="Medium Value",
-    )
+def has_category_share(lines: Subquery, percent: int) -> ColumnElement[bool]:
+    """Whether the category has a name and so many per cent of a customer's lines."""
+    return and_(lines.c.category.is_not(None), has_share(percent, lines.c.lines, lines.c.every))

@@ -1,8 +1,6 @@
-"""Windows of purchases added up, each as one statement over the set; every sum is an exact integer.
-
-Which group each customer of a window is in, whatever the method, and what follows from it: transitions between two
-windows, several windows at once, and pages of the customers of groups. Each is one statement over the set.
-"""
+"""Windows of purchases added up, which group each customer of a window is in, and what follows from it: moves between
+two windows, several windows at once, pages of the customers of groups. Each is one statement over the set, and every
+sum is an exact integer."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar

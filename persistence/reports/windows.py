@@ -163,8 +163,8 @@ def score_counts(business_id: int, span: Span) -> Select[int, int, Any, Any, Any
         )
     ).cte("spend_cuts")
     score = 100 * recency_score(each.c.last_day, span)
-    for weight, value, cuts in ((10, each.c.orders, order_cuts), (1, each.c.spend, spend_cuts)):
-        score = score + weight * total([case((value > cut, 1), else_=0) for cut in cuts.c])
+    for weight, value, quintiles in ((10, each.c.orders, order_cuts), (1, each.c.spend, spend_cuts)):
+        score = score + weight * total([case((value > cut, 1), else_=0) for cut in quintiles.c])
     digits = score.label("digits")
     source: FromClause = each.join(order_cuts, literal_column("true")).join(spend_cuts, literal_column("true"))
     return (

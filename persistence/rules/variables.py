@@ -5,15 +5,53 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, false, func, literal, null, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    cast,
+    false,
+    func,
+    literal,
+    null,
+    select,
+)
 
-from domain.classification.labels import LABELS
-from domain.classification.rfm import EIGHT, UNCLASSIFIED, Quintiles, recency_floors
+from domain.classification.labels import (
+    FAMILY,
+    MEDIUM,
+    MIXED,
+    REGULAR,
+    frequency_conditions,
+    spending_conditions,
+)
+from domain.classification.rfm import EIGHT, EIGHT_BOXES, UNCLASSIFIED, Quintiles, recency_floors
+from domain.customers.metrics import FREQUENCY_DAYS
 from domain.model import STATUS_ORDER
-from domain.money import exponent, to_minor
 from domain.rules.context import RuleContext
+from domain.rules.evaluator import ORDERS
+from domain.rules.tree import Op
 from domain.rules.variables import LINES
-from persistence.database.dialects import Append, AtLeast, Expression, Minus, Over, Times, among, constant, number
+from persistence.database.dialects import (
+    Append,
+    AtLeast,
+    AtMost,
+    Divide,
+    Expression,
+    Less,
+    Minus,
+    More,
+    Times,
+    among,
+    constant,
+    half_even_mean,
+    number,
+)
+from persistence.labels.sql import has_category_share
 from persistence.reports.windows import inside, recency_score, total
 from persistence.tables import WITH_BOUGHT, customer, customer_metrics, purchase, purchase_line, storefront
 
@@ -28,6 +66,13 @@ OWN: Mapping[str, ColumnElement[Any]] = {
     "first_purchase_at": metrics.first_at,
     "last_purchase_at": metrics.last_at,
 }
+COMPARE: Mapping[Op, Callable[..., Expression]] = {
+    Op.LESS: Less,
+    Op.AT_MOST: AtMost,
+    Op.MORE: More,
+    Op.AT_LEAST: AtLeast,
+}
+LOWEST, HIGHEST = -(2**62), 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +88,25 @@ class Whole:
         """The variable as a double."""
         if self.origin is not None:
             return number(Minus(literal(self.origin), self.column))
-        return number(self.column) if self.scale == 1.0 else Over(number(self.column), constant(self.scale))
+        return number(self.column) if self.scale == 1.0 else Divide(number(self.column), constant(self.scale))
+
+    def compare(self, op: Op, limit: float) -> Expression:
+        """The comparison of the variable with a number, on the bare column, so that an index can answer it: the number
+        becomes the whole threshold from which it holds, found by bisection over the same doubles."""
+        rising, holds = op in (Op.MORE, Op.AT_LEAST), ORDERS[op]
+        # The lowest value for which it holds (rising), or for which it no longer does.
+        low, high = LOWEST, HIGHEST
+        while low < high:
+            middle = (low + high) // 2
+            if holds(float(middle) / self.scale, limit) == rising:
+                high = middle
+            else:
+                low = middle + 1
+        if self.origin is None:
+            order, bound = (Op.AT_LEAST if rising else Op.LESS), low
+        else:
+            order, bound = (Op.AT_MOST if rising else Op.MORE), self.origin - low
+        return COMPARE[order](self.column, bindparam(None, bound, type_=BigInteger, unique=True))
 
 
 class Variables:
@@ -57,18 +120,18 @@ class Variables:
     def whole(self, name: str, collection: str | None) -> Whole | None:
         """The variable as a whole column, where it is one."""
         if collection is None:
-            found = {
+            columns = {
                 "order_count": Whole(metrics.order_count),
                 "total_revenue": Whole(metrics.revenue, self.context.scale),
                 "days_since_last_purchase": Whole(metrics.last_day, origin=self.today),
             }
         else:
             amount = purchase_line.c.amount if collection in LINES else purchase.c.amount
-            found = {
+            columns = {
                 "amount": Whole(amount, self.context.scale),
                 "days_ago": Whole(purchase.c.local_day, origin=self.today),
             }
-        return found.get(name)
+        return columns.get(name)
 
     def element(self, name: str, collection: str) -> Expression:
         """A variable of an element of the list."""
@@ -99,19 +162,15 @@ class Variables:
         return whole.expression if whole is not None else DERIVED[name](self)
 
     def average_order_value(self) -> Expression:
-        """Rounded half-even to the minor unit, in whole numbers."""
-        revenue, count = metrics.revenue, metrics.order_count
-        quotient = Over(revenue, count)
-        twice = Times(literal(2), Minus(revenue, Times(quotient, count)))
-        odd = Minus(quotient, Times(literal(2), Over(quotient, literal(2))))
-        up = case((twice > count, 1), (and_(twice == count, odd == 1), 1), else_=0)
-        return case((count > 0, Over(number(quotient + up), constant(self.context.scale))), else_=null())
+        """Rounded half-even to the minor unit."""
+        mean = half_even_mean(metrics.revenue, metrics.order_count)
+        return case((metrics.order_count > 0, Divide(number(mean), constant(self.context.scale))), else_=null())
 
     def purchase_frequency(self) -> Expression:
         """Orders per 30 days, from the first purchase to now, at least 30 days."""
         days = Minus(literal(self.today), metrics.first_day)
-        orders = number(Times(metrics.order_count, literal(30)))
-        return Over(orders, number(case((days > 30, days), else_=30)))
+        orders = number(Times(metrics.order_count, literal(FREQUENCY_DAYS)))
+        return Divide(orders, number(case((days > FREQUENCY_DAYS, days), else_=FREQUENCY_DAYS)))
 
     def tenure_days(self) -> Expression:
         """Since the registration, or else the first purchase."""
@@ -122,7 +181,7 @@ class Variables:
         statement = select(what).select_from(purchase).where(*mine, purchase.c.counted == 1, *where)
         return statement.correlate(customer, customer_metrics)
 
-    def _scored(self, what: Expression) -> Expression:
+    def _in_window(self, what: Expression) -> Expression:
         if not self._quintiles().orders:
             # Nobody bought in the window, so there is nothing to count, and every buyer scores 1-1-1.
             return case((metrics.order_count > 0, what), else_=null())
@@ -153,67 +212,56 @@ class Variables:
 
     def frequency_score(self) -> Expression:
         """One more than the cut values that the orders in the window exceed."""
-        return self._scored(number(self._score(1)))
+        return self._in_window(number(self._score(1)))
 
     def monetary_score(self) -> Expression:
         """One more than the cut values that the spend in the window exceeds."""
-        return self._scored(number(self._score(2)))
+        return self._in_window(number(self._score(2)))
 
     def rfm_segment(self) -> Expression:
         """The three digits."""
-        return self._scored(Append(*(cast(self._score(which), Text) for which in range(3))))
+        return self._in_window(Append(*(cast(self._score(which), Text) for which in range(3))))
 
     def rfm_segment_name(self) -> Expression:
-        """First match in the table's order, as `domain.rfm.eight`."""
-        conditions = [condition for each in self._ranks() for condition in each]
-        r3, r4, f2, f3, f4, m2, m3, m4 = (conditions[at] for at in (1, 2, 4, 5, 6, 8, 9, 10))
-        matches = (
-            and_(r4, f4, m4),
-            and_(r3, f3, m3),
-            and_(r4, f2, ~f4, m2),
-            and_(r3, ~r4, f2, ~f3, m2, ~m4),
-            and_(~r3, f2, m3),
-            and_(~r3, f3, m2, ~m3),
-            and_(r4, ~f2),
-            and_(~r3, ~f3, ~m3),
-        )
-        named = [(match, group.name) for match, group in zip(matches, EIGHT, strict=True)]
-        return self._scored(case(*named, else_=UNCLASSIFIED.name))
+        """The first group whose box holds the scores. Compared with the cut values, not with the scores that follow
+        from them, which would be added up again for each group."""
+        # Of each dimension the nth condition holds where the score is more than n, counted from 1.
+        ranks, named = self._ranks(), []
+        for group, box in zip(EIGHT, EIGHT_BOXES, strict=True):
+            fits: list[ColumnElement[bool]] = []
+            for more, (low, high) in zip(ranks, box, strict=True):
+                fits += [more[low - 2]] if low > 1 else []
+                fits += [~more[high - 1]] if high < 5 else []
+            named.append((and_(*fits), group.name))
+        return self._in_window(case(*named, else_=UNCLASSIFIED.name))
 
     def purchase_frequency_label(self) -> Expression:
-        """First match in the order that the business gave."""
-        settings, days = self.context.classification, self.context.labelled
-        recent = self._bought(func.count(), purchase.c.local_day.between(days.recent_from, days.today))
+        """The first that holds in the order that the business gave."""
+        how = self.context.labelling
+        recent = self._bought(func.count(), purchase.c.local_day.between(how.span.recent_from, how.span.today))
         # Counted, not selected: SQLite would look every festive day up by the index, customer by customer.
-        festive = self._bought(func.count(case((among(purchase.c.local_day, days.festive), 1))))
-        hundred = Times(literal(100), festive.scalar_subquery())
-        holds = {
-            "NEW": metrics.order_count == 1,
-            "LOYAL": recent.scalar_subquery() >= settings.loyal_orders,
-            "LAPSED": metrics.last_day <= days.today - settings.lapsed_days,
-            "SEASONAL": AtLeast(hundred, Times(literal(settings.festive_percent), metrics.order_count)),
-        }
-        named = [(holds[name], LABELS[name]) for name in settings.frequency_order]
-        return case((metrics.order_count == 0, null()), *named, else_="Regular")
+        festive = self._bought(func.count(case((among(purchase.c.local_day, how.span.festive), 1))))
+        named = frequency_conditions(
+            how.settings,
+            how.span.today,
+            orders=metrics.order_count,
+            recent=recent.scalar_subquery(),
+            festive=festive.scalar_subquery(),
+            last_day=metrics.last_day,
+        )
+        return case((metrics.order_count == 0, null()), *named, else_=REGULAR)
 
     def spending_label(self) -> Expression:
-        """From the kept totals; the average is compared as a whole quotient, which cannot overflow."""
-        settings, decimals = self.context.classification, exponent(self.context.business.currency)
-        average, high, low = (
-            to_minor(value, decimals)
-            for value in (settings.high_average_order, settings.high_lifetime, settings.low_lifetime)
-        )
-        quotient = Over(metrics.revenue, func.nullif(metrics.order_count, 0))
-        return case(
-            (metrics.order_count == 0, null()),
-            (or_(AtLeast(quotient, literal(average)), metrics.revenue >= high), "High Value"),
-            (metrics.revenue <= low, "Low Value"),
-            else_="Medium Value",
-        )
+        """From the kept totals."""
+        how = self.context.labelling
+        mean = Divide(metrics.revenue, func.nullif(metrics.order_count, 0))
+        named = spending_conditions(how.settings, how.decimals, mean=mean, lifetime=metrics.revenue)
+        return case((metrics.order_count == 0, null()), *named, else_=MEDIUM)
 
     def category_label(self) -> Expression:
-        """The category of most lines where it dominates, Family where two are strong, else Mixed."""
-        settings, category = self.context.classification, purchase_line.c.category
+        """The category of most lines where it dominates, FAMILY where two are strong, else MIXED. The statement of all
+        customers groups the whole set; this one looks up one customer, so only the shares are shared."""
+        settings, category = self.context.labelling.settings, purchase_line.c.category
         each = (
             self._bought(category.label("category"))
             .add_columns(func.count().label("lines"), func.sum(func.count()).over().label("every"))
@@ -221,31 +269,25 @@ class Variables:
             .group_by(category)
             .subquery()
         )
-
-        def has(percent: int) -> ColumnElement[bool]:
-            share = AtLeast(Times(literal(100), each.c.lines), Times(literal(percent), each.c.every))
-            return and_(each.c.category.is_not(None), share)
-
-        strong = func.sum(case((has(settings.family_percent), 1), else_=0)).over()
-        label = case((has(settings.dominant_percent), each.c.category), (strong >= 2, "Family"), else_="Mixed")
+        strong = func.sum(case((has_category_share(each, settings.family_percent), 1), else_=0)).over()
+        dominant = has_category_share(each, settings.dominant_percent)
+        label = case((dominant, each.c.category), (strong >= 2, FAMILY), else_=MIXED)
         first = (case((each.c.category.is_(None), 1), else_=0), each.c.lines.desc(), each.c.category)
         inner = select(label).select_from(each).order_by(*first).limit(1).correlate(customer, customer_metrics)
         return case((metrics.order_count == 0, null()), else_=inner.scalar_subquery())
 
 
 DERIVED: Mapping[str, Callable[[Variables], Expression]] = {
-    name: getattr(Variables, name)
-    for name in (
-        "average_order_value",
-        "purchase_frequency",
-        "tenure_days",
-        "recency_score",
-        "frequency_score",
-        "monetary_score",
-        "rfm_segment",
-        "rfm_segment_name",
-        "purchase_frequency_label",
-        "spending_label",
-        "category_label",
-    )
+    "average_order_value": Variables.average_order_value,
+    "purchase_frequency": Variables.purchase_frequency,
+    "tenure_days": Variables.tenure_days,
+    "recency_score": Variables.recency_score,
+    "frequency_score": Variables.frequency_score,
+    "monetary_score": Variables.monetary_score,
+    "rfm_segment": Variables.rfm_segment,
+    "rfm_segment_name": Variables.rfm_segment_name,
+    "purchase_frequency_label": Variables.purchase_frequency_label,
+    "spending_label": Variables.spending_label,
+    "category_label": Variables.category_label,
 }
+"""The variables that are calculated."""

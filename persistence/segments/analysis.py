@@ -28,7 +28,7 @@ from domain.segments.customer_facts import rule_context
 from domain.store import CustomerFilter, CustomerRecord, RuleSizes, Side, Unit
 from persistence.customers import COLUMNS, JOINED, PRESENT, to_record
 from persistence.database.dialects import Expression, Negation
-from persistence.rules.compiler import Lookup, RuleSql, matching, members
+from persistence.rules.compiler import Lookup, RuleCompiler, matching, members
 from persistence.segments.memberships import covers, present
 from persistence.tables import customer, membership, segment
 
@@ -60,7 +60,7 @@ def by_membership(business: Business) -> Lookup:
     return lookup
 
 
-class RuleStore:
+class RuleAnalysisStore:
     """Questions about the rules of one business within one unit."""
 
     def __init__(self, connection: AsyncConnection, unit: Unit, now: datetime) -> None:
@@ -69,8 +69,8 @@ class RuleStore:
         self.now = now
         self.business_id = unit.business.id
 
-    def _compiler(self, context: RuleContext) -> RuleSql:
-        return RuleSql(context, by_membership(self.unit.business))
+    def _compiler(self, context: RuleContext) -> RuleCompiler:
+        return RuleCompiler(context, by_membership(self.unit.business))
 
     async def condition(self, where: CustomerFilter) -> ColumnElement[bool]:
         """Whether the row of `customer` is a member of the filter's segments and its rule holds."""

@@ -30,7 +30,7 @@ from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.store import SegmentFilter, SegmentSort
 from persistence.customers import keyset
-from persistence.database.dialects import Holds
+from persistence.database.dialects import ContainsText
 from persistence.tables import (
     FAR_FUTURE,
     MISSING_TEXT,
@@ -211,7 +211,9 @@ class SegmentStore:
             conditions.append(false())
         elif where.search and (prefix := folded(where.search)):
             names = segment.c.name_sort
-            conditions.append(or_(_begins(names, prefix), Holds(names, f" {prefix}"), _begins(segment.c.key, prefix)))
+            conditions.append(
+                or_(_begins(names, prefix), ContainsText(names, f" {prefix}"), _begins(segment.c.key, prefix))
+            )
         return conditions
 
 

@@ -2,10 +2,10 @@
 
 from hypothesis import strategies as st
 
-from domain.rules.parser import OPERATORS
+from domain.rules.parser import CONDITION_OPERATORS, VALUE_OPERATORS
 from domain.rules.variables import CUSTOMER, LISTS
 
-WORDS = (*OPERATORS, "filter", "map", "merge", "log", "not", "", "__class__")
+WORDS = (*sorted({*VALUE_OPERATORS, *CONDITION_OPERATORS}), "filter", "map", "merge", "log", "not", "", "__class__")
 INNER = {inner for info in LISTS.values() for inner in info.variables}
 NAMES = (*CUSTOMER, *LISTS, *sorted(INNER), "segments", "current.amount", "accumulator", "", "current", "2024-01-01")
 SCALARS = st.one_of(

@@ -11,10 +11,10 @@ from sqlalchemy import literal_column
 
 from domain.model import Business, BusinessSettings, NewCustomer, NewPurchase, PurchaseLine, PurchaseStatus
 from domain.rules.context import RuleContext
-from domain.rules.evaluator import Subject, holds
+from domain.rules.evaluator import CustomerFacts, holds
 from domain.rules.parser import parse_rule
 from domain.rules.tree import Condition
-from domain.segments.customer_facts import rule_context, subjects
+from domain.segments.customer_facts import read_customer_facts, rule_context
 from domain.store import Actor
 from gql.composition import make_services
 from persistence.database.dialects import Expression
@@ -76,7 +76,7 @@ class Population:
 
     database: Database
     context: RuleContext
-    subjects: Mapping[int, Subject]
+    subjects: Mapping[int, CustomerFacts]
     segments: Lookup
 
 
@@ -157,7 +157,7 @@ async def _seen(database: Database, business: Business, now: datetime) -> Popula
     uses = parse_rule({"missing": ["rfm_segment", "purchase_frequency_label"]})
     async with SqlStore(database, lambda: now).read(business) as unit:
         context = await rule_context(unit, now, [uses])
-        found = await subjects(unit, context, range(1, CUSTOMERS + 5))
+        found = await read_customer_facts(unit, context, range(1, CUSTOMERS + 5))
     for key, each in found.items():
         keys = frozenset({LISTED} if key % 3 == 0 else ())
         for name, tree in trees.items():

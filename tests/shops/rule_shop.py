@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import update
 
 from domain.model import Business
-from domain.rules.evaluator import Subject, holds
+from domain.rules.evaluator import CustomerFacts, holds
 from domain.rules.parser import parse_rule
 from domain.segments.analysis import Analysis, Preview
 from domain.segments.model import Definition, MembershipSource, NewSegment, Segment, SegmentKind
@@ -37,7 +37,7 @@ class Shop:
     services: Services
     store: SqlStore
     business: Business
-    subjects: Mapping[int, Subject]
+    subjects: Mapping[int, CustomerFacts]
     vip: Segment
     buyers: Segment
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from domain.classification.rfm import group_of
+from domain.customers.metrics import measure_customer
 from domain.model import Business as BusinessEntity
-from domain.money import exponent, mean, to_decimal
+from domain.money import exponent, to_decimal
 from domain.segments.model import ChangeList
 from domain.store import CustomerRecord, PurchaseRecord
 from gql.schema.context import Info
@@ -148,20 +149,20 @@ class Customer(Node):
 
     @strawberry.field(description="Totals of the customer's qualifying purchases.")
     def metrics(self, info: Info) -> CustomerMetrics:
-        totals = self.record.totals
+        """From the kept totals, which came with the customer."""
+        totals, decimals = self.record.totals, exponent(self.business.currency)
         today = info.context.services.customers.today(self.business).toordinal()
-        decimals = exponent(self.business.currency)
-        since = totals.registered_day if totals.registered_day is not None else totals.first_day
-        span = max(today - totals.first_day, 30) if totals.first_day is not None else 30
+        metrics = measure_customer(totals, today)
+        average = metrics.average_order_value
         return CustomerMetrics(
             order_count=totals.order_count,
             total_revenue=to_decimal(totals.revenue, decimals),
-            average_order_value=mean(totals.revenue, totals.order_count, decimals),
+            average_order_value=None if average is None else to_decimal(average, decimals),
             first_purchase_at=totals.first_at,
             last_purchase_at=totals.last_at,
-            days_since_last_purchase=None if totals.last_day is None else today - totals.last_day,
-            tenure_days=None if since is None else today - since,
-            purchase_frequency=totals.order_count * 30 / span,
+            days_since_last_purchase=metrics.days_since_last_purchase,
+            tenure_days=metrics.tenure_days,
+            purchase_frequency=metrics.purchase_frequency,
         )
 
     @strawberry.field(description="RFM scores of the customer; null without a qualifying purchase.")

@@ -1,6 +1,5 @@
 """Background work: recalculations, and imports of purchases with what is doubtful and what was refused. The stored row
-is the truth: every answer is read from gql.schema.types.enums import JobStatus
-from it. Nouns that speak of each other import modules, and name each other's types
+is the truth: every answer is read from it. Nouns that speak of each other import modules, and name each other's types
 lazily."""
 
 from datetime import datetime
@@ -18,6 +17,7 @@ from domain.money import exponent, to_decimal
 from gql.schema.context import Info
 from gql.schema.types import membership as memberships
 from gql.schema.types import segment as segments
+from gql.schema.types.enums import JobStatus
 from gql.schema.types.ids import Node, encode
 from gql.schema.types.pagination import After, Connection, First, connection, request_page
 

@@ -57,11 +57,11 @@ def test_comparing_with_four_bound_days_gives_the_recency_score(days: int, last_
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60))
 def test_rank_scores_are_fifths_of_the_population_by_strictly_smaller_values(values: list[int]) -> None:
-    cuts = cut_values(sorted(values))
+    quintiles = cut_values(sorted(values))
 
     for value in values:
         less = sum(other < value for other in values)
-        assert rank_score(value, cuts) == 1 + 5 * less // len(values)
+        assert rank_score(value, quintiles) == 1 + 5 * less // len(values)
 
 
 @given(st.lists(st.integers(-(10**18), 10**18), min_size=1, max_size=40))

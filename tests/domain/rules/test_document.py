@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.rules.parser import OPERATORS, parse_rule
+from domain.rules.parser import CONDITION_OPERATORS, VALUE_OPERATORS, parse_rule
 from domain.rules.sentence import sentence
 from domain.rules.variables import rule_variables
 
@@ -28,7 +28,7 @@ def test_every_operator_is_on_the_page() -> None:
     table = LANGUAGE.partition("## Operators")[2].partition("```")[0]
     named = {name for row in table.splitlines() if row.startswith("| `") for name in cell(row)}
 
-    assert named == {*OPERATORS, "filter"}
+    assert named == {*VALUE_OPERATORS, *CONDITION_OPERATORS, "filter"}
 
 
 def test_every_variable_is_on_the_page_with_its_type_and_meaning() -> None:

@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from domain.calendar import read_instant, to_micros
-from domain.rules.evaluator import Element, Subject, holds
+from domain.rules.evaluator import CustomerFacts, Element, holds
 from domain.rules.parser import parse_rule
 
 ZONE = ZoneInfo("America/New_York")
 LINES = [Element({"amount": 19.99, "category": "Kids"}, {"amount": 1999}, {"amount": 100.0})] * 3
-NOBODY = Subject(
+NOBODY = CustomerFacts(
     {
         "total_revenue": 0.0,
         "order_count": 0.0,

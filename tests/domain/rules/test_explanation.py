@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from domain.calendar import to_micros
-from domain.rules.evaluator import Element, Scalar, Subject, holds
+from domain.rules.evaluator import CustomerFacts, Element, Scalar, holds
 from domain.rules.explanation import Clause, Verdict, explain
 from domain.rules.parser import parse_rule
 
@@ -26,7 +26,7 @@ def order(number: int, amount: float, days_ago: float) -> Element:
 
 
 ORDERS = [order(number, 100.5 * number, 10.0 * number) for number in range(1, 9)]
-ANA = Subject(
+ANA = CustomerFacts(
     {
         "total_revenue": 1250.5,
         "order_count": 8.0,

@@ -9,8 +9,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from domain.errors import InvalidRule
-from domain.rules.evaluator import Element, Scalar, Subject, holds, value_of
-from domain.rules.parser import parse_condition, parse_value
+from domain.rules.evaluator import CustomerFacts, Element, Scalar, holds, value_of
+from domain.rules.parser import parse_rule, parse_value
 from domain.rules.variables import Catalogue, Kind, ListInfo, VariableInfo
 from tests.conftest import shared
 
@@ -67,7 +67,7 @@ def texts(given: Any) -> Iterator[str]:
             yield "" if part is None else str(part)
 
 
-def language(rule: Any, data: Any) -> tuple[Catalogue, Subject]:
+def language(rule: Any, data: Any) -> tuple[Catalogue, CustomerFacts]:
     """What the case's data is as a customer, with everything that the rule names."""
     lists = {name: value for name, value in case_values(data) if isinstance(value, list) and name}
     absent = dict.fromkeys(name for name in named(rule) if name not in lists)
@@ -76,7 +76,7 @@ def language(rule: Any, data: Any) -> tuple[Catalogue, Subject]:
     listed = {
         name: ListInfo(name, "", "", "", None, infos(each[0] if each else absent)) for name, each in elements.items()
     }
-    subject = Subject(
+    subject = CustomerFacts(
         values, {name: [Element(one) for one in each] for name, each in elements.items()}, ZoneInfo("UTC")
     )
     return Catalogue(infos(values), listed), subject
@@ -95,7 +95,7 @@ def outcome(rule: Any, data: Any, expected: Any) -> str:
     text = json.dumps(rule)
     try:
         if isinstance(rule, dict) and next(iter(rule)) in ("missing", "missing_some"):
-            same = holds(parse_condition(text, catalogue), subject) == bool(expected)
+            same = holds(parse_rule(text, catalogue), subject) == bool(expected)
             return "truth" if same else "differs"
         found = value_of(parse_value(text, catalogue), subject)
     except InvalidRule as error:

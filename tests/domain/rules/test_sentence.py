@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from domain.errors import InvalidRule
 from domain.rules.parser import parse_rule
-from domain.rules.sentence import number_text, quoted, sentence
+from domain.rules.sentence import number_text, quote, sentence
 from domain.rules.tree import (
     CONDITIONS,
+    Aggregate,
     AllOf,
     AnyOf,
     Arithmetic,
@@ -23,19 +24,18 @@ from domain.rules.tree import (
     Choice,
     Collection,
     Comparison,
-    Either,
+    Default,
     Equality,
-    Fallback,
     Literal,
     Missing,
-    Node,
     Not,
     OneOf,
     Op,
-    Part,
     Quantified,
     Quantity,
-    Reduction,
+    ShortCircuit,
+    Substring,
+    Value,
     walk,
 )
 from domain.rules.variables import CUSTOMER, LISTS, Kind, rule_variables
@@ -122,7 +122,7 @@ def local_edits(node: Anything) -> Iterator[Anything]:
             for test in collection.filters:
                 yield replace(node, collection=kept, condition=AllOf((test, condition)))
                 yield replace(node, collection=replace(collection, filters=(condition,)), condition=test)
-        case Reduction(collection=collection):
+        case Aggregate(collection=collection):
             yield replace(node, addend=None)
             yield replace(node, collection=Collection(collection.name))
         case Missing(variables=variables, need=need):
@@ -133,14 +133,14 @@ def local_edits(node: Anything) -> Iterator[Anything]:
             yield replace(node, operands=operands[::-1])
             if len(operands) == 2:
                 yield from (replace(node, op=other) for other in Op if other not in (*ORDERED, op))
-        case Part(start=start, length=length):
+        case Substring(start=start, length=length):
             yield replace(node, start=-start - 1)
             yield replace(node, length=None if length is not None else 3)
             yield replace(node, length=-(length or 0) - 1)
-        case Either(conjunction=conjunction, operands=operands):
+        case ShortCircuit(conjunction=conjunction, operands=operands):
             yield replace(node, conjunction=not conjunction)
             yield replace(node, operands=operands[::-1])
-        case Fallback(variable=variable):
+        case Default(variable=variable):
             yield variable
         case Literal(value=float(value)):
             yield from (replace(node, value=other) for other in (value + 1, value / 8 + 0.1, value * 1000 + 1))
@@ -168,7 +168,7 @@ def inner_edits(value: Anything) -> Iterator[Anything]:
 
 
 def test_different_trees_have_different_sentences() -> None:
-    said: dict[str, Node] = {}
+    said: dict[str, Value] = {}
     met = set()
 
     @settings(max_examples=800, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
@@ -186,20 +186,20 @@ def test_different_trees_have_different_sentences() -> None:
     each_is_its_own()
     print(f"{len(said)} different sentences")
     assert len(said) > 20_000
-    assert met == {*get_args(Node), Collection}
+    assert met == {*get_args(Value), Collection}
 
 
-def inside_a_list(tree: Node, wanted: Node) -> bool:
-    lists = [node for node in walk(tree) if isinstance(node, Quantified | Reduction)]
+def inside_a_list(tree: Value, wanted: Value) -> bool:
+    lists = [node for node in walk(tree) if isinstance(node, Quantified | Aggregate)]
     return any(node is wanted for each in lists for node in walk(each) if node is not each)
 
 
 @given(st.lists(st.text("“”\\a, "), min_size=2, max_size=2, unique=True))
 def test_quotation_marks_inside_a_text_do_not_end_it(texts: list[str]) -> None:
-    joined = [", ".join(map(quoted, texts)), quoted(", ".join(texts)), quoted("”, “".join(texts))]
+    joined = [", ".join(map(quote, texts)), quote(", ".join(texts)), quote("”, “".join(texts))]
 
     assert len(set(joined)) == 3 or texts == [""]
-    assert quoted(texts[0]) != quoted(texts[1])
+    assert quote(texts[0]) != quote(texts[1])
 
 
 @given(st.lists(st.floats(1e-15, 1e15) | st.floats(-1e15, -1e-15), min_size=2, max_size=2, unique=True))
@@ -227,6 +227,6 @@ def test_a_sentence_names_no_variable_and_holds_no_json() -> None:
 
 def test_every_variable_is_called_differently() -> None:
     for infos in (CUSTOMER, *(info.variables for info in LISTS.values())):
-        subjects = [info.subject for info in infos.values()]
-        assert len(set(subjects)) == len(subjects)
-        assert not [subject for subject in subjects if re.search(r"[,()“”]|^(not|one of|missing|yes|no)\b", subject)]
+        phrases = [info.phrase for info in infos.values()]
+        assert len(set(phrases)) == len(phrases)
+        assert not [phrase for phrase in phrases if re.search(r"[,()“”]|^(not|one of|missing|yes|no)\b", phrase)]

@@ -7,20 +7,20 @@ import pytest
 
 from domain.classification.rfm import RfmScheme, Score, group_of, groups
 from domain.rules.criteria import definition_tree, is_rfm
-from domain.rules.evaluator import Scalar, Subject, holds
+from domain.rules.evaluator import CustomerFacts, Scalar, holds
 from domain.segments.segments import standard_drafts
 from domain.segments.validation import validate_draft
 
 SCORES = ("recency_score", "frequency_score", "monetary_score")
 
 
-def subject(score: Score | None, scheme: RfmScheme) -> Subject:
+def subject(score: Score | None, scheme: RfmScheme) -> CustomerFacts:
     """A customer of that score; one who never bought has none."""
     values: dict[str, Scalar] = dict.fromkeys((*SCORES, "rfm_segment_name"))
     if score is not None:
         values = dict(zip(SCORES, map(float, (score.recency, score.frequency, score.monetary)), strict=True))
         values["rfm_segment_name"] = group_of(score, RfmScheme.EIGHT_SEGMENT).name
-    return Subject(values, {}, ZoneInfo("UTC"))
+    return CustomerFacts(values, {}, ZoneInfo("UTC"))
 
 
 @pytest.mark.parametrize("scheme", list(RfmScheme))

@@ -19,6 +19,7 @@ from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore
 from tests.conftest import SetClock
 from tests.drivers.files import Importer
+from tests.shops.festivals import is_festive
 
 pytestmark = pytest.mark.anyio
 EDGES = (
@@ -134,4 +135,4 @@ async def test_a_set_of_days_holds_the_days_that_its_periods_do(database: Databa
             for day in days
         ]
 
-    assert found == [periods.contains(day) for day in days]
+    assert found == [is_festive(periods, day) for day in days]

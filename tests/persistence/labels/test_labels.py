@@ -20,6 +20,7 @@ from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore, keep
 from tests.conftest import NOW, SetClock, shared
 from tests.shops.factories import import_file, line, purchase
+from tests.shops.festivals import is_festive
 
 pytestmark = pytest.mark.anyio
 ACTOR = Actor("test")
@@ -136,7 +137,7 @@ def one_by_one(
                 sum(item.amount for item in mine),
                 sum(day >= recent for day in days),
                 max(days).toordinal(),
-                sum(festive.contains(day) for day in days),
+                sum(is_festive(festive, day) for day in days),
                 {name: categories.count(name) for name in set(categories)},
             )
         label: Classification = classify(facts, chosen, today, 2)

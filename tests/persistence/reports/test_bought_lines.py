@@ -9,13 +9,13 @@ from domain.model import Business, PurchaseStatus
 from domain.pages import PageRequest
 from domain.rules.evaluator import holds
 from domain.rules.parser import parse_rule
-from domain.segments.customer_facts import rule_context, subjects
+from domain.segments.customer_facts import read_customer_facts, rule_context
 from domain.store import Actor
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore, keep
 from persistence.migrations.migrate import upgrade
-from persistence.rules.compiler import RuleSql, matching
+from persistence.rules.compiler import RuleCompiler, matching
 from persistence.store import SqlStore
 from tests.conftest import SetClock
 from tests.drivers.files import Importer, counts
@@ -77,10 +77,10 @@ async def selected(database: Database, business: Business, clock: SetClock, rule
     tree = parse_rule(rule)
     async with SqlStore(database, clock).read(business) as unit:
         context = await rule_context(unit, clock.now, [tree])
-        everyone = await subjects(unit, context, range(1, len(CATEGORIES) + 1))
+        everyone = await read_customer_facts(unit, context, range(1, len(CATEGORIES) + 1))
     names = {key: str(each.values["external_id"]) for key, each in everyone.items()}
     assert sorted(names.values()) == sorted(CATEGORIES)
-    statement = matching(context, {"rule": RuleSql(context, lambda key: parse_rule(False)).condition(tree)})
+    statement = matching(context, {"rule": RuleCompiler(context, lambda key: parse_rule(False)).condition(tree)})
     with database.bulk.connect() as connection:
         found = {names[key] for key, answer in connection.execute(statement) if answer}
     assert found == {names[key] for key, each in everyone.items() if holds(tree, each)}

@@ -15,13 +15,13 @@ from sqlalchemy import text
 from domain.errors import InvalidRule
 from domain.rules.context import references
 from domain.rules.evaluator import holds
-from domain.rules.parser import OPERATORS, parse_rule
+from domain.rules.parser import CONDITION_OPERATORS, VALUE_OPERATORS, parse_rule
 from domain.rules.sentence import sentence
 from domain.rules.tree import Condition
 from domain.rules.variables import CUSTOMER, LISTS
 from persistence.database.engines import open_database
 from persistence.migrations.migrate import upgrade
-from persistence.rules.compiler import RuleSql, matching
+from persistence.rules.compiler import RuleCompiler, matching
 from tests.shops.rule_noise import ANYTHING
 from tests.shops.rule_population import LATER, NOW, Population, populate
 from tests.shops.rule_strategies import rules
@@ -103,7 +103,7 @@ def parsed(rule: Any) -> Condition | None:
 
 def selected(population: Population, trees: Mapping[str, Condition]) -> dict[str, set[int]]:
     """The customers whom each of the rules selects, all in one statement."""
-    compiler = RuleSql(population.context, population.segments)
+    compiler = RuleCompiler(population.context, population.segments)
     statement = matching(population.context, {name: compiler.condition(tree) for name, tree in trees.items()})
     found: dict[str, set[int]] = {name: set() for name in trees}
     with population.database.bulk.connect() as connection:
@@ -162,7 +162,7 @@ def check(seen: Seen, examples: int) -> None:
     print(f"{seen.rules} rules, of which {seen.selective} select 5 to 95 % of the customers")
     assert seen.rules >= examples
     assert seen.selective * 3 >= seen.rules
-    assert set(OPERATORS) | {"filter"} == seen.operators
+    assert {*VALUE_OPERATORS, *CONDITION_OPERATORS, "filter"} == seen.operators
     assert set(every_name()) <= seen.names
 
 

@@ -11,11 +11,11 @@ from domain.errors import InvalidRule
 from domain.pages import MAXIMUM_FIRST
 from domain.rules.parser import parse_rule
 from domain.rules.tree import Condition
-from domain.segments.customer_facts import rule_context, subjects
+from domain.segments.customer_facts import read_customer_facts, rule_context
 from domain.store import Actor
 from gql.composition import make_services
 from persistence.database.engines import Database
-from persistence.rules.compiler import RuleSql, matching, members
+from persistence.rules.compiler import RuleCompiler, matching, members
 from persistence.store import SqlStore
 from persistence.tables import customer
 from tests.shops.factories import purchase
@@ -37,7 +37,7 @@ def rows(population: Population, statement: Any) -> list[tuple[Any, ...]]:
 
 
 async def test_ranges_of_customers_add_up_to_all_members(people: Population) -> None:
-    held = RuleSql(people.context).condition(BUYER)
+    held = RuleCompiler(people.context).condition(BUYER)
 
     whole = rows(people, members(people.context, held))
     parts = [rows(people, members(people.context, held, low, low + 29)) for low in range(1, 121, 30)]
@@ -48,7 +48,7 @@ async def test_ranges_of_customers_add_up_to_all_members(people: Population) -> 
 
 
 async def test_many_rules_are_answered_for_one_customer_in_one_statement(people: Population) -> None:
-    compiler = RuleSql(people.context, people.segments)
+    compiler = RuleCompiler(people.context, people.segments)
     rules = {"buyer": BUYER, "either": EITHER, "listed": parse_rule({"in": ["listed", {"var": "segments"}]})}
 
     statement = matching(people.context, {name: compiler.condition(tree) for name, tree in rules.items()})
@@ -59,7 +59,7 @@ async def test_many_rules_are_answered_for_one_customer_in_one_statement(people:
 
 
 async def test_a_segment_that_several_use_stands_once_in_the_statement(people: Population) -> None:
-    statement = members(people.context, RuleSql(people.context, people.segments).condition(EITHER))
+    statement = members(people.context, RuleCompiler(people.context, people.segments).condition(EITHER))
 
     text = str(statement.compile(people.database.bulk))
     assert text.count(" AS \n(SELECT") == len(SEGMENTS)
@@ -69,9 +69,19 @@ async def test_a_segment_that_several_use_stands_once_in_the_statement(people: P
 
 
 async def test_a_segment_may_be_answered_by_its_members(people: Population) -> None:
-    compiler = RuleSql(people.context, lambda key: literal_column("(customer.id = 5)"))
+    compiler = RuleCompiler(people.context, lambda key: literal_column("(customer.id = 5)"))
 
     assert rows(people, members(people.context, compiler.condition(EITHER))) == [(5,)]
+
+
+async def test_a_choice_between_numbers_is_asked_whether_it_is_there(people: Population) -> None:
+    choice = {"if": [{"var": "erased"}, 1, {"var": "order_count"}]}
+    rule = parse_rule({"!!": [{"+": [choice]}]})
+
+    found = rows(people, members(people.context, RuleCompiler(people.context).condition(rule)))
+
+    assert [key for (key,) in found] == [key for key, each in people.subjects.items() if each.values["order_count"]]
+    assert 70 < len(found) < len(people.subjects)
 
 
 async def test_circles_and_unknown_segments_are_refused(people: Population) -> None:
@@ -80,10 +90,10 @@ async def test_circles_and_unknown_segments_are_refused(people: Population) -> N
 
     rule = parse_rule({"in": ["a", {"var": "segments"}]})
     with pytest.raises(InvalidRule, match="a uses b uses a") as caught:
-        RuleSql(people.context, circle).condition(rule)
+        RuleCompiler(people.context, circle).condition(rule)
     assert caught.value.problems[0].code == "CIRCULAR_REFERENCE"
     with pytest.raises(InvalidRule, match="There is no segment with the key a"):
-        RuleSql(people.context).condition(rule)
+        RuleCompiler(people.context).condition(rule)
 
 
 async def test_another_business_is_never_looked_at(people: Population) -> None:
@@ -95,8 +105,8 @@ async def test_another_business_is_never_looked_at(people: Population) -> None:
     async with SqlStore(people.database, lambda: NOW).read(other) as unit:
         context = await rule_context(unit, NOW, [rule])
 
-    assert len(rows(people, members(context, RuleSql(context).condition(rule)))) == 1
-    assert rows(people, members(people.context, RuleSql(people.context).condition(rule))) == []
+    assert len(rows(people, members(context, RuleCompiler(context).condition(rule)))) == 1
+    assert rows(people, members(people.context, RuleCompiler(people.context).condition(rule))) == []
 
 
 async def test_a_customer_with_more_purchases_than_a_page_is_read_wholly(people: Population) -> None:
@@ -108,7 +118,7 @@ async def test_a_customer_with_more_purchases_than_a_page_is_read_wholly(people:
     async with SqlStore(people.database, lambda: NOW).read(business) as unit:
         record = await unit.customers.by_external_id("one")
         assert record is not None
-        found = await subjects(unit, people.context, [record.customer.id])
+        found = await read_customer_facts(unit, people.context, [record.customer.id])
 
     before = people.subjects[record.customer.id].lists["purchases"]
     assert len(found[record.customer.id].lists["purchases"]) == len(before) + len(bought)
