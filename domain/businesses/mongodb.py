@@ -34,7 +34,7 @@ COLLECTION = re.compile(r"(?!system\.)[^$\0]{1,200}")
 
 @dataclass(frozen=True, slots=True)
 class MongoSettings:
-    """Where to read purchases from; a missing database or collection is to be said on the command line.
+    """Where to read purchases from; a missing database or collection is to be said by the caller.
     `updated_field` is the path at which documents say when they were changed."""
 
     uri: str = field(repr=False)
