@@ -21,7 +21,6 @@ class Auditing:
             return await unit.audits.page(request, subject)
 
     async def count(self, business: Business, subject: AuditTarget | None) -> int:
-        """How many there are."""
         async with self.store.read(business) as unit:
             return await unit.audits.count(subject)
 

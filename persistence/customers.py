@@ -77,6 +77,11 @@ def keyset(
     return statement.order_by(*order).limit(request.size + 1)
 
 
+def begins_with(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+    """Whether the text begins with the prefix; the highest code point ends the range of everything that does."""
+    return and_(column >= prefix, column < prefix + MISSING_TEXT)
+
+
 def to_record(row: Any) -> CustomerRecord:
     """The entity of a row that holds COLUMNS."""
     return CustomerRecord(
@@ -130,9 +135,7 @@ class CustomerStore:
             prefix = where.search.casefold()
             found = select(customer_term.c.customer_id).where(
                 customer_term.c.business_id == self.business_id,
-                customer_term.c.term >= prefix,
-                # The highest code point ends the range of everything that begins with the prefix.
-                customer_term.c.term < prefix + MISSING_TEXT,
+                begins_with(customer_term.c.term, prefix),
             )
             conditions.append(customer.c.id.in_(found))
         if where.loyalty_levels is not None:
@@ -157,7 +160,6 @@ class CustomerStore:
         return found.map(to_record)
 
     async def count(self, where: CustomerFilter) -> int:
-        """How many there are."""
         source = customer if where.rule is None else JOINED
         statement = select(func.count()).select_from(source).where(*await self._where(where))
         return int((await self.connection.execute(statement)).scalar_one())

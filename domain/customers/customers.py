@@ -1,11 +1,7 @@
-"""Customers: lists, lookups, what is derived of each, and writing them. Every answer is one unit of the store.
-
-Erasure of a customer on request: the person goes, the figures stay. Open memberships end with it, so that current
-lists and counts leave the customer out together.
-
-What is asked where classifiers are installed: labels of a page of customers, and how many have each label. Where an
-expression fails for a customer the question is asked again without expressions, and the built-in labels stand.
-"""
+"""Customers: lists, lookups, what is derived of each, and writing them. Every answer is one unit of the store. Erasure
+takes the person and leaves the figures; open memberships end with it, so that current lists and counts leave the
+customer out together. Where the expression of an installed classifier fails for a customer, labels are asked for again
+without expressions, and the built-in ones stand."""
 
 import asyncio
 import logging
@@ -144,7 +140,6 @@ class Customers:
     classifiers: Classifiers = field(default_factory=Classifiers)
 
     def today(self, business: Business) -> date:
-        """The business's local date."""
         return local_date(self.clock(), zone(business.time_zone))
 
     def revenue(self, business: Business, kept: CustomerTotals) -> Decimal:
@@ -159,7 +154,6 @@ class Customers:
             return await unit.customers.page(request, where, sort, reverse)
 
     async def count(self, business: Business, where: CustomerFilter) -> int:
-        """How many customers there are."""
         async with self.store.read(business) as unit:
             return await unit.customers.count(where)
 

@@ -33,7 +33,6 @@ class Purchases:
             return await unit.purchases.pages(customers, request)
 
     async def counts(self, business: Business, customers: Sequence[int]) -> Mapping[int, int]:
-        """How many purchases of every status each customer has."""
         async with self.store.read(business) as unit:
             return await unit.purchases.counts(customers)
 
@@ -43,7 +42,6 @@ class Purchases:
             return await unit.purchases.by_keys(keys)
 
     async def lines(self, business: Business, keys: Sequence[Key]) -> Mapping[Key, list[PurchaseLine]]:
-        """The lines of each purchase."""
         async with self.store.read(business) as unit:
             return await unit.purchases.lines(keys)
 

@@ -1,9 +1,7 @@
-"""Snapshots: instants of segments that are kept by name. Their members, and who came and went between two of them,
-follow from the memberships.
-
-Compaction of history: memberships that ended before a horizon are written to an archive and then removed. Sizes,
-snapshots and whatever still lasts are kept; what needs the part that is gone says so with the horizon.
-"""
+"""Snapshots, which are instants of segments, and compaction of history. Who was in a snapshot, and who came and went
+between two, follows from the memberships. Compaction writes memberships that ended before a horizon to an archive and
+then removes them; sizes, snapshots and whatever still lasts are kept, and what needs the part that is gone says so with
+the horizon."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +36,6 @@ class Snapshots:
             return await unit.snapshots.pages(keys)
 
     async def counts(self, business: Business, segments: Sequence[int]) -> Mapping[int, int]:
-        """How many each segment has."""
         async with self.store.read(business) as unit:
             return await unit.snapshots.counts(segments)
 
@@ -92,8 +89,6 @@ def check_reachable(business: Business, *instants: datetime | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """Takes old history away."""
-
     store: Store
     clock: Clock
 
