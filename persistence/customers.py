@@ -185,9 +185,13 @@ class CustomerStore:
         row = (await self.connection.execute(statement)).one_or_none()
         return None if row is None else to_record(row)
 
-    async def known(self, external_ids: Sequence[str]) -> set[str]:
-        """Those of them that are customers here."""
-        return set(await self._stored(external_ids))
+    async def known(self, external_ids: Sequence[str]) -> Mapping[str, tuple[int, bool]]:
+        """Id of each customer that exists, and whether it was erased."""
+        statement = select(customer.c.external_id, customer.c.id, customer.c.erased).where(
+            customer.c.business_id == self.business_id,
+            customer.c.external_id.in_([text for text in external_ids if storable(text)]),
+        )
+        return {row[0]: (row[1], bool(row[2])) for row in await self.connection.execute(statement)}
 
     async def upsert(self, items: Sequence[NewCustomer], time_zone: str) -> tuple[WriteCounts, list[Refusal]]:
         """Write them all, unless one is refused (code ERASED): then nothing. Absent fields keep what is stored."""

@@ -54,7 +54,7 @@ from persistence.migrations.migrate import current, head
 from persistence.purchases import PurchaseStore
 from persistence.reports.reports import GroupReportStore, ReportStore
 from persistence.rules.compiler import RuleSql, members
-from persistence.segments.analysis import RuleStore
+from persistence.segments.analysis import RuleStore, member_of
 from persistence.segments.history import HistoryStore, SnapshotStore
 from persistence.segments.memberships import MembershipStore
 from persistence.segments.segments import SegmentStore
@@ -170,18 +170,6 @@ EVALUATED = "customer_id BIGINT PRIMARY KEY, holds SMALLINT NOT NULL"
 evaluated = sqlalchemy_table("evaluated", column("customer_id", BigInteger), column("holds", SmallInteger))
 
 
-def open_membership(business_id: int, segment_id: int) -> ColumnElement[bool]:
-    """Whether the row of `customer` is in the segment now."""
-    return exists(
-        select(membership.c.customer_id).where(
-            membership.c.business_id == business_id,
-            membership.c.segment_id == segment_id,
-            membership.c.customer_id == customer.c.id,
-            membership.c.left_at.is_(None),
-        )
-    )
-
-
 @dataclass(slots=True)
 class SqlEvaluation:
     """One run's connection. `unit` reads the state that the run began with."""
@@ -244,8 +232,7 @@ class SqlEvaluation:
     async def _keep(
         self, tree: Condition, references: Mapping[str, Segment], which: Sequence[ColumnElement[bool]]
     ) -> int:
-        business_id = self.unit.business.id
-        sql = RuleSql(self.context, lambda key: open_membership(business_id, references[key].id))
+        sql = RuleSql(self.context, lambda key: member_of(self.unit.business, references[key].id))
         found = members(self.context, sql.condition(tree)).where(~customer.c.erased, *which)
         statement = insert(evaluated).from_select(["customer_id", "holds"], found.add_columns(literal(1)))
         return int((await self.connection.execute(statement)).rowcount)
