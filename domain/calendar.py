@@ -1,12 +1,8 @@
-"""Time: instants are aware and UTC, days belong to the business's IANA zone and are ordinal numbers. Nothing else in
-the project turns one into the other.
-
-Calendar intervals of a series: days, weeks from Monday, or months, in the business's zone.
-
-When scheduled work is due: five cron fields in the business's time zone. A time that does not exist on a night of
-change comes at the first instant after the gap, one that happens twice comes once; but where minute or hour begin with
-`*`, the clock is followed as it goes, so that what the gap skips is left out and what happens twice comes twice.
-"""
+"""Time. Instants are aware and UTC, days belong to the business's IANA zone and are ordinal numbers; nothing else in
+the project turns one into the other. Intervals of a series are days, weeks from Monday, or months in that zone.
+Schedules are five cron fields in it: a time that does not exist on a night of change comes at the first instant after
+the gap, one that happens twice comes once; but where minute or hour begin with `*`, the clock is followed as it goes,
+so that what the gap skips is left out and what happens twice comes twice."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta

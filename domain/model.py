@@ -1,8 +1,6 @@
-"""The nouns of the business as frozen values. Entities leave the store as these; rows never do.
-
-Money is an integer in minor units of the business's currency (`domain.money` turns it into Decimal).
-Instants are aware UTC datetimes; days are `date.toordinal()` numbers in the business's time zone.
-"""
+"""The nouns of the business as frozen values. Entities leave the store as these; rows never do. Money is an integer in
+minor units of the business's currency (`domain.money` turns it into Decimal), instants are aware UTC datetimes, days
+are `date.toordinal()` numbers in the business's time zone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace

@@ -1,15 +1,8 @@
-"""What the services need from the outside, as Protocols; persistence implements them. Units are short: one service
-call each; a read unit sees one state of the store, a write unit holds the business's only write transaction.
-
-What the services of segments need from the store, as Protocols; each speaks of one business within one unit.
-
-What the store says of reports beyond one window's sums: moves between two windows, several windows at once, and who
-is in a group. A label is the code of a group; for BEHAVIOR, whose groups come from the data, its name.
-
-What runs need from the store, as Protocols: a connection to evaluate on, and signs of life beside it.
-
-What is dear to compute and therefore kept for a while, and how an answer says where it came from.
-"""
+"""What the services need from the store, as Protocols that persistence implements, and the values that cross them. A
+unit is one service call's transaction on one business: a read unit sees one state, a write unit is the only one that
+writes. The nouns of a business come first, each with its repository: customers, purchases, reports, segments,
+memberships, snapshots, jobs, rules, imports, the audit log, groups; then Unit, Evaluation and Store, which hold them,
+and last what keeps reports. A label is the code of a group; for BEHAVIOR, whose groups come from the data, its name."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -142,7 +135,7 @@ class Customers(Protocol):
     async def count(self, where: CustomerFilter) -> int: ...
     async def by_ids(self, ids: Sequence[int]) -> Mapping[int, CustomerRecord]: ...
     async def by_external_id(self, external_id: str) -> CustomerRecord | None: ...
-    async def known(self, external_ids: Sequence[str]) -> set[str]: ...
+    async def known(self, external_ids: Sequence[str]) -> Mapping[str, tuple[int, bool]]: ...
     async def upsert(self, items: Sequence[NewCustomer], time_zone: str) -> tuple[WriteCounts, list[Refusal]]: ...
 
 
@@ -273,7 +266,6 @@ class Memberships(Protocol):
     async def member_pages(self, keys: Sequence[MemberKey]) -> list[Page[Member]]: ...
     async def last_changes(self, segments: Sequence[int]) -> Mapping[int, datetime]: ...
     async def totals(self, segments: Sequence[int], today: int, inactive_days: int) -> Mapping[int, MemberTotals]: ...
-    async def known(self, external_ids: Sequence[str]) -> Mapping[str, tuple[int, bool]]: ...
     async def add(
         self, segment_id: int, customers: Sequence[int], at: datetime, source: MembershipSource, by: str | None
     ) -> Difference: ...

@@ -77,6 +77,11 @@ def keyset(
     return statement.order_by(*order).limit(request.size + 1)
 
 
+def begins_with(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+    """Whether the text begins with the prefix; the highest code point ends the range of everything that does."""
+    return and_(column >= prefix, column < prefix + MISSING_TEXT)
+
+
 def to_record(row: Any) -> CustomerRecord:
     """The entity of a row that holds COLUMNS."""
     return CustomerRecord(
@@ -130,9 +135,7 @@ class CustomerStore:
             prefix = where.search.casefold()
             found = select(customer_term.c.customer_id).where(
                 customer_term.c.business_id == self.business_id,
-                customer_term.c.term >= prefix,
-                # The highest code point ends the range of everything that begins with the prefix.
-                customer_term.c.term < prefix + MISSING_TEXT,
+                begins_with(customer_term.c.term, prefix),
             )
             conditions.append(customer.c.id.in_(found))
         if where.loyalty_levels is not None:
@@ -157,7 +160,6 @@ class CustomerStore:
         return found.map(to_record)
 
     async def count(self, where: CustomerFilter) -> int:
-        """How many there are."""
         source = customer if where.rule is None else JOINED
         statement = select(func.count()).select_from(source).where(*await self._where(where))
         return int((await self.connection.execute(statement)).scalar_one())
@@ -183,9 +185,13 @@ class CustomerStore:
         row = (await self.connection.execute(statement)).one_or_none()
         return None if row is None else to_record(row)
 
-    async def known(self, external_ids: Sequence[str]) -> set[str]:
-        """Those of them that are customers here."""
-        return set(await self._stored(external_ids))
+    async def known(self, external_ids: Sequence[str]) -> Mapping[str, tuple[int, bool]]:
+        """Id of each customer that exists, and whether it was erased."""
+        statement = select(customer.c.external_id, customer.c.id, customer.c.erased).where(
+            customer.c.business_id == self.business_id,
+            customer.c.external_id.in_([text for text in external_ids if storable(text)]),
+        )
+        return {row[0]: (row[1], bool(row[2])) for row in await self.connection.execute(statement)}
 
     async def upsert(self, items: Sequence[NewCustomer], time_zone: str) -> tuple[WriteCounts, list[Refusal]]:
         """Write them all, unless one is refused (code ERASED): then nothing. Absent fields keep what is stored."""

@@ -1,10 +1,8 @@
 """Erasure: what names a customer goes, what happened stays. In place of the external id stands its keyed hash, so that
-the same customer is known, and refused, when it comes again. The key is made with the business's first erasure.
-
-Where the names of somebody who is erased stand inside texts: rows that an import refused lose their whole text, the
-audit trail only the names. The store finds what holds a name at all; what that means is decided here, because an id
-such as 1 is a part of many texts that do not mean it.
-"""
+the same customer is known, and refused, when it comes again; the key is made with the business's first erasure. Where
+the names stand inside texts, rows that an import refused lose their whole text, the audit trail only the names. The
+store finds what holds a name at all; what that means is decided here, because an id such as 1 is a part of many texts
+that do not mean it."""
 
 import hmac
 import json

@@ -1,13 +1,8 @@
-"""Orders into the store, set by set. What is to be merged stands in two temporary tables: `incoming`, one row an order,
-and `incoming_line`, the lines of those orders that are more than one plain line. Imports and single writes share this
-path; each takes a range of `seq` at a time.
-
-A range is first resolved, which writes nothing but temporary tables, and then applied inside the caller's write
-transaction together with the totals of the customers it touched.
-
-Changes of purchases, set by set: orders merged, days moved to another zone, waiting orders counted. Each runs inside
-its caller's write transaction and leaves the totals of the customers it touched right.
-"""
+"""Purchases into the store, set by set. What is to be merged stands in two temporary tables: `incoming`, one row an
+order, and `incoming_line`, the lines of those orders that are more than one plain line; imports and single writes share
+this path, each by ranges of `seq`. A range is first resolved, which writes nothing but temporary tables, and then
+applied inside the caller's write transaction. Whatever changes purchases leaves the totals of the customers that it
+touched right: orders merged, days moved to another zone, orders whose instant has come."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -93,7 +93,6 @@ class PurchaseStore:
         }
 
     async def counts(self, customers: Sequence[int]) -> Mapping[int, int]:
-        """How many purchases of every status each customer has."""
         statement = (
             select(purchase.c.customer_id, func.count())
             .where(purchase.c.business_id == self.business_id, purchase.c.customer_id.in_(customers))

@@ -1,12 +1,9 @@
-"""Units of work: a read unit is one read transaction, a write unit is the one write transaction of its business and
-begins by raising its change number, so that change order is commit order.
-
-The audit log: one row a write, numbered by its change number, so that the order of rows is the order of commits.
-
-The store as runs use it. A run reads for long in one state of the store and keeps what it finds in a temporary
-table of its connection, which locks nothing; then the same connection takes the write lock for one short transaction.
-Signs of life go over another connection, in transactions of their own that change no data.
-"""
+"""The store: units of work, and the connection on which a run evaluates. A read unit is one read transaction; a write
+unit is the one write transaction of its business and begins by raising its change number, so that change order is
+commit order and the audit log, one row a write, is numbered by it. A run reads for long in one state of the store and
+keeps what it finds in a temporary table of its connection, which locks nothing; then the same connection takes the
+write lock for one short transaction, while signs of life go over another connection in transactions that change no
+data."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -57,7 +54,7 @@ from persistence.migrations.migrate import current, head
 from persistence.purchases import PurchaseStore
 from persistence.reports.reports import GroupReportStore, ReportStore
 from persistence.rules.compiler import RuleCompiler, members
-from persistence.segments.analysis import RuleAnalysisStore
+from persistence.segments.analysis import RuleAnalysisStore, member_of
 from persistence.segments.history import HistoryStore, SnapshotStore
 from persistence.segments.memberships import MembershipStore
 from persistence.segments.segments import SegmentStore
@@ -66,7 +63,6 @@ from persistence.tables import business as business_table
 
 
 def to_event(row: AuditEventRow | Row[Any]) -> AuditRecord:
-    """The entity of a row."""
     subject = None if row.subject_kind is None or row.subject_id is None else (row.subject_kind, row.subject_id)
     return AuditRecord(
         row.id, from_micros(row.at), row.actor, row.action, row.outcome, row.request_id, subject, row.detail
@@ -91,7 +87,6 @@ class AuditStore:
         return page_of(rows, request, lambda row: (row.id, row.id)).map(to_event)
 
     async def count(self, subject: AuditTarget | None) -> int:
-        """How many there are."""
         statement = select(func.count()).select_from(audit_event).where(*self._listed(subject))
         return int((await self.connection.execute(statement)).scalar_one())
 
@@ -166,7 +161,6 @@ class Unit:
         *,
         outcome: str = "DONE",
     ) -> None:
-        """One row, in this transaction."""
         number, at = self.business.change_number, to_micros(self.instant)
         self.session.add(event_row(self.business.id, number, at, actor, action, subject, detail, outcome))
         await self.session.flush()
@@ -174,18 +168,6 @@ class Unit:
 
 EVALUATED = "customer_id BIGINT PRIMARY KEY, holds SMALLINT NOT NULL"
 evaluated = sqlalchemy_table("evaluated", column("customer_id", BigInteger), column("holds", SmallInteger))
-
-
-def open_membership(business_id: int, segment_id: int) -> ColumnElement[bool]:
-    """Whether the row of `customer` is in the segment now."""
-    return exists(
-        select(membership.c.customer_id).where(
-            membership.c.business_id == business_id,
-            membership.c.segment_id == segment_id,
-            membership.c.customer_id == customer.c.id,
-            membership.c.left_at.is_(None),
-        )
-    )
 
 
 @dataclass(slots=True)
@@ -250,8 +232,7 @@ class SqlEvaluation:
     async def _keep(
         self, tree: Condition, references: Mapping[str, Segment], which: Sequence[ColumnElement[bool]]
     ) -> int:
-        business_id = self.unit.business.id
-        sql = RuleCompiler(self.context, lambda key: open_membership(business_id, references[key].id))
+        sql = RuleCompiler(self.context, lambda key: member_of(self.unit.business, references[key].id))
         found = members(self.context, sql.condition(tree)).where(~customer.c.erased, *which)
         statement = insert(evaluated).from_select(["customer_id", "holds"], found.add_columns(literal(1)))
         return int((await self.connection.execute(statement)).rowcount)

@@ -2,8 +2,7 @@
 tables of the same names below them. Every row belongs to a business, which comes first in every key and index; keys of
 facts hold the customer, so that whatever belongs to one customer lies together. Both databases read the column types
 alike: text compares by code point, instants are microseconds since 1970. An instant of a business is unique to one
-write, so that the order of instants is the order of commits.
-"""
+write, so that the order of instants is the order of commits."""
 
 from datetime import datetime
 from typing import Any

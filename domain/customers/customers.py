@@ -1,6 +1,7 @@
-"""Customers: lists, lookups, scores and labels, writing them, and their erasure on request: the person goes, the
-figures stay, and open memberships end with it, so that current lists and counts leave the customer out together. Every
-answer is one unit of the store."""
+"""Customers: lists, lookups, what is derived of each, and writing them. Every answer is one unit of the store. Erasure
+takes the person and leaves the figures; open memberships end with it, so that current lists and counts leave the
+customer out together. Where the expression of an installed classifier fails for a customer, labels are asked for again
+without expressions, and the built-in ones stand."""
 
 import asyncio
 import logging
@@ -134,7 +135,6 @@ class Customers:
     classifiers: Classifiers = field(default_factory=Classifiers)
 
     def today(self, business: Business) -> date:
-        """The business's local date."""
         return local_date(self.clock(), zone(business.time_zone))
 
     def revenue(self, business: Business, kept: CustomerTotals) -> Decimal:

@@ -1,9 +1,6 @@
-"""A report as people take it away: everything that a file of it shows, in major units, ready to be written. A sheet, a
-table of text and a page show the same numbers because all of them are made from this one value.
-
-Reports as documents: what was asked for becomes one ReportDocument, from which every file is made. The window before
-is always computed, as a document shows it.
-"""
+"""A report as people take it away: one ReportDocument, in major units, from which every file of it is made, so that a
+sheet, a table of text and a page show the same numbers. The window before is always computed, as a document shows
+it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -158,7 +155,6 @@ class ReportFiles:
         return document_of(business, asked.storefront, report, before, matrix)
 
     async def report(self, business: Business, asked: ReportAsked) -> Report:
-        """The report by itself."""
         return await self.reporting.report(
             business,
             method=asked.method,
@@ -172,7 +168,6 @@ class ReportFiles:
 
 
 def matrix_of(report: Report) -> tuple[tuple[int, ...], ...]:
-    """Customers by recency and frequency."""
     counts = [[0] * 5 for _ in range(5)]
     for cell in report.cells:
         counts[cell.recency - 1][cell.frequency - 1] += cell.customers

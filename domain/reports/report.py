@@ -24,6 +24,7 @@ from domain.errors import InvalidInput, Sentence
 from domain.model import Window
 from domain.money import mean, to_decimal
 
+SCORES = tuple(Score(r, f, m) for r in range(1, 6) for f in range(1, 6) for m in range(1, 6))
 LISTED = 100
 """Names that an error lists at most."""
 MAIN = {Method.RFM: "rfm", Method.VALUE: "value", Method.BEHAVIOR: CATEGORY}

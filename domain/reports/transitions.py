@@ -16,18 +16,17 @@ from domain.classification.labels import (
     ClassificationSettings,
     ClassificationSpan,
 )
-from domain.classification.rfm import RfmScheme, Score
+from domain.classification.rfm import RfmScheme
 from domain.customers.customers import ClassifierLabels, Customers
 from domain.errors import InvalidInput
 from domain.model import Business, Window
 from domain.money import exponent
 from domain.pages import Page, PageRequest
-from domain.reports.report import Report, in_table_order, kind_of, kind_of_score
+from domain.reports.report import SCORES, Report, in_table_order, kind_of, kind_of_score
 from domain.reports.reporting import festive_days, known_groups
 from domain.store import CustomerRecord, Grouping, Store, Transition
 
 MAXIMUM_POINTS = 60
-SCORES = tuple((r, f, m) for r in range(1, 6) for f in range(1, 6) for m in range(1, 6))
 LABEL_ORDER: Mapping[str, tuple[str, ...]] = {
     "frequency": FREQUENCIES,
     "spending": SPENDINGS,
@@ -149,7 +148,11 @@ class Transitions:
         if len(kinds) == 1 and report.method is not Method.BEHAVIOR:
             # With kept cut values the reading stops when the page is full.
             quintiles = await self.customers.quintiles(business, span)
-            scores = [each for each in SCORES if kind_of_score(report.method, report.scheme, Score(*each)) == kinds[0]]
+            scores = [
+                (each.recency, each.frequency, each.monetary)
+                for each in SCORES
+                if kind_of_score(report.method, report.scheme, each) == kinds[0]
+            ]
             async with self.store.read(business) as unit:
                 return {kinds[0]: await unit.reports.customers_of(span, quintiles, scores, request)}
         grouping = Grouping(report.method, report.scheme, festive_days(business, span))

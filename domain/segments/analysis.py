@@ -1,12 +1,7 @@
 """Questions about rules and segments that write nothing: preview, explanation, overlap, which rules hold. A stored
-segment that a rule names stands for those who are its members now.
-
-How segments share their members. Everything follows from one set of counts: how many customers are in exactly which
-of the segments.
-
-What is to be said of a definition before it is saved: everything that is wrong with it, each with its path, and what
-its author may not have meant. A definition with an error has no answer, one with a warning has.
-"""
+segment that a rule names stands for those who are its members now. A preview finds everything that is wrong with a
+definition, each with its path, and what its author may not have meant: with an error it has no sizes, with a warning it
+has."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,8 +1,5 @@
-"""Definitions of stored segments as rule trees, and the order in which segments that use each other are calculated.
-
-Segments whose rules use other segments: what is used must be there, nobody uses itself in a circle, and what is used
-is not deleted.
-"""
+"""Segments whose rules use other segments, in the order in which they are calculated: what is used must be there,
+nobody uses itself in a circle, and what is used is not deleted."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,9 +1,7 @@
-"""Snapshots: instants of segments that are kept by name. Their members, and who came and went between two of them,
-follow from the memberships.
-
-Compaction of history: memberships that ended before a horizon are written to an archive and then removed. Sizes,
-snapshots and whatever still lasts are kept; what needs the part that is gone says so with the horizon.
-"""
+"""Snapshots, which are instants of segments, and compaction of history. Who was in a snapshot, and who came and went
+between two, follows from the memberships. Compaction writes memberships that ended before a horizon to an archive and
+then removes them; sizes, snapshots and whatever still lasts are kept, and what needs the part that is gone says so with
+the horizon."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -50,8 +48,6 @@ def check_reachable(business: Business, *instants: datetime | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """Takes old history away."""
-
     store: Store
     clock: Clock
 

@@ -130,7 +130,7 @@ class Memberships:
             if found is None:
                 raise NotFound(f"There is no segment with the key {key}.")
             segment = await _by_hand(unit, found.id, "The key")
-            known = await unit.memberships.known(external_ids)
+            known = await unit.customers.known(external_ids)
             ids = [number for number, erased in known.values() if not erased]
             changed = await _change(unit, segment, ids, actor, MembershipSource.IMPORT, entering)
             live = {name for name, (_, erased) in known.items() if not erased}

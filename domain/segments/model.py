@@ -1,10 +1,7 @@
-"""The nouns of segments as frozen values: definitions, memberships as intervals, changes, snapshots and runs.
-
-Instants are aware UTC datetimes. Instants of writes are unique within a business, so they also order the writes.
-
-Where a change of members stands among all of a business: by instant, which is the order of commits, then segment,
-customer and kind. The place is what a cursor holds, so any list of changes can be taken up from any other's cursor.
-"""
+"""The nouns of segments as frozen values: definitions, memberships as intervals, their changes, snapshots. Instants are
+aware UTC datetimes; those of writes are unique within a business, so they also order the writes. A change stands among
+all of a business by instant, then segment, customer and kind: this place is what a cursor holds, so any list of changes
+can be taken up from any other's cursor."""
 
 import json
 import re
@@ -55,7 +52,6 @@ class Definition:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is given."""
         return self.rules is None and self.criteria is None and self.rfm_config is None
 
     def parse(self) -> Condition | None:

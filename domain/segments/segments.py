@@ -1,10 +1,7 @@
-"""Segments: their definitions, checked before anything is written, and what depends on what. A change is one write
-unit: the definition, its run and its audit event are committed together, or nothing is.
-
-The stored segments that the named groups of an RFM scheme become: one AUTOMATIC segment each, known by its key.
-
-What the audit trail keeps of a segment: old and new value of each field that changed, under the names of the API.
-"""
+"""Segments: created, changed and deleted, checked before anything is written. A change is one write unit: the
+definition, its run and its audit event, which holds old and new value of each field under the names of the API, are
+committed together, or nothing is. The named groups of an RFM scheme become one AUTOMATIC segment each, known by its
+key."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence

@@ -42,7 +42,6 @@ class Database:
     dialect: str
 
     async def close(self) -> None:
-        """Give every connection back."""
         for engine in {self.reader, self.writer, self.worker}:
             await engine.dispose()
         self.bulk.dispose()

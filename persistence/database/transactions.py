@@ -73,7 +73,6 @@ def event_row(
 
 
 def to_business(row: BusinessRow | Row[Any]) -> Business:
-    """The entity of a row."""
     return Business(
         row.id,
         row.key,
@@ -94,7 +93,7 @@ class translated:
     else passes."""
 
     def __enter__(self) -> None:
-        """Nothing to prepare."""
+        pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         """Busy, gone or out of connections: the same call may succeed later."""

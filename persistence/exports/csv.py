@@ -1,10 +1,7 @@
-"""CSV that spreadsheets and programs both take: every row has as many cells as the next, lines end as RFC 4180 has it,
-text is formula-safe. A report begins with a byte order mark where it holds more than ASCII, as spreadsheets need it;
-a list of members never does, as programs read it.
-
-Text as a cell. Whatever a spreadsheet would take for a formula is neutralised, so that no name of a customer or of a
-segment ever runs in somebody's sheet; numbers stay numbers.
-"""
+"""CSV that spreadsheets and programs both take: every row has as many cells as the next, lines end as RFC 4180 has it.
+Whatever a spreadsheet would take for a formula is neutralised, so that no name of a customer or of a segment ever runs
+in somebody's sheet; numbers stay numbers. A report begins with a byte order mark where it holds more than ASCII, as
+spreadsheets need it; a list of members never does, as programs read it."""
 
 import csv
 import re

@@ -19,7 +19,6 @@ def report_json(document: ReportDocument) -> bytes:
 
 
 def report_data(document: ReportDocument) -> dict[str, Any]:
-    """The documented response as values."""
     found = document.insights
     other = document.unclassified
     return {

@@ -1,12 +1,8 @@
-"""The report as a workbook: a summary with native charts, a sheet a dimension, and for RFM the heat map of recency by
-frequency. Amounts are numbers in the business's currency; charts show the long tail as Other, sheets show every row.
-
-Members as a workbook, written row by row, so that a million take no more memory than a thousand; where a sheet is
-full the next one begins.
-
-Cells of a sheet that say their type: text is always text, however much it looks like a formula or an error; amounts
-carry the currency's format; instants are local, as sheets know no zones.
-"""
+"""Workbooks. A report has a summary with native charts, a sheet a dimension, and for RFM the heat map of recency by
+frequency; charts show the long tail as Other, sheets show every row. Members are written row by row, so that a million
+take no more memory than a thousand, and where a sheet is full the next one begins. Every cell says its type: text is
+always text, however much it looks like a formula or an error; amounts carry the currency's format; instants are local,
+as sheets know no zones."""
 
 import asyncio
 import unicodedata
@@ -154,15 +150,12 @@ COLUMNS: tuple[tuple[str, str | None], ...] = (
 
 
 def report_xlsx(document: ReportDocument) -> bytes:
-    """The bytes of the workbook."""
     file = BytesIO()
     ReportBook(document).book.save(file)
     return file.getvalue()
 
 
 class ReportBook:
-    """The workbook of one report."""
-
     def __init__(self, document: ReportDocument) -> None:
         self.document = document
         self.tz: ZoneInfo = zone(document.time_zone)
@@ -404,7 +397,6 @@ class MemberBook:
         self.rows = 1
 
     def append(self, page: MemberPage) -> None:
-        """Write the rows."""
         for row in page:
             if self.rows == LARGEST_SHEET:
                 self.sheet.close()

@@ -1,12 +1,13 @@
-"""Windows of purchases added up, which group each customer of a window is in, and what follows from it: moves between
-two windows, several windows at once, pages of the customers of groups. Each is one statement over the set, and every
-sum is an exact integer."""
+"""Reports: windows of purchases added up, the group of each customer of a window whatever the method, and what follows
+from it: transitions between two windows, several windows at once, pages of the customers of groups. Each is one
+statement over the set, and every sum is an exact integer."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
+    Join,
     Select,
     Subquery,
     and_,
@@ -24,9 +25,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.calendar import DayRanges, Span
 from domain.classification.groups import Cell, LabelSums, Method
 from domain.classification.labels import ClassificationFacts, ClassificationSettings, ClassificationSpan
-from domain.classification.rfm import Quintiles, Score
+from domain.classification.rfm import Quintiles
 from domain.pages import Page, PageRequest, page_of
-from domain.reports.report import kind_of_score
+from domain.reports.report import SCORES, kind_of_score
 from domain.store import CustomerRecord, Grouping, Transition, TransitionSums, TrendSums, WindowTotals
 from persistence.customers import COLUMNS as CUSTOMER_COLUMNS
 from persistence.customers import JOINED as CUSTOMERS
@@ -35,6 +36,10 @@ from persistence.database.dialects import among
 from persistence.labels.sql import label_counts
 from persistence.reports.windows import behaving, per_customer, recency_score, score_counts, scored, total, totals
 from persistence.tables import WITH_BOUGHT, customer, customer_metrics, purchase, purchase_line
+
+
+def _customers_in(business_id: int, rows: Subquery) -> Join:
+    return CUSTOMERS.join(rows, and_(customer.c.business_id == business_id, customer.c.id == rows.c.customer_id))
 
 
 class ReportStore:
@@ -127,11 +132,7 @@ class ReportStore:
         )
         statement = (
             select(*CUSTOMER_COLUMNS)
-            .select_from(
-                CUSTOMERS.join(
-                    found, and_(customer.c.business_id == self.business_id, customer.c.id == found.c.customer_id)
-                )
-            )
+            .select_from(_customers_in(self.business_id, found))
             .order_by(customer.c.id.desc() if request.backward else customer.c.id)
         )
         rows = (await self.connection.execute(statement)).all()
@@ -228,7 +229,6 @@ class ReportStore:
 
 FILTERED = 20
 """Up to so many groups are picked in the statement, more from its answer."""
-SCORES = [Score(r, f, m) for r in range(1, 6) for f in range(1, 6) for m in range(1, 6)]
 K = TypeVar("K")
 
 
@@ -378,11 +378,7 @@ class GroupReportStore:
         found = rows.subquery("found")
         statement = (
             select(*CUSTOMER_COLUMNS, *(found.c[column.name] for column in named))
-            .select_from(
-                CUSTOMERS.join(
-                    found, and_(customer.c.business_id == self.business_id, customer.c.id == found.c.customer_id)
-                )
-            )
+            .select_from(_customers_in(self.business_id, found))
             .where(found.c.place <= request.size + 1)
             .order_by(customer.c.id)
         )

@@ -1,9 +1,6 @@
-"""Windows of purchases: per-customer totals and scores, each as one statement over the set. Scores come from RANK and
-bound day numbers; there is no division, no date arithmetic and no NTILE, so every engine reads them alike.
-
-What customers buy, where and when in a window: each customer's label in each dimension, as one statement over the
-set. Shares are compared by cross-multiplication, in whole numbers.
-"""
+"""Windows of purchases: each customer's totals, scores, and labels of behaviour, each as one statement over the set.
+Scores come from RANK and bound day numbers, shares are compared by cross-multiplication in whole numbers; there is no
+division, no date arithmetic and no NTILE, so every engine reads them alike."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -81,7 +81,6 @@ class RuleAnalysisStore:
         return and_(true(), *parts)
 
     async def population(self) -> int:
-        """How many customers there are."""
         return int((await self.connection.execute(self._everybody())).scalar_one())
 
     def _everybody(self) -> Select[Any]:

@@ -1,8 +1,6 @@
 """The history of memberships: the log of changes in commit order, sizes over time, who was in a segment at an instant
-and who moved between two, and what compaction takes out. Counting reads the log, never the memberships.
-
-Snapshots: instants of segments with their member counts. Who was in one follows from the memberships.
-"""
+and who entered between two, snapshots, and what compaction takes out. Counting reads the log, never the memberships;
+who was in a snapshot follows from the memberships."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -208,7 +206,6 @@ class HistoryStore:
 
     async def past_counts(self, keys: Sequence[tuple[int, datetime]]) -> list[int]:
         """How many members each segment had at the instant, from the log of changes."""
-        log = membership_change.c
         lists = [
             select(log.member_count)
             .where(log.business_id == self.business_id, log.segment_id == segment_id, log.at <= to_micros(at))
@@ -293,7 +290,6 @@ class HistoryStore:
         ]
 
     async def ended_segments(self, horizon: datetime) -> list[int]:
-        """The segments that have some."""
         statement = (
             select(membership.c.segment_id)
             .where(membership.c.business_id == self.business_id, membership.c.left_at < to_micros(horizon))
@@ -333,7 +329,6 @@ PageKey = tuple[int, PageRequest]
 
 
 def to_snapshot(row: Any) -> Snapshot:
-    """The entity of a row."""
     return Snapshot(row.segment_id, from_micros(row.at), row.member_count, row.job_id, row.created_by)
 
 
@@ -377,7 +372,6 @@ class SnapshotStore:
         ]
 
     async def counts(self, segments: Sequence[int]) -> Mapping[int, int]:
-        """How many each segment has."""
         statement = (
             select(snapshot.c.segment_id, func.count())
             .where(self._mine(), snapshot.c.segment_id.in_(segments))

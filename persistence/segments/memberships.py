@@ -25,7 +25,6 @@ from persistence.tables import (
     membership_change,
     optional_instant,
     segment,
-    storable,
 )
 
 MEMBERSHIP = tuple(
@@ -239,14 +238,6 @@ class MembershipStore:
         for row in await self.connection.execute(parts):
             found[row[0]] += MemberTotals(*(int(value or 0) for value in row[1:]))
         return found
-
-    async def known(self, external_ids: Sequence[str]) -> Mapping[str, tuple[int, bool]]:
-        """Id of each customer that exists, and whether it was erased."""
-        statement = select(customer.c.external_id, customer.c.id, customer.c.erased).where(
-            customer.c.business_id == self.business_id,
-            customer.c.external_id.in_([text for text in external_ids if storable(text)]),
-        )
-        return {row[0]: (row[1], bool(row[2])) for row in await self.connection.execute(statement)}
 
     async def add(
         self, segment_id: int, customers: Sequence[int], at: datetime, source: MembershipSource, by: str | None

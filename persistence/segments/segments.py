@@ -11,7 +11,6 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Select,
-    and_,
     case,
     cast,
     false,
@@ -29,11 +28,10 @@ from domain.pages import Page, PageRequest, page_of
 from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.store import SegmentFilter, SegmentSort
-from persistence.customers import keyset
+from persistence.customers import begins_with, keyset
 from persistence.database.dialects import ContainsText
 from persistence.tables import (
     FAR_FUTURE,
-    MISSING_TEXT,
     SegmentRow,
     membership_change,
     optional_instant,
@@ -114,7 +112,6 @@ class SegmentStore:
         return page_of(rows, request, lambda row: (row.sort_value, row.id)).map(to_segment)
 
     async def count(self, where: SegmentFilter) -> int:
-        """How many there are."""
         statement = select(func.count()).select_from(segment).where(*self._where(where))
         return int((await self.connection.execute(statement)).scalar_one())
 
@@ -212,7 +209,7 @@ class SegmentStore:
         elif where.search and (prefix := folded(where.search)):
             names = segment.c.name_sort
             conditions.append(
-                or_(_begins(names, prefix), ContainsText(names, f" {prefix}"), _begins(segment.c.key, prefix))
+                or_(begins_with(names, prefix), ContainsText(names, f" {prefix}"), begins_with(segment.c.key, prefix))
             )
         return conditions
 
@@ -241,11 +238,6 @@ def to_segment(row: Any) -> Segment:
         last_calculated=optional_instant(row.last_calculated),
         member_count=row.member_count,
     )
-
-
-def _begins(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
-    # The highest code point ends the range of everything that begins with the prefix.
-    return and_(column >= prefix, column < prefix + MISSING_TEXT)
 
 
 def _changeable(held: Segment) -> dict[str, Any]:
