@@ -119,7 +119,7 @@ async def test_erasing_again_changes_nothing(store: SqlStore, services: Services
         before = (await unit.connection.execute(select(customer))).all()
         events = len((await unit.connection.execute(select(audit_event.c.id))).all())
 
-    assert await services.erasure.erase(shop, key, ACTOR) == key
+    await services.erasure.erase(shop, key, ACTOR)
 
     async with store.read(shop) as unit:
         assert (await unit.connection.execute(select(customer))).all() == before
@@ -262,7 +262,7 @@ async def test_more_texts_than_are_read_at_a_time_all_lose_the_name(
 
 
 async def test_an_unknown_customer_cannot_be_erased(store: SqlStore, services: Services, shop: Business) -> None:
-    for unknown in (None, 99):
-        with pytest.raises(InvalidInput) as caught:
-            await services.erasure.erase(shop, unknown, ACTOR)
-        assert [(problem.field, problem.code) for problem in caught.value.problems] == [(("customerId",), "NOT_FOUND")]
+    with pytest.raises(InvalidInput) as caught:
+        await services.erasure.erase(shop, 99, ACTOR)
+
+    assert [(problem.field, problem.code) for problem in caught.value.problems] == [(("customerId",), "NOT_FOUND")]
