@@ -2,23 +2,39 @@
 
 import gc
 import tracemalloc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from shutil import copy
+from typing import Any, TypeVar
 from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 import pytest
+from hypothesis import settings
+from sqlalchemy import Engine
 
 from domain.model import Business
 from gql.composition import Services, make_services
 from persistence.database.engines import Database, open_database
 from persistence.migrations.migrate import upgrade
+from persistence.tables import metadata
 from tests.drivers.stores import PostgresqlServer, served_postgresql
 
 SHARED = Path(__file__).parents[2] / "shared"
+T = TypeVar("T")
 NOW = datetime(2024, 6, 15, 12, 0, tzinfo=UTC)
+# The small profile tries the same examples each time; `--hypothesis-profile=full` tries more, and others each time.
+settings.register_profile("full", max_examples=100, deadline=None)
+settings.register_profile("small", max_examples=25, deadline=None, derandomize=True, database=None)
+settings.load_profile("small")
+
+
+def examples(small: int, full: int) -> int:
+    """How many of them the profile that is used has, where those of the profile itself are not right."""
+    return full if settings.get_current_profile_name() == "full" else small
 
 
 SLOWEST = (
@@ -32,6 +48,11 @@ SLOWEST = (
     "real/test_run_kills.py",
 )
 """Begun first, so that no process works on one of them while the others have nothing left."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "read_only: only reads or is refused, so its module shares one store")
+    config.addinivalue_line("markers", "shared_store: may write; its module shares one store with it")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -118,36 +139,84 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def is_shared(item: Any) -> bool:
+    """Whether the test works on the store of its module instead of one of its own."""
+    return any(item.get_closest_marker(name) for name in ("shared_store", "read_only"))
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    """An empty, migrated store."""
-    if request.param == "sqlite":
-        copy(request.getfixturevalue("migrated"), tmp_path / "store.sqlite")
-        address = f"sqlite:///{tmp_path}/store.sqlite"
-    else:
-        address = request.getfixturevalue("postgresql_server").empty_store()
-    opened = open_database(address)
+def database(request: pytest.FixtureRequest) -> Database:
+    """A migrated store: an empty one, or that of the module."""
+    opened: Database = request.getfixturevalue(f"{'shared' if is_shared(request.node) else 'fresh'}_{request.param}")
+    return opened
+
+
+@pytest.fixture
+async def fresh_sqlite(migrated: Path, tmp_path: Path) -> AsyncIterator[Database]:
+    opened = open_database(f"sqlite:///{copy(migrated, tmp_path / 'store.sqlite')}")
     yield opened
     await opened.close()
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-async def shared_database(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Database]:
-    """A migrated store that the tests of a module share: what one writes, the next one finds."""
-    if request.param == "sqlite":
-        path = copy(request.getfixturevalue("migrated"), tmp_path_factory.mktemp("shared") / "store.sqlite")
-        opened = open_database(f"sqlite:///{path}")
-        yield opened
-        await opened.close()
-        return
-    server: PostgresqlServer = request.getfixturevalue("postgresql_server")
+@pytest.fixture
+async def fresh_postgresql(postgresql_server: PostgresqlServer) -> AsyncIterator[Database]:
+    opened = open_database(postgresql_server.empty_store())
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="module")
+async def shared_sqlite(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Database]:
+    opened = open_database(f"sqlite:///{copy(migrated, tmp_path_factory.mktemp('shared') / 'store.sqlite')}")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="module")
+async def shared_postgresql(postgresql_server: PostgresqlServer) -> AsyncIterator[Database]:
     name = f"shared_{uuid4().hex}"
-    opened = open_database(server.create(name))
+    opened = open_database(postgresql_server.create(name))
     yield opened
     await opened.close()
-    server.drop(name)
+    postgresql_server.drop(name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """A test that is marked as one that only reads, or is refused, leaves the store of its module as it was."""
+    given = getattr(item, "funcargs", {}) if item.get_closest_marker("read_only") else {}
+    shared = [getattr(value, "database", value) for name, value in given.items() if not name.startswith("fresh")]
+    databases = [store for store in shared if type(store) is Database]
+    before = [content(database) for database in databases]
+    yield
+    assert [content(database) for database in databases] == before, "the test is marked read_only, but it wrote"
+
+
+def content(database: Database) -> dict[str, list[str]]:
+    """Every row of the store but the reports that are kept, which reading makes."""
+    with database.bulk.connect() as connection:
+        return {
+            table.name: sorted(map(repr, connection.execute(table.select())))
+            for table in metadata.sorted_tables
+            if table.name != "kept_report"
+        }
+
+
+_filled: WeakKeyDictionary[Engine, dict[object, Any]] = WeakKeyDictionary()
+
+
+def once_a_store(fill: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., Coroutine[Any, Any, T]]:
+    """For a fixture that fills `database`: a store that tests share is filled once."""
+
+    @wraps(fill)
+    async def filled(*, database: Database, **given: Any) -> T:
+        known = _filled.setdefault(database.bulk, {})
+        if fill not in known:
+            known[fill] = await fill(database=database, **given)
+        made: T = known[fill]
+        return made
+
+    return filled
 
 
 @pytest.fixture
@@ -156,7 +225,8 @@ def services(database: Database, clock: SetClock) -> Services:
 
 
 @pytest.fixture
-async def shop(services: Services) -> Business:
+@once_a_store
+async def shop(database: Database, services: Services) -> Business:
     """A business in UTC with euros."""
     return await services.businesses.create("shop", "The Shop", "UTC", "EUR")
 

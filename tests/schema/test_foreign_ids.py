@@ -62,6 +62,7 @@ WITH_IDS = [
 ]
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("field", "argument"), WITH_IDS, ids=lambda value: getattr(value, "name", value))
 async def test_t5_an_id_of_another_business_is_answered_like_one_that_nothing_has(
     both: Face, field: RootField, argument: str
