@@ -2,7 +2,7 @@
 
 import gc
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import wraps
@@ -65,6 +65,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return ranks.get(name, len(SLOWEST))
 
     items.sort(key=rank)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays until the end: the collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 class SetClock:
@@ -229,6 +235,18 @@ def services(database: Database, clock: SetClock) -> Services:
 async def shop(database: Database, services: Services) -> Business:
     """A business in UTC with euros."""
     return await services.businesses.create("shop", "The Shop", "UTC", "EUR")
+
+
+def sampled(cases: Iterable[Any], *chosen: Any) -> list[Any]:
+    """The cases for `parametrize`, of which only the chosen ones run in `make test`, and all in `make test-slow`."""
+    return [
+        case if case in chosen else pytest.param(*case if isinstance(case, tuple) else (case,), marks=pytest.mark.slow)
+        for case in cases
+    ]
+
+
+sqlite_alone = pytest.mark.parametrize("database", sampled(("sqlite", "postgresql"), "sqlite"), indirect=True)
+"""For tests of shape and refusal over statements that storage tests run on both: on both in `make test-slow` alone."""
 
 
 def shared(*parts: str) -> Path:
