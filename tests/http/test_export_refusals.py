@@ -35,6 +35,7 @@ async def test_what_is_not_there_is_404_with_a_detail(face: Face) -> None:
         ] * 3, path
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
 async def test_other_methods_are_refused_with_those_that_are_taken(face: Face, method: str) -> None:
     for path, taken in (

@@ -184,6 +184,7 @@ async def test_authentication(face: Face) -> None:
         assert right.status_code == 200
 
 
+@pytest.mark.read_only
 async def test_invalid_method(face: Face) -> None:
     for query in ("method=cohort", "segmentation_method=cohort"):
         answer = await get(face, f"{REPORT}.json?{query}")
@@ -195,6 +196,7 @@ async def test_invalid_method(face: Face) -> None:
         }
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize(
     ("query", "error"),
     [

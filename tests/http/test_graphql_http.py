@@ -8,7 +8,7 @@ import pytest
 from gql.settings import Settings
 from tests.drivers.face import SECRET, Face, Opening
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.read_only]
 UPSERT = 'mutation { upsertCustomers(input: [{externalId: "A"}]) { created } }'
 COUNT = "{ customers { totalCount } }"
 

@@ -15,6 +15,7 @@ COUNT = "{ customers { totalCount } }"
 PURCHASE = {"customerExternalId": "A", "externalId": "1", "purchasedAt": "2024-05-01", "amount": "10.50"}
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize(
     "body",
     [
@@ -59,6 +60,7 @@ async def test_b1_bad_bodies_are_refused_in_strict_json(face: Face, body: bytes)
     assert again.status_code == 200
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize("value", ["NaN", "1e400", "Infinity", "-1", "1e-5", "", " ", "0x10", "9" * 5000])
 async def test_b1_strange_amounts_are_user_errors_and_write_nothing(face: Face, value: str) -> None:
     answer = await face.post(RECORD, {"input": [{**PURCHASE, "amount": value}]})
@@ -71,6 +73,7 @@ async def test_b1_strange_amounts_are_user_errors_and_write_nothing(face: Face, 
     assert (await face.data(COUNT))["customers"]["totalCount"] == 0
 
 
+@pytest.mark.shared_store
 @pytest.mark.parametrize("name", ["externalId", "customerExternalId", "storefrontKey", "channel"])
 @pytest.mark.parametrize("value", ["\0", "a\0b", "x" * 100_000, "\u202e", "\r\nSet-Cookie: a=b", "", 5, {"a": 1}, True])
 async def test_b1_strange_texts_are_never_our_fault(both: Face, name: str, value: object) -> None:
@@ -80,6 +83,7 @@ async def test_b1_strange_texts_are_never_our_fault(both: Face, name: str, value
     assert "INTERNAL" not in answer.text
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize(
     ("query", "variables"),
     [
@@ -104,12 +108,14 @@ async def test_b1_strange_arguments_are_never_our_fault(both: Face, query: str, 
         assert "INTERNAL" not in answer.text, value
 
 
+@pytest.mark.read_only
 async def test_b2_a_body_over_a_mebibyte_is_refused(face: Face) -> None:
     answer = await face.raw(b'{"query": "' + b"x" * (1 << 20) + b'"}')
 
     assert (answer.status_code, code_of(answer)) == (413, "LIMIT_EXCEEDED")
 
 
+@pytest.mark.read_only
 async def test_b2_a_body_without_length_is_read_no_further_than_the_limit(face: Face) -> None:
     given: list[int] = []
 
@@ -125,6 +131,7 @@ async def test_b2_a_body_without_length_is_read_no_further_than_the_limit(face: 
     assert sum(given) <= (1 << 20) + 2 * 65_536
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip", "GZIP"])
 async def test_b2_compressed_bodies_are_refused_unread(face: Face, encoding: str) -> None:
     bomb = gzip.compress(b" " * (100 << 20))

@@ -100,6 +100,7 @@ async def test_a_link_holds_for_nothing_else(face: Face) -> None:
     assert (await face.client.get(f"{path}?{urlencode(sorted(query.items()))}")).status_code == 200
 
 
+@pytest.mark.read_only
 async def test_a_token_of_ours_is_no_signature(face: Face) -> None:
     url = await link(face)
     path, query = urlsplit(url).path, dict(parse_qsl(urlsplit(url).query))
@@ -110,6 +111,7 @@ async def test_a_token_of_ours_is_no_signature(face: Face) -> None:
     assert answer.status_code == 401
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize(
     ("asked", "field", "code"),
     [

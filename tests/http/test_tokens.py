@@ -106,6 +106,7 @@ ATTACKS: dict[str, str] = {
 }
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize("attack", ATTACKS)
 async def test_t1_every_bad_token_has_the_same_answer_without_a_reason(face: Face, attack: str) -> None:
     answer = await face.post(VIEWER, token=ATTACKS[attack])
@@ -116,6 +117,7 @@ async def test_t1_every_bad_token_has_the_same_answer_without_a_reason(face: Fac
     assert answer.json() == {"errors": [error]}
 
 
+@pytest.mark.read_only
 async def test_t1_the_good_token_of_the_same_maker_is_taken(face: Face) -> None:
     hour = await face.post(VIEWER, token=signed())
     day = await face.post(VIEWER, token=signed({**CLAIMS, "exp": ISSUED + 86400}))
@@ -135,6 +137,7 @@ async def test_t1_the_token_ends_at_its_instant(face: Face) -> None:
     assert (before.status_code, after.status_code) == (200, 401)
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize(
     ("headers", "path"),
     [

@@ -39,6 +39,7 @@ async def test_queries_and_mutations_are_answered_over_the_socket(server: Live, 
     assert again == {"data": {"customers": {"totalCount": 1}}}
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize(
     ("query", "code"),
     [
@@ -66,6 +67,7 @@ async def test_w4_a_document_that_is_refused_over_http_is_refused_over_the_socke
     assert after["data"]["viewer"] == {"subject": "tester"}
 
 
+@pytest.mark.read_only
 async def test_a_missing_permission_is_an_error_of_the_field(server: Live, face: Face) -> None:
     async with server.initiated(face.token("customers:view")) as client:
         answer = await answered(client, "1", 'mutation { deletePurchases(externalIds: ["1"]) { deletedCount } }')
@@ -88,6 +90,7 @@ async def test_w1_of_several_protocols_only_ours_is_chosen(server: Live) -> None
     assert chosen == "graphql-transport-ws"
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize("name", ["Authorization", "authorization", "AUTHORIZATION"])
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
 async def test_w1_the_token_comes_in_the_first_message(server: Live, face: Face, name: str, scheme: str) -> None:
@@ -100,6 +103,7 @@ async def test_w1_the_token_comes_in_the_first_message(server: Live, face: Face,
     assert answer["data"]["viewer"] == {"subject": "tester"}
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize(
     "payload",
     [
@@ -138,6 +142,7 @@ async def test_w1_a_bad_token_closes_the_socket_without_a_reason(server: Live, a
     assert (code, client.close_reason) == (4403, "Forbidden")
 
 
+@pytest.mark.read_only
 async def test_w1_a_token_in_a_header_or_the_address_counts_nothing(server: Live, face: Face) -> None:
     async with server.connect(additional_headers=face.bearer()) as client:
         await send(client, type="connection_init")

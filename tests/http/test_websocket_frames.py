@@ -41,6 +41,7 @@ async def test_w1_a_client_that_never_introduces_itself_is_let_go(probe: Live) -
     assert 0.9 <= took < 3
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize(
     ("frames", "code"),
     [
@@ -98,6 +99,7 @@ async def test_w2_a_frame_that_breaks_the_protocol_closes_with_its_code(
     assert found == code
 
 
+@pytest.mark.read_only
 async def test_w2_pings_are_answered_before_and_after_the_first_message(probe: Live, face: Face) -> None:
     async with probe.connect() as client:
         await send(client, type="ping", payload=None)
@@ -111,6 +113,7 @@ async def test_w2_pings_are_answered_before_and_after_the_first_message(probe: L
     assert [before, acknowledged, after] == [{"type": "pong"}, {"type": "connection_ack"}, {"type": "pong"}]
 
 
+@pytest.mark.read_only
 async def test_w2_a_complete_for_what_is_not_running_is_passed_over(probe: Live, face: Face) -> None:
     async with probe.initiated(face.token()) as client:
         await send(client, type="complete", id="nothing")
@@ -121,6 +124,7 @@ async def test_w2_a_complete_for_what_is_not_running_is_passed_over(probe: Live,
     assert answer == again == {"data": {"notANumber": 1.5}}
 
 
+@pytest.mark.read_only
 async def test_w2_an_early_complete_frees_the_id_and_nothing_more_comes_of_it(probe: Live, face: Face) -> None:
     async with probe.initiated(face.token()) as client:
         await subscribe(client, "1", SLOW)

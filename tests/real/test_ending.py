@@ -10,11 +10,13 @@ import sqlite3
 import threading
 import time
 from contextlib import ExitStack, closing
+from itertools import product
 from pathlib import Path
 
 import pytest
 import websockets
 
+from tests.conftest import sampled
 from tests.drivers.postgresql import cluster
 from tests.drivers.server import Server, opened, run, running, to_the_end
 
@@ -104,8 +106,10 @@ def test_r11_a_client_that_never_finishes_does_not_hold_up_the_end(folder: Path)
     assert took < LIMIT
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("workers", "number"),
+    sampled(product((1, 2), (signal.SIGTERM, signal.SIGINT)), (1, signal.SIGINT), (2, signal.SIGTERM)),
+)
 def test_r11_a_second_signal_ends_every_process_at_once(folder: Path, workers: int, number: signal.Signals) -> None:
     with running(folder, "--workers", str(workers)) as server, ExitStack() as stack:
         # A client that never finishes, for whom a first signal waits.
@@ -123,7 +127,7 @@ def test_r11_a_second_signal_ends_every_process_at_once(folder: Path, workers: i
     assert gone
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", sampled((1, 2), 2))
 def test_r11_a_signal_to_every_process_of_a_service_is_one_signal(folder: Path, workers: int) -> None:
     # As systemd does it: the process that was started hears it, and each that it has made.
     with running(folder, "--workers", str(workers)) as server, ExitStack() as stack:
@@ -180,6 +184,7 @@ def test_r11_an_interruption_from_the_keyboard_is_an_ordinary_end(folder: Path) 
     assert server.log.read_text() == ""
 
 
+@pytest.mark.slow
 def test_r11_several_workers_end_together(folder: Path) -> None:
     with running(folder, "--workers", "2") as server:
         answer = server.query("{ viewer { subject } }")

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from persistence.database.engines import Database
-from tests.conftest import SetClock
+from tests.conftest import SetClock, sqlite_alone
 from tests.drivers.server import run, running
 from tests.drivers.working import Working
 
@@ -51,6 +51,7 @@ async def filled(database: Database, folder: Path, customers: int) -> dict[str, 
     return settings
 
 
+@sqlite_alone
 @pytest.mark.parametrize(
     ("customers", "signals", "longest"),
     [(20_000, 4, 0.3), pytest.param(200_000, 20, 3.0, marks=pytest.mark.slow)],

@@ -48,7 +48,7 @@ def imports(database: Database, clock: SetClock) -> PurchaseImports:
     ("times", "statement"),
     [
         (2, "INSERT INTO import_range"),
-        (1, "INSERT INTO import_reject"),
+        pytest.param(1, "INSERT INTO import_reject", marks=pytest.mark.slow),
     ],
 )
 async def test_i3_an_import_that_is_killed_is_marked_and_run_again_ends_as_if_nobody_had_disturbed_it(
@@ -85,7 +85,7 @@ async def test_i3_an_import_that_is_killed_is_marked_and_run_again_ends_as_if_no
 
 @pytest.mark.parametrize(
     ("times", "statement"),
-    [(3, "DELETE FROM purchase WHERE"), (1, "DELETE FROM import_range")],
+    [(3, "DELETE FROM purchase WHERE"), pytest.param(1, "DELETE FROM import_range", marks=pytest.mark.slow)],
 )
 async def test_i3_a_taking_back_that_is_killed_is_finished_by_the_next(
     times: int, statement: str, importer: Importer, database: Database, shop: Business, clock: SetClock

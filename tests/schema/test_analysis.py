@@ -94,6 +94,7 @@ async def test_samples_are_of_1_to_50_customers(face: Face) -> None:
     assert len(data["segmentPreview"]["sample"]) == 9
 
 
+@pytest.mark.read_only
 async def test_a_sample_costs_what_it_may_return(face: Face) -> None:
     document = """query S($first: Int) { segmentPreview(definition: {criteria: {minOrders: 1}}) {
       sample(first: $first) { purchases(first: 250) { nodes { lines { amount } } } } } }"""
@@ -191,6 +192,7 @@ async def test_matching_segments_cost_the_same_for_1_and_10_customers(both: Face
     assert matching["C10"] == ["regulars", "spenders"]
 
 
+@pytest.mark.read_only
 async def test_rule_variables_are_those_of_the_language(face: Face) -> None:
     shown = (await face.data("{ ruleVariables { name type description unit example } }"))["ruleVariables"]
 

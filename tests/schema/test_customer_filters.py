@@ -77,6 +77,7 @@ async def test_a_filter_that_cannot_be_is_refused_with_its_place(face: Face) -> 
     assert labels == "spending must hold only these labels: High Value, Medium Value, Low Value"
 
 
+@pytest.mark.read_only
 async def test_rule_errors_in_queries_carry_their_problems(face: Face) -> None:
     wrong = {"and": [{">": [{"var": "order_cuont"}, 1]}, {">": [{"var": "name"}, 1]}]}
 

@@ -111,6 +111,7 @@ async def test_t10_a_fault_of_the_store_says_nothing_of_its_tables(both: Face, o
         assert word not in answer.text + logged
 
 
+@pytest.mark.read_only
 async def test_t10_each_request_has_an_id_of_its_own_whatever_the_client_sends(face: Face) -> None:
     headers = {**face.bearer(), "X-Request-Id": "mine\tlevel=ERROR"}
 
@@ -120,6 +121,7 @@ async def test_t10_each_request_has_an_id_of_its_own_whatever_the_client_sends(f
     assert all(REQUEST_ID.fullmatch(one) for one in found)
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize(
     "name", ["A\nlevel=ERROR forged", "A\r\nforged", "forged marker", "x" * 200, "\u202eforged", "forgéd", "1forged"]
 )
@@ -137,6 +139,7 @@ async def test_t10_an_operation_name_cannot_forge_a_line_of_the_log(
     assert "forg" not in ours.text
 
 
+@pytest.mark.read_only
 async def test_t10_a_request_leaves_one_line_with_its_id_its_operation_and_its_codes(
     face: Face, ours: pytest.LogCaptureFixture
 ) -> None:
@@ -150,6 +153,7 @@ async def test_t10_a_request_leaves_one_line_with_its_id_its_operation_and_its_c
     assert line.endswith(" codes=BAD_USER_INPUT")
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize(
     ("query", "words"),
     [
@@ -174,6 +178,7 @@ async def test_what_the_caller_can_mend_says_what_would_be_right(face: Face, que
     assert words in error["message"]
 
 
+@pytest.mark.read_only
 async def test_a_business_that_does_not_exist_is_not_found(face: Face, ours: pytest.LogCaptureFixture) -> None:
     answer = await face.post("{ viewer { subject } }", token=face.token(business="nowhere"))
 
@@ -181,6 +186,7 @@ async def test_a_business_that_does_not_exist_is_not_found(face: Face, ours: pyt
     assert errors_of(ours) == []
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize(
     ("query", "field", "words"),
     [

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gql.schema.types.ids import decode, encode
+from tests.conftest import sqlite_alone
 from tests.drivers.face import Face
 from tests.drivers.root_fields import FIELDS, RootField
 
@@ -62,6 +63,7 @@ WITH_IDS = [
 ]
 
 
+@sqlite_alone
 @pytest.mark.parametrize(("field", "argument"), WITH_IDS, ids=lambda value: getattr(value, "name", value))
 async def test_t5_an_id_of_another_business_is_answered_like_one_that_nothing_has(
     both: Face, field: RootField, argument: str

@@ -15,7 +15,7 @@ from gql.auth import issue_token
 from gql.composition import Services
 from gql.settings import Settings
 from persistence.database.engines import Database
-from tests.conftest import SetClock
+from tests.conftest import SetClock, sqlite_alone
 from tests.shops.factories import line, purchase
 
 pytestmark = pytest.mark.anyio
@@ -187,6 +187,8 @@ async def test_another_businesss_ids_behave_as_if_they_did_not_exist(
     assert foreign == [None] * len(values)
 
 
+@sqlite_alone
+@pytest.mark.read_only
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer nonsense", "Basic abc", "Bearer a.b.c"])
 async def test_without_a_good_token_nothing_is_answered(api: Api, header: str | None) -> None:
     headers = {} if header is None else {"Authorization": header}
@@ -198,6 +200,8 @@ async def test_without_a_good_token_nothing_is_answered(api: Api, header: str | 
     assert answer.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
 
+@sqlite_alone
+@pytest.mark.read_only
 async def test_writes_need_the_edit_permission(api: Api) -> None:
     mutation = 'mutation { deletePurchases(externalIds: ["1"]) { deletedCount } }'
 
@@ -206,6 +210,8 @@ async def test_writes_need_the_edit_permission(api: Api) -> None:
     assert answer.json()["errors"][0]["extensions"]["code"] == "FORBIDDEN"
 
 
+@sqlite_alone
+@pytest.mark.read_only
 @pytest.mark.parametrize(
     ("query", "code"),
     [
@@ -225,6 +231,8 @@ async def test_what_is_out_of_bounds_is_refused_with_a_code(api: Api, query: str
     assert body["errors"][0]["extensions"]["code"] == code
 
 
+@sqlite_alone
+@pytest.mark.read_only
 @pytest.mark.parametrize(
     "body", [b"null", b"1", b'"x"', b"[]", b"\xff", b"{", b'{"query": NaN}', b"[" * 5000, b"9" * 5000]
 )

@@ -9,7 +9,7 @@ from graphql import get_introspection_query
 from gql.settings import Settings
 from tests.drivers.face import SECRET, Face, Opening, code_of
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("undisturbed")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("undisturbed"), pytest.mark.read_only]
 IDS = "query N($ids: [ID!]!) { nodes(ids: $ids) { ... on Customer { purchases(first: 250) { nodes { id } } } } }"
 
 

@@ -8,10 +8,12 @@ from domain.model import NewCustomer
 from domain.segments.model import Definition, MembershipSource, NewSegment, SegmentKind, Snapshot
 from domain.store import Actor
 from gql.schema.types.ids import encode
+from persistence.database.engines import Database
 from persistence.store import SqlStore
+from tests.conftest import once_a_store
 from tests.drivers.face import Face
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.read_only]
 SEGMENTS, CUSTOMERS = 110, 260
 PARTS = {
     "metrics": "metrics { totalMembers totalRevenue snapshots { memberCount members(first: 1) { nodes { id } } } }",
@@ -25,7 +27,8 @@ PARTS = {
 
 
 @pytest.fixture
-async def filled(both: Face) -> Face:
+@once_a_store
+async def filled(database: Database, both: Face) -> Face:
     """Every customer is in every segment, and each segment has a snapshot."""
     shop = await both.services.businesses.open("shop")
     named = [NewCustomer(f"C{number:03d}") for number in range(CUSTOMERS)]

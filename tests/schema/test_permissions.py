@@ -34,6 +34,7 @@ def test_t4_every_root_field_of_the_schema_has_its_rule() -> None:
     assert {field.name for field in FIELDS} == set(RULES)
 
 
+@pytest.mark.shared_store
 @pytest.mark.parametrize("who", TOKENS)
 @pytest.mark.parametrize("field", CALLS, ids=lambda field: field.name)
 async def test_t4_a_field_answers_those_who_hold_its_permission_and_nobody_else(
@@ -82,6 +83,7 @@ async def test_t4_a_subscription_begins_for_those_who_hold_its_permission(
     assert "INTERNAL" not in first
 
 
+@pytest.mark.read_only
 async def test_t4_a_permission_is_a_whole_word(face: Face) -> None:
     near = ("customers", "customers:*", "*", "CUSTOMERS:VIEW", "customers:view ", "customers:viewer", "")
 
@@ -90,6 +92,7 @@ async def test_t4_a_permission_is_a_whole_word(face: Face) -> None:
     assert codes == {"FORBIDDEN"}
 
 
+@pytest.mark.read_only
 async def test_t4_the_explorer_page_alone_is_open_and_holds_no_data(face: Face) -> None:
     page = await face.client.get("/graphql", headers={"Accept": "text/html"})
 

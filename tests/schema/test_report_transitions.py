@@ -15,6 +15,7 @@ MOVES = """query T($method: SegmentationMethod! = RFM, $first: Int! = 250, $afte
         totalCount nodes { externalId } edges { cursor } pageInfo { hasNextPage hasPreviousPage endCursor } } } } }"""
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize("method", ["RFM", "VALUE", "BEHAVIOR"])
 async def test_transitions_hold_every_customer_once_in_each_dimension(reported: Face, method: str) -> None:
     seen = reported.statements()
@@ -33,6 +34,7 @@ async def test_transitions_hold_every_customer_once_in_each_dimension(reported: 
     assert [sorted(names) for names in dimensions.values()] == [sorted(CUSTOMERS)] * (3 if method == "BEHAVIOR" else 1)
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize("method", ["RFM", "VALUE", "BEHAVIOR"])
 async def test_each_cell_of_several_is_walked_to_its_end(reported: Face, method: str) -> None:
     whole = (await reported.data(MOVES, {"method": method}))["segmentTransitions"]["cells"]
@@ -72,6 +74,7 @@ async def test_long_names_make_no_cursor_that_is_refused(face: Face) -> None:
     assert [each["customers"]["nodes"] for each in (first, second)] == [[{"externalId": "C0"}], [{"externalId": "C1"}]]
 
 
+@pytest.mark.read_only
 async def test_a_page_of_one_cell_reads_that_cell_alone_and_a_foreign_cursor_is_refused(reported: Face) -> None:
     cells = (await reported.data(MOVES, {"method": "VALUE", "first": 1}))["segmentTransitions"]["cells"]
     cursor = next(

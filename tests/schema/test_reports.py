@@ -26,6 +26,7 @@ PAGES = """query P($method: SegmentationMethod! = RFM, $first: Int! = 250, $code
       totalCount nodes { externalId } pageInfo { hasNextPage endCursor } } } } }"""
 
 
+@pytest.mark.read_only
 async def test_value_and_behaviour_have_the_same_shape_as_rfm(reported: Face) -> None:
     value = (await reported.data(REPORT, {"method": "VALUE"}))["segmentationReport"]
     behavior = (await reported.data(REPORT, {"method": "BEHAVIOR"}))["segmentationReport"]
@@ -79,6 +80,7 @@ async def test_value_and_behaviour_have_the_same_shape_as_rfm(reported: Face) ->
     assert behavior["segments"][-1]["averageOrderValue"] == "50.00"
 
 
+@pytest.mark.read_only
 async def test_filters_choose_rows_and_leave_the_whole(reported: Face) -> None:
     place = (await reported.data("{ storefronts { id key } }"))["storefronts"][0]
     by_name = (await reported.data(REPORT, {"method": "BEHAVIOR", "name": "festive"}))["segmentationReport"]
@@ -125,6 +127,7 @@ async def test_customers_of_every_group_cost_what_one_page_costs(reported: Face,
         assert alone == names
 
 
+@pytest.mark.read_only
 async def test_a_cursor_of_another_group_is_refused(reported: Face) -> None:
     first = await reported.data(PAGES, {"method": "VALUE", "first": 1, "code": "MEDIUM"})
     cursor = first["segmentationReport"]["segments"][0]["customers"]["pageInfo"]["endCursor"]
@@ -148,6 +151,7 @@ async def test_the_pages_of_all_groups_together_have_a_limit(face: Face) -> None
     assert sum(len(each["customers"]["nodes"]) for each in allowed["segmentationReport"]["segments"]) == 240
 
 
+@pytest.mark.read_only
 async def test_a_trend_is_every_group_at_every_date(reported: Face) -> None:
     query = """{ segmentationTrend(method: VALUE, days: 30, from: "2024-02-20", to: "2024-04-30") {
         date dimension segmentName segmentCode customerCount totalRevenue } }"""
@@ -203,6 +207,7 @@ async def test_label_counts_are_of_the_day_asked_for(reported: Face) -> None:
 DAY = '"2024-04-20"'
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize(
     ("query", "said"),
     [
@@ -226,6 +231,7 @@ async def test_what_is_wrong_is_named(face: Face, query: str, said: str) -> None
     assert body["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize("day", ["0001-01-01", "0001-01-05", "9999-12-31"])
 @pytest.mark.parametrize("method", ["RFM", "VALUE", "BEHAVIOR"])
 async def test_windows_at_the_ends_of_the_calendar_are_empty(reported: Face, method: str, day: str) -> None:

@@ -97,6 +97,7 @@ async def test_names_and_keys_are_unique_in_their_business_only(both: Face) -> N
     assert other["data"]["createSegment"]["segment"]["key"] == "gold"
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize(
     ("input", "errors"),
     [
@@ -179,6 +180,7 @@ async def test_a_segment_is_found_by_its_id(both: Face) -> None:
     assert found == {"segment": {"key": "rich"}, "node": {"id": made["id"], "name": "Rich"}}
 
 
+@pytest.mark.read_only
 async def test_segments_are_changed_only_with_the_permission_to_edit(face: Face) -> None:
     reader = face.token("customers:view")
 

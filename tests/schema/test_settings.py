@@ -78,6 +78,7 @@ async def counted(face: Face, label: str) -> int:
     return sum(row["customerCount"] for row in rows if row["label"] == label)
 
 
+@pytest.mark.read_only
 async def test_settings_are_shown_with_their_defaults(face: Face) -> None:
     settings, version = await shown(face)
 
@@ -121,6 +122,7 @@ async def test_settings_that_are_as_they_were_change_nothing(both: Face) -> None
     assert len(await details(both)) == 1
 
 
+@pytest.mark.read_only
 async def test_every_fault_is_named_and_nothing_is_changed(both: Face) -> None:
     settings = {
         "high_lifetime": "much",
@@ -174,6 +176,7 @@ async def test_of_two_editors_who_saw_the_same_version_one_is_refused(both: Face
     assert len(await details(both)) == 1
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize("settings", ["[]", '"lapsed_days"', "3"])
 async def test_settings_are_an_object(face: Face, settings: str) -> None:
     said = 'settings must be an object such as {"lapsed_days": 120}'
@@ -181,6 +184,7 @@ async def test_settings_are_an_object(face: Face, settings: str) -> None:
     assert await wrong(face, settings) == [(["settings"], "INVALID", said)]
 
 
+@pytest.mark.read_only
 async def test_half_of_a_character_is_refused(face: Face) -> None:
     refused = await face.post(CHANGE, {"settings": r'{"\ud800": 1}'})
 
@@ -190,6 +194,7 @@ async def test_half_of_a_character_is_refused(face: Face) -> None:
     )
 
 
+@pytest.mark.read_only
 async def test_the_connection_of_mongodb_and_places_of_the_server_are_set_on_the_server(face: Face) -> None:
     faults = await wrong(
         face, {"mongodb": {"password": "hunter2"}, "output_dir": "/etc", "output_filename": "passwd.json"}

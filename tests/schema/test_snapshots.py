@@ -79,6 +79,7 @@ async def test_two_snapshots_of_a_clock_that_stands_are_two(both: Face) -> None:
     assert first["snapshotDate"] < second["snapshotDate"]
 
 
+@pytest.mark.read_only
 async def test_a_snapshot_of_an_unknown_segment_is_refused(face: Face) -> None:
     for unknown in ("nonsense", encode("Segment", 1, 9), encode("Segment", (await business(face, "other")).id, 1)):
         payload = (await face.data(CREATE, {"segment": unknown}))["createSnapshot"]

@@ -39,6 +39,7 @@ from domain.rules.tree import (
     walk,
 )
 from domain.rules.variables import CUSTOMER, LISTS, Kind, rule_variables
+from tests.conftest import examples
 from tests.shops.rule_strategies import rules
 
 ORDERED = (Op.LESS, Op.AT_MOST, Op.MORE, Op.AT_LEAST)
@@ -167,11 +168,12 @@ def inner_edits(value: Anything) -> Iterator[Anything]:
         yield from edits(value)
 
 
+@pytest.mark.hypothesis
 def test_different_trees_have_different_sentences() -> None:
     said: dict[str, Value] = {}
     met = set()
 
-    @settings(max_examples=800, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(150, 800), suppress_health_check=list(HealthCheck))
     @given(rules())
     def each_is_its_own(rule: Anything) -> None:
         try:
@@ -185,7 +187,7 @@ def test_different_trees_have_different_sentences() -> None:
 
     each_is_its_own()
     print(f"{len(said)} different sentences")
-    assert len(said) > 20_000
+    assert len(said) > examples(3_000, 20_000)
     assert met == {*get_args(Value), Collection}
 
 
@@ -208,10 +210,11 @@ def test_different_numbers_are_said_differently(numbers: list[float]) -> None:
     assert float(number_text(numbers[0]).replace(",", "")) == numbers[0]
 
 
+@pytest.mark.hypothesis
 def test_a_sentence_names_no_variable_and_holds_no_json() -> None:
     names = {variable.name.rpartition("[].")[2] for variable in rule_variables("LKR")} | {"current", "accumulator"}
 
-    @settings(max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(60, 300), suppress_health_check=list(HealthCheck))
     @given(rules())
     def speaks_english(rule: Anything) -> None:
         try:

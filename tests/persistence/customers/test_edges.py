@@ -18,7 +18,7 @@ from domain.store import Actor, CustomerFilter, CustomerSort
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.store import SqlStore
-from tests.conftest import NOW, SetClock
+from tests.conftest import NOW, SetClock, examples
 from tests.drivers.store_image import assert_sound, image
 from tests.shops.factories import line, purchase
 
@@ -233,7 +233,7 @@ async def test_a_read_unit_sees_one_state_while_others_write(
 ORDERS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 40), st.integers(0, 6)), max_size=40)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(5, 15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ORDERS, st.integers(1, 35), st.sampled_from(list(RfmScheme)))
 async def test_reports_equal_the_plain_definition_and_add_up(
     services: Services, orders: list[tuple[int, int, int]], days: int, scheme: RfmScheme

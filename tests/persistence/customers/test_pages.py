@@ -14,6 +14,7 @@ from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
 from domain.store import Actor, CustomerFilter, CustomerRecord, CustomerSort
 from gql.composition import Services
+from tests.conftest import examples
 from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
@@ -64,7 +65,9 @@ def sort_key(record: CustomerRecord, sort: CustomerSort) -> tuple[bool, object, 
 
 @pytest.mark.parametrize("sort", list(CustomerSort))
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(8, 25),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     first=st.lists(BUYERS, min_size=1, max_size=12),

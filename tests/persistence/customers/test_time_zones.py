@@ -14,7 +14,7 @@ from domain.model import Business, NewCustomer, WriteCounts
 from domain.store import Actor
 from gql.composition import Services
 from persistence.database.engines import Database
-from tests.conftest import SetClock
+from tests.conftest import SetClock, examples
 from tests.drivers.store_image import assert_sound, image
 from tests.shops.factories import purchase
 
@@ -69,7 +69,7 @@ async def test_another_zone_rewrites_every_local_day_and_going_back_restores_the
     assert image(database, shop) == before
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(3, 8), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)), min_size=1, max_size=20),
     st.lists(st.sampled_from(ZONES), min_size=1, max_size=3),

@@ -87,6 +87,7 @@ async def test_bad_bytes_and_nul_reject_their_row_alone_and_can_be_listed(import
     assert amounts(importer) == {"O1": 100, "O4": 400}
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 async def test_files_in_another_unicode_encoding_are_refused_with_what_would_be_right(
     encoding: str, importer: Importer
@@ -115,6 +116,7 @@ async def test_ragged_rows_are_rejected_one_by_one(importer: Importer) -> None:
     ]
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [

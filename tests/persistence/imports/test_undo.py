@@ -18,7 +18,7 @@ from persistence.database.engines import Database
 from persistence.imports import undo as import_undo
 from persistence.imports.undo import ImportUndo
 from persistence.tables import audit_event, metadata, purchase_import
-from tests.conftest import NOW, SetClock
+from tests.conftest import NOW, SetClock, examples
 from tests.drivers.files import HEADER, Importer
 from tests.drivers.store_image import assert_sound
 from tests.drivers.working import Working
@@ -235,7 +235,7 @@ ROWS = st.lists(
 
 
 @settings(
-    max_examples=15,
+    max_examples=examples(5, 15),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

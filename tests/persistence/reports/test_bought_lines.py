@@ -17,7 +17,7 @@ from persistence.labels.labels import LabelStore, keep
 from persistence.migrations.migrate import upgrade
 from persistence.rules.compiler import RuleCompiler, matching
 from persistence.store import SqlStore
-from tests.conftest import SetClock
+from tests.conftest import SetClock, once_a_store
 from tests.drivers.files import Importer, counts
 from tests.drivers.store_image import image
 from tests.drivers.working import Working
@@ -59,7 +59,8 @@ GROUPS = {"Cup": 1, "Mug": 1, "Tea": 1, "Mixed": 3}
 
 
 @pytest.fixture
-async def filled(services: Services, shop: Business, importer: Importer) -> Business:
+@once_a_store
+async def filled(database: Database, services: Services, shop: Business, importer: Importer) -> Business:
     """With two customers of whom some purchases have no line that was bought, which is one line without a category."""
     importer.lines(*ORDERS, header=HEADER)
     refund = line("Tea", -500)
@@ -87,6 +88,7 @@ async def selected(database: Database, business: Business, clock: SetClock, rule
     return found
 
 
+@pytest.mark.read_only
 async def test_the_category_of_a_customer_is_that_of_what_was_bought(
     services: Services, filled: Business, database: Database, clock: SetClock
 ) -> None:
@@ -102,6 +104,7 @@ async def test_the_category_of_a_customer_is_that_of_what_was_bought(
             assert name in await selected(database, filled, clock, {"==": [{"var": "category_label"}, category]})
 
 
+@pytest.mark.read_only
 async def test_the_report_on_behaviour_counts_what_was_bought(services: Services, filled: Business) -> None:
     report = await services.reporting.report(filled, method=Method.BEHAVIOR)
 
@@ -112,6 +115,7 @@ async def test_the_report_on_behaviour_counts_what_was_bought(services: Services
     assert (report.orders, report.revenue) == (10, 2000 + 1000 + 700 + 400 + 3 * 3000)
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [

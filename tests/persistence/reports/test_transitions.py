@@ -19,7 +19,7 @@ from domain.reports.transitions import TransitionMatrix, trend_dates
 from domain.store import Actor, CustomerFilter, CustomerSort, Transition
 from gql.composition import Services
 from persistence.database.engines import Database
-from tests.conftest import NOW, SetClock
+from tests.conftest import NOW, SetClock, examples
 from tests.shops.factories import line, purchase
 from tests.shops.reported_shop import AS_OF, orders
 
@@ -66,7 +66,7 @@ async def everybody(services: Services, business: Business) -> list[Any]:
         return list((await unit.customers.page(request, CustomerFilter(), CustomerSort.EXTERNAL_ID, False)).items)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(5, 15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ORDERS, st.integers(1, 60), st.integers(0, 40), st.sampled_from(list(Method)), st.sampled_from(list(RfmScheme)))
 async def test_rows_add_up_to_the_first_report_and_columns_to_the_second(
     services: Services, found: list[Any], days: int, apart: int, method: Method, scheme: RfmScheme
@@ -96,7 +96,7 @@ async def test_rows_add_up_to_the_first_report_and_columns_to_the_second(
         assert each.spend_after == 0 or each.after is not None
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(4, 10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ORDERS, st.integers(1, 60), st.sampled_from(list(Method)), st.sampled_from(list(RfmScheme)))
 async def test_the_pages_of_all_groups_hold_everybody_once(
     services: Services, found: list[Any], days: int, method: Method, scheme: RfmScheme
@@ -125,7 +125,7 @@ async def test_the_pages_of_all_groups_hold_everybody_once(
     assert all(names == Counter(bought) for names in where.values())
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(4, 10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ORDERS, st.integers(0, 80))
 async def test_label_counts_are_the_labels_of_the_customers(
     database: Database, services: Services, clock: SetClock, found: list[Any], back: int

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from shutil import copy
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
 
 from domain.errors import InvalidRule
 from domain.rules.context import references
@@ -20,8 +20,9 @@ from domain.rules.sentence import sentence
 from domain.rules.tree import Condition
 from domain.rules.variables import CUSTOMER, LISTS
 from persistence.database.engines import open_database
-from persistence.migrations.migrate import upgrade
 from persistence.rules.compiler import RuleCompiler, matching
+from tests.conftest import examples
+from tests.drivers.stores import PostgresqlServer
 from tests.shops.rule_noise import ANYTHING
 from tests.shops.rule_population import LATER, NOW, Population, populate
 from tests.shops.rule_strategies import rules
@@ -38,14 +39,12 @@ def now() -> datetime:
 
 
 @pytest.fixture
-async def both(postgresql: str, tmp_path: Path, now: datetime) -> AsyncIterator[tuple[Population, Population]]:
+async def both(
+    migrated: Path, postgresql_server: PostgresqlServer, tmp_path: Path, now: datetime
+) -> AsyncIterator[tuple[Population, Population]]:
     """The same customers in a store of each kind."""
-    lite, server = open_database(f"sqlite:///{tmp_path}/people.sqlite"), open_database(postgresql)
-    with server.bulk.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    for database in (lite, server):
-        upgrade(database.bulk)
+    lite = open_database(f"sqlite:///{copy(migrated, tmp_path / 'people.sqlite')}")
+    server = open_database(postgresql_server.empty_store())
     yield await populate(lite, now), await populate(server, now)
     await lite.close()
     await server.close()
@@ -115,7 +114,7 @@ def selected(population: Population, trees: Mapping[str, Condition]) -> dict[str
     return found
 
 
-def agree(both: tuple[Population, Population], examples: int, derandomize: bool) -> Seen:
+def agree(both: tuple[Population, Population], count: int) -> Seen:
     """Compare that many rules, in batches of one statement."""
     everyone = both[0].subjects
     seen = Seen()
@@ -123,10 +122,7 @@ def agree(both: tuple[Population, Population], examples: int, derandomize: bool)
 
     @settings(
         phases=(Phase.explicit, Phase.generate, Phase.shrink),
-        max_examples=examples // BATCH,
-        deadline=None,
-        derandomize=derandomize,
-        database=None,
+        max_examples=count // BATCH,
         suppress_health_check=list(HealthCheck),
     )
     @given(st.lists(fitting, min_size=BATCH, max_size=BATCH))
@@ -158,18 +154,21 @@ def every_name() -> Iterator[str]:
         yield from (f"{name}[].reduced.{inner}" for inner in ("accumulator", "current.amount", "current.days_ago"))
 
 
-def check(seen: Seen, examples: int) -> None:
+def check(seen: Seen, count: int) -> None:
     print(f"{seen.rules} rules, of which {seen.selective} select 5 to 95 % of the customers")
-    assert seen.rules >= examples
+    assert seen.rules >= count
     assert seen.selective * 3 >= seen.rules
     assert {*VALUE_OPERATORS, *CONDITION_OPERATORS, "filter"} == seen.operators
     assert set(every_name()) <= seen.names
 
 
+@pytest.mark.hypothesis
 def test_statements_and_the_row_evaluator_agree_on_random_rules(both: tuple[Population, Population]) -> None:
-    check(agree(both, 2_000, derandomize=True), 2_000)
+    count = examples(400, 2_000)
+    check(agree(both, count), count)
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("now", [LATER])
 def test_they_agree_where_nobody_bought_inside_the_window(both: tuple[Population, Population]) -> None:
     everyone = both[0].subjects
@@ -190,21 +189,21 @@ def test_they_agree_where_nobody_bought_inside_the_window(both: tuple[Population
         assert {key for key, each in everyone.items() if holds(tree, each)} == buyers, name
     for population in both:
         assert selected(population, trees) == dict.fromkeys(trees, buyers)
-    assert agree(both, 200, derandomize=True).rules >= 200
+    count = examples(60, 200)
+    assert agree(both, count).rules >= count
 
 
-@pytest.mark.tools
+@pytest.mark.slow
 def test_statements_and_the_row_evaluator_agree_on_many_more(both: tuple[Population, Population]) -> None:
-    check(agree(both, 10_000, derandomize=False), 10_000)
+    check(agree(both, 10_000), 10_000)
 
 
+@pytest.mark.hypothesis
 def test_any_json_is_a_rule_on_both_databases_or_is_refused(both: tuple[Population, Population]) -> None:
     everyone = both[0].subjects
     accepted, refused = 0, 0
 
-    @settings(
-        max_examples=5_000, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-    )
+    @settings(max_examples=examples(1_000, 5_000), suppress_health_check=list(HealthCheck))
     @given(ANYTHING)
     def understood_or_refused(noise: Any) -> None:
         nonlocal accepted, refused
@@ -223,8 +222,8 @@ def test_any_json_is_a_rule_on_both_databases_or_is_refused(both: tuple[Populati
 
     understood_or_refused()
     print(f"{accepted} accepted, {refused} refused")
-    assert accepted > 200
-    assert refused > 200
+    assert accepted > examples(40, 200)
+    assert refused > examples(40, 200)
 
 
 def test_customers_are_read_alike_from_both_databases(both: tuple[Population, Population]) -> None:

@@ -11,6 +11,7 @@ from domain.segments.analysis import ProblemSeverity
 from domain.segments.model import Definition
 from domain.store import Side
 from persistence.database.engines import Database
+from tests.conftest import once_a_store
 from tests.shops.rule_population import NOW
 from tests.shops.rule_shop import BUYERS, RULES, VIP, Shop, add, open_shop
 
@@ -18,10 +19,12 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
+@once_a_store
 async def shop(database: Database) -> Shop:
     return await open_shop(database)
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize("name", RULES)
 async def test_a_preview_counts_those_for_whom_the_rule_holds(shop: Shop, name: str) -> None:
     expected = shop.members_of(RULES[name])
@@ -35,6 +38,7 @@ async def test_a_preview_counts_those_for_whom_the_rule_holds(shop: Shop, name: 
     assert await shop.sampled(found, Side.MATCHING, 3) == expected[:3]
 
 
+@pytest.mark.read_only
 async def test_a_preview_tells_who_would_enter_leave_and_stay(shop: Shop) -> None:
     expected, members = set(shop.members_of(RULES["spenders"])), set(range(1, 41))
 
@@ -138,6 +142,7 @@ async def test_the_rules_of_a_page_are_answered_by_one_statement(shop: Shop, dat
     }
 
 
+@pytest.mark.read_only
 async def test_more_rules_than_a_statement_takes_are_all_answered(shop: Shop) -> None:
     trees = {key: parse_rule({">": [{"var": "order_count"}, key % 20]}) for key in range(1, 1101)}
     expected = {key for key in trees if shop.subjects[5].values["order_count"] > key % 20}  # type: ignore[operator]

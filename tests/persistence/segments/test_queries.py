@@ -10,12 +10,14 @@ from domain.rules.parser import parse_rule
 from domain.segments.model import MembershipSource
 from domain.store import CustomerFilter, CustomerSort, Side
 from persistence.database.engines import Database
+from tests.conftest import once_a_store
 from tests.shops.rule_shop import BUYERS, RULES, VIP, Shop, add, open_shop
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
+@once_a_store
 async def shop(database: Database) -> Shop:
     return await open_shop(database)
 
@@ -43,6 +45,7 @@ async def test_overlaps_count_every_customer_once(shop: Shop) -> None:
     assert [each.key for each in found.segments] == ["vip", "buyers", "third", "empty"]
 
 
+@pytest.mark.read_only
 async def test_overlaps_take_two_to_ten_different_segments(shop: Shop) -> None:
     both = [shop.vip.id, shop.buyers.id]
     for ids, field in (
@@ -91,6 +94,7 @@ async def test_explanations_agree_with_previews(shop: Shop) -> None:
             assert explained.matches == (key in matching)
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize("sort", CustomerSort)
 async def test_lists_of_customers_are_narrowed_by_segments_and_rules(shop: Shop, sort: CustomerSort) -> None:
     expected = {key for key in shop.members_of(RULES["ranked"]) if key % 3 == 0 and key <= 40}
@@ -113,6 +117,7 @@ async def test_lists_of_customers_are_narrowed_by_segments_and_rules(shop: Shop,
     assert set(seen) == expected
 
 
+@pytest.mark.read_only
 async def test_a_filter_refuses_segments_that_are_not_there(shop: Shop) -> None:
     with pytest.raises(InvalidInput, match=r"segmentIds\[1\]") as caught:
         await shop.analysis.narrow(shop.business, CustomerFilter(), [shop.vip.id, 77], None)
