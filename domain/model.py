@@ -236,3 +236,11 @@ class AuditRecord:
 
 LAST_QUALIFYING = 1
 """The rank of PARTIAL: rows of this status and below count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who writes: a subject, and the request it came with."""
+
+    name: str
+    request_id: str | None = None

@@ -2,7 +2,8 @@
 unit is one service call's transaction on one business: a read unit sees one state, a write unit is the only one that
 writes. The nouns of a business come first, each with its repository: customers, purchases, reports, segments,
 memberships, snapshots, jobs, rules, imports, the audit log, groups; then Unit, Evaluation and Store, which hold them,
-and last what keeps reports. A label is the code of a group; for BEHAVIOR, whose groups come from the data, its name."""
+and last what keeps reports. A label is the code of a group; for BEHAVIOR, whose groups come from the data, its name. The
+file is long because all that the domain asks of the store is to be seen in one place."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -20,6 +21,7 @@ from domain.errors import FieldProblem
 from domain.imports.model import NewImport, PurchaseImport, Reject
 from domain.jobs.model import Difference, Job, JobStatus, NewJob, Outcome
 from domain.model import (
+    Actor,
     AuditRecord,
     AuditTarget,
     Business,
@@ -189,14 +191,6 @@ class Classified(Protocol):
     async def counts(
         self, span: ClassificationSpan, settings: ClassificationSettings, decimals: int, classifiers: Classifiers
     ) -> list[tuple[str, str, int]]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who writes: a subject, and the request it came with."""
-
-    name: str
-    request_id: str | None = None
 
 
 SENTENCES = {

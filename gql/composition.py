@@ -26,7 +26,7 @@ from domain.imports.imports import ImportBoard, PurchaseImports, UndoSummary
 from domain.imports.model import ImportSummary, Progress
 from domain.imports.rows import PurchaseSource, RejectedRow
 from domain.jobs.progress import RunBoard
-from domain.model import Business
+from domain.model import Actor, Business
 from domain.reports.document import ReportDocument, ReportFiles
 from domain.reports.reporting import Reporting
 from domain.reports.transitions import Transitions
@@ -38,13 +38,14 @@ from domain.segments.recalculation import Recalculations
 from domain.segments.runner import Runner
 from domain.segments.segments import Segments
 from domain.segments.worker import Upkeep
-from domain.store import Actor, Cache, Store, Unit
+from domain.store import Cache, Store, Unit
 from gql.logs import log_statement
 from gql.settings import Settings
 from persistence.alerts import Alerts
 from persistence.database.engines import Database, open_database
 from persistence.exports.csv import members_csv, report_csv
 from persistence.exports.json import encoded, members_json, report_data, report_json
+from persistence.exports.pdf import report_pdf
 from persistence.imports.customers_file import CustomersFile
 from persistence.imports.importer import PurchaseImporter
 from persistence.imports.undo import ImportUndo
@@ -138,8 +139,7 @@ class Writers:
 
 def make_writers(settings: Settings) -> Writers:
     """The writers of every format."""
-    # openpyxl takes 300 ms to load and reportlab 200, which no other command need wait for.
-    from persistence.exports.pdf import report_pdf
+    # openpyxl takes 300 ms to load, which no other command need wait for.
     from persistence.exports.xlsx import members_xlsx, report_xlsx
 
     return Writers(

@@ -34,14 +34,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.calendar import Clock, from_micros, to_micros
 from domain.errors import Taken
-from domain.model import AuditRecord, AuditTarget, Business
+from domain.model import Actor, AuditRecord, AuditTarget, Business
 from domain.pages import Page, PageRequest, page_of
 from domain.rules.context import RuleContext
 from domain.rules.context import references as keys_used
 from domain.rules.tree import Condition
 from domain.segments.customer_facts import rule_context
 from domain.segments.model import Segment
-from domain.store import Actor, Agenda
+from domain.store import Agenda
 from persistence.customers import CustomerStore
 from persistence.database.dialects import create, empty
 from persistence.database.engines import Database

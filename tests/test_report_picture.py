@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from domain.demo import CURRENCY, KEY, NAME, TIME_ZONE, demo_shop
+from domain.model import Actor
 from domain.reports.document import ReportAsked
-from domain.store import Actor
 from gql.composition import make_services
 from persistence.database.engines import open_database
 from persistence.exports import pdf

@@ -10,13 +10,13 @@ from domain.calendar import Clock, zone
 from domain.customers.purchases import count_due
 from domain.errors import InvalidInput, NotFound, Sentence
 from domain.jobs.queue import queue_following
-from domain.model import Business, BusinessSettings
+from domain.model import Actor, Business, BusinessSettings
 from domain.money import exponent
 from domain.rules.context import variable_names
 from domain.rules.variables import RANKED
 from domain.segments.dependencies import defined
 from domain.segments.model import Segment
-from domain.store import Actor, Store
+from domain.store import Store
 
 FREQUENCY = frozenset({"purchase_frequency_label"})
 SPENDING = frozenset({"spending_label"})

@@ -23,9 +23,9 @@ from domain.classification.rfm import Quintiles, Score, rfm_span
 from domain.classifiers import ClassifierFailed, Classifiers
 from domain.customers.metrics import score_customer
 from domain.errors import FieldProblem, InvalidInput, text_problems, unknown_id
-from domain.model import Business, CustomerTotals, NewCustomer, WriteCounts
+from domain.model import Actor, Business, CustomerTotals, NewCustomer, WriteCounts
 from domain.money import exponent, to_decimal
-from domain.store import Actor, Cache, Store, problem_of
+from domain.store import Cache, Store, problem_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from domain.calendar import Clock, to_utc, zone
 from domain.errors import FieldProblem, InvalidInput, text_problems
-from domain.model import Business, NewPurchase, Storefront, WriteCounts
+from domain.model import Actor, Business, NewPurchase, Storefront, WriteCounts
 from domain.money import LARGEST
-from domain.store import Actor, Store, Unit, problem_of
+from domain.store import Store, Unit, problem_of
 
 MAXIMUM_ITEMS = 1000
 MAXIMUM_LINES = 1000

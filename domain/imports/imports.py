@@ -14,8 +14,8 @@ from domain.errors import Conflict, InvalidInput, NotCancellable, NotFound, TooM
 from domain.imports.model import NewImport, PurchaseImport
 from domain.jobs.model import JobStatus
 from domain.jobs.progress import Board
-from domain.model import Business
-from domain.store import Actor, Store
+from domain.model import Actor, Business
+from domain.store import Store
 
 SILENT = timedelta(seconds=30)
 """Without a sign of life for so long, whoever worked on an import is dead."""

@@ -9,9 +9,9 @@ from datetime import date, datetime
 
 from domain.calendar import Clock, start_of_day, to_micros, zone
 from domain.errors import HistoryCompacted, InvalidInput, Sentence, unknown_id
-from domain.model import Business
+from domain.model import Actor, Business
 from domain.segments.model import ArchivedMembership, Snapshot
-from domain.store import Actor, Store
+from domain.store import Store
 
 
 @dataclass(frozen=True, slots=True)

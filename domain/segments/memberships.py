@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from domain.calendar import Clock, SeriesInterval, local_date, series, to_utc, zone
 from domain.errors import FieldProblem, InvalidInput, NotFound, unknown_id
 from domain.jobs.queue import queue_following
-from domain.model import Business
+from domain.model import Actor, Business
 from domain.pages import Page
 from domain.segments.dependencies import users_of
 from domain.segments.model import (
@@ -21,7 +21,7 @@ from domain.segments.model import (
     SegmentKind,
     SizePoint,
 )
-from domain.store import Actor, Store, Unit
+from domain.store import Store, Unit
 
 MAXIMUM_ITEMS = 1000
 SeriesKey = tuple[int, date, date, SeriesInterval]

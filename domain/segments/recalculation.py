@@ -9,11 +9,11 @@ from domain.errors import AlreadyRunning, InvalidInput, NotCancellable, NotFound
 from domain.jobs.model import Job, JobKind, JobReason, NewJob
 from domain.jobs.progress import RunBoard
 from domain.jobs.queue import queue, stop
-from domain.model import Business
+from domain.model import Actor, Business
 from domain.rules.context import references
 from domain.segments.dependencies import defined
 from domain.segments.model import MembershipChange, Place, Segment, SegmentKind
-from domain.store import Actor, Store
+from domain.store import Store
 
 CHANGES = 500
 """Changes of memberships in one message."""

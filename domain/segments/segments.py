@@ -14,12 +14,12 @@ from domain.classification.rfm import ELEVEN_BY_RECENCY, RfmClass, RfmScheme, gr
 from domain.errors import FieldProblem, InvalidInput, folded
 from domain.jobs.model import Job, JobStatus, Outcome
 from domain.jobs.queue import requeue
-from domain.model import Business
+from domain.model import Actor, Business
 from domain.rules.sentence import sentence
 from domain.segments.dependencies import reference_problems, users_of
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.segments.validation import Draft, ValidDraft, free_key, slug, validate_draft
-from domain.store import Actor, Store, Unit
+from domain.store import Store, Unit
 
 PREFIXES = {RfmScheme.EIGHT_SEGMENT: "rfm", RfmScheme.ELEVEN_SEGMENT: "rfm-eleven"}
 SUFFIXES = {RfmScheme.EIGHT_SEGMENT: "RFM", RfmScheme.ELEVEN_SEGMENT: "RFM of eleven"}

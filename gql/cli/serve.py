@@ -16,10 +16,9 @@ from domain.calendar import local_date, zone
 from domain.demo import CURRENCY, DRAFTS, KEY, NAME, TIME_ZONE, VIP, VIP_CHANGES, DemoShop, demo_shop
 from domain.errors import InvalidInput
 from domain.jobs.progress import RunBoard
-from domain.model import Business, Permission
+from domain.model import Actor, Business, Permission
 from domain.segments.validation import slug
 from domain.segments.worker import Upkeep
-from domain.store import Actor
 from gql.app import create_app
 from gql.auth import MAXIMUM_NAME, issue_token, require_secret, stored_secret
 from gql.cli.session import BusinessOption, Session, command

@@ -18,11 +18,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from domain.errors import NotFound
 from domain.jobs.model import Job, JobReason, JobStatus
 from domain.jobs.progress import RunBoard
-from domain.model import Business
+from domain.model import Actor, Business
 from domain.pages import PageRequest
 from domain.segments.model import Segment
 from domain.segments.worker import Upkeep
-from domain.store import Actor, SegmentFilter, SegmentSort
+from domain.store import SegmentFilter, SegmentSort
 from gql.composition import OpenStore, Services, open_store
 from gql.settings import Settings
 

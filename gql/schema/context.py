@@ -11,8 +11,8 @@ import strawberry
 from strawberry.permission import BasePermission
 
 from domain.errors import Forbidden
-from domain.model import Business, Permission, Viewer
-from domain.store import Actor, Unit
+from domain.model import Actor, Business, Permission, Viewer
+from domain.store import Unit
 from gql.composition import Services
 from gql.schema.loaders import Loaders
 from gql.signed_links import ExportLinks

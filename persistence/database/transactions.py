@@ -13,9 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from domain.calendar import from_micros, to_micros
 from domain.errors import InvalidInput, Unavailable
-from domain.model import AuditTarget, Business, BusinessSettings
+from domain.model import Actor, AuditTarget, Business, BusinessSettings
 from domain.money import LARGEST
-from domain.store import Actor
 from persistence.database.engines import is_busy
 from persistence.tables import AuditEventRow, BusinessRow, optional_instant
 from persistence.tables import business as table

@@ -20,8 +20,7 @@ from domain.imports.columns import (
 )
 from domain.imports.model import ImportSummary
 from domain.imports.rows import RejectedRow
-from domain.model import Business, NewCustomer, WriteCounts
-from domain.store import Actor
+from domain.model import Actor, Business, NewCustomer, WriteCounts
 from persistence.sources.csv import CsvSource
 
 FIELDS = {

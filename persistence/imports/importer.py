@@ -28,8 +28,7 @@ from domain.imports.model import ImportSummary, Progress
 from domain.imports.orders import put_together
 from domain.imports.quality import NAMED, Outlier, Quality, outlier_fence, usual_days
 from domain.imports.rows import RejectedRow, StagedColumns
-from domain.model import Business
-from domain.store import Actor
+from domain.model import Actor, Business
 from persistence import merge
 from persistence.database.dialects import analyze
 from persistence.database.engines import Database

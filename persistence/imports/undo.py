@@ -19,8 +19,7 @@ from sqlalchemy import Connection, Row, insert, select, text, update
 from domain.calendar import Clock, to_micros
 from domain.errors import Conflict, NotFound, UndoRefused
 from domain.imports.imports import CHANGED, DELETED, EXAMPLES, MOVED, ChangedSince, UndoSummary
-from domain.model import Business
-from domain.store import Actor
+from domain.model import Actor, Business
 from persistence import merge
 from persistence.database.dialects import analyze, create, empty, few_to_many, fill
 from persistence.database.engines import Database

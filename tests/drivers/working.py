@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from domain.jobs.model import Job
 from domain.jobs.progress import RunBoard
 from domain.jobs.queue import requeue
-from domain.model import Business
+from domain.model import Actor, Business
 from domain.pages import PageRequest
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.segments.recalculation import Recalculations
 from domain.segments.runner import Runner
 from domain.segments.worker import Upkeep
-from domain.store import Actor
 from persistence.database.engines import Database
 from persistence.store import SqlStore
 from tests.conftest import SetClock

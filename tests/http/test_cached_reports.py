@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain.model import NewCustomer
-from domain.store import Actor
+from domain.model import Actor, NewCustomer
 from tests.drivers.face import Face
 from tests.shops.factories import purchase
 

@@ -10,8 +10,7 @@ import pypdfium2
 import pytest
 from openpyxl import load_workbook
 
-from domain.model import NewCustomer
-from domain.store import Actor
+from domain.model import Actor, NewCustomer
 from tests.drivers.face import Face
 from tests.shops.factories import line, purchase
 from tests.shops.segmented_shop import fill

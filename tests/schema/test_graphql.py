@@ -8,8 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import event
 
-from domain.model import Business
-from domain.store import Actor
+from domain.model import Actor, Business
 from gql.app import create_app
 from gql.auth import issue_token
 from gql.composition import Services

@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 from domain.jobs.model import Job
-from domain.model import Business, NewCustomer, Permission, Viewer
+from domain.model import Actor, Business, NewCustomer, Permission, Viewer
 from domain.segments.model import Definition, SegmentKind
 from domain.segments.recalculation import Recalculations
 from domain.segments.runner import Runner
 from domain.segments.validation import Draft
-from domain.store import Actor
 from gql.http.graphql import Executor, Parameters
 from gql.schema.context import Context
 from gql.schema.schema import make_schema

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from domain.model import NewCustomer
+from domain.model import Actor, NewCustomer
 from domain.segments.model import Definition, MembershipSource, NewSegment, SegmentKind, Snapshot
-from domain.store import Actor
 from gql.schema.types.ids import encode
 from persistence.database.engines import Database
 from persistence.store import SqlStore

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain.model import Business, NewCustomer
-from domain.store import Actor
+from domain.model import Actor, Business, NewCustomer
 from gql.schema.types.ids import encode
 from tests.drivers.face import Face
 from tests.drivers.segment_client import RICH, by_hand, create, events, said

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from domain.model import NewCustomer
-from domain.store import Actor
+from domain.model import Actor, NewCustomer
 from gql.schema.types.ids import encode
 from tests.drivers.face import Face
 from tests.drivers.sockets import Live, live, received, subscribe

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain.store import Actor
+from domain.model import Actor
 from tests.drivers.face import Face, code_of
 from tests.shops.factories import line, purchase
 from tests.shops.reported_shop import over_purchases

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from domain.store import Actor
+from domain.model import Actor
 from gql.schema.types.ids import encode
 from tests.drivers.face import Face
 from tests.drivers.segment_client import by_hand, events, said

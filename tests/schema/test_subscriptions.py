@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 import websockets
 
-from domain.model import NewCustomer
-from domain.store import Actor
+from domain.model import Actor, NewCustomer
 from gql.http.uvicorn_protocol import PatientSocket
 from gql.http.websocket import MAXIMUM_OPERATIONS, MAXIMUM_SOCKETS
 from gql.settings import Settings

@@ -9,13 +9,12 @@ from random import Random
 
 from sqlalchemy import literal_column
 
-from domain.model import Business, BusinessSettings, NewCustomer, NewPurchase, PurchaseLine, PurchaseStatus
+from domain.model import Actor, Business, BusinessSettings, NewCustomer, NewPurchase, PurchaseLine, PurchaseStatus
 from domain.rules.context import RuleContext
 from domain.rules.evaluator import CustomerFacts, holds
 from domain.rules.parser import parse_rule
 from domain.rules.tree import Condition
 from domain.segments.customer_facts import read_customer_facts, rule_context
-from domain.store import Actor
 from gql.composition import make_services
 from persistence.database.dialects import Expression
 from persistence.database.engines import Database

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from domain.model import NewCustomer
+from domain.model import Actor, NewCustomer
 from domain.segments.model import Definition, MembershipSource, SegmentKind
 from domain.segments.validation import Draft
-from domain.store import Actor
 from gql.schema.types.ids import encode
 from tests.drivers.face import Face
 from tests.shops.factories import line, purchase

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from domain.errors import InvalidInput
-from domain.model import Business, NewCustomer, WriteCounts
-from domain.store import Actor
+from domain.model import Actor, Business, NewCustomer, WriteCounts
 from gql.composition import Services
 from persistence.database.engines import Database
 from tests.drivers.store_image import image

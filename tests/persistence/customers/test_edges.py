@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from domain.calendar import Span
 from domain.classification.rfm import RfmScheme, Score, group_of, recency
 from domain.errors import InvalidInput
-from domain.model import Business, NewCustomer, PurchaseStatus, WriteCounts
+from domain.model import Actor, Business, NewCustomer, PurchaseStatus, WriteCounts
 from domain.pages import PageRequest
 from domain.reports.report import Report, insights
-from domain.store import Actor, CustomerFilter, CustomerSort
+from domain.store import CustomerFilter, CustomerSort
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.store import SqlStore

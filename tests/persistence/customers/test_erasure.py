@@ -8,10 +8,10 @@ from sqlalchemy import select, update
 
 from domain.errors import InvalidInput
 from domain.imports.rows import RejectedRow
-from domain.model import Business, NewCustomer
+from domain.model import Actor, Business, NewCustomer
 from domain.pages import PageRequest
 from domain.segments.model import Definition, MembershipSource, NewSegment, SegmentKind
-from domain.store import Actor, CustomerFilter, CustomerSort
+from domain.store import CustomerFilter, CustomerSort
 from gql.composition import Services
 from persistence import erasure as erased_names
 from persistence.database.engines import Database

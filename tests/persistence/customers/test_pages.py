@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.model import Business, NewCustomer
+from domain.model import Actor, Business, NewCustomer
 from domain.pages import PageRequest
-from domain.store import Actor, CustomerFilter, CustomerRecord, CustomerSort
+from domain.store import CustomerFilter, CustomerRecord, CustomerSort
 from gql.composition import Services
 from tests.conftest import examples
 from tests.shops.factories import purchase

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from domain.calendar import local_date, zone
 from domain.errors import InvalidInput
-from domain.model import Business, NewCustomer, WriteCounts
-from domain.store import Actor
+from domain.model import Actor, Business, NewCustomer, WriteCounts
 from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import SetClock, examples

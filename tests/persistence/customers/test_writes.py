@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.errors import InvalidInput
-from domain.model import Business, NewCustomer, NewPurchase, PurchaseLine, PurchaseStatus, WriteCounts
-from domain.store import Actor
+from domain.model import Actor, Business, NewCustomer, NewPurchase, PurchaseLine, PurchaseStatus, WriteCounts
 from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import SetClock

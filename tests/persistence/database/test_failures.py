@@ -4,8 +4,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from domain.model import Business
-from domain.store import Actor
+from domain.model import Actor, Business
 from gql.composition import Services
 from persistence.database.engines import Database
 from tests.shops.factories import purchase

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from domain.calendar import to_micros
-from domain.model import Business
-from domain.store import Actor
+from domain.model import Actor, Business
 from gql.composition import Services
 from tests.conftest import SetClock
 from tests.drivers.files import Importer, counts

@@ -8,8 +8,7 @@ from sqlalchemy import select
 
 from domain.calendar import to_micros
 from domain.errors import InvalidInput
-from domain.model import Business
-from domain.store import Actor
+from domain.model import Actor, Business
 from gql.composition import Services
 from persistence.tables import audit_event, import_reject, purchase_import
 from tests.conftest import SetClock

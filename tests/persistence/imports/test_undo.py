@@ -11,8 +11,7 @@ from sqlalchemy import select
 
 from domain.errors import Conflict, NotFound, UndoRefused
 from domain.imports.imports import UndoSummary
-from domain.model import Business, NewCustomer, NewPurchase, PurchaseStatus
-from domain.store import Actor
+from domain.model import Actor, Business, NewCustomer, NewPurchase, PurchaseStatus
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.imports import undo as import_undo

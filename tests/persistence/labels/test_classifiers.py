@@ -9,8 +9,7 @@ import pytest
 
 from domain.classification.labels import ClassificationSettings, ClassificationSpan
 from domain.classifiers import COLUMNS, Classifier, Classifiers
-from domain.model import Business
-from domain.store import Actor
+from domain.model import Actor, Business
 from gql.composition import Services
 from persistence.database.engines import Database, open_database
 from persistence.labels.classifiers import installed

@@ -6,8 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from domain.classifiers import Classifier, Classifiers, Columns
-from domain.model import Business
-from domain.store import Actor
+from domain.model import Actor, Business
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore, keep

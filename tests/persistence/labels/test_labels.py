@@ -13,8 +13,7 @@ from sqlalchemy import text
 
 from domain.calendar import local_date, zone
 from domain.classification.labels import Classification, ClassificationFacts, ClassificationSettings, classify
-from domain.model import Business, NewPurchase, PurchaseLine, PurchaseStatus
-from domain.store import Actor
+from domain.model import Actor, Business, NewPurchase, PurchaseLine, PurchaseStatus
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore, keep

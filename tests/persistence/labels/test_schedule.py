@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from domain.model import Business, BusinessSettings
-from domain.store import Actor
+from domain.model import Actor, Business, BusinessSettings
 from gql import segmentation as cli_segmentation_store
 from gql.composition import Services
 from gql.segmentation import ScheduledSegmentation

@@ -8,9 +8,8 @@ import pytest
 from domain.classification.groups import Method
 from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput
-from domain.model import Business
+from domain.model import Actor, Business
 from domain.reports.report import Group, Previous, Report, insights
-from domain.store import Actor
 from gql.composition import Services
 from gql.parameters import read_method
 from tests.shops.reported_shop import AS_OF, orders

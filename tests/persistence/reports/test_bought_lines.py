@@ -5,12 +5,11 @@ import pytest
 from sqlalchemy import text
 
 from domain.classification.groups import Method
-from domain.model import Business, PurchaseStatus
+from domain.model import Actor, Business, PurchaseStatus
 from domain.pages import PageRequest
 from domain.rules.evaluator import holds
 from domain.rules.parser import parse_rule
 from domain.segments.customer_facts import read_customer_facts, rule_context
-from domain.store import Actor
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore, keep

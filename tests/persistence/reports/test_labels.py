@@ -3,8 +3,7 @@
 import pytest
 
 from domain.classification.groups import Method
-from domain.model import Business
-from domain.store import Actor
+from domain.model import Actor, Business
 from gql.composition import Services
 from tests.shops.factories import line, purchase
 from tests.shops.reported_shop import AS_OF

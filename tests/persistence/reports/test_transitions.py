@@ -13,10 +13,10 @@ from domain.calendar import SeriesInterval, local_date
 from domain.classification.groups import Method
 from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput
-from domain.model import Business, NewPurchase
+from domain.model import Actor, Business, NewPurchase
 from domain.pages import PageRequest
 from domain.reports.transitions import TransitionMatrix, trend_dates
-from domain.store import Actor, CustomerFilter, CustomerSort, Transition
+from domain.store import CustomerFilter, CustomerSort, Transition
 from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import NOW, SetClock, examples

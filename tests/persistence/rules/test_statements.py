@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import event, literal_column
 
 from domain.errors import InvalidRule
+from domain.model import Actor
 from domain.pages import MAXIMUM_FIRST
 from domain.rules.parser import parse_rule
 from domain.rules.tree import Condition
 from domain.segments.customer_facts import read_customer_facts, rule_context
-from domain.store import Actor
 from gql.composition import make_services
 from persistence.database.engines import Database
 from persistence.rules.compiler import RuleCompiler, matching, members

@@ -3,12 +3,11 @@
 import pytest
 
 from domain.errors import NotFound
-from domain.model import Business, NewCustomer
+from domain.model import Actor, Business, NewCustomer
 from domain.segments import member_export as member_files
 from domain.segments.member_export import MemberExport
 from domain.segments.model import Segment, SegmentKind
 from domain.segments.validation import Draft
-from domain.store import Actor
 from gql.composition import Services
 from tests.conftest import SetClock
 

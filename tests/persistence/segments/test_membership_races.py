@@ -5,10 +5,9 @@ import asyncio
 import pytest
 from sqlalchemy import func, select
 
-from domain.model import Business, NewCustomer
+from domain.model import Actor, Business, NewCustomer
 from domain.pages import PageRequest
 from domain.segments.model import Definition, NewSegment, SegmentKind
-from domain.store import Actor
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.store import SqlStore

@@ -8,7 +8,7 @@ from sqlalchemy import func, select, text
 
 from domain.calendar import SeriesInterval, series
 from domain.jobs.model import Difference
-from domain.model import Business, NewCustomer
+from domain.model import Actor, Business, NewCustomer
 from domain.pages import PageRequest
 from domain.segments.model import (
     ChangeKind,
@@ -21,7 +21,6 @@ from domain.segments.model import (
     Place,
     SegmentKind,
 )
-from domain.store import Actor
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.store import SqlStore, Unit

@@ -9,12 +9,12 @@ import pytest
 from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput
 from domain.jobs.model import JobStatus
-from domain.model import Business, NewCustomer
+from domain.model import Actor, Business, NewCustomer
 from domain.pages import PageRequest
 from domain.segments.model import ChangeList, Definition, SegmentKind
 from domain.segments.segments import Change
 from domain.segments.validation import Draft
-from domain.store import Actor, SegmentFilter, SegmentSort
+from domain.store import SegmentFilter, SegmentSort
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.store import SqlStore
