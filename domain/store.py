@@ -2,8 +2,8 @@
 unit is one service call's transaction on one business: a read unit sees one state, a write unit is the only one that
 writes. The nouns of a business come first, each with its repository: customers, purchases, reports, segments,
 memberships, snapshots, jobs, rules, imports, the audit log, groups; then Unit, Evaluation and Store, which hold them,
-and last what keeps reports. A label is the code of a group; for BEHAVIOR, whose groups come from the data, its name. The
-file is long because all that the domain asks of the store is to be seen in one place."""
+and last what keeps reports. A label is the code of a group; for BEHAVIOR, whose groups come from the data, its name.
+The file is long because all that the domain asks of the store is to be seen in one place."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager

@@ -21,16 +21,7 @@ from uuid import uuid4
 from domain.businesses.businesses import Businesses
 from domain.businesses.mongodb import Collection, MongoSettings
 from domain.calendar import Clock, next_run
-from domain.classification.pipeline import (
-    Decided,
-    Pipeline,
-    Segmentation,
-    Source,
-    Wanted,
-    idle,
-    said,
-    stamp,
-)
+from domain.classification.pipeline import Decided, Pipeline, Segmentation, Source, Wanted, error_sentence, idle, stamp
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers
 from domain.errors import DomainError, InvalidInput, Sentence, Unavailable
@@ -115,9 +106,9 @@ class ScheduledSegmentation:
             present = await Businesses(SqlStore(self.database, self.clock), self.clock).open(business.key)
             await self._to_its_end(present, due, then)
         except (DomainError, OSError) as error:
-            log.warning("classification of business %s failed: %s", business.id, said(error))
+            log.warning("classification of business %s failed: %s", business.id, error_sentence(error))
             code = error.code if isinstance(error, DomainError) else Unavailable.code
-            await self._alarm(business, code, said(error))
+            await self._alarm(business, code, error_sentence(error))
         except Exception:
             log.exception("classification of business %s failed", business.id)
             await self._alarm(business, "INTERNAL", "The classification failed inside the server. Its log says more.")

@@ -237,7 +237,7 @@ class AuditEventRow(SQLModel, table=True):
     subject_id: int | None = optional(BigInteger)
 
 
-class KeptReportRow(SQLModel, table=True):
+class CachedReportRow(SQLModel, table=True):
     """A report that one worker computes, or has computed, for all: `value` is null until then, and whoever is `owner`
     has until `leased_until`. Times are in seconds since 1970."""
 

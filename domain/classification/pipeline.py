@@ -149,7 +149,7 @@ class Pipeline:
         try:
             self._work(progress, wanted)
         except BaseException as error:
-            self._fail(progress, last, wanted, said(error))
+            self._fail(progress, last, wanted, error_sentence(error))
             raise
         finished = self.clock()
         self.folder.append_log(self._entry(progress, finished, None))
@@ -240,7 +240,7 @@ def counting(parts: Iterator[Part], into: Distribution) -> Iterator[Part]:
         yield part
 
 
-def said(error: BaseException) -> str:
+def error_sentence(error: BaseException) -> str:
     """What went wrong, in a sentence without anything secret."""
     if isinstance(error, DomainError):
         return error.message

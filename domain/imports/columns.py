@@ -34,7 +34,7 @@ def checked_text(text: str, what: str) -> str:
 
 def wrong_width(cells: int, width: int) -> str:
     """What is wrong with a row of so many cells. Of a row that is far too long a source keeps only its beginning."""
-    found = counted(cells, "cell") if cells <= MAXIMUM_CELLS else f"more than {MAXIMUM_CELLS:,} cells"
+    found = count_noun(cells, "cell") if cells <= MAXIMUM_CELLS else f"more than {MAXIMUM_CELLS:,} cells"
     return f"the row has {found}, the header has {width}"
 
 
@@ -72,7 +72,7 @@ def columns_seen(header: Sequence[str]) -> str:
     return row_text(shown, ", ") + (f" and {more:,} more" if more else "")
 
 
-def counted(number: int, noun: str) -> str:
+def count_noun(number: int, noun: str) -> str:
     """Such as `1 row` and `2,000 rows`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 

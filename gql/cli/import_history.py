@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from domain.errors import NotFound
-from domain.imports.columns import counted
+from domain.imports.columns import count_noun
 from domain.imports.imports import UndoSummary
 from domain.imports.model import PurchaseImport
 from domain.model import Business
@@ -112,7 +112,7 @@ def import_lines(one: PurchaseImport) -> list[tuple[str, str]]:
     lines += [(name, text) for name, at in instants if (text := stamp(at)) is not None]
     counts = (("read", one.rows_read), ("created", one.created), ("updated", one.updated))
     more = (("unchanged", one.unchanged), ("rejected", one.rejected), ("future", one.future))
-    return [*lines, *((name, counted(count, "row")) for name, count in (*counts, *more))]
+    return [*lines, *((name, count_noun(count, "row")) for name, count in (*counts, *more))]
 
 
 def import_document(business: Business, one: PurchaseImport) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from domain.errors import InvalidInput
-from domain.imports.columns import FORMULA_STARTS, counted
+from domain.imports.columns import FORMULA_STARTS, count_noun
 from domain.imports.model import ImportSummary
 from domain.imports.quality import CHECKS, Quality
 from domain.imports.rows import RejectedRow
@@ -191,6 +191,6 @@ def name_ignored(columns: Sequence[str]) -> None:
 def print_summary(name: str, counts: ImportSummary) -> None:
     """The four counts, which add up to what was read."""
     typer.echo(
-        f"{plain(name)}: {counted(counts.rows_read, 'row')} read: {counts.created:,} created, "
+        f"{plain(name)}: {count_noun(counts.rows_read, 'row')} read: {counts.created:,} created, "
         f"{counts.updated:,} updated, {counts.unchanged:,} unchanged, {counts.rejected:,} rejected."
     )

@@ -23,7 +23,7 @@ from domain.imports.columns import (
     check_encoding,
     checked_text,
     columns_seen,
-    counted,
+    count_noun,
     normalised,
     row_text,
     unquoted,
@@ -410,7 +410,7 @@ async def change_members(session: Session, key: str, file: Path, business: str |
     done, so = ("put in", "already in") if entering else ("taken out", "not in")
     matched = tally.changed + tally.already
     typer.echo(
-        f"{plain(file.name)}: {counted(tally.read, 'row')} read: {matched:,} matched ({tally.changed:,} {done}, "
+        f"{plain(file.name)}: {count_noun(tally.read, 'row')} read: {matched:,} matched ({tally.changed:,} {done}, "
         f"{tally.already:,} {so}), {tally.unknown:,} unknown."
     )
     if tally.first is not None:

@@ -18,7 +18,7 @@ import typer
 from watchfiles import watch as watch_folder
 
 from domain.errors import DomainError, InvalidInput, Taken, Unavailable
-from domain.imports.columns import counted
+from domain.imports.columns import count_noun
 from domain.imports.formats import ImportOptions
 from gql.cli.imports import CurrencyOption, ZoneOption, with_format_options
 from gql.cli.main import describe_failure
@@ -205,7 +205,7 @@ def watch(
         metadata = result["metadata"]
         if metadata["skipped"]:
             return f"{file.name} has not changed since it was classified."
-        rejected = f", {counted(metadata['rejected'], 'row')} rejected" if metadata["rejected"] else ""
+        rejected = f", {count_noun(metadata['rejected'], 'row')} rejected" if metadata["rejected"] else ""
         customers = f"{metadata['total_customers']:,} customers classified{rejected}"
         return f"{file.name}: {customers}: {result['output_file']}"
 

@@ -13,7 +13,7 @@ from domain.imports.columns import (
     check_encoding,
     checked_text,
     columns_seen,
-    counted,
+    count_noun,
     normalised,
     row_text,
     unquoted,
@@ -63,7 +63,7 @@ class CustomersFile:
     def customer(self, cells: Sequence[str], business: Business) -> NewCustomer:
         """The row's customer; RowFault with the reason of a refusal."""
         if len(cells) != len(self.source.header):
-            raise RowFault(f"the row has {counted(len(cells), 'cell')}, the header has {len(self.source.header)}")
+            raise RowFault(f"the row has {count_noun(len(cells), 'cell')}, the header has {len(self.source.header)}")
         check_encoding(cells)
         values = {
             name: checked_text(unquoted(cells[place].strip()), name) or None for name, place in self.places.items()

@@ -90,7 +90,7 @@ class ClassifiedStore:
                 async for rows in result.partitions():
                     yield batch_of(rows, span.today, decimals, classifiers)
         except DBAPIError as error:
-            raise told(error, classifiers) from error
+            raise translate_sql_error(error, classifiers) from error
 
     async def counts(
         self, span: ClassificationSpan, settings: ClassificationSettings, decimals: int, classifiers: Classifiers
@@ -108,10 +108,10 @@ class ClassifiedStore:
                 (name, label, count) for name, label, count in await self.connection.execute(union_all(*statements))
             ]
         except DBAPIError as error:
-            raise told(error, classifiers) from error
+            raise translate_sql_error(error, classifiers) from error
 
 
-def told(error: DBAPIError, classifiers: Classifiers) -> Exception:
+def translate_sql_error(error: DBAPIError, classifiers: Classifiers) -> Exception:
     """A failing expression, apart from a store in trouble; on SQLite its code alone tells which it is."""
     code = getattr(error.orig, "sqlite_errorcode", None)
     trouble = isinstance(error, OperationalError) and code != sqlite3.SQLITE_ERROR
@@ -301,7 +301,7 @@ class Overlay:
                 with self.connection.begin_nested():
                     self._ask_some(low, low + RANGE - 1)
             except DBAPIError as error:
-                raise told(error, self.usable) from error
+                raise translate_sql_error(error, self.usable) from error
 
     def _ask_some(self, low: int, high: int) -> None:
         how = self.how

@@ -21,7 +21,7 @@ from domain.errors import InvalidInput, Sentence
 from domain.imports.columns import ALIASES, normalised
 from domain.imports.rows import Batch
 from persistence.sources.mongo_connection import Document, MongoConnection, explained, lost
-from persistence.sources.spill import KeptNames
+from persistence.sources.spill import CustomerNames
 
 DEFAULTS = {"customer.id": "customer_id", "product.category": "category"}
 """Where fields stand that have no column of their name."""
@@ -181,7 +181,7 @@ class MongoSource:
         self.name = f"{self.database}.{self.collection}"
         self.decimal = decimal
         self.now = now
-        self.names = KeptNames()
+        self.names = CustomerNames()
         with MongoConnection(settings.uri) as connection:
             sample = connection.run(self._sample(connection))
         self.changed = settings.updated_field or next((name for name in CHANGED if any_date(sample, name)), None)

@@ -32,7 +32,7 @@ from persistence.database.engines import Database
 from persistence.imports.customers_file import Intake
 from persistence.sources.appended import forget_state, present_version, read_state, write_state
 from persistence.sources.csv import CsvSource
-from persistence.sources.spill import KeptAmounts
+from persistence.sources.spill import OrderAmounts
 from persistence.tables import purchase_import
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class OpenedPurchases:
         if options.of_orders:
             places = self.columns.places
             batches = carried_down(self.source.batches(), places["order_id"], places["amount"], self.columns.width)
-            with closing(KeptAmounts()) as stated:
+            with closing(OrderAmounts()) as stated:
                 yield from once_an_order(read_rows(batches, reader, reject), stated, exponent(business.currency))
             return
         found = read_rows(self.source.batches(), reader, reject)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from domain.imports.orders import StatedAmount
 
 
-class KeptNames:
+class CustomerNames:
     """Names by customer id."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class KeptNames:
         self.file.close()
 
 
-class KeptAmounts:
+class OrderAmounts:
     """Implements StatedAmounts for one reading of a source."""
 
     def __init__(self) -> None:
