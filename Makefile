@@ -5,6 +5,9 @@ BIN = .venv/bin
 # One more than there are cores: tests of real processes wait as much as they compute.
 PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
+# Hundreds of processes are started by the tests: what one of them compiled the next one loads.
+test test-slow: export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: install serve test test-slow test-tools bench lint schema graphiql
 
 .venv/installed: requirements.lock pyproject.toml
@@ -22,7 +25,7 @@ test: install
 	$(BIN)/python -m pytest -m "not tools and not slow" --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 test-slow: install
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "(slow or hypothesis) and not tools" --hypothesis-profile=full
 
 test-tools: install graphiql
 	$(BIN)/python -m pytest -m "tools $(WITHOUT)"

@@ -1,4 +1,5 @@
-"""Stores for the tests: every storage test runs on SQLite and on PostgreSQL, both real, both fresh."""
+"""Stores for the tests: every storage test runs on SQLite and on PostgreSQL, both real, of the test alone or shared by
+the tests of a module that only read; and how much of everything is tried by default."""
 
 import gc
 import tracemalloc
@@ -38,14 +39,16 @@ def examples(small: int, full: int) -> int:
 
 
 SLOWEST = (
-    "persistence/rules/test_agreement.py",
     "test_readme.py",
     "cli/test_serve.py",
-    "cli/test_program.py",
-    "real/test_start.py",
     "real/test_ending.py",
-    "persistence/reports/test_truth.py",
+    "cli/test_program.py",
+    "real/test_workers.py",
+    "persistence/rules/test_agreement.py",
     "real/test_run_kills.py",
+    "cli/test_watch.py",
+    "persistence/reports/test_truth.py",
+    "schema/test_foreign_ids.py",
 )
 """Begun first, so that no process works on one of them while the others have nothing left."""
 

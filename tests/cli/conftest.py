@@ -4,10 +4,11 @@ real process where signals, pipes and ports matter. Whatever it says, a tracebac
 import gc
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import count
@@ -23,6 +24,7 @@ from tests.drivers.mongo import Mongo, served
 
 # What the terminal or the machine would add to the output.
 TERMINAL = ("COLUMNS", "LINES", "TERM", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TTY_COMPATIBLE")
+UTC_EUR = ("--time-zone", "UTC", "--currency", "EUR")
 COMMAND = Path(sys.executable).parent / "segments"
 DATABASES = count()
 AS_OF = date(2024, 3, 31)
@@ -120,6 +122,27 @@ def segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     logging.getLogger("segments").setLevel(level)
 
 
+@dataclass(frozen=True)
+class Stencils:
+    """Data folders that a fixture fills by commands; after the first test it is copied."""
+
+    folder: Path
+
+    def fill(self, segments: Segments, name: str, commands: Callable[[], object]) -> Segments:
+        """The command with the data folder of that name."""
+        if (self.folder / name).exists():
+            shutil.copytree(self.folder / name, segments.data)
+        else:
+            commands()
+            shutil.copytree(segments.data, self.folder / name)
+        return segments
+
+
+@pytest.fixture(scope="session")
+def stencils(tmp_path_factory: pytest.TempPathFactory) -> Stencils:
+    return Stencils(tmp_path_factory.mktemp("stencils"))
+
+
 @pytest.fixture
 def ten(tmp_path: Path) -> Path:
     """A file of the ten customers."""
@@ -145,10 +168,15 @@ def empty(postgresql: str) -> str:
 
 
 @pytest.fixture
-def shop(segments: Segments, ten: Path) -> Segments:
+def shop(segments: Segments, ten: Path, stencils: Stencils) -> Segments:
     """The command with the ten customers in business `shop`."""
-    segments.done("import", ten, "--business", "shop", "--time-zone", "UTC", "--currency", "EUR")
-    return segments
+    return stencils.fill(segments, "ten", lambda: segments.done("import", ten, "--business", "shop", *UTC_EUR))
+
+
+@pytest.fixture
+def made(segments: Segments, stencils: Stencils) -> Segments:
+    """The command with an empty business `shop`."""
+    return stencils.fill(segments, "empty", lambda: segments.done("businesses", "create", "shop", *UTC_EUR))
 
 
 @pytest.fixture(scope="session")

@@ -8,21 +8,24 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
-from tests.cli.conftest import Segments
+from tests.cli.conftest import Segments, Stencils
 
 WINDOW = ("--as-of", "2024-03-31", "--days", "90")
 
 
 @pytest.fixture
-def shop(segments: Segments, ten: Path) -> Segments:
+def shop(segments: Segments, ten: Path, stencils: Stencils) -> Segments:
     """The ten customers, two of them in the segment vip."""
-    segments.done("import", ten, "--business", "shop", "--time-zone", "UTC", "--currency", "EUR")
-    folder = ten.parent
-    (folder / "vip.json").write_text(json.dumps({"name": "VIP", "kind": "MANUAL"}))
-    segments.done("segment", "create", folder / "vip.json")
-    (folder / "members.csv").write_text("customer_id\nAda\nBen\n")
-    segments.done("segment", "assign", "vip", folder / "members.csv")
-    return segments
+
+    def fill() -> None:
+        segments.done("import", ten, "--business", "shop", "--time-zone", "UTC", "--currency", "EUR")
+        folder = ten.parent
+        (folder / "vip.json").write_text(json.dumps({"name": "VIP", "kind": "MANUAL"}))
+        segments.done("segment", "create", folder / "vip.json")
+        (folder / "members.csv").write_text("customer_id\nAda\nBen\n")
+        segments.done("segment", "assign", "vip", folder / "members.csv")
+
+    return stencils.fill(segments, "vip", fill)
 
 
 def test_the_ending_of_the_file_decides_its_format(shop: Segments, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from gql.cli import verify as cli_verify
 from gql.cli.main import describe_failure
 from persistence.database import engines as database
 from tests.cli.conftest import COMMAND, Segments
+from tests.conftest import sampled
 
 ROOT = Path(__file__).parents[2]
 
@@ -208,7 +209,10 @@ def test_a_reader_that_leaves_early_is_no_fault(segments: Segments) -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
-@pytest.mark.parametrize("arguments", [["schema"], ["report", "--as-of", "2024-03-31"], ["verify"]])
+WRITERS = (["schema"], ["report", "--as-of", "2024-03-31"], ["verify"])
+
+
+@pytest.mark.parametrize("arguments", sampled(WRITERS, WRITERS[1]))
 def test_a_disk_that_is_full_is_a_sentence(shop: Segments, arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(

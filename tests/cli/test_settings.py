@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from domain.businesses.settings import effective
-from tests.cli.conftest import Segments
+from tests.cli.conftest import UTC_EUR, Segments
 from tests.drivers.documents import blocks
 
-UTC_EUR = ("--time-zone", "UTC", "--currency", "EUR")
 MONGODB = """[mongodb]
 host = "db.example:27017"
 username = "reader"
@@ -18,13 +17,6 @@ password = "p@ss/word"
 database = "shop"
 collection = "orders"
 """
-
-
-@pytest.fixture
-def made(segments: Segments) -> Segments:
-    """The command with an empty business."""
-    segments.done("businesses", "create", "shop", *UTC_EUR)
-    return segments
 
 
 def written(tmp_path: Path, text: str, name: str = "shop.toml") -> Path:

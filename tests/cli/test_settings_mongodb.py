@@ -8,14 +8,7 @@ import pytest
 
 from persistence.sources.opening import mongodb_settings
 from tests.cli.conftest import Segments
-from tests.cli.test_settings import MONGODB, UTC_EUR, written
-
-
-@pytest.fixture
-def made(segments: Segments) -> Segments:
-    """The command with an empty business."""
-    segments.done("businesses", "create", "shop", *UTC_EUR)
-    return segments
+from tests.cli.test_settings import MONGODB, written
 
 
 def test_the_connection_of_mongodb_is_kept_for_its_owner_alone_and_never_shown(made: Segments, tmp_path: Path) -> None:
