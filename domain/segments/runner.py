@@ -130,7 +130,7 @@ class Runner:
             absent = sorted(set(references(tree)) - by_key.keys())
             if absent:
                 raise DomainError(f"There is no segment with the key {absent[0]}.")
-            await evaluation.understand([tree])
+            await evaluation.prepare([tree])
             population, highest = await evaluation.population()
             for low in range(1, highest + 1, RANGE):
                 share = min(population, round(population * (low - 1) / max(highest, 1)))
@@ -139,7 +139,7 @@ class Runner:
                 if parent is not None:
                     # Where that one is lost, this part is still held: whoever has the other one waits for it.
                     await self._alive(business, parent, "recalculating", done, parts)
-                await evaluation.keep(tree, by_key, low, low + RANGE - 1)
+                await evaluation.evaluate_range(tree, by_key, low, low + RANGE - 1)
             if not await self._alive(business, job, "writing", population, population):
                 raise Stopped
             outcome = await self._commit(evaluation, job, segment, by_key, found, population)
@@ -169,7 +169,7 @@ class Runner:
             if unit.business.settings_version != evaluation.unit.business.settings_version:
                 # Days, labels and scores are measured otherwise now.
                 return None
-            await evaluation.again(found.trees[segment.key], by_key)
+            await evaluation.reevaluate_changed(found.trees[segment.key], by_key)
             difference = await unit.memberships.agree(segment.id, unit.instant, f"job {job.id}")
             await unit.snapshots.add(Snapshot(segment.id, unit.instant, difference.member_count, job.id, None))
             await unit.segments.change(replace(now, last_calculated=unit.instant))

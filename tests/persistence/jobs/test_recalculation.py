@@ -212,12 +212,12 @@ async def test_what_changes_while_a_run_evaluates_is_evaluated_again(working: Wo
     tree, condition = {segment.key: segment}, tree_of(segment.definition)
 
     async with working.store.evaluate(working.business) as evaluation:
-        await evaluation.understand([condition])
-        await evaluation.keep(condition, tree, 1, 1000)
+        await evaluation.prepare([condition])
+        await evaluation.evaluate_range(condition, tree, 1, 1000)
         await services.purchases.record(working.business, [purchase("C1", "O9", DAY, 9000)], ACTOR)
         await services.purchases.delete(working.business, ["O3"], ACTOR)
         async with evaluation.write() as unit:
-            await evaluation.again(condition, tree)
+            await evaluation.reevaluate_changed(condition, tree)
             await unit.memberships.agree(segment.id, unit.instant, "test")
 
     assert await working.members(segment) == ["C1", "C2"]
