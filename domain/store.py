@@ -25,7 +25,7 @@ from domain.classification.rfm import Cuts, RfmScheme
 from domain.classifiers import ClassifiedBatch, Classifiers
 from domain.errors import FieldProblem
 from domain.imports.model import NewImport, PurchaseImport, Reject
-from domain.jobs.model import Difference, Job, JobStatus, NewJob, Outcome
+from domain.jobs.model import Difference, Job, JobKind, JobStatus, Lease, NewJob, Outcome
 from domain.model import (
     Business,
     Customer,
@@ -329,17 +329,8 @@ class Snapshots(Protocol):
     async def by_keys(self, keys: Sequence[SnapshotKey]) -> Mapping[SnapshotKey, Snapshot]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A run as its holder took it. Whoever takes it up after him holds another attempt, so he cannot touch it again."""
-
-    job_id: int
-    owner: str
-    attempt: int
-
-
 class Jobs(Protocol):
-    """Runs of one business."""
+    """Recalculations of one business, and the leases of work of every kind."""
 
     async def add(self, new: NewJob, at: datetime) -> Job: ...
     async def by_ids(self, ids: Sequence[int]) -> Mapping[int, Job]: ...
@@ -352,17 +343,26 @@ class Jobs(Protocol):
     async def active_parent(self) -> Job | None: ...
     async def parts_of(self, parent_id: int) -> list[Job]: ...
     async def adopt(self, job_id: int, parent_id: int) -> None: ...
-    async def finish(self, job_id: int, outcome: Outcome, at: datetime) -> None: ...
-    async def ask_to_cancel(self, job_id: int) -> None: ...
-    async def take(self, owner: str, now: datetime, stale_before: datetime) -> Job | None: ...
-    async def take_part(self, job_id: int, owner: str, now: datetime, stale_before: datetime) -> Job | None: ...
-    async def beat(self, hold: Hold, now: datetime, phase: str, done: int, total: int | None) -> bool: ...
-    async def end(self, hold: Hold, outcome: Outcome, at: datetime) -> bool:
-        """End a run that is still held so; whether it was."""
+    async def terminate(self, job_id: int, outcome: Outcome, at: datetime) -> None:
+        """End a run that is active, whoever holds it."""
         ...
 
-    async def give_back(self, hold: Hold) -> None:
-        """Let a run that is still held so wait for another worker, as if it had not been begun."""
+    async def ask_to_cancel(self, job_id: int) -> None: ...
+    async def acquire(self, kind: JobKind, owner: str, now: datetime) -> Job | None:
+        """Hold the oldest work of the kind that waits or whose lease has expired; None where there is none."""
+        ...
+
+    async def acquire_part(self, job_id: int, owner: str, now: datetime) -> Job | None: ...
+    async def heartbeat(self, lease: Lease, now: datetime, phase: str, done: int, total: int | None) -> bool:
+        """Keep the lease and say how far the work is; False where its holder must stop."""
+        ...
+
+    async def finish(self, lease: Lease, outcome: Outcome, at: datetime) -> bool:
+        """End work that is still held so; whether it was."""
+        ...
+
+    async def release(self, lease: Lease) -> None:
+        """Let work that is still held so wait for another worker, as if it had not been begun."""
         ...
 
 
@@ -617,8 +617,8 @@ class Store(Protocol):
         """A run's connection; what it did not commit is gone with it."""
         ...
 
-    def note(self, business: Business) -> AbstractAsyncContextManager[Jobs]:
-        """Runs, in a short transaction that changes no data of the business."""
+    def heartbeats(self, business: Business) -> AbstractAsyncContextManager[Jobs]:
+        """Leases, in a short transaction that changes no data of the business."""
         ...
 
     async def businesses(self) -> list[Business]: ...

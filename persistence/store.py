@@ -5,7 +5,7 @@ The audit log: one row a write, numbered by its change number, so that the order
 
 The store as runs use it. A run reads for long in one state of the store and keeps what it finds in a temporary
 table of its connection, which locks nothing; then the same connection takes the write lock for one short transaction.
-Signs of life go over another connection, in transactions of their own that change no data.
+Heartbeats go over another connection, in transactions of their own that change no data.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -415,8 +415,8 @@ class SqlStore:
         return Agenda(matured, changed is not None and changed > followed, bool(waits))
 
     @asynccontextmanager
-    async def note(self, business: Business) -> AsyncIterator[JobStore]:
-        """Runs, in a short transaction that changes no data of the business."""
+    async def heartbeats(self, business: Business) -> AsyncIterator[JobStore]:
+        """Leases, in a short transaction that changes no data of the business."""
         with translated():
             async with self.database.writer.begin() as connection:
                 yield JobStore(connection, business.id)

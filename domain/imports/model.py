@@ -1,4 +1,4 @@
-""""""
+"""Imports of purchases as values: what was asked for, how far it came, and which rows it refused."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ from domain.jobs.model import JobStatus, fraction_done
 @dataclass(frozen=True, slots=True)
 class PurchaseImport:
     """One import. `done` of `total` counts rows while it reads and orders while it merges; the four counts of rows add
-    up to `rows_read`. `options` say how an uploaded file is read; `heard_at` is the last sign of life."""
+    up to `rows_read`. `options` say how an uploaded file is read; `last_heartbeat` is that of whoever works
+    on it, or has its file while it waits."""
 
     id: int
     source: str
@@ -34,7 +35,7 @@ class PurchaseImport:
     future: int
     quality: Quality | None
     options: Mapping[str, object] | None
-    heard_at: datetime | None
+    last_heartbeat: datetime | None
     undo_begun_at: datetime | None
     undone_at: datetime | None
 

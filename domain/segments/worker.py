@@ -63,7 +63,7 @@ class Upkeep:
         if agenda.due:
             await self.begin_due(business)
         worked = False
-        while await self.runner.once(business):
+        while await self.runner.run_next(business):
             worked = True
         return worked
 

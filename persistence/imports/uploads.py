@@ -206,7 +206,7 @@ def file_of(one: PurchaseImport) -> str:
 
 def heard(one: PurchaseImport) -> datetime:
     """The last sign of life."""
-    return one.heard_at or one.created_at
+    return one.last_heartbeat or one.created_at
 
 
 def last_written(folder: Path) -> float:

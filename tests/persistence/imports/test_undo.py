@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from domain.errors import Conflict, NotFound
 from domain.imports.imports import UndoRefused, UndoSummary
+from domain.jobs.model import JobKind
 from domain.model import Business, NewCustomer, NewPurchase, PurchaseStatus
 from domain.store import Actor
 from gql.composition import Services
@@ -183,8 +184,8 @@ async def test_no_customer_goes_while_a_run_may_still_give_it_a_membership(
     segment = await working.segment("big", {">": [{"var": "total_revenue"}, 50]})
     importer.lines(order("C1", "O1", "90"), header=RICH)
     await working.recalculations.start(shop, segment.id, ACTOR)
-    async with working.store.note(shop) as jobs:
-        await jobs.take("somebody", clock(), clock() - timedelta(minutes=1))
+    async with working.store.heartbeats(shop) as jobs:
+        await jobs.acquire(JobKind.RECALCULATION, "somebody", clock())
     monkeypatch.setattr(import_undo, "PATIENCE_SECONDS", 0.3)
 
     done = undo(importer)
