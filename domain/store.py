@@ -25,7 +25,7 @@ from domain.classification.rfm import Cuts, RfmScheme
 from domain.classifiers import ClassifiedBatch, Classifiers
 from domain.errors import FieldProblem
 from domain.imports.model import NewImport, PurchaseImport, Reject
-from domain.jobs.model import Difference, Job, JobKind, JobStatus, Lease, NewJob, Outcome
+from domain.jobs.model import Difference, Job, JobKind, Lease, NewJob, Outcome
 from domain.model import (
     Business,
     Customer,
@@ -414,23 +414,21 @@ class Imports(Protocol):
         ...
 
     async def active(self) -> list[PurchaseImport]: ...
-    async def busy(self, since: datetime) -> int:
-        """How many uploads are worked on by somebody who gave a sign of life since."""
+    async def busy(self, now: datetime) -> int:
+        """How many uploads somebody works on."""
         ...
 
-    async def take(
-        self, import_id: int, owner: str, options: Mapping[str, object], silent_before: datetime, at: datetime
-    ) -> bool:
-        """Hold one that waits or whose holder fell silent; whether it was free."""
+    async def acquire(self, import_id: int, owner: str, now: datetime) -> Job | None:
+        """Hold one that waits or whose lease has expired; None where it is not free."""
         ...
 
-    async def silent(self, before: datetime) -> list[PurchaseImport]:
-        """Active ones whose last sign of life is older."""
+    async def expired(self, now: datetime) -> list[PurchaseImport]:
+        """Active ones that nobody works on any more, and whose file nobody has."""
         ...
 
     async def add(self, import_id: int, new: NewImport, at: datetime) -> PurchaseImport: ...
-    async def end(self, import_id: int, status: JobStatus, code: str, sentence: str, at: datetime) -> None:
-        """End one that is active."""
+    async def terminate(self, import_id: int, outcome: Outcome, at: datetime) -> None:
+        """End one that is active, whoever holds it."""
         ...
 
     async def ask_to_cancel(self, import_id: int) -> None: ...

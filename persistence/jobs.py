@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Update, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Insert, Row, Update, and_, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import from_micros, to_micros
@@ -73,6 +73,22 @@ def is_active(business_id: int, kind: JobKind, job_id: int) -> ColumnElement[boo
     return and_(*own, job.c.status.in_(ACTIVE))
 
 
+def build_insert(business_id: int, job_id: int, new: NewJob, at: datetime) -> Insert:
+    """The statement that queues work."""
+    return insert(job).values(
+        business_id=business_id,
+        id=job_id,
+        kind=new.kind.value,
+        reason=new.reason.value,
+        parent_id=new.parent_id,
+        segment_id=new.segment_id,
+        status=JobStatus.QUEUED.value,
+        phase="queued",
+        created_at=to_micros(at),
+        requested_by=new.requested_by,
+    )
+
+
 def build_heartbeat(business_id: int, lease: Lease, now: datetime, phase: str, done: int, total: int | None) -> Update:
     """The statement that keeps a lease."""
     values = {"heartbeat_at": to_micros(now), "phase": phase, "done": done, "total": total}
@@ -111,27 +127,15 @@ class JobStore:
         self.business_id = business_id
         self._own = and_(job.c.business_id == business_id, job.c.kind == JobKind.RECALCULATION.value)
 
-    async def add(self, new: NewJob, at: datetime) -> Job:
-        """Queue a run; the caller holds the write transaction and knows that none of the segment is active."""
-        of_kind = (job.c.business_id == self.business_id, job.c.kind == new.kind.value)
-        highest = (await self.connection.execute(select(func.max(job.c.id)).where(*of_kind))).scalar_one()
-        row = await self.connection.execute(
-            insert(job)
-            .values(
-                business_id=self.business_id,
-                id=(highest or 0) + 1,
-                kind=new.kind.value,
-                reason=new.reason.value,
-                parent_id=new.parent_id,
-                segment_id=new.segment_id,
-                status=JobStatus.QUEUED.value,
-                phase="queued",
-                created_at=to_micros(at),
-                requested_by=new.requested_by,
-            )
-            .returning(job)
-        )
-        return to_job(row.one())
+    async def add(self, new: NewJob, at: datetime, job_id: int | None = None) -> Job:
+        """Queue work; the caller holds the write transaction and knows that none of a segment is active. Without an id
+        it gets the next one of its kind."""
+        if job_id is None:
+            of_kind = (job.c.business_id == self.business_id, job.c.kind == new.kind.value)
+            highest = (await self.connection.execute(select(func.max(job.c.id)).where(*of_kind))).scalar_one()
+            job_id = (highest or 0) + 1
+        statement = build_insert(self.business_id, job_id, new, at)
+        return to_job((await self.connection.execute(statement.returning(job))).one())
 
     async def by_ids(self, ids: Sequence[int]) -> Mapping[int, Job]:
         """Those that exist."""
@@ -183,30 +187,29 @@ class JobStore:
         statement = select(func.count()).select_from(job).where(*self._listed(segment_id, parent_id))
         return int((await self.connection.execute(statement)).scalar_one())
 
-    async def acquire(self, kind: JobKind, owner: str, now: datetime) -> Job | None:
-        """Hold the oldest work of the kind that is free; parts are left to the run they belong to."""
-        oldest = (
-            select(job.c.id)
-            .where(
-                job.c.business_id == self.business_id,
-                job.c.kind == kind.value,
-                job.c.parent_id.is_(None),
-                is_free(now),
-            )
-            .order_by(job.c.id)
-            .limit(1)
-        )
+    async def acquire(self, kind: JobKind, owner: str, now: datetime, job_id: int | None = None) -> Job | None:
+        """Hold the oldest work of the kind that is free, or this one; parts are left to the run they belong to."""
+        free = [
+            job.c.business_id == self.business_id,
+            job.c.kind == kind.value,
+            job.c.parent_id.is_(None),
+            is_free(now),
+        ]
+        if job_id is not None:
+            free.append(job.c.id == job_id)
+        oldest = select(job.c.id).where(*free).order_by(job.c.id).limit(1)
         if self.connection.dialect.name == "postgresql":
             oldest = oldest.with_for_update(skip_locked=True)
         return await self._acquire(kind, job.c.id == oldest.scalar_subquery(), owner, now)
 
     async def acquire_part(self, job_id: int, owner: str, now: datetime) -> Job | None:
-        """Hold this part of a run, unless somebody else does: who holds the run may have lost only that of it."""
+        """Hold this part of a run, unless somebody else does: who took the run up again may still hold its part."""
         mine = and_(job.c.status == JobStatus.RUNNING.value, job.c.owner == owner)
-        return await self._acquire(JobKind.RECALCULATION, and_(job.c.id == job_id, or_(is_free(now), mine)), owner, now)
+        part = and_(job.c.id == job_id, or_(is_free(now), mine))
+        return await self._acquire(JobKind.RECALCULATION, part, owner, now)
 
     async def _acquire(self, kind: JobKind, which: ColumnElement[bool], owner: str, now: datetime) -> Job | None:
-        result = await self.connection.execute(
+        statement = (
             update(job)
             .where(job.c.business_id == self.business_id, job.c.kind == kind.value, which)
             .values(
@@ -217,9 +220,8 @@ class JobStore:
                 heartbeat_at=to_micros(now),
                 attempts=job.c.attempts + 1,
             )
-            .returning(job)
         )
-        row = result.one_or_none()
+        row = (await self.connection.execute(statement.returning(job))).one_or_none()
         return None if row is None else to_job(row)
 
     async def heartbeat(self, lease: Lease, now: datetime, phase: str, done: int, total: int | None) -> bool:
@@ -236,6 +238,12 @@ class JobStore:
     async def release(self, lease: Lease) -> None:
         """Let work wait for another worker, as if its holder had not begun it."""
         await self.connection.execute(build_release(self.business_id, lease))
+
+    async def keep_waiting(self, kind: JobKind, ids: Sequence[int], now: datetime) -> None:
+        """Say that these, which wait or whose lease has expired, can be done by somebody; they wait for him."""
+        waiting = {"status": JobStatus.QUEUED.value, "phase": "queued", "owner": None, "heartbeat_at": to_micros(now)}
+        own = (job.c.business_id == self.business_id, job.c.kind == kind.value, job.c.id.in_(ids))
+        await self.connection.execute(update(job).where(*own, is_free(now)).values(**waiting))
 
     async def terminate(self, job_id: int, outcome: Outcome, at: datetime) -> None:
         """The end of a run that is active, whoever holds it; an ended one stays as it is."""

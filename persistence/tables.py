@@ -403,21 +403,22 @@ class SnapshotRow(SQLModel, table=True):
 
 
 class JobRow(SQLModel, table=True):
-    """A run of background work. Of one segment's runs at most one is active; `owner` holds it while its `heartbeat_at`
-    is fresh. `parent_id` is the run that this one is a part of."""
+    """Background work, with ids of its own a kind: a recalculation, an import (the rest of which stands in
+    `purchase_import` under the same id), a classification. `owner` holds it while its `heartbeat_at` is fresh. Of one
+    segment's runs at most one is active; `parent_id` is the run that this one is a part of."""
 
     __tablename__ = "job"
     __table_args__ = _of_business(
-        PrimaryKeyConstraint("business_id", "id"),
+        PrimaryKeyConstraint("business_id", "kind", "id"),
         Index("uq_job_active", "business_id", "segment_id", unique=True, **_where(ACTIVE_OF_SEGMENT)),
         Index("ix_job_segment", "business_id", "segment_id", "id"),
-        Index("ix_job_parent", "business_id", "parent_id", "id"),
+        Index("ix_job_parent", "business_id", "kind", "parent_id", "id"),
         Index("ix_job_active", "business_id", "id", **_where(ACTIVE)),
         CLUSTERED,
     )
     business_id: int = key_column()
-    id: int = key_column()
     kind: str = text_column()
+    id: int = key_column()
     reason: str = text_column()
     parent_id: int | None = number_column()
     segment_id: int | None = number_column()
@@ -454,31 +455,18 @@ def _of_import(*more: Any) -> tuple[Any, ...]:
 
 
 class PurchaseImportRow(SQLModel, table=True):
-    """One run of an import and its counts; `id` is the change number that it began with. `options` say how an uploaded
-    file is to be read; `undo_begun_at` stands from the first range that was taken back, `undone_at` from the last."""
+    """What an import says beside its job: its counts, and how it is taken back; `id` is the change number that it began
+    with. `options` say how an uploaded file is to be read; `undo_begun_at` stands from the first range that was taken
+    back, `undone_at` from the last."""
 
     __tablename__ = "purchase_import"
     __table_args__ = _of_import(
         PrimaryKeyConstraint("business_id", "id"),
-        Index("ix_import_active", "business_id", "id", sqlite_where=text(ACTIVE), postgresql_where=text(ACTIVE)),
         Index("uq_import_request", "business_id", "request_key", unique=True),
     )
     business_id: int = key_column()
     id: int = key_column()
     source: str = text_column()
-    status: str = text_column()
-    phase: str = Field(sa_column=Column(CodePointText, nullable=False, server_default=text("''")))
-    done: int = number_column(0)
-    total: int | None = number_column()
-    created_at: int = whole_column()
-    started_at: int | None = number_column()
-    finished_at: int | None = number_column()
-    heartbeat_at: int | None = number_column()
-    owner: str | None = text_column(nullable=True)
-    requested_by: str | None = text_column(nullable=True)
-    cancel_requested: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=text("false")))
-    error_code: str | None = text_column(nullable=True)
-    error: str | None = text_column(nullable=True)
     rows_read: int = number_column(0)
     created: int = number_column(0)
     updated: int = number_column(0)

@@ -7,20 +7,17 @@ stated since is not the import's any more; then nothing is changed.
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from domain.calendar import Clock
 from domain.errors import Conflict, DomainError, InvalidInput, NotFound
 from domain.imports.model import NewImport, PurchaseImport, Reject
-from domain.jobs.model import JobStatus
+from domain.jobs.model import JobStatus, Outcome
 from domain.jobs.progress import Board
 from domain.jobs.queue import NotCancellable
 from domain.model import Business
 from domain.pages import Page, PageRequest
 from domain.store import Actor, AuditEvent, Store
 
-SILENT = timedelta(seconds=30)
-"""Without a sign of life for so long, whoever worked on an import is dead."""
 MOST_WAITING = 20
 """Imports of one business that may wait; more are refused."""
 AT_ONCE = 2
@@ -109,7 +106,8 @@ class PurchaseImports:
             if found.status.final:
                 raise NotCancellable("The job has ended already.")
             if found.status is JobStatus.QUEUED:
-                await unit.imports.end(import_id, JobStatus.CANCELLED, "CANCELLED", "It was cancelled.", unit.instant)
+                outcome = Outcome(JobStatus.CANCELLED, "CANCELLED", "It was cancelled.")
+                await unit.imports.terminate(import_id, outcome, unit.instant)
             else:
                 await unit.imports.ask_to_cancel(import_id)
             detail = {"import": import_id}
@@ -120,19 +118,19 @@ class PurchaseImports:
 
     async def sweep(self, business: Business) -> int:
         """Mark the imports whose process died as failed; how many there were."""
-        before = self.clock() - SILENT
+        now, outcome = self.clock(), Outcome(JobStatus.FAILED, ABANDONED, ABANDONED_SENTENCE)
         async with self.store.read(business) as unit:
-            silent = await unit.imports.silent(before)
-        for one in silent:
+            expired = await unit.imports.expired(now)
+        for one in expired:
             async with self.store.write(business) as unit:
-                if one.id not in {still.id for still in await unit.imports.silent(before)}:
+                if one.id not in {still.id for still in await unit.imports.expired(now)}:
                     continue
-                await unit.imports.end(one.id, JobStatus.FAILED, ABANDONED, ABANDONED_SENTENCE, unit.instant)
+                await unit.imports.terminate(one.id, outcome, unit.instant)
                 detail = {"source": one.source, "import": one.id, "error": ABANDONED}
                 await unit.audit(AuditEvent(one.requested_by or "", "importPurchases", "FAILED", detail=detail))
             ended = replace(one, status=JobStatus.FAILED, error_code=ABANDONED, error_message=ABANDONED_SENTENCE)
             self.board.post(business.id, ended)
-        return len(silent)
+        return len(expired)
 
 
 def same_request(found: PurchaseImport, digest: str | None, asked: str | None) -> PurchaseImport:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from domain.imports.quality import Quality
-from domain.jobs.model import JobStatus, fraction_done
+from domain.jobs.model import JobKind, JobStatus, fraction_done
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,11 @@ class PurchaseImport:
     last_heartbeat: datetime | None
     undo_begun_at: datetime | None
     undone_at: datetime | None
+
+    @property
+    def kind(self) -> JobKind:
+        """What an import is among all work."""
+        return JobKind.IMPORT
 
     @property
     def fraction(self) -> float:

@@ -30,6 +30,7 @@ class JobKind(StrEnum):
     """What the work is. Each kind has ids of its own."""
 
     RECALCULATION = "RECALCULATION"
+    IMPORT = "IMPORT"
 
 
 class JobReason(StrEnum):
