@@ -19,7 +19,7 @@ from domain.classification.rfm import Quintiles, RfmScheme
 from domain.classifiers import ClassifiedBatch, Classifiers
 from domain.errors import FieldProblem
 from domain.imports.model import NewImport, PurchaseImport, Reject
-from domain.jobs.model import Difference, Job, JobStatus, NewJob, Outcome
+from domain.jobs.model import Difference, Job, JobKind, Lease, NewJob, Outcome
 from domain.model import (
     Actor,
     AuditRecord,
@@ -302,17 +302,8 @@ class Snapshots(Protocol):
     async def by_keys(self, keys: Sequence[SnapshotKey]) -> Mapping[SnapshotKey, Snapshot]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A run as its holder took it. Whoever takes it up after him holds another attempt, so he cannot touch it again."""
-
-    job_id: int
-    owner: str
-    attempt: int
-
-
 class Jobs(Protocol):
-    """Runs of one business."""
+    """Recalculations of one business, and the leases of work of every kind."""
 
     async def add(self, new: NewJob, at: datetime) -> Job: ...
     async def by_ids(self, ids: Sequence[int]) -> Mapping[int, Job]: ...
@@ -325,17 +316,26 @@ class Jobs(Protocol):
     async def active_parent(self) -> Job | None: ...
     async def parts_of(self, parent_id: int) -> list[Job]: ...
     async def adopt(self, job_id: int, parent_id: int) -> None: ...
-    async def finish(self, job_id: int, outcome: Outcome, at: datetime) -> None: ...
-    async def ask_to_cancel(self, job_id: int) -> None: ...
-    async def take(self, owner: str, now: datetime, stale_before: datetime) -> Job | None: ...
-    async def take_part(self, job_id: int, owner: str, now: datetime, stale_before: datetime) -> Job | None: ...
-    async def beat(self, hold: Hold, now: datetime, phase: str, done: int, total: int | None) -> bool: ...
-    async def end(self, hold: Hold, outcome: Outcome, at: datetime) -> bool:
-        """End a run that is still held so; whether it was."""
+    async def terminate(self, job_id: int, outcome: Outcome, at: datetime) -> None:
+        """End a run that is active, whoever holds it."""
         ...
 
-    async def give_back(self, hold: Hold) -> None:
-        """Let a run that is still held so wait for another worker, as if it had not been begun."""
+    async def ask_to_cancel(self, job_id: int) -> None: ...
+    async def acquire(self, kind: JobKind, owner: str, now: datetime) -> Job | None:
+        """Hold the oldest work of the kind that waits or whose lease has expired; None where there is none."""
+        ...
+
+    async def acquire_part(self, job_id: int, owner: str, now: datetime) -> Job | None: ...
+    async def heartbeat(self, lease: Lease, now: datetime, phase: str, done: int, total: int | None) -> bool:
+        """Keep the lease and say how far the work is; False where its holder must stop."""
+        ...
+
+    async def finish(self, lease: Lease, outcome: Outcome, at: datetime) -> bool:
+        """End work that is still held so; whether it was."""
+        ...
+
+    async def release(self, lease: Lease) -> None:
+        """Let work that is still held so wait for another worker, as if it had not been begun."""
         ...
 
 
@@ -387,23 +387,21 @@ class Imports(Protocol):
         ...
 
     async def active(self) -> list[PurchaseImport]: ...
-    async def busy(self, since: datetime) -> int:
-        """How many uploads are worked on by somebody who gave a sign of life since."""
+    async def busy(self, now: datetime) -> int:
+        """How many uploads somebody works on."""
         ...
 
-    async def take(
-        self, import_id: int, owner: str, options: Mapping[str, object], silent_before: datetime, at: datetime
-    ) -> bool:
-        """Hold one that waits or whose holder fell silent; whether it was free."""
+    async def acquire(self, import_id: int, owner: str, now: datetime) -> Job | None:
+        """Hold one that waits or whose lease has expired; None where it is not free."""
         ...
 
-    async def silent(self, before: datetime) -> list[PurchaseImport]:
-        """Active ones whose last sign of life is older."""
+    async def expired(self, now: datetime) -> list[PurchaseImport]:
+        """Active ones that nobody works on any more, and whose file nobody has."""
         ...
 
     async def add(self, import_id: int, new: NewImport, at: datetime) -> PurchaseImport: ...
-    async def end(self, import_id: int, status: JobStatus, code: str, sentence: str, at: datetime) -> None:
-        """End one that is active."""
+    async def terminate(self, import_id: int, outcome: Outcome, at: datetime) -> None:
+        """End one that is active, whoever holds it."""
         ...
 
     async def ask_to_cancel(self, import_id: int) -> None: ...
@@ -562,22 +560,22 @@ class Evaluation(Protocol):
 
     @property
     def unit(self) -> "Unit": ...
-    async def understand(self, trees: Sequence[Condition]) -> None: ...
+    async def prepare(self, trees: Sequence[Condition]) -> None: ...
     async def population(self) -> tuple[int, int]: ...
     async def forget(self) -> None: ...
-    async def keep(self, tree: Condition, references: Mapping[str, Segment], low: int, high: int) -> int: ...
-    async def again(self, tree: Condition, references: Mapping[str, Segment]) -> None:
+    async def evaluate_range(self, tree: Condition, references: Mapping[str, Segment], low: int, high: int) -> int: ...
+    async def reevaluate_changed(self, tree: Condition, references: Mapping[str, Segment]) -> None:
         """Evaluate those customers anew that changed since, or whose membership of a segment did that the rule uses."""
         ...
 
-    async def of_customers(
+    async def evaluate_customers(
         self, tree: Condition, references: Mapping[str, Segment], customers: Sequence[int]
     ) -> None: ...
     async def changed(self, size: int) -> list[list[int]]:
         """The customers who changed and whose memberships have not followed, in portions."""
         ...
 
-    async def followed(self) -> None:
+    async def mark_followed(self) -> None:
         """They have followed now; within the write unit."""
         ...
 
@@ -599,8 +597,8 @@ class Store(Protocol):
         """A run's connection; what it did not commit is gone with it."""
         ...
 
-    def note(self, business: Business) -> AbstractAsyncContextManager[Jobs]:
-        """Runs, in a short transaction that changes no data of the business."""
+    def heartbeats(self, business: Business) -> AbstractAsyncContextManager[Jobs]:
+        """Leases, in a short transaction that changes no data of the business."""
         ...
 
     async def businesses(self) -> list[Business]: ...

@@ -1,17 +1,17 @@
-"""Runs of background work. The row is the truth: whoever follows a run reads it here, and whoever works on one holds it
-by a heartbeat that must stay fresh."""
+"""The rows of background work and the one way to hold one: a lease is acquired, kept by heartbeats, and ends when the
+work is finished or released. The row is the truth: its holder is whom it names, as long as the heartbeat is fresh. The
+statements of a lease stand apart from the store, because imports execute them in threads."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Insert, Row, Update, and_, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import from_micros, to_micros
-from domain.jobs.model import Job, JobKind, JobReason, JobStatus, NewJob, Outcome
+from domain.jobs.model import LEASE_SECONDS, Job, JobKind, JobReason, JobStatus, Lease, NewJob, Outcome
 from domain.pages import Page, PageRequest, page_of
-from domain.store import Hold
 from persistence.tables import job, optional_instant, optional_micros
 
 ACTIVE = (JobStatus.QUEUED.value, JobStatus.RUNNING.value)
@@ -44,63 +44,127 @@ def to_job(row: Row[Any]) -> Job:
     )
 
 
+def is_expired(now: datetime) -> ColumnElement[bool]:
+    """Whether somebody held the work and has given no heartbeat for too long."""
+    before = to_micros(now - timedelta(seconds=LEASE_SECONDS))
+    return and_(job.c.status == JobStatus.RUNNING.value, job.c.heartbeat_at < before)
+
+
+def is_free(now: datetime) -> ColumnElement[bool]:
+    """Whether the work waits or its lease has expired."""
+    return or_(job.c.status == JobStatus.QUEUED.value, is_expired(now))
+
+
+def is_held(business_id: int, lease: Lease) -> ColumnElement[bool]:
+    """Whether the work is still held so."""
+    return and_(
+        job.c.business_id == business_id,
+        job.c.kind == lease.kind.value,
+        job.c.id == lease.job_id,
+        job.c.owner == lease.owner,
+        job.c.attempts == lease.attempt,
+        job.c.status == JobStatus.RUNNING.value,
+    )
+
+
+def is_active(business_id: int, kind: JobKind, job_id: int) -> ColumnElement[bool]:
+    """Whether it is that work, and waits or is worked on."""
+    own = (job.c.business_id == business_id, job.c.kind == kind.value, job.c.id == job_id)
+    return and_(*own, job.c.status.in_(ACTIVE))
+
+
+def build_insert(business_id: int, job_id: int, new: NewJob, at: datetime) -> Insert:
+    """The statement that queues work."""
+    return insert(job).values(
+        business_id=business_id,
+        id=job_id,
+        kind=new.kind.value,
+        reason=new.reason.value,
+        parent_id=new.parent_id,
+        segment_id=new.segment_id,
+        status=JobStatus.QUEUED.value,
+        phase="queued",
+        created_at=to_micros(at),
+        requested_by=new.requested_by,
+    )
+
+
+def build_heartbeat(business_id: int, lease: Lease, now: datetime, phase: str, done: int, total: int | None) -> Update:
+    """The statement that keeps a lease."""
+    values = {"heartbeat_at": to_micros(now), "phase": phase, "done": done, "total": total}
+    return update(job).where(is_held(business_id, lease)).values(**values)
+
+
+def build_finish(which: ColumnElement[bool], outcome: Outcome, at: int, **values: object) -> Update:
+    """The statement that ends work at an instant in microseconds; `values` stand instead of what the outcome says."""
+    succeeded = outcome.status is JobStatus.SUCCEEDED
+    ended = {
+        "status": outcome.status.value,
+        "phase": "finished",
+        "finished_at": at,
+        "done": func.coalesce(job.c.total, job.c.done) if succeeded else job.c.done,
+        "error_code": outcome.error_code,
+        "error_message": outcome.error_message,
+        "evaluated": outcome.evaluated,
+        "entered": outcome.difference.entered,
+        "left_count": outcome.difference.left,
+        "snapshot_at": optional_micros(outcome.snapshot_at),
+    }
+    return update(job).where(which).values(**{**ended, **values})
+
+
+def build_release(business_id: int, lease: Lease) -> Update:
+    """The statement that lets work wait for another holder, as if this one had not begun it."""
+    waiting = {"status": JobStatus.QUEUED.value, "phase": "queued", "owner": None, "attempts": lease.attempt - 1}
+    return update(job).where(is_held(business_id, lease)).values(**waiting)
+
+
 class JobStore:
-    """On one connection, of one business."""
+    """Recalculations, and the leases of work of every kind; on one connection, of one business."""
 
     def __init__(self, connection: AsyncConnection, business_id: int) -> None:
         self.connection = connection
         self.business_id = business_id
+        self._own = and_(job.c.business_id == business_id, job.c.kind == JobKind.RECALCULATION.value)
 
-    async def add(self, new: NewJob, at: datetime) -> Job:
-        """Queue a run; the caller holds the write transaction and knows that none of the segment is active."""
-        mine = job.c.business_id == self.business_id
-        highest = (await self.connection.execute(select(func.max(job.c.id)).where(mine))).scalar_one()
-        row = await self.connection.execute(
-            insert(job)
-            .values(
-                business_id=self.business_id,
-                id=(highest or 0) + 1,
-                kind=new.kind.value,
-                reason=new.reason.value,
-                parent_id=new.parent_id,
-                segment_id=new.segment_id,
-                status=JobStatus.QUEUED.value,
-                phase="queued",
-                created_at=to_micros(at),
-                requested_by=new.requested_by,
-            )
-            .returning(job)
-        )
-        return to_job(row.one())
+    async def add(self, new: NewJob, at: datetime, job_id: int | None = None) -> Job:
+        """Queue work; the caller holds the write transaction and knows that none of a segment is active. Without an id
+        it gets the next one of its kind."""
+        if job_id is None:
+            of_kind = (job.c.business_id == self.business_id, job.c.kind == new.kind.value)
+            highest = (await self.connection.execute(select(func.max(job.c.id)).where(*of_kind))).scalar_one()
+            job_id = (highest or 0) + 1
+        statement = build_insert(self.business_id, job_id, new, at)
+        return to_job((await self.connection.execute(statement.returning(job))).one())
 
     async def by_ids(self, ids: Sequence[int]) -> Mapping[int, Job]:
         """Those that exist."""
-        return {found.id: found for found in await self._jobs(job.c.id.in_(ids))}
+        return {run.id: run for run in await self._runs(job.c.id.in_(ids))}
 
     async def active_of(self, segments: Sequence[int]) -> Mapping[int, Job]:
         """The active run of each segment that has one."""
-        found = await self._jobs(job.c.segment_id.in_(segments), job.c.status.in_(ACTIVE))
-        return {item.segment_id: item for item in found if item.segment_id is not None}
+        runs = await self._runs(job.c.segment_id.in_(segments), job.c.status.in_(ACTIVE))
+        return {run.segment_id: run for run in runs if run.segment_id is not None}
 
     async def active_parent(self) -> Job | None:
         """The active run of all segments, if there is one."""
-        found = await self._jobs(job.c.segment_id.is_(None), job.c.parent_id.is_(None), job.c.status.in_(ACTIVE))
-        return found[0] if found else None
+        runs = await self._runs(job.c.segment_id.is_(None), job.c.parent_id.is_(None), job.c.status.in_(ACTIVE))
+        return runs[0] if runs else None
 
     async def newest_of(self, segments: Sequence[int]) -> Mapping[int, Job]:
         """The newest run of each segment that had one."""
         newest = (
             select(job.c.segment_id, func.max(job.c.id).label("id"))
-            .where(job.c.business_id == self.business_id, job.c.segment_id.in_(segments))
+            .where(self._own, job.c.segment_id.in_(segments))
             .group_by(job.c.segment_id)
             .subquery()
         )
-        found = await self._jobs(job.c.id.in_(select(newest.c.id)))
-        return {item.segment_id: item for item in found if item.segment_id is not None}
+        runs = await self._runs(job.c.id.in_(select(newest.c.id)))
+        return {run.segment_id: run for run in runs if run.segment_id is not None}
 
     async def parts_of(self, parent_id: int) -> list[Job]:
         """The runs that a run of many segments consists of, in their order."""
-        return await self._jobs(job.c.parent_id == parent_id)
+        return await self._runs(job.c.parent_id == parent_id)
 
     async def page(
         self, request: PageRequest, *, segment_id: int | None = None, parent_id: int | None = None
@@ -123,34 +187,31 @@ class JobStore:
         statement = select(func.count()).select_from(job).where(*self._listed(segment_id, parent_id))
         return int((await self.connection.execute(statement)).scalar_one())
 
-    async def take(self, owner: str, now: datetime, stale_before: datetime) -> Job | None:
-        """Hold the oldest run that waits or whose holder fell silent; parts are left to the run they belong to."""
-        silent = and_(job.c.status == JobStatus.RUNNING.value, job.c.heartbeat_at < to_micros(stale_before))
-        waits = (
-            select(job.c.id)
-            .where(
-                job.c.business_id == self.business_id,
-                job.c.parent_id.is_(None),
-                or_(job.c.status == JobStatus.QUEUED.value, silent),
-            )
-            .order_by(job.c.id)
-            .limit(1)
-        )
+    async def acquire(self, kind: JobKind, owner: str, now: datetime, job_id: int | None = None) -> Job | None:
+        """Hold the oldest work of the kind that is free, or this one; parts are left to the run they belong to."""
+        free = [
+            job.c.business_id == self.business_id,
+            job.c.kind == kind.value,
+            job.c.parent_id.is_(None),
+            is_free(now),
+        ]
+        if job_id is not None:
+            free.append(job.c.id == job_id)
+        oldest = select(job.c.id).where(*free).order_by(job.c.id).limit(1)
         if self.connection.dialect.name == "postgresql":
-            waits = waits.with_for_update(skip_locked=True)
-        return await self._hold(job.c.id == waits.scalar_subquery(), owner, now)
+            oldest = oldest.with_for_update(skip_locked=True)
+        return await self._acquire(kind, job.c.id == oldest.scalar_subquery(), owner, now)
 
-    async def take_part(self, job_id: int, owner: str, now: datetime, stale_before: datetime) -> Job | None:
-        """Hold this one, unless somebody else does."""
-        silent = and_(job.c.status == JobStatus.RUNNING.value, job.c.heartbeat_at < to_micros(stale_before))
+    async def acquire_part(self, job_id: int, owner: str, now: datetime) -> Job | None:
+        """Hold this part of a run, unless somebody else does: who took the run up again may still hold its part."""
         mine = and_(job.c.status == JobStatus.RUNNING.value, job.c.owner == owner)
-        free = or_(job.c.status == JobStatus.QUEUED.value, silent, mine)
-        return await self._hold(and_(job.c.id == job_id, free), owner, now)
+        part = and_(job.c.id == job_id, or_(is_free(now), mine))
+        return await self._acquire(JobKind.RECALCULATION, part, owner, now)
 
-    async def _hold(self, which: ColumnElement[bool], owner: str, now: datetime) -> Job | None:
-        row = await self.connection.execute(
+    async def _acquire(self, kind: JobKind, which: ColumnElement[bool], owner: str, now: datetime) -> Job | None:
+        statement = (
             update(job)
-            .where(job.c.business_id == self.business_id, which)
+            .where(job.c.business_id == self.business_id, job.c.kind == kind.value, which)
             .values(
                 status=JobStatus.RUNNING.value,
                 phase="starting",
@@ -159,55 +220,35 @@ class JobStore:
                 heartbeat_at=to_micros(now),
                 attempts=job.c.attempts + 1,
             )
-            .returning(job)
         )
-        found = row.one_or_none()
-        return None if found is None else to_job(found)
+        row = (await self.connection.execute(statement.returning(job))).one_or_none()
+        return None if row is None else to_job(row)
 
-    async def beat(self, hold: Hold, now: datetime, phase: str, done: int, total: int | None) -> bool:
-        """Say that the holder lives and how far it is; False where it must stop: the run is lost or cancelled."""
-        row = await self.connection.execute(
-            update(job)
-            .where(*self._held(hold))
-            .values(heartbeat_at=to_micros(now), phase=phase, done=done, total=total)
-            .returning(job.c.cancel_requested)
-        )
-        found = row.one_or_none()
-        return found is not None and not found.cancel_requested
+    async def heartbeat(self, lease: Lease, now: datetime, phase: str, done: int, total: int | None) -> bool:
+        """Keep the lease and say how far the work is; False where its holder must stop: it is lost or cancelled."""
+        statement = build_heartbeat(self.business_id, lease, now, phase, done, total)
+        row = (await self.connection.execute(statement.returning(job.c.cancel_requested))).one_or_none()
+        return row is not None and not row.cancel_requested
 
-    async def end(self, hold: Hold, outcome: Outcome, at: datetime) -> bool:
-        """The end of a run by its holder; False where he does not hold it any more, and it stays as it is."""
-        return await self._end(self._held(hold), outcome, at)
+    async def finish(self, lease: Lease, outcome: Outcome, at: datetime) -> bool:
+        """The end of work by its holder; False where he does not hold it any more, and it stays as it is."""
+        statement = build_finish(is_held(self.business_id, lease), outcome, to_micros(at))
+        return bool((await self.connection.execute(statement)).rowcount)
 
-    async def give_back(self, hold: Hold) -> None:
-        """Let a run wait for another worker, as if its holder had not begun it."""
-        waiting = {"status": JobStatus.QUEUED.value, "phase": "queued", "owner": None, "attempts": hold.attempt - 1}
-        await self.connection.execute(update(job).where(*self._held(hold)).values(**waiting))
+    async def release(self, lease: Lease) -> None:
+        """Let work wait for another worker, as if its holder had not begun it."""
+        await self.connection.execute(build_release(self.business_id, lease))
 
-    async def finish(self, job_id: int, outcome: Outcome, at: datetime) -> None:
+    async def keep_waiting(self, kind: JobKind, ids: Sequence[int], now: datetime) -> None:
+        """Say that these, which wait or whose lease has expired, can be done by somebody; they wait for him."""
+        waiting = {"status": JobStatus.QUEUED.value, "phase": "queued", "owner": None, "heartbeat_at": to_micros(now)}
+        own = (job.c.business_id == self.business_id, job.c.kind == kind.value, job.c.id.in_(ids))
+        await self.connection.execute(update(job).where(*own, is_free(now)).values(**waiting))
+
+    async def terminate(self, job_id: int, outcome: Outcome, at: datetime) -> None:
         """The end of a run that is active, whoever holds it; an ended one stays as it is."""
-        mine = (job.c.business_id == self.business_id, job.c.id == job_id, job.c.status.in_(ACTIVE))
-        await self._end(mine, outcome, at)
-
-    async def _end(self, which: Sequence[ColumnElement[bool]], outcome: Outcome, at: datetime) -> bool:
-        succeeded = outcome.status is JobStatus.SUCCEEDED
-        row = await self.connection.execute(
-            update(job)
-            .where(*which)
-            .values(
-                status=outcome.status.value,
-                phase="finished",
-                finished_at=to_micros(at),
-                done=func.coalesce(job.c.total, job.c.done) if succeeded else job.c.done,
-                error_code=outcome.error_code,
-                error_message=outcome.error_message,
-                evaluated=outcome.evaluated,
-                entered=outcome.difference.entered,
-                left_count=outcome.difference.left,
-                snapshot_at=optional_micros(outcome.snapshot_at),
-            )
-        )
-        return bool(row.rowcount)
+        active = is_active(self.business_id, JobKind.RECALCULATION, job_id)
+        await self.connection.execute(build_finish(active, outcome, to_micros(at)))
 
     async def ask_to_cancel(self, job_id: int) -> None:
         """Whoever holds the run stops at the next heartbeat."""
@@ -218,20 +259,11 @@ class JobStore:
         await self._set(job_id, parent_id=parent_id)
 
     async def _set(self, job_id: int, **values: object) -> None:
-        mine = (job.c.business_id == self.business_id, job.c.id == job_id, job.c.status.in_(ACTIVE))
-        await self.connection.execute(update(job).where(*mine).values(**values))
-
-    def _held(self, hold: Hold) -> tuple[ColumnElement[bool], ...]:
-        return (
-            job.c.business_id == self.business_id,
-            job.c.id == hold.job_id,
-            job.c.owner == hold.owner,
-            job.c.attempts == hold.attempt,
-            job.c.status == JobStatus.RUNNING.value,
-        )
+        active = is_active(self.business_id, JobKind.RECALCULATION, job_id)
+        await self.connection.execute(update(job).where(active).values(**values))
 
     def _listed(self, segment_id: int | None, parent_id: int | None) -> list[ColumnElement[bool]]:
-        conditions: list[ColumnElement[bool]] = [job.c.business_id == self.business_id]
+        conditions = [self._own]
         if segment_id is not None:
             conditions.append(job.c.segment_id == segment_id)
         if parent_id is not None:
@@ -240,6 +272,6 @@ class JobStore:
             conditions.append(job.c.parent_id.is_(None))
         return conditions
 
-    async def _jobs(self, *conditions: ColumnElement[bool]) -> list[Job]:
-        statement = select(job).where(job.c.business_id == self.business_id, *conditions).order_by(job.c.id)
+    async def _runs(self, *conditions: ColumnElement[bool]) -> list[Job]:
+        statement = select(job).where(self._own, *conditions).order_by(job.c.id)
         return [to_job(row) for row in await self.connection.execute(statement)]

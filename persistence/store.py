@@ -2,7 +2,7 @@
 unit is the one write transaction of its business and begins by raising its change number, so that change order is
 commit order and the audit log, one row a write, is numbered by it. A run reads for long in one state of the store and
 keeps what it finds in a temporary table of its connection, which locks nothing; then the same connection takes the
-write lock for one short transaction, while signs of life go over another connection in transactions that change no
+write lock for one short transaction, while heartbeats go over another connection in transactions that change no
 data."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -180,7 +180,7 @@ class SqlEvaluation:
     seen_at: datetime
     context: RuleContext = field(init=False)
 
-    async def understand(self, trees: Sequence[Condition]) -> None:
+    async def prepare(self, trees: Sequence[Condition]) -> None:
         """Look up what the rules are measured by."""
         self.context = await rule_context(self.unit, self.clock(), trees)
 
@@ -196,16 +196,16 @@ class SqlEvaluation:
         """Keep nothing of what was evaluated so far."""
         await self.connection.run_sync(empty, "evaluated")
 
-    async def keep(self, tree: Condition, references: Mapping[str, Segment], low: int, high: int) -> int:
+    async def evaluate_range(self, tree: Condition, references: Mapping[str, Segment], low: int, high: int) -> int:
         """Evaluate the customers of a range of ids; how many of them the rule holds for."""
-        return await self._keep(tree, references, [customer.c.id.between(low, high)])
+        return await self._evaluate(tree, references, [customer.c.id.between(low, high)])
 
-    async def again(self, tree: Condition, references: Mapping[str, Segment]) -> None:
+    async def reevaluate_changed(self, tree: Condition, references: Mapping[str, Segment]) -> None:
         """Evaluate those customers anew that changed since the run began to read, or that entered or left a segment
         which the rule uses."""
         changed = self._changed_since([references[key].id for key in keys_used(tree) if key in references])
         await self.connection.execute(delete(evaluated).where(evaluated.c.customer_id.in_(changed)))
-        await self._keep(tree, references, [customer.c.id.in_(changed)])
+        await self._evaluate(tree, references, [customer.c.id.in_(changed)])
 
     def _changed_since(self, used: Sequence[int]) -> SelectBase:
         own, since = self.unit.business.id, to_micros(self.seen_at)
@@ -218,10 +218,12 @@ class SqlEvaluation:
         moved = select(member.customer_id).where(member.business_id == own, member.segment_id.in_(used))
         return union(changed, moved.where(member.entered_at > since), moved.where(member.left_at > since))
 
-    async def of_customers(self, tree: Condition, references: Mapping[str, Segment], customers: Sequence[int]) -> None:
+    async def evaluate_customers(
+        self, tree: Condition, references: Mapping[str, Segment], customers: Sequence[int]
+    ) -> None:
         """Evaluate these customers only, and keep also for whom the rule does not hold."""
         await self.forget()
-        await self._keep(tree, references, [customer.c.id.in_(customers)])
+        await self._evaluate(tree, references, [customer.c.id.in_(customers)])
         others = select(customer.c.id, literal(0)).where(
             customer.c.business_id == self.unit.business.id,
             customer.c.id.in_(customers),
@@ -229,7 +231,7 @@ class SqlEvaluation:
         )
         await self.connection.execute(insert(evaluated).from_select(["customer_id", "holds"], others))
 
-    async def _keep(
+    async def _evaluate(
         self, tree: Condition, references: Mapping[str, Segment], which: Sequence[ColumnElement[bool]]
     ) -> int:
         sql = RuleCompiler(self.context, lambda key: member_of(self.unit.business, references[key].id))
@@ -250,7 +252,7 @@ class SqlEvaluation:
         found = list((await self.connection.execute(statement)).scalars())
         return [found[start : start + size] for start in range(0, len(found), size)]
 
-    async def followed(self) -> None:
+    async def mark_followed(self) -> None:
         """They have followed now; within the write unit."""
         statement = update(business_table).where(business_table.c.id == self.unit.business.id)
         await self.connection.execute(statement.values(followed_at=to_micros(self.seen_at)))
@@ -389,8 +391,8 @@ class SqlStore:
         return Agenda(purchases_due, changed is not None and changed > followed, bool(waits))
 
     @asynccontextmanager
-    async def note(self, business: Business) -> AsyncIterator[JobStore]:
-        """Runs, in a short transaction that changes no data of the business."""
+    async def heartbeats(self, business: Business) -> AsyncIterator[JobStore]:
+        """Leases, in a short transaction that changes no data of the business."""
         with translated():
             async with self.database.writer.begin() as connection:
                 yield JobStore(connection, business.id)

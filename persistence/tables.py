@@ -338,20 +338,21 @@ class SnapshotRow(SQLModel, table=True):
 
 
 class JobRow(SQLModel, table=True):
-    """A run of background work. Of one segment's runs at most one is active; `owner` holds it while its `heartbeat_at`
-    is fresh. `parent_id` is the run that this one is a part of."""
+    """Background work, with ids of its own a kind: a recalculation, an import (the rest of which stands in
+    `purchase_import` under the same id), a classification. `owner` holds it while its `heartbeat_at` is fresh. Of one
+    segment's runs at most one is active; `parent_id` is the run that this one is a part of."""
 
     __tablename__ = "job"
     __table_args__ = of_business(
-        primary_key("id"),
+        primary_key("kind", "id"),
         index("uq_job_active", "segment_id", unique=True, where=f"{ACTIVE} AND segment_id IS NOT NULL"),
         index("ix_job_segment", "segment_id", "id"),
-        index("ix_job_parent", "parent_id", "id"),
+        index("ix_job_parent", "kind", "parent_id", "id"),
         index("ix_job_active", "id", where=ACTIVE),
     )
     business_id: int = required(BigInteger)
-    id: int = required(BigInteger)
     kind: str = required(CodePointText)
+    id: int = required(BigInteger)
     reason: str = required(CodePointText)
     parent_id: int | None = optional(BigInteger)
     segment_id: int | None = optional(BigInteger)
@@ -376,31 +377,18 @@ class JobRow(SQLModel, table=True):
 
 
 class PurchaseImportRow(SQLModel, table=True):
-    """One run of an import and its counts; `id` is the change number that it began with. `options` say how an uploaded
-    file is to be read; `undo_begun_at` stands from the first range that was taken back, `undone_at` from the last."""
+    """What an import says beside its job: its counts, and how it is taken back; `id` is the change number that it began
+    with. `options` say how an uploaded file is to be read; `undo_begun_at` stands from the first range that was taken
+    back, `undone_at` from the last."""
 
     __tablename__ = "purchase_import"
     __table_args__ = of_business(
         primary_key("id"),
-        index("ix_import_active", "id", where=ACTIVE),
         index("uq_import_request", "request_key", unique=True),
     )
     business_id: int = required(BigInteger)
     id: int = required(BigInteger)
     source: str = required(CodePointText)
-    status: str = required(CodePointText)
-    phase: str = required(CodePointText, "")
-    done: int = required(BigInteger, 0)
-    total: int | None = optional(BigInteger)
-    created_at: int = required(BigInteger)
-    started_at: int | None = optional(BigInteger)
-    finished_at: int | None = optional(BigInteger)
-    heartbeat_at: int | None = optional(BigInteger)
-    owner: str | None = optional(CodePointText)
-    requested_by: str | None = optional(CodePointText)
-    cancel_requested: bool = required(Boolean, False)
-    error_code: str | None = optional(CodePointText)
-    error: str | None = optional(CodePointText)
     rows_read: int = required(BigInteger, 0)
     created: int = required(BigInteger, 0)
     updated: int = required(BigInteger, 0)

@@ -7,18 +7,15 @@ stated since is not the import's any more; then nothing is changed.
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from domain.calendar import Clock
 from domain.errors import Conflict, InvalidInput, NotCancellable, NotFound, TooManyImports
 from domain.imports.model import NewImport, PurchaseImport
-from domain.jobs.model import JobStatus
+from domain.jobs.model import JobStatus, Outcome
 from domain.jobs.progress import Board
 from domain.model import Actor, Business
 from domain.store import Store
 
-SILENT = timedelta(seconds=30)
-"""Without a sign of life for so long, whoever worked on an import is dead."""
 MOST_WAITING = 20
 """Imports of one business that may wait; more are refused."""
 AT_ONCE = 2
@@ -82,7 +79,8 @@ class PurchaseImports:
             if found.status.final:
                 raise NotCancellable("The job has ended already.")
             if found.status is JobStatus.QUEUED:
-                await unit.imports.end(import_id, JobStatus.CANCELLED, "CANCELLED", "It was cancelled.", unit.instant)
+                outcome = Outcome(JobStatus.CANCELLED, "CANCELLED", "It was cancelled.")
+                await unit.imports.terminate(import_id, outcome, unit.instant)
             else:
                 await unit.imports.ask_to_cancel(import_id)
             await unit.audit(actor, "cancelJob", None, {"import": import_id})
@@ -92,19 +90,19 @@ class PurchaseImports:
 
     async def sweep(self, business: Business) -> int:
         """Mark the imports whose process died as failed; how many there were."""
-        before = self.clock() - SILENT
+        now, outcome = self.clock(), Outcome(JobStatus.FAILED, ABANDONED, ABANDONED_SENTENCE)
         async with self.store.read(business) as unit:
-            silent = await unit.imports.silent(before)
-        for one in silent:
+            expired = await unit.imports.expired(now)
+        for one in expired:
             async with self.store.write(business) as unit:
-                if one.id not in {still.id for still in await unit.imports.silent(before)}:
+                if one.id not in {still.id for still in await unit.imports.expired(now)}:
                     continue
-                await unit.imports.end(one.id, JobStatus.FAILED, ABANDONED, ABANDONED_SENTENCE, unit.instant)
+                await unit.imports.terminate(one.id, outcome, unit.instant)
                 detail = {"source": one.source, "import": one.id, "error": ABANDONED}
                 await unit.audit(Actor(one.requested_by or ""), "importPurchases", None, detail, outcome="FAILED")
             ended = replace(one, status=JobStatus.FAILED, error_code=ABANDONED, error_message=ABANDONED_SENTENCE)
             self.board.post(business.id, ended)
-        return len(silent)
+        return len(expired)
 
 
 def same_request(found: PurchaseImport, digest: str | None, asked: str | None) -> PurchaseImport:

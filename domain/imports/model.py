@@ -1,17 +1,18 @@
-"""What an import is: one that is asked for, how it went, and the rows that it left out."""
+"""Imports of purchases as values: what was asked for, how far it came, and which rows it refused."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from domain.imports.quality import Quality
-from domain.jobs.model import JobStatus, fraction_done
+from domain.jobs.model import JobKind, JobStatus, fraction_done
 
 
 @dataclass(frozen=True, slots=True)
 class PurchaseImport:
     """One import. `done` of `total` counts rows while it reads and orders while it merges; the four counts of rows add
-    up to `rows_read`. `options` say how an uploaded file is read; `heard_at` is the last sign of life."""
+    up to `rows_read`. `options` say how an uploaded file is read; `last_heartbeat` is that of whoever works
+    on it, or has its file while it waits."""
 
     id: int
     source: str
@@ -34,9 +35,14 @@ class PurchaseImport:
     future: int
     quality: Quality | None
     options: Mapping[str, object] | None
-    heard_at: datetime | None
+    last_heartbeat: datetime | None
     undo_begun_at: datetime | None
     undone_at: datetime | None
+
+    @property
+    def kind(self) -> JobKind:
+        """What an import is among all work."""
+        return JobKind.IMPORT
 
     @property
     def fraction(self) -> float:

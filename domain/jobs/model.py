@@ -1,9 +1,14 @@
-"""What a run is: why it was queued, how far it got and how it ended. Its row is the truth; what is told of it is read
-from there."""
+"""Background work: what is queued, how far it got, and who holds it. Whoever works on something holds a lease of it,
+which lasts as long as its heartbeats: one that gives none for LEASE_SECONDS is gone, and another may take its place."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+LEASE_SECONDS = 30
+"""How long a holder that gives no heartbeat still holds its work."""
+ATTEMPTS = 3
+"""How often work is begun whose process dies every time."""
 
 
 class JobStatus(StrEnum):
@@ -22,9 +27,10 @@ class JobStatus(StrEnum):
 
 
 class JobKind(StrEnum):
-    """What a run does."""
+    """What the work is. Each kind has ids of its own."""
 
     RECALCULATION = "RECALCULATION"
+    IMPORT = "IMPORT"
 
 
 class JobReason(StrEnum):
@@ -87,8 +93,23 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Lease:
+    """Work as its holder acquired it. Whoever acquires it after him has another attempt, so he cannot end it."""
+
+    kind: JobKind
+    job_id: int
+    owner: str
+    attempt: int
+
+    @classmethod
+    def of(cls, job: Job, owner: str) -> "Lease":
+        """That of the owner who has just acquired the job."""
+        return cls(job.kind, job.id, owner, job.attempts)
+
+
+@dataclass(frozen=True, slots=True)
 class NewJob:
-    """A run to be queued."""
+    """Work to be queued."""
 
     kind: JobKind
     reason: JobReason

@@ -1,4 +1,5 @@
-"""Asking for a run and ending one, in the transaction of whoever asks. Of a segment at most one run is active."""
+"""Asking for recalculations and taking the request back, in the caller's transaction. Of a segment at most one run is
+active, so what asks for another one ends the first or leaves it to do the work."""
 
 from collections.abc import Sequence
 
@@ -26,7 +27,7 @@ async def queue_following(unit: Unit, segments: Sequence[Segment], by: str, pare
 async def stop(unit: Unit, job: Job) -> None:
     """End a run that waits, and ask one that is worked on to end."""
     if job.status is JobStatus.QUEUED:
-        await unit.jobs.finish(job.id, Outcome(JobStatus.CANCELLED, "CANCELLED", "It was cancelled."), unit.instant)
+        await unit.jobs.terminate(job.id, Outcome(JobStatus.CANCELLED, "CANCELLED", "It was cancelled."), unit.instant)
     elif not job.status.final:
         await unit.jobs.ask_to_cancel(job.id)
 
@@ -34,11 +35,11 @@ async def stop(unit: Unit, job: Job) -> None:
 async def requeue(unit: Unit, segment_id: int, requested_by: str | None) -> Job:
     """A definition was made or changed: a run of the old one is of no use any more, and a new one is queued.
 
-    Of a segment one run is active, so one that is worked on is ended here; its holder finds out at its next sign of
-    life and writes nothing.
+    Of a segment one run is active, so one that is worked on is ended here; its holder finds out at its next
+    heartbeat and writes nothing.
     """
     active = (await unit.jobs.active_of([segment_id])).get(segment_id)
     if active is not None:
         outcome = Outcome(JobStatus.CANCELLED, "REDEFINED", "The segment was defined anew.")
-        await unit.jobs.finish(active.id, outcome, unit.instant)
+        await unit.jobs.terminate(active.id, outcome, unit.instant)
     return await queue(unit, segment_id, JobReason.DEFINITION, requested_by)

@@ -96,7 +96,7 @@ class Recalculations:
             every = await evaluation.unit.segments.all()
             found = defined(every)
             by_key = {segment.key: segment for segment in every}
-            await evaluation.understand(list(found.trees.values()))
+            await evaluation.prepare(list(found.trees.values()))
             async with evaluation.write() as unit:
                 now = {segment.id: segment.version for segment in await unit.segments.all()}
                 for segment in found.segments:
@@ -106,7 +106,7 @@ class Recalculations:
                     if now.get(segment.id) != segment.version:
                         # Deleted, or defined anew and to be calculated whole.
                         continue
-                    await evaluation.of_customers(tree, by_key, [customer_id])
+                    await evaluation.evaluate_customers(tree, by_key, [customer_id])
                     difference = await unit.memberships.sync_rule_members(
                         segment.id, unit.instant, actor.name, only=True
                     )

@@ -1,30 +1,27 @@
-"""Works on runs. A run is held by signs of life; it evaluates by ranges of customers without any lock, and what it
+"""Works on runs. A run is held by a lease; it evaluates by ranges of customers without any lock, and what it
 changes (memberships, snapshot, the segment, the run's result) is one short transaction, or nothing."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from domain.calendar import Clock
 from domain.errors import DomainError
-from domain.jobs.model import Difference, Job, JobReason, JobStatus, Outcome
+from domain.jobs.model import ATTEMPTS, Difference, Job, JobKind, JobReason, JobStatus, Lease, Outcome
 from domain.jobs.progress import RunBoard
 from domain.jobs.queue import queue_following
 from domain.model import Business
 from domain.rules.context import references
 from domain.segments.dependencies import Defined, defined
 from domain.segments.model import Segment, SegmentKind, Snapshot
-from domain.store import Evaluation, Hold, Store
+from domain.store import Evaluation, Store
 
 RANGE = 10_000
-"""Customer ids evaluated between two signs of life."""
-SILENCE = timedelta(seconds=30)
-"""A holder that says nothing for so long is gone."""
-ATTEMPTS = 3
-GIVE_BACK_SECONDS = 2.0
-"""How long a worker that is told to end tries to give back what it works on."""
+"""Customer ids evaluated between two heartbeats."""
+RELEASE_SECONDS = 2.0
+"""How long a worker that is told to end tries to release what it works on."""
 log = logging.getLogger("segments.runs")
 
 
@@ -50,22 +47,25 @@ class Runner:
     owner: str
     alarm: Alarm = nobody
 
-    async def once(self, business: Business) -> bool:
+    async def run_next(self, business: Business) -> bool:
         """Work on the oldest run that waits; whether there was one."""
-        now = self.clock()
-        async with self.store.note(business) as jobs:
-            job = await jobs.take(self.owner, now, now - SILENCE)
+        async with self.store.heartbeats(business) as jobs:
+            job = await jobs.acquire(JobKind.RECALCULATION, self.owner, self.clock())
         if job is None:
             return False
+        await self.run(business, job)
+        return True
+
+    async def run(self, business: Business, job: Job) -> None:
+        """Work on a run that this worker has acquired."""
         if job.segment_id is not None:
             await self._one(business, job)
-        else:
-            try:
-                await self._parts(business, job)
-            except asyncio.CancelledError:
-                await self._give_back(business, job)
-                raise
-        return True
+            return
+        try:
+            await self._parts(business, job)
+        except asyncio.CancelledError:
+            await self._release(business, job)
+            raise
 
     async def _parts(self, business: Business, job: Job) -> None:
         self.board.post(business.id, job)
@@ -80,14 +80,13 @@ class Runner:
                 (part for part in parts if not part.status.final), key=lambda part: places.get(part.segment_id or 0, 0)
             )
             done = len(parts) - len(waiting)
-            if not await self._alive(business, job, "recalculating", done, len(parts)):
+            if not await self._heartbeat(business, job, "recalculating", done, len(parts)):
                 await self._stopped(business, job)
                 return
             if not waiting:
                 break
-            now = self.clock()
-            async with self.store.note(business) as jobs:
-                part = await jobs.take_part(waiting[0].id, self.owner, now, now - SILENCE)
+            async with self.store.heartbeats(business) as jobs:
+                part = await jobs.acquire_part(waiting[0].id, self.owner, self.clock())
             if part is None:
                 # Somebody else works on it.
                 await self.board.work(0.2)
@@ -107,7 +106,7 @@ class Runner:
         except Stopped:
             await self._stopped(business, job)
         except asyncio.CancelledError:
-            await self._give_back(business, job)
+            await self._release(business, job)
             raise
         except DomainError as error:
             await self._finish(business, job, Outcome(JobStatus.FAILED, error.code, error.message))
@@ -130,17 +129,17 @@ class Runner:
             absent = sorted(set(references(tree)) - by_key.keys())
             if absent:
                 raise DomainError(f"There is no segment with the key {absent[0]}.")
-            await evaluation.understand([tree])
+            await evaluation.prepare([tree])
             population, highest = await evaluation.population()
             for low in range(1, highest + 1, RANGE):
                 share = min(population, round(population * (low - 1) / max(highest, 1)))
-                if not await self._alive(business, job, "evaluating", share, population):
+                if not await self._heartbeat(business, job, "evaluating", share, population):
                     raise Stopped
                 if parent is not None:
                     # Where that one is lost, this part is still held: whoever has the other one waits for it.
-                    await self._alive(business, parent, "recalculating", done, parts)
-                await evaluation.keep(tree, by_key, low, low + RANGE - 1)
-            if not await self._alive(business, job, "writing", population, population):
+                    await self._heartbeat(business, parent, "recalculating", done, parts)
+                await evaluation.evaluate_range(tree, by_key, low, low + RANGE - 1)
+            if not await self._heartbeat(business, job, "writing", population, population):
                 raise Stopped
             outcome = await self._commit(evaluation, job, segment, by_key, found, population)
         if outcome is None:
@@ -169,35 +168,35 @@ class Runner:
             if unit.business.settings_version != evaluation.unit.business.settings_version:
                 # Days, labels and scores are measured otherwise now.
                 return None
-            await evaluation.again(found.trees[segment.key], by_key)
+            await evaluation.reevaluate_changed(found.trees[segment.key], by_key)
             difference = await unit.memberships.sync_rule_members(segment.id, unit.instant, f"job {job.id}")
             await unit.snapshots.add(Snapshot(segment.id, unit.instant, difference.member_count, job.id, None))
             await unit.segments.change(replace(now, last_calculated=unit.instant))
             outcome = Outcome(JobStatus.SUCCEEDED, None, None, population, difference, unit.instant)
-            if not await unit.jobs.end(self._hold(job), outcome, unit.instant):
+            if not await unit.jobs.finish(self._lease(job), outcome, unit.instant):
                 raise Stopped
             if difference.entered or difference.left:
                 # Within a run of many those come later anyway, but for one that somebody else ended before.
                 await queue_following(unit, found.users_of(segment.key), f"segment {segment.key}", held.parent_id)
         return outcome
 
-    def _hold(self, job: Job) -> Hold:
-        return Hold(job.id, self.owner, job.attempts)
+    def _lease(self, job: Job) -> Lease:
+        return Lease.of(job, self.owner)
 
-    async def _alive(self, business: Business, job: Job, phase: str, done: int, total: int) -> bool:
-        async with self.store.note(business) as jobs:
-            held = await jobs.beat(self._hold(job), self.clock(), phase, done, total)
+    async def _heartbeat(self, business: Business, job: Job, phase: str, done: int, total: int) -> bool:
+        async with self.store.heartbeats(business) as jobs:
+            held = await jobs.heartbeat(self._lease(job), self.clock(), phase, done, total)
         self.board.post(business.id, replace(job, status=JobStatus.RUNNING, phase=phase, done=done, total=total))
         return held
 
-    async def _give_back(self, business: Business, job: Job) -> None:
+    async def _release(self, business: Business, job: Job) -> None:
         """This worker ends: another one goes on with the run at once. Where the store cannot be told in time, it does
         when it has heard nothing for as long as from a dead one."""
         try:
-            async with asyncio.timeout(GIVE_BACK_SECONDS), self.store.note(business) as jobs:
-                await jobs.give_back(self._hold(job))
+            async with asyncio.timeout(RELEASE_SECONDS), self.store.heartbeats(business) as jobs:
+                await jobs.release(self._lease(job))
         except (DomainError, TimeoutError) as error:
-            log.warning("run %s of business %s could not be given back: %s", job.id, business.id, error)
+            log.warning("run %s of business %s could not be released: %s", job.id, business.id, error)
 
     async def _stopped(self, business: Business, job: Job) -> None:
         """A run that somebody asked to cancel ends; one that was ended, or taken up by somebody else, is left alone."""
@@ -208,8 +207,8 @@ class Runner:
 
     async def _finish(self, business: Business, job: Job, outcome: Outcome) -> None:
         now = self.clock()
-        async with self.store.note(business) as jobs:
-            mine = await jobs.end(self._hold(job), outcome, now)
+        async with self.store.heartbeats(business) as jobs:
+            mine = await jobs.finish(self._lease(job), outcome, now)
             found = (await jobs.by_ids([job.id])).get(job.id, ended(job, outcome, now))
         self.board.post(business.id, found)
         if (

@@ -63,7 +63,7 @@ class Upkeep:
         if agenda.due:
             await self.begin_due(business)
         worked = False
-        while await self.runner.once(business):
+        while await self.runner.run_next(business):
             worked = True
         return worked
 
@@ -77,23 +77,23 @@ class Upkeep:
             wanted = mine and business.settings.follow_purchases
             pages = await evaluation.changed(PAGE) if wanted else []
             own = [item for item in mine if not found.ranks(item.key) and known(found, item, by_key)]
-            await evaluation.understand([found.trees[item.key] for item in own])
+            await evaluation.prepare([found.trees[item.key] for item in own])
             for number, customers in enumerate(pages):
                 async with evaluation.write() as unit:
                     if unit.business.settings_version != evaluation.unit.business.settings_version:
                         # What is measured otherwise now is evaluated the next time.
                         return done
                     for segment in own:
-                        await evaluation.of_customers(found.trees[segment.key], by_key, customers)
+                        await evaluation.evaluate_customers(found.trees[segment.key], by_key, customers)
                         await unit.memberships.sync_rule_members(segment.id, unit.instant, "purchases", only=True)
                     if number == len(pages) - 1:
-                        await evaluation.followed()
+                        await evaluation.mark_followed()
                         await self._queue_ranked(unit, [item for item in mine if found.ranks(item.key)])
                 self.board.stir(business.id)
                 done += len(customers)
             if not pages:
                 async with evaluation.write():
-                    await evaluation.followed()
+                    await evaluation.mark_followed()
         return done
 
     async def _queue_ranked(self, unit: Unit, ranked: list[Segment]) -> None:

@@ -143,7 +143,7 @@ class Worker:
 
     async def _work(self, enough: asyncio.Event) -> None:
         while not enough.is_set():
-            if not await self.upkeep.runner.once(self.business):
+            if not await self.upkeep.runner.run_next(self.business):
                 await self.upkeep.board.work(LOOK_SECONDS)
 
     async def newest(self) -> int:

@@ -1,13 +1,8 @@
 """A purchases file into the store. Rows are staged in a temporary table, which locks nothing; then their orders are
 merged in ranges, one short write transaction each. Whole orders commit or nothing of them, and orders stand in the
-order of their customers, so a run that was killed is simply run again.
-
-What is doubtful about the rows of an import, counted over its temporary tables before they are merged: a look at
-each, and the quartiles of at most so many amounts.
-
-The record of an import that is being worked on. A thread of its own gives a sign of life every second, so that a
-record whose process died is told from one that only takes its time; whoever lost the record writes nothing more.
-"""
+order of their customers, so a run that was killed is simply run again. Before they are merged, what is doubtful about
+the rows is counted; and while they are, a thread of its own keeps the lease of the import by a heartbeat a second:
+whoever lost it writes nothing more."""
 
 import threading
 import time
@@ -19,15 +14,16 @@ from itertools import islice
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Engine, Update, insert, select, text, update
+from sqlalchemy import Connection, Engine, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from domain.calendar import Clock, local_date, to_micros, zone
+from domain.calendar import Clock, from_micros, local_date, to_micros, zone
 from domain.errors import DomainError, ImportEnded, ImportStopped, InvalidInput
 from domain.imports.model import ImportSummary, Progress
 from domain.imports.orders import put_together
 from domain.imports.quality import NAMED, Outlier, Quality, outlier_fence, usual_days
 from domain.imports.rows import RejectedRow, StagedColumns
+from domain.jobs.model import JobKind, JobReason, JobStatus, Lease, NewJob, Outcome
 from domain.model import Actor, Business
 from persistence import merge
 from persistence.database.dialects import analyze
@@ -36,7 +32,8 @@ from persistence.database.transactions import event_row, raise_change, translate
 from persistence.erasure import hide_rejects
 from persistence.imports.staging import ONLY_NEGATIVE, arrange, refuse, stage
 from persistence.imports.undo import keep_before, keep_given
-from persistence.tables import AuditEventRow, purchase_import
+from persistence.jobs import build_finish, build_heartbeat, build_insert, build_release, is_held
+from persistence.tables import AuditEventRow, job, purchase_import
 
 SAMPLE = 50_000
 """Orders whose amounts decide what is usual: every so many-th in the order of customers."""
@@ -100,51 +97,49 @@ REJECTS = """INSERT INTO import_reject (business_id, import_id, line, text, reas
 
 
 class ImportRecord:
-    """One import's row in the store, held by `owner` while it runs."""
+    """One import that is worked on: its job is held by `lease` while it runs."""
 
-    def __init__(self, engine: Engine, business: Business, clock: Clock, actor: str, source: str) -> None:
+    def __init__(
+        self, engine: Engine, business: Business, clock: Clock, actor: str, source: str, lease: Lease | None = None
+    ) -> None:
         self.engine = engine
         self.business = business
         self.clock = clock
         self.actor = actor
         self.source = source
-        self.owner = uuid4().hex
-        self.id = 0
-        self.options: Mapping[str, object] | None = None
-        self.given_back = False
+        self.lease = lease or Lease(JobKind.IMPORT, 0, uuid4().hex, 1)
+        self.released = False
         self.ended = False
-        self._said: tuple[str, int, int | None] = ("starting", 0, None)
+        self._progress: tuple[str, int, int | None] = ("starting", 0, None)
+
+    @property
+    def id(self) -> int:
+        """The import's number."""
+        return self.lease.job_id
 
     def begin(self) -> None:
-        """Make the row."""
+        """Make an import that did not wait, and hold it."""
         with self.engine.begin() as connection:
             row = connection.execute(raise_change(self.business.id, self.clock())).one()
-            self.id = int(row.change_number)
-            at = row.last_instant
-            values = {"created_at": at, "started_at": at, "heartbeat_at": to_micros(self.clock())}
-            connection.execute(
-                insert(purchase_import).values(
-                    business_id=self.business.id,
-                    id=self.id,
-                    source=self.source,
-                    status="RUNNING",
-                    phase="starting",
-                    owner=self.owner,
-                    requested_by=self.actor,
-                    time_zone=self.business.time_zone,
-                    **values,
-                )
-            )
+            self.lease = replace(self.lease, job_id=int(row.change_number))
+            own = {"business_id": self.business.id, "id": self.id}
+            values = {**own, "source": self.source, "time_zone": self.business.time_zone}
+            connection.execute(insert(purchase_import).values(**values))
+            new = NewJob(JobKind.IMPORT, JobReason.REQUEST, requested_by=self.actor)
+            held = {"status": JobStatus.RUNNING.value, "phase": "starting", "started_at": row.last_instant}
+            lease = {"owner": self.lease.owner, "attempts": self.lease.attempt, "heartbeat_at": to_micros(self.clock())}
+            queued = build_insert(self.business.id, self.id, new, from_micros(row.last_instant))
+            connection.execute(queued.values(**held, **lease))
 
-    def say(self, phase: str, done: int, total: int | None) -> None:
-        """How far the import is; stored with the next sign of life. ImportEnded where somebody ended it."""
-        self._said = (phase, done, total)
+    def report(self, phase: str, done: int, total: int | None) -> None:
+        """How far the import is; stored with the next heartbeat. ImportEnded where somebody ended it."""
+        self._progress = (phase, done, total)
         if self.ended:
             raise ImportEnded("The import was cancelled, or taken over by another process.")
 
     @contextmanager
     def alive(self) -> Iterator[None]:
-        """Signs of life as long as the block lasts."""
+        """Heartbeats as long as the block lasts."""
         over = threading.Event()
         thread = threading.Thread(target=self._beat, args=(over,), daemon=True)
         thread.start()
@@ -156,26 +151,22 @@ class ImportRecord:
 
     def _beat(self, over: threading.Event) -> None:
         while not over.wait(BEAT_SECONDS):
-            phase, done, total = self._said
-            values = {"heartbeat_at": to_micros(self.clock()), "phase": phase, "done": done, "total": total}
+            statement = build_heartbeat(self.business.id, self.lease, self.clock(), *self._progress)
             # A store that is busy now hears of it a second later.
             with suppress(DBAPIError), self.engine.begin() as connection:
-                row = connection.execute(self._mine(values).returning(purchase_import.c.cancel_requested)).one_or_none()
+                row = connection.execute(statement.returning(job.c.cancel_requested)).one_or_none()
                 self.ended = row is None or bool(row[0])
 
     def require(self, connection: Connection) -> None:
-        """ImportEnded where the row is no longer held; for transactions that hold the business's lock."""
-        column = purchase_import.c
-        row = connection.execute(
-            select(column.status, column.owner, column.cancel_requested).where(
-                column.business_id == self.business.id, column.id == self.id
-            )
-        ).one_or_none()
-        if row is None or row.status != "RUNNING" or row.owner != self.owner or row.cancel_requested:
+        """ImportEnded where the lease is lost; for transactions that hold the business's lock."""
+        held = select(job.c.cancel_requested).where(is_held(self.business.id, self.lease))
+        if connection.execute(held).scalar_one_or_none() is not False:
             self.ended = True
             raise ImportEnded("The import was cancelled, or taken over by another process.")
 
-    def finish(self, connection: Connection, counts: Mapping[str, int], more: Mapping[str, object]) -> None:
+    def finish(
+        self, connection: Connection, counts: Mapping[str, int], orders: int, more: Mapping[str, object]
+    ) -> None:
         """It succeeded; its rejected rows are kept with it."""
         with connection.begin():
             hidden = hide_rejects(connection, self.business.id)
@@ -186,43 +177,34 @@ class ImportRecord:
             connection.execute(text("DELETE FROM import_reject WHERE business_id = :business AND import_id = :id"), own)
             hide_rejects(connection, self.business.id, hidden)
             connection.execute(text(REJECTS), own)
-            ended = {"status": "SUCCEEDED", "phase": "finished", "finished_at": row.last_instant}
-            connection.execute(self._mine({**counts, **more, **ended}))
+            mine = (purchase_import.c.business_id == self.business.id, purchase_import.c.id == self.id)
+            connection.execute(update(purchase_import).where(*mine).values(**counts, **more))
+            self._finish(connection, Outcome(JobStatus.SUCCEEDED), row.last_instant, done=orders, total=orders)
             self._audit(connection, row.change_number, row.last_instant, "DONE", counts)
 
     def fail(self, error: BaseException) -> None:
         """It ended otherwise; an import that was stopped waits again."""
         if isinstance(error, ImportStopped):
-            self.give_back()
+            self.release()
             return
-        status = "CANCELLED" if isinstance(error, ImportEnded) else "FAILED"
-        code, sentence = explained(error)
-        # Where the store cannot take it now, whoever finds the row without signs of life says so.
+        status = JobStatus.CANCELLED if isinstance(error, ImportEnded) else JobStatus.FAILED
+        code, sentence = error_sentence(error)
+        # Where the store cannot take it now, whoever finds the lease expired says so.
         with suppress(DBAPIError), self.engine.begin() as connection:
             row = connection.execute(raise_change(self.business.id, self.clock())).one()
-            ended = {"status": status, "finished_at": row.last_instant, "error_code": code, "error": sentence}
-            if connection.execute(self._mine(ended)).rowcount:
-                self._audit(connection, row.change_number, row.last_instant, status, {"error": code})
+            # How far it came is what its phase goes on to say.
+            if self._finish(connection, Outcome(status, code, sentence), row.last_instant, phase=job.c.phase):
+                self._audit(connection, row.change_number, row.last_instant, status.value, {"error": code})
 
-    def give_back(self) -> None:
-        """It waits for another process, as if this one had not begun it: `options` are those that it had then."""
-        waiting = {"status": "QUEUED", "phase": "queued", "owner": None, "options": self.options}
+    def _finish(self, connection: Connection, outcome: Outcome, at: int, **values: object) -> bool:
+        statement = build_finish(is_held(self.business.id, self.lease), outcome, at, **values)
+        return bool(connection.execute(statement).rowcount)
+
+    def release(self) -> None:
+        """It waits for another process, as if this one had not begun it."""
         with self.engine.begin() as connection:
-            connection.execute(self._mine(waiting))
-        self.given_back = True
-
-    def _mine(self, values: Mapping[str, object]) -> Update:
-        column = purchase_import.c
-        return (
-            update(purchase_import)
-            .where(
-                column.business_id == self.business.id,
-                column.id == self.id,
-                column.owner == self.owner,
-                column.status == "RUNNING",
-            )
-            .values(**values)
-        )
+            connection.execute(build_release(self.business.id, self.lease))
+        self.released = True
 
     def _audit(self, connection: Connection, number: int, at: int, outcome: str, detail: Mapping[str, object]) -> None:
         detail = {"source": self.source, "import": self.id, **detail}
@@ -230,8 +212,8 @@ class ImportRecord:
         connection.execute(insert(AuditEventRow), event.model_dump())
 
 
-def explained(error: BaseException) -> tuple[str, str]:
-    """Code and sentence of what ended an import; nothing of the store's own words."""
+def error_sentence(error: BaseException) -> tuple[str, str]:
+    """Code and sentence of what ended an import: nothing of the store's own words."""
     if isinstance(error, InvalidInput):
         return "INVALID_FILE", error.message
     if isinstance(error, DomainError):
@@ -287,7 +269,7 @@ class PurchaseImporter:
                 held.begin()
 
             def say(step: Progress) -> None:
-                held.say(step.phase, step.done, step.total)
+                held.report(step.phase, step.done, step.total)
                 progress(step)
 
             with held.alive():
@@ -329,8 +311,7 @@ class PurchaseImporter:
             "unchanged": summary.unchanged,
             "rejected": summary.rejected,
         }
-        kept = {"future": summary.future, "quality": quality.document(), "done": orders, "total": orders}
-        record.finish(connection, counts, kept)
+        record.finish(connection, counts, orders, {"future": summary.future, "quality": quality.document()})
         return replace(summary, import_id=record.id)
 
     def _merge(

@@ -1,22 +1,30 @@
-"""Imports as they are asked for, and as they wait: pages by key of runs and of the rows that they refused."""
+"""Imports as they are asked for, and as they wait: an import is a job and, under the same id, what it says beside that.
+Both are read together, by pages by key, and so are the rows that it refused."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, insert, or_, select, union_all, update
+from sqlalchemy import ColumnElement, Row, and_, func, insert, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import from_micros, to_micros
 from domain.imports.model import NewImport, PurchaseImport, Reject
 from domain.imports.quality import Quality
-from domain.jobs.model import JobStatus
+from domain.jobs.model import LEASE_SECONDS, Job, JobKind, JobReason, JobStatus, NewJob, Outcome
 from domain.pages import Page, PageRequest, page_of
-from persistence.tables import business, import_reject, optional_instant
-from persistence.tables import purchase_import as table
+from persistence.jobs import ACTIVE, JobStore, build_finish, is_active, is_expired
+from persistence.tables import business, import_reject, job, optional_instant, purchase_import
 
-ACTIVE = (JobStatus.QUEUED.value, JobStatus.RUNNING.value)
+OF_IMPORT = and_(
+    job.c.business_id == purchase_import.c.business_id,
+    job.c.kind == JobKind.IMPORT.value,
+    job.c.id == purchase_import.c.id,
+)
+IMPORTS = select(purchase_import, *(column for column in job.c if column.name not in ("business_id", "id"))).join_from(
+    purchase_import, job, OF_IMPORT
+)
 
 
 def to_import(row: Row[Any]) -> PurchaseImport:
@@ -32,7 +40,7 @@ def to_import(row: Row[Any]) -> PurchaseImport:
         optional_instant(row.started_at),
         optional_instant(row.finished_at),
         row.error_code,
-        row.error,
+        row.error_message,
         row.requested_by,
         row.cancel_requested,
         row.rows_read,
@@ -55,23 +63,29 @@ class ImportStore:
 
     connection: AsyncConnection
     business_id: int
+    jobs: JobStore = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Their jobs, on the same connection."""
+        self.jobs = JobStore(self.connection, self.business_id)
 
     async def by_ids(self, ids: Sequence[int]) -> Mapping[int, PurchaseImport]:
         """Those that exist."""
-        return {found.id: found for found in await self._imports(table.c.id.in_(ids))}
+        return {one.id: one for one in await self._imports(purchase_import.c.id.in_(ids))}
 
     async def page(self, request: PageRequest) -> Page[PurchaseImport]:
         """Imports, newest first."""
-        conditions = [table.c.business_id == self.business_id]
+        conditions = [purchase_import.c.business_id == self.business_id]
         if request.after is not None:
-            conditions.append(table.c.id < request.after[1])
-        statement = select(table).where(*conditions).order_by(table.c.id.desc()).limit(request.size + 1)
+            conditions.append(purchase_import.c.id < request.after[1])
+        statement = IMPORTS.where(*conditions).order_by(purchase_import.c.id.desc()).limit(request.size + 1)
         rows = (await self.connection.execute(statement)).all()
         return page_of(rows, request, lambda row: (row.id, row.id)).map(to_import)
 
     async def count(self) -> int:
         """How many there are."""
-        statement = select(func.count()).select_from(table).where(table.c.business_id == self.business_id)
+        own = purchase_import.c.business_id == self.business_id
+        statement = select(func.count()).select_from(purchase_import).where(own)
         return int((await self.connection.execute(statement)).scalar_one())
 
     async def rejects(self, ids: Sequence[int], request: PageRequest) -> Mapping[int, Page[Reject]]:
@@ -100,100 +114,69 @@ class ImportStore:
 
     async def waiting(self) -> int:
         """How many wait for a worker."""
-        statement = select(func.count()).where(
-            table.c.business_id == self.business_id, table.c.status == JobStatus.QUEUED.value
-        )
+        own = (job.c.business_id == self.business_id, job.c.kind == JobKind.IMPORT.value)
+        statement = select(func.count()).where(*own, job.c.status == JobStatus.QUEUED.value)
         return int((await self.connection.execute(statement)).scalar_one())
 
     async def by_key(self, key: str) -> tuple[PurchaseImport, str | None] | None:
         """The import of a request that carried the key, and the digest of that request."""
-        statement = select(table).where(table.c.business_id == self.business_id, table.c.request_key == key)
+        column = purchase_import.c
+        statement = IMPORTS.where(column.business_id == self.business_id, column.request_key == key)
         row = (await self.connection.execute(statement)).one_or_none()
         return None if row is None else (to_import(row), row.request_digest)
 
     async def active(self) -> list[PurchaseImport]:
         """Those that wait or are worked on, oldest first."""
-        return await self._imports(table.c.status.in_(ACTIVE))
+        return await self._imports(job.c.status.in_(ACTIVE))
 
-    async def busy(self, since: datetime) -> int:
-        """How many uploads are worked on by somebody who gave a sign of life since."""
-        statement = select(func.count()).where(
-            table.c.business_id == self.business_id,
-            table.c.status == JobStatus.RUNNING.value,
-            table.c.options.is_not(None),
-            table.c.heartbeat_at >= to_micros(since),
-        )
-        return int((await self.connection.execute(statement)).scalar_one())
+    async def busy(self, now: datetime) -> int:
+        """How many uploads somebody works on."""
+        held = (job.c.status == JobStatus.RUNNING.value, ~is_expired(now))
+        uploads = await self._imports(*held, purchase_import.c.options.is_not(None))
+        return len(uploads)
 
-    async def take(
-        self, import_id: int, owner: str, options: Mapping[str, object], silent_before: datetime, at: datetime
-    ) -> bool:
-        """Hold one that waits or whose holder fell silent; whether it was free."""
-        silent = and_(table.c.status == JobStatus.RUNNING.value, table.c.heartbeat_at < to_micros(silent_before))
-        zone = select(business.c.time_zone).where(business.c.id == self.business_id).scalar_subquery()
-        row = await self.connection.execute(
-            update(table)
-            .where(
-                table.c.business_id == self.business_id,
-                table.c.id == import_id,
-                or_(table.c.status == JobStatus.QUEUED.value, silent),
-            )
-            .values(
-                status=JobStatus.RUNNING.value,
-                phase="starting",
-                owner=owner,
-                options=dict(options),
-                time_zone=zone,
-                started_at=func.coalesce(table.c.started_at, to_micros(at)),
-                heartbeat_at=to_micros(at),
-            )
-        )
-        return row.rowcount == 1
+    async def acquire(self, import_id: int, owner: str, now: datetime) -> Job | None:
+        """Hold one that waits or whose lease has expired, None where it is not free. Its days are those of the time
+        zone that the business has now."""
+        acquired = await self.jobs.acquire(JobKind.IMPORT, owner, now, import_id)
+        if acquired is not None:
+            zone = select(business.c.time_zone).where(business.c.id == self.business_id).scalar_subquery()
+            own = (purchase_import.c.business_id == self.business_id, purchase_import.c.id == import_id)
+            await self.connection.execute(update(purchase_import).where(*own).values(time_zone=zone))
+        return acquired
 
-    async def wait(self, ids: Sequence[int], at: datetime) -> None:
-        """Say that somebody has the files of these, which wait."""
-        mine = (table.c.business_id == self.business_id, table.c.id.in_(ids), table.c.status == JobStatus.QUEUED.value)
-        await self.connection.execute(update(table).where(*mine).values(heartbeat_at=to_micros(at)))
-
-    async def silent(self, before: datetime) -> list[PurchaseImport]:
-        """Active ones whose last sign of life is older."""
-        heard = func.coalesce(table.c.heartbeat_at, table.c.created_at)
-        return await self._imports(table.c.status.in_(ACTIVE), heard < to_micros(before))
+    async def expired(self, now: datetime) -> list[PurchaseImport]:
+        """Active ones that nobody works on any more, and whose file nobody has."""
+        heard = func.coalesce(job.c.heartbeat_at, job.c.created_at)
+        before = to_micros(now - timedelta(seconds=LEASE_SECONDS))
+        return await self._imports(job.c.status.in_(ACTIVE), heard < before)
 
     async def add(self, import_id: int, new: NewImport, at: datetime) -> PurchaseImport:
         """Let it wait."""
-        row = await self.connection.execute(
-            insert(table)
-            .values(
+        await self.jobs.add(NewJob(JobKind.IMPORT, JobReason.REQUEST, requested_by=new.requested_by), at, import_id)
+        await self.connection.execute(
+            insert(purchase_import).values(
                 business_id=self.business_id,
                 id=import_id,
                 source=new.source,
-                status=JobStatus.QUEUED.value,
-                phase="queued",
-                created_at=to_micros(at),
-                heartbeat_at=to_micros(at),
-                requested_by=new.requested_by,
                 options=dict(new.options),
                 request_key=new.key,
                 request_digest=new.digest,
             )
-            .returning(table)
         )
-        return to_import(row.one())
+        return (await self.by_ids([import_id]))[import_id]
 
-    async def end(self, import_id: int, status: JobStatus, code: str, sentence: str, at: datetime) -> None:
-        """End one that is active."""
-        values = {"error_code": code, "error": sentence, "finished_at": to_micros(at)}
-        await self._set(import_id, status=status.value, phase="finished", **values)
+    async def terminate(self, import_id: int, outcome: Outcome, at: datetime) -> None:
+        """End one that is active, whoever holds it."""
+        active = is_active(self.business_id, JobKind.IMPORT, import_id)
+        await self.connection.execute(build_finish(active, outcome, to_micros(at)))
 
     async def ask_to_cancel(self, import_id: int) -> None:
         """Whoever works on it stops before its next write."""
-        await self._set(import_id, cancel_requested=True)
-
-    async def _set(self, import_id: int, **values: object) -> None:
-        mine = (table.c.business_id == self.business_id, table.c.id == import_id, table.c.status.in_(ACTIVE))
-        await self.connection.execute(update(table).where(*mine).values(**values))
+        active = is_active(self.business_id, JobKind.IMPORT, import_id)
+        await self.connection.execute(update(job).where(active).values(cancel_requested=True))
 
     async def _imports(self, *conditions: ColumnElement[bool]) -> list[PurchaseImport]:
-        statement = select(table).where(table.c.business_id == self.business_id, *conditions).order_by(table.c.id)
+        own = purchase_import.c.business_id == self.business_id
+        statement = IMPORTS.where(own, *conditions).order_by(purchase_import.c.id)
         return [to_import(row) for row in await self.connection.execute(statement)]

@@ -1,13 +1,7 @@
-"""Takes an import back, by ranges of customers in short write transactions. Each range leaves its purchases, totals and
-the journal in agreement, so an undo that was killed is simply run again. What others have written since is looked for
-first and never touched.
-
-What remains of an import that is taken back once its purchases are gone: customers and storefronts that it made.
-They go where nothing else is known of them; a customer with a history of memberships stays.
-
-What undoing an import will need, kept in the transaction that makes it necessary: which ids were given to what it
-created, and how each purchase that it changes stands before. Both are read from the range that was just resolved.
-"""
+"""Taking an import back, by ranges of customers in short write transactions. Each range leaves purchases, totals and
+journal in agreement, so an undo that was killed is simply run again; what others have written since is looked for
+first and never touched. Customers and storefronts that it made go where nothing else is known of them. What this needs
+is kept in the transaction that makes it necessary: which ids an import gave, and how what it changed stood before."""
 
 import time
 from collections.abc import Callable
@@ -24,6 +18,8 @@ from persistence import merge
 from persistence.database.dialects import analyze, create, empty, few_to_many, fill
 from persistence.database.engines import Database
 from persistence.database.transactions import event_row, raise_change, translated
+from persistence.imports.imports import IMPORTS
+from persistence.jobs import ACTIVE
 from persistence.merge import UPDATED, Tally
 from persistence.tables import AuditEventRow, import_range, purchase_import
 
@@ -40,7 +36,8 @@ EMPTY = f"""SELECT COUNT(*) FROM customer c WHERE c.business_id = :business AND 
 FORGET_TERM = "DELETE FROM customer_term WHERE business_id = :business AND term = :term AND customer_id = :customer"
 TABLES = (("customer_label", "customer_id"), ("customer_metrics", "customer_id"), ("customer", "id"))
 FORGET_CUSTOMERS = "DELETE FROM {table} WHERE business_id = :business AND {column} IN (SELECT customer_id FROM touched)"
-RUNNING = "SELECT COUNT(*) FROM job WHERE business_id = :business AND status = 'RUNNING'"
+RUNNING = """SELECT COUNT(*) FROM job WHERE business_id = :business AND kind = 'RECALCULATION'
+    AND status = 'RUNNING'"""
 STOREFRONTS = """DELETE FROM storefront WHERE business_id = :business AND id BETWEEN :low AND :high AND id NOT IN
     (SELECT storefront_id FROM purchase WHERE business_id = :business AND storefront_id IS NOT NULL
     UNION SELECT storefront_id FROM purchase_before WHERE business_id = :business AND storefront_id IS NOT NULL)"""
@@ -161,11 +158,11 @@ class ImportUndo:
     def _row(self, connection: Connection) -> Row[Any]:
         column = purchase_import.c
         row = connection.execute(
-            select(purchase_import).where(column.business_id == self.business.id, column.id == self.import_id)
+            IMPORTS.where(column.business_id == self.business.id, column.id == self.import_id)
         ).one_or_none()
         if row is None:
             raise NotFound(f"There is no import {self.import_id}. segments imports list shows those there are.")
-        if row.status in ("QUEUED", "RUNNING"):
+        if row.status in ACTIVE:
             raise Conflict(f"Import {self.import_id} has not ended yet.")
         if row.undone_at is not None:
             raise Conflict(f"Import {self.import_id} was taken back already.")

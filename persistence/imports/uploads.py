@@ -12,25 +12,22 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
+from uuid import uuid4
 
 from sqlalchemy.exc import DBAPIError
 
 from domain.calendar import Clock
 from domain.errors import DomainError, ImportStopped, InvalidInput
-from domain.imports.imports import AT_ONCE, SILENT, ImportBoard, PurchaseImports
+from domain.imports.imports import AT_ONCE, ImportBoard, PurchaseImports
 from domain.imports.model import Progress, PurchaseImport
 from domain.imports.rows import RejectedRow, StagedColumns
-from domain.jobs.model import JobStatus
+from domain.jobs.model import ATTEMPTS, LEASE_SECONDS, JobKind, JobStatus, Lease, Outcome
 from domain.model import Business
 from persistence.database.engines import Database
-from persistence.database.transactions import translated
 from persistence.imports.importer import ImportRecord, PurchaseImporter
-from persistence.imports.imports import ImportStore
 from persistence.store import SqlStore
 
 THREADS = 2
-ATTEMPTS = 3
-"""How often a file is begun whose process dies every time."""
 IDLE_SECONDS = 1.0
 BEAT = timedelta(seconds=5)
 ORPHAN_SECONDS = 300.0
@@ -62,6 +59,7 @@ class UploadWork:
     folder: Path
     open: OpenFile
     done: Callable[[], None]
+    owner: str = field(default_factory=lambda: uuid4().hex)
     stopping: bool = False
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "import"))
     _running: dict[tuple[int, int], tuple["asyncio.Future[None]", ImportRecord]] = field(default_factory=dict)
@@ -87,48 +85,46 @@ class UploadWork:
             await self._begin(store, business)
             await self.imports.sweep(business)
             async with store.read(business) as unit:
-                active |= {file_of(one) for one in await unit.imports.active()}
+                active |= {folder_of(one) for one in await unit.imports.active()}
         await asyncio.to_thread(self._clear, active)
 
     async def _begin(self, store: SqlStore, business: Business) -> None:
         """Take the files of the business that wait and are here, and say that they are waited for."""
         async with store.read(business) as unit:
-            found = [one for one in await unit.imports.active() if self._is_free(business, one)]
-            busy = await unit.imports.busy(self.clock() - SILENT)
-        if not found:
+            free = [one for one in await unit.imports.active() if self._is_free(business, one)]
+            busy = await unit.imports.busy(self.clock())
+        if not free:
             return
-        await self._wait(business, found)
-        for one in found[: max(0, min(AT_ONCE - busy, THREADS - len(self._running)))]:
-            record = ImportRecord(self.database.bulk, business, self.clock, one.requested_by or "", one.source)
-            record.id, record.options = one.id, one.options
-            attempts = int(str((one.options or {}).get("attempts", 0))) + 1
+        await self._keep_waiting(store, business, free)
+        for one in free[: max(0, min(AT_ONCE - busy, THREADS - len(self._running)))]:
             async with store.write(business) as unit:
-                before = self.clock() - SILENT
-                if await unit.imports.busy(before) >= AT_ONCE:
+                if await unit.imports.busy(unit.instant) >= AT_ONCE:
                     return
-                if attempts > ATTEMPTS:
-                    sentence = f"The process ended {ATTEMPTS} times while it worked on the file."
-                    await unit.imports.end(one.id, JobStatus.FAILED, "GAVE_UP", sentence, unit.instant)
+                job = await unit.imports.acquire(one.id, self.owner, unit.instant)
+                if job is None:
                     continue
-                options = {**(one.options or {}), "attempts": attempts}
-                taken = await unit.imports.take(one.id, record.owner, options, before, unit.instant)
+                lease = Lease.of(job, self.owner)
+                if job.attempts > ATTEMPTS:
+                    sentence = f"The process ended {ATTEMPTS} times while it worked on the file."
+                    await unit.jobs.finish(lease, Outcome(JobStatus.FAILED, "GAVE_UP", sentence), unit.instant)
+                    continue
                 current = unit.business
-            if taken:
-                self._start(current, one, record)
+            engine, actor = self.database.bulk, one.requested_by or ""
+            self._start(current, one, ImportRecord(engine, current, self.clock, actor, one.source, lease))
 
-    async def _wait(self, business: Business, found: list[PurchaseImport]) -> None:
-        """Say now and then that the files that wait are here."""
+    async def _keep_waiting(self, store: SqlStore, business: Business, free: list[PurchaseImport]) -> None:
+        """Say now and then that the files of these are here: those that wait, and those whose process died."""
         now = self.clock()
-        ids = [one.id for one in found if one.status is JobStatus.QUEUED and now - heard(one) > BEAT]
+        ids = [one.id for one in free if now - last_heartbeat(one) > BEAT]
         if ids:
-            with translated():
-                async with self.database.writer.begin() as connection:
-                    await ImportStore(connection, business.id).wait(ids, now)
+            async with store.heartbeats(business) as jobs:
+                await jobs.keep_waiting(JobKind.IMPORT, ids, now)
 
     def _is_free(self, business: Business, one: PurchaseImport) -> bool:
-        if not file_of(one) or (business.id, one.id) in self._running:
+        if not folder_of(one) or (business.id, one.id) in self._running:
             return False
-        waits = one.status is JobStatus.QUEUED or heard(one) < self.clock() - SILENT
+        lease = timedelta(seconds=LEASE_SECONDS)
+        waits = one.status is JobStatus.QUEUED or self.clock() - last_heartbeat(one) > lease
         return waits and self._path(one).is_file()
 
     def _start(self, business: Business, one: PurchaseImport, record: ImportRecord) -> None:
@@ -168,7 +164,7 @@ class UploadWork:
         except Exception:
             log.exception("import %s of business %s failed", one.id, business.id)
         # The next process needs the file of an import that was given back.
-        if not record.given_back:
+        if not record.released:
             shutil.rmtree(path.parent, ignore_errors=True)
 
     def _go_on(self, _: Progress) -> None:
@@ -185,11 +181,11 @@ class UploadWork:
         for work, record in running.values():
             if not work.done():
                 with suppress(DBAPIError):
-                    await asyncio.to_thread(record.give_back)
+                    await asyncio.to_thread(record.release)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _path(self, one: PurchaseImport) -> Path:
-        return self.folder / file_of(one) / str((one.options or {}).get("name", ""))
+        return self.folder / folder_of(one) / str((one.options or {}).get("name", ""))
 
     def _clear(self, active: set[str]) -> None:
         before = time.time() - ORPHAN_SECONDS
@@ -199,14 +195,14 @@ class UploadWork:
                     shutil.rmtree(folder, ignore_errors=True)
 
 
-def file_of(one: PurchaseImport) -> str:
+def folder_of(one: PurchaseImport) -> str:
     """The folder that the uploaded file is in; empty where the import is not of an upload."""
     return str((one.options or {}).get("file", ""))
 
 
-def heard(one: PurchaseImport) -> datetime:
-    """The last sign of life."""
-    return one.heard_at or one.created_at
+def last_heartbeat(one: PurchaseImport) -> datetime:
+    """Of whoever works on it or has its file."""
+    return one.last_heartbeat or one.created_at
 
 
 def last_written(folder: Path) -> float:

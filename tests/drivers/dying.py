@@ -43,7 +43,7 @@ async def main(url: str, work: str, place: int, last: str) -> None:
         if work == "follow":
             await upkeep.follow(business)
         else:
-            while await runner.once(business):
+            while await runner.run_next(business):
                 pass
     await database.close()
 

@@ -11,23 +11,23 @@ from persistence.jobs import JobStore
 from persistence.store import SqlStore
 from tests.drivers.working import Working
 
-TAKING, EVALUATING, WRITING = 1, 2, 3
-"""Signs of life of a run of a small segment: when it is taken, before it evaluates, and when it has evaluated."""
+ACQUIRING, EVALUATING, WRITING = 1, 2, 3
+"""Heartbeats of a run of a small segment: when it is acquired, before it evaluates, and when it has evaluated."""
 
 
 @dataclass(frozen=True)
 class Interrupted(SqlStore):
-    """Does `meanwhile` right before the sign of life of that number."""
+    """Does `meanwhile` right before the heartbeat of that number."""
 
     place: int
     meanwhile: Callable[[], Awaitable[object]]
     signs: Iterator[int] = field(default_factory=lambda: count(1))
 
     @asynccontextmanager
-    async def note(self, business: Business) -> AsyncIterator[JobStore]:
+    async def heartbeats(self, business: Business) -> AsyncIterator[JobStore]:
         if next(self.signs) == self.place:
             await self.meanwhile()
-        async with super().note(business) as jobs:
+        async with super().heartbeats(business) as jobs:
             yield jobs
 
 

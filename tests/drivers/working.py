@@ -65,7 +65,7 @@ class Working:
     async def calculate(self, segment: Segment) -> Job:
         """Ask for a run and work on it."""
         job = await self.recalculations.start(self.business, segment.id, ACTOR)
-        assert await self.runner.once(self.business)
+        assert await self.runner.run_next(self.business)
         return await self.job(job.id)
 
     async def job(self, job_id: int) -> Job:

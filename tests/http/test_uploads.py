@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from domain.jobs.model import ATTEMPTS
 from gql.app import open_upload
 from persistence.database.engines import Database
-from persistence.imports.uploads import ATTEMPTS
 from persistence.sources.opening import OpenedPurchases
 from tests.conftest import SetClock
 from tests.drivers.sockets import live, received, subscribe
@@ -94,7 +94,7 @@ async def test_a_process_that_died_is_followed_by_one_that_goes_on(place: Place,
     async with store.read(shop) as unit:
         (waits,) = await unit.imports.active()
     async with store.write(shop) as unit:
-        assert await unit.imports.take(waits.id, "dead", waits.options or {}, clock(), unit.instant)
+        assert await unit.imports.acquire(waits.id, "dead", unit.instant)
 
     await place.worked()
     held = await place.told(number)

@@ -82,7 +82,7 @@ async def test_a_worker_that_is_killed_leaves_the_old_set_and_a_run_that_ends(
     async with working.store.read(working.business) as unit:
         assert await unit.snapshots.counts([segment.id]) == {segment.id: 1}
     clock.now += timedelta(seconds=31)
-    assert await working.runner.once(working.business)
+    assert await working.runner.run_next(working.business)
     ended = await working.job(job.id)
     assert (ended.status, ended.entered, ended.left) == (JobStatus.SUCCEEDED, 2, 1)
     assert await working.members(segment) == NEW
@@ -111,12 +111,12 @@ async def test_a_worker_that_is_killed_between_parts_leaves_whole_ones_and_none_
     assert [await snapshots(working, each) for each in (base, user)] == [1 + (done > 0), int(done > 1)]
     assert (await working.job(job.id)).status is JobStatus.RUNNING
     clock.now += timedelta(seconds=31)
-    assert await working.runner.once(working.business)
+    assert await working.runner.run_next(working.business)
     ended = await working.job(job.id)
     assert (ended.status, ended.entered, ended.left) == (JobStatus.SUCCEEDED, 4, 2)
     assert [await working.members(each) for each in (base, user)] == [NEW, NEW]
     assert [await snapshots(working, each) for each in (base, user)] == [2, 1]
-    assert not await working.runner.once(working.business)
+    assert not await working.runner.run_next(working.business)
 
 
 @pytest.mark.parametrize("statement", sampled(FOLLOWING, "INSERT INTO membership ("))

@@ -59,7 +59,7 @@ def place(tmp_path: Path) -> Path:
 def silenced(place: Path) -> None:
     """As if half a minute had passed since the last sign of life."""
     with sqlite3.connect(place / "data" / "segments.sqlite") as connection:
-        connection.execute("UPDATE purchase_import SET heartbeat_at = heartbeat_at - 31000000")
+        connection.execute("UPDATE job SET heartbeat_at = heartbeat_at - 31000000")
 
 
 def test_i3_an_upload_whose_server_is_killed_is_imported_by_the_next(place: Path) -> None:

@@ -75,7 +75,7 @@ class EndedMeanwhile(Recalculations):
 
     async def follow(self, business: Business, job_id: int) -> AsyncIterator[Job]:
         assert self.runner is not None
-        await self.runner.once(business)
+        await self.runner.run_next(business)
         async for job in super(EndedMeanwhile, self).follow(business, job_id):
             yield job
 

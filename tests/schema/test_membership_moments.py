@@ -115,7 +115,7 @@ async def test_a_recalculation_is_seen_wholly_or_not_at_all(both: Face) -> None:
     async def write(turn: int) -> None:
         rules = {"==": [{"var": "loyalty_level"}, LEVELS[(turn + 1) % 2]]}
         await both.data(UPDATE, {"input": {"id": level, "rules": rules}})
-        await working.runner.once(working.business)
+        await working.runner.run_next(working.business)
 
     answers = await read_while(both, level, ids[0], write)
 

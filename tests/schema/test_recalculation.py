@@ -61,7 +61,7 @@ async def test_a_run_is_queued_worked_on_and_told_of(face: Face, working: Workin
 
     asked = (await face.data(START, {"id": key}))["recalculateSegment"]
     again = (await face.data(START, {"id": key}))["recalculateSegment"]
-    await working.runner.once(working.business)
+    await working.runner.run_next(working.business)
 
     run = asked["recalculation"]
     assert (run["status"], run["segment"], asked["userErrors"]) == ("QUEUED", {"key": "everybody"}, [])
@@ -138,7 +138,7 @@ async def test_a_late_follower_is_told_the_end_and_nothing_else(face: Face, work
 async def test_a_run_that_another_process_works_on_is_followed_too(face: Face, working: Working, server: Live) -> None:
     segment = await working.segment("everybody", ALL)
     job = await working.recalculations.start(working.business, segment.id, Actor("test"))
-    await working.runner.once(working.business)
+    await working.runner.run_next(working.business)
     run = encode("Recalculation", working.business.id, job.id)
 
     query = "subscription($id: ID!) { jobProgress(id: $id) { id status } }"
@@ -173,7 +173,7 @@ async def test_one_run_recalculates_all_segments_in_parts(face: Face, working: W
     query = "mutation { recalculateSegments { recalculation { id } userErrors { code } } }"
 
     asked = (await face.data(query))["recalculateSegments"]
-    await working.runner.once(working.business)
+    await working.runner.run_next(working.business)
 
     parts = """query($id: ID!) { job(id: $id) { status ... on Recalculation { segment { key } evaluated entered
         parts { nodes { status segment { key } entered } } } } }"""

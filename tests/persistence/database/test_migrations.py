@@ -2,17 +2,32 @@
 takes along what a store of any earlier one holds."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import JSON, Boolean, Connection, MetaData, Table, Text, create_engine, func, select, text
 from sqlalchemy.engine import make_url
 
+from domain.calendar import from_micros, to_micros
+from domain.imports.model import PurchaseImport, Reject
+from domain.imports.quality import Quality
+from domain.jobs.model import Job, JobKind, JobReason, JobStatus
+from domain.pages import PageRequest
+from gql.app import create_app
+from gql.composition import make_services
+from gql.schema.types.ids import encode
+from gql.settings import Settings
 from persistence.database.engines import Database, open_database
 from persistence.migrations.migrate import configuration, current, differences, head, steps, upgrade
+from persistence.store import SqlStore
+from tests.conftest import NOW, SetClock
+from tests.drivers.face import SECRET, Face
 
 
 def test_the_steps_are_those_of_the_migrations_one_after_the_other() -> None:
@@ -83,6 +98,202 @@ def test_a_store_of_an_earlier_step_is_brought_to_the_newest_with_all_that_it_ho
         if empty.dialect == "sqlite":
             assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
             assert connection.execute(text("PRAGMA foreign_keys")).scalar_one() == 1
+    if "job" in before and "purchase_import" in before:
+        # An import is a job, too.
+        before["job"] += before["purchase_import"]
     assert after == {name: before[name] for name in after}
     assert {"business", "customer", "purchase", "purchase_line"} <= set(after)
     assert differences(empty.bulk) == []
+
+
+NOW_MICROS = to_micros(NOW)
+BUSINESS = {
+    "id": 1,
+    "key": "shop",
+    "name": "Shop",
+    "currency": "EUR",
+    "time_zone": "UTC",
+    "settings": {"classify_every": "0 * * * *"},
+    "change_number": 40,
+    "last_instant": NOW_MICROS,
+    "created_at": 5,
+}
+QUALITY = Quality(1, 2, 3, 4, 5, 6, 7, 0, None, ())
+IDLE = {"phase": "finished", "done": 9, "total": 9, "created_at": 100, "started_at": 200, "finished_at": 300}
+UPLOAD = {"file": "abc", "name": "orders.csv", "decimal": ","}
+IMPORTS: list[dict[str, Any]] = [
+    {
+        **IDLE,
+        "id": 1,
+        "status": "SUCCEEDED",
+        "requested_by": "ada",
+        "heartbeat_at": 290,
+        "rows_read": 9,
+        "created": 4,
+        "updated": 3,
+        "unchanged": 1,
+        "rejected": 1,
+        "future": 2,
+        "quality": QUALITY.document(),
+        "time_zone": "UTC",
+    },
+    {**IDLE, "id": 3, "status": "FAILED", "phase": "merging", "error_code": "INVALID_FILE", "error": "Bad."},
+    {**IDLE, "id": 4, "status": "CANCELLED", "error_code": "CANCELLED", "error": "Gone.", "cancel_requested": True},
+    {**IDLE, "id": 7, "status": "SUCCEEDED", "undo_begun_at": 400, "undone_at": 500, "undo": {"removed": 1}},
+    {
+        "id": 8,
+        "status": "RUNNING",
+        "phase": "merging",
+        "done": 2,
+        "total": 6,
+        "created_at": 600,
+        "started_at": 700,
+        "heartbeat_at": 800,
+        "owner": "dead",
+        "options": {**UPLOAD, "attempts": 2},
+    },
+    {
+        "id": 9,
+        "status": "QUEUED",
+        "phase": "queued",
+        "created_at": 610,
+        "requested_by": "bob",
+        "heartbeat_at": 620,
+        "options": UPLOAD,
+        "request_key": "once",
+        "request_digest": "d",
+    },
+]
+JOBS: list[dict[str, Any]] = [
+    {**IDLE, "id": 1, "status": "SUCCEEDED", "evaluated": 9, "entered": 2, "left_count": 1, "snapshot_at": 300},
+    {
+        **IDLE,
+        "id": 2,
+        "status": "FAILED",
+        "segment_id": None,
+        "error_code": "PARTLY_FAILED",
+        "error_message": "1 of 2.",
+    },
+    {**IDLE, "id": 3, "status": "SUCCEEDED", "reason": "PART", "parent_id": 2},
+    {"id": 4, "status": "QUEUED", "phase": "queued", "segment_id": 5, "created_at": 800, "requested_by": "ada"},
+    {
+        "id": 8,
+        "status": "RUNNING",
+        "phase": "evaluating",
+        "done": 1,
+        "total": 5,
+        "created_at": 810,
+        "started_at": 820,
+        "heartbeat_at": 830,
+        "owner": "dead",
+        "attempts": 3,
+        "cancel_requested": True,
+    },
+]
+
+
+def instant(micros: int | None) -> Any:
+    return None if micros is None else from_micros(micros)
+
+
+def as_import(row: dict[str, Any]) -> PurchaseImport:
+    """What the service must say of the row, but for the attempts, which are no option any more."""
+    options = (
+        {name: value for name, value in row["options"].items() if name != "attempts"} if "options" in row else None
+    )
+    counts = (row.get(name, 0) for name in ("rows_read", "created", "updated", "unchanged", "rejected", "future"))
+    instants = ("created_at", "started_at", "finished_at")
+    return PurchaseImport(
+        row["id"],
+        f"file {row['id']}",
+        JobStatus(row["status"]),
+        row["phase"],
+        row.get("done", 0),
+        row.get("total"),
+        *(instant(row.get(name)) for name in instants),
+        row.get("error_code"),
+        row.get("error"),
+        row.get("requested_by"),
+        row.get("cancel_requested", False),
+        *counts,
+        QUALITY if "quality" in row else None,
+        options,
+        *(instant(row.get(name)) for name in ("heartbeat_at", "undo_begun_at", "undone_at")),
+    )
+
+
+def as_job(row: dict[str, Any]) -> Job:
+    return Job(
+        row["id"],
+        JobKind.RECALCULATION,
+        JobReason(row.get("reason", "REQUEST")),
+        row.get("parent_id"),
+        row.get("segment_id", 1 if row["id"] != 2 else None),
+        JobStatus(row["status"]),
+        row["phase"],
+        row.get("done", 0),
+        row.get("total"),
+        *(instant(row.get(name)) for name in ("created_at", "started_at", "finished_at")),
+        row.get("requested_by"),
+        row.get("cancel_requested", False),
+        row.get("attempts", 0),
+        row.get("error_code"),
+        row.get("error_message"),
+        *(row.get(name, 0) for name in ("evaluated", "entered", "left_count")),
+        instant(row.get("snapshot_at")),
+    )
+
+
+def put(connection: Connection, table: Table, **row: object) -> None:
+    connection.execute(table.insert().values(**row))
+
+
+@pytest.mark.anyio
+async def test_imports_that_become_jobs_keep_every_value_and_their_ids(empty: Database) -> None:
+    with empty.bulk.begin() as connection:
+        command.upgrade(configuration(connection), "0007")
+    with empty.bulk.begin() as connection:
+        metadata = MetaData()
+        metadata.reflect(connection)
+        tables = dict(metadata.tables)
+        put(connection, tables["business"], **BUSINESS)
+        for row in IMPORTS:
+            put(connection, tables["purchase_import"], business_id=1, source=f"file {row['id']}", **row)
+        put(connection, tables["import_reject"], business_id=1, import_id=1, line=7, text="x", reason="no customer")
+        for row in JOBS:
+            kept = {"kind": "RECALCULATION", "reason": "REQUEST", "segment_id": 1, **row}
+            put(connection, tables["job"], business_id=1, **kept)
+        put(connection, tables["label_state"], business_id=1, owner="", due_at=NOW_MICROS + 7)
+
+    upgrade(empty.bulk)
+
+    clock = SetClock(NOW)
+    services = make_services(empty, clock)
+    business = await services.businesses.open("shop")
+    everything = PageRequest(50)
+    imports = await services.imports.page(business, everything)
+    assert [asdict(one) for one in imports.items] == [asdict(as_import(row)) for row in reversed(IMPORTS)]
+    assert await services.imports.count(business) == len(IMPORTS)
+    assert (await services.imports.rejects(business, [1], everything))[1].items == [Reject(7, "x", "no customer")]
+    known = await services.imports.known(business, "once", "d")
+    assert known is not None and known.id == 9
+    jobs = await services.recalculations.by_ids(business, range(20))
+    assert {key: asdict(job) for key, job in jobs.items()} == {row["id"]: asdict(as_job(row)) for row in JOBS}
+    listed = await services.recalculations.page(business, everything)
+    assert [job.id for job in listed.items] == [8, 4, 2, 1]
+    assert await services.recalculations.count(business) == 4
+    parts = await services.recalculations.page(business, everything, parent_id=2)
+    assert [job.id for job in parts.items] == [3]
+    app = create_app(Settings(jwt_secret=SECRET), clock, database=empty)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+        face = Face(app, client, clock, empty, services)
+        for kind in ("PurchaseImport", "Recalculation"):
+            number = encode(kind, business.id, 8)
+            query = f'{{ job(id: "{number}") {{ __typename id status }} node(id: "{number}") {{ id }} }}'
+            found = await face.data(query)
+            assert found["job"] == {"__typename": kind, "id": number, "status": "RUNNING"}
+            assert found["node"] == {"id": number}
+    async with SqlStore(empty, clock).write(business) as unit:
+        taken = await unit.imports.acquire(8, "next", NOW)
+    assert taken is not None and taken.attempts == 3
+    await empty.close()

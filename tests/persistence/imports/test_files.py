@@ -8,12 +8,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
 
 from domain.errors import InvalidInput
 from domain.model import Business
 from gql.composition import Services
 from persistence.database.engines import Database
+from persistence.imports.imports import IMPORTS
 from persistence.sources.csv import CsvSource
 from persistence.tables import purchase_import
 from tests.conftest import NOW
@@ -201,10 +201,10 @@ async def test_damage_in_the_middle_is_a_sentence_and_marks_the_record_failed(sp
 
     assert image(importer.database, importer.business) == before
     with importer.database.bulk.connect() as connection:
-        records = connection.execute(select(purchase_import).order_by(purchase_import.c.id)).all()
+        records = connection.execute(IMPORTS.order_by(purchase_import.c.id)).all()
     assert [record.status for record in records] == ["SUCCEEDED", "FAILED"]
     assert records[1].finished_at is not None
-    assert records[1].error is not None
+    assert records[1].error_message is not None
 
 
 async def test_an_open_quote_imports_nothing(importer: Importer) -> None:

@@ -10,7 +10,8 @@ from domain.calendar import to_micros
 from domain.errors import InvalidInput
 from domain.model import Actor, Business
 from gql.composition import Services
-from persistence.tables import audit_event, import_reject, purchase_import
+from persistence.imports.imports import IMPORTS
+from persistence.tables import audit_event, import_reject, job
 from tests.conftest import SetClock
 from tests.drivers.files import Importer, counts
 from tests.drivers.store_image import assert_sound, image
@@ -158,9 +159,9 @@ async def test_an_import_leaves_its_record_and_an_audit_event(importer: Importer
     importer.lines("C1,O1,2024-03-01,10", "C1,O2,2024-03-01,x")
 
     with importer.database.bulk.connect() as connection:
-        record = connection.execute(select(purchase_import)).one()
+        record = connection.execute(IMPORTS).one()
         event = connection.execute(select(audit_event)).one()
-    assert (record.status, record.source, record.error) == ("SUCCEEDED", "orders.csv", None)
+    assert (record.status, record.source, record.error_message) == ("SUCCEEDED", "orders.csv", None)
     assert (record.rows_read, record.created, record.updated, record.unchanged, record.rejected) == (2, 1, 0, 0, 1)
     assert record.finished_at >= record.created_at
     assert (event.action, event.outcome, event.actor) == ("importPurchases", "DONE", "test")
@@ -178,4 +179,4 @@ async def test_amounts_that_add_up_to_more_than_can_be_kept_are_a_sentence_and_c
 
     assert image(importer.database, importer.business) == before
     with importer.database.bulk.connect() as connection:
-        assert connection.execute(select(purchase_import.c.status)).scalars().all() == ["SUCCEEDED", "FAILED", "FAILED"]
+        assert connection.execute(select(job.c.status)).scalars().all() == ["SUCCEEDED", "FAILED", "FAILED"]

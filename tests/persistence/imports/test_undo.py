@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from domain.errors import Conflict, NotFound, UndoRefused
 from domain.imports.imports import UndoSummary
+from domain.jobs.model import JobKind
 from domain.model import Actor, Business, NewCustomer, NewPurchase, PurchaseStatus
 from gql.composition import Services
 from persistence.database.engines import Database
@@ -25,7 +26,7 @@ from tests.drivers.working import Working
 pytestmark = pytest.mark.anyio
 RICH = f"{HEADER},category,storefront,channel,status"
 ACTOR = Actor("tester")
-RECORDS = {"purchase_import", "import_reject", "import_range", "audit_event", "alembic_version"}
+RECORDS = {"job", "purchase_import", "import_reject", "import_range", "audit_event", "alembic_version"}
 COUNTERS = {"change_number", "data_version", "last_instant", "next_customer", "next_purchase", "next_storefront"}
 IGNORED = {"business": COUNTERS, "customer_metrics": {"changed_at"}}
 
@@ -182,8 +183,8 @@ async def test_no_customer_goes_while_a_run_may_still_give_it_a_membership(
     segment = await working.segment("big", {">": [{"var": "total_revenue"}, 50]})
     importer.lines(order("C1", "O1", "90"), header=RICH)
     await working.recalculations.start(shop, segment.id, ACTOR)
-    async with working.store.note(shop) as jobs:
-        await jobs.take("somebody", clock(), clock() - timedelta(minutes=1))
+    async with working.store.heartbeats(shop) as jobs:
+        await jobs.acquire(JobKind.RECALCULATION, "somebody", clock())
     monkeypatch.setattr(import_undo, "PATIENCE_SECONDS", 0.3)
 
     done = undo(importer)

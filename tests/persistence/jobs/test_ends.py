@@ -70,7 +70,7 @@ async def test_r11_a_worker_that_is_told_to_end_at_any_statement_gives_its_run_b
     job = await (start or working.recalculations.start(working.business, segment.id, ACTOR))
     left, places = [], count(1)
 
-    while await told_to_end(working, working.runner.once, next(places)):
+    while await told_to_end(working, working.runner.run_next, next(places)):
         held = await working.job(job.id)
         left.append((held.status, held.error_code, held.attempts))
         assert await working.members(segment) in (OLD, NEW)

@@ -47,14 +47,14 @@ async def slept(
 
     async def sleep() -> None:
         working.clock.now += SLEEP
-        others.append(asyncio.create_task(second.once(working.business)))
+        others.append(asyncio.create_task(second.run_next(working.business)))
         await asyncio.wait_for(begun.wait(), 20)
         if then is not None:
             await then()
 
     others: list[asyncio.Task[bool]] = []
     second = interrupted(working, ending, pause, "second")
-    await interrupted(working, place, sleep, "first").once(working.business)
+    await interrupted(working, place, sleep, "first").run_next(working.business)
     left = await working.job(job.id)
     woken.set()
     assert await others[0]
@@ -113,7 +113,7 @@ async def test_a_holder_that_slept_unnoticed_goes_on(working: Working) -> None:
     async def sleep() -> None:
         working.clock.now += SLEEP
 
-    await interrupted(working, WRITING, sleep, "first").once(working.business)
+    await interrupted(working, WRITING, sleep, "first").run_next(working.business)
 
     ended = await working.job(job.id)
     assert (ended.status, ended.attempts) == (JobStatus.SUCCEEDED, 1)

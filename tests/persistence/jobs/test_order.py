@@ -69,7 +69,7 @@ async def test_parts_run_after_those_they_use_also_where_a_run_was_queued_before
     await working.redefine(base, over(25))
 
     job = await working.recalculations.start_all(working.business, ACTOR)
-    await working.runner.once(working.business)
+    await working.runner.run_next(working.business)
 
     assert (await working.job(job.id)).status is JobStatus.SUCCEEDED
     assert [part.segment_id for part in await parts(working, job)] == [base.id, user.id]
@@ -83,13 +83,13 @@ async def test_a_part_that_somebody_else_ended_too_early_runs_once_more_within_t
     await working.redefine(base, over(25))
     asked = await working.recalculations.start(working.business, user.id, ACTOR)
     other = Working.of(database, clock, working.business, "other")
-    async with working.store.note(working.business) as jobs:
-        held = await jobs.take_part(asked.id, "other", clock.now, clock.now)
+    async with working.store.heartbeats(working.business) as jobs:
+        held = await jobs.acquire_part(asked.id, "other", clock.now)
     assert held is not None
     job = await working.recalculations.start_all(working.business, ACTOR)
 
-    await other.runner._one(working.business, held)
-    await working.runner.once(working.business)
+    await other.runner.run(working.business, held)
+    await working.runner.run_next(working.business)
 
     ended = await working.job(job.id)
     assert (ended.status, ended.left) == (JobStatus.SUCCEEDED, 2)
@@ -109,7 +109,7 @@ async def test_what_is_used_may_change_while_a_run_evaluates(
         assert await working.members(base) == ["C1", "C2", "C3"]
 
     await working.recalculations.start(working.business, user.id, ACTOR)
-    await interrupted(working, WRITING, meanwhile, "worker").once(working.business)
+    await interrupted(working, WRITING, meanwhile, "worker").run_next(working.business)
     await drained(working)
 
     assert await working.members(user) == ["C1", "C2", "C3"]
@@ -126,7 +126,7 @@ async def test_who_leaves_what_is_used_while_a_run_evaluates_leaves_too(
         await drained(other)
 
     job = await working.recalculations.start(working.business, user.id, ACTOR)
-    await interrupted(working, WRITING, meanwhile, "worker").once(working.business)
+    await interrupted(working, WRITING, meanwhile, "worker").run_next(working.business)
 
     assert (await working.job(job.id)).left == 1
     assert await working.members(base) == await working.members(user) == ["C3"]
@@ -204,7 +204,7 @@ async def test_a_change_by_hand_while_a_run_evaluates_is_seen_by_it(working: Wor
         await services.memberships.assign(working.business, hand.id, [3], ACTOR)
 
     await working.recalculations.start(working.business, user.id, ACTOR)
-    await interrupted(working, WRITING, meanwhile, "worker").once(working.business)
+    await interrupted(working, WRITING, meanwhile, "worker").run_next(working.business)
 
     assert await working.members(user) == ["C3"]
 

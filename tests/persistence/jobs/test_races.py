@@ -49,16 +49,16 @@ async def test_one_customer_enters_no_segment_that_was_changed_meanwhile(
     await services.purchases.record(shop, [purchase("Ada", "A1", DAY, 5_000)], ACTOR)
     working = Working.of(database, clock, shop)
     kept, changed = await working.segment("kept", over(10)), await working.segment("changed", over(10))
-    understand = SqlEvaluation.understand
+    prepare = SqlEvaluation.prepare
 
     async def meanwhile(evaluation: SqlEvaluation, trees: Sequence[Condition]) -> None:
-        await understand(evaluation, trees)
+        await prepare(evaluation, trees)
         if change == "deleted":
             await services.segments.delete(shop, changed.id, ACTOR)
         else:
             await working.redefine(changed, over(99))
 
-    monkeypatch.setattr(SqlEvaluation, "understand", meanwhile)
+    monkeypatch.setattr(SqlEvaluation, "prepare", meanwhile)
     entered, left = await working.recalculations.customer(shop, 1, ACTOR)
 
     assert ([segment.key for segment in entered], left) == (["kept"], [])

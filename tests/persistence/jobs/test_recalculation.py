@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from domain.errors import AlreadyRunning, NotCancellable
-from domain.jobs.model import JobStatus
+from domain.jobs.model import JobKind, JobStatus
 from domain.model import Business
 from domain.segments.model import MembershipSource
 from gql.composition import Services
@@ -94,7 +94,7 @@ async def test_two_workers_never_take_one_run(working: Working, database: Databa
     segment = await working.segment("big", OVER_10)
     await working.recalculations.start(working.business, segment.id, ACTOR)
 
-    taken = await asyncio.gather(*(each.runner.once(working.business) for each in (working, other, working, other)))
+    taken = await asyncio.gather(*(each.runner.run_next(working.business) for each in (working, other, working, other)))
 
     assert sum(taken) == 1
     assert await working.members(segment) == ["C2", "C3"]
@@ -103,13 +103,13 @@ async def test_two_workers_never_take_one_run(working: Working, database: Databa
 async def test_a_run_whose_holder_died_is_taken_up_again(working: Working, database: Database, clock: SetClock) -> None:
     segment = await working.segment("big", OVER_10)
     job = await working.recalculations.start(working.business, segment.id, ACTOR)
-    async with working.store.note(working.business) as jobs:
-        await jobs.take("dead", clock.now, clock.now - timedelta(seconds=30))
-    assert not await working.runner.once(working.business)
+    async with working.store.heartbeats(working.business) as jobs:
+        await jobs.acquire(JobKind.RECALCULATION, "dead", clock.now)
+    assert not await working.runner.run_next(working.business)
 
     clock.now += timedelta(seconds=31)
 
-    assert await working.runner.once(working.business)
+    assert await working.runner.run_next(working.business)
     assert (await working.job(job.id)).status is JobStatus.SUCCEEDED
 
 
@@ -118,11 +118,11 @@ async def test_a_run_that_kills_its_holders_fails_in_the_end(working: Working, c
     job = await working.recalculations.start(working.business, segment.id, ACTOR)
     for number in range(3):
         clock.now += timedelta(minutes=1)
-        async with working.store.note(working.business) as jobs:
-            await jobs.take(f"dead {number}", clock.now, clock.now - timedelta(seconds=30))
+        async with working.store.heartbeats(working.business) as jobs:
+            await jobs.acquire(JobKind.RECALCULATION, f"dead {number}", clock.now)
 
     clock.now += timedelta(minutes=1)
-    await working.runner.once(working.business)
+    await working.runner.run_next(working.business)
 
     ended = await working.job(job.id)
     assert (ended.status, ended.error_message) == (
@@ -139,7 +139,7 @@ async def test_cancelling_ends_a_run_that_waits_and_one_that_ended_cannot_be_can
     cancelled = await working.recalculations.cancel(working.business, job.id, ACTOR)
 
     assert cancelled.status is JobStatus.CANCELLED
-    assert not await working.runner.once(working.business)
+    assert not await working.runner.run_next(working.business)
     assert await working.members(segment) == []
     with pytest.raises(NotCancellable):
         await working.recalculations.cancel(working.business, job.id, ACTOR)
@@ -148,12 +148,12 @@ async def test_cancelling_ends_a_run_that_waits_and_one_that_ended_cannot_be_can
 async def test_cancelling_a_run_that_is_worked_on_changes_nothing(working: Working, clock: SetClock) -> None:
     segment = await working.segment("big", OVER_10)
     job = await working.recalculations.start(working.business, segment.id, ACTOR)
-    async with working.store.note(working.business) as jobs:
-        held = await jobs.take("worker", clock.now, clock.now - timedelta(seconds=30))
+    async with working.store.heartbeats(working.business) as jobs:
+        held = await jobs.acquire(JobKind.RECALCULATION, "worker", clock.now)
     assert held is not None
     await working.recalculations.cancel(working.business, job.id, ACTOR)
 
-    await working.runner._one(working.business, held)
+    await working.runner.run(working.business, held)
 
     assert (await working.job(job.id)).status is JobStatus.CANCELLED
     assert await working.members(segment) == []
@@ -164,16 +164,16 @@ async def test_an_edit_ends_the_run_of_the_old_definition_and_queues_a_new_one(
 ) -> None:
     segment = await working.segment("big", OVER_10)
     old = await working.recalculations.start(working.business, segment.id, ACTOR)
-    async with working.store.note(working.business) as jobs:
-        held = await jobs.take("worker", clock.now, clock.now - timedelta(seconds=30))
+    async with working.store.heartbeats(working.business) as jobs:
+        held = await jobs.acquire(JobKind.RECALCULATION, "worker", clock.now)
     assert held is not None
 
     new = await working.redefine(segment)
-    await working.runner._one(working.business, held)
+    await working.runner.run(working.business, held)
 
     assert (await working.job(old.id)).error_code == "REDEFINED"
     assert (await working.job(new.id)).status is JobStatus.QUEUED
-    assert await working.runner.once(working.business)
+    assert await working.runner.run_next(working.business)
     assert await working.members(segment) == ["C2", "C3"]
 
 
@@ -183,7 +183,7 @@ async def test_one_broken_segment_never_stops_the_others(working: Working) -> No
     user = await working.segment("user", {"in": ["good", {"var": "segments"}]})
 
     job = await working.recalculations.start_all(working.business, ACTOR)
-    await working.runner.once(working.business)
+    await working.runner.run_next(working.business)
 
     ended = await working.job(job.id)
     assert (ended.status, ended.error_code) == (JobStatus.FAILED, "PARTLY_FAILED")
@@ -201,7 +201,7 @@ async def test_segments_that_depend_on_others_run_after_them(working: Working) -
     last = await working.segment("z-last", OVER_10)
 
     await working.calculate(last)
-    assert await working.runner.once(working.business)
+    assert await working.runner.run_next(working.business)
 
     assert await working.members(first) == ["C2", "C3"]
 
@@ -211,12 +211,12 @@ async def test_what_changes_while_a_run_evaluates_is_evaluated_again(working: Wo
     tree, condition = {segment.key: segment}, segment.definition.tree()
 
     async with working.store.evaluate(working.business) as evaluation:
-        await evaluation.understand([condition])
-        await evaluation.keep(condition, tree, 1, 1000)
+        await evaluation.prepare([condition])
+        await evaluation.evaluate_range(condition, tree, 1, 1000)
         await services.purchases.record(working.business, [purchase("C1", "O9", DAY, 9000)], ACTOR)
         await services.purchases.delete(working.business, ["O3"], ACTOR)
         async with evaluation.write() as unit:
-            await evaluation.again(condition, tree)
+            await evaluation.reevaluate_changed(condition, tree)
             await unit.memberships.sync_rule_members(segment.id, unit.instant, "test")
 
     assert await working.members(segment) == ["C1", "C2"]
@@ -230,4 +230,4 @@ async def test_an_empty_business_has_an_empty_segment(working: Working, services
     job = await empty.calculate(segment)
 
     assert (job.status, job.evaluated, job.entered) == (JobStatus.SUCCEEDED, 0, 0)
-    assert not await working.runner.once(working.business)
+    assert not await working.runner.run_next(working.business)

@@ -80,7 +80,7 @@ async def test_settings_that_change_while_a_run_evaluates_are_those_it_is_writte
         await services.businesses.set_settings("shop", {"low_lifetime": 100}, ACTOR)
 
     job = await working.recalculations.start(working.business, segment.id, ACTOR)
-    await interrupted(working, WRITING, meanwhile, "worker").once(working.business)
+    await interrupted(working, WRITING, meanwhile, "worker").run_next(working.business)
 
     ended = await working.job(job.id)
     assert (ended.status, ended.entered, ended.attempts) == (JobStatus.SUCCEEDED, 1, 1)
@@ -97,7 +97,7 @@ async def test_the_days_of_another_zone_are_those_a_run_is_written_by(working: W
         await services.businesses.change("shop", ACTOR, **zone)
 
     await working.recalculations.start(working.business, segment.id, ACTOR)
-    await interrupted(working, WRITING, meanwhile, "worker").once(working.business)
+    await interrupted(working, WRITING, meanwhile, "worker").run_next(working.business)
 
     assert await working.members(segment) == ["C3"]
 
