@@ -15,10 +15,10 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
 from domain.calendar import Clock
-from domain.jobs.progress import RunBoard
+from domain.jobs.progress import ProgressFeed
 from domain.model import Business, Viewer
 from gql.auth import Authenticator
-from gql.composition import make_services, make_upkeep, system_clock
+from gql.composition import make_owner, make_services, make_worker, system_clock
 from gql.http.endpoint import nothing_else
 from gql.http.explorer import asset_routes, explorer
 from gql.http.exports import Downloads, Workshop, Writers
@@ -39,7 +39,7 @@ from persistence.exports.csv import members_csv, report_csv
 from persistence.exports.json import members_json, report_json
 from persistence.exports.pdf import report_pdf
 from persistence.exports.xlsx import members_xlsx, report_xlsx
-from persistence.imports.uploads import UploadWork
+from persistence.imports.uploads import UploadHandler
 from persistence.labels.classifiers import installed
 from persistence.reports.cache import RedisShelf, ReportCache, StoreShelf
 from persistence.sources.opening import OpenedPurchases, open_purchases
@@ -48,7 +48,7 @@ from persistence.store import SqlStore
 UPLOADS = "imports"
 """The folder below the data folder that uploaded files wait in."""
 STOP_SECONDS = 5.0
-"""How long what works beside the requests may take to come to an end, or to be given back."""
+"""How long what works beside the requests may take to come to an end, or to be released."""
 
 
 def open_upload(path: Path, business: Business, kept: Mapping[str, object]) -> OpenedPurchases:
@@ -72,10 +72,10 @@ def create_app(
 ) -> Starlette:
     """The application; `demo_token` fills the explorer's header in demo mode."""
     opened = database or open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
-    board = RunBoard()
+    feed = ProgressFeed()
     kept = ReportCache(RedisShelf(settings.cache_url) if settings.cache_url else StoreShelf(opened))
     classifiers = installed(opened.bulk)
-    services = make_services(opened, clock, board, kept, classifiers)
+    services = make_services(opened, clock, feed, kept, classifiers)
     schema = make_schema(settings)
     authenticator = Authenticator(settings, clock)
     links = ExportLinks(settings, clock)
@@ -85,7 +85,9 @@ def create_app(
     )
     folder = settings.data / UPLOADS
     uploads = Uploads(services, authenticator.authenticate, folder, settings.upload_bytes, open_purchases)
-    receiving = UploadWork(opened, clock, services.imports, folder, open_upload, board.wake)
+    uploading = UploadHandler(opened, clock, services.imports, folder, open_upload, make_owner())
+    classifying = ScheduledSegmentation(settings, opened, clock, classifiers)
+    worker = make_worker(opened, clock, feed, settings.alert_url, (uploading, classifying))
     operations = Operations(SqlStore(opened, clock).ready)
 
     def make_context(viewer: Viewer, request_id: str) -> Context:
@@ -100,16 +102,11 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        working = {
-            asyncio.create_task(make_upkeep(opened, clock, board, settings.alert_url).forever()),
-            asyncio.create_task(receiving.forever()),
-            asyncio.create_task(ScheduledSegmentation(settings, opened, clock, classifiers).forever()),
-        }
+        working = asyncio.create_task(worker.run_forever())
 
         async def end() -> None:
-            for task in working:
-                task.cancel()
-            await asyncio.gather(asyncio.wait(working, timeout=STOP_SECONDS), receiving.stop(STOP_SECONDS))
+            working.cancel()
+            await asyncio.wait({working}, timeout=STOP_SECONDS)
 
         ending: list[asyncio.Task[None]] = []
 

@@ -9,6 +9,7 @@ Where time comes from, outside tests.
 import errno
 import os
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,19 +22,20 @@ from domain.classifiers import Classifiers
 from domain.customers.customers import Customers, Erasure
 from domain.customers.purchases import Purchases
 from domain.errors import InvalidInput
-from domain.imports.imports import ImportBoard, PurchaseImports
-from domain.jobs.progress import RunBoard
+from domain.imports.imports import PurchaseImports
+from domain.jobs.progress import ProgressFeed
+from domain.jobs.worker import Handler, Worker
 from domain.reports.document import ReportFiles
 from domain.reports.reporting import Reporting
 from domain.reports.transitions import Movements
 from domain.segments.analysis import Analysis
+from domain.segments.handler import RecalculationHandler
 from domain.segments.history import Snapshots
 from domain.segments.member_export import MemberFiles
 from domain.segments.memberships import Memberships
 from domain.segments.recalculation import Recalculations
 from domain.segments.runner import Runner
 from domain.segments.segments import Segments
-from domain.segments.worker import Upkeep
 from domain.store import KeptReports
 from gql.logs import log_statement
 from gql.settings import Settings
@@ -68,12 +70,12 @@ class Services:
 def make_services(
     database: Database,
     clock: Clock,
-    board: RunBoard | None = None,
+    feed: ProgressFeed | None = None,
     kept: KeptReports | None = None,
     classifiers: Classifiers | None = None,
 ) -> Services:
-    """The services over one store; the board is told what there is to work on."""
-    board = board or RunBoard()
+    """The services over one store; the feed is told what there is to work on."""
+    feed = feed or ProgressFeed()
     store, cache = SqlStore(database, clock), MemoryCache()
     customers = Customers(store, clock, cache, classifiers or Classifiers())
     reporting = Reporting(store, clock, kept or ReportCache())
@@ -82,9 +84,9 @@ def make_services(
         customers,
         Purchases(store, clock),
         reporting,
-        Segments(store, clock, board.wake),
+        Segments(store, clock, feed.notify_work),
         Memberships(store, clock),
-        Recalculations(store, clock, board),
+        Recalculations(store, clock, feed),
         Analysis(store, clock, customers),
         Auditing(store),
         Snapshots(store, clock),
@@ -92,15 +94,29 @@ def make_services(
         ReportFiles(reporting),
         MemberFiles(store, clock, customers),
         Movements(store, clock, customers),
-        PurchaseImports(store, clock, ImportBoard()),
+        PurchaseImports(store, clock, feed),
     )
 
 
-def make_upkeep(database: Database, clock: Clock, board: RunBoard, alert_url: str = "") -> Upkeep:
-    """A worker of this process, with a name that no other has; failures of scheduled runs are posted to the address."""
+def make_owner() -> str:
+    """A name for a holder of work that no other has."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+
+
+def make_recalculation(
+    database: Database, clock: Clock, feed: ProgressFeed, alert_url: str = ""
+) -> RecalculationHandler:
+    """What is done of segments; failures of scheduled runs are posted to the address."""
     store = SqlStore(database, clock)
-    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
-    return Upkeep(store, clock, board, Runner(store, clock, board, owner, Alerts(alert_url)))
+    return RecalculationHandler(store, clock, feed, Runner(store, clock, feed, make_owner(), Alerts(alert_url)))
+
+
+def make_worker(
+    database: Database, clock: Clock, feed: ProgressFeed, alert_url: str = "", others: Sequence[Handler] = ()
+) -> Worker:
+    """A worker on recalculations, and on what the other handlers do."""
+    handlers = (make_recalculation(database, clock, feed, alert_url), *others)
+    return Worker(SqlStore(database, clock), clock, feed, handlers)
 
 
 def no_folder(error: OSError) -> InvalidInput:

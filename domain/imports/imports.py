@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from domain.calendar import Clock
 from domain.errors import Conflict, DomainError, InvalidInput, NotFound
 from domain.imports.model import NewImport, PurchaseImport, Reject
-from domain.jobs.model import JobStatus, Outcome
-from domain.jobs.progress import Board
+from domain.jobs.model import JobKind, JobStatus, Outcome
+from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import NotCancellable
 from domain.model import Business
 from domain.pages import Page, PageRequest
@@ -32,17 +32,13 @@ class TooManyImports(DomainError):
     code = "TOO_MANY_IMPORTS"
 
 
-class ImportBoard(Board[PurchaseImport]):
-    """Who follows which import."""
-
-
 @dataclass(frozen=True, slots=True)
 class PurchaseImports:
     """The imports of a business, as the services see them."""
 
     store: Store
     clock: Clock
-    board: ImportBoard
+    feed: ProgressFeed
 
     async def by_ids(self, business: Business, ids: Sequence[int]) -> Mapping[int, PurchaseImport]:
         """Those that exist."""
@@ -67,12 +63,12 @@ class PurchaseImports:
     async def follow(self, business: Business, import_id: int) -> AsyncIterator[PurchaseImport]:
         """The import as it is, then every change, to its end; NotFound where there is none."""
 
-        async def look() -> PurchaseImport | None:
+        async def poll() -> PurchaseImport | None:
             return (await self.by_ids(business, [import_id])).get(import_id)
 
-        if await look() is None:
+        if await poll() is None:
             raise NotFound("There is no job with this id.")
-        async for found in self.board.follow((business.id, import_id), look):
+        async for found in self.feed.follow((business.id, JobKind.IMPORT, import_id), poll):
             yield found
 
     async def known(self, business: Business, key: str, digest: str) -> PurchaseImport | None:
@@ -94,7 +90,7 @@ class PurchaseImports:
             made = await unit.imports.add(unit.business.change_number, new, unit.instant)
             detail = {"source": new.source, "import": made.id}
             await unit.audit(AuditEvent(new.requested_by, "uploadPurchases", request_id=request_id, detail=detail))
-        self.board.wake()
+        self.feed.notify_work()
         return made
 
     async def cancel(self, business: Business, import_id: int, actor: Actor) -> PurchaseImport:
@@ -113,7 +109,7 @@ class PurchaseImports:
             detail = {"import": import_id}
             await unit.audit(AuditEvent(actor.name, "cancelJob", request_id=actor.request_id, detail=detail))
             found = (await unit.imports.by_ids([import_id]))[import_id]
-        self.board.post(business.id, found)
+        self.feed.publish(business.id, found)
         return found
 
     async def sweep(self, business: Business) -> int:
@@ -129,7 +125,7 @@ class PurchaseImports:
                 detail = {"source": one.source, "import": one.id, "error": ABANDONED}
                 await unit.audit(AuditEvent(one.requested_by or "", "importPurchases", "FAILED", detail=detail))
             ended = replace(one, status=JobStatus.FAILED, error_code=ABANDONED, error_message=ABANDONED_SENTENCE)
-            self.board.post(business.id, ended)
+            self.feed.publish(business.id, ended)
         return len(expired)
 
 

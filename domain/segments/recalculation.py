@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from domain.calendar import Clock
 from domain.errors import InvalidInput, NotFound
 from domain.jobs.model import Job, JobKind, JobReason, NewJob
-from domain.jobs.progress import RunBoard
+from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import AlreadyRunning, NotCancellable, queue, stop
 from domain.model import Business
 from domain.pages import Page, PageRequest
@@ -26,7 +26,7 @@ class Recalculations:
 
     store: Store
     clock: Clock
-    board: RunBoard
+    feed: ProgressFeed
 
     async def by_ids(self, business: Business, ids: Sequence[int]) -> Mapping[int, Job]:
         """Those that exist."""
@@ -72,7 +72,7 @@ class Recalculations:
                     subject=("Segment", segment.id),
                 )
             )
-        self.board.wake()
+        self.feed.notify_work()
         return job
 
     async def start_all(self, business: Business, actor: Actor) -> Job:
@@ -102,7 +102,7 @@ class Recalculations:
                     subject=("Recalculation", job.id),
                 )
             )
-        self.board.wake()
+        self.feed.notify_work()
         return job
 
     async def cancel(self, business: Business, job_id: int, actor: Actor) -> Job:
@@ -126,8 +126,8 @@ class Recalculations:
                 )
             )
             job = (await unit.jobs.by_ids([job_id]))[job_id]
-        self.board.post(business.id, job)
-        self.board.wake()
+        self.feed.publish(business.id, job)
+        self.feed.notify_work()
         return job
 
     async def customer(self, business: Business, customer_id: int, actor: Actor) -> tuple[list[Segment], list[Segment]]:
@@ -166,18 +166,18 @@ class Recalculations:
                 )
                 kept = await unit.segments.by_ids([item.id for item in (*entered, *left)], deleted=True)
                 written = {key: replace(item, seen_at=unit.instant) for key, item in kept.items()}
-        self.board.stir(business.id)
+        self.feed.notify_members_changed(business.id)
         return [written[item.id] for item in entered], [written[item.id] for item in left]
 
     async def follow(self, business: Business, job_id: int) -> AsyncIterator[Job]:
         """The run as it is, then every change, to its end; NotFound where there is no such run."""
 
-        async def look() -> Job | None:
+        async def poll() -> Job | None:
             return (await self.by_ids(business, [job_id])).get(job_id)
 
-        if await look() is None:
+        if await poll() is None:
             raise NotFound("There is no job with this id.")
-        async for job in self.board.follow((business.id, job_id), look):
+        async for job in self.feed.follow((business.id, JobKind.RECALCULATION, job_id), poll):
             yield job
 
     async def changes(
@@ -197,4 +197,4 @@ class Recalculations:
                 after = Place.of(found[-1])
                 yield found
             else:
-                await self.board.stirred(business.id)
+                await self.feed.wait_members_changed(business.id)

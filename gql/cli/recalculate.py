@@ -147,7 +147,7 @@ def follow_import(settings: Settings, business: Business, *, aside: bool = False
             worker = await Worker.of(database, business.key, settings.business)
             newest = await worker.newest()
             before = {segment.id: segment.next_run_at for segment in await worker.segments()}
-            count = await worker.upkeep.follow(worker.business)
+            count = await worker.recalculation.follow(worker.business)
             if not count:
                 return
             typer.echo(f"Memberships followed of {count:,} customers.", err=aside)

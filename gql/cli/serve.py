@@ -20,15 +20,15 @@ from starlette.applications import Starlette
 from domain.calendar import local_date, zone
 from domain.demo import CURRENCY, DRAFTS, KEY, NAME, TIME_ZONE, VIP, VIP_CHANGES, DemoShop, demo_shop
 from domain.errors import InvalidInput
-from domain.jobs.progress import RunBoard
+from domain.jobs.progress import ProgressFeed
+from domain.jobs.worker import Worker
 from domain.model import Business, Permission
 from domain.segments.validation import slug
-from domain.segments.worker import Upkeep
 from domain.store import Actor
 from gql.app import create_app
 from gql.auth import MAXIMUM_NAME, issue_token, require_secret, stored_secret
 from gql.cli.session import BusinessOption, run
-from gql.composition import Services, make_services, make_upkeep, no_folder, opened, system_clock
+from gql.composition import Services, make_services, make_worker, no_folder, opened, system_clock
 from gql.http.processes import REQUEST_SECONDS, Workers, serve_alone
 from gql.http.uvicorn_protocol import PatientProtocol
 from gql.logs import set_up
@@ -60,12 +60,12 @@ async def fill_demo(services: Services, database: Database) -> str:
     if known is not None and known.name != UNFINISHED:
         return f"The demo shop is there already, in business {KEY}."
     end = system_clock()
-    clock, board = WalkingClock(end - HISTORY), RunBoard()
-    walking = make_services(database, clock, board)
+    clock, feed = WalkingClock(end - HISTORY), ProgressFeed()
+    walking = make_services(database, clock, feed)
     business = known or await walking.businesses.create(KEY, UNFINISHED, TIME_ZONE, CURRENCY)
     shop = demo_shop(local_date(end, zone(TIME_ZONE)))
     await walking.customers.upsert(business, shop.customers, ACTOR, limit=len(shop.customers))
-    await _walk(walking, make_upkeep(database, clock, board), business, shop, clock, end)
+    await _walk(walking, make_worker(database, clock, feed), business, shop, clock, end)
     await walking.businesses.change(KEY, ACTOR, name=NAME, time_zone=None, currency=None)
     return (
         f"{len(shop.customers):,} customers and {len(shop.purchases):,} purchases in business {KEY}, "
@@ -74,7 +74,7 @@ async def fill_demo(services: Services, database: Database) -> str:
 
 
 async def _walk(
-    services: Services, upkeep: Upkeep, business: Business, shop: DemoShop, clock: WalkingClock, end: datetime
+    services: Services, worker: Worker, business: Business, shop: DemoShop, clock: WalkingClock, end: datetime
 ) -> None:
     waiting = sorted(shop.purchases, key=lambda purchase: purchase.purchased_at)
     began, place, changed = clock.now, 0, 0
@@ -91,7 +91,7 @@ async def _walk(
         while changed < len(VIP_CHANGES) and clock.now - began >= timedelta(days=VIP_CHANGES[changed][0]):
             await _change_vips(services, business, changed)
             changed += 1
-        await upkeep.once(business)
+        await worker.run_once(business)
         if clock.now >= end:
             return
         clock.now = min(clock.now + STEP, end)

@@ -15,13 +15,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from domain.jobs.model import Job, JobReason, JobStatus
-from domain.jobs.progress import RunBoard
+from domain.jobs.progress import ProgressFeed
 from domain.model import Business
 from domain.pages import PageRequest
+from domain.segments.handler import RecalculationHandler
 from domain.segments.model import Segment
-from domain.segments.worker import Upkeep
 from domain.store import SegmentFilter, SegmentSort
-from gql.composition import Services, make_services, make_upkeep, opened, system_clock
+from gql.composition import Services, make_recalculation, make_services, opened, system_clock
 from gql.settings import Settings
 from persistence.database.engines import Database
 
@@ -54,16 +54,16 @@ class Worker:
     """A worker of this command on one business."""
 
     services: Services
-    upkeep: Upkeep
+    recalculation: RecalculationHandler
     business: Business
 
     @classmethod
     async def of(cls, database: Database, key: str | None, default: str) -> "Worker":
         """On the business that is meant."""
-        board = RunBoard(LOOK_SECONDS)
-        services = make_services(database, system_clock, board)
+        feed = ProgressFeed(LOOK_SECONDS)
+        services = make_services(database, system_clock, feed)
         chosen = await services.businesses.choose(key, default)
-        return cls(services, make_upkeep(database, system_clock, board), chosen)
+        return cls(services, make_recalculation(database, system_clock, feed), chosen)
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -73,7 +73,7 @@ class Worker:
         try:
             yield
             enough.set()
-            self.upkeep.board.wake()
+            self.recalculation.feed.notify_work()
             await task
         finally:
             task.cancel()
@@ -82,8 +82,8 @@ class Worker:
 
     async def _work(self, enough: asyncio.Event) -> None:
         while not enough.is_set():
-            if not await self.upkeep.runner.run_next(self.business):
-                await self.upkeep.board.work(LOOK_SECONDS)
+            if not await self.recalculation.runner.run_next(self.business):
+                await self.recalculation.feed.wait_work(LOOK_SECONDS)
 
     async def newest(self) -> int:
         """The id of the newest run, 0 where there is none."""
