@@ -18,9 +18,9 @@ from domain.classification.pipeline import (
     OUTPUT_FILENAME,
     Decided,
     Pipeline,
+    RunRequest,
     Segmentation,
     Source,
-    Wanted,
     idle,
     said,
     stamp,
@@ -182,7 +182,7 @@ class ScheduledSegmentation:
         then = next_run(every, self.clock(), business.time_zone) if isinstance(every, str) else None
         with RunFolder.held(folder_of(self.settings, business), filename_of(business)) as folder:
             source = StoreSource(Kept(self.database, business, self.clock, self.classifiers))
-            Pipeline(source, labels, folder, self.clock).run(Wanted(next_run=then))
+            Pipeline(source, labels, folder, self.clock).run(RunRequest(next_run=then))
 
 
 SourceName = Literal["csv", "mongodb"]
@@ -219,7 +219,7 @@ class Segmenter:
                 labels = KeptLabels(LabelStore(store, meant.id, self.clock, classifiers))
                 kept = Kept(store, meant, self.clock, classifiers)
                 pipeline = Pipeline(self._origin(kept, path), labels, folder, self.clock)
-                found = pipeline.run(Wanted(as_of, check_freshness, force, self.next_run))
+                found = pipeline.run(RunRequest(as_of, check_freshness, force, self.next_run))
                 if self.source is not None and not found["metadata"]["skipped"]:
                     run_alone(store, self._follow(store, meant))
                 return found

@@ -51,7 +51,7 @@ class Segmentation(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class ImportedRows:
     """Rows of a source by what became of them: how many there were, and how many were rejected."""
 
     rows: int = 0
@@ -71,7 +71,7 @@ class Source(Protocol):
         """Whether nothing changed since the last run that succeeded with the same question."""
         ...
 
-    def bring(self, force: bool) -> Brought:
+    def bring(self, force: bool) -> ImportedRows:
         """Let the store agree with the source; with `force` all of it is read again."""
         ...
 
@@ -112,7 +112,7 @@ class Folder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RunRequest:
     """What is asked of a run. `next_run` is when the schedule comes next, where there is one."""
 
     as_of: date | None = None
@@ -122,11 +122,11 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class _Course:
+class _RunProgress:
     """How far a run has come."""
 
     started: datetime
-    brought: Brought = field(default_factory=Brought)
+    brought: ImportedRows = field(default_factory=ImportedRows)
     counted: Distribution = field(default_factory=Distribution)
     skipped: bool = False
 
@@ -140,9 +140,9 @@ class Pipeline:
     folder: Folder
     clock: Clock
 
-    def run(self, wanted: Wanted) -> Segmentation:
+    def run(self, wanted: RunRequest) -> Segmentation:
         """One run. What goes wrong is in status and log, too."""
-        course = _Course(self.clock())
+        course = _RunProgress(self.clock())
         last = self.folder.status()
         self._say(RunState.RUNNING, course, last, wanted)
         try:
@@ -165,7 +165,7 @@ class Pipeline:
             "output_file": self.folder.output,
         }
 
-    def _work(self, course: _Course, wanted: Wanted) -> None:
+    def _work(self, course: _RunProgress, wanted: RunRequest) -> None:
         output = self.folder.output
         question = self.source.question(wanted.as_of, output)
         if wanted.check_freshness and not wanted.force and self.folder.answers(question):
@@ -180,7 +180,7 @@ class Pipeline:
                 self.folder.write_output(counting(parts, course.counted), decided.dimensions[3:], question)
         self.source.done(wanted.as_of, output)
 
-    def _failed(self, course: _Course, last: Mapping[str, object], wanted: Wanted, error: str) -> None:
+    def _failed(self, course: _RunProgress, last: Mapping[str, object], wanted: RunRequest, error: str) -> None:
         finished = self.clock()
         try:
             self.folder.append_log(self._entry(course, finished, error))
@@ -189,7 +189,7 @@ class Pipeline:
             # The disk that failed the run may fail its log, too; what the run failed of is what is said.
             return
 
-    def _entry(self, course: _Course, finished: datetime, error: str | None) -> dict[str, object]:
+    def _entry(self, course: _RunProgress, finished: datetime, error: str | None) -> dict[str, object]:
         return {
             "started": stamp(course.started),
             "finished": stamp(finished),
@@ -202,16 +202,16 @@ class Pipeline:
             "error": error,
         }
 
-    def _customers(self, course: _Course, last: Mapping[str, object]) -> int:
+    def _customers(self, course: _RunProgress, last: Mapping[str, object]) -> int:
         before = last.get("customers")
         return course.counted.customers if not course.skipped else before if isinstance(before, int) else 0
 
     def _say(
         self,
         state: RunState,
-        course: _Course,
+        course: _RunProgress,
         last: Mapping[str, object],
-        wanted: Wanted,
+        wanted: RunRequest,
         finished: datetime | None = None,
         customers: int | None = None,
         error: str | None = None,

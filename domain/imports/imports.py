@@ -1,9 +1,6 @@
-"""Imports of purchases as runs: listed, followed, cancelled. The row is the truth; whoever works on an import gives
-signs of life, and one that gives none any more is marked as failed.
-
-Taking an import back: what it would restore, or what has changed since, in words. An order that another write has
-stated since is not the import's any more; then nothing is changed.
-"""
+"""Imports of purchases as jobs: queued, listed, followed, cancelled; one whose lease has expired and whose file nobody
+has is marked as failed. With them the words of taking an import back: what it restored, or what has changed since, for
+an order that another write has stated since is not the import's any more, and then nothing is changed."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace

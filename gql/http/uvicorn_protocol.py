@@ -21,7 +21,7 @@ TAKE_SECONDS = 30.0
 MAXIMUM_FRAGMENTS = 1_000
 
 
-class Taking:
+class SlowReader:
     """A connection whose buffer is full, or is to empty before the end: that must go on at a decent rate."""
 
     loop: asyncio.AbstractEventLoop
@@ -50,7 +50,7 @@ class Taking:
             self.unread = None
 
 
-class PatientProtocol(Taking, HttpToolsProtocol):
+class PatientProtocol(SlowReader, HttpToolsProtocol):
     """One connection. At any time it owes us the rest of a request, or we owe it an answer, or it is idle; each state
     but the second has its deadline."""
 
@@ -195,7 +195,7 @@ class PatientProtocol(Taking, HttpToolsProtocol):
             self.transport.close()
 
 
-class PatientSocket(Taking, WebSocketsSansIOProtocol):
+class PatientSocket(SlowReader, WebSocketsSansIOProtocol):
     """One socket. A client that does not take what it is sent is not read either, or its pings would pile up their
     answers; one that takes nothing for long enough loses the socket, where an orderly close would wait for ever."""
 
