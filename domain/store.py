@@ -338,6 +338,11 @@ class Jobs(Protocol):
         """Let work that is still held so wait for another worker, as if it had not been begun."""
         ...
 
+    async def plan_classification(self, due: datetime | None, then: datetime | None, now: datetime) -> bool:
+        """Move on when the classification is due, and queue one where that has come; False where somebody else has
+        moved it, or nothing was queued."""
+        ...
+
 
 class Side(StrEnum):
     """Which customers of a rule are looked at: those for whom it holds, or who would enter or leave a segment."""
@@ -486,12 +491,20 @@ class GroupReports(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Agenda:
-    """Whether there are purchases whose instant has passed, customers whose memberships must follow, and schedules
-    that are due."""
+    """What there is to do: whether there are purchases whose instant has passed, customers whose memberships must
+    follow, and schedules of segments that are due; when the classification is due; and the kinds of work that waits or
+    whose holder is gone."""
 
     purchases_due: bool
     changed: bool
     due: bool
+    classify_at: datetime | None
+    waiting: frozenset[JobKind]
+
+    @property
+    def kinds(self) -> frozenset[JobKind]:
+        """The kinds of which there is anything to do."""
+        return self.waiting | {JobKind.RECALCULATION} if self.changed or self.due else self.waiting
 
 
 class Unit(Protocol):

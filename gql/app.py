@@ -12,10 +12,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, WebSocketRoute
 
 from domain.calendar import Clock
-from domain.jobs.progress import RunBoard
+from domain.jobs.progress import ProgressFeed
 from domain.model import Business, Viewer
 from gql.auth import Authenticator
-from gql.composition import make_services, make_upkeep, make_writers, system_clock
+from gql.composition import make_owner, make_services, make_worker, make_writers, system_clock
 from gql.http.endpoint import routes_of_nothing
 from gql.http.explorer import asset_routes, make_explorer
 from gql.http.exports import Downloads, RenderPool
@@ -33,7 +33,7 @@ from gql.segmentation import ScheduledSegmentation
 from gql.settings import Settings
 from gql.signed_links import ExportLinks
 from persistence.database.engines import Database, open_database
-from persistence.imports.uploads import UploadWork
+from persistence.imports.uploads import UploadHandler
 from persistence.labels.classifiers import installed
 from persistence.reports.cache import DatabaseCache, MemoryCache, RedisCache
 from persistence.sources.opening import OpenedPurchases, open_purchases
@@ -42,7 +42,7 @@ from persistence.store import SqlStore
 UPLOADS = "imports"
 """The folder below the data folder that uploaded files wait in."""
 STOP_SECONDS = 5.0
-"""How long what works beside the requests may take to come to an end, or to be given back."""
+"""How long what works beside the requests may take to come to an end, or to be released."""
 
 
 def open_upload(path: Path, business: Business, kept: Mapping[str, object]) -> OpenedPurchases:
@@ -58,10 +58,10 @@ def create_app(
 ) -> Starlette:
     """The application; `demo_token` fills the explorer's header in demo mode."""
     opened = database or open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
-    board = RunBoard()
+    feed = ProgressFeed()
     cache = MemoryCache(RedisCache(settings.cache_url) if settings.cache_url else DatabaseCache(opened))
     classifiers = installed(opened.bulk)
-    services = make_services(opened, clock, board, cache, classifiers)
+    services = make_services(opened, clock, feed, cache, classifiers)
     schema = make_schema(settings)
     authenticator = Authenticator(settings, clock)
     links = ExportLinks(settings, clock)
@@ -71,7 +71,9 @@ def create_app(
     )
     folder = settings.data / UPLOADS
     uploads = Uploads(services, authenticator.authenticate, folder, settings.upload_bytes, open_purchases)
-    receiving = UploadWork(opened, clock, services.imports, folder, open_upload, board.wake)
+    uploading = UploadHandler(opened, clock, services.imports, folder, open_upload, make_owner())
+    classifying = ScheduledSegmentation(settings, opened, clock, classifiers)
+    worker = make_worker(opened, clock, feed, settings.alert_url, (uploading, classifying))
     health = Health(SqlStore(opened, clock).ready)
 
     def make_context(viewer: Viewer, request_id: str) -> Context:
@@ -83,16 +85,11 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        working = {
-            asyncio.create_task(make_upkeep(opened, clock, board, settings.alert_url).forever()),
-            asyncio.create_task(receiving.forever()),
-            asyncio.create_task(ScheduledSegmentation(settings, opened, clock, classifiers).forever()),
-        }
+        working = asyncio.create_task(worker.run_forever())
 
         async def end() -> None:
-            for task in working:
-                task.cancel()
-            await asyncio.gather(asyncio.wait(working, timeout=STOP_SECONDS), receiving.stop(STOP_SECONDS))
+            working.cancel()
+            await asyncio.wait({working}, timeout=STOP_SECONDS)
 
         ending: list[asyncio.Task[None]] = []
 

@@ -5,7 +5,7 @@ the function that needs it, and what only the server needs stands in app.py."""
 import errno
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,22 +22,23 @@ from domain.customers.customers import Customers, Erasure
 from domain.customers.purchases import Purchases
 from domain.errors import InvalidInput, Names
 from domain.imports.formats import ImportOptions
-from domain.imports.imports import ImportBoard, PurchaseImports, UndoSummary
+from domain.imports.imports import PurchaseImports, UndoSummary
 from domain.imports.model import ImportSummary, Progress
 from domain.imports.rows import PurchaseSource, RejectedRow
-from domain.jobs.progress import RunBoard
+from domain.jobs.progress import ProgressFeed
+from domain.jobs.worker import Handler, Worker
 from domain.model import Actor, Business
 from domain.reports.document import ReportDocument, ReportFiles
 from domain.reports.reporting import Reporting
 from domain.reports.transitions import Transitions
 from domain.segments.analysis import Analysis
+from domain.segments.handler import RecalculationHandler
 from domain.segments.history import Snapshots
 from domain.segments.member_export import MemberFiles, MemberWriter
 from domain.segments.memberships import Memberships
 from domain.segments.recalculation import Recalculations
 from domain.segments.runner import Runner
 from domain.segments.segments import Segments
-from domain.segments.worker import Upkeep
 from domain.store import Cache, Store, Unit
 from gql.logs import log_statement
 from gql.settings import Settings
@@ -94,12 +95,12 @@ class Services:
 def make_services(
     database: Database,
     clock: Clock,
-    board: RunBoard | None = None,
+    feed: ProgressFeed | None = None,
     report_cache: Cache | None = None,
     classifiers: Classifiers | None = None,
 ) -> Services:
-    """The services over one store; the board is told what there is to work on."""
-    board = board or RunBoard()
+    """The services over one store; the feed is told what there is to work on."""
+    feed = feed or ProgressFeed()
     store, cache = SqlStore(database, clock), MemoryCache()
     customers = Customers(store, clock, cache, classifiers or Classifiers())
     reporting = Reporting(store, clock, report_cache or MemoryCache())
@@ -109,24 +110,38 @@ def make_services(
         customers,
         Purchases(store, clock),
         reporting,
-        Segments(store, clock, board.wake),
+        Segments(store, clock, feed.notify_work),
         Memberships(store, clock),
-        Recalculations(store, clock, board),
+        Recalculations(store, clock, feed),
         Analysis(store, clock, customers),
         Snapshots(store, clock),
         Erasure(store),
         ReportFiles(reporting),
         MemberFiles(store, clock, customers),
         Transitions(store, clock, customers),
-        PurchaseImports(store, clock, ImportBoard()),
+        PurchaseImports(store, clock, feed),
     )
 
 
-def make_upkeep(database: Database, clock: Clock, board: RunBoard, alert_url: str = "") -> Upkeep:
-    """A worker of this process, with a name that no other has; failures of scheduled runs are posted to the address."""
+def make_owner() -> str:
+    """A name for a holder of work that no other has."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+
+
+def make_recalculation(
+    database: Database, clock: Clock, feed: ProgressFeed, alert_url: str = ""
+) -> RecalculationHandler:
+    """What is done of segments; failures of scheduled runs are posted to the address."""
     store = SqlStore(database, clock)
-    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
-    return Upkeep(store, clock, board, Runner(store, clock, board, owner, Alerts(alert_url)))
+    return RecalculationHandler(store, clock, feed, Runner(store, clock, feed, make_owner(), Alerts(alert_url)))
+
+
+def make_worker(
+    database: Database, clock: Clock, feed: ProgressFeed, alert_url: str = "", others: Sequence[Handler] = ()
+) -> Worker:
+    """A worker on recalculations, and on what the other handlers do."""
+    handlers = (make_recalculation(database, clock, feed, alert_url), *others)
+    return Worker(SqlStore(database, clock), clock, feed, handlers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +186,17 @@ class OpenStore:
         """Where services take their units of work from."""
         return SqlStore(self.database, system_clock)
 
-    def make_services(self, board: RunBoard, clock: Clock = system_clock) -> Services:
+    def make_services(self, feed: ProgressFeed, clock: Clock = system_clock) -> Services:
         """The services over this store."""
-        return make_services(self.database, clock, board)
+        return make_services(self.database, clock, feed)
 
-    def make_upkeep(self, board: RunBoard, clock: Clock = system_clock) -> Upkeep:
+    def make_recalculation(self, feed: ProgressFeed) -> RecalculationHandler:
+        """What recalculates segments of this store."""
+        return make_recalculation(self.database, system_clock, feed)
+
+    def make_worker(self, feed: ProgressFeed, clock: Clock) -> Worker:
         """A worker on this store."""
-        return make_upkeep(self.database, clock, board)
+        return make_worker(self.database, clock, feed)
 
     def open_purchases(
         self, source: Path | Collection, business: Business, options: ImportOptions, names: Names

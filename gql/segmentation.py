@@ -1,51 +1,55 @@
-"""`run_segmentation`: purchases in from a source, the labels of every customer out into a file, as one call. With the
-server and the command line the third place that puts services and store together; `segments classify` and the
-server's schedule call it.
-
-The store classified as it is: where the files of a business go, and what the server does by itself at the times of
-the setting `classify_every`. Of several workers one does it; times that were missed come to one run.
-"""
+"""`run_segmentation`: purchases in from a source, the labels of every customer out into a file, as one call; and the
+store classified as it is at the times of a business's own, which is work of the server's worker. With the server and
+the command line the third place that puts services and store together. One run at a time writes into a folder."""
 
 import asyncio
 import logging
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
-from uuid import uuid4
 
 from domain.businesses.businesses import Businesses
 from domain.businesses.mongodb import Collection, MongoSettings
 from domain.calendar import Clock, next_run
-from domain.classification.pipeline import Decided, Pipeline, Segmentation, Source, Wanted, error_sentence, idle, stamp
+from domain.classification.pipeline import (
+    Decided,
+    Pipeline,
+    RunRequest,
+    Segmentation,
+    Source,
+    error_sentence,
+    idle,
+    stamp,
+)
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers
 from domain.errors import DomainError, InvalidInput, Sentence, Unavailable
 from domain.imports.formats import ImportOptions
-from domain.jobs.progress import RunBoard
+from domain.jobs.model import ATTEMPTS, JobKind, JobStatus, Lease, Outcome
+from domain.jobs.progress import ProgressFeed
 from domain.model import Business
-from domain.segments.runner import Runner
-from domain.segments.worker import Upkeep
-from gql.composition import open_store, system_clock
+from domain.store import Agenda
+from gql.composition import make_owner, make_recalculation, open_store, system_clock
 from gql.settings import Settings
 from persistence.alerts import Alerts
 from persistence.database.engines import Database, run_alone
 from persistence.database.transactions import translated
 from persistence.labels.classifiers import installed
-from persistence.labels.labels import LabelStore, due_time, keep, take
+from persistence.labels.labels import LabelStore, keep
 from persistence.labels.run_folder import RunFolder
 from persistence.labels.run_sources import CollectionSource, FileSource, Kept, StoreSource
 from persistence.reports.cache import MemoryCache
 from persistence.sources.opening import mongodb_settings, open_collection, open_purchases
 from persistence.store import SqlStore
 
-IDLE_SECONDS = 1.0
+HEARTBEAT_SECONDS = 5.0
 END_SECONDS = 4.0
 """How long a run that has begun may go on when the server ends."""
+RELEASE_SECONDS = 1.0
+"""How long it then tries to say how far it came."""
 log = logging.getLogger("segments.runs")
 
 
@@ -75,79 +79,102 @@ def folder_of(settings: Settings, business: Business, given: str | Path | None =
 
 @dataclass(frozen=True, slots=True)
 class ScheduledSegmentation:
-    """The server's own schedule."""
+    """What the worker does at the times of the setting `classify_every`."""
 
     settings: Settings
     database: Database
     clock: Clock
     classifiers: Classifiers = field(default_factory=Classifiers)
+    owner: str = field(default_factory=make_owner)
+    kind: JobKind = JobKind.CLASSIFICATION
+    at_once: int = 1
 
-    async def forever(self) -> None:
-        """Until it is cancelled; trouble with one business does not keep the others."""
-        store = SqlStore(self.database, self.clock)
-        while True:
-            try:
-                for business in await store.businesses():
-                    await self.once(business)
-            except Exception:
-                log.exception("the store cannot be classified by schedule now")
-            await asyncio.sleep(IDLE_SECONDS)
+    @property
+    def store(self) -> SqlStore:
+        """Where the businesses are."""
+        return SqlStore(self.database, self.clock)
 
-    async def once(self, business: Business) -> bool:
-        """Classify the business where it has a schedule and its time has come; whether it had."""
-        if business.settings.classify_every is None:
+    async def prepare(self, business: Business, agenda: Agenda) -> Agenda:
+        """Queue a classification where its time has come; times that were missed come to one."""
+        every, due = business.settings.classify_every, agenda.classify_at
+        if every is None:
+            return agenda
+        now = self.clock()
+        then = next_run(every, now, business.time_zone)
+        # A schedule that is new, or comes sooner than the one before, moves the time, too.
+        if due == then or (due is not None and then is not None and now < due < then):
+            return agenda
+        async with self.store.heartbeats(business) as jobs:
+            queued = await jobs.plan_classification(due, then, now)
+        return replace(agenda, waiting=agenda.waiting | {self.kind}) if queued else agenda
+
+    async def work(self, business: Business, agenda: Agenda) -> bool:
+        """Classify the business where that waits; whether it did."""
+        async with self.store.heartbeats(business) as jobs:
+            job = await jobs.acquire(self.kind, self.owner, self.clock())
+        if job is None:
             return False
-        then = next_run(business.settings.classify_every, self.clock(), business.time_zone)
-        due = await asyncio.to_thread(self._taken, business.id, then)
-        if due is None:
-            return False
+        outcome = Outcome(JobStatus.SUCCEEDED)
         try:
+            if job.attempts > ATTEMPTS:
+                raise DomainError(f"The classification was begun {ATTEMPTS} times and never came to an end.")
             # So that purchases count whose instant has passed.
-            present = await Businesses(SqlStore(self.database, self.clock), self.clock).open(business.key)
-            await self._to_its_end(present, due, then)
+            present = await Businesses(self.store, self.clock).open(business.key)
+            await self._run(present, Lease.of(job, self.owner))
         except (DomainError, OSError) as error:
             log.warning("classification of business %s failed: %s", business.id, error_sentence(error))
             code = error.code if isinstance(error, DomainError) else Unavailable.code
-            await self._alarm(business, code, error_sentence(error))
+            outcome = Outcome(JobStatus.FAILED, code, error_sentence(error))
         except Exception:
             log.exception("classification of business %s failed", business.id)
-            await self._alarm(business, "INTERNAL", "The classification failed inside the server. Its log says more.")
+            sentence = "The classification failed inside the server. Its log says more."
+            outcome = Outcome(JobStatus.FAILED, "INTERNAL", sentence)
+        async with self.store.heartbeats(business) as jobs:
+            await jobs.finish(Lease.of(job, self.owner), outcome, self.clock())
+        if outcome.error_code is not None and outcome.error_message is not None:
+            alerts = Alerts(self.settings.alert_url)
+            await alerts.classification(business, outcome.error_code, outcome.error_message, self.clock())
         return True
 
-    async def _alarm(self, business: Business, code: str, message: str) -> None:
-        await Alerts(self.settings.alert_url).classification(business, code, message, self.clock())
-
-    async def _to_its_end(self, business: Business, due: datetime, then: datetime | None) -> None:
+    async def _run(self, business: Business, lease: Lease) -> None:
         """Classify in a thread, which cannot be stopped. Where the server ends before it has, the next one begins
         anew."""
-        working = asyncio.ensure_future(asyncio.to_thread(self.classify, business, then))
+        working = asyncio.ensure_future(asyncio.to_thread(self.classify, business))
+        alive = asyncio.create_task(self._keep_alive(business, lease))
         try:
             await asyncio.shield(working)
         except asyncio.CancelledError:
             await asyncio.wait({working}, timeout=END_SECONDS)
-            if not working.done() or working.exception() is not None:
-                await asyncio.to_thread(take, self.database, business.id, then, due)
+            # Where the store cannot be told in time, the next one finds that the lease has expired.
+            with suppress(DomainError, TimeoutError):
+                async with asyncio.timeout(RELEASE_SECONDS), self.store.heartbeats(business) as jobs:
+                    if working.done() and working.exception() is None:
+                        await jobs.finish(lease, Outcome(JobStatus.SUCCEEDED), self.clock())
+                    else:
+                        await jobs.release(lease)
             raise
+        finally:
+            alive.cancel()
 
-    def _taken(self, business_id: int, then: datetime | None) -> datetime | None:
-        """When it was due, where its time has come and nobody else has taken it."""
-        due = due_time(self.database, business_id)
-        if then is None or due is None or due > then:
-            # A schedule that is new, or comes sooner than the one before.
-            if due != then:
-                take(self.database, business_id, due, then)
-            return None
-        return due if due <= self.clock() and take(self.database, business_id, due, then) else None
+    async def _keep_alive(self, business: Business, lease: Lease) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            # A store that is busy now hears of it with the next one.
+            with suppress(DomainError):
+                async with self.store.heartbeats(business) as jobs:
+                    await jobs.heartbeat(lease, self.clock(), "classifying", 0, None)
 
-    def classify(self, business: Business, then: datetime | None) -> None:
+    def classify(self, business: Business) -> None:
         """Keep the labels of today, and write them where the business has settled a folder."""
         labels = KeptLabels(LabelStore(self.database, business.id, self.clock, self.classifiers))
         if business.settings.output_dir is None:
             with labels.decided(None):
                 return
+        every = business.settings.classify_every
+        then = None if every is None else next_run(every, self.clock(), business.time_zone)
         with RunFolder.held(folder_of(self.settings, business), business.settings.output_filename) as folder:
             source = StoreSource(Kept(self.database, business, self.clock, self.classifiers))
-            Pipeline(source, labels, folder, self.clock).run(Wanted(next_run=then))
+            Pipeline(source, labels, folder, self.clock).run(RunRequest(next_run=then))
 
 
 SourceName = Literal["csv", "mongodb"]
@@ -184,7 +211,7 @@ class Segmenter:
                 labels = KeptLabels(LabelStore(store, meant.id, self.clock, classifiers))
                 kept = Kept(store, meant, self.clock, classifiers)
                 pipeline = Pipeline(self._origin(kept, path), labels, folder, self.clock)
-                found = pipeline.run(Wanted(as_of, check_freshness, force, self.next_run))
+                found = pipeline.run(RunRequest(as_of, check_freshness, force, self.next_run))
                 if self.source is not None and not found["metadata"]["skipped"]:
                     run_alone(store, self._follow(store, meant))
                 return found
@@ -249,9 +276,7 @@ class Segmenter:
 
     async def _follow(self, store: Database, business: Business) -> None:
         """Memberships follow the purchases that were imported."""
-        board, work = RunBoard(), SqlStore(store, self.clock)
-        owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
-        await Upkeep(work, self.clock, board, Runner(work, self.clock, board, owner)).follow(business)
+        await make_recalculation(store, self.clock, ProgressFeed()).follow(business)
 
 
 def run_segmentation(

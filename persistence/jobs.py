@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Insert, Row, Update, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Insert, Row, Update, and_, delete, exists, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import from_micros, to_micros
 from domain.jobs.model import LEASE_SECONDS, Job, JobKind, JobReason, JobStatus, Lease, NewJob, Outcome
 from domain.pages import Page, PageRequest, page_of
-from persistence.tables import job, optional_instant, optional_micros
+from persistence.tables import job, label_state, optional_instant, optional_micros
 
+FIRST = "INSERT INTO label_state (business_id, owner) VALUES (:business, '') ON CONFLICT DO NOTHING"
 ACTIVE = (JobStatus.QUEUED.value, JobStatus.RUNNING.value)
 
 
@@ -53,6 +54,12 @@ def is_expired(now: datetime) -> ColumnElement[bool]:
 def is_free(now: datetime) -> ColumnElement[bool]:
     """Whether the work waits or its lease has expired."""
     return or_(job.c.status == JobStatus.QUEUED.value, is_expired(now))
+
+
+def waits(business_id: int, kind: JobKind, now: datetime) -> ColumnElement[bool]:
+    """Whether any work of the kind is free, but for parts."""
+    free = (job.c.business_id == business_id, job.c.kind == kind.value, job.c.parent_id.is_(None), is_free(now))
+    return exists(select(job.c.id).where(*free))
 
 
 def is_held(business_id: int, lease: Lease) -> ColumnElement[bool]:
@@ -238,6 +245,21 @@ class JobStore:
     async def release(self, lease: Lease) -> None:
         """Let work wait for another worker, as if its holder had not begun it."""
         await self.connection.execute(build_release(self.business_id, lease))
+
+    async def plan_classification(self, due: datetime | None, then: datetime | None, now: datetime) -> bool:
+        """Move on when the classification is due, and queue one where that has come; False where somebody else has
+        moved it, or nothing was queued. At most one waits or is worked on, and none of those before it is kept."""
+        await self.connection.execute(text(FIRST), {"business": self.business_id})
+        still = label_state.c.due_at.is_not_distinct_from(optional_micros(due))
+        statement = update(label_state).where(label_state.c.business_id == self.business_id, still)
+        moved = await self.connection.execute(statement.values(due_at=optional_micros(then)))
+        if not moved.rowcount or due is None or then is None or due > now:
+            return False
+        mine = (job.c.business_id == self.business_id, job.c.kind == JobKind.CLASSIFICATION.value)
+        await self.connection.execute(delete(job).where(*mine, job.c.status.not_in(ACTIVE)))
+        if (await self.connection.execute(select(job.c.id).where(*mine))).first() is None:
+            await self.add(NewJob(JobKind.CLASSIFICATION, JobReason.SCHEDULE, requested_by="schedule"), now)
+        return True
 
     async def keep_waiting(self, kind: JobKind, ids: Sequence[int], now: datetime) -> None:
         """Say that these, which wait or whose lease has expired, can be done by somebody; they wait for him."""

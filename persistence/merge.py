@@ -146,7 +146,7 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class MergeResult:
     """What resolving a range found, by effect: orders, the rows that state them, and those of them that wait for their
     instant."""
 
@@ -185,7 +185,7 @@ def prepare(connection: Connection, *filled: str) -> None:
     empty(connection, *filled)
 
 
-def resolve(connection: Connection, part: Range) -> Tally:
+def resolve(connection: Connection, part: Range) -> MergeResult:
     """Find out what each order of the range would do; writes only the temporary tables."""
     row = connection.execute(text(NUMBERS), {"business": part.business}).one_or_none()
     # A business that is only planned begins with the first of everything.
@@ -200,7 +200,7 @@ def resolve(connection: Connection, part: Range) -> Tally:
     mark_erased(connection, part.business)
     connection.execute(text(RESOLVE_NEW if part.all_new else RESOLVE), span)
     found = connection.execute(text(TALLY), span).all()
-    return Tally(
+    return MergeResult(
         {row[0]: row[1] for row in found},
         {row[0]: int(row[2]) for row in found},
         sum(int(row[3]) for row in found if row[0] <= UNCHANGED),
@@ -210,7 +210,7 @@ def resolve(connection: Connection, part: Range) -> Tally:
     )
 
 
-def apply(connection: Connection, tally: Tally) -> None:
+def apply(connection: Connection, tally: MergeResult) -> None:
     """Write the resolved range and the totals it touches. The caller holds the business's write transaction."""
     span = tally.span
     storefronts = 0

@@ -34,6 +34,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.calendar import Clock, from_micros, to_micros
 from domain.errors import Taken
+from domain.jobs.model import JobKind
 from domain.model import Actor, AuditRecord, AuditTarget, Business
 from domain.pages import Page, PageRequest, page_of
 from domain.rules.context import RuleContext
@@ -48,7 +49,7 @@ from persistence.database.engines import Database
 from persistence.database.transactions import event_row, open_session, raise_change, to_business, translated
 from persistence.erasure import ErasureStore
 from persistence.imports.imports import ImportStore
-from persistence.jobs import JobStore
+from persistence.jobs import JobStore, waits
 from persistence.labels.classifiers import ClassifiedStore
 from persistence.migrations.migrate import current, head
 from persistence.purchases import PurchaseStore
@@ -58,7 +59,17 @@ from persistence.segments.analysis import RuleAnalysisStore, member_of
 from persistence.segments.history import HistoryStore, SnapshotStore
 from persistence.segments.memberships import MembershipStore
 from persistence.segments.segments import SegmentStore
-from persistence.tables import AuditEventRow, BusinessRow, audit_event, customer, customer_metrics, membership, segment
+from persistence.tables import (
+    AuditEventRow,
+    BusinessRow,
+    audit_event,
+    customer,
+    customer_metrics,
+    label_state,
+    membership,
+    optional_instant,
+    segment,
+)
 from persistence.tables import business as business_table
 
 
@@ -373,7 +384,7 @@ class SqlStore:
                         await _clear(connection)
 
     async def agenda(self, business: Business, now: datetime) -> Agenda:
-        """What there is to do besides runs, in one statement."""
+        """What there is to do, in one statement."""
         newest = select(func.max(customer_metrics.c.changed_at)).where(customer_metrics.c.business_id == business.id)
         due = exists(
             select(segment.c.id).where(
@@ -382,13 +393,22 @@ class SqlStore:
                 segment.c.next_run_at <= to_micros(now),
             )
         )
+        classify_at = select(label_state.c.due_at).where(label_state.c.business_id == business.id)
+        waiting = [waits(business.id, kind, now) for kind in JobKind]
         own = business_table.c
-        statement = select(own.followed_at, own.matures_at, newest.scalar_subquery(), due).where(own.id == business.id)
+        statement = select(
+            own.followed_at, own.matures_at, newest.scalar_subquery(), due, classify_at.scalar_subquery(), *waiting
+        ).where(own.id == business.id)
         with translated():
             async with self.database.reader.connect() as connection:
-                followed, matures, changed, waits = (await connection.execute(statement)).one()
-        purchases_due = matures is not None and matures <= to_micros(now)
-        return Agenda(purchases_due, changed is not None and changed > followed, bool(waits))
+                followed, matures, changed, is_due, classify, *kinds = (await connection.execute(statement)).one()
+        return Agenda(
+            matures is not None and matures <= to_micros(now),
+            changed is not None and changed > followed,
+            bool(is_due),
+            optional_instant(classify),
+            frozenset(kind for kind, is_waiting in zip(JobKind, kinds, strict=True) if is_waiting),
+        )
 
     @asynccontextmanager
     async def heartbeats(self, business: Business) -> AsyncIterator[JobStore]:

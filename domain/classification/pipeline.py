@@ -52,7 +52,7 @@ class Segmentation(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class ImportedRows:
     """Rows of a source by what became of them: how many there were, and how many were rejected."""
 
     rows: int = 0
@@ -72,7 +72,7 @@ class Source(Protocol):
         """Whether nothing changed since the last run that succeeded with the same question."""
         ...
 
-    def bring(self, force: bool) -> Brought:
+    def bring(self, force: bool) -> ImportedRows:
         """Let the store agree with the source; with `force` all of it is read again."""
         ...
 
@@ -113,7 +113,7 @@ class Folder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RunRequest:
     """What is asked of a run. `next_run` is when the schedule comes next, where there is one."""
 
     as_of: date | None = None
@@ -127,7 +127,7 @@ class _Progress:
     """How far a run has come."""
 
     started: datetime
-    brought: Brought = field(default_factory=Brought)
+    brought: ImportedRows = field(default_factory=ImportedRows)
     counted: Distribution = field(default_factory=Distribution)
     skipped: bool = False
 
@@ -141,7 +141,7 @@ class Pipeline:
     folder: Folder
     clock: Clock
 
-    def run(self, wanted: Wanted) -> Segmentation:
+    def run(self, wanted: RunRequest) -> Segmentation:
         """One run. What goes wrong is in status and log, too."""
         progress = _Progress(self.clock())
         last = self.folder.status()
@@ -166,7 +166,7 @@ class Pipeline:
             "output_file": self.folder.output,
         }
 
-    def _work(self, progress: _Progress, wanted: Wanted) -> None:
+    def _work(self, progress: _Progress, wanted: RunRequest) -> None:
         output = self.folder.output
         question = self.source.question(wanted.as_of, output)
         if wanted.check_freshness and not wanted.force and self.folder.answers(question):
@@ -181,7 +181,7 @@ class Pipeline:
                 self.folder.write_output(counting(parts, progress.counted), decided.dimensions[3:], question)
         self.source.done(wanted.as_of, output)
 
-    def _fail(self, progress: _Progress, last: Mapping[str, object], wanted: Wanted, error: str) -> None:
+    def _fail(self, progress: _Progress, last: Mapping[str, object], wanted: RunRequest, error: str) -> None:
         finished = self.clock()
         try:
             self.folder.append_log(self._entry(progress, finished, error))
@@ -212,7 +212,7 @@ class Pipeline:
         state: RunState,
         progress: _Progress,
         last: Mapping[str, object],
-        wanted: Wanted,
+        wanted: RunRequest,
         finished: datetime | None = None,
         customers: int | None = None,
         error: str | None = None,

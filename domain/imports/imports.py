@@ -1,9 +1,6 @@
-"""Imports of purchases as runs: listed, followed, cancelled. The row is the truth; whoever works on an import gives
-signs of life, and one that gives none any more is marked as failed.
-
-Taking an import back: what it would restore, or what has changed since, in words. An order that another write has
-stated since is not the import's any more; then nothing is changed.
-"""
+"""Imports of purchases as jobs: queued, listed, followed, cancelled; one whose lease has expired and whose file nobody
+has is marked as failed. With them the words of taking an import back: what it restored, or what has changed since, for
+an order that another write has stated since is not the import's any more, and then nothing is changed."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -11,8 +8,8 @@ from dataclasses import dataclass, replace
 from domain.calendar import Clock
 from domain.errors import Conflict, InvalidInput, NotCancellable, NotFound, TooManyImports
 from domain.imports.model import NewImport, PurchaseImport
-from domain.jobs.model import JobStatus, Outcome
-from domain.jobs.progress import Board
+from domain.jobs.model import JobKind, JobStatus, Outcome
+from domain.jobs.progress import ProgressFeed
 from domain.model import Actor, Business
 from domain.store import Store
 
@@ -24,28 +21,24 @@ ABANDONED = "ABANDONED"
 ABANDONED_SENTENCE = "The process that worked on it ended. Import the file again: nothing is written twice."
 
 
-class ImportBoard(Board[PurchaseImport]):
-    """Who follows which import."""
-
-
 @dataclass(frozen=True, slots=True)
 class PurchaseImports:
     """The imports of a business, as the services see them."""
 
     store: Store
     clock: Clock
-    board: ImportBoard
+    feed: ProgressFeed
 
     async def follow(self, business: Business, import_id: int) -> AsyncIterator[PurchaseImport]:
         """The import as it is, then every change, to its end; NotFound where there is none."""
 
-        async def look() -> PurchaseImport | None:
+        async def poll() -> PurchaseImport | None:
             async with self.store.read(business) as unit:
                 return (await unit.imports.by_ids([import_id])).get(import_id)
 
-        if await look() is None:
+        if await poll() is None:
             raise NotFound("There is no job with this id.")
-        async for found in self.board.follow((business.id, import_id), look):
+        async for found in self.feed.follow((business.id, JobKind.IMPORT, import_id), poll):
             yield found
 
     async def known(self, business: Business, key: str, digest: str) -> PurchaseImport | None:
@@ -67,7 +60,7 @@ class PurchaseImports:
             made = await unit.imports.add(unit.business.change_number, new, unit.instant)
             detail = {"source": new.source, "import": made.id}
             await unit.audit(Actor(new.requested_by, request_id), "uploadPurchases", None, detail)
-        self.board.wake()
+        self.feed.notify_work()
         return made
 
     async def cancel(self, business: Business, import_id: int, actor: Actor) -> PurchaseImport:
@@ -85,7 +78,7 @@ class PurchaseImports:
                 await unit.imports.ask_to_cancel(import_id)
             await unit.audit(actor, "cancelJob", None, {"import": import_id})
             found = (await unit.imports.by_ids([import_id]))[import_id]
-        self.board.post(business.id, found)
+        self.feed.publish(business.id, found)
         return found
 
     async def sweep(self, business: Business) -> int:
@@ -101,7 +94,7 @@ class PurchaseImports:
                 detail = {"source": one.source, "import": one.id, "error": ABANDONED}
                 await unit.audit(Actor(one.requested_by or ""), "importPurchases", None, detail, outcome="FAILED")
             ended = replace(one, status=JobStatus.FAILED, error_code=ABANDONED, error_message=ABANDONED_SENTENCE)
-            self.board.post(business.id, ended)
+            self.feed.publish(business.id, ended)
         return len(expired)
 
 

@@ -31,6 +31,7 @@ class JobKind(StrEnum):
 
     RECALCULATION = "RECALCULATION"
     IMPORT = "IMPORT"
+    CLASSIFICATION = "CLASSIFICATION"
 
 
 class JobReason(StrEnum):

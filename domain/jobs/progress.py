@@ -1,25 +1,28 @@
-"""Who follows which run in this process. One look at the row serves all followers of a run; what they have not taken
-yet is bounded, so a slow one misses steps in between but never the end."""
+"""Who follows which piece of background work in this process. One poll of the row serves all followers of it; what they
+have not taken yet is bounded, so a slow one misses steps in between but never the end."""
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from domain.jobs.model import Job, JobStatus
+from domain.jobs.model import JobKind, JobStatus
 
 STEPS = 64
 """Steps kept for a follower that is slow."""
-LOOK_SECONDS = 1.0
-Key = tuple[int, int]
+POLL_SECONDS = 1.0
+Key = tuple[int, JobKind, int]
+"""Business, kind, and the id among those of its kind."""
 
 
-class Followed(Protocol):
-    """A state of a run."""
+class Progress(Protocol):
+    """A state of some work."""
 
     @property
     def id(self) -> int: ...
+    @property
+    def kind(self) -> JobKind: ...
     @property
     def status(self) -> JobStatus: ...
     @property
@@ -28,52 +31,39 @@ class Followed(Protocol):
     def done(self) -> int: ...
 
 
-R = TypeVar("R", bound=Followed)
+P = TypeVar("P", bound=Progress)
 
 
-class _Follower(Generic[R]):
+class _Follower:
     def __init__(self) -> None:
-        self.steps: deque[R] = deque(maxlen=STEPS)
+        self.steps: deque[Any] = deque(maxlen=STEPS)
         self.news = asyncio.Event()
 
-    def tell(self, job: R) -> None:
-        self.steps.append(job)
+    def push(self, state: Progress) -> None:
+        self.steps.append(state)
         self.news.set()
 
 
-class Board(Generic[R]):
-    """Hands the states of runs to their followers. Keys are the business's and the run's id."""
+class ProgressFeed:
+    """Hands the states of work to those who follow it, and wakes whoever waits for work or for changes of members."""
 
-    def __init__(self, look_seconds: float = LOOK_SECONDS) -> None:
-        self.look_seconds = look_seconds
-        self._followers: dict[Key, set[_Follower[R]]] = {}
-        self._looking: dict[Key, asyncio.Task[None]] = {}
+    def __init__(self, poll_seconds: float = POLL_SECONDS) -> None:
+        self.poll_seconds = poll_seconds
+        self._followers: dict[Key, set[_Follower]] = {}
+        self._polling: dict[Key, asyncio.Task[None]] = {}
         self._work = asyncio.Event()
-        self._stirs: dict[int, asyncio.Event] = {}
+        self._members_changed: dict[int, asyncio.Event] = {}
 
-    def post(self, business_id: int, job: R) -> None:
-        """Tell everybody who follows the run; the row may already say more."""
-        for follower in self._followers.get((business_id, job.id), ()):
-            follower.tell(job)
+    def publish(self, business_id: int, state: Progress) -> None:
+        """Hand a state to everybody who follows; the row may already say more."""
+        for follower in self._followers.get((business_id, state.kind, state.id), ()):
+            follower.push(state)
 
-    def wake(self) -> None:
+    def notify_work(self) -> None:
         """There may be something to work on."""
         self._work.set()
 
-    def stir(self, business_id: int) -> None:
-        """Memberships of the business may have changed."""
-        event = self._stirs.pop(business_id, None)
-        if event is not None:
-            event.set()
-
-    async def stirred(self, business_id: int) -> None:
-        """Wait until memberships may have changed, at most as long as between two looks."""
-        event = self._stirs.setdefault(business_id, asyncio.Event())
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.look_seconds):
-                await event.wait()
-
-    async def work(self, seconds: float) -> None:
+    async def wait_work(self, seconds: float) -> None:
         """Wait until there may be something to work on, at most so long."""
         # Not wait_for: where both come at once, Python 3.11 loses that the worker was cancelled.
         with suppress(TimeoutError):
@@ -81,53 +71,62 @@ class Board(Generic[R]):
                 await self._work.wait()
         self._work.clear()
 
-    async def follow(self, key: Key, look: Callable[[], Awaitable[R | None]]) -> AsyncIterator[R]:
-        """The run as it is, then every change, until it has ended; nothing where there is no such run."""
-        follower = _Follower[R]()
-        # Registered before the first look, so that no change falls between the two.
+    def notify_members_changed(self, business_id: int) -> None:
+        """Memberships of the business may have changed."""
+        event = self._members_changed.pop(business_id, None)
+        if event is not None:
+            event.set()
+
+    async def wait_members_changed(self, business_id: int) -> None:
+        """Wait until memberships may have changed, at most as long as between two polls."""
+        event = self._members_changed.setdefault(business_id, asyncio.Event())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.poll_seconds):
+                await event.wait()
+
+    async def follow(self, key: Key, poll: Callable[[], Awaitable[P | None]]) -> AsyncIterator[P]:
+        """The work as its row is, then every change, until it has ended; nothing where there is no such row."""
+        follower = _Follower()
+        # Registered before the first poll, so that no change falls between the two.
         self._followers.setdefault(key, set()).add(follower)
         try:
-            last = await look()
+            last = await poll()
             if last is None:
                 return
             yield last
-            if key not in self._looking:
-                self._looking[key] = asyncio.create_task(self._watch(key, look))
+            if key not in self._polling:
+                self._polling[key] = asyncio.create_task(self._poll(key, poll))
             while not last.status.final:
                 await follower.news.wait()
                 follower.news.clear()
                 while follower.steps and not last.status.final:
-                    job = follower.steps.popleft()
+                    state = follower.steps.popleft()
                     # Of two ways a state may come, the slower one brings old news.
-                    if job != last and not (
-                        job.status is last.status and job.phase == last.phase and job.done < last.done
+                    if state != last and not (
+                        state.status is last.status and state.phase == last.phase and state.done < last.done
                     ):
-                        last = job
-                        yield job
+                        last = state
+                        yield state
         finally:
             self._followers[key].discard(follower)
             if not self._followers[key]:
                 del self._followers[key]
-                watching = self._looking.pop(key, None)
-                if watching is not None:
-                    watching.cancel()
+                polling = self._polling.pop(key, None)
+                if polling is not None:
+                    polling.cancel()
 
-    async def _watch(self, key: Key, look: Callable[[], Awaitable[R | None]]) -> None:
-        """Look at the row for all followers: another process may work on the run."""
+    async def _poll(self, key: Key, poll: Callable[[], Awaitable[P | None]]) -> None:
+        """Poll the row for all followers: another process may do the work."""
         while True:
-            await asyncio.sleep(self.look_seconds)
+            await asyncio.sleep(self.poll_seconds)
             try:
-                job = await look()
+                state = await poll()
             except asyncio.CancelledError:
                 raise
             except Exception:
-                # A store that is out of reach now is looked at again.
+                # A store that is out of reach now is polled again.
                 continue
-            if job is None:
+            if state is None:
                 continue
             for follower in self._followers.get(key, ()):
-                follower.tell(job)
-
-
-class RunBoard(Board[Job]):
-    """Who follows which recalculation."""
+                follower.push(state)

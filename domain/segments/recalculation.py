@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from domain.calendar import Clock
 from domain.errors import AlreadyRunning, InvalidInput, NotCancellable, NotFound
 from domain.jobs.model import Job, JobKind, JobReason, NewJob
-from domain.jobs.progress import RunBoard
+from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import queue, stop
 from domain.model import Actor, Business
 from domain.rules.context import references
@@ -25,7 +25,7 @@ class Recalculations:
 
     store: Store
     clock: Clock
-    board: RunBoard
+    feed: ProgressFeed
 
     async def start(self, business: Business, segment_id: int, actor: Actor) -> Job:
         """Queue a run of an automatic segment; AlreadyRunning holds the one that is active."""
@@ -43,7 +43,7 @@ class Recalculations:
             await unit.audit(
                 actor, "recalculateSegment", ("Segment", segment.id), {"segment": segment.key, "job": job.id}
             )
-        self.board.wake()
+        self.feed.notify_work()
         return job
 
     async def start_all(self, business: Business, actor: Actor) -> Job:
@@ -65,7 +65,7 @@ class Recalculations:
                 else:
                     await unit.jobs.adopt(other.id, job.id)
             await unit.audit(actor, "recalculateSegments", ("Recalculation", job.id), {"job": job.id})
-        self.board.wake()
+        self.feed.notify_work()
         return job
 
     async def cancel(self, business: Business, job_id: int, actor: Actor) -> Job:
@@ -81,8 +81,8 @@ class Recalculations:
                 await stop(unit, item)
             await unit.audit(actor, "cancelJob", ("Recalculation", job_id), {"job": job_id})
             job = (await unit.jobs.by_ids([job_id]))[job_id]
-        self.board.post(business.id, job)
-        self.board.wake()
+        self.feed.publish(business.id, job)
+        self.feed.notify_work()
         return job
 
     async def customer(self, business: Business, customer_id: int, actor: Actor) -> tuple[list[Segment], list[Segment]]:
@@ -120,19 +120,19 @@ class Recalculations:
                 )
                 kept = await unit.segments.by_ids([item.id for item in (*entered, *left)], deleted=True)
                 written = {key: replace(item, seen_at=unit.instant) for key, item in kept.items()}
-        self.board.stir(business.id)
+        self.feed.notify_members_changed(business.id)
         return [written[item.id] for item in entered], [written[item.id] for item in left]
 
     async def follow(self, business: Business, job_id: int) -> AsyncIterator[Job]:
         """The run as it is, then every change, to its end; NotFound where there is no such run."""
 
-        async def look() -> Job | None:
+        async def poll() -> Job | None:
             async with self.store.read(business) as unit:
                 return (await unit.jobs.by_ids([job_id])).get(job_id)
 
-        if await look() is None:
+        if await poll() is None:
             raise NotFound("There is no job with this id.")
-        async for job in self.board.follow((business.id, job_id), look):
+        async for job in self.feed.follow((business.id, JobKind.RECALCULATION, job_id), poll):
             yield job
 
     async def changes(
@@ -152,4 +152,4 @@ class Recalculations:
                 after = Place.of(found[-1])
                 yield found
             else:
-                await self.board.stirred(business.id)
+                await self.feed.wait_members_changed(business.id)

@@ -10,7 +10,7 @@ from datetime import datetime
 from domain.calendar import Clock
 from domain.errors import DomainError
 from domain.jobs.model import ATTEMPTS, Difference, Job, JobKind, JobReason, JobStatus, Lease, Outcome
-from domain.jobs.progress import RunBoard
+from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import queue_following
 from domain.model import Business
 from domain.rules.context import references
@@ -43,7 +43,7 @@ class Runner:
 
     store: Store
     clock: Clock
-    board: RunBoard
+    feed: ProgressFeed
     owner: str
     alarm: Alarm = nobody
 
@@ -68,7 +68,7 @@ class Runner:
             raise
 
     async def _parts(self, business: Business, job: Job) -> None:
-        self.board.post(business.id, job)
+        self.feed.publish(business.id, job)
         async with self.store.read(business) as unit:
             ordered = defined(await unit.segments.all(automatic=True)).segments
         places = {segment.id: place for place, segment in enumerate(ordered)}
@@ -89,7 +89,7 @@ class Runner:
                 part = await jobs.acquire_part(waiting[0].id, self.owner, self.clock())
             if part is None:
                 # Somebody else works on it.
-                await self.board.work(0.2)
+                await self.feed.wait_work(0.2)
             else:
                 await self._one(business, part, job, done, len(parts))
         await self._finish(business, job, summed(parts))
@@ -97,7 +97,7 @@ class Runner:
     async def _one(
         self, business: Business, job: Job, parent: Job | None = None, done: int = 0, parts: int = 0
     ) -> None:
-        self.board.post(business.id, job)
+        self.feed.publish(business.id, job)
         try:
             if job.attempts > ATTEMPTS:
                 raise DomainError(f"The run was begun {ATTEMPTS} times and never came to an end.")
@@ -144,9 +144,9 @@ class Runner:
             outcome = await self._commit(evaluation, job, segment, by_key, found, population)
         if outcome is None:
             return False
-        self.board.stir(business.id)
+        self.feed.notify_members_changed(business.id)
         # As the row says it, so that who follows is not told another instant than who asks.
-        self.board.post(business.id, ended(job, outcome, outcome.snapshot_at or self.clock()))
+        self.feed.publish(business.id, ended(job, outcome, outcome.snapshot_at or self.clock()))
         return True
 
     async def _commit(
@@ -186,7 +186,7 @@ class Runner:
     async def _heartbeat(self, business: Business, job: Job, phase: str, done: int, total: int) -> bool:
         async with self.store.heartbeats(business) as jobs:
             held = await jobs.heartbeat(self._lease(job), self.clock(), phase, done, total)
-        self.board.post(business.id, replace(job, status=JobStatus.RUNNING, phase=phase, done=done, total=total))
+        self.feed.publish(business.id, replace(job, status=JobStatus.RUNNING, phase=phase, done=done, total=total))
         return held
 
     async def _release(self, business: Business, job: Job) -> None:
@@ -210,7 +210,7 @@ class Runner:
         async with self.store.heartbeats(business) as jobs:
             mine = await jobs.finish(self._lease(job), outcome, now)
             found = (await jobs.by_ids([job.id])).get(job.id, ended(job, outcome, now))
-        self.board.post(business.id, found)
+        self.feed.publish(business.id, found)
         if (
             mine
             and found.status is JobStatus.FAILED

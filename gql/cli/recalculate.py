@@ -121,7 +121,7 @@ async def follow_import(session: Session, business: Business, *, aside: bool = F
     worker = Worker.of(session, await session.choose(business.key))
     newest = await worker.newest()
     before = {segment.id: segment.next_run_at for segment in await worker.segments()}
-    count = await worker.upkeep.follow(worker.business)
+    count = await worker.recalculation.follow(worker.business)
     if not count:
         return
     typer.echo(f"Memberships followed of {count:,} customers.", err=aside)

@@ -15,14 +15,20 @@ from starlette.applications import Starlette
 from domain.calendar import local_date, zone
 from domain.demo import CURRENCY, DRAFTS, KEY, NAME, TIME_ZONE, VIP, VIP_CHANGES, DemoShop, demo_shop
 from domain.errors import InvalidInput
-from domain.jobs.progress import RunBoard
+from domain.jobs.progress import ProgressFeed
+from domain.jobs.worker import Worker
 from domain.model import Actor, Business, Permission
 from domain.segments.validation import slug
-from domain.segments.worker import Upkeep
 from gql.app import create_app
 from gql.auth import MAXIMUM_NAME, issue_token, require_secret, stored_secret
 from gql.cli.session import BusinessOption, Session, command
-from gql.composition import OpenStore, Services, open_store, system_clock, translate_folder_errors
+from gql.composition import (
+    OpenStore,
+    Services,
+    open_store,
+    system_clock,
+    translate_folder_errors,
+)
 from gql.http.processes import REQUEST_SECONDS, Workers, serve_alone
 from gql.http.uvicorn_protocol import PatientProtocol
 from gql.logs import set_up
@@ -49,15 +55,15 @@ async def fill_demo(store: OpenStore) -> str:
     """The demo business, made and filled where it is not there; says what was done. One that was interrupted before it
     was whole is filled again."""
     end = system_clock()
-    clock, board = WalkingClock(end - HISTORY), RunBoard()
-    walking = store.make_services(board, clock)
+    clock, feed = WalkingClock(end - HISTORY), ProgressFeed()
+    walking = store.make_services(feed, clock)
     known = {business.key: business for business in await walking.businesses.all()}.get(KEY)
     if known is not None and known.name != UNFINISHED:
         return f"The demo shop is there already, in business {KEY}."
     business = known or await walking.businesses.create(KEY, UNFINISHED, TIME_ZONE, CURRENCY)
     shop = demo_shop(local_date(end, zone(TIME_ZONE)))
     await walking.customers.upsert(business, shop.customers, ACTOR, limit=len(shop.customers))
-    await _walk(walking, store.make_upkeep(board, clock), business, shop, clock, end)
+    await _walk(walking, store.make_worker(feed, clock), business, shop, clock, end)
     await walking.businesses.change(KEY, ACTOR, name=NAME, time_zone=None, currency=None)
     return (
         f"{len(shop.customers):,} customers and {len(shop.purchases):,} purchases in business {KEY}, "
@@ -66,7 +72,7 @@ async def fill_demo(store: OpenStore) -> str:
 
 
 async def _walk(
-    services: Services, upkeep: Upkeep, business: Business, shop: DemoShop, clock: WalkingClock, end: datetime
+    services: Services, worker: Worker, business: Business, shop: DemoShop, clock: WalkingClock, end: datetime
 ) -> None:
     waiting = sorted(shop.purchases, key=lambda purchase: purchase.purchased_at)
     began, place, changed = clock.now, 0, 0
@@ -83,7 +89,7 @@ async def _walk(
         while changed < len(VIP_CHANGES) and clock.now - began >= timedelta(days=VIP_CHANGES[changed][0]):
             await _change_vips(services, business, changed)
             changed += 1
-        await upkeep.once(business)
+        await worker.run_once(business)
         if clock.now >= end:
             return
         clock.now = min(clock.now + STEP, end)

@@ -17,11 +17,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from domain.errors import NotFound
 from domain.jobs.model import Job, JobReason, JobStatus
-from domain.jobs.progress import RunBoard
+from domain.jobs.progress import ProgressFeed
 from domain.model import Actor, Business
 from domain.pages import PageRequest
+from domain.segments.handler import RecalculationHandler
 from domain.segments.model import Segment
-from domain.segments.worker import Upkeep
 from domain.store import SegmentFilter, SegmentSort
 from gql.composition import OpenStore, Services, open_store
 from gql.settings import Settings
@@ -42,7 +42,7 @@ class Session:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.board = RunBoard(LOOK_SECONDS)
+        self.feed = ProgressFeed(LOOK_SECONDS)
         self._store: OpenStore | None = None
 
     def __enter__(self) -> "Session":
@@ -65,8 +65,8 @@ class Session:
 
     @cached_property
     def services(self) -> Services:
-        """The services over it, which tell the session's board what there is to work on."""
-        return self.store.make_services(self.board)
+        """The services over it, which tell the session's feed what there is to work on."""
+        return self.store.make_services(self.feed)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Await the work in an event loop of its own; no connection outlives it."""
@@ -118,13 +118,13 @@ class Worker:
     """A worker of this command on one business."""
 
     session: Session
-    upkeep: Upkeep
+    recalculation: RecalculationHandler
     business: Business
 
     @classmethod
     def of(cls, session: Session, business: Business) -> "Worker":
         """On the business, and on what the session's services queue."""
-        return cls(session, session.store.make_upkeep(session.board), business)
+        return cls(session, session.store.make_recalculation(session.feed), business)
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -134,7 +134,7 @@ class Worker:
         try:
             yield
             enough.set()
-            self.upkeep.board.wake()
+            self.recalculation.feed.notify_work()
             await task
         finally:
             task.cancel()
@@ -143,8 +143,8 @@ class Worker:
 
     async def _work(self, enough: asyncio.Event) -> None:
         while not enough.is_set():
-            if not await self.upkeep.runner.run_next(self.business):
-                await self.upkeep.board.work(LOOK_SECONDS)
+            if not await self.recalculation.runner.run_next(self.business):
+                await self.recalculation.feed.wait_work(LOOK_SECONDS)
 
     async def newest(self) -> int:
         """The id of the newest run, 0 where there is none."""

@@ -20,7 +20,7 @@ from persistence.database.engines import Database
 from persistence.database.transactions import event_row, raise_change, translated
 from persistence.imports.imports import IMPORTS
 from persistence.jobs import ACTIVE
-from persistence.merge import UPDATED, Tally
+from persistence.merge import UPDATED, MergeResult
 from persistence.tables import AuditEventRow, import_range, purchase_import
 
 STEP = 4_000
@@ -332,13 +332,13 @@ GIVEN = """INSERT INTO import_range (business_id, import_id, first_purchase, las
     :next_customer, next_customer - 1, :next_storefront, next_storefront - 1 FROM business WHERE id = :business"""
 
 
-def keep_before(connection: Connection, import_id: int, tally: Tally) -> None:
+def keep_before(connection: Connection, import_id: int, tally: MergeResult) -> None:
     """Keep the purchases that the range is about to change."""
     if tally.orders.get(UPDATED):
         for statement in BEFORE:
             connection.execute(text(statement), {**tally.span, "import": import_id})
 
 
-def keep_given(connection: Connection, import_id: int, tally: Tally) -> None:
+def keep_given(connection: Connection, import_id: int, tally: MergeResult) -> None:
     """Keep the ids that the range, now applied, gave: also one that only changed orders may have made storefronts."""
     connection.execute(text(GIVEN), {**tally.span, "import": import_id})

@@ -6,30 +6,32 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
-from uuid import uuid4
 
 from sqlalchemy.exc import DBAPIError
 
 from domain.calendar import Clock
 from domain.errors import DomainError, ImportStopped, InvalidInput
-from domain.imports.imports import AT_ONCE, ImportBoard, PurchaseImports
+from domain.imports.imports import AT_ONCE, PurchaseImports
 from domain.imports.model import Progress, PurchaseImport
 from domain.imports.rows import RejectedRow, StagedColumns
 from domain.jobs.model import ATTEMPTS, LEASE_SECONDS, JobKind, JobStatus, Lease, Outcome
 from domain.model import Business
+from domain.store import Agenda
 from persistence.database.engines import Database
 from persistence.imports.importer import ImportRecord, PurchaseImporter
 from persistence.store import SqlStore
 
 THREADS = 2
-IDLE_SECONDS = 1.0
+END_SECONDS = 4.0
+"""How long an import that has begun may go on when the server ends."""
 BEAT = timedelta(seconds=5)
+CLEAR_SECONDS = 60.0
+"""How often what broke off is looked for."""
 ORPHAN_SECONDS = 300.0
 """After so long without a write a file that no import waits for is what broke off."""
 log = logging.getLogger("segments.imports")
@@ -50,56 +52,72 @@ OpenFile = Callable[[Path, Business, Mapping[str, object]], OpenedFile]
 
 
 @dataclass(slots=True)
-class UploadWork:
-    """One process's care for the uploads of all businesses, in `folder`. `done` is called when an import has ended."""
+class UploadHandler:
+    """One process's care for the uploads of all businesses, whose files are in `folder`."""
 
     database: Database
     clock: Clock
     imports: PurchaseImports
     folder: Path
     open: OpenFile
-    done: Callable[[], None]
-    owner: str = field(default_factory=lambda: uuid4().hex)
+    owner: str
     stopping: bool = False
-    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "import"))
-    _running: dict[tuple[int, int], tuple["asyncio.Future[None]", ImportRecord]] = field(default_factory=dict)
+    kind: JobKind = JobKind.IMPORT
+    at_once: int = THREADS
+    _running: set[tuple[int, int]] = field(default_factory=set)
+    _clear_at: float = 0.0
 
-    @property
-    def board(self) -> ImportBoard:
-        """Who follows."""
-        return self.imports.board
-
-    async def forever(self) -> None:
-        """Until it is cancelled; trouble with one business does not keep the others."""
-        while True:
-            try:
-                await self.once()
-            except Exception:
-                log.exception("imports cannot be looked after now")
-            await self.board.work(IDLE_SECONDS)
-
-    async def once(self) -> None:
-        """Begin what waits, mark what died, clear what broke off."""
-        store, active = SqlStore(self.database, self.clock), set[str]()
-        for business in await store.businesses():
-            await self._begin(store, business)
+    async def prepare(self, business: Business, agenda: Agenda) -> Agenda:
+        """Say that what waits can be done here, mark what died, clear what broke off."""
+        if JobKind.IMPORT in agenda.waiting:
+            await self._keep_waiting(business)
             await self.imports.sweep(business)
-            async with store.read(business) as unit:
-                active |= {folder_of(one) for one in await unit.imports.active()}
-        await asyncio.to_thread(self._clear, active)
+        if time.monotonic() >= self._clear_at:
+            self._clear_at = time.monotonic() + CLEAR_SECONDS
+            await self._clear()
+        return agenda
 
-    async def _begin(self, store: SqlStore, business: Business) -> None:
-        """Take the files of the business that wait and are here, and say that they are waited for."""
+    async def work(self, business: Business, agenda: Agenda) -> bool:
+        """Import the files that wait; whether there were any."""
+        worked = False
+        while not self.stopping and await self.run_next(business):
+            worked = True
+        return worked
+
+    async def run_next(self, business: Business) -> bool:
+        """Import the oldest file that waits and is here; whether there was one."""
+        acquired = await self._acquire(business)
+        if acquired is None:
+            return False
+        upload, record = acquired
+        # There may be a place for another one.
+        self.imports.feed.notify_work()
+        key = (business.id, record.id)
+        self._running.add(key)
+        working = asyncio.ensure_future(asyncio.to_thread(self._import, upload, record))
+        working.add_done_callback(lambda _: self._running.discard(key))
+        try:
+            await asyncio.shield(working)
+        except asyncio.CancelledError:
+            # It ends after its present write; what does not come so far in time is left to the next process.
+            self.stopping = True
+            await asyncio.wait({working}, timeout=END_SECONDS)
+            if not working.done():
+                with suppress(DBAPIError):
+                    await asyncio.to_thread(record.release)
+            raise
+        return True
+
+    async def _acquire(self, business: Business) -> tuple[PurchaseImport, ImportRecord] | None:
+        store = SqlStore(self.database, self.clock)
         async with store.read(business) as unit:
             free = [one for one in await unit.imports.active() if self._is_free(business, one)]
-            busy = await unit.imports.busy(self.clock())
-        if not free:
-            return
-        await self._keep_waiting(store, business, free)
-        for one in free[: max(0, min(AT_ONCE - busy, THREADS - len(self._running)))]:
+            if not free or await unit.imports.busy(self.clock()) >= AT_ONCE:
+                return None
+        for one in free:
             async with store.write(business) as unit:
                 if await unit.imports.busy(unit.instant) >= AT_ONCE:
-                    return
+                    return None
                 job = await unit.imports.acquire(one.id, self.owner, unit.instant)
                 if job is None:
                     continue
@@ -109,12 +127,15 @@ class UploadWork:
                     await unit.jobs.finish(lease, Outcome(JobStatus.FAILED, "GAVE_UP", sentence), unit.instant)
                     continue
                 current = unit.business
-            engine, actor = self.database.bulk, one.requested_by or ""
-            self._start(current, one, ImportRecord(engine, current, self.clock, actor, one.source, lease))
+            actor = one.requested_by or ""
+            return one, ImportRecord(self.database.bulk, current, self.clock, actor, one.source, lease)
+        return None
 
-    async def _keep_waiting(self, store: SqlStore, business: Business, free: list[PurchaseImport]) -> None:
-        """Say now and then that the files of these are here: those that wait, and those whose process died."""
-        now = self.clock()
+    async def _keep_waiting(self, business: Business) -> None:
+        """Say now and then that the files are here of those that wait, and of those whose process died."""
+        store, now = SqlStore(self.database, self.clock), self.clock()
+        async with store.read(business) as unit:
+            free = [one for one in await unit.imports.active() if self._is_free(business, one)]
         ids = [one.id for one in free if now - last_heartbeat(one) > BEAT]
         if ids:
             async with store.heartbeats(business) as jobs:
@@ -127,24 +148,12 @@ class UploadWork:
         waits = one.status is JobStatus.QUEUED or self.clock() - last_heartbeat(one) > lease
         return waits and self._path(one).is_file()
 
-    def _start(self, business: Business, one: PurchaseImport, record: ImportRecord) -> None:
-        key = (business.id, one.id)
-        work = asyncio.get_running_loop().run_in_executor(self._threads, self._import, business, one, record)
-        self._running[key] = work, record
-
-        def over(_: "asyncio.Future[None]") -> None:
-            self._running.pop(key, None)
-            self.done()
-            self.board.wake()
-
-        work.add_done_callback(over)
-
-    def _import(self, business: Business, one: PurchaseImport, record: ImportRecord) -> None:
+    def _import(self, upload: PurchaseImport, record: ImportRecord) -> None:
         """In a thread. The record says how it ended."""
-        path = self._path(one)
+        path, business = self._path(upload), record.business
         try:
             try:
-                opened = self.open(path, business, one.options or {})
+                opened = self.open(path, business, upload.options or {})
             except Exception as error:
                 record.fail(error)
                 raise
@@ -160,10 +169,10 @@ class UploadWork:
         except ImportStopped:
             pass
         except (DomainError, DBAPIError, OSError) as error:
-            log.warning("import %s of business %s ended: %s", one.id, business.id, type(error).__name__)
+            log.warning("import %s of business %s ended: %s", record.id, business.id, type(error).__name__)
         except Exception:
-            log.exception("import %s of business %s failed", one.id, business.id)
-        # The next process needs the file of an import that was given back.
+            log.exception("import %s of business %s failed", record.id, business.id)
+        # The next process needs the file of an import that was released.
         if not record.released:
             shutil.rmtree(path.parent, ignore_errors=True)
 
@@ -171,23 +180,18 @@ class UploadWork:
         if self.stopping:
             raise ImportStopped("The server ends; the import goes on with the next one.")
 
-    async def stop(self, seconds: float) -> None:
-        """Let what runs end after its present write; it waits for the next process then, and so does what has not come
-        so far in time."""
-        self.stopping = True
-        running = dict(self._running)
-        if running:
-            await asyncio.wait({work for work, _ in running.values()}, timeout=seconds)
-        for work, record in running.values():
-            if not work.done():
-                with suppress(DBAPIError):
-                    await asyncio.to_thread(record.release)
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
     def _path(self, one: PurchaseImport) -> Path:
         return self.folder / folder_of(one) / str((one.options or {}).get("name", ""))
 
-    def _clear(self, active: set[str]) -> None:
+    async def _clear(self) -> None:
+        """Remove what no import of any business waits for."""
+        store, active = SqlStore(self.database, self.clock), set[str]()
+        for business in await store.businesses():
+            async with store.read(business) as unit:
+                active |= {folder_of(one) for one in await unit.imports.active()}
+        await asyncio.to_thread(self._remove_others, active)
+
+    def _remove_others(self, active: set[str]) -> None:
         before = time.time() - ORPHAN_SECONDS
         with suppress(FileNotFoundError):
             for folder in self.folder.iterdir():

@@ -1,18 +1,12 @@
 """The labels of all customers, decided and kept. Deciding reads one state of the store and locks nothing; what was
-kept under the same settings on the same day is decided anew only for customers whose purchases changed since. Keeping
-is for speed alone: whoever finds it half done decides all anew. Runs outside the event loop.
-
-Decided labels kept for the next run, in short transactions. They count only when all of them are there: until then,
-and where somebody else began to keep others meanwhile, nothing is true of them and all are decided anew.
-
-When the labels of a business are due by its schedule. Whoever moves the time on has taken it; the others come too
-late. Runs outside the event loop.
-"""
+kept under the same settings on the same day is decided anew only for customers whose purchases changed since. Keeping,
+in short transactions, is for speed alone: labels count only when all of them are there, and whoever finds it half done,
+or others begun meanwhile, decides all anew. Runs outside the event loop."""
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from itertools import chain
 from typing import Any
 from uuid import uuid4
@@ -37,7 +31,7 @@ from sqlalchemy import (
     update,
 )
 
-from domain.calendar import Clock, from_micros, local_date, to_micros, zone
+from domain.calendar import Clock, local_date, zone
 from domain.classification.labels import DIMENSIONS, Labelling, labelling
 from domain.classifiers import Classifiers
 from persistence.database.dialects import analyze, create
@@ -231,26 +225,3 @@ def _replace(decided: Decided, low: int, high: int) -> None:
         literal(decided.business_id, BigInteger), *(labelled.c[name] for name in COLUMNS)
     ).where(labelled.c.frequency.is_not(None))
     decided.connection.execute(insert(customer_label).from_select(["business_id", *COLUMNS], rows))
-
-
-FIRST = "INSERT INTO label_state (business_id, owner) VALUES (:business, '') ON CONFLICT DO NOTHING"
-
-
-def due_time(database: Database, business_id: int) -> datetime | None:
-    """The next time; None where none was set yet."""
-    with database.bulk.connect() as connection:
-        statement = select(label_state.c.due_at).where(label_state.c.business_id == business_id)
-        found = connection.execute(statement).scalar_one_or_none()
-    return None if found is None else from_micros(found)
-
-
-def take(database: Database, business_id: int, due: datetime | None, then: datetime | None) -> bool:
-    """Move the time on from `due` to `then`; False where somebody else has."""
-    before, after = (None if at is None else to_micros(at) for at in (due, then))
-    with database.bulk.connect() as connection:
-        connection.execution_options(begin="BEGIN IMMEDIATE")
-        with connection.begin():
-            connection.execute(text(FIRST), {"business": business_id})
-            mine = label_state.c.due_at.is_not_distinct_from(before)
-            statement = update(label_state).where(label_state.c.business_id == business_id, mine)
-            return connection.execute(statement.values(due_at=after)).rowcount == 1

@@ -1,11 +1,6 @@
-"""What a run of the classification brings into the store: a file, whole or only what was appended to it, or nothing
-where the store itself is the source. Only what is beyond doubt is left out; else the file is read whole.
-
-A MongoDB collection as the source of a run of the classification: only documents beyond the last one that was read,
-unless all of it is wanted.
-
-How far a business's sources were read, and what runs were asked, kept in the store between runs.
-"""
+"""What a run of the classification brings into the store: a file, a MongoDB collection, or nothing where the store
+itself is the source. How far each was read, and what the run was asked, is kept between runs; only what is beyond doubt
+is left out the next time, else all of it is read again."""
 
 import gc
 import json
@@ -21,7 +16,7 @@ from sqlalchemy import select
 
 from domain.businesses.mongodb import Collection, MongoSettings
 from domain.calendar import Clock
-from domain.classification.pipeline import Brought
+from domain.classification.pipeline import ImportedRows
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput
@@ -133,9 +128,9 @@ class StoreSource:
             and self.kept.asked(as_of, output).items() <= state.state.items()
         )
 
-    def bring(self, force: bool) -> Brought:
+    def bring(self, force: bool) -> ImportedRows:
         """It is there already."""
-        return Brought()
+        return ImportedRows()
 
     def done(self, as_of: date | None, output: str) -> None:
         """This version was classified."""
@@ -183,7 +178,7 @@ class FileSource:
         business = self.kept.business
         return f"{READING}:{business.currency}:{business.time_zone}:{self.options.over(business.settings)!r}"
 
-    def bring(self, force: bool) -> Brought:
+    def bring(self, force: bool) -> ImportedRows:
         """Import the file, or what was appended to it since, or nothing where nothing was."""
         before, version, change = self.kept.read(self.key)
         last = before.state if before is not None and before.data_version == version and not force else {}
@@ -195,7 +190,7 @@ class FileSource:
             return self._whole(mark, change)
         if mark.size == last["size"]:
             self.pending = ({**last, "modified": mark.modified}, version)
-            return Brought(last["rows"], last["rejected"])
+            return ImportedRows(last["rows"], last["rejected"])
         return self._tail(mark, change, last) or self._whole(mark, change)
 
     def done(self, as_of: date | None, output: str) -> None:
@@ -206,7 +201,7 @@ class FileSource:
             state, version = self.pending
             self.kept.write(self.key, {**state, **self.kept.asked(as_of, output)}, version)
 
-    def _whole(self, mark: FileMark | None, change: int) -> Brought:
+    def _whole(self, mark: FileMark | None, change: int) -> ImportedRows:
         found = self._source()
         opened = open_purchases(found, self.kept.business, self.options)
         summary = self._import(opened, opened.rows)
@@ -222,14 +217,14 @@ class FileSource:
         counts = {"rows": summary.rows_read, "rejected": summary.rejected, "can_grow": can_grow}
         imports = [] if summary.import_id is None else [summary.import_id]
         self._remember(mark, change, {**counts, "imports": imports})
-        return Brought(summary.rows_read, summary.rejected)
+        return ImportedRows(summary.rows_read, summary.rejected)
 
     def _source(self) -> PurchaseSource:
         options = self.options.over(self.kept.business.settings).validate()
         found = open_file(self.path, options.sheet, options.amount_form.decimal)
         return WatchedCsv(self.path) if type(found) is CsvSource else found
 
-    def _tail(self, mark: FileMark, change: int, last: Mapping[str, Any]) -> Brought | None:
+    def _tail(self, mark: FileMark, change: int, last: Mapping[str, Any]) -> ImportedRows | None:
         """Import what was appended; None where the file has to be read whole."""
         if not last["can_grow"] or not mark.plain or mark.size - last["size"] > LARGEST_TAIL:
             return None
@@ -258,7 +253,7 @@ class FileSource:
         can_grow = not self.flawed and source.can_grow(mark)
         imports = [*last["imports"], summary.import_id]
         self._remember(mark, change, {**counts, "can_grow": can_grow, "imports": imports})
-        return Brought(counts["rows"], counts["rejected"])
+        return ImportedRows(counts["rows"], counts["rejected"])
 
     def _import(
         self,
@@ -332,7 +327,7 @@ class CollectionSource:
         opened = self.open()
         return opened.may_be_empty and not opened.anything_new()
 
-    def bring(self, force: bool) -> Brought:
+    def bring(self, force: bool) -> ImportedRows:
         """Import what is new."""
         # Until the run has succeeded, what was read counts as changed.
         self.kept.forget(self.key)
@@ -346,7 +341,7 @@ class CollectionSource:
         if summary.rows_read == 0 and not opened.may_be_empty:
             raise InvalidInput(f"No data found in {opened.name}.")
         run_alone(self.kept.database, opened.finish(self.customers, self.kept.business))
-        return Brought(summary.rows_read, summary.rejected)
+        return ImportedRows(summary.rows_read, summary.rejected)
 
     def done(self, as_of: date | None, output: str) -> None:
         """Everything that was read is classified."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
-from domain.jobs.progress import RunBoard
+from domain.jobs.progress import ProgressFeed
 from domain.model import Actor, Business
 from domain.pages import PageRequest
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
@@ -94,9 +94,9 @@ def bare(connection: Connection, number: int, more: int) -> float:
 
 async def measure(database: Database, customers: int) -> dict[str, object]:
     """Everything, in one process."""
-    board = RunBoard()
-    store, services = SqlStore(database, lambda: NOW), make_services(database, lambda: NOW, board)
-    runner = Runner(store, lambda: NOW, board, "bench")
+    feed = ProgressFeed()
+    store, services = SqlStore(database, lambda: NOW), make_services(database, lambda: NOW, feed)
+    runner = Runner(store, lambda: NOW, feed, "bench")
     business = await services.businesses.open("bench")
     more = (100 - ENTERING) * PURCHASES - 1
     rule = {">": [{"var": "total_revenue"}, more]}
@@ -157,9 +157,9 @@ async def clear(store: SqlStore, business: Business, held: Segment) -> None:
 
 async def many(database: Database, count: int) -> float:
     """Seconds of one run of so many segments."""
-    board = RunBoard()
-    store, services = SqlStore(database, lambda: NOW), make_services(database, lambda: NOW, board)
-    runner = Runner(store, lambda: NOW, board, "bench")
+    feed = ProgressFeed()
+    store, services = SqlStore(database, lambda: NOW), make_services(database, lambda: NOW, feed)
+    runner = Runner(store, lambda: NOW, feed, "bench")
     business = await services.businesses.open("bench")
     kept = [
         await segment(store, business, f"many-{time.time_ns()}", {">": [{"var": "total_revenue"}, 445 + number]})

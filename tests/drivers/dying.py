@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import event
 
-from domain.jobs.progress import RunBoard
+from domain.jobs.progress import ProgressFeed
+from domain.segments.handler import RecalculationHandler
 from domain.segments.runner import Runner
-from domain.segments.worker import Upkeep
 from persistence.database.engines import open_database
 from persistence.store import SqlStore
 from tests.conftest import NOW
@@ -28,7 +28,7 @@ def now() -> datetime:
 async def main(url: str, work: str, place: int, last: str) -> None:
     """Work until the statement comes."""
     database = open_database(url)
-    store, board = SqlStore(database, now), RunBoard()
+    store, feed = SqlStore(database, now), ProgressFeed()
     seen = count(1)
 
     def watch(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
@@ -37,11 +37,11 @@ async def main(url: str, work: str, place: int, last: str) -> None:
 
     for engine in {database.writer.sync_engine, database.worker.sync_engine}:
         event.listen(engine, "before_cursor_execute", watch)
-    runner = Runner(store, now, board, "dying")
-    upkeep = Upkeep(store, now, board, runner)
+    runner = Runner(store, now, feed, "dying")
+    handler = RecalculationHandler(store, now, feed, runner)
     for business in await store.businesses():
         if work == "follow":
-            await upkeep.follow(business)
+            await handler.follow(business)
         else:
             while await runner.run_next(business):
                 pass

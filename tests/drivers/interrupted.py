@@ -34,4 +34,4 @@ class Interrupted(SqlStore):
 def interrupted(working: Working, place: int, meanwhile: Callable[[], Awaitable[object]], owner: str) -> Runner:
     """A worker of its own on the store."""
     store = Interrupted(working.store.database, working.clock, place, meanwhile)
-    return Runner(store, working.clock, working.board, owner)
+    return Runner(store, working.clock, working.feed, owner)

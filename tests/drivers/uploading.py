@@ -1,6 +1,5 @@
 """Files sent to the application as a client sends them, and the worker beside it, which works when it is told to."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,10 +8,11 @@ from typing import Any
 
 import httpx
 
+from domain.jobs.worker import Worker
 from gql.app import open_upload
 from gql.settings import Settings
 from persistence.database.engines import Database
-from persistence.imports.uploads import UploadWork
+from persistence.imports.uploads import UploadHandler
 from tests.conftest import SetClock
 from tests.drivers.face import SECRET, Face, facing
 
@@ -30,7 +30,8 @@ class Place:
     """The application, and the worker beside it, which works only when it is told to."""
 
     face: Face
-    work: UploadWork
+    handler: UploadHandler
+    worker: Worker
     folder: Path
 
     async def send(self, body: Any = ROWS, query: str = "", token: str | None = None, **headers: str) -> httpx.Response:
@@ -40,8 +41,8 @@ class Place:
 
     async def worked(self) -> None:
         """Let everything that waits be imported."""
-        await self.work.once()
-        await asyncio.gather(*(work for work, _ in self.work._running.values()))
+        for business in await self.worker.store.businesses():
+            await self.worker.run_once(business)
 
     async def told(self, number: str) -> Any:
         return (await self.face.data(IMPORT, {"id": number}))["node"]
@@ -56,6 +57,6 @@ async def placing(database: Database, clock: SetClock, folder: Path) -> AsyncIte
     """The application over the store, with its data folder there; it takes files of 20,000 bytes."""
     settings = Settings(jwt_secret=SECRET, data=folder, upload_bytes=20_000)
     async with facing(database, clock, settings) as face:
-        work = UploadWork(database, clock, face.services.imports, folder / "imports", open_upload, lambda: None)
-        yield Place(face, work, folder / "imports")
-        await work.stop(5)
+        imports = face.services.imports
+        handler = UploadHandler(database, clock, imports, folder / "imports", open_upload, "worker")
+        yield Place(face, handler, Worker(imports.store, clock, imports.feed, (handler,)), folder / "imports")

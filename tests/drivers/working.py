@@ -3,14 +3,15 @@
 from dataclasses import dataclass, replace
 
 from domain.jobs.model import Job
-from domain.jobs.progress import RunBoard
+from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import requeue
+from domain.jobs.worker import Worker
 from domain.model import Actor, Business
 from domain.pages import PageRequest
+from domain.segments.handler import RecalculationHandler
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.segments.recalculation import Recalculations
 from domain.segments.runner import Runner
-from domain.segments.worker import Upkeep
 from persistence.database.engines import Database
 from persistence.store import SqlStore
 from tests.conftest import SetClock
@@ -25,18 +26,20 @@ class Working:
     store: SqlStore
     clock: SetClock
     business: Business
-    board: RunBoard
+    feed: ProgressFeed
     runner: Runner
-    upkeep: Upkeep
+    handler: RecalculationHandler
+    worker: Worker
     recalculations: Recalculations
 
     @classmethod
     def of(cls, database: Database, clock: SetClock, business: Business, owner: str = "worker") -> "Working":
         """A worker of its own on the store."""
-        store, board = SqlStore(database, clock), RunBoard(0.02)
-        runner = Runner(store, clock, board, owner)
-        upkeep = Upkeep(store, clock, board, runner)
-        return cls(store, clock, business, board, runner, upkeep, Recalculations(store, clock, board))
+        store, feed = SqlStore(database, clock), ProgressFeed(0.02)
+        runner = Runner(store, clock, feed, owner)
+        handler = RecalculationHandler(store, clock, feed, runner)
+        worker = Worker(store, clock, feed, (handler,))
+        return cls(store, clock, business, feed, runner, handler, worker, Recalculations(store, clock, feed))
 
     async def segment(self, key: str, rules: object, *, dynamic: bool = True, ranks: bool = False) -> Segment:
         """An automatic segment with these rules, not calculated yet."""

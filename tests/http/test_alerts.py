@@ -14,12 +14,15 @@ import pytest
 from sqlalchemy import text
 
 from domain.jobs.model import JobStatus
+from domain.jobs.progress import ProgressFeed
+from domain.jobs.worker import Worker
 from domain.model import BusinessSettings
 from domain.segments.model import Segment
 from domain.segments.runner import Runner
 from gql.segmentation import ScheduledSegmentation
 from gql.settings import Settings
 from persistence.alerts import Alerts
+from persistence.store import SqlStore
 from tests.drivers.face import Face
 from tests.drivers.working import ACTOR, Working
 
@@ -63,8 +66,9 @@ def endpoint() -> Iterator[Endpoint]:
 async def alarmed(face: Face, url: str) -> Working:
     """A worker that posts to the address."""
     made = Working.of(face.database, face.clock, await face.services.businesses.open("shop"))
-    runner = Runner(made.store, made.clock, made.board, "worker", Alerts(url))
-    return replace(made, runner=runner, upkeep=replace(made.upkeep, runner=runner))
+    runner = Runner(made.store, made.clock, made.feed, "worker", Alerts(url))
+    handler = replace(made.handler, runner=runner)
+    return replace(made, runner=runner, handler=handler, worker=replace(made.worker, handlers=(handler,)))
 
 
 async def due(working: Working, segment: Segment) -> None:
@@ -76,7 +80,7 @@ async def test_a_failed_scheduled_run_is_posted(face: Face, endpoint: Endpoint) 
     working = await alarmed(face, endpoint.url)
     await due(working, await working.segment("odd", BROKEN))
 
-    await working.upkeep.once(working.business)
+    await working.worker.run_once(working.business)
 
     (posted,) = endpoint.posted
     assert posted.pop("finishedAt").startswith("2024-06-15T12:00:00")
@@ -95,7 +99,7 @@ async def test_nobody_is_told_of_what_succeeded_or_was_asked_for(face: Face, end
     await due(working, await working.segment("good", {">": [{"var": "order_count"}, 0]}))
     await working.recalculations.start(working.business, (await working.segment("odd", BROKEN)).id, ACTOR)
 
-    await working.upkeep.once(working.business)
+    await working.worker.run_once(working.business)
 
     assert endpoint.posted == []
 
@@ -105,12 +109,13 @@ async def test_a_scheduled_classification_that_failed_is_posted(face: Face, endp
     (tmp_path / "taken").write_text("not a folder")
     kept = {"classify_every": "0 * * * *", "output_dir": str(tmp_path / "taken")}
     scheduled = ScheduledSegmentation(Settings(data=tmp_path, alert_url=endpoint.url), face.database, face.clock)
-    await scheduled.once(replace(business, settings=BusinessSettings.of(kept)))
+    worker = Worker(SqlStore(face.database, face.clock), face.clock, ProgressFeed(), (scheduled,))
+    await worker.run_once(replace(business, settings=BusinessSettings.of(kept)))
     face.clock.now += timedelta(hours=1)
     with face.database.bulk.begin() as connection:
         connection.execute(text("UPDATE business SET settings = :kept WHERE key = 'shop'"), {"kept": json.dumps(kept)})
 
-    assert await scheduled.once(await face.services.businesses.open("shop"))
+    assert await worker.run_once(await face.services.businesses.open("shop"))
 
     (posted,) = endpoint.posted
     assert (posted["event"], posted["business"]) == ("classification.failed", "shop")
@@ -128,7 +133,7 @@ async def test_an_endpoint_in_trouble_keeps_nothing_from_going_on(
     good = await working.segment("good", {">=": [{"var": "order_count"}, 0]})
     await due(working, good)
 
-    await working.upkeep.once(working.business)
+    await working.worker.run_once(working.business)
 
     async with working.store.read(working.business) as unit:
         newest = await unit.jobs.newest_of([1, good.id])

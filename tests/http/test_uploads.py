@@ -3,9 +3,10 @@ reliability requirements."""
 
 import asyncio
 import gzip
+import os
 import threading
+import time
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,14 +15,20 @@ from typing import Any
 import pytest
 
 from domain.jobs.model import ATTEMPTS
+from domain.pages import PageRequest
+from domain.store import Agenda
 from gql.app import open_upload
 from persistence.database.engines import Database
+from persistence.imports import uploads
 from persistence.sources.opening import OpenedPurchases
 from tests.conftest import SetClock
 from tests.drivers.sockets import live, received, subscribe
 from tests.drivers.uploading import IMPORT, ROWS, Place, placing
 
 pytestmark = pytest.mark.anyio
+
+
+NOTHING = Agenda(False, False, False, None, frozenset())
 
 
 @pytest.fixture
@@ -129,13 +136,14 @@ async def test_an_import_whose_process_and_file_are_gone_is_marked_as_failed(pla
 
 async def test_a_server_that_ends_lets_the_import_wait_for_the_next(place: Place) -> None:
     number = (await place.send()).json()["id"]
-    place.work.stopping = True
+    shop = await place.face.services.businesses.open("shop")
+    place.handler.stopping = True
     stopped = []
     # More often than a file is begun whose process dies.
     for _ in range(ATTEMPTS + 1):
-        await place.worked()
+        assert await place.handler.run_next(shop)
         stopped.append(((await place.told(number))["status"], place.files))
-    place.work.stopping = False
+    place.handler.stopping = False
     await place.worked()
 
     assert stopped == [("QUEUED", ["upload.csv"])] * (ATTEMPTS + 1)
@@ -143,22 +151,26 @@ async def test_a_server_that_ends_lets_the_import_wait_for_the_next(place: Place
 
 
 async def test_an_import_that_does_not_come_to_the_end_of_a_write_in_time_is_left_to_the_next_server(
-    place: Place, database: Database, clock: SetClock
+    place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = (await place.send()).json()["id"]
-    reading = threading.Event()
+    begun, reading = threading.Event(), threading.Event()
 
     def slow(*given: Any) -> OpenedPurchases:
+        begun.set()
         assert reading.wait(20)
         return open_upload(*given)
 
-    ending = replace(place.work, open=slow, _threads=ThreadPoolExecutor(1), _running={})
-    await ending.once()
-    works = [work for work, _ in ending._running.values()]
-    await ending.stop(0.1)
+    monkeypatch.setattr(uploads, "END_SECONDS", 0.1)
+    before = asyncio.all_tasks()
+    handler = replace(place.handler, open=slow, _running=set())
+    server = asyncio.create_task(replace(place.worker, handlers=(handler,)).run_forever())
+    assert await asyncio.to_thread(begun.wait, 20)
+    server.cancel()
+    await asyncio.wait({server}, timeout=5)
     left, kept = await place.told(number), place.files
     reading.set()
-    await asyncio.gather(*works)
+    await asyncio.wait(asyncio.all_tasks() - before)
     after = await place.told(number), place.files
     await place.worked()
 
@@ -217,3 +229,66 @@ async def test_a_page_of_imports_with_their_rejects_costs_the_same_for_one_and_f
         counts.append(len(seen))
 
     assert counts[0] == counts[1]
+
+
+async def test_two_files_of_a_business_are_imported_at_once_and_a_third_waits(place: Place) -> None:
+    numbers = [(await place.send(query=f"?name={name}.csv")).json()["id"] for name in ("a", "b", "c")]
+    shop, imports = await place.face.services.businesses.open("shop"), place.face.services.imports
+    begun, reading = threading.Semaphore(0), threading.Event()
+
+    def slow(*given: Any) -> OpenedPurchases:
+        begun.release()
+        assert reading.wait(20)
+        return open_upload(*given)
+
+    handler = replace(place.handler, open=slow, _running=set())
+    server = asyncio.create_task(replace(place.worker, handlers=(handler,)).run_forever())
+    for _ in range(2):
+        assert await asyncio.to_thread(begun.acquire, timeout=20)
+    third = await asyncio.to_thread(begun.acquire, timeout=1.5)
+    at_once = [(await place.told(number))["status"] for number in numbers]
+    reading.set()
+    async with asyncio.timeout(30):
+        for one in (await imports.page(shop, PageRequest(10))).items:
+            async for _ in imports.follow(shop, one.id):
+                pass
+    states = [(await place.told(number))["status"] for number in numbers]
+    server.cancel()
+    await asyncio.wait({server}, timeout=5)
+
+    assert not third
+    assert at_once == ["RUNNING", "RUNNING", "QUEUED"]
+    assert states == ["SUCCEEDED"] * 3
+    assert place.files == []
+
+
+async def test_uploads_whose_process_died_wait_for_a_place_where_their_files_are(place: Place, clock: SetClock) -> None:
+    numbers = [(await place.send(query=f"?name={name}.csv")).json()["id"] for name in ("a", "b", "c")]
+    shop = await place.face.services.businesses.open("shop")
+    store = place.face.services.imports.store
+    async with store.write(shop) as unit:
+        for waits in await unit.imports.active():
+            assert await unit.imports.acquire(waits.id, "dead", unit.instant)
+
+    clock.now += timedelta(seconds=40)
+    await place.handler.prepare(shop, await store.agenda(shop, clock()))
+    waiting = [(await place.told(number))["status"] for number in numbers]
+    await place.worked()
+
+    assert waiting == ["QUEUED"] * 3
+    assert [(await place.told(number))["status"] for number in numbers] == ["SUCCEEDED"] * 3
+
+
+async def test_what_broke_off_goes_with_time_and_what_waits_stays(place: Place, clock: SetClock) -> None:
+    await place.send()
+    for name, age in (("broken", 400), ("coming", 10)):
+        folder = place.folder / name
+        folder.mkdir()
+        (folder / "orders.csv").write_text("half")
+        for path in (folder / "orders.csv", folder):
+            os.utime(path, (time.time() - age,) * 2)
+
+    await place.handler.prepare(await place.face.services.businesses.open("shop"), NOTHING)
+
+    assert sorted(path.name for path in place.folder.iterdir() if len(path.name) < 10) == ["coming"]
+    assert place.files == ["orders.csv", "upload.csv"]

@@ -23,7 +23,9 @@ SEGMENTS = 8
 QUEUED = ("QUEUED", None)
 DRAW = random.Random(11)
 BEGIN = "mutation { recalculateSegments { userErrors { code } } }"
-RUNS = text("SELECT status, error_code, entered FROM job WHERE parent_id IS NULL ORDER BY id")
+RUNS = text(
+    "SELECT status, error_code, entered FROM job WHERE kind = 'RECALCULATION' AND parent_id IS NULL ORDER BY id"
+)
 MEMBERS = text("SELECT COUNT(*) FROM membership WHERE left_at IS NULL GROUP BY segment_id")
 
 

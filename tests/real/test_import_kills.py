@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from domain.imports.imports import ImportBoard, PurchaseImports
+from domain.imports.imports import PurchaseImports
 from domain.jobs.model import JobStatus
+from domain.jobs.progress import ProgressFeed
 from domain.model import Business
 from persistence.database.engines import Database
 from persistence.store import SqlStore
@@ -41,7 +42,7 @@ def importer(database: Database, shop: Business, tmp_path: Path, clock: SetClock
 
 @pytest.fixture
 def imports(database: Database, clock: SetClock) -> PurchaseImports:
-    return PurchaseImports(SqlStore(database, clock), clock, ImportBoard())
+    return PurchaseImports(SqlStore(database, clock), clock, ProgressFeed())
 
 
 @pytest.mark.parametrize(

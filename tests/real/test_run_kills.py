@@ -130,6 +130,6 @@ async def test_a_worker_that_is_killed_while_memberships_follow_leaves_the_old_o
 
     assert await working.members(segment) == OLD
     assert (await working.store.agenda(working.business, working.clock.now)).changed
-    assert await working.upkeep.follow(working.business) == 3
+    assert await working.handler.follow(working.business) == 3
     assert await working.members(segment) == NEW
     assert not (await working.store.agenda(working.business, working.clock.now)).changed

@@ -89,7 +89,7 @@ async def test_a_run_that_ends_while_somebody_begins_to_follow_it_is_told_with_i
     await face.services.customers.upsert(business, [NewCustomer("C1", loyalty_level="GOLD")], ACTOR)
     segment = await working.segment("gold", GOLD, dynamic=False)
     (run,) = await started(face, [encode("Segment", business.id, segment.id)])
-    runs = EndedMeanwhile(working.store, face.clock, working.board, working.runner)
+    runs = EndedMeanwhile(working.store, face.clock, working.feed, working.runner)
     services = replace(face.services, recalculations=runs)
     settings = Settings(jwt_secret=SECRET)
     executor = Executor(

@@ -163,12 +163,12 @@ async def test_customers_with_a_history_or_data_of_their_own_stay_without_purcha
     working = Working.of(database, clock, shop)
     segment = await working.segment("big", {">": [{"var": "total_revenue"}, 50]})
     importer.lines(order("C1", "O1", "90"), order("C2", "O2"), order("C3", "O3"), header=RICH)
-    await working.upkeep.once(shop)
+    await working.worker.run_once(shop)
     entered = await working.members(segment)
     await services.customers.upsert(shop, [NewCustomer("C2", name="Bea", given=frozenset({"name"}))], ACTOR)
 
     done = undo(importer)
-    await working.upkeep.once(shop)
+    await working.worker.run_once(shop)
 
     assert (done.removed, done.customers_removed, done.customers_kept) == (3, 1, 2)
     assert {row[2] for row in tables(database)["customer"]} == {"C1", "C2"}

@@ -92,7 +92,7 @@ async def test_r11_a_worker_that_is_told_to_end_while_memberships_follow_leaves_
     segment = await working.segment("follows", OVER_10)
     seen, places = [], count(1)
 
-    while await told_to_end(working, working.upkeep.once, next(places)):
+    while await told_to_end(working, working.worker.run_once, next(places)):
         seen.append(await working.members(segment))
 
     assert len(seen) > 10

@@ -37,7 +37,7 @@ async def working(database: Database, services: Services, shop: Business, clock:
     items = [purchase("C1", "O1", DAY, 500), purchase("C2", "O2", DAY, 2000), purchase("C3", "O3", DAY, 3000)]
     await services.purchases.record(shop, items, ACTOR)
     made = Working.of(database, clock, shop)
-    await made.upkeep.once(shop)
+    await made.worker.run_once(shop)
     return made
 
 
@@ -52,7 +52,7 @@ async def two(working: Working) -> tuple[Segment, Segment]:
 
 async def drained(working: Working) -> None:
     """Work until nothing waits."""
-    while await working.upkeep.once(working.business):
+    while await working.worker.run_once(working.business):
         pass
 
 
@@ -138,7 +138,7 @@ async def test_due_segments_are_queued_after_those_they_use(working: Working, cl
         for segment in (await unit.segments.by_ids([base.id, user.id])).values():
             await unit.segments.change(replace(segment, next_run_at=clock.now))
 
-    await working.upkeep.begin_due(working.business)
+    await working.handler.begin_due(working.business)
 
     async with working.store.read(working.business) as unit:
         queued = await unit.jobs.active_of([base.id, user.id])

@@ -83,8 +83,8 @@ async def test_whatever_changes_while_two_workers_run_the_members_agree_in_the_e
 
     async def work(worker: Working) -> None:
         while not enough.is_set():
-            if not await worker.upkeep.once(shop):
-                await worker.board.work(0.01)
+            if not await worker.worker.run_once(shop):
+                await worker.feed.wait_work(0.01)
 
     enough = asyncio.Event()
     tasks = [asyncio.create_task(work(worker)) for worker in workers]
@@ -113,7 +113,7 @@ async def test_whatever_changes_while_two_workers_run_the_members_agree_in_the_e
         await asyncio.sleep(chance.random() / 50)
     enough.set()
     await asyncio.gather(*tasks)
-    while await working.upkeep.once(shop):
+    while await working.worker.run_once(shop):
         pass
 
     bases = {name for name in names if spent[name] > threshold}

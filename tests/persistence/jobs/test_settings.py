@@ -26,7 +26,7 @@ async def working(database: Database, services: Services, shop: Business, clock:
     """A worker on a shop in which C1 spent 5 and C2 200 two weeks ago, and everything was followed."""
     await services.purchases.record(shop, [purchase("C1", "O1", DAY, 500), purchase("C2", "O2", DAY, 20_000)], ACTOR)
     made = Working.of(database, clock, shop)
-    await made.upkeep.once(shop)
+    await made.worker.run_once(shop)
     return made
 
 
@@ -46,19 +46,19 @@ async def test_segments_by_labels_and_scores_follow_the_settings_that_measure_th
     fixed = await working.segment("fixed", LOW, dynamic=False)
     for segment in (low, recent, fixed):
         await working.calculate(segment)
-    await working.upkeep.once(working.business)
+    await working.worker.run_once(working.business)
     assert await working.members(low) == await working.members(recent) == ["C1", "C2"]
 
     await services.businesses.set_settings("shop", {"low_lifetime": 100}, ACTOR)
 
     assert await queued(working) == [(low.id, JobReason.FOLLOW, "settings")]
-    await working.upkeep.once(working.business)
+    await working.worker.run_once(working.business)
     assert await working.members(low) == ["C1"]
     assert await working.members(other) == ["C2"]
     assert await working.members(fixed) == ["C1", "C2"]
     await services.businesses.set_settings("shop", {"rfm_days": 30}, ACTOR)
     assert await queued(working) == [(recent.id, JobReason.FOLLOW, "settings")]
-    await working.upkeep.once(working.business)
+    await working.worker.run_once(working.business)
     assert await working.members(recent) == []
 
 

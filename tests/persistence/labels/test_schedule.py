@@ -3,15 +3,18 @@
 import asyncio
 import json
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from domain.jobs.model import JobKind
+from domain.jobs.progress import ProgressFeed
+from domain.jobs.worker import Worker
 from domain.model import Actor, Business, BusinessSettings
-from gql import segmentation as cli_segmentation_store
+from gql import segmentation
 from gql.composition import Services
 from gql.segmentation import ScheduledSegmentation
 from gql.settings import Settings
@@ -24,9 +27,22 @@ pytestmark = pytest.mark.anyio
 HOURLY = {"classify_every": "0 * * * *"}
 
 
+@dataclass(frozen=True)
+class Server:
+    """A worker of its own on classifications; its files go into `data`."""
+
+    data: Path
+    worker: Worker
+
+    @classmethod
+    def of(cls, database: Database, clock: SetClock, data: Path) -> "Server":
+        scheduled = ScheduledSegmentation(Settings(data=data), database, clock)
+        return cls(data, Worker(scheduled.store, clock, ProgressFeed(), (scheduled,)))
+
+
 @pytest.fixture
-def scheduled(database: Database, clock: SetClock, tmp_path: Path) -> ScheduledSegmentation:
-    return ScheduledSegmentation(Settings(data=tmp_path / "data"), database, clock)
+def server(database: Database, clock: SetClock, tmp_path: Path) -> Server:
+    return Server.of(database, clock, tmp_path / "data")
 
 
 async def settled(services: Services, database: Database, shop: Business, **settings: str) -> Business:
@@ -39,16 +55,16 @@ async def settled(services: Services, database: Database, shop: Business, **sett
 
 
 async def test_the_file_is_written_at_the_times_of_the_setting(
-    services: Services, database: Database, shop: Business, clock: SetClock, scheduled: ScheduledSegmentation
+    services: Services, database: Database, shop: Business, clock: SetClock, server: Server
 ) -> None:
     business = await settled(services, database, shop, output_dir="labels", output_filename="all.json")
-    assert [await scheduled.once(business) for _ in range(2)] == [False, False]
+    assert [await server.worker.run_once(business) for _ in range(2)] == [False, False]
 
     clock.now = NOW + timedelta(hours=1, minutes=5)
-    ran = [await scheduled.once(business) for _ in range(2)]
+    ran = [await server.worker.run_once(business) for _ in range(2)]
 
     assert ran == [True, False]
-    folder = scheduled.settings.data / "labels"
+    folder = server.data / "labels"
     labels = {"purchase_frequency": "New", "spending": "Low Value", "category": "Mixed"}
     assert json.loads((folder / "all.json").read_text()) == [{"customer_id": "A", "segmentation": labels}]
     status = json.loads((folder / "automation_status.json").read_text())
@@ -57,41 +73,42 @@ async def test_the_file_is_written_at_the_times_of_the_setting(
 
 
 async def test_without_a_folder_only_the_labels_of_the_day_are_kept(
-    services: Services, database: Database, shop: Business, clock: SetClock, scheduled: ScheduledSegmentation
+    services: Services, database: Database, shop: Business, clock: SetClock, server: Server
 ) -> None:
     business = await settled(services, database, shop)
-    await scheduled.once(business)
+    await server.worker.run_once(business)
     clock.now = NOW + timedelta(hours=7)
 
-    assert await scheduled.once(business)
+    assert await server.worker.run_once(business)
 
     with database.bulk.connect() as connection:
         assert connection.execute(text("SELECT frequency FROM customer_label")).scalars().all() == ["New"]
-    assert not scheduled.settings.data.exists()
+    assert not server.data.exists()
 
 
 async def test_of_several_workers_one_classifies(
-    services: Services, database: Database, shop: Business, clock: SetClock, scheduled: ScheduledSegmentation
+    services: Services, database: Database, shop: Business, clock: SetClock, server: Server
 ) -> None:
     business = await settled(services, database, shop)
-    await scheduled.once(business)
+    await server.worker.run_once(business)
     clock.now = NOW + timedelta(hours=1)
 
-    ran = await asyncio.gather(*(replace(scheduled).once(business) for _ in range(4)))
+    others = [Server.of(database, clock, server.data) for _ in range(4)]
+    ran = await asyncio.gather(*(other.worker.run_once(business) for other in others))
 
     assert sorted(ran) == [False, False, False, True]
 
 
 async def test_a_schedule_that_comes_sooner_replaces_the_one_before(
-    services: Services, database: Database, shop: Business, clock: SetClock, scheduled: ScheduledSegmentation
+    services: Services, database: Database, shop: Business, clock: SetClock, server: Server
 ) -> None:
     hourly = await settled(services, database, shop)
     yearly = replace(hourly, settings=BusinessSettings.of({"classify_every": "0 0 1 1 *"}))
-    await scheduled.once(yearly)
-    await scheduled.once(hourly)
+    await server.worker.run_once(yearly)
+    await server.worker.run_once(hourly)
     clock.now = datetime(2024, 6, 15, 13, 0, tzinfo=UTC)
 
-    assert await scheduled.once(hourly)
+    assert await server.worker.run_once(hourly)
 
 
 async def test_a_folder_that_another_run_has_is_said_and_the_next_time_comes(
@@ -99,20 +116,20 @@ async def test_a_folder_that_another_run_has_is_said_and_the_next_time_comes(
     database: Database,
     shop: Business,
     clock: SetClock,
-    scheduled: ScheduledSegmentation,
+    server: Server,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     business = await settled(services, database, shop, output_dir="labels")
-    await scheduled.once(business)
+    await server.worker.run_once(business)
     clock.now = NOW + timedelta(hours=1)
-    folder = scheduled.settings.data / "labels"
+    folder = server.data / "labels"
 
     with RunFolder.held(folder):
-        assert await scheduled.once(business)
+        assert await server.worker.run_once(business)
 
     assert "Another run writes into" in caplog.text
     clock.now += timedelta(hours=1)
-    assert await scheduled.once(business)
+    assert await server.worker.run_once(business)
     assert (folder / "customer_segmentation.json").exists()
 
 
@@ -121,11 +138,11 @@ async def test_what_the_end_of_the_server_interrupts_is_due_again_with_the_next(
     database: Database,
     shop: Business,
     clock: SetClock,
-    scheduled: ScheduledSegmentation,
+    server: Server,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     business = await settled(services, database, shop, output_dir="labels")
-    await scheduled.once(business)
+    await server.worker.run_once(business)
     clock.now = NOW + timedelta(hours=1)
     begun, go_on = threading.Event(), threading.Event()
 
@@ -135,13 +152,59 @@ async def test_what_the_end_of_the_server_interrupts_is_due_again_with_the_next(
 
     with monkeypatch.context() as patch:
         patch.setattr(ScheduledSegmentation, "classify", slow)
-        patch.setattr(cli_segmentation_store, "END_SECONDS", 0.1)
-        ending = asyncio.create_task(scheduled.once(business))
+        patch.setattr(segmentation, "END_SECONDS", 0.1)
+        ending = asyncio.create_task(server.worker.run_once(business))
         assert await asyncio.to_thread(begun.wait, 20)
         ending.cancel()
         await asyncio.wait({ending})
         go_on.set()
 
     assert ending.cancelled()
-    assert [await scheduled.once(business) for _ in range(2)] == [True, False]
-    assert (scheduled.settings.data / "labels" / "customer_segmentation.json").exists()
+    assert [await server.worker.run_once(business) for _ in range(2)] == [True, False]
+    assert (server.data / "labels" / "customer_segmentation.json").exists()
+
+
+async def test_a_classification_whose_process_died_is_taken_up_by_another_and_given_up_after_three(
+    services: Services,
+    database: Database,
+    shop: Business,
+    clock: SetClock,
+    server: Server,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    business = await settled(services, database, shop, output_dir="labels")
+    await server.worker.run_once(business)
+    clock.now = NOW + timedelta(hours=1)
+    (handler,) = server.worker.handlers
+    await handler.prepare(business, await server.worker.store.agenda(business, clock()))
+
+    async def die() -> None:
+        async with server.worker.store.heartbeats(business) as jobs:
+            assert await jobs.acquire(JobKind.CLASSIFICATION, "dead", clock())
+
+    await die()
+    fresh = await server.worker.run_once(business)
+    clock.now += timedelta(seconds=31)
+    taken_up = await server.worker.run_once(business)
+    clock.now = NOW + timedelta(hours=2)
+    await handler.prepare(business, await server.worker.store.agenda(business, clock()))
+    for _ in range(3):
+        await die()
+        clock.now += timedelta(seconds=31)
+    given_up = await server.worker.run_once(business)
+
+    assert (fresh, taken_up, given_up) == (False, True, True)
+    assert "begun 3 times and never came to an end" in caplog.text
+    assert not await server.worker.run_once(business)
+
+
+async def test_a_classification_is_no_run_that_anybody_asks_for(
+    services: Services, database: Database, shop: Business, clock: SetClock, server: Server
+) -> None:
+    business = await settled(services, database, shop)
+    await server.worker.run_once(business)
+    clock.now = NOW + timedelta(hours=1)
+
+    assert await server.worker.run_once(business)
+
+    assert await services.recalculations.count(business) == await services.imports.count(business) == 0

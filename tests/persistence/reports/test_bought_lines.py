@@ -181,7 +181,7 @@ async def test_a_store_of_an_earlier_step_shows_what_was_refunded_and_all_that_d
     costly = {"some": [{"var": "all_purchases"}, {"==": [{"var": "amount"}, 41]}]}
     segment = await working.segment("refunded", costly)
     await working.calculate(segment)
-    while await working.upkeep.once(shop):
+    while await working.worker.run_once(shop):
         pass
     assert await working.members(segment) == []
     with LabelStore(database, shop.id, clock).decided() as decided:
@@ -206,7 +206,7 @@ async def test_a_store_of_an_earlier_step_shows_what_was_refunded_and_all_that_d
         found = {row[0]: row[3] for row in decided.rows()}
         assert decided.fresh == len(concerned)
         assert found == {name: CATEGORIES[str(name)] for name in concerned} | {"Plain": "Tea", "Told": None}
-    await working.upkeep.once(shop)
+    await working.worker.run_once(shop)
     assert await working.members(segment) == ["Gone", "Lost"]
     assert counts(importer.lines(*changed, header=HEADER)) == (0, 0, len(ORDERS), 0)
 

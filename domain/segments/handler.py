@@ -1,63 +1,48 @@
-"""What happens without being asked: memberships follow customers who changed, schedules come due, runs are worked on.
-Any number of workers may do this on one store; each step is taken by one of them."""
+"""What the worker does of segments: memberships follow customers who changed, schedules come due, runs are worked on.
+Each step is one short transaction, so whoever is told to end leaves the rest to the next."""
 
-import asyncio
-import logging
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from domain.calendar import Clock, next_run
 from domain.customers.purchases import count_due
-from domain.jobs.model import JobReason
-from domain.jobs.progress import RunBoard
+from domain.jobs.model import JobKind, JobReason
+from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import queue
 from domain.model import Business
 from domain.rules.context import references
 from domain.segments.dependencies import Defined, defined
 from domain.segments.model import Segment, SegmentKind, Snapshot
 from domain.segments.runner import Runner
-from domain.store import Store, Unit
+from domain.store import Agenda, Store, Unit
 
 PAGE = 2_000
 """Customers whose memberships follow in one transaction."""
 RANKED_EVERY = timedelta(minutes=10)
 """How often segments that rank are calculated because customers changed."""
-IDLE_SECONDS = 1.0
-log = logging.getLogger("segments.runs")
 
 
 @dataclass(frozen=True, slots=True)
-class Upkeep:
-    """One worker's care for all businesses of the store."""
+class RecalculationHandler:
+    """One run at a time, and before it what the segments of the business must follow."""
 
     store: Store
     clock: Clock
-    board: RunBoard
+    feed: ProgressFeed
     runner: Runner
+    kind: JobKind = JobKind.RECALCULATION
+    at_once: int = 1
 
-    async def forever(self) -> None:
-        """Until it is cancelled; trouble with one business does not keep the others."""
-        while True:
-            worked = False
-            try:
-                for business in await self.store.businesses():
-                    try:
-                        worked = await self.once(business) or worked
-                    except Exception:
-                        log.exception("upkeep of business %s failed", business.id)
-            except Exception:
-                log.exception("the store cannot be kept up now")
-            if not worked:
-                await self.board.work(IDLE_SECONDS)
-            await asyncio.sleep(0)
+    async def prepare(self, business: Business, agenda: Agenda) -> Agenda:
+        """Purchases whose instant has passed count."""
+        if not agenda.purchases_due:
+            return agenda
+        async with self.store.write(business) as unit:
+            await count_due(unit, self.clock())
+        return await self.store.agenda(business, self.clock())
 
-    async def once(self, business: Business) -> bool:
-        """Do what there is to do now; whether there was something."""
-        agenda = await self.store.agenda(business, self.clock())
-        if agenda.purchases_due:
-            async with self.store.write(business) as unit:
-                await count_due(unit, self.clock())
-            agenda = await self.store.agenda(business, self.clock())
+    async def work(self, business: Business, agenda: Agenda) -> bool:
+        """Do what there is to do now; whether there were runs."""
         if agenda.changed:
             await self.follow(business)
         if agenda.due:
@@ -89,7 +74,7 @@ class Upkeep:
                     if number == len(pages) - 1:
                         await evaluation.mark_followed()
                         await self._queue_ranked(unit, [item for item in mine if found.ranks(item.key)])
-                self.board.stir(business.id)
+                self.feed.notify_members_changed(business.id)
                 done += len(customers)
             if not pages:
                 async with evaluation.write():

@@ -1,0 +1,113 @@
+"""The one worker of a process: it looks at every business in turn and lets the handler of each kind of work do what
+there is to do, in a task of its own and so many at once. Any number of workers may share a store: what is done is held
+by a lease, so each piece of work is done by one of them."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Protocol
+
+from domain.calendar import Clock
+from domain.jobs.model import JobKind
+from domain.jobs.progress import ProgressFeed
+from domain.model import Business
+from domain.store import Agenda, Store
+
+IDLE_SECONDS = 1.0
+log = logging.getLogger("segments.runs")
+
+
+class Handler(Protocol):
+    """Does the work of one kind; `at_once` is how many pieces of it one process does at a time."""
+
+    @property
+    def kind(self) -> JobKind: ...
+    @property
+    def at_once(self) -> int: ...
+    async def prepare(self, business: Business, agenda: Agenda) -> Agenda:
+        """What is quick and must not wait for a place: what is due is queued, what died is marked. The agenda as it is
+        then."""
+        ...
+
+    async def work(self, business: Business, agenda: Agenda) -> bool:
+        """Do what waits, to its end; whether there was anything. Where it is cancelled, what it held waits again."""
+        ...
+
+
+@dataclass(slots=True)
+class Worker:
+    """Does the work of all businesses of the store."""
+
+    store: Store
+    clock: Clock
+    feed: ProgressFeed
+    handlers: Sequence[Handler]
+    _tasks: dict[JobKind, set["asyncio.Task[None]"]] = field(default_factory=lambda: defaultdict(set))
+    _turns: dict[tuple[JobKind, int], int] = field(default_factory=lambda: defaultdict(int))
+    _turn: "count[int]" = field(default_factory=lambda: count(1))
+
+    async def run_once(self, business: Business) -> bool:
+        """Do what there is to do of the business now, to its end; whether there was any work that waited."""
+        agenda = await self.store.agenda(business, self.clock())
+        for handler in self.handlers:
+            agenda = await handler.prepare(business, agenda)
+        worked = False
+        for handler in self.handlers:
+            if handler.kind in agenda.kinds:
+                worked = await handler.work(business, agenda) or worked
+        return worked
+
+    async def run_forever(self) -> None:
+        """Until it is cancelled; trouble with one business, or one kind of work, does not keep the others."""
+        try:
+            while True:
+                try:
+                    await self._begin_all()
+                except Exception:
+                    log.exception("the store cannot be worked on now")
+                await self.feed.wait_work(IDLE_SECONDS)
+        finally:
+            tasks = {task for each in self._tasks.values() for task in each}
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks)
+
+    async def _begin_all(self) -> None:
+        """Begin what there is a place for. Who was served last comes last."""
+        ready: dict[JobKind, list[tuple[Business, Agenda]]] = defaultdict(list)
+        for business in await self.store.businesses():
+            try:
+                agenda = await self.store.agenda(business, self.clock())
+            except Exception:
+                log.exception("business %s cannot be looked at now", business.id)
+                continue
+            for handler in self.handlers:
+                try:
+                    agenda = await handler.prepare(business, agenda)
+                except Exception:
+                    log.exception("%s of business %s cannot be prepared", handler.kind.value, business.id)
+                if handler.kind in agenda.kinds:
+                    ready[handler.kind].append((business, agenda))
+        for handler in self.handlers:
+            kind, tasks = handler.kind, self._tasks[handler.kind]
+            for business, agenda in sorted(ready[kind], key=lambda item: self._turns[kind, item[0].id]):
+                if len(tasks) < handler.at_once:
+                    self._turns[kind, business.id] = next(self._turn)
+                    tasks.add(asyncio.create_task(self._serve(handler, business, agenda)))
+
+    async def _serve(self, handler: Handler, business: Business, agenda: Agenda) -> None:
+        worked = False
+        try:
+            worked = await handler.work(business, agenda)
+        except Exception:
+            log.exception("%s of business %s failed", handler.kind.value, business.id)
+        finally:
+            task = asyncio.current_task()
+            if task is not None:
+                self._tasks[handler.kind].discard(task)
+        if worked:
+            self.feed.notify_work()
