@@ -40,7 +40,7 @@ from persistence.database.transactions import translated
 from persistence.labels.classifiers import installed
 from persistence.labels.labels import LabelStore, keep
 from persistence.labels.run_folder import RunFolder
-from persistence.labels.run_sources import CollectionSource, FileSource, Kept, StoreSource
+from persistence.labels.run_sources import CollectionSource, FileSource, StoreSource
 from persistence.reports.cache import MemoryCache
 from persistence.sources.opening import mongodb_settings, open_collection, open_purchases
 from persistence.store import SqlStore
@@ -173,7 +173,7 @@ class ScheduledSegmentation:
         every = business.settings.classify_every
         then = None if every is None else next_run(every, self.clock(), business.time_zone)
         with RunFolder.held(folder_of(self.settings, business), business.settings.output_filename) as folder:
-            source = StoreSource(Kept(self.database, business, self.clock, self.classifiers))
+            source = StoreSource(self.database, business, self.clock, self.classifiers)
             Pipeline(source, labels, folder, self.clock).run(RunRequest(next_run=then))
 
 
@@ -209,8 +209,8 @@ class Segmenter:
             with RunFolder.held(folder_of(self.settings, meant, self.output), meant.settings.output_filename) as folder:
                 classifiers = installed(store.bulk)
                 labels = KeptLabels(LabelStore(store, meant.id, self.clock, classifiers))
-                kept = Kept(store, meant, self.clock, classifiers)
-                pipeline = Pipeline(self._origin(kept, path), labels, folder, self.clock)
+                source = self._origin(path, (store, meant, self.clock, classifiers))
+                pipeline = Pipeline(source, labels, folder, self.clock)
                 found = pipeline.run(RunRequest(as_of, check_freshness, force, self.next_run))
                 if self.source is not None and not found["metadata"]["skipped"]:
                     run_alone(store, self._follow(store, meant))
@@ -261,15 +261,14 @@ class Segmenter:
     def _collection(self) -> Collection:
         return Collection(self.database, self.collection)
 
-    def _origin(self, kept: Kept, path: Path | None) -> Source:
+    def _origin(self, path: Path | None, place: tuple[Database, Business, Clock, Classifiers]) -> Source:
         if path is not None:
-            return FileSource(kept, path, self.options)
+            return FileSource(*place, path, self.options)
         if self.source is not None:
-            work = SqlStore(kept.database, self.clock)
-            customers = Customers(work, self.clock, MemoryCache(), kept.classifiers)
-            reached = self._reached(kept.business)
-            return CollectionSource(kept, customers, reached, self._collection, self.options)
-        return StoreSource(kept)
+            store, business, clock, classifiers = place
+            customers = Customers(SqlStore(store, clock), clock, MemoryCache(), classifiers)
+            return CollectionSource(*place, customers, self._reached(business), self._collection, self.options)
+        return StoreSource(*place)
 
     def _reached(self, business: Business) -> MongoSettings | None:
         return mongodb_settings(self.settings.data, self.settings.mongodb_uri, business.key)

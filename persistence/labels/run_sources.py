@@ -5,14 +5,16 @@ is left out the next time, else all of it is read again."""
 import gc
 import json
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from domain.businesses.mongodb import Collection, MongoSettings
 from domain.calendar import Clock
@@ -46,58 +48,6 @@ from persistence.sources.opening import OpenedPurchases, open_collection, open_f
 from persistence.tables import business as business_table
 from persistence.tables import purchase_import
 
-
-@dataclass(slots=True)
-class Kept:
-    """The states of a business's sources."""
-
-    database: Database
-    business: Business
-    clock: Clock
-    classifiers: Classifiers = field(default_factory=Classifiers)
-
-    def read(self, source: str) -> tuple[SourceState | None, int, int]:
-        """What is kept of the source; the business's data version and change number."""
-        with self.database.bulk.begin() as connection:
-            state = read_state(connection, self.business.id, source)
-            number = select(business_table.c.change_number).where(business_table.c.id == self.business.id)
-            change = int(connection.execute(number).scalar_one())
-            return state, present_version(connection, self.business.id), change
-
-    def asked(self, as_of: date | None, output: str) -> dict[str, object]:
-        """What a run was asked, under which settings and classifiers, as it is kept."""
-        day = None if as_of is None else as_of.isoformat()
-        under = {"settings": self.business.settings_version, "classifiers": self.classifiers.mark}
-        return {"as_of": day, "output": output, **under}
-
-    def question(self, source: str, as_of: date | None, output: str) -> str:
-        """What the output of such a run answers."""
-        return json.dumps([self.business.key, source, self.asked(as_of, output)], ensure_ascii=False)
-
-    def undone(self, imports: Sequence[object]) -> bool:
-        """Whether one of these imports was taken back, or is being."""
-        table = purchase_import.c
-        gone = select(table.id).where(
-            table.business_id == self.business.id, table.id.in_(imports), table.undo_begun_at.is_not(None)
-        )
-        with self.database.bulk.begin() as connection:
-            return connection.execute(gone.limit(1)).first() is not None
-
-    def write(self, source: str, state: Mapping[str, Any], version: int) -> None:
-        """Keep it."""
-        with self.database.bulk.connect() as connection:
-            connection.execution_options(begin="BEGIN IMMEDIATE")
-            with connection.begin():
-                write_state(connection, self.business.id, source, state, version, self.clock())
-
-    def forget(self, source: str) -> None:
-        """Keep nothing of it."""
-        with self.database.bulk.connect() as connection:
-            connection.execution_options(begin="BEGIN IMMEDIATE")
-            with connection.begin():
-                forget_state(connection, self.business.id, source)
-
-
 READING = 1
 """Raised when the same file would be read otherwise, so that nothing is left out of it."""
 MOST_IMPORTS = 100
@@ -108,41 +58,100 @@ log = logging.getLogger("segments.imports")
 
 
 @dataclass(slots=True)
-class StoreSource:
-    """The store as it is."""
+class RunSource(ABC):
+    """A source of one business: how far it was read and what runs were asked, kept in the store between runs under the
+    name `key`."""
 
-    kept: Kept
-    name: str = "store"
-    key: str = "store"
+    database: Database
+    business: Business
+    clock: Clock
+    classifiers: Classifiers
+
+    @property
+    @abstractmethod
+    def key(self) -> str:
+        """The name of its state."""
+
+    def read_kept(self) -> tuple[SourceState | None, int, int]:
+        """What is kept of the source; the business's data version and change number."""
+        with self.database.bulk.begin() as connection:
+            state = read_state(connection, self.business.id, self.key)
+            number = select(business_table.c.change_number).where(business_table.c.id == self.business.id)
+            change = int(connection.execute(number).scalar_one())
+            return state, present_version(connection, self.business.id), change
+
+    def request(self, as_of: date | None, output: str) -> dict[str, object]:
+        """What a run is asked, under which settings and classifiers, as it is kept."""
+        day = None if as_of is None else as_of.isoformat()
+        under = {"settings": self.business.settings_version, "classifiers": self.classifiers.mark}
+        return {"as_of": day, "output": output, **under}
 
     def question(self, as_of: date | None, output: str) -> str:
-        """What the output of the run answers."""
-        return self.kept.question(self.key, as_of, output)
+        """What the output of such a run answers."""
+        return json.dumps([self.business.key, self.key, self.request(as_of, output)], ensure_ascii=False)
+
+    def done(self, as_of: date | None, output: str) -> None:
+        """This version of the store, with all that was read, is classified."""
+        _, version, _ = self.read_kept()
+        self.write_kept(self.request(as_of, output), version)
+
+    def any_undone(self, imports: Sequence[object]) -> bool:
+        """Whether one of these imports was taken back, or is being."""
+        table = purchase_import.c
+        gone = select(table.id).where(
+            table.business_id == self.business.id, table.id.in_(imports), table.undo_begun_at.is_not(None)
+        )
+        with self.database.bulk.begin() as connection:
+            return connection.execute(gone.limit(1)).first() is not None
+
+    def write_kept(self, state: Mapping[str, Any], version: int) -> None:
+        """Replace what is kept."""
+        with begin_write(self.database) as connection:
+            write_state(connection, self.business.id, self.key, state, version, self.clock())
+
+    def forget_kept(self) -> None:
+        """Keep nothing, so that the source counts as changed."""
+        with begin_write(self.database) as connection:
+            forget_state(connection, self.business.id, self.key)
+
+
+@contextmanager
+def begin_write(database: Database) -> Iterator[Connection]:
+    """A transaction that waits for the write lock first of all."""
+    with database.bulk.connect() as connection:
+        connection.execution_options(begin="BEGIN IMMEDIATE")
+        with connection.begin():
+            yield connection
+
+
+@dataclass(slots=True)
+class StoreSource(RunSource):
+    """The store as it is."""
+
+    name: str = "store"
+
+    @property
+    def key(self) -> str:
+        return "store"
 
     def unchanged(self, as_of: date | None, output: str) -> bool:
         """Whether no purchases, customers or settings changed since."""
-        state, version, _ = self.kept.read(self.key)
+        state, version, _ = self.read_kept()
         return (
             state is not None
             and state.data_version == version
-            and self.kept.asked(as_of, output).items() <= state.state.items()
+            and self.request(as_of, output).items() <= state.state.items()
         )
 
     def bring(self, force: bool) -> ImportedRows:
         """It is there already."""
         return ImportedRows()
 
-    def done(self, as_of: date | None, output: str) -> None:
-        """This version was classified."""
-        _, version, _ = self.kept.read(self.key)
-        self.kept.write(self.key, self.kept.asked(as_of, output), version)
-
 
 @dataclass(slots=True)
-class FileSource:
+class FileSource(RunSource):
     """A file of purchases."""
 
-    kept: Kept
     path: Path
     options: ImportOptions
     name: str = "csv"
@@ -154,33 +163,25 @@ class FileSource:
         """The name of its state."""
         return f"csv:{self.path.absolute()}"
 
-    def question(self, as_of: date | None, output: str) -> str:
-        """What the output of the run answers."""
-        return self.kept.question(self.key, as_of, output)
-
     def unchanged(self, as_of: date | None, output: str) -> bool:
         """Whether size and content are those of the last run that succeeded, read the same way."""
-        state, _, _ = self.kept.read(self.key)
-        if (
-            state is None
-            or not self.kept.asked(as_of, output).items() <= state.state.items()
-            or not self.path.is_file()
-        ):
+        state, _, _ = self.read_kept()
+        if state is None or not self.request(as_of, output).items() <= state.state.items() or not self.path.is_file():
             return False
         if state.state.get("how") != self.how() or self.path.stat().st_size != state.state.get("size"):
             return False
-        if self.kept.undone(state.state.get("imports", ())):
+        if self.any_undone(state.state.get("imports", ())):
             return False
         return FileMark.of(self.path).digest == state.state.get("sha256")
 
     def how(self) -> str:
         """What decides how the file's rows are understood, besides the file."""
-        business = self.kept.business
+        business = self.business
         return f"{READING}:{business.currency}:{business.time_zone}:{self.options.over(business.settings)!r}"
 
     def bring(self, force: bool) -> ImportedRows:
         """Import the file, or what was appended to it since, or nothing where nothing was."""
-        before, version, change = self.kept.read(self.key)
+        before, version, change = self.read_kept()
         last = before.state if before is not None and before.data_version == version and not force else {}
         if last.get("how") != self.how() or not self.path.is_file():
             last = {}
@@ -196,14 +197,14 @@ class FileSource:
     def done(self, as_of: date | None, output: str) -> None:
         """The file was read as far as its mark says."""
         if self.pending is None:
-            self.kept.forget(self.key)
+            self.forget_kept()
         else:
             state, version = self.pending
-            self.kept.write(self.key, {**state, **self.kept.asked(as_of, output)}, version)
+            self.write_kept({**state, **self.request(as_of, output)}, version)
 
     def _whole(self, mark: FileMark | None, change: int) -> ImportedRows:
         found = self._source()
-        opened = open_purchases(found, self.kept.business, self.options)
+        opened = open_purchases(found, self.business, self.options)
         summary = self._import(opened, opened.rows)
         if summary.rows_read == 0:
             raise InvalidInput(f"No data found in {opened.name}.")
@@ -220,7 +221,7 @@ class FileSource:
         return ImportedRows(summary.rows_read, summary.rejected)
 
     def _source(self) -> PurchaseSource:
-        options = self.options.over(self.kept.business.settings).validate()
+        options = self.options.over(self.business.settings).validate()
         found = open_file(self.path, options.sheet, options.amount_form.decimal)
         return WatchedCsv(self.path) if type(found) is CsvSource else found
 
@@ -233,12 +234,12 @@ class FileSource:
         source = AppendedCsv(self.path, last["size"], last["lines"])
         if not source.sound:
             return None
-        opened = open_purchases(source, self.kept.business, self.options)
+        opened = open_purchases(source, self.business, self.options)
         rejected: list[RejectedRow] = []
         portions = list(opened.rows(rejected.append))
         orders = {order for portion in portions for order in portion.order_id}
-        with self.kept.database.bulk.begin() as connection:
-            began = rows_of(connection, self.kept.business.id, orders, last["imports"])
+        with self.database.bulk.begin() as connection:
+            began = rows_of(connection, self.business.id, orders, last["imports"])
         if began is None:
             return None
 
@@ -265,7 +266,7 @@ class FileSource:
         def refused(row: RejectedRow) -> None:
             self.flawed = self.flawed or row.reason in OF_ORDERS
 
-        importer = PurchaseImporter(self.kept.database, self.kept.business, self.kept.clock)
+        importer = PurchaseImporter(self.database, self.business, self.clock)
         gc.disable()
         try:
             summary = importer.run(
@@ -276,7 +277,7 @@ class FileSource:
         for warning in opened.warnings:
             log.warning("%s", warning)
         # The next connections begin with empty caches, so that the import's are not held beside those of the labels.
-        self.kept.database.bulk.dispose()
+        self.database.bulk.dispose()
         return summary
 
     def _remember(self, mark: FileMark | None, change: int, counts: dict[str, Any]) -> None:
@@ -284,19 +285,18 @@ class FileSource:
         if mark is None or not mark.still(self.path):
             self.pending = None
             return
-        with self.kept.database.bulk.begin() as connection:
-            version = present_version(connection, self.kept.business.id)
-            by_itself = alone(connection, self.kept.business.id, change, 1)
+        with self.database.bulk.begin() as connection:
+            version = present_version(connection, self.business.id)
+            by_itself = alone(connection, self.business.id, change, 1)
         state = {"how": self.how(), "size": mark.size, "modified": mark.modified, "sha256": mark.digest}
         can_grow = counts["can_grow"] and by_itself
         self.pending = ({**state, "lines": mark.lines, **counts, "can_grow": can_grow}, version)
 
 
 @dataclass(slots=True)
-class CollectionSource:
+class CollectionSource(RunSource):
     """A collection of purchases."""
 
-    kept: Kept
     customers: Customers
     reached: MongoSettings | None
     wanted: Collection
@@ -311,18 +311,12 @@ class CollectionSource:
     def open(self, whole: bool = False) -> OpenedPurchases:
         """The collection, from where it was last read to."""
         wanted = replace(self.wanted, whole=whole or self.wanted.whole)
-        return open_collection(
-            self.reached, self.kept.database, self.kept.clock, self.kept.business, wanted, self.options
-        )
-
-    def question(self, as_of: date | None, output: str) -> str:
-        """What the output of the run answers."""
-        return self.kept.question(self.key, as_of, output)
+        return open_collection(self.reached, self.database, self.clock, self.business, wanted, self.options)
 
     def unchanged(self, as_of: date | None, output: str) -> bool:
         """Whether it holds no document beyond the last one that a run succeeded with."""
-        state, _, _ = self.kept.read(self.key)
-        if state is None or not self.kept.asked(as_of, output).items() <= state.state.items():
+        state, _, _ = self.read_kept()
+        if state is None or not self.request(as_of, output).items() <= state.state.items():
             return False
         opened = self.open()
         return opened.may_be_empty and not opened.anything_new()
@@ -330,9 +324,9 @@ class CollectionSource:
     def bring(self, force: bool) -> ImportedRows:
         """Import what is new."""
         # Until the run has succeeded, what was read counts as changed.
-        self.kept.forget(self.key)
+        self.forget_kept()
         opened = self.open(force)
-        importer = PurchaseImporter(self.kept.database, self.kept.business, self.kept.clock)
+        importer = PurchaseImporter(self.database, self.business, self.clock)
         gc.disable()
         try:
             summary = importer.run(opened.name, opened.rows, opened.texts, actor=ACTOR, of_orders=opened.of_orders)
@@ -340,10 +334,5 @@ class CollectionSource:
             gc.enable()
         if summary.rows_read == 0 and not opened.may_be_empty:
             raise InvalidInput(f"No data found in {opened.name}.")
-        run_alone(self.kept.database, opened.finish(self.customers, self.kept.business))
+        run_alone(self.database, opened.finish(self.customers, self.business))
         return ImportedRows(summary.rows_read, summary.rejected)
-
-    def done(self, as_of: date | None, output: str) -> None:
-        """Everything that was read is classified."""
-        _, version, _ = self.kept.read(self.key)
-        self.kept.write(self.key, self.kept.asked(as_of, output), version)

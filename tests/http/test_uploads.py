@@ -248,8 +248,10 @@ async def test_two_files_of_a_business_are_imported_at_once_and_a_third_waits(pl
     third = await asyncio.to_thread(begun.acquire, timeout=1.5)
     at_once = [(await place.told(number))["status"] for number in numbers]
     reading.set()
+    async with imports.store.read(shop) as unit:
+        page = await unit.imports.page(PageRequest(10))
     async with asyncio.timeout(30):
-        for one in (await imports.page(shop, PageRequest(10))).items:
+        for one in page.items:
             async for _ in imports.follow(shop, one.id):
                 pass
     states = [(await place.told(number))["status"] for number in numbers]

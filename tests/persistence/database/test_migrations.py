@@ -271,18 +271,20 @@ async def test_imports_that_become_jobs_keep_every_value_and_their_ids(empty: Da
     services = make_services(empty, clock)
     business = await services.businesses.open("shop")
     everything = PageRequest(50)
-    imports = await services.imports.page(business, everything)
+    async with services.store.read(business) as unit:
+        imports = await unit.imports.page(everything)
+        assert await unit.imports.count() == len(IMPORTS)
+        rejects = await unit.imports.rejects([1], everything)
+        jobs = await unit.jobs.by_ids(range(20))
+        listed = await unit.jobs.page(everything)
+        assert await unit.jobs.count() == 4
+        parts = await unit.jobs.page(everything, parent_id=2)
     assert [asdict(one) for one in imports.items] == [asdict(as_import(row)) for row in reversed(IMPORTS)]
-    assert await services.imports.count(business) == len(IMPORTS)
-    assert (await services.imports.rejects(business, [1], everything))[1].items == [Reject(7, "x", "no customer")]
+    assert rejects[1].items == [Reject(7, "x", "no customer")]
     known = await services.imports.known(business, "once", "d")
     assert known is not None and known.id == 9
-    jobs = await services.recalculations.by_ids(business, range(20))
     assert {key: asdict(job) for key, job in jobs.items()} == {row["id"]: asdict(as_job(row)) for row in JOBS}
-    listed = await services.recalculations.page(business, everything)
     assert [job.id for job in listed.items] == [8, 4, 2, 1]
-    assert await services.recalculations.count(business) == 4
-    parts = await services.recalculations.page(business, everything, parent_id=2)
     assert [job.id for job in parts.items] == [3]
     app = create_app(Settings(jwt_secret=SECRET), clock, database=empty)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:

@@ -207,4 +207,5 @@ async def test_a_classification_is_no_run_that_anybody_asks_for(
 
     assert await server.worker.run_once(business)
 
-    assert await services.recalculations.count(business) == await services.imports.count(business) == 0
+    async with services.store.read(business) as unit:
+        assert await unit.jobs.count() == await unit.imports.count() == 0
