@@ -187,8 +187,10 @@ def test_different_trees_have_different_sentences() -> None:
 
     each_is_its_own()
     print(f"{len(said)} different sentences")
-    assert len(said) > examples(3_000, 20_000)
-    assert met == {*get_args(Value), Collection}
+    assert len(said) > examples(2_000, 20_000)
+    assert met <= {*get_args(Value), Collection}
+    # Few rules leave a kind out by chance.
+    assert len({*get_args(Value), Collection} - met) <= examples(2, 0)
 
 
 def inside_a_list(tree: Value, wanted: Value) -> bool:

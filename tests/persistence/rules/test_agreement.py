@@ -158,8 +158,11 @@ def check(seen: Seen, count: int) -> None:
     print(f"{seen.rules} rules, of which {seen.selective} select 5 to 95 % of the customers")
     assert seen.rules >= count
     assert seen.selective * 3 >= seen.rules
-    assert {*VALUE_OPERATORS, *CONDITION_OPERATORS, "filter"} == seen.operators
-    assert set(every_name()) <= seen.names
+    operators = {*VALUE_OPERATORS, *CONDITION_OPERATORS, "filter"}
+    assert seen.operators <= operators
+    # Few rules leave a few out by chance.
+    assert len(operators - seen.operators) <= examples(3, 0)
+    assert len(set(every_name()) - seen.names) <= examples(8, 0)
 
 
 @pytest.mark.hypothesis
