@@ -45,15 +45,10 @@ def to_job(row: Row[Any]) -> Job:
     )
 
 
-def is_expired(now: datetime) -> ColumnElement[bool]:
-    """Whether somebody held the work and has given no heartbeat for too long."""
-    before = to_micros(now - timedelta(seconds=LEASE_SECONDS))
-    return and_(job.c.status == JobStatus.RUNNING.value, job.c.heartbeat_at < before)
-
-
 def is_free(now: datetime) -> ColumnElement[bool]:
-    """Whether the work waits or its lease has expired."""
-    return or_(job.c.status == JobStatus.QUEUED.value, is_expired(now))
+    """Whether the work waits, or who held it has given no heartbeat for too long."""
+    expired = job.c.heartbeat_at < to_micros(now - timedelta(seconds=LEASE_SECONDS))
+    return or_(job.c.status == JobStatus.QUEUED.value, and_(job.c.status == JobStatus.RUNNING.value, expired))
 
 
 def waits(business_id: int, kind: JobKind, now: datetime) -> ColumnElement[bool]:
@@ -72,12 +67,6 @@ def is_held(business_id: int, lease: Lease) -> ColumnElement[bool]:
         job.c.attempts == lease.attempt,
         job.c.status == JobStatus.RUNNING.value,
     )
-
-
-def is_active(business_id: int, kind: JobKind, job_id: int) -> ColumnElement[bool]:
-    """Whether it is that work, and waits or is worked on."""
-    own = (job.c.business_id == business_id, job.c.kind == kind.value, job.c.id == job_id)
-    return and_(*own, job.c.status.in_(ACTIVE))
 
 
 def build_insert(business_id: int, job_id: int, new: NewJob, at: datetime) -> Insert:
@@ -267,22 +256,22 @@ class JobStore:
         own = (job.c.business_id == self.business_id, job.c.kind == kind.value, job.c.id.in_(ids))
         await self.connection.execute(update(job).where(*own, is_free(now)).values(**waiting))
 
-    async def terminate(self, job_id: int, outcome: Outcome, at: datetime) -> None:
-        """The end of a run that is active, whoever holds it; an ended one stays as it is."""
-        active = is_active(self.business_id, JobKind.RECALCULATION, job_id)
-        await self.connection.execute(build_finish(active, outcome, to_micros(at)))
+    async def terminate(self, kind: JobKind, job_id: int, outcome: Outcome, at: datetime) -> None:
+        """The end of work that is active, whoever holds it; what has ended stays as it is."""
+        await self.connection.execute(build_finish(self._active(kind, job_id), outcome, to_micros(at)))
 
-    async def ask_to_cancel(self, job_id: int) -> None:
-        """Whoever holds the run stops at the next heartbeat."""
-        await self._set(job_id, cancel_requested=True)
+    async def ask_to_cancel(self, kind: JobKind, job_id: int) -> None:
+        """Whoever holds the work stops at the next heartbeat."""
+        await self.connection.execute(update(job).where(self._active(kind, job_id)).values(cancel_requested=True))
 
     async def adopt(self, job_id: int, parent_id: int) -> None:
         """Make an active run a part of another."""
-        await self._set(job_id, parent_id=parent_id)
+        active = self._active(JobKind.RECALCULATION, job_id)
+        await self.connection.execute(update(job).where(active).values(parent_id=parent_id))
 
-    async def _set(self, job_id: int, **values: object) -> None:
-        active = is_active(self.business_id, JobKind.RECALCULATION, job_id)
-        await self.connection.execute(update(job).where(active).values(**values))
+    def _active(self, kind: JobKind, job_id: int) -> ColumnElement[bool]:
+        own = (job.c.business_id == self.business_id, job.c.kind == kind.value, job.c.id == job_id)
+        return and_(*own, job.c.status.in_(ACTIVE))
 
     def _listed(self, segment_id: int | None, parent_id: int | None) -> list[ColumnElement[bool]]:
         conditions = [self._own]

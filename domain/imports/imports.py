@@ -10,6 +10,7 @@ from domain.errors import Conflict, InvalidInput, NotCancellable, NotFound, TooM
 from domain.imports.model import NewImport, PurchaseImport
 from domain.jobs.model import JobKind, JobStatus, Outcome
 from domain.jobs.progress import ProgressFeed
+from domain.jobs.queue import stop
 from domain.model import Actor, Business
 from domain.store import Store
 
@@ -55,7 +56,8 @@ class PurchaseImports:
                 before = await unit.imports.by_key(new.key)
                 if before is not None:
                     return same_request(*before, new.digest)
-            if await unit.imports.waiting() >= MOST_WAITING:
+            waiting = [one for one in await unit.imports.active() if one.status is JobStatus.QUEUED]
+            if len(waiting) >= MOST_WAITING:
                 raise TooManyImports(f"{MOST_WAITING} imports of this business wait already. Try again later.")
             made = await unit.imports.add(unit.business.change_number, new, unit.instant)
             detail = {"source": new.source, "import": made.id}
@@ -71,11 +73,7 @@ class PurchaseImports:
                 raise InvalidInput("There is no job with this id.", ("id",), "NOT_FOUND")
             if found.status.final:
                 raise NotCancellable("The job has ended already.")
-            if found.status is JobStatus.QUEUED:
-                outcome = Outcome(JobStatus.CANCELLED, "CANCELLED", "It was cancelled.")
-                await unit.imports.terminate(import_id, outcome, unit.instant)
-            else:
-                await unit.imports.ask_to_cancel(import_id)
+            await stop(unit, found)
             await unit.audit(actor, "cancelJob", None, {"import": import_id})
             found = (await unit.imports.by_ids([import_id]))[import_id]
         self.feed.publish(business.id, found)
@@ -85,12 +83,13 @@ class PurchaseImports:
         """Mark the imports whose process died as failed; how many there were."""
         now, outcome = self.clock(), Outcome(JobStatus.FAILED, ABANDONED, ABANDONED_SENTENCE)
         async with self.store.read(business) as unit:
-            expired = await unit.imports.expired(now)
+            expired = [one for one in await unit.imports.active() if one.is_expired(now)]
         for one in expired:
             async with self.store.write(business) as unit:
-                if one.id not in {still.id for still in await unit.imports.expired(now)}:
+                still = (await unit.imports.by_ids([one.id]))[one.id]
+                if still.status.final or not still.is_expired(now):
                     continue
-                await unit.imports.terminate(one.id, outcome, unit.instant)
+                await unit.jobs.terminate(JobKind.IMPORT, one.id, outcome, unit.instant)
                 detail = {"source": one.source, "import": one.id, "error": ABANDONED}
                 await unit.audit(Actor(one.requested_by or ""), "importPurchases", None, detail, outcome="FAILED")
             ended = replace(one, status=JobStatus.FAILED, error_code=ABANDONED, error_message=ABANDONED_SENTENCE)

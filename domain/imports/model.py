@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from domain.imports.quality import Quality
-from domain.jobs.model import JobKind, JobStatus, fraction_done
+from domain.jobs.model import LEASE_SECONDS, JobKind, JobStatus, fraction_done
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,10 @@ class PurchaseImport:
     def kind(self) -> JobKind:
         """What an import is among all work."""
         return JobKind.IMPORT
+
+    def is_expired(self, now: datetime) -> bool:
+        """Whether, while it is active, nobody works on it and nobody has its file any more."""
+        return now - (self.last_heartbeat or self.created_at) > timedelta(seconds=LEASE_SECONDS)
 
     @property
     def fraction(self) -> float:

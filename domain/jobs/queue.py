@@ -4,6 +4,7 @@ active, so what asks for another one ends the first or leaves it to do the work.
 from collections.abc import Sequence
 
 from domain.jobs.model import Job, JobKind, JobReason, JobStatus, NewJob, Outcome
+from domain.jobs.progress import Progress
 from domain.segments.model import Segment
 from domain.store import Unit
 
@@ -24,12 +25,13 @@ async def queue_following(unit: Unit, segments: Sequence[Segment], by: str, pare
             await unit.jobs.add(new, unit.instant)
 
 
-async def stop(unit: Unit, job: Job) -> None:
-    """End a run that waits, and ask one that is worked on to end."""
+async def stop(unit: Unit, job: Progress) -> None:
+    """End work that waits, and ask whoever works on it to end."""
     if job.status is JobStatus.QUEUED:
-        await unit.jobs.terminate(job.id, Outcome(JobStatus.CANCELLED, "CANCELLED", "It was cancelled."), unit.instant)
+        outcome = Outcome(JobStatus.CANCELLED, "CANCELLED", "It was cancelled.")
+        await unit.jobs.terminate(job.kind, job.id, outcome, unit.instant)
     elif not job.status.final:
-        await unit.jobs.ask_to_cancel(job.id)
+        await unit.jobs.ask_to_cancel(job.kind, job.id)
 
 
 async def requeue(unit: Unit, segment_id: int, requested_by: str | None) -> Job:
@@ -41,5 +43,5 @@ async def requeue(unit: Unit, segment_id: int, requested_by: str | None) -> Job:
     active = (await unit.jobs.active_of([segment_id])).get(segment_id)
     if active is not None:
         outcome = Outcome(JobStatus.CANCELLED, "REDEFINED", "The segment was defined anew.")
-        await unit.jobs.terminate(active.id, outcome, unit.instant)
+        await unit.jobs.terminate(active.kind, active.id, outcome, unit.instant)
     return await queue(unit, segment_id, JobReason.DEFINITION, requested_by)

@@ -200,7 +200,7 @@ class Segments:
             active = (await unit.jobs.active_of([old.id])).get(old.id)
             if active is not None:
                 outcome = Outcome(JobStatus.CANCELLED, "DELETED", "The segment was deleted.")
-                await unit.jobs.terminate(active.id, outcome, unit.instant)
+                await unit.jobs.terminate(active.kind, active.id, outcome, unit.instant)
             ended = await unit.memberships.close_segment(old.id, unit.instant, actor.name)
             await unit.segments.change(replace(old, deleted_at=unit.instant, updated_at=unit.instant, next_run_at=None))
             detail = {"segment": old.key, "members": ended.left, "changes": list_fields(old, gone=True)}

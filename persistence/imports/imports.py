@@ -3,18 +3,18 @@ Both are read together, by pages by key, and so are the rows that it refused."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, func, insert, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.calendar import from_micros, to_micros
+from domain.calendar import from_micros
 from domain.imports.model import NewImport, PurchaseImport, Reject
 from domain.imports.quality import Quality
-from domain.jobs.model import LEASE_SECONDS, Job, JobKind, JobReason, JobStatus, NewJob, Outcome
+from domain.jobs.model import Job, JobKind, JobReason, JobStatus, NewJob
 from domain.pages import Page, PageRequest, page_of
-from persistence.jobs import ACTIVE, JobStore, build_finish, is_active, is_expired
+from persistence.jobs import ACTIVE, JobStore
 from persistence.tables import business, import_reject, job, optional_instant, purchase_import
 
 OF_IMPORT = and_(
@@ -112,12 +112,6 @@ class ImportStore:
             for import_id, rows in found.items()
         }
 
-    async def waiting(self) -> int:
-        """How many wait for a worker."""
-        own = (job.c.business_id == self.business_id, job.c.kind == JobKind.IMPORT.value)
-        statement = select(func.count()).where(*own, job.c.status == JobStatus.QUEUED.value)
-        return int((await self.connection.execute(statement)).scalar_one())
-
     async def by_key(self, key: str) -> tuple[PurchaseImport, str | None] | None:
         """The import of a request that carried the key, and the digest of that request."""
         column = purchase_import.c
@@ -129,12 +123,6 @@ class ImportStore:
         """Those that wait or are worked on, oldest first."""
         return await self._imports(job.c.status.in_(ACTIVE))
 
-    async def busy(self, now: datetime) -> int:
-        """How many uploads somebody works on."""
-        held = (job.c.status == JobStatus.RUNNING.value, ~is_expired(now))
-        uploads = await self._imports(*held, purchase_import.c.options.is_not(None))
-        return len(uploads)
-
     async def acquire(self, import_id: int, owner: str, now: datetime) -> Job | None:
         """Hold one that waits or whose lease has expired, None where it is not free. Its days are those of the time
         zone that the business has now."""
@@ -144,12 +132,6 @@ class ImportStore:
             own = (purchase_import.c.business_id == self.business_id, purchase_import.c.id == import_id)
             await self.connection.execute(update(purchase_import).where(*own).values(time_zone=zone))
         return acquired
-
-    async def expired(self, now: datetime) -> list[PurchaseImport]:
-        """Active ones that nobody works on any more, and whose file nobody has."""
-        heard = func.coalesce(job.c.heartbeat_at, job.c.created_at)
-        before = to_micros(now - timedelta(seconds=LEASE_SECONDS))
-        return await self._imports(job.c.status.in_(ACTIVE), heard < before)
 
     async def add(self, import_id: int, new: NewImport, at: datetime) -> PurchaseImport:
         """Let it wait."""
@@ -165,16 +147,6 @@ class ImportStore:
             )
         )
         return (await self.by_ids([import_id]))[import_id]
-
-    async def terminate(self, import_id: int, outcome: Outcome, at: datetime) -> None:
-        """End one that is active, whoever holds it."""
-        active = is_active(self.business_id, JobKind.IMPORT, import_id)
-        await self.connection.execute(build_finish(active, outcome, to_micros(at)))
-
-    async def ask_to_cancel(self, import_id: int) -> None:
-        """Whoever works on it stops before its next write."""
-        active = is_active(self.business_id, JobKind.IMPORT, import_id)
-        await self.connection.execute(update(job).where(active).values(cancel_requested=True))
 
     async def _imports(self, *conditions: ColumnElement[bool]) -> list[PurchaseImport]:
         own = purchase_import.c.business_id == self.business_id

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +19,7 @@ from domain.errors import DomainError, ImportStopped, InvalidInput
 from domain.imports.imports import AT_ONCE, PurchaseImports
 from domain.imports.model import Progress, PurchaseImport
 from domain.imports.rows import RejectedRow, StagedColumns
-from domain.jobs.model import ATTEMPTS, LEASE_SECONDS, JobKind, JobStatus, Lease, Outcome
+from domain.jobs.model import ATTEMPTS, JobKind, JobStatus, Lease, Outcome
 from domain.model import Business
 from domain.store import Agenda
 from persistence.database.engines import Database
@@ -67,6 +67,11 @@ class UploadHandler:
     _running: set[tuple[int, int]] = field(default_factory=set)
     _clear_at: float = 0.0
 
+    @property
+    def store(self) -> SqlStore:
+        """Where the imports are."""
+        return SqlStore(self.database, self.clock)
+
     async def prepare(self, business: Business, agenda: Agenda) -> Agenda:
         """Say that what waits can be done here, mark what died, clear what broke off."""
         if JobKind.IMPORT in agenda.waiting:
@@ -109,14 +114,11 @@ class UploadHandler:
         return True
 
     async def _acquire(self, business: Business) -> tuple[PurchaseImport, ImportRecord] | None:
-        store = SqlStore(self.database, self.clock)
-        async with store.read(business) as unit:
-            free = [one for one in await unit.imports.active() if self._is_free(business, one)]
-            if not free or await unit.imports.busy(self.clock()) >= AT_ONCE:
-                return None
-        for one in free:
-            async with store.write(business) as unit:
-                if await unit.imports.busy(unit.instant) >= AT_ONCE:
+        active = await self._active(business)
+        for one in () if self._is_busy(active) else self._free(business, active):
+            async with self.store.write(business) as unit:
+                # Whoever else takes one waits for this transaction.
+                if self._is_busy(await unit.imports.active()):
                     return None
                 job = await unit.imports.acquire(one.id, self.owner, unit.instant)
                 if job is None:
@@ -133,20 +135,27 @@ class UploadHandler:
 
     async def _keep_waiting(self, business: Business) -> None:
         """Say now and then that the files are here of those that wait, and of those whose process died."""
-        store, now = SqlStore(self.database, self.clock), self.clock()
-        async with store.read(business) as unit:
-            free = [one for one in await unit.imports.active() if self._is_free(business, one)]
-        ids = [one.id for one in free if now - last_heartbeat(one) > BEAT]
+        now, free = self.clock(), self._free(business, await self._active(business))
+        ids = [one.id for one in free if now - (one.last_heartbeat or one.created_at) > BEAT]
         if ids:
-            async with store.heartbeats(business) as jobs:
+            async with self.store.heartbeats(business) as jobs:
                 await jobs.keep_waiting(JobKind.IMPORT, ids, now)
 
-    def _is_free(self, business: Business, one: PurchaseImport) -> bool:
-        if not folder_of(one) or (business.id, one.id) in self._running:
-            return False
-        lease = timedelta(seconds=LEASE_SECONDS)
-        waits = one.status is JobStatus.QUEUED or self.clock() - last_heartbeat(one) > lease
-        return waits and self._path(one).is_file()
+    async def _active(self, business: Business) -> list[PurchaseImport]:
+        """The uploads that wait or are worked on."""
+        async with self.store.read(business) as unit:
+            return [one for one in await unit.imports.active() if folder_of(one)]
+
+    def _free(self, business: Business, active: list[PurchaseImport]) -> list[PurchaseImport]:
+        """Those that wait, or whose process died, and whose file is here."""
+        mine = [one for one in active if not self._is_held(one) and (business.id, one.id) not in self._running]
+        return [one for one in mine if self._path(one).is_file()]
+
+    def _is_busy(self, active: list[PurchaseImport]) -> bool:
+        return sum(map(self._is_held, active)) >= AT_ONCE
+
+    def _is_held(self, one: PurchaseImport) -> bool:
+        return bool(folder_of(one)) and one.status is JobStatus.RUNNING and not one.is_expired(self.clock())
 
     def _import(self, upload: PurchaseImport, record: ImportRecord) -> None:
         """In a thread. The record says how it ended."""
@@ -185,10 +194,9 @@ class UploadHandler:
 
     async def _clear(self) -> None:
         """Remove what no import of any business waits for."""
-        store, active = SqlStore(self.database, self.clock), set[str]()
-        for business in await store.businesses():
-            async with store.read(business) as unit:
-                active |= {folder_of(one) for one in await unit.imports.active()}
+        active = set[str]()
+        for business in await self.store.businesses():
+            active |= {folder_of(one) for one in await self._active(business)}
         await asyncio.to_thread(self._remove_others, active)
 
     def _remove_others(self, active: set[str]) -> None:
@@ -202,11 +210,6 @@ class UploadHandler:
 def folder_of(one: PurchaseImport) -> str:
     """The folder that the uploaded file is in; empty where the import is not of an upload."""
     return str((one.options or {}).get("file", ""))
-
-
-def last_heartbeat(one: PurchaseImport) -> datetime:
-    """Of whoever works on it or has its file."""
-    return one.last_heartbeat or one.created_at
 
 
 def last_written(folder: Path) -> float:
