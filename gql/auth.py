@@ -179,7 +179,12 @@ def shared_secret(path: Path) -> str:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         own = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
-        with os.fdopen(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        try:
+            descriptor = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:
+            # Of the file that is meant, not of the one that is written first.
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(48))
         # Whole or not at all, and only once: the second worker takes the first one's.
         with suppress(FileExistsError):
