@@ -73,26 +73,39 @@ async def gathered(connection: AsyncConnection, pages: Sequence[Select[Any]]) ->
 
 
 Expression = ColumnElement[Any]
+Operator = Callable[..., Expression]
 # SQLite functions take at most 127 arguments.
 MAXIMUM_ARGUMENTS = 100
 
 
-class Chain(FunctionElement[Any]):
-    """Operands with an operator between them, in brackets, from left to right."""
+class Printed(FunctionElement[Any]):
+    """Operands and how they are printed, on SQLite and elsewhere: a function of their texts each."""
 
     inherit_cache = False
 
-    def __init__(self, symbol: str, *operands: Expression) -> None:
+    def __init__(self, write: Callable[..., str], write_sqlite: Callable[..., str], *operands: Expression) -> None:
         super().__init__(*operands)
-        self.symbol = symbol
+        self.write, self.write_sqlite = write, write_sqlite
 
 
-Operator = Callable[..., Expression]
+@compiles(Printed)
+def _printed(element: Printed, compiler: SQLCompiler, **kw: Any) -> str:
+    write = element.write_sqlite if compiler.dialect.name == "sqlite" else element.write
+    return write(*[compiler.process(operand, **kw) for operand in element.clauses])
 
 
-def chain(symbol: str) -> Operator:
-    """The construct of an operator: called with its operands, two or more."""
-    return partial(Chain, symbol)
+def construct(write: Callable[..., str], sqlite: Callable[..., str] | None = None) -> Operator:
+    """A construct: called with its operands, it is printed by `write`, on SQLite by `sqlite` where it differs."""
+    return partial(Printed, write, sqlite or write)
+
+
+def chain(symbol: str, sqlite: str | None = None) -> Operator:
+    """The construct of two operands or more, in brackets, with the operator between them, from left to right."""
+
+    def joined(between: str) -> Callable[..., str]:
+        return lambda *operands: f"({f' {between} '.join(operands)})"
+
+    return construct(joined(symbol), joined(sqlite or symbol))
 
 
 Plus, Minus, Times = chain("+"), chain("-"), chain("*")
@@ -101,10 +114,64 @@ Divide = chain("/")
 Less, AtMost, More, AtLeast = chain("<"), chain("<="), chain(">"), chain(">=")
 Equal = chain("=")
 """For operands that are there."""
-NotDistinct = chain("IS NOT DISTINCT FROM")
+NotDistinct = chain("IS NOT DISTINCT FROM", sqlite="IS")
 """The same, or both missing."""
 And, Or = chain("AND"), chain("OR")
 Append = chain("||")
+Negation = construct(lambda condition: f"(NOT {condition})")
+"""Does not hold; its operand is never null, so this is the plain complement."""
+FalseIfNull = construct(
+    lambda condition: f"coalesce({condition}, false)", lambda condition: f"coalesce({condition}, 0)"
+)
+ByCodePoint = construct(lambda text: f'({text} COLLATE "C")', lambda text: text)
+"""A text whose order is that of code points, as SQLite's is."""
+ContainsText = construct(
+    lambda text, needle: f"(strpos({text}, {needle}) > 0)", lambda text, needle: f"(instr({text}, {needle}) > 0)"
+)
+"""(text, needle): the text holds the needle, exactly; LIKE would not be exact."""
+Tail = construct(lambda text, count: f"right({text}, {count})", lambda text, count: f"substr({text}, -{count})")
+"""(text, n): its last n code points, the whole of it where it has fewer."""
+Shortened = construct(
+    lambda text, count: f"left({text}, -{count})", lambda text, count: f"substr({text}, -{count}, -2147483647)"
+)
+"""(text, n): without its last n code points, empty where it has fewer."""
+
+
+def _remainder(a: str, b: str) -> str:
+    return f"(SELECT _o.a - _o.b * trunc(_o.a / nullif(_o.b, 0)) FROM (SELECT {a} AS a, {b} AS b OFFSET 0) AS _o)"
+
+
+def _remainder_sqlite(a: str, b: str) -> str:
+    # Doubles from 2^53 on are whole already; below it, an integer holds them.
+    whole = "CASE WHEN abs(_q.q) < 9007199254740992.0 THEN CAST(CAST(_q.q AS INTEGER) AS REAL) ELSE _q.q END"
+    operands = f"(SELECT {a} AS a, {b} AS b LIMIT -1 OFFSET 0) AS _o"
+    quotient = f"(SELECT _o.a AS a, _o.b AS b, _o.a / nullif(_o.b, 0) AS q FROM {operands} LIMIT -1 OFFSET 0) AS _q"
+    return f"(SELECT _q.a - _q.b * {whole} FROM {quotient})"
+
+
+Remainder = construct(_remainder, _remainder_sqlite)
+"""a - b * trunc(a / b); null where b is zero. Each operand is printed once, so nesting does not multiply."""
+
+
+def extreme(word: str) -> Operator:
+    """The `min` or `max` of two numbers or more, null where one of them is."""
+
+    def write(*operands: str) -> str:
+        # greatest and least leave nulls out; this does not, and prints each operand once.
+        values = ", ".join(f"({operand})" for operand in operands)
+        return f"(SELECT CASE WHEN count(*) = count(_v.v) THEN {word}(_v.v) END FROM (VALUES {values}) AS _v(v))"
+
+    def write_sqlite(*operands: str) -> str:
+        parts = list(operands)
+        while len(parts) > 1:
+            chunks = [parts[at : at + MAXIMUM_ARGUMENTS] for at in range(0, len(parts), MAXIMUM_ARGUMENTS)]
+            parts = [f"{word}({', '.join(chunk)})" if len(chunk) > 1 else chunk[0] for chunk in chunks]
+        return parts[0]
+
+    return construct(write, write_sqlite)
+
+
+Least, Greatest = extreme("min"), extreme("max")
 
 
 def bundle(operator: Operator, operands: Sequence[Expression], size: int = 50) -> Expression:
@@ -114,93 +181,6 @@ def bundle(operator: Operator, operands: Sequence[Expression], size: int = 50) -
         bundles = [terms[at : at + size] for at in range(0, len(terms), size)]
         terms = [operator(*part) if len(part) > 1 else part[0] for part in bundles]
     return terms[0]
-
-
-def _print_chain(element: Chain, symbol: str, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"({f' {symbol} '.join(compiler.process(clause, **kw) for clause in element.clauses)})"
-
-
-@compiles(Chain)
-def _chain(element: Chain, compiler: SQLCompiler, **kw: Any) -> str:
-    return _print_chain(element, element.symbol, compiler, **kw)
-
-
-@compiles(Chain, "sqlite")
-def _chain_sqlite(element: Chain, compiler: SQLCompiler, **kw: Any) -> str:
-    return _print_chain(element, element.symbol.replace("IS NOT DISTINCT FROM", "IS"), compiler, **kw)
-
-
-class Negation(FunctionElement[Any]):
-    """Does not hold; its operand is never null, so this is the plain complement."""
-
-    inherit_cache = False
-
-
-@compiles(Negation)
-def _negation(element: Negation, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"(NOT {compiler.process(element.clauses, **kw)})"
-
-
-class FalseIfNull(FunctionElement[Any]):
-    """The condition, or false where it is null."""
-
-    inherit_cache = False
-
-
-@compiles(FalseIfNull)
-def _false_if_null(element: FalseIfNull, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"coalesce({compiler.process(element.clauses, **kw)}, {compiler.process(false())})"
-
-
-class Remainder(FunctionElement[Any]):
-    """a - b * trunc(a / b); null where b is zero. Each operand is printed once, so nesting does not multiply."""
-
-    inherit_cache = False
-
-
-@compiles(Remainder)
-def _remainder(element: Remainder, compiler: SQLCompiler, **kw: Any) -> str:
-    a, b = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"(SELECT _o.a - _o.b * trunc(_o.a / nullif(_o.b, 0)) FROM (SELECT {a} AS a, {b} AS b OFFSET 0) AS _o)"
-
-
-@compiles(Remainder, "sqlite")
-def _remainder_sqlite(element: Remainder, compiler: SQLCompiler, **kw: Any) -> str:
-    a, b = (compiler.process(clause, **kw) for clause in element.clauses)
-    # Doubles from 2^53 on are whole already; below it, an integer holds them.
-    whole = "CASE WHEN abs(_q.q) < 9007199254740992.0 THEN CAST(CAST(_q.q AS INTEGER) AS REAL) ELSE _q.q END"
-    operands = f"(SELECT {a} AS a, {b} AS b LIMIT -1 OFFSET 0) AS _o"
-    quotient = f"(SELECT _o.a AS a, _o.b AS b, _o.a / nullif(_o.b, 0) AS q FROM {operands} LIMIT -1 OFFSET 0) AS _q"
-    return f"(SELECT _q.a - _q.b * {whole} FROM {quotient})"
-
-
-class Extreme(FunctionElement[Any]):
-    """The least or greatest of two numbers or more, null where one of them is."""
-
-    inherit_cache = False
-
-    def __init__(self, word: str, *operands: Expression) -> None:
-        super().__init__(*operands)
-        self.word = word
-
-
-Least, Greatest = partial(Extreme, "min"), partial(Extreme, "max")
-
-
-@compiles(Extreme)
-def _extreme(element: Extreme, compiler: SQLCompiler, **kw: Any) -> str:
-    # greatest and least leave nulls out; this does not, and prints each operand once.
-    values = ", ".join(f"({compiler.process(clause, **kw)})" for clause in element.clauses)
-    return f"(SELECT CASE WHEN count(*) = count(_v.v) THEN {element.word}(_v.v) END FROM (VALUES {values}) AS _v(v))"
-
-
-@compiles(Extreme, "sqlite")
-def _extreme_sqlite(element: Extreme, compiler: SQLCompiler, **kw: Any) -> str:
-    parts = [compiler.process(clause, **kw) for clause in element.clauses]
-    while len(parts) > 1:
-        chunks = [parts[at : at + MAXIMUM_ARGUMENTS] for at in range(0, len(parts), MAXIMUM_ARGUMENTS)]
-        parts = [f"{element.word}({', '.join(chunk)})" if len(chunk) > 1 else chunk[0] for chunk in chunks]
-    return parts[0]
 
 
 class WithScalars(FunctionElement[Any]):
@@ -239,73 +219,6 @@ def half_even_mean(total: Expression, count: Expression) -> Expression:
     twice = Times(literal(2), Minus(total, Times(quotient, count)))
     odd = Minus(quotient, Times(literal(2), Divide(quotient, literal(2))))
     return quotient + case((twice > count, 1), (and_(twice == count, odd == 1), 1), else_=0)
-
-
-class ByCodePoint(FunctionElement[Any]):
-    """A text whose order is that of code points, as SQLite's is."""
-
-    inherit_cache = False
-
-
-@compiles(ByCodePoint)
-def _by_code_point(element: ByCodePoint, compiler: SQLCompiler, **kw: Any) -> str:
-    return f'({compiler.process(element.clauses, **kw)} COLLATE "C")'
-
-
-@compiles(ByCodePoint, "sqlite")
-def _by_code_point_sqlite(element: ByCodePoint, compiler: SQLCompiler, **kw: Any) -> str:
-    return compiler.process(element.clauses, **kw)
-
-
-class ContainsText(FunctionElement[Any]):
-    """(text, needle): the text holds the needle, exactly; LIKE would not be exact."""
-
-    inherit_cache = False
-
-
-@compiles(ContainsText)
-def _contains_text(element: ContainsText, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"(strpos({compiler.process(element.clauses, **kw)}) > 0)"
-
-
-@compiles(ContainsText, "sqlite")
-def _contains_text_sqlite(element: ContainsText, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"(instr({compiler.process(element.clauses, **kw)}) > 0)"
-
-
-class Tail(FunctionElement[Any]):
-    """(text, n): its last n code points, the whole of it where it has fewer."""
-
-    inherit_cache = False
-
-
-@compiles(Tail)
-def _tail(element: Tail, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"right({compiler.process(element.clauses, **kw)})"
-
-
-@compiles(Tail, "sqlite")
-def _tail_sqlite(element: Tail, compiler: SQLCompiler, **kw: Any) -> str:
-    text, count = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"substr({text}, -{count})"
-
-
-class Shortened(FunctionElement[Any]):
-    """(text, n): without its last n code points, empty where it has fewer."""
-
-    inherit_cache = False
-
-
-@compiles(Shortened)
-def _shortened(element: Shortened, compiler: SQLCompiler, **kw: Any) -> str:
-    text, count = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"left({text}, -{count})"
-
-
-@compiles(Shortened, "sqlite")
-def _shortened_sqlite(element: Shortened, compiler: SQLCompiler, **kw: Any) -> str:
-    text, count = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"substr({text}, -{count}, -2147483647)"
 
 
 GROWN = 1 << 18
