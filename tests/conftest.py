@@ -6,7 +6,7 @@ import tracemalloc
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from shutil import copy
 from typing import Any, TypeVar
@@ -16,9 +16,13 @@ from weakref import WeakKeyDictionary
 import pytest
 from hypothesis import settings
 from sqlalchemy import Engine
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg, PGDialectAsync_psycopg
+from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from domain.model import Business
 from gql.composition import Services, make_services
+from persistence.database import engines
 from persistence.database.engines import Database, open_database
 from persistence.migrations.migrate import upgrade
 from persistence.tables import metadata
@@ -118,6 +122,20 @@ def most_held() -> Iterator[list[int]]:
 def undisturbed() -> Iterator[None]:
     """For a whole test that measures time."""
     with uncollected():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once() -> Iterator[None]:
+    """Each test has engines of its own, but what a statement is compiled to is the same for all of a kind."""
+    kept: dict[Any, Any] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in (SQLiteDialect_aiosqlite, SQLiteDialect_pysqlite, PGDialect_psycopg, PGDialectAsync_psycopg):
+            patch.setattr(kind, "__eq__", lambda one, other: type(one) is type(other))
+            patch.setattr(kind, "__hash__", lambda one: hash(type(one)))
+        for name in ("create_engine", "create_async_engine"):
+            create = partial(getattr(engines, name), execution_options={"compiled_cache": kept})
+            patch.setattr(engines, name, create)
         yield
 
 

@@ -2,6 +2,7 @@
 others need. Every failure is one clear sentence a fault and an exit code, never a traceback: 1 is a refusal, 2 a wrong
 command line, 70 a fault of the program, 130 an interruption."""
 
+import gc
 import logging
 import os
 import sys
@@ -124,7 +125,13 @@ class Commands(TyperGroup):
         if cmd_name not in PLACES:
             return None
         module, _, name = PLACES[cmd_name].partition(":")
-        group = get_group(getattr(import_module(module), name))
+        # What is loaded stays: to look through it for garbage again and again is an eighth of the time it takes.
+        gc.disable()
+        try:
+            group = get_group(getattr(import_module(module), name))
+        finally:
+            gc.freeze()
+            gc.enable()
         if cmd_name in group.commands:
             return group.commands[cmd_name]
         group.name = cmd_name

@@ -113,7 +113,7 @@ async def test_a_run_that_ends_while_somebody_begins_to_follow_it_is_told_with_i
     )
 
 
-@pytest.mark.parametrize("rounds", [4, pytest.param(50, marks=pytest.mark.slow)], ids=["40 runs", "500 runs"])
+@pytest.mark.parametrize("rounds", [2, pytest.param(50, marks=pytest.mark.slow)], ids=["20 runs", "500 runs"])
 async def test_the_last_message_of_a_run_agrees_with_a_query_made_after_it(face: Face, rounds: int) -> None:
     business = await face.services.businesses.open("shop")
     definition = Definition(rules=GOLD)

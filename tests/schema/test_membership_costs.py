@@ -13,7 +13,7 @@ from tests.conftest import once_a_store
 from tests.drivers.face import Face
 
 pytestmark = [pytest.mark.anyio, pytest.mark.read_only]
-SEGMENTS, CUSTOMERS = 110, 260
+SEGMENTS, CUSTOMERS = 45, 255
 PARTS = {
     "metrics": "metrics { totalMembers totalRevenue snapshots { memberCount members(first: 1) { nodes { id } } } }",
     "members": "members(first: 2) { totalCount nodes { externalId segments { segment { key } } } }",

@@ -9,6 +9,7 @@ import pytest
 
 from domain.model import NewCustomer
 from gql.schema.types.ids import encode
+from tests.conftest import sampled
 from tests.drivers.face import Face
 from tests.drivers.segment_client import UPDATE, by_hand, uses
 from tests.drivers.working import ACTOR, Working
@@ -16,7 +17,7 @@ from tests.schema.test_memberships import assign, business, remove
 
 pytestmark = pytest.mark.anyio
 LEVELS = ("GOLD", "SILVER", "SILVER")
-TURNS = 5
+several_turns = pytest.mark.parametrize("turns", sampled((3, 30), 3))
 EVERYTHING = """query Everything($id: ID!, $other: ID!, $gold: ID!, $rules: JSON) {
   segment(id: $id) { memberCount lastCalculated metrics { totalMembers lastCalculated snapshots { memberCount } }
     members(first: 250) { totalCount nodes { externalId segments { segment { memberCount } } } }
@@ -67,7 +68,9 @@ def told(data: Any, key: str) -> set[int]:
     return sizes
 
 
-async def read_while(face: Face, segment: str, gold: str, write: Callable[[int], Awaitable[object]]) -> list[Any]:
+async def read_while(
+    face: Face, segment: str, gold: str, write: Callable[[int], Awaitable[object]], turns: int
+) -> list[Any]:
     """What two readers were told while somebody wrote, turn by turn, and read what was written."""
     ended, answers = asyncio.Event(), []
     asked = {"id": segment, "other": await by_hand(face, "Nobody"), "gold": gold, "rules": uses("nobody")}
@@ -81,9 +84,9 @@ async def read_while(face: Face, segment: str, gold: str, write: Callable[[int],
 
     readers = [asyncio.create_task(read_on()) for _ in range(2)]
     try:
-        for turn in range(TURNS):
+        for turn in range(turns):
             await write(turn)
-        for turn in range(TURNS, TURNS + 2):
+        for turn in range(turns, turns + 2):
             await write(turn)
             await read()
     finally:
@@ -92,20 +95,22 @@ async def read_while(face: Face, segment: str, gold: str, write: Callable[[int],
     return answers
 
 
-async def test_putting_in_and_taking_out_by_hand_is_seen_wholly_or_not_at_all(both: Face) -> None:
+@several_turns
+async def test_putting_in_and_taking_out_by_hand_is_seen_wholly_or_not_at_all(both: Face, turns: int) -> None:
     ids, vip = await filled(both, 9), await by_hand(both, "VIP")
 
     async def write(turn: int) -> None:
         await (remove if turn % 2 else assign)(both, vip, ids)
 
-    answers = await read_while(both, vip, ids[0], write)
+    answers = await read_while(both, vip, ids[0], write, turns)
 
     sizes = [told(answer, vip) for answer in answers]
     assert [found for found in sizes if len(found) != 1] == []
     assert set.union(*sizes) == {0, 9}
 
 
-async def test_a_recalculation_is_seen_wholly_or_not_at_all(both: Face) -> None:
+@several_turns
+async def test_a_recalculation_is_seen_wholly_or_not_at_all(both: Face, turns: int) -> None:
     ids = await filled(both, 9)
     working = Working.of(both.database, both.clock, await business(both))
     made = await working.segment("level", {"==": [{"var": "loyalty_level"}, "GOLD"]})
@@ -117,7 +122,7 @@ async def test_a_recalculation_is_seen_wholly_or_not_at_all(both: Face) -> None:
         await both.data(UPDATE, {"input": {"id": level, "rules": rules}})
         await working.runner.run_next(working.business)
 
-    answers = await read_while(both, level, ids[0], write)
+    answers = await read_while(both, level, ids[0], write, turns)
 
     for answer in answers:
         segment = answer["segment"]
