@@ -3,6 +3,7 @@ nothing about it as if it were a fault."""
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +14,9 @@ from tests.drivers.server import Server, opened, run, running
 
 MEMBERS = 12_000
 DROPPED = 12
-"""More than the places of the workshop and the connections of the store."""
+"""More than the places of the pool that renders and the connections of the store."""
+RULES = r'"{\">\": [{\"var\": \"order_count\"}, 0]}"'
+CREATE = f'mutation {{ createSegment(input: {{name: "All", kind: AUTOMATIC, rules: {RULES}}}) {{ segment {{ id }} }} }}'
 
 
 @pytest.fixture(scope="module")
@@ -22,14 +25,13 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, s
     folder = tmp_path_factory.mktemp("dropped")
     rows = "".join(f"C{n},O{n},2024-03-01,10.00\n" for n in range(MEMBERS))
     (folder / "orders.csv").write_text(f"customer_id,order_id,date,amount\n{rows}")
-    definition = {"name": "All", "kind": "AUTOMATIC", "rules": {">": [{"var": "order_count"}, 0]}}
-    (folder / "all.json").write_text(json.dumps(definition))
     made = ("--business", "shop", "--time-zone", "UTC", "--currency", "EUR")
     assert run(folder, "import", str(folder / "orders.csv"), *made).returncode == 0
-    assert run(folder, "segment", "create", str(folder / "all.json")).returncode == 0
-    assert run(folder, "recalculate").returncode == 0
     with running(folder) as server:
-        yield server, server.query("{ segments { nodes { id } } }")["segments"]["nodes"][0]["id"]
+        segment = server.query(CREATE)["createSegment"]["segment"]["id"]
+        while server.query("{ segments { nodes { memberCount } } }")["segments"]["nodes"] != [{"memberCount": MEMBERS}]:
+            time.sleep(0.1)
+        yield server, segment
 
 
 def request(server: Server, path: str) -> bytes:
