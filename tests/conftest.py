@@ -6,7 +6,7 @@ import tracemalloc
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial, wraps
+from functools import cache, partial, wraps
 from pathlib import Path
 from shutil import copy
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from domain.model import Business
+from gql import app
 from gql.composition import Services, make_services
 from persistence.database import engines
 from persistence.database.engines import Database, open_database
@@ -126,8 +127,9 @@ def undisturbed() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def compiled_once() -> Iterator[None]:
-    """Each test has engines of its own, but what a statement is compiled to is the same for all of a kind."""
+def made_once() -> Iterator[None]:
+    """Each test has engines and an application of its own, but what a statement is compiled to is the same for all
+    engines of a kind, and the schema for the same settings."""
     kept: dict[Any, Any] = {}
     with pytest.MonkeyPatch.context() as patch:
         for kind in (SQLiteDialect_aiosqlite, SQLiteDialect_pysqlite, PGDialect_psycopg, PGDialectAsync_psycopg):
@@ -136,6 +138,7 @@ def compiled_once() -> Iterator[None]:
         for name in ("create_engine", "create_async_engine"):
             create = partial(getattr(engines, name), execution_options={"compiled_cache": kept})
             patch.setattr(engines, name, create)
+        patch.setattr(app, "make_schema", cache(app.make_schema))
         yield
 
 
