@@ -7,6 +7,7 @@ ceil(k*n/5). Equal customers therefore always score equally.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from domain.calendar import Span
 from domain.classification.groups import GroupKind
@@ -194,6 +195,7 @@ def group_of(score: Score, scheme: RfmScheme) -> RfmClass:
     return eleven(score.recency, score.frequency, score.monetary)
 
 
+@cache
 def eight(r: int, f: int, m: int) -> RfmClass:
     """The first group in the table's order whose box holds the scores."""
     for group, box in zip(EIGHT, EIGHT_BOXES, strict=True):
