@@ -157,10 +157,7 @@ async def test_t10_a_request_leaves_one_line_with_its_id_its_operation_and_its_c
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        (
-            "{ customers(sort: NAMES) { totalCount } }",
-            "EXTERNAL_ID, NAME, TOTAL_REVENUE, ORDER_COUNT",
-        ),
+        ("{ customers(sort: NAMES) { totalCount } }", "EXTERNAL_ID, NAME, TOTAL_REVENUE, ORDER_COUNT"),
         ("{ segmentationReport(method: RFV) { days } }", "RFM, VALUE, BEHAVIOR"),
         ("{ segmentationReport(days: 10000) { days } }", "days must be between 1 and 9999"),
         ("{ customers(first: 251) { totalCount } }", "first must be between 1 and 250"),

@@ -51,11 +51,7 @@ async def test_value_and_behaviour_have_the_same_shape_as_rfm(reported: Face) ->
             "Give early access to new collections",
             "Ask for referrals and reviews",
         ],
-        "characteristics": {
-            "avgDaysSinceLastPurchase": 43.5,
-            "avgPurchaseFrequency": 5.5,
-            "avgTotalSpend": "700.00",
-        },
+        "characteristics": {"avgDaysSinceLastPurchase": 43.5, "avgPurchaseFrequency": 5.5, "avgTotalSpend": "700.00"},
     }
     assert value["insights"] == {
         "highestRevenueSegment": "High Value",

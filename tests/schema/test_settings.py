@@ -230,10 +230,7 @@ async def test_a_change_is_in_the_audit_log_with_old_and_new_values(both: Face) 
 
     assert await details(both) == [
         {
-            "changed": {
-                "lapsed_days": {"old": 90, "new": 120},
-                "import.preset": {"old": None, "new": "shopify"},
-            },
+            "changed": {"lapsed_days": {"old": 90, "new": 120}, "import.preset": {"old": None, "new": "shopify"}},
             "version": 2,
         }
     ]

@@ -201,10 +201,7 @@ def test_festive_periods_are_april_and_december_unless_set() -> None:
     ranges = festive.day_ranges(date(2024, 1, 1).toordinal(), date(2025, 12, 31).toordinal())
 
     inside = {date.fromordinal(day).isoformat() for low, high in ranges for day in range(low, high + 1)}
-    assert [day in inside for day in days] == [
-        *(False, True, True, False),
-        *(False, True, True, False),
-    ]
+    assert [day in inside for day in days] == [*(False, True, True, False), *(False, True, True, False)]
 
 
 def test_festive_periods_may_wrap_the_new_year() -> None:

@@ -67,10 +67,7 @@ def test_what_is_no_date_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (
-            "03/04/2024",
-            "may be 3 April 2024 (date_format '%d/%m/%Y') or 4 March 2024 (date_format '%m/%d/%Y')",
-        ),
+        ("03/04/2024", "may be 3 April 2024 (date_format '%d/%m/%Y') or 4 March 2024 (date_format '%m/%d/%Y')"),
         ("31/03/2024", "is not ISO 8601 (or give date_format '%d/%m/%Y')"),
         ("3/31/2024 9:30", "is not ISO 8601 (or give date_format '%m/%d/%Y %H:%M')"),
         ("03.03.2024", "is not ISO 8601 (or give date_format '%d.%m.%Y' or '%m.%d.%Y')"),
@@ -114,12 +111,7 @@ def test_dates_of_a_typed_source_are_iso_8601_whatever_form_its_texts_have() -> 
 
 @pytest.mark.parametrize(
     ("text", "form"),
-    [
-        ("1 March 2024", "%d %B %Y"),
-        ("03-Apr-2024", "%d-%b-%Y"),
-        ("Mar 1, 2024", "%b %d, %Y"),
-        ("20240301", "%Y%m%d"),
-    ],
+    [("1 March 2024", "%d %B %Y"), ("03-Apr-2024", "%d-%b-%Y"), ("Mar 1, 2024", "%b %d, %Y"), ("20240301", "%Y%m%d")],
 )
 def test_a_form_without_doubt_is_proposed(text: str, form: str) -> None:
     assert list(readings(text)) == [form]

@@ -118,11 +118,7 @@ def test_the_purchases_that_decided_are_shown_five_at_most() -> None:
          [purchase["externalId"] for purchase in each.actual["purchases"]])
         for each in (some, every, none)
     ]  # fmt: skip
-    assert shown == [
-        ("TRUE", 8, 7, ["O2", "O3", "O4", "O5", "O6"]),
-        ("FALSE", 8, 7, ["O1"]),
-        ("FALSE", 2, 1, ["O8"]),
-    ]
+    assert shown == [("TRUE", 8, 7, ["O2", "O3", "O4", "O5", "O6"]), ("FALSE", 8, 7, ["O1"]), ("FALSE", 2, 1, ["O8"])]
     assert some.variable == "purchases"
     assert some.actual["purchases"][0] == {
         "externalId": "O2",
