@@ -148,8 +148,7 @@ async def test_t10_a_request_leaves_one_line_with_its_id_its_operation_and_its_c
     answer = await face.client.post("/graphql", json=body, headers=face.bearer())
 
     (line,) = [record.getMessage() for record in ours.records]
-    start = f"request id={answer.headers['x-request-id']} method=POST operation=Wanted status=400 ms="
-    assert line.startswith(start)
+    assert line.startswith(f"request id={answer.headers['x-request-id']} method=POST operation=Wanted status=400 ms=")
     assert line.endswith(" codes=BAD_USER_INPUT")
 
 
@@ -165,6 +164,9 @@ async def test_t10_a_request_leaves_one_line_with_its_id_its_operation_and_its_c
         ('{ segmentationReport(asOf: "yesterday") { days } }', '"2024-03-01"'),
         ("{ customer { id } }", "customer needs exactly one of id and externalId"),
         ("{ costumers { totalCount } }", "customers"),
+        ('{ segmentationReport(segmentName: "Nobody") { days } }', "Champions"),
+        ("{ nope }", "nope"),
+        ("{", "Syntax Error"),
     ],
 )
 async def test_what_the_caller_can_mend_says_what_would_be_right(face: Face, query: str, words: str) -> None:
