@@ -16,7 +16,7 @@ async def pages(
     while not found or found[-1]["pageInfo"][more]:
         page: Any = await face.data(query, {**variables, turn: cursor})
         for name in path.split("."):
-            page = page[name]
+            page = page[int(name) if name.isdigit() else name]
         found.append(page)
         cursor = page["pageInfo"][edge]
     return found[::-1] if back else found
