@@ -56,11 +56,8 @@ async def test_a_preview_of_a_wrong_definition_tells_every_problem(face: Face) -
     empty = await preview(face, {"criteria": {}})
     unknown = await preview(face, {"rules": {"in": ["vipp", {"var": "segments"}]}})
 
-    assert [(each["path"], each["severity"]) for each in wrong["problems"]] == [
-        ("/0/>/0/var", "ERROR"),
-        ("/1/like", "ERROR"),
-        ("/criteria/maxOrders", "ERROR"),
-    ]
+    assert [each["path"] for each in wrong["problems"]] == ["/0/>/0/var", "/1/like", "/criteria/maxOrders"]
+    assert {each["severity"] for each in wrong["problems"]} == {"ERROR"}
     assert "total_revenue" in wrong["problems"][0]["message"]
     assert (wrong["matchCount"], wrong["population"], wrong["sample"], wrong["sentence"]) == (None, 10, [], None)
     assert [each["code"] for each in empty["problems"]] == ["INVALID"]
@@ -126,23 +123,9 @@ async def test_an_explanation_says_what_was_asked_and_what_the_customer_has(both
     nobody = await both.data(query, {"segment": ids["vip"], "customer": str(encode("Customer", 1, 600))})
     nothing = await both.data(query, {"segment": sixth, "customer": sixth})
 
-    assert outside["segmentExplain"] == {
-        "isMember": False,
-        "matchesNow": False,
-        "source": None,
-        "assignedAt": None,
-        "sentence": "the number of orders is at least 5",
-        "clauses": [
-            {
-                "path": "",
-                "text": "the number of orders is at least 5",
-                "variable": "order_count",
-                "expected": 5,
-                "actual": 4,
-                "verdict": "FALSE",
-            }
-        ],
-    }
+    *told, sentence, (clause,) = outside["segmentExplain"].values()
+    assert (told, sentence) == ([False, False, None, None], "the number of orders is at least 5")
+    assert tuple(clause.values()) == ("", sentence, "order_count", 5, 4, "FALSE")
     assert (inside["segmentExplain"]["isMember"], inside["segmentExplain"]["matchesNow"]) == (True, True)
     assert inside["segmentExplain"]["source"] == "MANUAL"
     assert inside["segmentExplain"]["assignedAt"].startswith("2024-06-15T12:00:00")
@@ -198,12 +181,7 @@ async def test_rule_variables_are_those_of_the_language(face: Face) -> None:
 
     by_name = {each["name"]: each for each in shown}
     assert len(by_name) == len(shown) > 40
-    assert by_name["total_revenue"] == {
-        "name": "total_revenue",
-        "type": "number",
-        "description": "Sum of all qualifying purchases.",
-        "unit": "EUR",
-        "example": 1000,
-    }
+    revenue = ("total_revenue", "number", "Sum of all qualifying purchases.", "EUR", 1000)
+    assert tuple(by_name["total_revenue"].values()) == revenue
     assert by_name["purchases[].amount"]["unit"] == "EUR"
     assert by_name["segments"]["example"] == {"in": ["vip", {"var": "segments"}]}
