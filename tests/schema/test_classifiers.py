@@ -70,11 +70,9 @@ async def test_a_classifier_adds_a_dimension(facing_with: Callable[[str], Any], 
     async with facing_with(module) as face:
         found = await labels(face)
 
-        vip, labelled = (
-            [{"dimension": "loyalty", "label": "VIP"}],
-            {name: each["labels"] for name, each in found.items()},
-        )
-        assert labelled == {"Ada": vip, "Ben": vip, "Cy": [], "Dee": [], "Nobody": []}
+        vip = [{"dimension": "loyalty", "label": "VIP"}]
+        shown = {name: each["labels"] for name, each in found.items()}
+        assert shown == {"Ada": vip, "Ben": vip, "Cy": [], "Dee": [], "Nobody": []}
         assert [found[name]["frequency"] for name in ("Ada", "Cy", "Dee", "Nobody")] == ["Loyal", "Loyal", "New", None]
         assert {each["spending"] for each in found.values()} == {"Low Value", None}
         assert await counts(face, "loyalty") == {"VIP": (2, 0.5)}

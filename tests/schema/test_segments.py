@@ -70,9 +70,8 @@ async def test_a_definition_of_all_three_holds_together(both: Face) -> None:
 
     assert (made["rules"], made["rfmConfig"], made["isRfm"]) == (json.loads(rules), box, True)
     assert made["criteria"]["minOrders"] == 5
-    assert made["sentence"].startswith(
-        "(total revenue is more than EUR 1,000 and what the customer is called is “Zoë”) and"
-    )
+    said = "(total revenue is more than EUR 1,000 and what the customer is called is “Zoë”) and"
+    assert made["sentence"].startswith(said)
 
 
 async def test_a_key_is_given_or_made_from_the_name(both: Face) -> None:
