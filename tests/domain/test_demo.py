@@ -15,14 +15,14 @@ from domain.demo import CATEGORIES, CHANNELS, LEVELS, STOREFRONTS, TIME_ZONE, De
 from domain.model import NewPurchase, PurchaseStatus
 from tests.shops.festivals import is_festive
 
-DAYS = (
+DAYS = [
     date(2026, 1, 1),
     date(2024, 2, 29),
     date(2026, 4, 20),
     date(2026, 6, 30),
     date(2026, 11, 21),
     date(2026, 12, 31),
-)
+]
 QUALIFYING = (PurchaseStatus.COMPLETED, PurchaseStatus.PARTIAL)
 
 every_day = pytest.mark.parametrize("today", DAYS, ids=str)

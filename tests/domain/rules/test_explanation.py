@@ -10,37 +10,25 @@ from domain.rules.evaluator import CustomerFacts, Element, Scalar, holds
 from domain.rules.explanation import Clause, Verdict, explain
 from domain.rules.parser import parse_rule
 
+ASIDE: dict[str, Scalar] = {"storefront": None, "channel": "web", "status": "COMPLETED"}
 LAST = datetime(2024, 6, 1, 20, 30, tzinfo=UTC)
 
 
 def order(number: int, amount: float, days_ago: float) -> Element:
-    values: dict[str, Scalar] = {
-        "amount": amount,
-        "days_ago": days_ago,
-        "purchased_at": to_micros(LAST),
-        "storefront": None,
-        "channel": "web",
-        "status": "COMPLETED",
-    }
-    return Element(values, external_id=f"O{number}")
+    values: dict[str, Scalar] = {"amount": amount, "days_ago": days_ago, "purchased_at": to_micros(LAST)}
+    return Element({**values, **ASIDE}, external_id=f"O{number}")
 
 
 ORDERS = [order(number, 100.5 * number, 10.0 * number) for number in range(1, 9)]
 ANA = CustomerFacts(
     {
-        "total_revenue": 1250.5,
-        "order_count": 8.0,
-        "days_since_last_purchase": 14.0,
-        "average_order_value": None,
-        "loyalty_level": "GOLD",
-        "email": None,
-        "name": "",
-        "last_purchase_at": to_micros(LAST),
+        "total_revenue": 1250.5, "order_count": 8.0, "days_since_last_purchase": 14.0, "average_order_value": None,
+        "loyalty_level": "GOLD", "email": None, "name": "", "last_purchase_at": to_micros(LAST),
     },
     {"purchases": ORDERS},
     ZoneInfo("Asia/Colombo"),
     frozenset({"vip", "buyers"}),
-)
+)  # fmt: skip
 
 
 def var(name: str) -> dict[str, str]:
@@ -120,15 +108,8 @@ def test_the_purchases_that_decided_are_shown_five_at_most() -> None:
     ]  # fmt: skip
     assert shown == [("TRUE", 8, 7, ["O2", "O3", "O4", "O5", "O6"]), ("FALSE", 8, 7, ["O1"]), ("FALSE", 2, 1, ["O8"])]
     assert some.variable == "purchases"
-    assert some.actual["purchases"][0] == {
-        "externalId": "O2",
-        "amount": 201,
-        "days_ago": 20,
-        "purchased_at": "2024-06-02T02:00:00+05:30",
-        "storefront": None,
-        "channel": "web",
-        "status": "COMPLETED",
-    }
+    first = {"externalId": "O2", "amount": 201, "days_ago": 20, "purchased_at": "2024-06-02T02:00:00+05:30"}
+    assert some.actual["purchases"][0] == first | ASIDE
 
 
 def test_a_reference_to_a_segment_shows_those_the_customer_is_in() -> None:
