@@ -1,7 +1,4 @@
-"""The report and its movements as a client meets them: every method, filters, pages of customers, what it costs, and
-what is refused."""
-
-from typing import Any
+"""The report and its movements as a client meets them: every method, filters, pages of customers, and what it costs."""
 
 import pytest
 
@@ -150,31 +147,6 @@ async def test_label_counts_are_of_the_day_asked_for(reported: Face) -> None:
     counts = {row["label"]: row["customerCount"] for row in then if row["customerCount"]}
     assert counts == {"New": 1, "Regular": 2, "Low Value": 3, "Mixed": 2, "Mens": 1}
     assert {row["customerCount"] for row in never} == {0} == {row["share"] for row in never}
-
-
-DAY = '"2024-04-20"'
-ONE_DAY = f"from: {DAY}, to: {DAY}"
-
-
-@pytest.mark.read_only
-@pytest.mark.parametrize(
-    ("query", "said"),
-    [
-        ('{ segmentationReport(method: VALUE, segmentName: "Kids") { days } }', "High Value, Medium Value, Low Value"),
-        ('{ segmentationReport(method: BEHAVIOR, segmentCode: "HIGH") { days } }', "CATEGORY:Mixed"),
-        (f'{{ segmentTransitions(from: {DAY}, to: "2024-04-19") {{ from }} }}', "to must not be before from"),
-        (f"{{ segmentTransitions({ONE_DAY}, days: 0) {{ from }} }}", "days must be between 1 and 9999"),
-        (f'{{ segmentationTrend(from: "2024-01-01", to: {DAY}, interval: DAY) {{ date }} }}', "at most 60 points"),
-        (f"{{ segmentationTrend({ONE_DAY}, days: 10000) {{ date }} }}", "days must be between 1 and 9999"),
-        (f'{{ segmentationTrend({ONE_DAY}, storefrontId: "x") {{ date }} }}', "There is no storefront with this id."),
-        (f"{{ segmentTransitions({ONE_DAY}, method: RFV) {{ from }} }}", "RFM, VALUE, BEHAVIOR"),
-    ],
-)
-async def test_what_is_wrong_is_named(face: Face, query: str, said: str) -> None:
-    body: dict[str, Any] = (await face.post(query)).json()
-
-    assert said in body["errors"][0]["message"]
-    assert body["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
 
 
 @pytest.mark.read_only
