@@ -94,18 +94,14 @@ async def test_d2_15_aliases_are_answered(face: Face) -> None:
     assert len(await face.data(aliased(15))) == 15
 
 
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        (b"[" + b",".join([b'{"query":"{ viewer { subject } }"}'] * 100) + b"]", "BAD_USER_INPUT"),
-        (b"9" * 5000, "BAD_USER_INPUT"),
-    ],
-    ids=["a batch", "a number of 5,000 digits"],
-)
-async def test_d2_bodies_that_hold_no_operation_are_refused(face: Face, body: bytes, code: str) -> None:
+BATCH = b"[" + b",".join([b'{"query":"{ viewer { subject } }"}'] * 100) + b"]"
+
+
+@pytest.mark.parametrize("body", [BATCH, b"9" * 5000], ids=["a batch", "a number of 5,000 digits"])
+async def test_d2_bodies_that_hold_no_operation_are_refused(face: Face, body: bytes) -> None:
     answer = await face.raw(body)
 
-    assert (answer.status_code, code_of(answer)) == (400, code)
+    assert (answer.status_code, code_of(answer)) == (400, "BAD_USER_INPUT")
 
 
 @pytest.mark.parametrize(
