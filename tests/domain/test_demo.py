@@ -3,7 +3,7 @@ channel or category of it is empty. Scores and labels are those of the domain, o
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 
 import pytest
@@ -15,17 +15,11 @@ from domain.demo import CATEGORIES, CHANNELS, LEVELS, STOREFRONTS, TIME_ZONE, De
 from domain.model import NewPurchase, PurchaseStatus
 from tests.shops.festivals import is_festive
 
-DAYS = (
-    date(2026, 1, 1),
-    date(2024, 2, 29),
-    date(2026, 4, 20),
-    date(2026, 6, 30),
-    date(2026, 11, 21),
-    date(2026, 12, 31),
-)
+ISO_DAYS = ("2026-01-01", "2024-02-29", "2026-04-20", "2026-06-30", "2026-11-21", "2026-12-31")
 QUALIFYING = (PurchaseStatus.COMPLETED, PurchaseStatus.PARTIAL)
+ZONE = zone(TIME_ZONE)
 
-every_day = pytest.mark.parametrize("today", DAYS, ids=str)
+every_day = pytest.mark.parametrize("today", [date.fromisoformat(day) for day in ISO_DAYS], ids=str)
 
 
 @cache
@@ -34,29 +28,28 @@ def shop_of(today: date) -> DemoShop:
 
 
 def local_day(purchase: NewPurchase) -> date:
-    return purchase.purchased_at.astimezone(zone(TIME_ZONE)).date()
+    return purchase.purchased_at.astimezone(ZONE).date()
 
 
-def purchases_by_customer(shop: DemoShop) -> dict[str, list[NewPurchase]]:
-    found: dict[str, list[NewPurchase]] = {}
-    for purchase in shop.purchases:
+@cache
+def bought_on(today: date) -> list[list[tuple[date, NewPurchase]]]:
+    """The purchases of each customer that count, with their days."""
+    found: dict[str, list[tuple[date, NewPurchase]]] = {}
+    for purchase in shop_of(today).purchases:
         if purchase.status in QUALIFYING:
-            found.setdefault(purchase.customer_external_id, []).append(purchase)
-    return found
+            found.setdefault(purchase.customer_external_id, []).append((local_day(purchase), purchase))
+    return list(found.values())
 
 
-def groups_of(shop: DemoShop, today: date, days: int) -> Counter[str]:
-    first = today.toordinal() - days + 1
-    windows = [
-        [(local_day(one).toordinal(), one.amount) for one in bought if local_day(one).toordinal() >= first]
-        for bought in purchases_by_customer(shop).values()
-    ]
+def groups_of(today: date, days: int) -> Counter[str]:
+    first = today - timedelta(days=days - 1)
+    windows = [[(day, one.amount) for day, one in bought if day >= first] for bought in bought_on(today)]
     windows = [window for window in windows if window]
     orders = cut_values(sorted(len(window) for window in windows))
     spend = cut_values(sorted(sum(amount for _, amount in window) for window in windows))
     return Counter(
         eight(
-            recency(today.toordinal() - max(day for day, _ in window), days),
+            recency((today - max(day for day, _ in window)).days, days),
             rank_score(len(window), orders),
             rank_score(sum(amount for _, amount in window), spend),
         ).name
@@ -64,17 +57,18 @@ def groups_of(shop: DemoShop, today: date, days: int) -> Counter[str]:
     )
 
 
-def labels_of(shop: DemoShop, today: date) -> Iterator[Classification]:
+def labels_of(today: date) -> Iterator[Classification]:
     settings = ClassificationSettings()
-    for bought in purchases_by_customer(shop).values():
-        days = [local_day(one) for one in bought]
+    recent = settings.recent_from(today)
+    for bought in bought_on(today):
+        days = [day for day, _ in bought]
         facts = ClassificationFacts(
             order_count=len(bought),
-            lifetime=sum(one.amount for one in bought),
-            recent_orders=sum(day >= settings.recent_from(today) for day in days),
+            lifetime=sum(one.amount for _, one in bought),
+            recent_orders=sum(day >= recent for day in days),
             last_day=max(days).toordinal(),
             festive_orders=sum(is_festive(settings.festive, day) for day in days),
-            category_lines=Counter(line.category for one in bought for line in one.lines),
+            category_lines=Counter(line.category for _, one in bought for line in one.lines),
         )
         yield classify(facts, settings, today, 2)
 
@@ -96,7 +90,7 @@ def test_the_shop_has_thousands_of_customers_and_three_years_of_purchases_that_e
 @every_day
 def test_nothing_in_the_shop_lies_after_the_first_minute_of_today(today: date) -> None:
     shop = shop_of(today)
-    begins = datetime.combine(today, time(0), zone(TIME_ZONE)).astimezone(UTC)
+    begins = datetime.combine(today, time(0), ZONE).astimezone(UTC)
 
     newest = max(purchase.purchased_at for purchase in shop.purchases)
     registered = [customer.registered_at for customer in shop.customers if customer.registered_at is not None]
@@ -118,7 +112,7 @@ def test_the_same_day_and_seed_give_the_same_shop_and_another_seed_another() -> 
 @every_day
 @pytest.mark.parametrize("days", [90, 365])
 def test_every_one_of_the_eight_groups_has_members(today: date, days: int) -> None:
-    found = groups_of(shop_of(today), today, days)
+    found = groups_of(today, days)
 
     assert set(found) == {group.name for group in EIGHT} | {UNCLASSIFIED.name}
     assert min(found.values()) >= 20
@@ -126,7 +120,7 @@ def test_every_one_of_the_eight_groups_has_members(today: date, days: int) -> No
 
 @every_day
 def test_every_label_has_members(today: date) -> None:
-    labels = list(labels_of(shop_of(today), today))
+    labels = list(labels_of(today))
 
     frequency, spending, category = (
         Counter(getattr(one, name) for one in labels) for name in ("frequency", "spending", "category")

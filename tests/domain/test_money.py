@@ -31,29 +31,20 @@ def test_a_code_that_is_no_active_currency_is_refused_with_the_field(code: str) 
     assert refused.value.problems[0].field == ("currency",)
 
 
-@pytest.mark.parametrize(
-    ("text", "decimals", "minor"),
-    [
-        ("12.30", 2, 1230),
-        ("12.3", 2, 1230),
-        ("12", 2, 1200),
-        ("12.", 2, 1200),
-        (".5", 2, 50),
-        ("-0.01", 2, -1),
-        ("+7.00", 2, 700),
-        ("-0", 2, 0),
-        ("0.000", 2, 0),
-        ("12.300000", 2, 1230),
-        ("1500", 0, 1500),
-        ("1500.00", 0, 1500),
-        ("1.234", 3, 1234),
-        ("000000000000000.01", 2, 1),
-        ("999999999999999.99", 2, 99999999999999999),
-        ("999999999999999", 0, 999999999999999),
-        ("999999999999999.999", 3, 999999999999999999),
-        ("922337203685477.5807", 4, LARGEST),
-    ],
-)
+READ = [
+    ("12.30", 2, 1230), ("12.3", 2, 1230), ("12", 2, 1200), ("12.", 2, 1200), (".5", 2, 50), ("-0.01", 2, -1),
+    ("+7.00", 2, 700), ("-0", 2, 0), ("0.000", 2, 0), ("12.300000", 2, 1230), ("1500", 0, 1500), ("1500.00", 0, 1500),
+    ("1.234", 3, 1234), ("000000000000000.01", 2, 1), ("999999999999999.99", 2, 99999999999999999),
+    ("999999999999999", 0, 999999999999999), ("999999999999999.999", 3, 999999999999999999),
+    ("922337203685477.5807", 4, LARGEST),
+]  # fmt: skip
+NO_NUMBERS = [
+    "NaN", "inf", "-Infinity", "1e3", "1e400", "0x1F", "1,234.50", "1 234", "--1", "", ".", "-", "£5", "١٢", "1_000",
+    "0" * 61,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "decimals", "minor"), READ)
 def test_plain_decimal_text_is_read_exactly(text: str, decimals: int, minor: int) -> None:
     assert parse_minor(text, decimals) == minor
     assert to_minor(Decimal(text), decimals) == minor
@@ -70,27 +61,7 @@ def test_plain_decimal_text_is_read_exactly(text: str, decimals: int, minor: int
         ("-1000000000000000.00", 2, "must have at most 15 digits before the point"),
         ("922337203685477.5808", 4, "must be at most 922337203685477.5807 in this currency"),
         ("999999999999999.9999", 4, "must be at most 922337203685477.5807 in this currency"),
-        *[
-            (text, 2, "must be a number such as 12.50")
-            for text in (
-                "NaN",
-                "inf",
-                "-Infinity",
-                "1e3",
-                "1e400",
-                "0x1F",
-                "1,234.50",
-                "1 234",
-                "--1",
-                "",
-                ".",
-                "-",
-                "£5",
-            )
-        ],
-        ("١٢", 2, "must be a number such as 12.50"),
-        ("1_000", 2, "must be a number such as 12.50"),
-        ("0" * 61, 2, "must be a number such as 12.50"),
+        *[(text, 2, "must be a number such as 12.50") for text in NO_NUMBERS],
     ],
 )
 def test_what_is_no_amount_of_the_currency_is_refused(text: str, decimals: int, sentence: str) -> None:

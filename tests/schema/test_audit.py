@@ -6,10 +6,12 @@ import pytest
 
 from gql.schema.types.ids import encode
 from tests.drivers.face import Face
+from tests.schema.pages import pages
 
 pytestmark = pytest.mark.anyio
 CREATE = """mutation($name: String!) { createSegment(input: {name: $name, kind: MANUAL}) {
     segment { id } userErrors { message } } }"""
+NODE = "query($id: ID!) { node(id: $id) { id } }"
 EVENTS = """query($first: Int, $after: String, $subject: ID) {
     auditEvents(first: $first, after: $after, subjectId: $subject) {
     totalCount pageInfo { hasNextPage endCursor }
@@ -32,27 +34,19 @@ async def test_a_write_is_kept_with_who_what_and_old_and_new_values(both: Face) 
     assert (update["actor"], update["action"], update["subjectId"]) == ("editor", "updateSegment", made)
     assert update["detail"]["changes"] == {"name": {"old": "VIP", "new": "Best"}}
     assert update["requestId"]
-    assert (await both.data("query($id: ID!) { node(id: $id) { id } }", {"id": update["id"]})) == {
-        "node": {"id": update["id"]}
-    }
+    assert await both.data(NODE, {"id": update["id"]}) == {"node": {"id": update["id"]}}
 
 
 async def test_pages_go_back_in_time_without_gaps(face: Face) -> None:
     for number in range(5):
         await face.data(CREATE, {"name": f"Segment {number}"})
 
-    seen, after = [], None
-    while True:
-        page = (await face.data(EVENTS, {"first": 2, "after": after}))["auditEvents"]
-        seen += [event["id"] for event in page["nodes"]]
-        after = page["pageInfo"]["endCursor"]
-        if not page["pageInfo"]["hasNextPage"]:
-            break
-
+    seen = [event for page in await pages(face, EVENTS, "auditEvents", {"first": 2}) for event in page["nodes"]]
     whole = (await face.data(EVENTS, {"first": 250}))["auditEvents"]
-    assert seen == [event["id"] for event in whole["nodes"]]
+
+    assert seen == whole["nodes"]
     assert len(seen) == whole["totalCount"] == 5
-    times = [datetime.fromisoformat(event["at"]) for event in whole["nodes"]]
+    times = [datetime.fromisoformat(event["at"]) for event in seen]
     assert times == sorted(times, reverse=True)
     assert len(set(times)) == 5
 
@@ -63,7 +57,7 @@ async def test_who_may_only_view_does_not_see_the_log(face: Face) -> None:
     viewer = face.token("customers:view")
 
     assert await face.code(EVENTS, None, viewer) == "FORBIDDEN"
-    assert await face.data("query($id: ID!) { node(id: $id) { id } }", {"id": event}, viewer) == {"node": None}
+    assert await face.data(NODE, {"id": event}, viewer) == {"node": None}
 
 
 async def test_another_businesss_events_are_not_there(face: Face) -> None:
@@ -72,7 +66,7 @@ async def test_another_businesss_events_are_not_there(face: Face) -> None:
     other = face.token("customers:view", "customers:edit", business="other")
 
     assert (await face.data(EVENTS, None, other))["auditEvents"]["nodes"] == []
-    assert await face.data("query($id: ID!) { node(id: $id) { id } }", {"id": event}, other) == {"node": None}
+    assert await face.data(NODE, {"id": event}, other) == {"node": None}
     assert (await face.data(EVENTS, {"subject": made}, other))["auditEvents"]["totalCount"] == 0
     assert (await face.data(EVENTS, {"subject": "nonsense"}))["auditEvents"]["totalCount"] == 0
 

@@ -13,13 +13,7 @@ pytestmark = pytest.mark.anyio
 BEFORE, SINCE = '"2024-06-15T11:59:59Z"', '"2024-06-15T12:00:00Z"'
 
 
-@pytest.mark.parametrize(
-    "field",
-    [
-        "members(asOf: %s) { totalCount }",
-        "changes(since: %s) { totalCount }",
-    ],
-)
+@pytest.mark.parametrize("field", ["members(asOf: %s) { totalCount }", "changes(since: %s) { totalCount }"])
 async def test_what_needs_the_part_that_is_gone_says_so(field: str, face: Face) -> None:
     working = Working.of(face.database, face.clock, await face.services.businesses.open("shop"))
     segment = await working.by_hand("vip")

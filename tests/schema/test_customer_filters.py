@@ -8,9 +8,9 @@ import pytest
 
 from gql.schema.types.ids import encode
 from tests.drivers.face import Face, code_of
-from tests.shops.segmented_shop import fill
+from tests.schema.pages import pages
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.read_only, pytest.mark.usefixtures("ids")]
 FILTERED = """query C($filter: CustomerFilter, $first: Int, $after: String) {
   customers(filter: $filter, first: $first, after: $after) {
     totalCount nodes { externalId } pageInfo { hasNextPage endCursor } } }"""
@@ -22,8 +22,7 @@ async def found(face: Face, **where: Any) -> list[str]:
     return [node["externalId"] for node in data["nodes"]]
 
 
-async def test_customers_are_filtered_by_segments_rules_and_labels(both: Face) -> None:
-    ids = await fill(both)
+async def test_customers_are_filtered_by_segments_rules_and_labels(both: Face, ids: dict[str, str]) -> None:
     rule = {"<": [{"var": "order_count"}, 2]}
 
     assert await found(both, segmentIds=[ids["vip"]]) == ["C01", "C02", "C06"]
@@ -41,24 +40,16 @@ async def test_customers_are_filtered_by_segments_rules_and_labels(both: Face) -
 
 
 async def test_filtered_pages_follow_each_other(both: Face) -> None:
-    await fill(both)
     where = {"rules": {">=": [{"var": "monetary_score"}, 3]}}
     whole = await found(both, **where)
 
-    seen: list[str] = []
-    after = None
-    while True:
-        page = (await both.data(FILTERED, {"filter": where, "first": 2, "after": after}))["customers"]
-        seen += [node["externalId"] for node in page["nodes"]]
-        after = page["pageInfo"]["endCursor"]
-        if not page["pageInfo"]["hasNextPage"]:
-            break
+    walked = await pages(both, FILTERED, "customers", {"filter": where, "first": 2})
 
-    assert seen == whole == ["C06", "C07", "C08", "C09", "C10"]
+    assert whole == ["C06", "C07", "C08", "C09", "C10"]
+    assert [[node["externalId"] for node in page["nodes"]] for page in walked] == [whole[:2], whole[2:4], whole[4:]]
 
 
-async def test_a_filter_that_cannot_be_is_refused_with_its_place(face: Face) -> None:
-    ids = await fill(face)
+async def test_a_filter_that_cannot_be_is_refused_with_its_place(face: Face, ids: dict[str, str]) -> None:
     cases: Sequence[tuple[dict[str, Any], list[str]]] = (
         ({"segmentIds": [ids["vip"], ids["customer"]]}, ["filter", "segmentIds", "1"]),
         ({"segmentIds": [str(encode("Segment", 2, 1))]}, ["filter", "segmentIds", "0"]),
@@ -77,7 +68,6 @@ async def test_a_filter_that_cannot_be_is_refused_with_its_place(face: Face) -> 
     assert labels == "spending must hold only these labels: High Value, Medium Value, Low Value"
 
 
-@pytest.mark.read_only
 async def test_rule_errors_in_queries_carry_their_problems(face: Face) -> None:
     wrong = {"and": [{">": [{"var": "order_cuont"}, 1]}, {">": [{"var": "name"}, 1]}]}
 

@@ -16,6 +16,8 @@ from tests.drivers.face import SECRET, Face, code_of
 from tests.drivers.probe import DSN, Journal, probe_app
 
 pytestmark = pytest.mark.anyio
+DAY = '"2024-04-20"'
+ONE_DAY = f"from: {DAY}, to: {DAY}"
 REQUEST_ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -148,8 +150,7 @@ async def test_t10_a_request_leaves_one_line_with_its_id_its_operation_and_its_c
     answer = await face.client.post("/graphql", json=body, headers=face.bearer())
 
     (line,) = [record.getMessage() for record in ours.records]
-    start = f"request id={answer.headers['x-request-id']} method=POST operation=Wanted status=400 ms="
-    assert line.startswith(start)
+    assert line.startswith(f"request id={answer.headers['x-request-id']} method=POST operation=Wanted status=400 ms=")
     assert line.endswith(" codes=BAD_USER_INPUT")
 
 
@@ -157,10 +158,7 @@ async def test_t10_a_request_leaves_one_line_with_its_id_its_operation_and_its_c
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        (
-            "{ customers(sort: NAMES) { totalCount } }",
-            "EXTERNAL_ID, NAME, TOTAL_REVENUE, ORDER_COUNT",
-        ),
+        ("{ customers(sort: NAMES) { totalCount } }", "EXTERNAL_ID, NAME, TOTAL_REVENUE, ORDER_COUNT"),
         ("{ segmentationReport(method: RFV) { days } }", "RFM, VALUE, BEHAVIOR"),
         ("{ segmentationReport(days: 10000) { days } }", "days must be between 1 and 9999"),
         ("{ customers(first: 251) { totalCount } }", "first must be between 1 and 250"),
@@ -168,6 +166,17 @@ async def test_t10_a_request_leaves_one_line_with_its_id_its_operation_and_its_c
         ('{ segmentationReport(asOf: "yesterday") { days } }', '"2024-03-01"'),
         ("{ customer { id } }", "customer needs exactly one of id and externalId"),
         ("{ costumers { totalCount } }", "customers"),
+        ('{ segmentationReport(segmentName: "Nobody") { days } }', "Champions"),
+        ("{ nope }", "nope"),
+        ("{", "Syntax Error"),
+        ('{ segmentationReport(method: VALUE, segmentName: "Kids") { days } }', "High Value, Medium Value, Low Value"),
+        ('{ segmentationReport(method: BEHAVIOR, segmentCode: "HIGH") { days } }', "CATEGORY:Mixed"),
+        (f'{{ segmentTransitions(from: {DAY}, to: "2024-04-19") {{ from }} }}', "to must not be before from"),
+        (f"{{ segmentTransitions({ONE_DAY}, days: 0) {{ from }} }}", "days must be between 1 and 9999"),
+        (f'{{ segmentationTrend(from: "2024-01-01", to: {DAY}, interval: DAY) {{ date }} }}', "at most 60 points"),
+        (f"{{ segmentationTrend({ONE_DAY}, days: 10000) {{ date }} }}", "days must be between 1 and 9999"),
+        (f'{{ segmentationTrend({ONE_DAY}, storefrontId: "x") {{ date }} }}', "There is no storefront with this id."),
+        (f"{{ segmentTransitions({ONE_DAY}, method: RFV) {{ from }} }}", "RFM, VALUE, BEHAVIOR"),
     ],
 )
 async def test_what_the_caller_can_mend_says_what_would_be_right(face: Face, query: str, words: str) -> None:

@@ -49,17 +49,10 @@ async def details(face: Face) -> list[Any]:
     return [detail for _, action, detail in await events(face) if action == "updateBusinessSettings"]
 
 
-async def bought(face: Face, customer: str, *days: str, amount: int = 100, category: str = "Tea") -> None:
-    items = [
-        {
-            "customerExternalId": customer,
-            "externalId": f"{customer}-{day}",
-            "purchasedAt": day,
-            "amount": amount,
-            "lines": [{"category": category, "amount": amount}],
-        }
-        for day in days
-    ]
+async def bought(face: Face, customer: str, *days: str, amount: int = 100) -> None:
+    lines = [{"category": "Tea", "amount": amount}]
+    one = {"customerExternalId": customer, "amount": amount, "lines": lines}
+    items = [{**one, "externalId": f"{customer}-{day}", "purchasedAt": day} for day in days]
     assert (await face.data(RECORD, {"input": items}))["recordPurchases"]["userErrors"] == []
 
 
@@ -124,30 +117,23 @@ async def test_settings_that_are_as_they_were_change_nothing(both: Face) -> None
 
 @pytest.mark.read_only
 async def test_every_fault_is_named_and_nothing_is_changed(both: Face) -> None:
-    settings = {
-        "high_lifetime": "much",
-        "lapsed_days": 0,
-        "family_percent": 90,
-        "lapsed_day": 3,
-        "import": {"preset": "magento", "decimal": ";"},
-        "classify_every": "daily",
-        "loyal_orders": 9,
-    }
+    settings = {"high_lifetime": "much", "lapsed_days": 0, "family_percent": 90, "lapsed_day": 3, "loyal_orders": 9}
+    settings |= {"import": {"preset": "magento", "decimal": ";"}, "classify_every": "daily"}
 
     faults = await wrong(both, settings)
 
+    cron = "must be five cron fields such as `15 2 * * *`: minute, hour, day, month, weekday"
     assert faults == [
-        (["settings", "high_lifetime"], "INVALID", "high_lifetime must be an amount such as 15000"),
-        (["settings", "lapsed_days"], "INVALID", "lapsed_days must be between 1 and 9999"),
-        (["settings", "lapsed_day"], "INVALID", "lapsed_day is no setting. Is lapsed_days meant?"),
-        (["settings", "import.preset"], "INVALID", "import.preset must be one of: shopify, woocommerce"),
-        (["settings", "import.decimal"], "INVALID", "import.decimal must be one of the characters: . ,"),
-        (
-            ["settings", "classify_every"],
-            "INVALID",
-            "classify_every must be five cron fields such as `15 2 * * *`: minute, hour, day, month, weekday",
-        ),
-        (["settings", "family_percent"], "INVALID", "family_percent must be at most dominant_percent"),
+        (["settings", name], "INVALID", f"{name} {fault}")
+        for name, fault in (
+            ("high_lifetime", "must be an amount such as 15000"),
+            ("lapsed_days", "must be between 1 and 9999"),
+            ("lapsed_day", "is no setting. Is lapsed_days meant?"),
+            ("import.preset", "must be one of: shopify, woocommerce"),
+            ("import.decimal", "must be one of the characters: . ,"),
+            ("classify_every", cron),
+            ("family_percent", "must be at most dominant_percent"),
+        )
     ]
     assert await shown(both) == (effective({}), 1)
     assert await details(both) == []
@@ -189,37 +175,25 @@ async def test_half_of_a_character_is_refused(face: Face) -> None:
     refused = await face.post(CHANGE, {"settings": r'{"\ud800": 1}'})
 
     assert refused.status_code == 400
-    assert refused.json()["errors"][0]["message"].endswith(
-        "Texts must be Unicode: an escape stands for half of a character."
-    )
+    said = "Texts must be Unicode: an escape stands for half of a character."
+    assert refused.json()["errors"][0]["message"].endswith(said)
 
 
 @pytest.mark.read_only
 async def test_the_connection_of_mongodb_and_places_of_the_server_are_set_on_the_server(face: Face) -> None:
-    faults = await wrong(
-        face, {"mongodb": {"password": "hunter2"}, "output_dir": "/etc", "output_filename": "passwd.json"}
-    )
+    settings = {"mongodb": {"password": "hunter2"}, "output_dir": "/etc", "output_filename": "passwd.json"}
 
-    assert [(field, code) for field, code, _ in faults] == [
-        (["settings", "mongodb"], "INVALID"),
-        (["settings", "output_dir"], "INVALID"),
-        (["settings", "output_filename"], "INVALID"),
-    ]
+    faults = await wrong(face, settings)
+
+    assert [(field, code) for field, code, _ in faults] == [(["settings", name], "INVALID") for name in settings]
     assert all("segments settings apply FILE" in message for *_, message in faults)
     assert "hunter2" not in str(faults)
 
 
 async def test_the_names_of_the_reference_configuration_are_understood(face: Face) -> None:
-    business = await done(
-        face,
-        {
-            "high_aov_threshold": 500,
-            "high_lifetime_threshold": 9000.5,
-            "low_lifetime_threshold": 100,
-            "dominant_threshold": 0.65,
-            "family_threshold": 0.25,
-        },
-    )
+    amounts = {"high_aov_threshold": 500, "high_lifetime_threshold": 9000.5, "low_lifetime_threshold": 100}
+
+    business = await done(face, {**amounts, "dominant_threshold": 0.65, "family_threshold": 0.25})
 
     names = ("high_average_order", "high_lifetime", "low_lifetime", "dominant_percent", "family_percent")
     assert [business["settings"][name] for name in names] == [500, 9000.5, 100, 65, 25]
@@ -228,24 +202,14 @@ async def test_the_names_of_the_reference_configuration_are_understood(face: Fac
 async def test_a_change_is_in_the_audit_log_with_old_and_new_values(both: Face) -> None:
     await done(both, {"lapsed_days": 120, "import": {"preset": "shopify"}})
 
-    assert await details(both) == [
-        {
-            "changed": {
-                "lapsed_days": {"old": 90, "new": 120},
-                "import.preset": {"old": None, "new": "shopify"},
-            },
-            "version": 2,
-        }
-    ]
+    changed = {"lapsed_days": {"old": 90, "new": 120}, "import.preset": {"old": None, "new": "shopify"}}
+    assert await details(both) == [{"changed": changed, "version": 2}]
 
 
 async def test_a_changed_threshold_shows_at_once_in_labels_statistics_and_rules(both: Face) -> None:
     await bought(both, "A", "2024-06-01", "2024-06-02", amount=6000)
-    before = (
-        await labels(both, "A"),
-        await counted(both, "High Value"),
-        await matching(both, "spending_label", "High Value"),
-    )
+    counts = await counted(both, "High Value"), await matching(both, "spending_label", "High Value")
+    before = await labels(both, "A"), *counts
 
     await done(both, {"high_average_order": 5000, "loyal_orders": 2, "dominant_percent": 100})
 

@@ -54,7 +54,7 @@ async def test_a_subscription_sends_each_event_and_ends(server: Live, face: Face
 
 async def test_a_subscription_outlives_the_deadline_that_stops_a_query(server: Live, face: Face) -> None:
     async with server.initiated(face.token()) as client:
-        await subscribe(client, "1", COUNT, {"to": 3, "pause": 0.4})
+        await subscribe(client, "1", COUNT, {"to": 3, "pause": 0.25})
         await subscribe(client, "2", "{ slow }")
         found: dict[str, list[Any]] = {"1": [], "2": []}
         for _ in range(6):
@@ -200,7 +200,7 @@ async def test_w6_nothing_is_queued_for_a_subscriber_that_stops_reading(
         held = 0
         while held != len(journal.counted):
             held = len(journal.counted)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.25)
         async with server.initiated(face.token()) as quick:
             began = asyncio.get_running_loop().time()
             other = await answered(quick, "1", "{ notANumber }")
@@ -218,7 +218,7 @@ async def test_w6_nothing_is_queued_for_a_subscriber_that_stops_reading(
 async def test_w6_a_subscriber_that_takes_nothing_loses_its_socket(
     server: Live, face: Face, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(PatientSocket, "take_seconds", 1.0)
+    monkeypatch.setattr(PatientSocket, "take_seconds", 0.3)
     client = await server.connect(max_queue=1)
     await send(client, type="connection_init", payload={"Authorization": f"Bearer {face.token()}"})
     await subscribe(client, "1", LARGE)

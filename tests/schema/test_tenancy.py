@@ -25,17 +25,11 @@ REQUESTS = 200
 
 
 async def fill(face: Face, shop: str) -> None:
-    """Twenty customers with a purchase each; every text of theirs begins with the business's key."""
-    customers = [{"externalId": f"{shop}-{number}", "name": f"{shop} name"} for number in range(20)]
+    """Eight customers with a purchase each; every text of theirs begins with the business's key."""
+    customers = [{"externalId": f"{shop}-{number}", "name": f"{shop} name"} for number in range(8)]
+    one = {"purchasedAt": "2024-06-01", "amount": "10", "storefrontKey": f"{shop}-store"}
     purchases = [
-        {
-            "customerExternalId": f"{shop}-{number}",
-            "externalId": f"{shop}-order-{number}",
-            "purchasedAt": "2024-06-01",
-            "amount": "10",
-            "storefrontKey": f"{shop}-store",
-        }
-        for number in range(20)
+        {**one, "customerExternalId": f"{shop}-{number}", "externalId": f"{shop}-order-{number}"} for number in range(8)
     ]
     token = face.token(business=shop)
     await face.data(UPSERT, {"input": customers}, token)

@@ -115,16 +115,9 @@ def test_38_of_the_125_cells_are_unclassified_and_every_group_has_some() -> None
 
     assert len(CELLS) == sum(found.values()) == 125
     assert found == {
-        "Champions": 8,
-        "Loyal Customers": 19,
-        "Potential Loyalists": 10,
-        "Promising": 2,
-        "At Risk": 24,
-        "Need Attention": 6,
-        "New Customers": 10,
-        "Hibernating": 8,
-        "Unclassified": 38,
-    }
+        "Champions": 8, "Loyal Customers": 19, "Potential Loyalists": 10, "Promising": 2, "At Risk": 24,
+        "Need Attention": 6, "New Customers": 10, "Hibernating": 8, "Unclassified": 38,
+    }  # fmt: skip
 
 
 def test_codes_are_labels_and_not_always_members_of_their_own_group() -> None:
@@ -132,15 +125,9 @@ def test_codes_are_labels_and_not_always_members_of_their_own_group() -> None:
     assert eight(4, 5, 1) is UNCLASSIFIED
     assert eight(1, 1, 1).name == "Hibernating"
     assert [(group.code, group.scores) for group in EIGHT] == [
-        ("R5F5M5", (5, 5, 5)),
-        ("R4F4M4", (4, 4, 4)),
-        ("R4F2M3", (4, 2, 3)),
-        ("R3F2M2", (3, 2, 2)),
-        ("R2F2M3", (2, 2, 3)),
-        ("R2F3M3", (2, 3, 3)),
-        ("R5F1M1", (5, 1, 1)),
-        ("R1F1M2", (1, 1, 2)),
-    ]
+        ("R5F5M5", (5, 5, 5)), ("R4F4M4", (4, 4, 4)), ("R4F2M3", (4, 2, 3)), ("R3F2M2", (3, 2, 2)),
+        ("R2F2M3", (2, 2, 3)), ("R2F3M3", (2, 3, 3)), ("R5F1M1", (5, 1, 1)), ("R1F1M2", (1, 1, 2)),
+    ]  # fmt: skip
 
 
 def test_the_eleven_scheme_names_every_cell_by_recency_and_band() -> None:

@@ -14,69 +14,51 @@ def read(text: str, decimal: str | None = None, thousands: str | None = None, si
     return amount_reader(2, AmountForm.of(decimal, thousands, sign))(text)
 
 
+COMMAS, EUROS = (None, ",", None), (None, None, "€")
+READ: list[tuple[tuple[str | None, ...], int, list[str]]] = [
+    (COMMAS, 123450, ["1,234.50", "1234.50"]),
+    (COMMAS, 123456750, ["12,34,567.5"]),
+    (COMMAS, -123400, ["-1,234"]),
+    ((",", ".", None), 123450, ["1.234,50"]),
+    ((",", None, None), 1250, ["12,5"]),
+    ((None, "'", None), 123450, ["1'234.50"]),
+    ((",", " ", None), 123450, ["1 234,50"]),
+    ((",", "space", None), 123456750, ["1\u00a0234\u202f567,50"]),
+    (EUROS, 1250, ["€ 12.50", "12.50 €", "12.50"]),
+    (EUROS, -1250, ["-€12.50", "€-12.50", "(€12.50)", "€(12.50)"]),
+    ((None, ",", "Rs."), 123450, ["Rs. 1,234.50"]),
+    ((None, None, None), -1250, ["(12.50)", "( 12.50 )"]),
+    ((",", ".", "€"), -123450, ["(1.234,50 €)", "(1.234,50) €"]),
+]
+REFUSED = {
+    COMMAS: ["1,23.50", "1,2345.00", "1,234,50", "1.234,50", "12,34,56", "", "1 234.50", "١٢"],
+    (",", None, None): ["12.50"],
+    (",", ".", None): ["1,234.50"],
+    EUROS: ["$12.50", "--12.50", "-€-12.50", "€", "(12.50", "12.50)", "(-12.50)", "-(12.50)", "((12.50))", "()"],
+}
+
+
 @pytest.mark.parametrize(
-    ("text", "form", "minor"),
-    [
-        ("1,234.50", (None, ",", None), 123450),
-        ("1234.50", (None, ",", None), 123450),
-        ("12,34,567.5", (None, ",", None), 123456750),
-        ("-1,234", (None, ",", None), -123400),
-        ("1.234,50", (",", ".", None), 123450),
-        ("12,5", (",", None, None), 1250),
-        ("1'234.50", (None, "'", None), 123450),
-        ("1 234,50", (",", " ", None), 123450),
-        ("1\u00a0234\u202f567,50", (",", "space", None), 123456750),
-        ("€ 12.50", (None, None, "€"), 1250),
-        ("12.50 €", (None, None, "€"), 1250),
-        ("-€12.50", (None, None, "€"), -1250),
-        ("€-12.50", (None, None, "€"), -1250),
-        ("Rs. 1,234.50", (None, ",", "Rs."), 123450),
-        ("12.50", (None, None, "€"), 1250),
-        ("(12.50)", (None, None, None), -1250),
-        ("( 12.50 )", (None, None, None), -1250),
-        ("(€12.50)", (None, None, "€"), -1250),
-        ("€(12.50)", (None, None, "€"), -1250),
-        ("(1.234,50 €)", (",", ".", "€"), -123450),
-        ("(1.234,50) €", (",", ".", "€"), -123450),
-    ],
+    ("text", "form", "minor"), [(text, form, minor) for form, minor, texts in READ for text in texts]
 )
 def test_amounts_are_read_as_they_are_told(text: str, form: tuple[str | None, ...], minor: int) -> None:
     assert read(text, *form) == minor
 
 
-@pytest.mark.parametrize(
-    ("text", "form"),
-    [
-        ("1,23.50", (None, ",", None)),
-        ("1,2345.00", (None, ",", None)),
-        ("1,234,50", (None, ",", None)),
-        ("1.234,50", (None, ",", None)),
-        ("12.50", (",", None, None)),
-        ("1,234.50", (",", ".", None)),
-        ("12,34,56", (None, ",", None)),
-        ("$12.50", (None, None, "€")),
-        ("--12.50", (None, None, "€")),
-        ("-€-12.50", (None, None, "€")),
-        ("€", (None, None, "€")),
-        ("", (None, ",", None)),
-        ("1 234.50", (None, ",", None)),
-        ("(12.50", (None, None, "€")),
-        ("12.50)", (None, None, "€")),
-        ("(-12.50)", (None, None, "€")),
-        ("-(12.50)", (None, None, "€")),
-        ("((12.50))", (None, None, "€")),
-        ("()", (None, None, "€")),
-        ("١٢", (None, ",", None)),
-    ],
-)
+@pytest.mark.parametrize(("text", "form"), [(text, form) for form, texts in REFUSED.items() for text in texts])
 def test_what_is_not_of_the_told_form_is_refused(text: str, form: tuple[str | None, ...]) -> None:
     with pytest.raises(ValueError, match="must be a number such as"):
         read(text, *form)
 
 
-def test_the_refusal_shows_the_form() -> None:
-    with pytest.raises(ValueError, match=r"^must be a number such as Rs\.1\.234,50$"):
-        read("x", ",", ".", "Rs.")
+@pytest.mark.parametrize(
+    ("text", "form", "shown"), [("x", (",", ".", "Rs."), r"Rs\.1\.234,50"), ("yesterday", (), r"12\.50")]
+)
+def test_the_refusal_shows_the_form_and_nonsense_is_not_taken_for_another_one(
+    text: str, form: tuple[str, ...], shown: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"^must be a number such as {shown}$"):
+        read(text, *form)
 
 
 @pytest.mark.parametrize("text", ["1,234.50", "€12.50", "12,50", "1 234.50", "USD 5"])
@@ -93,11 +75,6 @@ def test_what_may_be_thousands_is_not_taken_for_a_fraction(text: str, whole: str
         amount_reader(0, AmountForm())(text)
     assert amount_reader(3, AmountForm())(text) == int(whole)
     assert [read(other) for other in ("0.000", "1000.000", "5.0000", ".500")] == [0, 100_000, 500, 50]
-
-
-def test_nonsense_is_not_taken_for_another_form() -> None:
-    with pytest.raises(ValueError, match=r"^must be a number such as 12\.50$"):
-        read("yesterday")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from tests.drivers.opened_sources import opened, read, shop
 
 PLAIN = "customer_id,order_id,date,amount,category,status"
 ENDED = ("refunded", "cancelled")
+ADA, BEN, CY = "Ada,1,2024-01-01", "Ben,2,2024-01-01", "Cy,3,2024-01-01"
 
 
 def orders(source: OpenedPurchases) -> dict[str, int]:
@@ -25,48 +26,25 @@ def orders(source: OpenedPurchases) -> dict[str, int]:
 
 
 def test_the_amount_of_an_order_counts_once_and_its_lines_keep_their_categories(tmp_path: Path) -> None:
-    source = opened(
-        tmp_path,
-        PLAIN,
-        "Ada,1,2024-01-01,30.00,Tea,",
-        "Ada,1,2024-01-01,30.00,Cups,",
-        "Ben,2,2024-01-01,10.00,Tea,",
-        "Ada,1,2024-01-01,30.00,Pots,",
-        amount="order",
-    )
+    lines = (f"{ADA},30.00,Tea,", f"{ADA},30.00,Cups,", f"{BEN},10.00,Tea,", f"{ADA},30.00,Pots,")
+    source = opened(tmp_path, PLAIN, *lines, amount="order")
 
     assert [row[3:] for row in read(source)[0]] == [(3000, "Tea"), (0, "Cups"), (1000, "Tea"), (0, "Pots")]
     assert orders(source) == {"1": 3000, "2": 1000}
 
 
 def test_the_amount_may_stand_on_one_row_of_the_order_alone(tmp_path: Path) -> None:
-    source = opened(
-        tmp_path,
-        PLAIN,
-        "Ada,1,2024-01-01,30.00,Tea,",
-        "Ada,1,2024-01-01,,Cups,",
-        "Ben,2,2024-01-01,0.00,Tea,",
-        "Ben,2,2024-01-01,10.00,Cups,",
-        "Cy,3,2024-01-01,,Cups,",
-        amount="order",
-    )
+    lines = (f"{ADA},30.00,Tea,", f"{ADA},,Cups,", f"{BEN},0.00,Tea,", f"{BEN},10.00,Cups,", f"{CY},,Cups,")
 
-    rows, rejected = read(source)
+    rows, rejected = read(opened(tmp_path, PLAIN, *lines, amount="order"))
 
     assert [row[3] for row in rows] == [3000, 0, 0, 1000]
     assert [(row.line, row.reason) for row in rejected] == [(6, "the amount is absent")]
 
 
 def test_an_order_s_amount_stands_on_a_row_that_qualifies(tmp_path: Path) -> None:
-    source = opened(
-        tmp_path,
-        PLAIN,
-        "Ada,1,2024-01-01,30.00,Tea,refunded",
-        "Ada,1,2024-01-01,30.00,Cups,refunded",
-        "Ada,1,2024-01-01,30.00,Pots,completed",
-        "Ada,1,2024-01-01,-5.00,Pots,completed",
-        amount="order",
-    )
+    cells = ("30.00,Tea,refunded", "30.00,Cups,refunded", "30.00,Pots,completed", "-5.00,Pots,completed")
+    source = opened(tmp_path, PLAIN, *(f"{ADA},{each}" for each in cells), amount="order")
 
     assert [row[3] for row in read(source)[0]] == [3000, 0, 3000, -500]
     assert orders(source) == {"1": 2500}
@@ -75,7 +53,7 @@ def test_an_order_s_amount_stands_on_a_row_that_qualifies(tmp_path: Path) -> Non
 def test_an_order_none_of_whose_rows_qualifies_has_its_amount_whichever_of_its_statuses_comes_first(
     tmp_path: Path,
 ) -> None:
-    rows = [f"Ada,1,2024-01-01,30.00,{category},{status}" for category, status in product(("Tea", "Cups"), ENDED)]
+    rows = [f"{ADA},30.00,{category},{status}" for category, status in product(("Tea", "Cups"), ENDED)]
 
     for order in (rows, rows[::-1]):
         source = opened(tmp_path, PLAIN, *order, amount="order")
@@ -85,7 +63,7 @@ def test_an_order_none_of_whose_rows_qualifies_has_its_amount_whichever_of_its_s
 
 
 def test_an_order_with_two_amounts_is_refused_and_the_line_named(tmp_path: Path) -> None:
-    source = opened(tmp_path, PLAIN, "Ada,1,2024-01-01,30.00,Tea,", "Ada,1,2024-01-01,20.00,Cups,", amount="order")
+    source = opened(tmp_path, PLAIN, f"{ADA},30.00,Tea,", f"{ADA},20.00,Cups,", amount="order")
 
     with pytest.raises(InvalidInput) as refused:
         read(source)
@@ -152,16 +130,15 @@ def test_only_the_first_rows_are_looked_at_for_repeated_amounts() -> None:
 
 
 def test_what_is_not_said_is_as_the_business_has_settled_it(tmp_path: Path) -> None:
-    settled = shop(
-        **{"import": {"date_format": "%d/%m/%Y", "decimal": ",", "columns": {"who": "customer_id", "x": "category"}}}
-    )
-    lines = ("who;order_id;date;amount", "Ada;1;03/04/2024;12,50")
+    columns = {"who": "customer_id", "x": "category"}
+    settled = shop(**{"import": {"date_format": "%d/%m/%Y", "decimal": ",", "columns": columns}})
+    line = "Ada;1;03/04/2024;12,50"
 
-    rows, rejected = read(opened(tmp_path, *lines, business=settled))
+    rows, rejected = read(opened(tmp_path, "who;order_id;date;amount", line, business=settled))
 
     assert (rows, rejected) == ([("1", "Ada", 0, 1250, None)], [])
     with pytest.raises(InvalidInput, match="Missing required columns: customer_id"):
-        opened(tmp_path, "whom;order_id;date;amount", "Ada;1;03/04/2024;12,50", business=settled)
+        opened(tmp_path, "whom;order_id;date;amount", line, business=settled)
 
 
 def test_what_is_said_wins_over_what_is_settled(tmp_path: Path) -> None:
@@ -189,7 +166,7 @@ def test_what_is_said_wins_over_what_is_settled(tmp_path: Path) -> None:
 )
 def test_options_that_cannot_be(tmp_path: Path, options: dict[str, str], sentence: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        opened(tmp_path, PLAIN, "Ada,1,2024-01-01,30.00,Tea,", **options)
+        opened(tmp_path, PLAIN, f"{ADA},30.00,Tea,", **options)
 
     assert refused.value.message == sentence
 

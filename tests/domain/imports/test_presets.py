@@ -17,6 +17,12 @@ WOOCOMMERCE = (
 )
 
 
+def shopify(status: str = "paid", cancelled: str = "", back: str = "", currency: str = "EUR", order: str = "#1") -> str:
+    """An order of one line for 20.00."""
+    date = "2024-01-15 10:30:00 -0500"
+    return f"{order},ada@x.test,{status},,{currency},20.00,20.00,{date},1,Tea,{cancelled},{back},Leaf,web,"
+
+
 def test_shopify_rows_after_an_order_s_first_are_its_lines_and_its_total_counts_once(tmp_path: Path) -> None:
     source = opened(
         tmp_path,
@@ -46,10 +52,14 @@ def test_shopify_rows_after_an_order_s_first_are_its_lines_and_its_total_counts_
     [
         ("paid", "", "0.00", 0, 2000),
         ("partially_paid", "", "0.00", 1, 2000),
+        # What was paid back is taken off wherever the status qualifies.
+        ("paid", "", "5.00", 0, 1500),
+        ("partially_paid", "", "5.00", 1, 1500),
         ("partially_refunded", "", "5.50", 0, 1450),
         ("partially_refunded", "", "25.00", 0, 0),
         ("refunded", "", "20.00", 3, 2000),
         ("pending", "", "0.00", 2, 2000),
+        ("pending", "", "5.00", 2, 2000),
         ("authorized", "", "", 2, 2000),
         ("voided", "", "", 4, 2000),
         ("expired", "", "", 4, 2000),
@@ -57,12 +67,7 @@ def test_shopify_rows_after_an_order_s_first_are_its_lines_and_its_total_counts_
     ],
 )
 def test_statuses_of_shopify(tmp_path: Path, status: str, cancelled: str, back: str, rank: int, amount: int) -> None:
-    source = opened(
-        tmp_path,
-        SHOPIFY,
-        f"#1,ada@x.test,{status},,EUR,20.00,20.00,2024-01-15 10:30:00 -0500,1,Tea,{cancelled},{back},Leaf,web,",
-        preset="shopify",
-    )
+    source = opened(tmp_path, SHOPIFY, shopify(status, cancelled, back), preset="shopify")
 
     assert read(source)[0] == [("#1", "ada@x.test", rank, amount, None)]
 
@@ -85,37 +90,19 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS)
 def test_what_was_paid_back_is_read_in_the_form_of_the_amounts(tmp_path: Path, preset: str, form: str) -> None:
     options, total, back = FORMS[form]
-    header, line = {
-        "shopify": (
-            "Name\tEmail\tFinancial Status\tTotal\tCreated at\tRefunded Amount",
-            f"#1\tada@x.test\tpartially_refunded\t{total}\t2024-01-15\t{back}",
-        ),
-        "woocommerce": (
-            "order_number\tbilling_email\tstatus\torder_total\torder_date\trefunded_total",
-            f"#1\tada@x.test\twc-completed\t{total}\t2024-01-15\t{back}",
-        ),
+    header, status = {
+        "shopify": ("Name\tEmail\tFinancial Status\tTotal\tCreated at\tRefunded Amount", "partially_refunded"),
+        "woocommerce": ("order_number\tbilling_email\tstatus\torder_total\torder_date\trefunded_total", "wc-completed"),
     }[preset]
+    line = f"#1\tada@x.test\t{status}\t{total}\t2024-01-15\t{back}"
 
     rows, rejected = read(opened(tmp_path, header, line, preset=preset, **options))
 
     assert (rows, rejected) == ([("#1", "ada@x.test", 0, 23450, None)], [])
 
 
-@pytest.mark.parametrize(("status", "amount"), [("paid", 1500), ("partially_paid", 1500), ("pending", 2000)])
-def test_what_was_paid_back_is_taken_off_wherever_the_status_qualifies(
-    tmp_path: Path, status: str, amount: int
-) -> None:
-    line = f"#1,ada@x.test,{status},,EUR,20.00,20.00,2024-01-15 10:30:00 -0500,1,Tea,,5.00,Leaf,web,"
-
-    rows, _ = read(opened(tmp_path, SHOPIFY, line, preset="shopify"))
-
-    assert [row[3] for row in rows] == [amount]
-
-
 def test_what_was_paid_back_and_cannot_be_read_is_rejected_and_not_passed_over(tmp_path: Path) -> None:
-    line = "#1,ada@x.test,partially_refunded,,EUR,20.00,20.00,2024-01-15 10:30:00 -0500,1,Tea,,5 EUR,Leaf,web,"
-
-    rows, (rejected,) = read(opened(tmp_path, SHOPIFY, line, preset="shopify"))
+    rows, (rejected,) = read(opened(tmp_path, SHOPIFY, shopify("partially_refunded", back="5 EUR"), preset="shopify"))
 
     assert rows == []
     assert rejected.reason.startswith("the refunded amount '5 EUR' must be a number")
@@ -131,31 +118,21 @@ def test_a_column_of_what_was_paid_back_can_be_mapped_without_a_preset(tmp_path:
 
 
 def test_an_unknown_status_of_a_platform_is_rejected_with_the_text_of_the_file(tmp_path: Path) -> None:
-    line = "#1,ada@x.test,dreamt,,EUR,20.00,20.00,2024-01-15 10:30:00 -0500,1,Tea,,,Leaf,web,"
-    source = opened(tmp_path, SHOPIFY, line, preset="shopify")
+    source = opened(tmp_path, SHOPIFY, shopify("dreamt"), preset="shopify")
 
-    assert read(source) == ([], [RejectedRow(2, line, "unknown status 'dreamt'")])
+    assert read(source) == ([], [RejectedRow(2, shopify("dreamt"), "unknown status 'dreamt'")])
 
 
 def test_a_row_of_another_width_is_rejected_and_the_next_one_is_read(tmp_path: Path) -> None:
-    good = "#2,ada@x.test,paid,,EUR,20.00,20.00,2024-01-15 10:30:00 -0500,1,Tea,,,Leaf,web,"
-    source = opened(tmp_path, SHOPIFY, "#1,ada@x.test", good, preset="shopify")
-
-    rows, rejected = read(source)
+    rows, rejected = read(opened(tmp_path, SHOPIFY, "#1,ada@x.test", shopify(order="#2"), preset="shopify"))
 
     assert [row[0] for row in rows] == ["#2"]
     assert rejected == [RejectedRow(2, "#1,ada@x.test", "the row has 2 cells, the header has 15")]
 
 
 def test_a_column_of_shopify_can_be_mapped_besides(tmp_path: Path) -> None:
-    source = opened(
-        tmp_path,
-        SHOPIFY,
-        "#1,ada@x.test,paid,,EUR,20.00,20.00,2024-01-15 10:30:00 -0500,1,Tea,,,Leaf,web,",
-        "#1,ada@x.test,,,,,,,1,Cup,,,,,",
-        preset="shopify",
-        mapping={"Vendor": "category"},
-    )
+    lines = (shopify(), "#1,ada@x.test,,,,,,,1,Cup,,,,,")
+    source = opened(tmp_path, SHOPIFY, *lines, preset="shopify", mapping={"Vendor": "category"})
 
     assert [row[4] for row in read(source)[0]] == ["Leaf", None]
 
@@ -163,39 +140,22 @@ def test_a_column_of_shopify_can_be_mapped_besides(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("status", "rank", "amount"),
     [
-        ("completed", 0, 1500),
-        ("wc-processing", 0, 1500),
-        ("Processing", 0, 1500),
-        ("on-hold", 2, 2000),
-        ("Pending payment", 2, 2000),
-        ("failed", 4, 2000),
-        ("cancelled", 4, 2000),
+        *[(status, 0, 1500) for status in ("completed", "wc-processing", "Processing")],
+        *[(status, 2, 2000) for status in ("on-hold", "Pending payment")],
         ("refunded", 3, 2000),
+        *[(status, 4, 2000) for status in ("failed", "cancelled")],
     ],
 )
 def test_statuses_of_woocommerce(tmp_path: Path, status: str, rank: int, amount: int) -> None:
-    source = opened(
-        tmp_path,
-        WOOCOMMERCE,
-        f"7,1007,2024-01-15 10:30:00,{status},20.00,-5.00,EUR,ada@x.test,Tea",
-        f"7,1007,2024-01-15 10:30:00,{status},20.00,-5.00,EUR,ada@x.test,Cup",
-        preset="woocommerce",
-    )
+    line = f"7,1007,2024-01-15 10:30:00,{status},20.00,-5.00,EUR,ada@x.test"
+    source = opened(tmp_path, WOOCOMMERCE, f"{line},Tea", f"{line},Cup", preset="woocommerce")
 
-    assert [row[:4] for row in read(source)[0]] == [
-        ("1007", "ada@x.test", rank, amount),
-        ("1007", "ada@x.test", rank, 0),
-    ]
+    assert [row[:4] for row in read(source)[0]] == [("1007", "ada@x.test", rank, paid) for paid in (amount, 0)]
 
 
 def test_a_guest_of_woocommerce_has_no_number_and_is_known_by_nothing(tmp_path: Path) -> None:
-    source = opened(
-        tmp_path,
-        "order_id,date,status,order_total,customer_id",
-        "7,2024-01-15,completed,20.00,0",
-        "8,2024-01-15,completed,20.00,31",
-        preset="woocommerce",
-    )
+    lines = ("7,2024-01-15,completed,20.00,0", "8,2024-01-15,completed,20.00,31")
+    source = opened(tmp_path, "order_id,date,status,order_total,customer_id", *lines, preset="woocommerce")
 
     rows, rejected = read(source)
 
@@ -214,11 +174,6 @@ def test_a_file_of_something_else_is_refused_with_what_is_missing(tmp_path: Path
 
 
 def test_an_export_in_another_currency_is_rejected_row_by_row(tmp_path: Path) -> None:
-    source = opened(
-        tmp_path,
-        SHOPIFY,
-        "#1,ada@x.test,paid,,USD,20.00,20.00,2024-01-15 10:30:00 -0500,1,Tea,,,Leaf,web,",
-        preset="shopify",
-    )
+    source = opened(tmp_path, SHOPIFY, shopify(currency="USD"), preset="shopify")
 
     assert [row.reason for row in read(source)[1]] == ["the currency is USD, the business's is EUR"]

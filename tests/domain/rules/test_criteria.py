@@ -70,14 +70,11 @@ def test_a_definition_may_be_without_any_condition() -> None:
 
 
 def test_what_is_wrong_with_criteria_is_told_by_field() -> None:
+    bounds = "must be 0 or more, and at most 15 digits long."
     assert wrong(min_orders=5, max_orders=4, min_tenure_days=-1, max_purchase_frequency=float("nan")) == [
         ("criteria.maxOrders", "INVALID", "maxOrders must be at least minOrders."),
-        (
-            "criteria.maxPurchaseFrequency",
-            "INVALID",
-            "maxPurchaseFrequency must be 0 or more, and at most 15 digits long.",
-        ),
-        ("criteria.minTenureDays", "INVALID", "minTenureDays must be 0 or more, and at most 15 digits long."),
+        ("criteria.maxPurchaseFrequency", "INVALID", f"maxPurchaseFrequency {bounds}"),
+        ("criteria.minTenureDays", "INVALID", f"minTenureDays {bounds}"),
     ]
     assert wrong(max_lifetime_value=Decimal("Infinity"))[0][0] == "criteria.maxLifetimeValue"
     assert wrong(min_lifetime_value=Decimal("1e30"))[0][0] == "criteria.minLifetimeValue"

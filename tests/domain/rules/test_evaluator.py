@@ -14,22 +14,14 @@ ZONE = ZoneInfo("America/New_York")
 LINES = [Element({"amount": 19.99, "category": "Kids"}, {"amount": 1999}, {"amount": 100.0})] * 3
 NOBODY = CustomerFacts(
     {
-        "total_revenue": 0.0,
-        "order_count": 0.0,
-        "average_order_value": None,
-        "days_since_last_purchase": None,
-        "purchase_frequency": 0.0,
-        "tenure_days": 10.0,
-        "name": "Zoë",
-        "email": "",
-        "loyalty_level": None,
-        "registered_at": to_micros(read_instant("2024-03-10T05:00:00Z", ZONE)),
-        "last_purchase_at": None,
+        "total_revenue": 0.0, "order_count": 0.0, "average_order_value": None, "days_since_last_purchase": None,
+        "purchase_frequency": 0.0, "tenure_days": 10.0, "name": "Zoë", "email": "", "loyalty_level": None,
+        "registered_at": to_micros(read_instant("2024-03-10T05:00:00Z", ZONE)), "last_purchase_at": None,
         "erased": False,
     },
     {"purchases": [], "purchases.lines": LINES},
     ZONE,
-)
+)  # fmt: skip
 V = {name: {"var": name} for name in NOBODY.values}
 AGE, AVERAGE, NAME, LEVEL = (
     V[name] for name in ("days_since_last_purchase", "average_order_value", "name", "loyalty_level")

@@ -10,37 +10,25 @@ from domain.rules.evaluator import CustomerFacts, Element, Scalar, holds
 from domain.rules.explanation import Clause, Verdict, explain
 from domain.rules.parser import parse_rule
 
-LAST = datetime(2024, 6, 1, 20, 30, tzinfo=UTC)
+ASIDE: dict[str, Scalar] = {"storefront": None, "channel": "web", "status": "COMPLETED"}
+LAST, DAY = datetime(2024, 6, 1, 20, 30, tzinfo=UTC), "2024-06-02"
 
 
 def order(number: int, amount: float, days_ago: float) -> Element:
-    values: dict[str, Scalar] = {
-        "amount": amount,
-        "days_ago": days_ago,
-        "purchased_at": to_micros(LAST),
-        "storefront": None,
-        "channel": "web",
-        "status": "COMPLETED",
-    }
-    return Element(values, external_id=f"O{number}")
+    values: dict[str, Scalar] = {"amount": amount, "days_ago": days_ago, "purchased_at": to_micros(LAST)}
+    return Element({**values, **ASIDE}, external_id=f"O{number}")
 
 
 ORDERS = [order(number, 100.5 * number, 10.0 * number) for number in range(1, 9)]
 ANA = CustomerFacts(
     {
-        "total_revenue": 1250.5,
-        "order_count": 8.0,
-        "days_since_last_purchase": 14.0,
-        "average_order_value": None,
-        "loyalty_level": "GOLD",
-        "email": None,
-        "name": "",
-        "last_purchase_at": to_micros(LAST),
+        "total_revenue": 1250.5, "order_count": 8.0, "days_since_last_purchase": 14.0, "average_order_value": None,
+        "loyalty_level": "GOLD", "email": None, "name": "", "last_purchase_at": to_micros(LAST),
     },
     {"purchases": ORDERS},
     ZoneInfo("Asia/Colombo"),
     frozenset({"vip", "buyers"}),
-)
+)  # fmt: skip
 
 
 def var(name: str) -> dict[str, str]:
@@ -77,25 +65,17 @@ def test_each_leaf_is_a_clause_in_the_order_of_the_rule() -> None:
 
 
 def test_a_clause_says_what_was_asked_and_what_the_customer_has_in_the_same_unit() -> None:
-    found = [
-        clause({"<": [900.25, var("total_revenue")]}),
-        clause({"<=": [5, var("order_count"), 9]}),
-        clause({"in": [var("loyalty_level"), ["GOLD", "SILVER"]]}),
-        clause({">=": [var("last_purchase_at"), "2024-06-02"]}),
-        clause({">": [{"/": [var("total_revenue"), var("order_count")]}, 100]}),
-        clause({"<": [var("days_since_last_purchase"), var("order_count")]}),
-        clause({"in": ["OL", var("loyalty_level")]}),
-    ]
-
-    assert [(each.variable, each.expected, each.actual, each.verdict.value) for each in found] == [
-        ("total_revenue", 900.25, 1250.5, "TRUE"),
-        ("order_count", [5, 9], 8, "TRUE"),
-        ("loyalty_level", ["GOLD", "SILVER"], "GOLD", "TRUE"),
-        ("last_purchase_at", "2024-06-02", "2024-06-02T02:00:00+05:30", "TRUE"),
-        (None, 100, 156.3125, "TRUE"),
-        (None, None, [14, 8], "FALSE"),
-        ("loyalty_level", "OL", "GOLD", "TRUE"),
-    ]
+    for rule, *expected in (
+        ({"<": [900.25, var("total_revenue")]}, "total_revenue", 900.25, 1250.5, "TRUE"),
+        ({"<=": [5, var("order_count"), 9]}, "order_count", [5, 9], 8, "TRUE"),
+        ({"in": [var("loyalty_level"), ["GOLD", "SILVER"]]}, "loyalty_level", ["GOLD", "SILVER"], "GOLD", "TRUE"),
+        ({">=": [var("last_purchase_at"), DAY]}, "last_purchase_at", DAY, f"{DAY}T02:00:00+05:30", "TRUE"),
+        ({">": [{"/": [var("total_revenue"), var("order_count")]}, 100]}, None, 100, 156.3125, "TRUE"),
+        ({"<": [var("days_since_last_purchase"), var("order_count")]}, None, None, [14, 8], "FALSE"),
+        ({"in": ["OL", var("loyalty_level")]}, "loyalty_level", "OL", "GOLD", "TRUE"),
+    ):
+        found = clause(rule)
+        assert [found.variable, found.expected, found.actual, found.verdict.value] == expected
 
 
 def test_what_is_missing_is_told_from_what_is_not_so() -> None:
@@ -118,32 +98,17 @@ def test_the_purchases_that_decided_are_shown_five_at_most() -> None:
          [purchase["externalId"] for purchase in each.actual["purchases"]])
         for each in (some, every, none)
     ]  # fmt: skip
-    assert shown == [
-        ("TRUE", 8, 7, ["O2", "O3", "O4", "O5", "O6"]),
-        ("FALSE", 8, 7, ["O1"]),
-        ("FALSE", 2, 1, ["O8"]),
-    ]
+    assert shown == [("TRUE", 8, 7, ["O2", "O3", "O4", "O5", "O6"]), ("FALSE", 8, 7, ["O1"]), ("FALSE", 2, 1, ["O8"])]
     assert some.variable == "purchases"
-    assert some.actual["purchases"][0] == {
-        "externalId": "O2",
-        "amount": 201,
-        "days_ago": 20,
-        "purchased_at": "2024-06-02T02:00:00+05:30",
-        "storefront": None,
-        "channel": "web",
-        "status": "COMPLETED",
-    }
+    first = {"externalId": "O2", "amount": 201, "days_ago": 20, "purchased_at": f"{DAY}T02:00:00+05:30"}
+    assert some.actual["purchases"][0] == first | ASIDE
 
 
 def test_a_reference_to_a_segment_shows_those_the_customer_is_in() -> None:
     found = clause({"in": ["vip", var("segments")]})
 
-    assert (found.variable, found.expected, found.actual, found.verdict) == (
-        "segments",
-        "vip",
-        ["buyers", "vip"],
-        Verdict.TRUE,
-    )
+    shown = (found.variable, found.expected, found.actual, found.verdict)
+    assert shown == ("segments", "vip", ["buyers", "vip"], Verdict.TRUE)
 
 
 def test_a_number_that_counts_purchases_is_shown() -> None:

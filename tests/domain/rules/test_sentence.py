@@ -44,36 +44,18 @@ from tests.shops.rule_strategies import rules
 
 ORDERED = (Op.LESS, Op.AT_MOST, Op.MORE, Op.AT_LEAST)
 EXAMPLES = {
-    "total revenue is more than LKR 1,000 and the last purchase was 90 or more days ago": {
-        "and": [{">": [{"var": "total_revenue"}, 1000]}, {">=": [{"var": "days_since_last_purchase"}, 90]}]
-    },
-    "there is at least one qualifying order for which (it was exactly 3 days ago and its value is more than LKR 5)": {
-        "some": [
-            {"var": "purchases"},
-            {"and": [{"==": [{"var": "days_ago"}, 3]}, {">": [{"var": "amount"}, 5]}]},
-        ]
-    },
-    "(the number of qualifying orders where the way it was ordered is “web”) is at least 3": {
-        ">=": [
-            {
-                "reduce": [
-                    {"filter": [{"var": "purchases"}, {"==": [{"var": "channel"}, "web"]}]},
-                    {"+": [{"var": "accumulator"}, 1]},
-                    0,
-                ]
-            },
-            3,
-        ]
-    },
-    "the loyalty level is one of “GOLD”, “PLATINUM” or (not (the customer belongs to “lapsed”))": {
-        "or": [
-            {"in": [{"var": "loyalty_level"}, ["GOLD", "PLATINUM"]]},
-            {"!": [{"in": ["lapsed", {"var": "segments"}]}]},
-        ]
-    },
-    "(total revenue divided by tenure) is between 0.5 and 20": {
-        "<=": [0.5, {"/": [{"var": "total_revenue"}, {"var": "tenure_days"}]}, 20]
-    },
+    "total revenue is more than LKR 1,000 and the last purchase was 90 or more days ago":
+        {"and": [{">": [{"var": "total_revenue"}, 1000]}, {">=": [{"var": "days_since_last_purchase"}, 90]}]},
+    "there is at least one qualifying order for which (it was exactly 3 days ago and its value is more than LKR 5)":
+        {"some": [{"var": "purchases"}, {"and": [{"==": [{"var": "days_ago"}, 3]}, {">": [{"var": "amount"}, 5]}]}]},
+    "(the number of qualifying orders where the way it was ordered is “web”) is at least 3":
+        {">=": [{"reduce": [{"filter": [{"var": "purchases"}, {"==": [{"var": "channel"}, "web"]}]},
+                            {"+": [{"var": "accumulator"}, 1]}, 0]}, 3]},
+    "the loyalty level is one of “GOLD”, “PLATINUM” or (not (the customer belongs to “lapsed”))":
+        {"or": [{"in": [{"var": "loyalty_level"}, ["GOLD", "PLATINUM"]]},
+                {"!": [{"in": ["lapsed", {"var": "segments"}]}]}]},
+    "(total revenue divided by tenure) is between 0.5 and 20":
+        {"<=": [0.5, {"/": [{"var": "total_revenue"}, {"var": "tenure_days"}]}, 20]},
     "LKR 1,000 is less than total revenue": {"<": [1000, {"var": "total_revenue"}]},
     "the last purchase is at or after 2024-05-01": {">=": [{"var": "last_purchase_at"}, "2024-05-01"]},
 }  # fmt: skip

@@ -71,10 +71,7 @@ def test_a_chain_of_a_thousand_segments_is_followed() -> None:
     assert found("top", uses("s0"), *chain, stored("s1000")) == []
 
 
-@pytest.mark.parametrize(
-    "rules",
-    [uses("vip"), [uses(), {"!": [{"in": ["vip", {"var": "segments"}]}]}]],
-)
+@pytest.mark.parametrize("rules", [uses("vip"), [uses(), {"!": [{"in": ["vip", {"var": "segments"}]}]}]])
 def test_users_are_those_whose_rules_hold_the_key_as_a_segment(rules: object) -> None:
     text_only = stored("text", {"==": [{"var": "name"}, "vip"]})
     longer = stored("longer", uses("vip-old"))

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,14 @@ RULES = {">": [{"var": "total_revenue"}, 1000]}
 RANKED = {"==": [{"var": "rfm_segment"}, "555"]}
 GOOD = Draft("Gold", definition=Definition(RULES))
 BY_HAND = Draft("VIP", SegmentKind.MANUAL)
+
+
+def ruled(rules: object) -> dict[str, object]:
+    return {"definition": Definition(rules)}
+
+
+def meeting(**criteria: Any) -> dict[str, object]:
+    return {"definition": Definition(criteria=SegmentCriteria(**criteria))}
 
 
 def said(draft: Draft) -> list[tuple[str, str]]:
@@ -50,23 +59,14 @@ def test_a_draft_is_kept_without_the_space_around_it() -> None:
         ({"schedule": "0 3 * * *", "is_dynamic": False}, ("input.schedule", "INVALID")),
         ({"is_rfm": True}, ("input.isRfm", "INVALID")),
         ({"is_rfm": False, "definition": Definition(RANKED)}, ("input.isRfm", "INVALID")),
-        ({"definition": Definition()}, ("input.rules", "INVALID")),
-        ({"definition": Definition(criteria=SegmentCriteria())}, ("input.rules", "INVALID")),
-        ({"definition": Definition([])}, ("input.rules", "INVALID")),
-        ({"definition": Definition({})}, ("input.rules", "INVALID")),
-        ({"definition": Definition({"frobnicate": [1]})}, ("input.rules", "INVALID_RULE")),
-        (
-            {"definition": Definition(criteria=SegmentCriteria(min_orders=5, max_orders=4))},
-            ("input.criteria.maxOrders", "INVALID"),
-        ),
-        (
-            {"definition": Definition(criteria=SegmentCriteria(min_lifetime_value=Decimal("1.005")))},
-            ("input.criteria.minLifetimeValue", "INVALID"),
-        ),
-        (
-            {"definition": Definition(criteria=SegmentCriteria(max_lifetime_value=Decimal(-1)))},
-            ("input.criteria.maxLifetimeValue", "INVALID"),
-        ),
+        (ruled(None), ("input.rules", "INVALID")),
+        (meeting(), ("input.rules", "INVALID")),
+        (ruled([]), ("input.rules", "INVALID")),
+        (ruled({}), ("input.rules", "INVALID")),
+        (ruled({"frobnicate": [1]}), ("input.rules", "INVALID_RULE")),
+        (meeting(min_orders=5, max_orders=4), ("input.criteria.maxOrders", "INVALID")),
+        (meeting(min_lifetime_value=Decimal("1.005")), ("input.criteria.minLifetimeValue", "INVALID")),
+        (meeting(max_lifetime_value=Decimal(-1)), ("input.criteria.maxLifetimeValue", "INVALID")),
         ({"definition": Definition(rfm_config=RfmConfig("555", "600"))}, ("input.rfmConfig.maxScore", "INVALID")),
     ],
 )
@@ -79,8 +79,8 @@ def test_what_is_wrong_with_an_automatic_segment_names_its_field(
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"definition": Definition(RULES)}, "input.rules"),
-        ({"definition": Definition(criteria=SegmentCriteria())}, "input.criteria"),
+        (ruled(RULES), "input.rules"),
+        (meeting(), "input.criteria"),
         ({"definition": Definition(rfm_config=RfmConfig("111", "555"))}, "input.rfmConfig"),
         ({"is_dynamic": True}, "input.isDynamic"),
         ({"is_rfm": True}, "input.isRfm"),
@@ -113,14 +113,10 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
     draft = Draft(" ", key="A", description="x" * 1001, definition=definition, schedule="never")
 
     assert said(draft) == [
-        ("input.name", "BLANK"),
-        ("input.key", "INVALID"),
-        ("input.description", "TOO_LONG"),
-        ("input.schedule", "INVALID"),
-        ("input.rules", "INVALID_RULE"),
-        ("input.criteria.minOrders", "INVALID"),
+        ("input.name", "BLANK"), ("input.key", "INVALID"), ("input.description", "TOO_LONG"),
+        ("input.schedule", "INVALID"), ("input.rules", "INVALID_RULE"), ("input.criteria.minOrders", "INVALID"),
         ("input.rfmConfig.minScore", "INVALID"),
-    ]
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
