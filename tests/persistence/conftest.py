@@ -1,16 +1,38 @@
-"""What storage tests share: importing files into the shop."""
+"""What storage tests share: importing files into the shop, and shops that have purchases."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from domain.model import Business
+from domain.model import Actor, Business, NewPurchase
+from gql.composition import Services
 from persistence.database.engines import Database
-from tests.conftest import SetClock
+from tests.conftest import SetClock, once_a_store
 from tests.drivers.files import Importer
+from tests.shops.reported_shop import orders
 
 
 @pytest.fixture
 def importer(database: Database, shop: Business, tmp_path: Path, clock: SetClock) -> Importer:
     """Imports files into the shop, whose zone is UTC and whose currency is EUR."""
     return Importer(database, shop, tmp_path, clock.now)
+
+
+async def new_shop(services: Services, items: Sequence[NewPurchase], currency: str = "EUR") -> Business:
+    """A business of its own in UTC with these purchases."""
+    made = await services.businesses.create(f"b{len(await services.businesses.all())}", None, "UTC", currency)
+    return await bought(services, made, items)
+
+
+async def bought(services: Services, business: Business, items: Sequence[NewPurchase]) -> Business:
+    """The business as it is with these purchases."""
+    await services.purchases.record(business, items, Actor("test"), limit=len(items))
+    return await services.businesses.open(business.key)
+
+
+@pytest.fixture
+@once_a_store
+async def reported(database: Database, services: Services) -> Business:
+    """A business with the customers whose groups can be told by hand."""
+    return await new_shop(services, orders())
