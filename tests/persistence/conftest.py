@@ -1,9 +1,11 @@
-"""What storage tests share: importing files into the shop, and shops that have purchases."""
+"""What storage tests share: importing files into the shop, shops that have purchases, and statements that are sent."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from domain.model import Actor, Business, NewPurchase
 from gql.composition import Services
@@ -36,3 +38,21 @@ async def bought(services: Services, business: Business, items: Sequence[NewPurc
 async def reported(database: Database, services: Services) -> Business:
     """A business with the customers whose groups can be told by hand."""
     return await new_shop(services, orders())
+
+
+@contextmanager
+def statements(database: Database) -> Iterator[list[str]]:
+    """What is sent to the store within the block."""
+    seen: list[str] = []
+    engines = {database.bulk, database.reader.sync_engine, database.writer.sync_engine}
+
+    def note(conn: object, cursor: object, statement: str, *rest: object) -> None:
+        seen.append(statement)
+
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        for engine in engines:
+            event.remove(engine, "before_cursor_execute", note)
