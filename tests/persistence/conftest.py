@@ -56,3 +56,8 @@ def statements(database: Database) -> Iterator[list[str]]:
     finally:
         for engine in engines:
             event.remove(engine, "before_cursor_execute", note)
+
+
+def selects(seen: list[str]) -> int:
+    """How many of the statements read."""
+    return sum(statement.lstrip().startswith(("SELECT", "WITH")) for statement in seen)
