@@ -8,11 +8,15 @@ import pytest
 from sqlalchemy import event
 
 from domain.model import Actor, Business, NewPurchase
+from domain.pages import PageRequest
+from domain.store import CustomerFilter, CustomerRecord, CustomerSort
 from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import SetClock, once_a_store
 from tests.drivers.files import Importer
 from tests.shops.reported_shop import orders
+
+EVERYBODY = CustomerFilter()
 
 
 @pytest.fixture
@@ -31,6 +35,25 @@ async def bought(services: Services, business: Business, items: Sequence[NewPurc
     """The business as it is with these purchases."""
     await services.purchases.record(business, items, Actor("test"), limit=len(items))
     return await services.businesses.open(business.key)
+
+
+async def record_of(services: Services, business: Business, name: str) -> CustomerRecord:
+    """The customer who has that id."""
+    record = await services.read(business, lambda unit: unit.customers.by_external_id(name))
+    assert record is not None
+    return record
+
+
+async def everybody(
+    services: Services,
+    business: Business,
+    sort: CustomerSort = CustomerSort.EXTERNAL_ID,
+    reverse: bool = False,
+    where: CustomerFilter = EVERYBODY,
+) -> list[CustomerRecord]:
+    """All customers in that order."""
+    page = await services.read(business, lambda unit: unit.customers.page(PageRequest(250), where, sort, reverse))
+    return list(page.items)
 
 
 @pytest.fixture

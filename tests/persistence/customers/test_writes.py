@@ -1,5 +1,5 @@
-"""Recording and deleting purchases and writing customers: all or nothing with the index of what is wrong, the same
-again changes nothing, and the kept totals agree after every kind of write."""
+"""Recording and deleting purchases and writing customers: all or nothing with the index of what is wrong, absent fields
+keep and null clears, the same again changes nothing, and the kept totals agree after every kind of write."""
 
 import asyncio
 from dataclasses import replace
@@ -13,6 +13,7 @@ from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.drivers.store_image import assert_sound, image
+from tests.persistence.conftest import record_of
 from tests.shops.factories import line, purchase
 
 pytestmark = pytest.mark.anyio
@@ -26,10 +27,9 @@ def problems(error: InvalidInput) -> list[tuple[str, str]]:
 
 
 async def test_the_same_purchases_again_are_unchanged(services: Services, shop: Business, database: Database) -> None:
+    whole = {"storefront_key": "Main", "channel": "web", "lines": (line("Tea", 1000), line(None, 250))}
     items = [
-        purchase(
-            "C1", "O1", DAY, 1250, storefront_key="Main", channel="web", lines=(line("Tea", 1000), line(None, 250))
-        ),
+        purchase("C1", "O1", DAY, 1250, **whole),
         purchase("C1", "O2", DAY, 0),
         purchase("C2", "O3", DAY, 500, status=PurchaseStatus.PENDING),
     ]
@@ -190,22 +190,12 @@ async def test_totals_agree_after_a_long_mixture_of_writes(
 ) -> None:
     statuses = list(PurchaseStatus)
     for step in range(12):
-        items = [
-            purchase(
-                f"C{(step * 7 + n) % 9}",
-                f"O{step * 7 + n}",
-                f"2024-0{1 + (step + n) % 9}-1{n % 10}",
-                n * 100 + step,
-                status=statuses[(step + n) % 5],
-                lines=(line("Tea", n),) * (n % 3),
-            )
-            for n in range(20)
-        ]
-        known = image(database, shop).purchases
-        items = [
-            replace(item, customer_external_id=known.get(item.external_id, (item.customer_external_id,))[0])
-            for item in items
-        ]
+        known, items = image(database, shop).purchases, []
+        for n in range(20):
+            order, day = f"O{step * 7 + n}", f"2024-0{1 + (step + n) % 9}-1{n % 10}"
+            name = str(known[order][0]) if order in known else f"C{(step * 7 + n) % 9}"
+            more = {"status": statuses[(step + n) % 5], "lines": (line("Tea", n),) * (n % 3)}
+            items.append(purchase(name, order, day, n * 100 + step, **more))
         await services.purchases.record(shop, items, ACTOR)
         await services.purchases.delete(shop, [f"O{n}" for n in range(step, 90, 11)], ACTOR)
         await services.customers.upsert(shop, [NewCustomer(f"C{step}", f"Name {step}")], ACTOR)
@@ -240,3 +230,62 @@ async def test_amounts_that_cannot_be_summed_change_nothing(
 
     assert image(database, shop) == before
     assert before.totals["C1"][:2] == (1, largest)
+
+
+async def test_of_a_customer_absent_fields_are_kept_and_null_clears(
+    services: Services, shop: Business, database: Database
+) -> None:
+    at = datetime(2024, 1, 1, tzinfo=UTC)
+    full = NewCustomer("C1", "Ada Lovelace", "ada@example.org", "GOLD", at)
+    await services.customers.upsert(shop, [full], ACTOR)
+
+    kept = await services.customers.upsert(shop, [NewCustomer("C1", given=frozenset())], ACTOR)
+    assert kept == WriteCounts(0, 0, 1)
+    named = NewCustomer("C1", name="Ada King", given=frozenset({"name"}))
+    assert await services.customers.upsert(shop, [named], ACTOR) == WriteCounts(0, 1, 0)
+    assert await services.customers.upsert(shop, [named], ACTOR) == WriteCounts(0, 0, 1)
+
+    customer = (await record_of(services, shop, "C1")).customer
+    assert (customer.name, customer.email, customer.loyalty_level) == ("Ada King", "ada@example.org", "GOLD")
+    assert customer.registered_at == at
+    assert [term for term, _ in image(database, shop).terms] == ["ada", "ada king", "ada@example.org", "c1", "king"]
+
+    cleared = await services.customers.upsert(shop, [NewCustomer("C1")], ACTOR)
+
+    assert cleared == WriteCounts(0, 1, 0)
+    record = await record_of(services, shop, "C1")
+    assert record.customer == replace(customer, name=None, email=None, loyalty_level=None, registered_at=None)
+    assert record.totals.registered_day is None
+    assert image(database, shop).terms == [("c1", "C1")]
+
+
+async def test_with_one_wrong_customer_none_is_written(services: Services, shop: Business, database: Database) -> None:
+    await services.customers.upsert(shop, [NewCustomer("gone")], ACTOR)
+    with database.bulk.begin() as connection:
+        connection.exec_driver_sql("UPDATE customer SET erased = true")
+    before = image(database, shop)
+    wrong = [
+        NewCustomer("good", "Good"),
+        NewCustomer("  "),
+        NewCustomer("a", name="x" * 1001),
+        NewCustomer("b", email="x\0"),
+        NewCustomer("good"),
+        NewCustomer("c", loyalty_level="\udfff"),
+        NewCustomer("d", registered_at=datetime.max.replace(tzinfo=UTC)),
+    ]
+
+    with pytest.raises(InvalidInput) as refused:
+        await services.customers.upsert(shop, wrong, ACTOR)
+    with pytest.raises(InvalidInput) as erased:
+        await services.customers.upsert(shop, [NewCustomer("fine"), NewCustomer("gone", "Back")], ACTOR)
+
+    assert problems(refused.value) == [
+        ("input.1.externalId", "BLANK"),
+        ("input.2.name", "TOO_LONG"),
+        ("input.3.email", "INVALID"),
+        ("input.4.externalId", "INVALID"),
+        ("input.5.loyaltyLevel", "INVALID"),
+        ("input.6.registeredAt", "INVALID"),
+    ]
+    assert problems(erased.value) == [("input.1.externalId", "ERASED")]
+    assert image(database, shop) == before
