@@ -17,7 +17,7 @@ from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.drivers.working import ACTOR, Working
-from tests.persistence.conftest import statements
+from tests.persistence.conftest import record_of, statements
 from tests.persistence.jobs.conftest import DAY, OVER_10, another, uses
 from tests.shops.factories import purchase
 
@@ -269,9 +269,7 @@ async def test_of_two_workers_one_counts_what_has_become_due(
     await asyncio.gather(*(each.worker.run_once(working.business) for each in (working, other)))
 
     (after,) = await working.store.businesses()
-    async with working.store.read(working.business) as unit:
-        record = await unit.customers.by_external_id("C3")
-    assert record is not None and record.totals.order_count == 1
+    assert (await record_of(services, working.business, "C3")).totals.order_count == 1
     assert after.data_version == before.change_number + 1
 
 
