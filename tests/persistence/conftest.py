@@ -17,6 +17,7 @@ from tests.drivers.files import Importer
 from tests.shops.reported_shop import orders
 
 EVERYBODY = CustomerFilter()
+ALL_COLUMNS = "customer_id,order_id,date,amount,category,storefront,channel,status,currency"
 
 
 @pytest.fixture

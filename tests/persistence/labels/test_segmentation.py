@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import copy
 
 import pytest
 from sqlalchemy import text
@@ -36,9 +37,10 @@ def now() -> datetime:
 class Shop:
     """A data folder with the embedded store, and the file of its purchases."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: Path) -> None:
         self.settings = Settings(data=folder)
         folder.mkdir()
+        copy(store, folder / "segments.sqlite")
         self.file = folder / "orders.csv"
         self.output = folder / "labels"
 
@@ -69,8 +71,8 @@ class Shop:
 
 
 @pytest.fixture
-def new(tmp_path: Path) -> Callable[[str], Shop]:
-    return lambda name: Shop(tmp_path / name)
+def new(tmp_path: Path, migrated: Path) -> Callable[[str], Shop]:
+    return lambda name: Shop(tmp_path / name, migrated)
 
 
 def row(draw: random.Random, doubtful: bool) -> str:
