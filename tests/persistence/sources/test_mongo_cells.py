@@ -55,10 +55,8 @@ def test_decimals_are_written_with_the_sign_that_texts_have() -> None:
     ],
 )
 def test_what_has_no_plain_form_is_refused(value: object, reason: str) -> None:
-    with pytest.raises(CellFault) as refused:
+    with pytest.raises(CellFault, match=f"^{reason}$"):
         cell(value)
-
-    assert str(refused.value) == reason
 
 
 def test_paths_lead_through_objects_and_lists() -> None:
@@ -74,19 +72,15 @@ def test_paths_lead_through_objects_and_lists() -> None:
 
 
 def test_every_path_of_a_document_is_a_column() -> None:
-    assert paths({"_id": 1, "customer": {"id": 2, "name": 3}, "lines": [{"x": 1}]}) == [
-        "_id",
-        "customer.id",
-        "customer.name",
-        "lines",
-    ]
+    document = {"_id": 1, "customer": {"id": 2, "name": 3}, "lines": [{"x": 1}]}
+    assert paths(document) == ["_id", "customer.id", "customer.name", "lines"]
 
 
 def test_a_row_names_every_field_that_cannot_be_read() -> None:
-    assert row({"a": True, "b": {"c": [1]}, "d": 5}, [["a"], ["b", "c"], None, ["d"]], ".") == (
-        ["", "", "", "5"],
-        "a is true or false; b.c is a list",
-    )
+    cells, faults = row({"a": True, "b": {"c": [1]}, "d": 5}, [["a"], ["b", "c"], None, ["d"]], ".")
+
+    assert cells == ["", "", "", "5"]
+    assert faults == "a is true or false; b.c is a list"
 
 
 def test_a_text_that_is_not_utf_8_and_a_date_beyond_the_years_cost_their_document_only() -> None:
