@@ -107,7 +107,7 @@ QUALITY = Quality(1, 2, 3, 4, 5, 6, 7, 0, None, ())
 COUNTS = ("rows_read", "created", "updated", "unchanged", "rejected", "future")
 IDLE = {"phase": "finished", "done": 9, "total": 9, "created_at": 100, "started_at": 200, "finished_at": 300}
 DONE, WAITING = {**IDLE, "status": "SUCCEEDED"}, {"status": "QUEUED", "phase": "queued"}
-BUSY = {"status": "RUNNING", "cancel_requested": False, "owner": "dead"}
+BUSY = {"status": "RUNNING", "owner": "dead"}
 UPLOAD = {"file": "abc", "name": "orders.csv", "decimal": ","}
 COUNTED = {**dict(zip(COUNTS, (9, 4, 3, 1, 1, 2), strict=True)), "quality": QUALITY.document(), "time_zone": "UTC"}
 MERGING = {"phase": "merging", "done": 2, "total": 6, "created_at": 600, "started_at": 700, "heartbeat_at": 800}
