@@ -2,6 +2,7 @@
 keep and null clears, the same again changes nothing, and the kept totals agree after every kind of write."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +20,15 @@ from tests.shops.factories import line, purchase
 pytestmark = pytest.mark.anyio
 ACTOR = Actor("test")
 DAY = "2024-03-01"
+
+
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+LONG_AND_INVALID = {"storefrontKey": "TOO_LONG", "channel": "INVALID"}
+
+
+def by_index(found: Iterable[dict[str, str]]) -> list[tuple[str, str]]:
+    """The problems of a list by those of each of its items: codes by field."""
+    return [(f"input.{place}.{field}", code) for place, each in enumerate(found) for field, code in each.items()]
 
 
 def problems(error: InvalidInput) -> list[tuple[str, str]]:
@@ -84,42 +94,27 @@ async def test_with_one_wrong_item_nothing_is_written_and_each_wrong_field_is_na
 ) -> None:
     await services.purchases.record(shop, [purchase("C1", "O1", DAY, 100)], ACTOR)
     before, business = image(database, shop), await services.businesses.open("shop")
-    items = [
-        purchase("C1", "good", DAY, 1),
-        purchase(" ", "a", DAY, 1),
-        purchase("C1", "", DAY, 1),
-        purchase("C1", "b", DAY, -1),
-        purchase("C1", "good", DAY, 1),
-        purchase("C1", "c\0", DAY, 1),
-        purchase("C" * 1001, "d", DAY, 1),
-        purchase("C1", "e", DAY, 1, channel="\ud800", storefront_key="s" * 1001),
-        purchase("C1", "f", DAY, 1, lines=(line("Tea", 1), line("T\0", 1))),
-        purchase("C1", "g", DAY, 2**63),
-        purchase("C1", "h", DAY, 1, lines=(line("Tea", -(2**63)),)),
-        replace(purchase("C1", "i", DAY, 1), purchased_at=datetime.max.replace(tzinfo=UTC)),
-        replace(purchase("C1", "j", DAY, 1), purchased_at=datetime.min.replace(tzinfo=UTC)),
-        purchase("C1", "k", DAY, 1, lines=(line(None, 1),) * 1001),
+    wrong: list[tuple[NewPurchase, dict[str, str]]] = [
+        (purchase("C1", "good", DAY, 1), {}),
+        (purchase(" ", "a", DAY, 1), {"customerExternalId": "BLANK"}),
+        (purchase("C1", "", DAY, 1), {"externalId": "BLANK"}),
+        (purchase("C1", "b", DAY, -1), {"amount": "INVALID"}),
+        (purchase("C1", "good", DAY, 1), {"externalId": "INVALID"}),
+        (purchase("C1", "c\0", DAY, 1), {"externalId": "INVALID"}),
+        (purchase("C" * 1001, "d", DAY, 1), {"customerExternalId": "TOO_LONG"}),
+        (purchase("C1", "e", DAY, 1, storefront_key="s" * 1001, channel="\ud800"), LONG_AND_INVALID),
+        (purchase("C1", "f", DAY, 1, lines=(line("Tea", 1), line("T\0", 1))), {"lines.1.category": "INVALID"}),
+        (purchase("C1", "g", DAY, 2**63), {"amount": "INVALID"}),
+        (purchase("C1", "h", DAY, 1, lines=(line("Tea", -(2**63)),)), {"lines.0.amount": "INVALID"}),
+        (replace(purchase("C1", "i", DAY, 1), purchased_at=LAST), {"purchasedAt": "INVALID"}),
+        (replace(purchase("C1", "j", DAY, 1), purchased_at=FIRST), {"purchasedAt": "INVALID"}),
+        (purchase("C1", "k", DAY, 1, lines=(line(None, 1),) * 1001), {"lines": "LIMIT_REACHED"}),
     ]
 
     with pytest.raises(InvalidInput) as refused:
-        await services.purchases.record(shop, items, ACTOR)
+        await services.purchases.record(shop, [item for item, _ in wrong], ACTOR)
 
-    assert problems(refused.value) == [
-        ("input.1.customerExternalId", "BLANK"),
-        ("input.2.externalId", "BLANK"),
-        ("input.3.amount", "INVALID"),
-        ("input.4.externalId", "INVALID"),
-        ("input.5.externalId", "INVALID"),
-        ("input.6.customerExternalId", "TOO_LONG"),
-        ("input.7.storefrontKey", "TOO_LONG"),
-        ("input.7.channel", "INVALID"),
-        ("input.8.lines.1.category", "INVALID"),
-        ("input.9.amount", "INVALID"),
-        ("input.10.lines.0.amount", "INVALID"),
-        ("input.11.purchasedAt", "INVALID"),
-        ("input.12.purchasedAt", "INVALID"),
-        ("input.13.lines", "LIMIT_REACHED"),
-    ]
+    assert problems(refused.value) == by_index(found for _, found in wrong)
     assert image(database, shop) == before
     assert await services.businesses.open("shop") == business
 
@@ -264,28 +259,21 @@ async def test_with_one_wrong_customer_none_is_written(services: Services, shop:
     with database.bulk.begin() as connection:
         connection.exec_driver_sql("UPDATE customer SET erased = true")
     before = image(database, shop)
-    wrong = [
-        NewCustomer("good", "Good"),
-        NewCustomer("  "),
-        NewCustomer("a", name="x" * 1001),
-        NewCustomer("b", email="x\0"),
-        NewCustomer("good"),
-        NewCustomer("c", loyalty_level="\udfff"),
-        NewCustomer("d", registered_at=datetime.max.replace(tzinfo=UTC)),
+    wrong: list[tuple[NewCustomer, dict[str, str]]] = [
+        (NewCustomer("good", "Good"), {}),
+        (NewCustomer("  "), {"externalId": "BLANK"}),
+        (NewCustomer("a", name="x" * 1001), {"name": "TOO_LONG"}),
+        (NewCustomer("b", email="x\0"), {"email": "INVALID"}),
+        (NewCustomer("good"), {"externalId": "INVALID"}),
+        (NewCustomer("c", loyalty_level="\udfff"), {"loyaltyLevel": "INVALID"}),
+        (NewCustomer("d", registered_at=LAST), {"registeredAt": "INVALID"}),
     ]
 
     with pytest.raises(InvalidInput) as refused:
-        await services.customers.upsert(shop, wrong, ACTOR)
+        await services.customers.upsert(shop, [item for item, _ in wrong], ACTOR)
     with pytest.raises(InvalidInput) as erased:
         await services.customers.upsert(shop, [NewCustomer("fine"), NewCustomer("gone", "Back")], ACTOR)
 
-    assert problems(refused.value) == [
-        ("input.1.externalId", "BLANK"),
-        ("input.2.name", "TOO_LONG"),
-        ("input.3.email", "INVALID"),
-        ("input.4.externalId", "INVALID"),
-        ("input.5.loyaltyLevel", "INVALID"),
-        ("input.6.registeredAt", "INVALID"),
-    ]
+    assert problems(refused.value) == by_index(found for _, found in wrong)
     assert problems(erased.value) == [("input.1.externalId", "ERASED")]
     assert image(database, shop) == before

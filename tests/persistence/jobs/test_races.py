@@ -24,6 +24,7 @@ from tests.persistence.jobs.conftest import DAY, over, uses
 from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
+SPENT = {"Ada": 5_000}
 CUSTOMERS = 8
 MANY = 60
 LEVELS = ("GOLD", "SILVER")
@@ -34,27 +35,20 @@ LOWEST = (20, 50)
 
 @pytest.mark.parametrize("change", ["deleted", "defined anew"])
 async def test_one_customer_enters_no_segment_that_was_changed_meanwhile(
-    change: str,
-    database: Database,
-    services: Services,
-    shop: Business,
-    clock: SetClock,
-    monkeypatch: pytest.MonkeyPatch,
+    change: str, working: Working, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await services.purchases.record(shop, [purchase("Ada", "A1", DAY, 5_000)], ACTOR)
-    working = Working.of(database, clock, shop)
     kept, changed = await working.segment("kept", over(10)), await working.segment("changed", over(10))
     prepare = SqlEvaluation.prepare
 
     async def meanwhile(evaluation: SqlEvaluation, trees: Sequence[Condition]) -> None:
         await prepare(evaluation, trees)
         if change == "deleted":
-            await services.segments.delete(shop, changed.id, ACTOR)
+            await services.segments.delete(working.business, changed.id, ACTOR)
         else:
             await working.redefine(changed, over(99))
 
     monkeypatch.setattr(SqlEvaluation, "prepare", meanwhile)
-    entered, left = await working.recalculations.customer(shop, 1, ACTOR)
+    entered, left = await working.recalculations.customer(working.business, 1, ACTOR)
 
     assert ([segment.key for segment in entered], left) == (["kept"], [])
     assert await working.members(kept) == ["Ada"]
@@ -131,12 +125,9 @@ async def seen(working: Working, segment: Segment) -> tuple[int, frozenset[int]]
     return held.member_count, frozenset(record.customer.id for record, _ in page.items)
 
 
-async def test_a_reader_sees_the_old_set_or_the_new_one(
-    database: Database, services: Services, shop: Business, clock: SetClock
-) -> None:
+async def test_a_reader_sees_the_old_set_or_the_new_one(working: Working, services: Services) -> None:
     items = [NewCustomer(f"C{n}", loyalty_level=LEVELS[n % 2]) for n in range(MANY)]
-    await services.customers.upsert(shop, items, ACTOR)
-    working = Working.of(database, clock, shop)
+    await services.customers.upsert(working.business, items, ACTOR)
     rules = [{"==": [{"var": "loyalty_level"}, level]} for level in LEVELS]
     segment = await working.segment("level", rules[0])
     await working.calculate(segment)
@@ -151,7 +142,7 @@ async def test_a_reader_sees_the_old_set_or_the_new_one(
 
     readers = [asyncio.create_task(read()) for _ in range(3)]
     for turn in range(1, 9):
-        async with working.store.write(shop) as unit:
+        async with working.store.write(working.business) as unit:
             held = (await unit.segments.by_ids([segment.id]))[segment.id]
             defined = Definition(rules=rules[turn % 2])
             await unit.segments.change(replace(held, definition=defined, version=held.version + 1))

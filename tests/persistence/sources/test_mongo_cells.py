@@ -16,13 +16,8 @@ from persistence.sources.mongodb import CellFault, at_path, cell, paths, row
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (None, ""),
-        ("Ada", "Ada"),
-        (7, "7"),
-        (Int64(2**62), "4611686018427387904"),
-        (12.5, "12.5"),
-        (0.1 + 0.2, "0.3"),
-        (1e21, "1000000000000000000000"),
+        *((None, ""), ("Ada", "Ada"), (7, "7"), (Int64(2**62), "4611686018427387904")),
+        *((12.5, "12.5"), (0.1 + 0.2, "0.3"), (1e21, "1000000000000000000000")),
         (Decimal128("12345678901234567890.01"), "12345678901234567890.01"),
         (Decimal128(Decimal("1E+3")), "1000"),
         (datetime(2024, 3, 1, 9, 30, tzinfo=timezone(timedelta(hours=5, minutes=30))), "2024-03-01T04:00:00Z"),
@@ -44,13 +39,9 @@ def test_decimals_are_written_with_the_sign_that_texts_have() -> None:
     ("value", "reason"),
     [
         (True, "is true or false"),
-        (float("nan"), "is not a finite number"),
-        (float("inf"), "is not a finite number"),
-        (Decimal128("NaN"), "is not a finite number"),
-        (Decimal128("1E+6000"), "is not a finite number"),
-        ({}, "is an object"),
-        ([1], "is a list"),
-        (b"x", "is binary data"),
+        *((value, "is not a finite number") for value in (float("nan"), float("inf"))),
+        *((Decimal128(text), "is not a finite number") for text in ("NaN", "1E+6000")),
+        *(({}, "is an object"), ([1], "is a list"), (b"x", "is binary data")),
         (Regex("a"), "is of the type Regex"),
     ],
 )
