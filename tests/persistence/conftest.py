@@ -1,16 +1,87 @@
-"""What storage tests share: importing files into the shop."""
+"""What storage tests share: importing files into the shop, shops that have purchases, and statements that are sent."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
-from domain.model import Business
+from domain.model import Actor, Business, NewPurchase
+from domain.pages import PageRequest
+from domain.store import CustomerFilter, CustomerRecord, CustomerSort
+from gql.composition import Services
 from persistence.database.engines import Database
-from tests.conftest import SetClock
+from tests.conftest import SetClock, once_a_store
 from tests.drivers.files import Importer
+from tests.shops.reported_shop import orders
+
+EVERYBODY = CustomerFilter()
+ALL_COLUMNS = "customer_id,order_id,date,amount,category,storefront,channel,status,currency"
 
 
 @pytest.fixture
 def importer(database: Database, shop: Business, tmp_path: Path, clock: SetClock) -> Importer:
     """Imports files into the shop, whose zone is UTC and whose currency is EUR."""
     return Importer(database, shop, tmp_path, clock.now)
+
+
+async def new_shop(services: Services, items: Sequence[NewPurchase], currency: str = "EUR") -> Business:
+    """A business of its own in UTC with these purchases."""
+    made = await services.businesses.create(f"b{len(await services.businesses.all())}", None, "UTC", currency)
+    return await bought(services, made, items)
+
+
+async def bought(services: Services, business: Business, items: Sequence[NewPurchase]) -> Business:
+    """The business as it is with these purchases."""
+    await services.purchases.record(business, items, Actor("test"), limit=len(items))
+    return await services.businesses.open(business.key)
+
+
+async def record_of(services: Services, business: Business, name: str) -> CustomerRecord:
+    """The customer who has that id."""
+    record = await services.read(business, lambda unit: unit.customers.by_external_id(name))
+    assert record is not None
+    return record
+
+
+async def everybody(
+    services: Services,
+    business: Business,
+    sort: CustomerSort = CustomerSort.EXTERNAL_ID,
+    reverse: bool = False,
+    where: CustomerFilter = EVERYBODY,
+) -> list[CustomerRecord]:
+    """All customers in that order."""
+    page = await services.read(business, lambda unit: unit.customers.page(PageRequest(250), where, sort, reverse))
+    return list(page.items)
+
+
+@pytest.fixture
+@once_a_store
+async def reported(database: Database, services: Services) -> Business:
+    """A business with the customers whose groups can be told by hand."""
+    return await new_shop(services, orders())
+
+
+@contextmanager
+def statements(database: Database) -> Iterator[list[str]]:
+    """What is sent to the store within the block."""
+    seen: list[str] = []
+    engines = {database.bulk, database.reader.sync_engine, database.writer.sync_engine}
+
+    def note(conn: object, cursor: object, statement: str, *rest: object) -> None:
+        seen.append(statement)
+
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        for engine in engines:
+            event.remove(engine, "before_cursor_execute", note)
+
+
+def selects(seen: list[str]) -> int:
+    """How many of the statements read."""
+    return sum(statement.lstrip().startswith(("SELECT", "WITH")) for statement in seen)

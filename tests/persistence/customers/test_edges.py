@@ -20,6 +20,7 @@ from persistence.database.engines import Database
 from persistence.store import SqlStore
 from tests.conftest import NOW, SetClock, examples
 from tests.drivers.store_image import assert_sound, image
+from tests.persistence.conftest import bought, everybody, new_shop, record_of
 from tests.shops.factories import line, purchase
 
 pytestmark = pytest.mark.anyio
@@ -28,9 +29,8 @@ ACTOR = Actor("test")
 
 def named(report: Report) -> dict[str, tuple[int, int, int]]:
     """Customers, orders and revenue of every group that has any."""
-    return {
-        group.kind.name: (group.customers, group.orders, group.revenue) for group in report.everyone if group.customers
-    }
+    found = [group for group in report.everyone if group.customers]
+    return {group.kind.name: (group.customers, group.orders, group.revenue) for group in found}
 
 
 async def test_a_business_without_data_has_empty_answers(services: Services, shop: Business, clock: SetClock) -> None:
@@ -41,9 +41,8 @@ async def test_a_business_without_data_has_empty_answers(services: Services, sho
     assert [group.kind.name for group in report.groups][:2] == ["Champions", "Loyal Customers"]
     assert (len(report.groups), len(eleven.groups), eleven.other) == (8, 10, None)
     assert report.other is not None
-    assert all(
-        group.average_order(2) is group.average_age is group.average_frequency is None for group in report.groups
-    )
+    for group in report.groups:
+        assert group.average_order(2) is group.average_age is group.average_frequency is None
     assert await services.reporting.previous_counts(shop, report) is None
     found = insights(report, None)
     assert (found.highest_revenue, found.largest, found.fastest_growing, found.needs_attention) == (None,) * 4
@@ -59,8 +58,7 @@ async def test_customers_without_purchases_have_zeros_no_score_and_no_labels(
     services: Services, shop: Business
 ) -> None:
     await services.customers.upsert(shop, [NewCustomer("C1", "Nobody", registered_at=NOW)], ACTOR)
-    record = await services.read(shop, lambda unit: unit.customers.by_external_id("C1"))
-    assert record is not None
+    record = await record_of(services, shop, "C1")
 
     totals = {record.customer.id: record.totals}
     labels = (await services.customers.classifications(shop, totals))[record.customer.id]
@@ -72,12 +70,10 @@ async def test_customers_without_purchases_have_zeros_no_score_and_no_labels(
 
 
 async def test_the_only_customer_is_new(services: Services, shop: Business) -> None:
-    await services.purchases.record(shop, [purchase("C1", "O1", "2024-06-15", 100)], ACTOR)
-    business = await services.businesses.open("shop")
+    business = await bought(services, shop, [purchase("C1", "O1", "2024-06-15", 100)])
 
     assert named(await services.reporting.report(business)) == {"New Customers": (1, 1, 100)}
-    record = await services.read(business, lambda unit: unit.customers.by_external_id("C1"))
-    assert record is not None
+    record = await record_of(services, business, "C1")
     scores = await services.customers.scores(business, {record.customer.id: record.totals})
     assert scores == {record.customer.id: Score(5, 1, 1)}
 
@@ -85,8 +81,7 @@ async def test_the_only_customer_is_new(services: Services, shop: Business) -> N
 @pytest.mark.parametrize("amount", [0, 500])
 async def test_equal_customers_score_equally(amount: int, services: Services, shop: Business) -> None:
     items = [purchase(f"C{n}", f"O{n}", "2024-06-15", amount) for n in range(997)]
-    await services.purchases.record(shop, items, ACTOR)
-    business = await services.businesses.open("shop")
+    business = await bought(services, shop, items)
 
     report = await services.reporting.report(business)
 
@@ -96,13 +91,8 @@ async def test_equal_customers_score_equally(amount: int, services: Services, sh
 
 async def test_one_who_bought_only_before_the_window_scores_one_everywhere(services: Services, shop: Business) -> None:
     items = [purchase("old", "O1", "2020-01-01", 10**9), purchase("new", "O2", "2024-06-01", 1)]
-    await services.purchases.record(shop, items, ACTOR)
-    business = await services.businesses.open("shop")
-    records = (
-        await services.read(
-            business, lambda unit: unit.customers.page(PageRequest(), CustomerFilter(), CustomerSort.EXTERNAL_ID, False)
-        )
-    ).items
+    business = await bought(services, shop, items)
+    records = await everybody(services, business)
 
     scores = await services.customers.scores(business, {record.customer.id: record.totals for record in records})
 
@@ -122,8 +112,7 @@ async def test_a_window_of_9999_days_reaches_to_its_first_day_and_not_beyond(
         purchase("now", "O3", NOW.isoformat(), 100),
         purchase("leap", "O4", "2000-02-29T12:00:00", 1000),
     ]
-    await services.purchases.record(shop, items, ACTOR)
-    business = await services.businesses.open("shop")
+    business = await bought(services, shop, items)
 
     report = await services.reporting.report(business, days=9999)
 
@@ -136,23 +125,22 @@ async def test_a_window_of_9999_days_reaches_to_its_first_day_and_not_beyond(
 
 async def test_leap_days_are_days_of_their_own(services: Services, shop: Business) -> None:
     items = [purchase(f"C{n}", f"O{n}", f"2024-{day}", 1) for n, day in enumerate(("02-28", "02-29", "03-01"))]
-    await services.purchases.record(shop, items, ACTOR)
-    business = await services.businesses.open("shop")
+    business = await bought(services, shop, items)
 
-    counts = [
-        (await services.reporting.report(business, days=days, as_of=date(2024, 3, 1))).customers for days in (1, 2, 3)
-    ]
+    async def counted(days: int, as_of: date) -> int:
+        return (await services.reporting.report(business, days=days, as_of=as_of)).customers
+
+    counts = [await counted(days, date(2024, 3, 1)) for days in (1, 2, 3)]
 
     assert counts == [1, 2, 3]
-    assert (await services.reporting.report(business, days=1, as_of=date(2024, 2, 29))).customers == 1
+    assert await counted(1, date(2024, 2, 29)) == 1
 
 
 async def test_ten_thousand_storefronts(
     services: Services, shop: Business, database: Database, clock: SetClock
 ) -> None:
     items = [purchase(f"C{n % 100}", f"O{n}", "2024-06-01", n, storefront_key=f"Store {n} 🏬") for n in range(10_000)]
-    await services.purchases.record(shop, items, ACTOR, limit=10_000)
-    business = await services.businesses.open("shop")
+    business = await bought(services, shop, items)
 
     storefronts = await services.read(business, lambda unit: unit.purchases.storefronts())
     one = await services.purchases.storefront_by_key(business, "Store 9999 🏬")
@@ -170,12 +158,9 @@ async def test_ten_thousand_storefronts(
 
 @pytest.mark.parametrize(("currency", "average"), [("JPY", "2"), ("EUR", "0.02"), ("KWD", "0.002"), ("CLF", "0.0002")])
 async def test_averages_have_the_decimals_of_the_currency(currency: str, average: str, services: Services) -> None:
-    business = await services.businesses.create("other", None, "UTC", currency)
-    await services.purchases.record(
-        business, [purchase("C", f"O{n}", "2024-06-01", amount) for n, amount in enumerate((2, 3))], ACTOR
-    )
+    items = [purchase("C", f"O{n}", "2024-06-01", amount) for n, amount in enumerate((2, 3))]
 
-    report = await services.reporting.report(await services.businesses.open("other"))
+    report = await services.reporting.report(await new_shop(services, items, currency))
 
     (group,) = (group for group in report.everyone if group.customers)
     assert str(group.average_order(report.decimals)) == average
@@ -184,26 +169,19 @@ async def test_averages_have_the_decimals_of_the_currency(currency: str, average
 
 async def test_only_completed_and_partial_purchases_count(services: Services, shop: Business) -> None:
     items = [purchase(status.value, status.value, "2024-06-01", 10, status=status) for status in PurchaseStatus]
-    await services.purchases.record(shop, items, ACTOR)
-    business = await services.businesses.open("shop")
+    business = await bought(services, shop, items)
 
     assert (await services.reporting.report(business)).customers == 2
-    page = await services.read(
-        business, lambda unit: unit.customers.page(PageRequest(), CustomerFilter(), CustomerSort.ORDER_COUNT, True)
-    )
-    assert [(record.customer.external_id, record.totals.order_count) for record in page.items][:2] == [
-        ("PARTIAL", 1),
-        ("COMPLETED", 1),
-    ]
+    records = await everybody(services, business, CustomerSort.ORDER_COUNT, True)
+    counts = [(record.customer.external_id, record.totals.order_count) for record in records]
+    assert counts[:2] == [("PARTIAL", 1), ("COMPLETED", 1)]
 
 
 async def test_a_future_purchase_counts_from_its_instant_on(
     services: Services, shop: Business, clock: SetClock, database: Database
 ) -> None:
     instant = NOW + timedelta(hours=5)
-    await services.purchases.record(
-        shop, [purchase("C1", "O1", instant.isoformat(), 7, lines=(line("Tea", 7),))], ACTOR
-    )
+    await bought(services, shop, [purchase("C1", "O1", instant.isoformat(), 7, lines=(line("Tea", 7),))])
 
     seen = []
     for moment in (NOW, instant - timedelta(microseconds=1), instant, instant + timedelta(days=1)):
@@ -238,15 +216,13 @@ ORDERS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 40), st.integers(0
 async def test_reports_equal_the_plain_definition_and_add_up(
     services: Services, orders: list[tuple[int, int, int]], days: int, scheme: RfmScheme
 ) -> None:
-    business = await services.businesses.create(f"b{len(await services.businesses.all())}", None, "UTC", "EUR")
-    today = NOW.date().toordinal()
     items = [
         purchase(f"C{who}", f"O{n}", (NOW - timedelta(days=age)).isoformat(), amount)
         for n, (who, age, amount) in enumerate(orders)
     ]
-    await services.purchases.record(business, items, ACTOR)
+    business = await new_shop(services, items)
 
-    report = await services.reporting.report(await services.businesses.open(business.key), days=days, scheme=scheme)
+    report = await services.reporting.report(business, days=days, scheme=scheme)
 
     inside: dict[int, list[tuple[int, int]]] = {}
     for who, age, amount in orders:
@@ -255,14 +231,12 @@ async def test_reports_equal_the_plain_definition_and_add_up(
     expected: dict[str, tuple[int, int, int]] = {}
     totals = {who: (len(found), sum(amount for _, amount in found)) for who, found in inside.items()}
     for who, found in inside.items():
-        f, m = (
-            1 + 5 * sum(other[place] < totals[who][place] for other in totals.values()) // len(totals)
-            for place in (0, 1)
-        )
+        below = [sum(other[place] < totals[who][place] for other in totals.values()) for place in (0, 1)]
+        f, m = (1 + 5 * count // len(totals) for count in below)
         name = group_of(Score(recency(min(age for age, _ in found), days), f, m), scheme).name
         before = expected.get(name, (0, 0, 0))
         expected[name] = (before[0] + 1, before[1] + totals[who][0], before[2] + totals[who][1])
     assert named(report) == expected
     assert report.customers == len(inside)
     assert report.revenue == sum(spend for _, spend in totals.values())
-    assert report.window.last_day == today
+    assert report.window.last_day == NOW.date().toordinal()

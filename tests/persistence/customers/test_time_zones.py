@@ -15,6 +15,7 @@ from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import SetClock, examples
 from tests.drivers.store_image import assert_sound, image
+from tests.persistence.conftest import bought
 from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
@@ -28,12 +29,8 @@ LEAPS = [
     *("1969-12-31T23:59:59Z", "0001-01-03T00:00:00Z", "9999-12-28T23:59:59Z", "1883-11-18T17:00:00Z"),
 ]
 ZONES = [
-    "Pacific/Apia",
-    "America/St_Johns",
-    "America/Sao_Paulo",
-    "Asia/Kathmandu",
-    "Pacific/Pago_Pago",
-    "America/New_York",
+    *("Pacific/Apia", "America/St_Johns", "America/Sao_Paulo"),
+    *("Asia/Kathmandu", "Pacific/Pago_Pago", "America/New_York"),
 ]
 
 
@@ -44,8 +41,8 @@ async def filled(services: Services, business: Business, instants: list[str]) ->
     await services.customers.upsert(business, people, ACTOR)
 
 
-async def moved(services: Services, name: str) -> Business:
-    return await services.businesses.change("shop", ACTOR, name=None, time_zone=name, currency=None)
+async def moved(services: Services, zone: str | None, key: str = "shop", **more: str | None) -> Business:
+    return await services.businesses.change(key, ACTOR, **{"name": None, "time_zone": zone, "currency": None} | more)
 
 
 @pytest.mark.parametrize("name", ZONES)
@@ -83,7 +80,7 @@ async def test_a_chain_of_zones_ends_where_the_last_one_would_have_begun(
         await filled(services, business, [instant.isoformat() for instant in instants])
 
     for name in names:
-        await services.businesses.change(chained.key, ACTOR, name=None, time_zone=name, currency=None)
+        await moved(services, name, chained.key)
 
     assert image(database, chained) == image(database, direct)
     await assert_sound(database, chained, clock)
@@ -95,9 +92,8 @@ async def test_writers_who_saw_the_business_before_its_zone_changed_write_the_ne
     await moved(services, "Pacific/Kiritimati")
 
     await services.purchases.record(shop, [purchase("C1", "O1", "2024-03-01T12:00:00", 5)], ACTOR)
-    await services.customers.upsert(
-        shop, [NewCustomer("C2", registered_at=datetime(2024, 3, 1, 12, tzinfo=UTC))], ACTOR
-    )
+    new = NewCustomer("C2", registered_at=datetime(2024, 3, 1, 12, tzinfo=UTC))
+    await services.customers.upsert(shop, [new], ACTOR)
 
     await assert_sound(database, shop, clock)
     assert date.fromordinal(image(database, shop).purchases["O1"][2]) == date(2024, 3, 2)
@@ -105,20 +101,18 @@ async def test_writers_who_saw_the_business_before_its_zone_changed_write_the_ne
 
 async def test_settings_changed_by_two_at_once_are_both_kept(services: Services, shop: Business) -> None:
     await moved(services, "Asia/Colombo")
-    await services.businesses.change("shop", ACTOR, name="Renamed", time_zone=None, currency=None)
-    unchanged = await services.businesses.change(
-        "shop", ACTOR, name="Renamed", time_zone="Asia/Colombo", currency="EUR"
-    )
+    await moved(services, None, name="Renamed")
+    unchanged = await moved(services, "Asia/Colombo", name="Renamed", currency="EUR")
 
     assert (unchanged.name, unchanged.time_zone, unchanged.settings_version) == ("Renamed", "Asia/Colombo", 3)
 
 
 async def test_the_currency_changes_only_before_the_first_purchase(services: Services, shop: Business) -> None:
-    changed = await services.businesses.change("shop", ACTOR, name=None, time_zone=None, currency="JPY")
+    changed = await moved(services, None, currency="JPY")
     await services.purchases.record(changed, [purchase("C1", "O1", "2024-03-01", 5)], ACTOR)
 
     with pytest.raises(InvalidInput, match=r"^currency cannot change once there are purchases$") as refused:
-        await services.businesses.change("shop", ACTOR, name=None, time_zone="Asia/Tokyo", currency="EUR")
+        await moved(services, "Asia/Tokyo", currency="EUR")
 
     assert refused.value.problems[0].field == ("currency",)
     stored = await services.businesses.open("shop")
@@ -162,8 +156,7 @@ async def test_a_report_of_one_day_holds_the_business_s_own_day(
 
 async def test_no_answer_moves_within_a_local_day(services: Services, clock: SetClock) -> None:
     business = await services.businesses.create("place", None, "America/New_York", "EUR")
-    await services.purchases.record(business, [purchase("C", "O", "2024-03-01T12:00:00", 5)], ACTOR)
-    business = await services.businesses.open("place")
+    business = await bought(services, business, [purchase("C", "O", "2024-03-01T12:00:00", 5)])
 
     seen = []
     for minute in range(0, 23 * 60, 115):

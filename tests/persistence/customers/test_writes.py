@@ -1,7 +1,8 @@
-"""Recording and deleting purchases and writing customers: all or nothing with the index of what is wrong, the same
-again changes nothing, and the kept totals agree after every kind of write."""
+"""Recording and deleting purchases and writing customers: all or nothing with the index of what is wrong, absent fields
+keep and null clears, the same again changes nothing, and the kept totals agree after every kind of write."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,11 +14,21 @@ from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.drivers.store_image import assert_sound, image
+from tests.persistence.conftest import record_of
 from tests.shops.factories import line, purchase
 
 pytestmark = pytest.mark.anyio
 ACTOR = Actor("test")
 DAY = "2024-03-01"
+
+
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+LONG_AND_INVALID = {"storefrontKey": "TOO_LONG", "channel": "INVALID"}
+
+
+def by_index(found: Iterable[dict[str, str]]) -> list[tuple[str, str]]:
+    """The problems of a list by those of each of its items: codes by field."""
+    return [(f"input.{place}.{field}", code) for place, each in enumerate(found) for field, code in each.items()]
 
 
 def problems(error: InvalidInput) -> list[tuple[str, str]]:
@@ -26,10 +37,9 @@ def problems(error: InvalidInput) -> list[tuple[str, str]]:
 
 
 async def test_the_same_purchases_again_are_unchanged(services: Services, shop: Business, database: Database) -> None:
+    whole = {"storefront_key": "Main", "channel": "web", "lines": (line("Tea", 1000), line(None, 250))}
     items = [
-        purchase(
-            "C1", "O1", DAY, 1250, storefront_key="Main", channel="web", lines=(line("Tea", 1000), line(None, 250))
-        ),
+        purchase("C1", "O1", DAY, 1250, **whole),
         purchase("C1", "O2", DAY, 0),
         purchase("C2", "O3", DAY, 500, status=PurchaseStatus.PENDING),
     ]
@@ -84,42 +94,27 @@ async def test_with_one_wrong_item_nothing_is_written_and_each_wrong_field_is_na
 ) -> None:
     await services.purchases.record(shop, [purchase("C1", "O1", DAY, 100)], ACTOR)
     before, business = image(database, shop), await services.businesses.open("shop")
-    items = [
-        purchase("C1", "good", DAY, 1),
-        purchase(" ", "a", DAY, 1),
-        purchase("C1", "", DAY, 1),
-        purchase("C1", "b", DAY, -1),
-        purchase("C1", "good", DAY, 1),
-        purchase("C1", "c\0", DAY, 1),
-        purchase("C" * 1001, "d", DAY, 1),
-        purchase("C1", "e", DAY, 1, channel="\ud800", storefront_key="s" * 1001),
-        purchase("C1", "f", DAY, 1, lines=(line("Tea", 1), line("T\0", 1))),
-        purchase("C1", "g", DAY, 2**63),
-        purchase("C1", "h", DAY, 1, lines=(line("Tea", -(2**63)),)),
-        replace(purchase("C1", "i", DAY, 1), purchased_at=datetime.max.replace(tzinfo=UTC)),
-        replace(purchase("C1", "j", DAY, 1), purchased_at=datetime.min.replace(tzinfo=UTC)),
-        purchase("C1", "k", DAY, 1, lines=(line(None, 1),) * 1001),
+    wrong: list[tuple[NewPurchase, dict[str, str]]] = [
+        (purchase("C1", "good", DAY, 1), {}),
+        (purchase(" ", "a", DAY, 1), {"customerExternalId": "BLANK"}),
+        (purchase("C1", "", DAY, 1), {"externalId": "BLANK"}),
+        (purchase("C1", "b", DAY, -1), {"amount": "INVALID"}),
+        (purchase("C1", "good", DAY, 1), {"externalId": "INVALID"}),
+        (purchase("C1", "c\0", DAY, 1), {"externalId": "INVALID"}),
+        (purchase("C" * 1001, "d", DAY, 1), {"customerExternalId": "TOO_LONG"}),
+        (purchase("C1", "e", DAY, 1, storefront_key="s" * 1001, channel="\ud800"), LONG_AND_INVALID),
+        (purchase("C1", "f", DAY, 1, lines=(line("Tea", 1), line("T\0", 1))), {"lines.1.category": "INVALID"}),
+        (purchase("C1", "g", DAY, 2**63), {"amount": "INVALID"}),
+        (purchase("C1", "h", DAY, 1, lines=(line("Tea", -(2**63)),)), {"lines.0.amount": "INVALID"}),
+        (replace(purchase("C1", "i", DAY, 1), purchased_at=LAST), {"purchasedAt": "INVALID"}),
+        (replace(purchase("C1", "j", DAY, 1), purchased_at=FIRST), {"purchasedAt": "INVALID"}),
+        (purchase("C1", "k", DAY, 1, lines=(line(None, 1),) * 1001), {"lines": "LIMIT_REACHED"}),
     ]
 
     with pytest.raises(InvalidInput) as refused:
-        await services.purchases.record(shop, items, ACTOR)
+        await services.purchases.record(shop, [item for item, _ in wrong], ACTOR)
 
-    assert problems(refused.value) == [
-        ("input.1.customerExternalId", "BLANK"),
-        ("input.2.externalId", "BLANK"),
-        ("input.3.amount", "INVALID"),
-        ("input.4.externalId", "INVALID"),
-        ("input.5.externalId", "INVALID"),
-        ("input.6.customerExternalId", "TOO_LONG"),
-        ("input.7.storefrontKey", "TOO_LONG"),
-        ("input.7.channel", "INVALID"),
-        ("input.8.lines.1.category", "INVALID"),
-        ("input.9.amount", "INVALID"),
-        ("input.10.lines.0.amount", "INVALID"),
-        ("input.11.purchasedAt", "INVALID"),
-        ("input.12.purchasedAt", "INVALID"),
-        ("input.13.lines", "LIMIT_REACHED"),
-    ]
+    assert problems(refused.value) == by_index(found for _, found in wrong)
     assert image(database, shop) == before
     assert await services.businesses.open("shop") == business
 
@@ -190,22 +185,12 @@ async def test_totals_agree_after_a_long_mixture_of_writes(
 ) -> None:
     statuses = list(PurchaseStatus)
     for step in range(12):
-        items = [
-            purchase(
-                f"C{(step * 7 + n) % 9}",
-                f"O{step * 7 + n}",
-                f"2024-0{1 + (step + n) % 9}-1{n % 10}",
-                n * 100 + step,
-                status=statuses[(step + n) % 5],
-                lines=(line("Tea", n),) * (n % 3),
-            )
-            for n in range(20)
-        ]
-        known = image(database, shop).purchases
-        items = [
-            replace(item, customer_external_id=known.get(item.external_id, (item.customer_external_id,))[0])
-            for item in items
-        ]
+        known, items = image(database, shop).purchases, []
+        for n in range(20):
+            order, day = f"O{step * 7 + n}", f"2024-0{1 + (step + n) % 9}-1{n % 10}"
+            name = str(known[order][0]) if order in known else f"C{(step * 7 + n) % 9}"
+            more = {"status": statuses[(step + n) % 5], "lines": (line("Tea", n),) * (n % 3)}
+            items.append(purchase(name, order, day, n * 100 + step, **more))
         await services.purchases.record(shop, items, ACTOR)
         await services.purchases.delete(shop, [f"O{n}" for n in range(step, 90, 11)], ACTOR)
         await services.customers.upsert(shop, [NewCustomer(f"C{step}", f"Name {step}")], ACTOR)
@@ -240,3 +225,55 @@ async def test_amounts_that_cannot_be_summed_change_nothing(
 
     assert image(database, shop) == before
     assert before.totals["C1"][:2] == (1, largest)
+
+
+async def test_of_a_customer_absent_fields_are_kept_and_null_clears(
+    services: Services, shop: Business, database: Database
+) -> None:
+    at = datetime(2024, 1, 1, tzinfo=UTC)
+    full = NewCustomer("C1", "Ada Lovelace", "ada@example.org", "GOLD", at)
+    await services.customers.upsert(shop, [full], ACTOR)
+
+    kept = await services.customers.upsert(shop, [NewCustomer("C1", given=frozenset())], ACTOR)
+    assert kept == WriteCounts(0, 0, 1)
+    named = NewCustomer("C1", name="Ada King", given=frozenset({"name"}))
+    assert await services.customers.upsert(shop, [named], ACTOR) == WriteCounts(0, 1, 0)
+    assert await services.customers.upsert(shop, [named], ACTOR) == WriteCounts(0, 0, 1)
+
+    customer = (await record_of(services, shop, "C1")).customer
+    assert (customer.name, customer.email, customer.loyalty_level) == ("Ada King", "ada@example.org", "GOLD")
+    assert customer.registered_at == at
+    assert [term for term, _ in image(database, shop).terms] == ["ada", "ada king", "ada@example.org", "c1", "king"]
+
+    cleared = await services.customers.upsert(shop, [NewCustomer("C1")], ACTOR)
+
+    assert cleared == WriteCounts(0, 1, 0)
+    record = await record_of(services, shop, "C1")
+    assert record.customer == replace(customer, name=None, email=None, loyalty_level=None, registered_at=None)
+    assert record.totals.registered_day is None
+    assert image(database, shop).terms == [("c1", "C1")]
+
+
+async def test_with_one_wrong_customer_none_is_written(services: Services, shop: Business, database: Database) -> None:
+    await services.customers.upsert(shop, [NewCustomer("gone")], ACTOR)
+    with database.bulk.begin() as connection:
+        connection.exec_driver_sql("UPDATE customer SET erased = true")
+    before = image(database, shop)
+    wrong: list[tuple[NewCustomer, dict[str, str]]] = [
+        (NewCustomer("good", "Good"), {}),
+        (NewCustomer("  "), {"externalId": "BLANK"}),
+        (NewCustomer("a", name="x" * 1001), {"name": "TOO_LONG"}),
+        (NewCustomer("b", email="x\0"), {"email": "INVALID"}),
+        (NewCustomer("good"), {"externalId": "INVALID"}),
+        (NewCustomer("c", loyalty_level="\udfff"), {"loyaltyLevel": "INVALID"}),
+        (NewCustomer("d", registered_at=LAST), {"registeredAt": "INVALID"}),
+    ]
+
+    with pytest.raises(InvalidInput) as refused:
+        await services.customers.upsert(shop, [item for item, _ in wrong], ACTOR)
+    with pytest.raises(InvalidInput) as erased:
+        await services.customers.upsert(shop, [NewCustomer("fine"), NewCustomer("gone", "Back")], ACTOR)
+
+    assert problems(refused.value) == by_index(found for _, found in wrong)
+    assert problems(erased.value) == [("input.1.externalId", "ERASED")]
+    assert image(database, shop) == before

@@ -11,8 +11,7 @@ import httpx
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import JSON, Boolean, Connection, MetaData, Table, Text, create_engine, func, select, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import JSON, Boolean, Connection, MetaData, Table, Text, func, select, text
 
 from domain.calendar import from_micros, to_micros
 from domain.imports.model import PurchaseImport, Reject
@@ -45,17 +44,12 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
         yield database
         database.bulk.dispose()
         return
-    url = make_url(request.getfixturevalue("postgresql"))
-    server = create_engine(url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    server = request.getfixturevalue("postgresql_server")
     name = f"steps_{uuid4().hex}"
-    with server.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    database = open_database(url.set(database=name).render_as_string(hide_password=False))
+    database = open_database(server.create(name, "template1"))
     yield database
     database.bulk.dispose()
-    with server.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name}"))
-    server.dispose()
+    server.drop(name)
 
 
 def filled(connection: Connection) -> dict[str, int]:
@@ -107,88 +101,33 @@ def test_a_store_of_an_earlier_step_is_brought_to_the_newest_with_all_that_it_ho
 
 
 NOW_MICROS = to_micros(NOW)
-BUSINESS = {
-    "id": 1,
-    "key": "shop",
-    "name": "Shop",
-    "currency": "EUR",
-    "time_zone": "UTC",
-    "settings": {"classify_every": "0 * * * *"},
-    "change_number": 40,
-    "last_instant": NOW_MICROS,
-    "created_at": 5,
-}
+BUSINESS = {"id": 1, "key": "shop", "name": "Shop", "currency": "EUR", "time_zone": "UTC", "created_at": 5}
+BUSINESS |= {"settings": {"classify_every": "0 * * * *"}, "change_number": 40, "last_instant": NOW_MICROS}
 QUALITY = Quality(1, 2, 3, 4, 5, 6, 7, 0, None, ())
+COUNTS = ("rows_read", "created", "updated", "unchanged", "rejected", "future")
 IDLE = {"phase": "finished", "done": 9, "total": 9, "created_at": 100, "started_at": 200, "finished_at": 300}
+DONE, WAITING = {**IDLE, "status": "SUCCEEDED"}, {"status": "QUEUED", "phase": "queued"}
+BUSY = {"status": "RUNNING", "owner": "dead"}
 UPLOAD = {"file": "abc", "name": "orders.csv", "decimal": ","}
+COUNTED = {**dict(zip(COUNTS, (9, 4, 3, 1, 1, 2), strict=True)), "quality": QUALITY.document(), "time_zone": "UTC"}
+MERGING = {"phase": "merging", "done": 2, "total": 6, "created_at": 600, "started_at": 700, "heartbeat_at": 800}
+ASKED = {"created_at": 610, "requested_by": "bob", "heartbeat_at": 620, "request_key": "once", "request_digest": "d"}
 IMPORTS: list[dict[str, Any]] = [
-    {
-        **IDLE,
-        "id": 1,
-        "status": "SUCCEEDED",
-        "requested_by": "ada",
-        "heartbeat_at": 290,
-        "rows_read": 9,
-        "created": 4,
-        "updated": 3,
-        "unchanged": 1,
-        "rejected": 1,
-        "future": 2,
-        "quality": QUALITY.document(),
-        "time_zone": "UTC",
-    },
+    {**DONE, **COUNTED, "id": 1, "requested_by": "ada", "heartbeat_at": 290},
     {**IDLE, "id": 3, "status": "FAILED", "phase": "merging", "error_code": "INVALID_FILE", "error": "Bad."},
     {**IDLE, "id": 4, "status": "CANCELLED", "error_code": "CANCELLED", "error": "Gone.", "cancel_requested": True},
-    {**IDLE, "id": 7, "status": "SUCCEEDED", "undo_begun_at": 400, "undone_at": 500, "undo": {"removed": 1}},
-    {
-        "id": 8,
-        "status": "RUNNING",
-        "phase": "merging",
-        "done": 2,
-        "total": 6,
-        "created_at": 600,
-        "started_at": 700,
-        "heartbeat_at": 800,
-        "owner": "dead",
-        "options": {**UPLOAD, "attempts": 2},
-    },
-    {
-        "id": 9,
-        "status": "QUEUED",
-        "phase": "queued",
-        "created_at": 610,
-        "requested_by": "bob",
-        "heartbeat_at": 620,
-        "options": UPLOAD,
-        "request_key": "once",
-        "request_digest": "d",
-    },
+    {**DONE, "id": 7, "undo_begun_at": 400, "undone_at": 500, "undo": {"removed": 1}},
+    {**BUSY, **MERGING, "id": 8, "options": {**UPLOAD, "attempts": 2}},
+    {**WAITING, **ASKED, "id": 9, "options": UPLOAD},
 ]
+FAILED = {"status": "FAILED", "error_code": "PARTLY_FAILED", "error_message": "1 of 2."}
+EVALUATING = {"phase": "evaluating", "done": 1, "total": 5, "created_at": 810, "started_at": 820, "heartbeat_at": 830}
 JOBS: list[dict[str, Any]] = [
-    {**IDLE, "id": 1, "status": "SUCCEEDED", "evaluated": 9, "entered": 2, "left_count": 1, "snapshot_at": 300},
-    {
-        **IDLE,
-        "id": 2,
-        "status": "FAILED",
-        "segment_id": None,
-        "error_code": "PARTLY_FAILED",
-        "error_message": "1 of 2.",
-    },
-    {**IDLE, "id": 3, "status": "SUCCEEDED", "reason": "PART", "parent_id": 2},
-    {"id": 4, "status": "QUEUED", "phase": "queued", "segment_id": 5, "created_at": 800, "requested_by": "ada"},
-    {
-        "id": 8,
-        "status": "RUNNING",
-        "phase": "evaluating",
-        "done": 1,
-        "total": 5,
-        "created_at": 810,
-        "started_at": 820,
-        "heartbeat_at": 830,
-        "owner": "dead",
-        "attempts": 3,
-        "cancel_requested": True,
-    },
+    {**DONE, "id": 1, "evaluated": 9, "entered": 2, "left_count": 1, "snapshot_at": 300},
+    {**IDLE, **FAILED, "id": 2, "segment_id": None},
+    {**DONE, "id": 3, "reason": "PART", "parent_id": 2},
+    {**WAITING, "id": 4, "segment_id": 5, "created_at": 800, "requested_by": "ada"},
+    {**BUSY, **EVALUATING, "id": 8, "attempts": 3, "cancel_requested": True},
 ]
 
 
@@ -198,11 +137,7 @@ def instant(micros: int | None) -> Any:
 
 def as_import(row: dict[str, Any]) -> PurchaseImport:
     """What the service must say of the row, but for the attempts, which are no option any more."""
-    options = (
-        {name: value for name, value in row["options"].items() if name != "attempts"} if "options" in row else None
-    )
-    counts = (row.get(name, 0) for name in ("rows_read", "created", "updated", "unchanged", "rejected", "future"))
-    instants = ("created_at", "started_at", "finished_at")
+    options = {name: value for name, value in row.get("options", {}).items() if name != "attempts"} or None
     return PurchaseImport(
         row["id"],
         f"file {row['id']}",
@@ -210,12 +145,10 @@ def as_import(row: dict[str, Any]) -> PurchaseImport:
         row["phase"],
         row.get("done", 0),
         row.get("total"),
-        *(instant(row.get(name)) for name in instants),
-        row.get("error_code"),
-        row.get("error"),
-        row.get("requested_by"),
+        *(instant(row.get(name)) for name in ("created_at", "started_at", "finished_at")),
+        *(row.get(name) for name in ("error_code", "error", "requested_by")),
         row.get("cancel_requested", False),
-        *counts,
+        *(row.get(name, 0) for name in COUNTS),
         QUALITY if "quality" in row else None,
         options,
         *(instant(row.get(name)) for name in ("heartbeat_at", "undo_begun_at", "undone_at")),
@@ -237,15 +170,10 @@ def as_job(row: dict[str, Any]) -> Job:
         row.get("requested_by"),
         row.get("cancel_requested", False),
         row.get("attempts", 0),
-        row.get("error_code"),
-        row.get("error_message"),
+        *(row.get(name) for name in ("error_code", "error_message")),
         *(row.get(name, 0) for name in ("evaluated", "entered", "left_count")),
         instant(row.get("snapshot_at")),
     )
-
-
-def put(connection: Connection, table: Table, **row: object) -> None:
-    connection.execute(table.insert().values(**row))
 
 
 @pytest.mark.anyio
@@ -256,14 +184,17 @@ async def test_imports_that_become_jobs_keep_every_value_and_their_ids(empty: Da
         metadata = MetaData()
         metadata.reflect(connection)
         tables = dict(metadata.tables)
-        put(connection, tables["business"], **BUSINESS)
+
+        def put(table: str, **row: object) -> None:
+            connection.execute(tables[table].insert().values(**{"business_id": 1} | row))
+
+        connection.execute(tables["business"].insert().values(**BUSINESS))
         for row in IMPORTS:
-            put(connection, tables["purchase_import"], business_id=1, source=f"file {row['id']}", **row)
-        put(connection, tables["import_reject"], business_id=1, import_id=1, line=7, text="x", reason="no customer")
+            put("purchase_import", source=f"file {row['id']}", **row)
+        put("import_reject", import_id=1, line=7, text="x", reason="no customer")
         for row in JOBS:
-            kept = {"kind": "RECALCULATION", "reason": "REQUEST", "segment_id": 1, **row}
-            put(connection, tables["job"], business_id=1, **kept)
-        put(connection, tables["label_state"], business_id=1, owner="", due_at=NOW_MICROS + 7)
+            put("job", **{"kind": "RECALCULATION", "reason": "REQUEST", "segment_id": 1, **row})
+        put("label_state", owner="", due_at=NOW_MICROS + 7)
 
     upgrade(empty.bulk)
 

@@ -6,16 +6,15 @@ from datetime import UTC, datetime
 import pytest
 
 from domain.calendar import to_micros
-from domain.model import Actor, Business
+from domain.model import Business
 from gql.composition import Services
 from tests.conftest import SetClock
-from tests.drivers.files import Importer, counts
-from tests.drivers.store_image import assert_sound, image
+from tests.drivers.files import HEADER, Importer, counts
+from tests.drivers.store_image import StoreImage, assert_sound, image
+from tests.persistence.conftest import ALL_COLUMNS, record_of
 
 pytestmark = pytest.mark.anyio
-ALL = "customer_id,order_id,date,amount,category,storefront,channel,status,currency"
 DAY = "2024-03-01"
-ACTOR = Actor("test")
 
 
 def at(text: str) -> int:
@@ -23,11 +22,15 @@ def at(text: str) -> int:
     return to_micros(datetime.fromisoformat(text).replace(tzinfo=UTC))
 
 
+def image_of(importer: Importer) -> StoreImage:
+    return image(importer.database, importer.business)
+
+
 async def test_a_row_becomes_a_purchase_with_customer_storefront_and_line(importer: Importer, clock: SetClock) -> None:
-    summary = importer.lines("C1,O1,2024-03-01T09:30:00,12.50,Tea,Main St,web,paid,EUR", header=ALL)
+    summary = importer.lines("C1,O1,2024-03-01T09:30:00,12.50,Tea,Main St,web,paid,EUR", header=ALL_COLUMNS)
 
     assert counts(summary) == (1, 0, 0, 0)
-    found = image(importer.database, importer.business)
+    found = image_of(importer)
     assert found.purchases == {"O1": ("C1", at("2024-03-01T09:30"), 738946, "COMPLETED", 1, 1250, "Main St", "web")}
     assert found.lines == {"O1": [(1, "Tea", 1250, "COMPLETED")]}
     assert found.storefronts == [("Main St", "Main St")]
@@ -37,13 +40,11 @@ async def test_a_row_becomes_a_purchase_with_customer_storefront_and_line(import
 
 
 async def test_rows_of_one_order_are_its_lines_wherever_they_stand(importer: Importer, clock: SetClock) -> None:
-    summary = importer.lines(
-        *("C1,O1,2024-03-01,10.00,Tea", "C2,O2,2024-03-01,5.00,Tea", "C1,O1,2024-03-01,2.50,Rice"),
-        header="customer_id,order_id,date,amount,category",
-    )
+    rows = ("C1,O1,2024-03-01,10.00,Tea", "C2,O2,2024-03-01,5.00,Tea", "C1,O1,2024-03-01,2.50,Rice")
+    summary = importer.lines(*rows, header=f"{HEADER},category")
 
     assert counts(summary) == (3, 0, 0, 0)
-    found = image(importer.database, importer.business)
+    found = image_of(importer)
     assert found.purchases["O1"][5] == 1250
     assert found.lines["O1"] == [(1, "Tea", 1000, "COMPLETED"), (2, "Rice", 250, "COMPLETED")]
     assert {key: total[:2] for key, total in found.totals.items()} == {"C1": (1, 1250), "C2": (1, 500)}
@@ -81,10 +82,10 @@ async def test_amount_and_status_of_an_order_follow_from_its_rows(
     if apart:
         # Each row is a piece of its own, which the store puts together.
         lines = [line for place, row in enumerate(lines) for line in (row, f"C2,P{place},{DAY},1,paid")]
-    summary = importer.lines(*lines, header="customer_id,order_id,date,amount,status")
+    summary = importer.lines(*lines, header=f"{HEADER},status")
 
     assert counts(summary) == (len(lines), 0, 0, 0)
-    found = image(importer.database, importer.business)
+    found = image_of(importer)
     assert found.purchases["O1"][3:6] == (status, counted, amount)
     assert found.totals["C1"][:2] == (counted, amount * counted)
     assert [line[0] for line in found.lines["O1"]] == list(range(1, len(rows) + 1))
@@ -92,22 +93,17 @@ async def test_amount_and_status_of_an_order_follow_from_its_rows(
 
 
 async def test_lines_keep_their_own_status_and_sign(importer: Importer) -> None:
-    importer.lines(
-        *(f"C1,O1,{DAY},{rest}" for rest in ("10,paid", "-3,paid", "7,returned")),
-        header="customer_id,order_id,date,amount,status",
-    )
+    rows = (f"C1,O1,{DAY},{rest}" for rest in ("10,paid", "-3,paid", "7,returned"))
+    importer.lines(*rows, header=f"{HEADER},status")
 
-    assert image(importer.database, importer.business).lines["O1"] == [
-        (1, None, 1000, "COMPLETED"),
-        (2, None, -300, "COMPLETED"),
-        (3, None, 700, "REFUNDED"),
-    ]
+    lines = [(1, None, 1000, "COMPLETED"), (2, None, -300, "COMPLETED"), (3, None, 700, "REFUNDED")]
+    assert image_of(importer).lines["O1"] == lines
 
 
 async def test_an_order_with_several_timestamps_has_the_earliest(importer: Importer, clock: SetClock) -> None:
     importer.lines("C1,O1,2024-03-02T10:00,1", "C1,O1,2024-03-01T23:00,1", "C1,O1,2024-03-03T00:00,1")
 
-    assert image(importer.database, importer.business).purchases["O1"][1] == at("2024-03-01T23:00")
+    assert image_of(importer).purchases["O1"][1] == at("2024-03-01T23:00")
     await assert_sound(importer.database, importer.business, clock)
 
 
@@ -119,45 +115,39 @@ async def test_importing_twice_changes_nothing(importer: Importer, services: Ser
         "C2,O3,2024-03-02,bad,,,,,",
         "C3,O4,9000-01-01,7,,,,,",
     ]
-    first = importer.lines(*rows, header=ALL)
-    before = image(importer.database, importer.business)
+    first = importer.lines(*rows, header=ALL_COLUMNS)
+    before = image_of(importer)
     version = (await services.businesses.open("shop")).data_version
 
-    again = importer.lines(*rows, header=ALL)
+    again = importer.lines(*rows, header=ALL_COLUMNS)
 
     assert (counts(first), counts(again)) == ((4, 0, 0, 1), (0, 0, 4, 1))
-    assert image(importer.database, importer.business) == before
+    assert image_of(importer) == before
     assert (await services.businesses.open("shop")).data_version == version
 
 
 @pytest.mark.parametrize(
     "changed",
     [
-        "C1,O1,2024-03-01,11,Tea,Main,web,paid,EUR",
-        "C1,O1,2024-03-02,10,Tea,Main,web,paid,EUR",
-        "C1,O1,2024-03-01,10,Rice,Main,web,paid,EUR",
-        "C1,O1,2024-03-01,10,,Main,web,paid,EUR",
-        "C1,O1,2024-03-01,10,Tea,Other,web,paid,EUR",
-        "C1,O1,2024-03-01,10,Tea,,web,paid,EUR",
-        "C1,O1,2024-03-01,10,Tea,Main,shop,paid,EUR",
-        "C1,O1,2024-03-01,10,Tea,Main,,paid,EUR",
-        "C1,O1,2024-03-01,10,Tea,Main,web,pending,EUR",
+        *("2024-03-01,11,Tea,Main,web,paid", "2024-03-02,10,Tea,Main,web,paid", "2024-03-01,10,Rice,Main,web,paid"),
+        *("2024-03-01,10,,Main,web,paid", "2024-03-01,10,Tea,Other,web,paid", "2024-03-01,10,Tea,,web,paid"),
+        *("2024-03-01,10,Tea,Main,shop,paid", "2024-03-01,10,Tea,Main,,paid", "2024-03-01,10,Tea,Main,web,pending"),
     ],
 )
 async def test_a_row_that_differs_updates_its_order(
     changed: str, importer: Importer, services: Services, clock: SetClock
 ) -> None:
-    kept = "C1,O2,2024-03-01,3,Tea,Main,web,paid,EUR"
-    importer.lines("C1,O1,2024-03-01,10,Tea,Main,web,paid,EUR", kept, header=ALL)
+    changed, kept = f"C1,O1,{changed},EUR", "C1,O2,2024-03-01,3,Tea,Main,web,paid,EUR"
+    importer.lines("C1,O1,2024-03-01,10,Tea,Main,web,paid,EUR", kept, header=ALL_COLUMNS)
     version = (await services.businesses.open("shop")).data_version
 
-    summary = importer.lines(changed, kept, header=ALL)
+    summary = importer.lines(changed, kept, header=ALL_COLUMNS)
 
     assert counts(summary) == (0, 1, 1, 0)
     assert (await services.businesses.open("shop")).data_version > version
-    again = image(importer.database, importer.business)
-    assert counts(importer.lines(changed, kept, header=ALL)) == (0, 0, 2, 0)
-    assert image(importer.database, importer.business) == again
+    again = image_of(importer)
+    assert counts(importer.lines(changed, kept, header=ALL_COLUMNS)) == (0, 0, 2, 0)
+    assert image_of(importer) == again
     await assert_sound(importer.database, importer.business, clock)
 
 
@@ -167,7 +157,7 @@ async def test_a_file_states_its_orders_completely_and_leaves_others_alone(impor
     summary = importer.lines("C1,O1,2024-03-01,30", "C1,O1,2024-03-01,10")
 
     assert counts(summary) == (0, 2, 0, 0)
-    found = image(importer.database, importer.business)
+    found = image_of(importer)
     assert found.lines["O1"] == [(1, None, 3000, "COMPLETED"), (2, None, 1000, "COMPLETED")]
     assert (found.purchases["O1"][5], found.purchases["O2"][5]) == (4000, 500)
     await assert_sound(importer.database, importer.business, clock)
@@ -176,7 +166,7 @@ async def test_a_file_states_its_orders_completely_and_leaves_others_alone(impor
 async def test_the_same_row_twice_in_a_file_is_two_lines(importer: Importer) -> None:
     importer.lines("C1,O1,2024-03-01,10", "C1,O1,2024-03-01,10")
 
-    assert image(importer.database, importer.business).purchases["O1"][5] == 2000
+    assert image_of(importer).purchases["O1"][5] == 2000
 
 
 async def test_columns_of_other_names_are_mapped(importer: Importer) -> None:
@@ -188,9 +178,8 @@ async def test_columns_of_other_names_are_mapped(importer: Importer) -> None:
     )
 
     assert counts(summary) == (1, 0, 0, 0)
-    assert image(importer.database, importer.business).purchases["O1"] == (
-        *("C1", at("2024-02-03"), 738919, "COMPLETED", 1, 1050, None, "web"),
-    )
+    stored = ("C1", at("2024-02-03"), 738919, "COMPLETED", 1, 1050, None, "web")
+    assert image_of(importer).purchases["O1"] == stored
 
 
 async def test_texts_of_any_script_with_spaces_and_emoji_are_kept_as_they_are(
@@ -198,30 +187,23 @@ async def test_texts_of_any_script_with_spaces_and_emoji_are_kept_as_they_are(
 ) -> None:
     ids = ["Ünï çødé", "顧客 一", "عميل ١", "👩‍👩‍👧 fan", "a  b", "c/d?e=f&g", "'quoted'", "Ĳssel ﬁn", "𝔘𝔫𝔦"]
 
-    summary = importer.lines(
-        *(f"{key},No {n} 🧾,2024-03-01,{n},Tee ☕,Läden 🏬,ｗｅｂ,," for n, key in enumerate(ids)), header=ALL
-    )
+    rows = [f"{key},No {n} 🧾,2024-03-01,{n},Tee ☕,Läden 🏬,ｗｅｂ,," for n, key in enumerate(ids)]
+
+    summary = importer.lines(*rows, header=ALL_COLUMNS)
 
     assert counts(summary) == (len(ids), 0, 0, 0)
     for n, key in enumerate(ids):
-        async with services.store.read(shop) as unit:
-            record = await unit.customers.by_external_id(key)
-        assert record is not None
-        assert record.totals.revenue == n * 100
+        assert (await record_of(services, shop, key)).totals.revenue == n * 100
     found = image(importer.database, shop)
     assert found.purchases["No 3 🧾"][6:] == ("Läden 🏬", "ｗｅｂ")
     assert found.lines["No 3 🧾"] == [(1, "Tee ☕", 300, "COMPLETED")]
-    assert counts(
-        importer.lines(
-            *(f"{key},No {n} 🧾,2024-03-01,{n},Tee ☕,Läden 🏬,ｗｅｂ,," for n, key in enumerate(ids)), header=ALL
-        )
-    )[2] == len(ids)
+    assert counts(importer.lines(*rows, header=ALL_COLUMNS))[2] == len(ids)
 
 
 async def test_leading_apostrophes_that_protect_a_spreadsheet_are_taken_off(importer: Importer) -> None:
-    importer.lines("'=C1,'+O1,2024-03-01,10,'@tea,'-x,'tis,,", header=ALL)
+    importer.lines("'=C1,'+O1,2024-03-01,10,'@tea,'-x,'tis,,", header=ALL_COLUMNS)
 
-    found = image(importer.database, importer.business)
+    found = image_of(importer)
     assert found.purchases["+O1"][0] == "=C1"
     assert found.purchases["+O1"][6:] == ("-x", "'tis")
     assert found.lines["+O1"][0][1] == "@tea"

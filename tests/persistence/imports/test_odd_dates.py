@@ -4,10 +4,9 @@ expression however many years lie between the first order and the last."""
 import json
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import pytest
-from sqlalchemy import BigInteger, event, literal, select, text
+from sqlalchemy import BigInteger, literal, select, text
 
 from domain.classification.festive import FestivePeriods
 from domain.classification.groups import Method
@@ -19,6 +18,7 @@ from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore
 from tests.conftest import SetClock
 from tests.drivers.files import Importer
+from tests.persistence.conftest import statements
 from tests.shops.festivals import is_festive
 
 pytestmark = pytest.mark.anyio
@@ -99,27 +99,16 @@ async def test_statements_do_not_grow_with_the_years(
 ) -> None:
     importer.lines(*ORDERS[3:], header=HEADER)
     shop = await settled(services, database, festive_periods=PERIODS, frequency_order=ORDER)
-    sizes: list[int] = []
 
-    def note(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        sizes.append(len(statement))
-
-    engines = {database.bulk, database.reader.sync_engine}
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", note)
-    try:
+    with statements(database) as few:
         await asked(services, database, shop, clock)
-        few = list(sizes)
-        importer.lines("Plain,o1204,1204-02-14,5.00,Tea", header=HEADER)
-        shop = await services.businesses.open("shop")
-        sizes.clear()
+    importer.lines("Plain,o1204,1204-02-14,5.00,Tea", header=HEADER)
+    shop = await services.businesses.open("shop")
+    with statements(database) as more:
         await asked(services, database, shop, clock)
-    finally:
-        for engine in engines:
-            event.remove(engine, "before_cursor_execute", note)
 
-    assert sizes == few
-    assert max(few) < 10_000
+    assert [len(statement) for statement in more] == [len(statement) for statement in few]
+    assert max(map(len, few)) < 10_000
 
 
 async def test_a_set_of_days_holds_the_days_that_its_periods_do(database: Database) -> None:

@@ -6,67 +6,49 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import select
 
-from domain.calendar import to_micros
 from domain.errors import InvalidInput
-from domain.model import Actor, Business
+from domain.model import Business
 from gql.composition import Services
 from persistence.imports.imports import IMPORTS
 from persistence.tables import audit_event, import_reject, job
 from tests.conftest import SetClock
 from tests.drivers.files import Importer, counts
 from tests.drivers.store_image import assert_sound, image
+from tests.persistence.conftest import ALL_COLUMNS, bought
 from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
 AMBIGUOUS = (
     "the date '01/03/2024' may be 1 March 2024 (date_format '%d/%m/%Y') or 3 January 2024 (date_format '%m/%d/%Y')"
 )
-ALL = "customer_id,order_id,date,amount,category,storefront,channel,status,currency"
+NEGATIVE = "a negative amount without a positive row in its order"
+ANOTHERS = "the order id belongs to another customer"
 DAY = "2024-03-01"
-ACTOR = Actor("test")
-
-
-def at(text: str) -> int:
-    """Microseconds of an instant in UTC."""
-    return to_micros(datetime.fromisoformat(text).replace(tzinfo=UTC))
 
 
 async def test_every_rejected_row_has_its_line_its_text_and_its_reason(importer: Importer, clock: SetClock) -> None:
-    summary = importer.lines(
-        "C1,O1,2024-03-01,10,Tea,,,,",
-        ",O2,2024-03-01,10,Tea,,,,",
-        "C1,,2024-03-01,10,Tea,,,,",
-        "C1,O3,,10,Tea,,,,",
-        "C1,O4,01/03/2024,10,Tea,,,,",
-        "C1,O5,2024-03-01,ten,Tea,,,,",
-        "C1,O6,2024-03-01,-5,Tea,,,,",
-        "C1,O7,2024-03-01,10,Tea,,,lost,",
-        "C1,O8,2024-03-01,10,Tea,,,,USD",
-        "C2,O1,2024-03-01,10,Tea,,,,",
-        "C1,O9,2024-03-01,10",
-        header=ALL,
-    )
+    wrong = [
+        (",O2,2024-03-01,10,Tea,,,,", "no customer"),
+        ("C1,,2024-03-01,10,Tea,,,,", "no order id"),
+        ("C1,O3,,10,Tea,,,,", "the date is absent"),
+        ("C1,O4,01/03/2024,10,Tea,,,,", AMBIGUOUS),
+        ("C1,O5,2024-03-01,ten,Tea,,,,", "the amount 'ten' must be a number such as 12.50"),
+        ("C1,O6,2024-03-01,-5,Tea,,,,", NEGATIVE),
+        ("C1,O7,2024-03-01,10,Tea,,,lost,", "unknown status 'lost'"),
+        ("C1,O8,2024-03-01,10,Tea,,,,USD", "the currency is USD, the business's is EUR"),
+        ("C2,O1,2024-03-01,10,Tea,,,,", ANOTHERS),
+        ("C1,O9,2024-03-01,10", "the row has 4 cells, the header has 9"),
+    ]
+    summary = importer.lines("C1,O1,2024-03-01,10,Tea,,,,", *(row for row, _ in wrong), header=ALL_COLUMNS)
 
     assert counts(summary) == (1, 0, 0, 10)
-    assert importer.rejected == [
-        (3, "no customer", ",O2,2024-03-01,10,Tea,,,,"),
-        (4, "no order id", "C1,,2024-03-01,10,Tea,,,,"),
-        (5, "the date is absent", "C1,O3,,10,Tea,,,,"),
-        (6, AMBIGUOUS, "C1,O4,01/03/2024,10,Tea,,,,"),
-        (7, "the amount 'ten' must be a number such as 12.50", "C1,O5,2024-03-01,ten,Tea,,,,"),
-        (8, "a negative amount without a positive row in its order", "C1,O6,2024-03-01,-5,Tea,,,,"),
-        (9, "unknown status 'lost'", "C1,O7,2024-03-01,10,Tea,,,lost,"),
-        (10, "the currency is USD, the business's is EUR", "C1,O8,2024-03-01,10,Tea,,,,USD"),
-        (11, "the order id belongs to another customer", "C2,O1,2024-03-01,10,Tea,,,,"),
-        (12, "the row has 4 cells, the header has 9", "C1,O9,2024-03-01,10"),
-    ]
+    assert importer.rejected == [(line, reason, row) for line, (row, reason) in enumerate(wrong, 3)]
     found = image(importer.database, importer.business)
     assert list(found.purchases) == ["O1"]
     assert list(found.totals) == ["C1"]
     with importer.database.bulk.connect() as connection:
-        kept = connection.execute(
-            select(import_reject.c.line, import_reject.c.reason, import_reject.c.text).order_by(import_reject.c.line)
-        )
+        columns = import_reject.c
+        kept = connection.execute(select(columns.line, columns.reason, columns.text).order_by(columns.line))
         assert [tuple(row) for row in kept] == importer.rejected
 
 
@@ -76,11 +58,7 @@ async def test_a_refund_without_a_positive_row_is_rejected_and_the_rest_of_its_o
     summary = importer.lines("C1,O1,2024-03-01,0", "C1,O1,2024-03-01,-5", "C1,O2,2024-03-01,-1", "C2,O2,2024-03-01,9")
 
     assert counts(summary) == (1, 0, 0, 3)
-    assert [(line, reason) for line, reason, _ in importer.rejected] == [
-        (3, "a negative amount without a positive row in its order"),
-        (4, "a negative amount without a positive row in its order"),
-        (5, "the order id belongs to another customer"),
-    ]
+    assert [row[:2] for row in importer.rejected] == [(3, NEGATIVE), (4, NEGATIVE), (5, ANOTHERS)]
     assert image(importer.database, importer.business).lines == {"O1": [(1, None, 0, "COMPLETED")]}
     await assert_sound(importer.database, importer.business, clock)
 
@@ -88,16 +66,13 @@ async def test_a_refund_without_a_positive_row_is_rejected_and_the_rest_of_its_o
 async def test_an_order_id_that_the_store_knows_of_another_customer_is_rejected(
     importer: Importer, services: Services, shop: Business, clock: SetClock
 ) -> None:
-    await services.purchases.record(shop, [purchase("C1", "O1", DAY, 100)], ACTOR)
+    await bought(services, shop, [purchase("C1", "O1", DAY, 100)])
     before = image(importer.database, shop)
 
     summary = importer.lines("C2,O1,2024-03-01,5", "C2,O1,2024-03-01,6")
 
     assert counts(summary) == (0, 0, 0, 2)
-    assert [row[:2] for row in importer.rejected] == [
-        (2, "the order id belongs to another customer"),
-        (3, "the order id belongs to another customer"),
-    ]
+    assert [row[:2] for row in importer.rejected] == [(2, ANOTHERS), (3, ANOTHERS)]
     assert image(importer.database, shop) == before
 
 
@@ -121,7 +96,7 @@ async def test_future_rows_are_counted_and_qualify_from_their_instant_on(
 async def test_future_rows_that_are_rejected_are_not_among_those_that_wait(
     importer: Importer, services: Services, shop: Business
 ) -> None:
-    await services.purchases.record(shop, [purchase("C1", "O1", DAY, 100)], ACTOR)
+    await bought(services, shop, [purchase("C1", "O1", DAY, 100)])
 
     summary = importer.lines("C2,O1,2999-12-31,20", "C2,O2,2999-12-31,20")
 
@@ -129,7 +104,7 @@ async def test_future_rows_that_are_rejected_are_not_among_those_that_wait(
 
 
 async def test_an_erased_customers_rows_are_rejected(importer: Importer, services: Services, shop: Business) -> None:
-    await services.purchases.record(shop, [purchase("C1", "O1", DAY, 100)], ACTOR)
+    await bought(services, shop, [purchase("C1", "O1", DAY, 100)])
     with importer.database.bulk.begin() as connection:
         connection.exec_driver_sql("UPDATE customer SET erased = true")
     before = image(importer.database, shop)

@@ -234,11 +234,7 @@ ROWS = st.lists(
 )
 
 
-@settings(
-    max_examples=examples(5, 15),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(max_examples=examples(5, 15), deadline=None, suppress_health_check=list(HealthCheck))
 @given(first=ROWS, second=ROWS)
 async def test_whatever_two_imports_hold_undoing_the_second_leaves_the_first(
     importer: Importer, database: Database, first: list[tuple[Any, ...]], second: list[tuple[Any, ...]]

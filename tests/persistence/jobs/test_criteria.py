@@ -11,10 +11,11 @@ from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.drivers.working import ACTOR, Working
+from tests.persistence.conftest import record_of
+from tests.persistence.jobs.conftest import DAY
 from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
-DAY = "2024-06-01"
 HIGH_VALUE = SegmentCriteria(min_lifetime_value=Decimal(1000), min_orders=5, loyalty_levels=("GOLD", "PLATINUM"))
 
 
@@ -25,8 +26,9 @@ async def working(database: Database, services: Services, shop: Business, clock:
     levels = {"All": "GOLD", "Few": "PLATINUM", "Poor": "GOLD", "Silver": "SILVER"}
     customers = [NewCustomer(name, loyalty_level=levels.get(name)) for name in (*bought, "None")]
     await services.customers.upsert(shop, customers, ACTOR)
-    items = [purchase(name, f"{name}-{n}", DAY, amount) for name, (orders, amount) in bought.items()
-             for n in range(orders)]  # fmt: skip
+    items = [
+        purchase(name, f"{name}-{n}", DAY, amount) for name, (orders, amount) in bought.items() for n in range(orders)
+    ]
     await services.purchases.record(shop, items, ACTOR)
     return Working.of(database, clock, shop)
 
@@ -34,16 +36,6 @@ async def working(database: Database, services: Services, shop: Business, clock:
 async def by(working: Working, key: str, criteria: SegmentCriteria) -> Segment:
     """A segment by criteria, not calculated yet."""
     return await working.defined(key, Definition(criteria=criteria))
-
-
-async def keys_of(working: Working, name: str) -> list[str]:
-    """The segments that the customer is in."""
-    async with working.store.read(working.business) as unit:
-        record = await unit.customers.by_external_id(name)
-        assert record is not None
-        held = (await unit.memberships.open_of([record.customer.id]))[record.customer.id]
-        segments = await unit.segments.by_ids([each.segment_id for each in held])
-    return [segments[each.segment_id].key for each in held]
 
 
 async def test_excludes_when_criteria_are_not_met(working: Working) -> None:
@@ -70,17 +62,18 @@ async def test_handles_loyalty_levels(working: Working, services: Services) -> N
     assert await working.members(gold) == ["All"]
 
 
-async def test_assigns_matching_automatic_segments(working: Working) -> None:
+async def test_assigns_matching_automatic_segments(working: Working, services: Services) -> None:
     high = await by(working, "high-value", HIGH_VALUE)
     gold = await by(working, "gold", SegmentCriteria(loyalty_levels=("GOLD",)))
     await by(working, "never", SegmentCriteria(max_orders=0))
-    async with working.store.read(working.business) as unit:
-        record = await unit.customers.by_external_id("All")
-    assert record is not None
+    key = (await record_of(services, working.business, "All")).customer.id
 
-    entered, left = await working.recalculations.customer(working.business, record.customer.id, ACTOR)
-    again = await working.recalculations.customer(working.business, record.customer.id, ACTOR)
+    entered, left = await working.recalculations.customer(working.business, key, ACTOR)
+    again = await working.recalculations.customer(working.business, key, ACTOR)
 
     assert (sorted(each.key for each in entered), left, again) == (["gold", "high-value"], [], ([], []))
-    assert await keys_of(working, "All") == ["gold", "high-value"]
+    async with working.store.read(working.business) as unit:
+        held = (await unit.memberships.open_of([key]))[key]
+        segments = await unit.segments.by_ids([each.segment_id for each in held])
+    assert [segments[each.segment_id].key for each in held] == ["gold", "high-value"]
     assert await working.members(high) == await working.members(gold) == ["All"]

@@ -12,29 +12,23 @@ from sqlalchemy import event
 from domain.jobs.model import JobStatus
 from domain.model import Business
 from gql.composition import Services
-from persistence.database.engines import Database
-from tests.conftest import SetClock
 from tests.drivers.working import ACTOR, Working
+from tests.persistence.jobs.conftest import DAY, OVER_10
 from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
-DAY = "2024-06-01"
-OVER_10 = {">": [{"var": "total_revenue"}, 10]}
+SPENT = {"C1": 500, "C2": 2000, "C3": 900}
 OLD, NEW = ["C2"], ["C1", "C3"]
 
 
 @pytest.fixture
-async def working(database: Database, services: Services, shop: Business, clock: SetClock) -> Working:
-    """A worker on a shop with a segment that C2 is in, of which C2 must leave and C1 and C3 must enter, and one that
-    uses it."""
-    items = [purchase("C1", "O1", DAY, 500), purchase("C2", "O2", DAY, 2000), purchase("C3", "O3", DAY, 900)]
-    await services.purchases.record(shop, items, ACTOR)
-    made = Working.of(database, clock, shop)
-    await made.calculate(await made.segment("big", OVER_10, dynamic=False))
-    await services.purchases.delete(shop, ["O2"], ACTOR)
+async def working(working: Working, services: Services) -> Working:
+    """A segment that C2 is in, of which C2 must leave and C1 and C3 must enter, and one that uses it."""
+    await working.calculate(await working.segment("big", OVER_10, dynamic=False))
+    await services.purchases.delete(working.business, ["O2"], ACTOR)
     items = [purchase("C1", "O4", DAY, 5000), purchase("C3", "O5", DAY, 5000)]
-    await services.purchases.record(shop, items, ACTOR)
-    return made
+    await services.purchases.record(working.business, items, ACTOR)
+    return working
 
 
 async def told_to_end(working: Working, work: Callable[[Business], Coroutine[Any, Any, object]], place: int) -> bool:

@@ -4,34 +4,21 @@ whether it would go on, was about to write, or fails."""
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from domain.jobs.model import Job, JobStatus
-from domain.model import Business
 from domain.segments.model import Segment
-from gql.composition import Services
-from persistence.database.engines import Database
-from tests.conftest import SetClock
 from tests.drivers.interrupted import EVALUATING, WRITING, interrupted
 from tests.drivers.working import ACTOR, Working
-from tests.shops.factories import purchase
+from tests.persistence.jobs.conftest import OVER_10, started
 
 pytestmark = pytest.mark.anyio
-DAY = "2024-06-01"
-OVER_10 = {">": [{"var": "total_revenue"}, 10]}
+SPENT = {"C1": 500, "C2": 2000}
 SLEEP = timedelta(seconds=31)
 WRITING_A_PART = 6
 """The sign of life of a run with one part when its part has evaluated."""
-
-
-@pytest.fixture
-async def working(database: Database, services: Services, shop: Business) -> Working:
-    """A shop in which C1 spent 5 and C2 20."""
-    await services.purchases.record(shop, [purchase("C1", "O1", DAY, 500), purchase("C2", "O2", DAY, 2000)], ACTOR)
-    clock = services.businesses.clock
-    assert isinstance(clock, SetClock)
-    return Working.of(database, clock, shop)
 
 
 async def slept(
@@ -73,8 +60,7 @@ async def ended_well(working: Working, job: Job, left: Job, segment: Segment) ->
 
 @pytest.mark.parametrize("place", [EVALUATING, WRITING])
 async def test_a_holder_that_wakes_leaves_the_run_to_who_took_it_over(place: int, working: Working) -> None:
-    segment = await working.segment("big", OVER_10)
-    job = await working.recalculations.start(working.business, segment.id, ACTOR)
+    segment, job = await started(working)
 
     left = await slept(working, job, place, WRITING)
 
@@ -82,8 +68,7 @@ async def test_a_holder_that_wakes_leaves_the_run_to_who_took_it_over(place: int
 
 
 async def test_a_holder_that_wakes_and_fails_leaves_the_run_too(working: Working) -> None:
-    segment = await working.segment("big", OVER_10)
-    job = await working.recalculations.start(working.business, segment.id, ACTOR)
+    segment, job = await started(working)
 
     async def fail() -> None:
         raise ConnectionError("the network of the one that slept is gone")
@@ -107,8 +92,7 @@ async def test_a_run_with_parts_is_left_to_who_took_it_over(place: int, working:
 
 
 async def test_a_holder_that_slept_unnoticed_goes_on(working: Working) -> None:
-    segment = await working.segment("big", OVER_10)
-    job = await working.recalculations.start(working.business, segment.id, ACTOR)
+    _, job = await started(working)
 
     async def sleep() -> None:
         working.clock.now += SLEEP
@@ -122,12 +106,9 @@ async def test_a_holder_that_slept_unnoticed_goes_on(working: Working) -> None:
 async def test_a_run_that_is_cancelled_while_its_holder_sleeps_is_cancelled_by_the_one_who_has_it(
     working: Working,
 ) -> None:
-    segment = await working.segment("big", OVER_10)
-    job = await working.recalculations.start(working.business, segment.id, ACTOR)
+    segment, job = await started(working)
 
-    async def cancel() -> None:
-        await working.recalculations.cancel(working.business, job.id, ACTOR)
-
+    cancel = partial(working.recalculations.cancel, working.business, job.id, ACTOR)
     left = await slept(working, job, WRITING, WRITING, cancel)
 
     assert (left.status, left.cancel_requested) == (JobStatus.RUNNING, True)

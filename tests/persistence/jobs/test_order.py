@@ -2,12 +2,13 @@
 same time, or begun by a change by hand. In the end their members are those of the segments that they use."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from sqlalchemy import text
 
 from domain.jobs.model import Job, JobReason, JobStatus
-from domain.model import Business, NewCustomer
+from domain.model import NewCustomer
 from domain.segments.model import Segment
 from gql.composition import Services
 from persistence.database.engines import Database
@@ -15,30 +16,10 @@ from persistence.segments.memberships import MANY
 from tests.conftest import SetClock
 from tests.drivers.interrupted import WRITING, interrupted
 from tests.drivers.working import ACTOR, Working
-from tests.shops.factories import purchase
+from tests.persistence.jobs.conftest import another, over, uses
 
 pytestmark = pytest.mark.anyio
-DAY = "2024-06-01"
-
-
-def over(amount: int) -> object:
-    """Customers who spent more."""
-    return {">": [{"var": "total_revenue"}, amount]}
-
-
-def uses(key: str) -> object:
-    """Members of that segment."""
-    return {"in": [key, {"var": "segments"}]}
-
-
-@pytest.fixture
-async def working(database: Database, services: Services, shop: Business, clock: SetClock) -> Working:
-    """A worker on a shop in which C1 spent 5, C2 20 and C3 30, and everything was followed."""
-    items = [purchase("C1", "O1", DAY, 500), purchase("C2", "O2", DAY, 2000), purchase("C3", "O3", DAY, 3000)]
-    await services.purchases.record(shop, items, ACTOR)
-    made = Working.of(database, clock, shop)
-    await made.worker.run_once(shop)
-    return made
+SPENT = {"C1": 500, "C2": 2000, "C3": 3000}
 
 
 async def two(working: Working) -> tuple[Segment, Segment]:
@@ -76,15 +57,13 @@ async def test_parts_run_after_those_they_use_also_where_a_run_was_queued_before
     assert await working.members(base) == await working.members(user) == ["C3"]
 
 
-async def test_a_part_that_somebody_else_ended_too_early_runs_once_more_within_the_run(
-    working: Working, database: Database, clock: SetClock
-) -> None:
+async def test_a_part_that_somebody_else_ended_too_early_runs_once_more_within_the_run(working: Working) -> None:
     base, user = await two(working)
     await working.redefine(base, over(25))
     asked = await working.recalculations.start(working.business, user.id, ACTOR)
-    other = Working.of(database, clock, working.business, "other")
+    other = another(working)
     async with working.store.heartbeats(working.business) as jobs:
-        held = await jobs.acquire_part(asked.id, "other", clock.now)
+        held = await jobs.acquire_part(asked.id, "other", working.clock.now)
     assert held is not None
     job = await working.recalculations.start_all(working.business, ACTOR)
 
@@ -97,11 +76,9 @@ async def test_a_part_that_somebody_else_ended_too_early_runs_once_more_within_t
     assert await working.members(base) == await working.members(user) == ["C3"]
 
 
-async def test_what_is_used_may_change_while_a_run_evaluates(
-    working: Working, database: Database, clock: SetClock
-) -> None:
+async def test_what_is_used_may_change_while_a_run_evaluates(working: Working) -> None:
     base, user = await two(working)
-    other = Working.of(database, clock, working.business, "other")
+    other = another(working)
 
     async def meanwhile() -> None:
         await working.redefine(base, over(1))
@@ -115,11 +92,9 @@ async def test_what_is_used_may_change_while_a_run_evaluates(
     assert await working.members(user) == ["C1", "C2", "C3"]
 
 
-async def test_who_leaves_what_is_used_while_a_run_evaluates_leaves_too(
-    working: Working, database: Database, clock: SetClock
-) -> None:
+async def test_who_leaves_what_is_used_while_a_run_evaluates_leaves_too(working: Working) -> None:
     base, user = await two(working)
-    other = Working.of(database, clock, working.business, "other")
+    other = another(working)
 
     async def meanwhile() -> None:
         await working.redefine(base, over(25))
@@ -200,9 +175,7 @@ async def test_a_change_by_hand_while_a_run_evaluates_is_seen_by_it(working: Wor
     hand = await working.by_hand("hand")
     user = await working.segment("user", uses("hand"))
 
-    async def meanwhile() -> None:
-        await services.memberships.assign(working.business, hand.id, [3], ACTOR)
-
+    meanwhile = partial(services.memberships.assign, working.business, hand.id, [3], ACTOR)
     await working.recalculations.start(working.business, user.id, ACTOR)
     await interrupted(working, WRITING, meanwhile, "worker").run_next(working.business)
 

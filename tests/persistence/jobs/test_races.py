@@ -1,65 +1,54 @@
 """Two workers, and everything that can change members, all at once: when nothing waits any more, every segment has the
-members that its rule asks for."""
+members that its rule asks for. Readers meanwhile see the old set or the new one, never a mixture, and its count."""
 
 import asyncio
 import random
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
 from domain.errors import AlreadyRunning
 from domain.jobs.model import JobStatus
-from domain.model import Business
+from domain.model import Business, NewCustomer
+from domain.pages import PageRequest
 from domain.rules.tree import Condition
+from domain.segments.model import Definition, Segment
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.store import SqlEvaluation
 from tests.conftest import SetClock
 from tests.drivers.working import ACTOR, Working
+from tests.persistence.jobs.conftest import DAY, over, uses
 from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
-DAY = "2024-06-01"
+SPENT = {"Ada": 5_000}
 CUSTOMERS = 8
+MANY = 60
+LEVELS = ("GOLD", "SILVER")
 STEPS = 30
 THRESHOLDS = (10, 30, 60)
 LOWEST = (20, 50)
 
 
-def over(amount: int) -> object:
-    """Customers who spent more."""
-    return {">": [{"var": "total_revenue"}, amount]}
-
-
-def uses(key: str) -> object:
-    """Members of that segment."""
-    return {"in": [key, {"var": "segments"}]}
-
-
 @pytest.mark.parametrize("change", ["deleted", "defined anew"])
 async def test_one_customer_enters_no_segment_that_was_changed_meanwhile(
-    change: str,
-    database: Database,
-    services: Services,
-    shop: Business,
-    clock: SetClock,
-    monkeypatch: pytest.MonkeyPatch,
+    change: str, working: Working, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await services.purchases.record(shop, [purchase("Ada", "A1", DAY, 5_000)], ACTOR)
-    working = Working.of(database, clock, shop)
     kept, changed = await working.segment("kept", over(10)), await working.segment("changed", over(10))
     prepare = SqlEvaluation.prepare
 
     async def meanwhile(evaluation: SqlEvaluation, trees: Sequence[Condition]) -> None:
         await prepare(evaluation, trees)
         if change == "deleted":
-            await services.segments.delete(shop, changed.id, ACTOR)
+            await services.segments.delete(working.business, changed.id, ACTOR)
         else:
             await working.redefine(changed, over(99))
 
     monkeypatch.setattr(SqlEvaluation, "prepare", meanwhile)
-    entered, left = await working.recalculations.customer(shop, 1, ACTOR)
+    entered, left = await working.recalculations.customer(working.business, 1, ACTOR)
 
     assert ([segment.key for segment in entered], left) == (["kept"], [])
     assert await working.members(kept) == ["Ada"]
@@ -126,3 +115,44 @@ async def test_whatever_changes_while_two_workers_run_the_members_agree_in_the_e
     async with working.store.read(shop) as unit:
         newest = await unit.jobs.newest_of([each.id for each in (base, user, last, low)])
     assert {job.status for job in newest.values()} == {JobStatus.SUCCEEDED}
+
+
+async def seen(working: Working, segment: Segment) -> tuple[int, frozenset[int]]:
+    """The count and the members in one state of the store."""
+    async with working.store.read(working.business) as unit:
+        held = (await unit.segments.by_ids([segment.id]))[segment.id]
+        page = await unit.memberships.members(segment.id, PageRequest(MANY))
+    return held.member_count, frozenset(record.customer.id for record, _ in page.items)
+
+
+async def test_a_reader_sees_the_old_set_or_the_new_one(working: Working, services: Services) -> None:
+    items = [NewCustomer(f"C{n}", loyalty_level=LEVELS[n % 2]) for n in range(MANY)]
+    await services.customers.upsert(working.business, items, ACTOR)
+    rules = [{"==": [{"var": "loyalty_level"}, level]} for level in LEVELS]
+    segment = await working.segment("level", rules[0])
+    await working.calculate(segment)
+    sets = {await seen(working, segment)}
+    stop = asyncio.Event()
+
+    async def read() -> set[tuple[int, frozenset[int]]]:
+        found = set()
+        while not stop.is_set():
+            found.add(await seen(working, segment))
+        return found
+
+    readers = [asyncio.create_task(read()) for _ in range(3)]
+    for turn in range(1, 9):
+        async with working.store.write(working.business) as unit:
+            held = (await unit.segments.by_ids([segment.id]))[segment.id]
+            defined = Definition(rules=rules[turn % 2])
+            await unit.segments.change(replace(held, definition=defined, version=held.version + 1))
+        job = await working.calculate(segment)
+        assert (job.entered, job.left) == (MANY // 2, MANY // 2)
+        sets.add(await seen(working, segment))
+    stop.set()
+
+    assert len(sets) == 2
+    assert {count for count, _ in sets} == {MANY // 2}
+    for found in await asyncio.gather(*readers):
+        assert found <= sets
+        assert len(found) == 2

@@ -7,26 +7,16 @@ from datetime import timedelta
 import pytest
 
 from domain.errors import AlreadyRunning, NotCancellable
-from domain.jobs.model import JobKind, JobStatus
-from domain.model import Business
+from domain.jobs.model import JobStatus
 from domain.segments.model import MembershipSource
 from gql.composition import Services
-from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.drivers.working import ACTOR, Working
+from tests.persistence.jobs.conftest import DAY, OVER_10, another, started, taken, uses
 from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
-DAY = "2024-06-01"
-OVER_10 = {">": [{"var": "total_revenue"}, 10]}
-
-
-@pytest.fixture
-async def working(database: Database, services: Services, shop: Business, clock: SetClock) -> Working:
-    """A worker on a shop in which C1 spent 5, C2 20 and C3 30."""
-    items = [purchase("C1", "O1", DAY, 500), purchase("C2", "O2", DAY, 2000), purchase("C3", "O3", DAY, 3000)]
-    await services.purchases.record(shop, items, ACTOR)
-    return Working.of(database, clock, shop)
+SPENT = {"C1": 500, "C2": 2000, "C3": 3000}
 
 
 async def test_identifies_matching_segments_by_metrics_and_makes_a_snapshot(working: Working) -> None:
@@ -69,8 +59,7 @@ async def test_preserves_manual_assignments_during_automatic_updates(working: Wo
 
 
 async def test_a_second_request_is_told_of_the_active_run(working: Working) -> None:
-    segment = await working.segment("big", OVER_10)
-    first = await working.recalculations.start(working.business, segment.id, ACTOR)
+    segment, first = await started(working)
 
     with pytest.raises(AlreadyRunning) as refused:
         await working.recalculations.start(working.business, segment.id, ACTOR)
@@ -81,18 +70,16 @@ async def test_a_second_request_is_told_of_the_active_run(working: Working) -> N
 async def test_of_twenty_requests_at_once_one_becomes_a_run(working: Working) -> None:
     segment = await working.segment("big", OVER_10)
 
-    results = await asyncio.gather(
-        *(working.recalculations.start(working.business, segment.id, ACTOR) for _ in range(20)), return_exceptions=True
-    )
+    asked = [working.recalculations.start(working.business, segment.id, ACTOR) for _ in range(20)]
+    results = await asyncio.gather(*asked, return_exceptions=True)
 
     assert sum(not isinstance(result, Exception) for result in results) == 1
     assert sum(isinstance(result, AlreadyRunning) for result in results) == 19
 
 
-async def test_two_workers_never_take_one_run(working: Working, database: Database, clock: SetClock) -> None:
-    other = Working.of(database, clock, working.business, "other")
-    segment = await working.segment("big", OVER_10)
-    await working.recalculations.start(working.business, segment.id, ACTOR)
+async def test_two_workers_never_take_one_run(working: Working) -> None:
+    other = another(working)
+    segment, _ = await started(working)
 
     taken = await asyncio.gather(*(each.runner.run_next(working.business) for each in (working, other, working, other)))
 
@@ -100,11 +87,9 @@ async def test_two_workers_never_take_one_run(working: Working, database: Databa
     assert await working.members(segment) == ["C2", "C3"]
 
 
-async def test_a_run_whose_holder_died_is_taken_up_again(working: Working, database: Database, clock: SetClock) -> None:
-    segment = await working.segment("big", OVER_10)
-    job = await working.recalculations.start(working.business, segment.id, ACTOR)
-    async with working.store.heartbeats(working.business) as jobs:
-        await jobs.acquire(JobKind.RECALCULATION, "dead", clock.now)
+async def test_a_run_whose_holder_died_is_taken_up_again(working: Working, clock: SetClock) -> None:
+    _, job = await started(working)
+    await taken(working, "dead")
     assert not await working.runner.run_next(working.business)
 
     clock.now += timedelta(seconds=31)
@@ -114,27 +99,22 @@ async def test_a_run_whose_holder_died_is_taken_up_again(working: Working, datab
 
 
 async def test_a_run_that_kills_its_holders_fails_in_the_end(working: Working, clock: SetClock) -> None:
-    segment = await working.segment("big", OVER_10)
-    job = await working.recalculations.start(working.business, segment.id, ACTOR)
+    segment, job = await started(working)
     for number in range(3):
         clock.now += timedelta(minutes=1)
-        async with working.store.heartbeats(working.business) as jobs:
-            await jobs.acquire(JobKind.RECALCULATION, f"dead {number}", clock.now)
+        await taken(working, f"dead {number}")
 
     clock.now += timedelta(minutes=1)
     await working.runner.run_next(working.business)
 
     ended = await working.job(job.id)
-    assert (ended.status, ended.error_message) == (
-        JobStatus.FAILED,
-        "The run was begun 3 times and never came to an end.",
-    )
+    assert ended.status is JobStatus.FAILED
+    assert ended.error_message == "The run was begun 3 times and never came to an end."
     assert (await working.calculate(segment)).status is JobStatus.SUCCEEDED
 
 
 async def test_cancelling_ends_a_run_that_waits_and_one_that_ended_cannot_be_cancelled(working: Working) -> None:
-    segment = await working.segment("big", OVER_10)
-    job = await working.recalculations.start(working.business, segment.id, ACTOR)
+    segment, job = await started(working)
 
     cancelled = await working.recalculations.cancel(working.business, job.id, ACTOR)
 
@@ -145,12 +125,9 @@ async def test_cancelling_ends_a_run_that_waits_and_one_that_ended_cannot_be_can
         await working.recalculations.cancel(working.business, job.id, ACTOR)
 
 
-async def test_cancelling_a_run_that_is_worked_on_changes_nothing(working: Working, clock: SetClock) -> None:
-    segment = await working.segment("big", OVER_10)
-    job = await working.recalculations.start(working.business, segment.id, ACTOR)
-    async with working.store.heartbeats(working.business) as jobs:
-        held = await jobs.acquire(JobKind.RECALCULATION, "worker", clock.now)
-    assert held is not None
+async def test_cancelling_a_run_that_is_worked_on_changes_nothing(working: Working) -> None:
+    segment, job = await started(working)
+    held = await taken(working)
     await working.recalculations.cancel(working.business, job.id, ACTOR)
 
     await working.runner.run(working.business, held)
@@ -159,14 +136,9 @@ async def test_cancelling_a_run_that_is_worked_on_changes_nothing(working: Worki
     assert await working.members(segment) == []
 
 
-async def test_an_edit_ends_the_run_of_the_old_definition_and_queues_a_new_one(
-    working: Working, clock: SetClock
-) -> None:
-    segment = await working.segment("big", OVER_10)
-    old = await working.recalculations.start(working.business, segment.id, ACTOR)
-    async with working.store.heartbeats(working.business) as jobs:
-        held = await jobs.acquire(JobKind.RECALCULATION, "worker", clock.now)
-    assert held is not None
+async def test_an_edit_ends_the_run_of_the_old_definition_and_queues_a_new_one(working: Working) -> None:
+    segment, old = await started(working)
+    held = await taken(working)
 
     new = await working.redefine(segment)
     await working.runner.run(working.business, held)
@@ -179,8 +151,8 @@ async def test_an_edit_ends_the_run_of_the_old_definition_and_queues_a_new_one(
 
 async def test_one_broken_segment_never_stops_the_others(working: Working) -> None:
     good = await working.segment("good", OVER_10)
-    bad = await working.segment("bad", {"in": ["nowhere", {"var": "segments"}]})
-    user = await working.segment("user", {"in": ["good", {"var": "segments"}]})
+    bad = await working.segment("bad", uses("nowhere"))
+    user = await working.segment("user", uses("good"))
 
     job = await working.recalculations.start_all(working.business, ACTOR)
     await working.runner.run_next(working.business)
@@ -197,7 +169,7 @@ async def test_one_broken_segment_never_stops_the_others(working: Working) -> No
 
 
 async def test_segments_that_depend_on_others_run_after_them(working: Working) -> None:
-    first = await working.segment("a-first", {"in": ["z-last", {"var": "segments"}]})
+    first = await working.segment("a-first", uses("z-last"))
     last = await working.segment("z-last", OVER_10)
 
     await working.calculate(last)

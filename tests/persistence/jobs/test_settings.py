@@ -1,33 +1,24 @@
 """Settings that measure labels and scores: segments whose rules use these are calculated again when they change, also
 while a run evaluates or memberships follow."""
 
+from functools import partial
+
 import pytest
 
 from domain.businesses.businesses import MEASURES
 from domain.businesses.settings import BY_NAME
 from domain.classification.labels import ClassificationSettings
 from domain.jobs.model import JobReason, JobStatus
-from domain.model import Business
 from gql.composition import Services
-from persistence.database.engines import Database
-from tests.conftest import SetClock
 from tests.drivers.interrupted import WRITING, interrupted
 from tests.drivers.working import ACTOR, Working
+from tests.persistence.jobs.conftest import uses
 from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
-DAY = "2024-06-01"
+SPENT = {"C1": 500, "C2": 20_000}
 LOW = {"==": [{"var": "spending_label"}, "Low Value"]}
 RECENT = {"==": [{"var": "recency_score"}, 5]}
-
-
-@pytest.fixture
-async def working(database: Database, services: Services, shop: Business, clock: SetClock) -> Working:
-    """A worker on a shop in which C1 spent 5 and C2 200 two weeks ago, and everything was followed."""
-    await services.purchases.record(shop, [purchase("C1", "O1", DAY, 500), purchase("C2", "O2", DAY, 20_000)], ACTOR)
-    made = Working.of(database, clock, shop)
-    await made.worker.run_once(shop)
-    return made
 
 
 async def queued(working: Working) -> list[tuple[int | None, JobReason, str | None]]:
@@ -41,7 +32,7 @@ async def test_segments_by_labels_and_scores_follow_the_settings_that_measure_th
     working: Working, services: Services
 ) -> None:
     low = await working.segment("low", LOW)
-    other = await working.segment("not-low", {"!": {"in": ["low", {"var": "segments"}]}})
+    other = await working.segment("not-low", {"!": uses("low")})
     recent = await working.segment("recent", RECENT, ranks=True)
     fixed = await working.segment("fixed", LOW, dynamic=False)
     for segment in (low, recent, fixed):
@@ -76,9 +67,7 @@ async def test_settings_that_change_while_a_run_evaluates_are_those_it_is_writte
 ) -> None:
     segment = await working.segment("low", LOW)
 
-    async def meanwhile() -> None:
-        await services.businesses.set_settings("shop", {"low_lifetime": 100}, ACTOR)
-
+    meanwhile = partial(services.businesses.set_settings, "shop", {"low_lifetime": 100}, ACTOR)
     job = await working.recalculations.start(working.business, segment.id, ACTOR)
     await interrupted(working, WRITING, meanwhile, "worker").run_next(working.business)
 
@@ -92,10 +81,8 @@ async def test_the_days_of_another_zone_are_those_a_run_is_written_by(working: W
     await services.purchases.record(working.business, [purchase("C3", "O3", "2024-06-15T11:00:00Z", 500)], ACTOR)
     segment = await working.segment("today", {"==": [{"var": "days_since_last_purchase"}, 0]}, dynamic=False)
 
-    async def meanwhile() -> None:
-        zone = {"name": None, "time_zone": "Pacific/Kiritimati", "currency": None}
-        await services.businesses.change("shop", ACTOR, **zone)
-
+    zone = {"name": None, "time_zone": "Pacific/Kiritimati", "currency": None}
+    meanwhile = partial(services.businesses.change, "shop", ACTOR, **zone)
     await working.recalculations.start(working.business, segment.id, ACTOR)
     await interrupted(working, WRITING, meanwhile, "worker").run_next(working.business)
 

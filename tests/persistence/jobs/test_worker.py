@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import event
 
 from domain.jobs.model import JobReason, JobStatus
 from domain.model import Business, NewCustomer
@@ -18,22 +17,13 @@ from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.drivers.working import ACTOR, Working
+from tests.persistence.conftest import record_of, statements
+from tests.persistence.jobs.conftest import DAY, OVER_10, another, uses
 from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
-DAY = "2024-06-01"
-OVER_10 = {">": [{"var": "total_revenue"}, 10]}
+SPENT = {"C1": 500, "C2": 2000}
 TOP = {"==": [{"var": "monetary_score"}, 5]}
-
-
-@pytest.fixture
-async def working(database: Database, services: Services, shop: Business, clock: SetClock) -> Working:
-    """A worker on a shop in which C1 spent 5 and C2 20, and everything was followed."""
-    items = [purchase("C1", "O1", DAY, 500), purchase("C2", "O2", DAY, 2000)]
-    await services.purchases.record(shop, items, ACTOR)
-    made = Working.of(database, clock, shop)
-    await made.worker.run_once(shop)
-    return made
 
 
 async def runs(working: Working, segment: Segment) -> list[JobReason]:
@@ -48,7 +38,7 @@ async def test_dynamic_memberships_follow_purchases_without_a_run_or_a_snapshot(
 ) -> None:
     segment = await working.segment("big", OVER_10)
     fixed = await working.segment("fixed", OVER_10, dynamic=False)
-    user = await working.segment("user", {"in": ["big", {"var": "segments"}]})
+    user = await working.segment("user", uses("big"))
     await services.purchases.record(working.business, [purchase("C1", "O3", DAY, 600)], ACTOR)
     await services.purchases.record(working.business, [purchase("C3", "O4", DAY, 900)], ACTOR)
 
@@ -74,17 +64,8 @@ async def test_nothing_is_written_when_nothing_changed(working: Working, service
 
 
 async def test_a_look_at_a_business_without_anything_to_do_is_one_statement(working: Working) -> None:
-    seen: list[str] = []
-    engines = {working.store.database.reader.sync_engine, working.store.database.writer.sync_engine}
-
-    def watch(conn: object, cursor: object, statement: str, *rest: object) -> None:
-        seen.append(statement)
-
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", watch)
-    await working.worker.run_once(working.business)
-    for engine in engines:
-        event.remove(engine, "before_cursor_execute", watch)
+    with statements(working.store.database) as seen:
+        await working.worker.run_once(working.business)
 
     looks = [statement for statement in seen if not statement.startswith(("BEGIN", "SET"))]
     assert len(looks) == 1 and looks[0].startswith("SELECT")
@@ -127,7 +108,7 @@ async def test_segments_that_rank_are_calculated_whole_and_at_most_once_in_ten_m
     working: Working, services: Services, clock: SetClock
 ) -> None:
     segment = await working.segment("top", TOP, ranks=True)
-    user = await working.segment("user", {"in": ["top", {"var": "segments"}]})
+    user = await working.segment("user", uses("top"))
 
     for number in range(3):
         await services.purchases.record(working.business, [purchase("C3", f"O{10 + number}", DAY, 9000)], ACTOR)
@@ -192,10 +173,10 @@ async def test_in_the_repeated_hour_a_nightly_time_begins_one_run_and_an_hourly_
     assert (await working.again(nightly)).next_run_at == datetime(2024, 10, 28, 1, 15, tzinfo=UTC)
 
 
-async def test_two_workers_begin_a_due_schedule_once(working: Working, database: Database, clock: SetClock) -> None:
+async def test_two_workers_begin_a_due_schedule_once(working: Working, clock: SetClock) -> None:
     segment = await working.segment("big", OVER_10)
     await schedule(working, segment, None, clock.now - timedelta(minutes=1))
-    other = Working.of(database, clock, working.business, "other")
+    other = another(working)
 
     await working.handler.begin_due(working.business)
     await other.handler.begin_due(working.business)
@@ -232,7 +213,7 @@ async def test_a_clock_that_goes_back_starts_nothing_twice(working: Working, clo
 
 
 async def test_a_failed_scheduled_run_does_not_stop_the_next(working: Working, clock: SetClock) -> None:
-    segment = await working.segment("odd", {"in": ["nowhere", {"var": "segments"}]})
+    segment = await working.segment("odd", uses("nowhere"))
     for _ in range(2):
         await schedule(working, await working.again(segment), "0 * * * *", clock.now)
         clock.now += timedelta(hours=1)
@@ -277,20 +258,18 @@ async def test_a_scheduled_run_counts_the_purchases_whose_instant_has_passed(
 
 
 async def test_of_two_workers_one_counts_what_has_become_due(
-    working: Working, services: Services, database: Database, clock: SetClock
+    working: Working, services: Services, clock: SetClock
 ) -> None:
     ahead = replace(purchase("C3", "O3", DAY, 500), purchased_at=clock.now + timedelta(minutes=1))
     await services.purchases.record(working.business, [ahead], ACTOR)
-    other = Working.of(database, clock, working.business, "other")
+    other = another(working)
     (before,) = await working.store.businesses()
 
     clock.now += timedelta(minutes=1)
     await asyncio.gather(*(each.worker.run_once(working.business) for each in (working, other)))
 
     (after,) = await working.store.businesses()
-    async with working.store.read(working.business) as unit:
-        record = await unit.customers.by_external_id("C3")
-    assert record is not None and record.totals.order_count == 1
+    assert (await record_of(services, working.business, "C3")).totals.order_count == 1
     assert after.data_version == before.change_number + 1
 
 

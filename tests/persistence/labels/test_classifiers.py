@@ -1,8 +1,10 @@
 """Which classifiers are taken at start, on both databases, and exactly what they see."""
 
 import tomllib
+from collections.abc import Callable
 from decimal import Decimal
 from importlib.metadata import EntryPoint
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -26,11 +28,18 @@ def left_out(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == "segments"]
 
 
+@pytest.fixture
+def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Installs classifiers."""
+    numbers = count()
+    return lambda module, **points: install(monkeypatch, tmp_path / str(next(numbers)), module, **points)
+
+
 @pytest.mark.parametrize("module", [VIP_SQL, VIP_FUNCTION], ids=["sql", "function"])
 async def test_what_is_installed_is_found(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, module: str
+    database: Database, put: Callable[..., None], caplog: pytest.LogCaptureFixture, module: str
 ) -> None:
-    install(monkeypatch, tmp_path, module, vip="vip")
+    put(module, vip="vip")
 
     found = installed(database.bulk)
 
@@ -40,21 +49,19 @@ async def test_what_is_installed_is_found(
 
 
 async def test_the_example_of_the_documentation_is_found(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    database: Database, put: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
     ((module,), (project,)) = blocks("docs/classifiers.md", "python"), blocks("docs/classifiers.md", "toml")
     named = tomllib.loads(project.text)["project"]["entry-points"]["segments.classifiers"]
     points = {name: place.removeprefix("shop_classifiers:") for name, place in named.items()}
-    install(monkeypatch, tmp_path, module.text, **points)
+    put(module.text, **points)
 
     found = installed(database.bulk)
 
     assert [(one.name, one.dimension) for one in found.every] == [("baskets", "spending"), ("vip", "loyalty")]
     assert found.functions[0].function is not None
-    assert found.functions[0].function({"average_order_value": [Decimal(100), Decimal("99.99")]}) == [
-        "Big basket",
-        None,
-    ]
+    told = found.functions[0].function({"average_order_value": [Decimal(100), Decimal("99.99")]})
+    assert told == ["Big basket", None]
     assert left_out(caplog) == []
 
 
@@ -73,16 +80,10 @@ async def test_nothing_is_installed_by_itself(database: Database) -> None:
     ],
 )
 async def test_one_that_cannot_be_used_is_told_in_a_sentence_and_the_others_are_taken(
-    database: Database,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    made: str,
-    said: str,
+    database: Database, put: Callable[..., None], caplog: pytest.LogCaptureFixture, made: str, said: str
 ) -> None:
-    head = "from domain.classifiers import Classifier\n"
-    install(monkeypatch, tmp_path / "wrong", f"{head}wrong = {made}\n", wrong="wrong")
-    install(monkeypatch, tmp_path / "right", VIP_SQL, vip="vip")
+    put(f"from domain.classifiers import Classifier\nwrong = {made}\n", wrong="wrong")
+    put(VIP_SQL, vip="vip")
 
     found = installed(database.bulk)
 
@@ -107,9 +108,9 @@ second = Classifier("second", "loyalty", sql="frequency")
 
 
 async def test_a_store_out_of_reach_leaves_nothing_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    put: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    install(monkeypatch, tmp_path, VIP_SQL, vip="vip")
+    put(VIP_SQL, vip="vip")
     away = open_database("postgresql://nobody@127.0.0.1:1/nothing")
 
     found = installed(away.bulk)
@@ -131,9 +132,8 @@ async def seen(services: Services, shop: Business, sql: str) -> tuple[dict[str, 
 
 
 async def bought(services: Services, shop: Business) -> None:
-    tea, days = (line("Tea", 1),), ("2024-01-05", "2024-06-01", "2024-06-14")
-    amounts = (1000, 1001, 1000)
-    items = [purchase("C 100%", f"{day}", day, amount, lines=tea) for day, amount in zip(days, amounts, strict=True)]
+    amounts = {"2024-01-05": 1000, "2024-06-01": 1001, "2024-06-14": 1000}
+    items = [purchase("C 100%", day, day, amount, lines=(line("Tea", 1),)) for day, amount in amounts.items()]
     await services.purchases.record(shop, items, Actor("test"))
 
 

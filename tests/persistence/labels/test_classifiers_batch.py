@@ -16,12 +16,8 @@ from tests.shops.factories import line, purchase
 pytestmark = pytest.mark.anyio
 Rows = list[tuple[str | None, ...]]
 ORDERS = {"Ada": 12, "Ben": 10, "Cy": 9, "Dee": 1}
-BUILT_IN: dict[str, tuple[str | None, ...]] = {
-    "Ada": ("Loyal", "Low Value", "Tea"),
-    "Ben": ("Loyal", "Low Value", "Tea"),
-    "Cy": ("Loyal", "Low Value", "Tea"),
-    "Dee": ("New", "Low Value", "Tea"),
-}
+BUILT_IN: dict[str, tuple[str | None, ...]] = dict.fromkeys(("Ada", "Ben", "Cy"), ("Loyal", "Low Value", "Tea"))
+BUILT_IN["Dee"] = ("New", "Low Value", "Tea")
 
 
 def called(columns: Columns) -> list[str | None]:

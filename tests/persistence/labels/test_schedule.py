@@ -29,38 +29,42 @@ HOURLY = {"classify_every": "0 * * * *"}
 
 @dataclass(frozen=True)
 class Server:
-    """A worker of its own on classifications; its files go into `data`."""
+    """A worker on classifications of the shop; its files go into `data`."""
 
+    services: Services
+    database: Database
+    clock: SetClock
     data: Path
     worker: Worker
 
-    @classmethod
-    def of(cls, database: Database, clock: SetClock, data: Path) -> "Server":
-        scheduled = ScheduledSegmentation(Settings(data=data), database, clock)
-        return cls(data, Worker(scheduled.store, clock, ProgressFeed(), (scheduled,)))
+    async def settled(self, **settings: str) -> Business:
+        """The shop with a purchase that counts from 12:30 on, as the server saw it first."""
+        (shop,) = await self.services.businesses.all()
+        await self.services.purchases.record(shop, [purchase("A", "O1", "2024-06-15T12:30:00", 100)], Actor("test"))
+        with self.database.bulk.begin() as connection:
+            document = json.dumps({**HOURLY, **settings})
+            connection.execute(text("UPDATE business SET settings = :settings"), {"settings": document})
+        business = await self.services.businesses.open("shop")
+        assert not await self.worker.run_once(business)
+        return business
+
+
+def new_worker(database: Database, clock: SetClock, data: Path) -> Worker:
+    scheduled = ScheduledSegmentation(Settings(data=data), database, clock)
+    return Worker(scheduled.store, clock, ProgressFeed(), (scheduled,))
 
 
 @pytest.fixture
-def server(database: Database, clock: SetClock, tmp_path: Path) -> Server:
-    return Server.of(database, clock, tmp_path / "data")
+def server(services: Services, database: Database, shop: Business, clock: SetClock, tmp_path: Path) -> Server:
+    data = tmp_path / "data"
+    return Server(services, database, clock, data, new_worker(database, clock, data))
 
 
-async def settled(services: Services, database: Database, shop: Business, **settings: str) -> Business:
-    """The shop with a purchase that counts from 12:30 on."""
-    await services.purchases.record(shop, [purchase("A", "O1", "2024-06-15T12:30:00", 100)], Actor("test"))
-    with database.bulk.begin() as connection:
-        document = json.dumps({**HOURLY, **settings})
-        connection.execute(text("UPDATE business SET settings = :settings"), {"settings": document})
-    return await services.businesses.open("shop")
+async def test_the_file_is_written_at_the_times_of_the_setting(server: Server) -> None:
+    business = await server.settled(output_dir="labels", output_filename="all.json")
+    assert not await server.worker.run_once(business)
 
-
-async def test_the_file_is_written_at_the_times_of_the_setting(
-    services: Services, database: Database, shop: Business, clock: SetClock, server: Server
-) -> None:
-    business = await settled(services, database, shop, output_dir="labels", output_filename="all.json")
-    assert [await server.worker.run_once(business) for _ in range(2)] == [False, False]
-
-    clock.now = NOW + timedelta(hours=1, minutes=5)
+    server.clock.now = NOW + timedelta(hours=1, minutes=5)
     ran = [await server.worker.run_once(business) for _ in range(2)]
 
     assert ran == [True, False]
@@ -72,78 +76,57 @@ async def test_the_file_is_written_at_the_times_of_the_setting(
     assert status["next_run"] == "2024-06-15T14:00:00Z"
 
 
-async def test_without_a_folder_only_the_labels_of_the_day_are_kept(
-    services: Services, database: Database, shop: Business, clock: SetClock, server: Server
-) -> None:
-    business = await settled(services, database, shop)
-    await server.worker.run_once(business)
-    clock.now = NOW + timedelta(hours=7)
+async def test_without_a_folder_only_the_labels_of_the_day_are_kept(server: Server) -> None:
+    business = await server.settled()
+    server.clock.now = NOW + timedelta(hours=7)
 
     assert await server.worker.run_once(business)
 
-    with database.bulk.connect() as connection:
+    with server.database.bulk.connect() as connection:
         assert connection.execute(text("SELECT frequency FROM customer_label")).scalars().all() == ["New"]
     assert not server.data.exists()
 
 
-async def test_of_several_workers_one_classifies(
-    services: Services, database: Database, shop: Business, clock: SetClock, server: Server
-) -> None:
-    business = await settled(services, database, shop)
-    await server.worker.run_once(business)
-    clock.now = NOW + timedelta(hours=1)
+async def test_of_several_workers_one_classifies(server: Server) -> None:
+    business = await server.settled()
+    server.clock.now = NOW + timedelta(hours=1)
 
-    others = [Server.of(database, clock, server.data) for _ in range(4)]
-    ran = await asyncio.gather(*(other.worker.run_once(business) for other in others))
+    others = [new_worker(server.database, server.clock, server.data) for _ in range(4)]
+    ran = await asyncio.gather(*(other.run_once(business) for other in others))
 
     assert sorted(ran) == [False, False, False, True]
 
 
-async def test_a_schedule_that_comes_sooner_replaces_the_one_before(
-    services: Services, database: Database, shop: Business, clock: SetClock, server: Server
-) -> None:
-    hourly = await settled(services, database, shop)
-    yearly = replace(hourly, settings=BusinessSettings.of({"classify_every": "0 0 1 1 *"}))
-    await server.worker.run_once(yearly)
+async def test_a_schedule_that_comes_sooner_replaces_the_one_before(server: Server) -> None:
+    yearly = await server.settled(classify_every="0 0 1 1 *")
+    hourly = replace(yearly, settings=BusinessSettings.of(HOURLY))
     await server.worker.run_once(hourly)
-    clock.now = datetime(2024, 6, 15, 13, 0, tzinfo=UTC)
+    server.clock.now = datetime(2024, 6, 15, 13, 0, tzinfo=UTC)
 
     assert await server.worker.run_once(hourly)
 
 
 async def test_a_folder_that_another_run_has_is_said_and_the_next_time_comes(
-    services: Services,
-    database: Database,
-    shop: Business,
-    clock: SetClock,
-    server: Server,
-    caplog: pytest.LogCaptureFixture,
+    server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    business = await settled(services, database, shop, output_dir="labels")
-    await server.worker.run_once(business)
-    clock.now = NOW + timedelta(hours=1)
+    business = await server.settled(output_dir="labels")
+    server.clock.now = NOW + timedelta(hours=1)
     folder = server.data / "labels"
 
     with RunFolder.held(folder):
         assert await server.worker.run_once(business)
 
     assert "Another run writes into" in caplog.text
-    clock.now += timedelta(hours=1)
+    server.clock.now += timedelta(hours=1)
     assert await server.worker.run_once(business)
     assert (folder / "customer_segmentation.json").exists()
 
 
 async def test_what_the_end_of_the_server_interrupts_is_due_again_with_the_next(
-    services: Services,
-    database: Database,
-    shop: Business,
-    clock: SetClock,
-    server: Server,
-    monkeypatch: pytest.MonkeyPatch,
+    server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    business = await settled(services, database, shop, output_dir="labels")
-    await server.worker.run_once(business)
-    clock.now = NOW + timedelta(hours=1)
+    business = await server.settled(output_dir="labels")
+    server.clock.now = NOW + timedelta(hours=1)
     begun, go_on = threading.Event(), threading.Event()
 
     def slow(*_: object) -> None:
@@ -165,32 +148,26 @@ async def test_what_the_end_of_the_server_interrupts_is_due_again_with_the_next(
 
 
 async def test_a_classification_whose_process_died_is_taken_up_by_another_and_given_up_after_three(
-    services: Services,
-    database: Database,
-    shop: Business,
-    clock: SetClock,
-    server: Server,
-    caplog: pytest.LogCaptureFixture,
+    server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    business = await settled(services, database, shop, output_dir="labels")
-    await server.worker.run_once(business)
-    clock.now = NOW + timedelta(hours=1)
+    business = await server.settled(output_dir="labels")
+    server.clock.now = NOW + timedelta(hours=1)
     (handler,) = server.worker.handlers
-    await handler.prepare(business, await server.worker.store.agenda(business, clock()))
+    await handler.prepare(business, await server.worker.store.agenda(business, server.clock()))
 
     async def die() -> None:
         async with server.worker.store.heartbeats(business) as jobs:
-            assert await jobs.acquire(JobKind.CLASSIFICATION, "dead", clock())
+            assert await jobs.acquire(JobKind.CLASSIFICATION, "dead", server.clock())
 
     await die()
     fresh = await server.worker.run_once(business)
-    clock.now += timedelta(seconds=31)
+    server.clock.now += timedelta(seconds=31)
     taken_up = await server.worker.run_once(business)
-    clock.now = NOW + timedelta(hours=2)
-    await handler.prepare(business, await server.worker.store.agenda(business, clock()))
+    server.clock.now = NOW + timedelta(hours=2)
+    await handler.prepare(business, await server.worker.store.agenda(business, server.clock()))
     for _ in range(3):
         await die()
-        clock.now += timedelta(seconds=31)
+        server.clock.now += timedelta(seconds=31)
     given_up = await server.worker.run_once(business)
 
     assert (fresh, taken_up, given_up) == (False, True, True)
@@ -198,14 +175,11 @@ async def test_a_classification_whose_process_died_is_taken_up_by_another_and_gi
     assert not await server.worker.run_once(business)
 
 
-async def test_a_classification_is_no_run_that_anybody_asks_for(
-    services: Services, database: Database, shop: Business, clock: SetClock, server: Server
-) -> None:
-    business = await settled(services, database, shop)
-    await server.worker.run_once(business)
-    clock.now = NOW + timedelta(hours=1)
+async def test_a_classification_is_no_run_that_anybody_asks_for(server: Server) -> None:
+    business = await server.settled()
+    server.clock.now = NOW + timedelta(hours=1)
 
     assert await server.worker.run_once(business)
 
-    async with services.store.read(business) as unit:
+    async with server.services.store.read(business) as unit:
         assert await unit.jobs.count() == await unit.imports.count() == 0

@@ -6,7 +6,7 @@ from alembic import command
 from sqlalchemy import text
 
 from domain.classification.groups import Method
-from domain.model import Actor, Business, PurchaseStatus
+from domain.model import Business, PurchaseStatus
 from domain.pages import PageRequest
 from domain.rules.evaluator import holds
 from domain.rules.parser import parse_rule
@@ -21,6 +21,7 @@ from tests.conftest import SetClock, once_a_store
 from tests.drivers.files import Importer, counts
 from tests.drivers.store_image import image
 from tests.drivers.working import Working
+from tests.persistence.conftest import bought, record_of
 from tests.shops.factories import line, purchase
 
 pytestmark = pytest.mark.anyio
@@ -45,15 +46,8 @@ ORDERS = (
     "Most,m3,2024-06-01,1.00,paid,Tea",
     "Most,m4,2024-06-01,1.00,paid,Mug",
 )
-CATEGORIES = {
-    "Cup": "Cup",
-    "Back": "Family",
-    "Gone": "Mug",
-    "Lost": None,
-    "Most": "Tea",
-    "Nothing": "Mixed",
-    "Half": "Mixed",
-}
+CATEGORIES = {"Cup": "Cup", "Back": "Family", "Gone": "Mug", "Lost": None, "Most": "Tea"}
+CATEGORIES |= dict.fromkeys(("Nothing", "Half"), "Mixed")
 GROUPS = {"Cup": 1, "Mug": 1, "Tea": 1, "Mixed": 3}
 """Those of BEHAVIOR, which knows no Family."""
 
@@ -69,8 +63,7 @@ async def filled(database: Database, services: Services, shop: Business, importe
         purchase("Half", "h1", "2024-06-01", 3000, lines=(refund, refund)),
         purchase("Half", "h2", "2024-06-01", 3000, lines=(line("Cup", 3000),)),
     ]
-    await services.purchases.record(shop, items, Actor("test"))
-    return await services.businesses.open("shop")
+    return await bought(services, shop, items)
 
 
 async def selected(database: Database, business: Business, clock: SetClock, rule: object) -> set[str]:
@@ -95,9 +88,7 @@ async def test_the_category_of_a_customer_is_that_of_what_was_bought(
     with LabelStore(database, filled.id, clock).decided() as decided:
         assert {row[0]: row[3] for row in decided.rows()} == CATEGORIES
     for name, category in CATEGORIES.items():
-        async with services.store.read(filled) as unit:
-            record = await unit.customers.by_external_id(name)
-        assert record is not None
+        record = await record_of(services, filled, name)
         labelled = await services.customers.classifications(filled, {record.customer.id: record.totals})
         assert labelled[record.customer.id].category == category
         if category is not None:
@@ -115,28 +106,30 @@ async def test_the_report_on_behaviour_counts_what_was_bought(services: Services
     assert (report.orders, report.revenue) == (10, 2000 + 1000 + 700 + 400 + 3 * 3000)
 
 
+def some(items: str, name: str, value: object) -> object:
+    """Whoever has one of these with that value."""
+    return {"some": [{"var": items}, {"==": [{"var": name}, value]}]}
+
+
+NOT_BOUGHT = {"in": [{"var": "status"}, ["PENDING", "CANCELLED", "REFUNDED"]]}
+
+
 @pytest.mark.read_only
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [
-        ({"some": [{"var": "purchases.lines"}, {"==": [{"var": "category"}, "Tea"]}]}, {"Back", "Most"}),
+        (some("purchases.lines", "category", "Tea"), {"Back", "Most"}),
         ({"some": [{"var": "purchases.lines"}, {"<": [{"var": "amount"}, 0]}]}, set()),
-        (
-            {"some": [{"var": "purchases.lines"}, {"in": [{"var": "status"}, ["PENDING", "CANCELLED", "REFUNDED"]]}]},
-            set(),
-        ),
+        ({"some": [{"var": "purchases.lines"}, NOT_BOUGHT]}, set()),
         ({"none": [{"var": "purchases.lines"}, True]}, {"Lost", "Nothing"}),
-        (
-            {"some": [{"var": "all_purchases.lines"}, {"==": [{"var": "category"}, "Tea"]}]},
-            {"Cup", "Back", "Gone", "Lost", "Most", "Nothing", "Half"},
-        ),
-        ({"some": [{"var": "all_purchases.lines"}, {"==": [{"var": "status"}, "CANCELLED"]}]}, {"Cup", "Gone"}),
-        ({"some": [{"var": "all_purchases.lines"}, {"==": [{"var": "status"}, "PENDING"]}]}, {"Most"}),
+        (some("all_purchases.lines", "category", "Tea"), set(CATEGORIES)),
+        (some("all_purchases.lines", "status", "CANCELLED"), {"Cup", "Gone"}),
+        (some("all_purchases.lines", "status", "PENDING"), {"Most"}),
         # The order's own status is another matter.
-        ({"some": [{"var": "all_purchases"}, {"==": [{"var": "status"}, "CANCELLED"]}]}, set()),
-        ({"some": [{"var": "all_purchases"}, {"==": [{"var": "status"}, "REFUNDED"]}]}, {"Gone", "Lost"}),
-        ({"some": [{"var": "all_purchases"}, {"==": [{"var": "amount"}, 40]}]}, {"Gone", "Lost"}),
-        ({"some": [{"var": "purchases"}, {"==": [{"var": "amount"}, 40]}]}, set()),
+        (some("all_purchases", "status", "CANCELLED"), set()),
+        (some("all_purchases", "status", "REFUNDED"), {"Gone", "Lost"}),
+        (some("all_purchases", "amount", 40), {"Gone", "Lost"}),
+        (some("purchases", "amount", 40), set()),
     ],
 )
 async def test_the_lists_of_rules_hold_the_lines_that_were_bought(
@@ -168,7 +161,7 @@ async def test_a_store_of_an_earlier_step_shows_what_was_refunded_and_all_that_d
     importer.lines(*ORDERS, header=HEADER)
     stated = purchase("Told", "t1", "2024-06-01", 0, status=PurchaseStatus.REFUNDED, lines=(line("Tea", 500),))
     whole = purchase("Plain", "p1", "2024-06-01", 700, lines=(line("Tea", 700),))
-    await services.purchases.record(shop, [stated, whole], Actor("test"))
+    await bought(services, shop, [stated, whole])
     changed = [row.replace(",40.00,refunded", ",41.00,refunded") for row in ORDERS]
     importer.lines(*changed, header=HEADER)
     right, kept = image(database, shop), before(database)
@@ -178,8 +171,7 @@ async def test_a_store_of_an_earlier_step_shows_what_was_refunded_and_all_that_d
             connection.execute(text(EARLIER.format(table=table)))
     assert image(database, shop) != right
     working = Working.of(database, clock, shop)
-    costly = {"some": [{"var": "all_purchases"}, {"==": [{"var": "amount"}, 41]}]}
-    segment = await working.segment("refunded", costly)
+    segment = await working.segment("refunded", some("all_purchases", "amount", 41))
     await working.calculate(segment)
     while await working.worker.run_once(shop):
         pass

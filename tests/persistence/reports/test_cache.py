@@ -1,5 +1,6 @@
-"""Reports that workers share, in real Redis or in the store itself: computed once by all of them; a shared cache in
-trouble costs a little time and never an answer."""
+"""Reports that workers keep, and share in real Redis or in the store itself: what is asked for at once is computed once
+by all of them; any value is kept, None too, and no failure; a shared cache in trouble costs a little time and never an
+answer."""
 
 import asyncio
 import socket
@@ -17,6 +18,7 @@ from persistence.reports.cache import DatabaseCache, MemoryCache, RedisCache, Sh
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("undisturbed")]
 KEY = "customer_segmentation:1:2024-01-01:2024-03-31:rfm:all:eight_segment:7"
+REPORT = {"groups": [1, 2]}
 
 
 def free_port() -> int:
@@ -29,10 +31,8 @@ def free_port() -> int:
 class Work:
     """Counts how often it is done; takes a little while."""
 
-    def __init__(self, value: object = None, seconds: float = 0.1) -> None:
-        self.value = {"groups": [1, 2]} if value is None else value
-        self.seconds = seconds
-        self.times = 0
+    def __init__(self, value: object = REPORT, seconds: float = 0.1) -> None:
+        self.value, self.seconds, self.times = value, seconds, 0
 
     async def __call__(self) -> object:
         self.times += 1
@@ -84,7 +84,7 @@ async def test_many_workers_that_miss_at_once_compute_once(new_shared: MakeShare
     found = await asyncio.gather(*(worker.get_or_make(KEY, work) for worker in workers for _ in range(5)))
 
     assert work.times == 1
-    assert [cached.value for cached in found] == [{"groups": [1, 2]}] * 20
+    assert [cached.value for cached in found] == [REPORT] * 20
     assert sum(not cached.hit for cached in found) == 1
 
 
@@ -116,7 +116,7 @@ async def test_a_failure_is_not_kept_and_frees_the_others(new_shared: MakeShared
     began = time.perf_counter()
     found = await second.get_or_make(KEY, Work())
 
-    assert found.value == {"groups": [1, 2]}
+    assert found.value == REPORT
     assert time.perf_counter() - began < 2
 
 
@@ -130,7 +130,7 @@ async def test_a_worker_that_died_holds_the_others_up_for_its_lease_only(
 
     found = await asyncio.wait_for(MemoryCache(await new_shared()).get_or_make(KEY, work), 5)
 
-    assert (found.value, work.times) == ({"groups": [1, 2]}, 1)
+    assert (found.value, work.times) == (REPORT, 1)
 
 
 async def test_memory_holds_a_bounded_number_of_reports(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,6 +141,56 @@ async def test_memory_holds_a_bounded_number_of_reports(monkeypatch: pytest.Monk
 
     assert (await cache.get_or_make(f"{KEY}49", work)).hit
     assert not (await cache.get_or_make(f"{KEY}0", work)).hit
+
+
+async def test_a_hundred_concurrent_misses_compute_once() -> None:
+    cache, work = MemoryCache(), Work((1, 2), 0.01)
+
+    found = await asyncio.gather(*(cache.get_or_make("key", work) for _ in range(100)))
+
+    assert [cached.value for cached in found] == [(1, 2)] * 100
+    assert sum(not cached.hit for cached in found) == 1
+    assert work.times == 1
+
+
+async def test_nothing_is_a_value_too() -> None:
+    cache, work = MemoryCache(), Work(None, 0.01)
+
+    assert [(await cache.get_or_make("key", work)).value for _ in range(3)] == [None] * 3
+
+    assert work.times == 1
+
+
+async def test_keys_do_not_meet() -> None:
+    cache = MemoryCache()
+
+    assert [(await cache.get_or_make(key, Work(key, 0.01))).value for key in ("a:1", "a:11", "a")] == [
+        "a:1",
+        "a:11",
+        "a",
+    ]
+
+
+async def test_a_failure_reaches_everyone_who_waits_and_is_not_kept() -> None:
+    cache, failing = MemoryCache(), Work(ValueError("no"), 0.01)
+
+    found = await asyncio.gather(*(cache.get_or_make("key", failing) for _ in range(3)), return_exceptions=True)
+
+    assert [str(error) for error in found] == ["no"] * 3
+    assert failing.times == 1
+    assert (await cache.get_or_make("key", Work(5, 0.01))).value == 5
+
+
+async def test_one_who_gives_up_does_not_stop_the_others() -> None:
+    cache, work = MemoryCache(), Work(7, 0.01)
+    first, second = [asyncio.ensure_future(cache.get_or_make("key", work)) for _ in range(2)]
+    await asyncio.sleep(0)
+
+    first.cancel()
+
+    assert (await second).value == 7
+    assert first.cancelled()
+    assert work.times == 1
 
 
 @pytest.mark.parametrize("trouble", ["refuses", "says nothing"])
@@ -155,7 +205,7 @@ async def test_a_dead_redis_neither_fails_nor_hangs_a_request(trouble: str) -> N
 
     began = time.perf_counter()
     for number in range(20):
-        assert (await cache.get_or_make(f"{KEY}{number}", work)).value == {"groups": [1, 2]}
+        assert (await cache.get_or_make(f"{KEY}{number}", work)).value == REPORT
     took = time.perf_counter() - began
 
     assert work.times == 20
@@ -172,7 +222,7 @@ async def test_a_store_that_is_written_to_neither_fails_nor_hangs_a_request(data
         found = await cache.get_or_make(KEY, work)
         took = time.perf_counter() - began
 
-    assert found.value == {"groups": [1, 2]}
+    assert found.value == REPORT
     assert took < 5
 
 

@@ -2,7 +2,9 @@
 label counts that are the customers' own labels, and pages that hold everybody once."""
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,18 +15,18 @@ from domain.calendar import SeriesInterval, local_date
 from domain.classification.groups import Method
 from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput
-from domain.model import Actor, Business, NewPurchase
+from domain.model import Business, NewPurchase
 from domain.pages import PageRequest
 from domain.reports.transitions import TransitionMatrix, trend_dates
 from domain.store import CustomerFilter, CustomerSort, Transition
 from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import NOW, SetClock, examples
+from tests.persistence.conftest import new_shop
 from tests.shops.factories import line, purchase
-from tests.shops.reported_shop import AS_OF, orders
+from tests.shops.reported_shop import AS_OF
 
-pytestmark = pytest.mark.anyio
-ACTOR = Actor("test")
+pytestmark = [pytest.mark.anyio, pytest.mark.shared_store]
 EIGHT = RfmScheme.EIGHT_SEGMENT
 ORDERS = st.lists(
     st.tuples(
@@ -53,11 +55,9 @@ def made(found: list[tuple[int, int, int, str | None, list[str | None]]]) -> lis
     ]
 
 
-async def new_shop(services: Services, items: list[NewPurchase]) -> Business:
-    business = await services.businesses.create(f"b{len(await services.businesses.all())}", None, "UTC", "EUR")
-    if items:
-        await services.purchases.record(business, items, ACTOR)
-    return await services.businesses.open(business.key)
+def figures(found: Iterable[Any]) -> dict[str, tuple[int, int]]:
+    """Customers and revenue of every group that has any."""
+    return {each.kind.code: (each.customers, each.revenue) for each in found if each.customers}
 
 
 async def everybody(services: Services, business: Business) -> list[Any]:
@@ -86,9 +86,7 @@ async def test_rows_add_up_to_the_first_report_and_columns_to_the_second(
                 row = sums.setdefault(kind.code, [0, 0])
                 row[0] += each.customers
                 row[1] += each.spend_before if before else each.spend_after
-        assert sums == {
-            group.kind.code: [group.customers, group.revenue] for group in report.everyone if group.customers
-        }
+        assert {code: tuple(row) for code, row in sums.items()} == figures(report.everyone)
     assert all(each.customers for each in moved.transitions)
     for each in moved.transitions:
         assert each.before is not None or each.after is not None
@@ -154,16 +152,13 @@ async def transitions(services: Services, business: Business, method: Method = M
     return await services.transitions.transitions(business, method, 45, date(2024, 3, 6), AS_OF, None, EIGHT)
 
 
-async def test_newcomers_and_leavers_have_a_side_without_a_group(services: Services, shop: Business) -> None:
-    await services.purchases.record(shop, orders(), ACTOR)
-    business = await services.businesses.open("shop")
-
-    moved = await transitions(services, business, Method.VALUE)
+async def test_newcomers_and_leavers_have_a_side_without_a_group(services: Services, reported: Business) -> None:
+    moved = await transitions(services, reported, Method.VALUE)
 
     shown = [
         (
-            each.before.name if each.before else None,
-            each.after.name if each.after else None,
+            each.before and each.before.name,
+            each.after and each.after.name,
             each.customers,
             each.spend_before,
             each.spend_after,
@@ -182,62 +177,47 @@ async def test_newcomers_and_leavers_have_a_side_without_a_group(services: Servi
 
 @pytest.mark.parametrize("method", list(Method))
 async def test_the_pages_of_all_moves_hold_everybody_once_in_each_dimension(
-    services: Services, shop: Business, method: Method
+    services: Services, reported: Business, method: Method
 ) -> None:
-    await services.purchases.record(shop, orders(), ACTOR)
-    business = await services.businesses.open("shop")
-    moved = await transitions(services, business, method)
+    moved = await transitions(services, reported, method)
 
-    together = await services.transitions.transition_customers(
-        business, moved, [each.transition for each in moved.transitions], PageRequest(250)
-    )
+    pages = partial(services.transitions.transition_customers, reported, moved)
+    together = await pages([each.transition for each in moved.transitions], PageRequest(250))
 
     where: dict[str, Counter[str]] = {}
     for each in moved.transitions:
         names = [record.customer.external_id for record in together[each.transition].items]
         assert len(names) == each.customers
         where.setdefault(each.transition.dimension, Counter()).update(names)
-        first = await services.transitions.transition_customers(business, moved, [each.transition], PageRequest(1))
-        assert [record.customer.external_id for record in first[each.transition].items] == names[:1]
-        assert first[each.transition].has_next == (len(names) > 1)
-        rest = await services.transitions.transition_customers(
-            business, moved, [each.transition], PageRequest(250, after=first[each.transition].positions[-1])
-        )
-        assert [record.customer.external_id for record in rest[each.transition].items] == names[1:]
+        first = (await pages([each.transition], PageRequest(1)))[each.transition]
+        assert ([record.customer.external_id for record in first.items], first.has_next) == (names[:1], len(names) > 1)
+        rest = (await pages([each.transition], PageRequest(250, after=first.positions[-1])))[each.transition]
+        assert [record.customer.external_id for record in rest.items] == names[1:]
     assert len(where) == (3 if method is Method.BEHAVIOR else 1)
     assert all(set(names.values()) == {1} and len(names) == 10 for names in where.values())
     nobody = Transition("rfm", "R5F5M5", "R1F1M2")
-    empty = await services.transitions.transition_customers(business, moved, [nobody], PageRequest(5))
-    assert list(empty[nobody].items) == []
+    assert list((await pages([nobody], PageRequest(5)))[nobody].items) == []
 
 
 @pytest.mark.parametrize("method", list(Method))
 async def test_a_point_of_the_trend_is_the_report_of_its_date(
-    services: Services, shop: Business, method: Method
+    services: Services, reported: Business, method: Method
 ) -> None:
-    await services.purchases.record(shop, orders(), ACTOR)
-    business = await services.businesses.open("shop")
-    place = await services.purchases.storefront_by_key(business, "Kandy")
+    place = await services.purchases.storefront_by_key(reported, "Kandy")
 
     for storefront in (None, place.id):
         points = await services.transitions.trend(
-            business, method, 30, date(2024, 2, 29), AS_OF, SeriesInterval.MONTH, storefront, EIGHT
+            reported, method, 30, date(2024, 2, 29), AS_OF, SeriesInterval.MONTH, storefront, EIGHT
         )
 
         assert sorted({point.date for point in points}) == [date(2024, 2, 29), date(2024, 3, 29)]
         for day in (date(2024, 2, 29), date(2024, 3, 29)):
             report = await services.reporting.report(
-                business, method=method, days=30, as_of=day, storefront_id=storefront
+                reported, method=method, days=30, as_of=day, storefront_id=storefront
             )
-            there = {
-                point.kind.code: (point.customers, point.revenue)
-                for point in points
-                if point.date == day and point.customers
-            }
-            assert there == {
-                group.kind.code: (group.customers, group.revenue) for group in report.everyone if group.customers
-            }
-            assert {point.kind for point in points if point.date == day} >= {group.kind for group in report.everyone}
+            there = [point for point in points if point.date == day]
+            assert figures(there) == figures(report.everyone)
+            assert {point.kind for point in there} >= {group.kind for group in report.everyone}
 
 
 @pytest.mark.parametrize(

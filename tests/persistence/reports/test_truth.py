@@ -3,8 +3,10 @@
 import csv
 import gzip
 import json
+from collections import Counter
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from domain.reports.report import insights
 from domain.store import CustomerFilter, CustomerSort
 from gql.composition import Services
 from persistence.database.engines import Database
+from persistence.labels.labels import LabelStore, keep
 from persistence.store import SqlStore
 from tests.conftest import SetClock, shared
 from tests.shops.factories import import_file
@@ -33,6 +36,9 @@ REPORTS = [
 ]
 
 
+LONG_AFTER = datetime(2020, 1, 1, tzinfo=UTC)
+
+
 async def imported(name: str, services: Services, database: Database, clock: SetClock) -> Business:
     """The business of that file, which the first test that asks for it imports."""
     key = name.replace("_", "-")
@@ -44,21 +50,17 @@ async def imported(name: str, services: Services, database: Database, clock: Set
 
 
 @pytest.mark.parametrize("scenario", REPORTS)
-async def test_rfm_report_equals_the_independent_result(
+async def test_reports_equal_the_independent_result(
     scenario: str, services: Services, database: Database, clock: SetClock
 ) -> None:
     name, as_of, length, *place = scenario.split(".")
     truth = json.loads(shared("truth", f"{scenario}.json").read_text())
-    clock.now = datetime(2020, 1, 1, tzinfo=UTC)
+    clock.now = LONG_AFTER
     business = await imported(name, services, database, clock)
-    storefront = await services.purchases.storefront_by_key(business, place[0]) if place else None
+    storefront = (await services.purchases.storefront_by_key(business, place[0])).id if place else None
+    asked = {"days": int(length[:-1]), "as_of": date.fromisoformat(as_of), "storefront_id": storefront}
 
-    report = await services.reporting.report(
-        business,
-        days=int(length[:-1]),
-        as_of=date.fromisoformat(as_of),
-        storefront_id=storefront.id if storefront else None,
-    )
+    report, value, behavior = [await services.reporting.report(business, method=each, **asked) for each in Method]
 
     assert (report.customers, report.revenue) == (truth["population"], truth["revenue_cents"])
     groups = {group.kind.name: group for group in report.everyone}
@@ -79,37 +81,18 @@ async def test_rfm_report_equals_the_independent_result(
     assert found.highest_revenue == truth["insights"]["highest_revenue_segment"]
     assert found.largest == truth["insights"]["largest_segment"]
     assert found.needs_attention == truth["insights"]["needs_attention"]
-
-
-@pytest.mark.parametrize("scenario", REPORTS)
-async def test_value_report_equals_the_independent_result(
-    scenario: str, services: Services, database: Database, clock: SetClock
-) -> None:
-    name, as_of, length, *place = scenario.split(".")
-    truth = json.loads(shared("truth", f"{scenario}.json").read_text())["value_segmentation"]
-    clock.now = datetime(2020, 1, 1, tzinfo=UTC)
-    business = await imported(name, services, database, clock)
-    storefront = await services.purchases.storefront_by_key(business, place[0]) if place else None
-    last, days = date.fromisoformat(as_of), int(length[:-1])
-
-    report = await services.reporting.report(
-        business, method=Method.VALUE, days=days, as_of=last, storefront_id=storefront.id if storefront else None
-    )
-    behavior = await services.reporting.report(
-        business, method=Method.BEHAVIOR, days=days, as_of=last, storefront_id=storefront.id if storefront else None
-    )
-
-    assert {group.kind.name: group.customers for group in report.groups} == {
-        name: truth[name] for name in ("High Value", "Medium Value", "Low Value")
+    worth = truth["value_segmentation"]
+    assert {group.kind.name: group.customers for group in value.groups} == {
+        name: worth[name] for name in ("High Value", "Medium Value", "Low Value")
     }
-    assert {group.kind.name: str(to_decimal(group.revenue, 2)) for group in report.groups} == {
-        name: f"{amount:.2f}" for name, amount in truth["revenue"].items()
+    assert {group.kind.name: str(to_decimal(group.revenue, 2)) for group in value.groups} == {
+        name: f"{amount:.2f}" for name, amount in worth["revenue"].items()
     }
     for dimension in ("category", "channel", "season"):
         parts = [group for group in behavior.groups if group.kind.dimension == dimension]
-        assert sum(group.customers for group in parts) == report.customers
-        assert sum(group.orders for group in parts) == report.orders
-        assert sum(group.revenue for group in parts) == report.revenue
+        assert sum(group.customers for group in parts) == value.customers
+        assert sum(group.orders for group in parts) == value.orders
+        assert sum(group.revenue for group in parts) == value.revenue
 
 
 def _assert_mean(ours: Decimal | None, theirs: float, total: int, count: int) -> None:
@@ -124,74 +107,93 @@ async def test_every_customers_scores_equal_the_independent_result(
     scenario: str, services: Services, database: Database, clock: SetClock
 ) -> None:
     name, as_of, length = scenario.split(".")
-    clock.now = datetime(2020, 1, 1, tzinfo=UTC)
+    clock.now = LONG_AFTER
     truth = _rows(shared("truth", f"{scenario}.customers.csv.gz"))
     business = await imported(name, services, database, clock)
     last, days = date.fromisoformat(as_of).toordinal(), int(length[:-1])
     span = Span(last - days + 1, last)
     quintiles = await services.customers.quintiles(business, span)
 
-    checked = 0
+    names = [row["Customer_ID"] for row in truth]
     async with SqlStore(database, clock).read(business) as unit:
-        for row in truth:
-            record = await unit.customers.by_external_id(row["Customer_ID"])
-            assert record is not None
-            totals = (await unit.reports.window_totals([record.customer.id], span))[record.customer.id]
-            score = Score(
-                recency(last - totals.last_day, days),
-                rank_score(totals.orders, quintiles.orders),
-                rank_score(totals.spend, quintiles.spend),
-            )
-            assert score.digits == row["R"] + row["F"] + row["M"]
-            group = eight(score.recency, score.frequency, score.monetary).name
-            assert group.replace("Unclassified", "unmatched") == row["segment"]
-            checked += 1
-    assert checked == len(truth) > 800
+        known = await unit.customers.known(names)
+        totals = await unit.reports.window_totals([key for key, _ in known.values()], span)
+    assert len(truth) == len(totals) > 800
+    for row in truth:
+        found = totals[known[row["Customer_ID"]][0]]
+        score = Score(
+            recency(last - found.last_day, days),
+            rank_score(found.orders, quintiles.orders),
+            rank_score(found.spend, quintiles.spend),
+        )
+        assert score.digits == row["R"] + row["F"] + row["M"]
+        group = eight(score.recency, score.frequency, score.monetary).name
+        assert group.replace("Unclassified", "unmatched") == row["segment"]
 
 
-@pytest.mark.parametrize("scenario", ["cdnow_sample.seedC.1998-06-30", "completejourney_sample.seedC.2017-12-31"])
+@pytest.mark.parametrize(
+    ("scenario", "later"),
+    [("cdnow_sample.seedC.1998-06-30", False), ("completejourney_sample.seedC.2017-12-31", True)],
+)
 async def test_every_customers_labels_equal_the_independent_result(
-    scenario: str, services: Services, database: Database, clock: SetClock
+    scenario: str, later: bool, services: Services, database: Database, clock: SetClock
 ) -> None:
-    name, _, as_of = scenario.split(".")
-    truth = {row["Customer_ID"]: row for row in _rows(shared("truth", f"{scenario}.customers.csv.gz"))}
-    clock.now = datetime.fromisoformat(f"{as_of}T23:59:59+00:00")
+    """One by one, and all at once: on that day, or from one long after it."""
+    name, _, day = scenario.split(".")
+    as_of, labels = date.fromisoformat(day), attrgetter("frequency", "spending", "category")
+    truth = {
+        row["Customer_ID"]: (
+            row["frequency"].replace("Unclassified", "Regular"),
+            row["spending_literal"],
+            row["category"].replace("Unclassified", "Mixed"),
+        )
+        for row in _rows(shared("truth", f"{scenario}.customers.csv.gz"))
+    }
+    clock.now = datetime.fromisoformat(f"{day}T23:59:59+00:00")
     business = await imported(name, services, database, clock)
 
-    request, checked = PageRequest(250), 0
+    alone, request = {}, PageRequest(250)
     while True:
         async with services.store.read(business) as unit:
             page = await unit.customers.page(request, CustomerFilter(), CustomerSort.EXTERNAL_ID, False)
-        labels = await services.customers.classifications(
-            business, {record.customer.id: record.totals for record in page.items}
-        )
-        for record in page.items:
-            row, label = truth[record.customer.external_id], labels[record.customer.id]
-            assert label.frequency == row["frequency"].replace("Unclassified", "Regular")
-            assert label.spending == row["spending_literal"]
-            assert label.category == row["category"].replace("Unclassified", "Mixed")
-            checked += 1
+        people = {record.customer.id: record for record in page.items}
+        found = await services.customers.classifications(business, {key: each.totals for key, each in people.items()})
+        alone |= {people[key].customer.external_id: labels(label) for key, label in found.items()}
         if not page.has_next:
             break
         request = PageRequest(250, after=page.positions[-1])
-    assert checked == len(truth)
+    counted = [await services.transitions.statistics(business, as_of)]
+    clock.now, when = (LONG_AFTER, as_of) if later else (clock.now, None)
+    with LabelStore(database, business.id, clock).decided(when) as decided:
+        together = {str(row[0]): tuple(row[1:]) for row in decided.rows()}
+        keep(decided)
+    counted.append(await services.transitions.statistics(business, when))
+
+    assert alone == truth
+    assert list(together) == sorted(together)
+    assert {key: value for key, value in together.items() if value != (None, None, None)} == truth
+    assert len(truth) > 800
     totals = json.loads(shared("truth", f"{scenario}.json").read_text())
-    counted = await services.transitions.statistics(business, date.fromisoformat(as_of))
-    for dimension, key, other in (
-        ("frequency", "frequency", "Regular"),
-        ("spending", "spending_literal_15000_150000_10000", ""),
-        ("category", "category", "Mixed"),
+    for place, (dimension, key, other) in enumerate(
+        (
+            ("frequency", "frequency", "Regular"),
+            ("spending", "spending_literal_15000_150000_10000", ""),
+            ("category", "category", "Mixed"),
+        )
     ):
-        assert {each.label: each.customers for each in counted if each.dimension == dimension and each.customers} == {
-            label.replace("Unclassified", other): count for label, count in totals[key].items()
-        }
+        expected = {label.replace("Unclassified", other): count for label, count in totals[key].items()}
+        assert expected == Counter(row[place] for row in truth.values())
+        for told in counted:
+            assert expected == {
+                each.label: each.customers for each in told if each.dimension == dimension and each.customers
+            }
 
 
 @pytest.mark.parametrize("name", ["cdnow_sample", "completejourney_sample", "online_retail_2010_12"])
 async def test_importing_again_changes_nothing_and_totals_agree(
     name: str, services: Services, database: Database, clock: SetClock
 ) -> None:
-    clock.now = datetime(2020, 1, 1, tzinfo=UTC)
+    clock.now = LONG_AFTER
     business = await imported(name, services, database, clock)
 
     again = import_file(database, business, clock, shared("data", f"{name}.csv.gz"))

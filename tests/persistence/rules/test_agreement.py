@@ -3,10 +3,10 @@ give the same customers, and a rule and its negation split the population."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from shutil import copy
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
@@ -32,22 +32,21 @@ BATCH = 20
 OUT_OF_RANGE = "could leave the range of numbers"
 
 
-@pytest.fixture
-def now() -> datetime:
-    """When the rules are asked."""
-    return NOW
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def both(
-    migrated: Path, postgresql_server: PostgresqlServer, tmp_path: Path, now: datetime
+    request: pytest.FixtureRequest,
+    migrated: Path,
+    postgresql_server: PostgresqlServer,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[tuple[Population, Population]]:
-    """The same customers in a store of each kind."""
-    lite = open_database(f"sqlite:///{copy(migrated, tmp_path / 'people.sqlite')}")
-    server = open_database(postgresql_server.empty_store())
+    """The same customers in a store of each kind, at the instant when the rules are asked."""
+    name, now = f"people_{uuid4().hex}", getattr(request, "param", NOW)
+    lite = open_database(f"sqlite:///{copy(migrated, tmp_path_factory.mktemp('people') / 'store.sqlite')}")
+    server = open_database(postgresql_server.create(name))
     yield await populate(lite, now), await populate(server, now)
     await lite.close()
     await server.close()
+    postgresql_server.drop(name)
 
 
 SUMS = [
@@ -172,16 +171,14 @@ def test_statements_and_the_row_evaluator_agree_on_random_rules(both: tuple[Popu
 
 
 @pytest.mark.hypothesis
-@pytest.mark.parametrize("now", [LATER])
+@pytest.mark.parametrize("both", [LATER], indirect=True)
 def test_they_agree_where_nobody_bought_inside_the_window(both: tuple[Population, Population]) -> None:
     everyone = both[0].subjects
     buyers = {key for key, each in everyone.items() if each.values["order_count"]}
+    scores: dict[str, object] = {"rfm_segment": "111", "rfm_segment_name": "Hibernating"}
+    scores |= dict.fromkeys(("recency_score", "frequency_score", "monetary_score"), 1)
     rules: dict[str, Any] = {
-        "score": {"==": [{"var": "rfm_segment"}, "111"]},
-        "name": {"==": [{"var": "rfm_segment_name"}, "Hibernating"]},
-        "recency": {"==": [{"var": "recency_score"}, 1]},
-        "frequency": {"==": [{"var": "frequency_score"}, 1]},
-        "monetary": {"==": [{"var": "monetary_score"}, 1]},
+        **{name: {"==": [{"var": name}, score]} for name, score in scores.items()},
         "sum": {"<": [{"+": [{"var": "frequency_score"}, {"var": "monetary_score"}]}, 5]},
         "there": {"!": {"missing": ["rfm_segment", "frequency_score", "monetary_score"]}},
     }

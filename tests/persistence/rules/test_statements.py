@@ -1,15 +1,18 @@
 """Statements of rules as the services use them: ranges of customers, many rules at once, other segments each computed
-once, circles refused, and never a customer of another business."""
+once, circles refused, and never a customer of another business. The deepest and the longest rules that are accepted
+become statements that the database takes, and they select what the row evaluator says."""
 
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import event, literal_column
+from sqlalchemy import literal_column
 
 from domain.errors import InvalidRule
 from domain.model import Actor
 from domain.pages import MAXIMUM_FIRST
+from domain.rules.evaluator import holds
+from domain.rules.limits import MAXIMUM_LEVELS
 from domain.rules.parser import parse_rule
 from domain.rules.tree import Condition
 from domain.segments.customer_facts import read_customer_facts, rule_context
@@ -18,6 +21,8 @@ from persistence.database.engines import Database
 from persistence.rules.compiler import RuleCompiler, matching, members
 from persistence.store import SqlStore
 from persistence.tables import customer
+from tests.conftest import once_a_store
+from tests.persistence.conftest import selects, statements
 from tests.shops.factories import purchase
 from tests.shops.rule_population import NOW, SEGMENTS, Population, populate
 
@@ -27,8 +32,9 @@ EITHER = parse_rule({"in": ["either", {"var": "segments"}]})
 
 
 @pytest.fixture
-async def people(database: Database) -> AsyncIterator[Population]:
-    yield await populate(database)
+@once_a_store
+async def people(database: Database) -> Population:
+    return await populate(database)
 
 
 def rows(population: Population, statement: Any) -> list[tuple[Any, ...]]:
@@ -36,6 +42,7 @@ def rows(population: Population, statement: Any) -> list[tuple[Any, ...]]:
         return sorted(tuple(row) for row in connection.execute(statement))
 
 
+@pytest.mark.read_only
 async def test_ranges_of_customers_add_up_to_all_members(people: Population) -> None:
     held = RuleCompiler(people.context).condition(BUYER)
 
@@ -47,6 +54,7 @@ async def test_ranges_of_customers_add_up_to_all_members(people: Population) -> 
     assert all(part for part in parts)
 
 
+@pytest.mark.read_only
 async def test_many_rules_are_answered_for_one_customer_in_one_statement(people: Population) -> None:
     compiler = RuleCompiler(people.context, people.segments)
     rules = {"buyer": BUYER, "either": EITHER, "listed": parse_rule({"in": ["listed", {"var": "segments"}]})}
@@ -58,6 +66,7 @@ async def test_many_rules_are_answered_for_one_customer_in_one_statement(people:
     assert found == [(3, people.subjects[3].values["order_count"] != 0, "either" in keys, "listed" in keys)]
 
 
+@pytest.mark.read_only
 async def test_a_segment_that_several_use_stands_once_in_the_statement(people: Population) -> None:
     statement = members(people.context, RuleCompiler(people.context, people.segments).condition(EITHER))
 
@@ -68,12 +77,14 @@ async def test_a_segment_that_several_use_stands_once_in_the_statement(people: P
     ]
 
 
+@pytest.mark.read_only
 async def test_a_segment_may_be_answered_by_its_members(people: Population) -> None:
     compiler = RuleCompiler(people.context, lambda key: literal_column("(customer.id = 5)"))
 
     assert rows(people, members(people.context, compiler.condition(EITHER))) == [(5,)]
 
 
+@pytest.mark.read_only
 async def test_a_choice_between_numbers_is_asked_whether_it_is_there(people: Population) -> None:
     choice = {"if": [{"var": "erased"}, 1, {"var": "order_count"}]}
     rule = parse_rule({"!!": [{"+": [choice]}]})
@@ -84,6 +95,7 @@ async def test_a_choice_between_numbers_is_asked_whether_it_is_there(people: Pop
     assert 70 < len(found) < len(people.subjects)
 
 
+@pytest.mark.read_only
 async def test_circles_and_unknown_segments_are_refused(people: Population) -> None:
     def circle(key: str) -> Condition:
         return parse_rule({"in": ["b" if key == "a" else "a", {"var": "segments"}]})
@@ -124,20 +136,88 @@ async def test_a_customer_with_more_purchases_than_a_page_is_read_wholly(people:
     assert len(found[record.customer.id].lists["purchases"]) == len(before) + len(bought)
 
 
+@pytest.mark.read_only
 async def test_only_rules_that_need_them_ask_for_cuts_and_days(people: Population) -> None:
-    statements: list[str] = []
-    engine = people.database.reader.sync_engine
-
-    @event.listens_for(engine, "before_cursor_execute")
-    def count(conn: object, cursor: object, statement: str, *rest: object) -> None:
-        if statement.lstrip().startswith(("SELECT", "WITH")):
-            statements.append(statement)
-
     counts = []
     for rule in ({">": [{"var": "order_count"}, 1]}, {"missing": ["rfm_segment", "purchase_frequency_label"]}):
-        statements.clear()
         async with SqlStore(people.database, lambda: NOW).read(people.context.business) as unit:
-            await rule_context(unit, NOW, [parse_rule(rule)])
-        counts.append(len(statements))
+            with statements(people.database) as seen:
+                await rule_context(unit, NOW, [parse_rule(rule)])
+        counts.append(selects(seen))
 
     assert counts == [0, 2]
+
+
+def var(name: str) -> Any:
+    return {"var": name}
+
+
+def nested(wrap: Callable[[Any], Any], inner: Any, levels: int) -> Any:
+    """The inner expression wrapped as often as the levels allow, which `wrap` adds one or more of."""
+    found = inner
+    while depth(wrap(found)) <= levels:
+        found = wrap(found)
+    return found
+
+
+def depth(rule: Any) -> int:
+    if isinstance(rule, dict):
+        return 1 + max(depth(part) for part in rule.values())
+    return max(map(depth, rule), default=0) if isinstance(rule, list) else 0
+
+
+AGE, AVERAGE, LABEL = var("days_since_last_purchase"), var("average_order_value"), var("category_label")
+OLD = {">": [AGE, 100]}
+INSIDE = {">": [var("days_ago"), 60]}
+FILTERED = {"filter": [var("purchases"), nested(lambda x: {"!=": [x, INSIDE]}, INSIDE, 28)]}
+KANDY = {"==": [var("storefront"), "kandy"]}
+CHOICE = nested(lambda x: {"if": [x, KANDY, INSIDE]}, {"missing": "category"}, 31)
+SUM = {"reduce": [var("purchases"), {"+": [var("accumulator"), var("current.amount")]}, 0]}
+DEEP: dict[str, Any] = {
+    "sums": {"<": [500, nested(lambda x: {"+": [x, AVERAGE]}, AGE, 31)]},
+    "rests": {"<": [2, nested(lambda x: {"%": [x, 7]}, AVERAGE, 31)]},
+    "quotients": {"<": [1, nested(lambda x: {"/": [{"-": [x, 1]}, 1.5]}, var("total_revenue"), 31)]},
+    "extremes": {"<": [1, nested(lambda x: {"min": [{"max": [x, AVERAGE]}, 300]}, AGE, 31)]},
+    "negations": nested(lambda x: {"!": [x]}, OLD, 32),
+    "both": nested(lambda x: {"and": [{"or": [x, {"<": [AVERAGE, 90]}]}, {"!": [{"==": [AGE, 3]}]}]}, OLD, 32),
+    "equalities": nested(lambda x: {"==": [{"<": [AGE, 200]}, x]}, OLD, 32),
+    "choices": {"==": [nested(lambda x: {"if": [{">": [AGE, 90]}, x, AVERAGE]}, AGE, 31), AGE]},
+    "tests of choices": nested(lambda x: {"if": [x, {">": [AVERAGE, 50]}, {"missing": "email"}]}, OLD, 32),
+    "conditions in values": nested(lambda x: {"<": [{"if": [x, 1, AVERAGE]}, 90]}, OLD, 32),
+    "texts": {"in": ["d", nested(lambda x: {"substr": [{"cat": [x, "d"]}, 1, 20]}, LABEL, 31)]},
+    "parts": {"==": ["s", nested(lambda x: {"substr": [x, 0, 9]}, {"substr": [LABEL, -1]}, 31)]},
+    "searches": nested(lambda x: {"in": [{"if": [x, "K", "M"]}, LABEL]}, OLD, 32),
+    "fallbacks": {"<": [5, nested(lambda x: {"var": ["recency_score", x]}, 9, 31)]},
+    "elements": {"some": [var("purchases"), nested(lambda x: {"and": [{"!": [x]}, INSIDE]}, INSIDE, 31)]},
+    "sums of elements": {"all": [var("purchases"), {"<": [nested(lambda x: {"+": [x, var("amount")]}, 1, 30), 9000]}]},
+    "filters": {"<": [1, {"reduce": [FILTERED, {"+": [var("accumulator"), 1]}, 0]}]},
+    "choices of lines": {"some": [var("purchases.lines"), CHOICE]},
+    "lists far inside": nested(lambda x: {"!": [x]}, {"<": [{"+": [SUM, 1]}, 900]}, 32),
+}
+WIDE: dict[str, Any] = {
+    "a sum": {"<": [900, {"+": [AVERAGE] * 440}]},
+    "a chain of or": {"or": [{"==": [AGE, place]} for place in range(200)]},
+    "a list of texts": {"in": [var("external_id"), [f"C{place:03d}" for place in range(900)]]},
+    "many lists": {"and": [{"some": [var("purchases"), {">": [var("amount"), place]}]} for place in range(150)]},
+    "a largest": {"<": [50, {"max": [AGE, AVERAGE] * 200}]},
+    "a long text": {"in": ["xx", {"cat": [LABEL, "x"] * 60}]},
+    "many choices": {"if": [part for place in range(150) for part in ({"<": [AGE, place]}, place % 2 == 0)]},
+    "many that miss": {"missing_some": [3, ["email", "name", "registered_at", "recency_score"] * 100]},
+    "every label": {"or": [{"==": [LABEL, str(place)]} for place in range(60)]},
+}
+
+
+@pytest.mark.read_only
+async def test_the_deepest_and_longest_rules_are_taken(people: Population) -> None:
+    wrong = []
+
+    for name, rule in (DEEP | WIDE).items():
+        tree = parse_rule(rule)
+        compiled = RuleCompiler(people.context, people.segments).condition(tree)
+        with people.database.bulk.connect() as connection:
+            found = set(connection.execute(members(people.context, compiled)).scalars())
+        if found != {key for key, each in people.subjects.items() if holds(tree, each)}:
+            wrong.append(name)
+
+    assert {depth(rule) for rule in DEEP.values()} <= {MAXIMUM_LEVELS - 1, MAXIMUM_LEVELS}
+    assert wrong == []

@@ -13,7 +13,7 @@ from tests.conftest import SetClock
 from tests.drivers.working import ACTOR, Working
 
 pytestmark = pytest.mark.anyio
-CUSTOMERS = 40
+CUSTOMERS, WRITTEN = 40, 24
 
 
 @pytest.fixture
@@ -98,12 +98,12 @@ async def test_racing_writers_are_told_of_each_exactly_once_and_in_order(working
     segments = [await working.by_hand(f"segment-{n}") for n in range(4)]
 
     async def write(segment: Segment) -> None:
-        for customer in range(1, CUSTOMERS + 1):
+        for customer in range(1, WRITTEN + 1):
             await put_in(working, segment, customer)
             if customer % 4 == 0:
                 await take_out(working, segment, customer)
 
-    expected = 4 * (CUSTOMERS + CUSTOMERS // 4)
+    expected = 4 * (WRITTEN + WRITTEN // 4)
     following = [asyncio.create_task(gather(working, None, None, expected)) for _ in range(3)]
     await asyncio.sleep(0.2)
     await asyncio.gather(*(write(segment) for segment in segments))

@@ -50,23 +50,36 @@ async def members(unit: Unit, segment: int, at: datetime | None = None) -> list[
     return [record.customer.id for record, _ in (await unit.memberships.members(segment, PageRequest(250), at)).items]
 
 
-async def evaluated(unit: Unit, held: Sequence[int], failed: Sequence[int] = ()) -> None:
-    await unit.connection.execute(
-        text("CREATE TEMPORARY TABLE IF NOT EXISTS evaluated (customer_id BIGINT PRIMARY KEY, holds SMALLINT)")
-    )
-    await unit.connection.execute(text("DELETE FROM evaluated"))
-    for customers, holds in ((held, 1), (failed, 0)):
-        for key in customers:
+async def put(
+    store: SqlStore, shop: Business, segment: int, customers: Sequence[int], by: str | None = None
+) -> Difference:
+    async with store.write(shop) as unit:
+        return await unit.memberships.add(segment, customers, unit.instant, BY_HAND, by)
+
+
+async def take(store: SqlStore, shop: Business, customers: Sequence[int], by: str | None = None) -> Difference:
+    async with store.write(shop) as unit:
+        return await unit.memberships.remove(1, customers, unit.instant, by)
+
+
+async def synced(
+    store: SqlStore, shop: Business, held: Sequence[int], failed: Sequence[int] = (), only: bool = False
+) -> Difference:
+    """What becomes of segment 2 when its rule holds for the first and not for the second."""
+    async with store.write(shop) as unit:
+        await unit.connection.execute(
+            text("CREATE TEMPORARY TABLE IF NOT EXISTS evaluated (customer_id BIGINT PRIMARY KEY, holds SMALLINT)")
+        )
+        await unit.connection.execute(text("DELETE FROM evaluated"))
+        for key, holds in (*((key, 1) for key in held), *((key, 0) for key in failed)):
             await unit.connection.execute(text(f"INSERT INTO evaluated VALUES ({key}, {holds})"))
+        return await unit.memberships.sync_rule_members(2, unit.instant, "run", only=only)
 
 
 async def test_putting_in_and_taking_out_again_changes_only_what_differs(store: SqlStore, shop: Business) -> None:
-    async with store.write(shop) as unit:
-        first = await unit.memberships.add(1, [1, 2, 3, 3, 99], unit.instant, BY_HAND, "ann")
-    async with store.write(shop) as unit:
-        again = await unit.memberships.add(1, [2, 3, 4], unit.instant, BY_HAND, "ben")
-    async with store.write(shop) as unit:
-        out = await unit.memberships.remove(1, [1, 5], unit.instant, "cid")
+    first = await put(store, shop, 1, [1, 2, 3, 3, 99], "ann")
+    again = await put(store, shop, 1, [2, 3, 4], "ben")
+    out = await take(store, shop, [1, 5], "cid")
 
     assert (first, again, out) == (Difference(3, 0, 3), Difference(1, 0, 4), Difference(0, 1, 3))
     async with store.read(shop) as unit:
@@ -78,14 +91,11 @@ async def test_putting_in_and_taking_out_again_changes_only_what_differs(store: 
 
 async def test_the_past_shows_the_members_of_then(store: SqlStore, shop: Business, clock: SetClock) -> None:
     for customers in ([1, 2], [3]):
-        async with store.write(shop) as unit:
-            await unit.memberships.add(1, customers, unit.instant, BY_HAND, None)
+        await put(store, shop, 1, customers)
         clock.now += DAY
-    async with store.write(shop) as unit:
-        await unit.memberships.remove(1, [1], unit.instant, None)
+    await take(store, shop, [1])
     clock.now += DAY
-    async with store.write(shop) as unit:
-        await unit.memberships.add(1, [1], unit.instant, BY_HAND, None)
+    await put(store, shop, 1, [1])
 
     async with store.read(shop) as unit:
         moments = [START - DAY, *(START + number * DAY + HOUR for number in range(4))]
@@ -96,17 +106,11 @@ async def test_the_past_shows_the_members_of_then(store: SqlStore, shop: Busines
 
 
 async def test_recalculation_moves_only_rule_memberships(store: SqlStore, shop: Business) -> None:
-    async with store.write(shop) as unit:
-        await evaluated(unit, [1, 2, 3])
-        first = await unit.memberships.sync_rule_members(2, unit.instant, "run")
+    first = await synced(store, shop, [1, 2, 3])
     async with store.write(shop) as unit:
         await unit.memberships.add(2, [3, 9], unit.instant, MembershipSource.IMPORT, "file")
-    async with store.write(shop) as unit:
-        await evaluated(unit, [2, 4], [1])
-        second = await unit.memberships.sync_rule_members(2, unit.instant, "run")
-    async with store.write(shop) as unit:
-        await evaluated(unit, [2, 4], [1])
-        third = await unit.memberships.sync_rule_members(2, unit.instant, "run")
+    second = await synced(store, shop, [2, 4], [1])
+    third = await synced(store, shop, [2, 4], [1])
 
     assert (first, second, third) == (Difference(3, 0, 3), Difference(1, 2, 3), Difference(0, 0, 3))
     async with store.read(shop) as unit:
@@ -118,12 +122,9 @@ async def test_recalculation_moves_only_rule_memberships(store: SqlStore, shop: 
 
 
 async def test_following_a_few_customers_leaves_the_others(store: SqlStore, shop: Business) -> None:
-    async with store.write(shop) as unit:
-        await evaluated(unit, [1, 2, 3])
-        await unit.memberships.sync_rule_members(2, unit.instant, "run")
-    async with store.write(shop) as unit:
-        await evaluated(unit, [4, 3], [1])
-        followed = await unit.memberships.sync_rule_members(2, unit.instant, "follow", only=True)
+    await synced(store, shop, [1, 2, 3])
+
+    followed = await synced(store, shop, [4, 3], [1], only=True)
 
     assert followed == Difference(1, 1, 3)
     async with store.read(shop) as unit:
@@ -131,24 +132,19 @@ async def test_following_a_few_customers_leaves_the_others(store: SqlStore, shop
 
 
 async def test_two_changes_of_one_unit_are_one_line_of_the_log(store: SqlStore, shop: Business) -> None:
-    async with store.write(shop) as unit:
-        await unit.memberships.add(1, [1, 2], unit.instant, BY_HAND, None)
+    await put(store, shop, 1, [1, 2])
     async with store.write(shop) as unit:
         await unit.memberships.remove(1, [1], unit.instant, None)
         await unit.memberships.add(1, [3, 4], unit.instant, BY_HAND, None)
     async with store.read(shop) as unit:
-        rows = (
-            await unit.connection.execute(
-                text("SELECT entered, left_count, member_count FROM membership_change ORDER BY at")
-            )
-        ).all()
+        changes = text("SELECT entered, left_count, member_count FROM membership_change ORDER BY at")
+        rows = (await unit.connection.execute(changes)).all()
     assert [tuple(row) for row in rows] == [(2, 0, 2), (2, 1, 3)]
 
 
 async def test_a_customer_leaves_everything_at_once(store: SqlStore, shop: Business) -> None:
-    async with store.write(shop) as unit:
-        for segment in (1, 2):
-            await unit.memberships.add(segment, [1, 2], unit.instant, BY_HAND, None)
+    for segment in (1, 2):
+        await put(store, shop, segment, [1, 2])
     async with store.write(shop) as unit:
         ended = await unit.memberships.close_customer(1, unit.instant, "eraser")
     async with store.write(shop) as unit:
@@ -189,7 +185,7 @@ async def test_changes_stand_in_the_order_of_their_commits_page_by_page(
     after = None
     async with store.read(shop) as unit:
         while True:
-            page = (await unit.history.change_pages([(ChangeList(1), PageRequest(size, after=after))]))[0]
+            (page,) = await unit.history.change_pages([(ChangeList(1), PageRequest(size, after=after))])
             seen += shown(page.items)
             after = page.positions[-1]
             if not page.has_next:
@@ -202,11 +198,8 @@ async def test_changes_stand_in_the_order_of_their_commits_page_by_page(
     assert seen == ALL
     assert shown(some.items) == ["-1", "+4", "+5", "+6"]
     assert counts == [9, 4, 3]
-    assert [(change.segment_id, change.kind.value) for change in of_customer.items] == [
-        (1, "ENTERED"),
-        (2, "ENTERED"),
-        (1, "LEFT"),
-    ]
+    of_five = [(change.segment_id, change.kind.value) for change in of_customer.items]
+    assert of_five == [(1, "ENTERED"), (2, "ENTERED"), (1, "LEFT")]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 50])
@@ -223,15 +216,8 @@ async def test_changes_of_all_segments_can_be_followed_from_any_place(
             seen += batch
             place = Place.of(batch[-1])
 
-    assert [(change.segment_id, text) for change, text in zip(seen, shown(seen), strict=True)] == [
-        *((1, text) for text in ("+1", "+2", "+3")),
-        (2, "+1"),
-        *((1, text) for text in ("-1", "+4")),
-        (2, "+4"),
-        *((1, text) for text in ("+5", "+6")),
-        (2, "+5"),
-        *((1, text) for text in ("-2", "-5")),
-    ]
+    found = [f"{change.segment_id}{move}" for change, move in zip(seen, shown(seen), strict=True)]
+    assert " ".join(found) == "1+1 1+2 1+3 2+1 1-1 1+4 2+4 1+5 1+6 2+5 1-2 1-5"
 
 
 async def test_sizes_come_from_the_log_alone(store: SqlStore, shop: Business, clock: SetClock) -> None:
@@ -278,9 +264,8 @@ async def test_totals_of_members_come_in_one_statement(
         purchase("C03", "4", "2024-03-17", 7),
     ]
     await services.purchases.record(shop, bought, Actor("test"))
-    async with store.write(shop) as unit:
-        await unit.memberships.add(1, [1, 2, 3, 4], unit.instant, BY_HAND, None)
-        await unit.memberships.add(2, [4], unit.instant, BY_HAND, None)
+    await put(store, shop, 1, [1, 2, 3, 4])
+    await put(store, shop, 2, [4])
 
     async with store.read(shop) as unit:
         found = await unit.memberships.totals([1, 2, 3], START.date().toordinal(), 90)

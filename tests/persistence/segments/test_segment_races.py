@@ -1,23 +1,25 @@
-"""Changes of segments that meet, on both databases: one of them wins whole, the others are told why they did not."""
+"""Changes of segments that meet, on both databases: one of them wins whole, the others are told why they did not; and
+of members: whatever the order, the count, the members and the log agree at every moment."""
 
 import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 
 from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput
 from domain.jobs.model import JobStatus
 from domain.model import Actor, Business, NewCustomer
 from domain.pages import PageRequest
-from domain.segments.model import ChangeList, Definition, SegmentKind
+from domain.segments.model import ChangeList, Definition, Segment, SegmentKind
 from domain.segments.segments import Change
 from domain.segments.validation import Draft
-from domain.store import SegmentFilter, SegmentSort
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.store import SqlStore
+from persistence.tables import membership, membership_change
 from tests.conftest import SetClock
 
 pytestmark = pytest.mark.anyio
@@ -40,10 +42,12 @@ async def met(*calls: Awaitable[Any]) -> tuple[list[Any], list[str]]:
 
 
 async def all_names(services: Services, shop: Business) -> list[str]:
-    page = await services.read(
-        shop, lambda unit: unit.segments.page(PageRequest(250), SegmentFilter(), SegmentSort.NAME, False)
-    )
-    return [segment.name for segment in page.items]
+    return [segment.name for segment in await services.read(shop, lambda unit: unit.segments.all())]
+
+
+async def kept(services: Services, shop: Business, segment: int) -> Segment:
+    """The segment as it is, deleted or not."""
+    return (await services.read(shop, lambda unit: unit.segments.by_ids([segment], deleted=True)))[segment]
 
 
 async def test_of_many_segments_of_one_name_one_is_created(services: Services, shop: Business) -> None:
@@ -75,8 +79,7 @@ async def test_of_many_editors_of_one_version_one_wins(services: Services, shop:
     made, codes = await met(*(services.segments.update(shop, change, ACTOR) for change in changes))
 
     assert (len(made), codes) == (1, ["CONFLICT"] * (TIMES - 1))
-    kept = await services.read(shop, lambda unit: unit.segments.by_ids([segment.id], deleted=True))
-    assert kept[segment.id] == made[0][0]
+    assert await kept(services, shop, segment.id) == made[0][0]
     assert made[0][0].version == 2
 
 
@@ -86,9 +89,9 @@ async def test_edits_without_a_version_all_count_and_leave_one_active_run(servic
 
     made, codes = await met(*(services.segments.update(shop, change, ACTOR) for change in changes))
 
-    kept = (await services.read(shop, lambda unit: unit.segments.by_ids([segment.id], deleted=True)))[segment.id]
+    now = await kept(services, shop, segment.id)
     jobs = (await services.read(shop, lambda unit: unit.jobs.page(PageRequest(250), segment_id=segment.id))).items
-    assert (len(made), codes, kept.version) == (TIMES, [], TIMES + 1)
+    assert (len(made), codes, now.version) == (TIMES, [], TIMES + 1)
     assert [job.status for job in jobs] == [JobStatus.QUEUED] + [JobStatus.CANCELLED] * TIMES
 
 
@@ -96,33 +99,26 @@ async def test_a_segment_is_never_deleted_while_another_begins_to_use_it(service
     vip, _ = await services.segments.create(shop, Draft("VIP", SegmentKind.MANUAL), ACTOR)
     user = Draft("User", definition=uses("vip"))
 
-    _, codes = await met(
-        services.segments.delete(shop, vip.id, ACTOR),
-        services.segments.create(shop, user, ACTOR),
-    )
+    deleting, using = services.segments.delete(shop, vip.id, ACTOR), services.segments.create(shop, user, ACTOR)
+    _, codes = await met(deleting, using)
 
     left = await all_names(services, shop)
     assert (left, codes) in ((["User", "VIP"], ["IN_USE"]), ([], ["NOT_FOUND"]))
 
 
 async def test_two_segments_never_begin_to_use_each_other(services: Services, shop: Business) -> None:
-    made = [
-        (await services.segments.create(shop, Draft(name, definition=Definition(RICH)), ACTOR))[0]
-        for name in ("A", "B")
-    ]
+    drafts = [Draft(name, definition=Definition(RICH)) for name in ("A", "B")]
+    made = [(await services.segments.create(shop, draft, ACTOR))[0] for draft in drafts]
 
-    changed, codes = await met(
-        services.segments.update(shop, Change(made[0].id, {"rules": uses("b").rules}), ACTOR),
-        services.segments.update(shop, Change(made[1].id, {"rules": uses("a").rules}), ACTOR),
-    )
+    changes = [Change(one.id, {"rules": uses(key).rules}) for one, key in zip(made, "ba", strict=True)]
+    changed, codes = await met(*(services.segments.update(shop, change, ACTOR) for change in changes))
 
     assert (len(changed), codes) == (1, ["CIRCULAR_REFERENCE"])
 
 
 async def test_standard_segments_are_made_once_by_many(services: Services, shop: Business) -> None:
-    made, codes = await met(
-        *(services.segments.create_standard(shop, RfmScheme.EIGHT_SEGMENT, ACTOR) for _ in range(TIMES))
-    )
+    calls = [services.segments.create_standard(shop, RfmScheme.EIGHT_SEGMENT, ACTOR) for _ in range(TIMES)]
+    made, codes = await met(*calls)
 
     assert codes == []
     assert all([one.key for one in each] == [one.key for one in made[0]] for each in made)
@@ -139,13 +135,13 @@ async def test_deleting_ends_memberships_and_keeps_their_history(
 
     await services.segments.delete(shop, vip.id, Actor("anna"))
 
-    kept = (await services.read(shop, lambda unit: unit.segments.by_ids([vip.id], deleted=True)))[vip.id]
-    assert kept.member_count == 0
+    now = await kept(services, shop, vip.id)
+    assert now.member_count == 0
     assert not any((await services.read(shop, lambda unit: unit.memberships.open_of([1, 2, 3]))).values())
     async with SqlStore(database, clock).read(shop) as unit:
         changes = (await unit.history.change_pages([(ChangeList(vip.id), PageRequest())]))[0].items
     at = {change.at for change in changes if change.by == "anna"}
-    assert at == {kept.deleted_at}
+    assert at == {now.deleted_at}
     assert sorted((one.customer_id, one.kind) for one in changes if one.by == "anna") == [(1, "LEFT"), (2, "LEFT")]
     assert len(changes) == 6
 
@@ -156,8 +152,47 @@ async def test_deleting_ends_the_run_and_keeps_the_definition(services: Services
 
     await services.segments.delete(shop, segment.id, ACTOR)
 
-    kept = (await services.read(shop, lambda unit: unit.segments.by_ids([segment.id], deleted=True)))[segment.id]
+    now = await kept(services, shop, segment.id)
     ended = (await services.read(shop, lambda unit: unit.jobs.by_ids([job.id])))[job.id]
-    assert (kept.name, kept.definition, kept.next_run_at) == ("Gold", segment.definition, None)
-    assert kept.deleted_at is not None
+    assert (now.name, now.definition, now.next_run_at) == ("Gold", segment.definition, None)
+    assert now.deleted_at is not None
     assert (ended.status, ended.error_code) == (JobStatus.CANCELLED, "DELETED")
+
+
+async def test_assigning_against_removing_while_others_read(
+    database: Database, clock: SetClock, services: Services, shop: Business
+) -> None:
+    await services.customers.upsert(shop, [NewCustomer(f"C{number:02d}") for number in range(1, 21)], ACTOR)
+    store = SqlStore(database, clock)
+    await services.segments.create(shop, Draft("VIP", SegmentKind.MANUAL), ACTOR)
+    ended = asyncio.Event()
+    moments: list[tuple[int, int, int]] = []
+
+    async def move(place: int) -> int:
+        some = [1 + (place * 3 + step) % 20 for step in range(7)]
+        change = services.memberships.remove if place % 3 == 2 else services.memberships.assign
+        _, count = await change(shop, 1, some, ACTOR)
+        return -count if place % 3 == 2 else count
+
+    async def watch() -> None:
+        while not ended.is_set():
+            async with store.read(shop) as unit:
+                page = await unit.memberships.members(1, PageRequest(250))
+                kept = (await unit.segments.by_ids([1]))[1].member_count
+                moves = select(func.sum(membership_change.c.entered - membership_change.c.left_count))
+                logged = (await unit.connection.execute(moves)).scalar_one() or 0
+            moments.append((len(page.items), kept, int(logged)))
+
+    watchers = [asyncio.create_task(watch()) for _ in range(2)]
+    changes = await asyncio.gather(*(move(place) for place in range(30)))
+    ended.set()
+    await asyncio.gather(*watchers)
+
+    assert [moment for moment in moments if len(set(moment)) != 1] == []
+    assert len(moments) > 2
+    async with store.read(shop) as unit:
+        page = await unit.memberships.members(1, PageRequest(250))
+        negative = select(func.count()).where(membership.c.left_at <= membership.c.entered_at)
+        assert (await unit.connection.execute(negative)).scalar_one() == 0
+        newest = select(membership_change.c.member_count).order_by(membership_change.c.at.desc()).limit(1)
+        assert sum(changes) == len(page.items) == (await unit.connection.execute(newest)).scalar_one()
