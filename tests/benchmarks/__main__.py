@@ -200,10 +200,7 @@ def measure_segments(customers: int) -> Iterator[Line]:
     found = json.loads(python("segments", str(customers)).output)
     what = f"recalculation of {customers:,} customers"
     yield compared(
-        f"{what}, {found['entered']:,} entering; the bare INSERT … SELECT",
-        found["first"],
-        found["bare"],
-        SEGMENT_LIMIT,
+        f"{what}, {found['entered']:,} entering; the bare INSERT … SELECT", found["first"], found["bare"], SEGMENT_LIMIT
     )
     yield Line(f"{what} again, nothing changes", seconds(found["again"]))
     before, after = found["megabytes"]

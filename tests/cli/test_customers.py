@@ -18,10 +18,7 @@ def test_a_file_of_customers_is_imported_and_the_second_time_changes_nothing(
     segments: Segments, tmp_path: Path
 ) -> None:
     file = written(
-        tmp_path / "customers.csv",
-        HEADER,
-        "C1,Nimali Perera,nimali@example.com,GOLD,2024-01-31",
-        "C2,'=Sum(1),,,",
+        tmp_path / "customers.csv", HEADER, "C1,Nimali Perera,nimali@example.com,GOLD,2024-01-31", "C2,'=Sum(1),,,"
     )
 
     first = segments.done("import-customers", file, *MAKE)

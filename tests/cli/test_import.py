@@ -56,11 +56,7 @@ def test_rejected_rows_go_to_the_file_with_line_reason_and_text(segments: Segmen
     assert list(csv.reader((tmp_path / "rejects.csv").read_text().splitlines())) == [
         ["line", "reason", "text"],
         ["3", "no customer", ",2,2024-03-01,5.00"],
-        [
-            "4",
-            "the date 'yesterday' is not ISO 8601 (or give --date-format)",
-            "'=cmd|x,3,yesterday,5.00",
-        ],
+        ["4", "the date 'yesterday' is not ISO 8601 (or give --date-format)", "'=cmd|x,3,yesterday,5.00"],
         ["5", "a negative amount without a positive row in its order", "Ben,4,2024-03-01,-1"],
     ]
 
@@ -107,10 +103,7 @@ def test_rows_of_the_future_are_counted_apart(segments: Segments, tmp_path: Path
             ["ten.csv", *MAKE, "--date-format", "%Y-%m-%d %Q"],
             "--date-format must name year, month and day, such as %d/%m/%Y, not %Y-%m-%d %Q.",
         ),
-        (
-            ["ten.csv", *MAKE, "--rejects", "ten.csv"],
-            "--rejects must be another file than the one that is imported.",
-        ),
+        (["ten.csv", *MAKE, "--rejects", "ten.csv"], "--rejects must be another file than the one that is imported."),
         (
             ["ten.csv", *MAKE, "--rejects", "none/rejects.csv"],
             "--rejects must be a file that can be written, and none/rejects.csv cannot.",

@@ -45,10 +45,7 @@ def test_behaviour_shows_its_dimensions_one_under_the_other(shop: Segments) -> N
         ["Year-round", "10", "2,600.00", "34"],
         ["Festive", "0", "0.00", "0"],
     ]
-    assert shown.lines[11:] == [
-        "Customers: 10   Revenue: EUR 2,600.00",
-        "Most revenue: Tea   Largest: Tea",
-    ]
+    assert shown.lines[11:] == ["Customers: 10   Revenue: EUR 2,600.00", "Most revenue: Tea   Largest: Tea"]
     only = shop.done("report", *WINDOW, "--method", "behavior", "--segment-code", "season:festive")
     assert table(only.lines[2:4]) == [["Season"], ["Festive", "0", "0.00", "0"]]
 

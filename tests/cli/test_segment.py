@@ -213,11 +213,7 @@ def test_standard_segments_are_made_once(shop: Segments) -> None:
         ("a.yaml", "name: A", "a.yaml must be a .json or a .toml file."),
         ("a.json", "\ufeff" + '{"name": " ", "rules": {">": [1, 0]}}', "name must not be blank."),
         ("a.json", '{"name": "A"}', "rules, criteria or rfmConfig must hold a condition for an AUTOMATIC segment."),
-        (
-            "a.json",
-            '{"name": "A", "rules": [{"and": [{">": [{"var": "order_coun"}, 1]}]}]}',
-            "rules/0/and/0/>/0/var: ",
-        ),
+        ("a.json", '{"name": "A", "rules": [{"and": [{">": [{"var": "order_coun"}, 1]}]}]}', "rules/0/and/0/>/0/var: "),
     ],
 )
 def test_what_is_wrong_in_a_file_is_said_with_its_place(

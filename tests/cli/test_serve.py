@@ -111,11 +111,7 @@ def until(condition: object, seconds: float = 30) -> None:
 @pytest.mark.parametrize(
     ("arguments", "environment", "sentence"),
     [
-        (
-            [],
-            {},
-            "SEGMENTS_JWT_SECRET must be set, to at least 32 random bytes, or SEGMENTS_JWKS_URL.",
-        ),
+        ([], {}, "SEGMENTS_JWT_SECRET must be set, to at least 32 random bytes, or SEGMENTS_JWKS_URL."),
         (
             [],
             {"SEGMENTS_JWT_SECRET": "k8Zr2-p0Qm5xWv9Yt3Ls7Nd1Bf6Hg4J"},

@@ -127,10 +127,7 @@ def test_a_data_folder_that_cannot_be_written_is_named(segments: Segments, comma
     [
         ("shop", "SEGMENTS_DATABASE_URL must be like postgresql://user:password@host/name."),
         ("mysql://ann:hunter2@db/shop", "SEGMENTS_DATABASE_URL must begin with postgresql:// or sqlite:///."),
-        (
-            "sqlite:///:memory:",
-            "SEGMENTS_DATABASE_URL must name a file: an SQLite store in memory cannot be shared.",
-        ),
+        ("sqlite:///:memory:", "SEGMENTS_DATABASE_URL must name a file: an SQLite store in memory cannot be shared."),
         (
             "postgresql://ann:hunter2@127.0.0.1:1/shop",
             'The store cannot be used: connection failed: connection to server at "127.0.0.1", port 1 failed: '

@@ -19,9 +19,7 @@ from persistence.tables import (
     purchase_line,
     storefront,
 )
-from persistence.tables import (
-    business as business_table,
-)
+from persistence.tables import business as business_table
 
 OTHER_KEYS = ("business_id", "customer_id", "changed_at")
 """Which customer it is, and when a write last touched it, is no part of what the totals say."""

@@ -58,10 +58,7 @@ async def test_a_file_waits_is_imported_and_goes(place: Place) -> None:
         "error": None,
         "quality": {"unknownCategories": 0, "outliers": 0, "largestOutliers": []},
         "undoneAt": None,
-        "rejects": {
-            "nodes": [{"line": 32, "text": ",x,2024-03-01,1,Tea", "reason": "no customer"}],
-            "totalCount": 1,
-        },
+        "rejects": {"nodes": [{"line": 32, "text": ",x,2024-03-01,1,Tea", "reason": "no customer"}], "totalCount": 1},
     }
     assert list(place.folder.iterdir()) == []
     data = await place.face.data("{ customers { totalCount } imports { totalCount nodes { id } } }")

@@ -153,15 +153,7 @@ async def test_w1_a_token_in_a_header_or_the_address_counts_nothing(server: Live
 
 @pytest.mark.parametrize(
     "origin",
-    [
-        "https://evil.example",
-        "null",
-        "http://[",
-        "file://",
-        "https://shop.example.evil",
-        "http://shop.example",
-        "*",
-    ],
+    ["https://evil.example", "null", "http://[", "file://", "https://shop.example.evil", "http://shop.example", "*"],
 )
 async def test_w1_a_page_of_another_origin_is_refused(opening: Opening, origin: str) -> None:
     settings = Settings(jwt_secret=SECRET, cors_origins=("https://shop.example",))
