@@ -29,6 +29,7 @@ from tests.drivers.mongo import Mongo, served
 TERMINAL = ("COLUMNS", "LINES", "TERM", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TTY_COMPATIBLE")
 UTC_EUR = ("--time-zone", "UTC", "--currency", "EUR")
 MAKE = ("--business", "shop", *UTC_EUR)
+MAKE_LKR = ("--business", "shop", "--time-zone", "UTC", "--currency", "LKR")
 COMMAND = Path(sys.executable).parent / "segments"
 DATABASES = count()
 AS_OF = date(2024, 3, 31)
@@ -201,6 +202,12 @@ def shop(segments: Segments, ten: Path, stencils: Stencils) -> Segments:
 def made(segments: Segments, stencils: Stencils) -> Segments:
     """The command with an empty business `shop`."""
     return stencils.fill(segments, "empty", lambda: segments.done("businesses", "create", "shop", *UTC_EUR))
+
+
+@pytest.fixture
+def rupees(segments: Segments, stencils: Stencils) -> Segments:
+    """The same in the currency of the documents that the tests of MongoDB read."""
+    return stencils.fill(segments, "rupees", lambda: segments.done("businesses", "create", *MAKE_LKR[1:]))
 
 
 @pytest.fixture(scope="session")
