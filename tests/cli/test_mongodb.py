@@ -9,6 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+from pymongo import common
+
 from persistence.sources import mongodb
 from tests.cli.conftest import MAKE, MAKE_LKR, Segments, written
 from tests.drivers.mongo import Mongo, Proxy, key, place, purchase
@@ -192,6 +195,14 @@ def test_after_an_import_was_undone_all_is_read_again(segments: Segments, mongo:
     assert "5 rows read" in segments.done("import", *place(mongo)).out
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a server that dropped a connection is there again is looked at once, by the driver and by us."""
+    monkeypatch.setattr(common, "MIN_HEARTBEAT_INTERVAL", 0.02)
+    monkeypatch.setattr(mongodb, "FIRST_WAIT", 0.01)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_connection_that_drops_is_taken_up_where_it_was_lost(segments: Segments, mongo: Mongo) -> None:
     documents = [
         purchase(f"C{n // 2 % 70}", n // 2, DAY, 10 + n % 2, product={"category": f"K{n % 3}"}) for n in range(3_000)
@@ -213,8 +224,8 @@ def test_a_connection_that_drops_is_taken_up_where_it_was_lost(segments: Segment
     assert "3,000 rows read: 0 created, 0 updated, 3,000 unchanged, 0 rejected." in whole.out
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_connection_that_drops_for_good_leaves_the_store_as_it_was(rupees: Segments, mongo: Mongo) -> None:
-    rupees.patch.setattr(mongodb, "FIRST_WAIT", 0.01)
     mongo.insert("purchases", *(purchase("Ada", n, DAY, 10) for n in range(1_500)))
 
     with Proxy(mongo.port, after=60_000, drops=1_000) as proxy:
