@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gql.auth import issue_token
+from tests.drivers.face import EVERYTHING, SECRET
 
 COMMAND = Path(sys.executable).parent / "segments"
-SECRET = "k8Zr2-p0Qm5xWv9Yt3Ls7Nd1Bf6Hg4Jc"
 NUMBERS = count(1)
 """Of the servers of this process, so that those of one folder do not share a log."""
 Found = TypeVar("Found")
@@ -148,14 +148,8 @@ def demo_server(folder: Path) -> Iterator[Server]:
 
 
 def _token() -> str:
-    return issue_token(
-        SECRET,
-        subject="tester",
-        business="shop",
-        permissions=["customers:view", "customers:edit"],
-        lifetime=timedelta(hours=1),
-        now=datetime.now(UTC),
-    )
+    hour, now = timedelta(hours=1), datetime.now(UTC)
+    return issue_token(SECRET, subject="tester", business="shop", permissions=EVERYTHING, lifetime=hour, now=now)
 
 
 def wait_until_ready(base: str, process: "subprocess.Popen[Any]", log: Path) -> None:
