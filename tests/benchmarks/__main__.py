@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -21,9 +21,8 @@ from pathlib import Path
 from statistics import median
 
 from tests.benchmarks.data import AS_OF, FOLDER, ROWS, PurchaseFile, one_row_an_order, ten_rows_an_order, written
-from tests.benchmarks.processes import ROOT, Cost, Failed, python, run, watched
+from tests.benchmarks.processes import BUSINESS, SEGMENTS, Cost, Failed, python, run, watched
 
-SEGMENTS = ROOT / ".venv" / "bin" / "segments"
 COMPLETE = "complete"
 IMPORT_RUNS = 3
 REPORT_RUNS = 7
@@ -59,6 +58,11 @@ def compared(what: str, ours: float, peer: float, limit: Fraction | None) -> Lin
     return Line(what, seconds(ours), seconds(peer), written_ratio, f"at most {shown_limit}", ratio <= limit)
 
 
+def memory(what: str, ours: float, peer: float, limit: str, kept: bool) -> Line:
+    """A line of the most megabytes that both held."""
+    return Line(f"{what}: memory", f"{ours:.0f} MB", f"{peer:.0f} MB", f"{ours / peer:.2f}", limit, kept)
+
+
 def seconds(value: float) -> str:
     """A time, in the unit that reads best."""
     return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.1f} ms"
@@ -84,13 +88,12 @@ def fresh(data: Path) -> Path:
 
 def import_ours(file: PurchaseFile, data: Path) -> Cost:
     """Import the file into the store of the folder."""
-    return segments(data, "import", written(file), "--business", "bench", "--time-zone", "UTC", "--currency", "USD")
+    return segments(data, "import", written(file), *BUSINESS)
 
 
 def measure_import(file: PurchaseFile) -> Iterator[Line]:
     """Time, memory and lock of our import beside pandas' time and memory, each from an empty store."""
-    each = "one row an order" if file.rows_per_order == 1 else f"{file.rows_per_order} rows an order"
-    what = f"import of {file.rows:,} rows, {each}"
+    what = f"import of {file.rows:,} rows, {file.form}"
     written(file)
     data = store_folder(file)
     ours, peer = [], []
@@ -103,28 +106,16 @@ def measure_import(file: PurchaseFile) -> Iterator[Line]:
     (data / COMPLETE).touch()
     yield compared(what, median(c.seconds for c in ours), median(c.seconds for c in peer), IMPORT_LIMITS[file.name])
     most, pandas_most = max(c.megabytes for c in ours), max(c.megabytes for c in peer)
-    yield Line(
-        f"{what}: memory",
-        f"{most:.0f} MB",
-        f"{pandas_most:.0f} MB",
-        f"{most / pandas_most:.2f}",
-        f"under {MEMORY_LIMIT} MB",
-        most < MEMORY_LIMIT,
-    )
-    yield Line(
-        f"{what}: longest write lock",
-        seconds(lock.longest),
-        limit=f"at most {LOCK_LIMIT:g} s",
-        kept=lock.longest <= LOCK_LIMIT,
-    )
+    yield memory(what, most, pandas_most, f"under {MEMORY_LIMIT} MB", most < MEMORY_LIMIT)
+    kept = lock.longest <= LOCK_LIMIT
+    yield Line(f"{what}: longest write lock", seconds(lock.longest), limit=f"at most {LOCK_LIMIT:g} s", kept=kept)
 
 
 def measure_postgresql(file: PurchaseFile) -> Iterator[Line]:
     """Import and recording on PostgreSQL beside SQLite."""
     found = json.loads(python("postgresql", written(file), str(IMPORT_RUNS)).output)
     times = {name: median(taken) for name, taken in found.items()}
-    each = "one row an order" if file.rows_per_order == 1 else f"{file.rows_per_order} rows an order"
-    what = f"import of {file.rows:,} rows into PostgreSQL, {each}; into SQLite"
+    what = f"import of {file.rows:,} rows into PostgreSQL, {file.form}; into SQLite"
     yield compared(what, times["postgresql"], times["sqlite"], POSTGRESQL_LIMIT)
     what = f"recording five purchases, PostgreSQL after {file.rows:,} rows; SQLite"
     yield compared(what, times["record_postgresql"], times["record_sqlite"], None)
@@ -154,15 +145,9 @@ def measure_report(file: PurchaseFile) -> Iterator[Line]:
         yield compared(f"report of {days} days; the script, pandas kept loaded", ask, median(loaded["seconds"]), None)
         yield compared(f"report of {days} days; and tuned to the store", ask, median(peer["seconds"]), None)
         same = ours["groups"] == peer["groups"] == loaded["groups"]
-        customers = sum(count for count, _ in peer["groups"].values())
-        yield Line(
-            f"report of {days} days: customers and revenue of each group",
-            f"{sum(count for count, _ in ours['groups'].values()):,} customers",
-            f"{customers:,} customers",
-            "equal" if same else "DIFFERENT",
-            "equal",
-            same,
-        )
+        what = f"report of {days} days: customers and revenue of each group"
+        counted = (f"{sum(count for count, _ in found['groups'].values()):,} customers" for found in (ours, peer))
+        yield Line(what, *counted, "equal" if same else "DIFFERENT", "equal", same)
         both = json.loads(python("ours", "report", data, str(days), str(REPORT_RUNS), "--previous").output)
         yield Line(f"report of {days} days, with the previous window", seconds(median(both["seconds"])))
 
@@ -183,8 +168,9 @@ def measure_requests(file: PurchaseFile) -> Iterator[Line]:
         yield Line(f"kept report of 90 days as {kind.upper()}", seconds(times[kind]))
 
 
-def measure_exports(customers: int) -> Iterator[Line]:
-    """Members of a segment of all customers as files, beside the library that writes them by itself."""
+def measure_exports(file: PurchaseFile) -> Iterator[Line]:
+    """Members of a segment of so many customers as files, beside the library that writes them by itself."""
+    customers = file.rows
     for form, library in (("csv", "csv"), ("xlsx", "openpyxl")):
         ours = json.loads(python("exports", str(customers), form).output)
         peer = json.loads(python("exports", str(customers), form, "peer").output)
@@ -195,15 +181,13 @@ def measure_exports(customers: int) -> Iterator[Line]:
         yield Line(f"{what}: memory before and at most", f"{before:.0f} and {after:.0f} MB")
 
 
-def measure_segments(customers: int) -> Iterator[Line]:
+def measure_segments(file: PurchaseFile) -> Iterator[Line]:
     """Recalculation beside the bare statement that writes the same rows; preview, page and many segments at once."""
+    customers = file.rows
     found = json.loads(python("segments", str(customers)).output)
     what = f"recalculation of {customers:,} customers"
     yield compared(
-        f"{what}, {found['entered']:,} entering; the bare INSERT … SELECT",
-        found["first"],
-        found["bare"],
-        SEGMENT_LIMIT,
+        f"{what}, {found['entered']:,} entering; the bare INSERT … SELECT", found["first"], found["bare"], SEGMENT_LIMIT
     )
     yield Line(f"{what} again, nothing changes", seconds(found["again"]))
     before, after = found["megabytes"]
@@ -221,19 +205,11 @@ def measure_pipeline(file: PurchaseFile) -> Iterator[Line]:
         data, labels = Path(folder) / "data", Path(folder) / "peer.json"
         peer = [python("pipeline_peer", written(file), labels, today) for _ in range(SCRIPT_RUNS)]
         script, most = median(c.seconds for c in peer), max(c.megabytes for c in peer)
-        business = ("--business", "bench", "--time-zone", "UTC", "--currency", "USD")
-        ours = segments(fresh(data), "classify", "--csv-path", written(file), *business)
+        ours = segments(fresh(data), "classify", "--csv-path", written(file), *BUSINESS)
         made = (data / "output" / "bench" / "customer_segmentation.json").read_text(encoding="utf-8")
         what = f"import, classification and output of {file.rows:,} rows"
         yield compared(f"{what}; a pandas script that stores nothing", ours.seconds, script, Fraction(2))
-        yield Line(
-            f"{what}: memory",
-            f"{ours.megabytes:.0f} MB",
-            f"{most:.0f} MB",
-            f"{ours.megabytes / most:.2f}",
-            "at most 1/3",
-            3 * ours.megabytes <= most,
-        )
+        yield memory(what, ours.megabytes, most, "at most 1/3", 3 * ours.megabytes <= most)
         same = json.loads(made) == json.loads(labels.read_text(encoding="utf-8"))
         yield Line(f"{what}: labels", "", "", "equal" if same else "DIFFERENT", "equal", same)
         # Nothing is kept.
@@ -247,14 +223,25 @@ def measure_pipeline(file: PurchaseFile) -> Iterator[Line]:
         yield compared(what, found[name], found["first"], Fraction(1, 10))
 
 
+PARTS = {
+    "import-one": measure_import,
+    "import-ten": measure_import,
+    "postgresql-one": measure_postgresql,
+    "postgresql-ten": measure_postgresql,
+    "report": measure_report,
+    "requests": measure_requests,
+    "page": measure_page,
+    "segments": measure_segments,
+    "exports": measure_exports,
+    "pipeline": measure_pipeline,
+}
+
+
 def machine() -> str:
     """What the numbers were taken on."""
     info = Path("/proc/cpuinfo")
-    names = (
-        [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-        if info.exists()
-        else []
-    )
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
     return (
         f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB, "
@@ -276,41 +263,18 @@ def printed(lines: list[Line]) -> str:
 def main(arguments: list[str]) -> int:
     """Measure what was chosen; a part that fails is one line of the table and does not end the others."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    names = (
-        "import-one",
-        "import-ten",
-        "postgresql-one",
-        "postgresql-ten",
-        "report",
-        "requests",
-        "page",
-        "segments",
-        "exports",
-        "pipeline",
-    )
-    parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"one of: {', '.join(names)}")
+    names = ", ".join(PARTS)
+    parser.add_argument("--only", action="append", choices=PARTS, metavar="NAME", help=f"one of: {names}")
     parser.add_argument("--rows", type=int, default=ROWS, help="rows of each file (default: %(default)s)")
     chosen = parser.parse_args(arguments)
     if chosen.rows < 1000 or chosen.rows % 100:
         parser.error("--rows must be a multiple of 100, and at least 1000")
     one, ten = one_row_an_order(chosen.rows), ten_rows_an_order(chosen.rows)
-    parts: dict[str, Callable[[], Iterator[Line]]] = {
-        "import-one": lambda: measure_import(one),
-        "import-ten": lambda: measure_import(ten),
-        "postgresql-one": lambda: measure_postgresql(one),
-        "postgresql-ten": lambda: measure_postgresql(ten),
-        "report": lambda: measure_report(one),
-        "requests": lambda: measure_requests(one),
-        "page": lambda: measure_page(one),
-        "segments": lambda: measure_segments(chosen.rows),
-        "exports": lambda: measure_exports(chosen.rows),
-        "pipeline": lambda: measure_pipeline(one),
-    }
     lines: list[Line] = []
-    for name in chosen.only or names:
+    for name in chosen.only or PARTS:
         print(f"{name} …", file=sys.stderr, flush=True)
         try:
-            lines += parts[name]()
+            lines += PARTS[name](ten if name.endswith("-ten") else one)
         except Failed as failure:
             lines.append(Line(name, str(failure), kept=False))
     print(f"{machine()}\n\n{printed(lines)}")

@@ -42,6 +42,11 @@ class PurchaseFile:
         return max(1, self.rows // ROWS_PER_CUSTOMER)
 
     @property
+    def form(self) -> str:
+        """How the rows make orders, in words."""
+        return "one row an order" if self.rows_per_order == 1 else f"{self.rows_per_order} rows an order"
+
+    @property
     def path(self) -> Path:
         """Where the file lies once it is written."""
         return FOLDER / f"{self.name}-{self.rows}.csv"

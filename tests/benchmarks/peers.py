@@ -42,29 +42,17 @@ def rank_score(values: pd.Series) -> pd.Series:
 
 def named(r: pd.Series, f: pd.Series, m: pd.Series) -> np.ndarray:
     """The eight groups, first match first."""
-    return np.select(
-        [
-            (r >= 4) & (f >= 4) & (m >= 4),
-            (r >= 3) & (f >= 3) & (m >= 3),
-            (r >= 4) & (f >= 2) & (f < 4) & (m >= 2),
-            (r == 3) & (f == 2) & (m >= 2) & (m < 4),
-            (r <= 2) & (f >= 2) & (m >= 3),
-            (r <= 2) & (f >= 3) & (m == 2),
-            (r >= 4) & (f == 1),
-            (r <= 2) & (f <= 2) & (m <= 2),
-        ],
-        [
-            "Champions",
-            "Loyal Customers",
-            "Potential Loyalists",
-            "Promising",
-            "At Risk",
-            "Need Attention",
-            "New Customers",
-            "Hibernating",
-        ],
-        default="Unclassified",
-    )
+    groups = {
+        "Champions": (r >= 4) & (f >= 4) & (m >= 4),
+        "Loyal Customers": (r >= 3) & (f >= 3) & (m >= 3),
+        "Potential Loyalists": (r >= 4) & (f >= 2) & (f < 4) & (m >= 2),
+        "Promising": (r == 3) & (f == 2) & (m >= 2) & (m < 4),
+        "At Risk": (r <= 2) & (f >= 2) & (m >= 3),
+        "Need Attention": (r <= 2) & (f >= 3) & (m == 2),
+        "New Customers": (r >= 4) & (f == 1),
+        "Hibernating": (r <= 2) & (f <= 2) & (m <= 2),
+    }
+    return np.select(list(groups.values()), list(groups), default="Unclassified")
 
 
 def plain_window(connection: sqlite3.Connection, days: int, as_of: date) -> pd.DataFrame:
@@ -85,13 +73,12 @@ def tuned_window(connection: sqlite3.Connection, days: int, as_of: date) -> pd.D
 
 def report(store: Path, days: int, as_of: date, tuned: bool) -> dict[str, list[int]]:
     """Customers and revenue in minor units of every group that has members."""
-    last = as_of.toordinal()
     with closing(sqlite3.connect(f"{store.resolve().as_uri()}?mode=ro", uri=True)) as connection:
         rows = (tuned_window if tuned else plain_window)(connection, days, as_of)
     customers = rows.groupby("customer_id").agg(
         last_day=("local_day", "max"), orders=("amount", "size"), spend=("amount", "sum")
     )
-    customers["age"] = last - customers["last_day"]
+    customers["age"] = as_of.toordinal() - customers["last_day"]
     customers["segment"] = named(
         5 - 5 * customers["age"] // days, rank_score(customers["orders"]), rank_score(customers["spend"])
     )

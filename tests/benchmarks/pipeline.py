@@ -11,9 +11,8 @@ from pathlib import Path
 from gql.segmentation import run_segmentation
 from gql.settings import Settings
 from tests.benchmarks.data import ROWS_PER_CUSTOMER
-from tests.benchmarks.processes import ROOT, run
+from tests.benchmarks.processes import SEGMENTS, run
 
-SEGMENTS = ROOT / ".venv" / "bin" / "segments"
 BUSINESS = {"business": "bench", "time_zone": "UTC", "currency": "USD"}
 
 

@@ -15,11 +15,9 @@ from sqlalchemy import text
 from domain.model import Actor
 from gql.composition import make_services, system_clock
 from persistence.database.engines import open_database
-from tests.benchmarks.processes import ROOT, run
+from tests.benchmarks.processes import BUSINESS, SEGMENTS, run
 from tests.shops.factories import purchase
 
-SEGMENTS = ROOT / ".venv" / "bin" / "segments"
-BUSINESS = ("--business", "bench", "--time-zone", "UTC", "--currency", "USD")
 CALLS, ITEMS = 40, 5
 
 

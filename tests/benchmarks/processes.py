@@ -1,4 +1,5 @@
-"""One child process and what it cost, and the watcher that tries the write lock of a SQLite file while it works.
+"""One child process and what it cost, work in it timed again and again, and the watcher that tries the write lock of a
+SQLite file meanwhile.
 
 The kernel counts a child's memory from the moment of the fork, when it is still the parent's: what starts children
 here imports nothing large.
@@ -11,16 +12,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
+SEGMENTS = ROOT / ".venv" / "bin" / "segments"
+BUSINESS = ("--business", "bench", "--time-zone", "UTC", "--currency", "USD")
 MEGABYTE = 1_000_000
 # Linux gives kibibytes, macOS bytes.
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 PAUSE = 0.001
+Answer = TypeVar("Answer")
 
 
 class Failed(Exception):
@@ -58,12 +63,22 @@ def python(module: str, *arguments: str | Path) -> Cost:
     return run([sys.executable, "-m", f"tests.benchmarks.{module}", *arguments])
 
 
+async def timed(runs: int, ask: Callable[[], Awaitable[Answer]]) -> tuple[list[float], Answer]:
+    """Seconds of each run, after one that is not counted, and the last answer."""
+    answer = await ask()
+    seconds = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        answer = await ask()
+        seconds.append(time.perf_counter() - start)
+    return seconds, answer
+
+
 @dataclass(slots=True)
 class Watch:
     """The longest wait for the write lock; known once the watched block has ended."""
 
     longest: float = 0.0
-    tries: int = 0
 
 
 @contextmanager
@@ -80,7 +95,7 @@ def watched(store: Path) -> Iterator[Watch]:
             yield watch
         finally:
             output, _ = child.communicate()
-            watch.longest, watch.tries = json.loads(output)
+            watch.longest = json.loads(output)
 
 
 def try_lock(connection: sqlite3.Connection) -> float:
@@ -104,16 +119,15 @@ def try_lock(connection: sqlite3.Connection) -> float:
             return waited
 
 
-def watch_lock(store: Path) -> tuple[float, int]:
-    """The longest wait for the write lock, and the number of tries, until the input is closed."""
+def watch_lock(store: Path) -> float:
+    """The longest wait for the write lock, until the input is closed."""
     os.set_blocking(sys.stdin.fileno(), False)
-    longest, tries = 0.0, 0
+    longest = 0.0
     with closing(sqlite3.connect(store, timeout=0, isolation_level=None)) as connection:
         while input_open():
             longest = max(longest, try_lock(connection))
-            tries += 1
             time.sleep(PAUSE)
-    return longest, tries
+    return longest
 
 
 def input_open() -> bool:

@@ -6,7 +6,6 @@ import json
 import sqlite3
 import sys
 import tempfile
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ from gql.auth import issue_token
 from gql.settings import Settings
 from tests.benchmarks.data import AS_OF
 from tests.benchmarks.ours import address
+from tests.benchmarks.processes import timed
 
 SECRET = "k8Zr2-p0Qm5xWv9Yt3Ls7Nd1Bf6Hg4Jc"
 NOW = datetime.combine(AS_OF, time_of_day(23), UTC)
@@ -39,14 +39,8 @@ async def measured(data: Path, runs: int) -> dict[str, list[float]]:
     with tempfile.TemporaryDirectory(prefix="segments-bench-") as folder:
         app = create_app(Settings(database_url=address(data), data=Path(folder), jwt_secret=SECRET), clock=lambda: NOW)
         transport = httpx.ASGITransport(app)
-        token = issue_token(
-            SECRET,
-            subject="bench",
-            business="bench",
-            permissions=["customers:view"],
-            lifetime=timedelta(hours=1),
-            now=NOW,
-        )
+        who = {"subject": "bench", "business": "bench", "permissions": ["customers:view"]}
+        token = issue_token(SECRET, **who, lifetime=timedelta(hours=1), now=NOW)  # type: ignore[arg-type]
         headers = {"Authorization": f"Bearer {token}"}
         async with (
             app.router.lifespan_context(app),
@@ -65,23 +59,13 @@ async def measured(data: Path, runs: int) -> dict[str, list[float]]:
                     raise RuntimeError(answer.text[:200])
 
             days = iter(range(FIRST_DAYS, 9999))
-            return {
-                "uncached": await timed(runs, lambda: ask(REPORT, next(days))),
-                "cached": await timed(runs * 20, lambda: ask(REPORT, FIRST_DAYS)),
-                "typename": await timed(runs * 20, lambda: ask("{ __typename }")),
-                **{kind: await timed(runs, partial(file, kind)) for kind in ("json", "csv", "xlsx", "pdf")},
+            asked: dict[str, tuple[int, Callable[[], Awaitable[None]]]] = {
+                "uncached": (runs, lambda: ask(REPORT, next(days))),
+                "cached": (runs * 20, lambda: ask(REPORT, FIRST_DAYS)),
+                "typename": (runs * 20, lambda: ask("{ __typename }")),
+                **{kind: (runs, partial(file, kind)) for kind in ("json", "csv", "xlsx", "pdf")},
             }
-
-
-async def timed(runs: int, ask: Callable[[], Awaitable[None]]) -> list[float]:
-    """Seconds of each run, after one that is not counted."""
-    await ask()
-    seconds = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        await ask()
-        seconds.append(time.perf_counter() - start)
-    return seconds
+            return {name: (await timed(*each))[0] for name, each in asked.items()}
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 
 from sqlalchemy import Connection, text
 
@@ -21,16 +21,21 @@ from domain.model import Actor, Business
 from domain.pages import PageRequest
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.segments.runner import Runner
-from gql.composition import Services, make_services
+from gql.composition import make_services
 from persistence.database.engines import Database, open_database
 from persistence.migrations.migrate import upgrade
 from persistence.store import SqlStore
 from tests.benchmarks.data import FOLDER
+from tests.benchmarks.processes import timed
 
 PURCHASES = 5
 ENTERING = 48
 ACTOR = Actor("bench")
 NOW = datetime(2025, 12, 31, tzinfo=UTC)
+BENCH = (
+    "INSERT INTO business (id, key, name, currency, time_zone, settings, created_at) "
+    "VALUES (1, 'bench', 'bench', 'USD', 'UTC', '{}', 0)"
+)
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)"
 FILL = (
     f"{NUMBERS} INSERT INTO customer (business_id, id, external_id, erased, name_sort) "
@@ -59,12 +64,7 @@ def made(customers: int) -> Path:
         database = open_database(f"sqlite:///{unfinished}")
         upgrade(database.bulk)
         with database.bulk.begin() as connection:
-            connection.execute(
-                text(
-                    "INSERT INTO business (id, key, name, currency, time_zone, settings, created_at) "
-                    "VALUES (1, 'bench', 'bench', 'USD', 'UTC', '{}', 0)"
-                )
-            )
+            connection.execute(text(BENCH))
             for statement, count in zip(FILL, (customers, customers * PURCHASES, 0), strict=True):
                 given = {"count": count, "each": PURCHASES}
                 used = {name: value for name, value in given.items() if f":{name}" in statement}
@@ -92,7 +92,7 @@ def bare(connection: Connection, number: int, more: int) -> float:
     return took
 
 
-async def measure(database: Database, customers: int) -> dict[str, object]:
+async def measure(database: Database) -> dict[str, object]:
     """Everything, in one process."""
     feed = ProgressFeed()
     store, services = SqlStore(database, lambda: NOW), make_services(database, lambda: NOW, feed)
@@ -103,47 +103,27 @@ async def measure(database: Database, customers: int) -> dict[str, object]:
     wanted = await segment(store, business, f"big-{time.time_ns()}", rule)
     with database.bulk.connect() as connection:
         peer = min(bare(connection, 10**6 + number, more * 100) for number in range(3))
-    memory = [peak()]
-    runs = []
-    for _ in range(2):
+    found: dict[str, object] = {"bare": peer}
+    before = peak()
+    for name in ("first", "again"):
         start = time.perf_counter()
         job = await services.recalculations.start(business, wanted.id, ACTOR)
         await runner.run_next(business)
-        runs.append(time.perf_counter() - start)
-        async with services.store.read(business) as unit:
-            found = (await unit.jobs.by_ids([job.id]))[job.id]
-        runs.append(found.entered)
-    memory.append(peak())
-    preview = await timed(lambda: services.analysis.preview(business, Definition(rules=rule)))
-    page = await timed(lambda: members(services, store, business, wanted))
+        found[name] = time.perf_counter() - start
+        async with store.read(business) as unit:
+            found.setdefault("entered", (await unit.jobs.by_ids([job.id]))[job.id].entered)
+    found["megabytes"] = [before, peak()]
+    found["preview"] = median((await timed(5, lambda: services.analysis.preview(business, Definition(rules=rule))))[0])
+    found["page"] = median((await timed(5, lambda: members(store, business, wanted)))[0])
     await clear(store, business, wanted)
-    return {
-        "customers": customers,
-        "bare": peer,
-        "first": runs[0],
-        "entered": runs[1],
-        "again": runs[2],
-        "preview": preview,
-        "page": page,
-        "megabytes": memory,
-    }
+    return found
 
 
-async def members(services: Services, store: SqlStore, business: Business, held: Segment) -> None:
+async def members(store: SqlStore, business: Business, held: Segment) -> None:
     """A page of 100 members with their memberships."""
     async with store.read(business) as unit:
         page = await unit.memberships.members(held.id, PageRequest(100))
         await unit.memberships.open_of([record.customer.id for record, _ in page.items])
-
-
-async def timed(ask: Callable[[], Awaitable[object]]) -> float:
-    """The median of five, after one that is not counted."""
-    seconds = []
-    for _ in range(6):
-        start = time.perf_counter()
-        await ask()
-        seconds.append(time.perf_counter() - start)
-    return sorted(seconds[1:])[2]
 
 
 async def clear(store: SqlStore, business: Business, held: Segment) -> None:
@@ -186,7 +166,7 @@ async def main(customers: int, segments: int) -> None:
         if segments:
             print(json.dumps({"many": await many(database, segments)}))
         else:
-            print(json.dumps(await measure(database, customers)))
+            print(json.dumps(await measure(database)))
     finally:
         await database.close()
 

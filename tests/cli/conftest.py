@@ -2,8 +2,10 @@
 real process where signals, pipes and ports matter. Whatever it says, a traceback is never part of it."""
 
 import gc
+import json
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -25,9 +28,13 @@ from tests.drivers.mongo import Mongo, served
 # What the terminal or the machine would add to the output.
 TERMINAL = ("COLUMNS", "LINES", "TERM", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TTY_COMPATIBLE")
 UTC_EUR = ("--time-zone", "UTC", "--currency", "EUR")
+MAKE = ("--business", "shop", *UTC_EUR)
+MAKE_LKR = ("--business", "shop", "--time-zone", "UTC", "--currency", "LKR")
 COMMAND = Path(sys.executable).parent / "segments"
 DATABASES = count()
 AS_OF = date(2024, 3, 31)
+WINDOW = ("--as-of", AS_OF.isoformat(), "--days", "90")
+SOUND = "The store is sound.\n"
 # The worked example of docs/numbers.md: age of the last order, number of orders, spend.
 TEN = {
     "Ada": (2, 9, 900),
@@ -80,25 +87,39 @@ class Segments:
         assert ended.code == 0, ended.err
         return ended
 
+    def json(self, *arguments: str | Path) -> Any:
+        """What it answers in that format."""
+        return json.loads(self.done(*arguments, "--format", "json").out)
+
+    def refused(self, *arguments: str | Path) -> str:
+        """What is said where nothing may come of it: one sentence. Wrong use has an exit code of its own."""
+        ended = self(*arguments)
+        said = re.fullmatch(r"Error: ([^\n]+)\n", ended.err)
+        assert said is not None, ended
+        assert (ended.code, ended.out) == (2 if said[1].endswith(" --help shows how it is used.") else 1, "")
+        return said[1]
+
     def environment(self, **more: str) -> dict[str, str]:
         """For a real process."""
         kept = {name: value for name, value in os.environ.items() if not ours(name)}
         return {**kept, "SEGMENTS_DATA": str(self.data), "COLUMNS": "100", "PYTHONUTF8": "1", **more}
 
+    def apart(self, *arguments: str | Path, **more: Any) -> dict[str, Any]:
+        """How `subprocess` starts a real process, which has no input and whose words are read."""
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return {"args": [COMMAND, *arguments], "env": self.environment(), "encoding": "utf-8", **pipes, **more}
+
     def process(self, *arguments: str | Path, **more: str) -> Ended:
         """A real process, to its end."""
-        command = [COMMAND, *map(str, arguments)]
-        done = subprocess.run(
-            command,
-            env=self.environment(**more),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=60,
-            check=False,
-        )
+        done = subprocess.run(**self.apart(*arguments, env=self.environment(**more)), timeout=60, check=False)
         assert "Traceback" not in done.stdout + done.stderr
         return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def written(path: Path, *lines: str) -> Path:
+    """The file, with these lines in it."""
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")
+    return path
 
 
 def ours(name: str) -> bool:
@@ -151,9 +172,13 @@ def ten(tmp_path: Path) -> Path:
         day = AS_OF - timedelta(days=age)
         amounts = [1] * (orders - 1) + [spend - orders + 1]
         rows += [f"{name},{name}-{place},{day},{amount}.00,Tea,main" for place, amount in enumerate(amounts, 1)]
-    path = tmp_path / "ten.csv"
-    path.write_text("\n".join(rows) + "\n")
-    return path
+    return written(tmp_path / "ten.csv", *rows)
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    """A folder for what a classification writes."""
+    return tmp_path / "labels"
 
 
 @pytest.fixture
@@ -170,13 +195,19 @@ def empty(postgresql: str) -> str:
 @pytest.fixture
 def shop(segments: Segments, ten: Path, stencils: Stencils) -> Segments:
     """The command with the ten customers in business `shop`."""
-    return stencils.fill(segments, "ten", lambda: segments.done("import", ten, "--business", "shop", *UTC_EUR))
+    return stencils.fill(segments, "ten", lambda: segments.done("import", ten, *MAKE))
 
 
 @pytest.fixture
 def made(segments: Segments, stencils: Stencils) -> Segments:
     """The command with an empty business `shop`."""
     return stencils.fill(segments, "empty", lambda: segments.done("businesses", "create", "shop", *UTC_EUR))
+
+
+@pytest.fixture
+def rupees(segments: Segments, stencils: Stencils) -> Segments:
+    """The same in the currency of the documents that the tests of MongoDB read."""
+    return stencils.fill(segments, "rupees", lambda: segments.done("businesses", "create", *MAKE_LKR[1:]))
 
 
 @pytest.fixture(scope="session")

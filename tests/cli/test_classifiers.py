@@ -5,27 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Segments
+from tests.cli.conftest import MAKE, Segments, written
 from tests.shops.classifiers import INSTEAD_FUNCTION, VIP_SQL, install
-
-
-def orders(tmp_path: Path) -> Path:
-    rows = [
-        f"{name},{name}-{number},2024-03-{number + 1:02},5.00,Tea"
-        for name, count in (("Ada", 10), ("Ben", 9))
-        for number in range(count)
-    ]
-    path = tmp_path / "orders.csv"
-    path.write_text("customer_id,order_id,date,amount,category\n" + "\n".join(rows) + "\n")
-    return path
 
 
 def classified(
     segments: Segments, tmp_path: Path
 ) -> tuple[dict[str, dict[str, str | None]], dict[str, dict[str, int]]]:
-    make = ("--business", "shop", "--time-zone", "UTC", "--currency", "EUR")
+    rows = [
+        f"{name},{name}-{number},2024-03-{number + 1:02},5.00,Tea"
+        for name, count in (("Ada", 10), ("Ben", 9))
+        for number in range(count)
+    ]
+    file = written(tmp_path / "orders.csv", "customer_id,order_id,date,amount,category", *rows)
     folder = tmp_path / "labels"
-    segments.done("classify", "--csv-path", orders(tmp_path), *make, "--as-of", "2024-04-01", "--output", folder)
+    segments.done("classify", "--csv-path", file, *MAKE, "--as-of", "2024-04-01", "--output", folder)
     rows = json.loads((folder / "customer_segmentation.json").read_text())
     log = json.loads((folder / "segmentation_runs.log").read_text().splitlines()[-1])
     return {row["customer_id"]: row["segmentation"] for row in rows}, log["distribution"]
@@ -55,8 +49,6 @@ def test_a_replaced_label_is_in_the_file_and_the_file_has_its_three_names(
 
     labels, distribution = classified(segments, tmp_path)
 
-    assert [(name, each["spending"], len(each)) for name, each in labels.items()] == [
-        ("Ada", "VIP", 3),
-        ("Ben", "Low Value", 3),
-    ]
+    found = [(name, each["spending"], len(each)) for name, each in labels.items()]
+    assert found == [("Ada", "VIP", 3), ("Ben", "Low Value", 3)]
     assert distribution["spending"] == {"Low Value": 1, "VIP": 1}

@@ -4,25 +4,18 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from persistence.labels.run_folder import RunFolder
-from tests.cli.conftest import AS_OF, COMMAND, Segments
+from tests.cli.conftest import AS_OF, MAKE, Segments, written
 
-NEW = ("--business", "shop", "--time-zone", "UTC", "--currency", "EUR")
 DAY = ("--as-of", AS_OF.isoformat())
 
 
-@pytest.fixture
-def labels(tmp_path: Path) -> Path:
-    return tmp_path / "labels"
-
-
-def read(folder: Path, name: str = "customer_segmentation.json") -> object:
+def read(folder: Path, name: str = "customer_segmentation.json") -> Any:
     return json.loads((folder / name).read_text())
 
 
@@ -30,20 +23,15 @@ def runs(folder: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (folder / "segmentation_runs.log").read_text().splitlines()]
 
 
-def status(folder: Path) -> dict[str, object]:
-    found = read(folder, "automation_status.json")
-    assert isinstance(found, dict)
-    return found
+def status(folder: Path) -> dict[str, Any]:
+    return dict(read(folder, "automation_status.json"))
 
 
 def test_a_file_becomes_the_labels_of_its_customers(segments: Segments, tmp_path: Path, labels: Path) -> None:
-    file = tmp_path / "orders.csv"
-    file.write_text(
-        "customer_id,order_id,date,amount,category,status\n"
-        'b,1,2024-03-30,200000.00,"Tea ""green""",\né,2,2024-03-30,5,Tea,pending\nB,3,2023-12-01,5.00,Tea,\n'
-    )
+    rows = ('b,1,2024-03-30,200000.00,"Tea ""green""",', "é,2,2024-03-30,5,Tea,pending", "B,3,2023-12-01,5.00,Tea,")
+    file = written(tmp_path / "orders.csv", "customer_id,order_id,date,amount,category,status", *rows)
 
-    ended = segments.done("classify", "--source", "csv", "--csv-path", file, *NEW, *DAY, "--output", labels)
+    ended = segments.done("classify", "--source", "csv", "--csv-path", file, *MAKE, *DAY, "--output", labels)
 
     assert ended.out == f"3 customers classified: {labels / 'customer_segmentation.json'}\n"
     assert (labels / "customer_segmentation.json").read_text() == (
@@ -81,20 +69,14 @@ def test_without_a_source_the_store_is_classified_as_it_is(shop: Segments) -> No
 def test_labels_are_those_of_the_day_that_is_asked_for(shop: Segments, labels: Path) -> None:
     shop.done("classify", "--as-of", "2024-03-25", "--output", labels)
 
-    early = read(labels)
-
-    assert isinstance(early, list)
-    assert early[7] == {
-        "customer_id": "Hal",
-        "segmentation": {"purchase_frequency": None, "spending": None, "category": None},
-    }
+    nothing = {"purchase_frequency": None, "spending": None, "category": None}
+    assert read(labels)[7] == {"customer_id": "Hal", "segmentation": nothing}
 
 
 def test_a_source_that_has_not_changed_is_skipped(segments: Segments, ten: Path, labels: Path, tmp_path: Path) -> None:
-    settings = tmp_path / "settings.toml"
-    settings.write_text("lapsed_days = 30\n")
+    settings = written(tmp_path / "settings.toml", "lapsed_days = 30")
     asked = ("classify", "--csv-path", ten, "--check-freshness", "--output", labels)
-    first = segments(*asked, *NEW)
+    first = segments(*asked, *MAKE)
     before = (labels / "customer_segmentation.json").stat()
 
     os.utime(ten, (0, 0))
@@ -115,10 +97,9 @@ def test_a_source_that_has_not_changed_is_skipped(segments: Segments, ten: Path,
 
 def test_a_store_that_has_not_changed_is_skipped(shop: Segments, ten: Path, labels: Path, tmp_path: Path) -> None:
     asked = ("classify", "--check-freshness", "--output", labels)
-    settings = tmp_path / "settings.toml"
-    settings.write_text("lapsed_days = 30\n")
+    settings = written(tmp_path / "settings.toml", "lapsed_days = 30")
 
-    codes = [shop(*asked).code, shop(*asked).code, shop(*asked, *DAY).code, shop(*asked, *DAY).code]
+    codes = [shop(*given).code for given in (asked, asked, (*asked, *DAY), (*asked, *DAY))]
     shop.done("settings", "apply", settings)
     codes.append(shop(*asked, *DAY).code)
     (labels / "customer_segmentation.json").unlink()
@@ -131,7 +112,7 @@ def test_a_run_that_failed_leaves_the_old_output_and_is_not_fresh(
     segments: Segments, ten: Path, labels: Path, tmp_path: Path
 ) -> None:
     asked = ("classify", "--csv-path", ten, "--output", labels, "--check-freshness")
-    segments.done(*asked, *NEW)
+    segments.done(*asked, *MAKE)
     before, content = (labels / "customer_segmentation.json").read_bytes(), ten.read_text()
 
     ten.write_text(content.replace("order_id", "other"))
@@ -152,7 +133,7 @@ def test_rejected_rows_are_an_exit_code_of_their_own(segments: Segments, ten: Pa
     with ten.open("a") as file:
         file.write("Kim,K-1,not a day,1.00,Tea,main\n")
 
-    ended = segments("classify", "--csv-path", ten, "--output", labels, *NEW)
+    ended = segments("classify", "--csv-path", ten, "--output", labels, *MAKE)
 
     assert (ended.code, ended.err) == (11, "1 row was rejected.\n")
     assert runs(labels)[0]["rejects"] == 1
@@ -177,11 +158,7 @@ def test_one_run_at_a_time_has_a_folder(shop: Segments, labels: Path) -> None:
         (("--every", "daily"), 1, "Error: --every must be five cron fields such as `15 2 * * *`"),
         (("--csv-path", "nowhere.csv"), 12, "Error: No data found in nowhere.csv.\n"),
         (("--source", "mongodb", "--csv-path", "x.csv"), 1, "Error: --csv-path goes with the source csv.\n"),
-        (
-            ("--csv-path", "x.csv", "--collection", "x"),
-            1,
-            "Error: --database and --collection are for --source mongodb.\n",
-        ),
+        (("--csv-path=x.csv", "--collection=x"), 1, "Error: --database and --collection are for --source mongodb.\n"),
         (("--sheet", "x"), 1, "Error: Options that say how a source is written are for --source csv or mongodb.\n"),
         (("--csv-path", "x.csv", "--preset", "magento"), 1, "Error: --preset must be"),
         (("--business", "other"), 1, "Error: There is no business with the key other. There are: shop.\n"),
@@ -194,29 +171,20 @@ def test_what_cannot_be_meant_is_a_sentence(shop: Segments, arguments: tuple[str
     assert ended.err.startswith(said)
 
 
-@contextmanager
-def waiting(segments: Segments, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
-    command = [COMMAND, "classify", *map(str, arguments)]
-    with subprocess.Popen(command, env=segments.environment(), stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_schedule_says_when_it_comes_next_and_ends_with_a_signal(
     shop: Segments, labels: Path, number: signal.Signals
 ) -> None:
-    with waiting(shop, "--every", "0 0 1 1 *", "--output", labels) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        planned = status(labels)
-        process.send_signal(number)
+    with subprocess.Popen(**shop.apart("classify", "--every", "0 0 1 1 *", "--output", labels)) as process:
+        try:
+            line = process.stdout.readline()
+            planned = status(labels)
+            process.send_signal(number)
+            rest = process.communicate(timeout=20)[0]
+        finally:
+            process.kill()
 
-        assert process.wait(20) == 0
-        assert process.stdout.read() == "Ended.\n"
-
+    assert (process.returncode, rest) == (0, "Ended.\n")
     assert line.startswith("The next run is at ")
     assert (planned["state"], str(planned["next_run"])[4:]) == ("idle", "-01-01T00:00:00Z")
     assert status(labels)["next_run"] is None
@@ -228,7 +196,7 @@ def test_on_postgresql_a_file_that_grows_is_classified_as_it_is_there(
     monkeypatch.setenv("SEGMENTS_DATABASE_URL", empty)
     segments.done("db", "upgrade")
     asked = ("classify", "--csv-path", ten, "--output", labels)
-    segments.done(*asked, *NEW)
+    segments.done(*asked, *MAKE)
     with ten.open("a") as file:
         file.write("Jo,Jo-2,2024-03-30,200000.00,Tea,main\nJo,Jo-1,2024-03-30,1.00,Rice,\n")
 
@@ -237,10 +205,6 @@ def test_on_postgresql_a_file_that_grows_is_classified_as_it_is_there(
     alone = segments.done("classify", *DAY, "--output", labels)
 
     assert (grown.out, skipped.code) == (alone.out, 10)
-    found = read(labels)
-    assert isinstance(found, list)
-    assert found[9] == {
-        "customer_id": "Jo",
-        "segmentation": {"purchase_frequency": "Regular", "spending": "High Value", "category": "Family"},
-    }
+    found = {"purchase_frequency": "Regular", "spending": "High Value", "category": "Family"}
+    assert read(labels)[9] == {"customer_id": "Jo", "segmentation": found}
     assert [run["rows"] for run in runs(labels)] == [34, 36, 0, 0]

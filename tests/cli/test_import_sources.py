@@ -6,15 +6,9 @@ from pathlib import Path
 import pytest
 from openpyxl import Workbook
 
-from tests.cli.conftest import Segments
+from tests.cli.conftest import MAKE, Segments, written
 
-MAKE = ("--business", "shop", "--time-zone", "UTC", "--currency", "EUR")
 HEADER = "customer_id,order_id,date,amount"
-
-
-def written(path: Path, *rows: str) -> Path:
-    path.write_text("\n".join(rows) + "\n")
-    return path
 
 
 def test_a_workbook_is_imported_as_a_file_is(segments: Segments, tmp_path: Path) -> None:
@@ -24,10 +18,10 @@ def test_a_workbook_is_imported_as_a_file_is(segments: Segments, tmp_path: Path)
     sheet.append(("Ada", 1, datetime(2024, 5, 1, 9, 30), 12.5))
     book.save(tmp_path / "orders.xlsx")
 
-    first = segments("import", tmp_path / "orders.xlsx", *MAKE)
+    first = segments.refused("import", tmp_path / "orders.xlsx", *MAKE)
     ended = segments.done("import", tmp_path / "orders.xlsx", *MAKE, "--sheet", "May")
 
-    assert (first.code, first.err) == (1, "Error: No data found in orders.xlsx.\n")
+    assert first == "No data found in orders.xlsx."
     assert ended.lines[0] == "orders.xlsx: 1 row read: 1 created, 0 updated, 0 unchanged, 0 rejected."
     assert segments.done("customers").lines[1].split() == ["Ada", "1", "12.50", "2024-05-01"]
 
@@ -35,13 +29,12 @@ def test_a_workbook_is_imported_as_a_file_is(segments: Segments, tmp_path: Path)
 def test_dates_that_have_two_readings_are_refused_and_nothing_is_made(segments: Segments, tmp_path: Path) -> None:
     orders = written(tmp_path / "orders.csv", HEADER, "Ada,1,03/04/2024,5.00", "Ada,2,04/04/2024,5.00")
 
-    ended = segments("import", orders, *MAKE)
+    refused = segments.refused("import", orders, *MAKE)
     told = segments.done("import", orders, *MAKE, "--date-format", "%d/%m/%Y")
 
-    assert (ended.code, ended.out) == (1, "")
-    assert ended.err == (
-        "Error: The dates of orders.csv can be read in more than one way: '03/04/2024' may be 3 April 2024 or "
-        "4 March 2024. Give --date-format '%d/%m/%Y' or --date-format '%m/%d/%Y'.\n"
+    assert refused == (
+        "The dates of orders.csv can be read in more than one way: '03/04/2024' may be 3 April 2024 or "
+        "4 March 2024. Give --date-format '%d/%m/%Y' or --date-format '%m/%d/%Y'."
     )
     assert "2 created" in told.out
     assert segments.done("customers").lines[1].split() == ["Ada", "2", "10.00", "2024-04-04"]
@@ -87,9 +80,7 @@ def test_an_order_for_nothing_is_doubtful_where_amounts_are_of_orders(segments: 
 
     told = segments.done("import", orders, *MAKE, "--amount", "order")
 
-    assert [line.split() for line in told.lines if "zero" in line] == [
-        ["rows", "with", "an", "amount", "of", "zero", "1"]
-    ]
+    assert [" ".join(line.split()) for line in told.lines if "zero" in line] == ["rows with an amount of zero 1"]
 
 
 def test_amounts_are_read_as_they_are_told(segments: Segments, tmp_path: Path) -> None:
@@ -121,6 +112,4 @@ def test_options_that_cannot_be_are_one_sentence(
 ) -> None:
     orders = written(tmp_path / "orders.csv", HEADER, "Ada,1,2024-01-01,5.00")
 
-    ended = segments("import", orders, *MAKE, *options)
-
-    assert (ended.code, ended.out, ended.err) == (1, "", f"Error: {sentence}\n")
+    assert segments.refused("import", orders, *MAKE, *options) == sentence

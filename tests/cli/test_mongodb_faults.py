@@ -6,33 +6,30 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.cli.conftest import Segments
+from tests.cli.conftest import MAKE_LKR, Segments
 from tests.drivers.mongo import Mongo, place, purchase, refusing, silent
 
-MAKE = ("--business", "shop", "--time-zone", "UTC", "--currency", "LKR")
+NOWHERE = ("--source", "mongodb", "--database", "shop", "--collection", "purchases")
 DAY = datetime(2024, 3, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
     ("uri", "sentence"),
     [
+        ("mongodb://ada:hunter2@127.0.0.1:1", "MongoDB at 127.0.0.1:1 cannot be reached: nothing listens there."),
         (
-            "mongodb://ada:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=500",
-            "MongoDB at 127.0.0.1:1 cannot be reached: nothing listens there.",
-        ),
-        (
-            "mongodb://ada:hunter2@nowhere.invalid/?serverSelectionTimeoutMS=500",
+            "mongodb://ada:hunter2@nowhere.invalid",
             "MongoDB at nowhere.invalid:27017 cannot be reached: the name is not known.",
         ),
-        ("mongodb://ada:hunter2@127.0.0.1:port/", "The connection string of MongoDB cannot be read"),
-        ("mongodb://ada:hun@ter2@127.0.0.1/", "The connection string of MongoDB cannot be read"),
-        ("postgresql://ada:hunter2@127.0.0.1/", "The connection string of MongoDB cannot be read"),
+        ("mongodb://ada:hunter2@127.0.0.1:port", "The connection string of MongoDB cannot be read"),
+        ("mongodb://ada:hun@ter2@127.0.0.1", "The connection string of MongoDB cannot be read"),
+        ("postgresql://ada:hunter2@127.0.0.1", "The connection string of MongoDB cannot be read"),
     ],
 )
 def test_a_wrong_address_is_one_sentence_without_a_secret(segments: Segments, uri: str, sentence: str) -> None:
-    segments.patch.setenv("SEGMENTS_MONGODB_URI", uri)
+    segments.patch.setenv("SEGMENTS_MONGODB_URI", f"{uri}/?serverSelectionTimeoutMS=500")
 
-    ended = segments("-v", "import", "--source", "mongodb", "--database", "shop", "--collection", "purchases", *MAKE)
+    ended = segments("-v", "import", *NOWHERE, *MAKE_LKR)
 
     assert ended.code == 1
     assert f"Error: {sentence}" in ended.err
@@ -59,7 +56,7 @@ def test_what_the_server_refuses_is_one_sentence_without_a_secret(
     with refusing(code, name) as host:
         user = "ada:hunter2@" if code == 18 else ""
         segments.patch.setenv("SEGMENTS_MONGODB_URI", f"mongodb://{user}{host}/")
-        ended = segments("-v", "import", "--source", "mongodb", "--database", "shop", "--collection", "p", *MAKE)
+        ended = segments("-v", "import", *NOWHERE, *MAKE_LKR)
 
     assert ended.code == 1
     assert sentence.format(host=host) in ended.err
@@ -69,22 +66,20 @@ def test_what_the_server_refuses_is_one_sentence_without_a_secret(
 def test_names_that_cannot_be_and_fields_that_are_nowhere_are_said(segments: Segments, mongo: Mongo) -> None:
     mongo.insert("purchases", purchase("Ada", 1, DAY, 10))
 
-    odd = segments("import", "--source", "mongodb", "--database", "sh op$", "--collection", "purchases", *MAKE)
-    done = segments.done("import", *place(mongo), *MAKE, "--map", "nope.x=category")
+    odd = segments.refused("import", *NOWHERE, "--database", "sh op$", *MAKE_LKR)
+    done = segments.done("import", *place(mongo), *MAKE_LKR, "--map", "nope.x=category")
 
-    assert odd.code == 1
-    assert odd.err.startswith("Error: --database must be the name of a database, without spaces and ")
+    assert odd.startswith("--database must be the name of a database, without spaces and ")
     assert "Warning: nope.x stands in none of the documents that were looked at." in done.err
 
 
 def test_a_server_without_logins_is_a_sentence(segments: Segments, mongo: Mongo) -> None:
     segments.patch.setenv("SEGMENTS_MONGODB_URI", mongo.uri.replace("//", "//ada:hunter2@"))
 
-    ended = segments("import", *place(mongo), *MAKE)
+    refused = segments.refused("import", *place(mongo), *MAKE_LKR)
 
-    assert ended.code == 1
-    assert f"MongoDB at 127.0.0.1:{mongo.port} answered what cannot be understood" in ended.err
-    assert "hunter2" not in ended.err
+    assert f"MongoDB at 127.0.0.1:{mongo.port} answered what cannot be understood" in refused
+    assert "hunter2" not in refused
 
 
 def test_a_server_that_does_not_answer_is_one_sentence_and_leaves_no_socket(segments: Segments) -> None:
@@ -92,27 +87,27 @@ def test_a_server_that_does_not_answer_is_one_sentence_and_leaves_no_socket(segm
     with silent() as host, warnings.catch_warnings(record=True) as left:
         warnings.simplefilter("always")
         segments.patch.setenv("SEGMENTS_MONGODB_URI", f"mongodb://{host}/?serverSelectionTimeoutMS=500")
-        ended = segments("import", "--source", "mongodb", "--database", "shop", "--collection", "p", *MAKE)
+        refused = segments.refused("import", *NOWHERE, *MAKE_LKR)
         gc.collect()
 
-    assert ended.code == 1
-    assert f"Error: MongoDB at {host} cannot be reached: it does not answer." in ended.err
+    assert refused.startswith(f"MongoDB at {host} cannot be reached: it does not answer.")
     assert [str(warning.message) for warning in left] == []
 
 
 def test_what_is_missing_is_named(segments: Segments, mongo: Mongo) -> None:
     mongo.insert("orders", purchase("Ada", 1, DAY, 10))
 
-    collection = segments("import", *place(mongo), *MAKE)
-    neither = segments("import", "--source", "mongodb", *MAKE)
-    one = segments("import", "--source", "mongodb", "--database", mongo.database, *MAKE)
-    file = segments("import", "orders.csv", *place(mongo), *MAKE)
-    flag = segments("import", "orders.csv", "--whole", *MAKE)
-    nothing = segments("import", *MAKE)
+    said = [
+        segments.refused("import", *place(mongo), *MAKE_LKR),
+        segments.refused("import", "--source", "mongodb", *MAKE_LKR),
+        segments.refused("import", "--source", "mongodb", "--database", mongo.database, *MAKE_LKR),
+        segments.refused("import", "orders.csv", *place(mongo), *MAKE_LKR),
+        segments.refused("import", "orders.csv", "--whole", *MAKE_LKR),
+        segments.refused("import", *MAKE_LKR),
+    ]
     segments.patch.delenv("SEGMENTS_MONGODB_URI")
-    address = segments("import", *place(mongo), *MAKE)
+    address = segments.refused("import", *place(mongo), *MAKE_LKR)
 
-    said = [ended.err.removeprefix("Error: ").rstrip() for ended in (collection, neither, one, file, flag, nothing)]
     assert said == [
         f"The database {mongo.database} has no collection purchases. There are: orders.",
         "--database must be given, or set in the section mongodb of the settings.",
@@ -121,8 +116,8 @@ def test_what_is_missing_is_named(segments: Segments, mongo: Mongo) -> None:
         "--database, --collection and --whole are for --source mongodb.",
         "A file must be named, or --source mongodb given.",
     ]
-    assert address.err == (
-        "Error: Where MongoDB is has not been said. Set SEGMENTS_MONGODB_URI, or the section mongodb of a settings "
-        "file and run: segments settings apply FILE.\n"
+    assert address == (
+        "Where MongoDB is has not been said. Set SEGMENTS_MONGODB_URI, or the section mongodb of a settings file and "
+        "run: segments settings apply FILE."
     )
     assert segments.done("businesses", "list").lines[1:] == []

@@ -15,10 +15,9 @@ import pytest
 from gql.cli import verify as cli_verify
 from gql.cli.main import describe_failure
 from persistence.database import engines as database
-from tests.cli.conftest import COMMAND, Segments
+from tests.cli.conftest import SOUND, WINDOW, Segments, written
 from tests.conftest import sampled
-
-ROOT = Path(__file__).parents[2]
+from tests.drivers.documents import ROOT
 
 
 def test_the_schema_is_printed_as_it_is_committed(segments: Segments) -> None:
@@ -29,14 +28,12 @@ def test_the_schema_is_printed_as_it_is_committed(segments: Segments) -> None:
 
 
 def test_a_schema_file_is_compared(segments: Segments, tmp_path: Path) -> None:
-    stale = tmp_path / "schema.graphql"
-    stale.write_text("type Query { a: Int }\n")
+    stale = written(tmp_path / "schema.graphql", "type Query { a: Int }")
 
-    wrong = segments("schema", "--check", stale)
+    wrong = segments.refused("schema", "--check", stale)
     segments.done("schema", "--check", ROOT / "schema.graphql")
 
-    assert (wrong.code, wrong.out) == (1, "")
-    assert wrong.err == f"Error: {stale} is not the schema of this program. Run: segments schema > {stale}.\n"
+    assert wrong == f"{stale} is not the schema of this program. Run: segments schema > {stale}."
 
 
 def test_the_demo_shop_is_made_once(segments: Segments) -> None:
@@ -51,8 +48,8 @@ def test_the_demo_shop_is_made_once(segments: Segments) -> None:
     assert int(made[1].replace(",", "")) >= 2_000
     assert int(made[2].replace(",", "")) >= 12_000
     assert again.out == "The demo shop is there already, in business demo.\n"
-    assert segments.done("db", "check").out == "The store is sound.\n"
-    groups = json.loads(segments.done("report", "--format", "json").out)["data"]["segments"]
+    assert segments.done("db", "check").out == SOUND
+    groups = segments.json("report")["data"]["segments"]
     assert min(group["customer_count"] for group in groups) > 0
 
 
@@ -78,12 +75,10 @@ def test_verify_ends_at_the_first_check_that_fails(segments: Segments) -> None:
 def test_statements_are_told_with_durations_and_never_with_their_parameters(
     shop: Segments, tmp_path: Path, way: str
 ) -> None:
-    file = tmp_path / "private.csv"
-    file.write_text("customer_id,order_id,date,amount,category\nCanary-Id,Canary-Order,2024-03-01,7.31,Canary-Tea\n")
-    if way.startswith("-"):
-        flags = [way]
-    else:
-        flags = []
+    row = "Canary-Id,Canary-Order,2024-03-01,7.31,Canary-Tea"
+    file = written(tmp_path / "private.csv", "customer_id,order_id,date,amount,category", row)
+    flags = [way] if way.startswith("-") else []
+    if not flags:
         shop.patch.setenv(way, "debug")
 
     imported = shop.done(*flags, "import", file)
@@ -120,26 +115,20 @@ def test_the_flag_for_more_stands_before_the_command(segments: Segments) -> None
 def test_a_wrong_setting_is_named(segments: Segments, variable: str, value: str, sentence: str) -> None:
     segments.patch.setenv(variable, value)
 
-    ended = segments("customers")
-
-    assert (ended.code, ended.out, ended.err) == (1, "", f"Error: {sentence}\n")
+    assert segments.refused("customers") == sentence
 
 
 def test_a_command_that_is_not_there_is_wrong_use(segments: Segments) -> None:
-    ended = segments("frobnicate")
-
-    assert (ended.code, ended.err) == (2, "Error: No such command 'frobnicate'. --help shows how it is used.\n")
+    assert segments.refused("frobnicate") == "No such command 'frobnicate'. --help shows how it is used."
 
 
 def test_a_fault_of_the_program_is_a_sentence_too_and_shows_nothing_of_its_cause() -> None:
-    assert describe_failure(ZeroDivisionError("secret")) == (
-        ["The program failed (ZeroDivisionError). Run it again with -v before the command for more."],
-        70,
-    )
+    sentence = "The program failed (ZeroDivisionError). Run it again with -v before the command for more."
+    assert describe_failure(ZeroDivisionError("secret")) == ([sentence], 70)
 
 
 def test_as_a_process_the_result_is_on_standard_output_and_the_fault_on_standard_error(shop: Segments) -> None:
-    good = shop.process("report", "--as-of", "2024-03-31", "--format", "json")
+    good = shop.process("report", *WINDOW, "--format", "json")
     bad = shop.process("report", "--days", "0")
 
     assert (good.code, good.err) == (0, "")
@@ -152,27 +141,20 @@ def test_a_store_that_another_process_holds_is_told_and_reading_goes_on(shop: Se
     other.execute("BEGIN IMMEDIATE")
     shop.patch.setattr(database, "BUSY_SECONDS", 1)
 
-    written = shop("businesses", "set", "shop", "--name", "Other")
+    refused = shop.refused("businesses", "set", "shop", "--name", "Other")
     read = shop.done("customers", "--first", "1")
     other.execute("ROLLBACK")
     other.close()
 
-    assert (written.code, written.out) == (1, "")
-    assert written.err == ("Error: The store is busy or out of reach. Try again in a moment: database is locked.\n")
+    assert refused == "The store is busy or out of reach. Try again in a moment: database is locked."
     assert read.lines[1].split()[0] == "Ada"
 
 
 def test_an_import_in_a_terminal_shows_rows_and_rate(shop: Segments, ten: Path) -> None:
     shown, terminal = pty.openpty()
 
-    with subprocess.Popen(
-        [COMMAND, "import", ten],
-        env=shop.environment(TERM="xterm"),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=terminal,
-        encoding="utf-8",
-    ) as process:
+    given = shop.apart("import", ten, env=shop.environment(TERM="xterm"), stderr=terminal)
+    with subprocess.Popen(**given) as process:
         os.close(terminal)
         bar = b"".join(iter(partial(read_terminal, shown), b"")).decode()
         out = process.communicate(timeout=60)[0]
@@ -195,16 +177,7 @@ def test_a_reader_that_leaves_early_is_no_fault(segments: Segments) -> None:
     os.close(read)
 
     with os.fdopen(write, "w") as closed:
-        done = subprocess.run(
-            [COMMAND, "schema"],
-            env=segments.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=closed,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            timeout=60,
-            check=False,
-        )
+        done = subprocess.run(**segments.apart("schema", stdout=closed), timeout=60, check=False)
 
     assert (done.returncode, done.stderr) == (1, "")
 
@@ -215,38 +188,18 @@ WRITERS = (["schema"], ["report", "--as-of", "2024-03-31"], ["verify"])
 @pytest.mark.parametrize("arguments", sampled(WRITERS, WRITERS[1]))
 def test_a_disk_that_is_full_is_a_sentence(shop: Segments, arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [COMMAND, *arguments],
-            env=shop.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=full,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            timeout=60,
-            check=False,
-        )
+        done = subprocess.run(**shop.apart(*arguments, stdout=full), timeout=60, check=False)
 
     assert (done.returncode, done.stderr) == (1, "Error: The system: No space left on device.\n")
 
 
-def test_an_interruption_is_a_sentence_and_the_import_can_be_run_again(segments: Segments, tmp_path: Path) -> None:
-    file = tmp_path / "many.csv"
-    with file.open("w") as out:
-        out.write("customer_id,order_id,date,amount\n")
-        out.writelines(f"C{row % 999},O{row},2024-03-01,1.00\n" for row in range(100_000))
-    segments.done("businesses", "create", "shop", "--time-zone", "UTC", "--currency", "EUR")
+def test_an_interruption_is_a_sentence_and_the_import_can_be_run_again(made: Segments, tmp_path: Path) -> None:
+    rows = (f"C{row % 999},O{row},2024-03-01,1.00" for row in range(100_000))
+    file = written(tmp_path / "many.csv", "customer_id,order_id,date,amount", *rows)
 
-    with subprocess.Popen(
-        [COMMAND, "import", file],
-        env=segments.environment(SEGMENTS_LOG_LEVEL="debug"),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        # A test run in the background of a shell ignores interruptions, and so would the program.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    ) as process:
-        assert process.stderr is not None
+    given = made.apart("import", file, env=made.environment(SEGMENTS_LOG_LEVEL="debug"))
+    # A test run in the background of a shell ignores interruptions, and so would the program.
+    with subprocess.Popen(**given, preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL)) as process:
         # The first statement on the file's own rows: the import is under way.
         seen = next(line for line in process.stderr if "INSERT" in line)
         process.send_signal(signal.SIGINT)
@@ -256,5 +209,5 @@ def test_an_interruption_is_a_sentence_and_the_import_can_be_run_again(segments:
     assert "level=DEBUG segments.sql" in seen
     assert (process.returncode, out) == (130, ""), err
     assert err.splitlines()[-1] == ("Error: Interrupted. What was written stays whole; run the command again to go on.")
-    assert segments.done("import", file).lines[0].startswith("many.csv: 100,000 rows read: ")
-    assert segments.done("db", "check").out == "The store is sound.\n"
+    assert made.done("import", file).lines[0].startswith("many.csv: 100,000 rows read: ")
+    assert made.done("db", "check").out == SOUND

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from tests.cli.conftest import Segments
+from tests.cli.conftest import MAKE, WINDOW, Segments, Stencils, written
 
-WINDOW = ("--as-of", "2024-03-31", "--days", "90")
+HEADER = "customer_id,order_id,date,amount,category"
 
 
 def table(lines: list[str]) -> list[list[str]]:
@@ -25,10 +25,8 @@ def test_value_has_three_groups_and_no_movement(shop: Segments) -> None:
         ["Medium Value", "5", "1,080.00", "20"],
         ["Low Value", "3", "120.00", "3"],
     ]
-    assert shown.lines[5:] == [
-        "Customers: 10   Revenue: EUR 2,600.00",
-        "Most revenue: High Value   Largest: Medium Value",
-    ]
+    totals = ["Customers: 10   Revenue: EUR 2,600.00", "Most revenue: High Value   Largest: Medium Value"]
+    assert shown.lines[5:] == totals
 
 
 def test_behaviour_shows_its_dimensions_one_under_the_other(shop: Segments) -> None:
@@ -45,19 +43,15 @@ def test_behaviour_shows_its_dimensions_one_under_the_other(shop: Segments) -> N
         ["Year-round", "10", "2,600.00", "34"],
         ["Festive", "0", "0.00", "0"],
     ]
-    assert shown.lines[11:] == [
-        "Customers: 10   Revenue: EUR 2,600.00",
-        "Most revenue: Tea   Largest: Tea",
-    ]
+    assert shown.lines[11:] == ["Customers: 10   Revenue: EUR 2,600.00", "Most revenue: Tea   Largest: Tea"]
     only = shop.done("report", *WINDOW, "--method", "behavior", "--segment-code", "season:festive")
     assert table(only.lines[2:4]) == [["Season"], ["Festive", "0", "0.00", "0"]]
 
 
 @pytest.mark.parametrize("category", ["[bold]Sale[/]", "=cmd()", "お茶" * 60, "x" * 200, "a\x1b[2Jb"])
 def test_any_category_fits_into_eighty_columns(segments: Segments, tmp_path: Path, category: str) -> None:
-    path = tmp_path / "one.csv"
-    path.write_text(f"customer_id,order_id,date,amount,category\nAda,1,2024-03-01,12345678901.00,{category}\n")
-    segments.done("import", path, "--business", "shop", "--time-zone", "UTC", "--currency", "EUR")
+    file = written(tmp_path / "one.csv", HEADER, f"Ada,1,2024-03-01,12345678901.00,{category}")
+    segments.done("import", file, *MAKE)
     segments.patch.setenv("COLUMNS", "80")
 
     shown = segments.done("report", *WINDOW, "--method", "behavior")
@@ -73,11 +67,12 @@ def test_any_category_fits_into_eighty_columns(segments: Segments, tmp_path: Pat
 
 
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 100])
-def test_figures_headings_and_bars_are_whole_at_any_width(segments: Segments, tmp_path: Path, width: int) -> None:
-    path = tmp_path / "many.csv"
-    orders = [f"C{n % 4_321},O{n},2024-03-01,1234567.89,{'x' * 64}" for n in range(12_345)]
-    path.write_text("\n".join(["customer_id,order_id,date,amount,category", *orders, ""]))
-    segments.done("import", path, "--business", "shop", "--time-zone", "UTC", "--currency", "EUR")
+def test_figures_headings_and_bars_are_whole_at_any_width(
+    segments: Segments, stencils: Stencils, tmp_path: Path, width: int
+) -> None:
+    orders = (f"C{n % 4_321},O{n},2024-03-01,1234567.89,{'x' * 64}" for n in range(12_345))
+    file = tmp_path / "many.csv"
+    stencils.fill(segments, "many", lambda: segments.done("import", written(file, HEADER, *orders), *MAKE))
     segments.patch.setenv("COLUMNS", str(width))
 
     shown = segments.done("report", *WINDOW, "--method", "behavior")
@@ -88,10 +83,7 @@ def test_figures_headings_and_bars_are_whole_at_any_width(segments: Segments, tm
     bars = [row for row in rows if "█" in row]
     assert [row.split()[-4:] for row in bars] == [["4,321", "█" * 12, "15,240,740,602.05", "12,345"]] * 3
     # Only names are cut.
-    assert [row.split()[0].replace("x", "") for row in bars] == [
-        "…",
-        "Unknown",
-        "Year-round" if width > 60 else "Year-ro…",
-    ]
+    third = "Year-round" if width > 60 else "Year-ro…"
+    assert [row.split()[0].replace("x", "") for row in bars] == ["…", "Unknown", third]
     assert "…" not in "".join(row.split(maxsplit=1)[1] for row in rows if row.startswith("  "))
     assert width < 80 or max(map(cell_len, shown.lines)) <= width

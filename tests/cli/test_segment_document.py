@@ -1,23 +1,21 @@
 """docs/segments.md is true: its files are created in their order, and say what stands below each."""
 
-import json
 import re
 from pathlib import Path
 
-from tests.cli.conftest import Segments
+from tests.cli.conftest import Segments, written
 from tests.drivers.documents import ROOT
 
+PAGE = ROOT / "docs" / "segments.md"
 EXAMPLE = re.compile(r"^```(toml|json)\n(.*?)^```\n(?:> ([^\n]*)\n)?", re.MULTILINE | re.DOTALL)
 
 
 def test_the_files_of_the_page_make_what_is_said_of_them(shop: Segments, tmp_path: Path) -> None:
-    examples = EXAMPLE.findall((ROOT / "docs" / "segments.md").read_text(encoding="utf-8"))
+    examples = EXAMPLE.findall(PAGE.read_text(encoding="utf-8"))
     said = []
 
     for form, text, _ in examples:
-        file = tmp_path / f"segment.{form}"
-        file.write_text(text, encoding="utf-8")
-        key = shop.done("segment", "create", file).out.split()[1]
+        key = shop.done("segment", "create", written(tmp_path / f"segment.{form}", text)).out.split()[1]
         shown = {line[:12].strip(): line[13:] for line in shop.done("segment", "show", key).lines}
         said.append(shown.get("definition", ""))
 
@@ -26,12 +24,9 @@ def test_the_files_of_the_page_make_what_is_said_of_them(shop: Segments, tmp_pat
 
 
 def test_the_fields_of_the_page_are_those_that_a_segment_has(shop: Segments, tmp_path: Path) -> None:
-    page = (ROOT / "docs" / "segments.md").read_text(encoding="utf-8")
-    told = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
-    file = tmp_path / "new.json"
-    file.write_text(json.dumps({"name": "X", "rules": {"!!": [1]}, "schedule": "0 1 * * *"}))
+    told = re.findall(r"^\| `(\w+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    new = '{"name": "X", "rules": {"!!": [1]}, "schedule": "0 1 * * *"}'
 
-    shop.done("segment", "create", file)
+    shop.done("segment", "create", written(tmp_path / "new.json", new))
 
-    kept = json.loads(shop.done("segment", "show", "x", "--format", "json").out)
-    assert {*told, "rules"} == {*kept, "version"}
+    assert {*told, "rules"} == {*shop.json("segment", "show", "x"), "version"}

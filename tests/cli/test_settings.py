@@ -25,11 +25,6 @@ def written(tmp_path: Path, text: str, name: str = "shop.toml") -> Path:
     return path
 
 
-def shown(segments: Segments) -> dict[str, object]:
-    found: dict[str, object] = json.loads(segments.done("settings", "show", "--format", "json").out)
-    return found
-
-
 def test_a_file_is_applied_and_what_changed_is_printed(made: Segments, tmp_path: Path) -> None:
     file = written(tmp_path, 'lapsed_days = 120\nhigh_lifetime = 20000.50\n[import]\npreset = "shopify"\n')
 
@@ -41,7 +36,7 @@ def test_a_file_is_applied_and_what_changed_is_printed(made: Segments, tmp_path:
         'import.preset: none -> "shopify"',
         "3 settings changed in shop (version 2).",
     ]
-    assert (shown(made)["lapsed_days"], shown(made)["high_lifetime"]) == (120, 20000.5)
+    assert made.json("settings", "show").items() >= {"lapsed_days": 120, "high_lifetime": 20000.5}.items()
 
 
 def test_a_file_that_was_applied_changes_nothing_again(made: Segments, tmp_path: Path) -> None:
@@ -58,7 +53,7 @@ def test_check_says_what_would_change_and_writes_nothing(made: Segments, tmp_pat
 
     assert ended.lines[0] == "lapsed_days: 90 -> 120"
     assert ended.lines[-1] == "6 settings would change in shop (version 1)."
-    assert shown(made) == {**effective({}), "mongodb": {}}
+    assert made.json("settings", "show") == {**effective({}), "mongodb": {}}
     assert not (made.data / "mongodb-shop.json").exists()
 
 
@@ -95,7 +90,7 @@ password = "secret"
         "Error: low_lifetime must be less than high_lifetime.",
         "Error: mongodb.hots is no setting. Is mongodb.host meant?",
     ]
-    assert shown(made) == {**effective({}), "mongodb": {}}
+    assert made.json("settings", "show") == {**effective({}), "mongodb": {}}
 
 
 def test_what_is_shown_can_be_applied(made: Segments, tmp_path: Path) -> None:
@@ -116,7 +111,7 @@ thousands = "'"
     made.done("businesses", "create", "copy", *UTC_EUR)
     made.done("settings", "apply", toml, "--business", "copy")
 
-    copy = json.loads(made.done("settings", "show", "--format", "json", "--business", "copy").out)
+    copy = made.json("settings", "show", "--business", "copy")
     assert again == ["Nothing would change in shop (version 2).\n"] * 2
     assert copy == {**json.loads(shown_json.read_text()), "mongodb": copy["mongodb"]}
     assert copy["festive_periods"] == [{"from": "12-24", "to": "01-06"}, {"from": "2025-03-30", "to": "2025-04-02"}]
@@ -129,9 +124,8 @@ def test_defaults_come_back_by_reset_and_by_null(made: Segments, tmp_path: Path)
     text += '[import]\npreset = "shopify"\nthousands = ","\ndecimal = "."\n'
     made.done("settings", "apply", written(tmp_path, text))
 
-    by_reset = made.done(
-        "settings", "apply", written(tmp_path, 'reset = ["lapsed_days", "import"]\nloyal_orders = 8\n')
-    )
+    reset = 'reset = ["lapsed_days", "import"]\nloyal_orders = 8\n'
+    by_reset = made.done("settings", "apply", written(tmp_path, reset))
     by_null = made.done("settings", "apply", written(tmp_path, '{"rfm_days": null}', "null.json"))
 
     assert by_reset.lines[:-1] == [
@@ -142,7 +136,7 @@ def test_defaults_come_back_by_reset_and_by_null(made: Segments, tmp_path: Path)
         'import.thousands: "," -> none',
     ]
     assert by_null.lines == ["rfm_days: 30 -> 365", "1 setting changed in shop (version 4)."]
-    assert shown(made) == {**effective({"loyal_orders": 8}), "mongodb": {}}
+    assert made.json("settings", "show") == {**effective({"loyal_orders": 8}), "mongodb": {}}
 
 
 def test_the_examples_of_the_documentation_are_right(made: Segments, tmp_path: Path) -> None:
@@ -173,17 +167,10 @@ output_filename = "labels.json"
         "dominant_threshold = 0.65 is taken as a share: dominant_percent = 65",
         "family_threshold is taken as family_percent",
     ]
-    found = shown(made)
-    names = ("high_average_order", "high_lifetime", "low_lifetime", "dominant_percent", "family_percent")
-    assert [found[name] for name in (*names, "output_dir", "output_filename")] == [
-        500,
-        9000.5,
-        100,
-        65,
-        25,
-        "out",
-        "labels.json",
-    ]
+    amounts = {"high_average_order": 500, "high_lifetime": 9000.5, "low_lifetime": 100}
+    shares = {"dominant_percent": 65, "family_percent": 25}
+    found = made.json("settings", "show")
+    assert found.items() >= {**amounts, **shares, "output_dir": "out", "output_filename": "labels.json"}.items()
 
 
 @pytest.mark.parametrize(
@@ -203,32 +190,28 @@ output_filename = "labels.json"
     ],
 )
 def test_a_file_that_cannot_be_is_one_sentence(made: Segments, tmp_path: Path, name: str, text: str, said: str) -> None:
-    ended = made("settings", "apply", written(tmp_path, text, name))
-
-    assert (ended.code, len(ended.err.splitlines())) == (1, 1)
-    assert said in ended.err
+    assert said in made.refused("settings", "apply", written(tmp_path, text, name))
 
 
 def test_a_file_that_is_not_there_is_one_sentence(made: Segments, tmp_path: Path) -> None:
-    ended = made("settings", "apply", tmp_path / "none.toml")
+    refused = made.refused("settings", "apply", tmp_path / "none.toml")
 
-    assert (ended.code, ended.err) == (1, f"Error: {tmp_path}/none.toml: No such file or directory.\n")
+    assert refused == f"{tmp_path}/none.toml: No such file or directory."
 
 
 def test_thresholds_must_be_amounts_of_another_currency_too(made: Segments, tmp_path: Path) -> None:
     made.done("settings", "apply", written(tmp_path, "high_lifetime = 20000.50\n"))
 
-    ended = made("businesses", "set", "shop", "--currency", "JPY")
+    refused = made.refused("businesses", "set", "shop", "--currency", "JPY")
 
-    assert (ended.code, ended.err) == (1, "Error: high_lifetime must have at most 0 decimals.\n")
+    assert refused == "high_lifetime must have at most 0 decimals."
 
 
 def test_segments_follow_the_settings_before_the_command_ends(shop: Segments, tmp_path: Path) -> None:
-    segment, settings = tmp_path / "low.json", tmp_path / "shop.toml"
-    segment.write_text('{"name": "Low", "rules": {"==": [{"var": "spending_label"}, "Low Value"]}}')
-    shop.done("segment", "create", segment)
+    low = '{"name": "Low", "rules": {"==": [{"var": "spending_label"}, "Low Value"]}}'
+    shop.done("segment", "create", written(tmp_path, low, "low.json"))
     before = shop.done("recalculate", "low")
-    settings.write_text("low_lifetime = 50\n")
+    settings = written(tmp_path, "low_lifetime = 50\n")
 
     checked = shop.done("settings", "apply", settings, "--check")
     applied = shop.done("settings", "apply", settings)
@@ -236,22 +219,19 @@ def test_segments_follow_the_settings_before_the_command_ends(shop: Segments, tm
 
     assert before.out == "low: 10 customers evaluated, 10 entered, 0 left.\n"
     assert checked.lines[-1] == "1 setting would change in shop (version 1)."
-    assert applied.lines[-2:] == [
-        "1 setting changed in shop (version 2).",
-        "low: 10 customers evaluated, 0 entered, 7 left.",
-    ]
+    followed = "low: 10 customers evaluated, 0 entered, 7 left."
+    assert applied.lines[-2:] == ["1 setting changed in shop (version 2).", followed]
     assert again.lines[-1] == "Nothing changed in shop (version 2)."
 
 
 def test_every_wrong_period_and_column_is_named(shop: Segments, tmp_path: Path) -> None:
-    file = tmp_path / "wrong.toml"
-    file.write_text(
+    wrong = (
         'currency = "USD"\noutput_dir = "../escaped"\noutput_filename = "automation_status.json"\nfestive_periods = ['
         '{from="02-30",to="03-01"}, {from=2024-01-01,to="05-01"}, {from=2024-05-01,to=2024-04-01}, {from="1"}]\n'
         '[import]\ncolumns = {X = "foo", Y = "bar", A = "category", B = "category"}\n'
     )
 
-    ended = shop("settings", "apply", file, "--check")
+    ended = shop("settings", "apply", written(tmp_path, wrong), "--check")
 
     form = 'must have from and to, either both MM-DD such as "12-24" or both dates such as "2025-03-30"'
     assert ended.code == 1

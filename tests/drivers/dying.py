@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
 from domain.jobs.progress import ProgressFeed
 from domain.segments.handler import RecalculationHandler
@@ -25,18 +25,23 @@ def now() -> datetime:
     return NOW
 
 
-async def main(url: str, work: str, place: int, last: str) -> None:
-    """Work until the statement comes."""
-    database = open_database(url)
-    store, feed = SqlStore(database, now), ProgressFeed()
+def die_before(last: str, place: int, *engines: Engine) -> None:
+    """Kill this process when a statement that begins so is about to be executed for the place-th time."""
     seen = count(1)
 
     def watch(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
         if " ".join(statement.split()).startswith(last) and next(seen) == place:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    for engine in {database.writer.sync_engine, database.worker.sync_engine}:
+    for engine in {*engines}:
         event.listen(engine, "before_cursor_execute", watch)
+
+
+async def main(url: str, work: str, place: int, last: str) -> None:
+    """Work until the statement comes."""
+    database = open_database(url)
+    store, feed = SqlStore(database, now), ProgressFeed()
+    die_before(last, place, database.writer.sync_engine, database.worker.sync_engine)
     runner = Runner(store, now, feed, "dying")
     handler = RecalculationHandler(store, now, feed, runner)
     for business in await store.businesses():

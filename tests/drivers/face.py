@@ -36,13 +36,9 @@ class Face:
     services: Services
 
     def token(self, *permissions: str, business: str = "shop", hours: float = 1, subject: str = "tester") -> str:
+        given, lifetime = permissions or EVERYTHING, timedelta(hours=hours)
         return issue_token(
-            SECRET,
-            subject=subject,
-            business=business,
-            permissions=permissions or EVERYTHING,
-            lifetime=timedelta(hours=hours),
-            now=self.clock(),
+            SECRET, subject=subject, business=business, permissions=given, lifetime=lifetime, now=self.clock()
         )
 
     def bearer(self, token: str | None = None) -> dict[str, str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from domain.imports.columns import resolve_columns, row_text
 from domain.imports.model import ImportSummary
@@ -26,31 +27,15 @@ class Importer:
     now: datetime
     rejected: list[tuple[int, str, str]] = field(default_factory=list)
 
-    def lines(
-        self,
-        *lines: str,
-        header: str = HEADER,
-        mapping: Iterable[str] = (),
-        date_format: str | None = None,
-        dry_run: bool = False,
-    ) -> ImportSummary:
-        """Import a file of these lines."""
-        content = "\n".join((header, *lines, ""))
-        return self.content(content.encode(), mapping=mapping, date_format=date_format, dry_run=dry_run)
+    def lines(self, *lines: str, header: str = HEADER, **options: Any) -> ImportSummary:
+        """Import a file of these lines, with the options of `file`."""
+        return self.content("\n".join((header, *lines, "")).encode(), **options)
 
-    def content(
-        self,
-        content: bytes,
-        *,
-        name: str = "orders.csv",
-        mapping: Iterable[str] = (),
-        date_format: str | None = None,
-        dry_run: bool = False,
-    ) -> ImportSummary:
+    def content(self, content: bytes, *, name: str = "orders.csv", **options: Any) -> ImportSummary:
         """Import a file of these bytes; `rejected` becomes what this file had to reject."""
         file = self.folder / name
         file.write_bytes(content)
-        return self.file(file, mapping=mapping, date_format=date_format, dry_run=dry_run)
+        return self.file(file, **options)
 
     def file(
         self, file: Path, *, mapping: Iterable[str] = (), date_format: str | None = None, dry_run: bool = False

@@ -18,6 +18,8 @@ import bson
 from bson import ObjectId
 from pymongo import MongoClient
 
+from tests.drivers.server import free_port
+
 SERVER = Path(sys.executable).parent / "nx-27017"
 
 
@@ -47,12 +49,6 @@ class Mongo:
 
 def place(mongo: Mongo, collection: str = "purchases") -> tuple[str, ...]:
     return ("--source", "mongodb", "--database", mongo.database, "--collection", collection)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -9,19 +9,21 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gql.auth import issue_token
+from tests.drivers.face import EVERYTHING, SECRET
 
 COMMAND = Path(sys.executable).parent / "segments"
-SECRET = "k8Zr2-p0Qm5xWv9Yt3Ls7Nd1Bf6Hg4Jc"
+NUMBERS = count(1)
+"""Of the servers of this process, so that those of one folder do not share a log."""
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,11 @@ class Server:
         return self.ended(), time.monotonic() - began
 
     @property
+    def printed(self) -> str:
+        """What it said on standard output."""
+        return self.log.with_suffix(".out").read_text()
+
+    @property
     def forced(self) -> bool:
         """Whether something held up the end until the process was ended by force."""
         return "not everything came to its end" in self.log.read_text()
@@ -87,8 +94,7 @@ class Server:
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        return int(probe.getsockname()[1])
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
@@ -99,10 +105,8 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 def run(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Another command of the program, to its end."""
-    command = [COMMAND, *arguments]
-    return subprocess.run(
-        command, env=environment(folder, **more), capture_output=True, text=True, timeout=60, check=False
-    )
+    given = environment(folder, **more)
+    return subprocess.run([COMMAND, *arguments], env=given, capture_output=True, text=True, timeout=60, check=False)
 
 
 START_SECONDS = 120
@@ -113,17 +117,24 @@ START_SECONDS = 120
 def running(folder: Path, *arguments: str, **more: str) -> Iterator[Server]:
     """`segments serve` with the arguments until the block ends; its token is for the business `shop`, or the one that
     demo mode prints."""
-    port = free_port()
-    log, out = folder / f"{port}.log", folder / f"{port}.out"
-    given = environment(folder, PORT=str(port), SEGMENTS_JWT_SECRET=SECRET, **more)
+    log = folder / f"server-{next(NUMBERS)}.log"
+    out = log.with_suffix(".out")
+    given = environment(folder, PORT="0", SEGMENTS_JWT_SECRET=SECRET, **more)
     if "--demo" in arguments:
         del given["SEGMENTS_JWT_SECRET"]
+
+    def announced() -> Any:
+        found = re.match(r"GraphiQL:  (http://\S+)/graphql\n", out.read_text())
+        assert found or process.poll() is None, log.read_text()
+        return found
+
     with log.open("w") as errors, out.open("w") as output:
         process = subprocess.Popen([COMMAND, "serve", *arguments], env=given, stderr=errors, stdout=output, text=True)
         try:
-            wait_until_ready(f"http://127.0.0.1:{port}", process, log)
+            url = until(announced, START_SECONDS, log.read_text)[1]
+            wait_until_ready(url, process, log)
             printed = re.search(r"Token:\s+(\S+)", out.read_text())
-            yield Server(f"http://127.0.0.1:{port}", printed[1] if printed else _token(), process, log)
+            yield Server(url, printed[1] if printed else _token(), process, log)
         finally:
             process.terminate()
             process.wait(timeout=30)
@@ -137,28 +148,29 @@ def demo_server(folder: Path) -> Iterator[Server]:
 
 
 def _token() -> str:
-    return issue_token(
-        SECRET,
-        subject="tester",
-        business="shop",
-        permissions=["customers:view", "customers:edit"],
-        lifetime=timedelta(hours=1),
-        now=datetime.now(UTC),
-    )
+    hour, now = timedelta(hours=1), datetime.now(UTC)
+    return issue_token(SECRET, subject="tester", business="shop", permissions=EVERYTHING, lifetime=hour, now=now)
 
 
 def wait_until_ready(base: str, process: "subprocess.Popen[Any]", log: Path) -> None:
     """Until /readyz says so; the log of the process where it ends first."""
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until:
+
+    def ready() -> bool:
         assert process.poll() is None, log.read_text()
-        try:
-            with urllib.request.urlopen(f"{base}/readyz", timeout=2) as answer:
-                if answer.status == 200:
-                    return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.02)
-    raise AssertionError(log.read_text())
+        with suppress(OSError):
+            return Server(base, "", process, log).status("/readyz") == 200
+        return False
+
+    until(ready, START_SECONDS, log.read_text)
+
+
+def until(found: Callable[[], Found], seconds: float = 30, told: Callable[[], str] = str) -> Found:
+    """What is found at last. Where that takes longer, the test fails with what is told."""
+    end = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < end, told()
+        time.sleep(0.02)
+    return value
 
 
 def opened(server: Server, stack: ExitStack, sent: bytes = b"") -> socket.socket:
@@ -171,9 +183,7 @@ def opened(server: Server, stack: ExitStack, sent: bytes = b"") -> socket.socket
 def to_the_end(connection: socket.socket) -> bytes:
     """All that the server says until it closes."""
     found = b""
-    try:
+    with suppress(ConnectionResetError):
         while data := connection.recv(65_536):
             found += data
-    except ConnectionResetError:
-        pass
     return found

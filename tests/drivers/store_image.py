@@ -4,7 +4,7 @@ must hold in every store after every write."""
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, and_, select
+from sqlalchemy import ColumnElement, CursorResult, Select, Table, and_, select
 
 from domain.calendar import Clock, from_micros, local_day, zone
 from domain.model import STATUS_ORDER, Business
@@ -19,9 +19,7 @@ from persistence.tables import (
     purchase_line,
     storefront,
 )
-from persistence.tables import (
-    business as business_table,
-)
+from persistence.tables import business as business_table
 
 OTHER_KEYS = ("business_id", "customer_id", "changed_at")
 """Which customer it is, and when a write last touched it, is no part of what the totals say."""
@@ -33,8 +31,8 @@ class StoreImage:
 
     customers: list[tuple[Any, ...]]
     totals: dict[str, tuple[Any, ...]]
-    terms: list[tuple[str, str]]
-    storefronts: list[tuple[str, str]]
+    terms: list[tuple[Any, ...]]
+    storefronts: list[tuple[Any, ...]]
     purchases: dict[str, tuple[Any, ...]]
     lines: dict[str, list[tuple[Any, ...]]]
 
@@ -42,7 +40,6 @@ class StoreImage:
 def image(database: Database, business: Business) -> StoreImage:
     """What the store holds of the business now."""
     own = customer.c.business_id == business.id
-    named = and_(customer.c.business_id == purchase.c.business_id, customer.c.id == purchase.c.customer_id)
     with database.bulk.connect() as connection:
 
         def rows(statement: Select[Any]) -> list[tuple[Any, ...]]:
@@ -50,58 +47,33 @@ def image(database: Database, business: Business) -> StoreImage:
 
         columns = [column for column in customer.c if column.name not in ("business_id", "id")]
         metrics = [column for column in customer_metrics.c if column.name not in OTHER_KEYS]
-        kept = customer.join(
-            customer_metrics,
-            and_(
-                customer_metrics.c.business_id == customer.c.business_id,
-                customer_metrics.c.customer_id == customer.c.id,
-            ),
-        )
-        found = customer.join(
-            customer_term,
-            and_(customer_term.c.business_id == customer.c.business_id, customer_term.c.customer_id == customer.c.id),
-        )
-        orders = purchase.join(customer, named).outerjoin(
-            storefront,
-            and_(storefront.c.business_id == purchase.c.business_id, storefront.c.id == purchase.c.storefront_id),
+        kept = customer.join(customer_metrics, same(customer_metrics, customer, customer_id="id"))
+        found = customer.join(customer_term, same(customer_term, customer, customer_id="id"))
+        orders = purchase.join(customer, same(purchase, customer, customer_id="id")).outerjoin(
+            storefront, same(purchase, storefront, storefront_id="id")
         )
         each = (
             *(purchase.c.external_id, customer.c.external_id, purchase.c.purchased_at, purchase.c.local_day),
             *(purchase.c.status, purchase.c.counted, purchase.c.amount, storefront.c.key, purchase.c.channel),
         )
-        lines: dict[str, list[tuple[Any, ...]]] = {}
+        line = purchase_line.c
         ordered = (
-            select(
-                purchase.c.external_id,
-                *(purchase_line.c.position, purchase_line.c.category, purchase_line.c.amount, purchase_line.c.status),
-            )
+            select(purchase.c.external_id, line.position, line.category, line.amount, line.status)
             .join_from(
-                purchase_line,
-                purchase,
-                and_(
-                    purchase.c.business_id == purchase_line.c.business_id,
-                    purchase.c.customer_id == purchase_line.c.customer_id,
-                    purchase.c.id == purchase_line.c.purchase_id,
-                ),
+                purchase_line, purchase, same(purchase_line, purchase, purchase_id="id", customer_id="customer_id")
             )
-            .where(purchase_line.c.business_id == business.id)
-            .order_by(purchase.c.external_id, purchase_line.c.position)
+            .where(line.business_id == business.id)
+            .order_by(purchase.c.external_id, line.position)
         )
+        lines: dict[str, list[tuple[Any, ...]]] = {}
         for order, place, category, amount, status in rows(ordered):
             lines.setdefault(order, []).append((place, category, amount, STATUS_ORDER[status].value))
+        places = select(storefront.c.key, storefront.c.name).where(storefront.c.business_id == business.id)
         return StoreImage(
             sorted(rows(select(*columns).where(own))),
             {row[0]: row[1:] for row in rows(select(customer.c.external_id, *metrics).select_from(kept).where(own))},
-            sorted(
-                (row[0], row[1])
-                for row in rows(select(customer_term.c.term, customer.c.external_id).select_from(found).where(own))
-            ),
-            sorted(
-                (row[0], row[1])
-                for row in rows(
-                    select(storefront.c.key, storefront.c.name).where(storefront.c.business_id == business.id)
-                )
-            ),
+            sorted(rows(select(customer_term.c.term, customer.c.external_id).select_from(found).where(own))),
+            sorted(rows(places)),
             {
                 row[0]: (*row[1:4], STATUS_ORDER[row[4]].value, *row[5:])
                 for row in rows(select(*each).select_from(orders).where(own))
@@ -110,26 +82,28 @@ def image(database: Database, business: Business) -> StoreImage:
         )
 
 
+def same(table: Table, other: Table, **columns: str) -> ColumnElement[bool]:
+    """Of the same business, and these columns of the one are those of the other."""
+    pairs = {"business_id": "business_id", **columns}
+    return and_(*(table.c[name] == other.c[there] for name, there in pairs.items()))
+
+
 async def assert_sound(database: Database, business: Business, clock: Clock) -> None:
     """Kept totals and sort values agree with the purchases, and every local day with the business's zone."""
     async with SqlStore(database, clock).read(business) as unit:
         assert await unit.reports.wrong_totals() == 0
     with database.bulk.connect() as connection:
-        name = connection.execute(
-            select(business_table.c.time_zone).where(business_table.c.id == business.id)
-        ).scalar_one()
-        tz = zone(name)
-        for at, day in connection.execute(
-            select(purchase.c.purchased_at, purchase.c.local_day).where(purchase.c.business_id == business.id)
-        ):
-            assert day == local_day(from_micros(at), tz)
-        for at, day in connection.execute(
-            select(customer.c.registered_at, customer.c.registered_day).where(customer.c.business_id == business.id)
-        ):
-            assert day == (None if at is None else local_day(from_micros(at), tz))
-        for last, sort in connection.execute(
-            select(customer_metrics.c.last_at, customer_metrics.c.last_sort).where(
-                customer_metrics.c.business_id == business.id
+
+        def rows(table: Table, *columns: str) -> CursorResult[Any]:
+            return connection.execute(
+                select(*(table.c[one] for one in columns)).where(table.c.business_id == business.id)
             )
-        ):
-            assert sort == (FAR_FUTURE if last is None else last)
+
+        name = select(business_table.c.time_zone).where(business_table.c.id == business.id)
+        tz = zone(connection.execute(name).scalar_one())
+        for at, day in rows(purchase, "purchased_at", "local_day"):
+            assert day == local_day(from_micros(at), tz)
+        for at, day in rows(customer, "registered_at", "registered_day"):
+            assert day == (None if at is None else local_day(from_micros(at), tz))
+        for at, sort in rows(customer_metrics, "last_at", "last_sort"):
+            assert sort == (FAR_FUTURE if at is None else at)

@@ -14,12 +14,9 @@ from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.drivers.face import SECRET, Face, code_of
 from tests.drivers.probe import Journal, probe_app
+from tests.http.test_json_body import COUNT, PURCHASE, RECORD
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("undisturbed")]
-RECORD = """mutation Record($input: [PurchaseInput!]!) {
-  recordPurchases(input: $input) { created userErrors { field message code } } }"""
-COUNT = "{ customers { totalCount } }"
-PURCHASE = {"customerExternalId": "A", "externalId": "1", "purchasedAt": "2024-05-01", "amount": "10.50"}
 
 
 @pytest.fixture
@@ -32,10 +29,8 @@ async def probe(both: Face, database: Database, clock: SetClock, journal: Journa
     """A client of the misbehaving schema on each database, with short deadlines."""
     settings = Settings(jwt_secret=SECRET, deadline_seconds=0.3)
     app = probe_app(settings, clock, both.services, database, journal)
-    headers = both.bearer()
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://127.0.0.1", headers=headers
-    ) as client:
+    given = {"transport": httpx.ASGITransport(app), "base_url": "http://127.0.0.1", "headers": both.bearer()}
+    async with httpx.AsyncClient(**given) as client:
         yield client
 
 
@@ -63,17 +58,8 @@ async def test_d8_work_stops_within_a_second_of_the_disconnect(
     app = probe_app(Settings(jwt_secret=SECRET), clock, both.services, database, journal)
     body = json.dumps({"query": f"{{ {field} }}"}).encode()
     headers = [(b"content-type", b"application/json"), (b"authorization", both.bearer()["Authorization"].encode())]
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/graphql",
-        "raw_path": b"/graphql",
-        "query_string": b"",
-        "headers": headers,
-        "http_version": "1.1",
-        "scheme": "http",
-        "server": ("127.0.0.1", 80),
-    }
+    place = {"path": "/graphql", "raw_path": b"/graphql", "query_string": b"", "server": ("127.0.0.1", 80)}
+    scope = {"type": "http", "method": "POST", "headers": headers, "http_version": "1.1", "scheme": "http", **place}
     gone = asyncio.Event()
     messages = [{"type": "http.request", "body": body, "more_body": False}]
 

@@ -24,6 +24,7 @@ def client_of(database: Database, clock: SetClock) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
 
 
+@pytest.mark.read_only
 async def test_r12_a_server_with_its_store_is_ready_and_tells_strangers_no_more(both: Face) -> None:
     live = await both.client.get("/healthz")
     ready = await both.client.get("/readyz")
@@ -33,6 +34,7 @@ async def test_r12_a_server_with_its_store_is_ready_and_tells_strangers_no_more(
     assert live.headers["cache-control"] == ready.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.read_only
 async def test_r12_the_process_lives_without_asking_the_store(both: Face) -> None:
     seen = both.statements()
     began = time.perf_counter()
@@ -96,6 +98,7 @@ async def test_r12_without_its_store_the_process_lives_and_is_not_ready(
     assert "hunter2" not in ready.text + answer.text + caplog.text
 
 
+@pytest.mark.read_only
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 async def test_r12_probes_are_only_read(face: Face, path: str, method: str) -> None:

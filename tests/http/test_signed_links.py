@@ -29,15 +29,20 @@ async def link(face: Face, asked: str = "format: CSV, days: 30", token: str | No
     return str(made["url"])
 
 
+async def parted(face: Face) -> tuple[str, str, dict[str, str]]:
+    """The same with its path and what follows."""
+    url = await link(face)
+    return url, urlsplit(url).path, dict(parse_qsl(urlsplit(url).query))
+
+
 async def test_a_link_opens_the_report_that_was_asked_for(both: Face) -> None:
     ids = await fill(both)
     asked = 'format: JSON, method: VALUE, days: 120, segmentCode: "HIGH"'
 
     url = await link(both, asked)
     answer = await both.client.get(url)
-    plain = await both.client.get(
-        "/exports/segmentation.json?method=value&days=120&segment_code=HIGH", headers=both.bearer()
-    )
+    path = "/exports/segmentation.json?method=value&days=120&segment_code=HIGH"
+    plain = await both.client.get(path, headers=both.bearer())
 
     assert answer.status_code == 200
     assert answer.json() == plain.json()
@@ -73,8 +78,7 @@ async def test_a_link_expires_and_never_outlives_the_token(face: Face) -> None:
 
 async def test_a_link_holds_for_nothing_else(face: Face) -> None:
     ids = await fill(face)
-    url = await link(face)
-    path, query = urlsplit(url).path, dict(parse_qsl(urlsplit(url).query))
+    url, path, query = await parted(face)
     members = f"/exports/segments/{ids['vip']}/members.csv"
     changed = [
         (path, {**query, "days": "31"}),
@@ -102,8 +106,7 @@ async def test_a_link_holds_for_nothing_else(face: Face) -> None:
 
 @pytest.mark.read_only
 async def test_a_token_of_ours_is_no_signature(face: Face) -> None:
-    url = await link(face)
-    path, query = urlsplit(url).path, dict(parse_qsl(urlsplit(url).query))
+    _, path, query = await parted(face)
 
     forged = jwt.encode({"exp": 2**31}, SECRET, algorithm="HS256").rpartition(".")[2]
     answer = await face.client.get(f"{path}?{urlencode({**query, 'signature': forged})}")

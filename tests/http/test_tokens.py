@@ -19,13 +19,7 @@ from tests.drivers.face import SECRET, Face, Opening
 pytestmark = pytest.mark.anyio
 VIEWER = "{ viewer { subject } }"
 ISSUED = int(NOW.timestamp())
-CLAIMS = {
-    "sub": "tester",
-    "business": "shop",
-    "permissions": ["customers:view"],
-    "iat": ISSUED,
-    "exp": ISSUED + 3600,
-}
+CLAIMS = {"sub": "tester", "business": "shop", "permissions": ["customers:view"], "iat": ISSUED, "exp": ISSUED + 3600}
 
 
 def encoded(value: object) -> str:

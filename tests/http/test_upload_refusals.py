@@ -46,10 +46,7 @@ async def place(migrated: Path, clock: SetClock, tmp_path: Path) -> AsyncIterato
 async def test_what_is_refused_is_said_and_leaves_no_file(
     place: Place, changed: dict[str, Any], status: int, detail: str
 ) -> None:
-    tokens = {
-        "view": place.face.token("customers:view"),
-        "nobody": place.face.token(business="nobody"),
-    }
+    tokens = {"view": place.face.token("customers:view"), "nobody": place.face.token(business="nobody")}
     if "token" in changed:
         changed = {**changed, "token": tokens.get(changed["token"], changed["token"])}
 
@@ -92,10 +89,7 @@ async def test_what_waits_is_bounded_and_can_be_cancelled(place: Place) -> None:
 
     assert [one.status_code for one in sent] == [202] * 20 + [429]
     assert sent[-1].headers["retry-after"] == "30"
-    assert cancelled["cancelJob"] == {
-        "job": {"status": "CANCELLED", "error": {"code": "CANCELLED"}},
-        "userErrors": [],
-    }
+    assert cancelled["cancelJob"] == {"job": {"status": "CANCELLED", "error": {"code": "CANCELLED"}}, "userErrors": []}
     assert again["cancelJob"] == {"job": None, "userErrors": [{"code": "NOT_CANCELLABLE"}]}
 
 

@@ -46,22 +46,14 @@ async def test_a_file_waits_is_imported_and_goes(place: Place) -> None:
 
     assert (sent.status_code, sent.headers["location"]) == (202, f"/imports/purchases/{number}")
     assert (waiting["status"], waiting["source"], kept) == ("QUEUED", "march.csv", ["march.csv"])
+    state = {"status": "SUCCEEDED", "source": "march.csv", "error": None, "undoneAt": None}
+    counts = {"rowsRead": 31, "created": 30, "updated": 0, "unchanged": 0, "rejected": 1}
     assert done == {
-        "status": "SUCCEEDED",
-        "source": "march.csv",
-        "rowsRead": 31,
-        "created": 30,
-        "updated": 0,
-        "unchanged": 0,
-        "rejected": 1,
+        **state,
+        **counts,
         "progress": {"fraction": 1.0, "phase": "finished"},
-        "error": None,
         "quality": {"unknownCategories": 0, "outliers": 0, "largestOutliers": []},
-        "undoneAt": None,
-        "rejects": {
-            "nodes": [{"line": 32, "text": ",x,2024-03-01,1,Tea", "reason": "no customer"}],
-            "totalCount": 1,
-        },
+        "rejects": {"nodes": [{"line": 32, "text": ",x,2024-03-01,1,Tea", "reason": "no customer"}], "totalCount": 1},
     }
     assert list(place.folder.iterdir()) == []
     data = await place.face.data("{ customers { totalCount } imports { totalCount nodes { id } } }")
@@ -94,14 +86,17 @@ async def test_the_same_request_has_one_effect_and_another_with_its_key_is_refus
     assert (await place.face.data("{ imports { totalCount } }"))["imports"]["totalCount"] == 1
 
 
+async def begun_by_the_dead(place: Place) -> None:
+    """Every upload that waits is held by a process that does not go on."""
+    shop = await place.face.services.businesses.open("shop")
+    async with place.face.services.imports.store.write(shop) as unit:
+        for waits in await unit.imports.active():
+            assert await unit.imports.acquire(waits.id, "dead", unit.instant)
+
+
 async def test_a_process_that_died_is_followed_by_one_that_goes_on(place: Place, clock: SetClock) -> None:
     number = (await place.send()).json()["id"]
-    shop = await place.face.services.businesses.open("shop")
-    store = place.face.services.imports.store
-    async with store.read(shop) as unit:
-        (waits,) = await unit.imports.active()
-    async with store.write(shop) as unit:
-        assert await unit.imports.acquire(waits.id, "dead", unit.instant)
+    await begun_by_the_dead(place)
 
     await place.worked()
     held = await place.told(number)
@@ -125,13 +120,8 @@ async def test_an_import_whose_process_and_file_are_gone_is_marked_as_failed(pla
     failed = await place.told(number)
 
     assert waiting["status"] == "QUEUED"
-    assert (failed["status"], failed["error"]) == (
-        "FAILED",
-        {
-            "code": "ABANDONED",
-            "message": "The process that worked on it ended. Import the file again: nothing is written twice.",
-        },
-    )
+    sentence = "The process that worked on it ended. Import the file again: nothing is written twice."
+    assert (failed["status"], failed["error"]) == ("FAILED", {"code": "ABANDONED", "message": sentence})
 
 
 async def test_a_server_that_ends_lets_the_import_wait_for_the_next(place: Place) -> None:
@@ -267,13 +257,10 @@ async def test_two_files_of_a_business_are_imported_at_once_and_a_third_waits(pl
 async def test_uploads_whose_process_died_wait_for_a_place_where_their_files_are(place: Place, clock: SetClock) -> None:
     numbers = [(await place.send(query=f"?name={name}.csv")).json()["id"] for name in ("a", "b", "c")]
     shop = await place.face.services.businesses.open("shop")
-    store = place.face.services.imports.store
-    async with store.write(shop) as unit:
-        for waits in await unit.imports.active():
-            assert await unit.imports.acquire(waits.id, "dead", unit.instant)
+    await begun_by_the_dead(place)
 
     clock.now += timedelta(seconds=40)
-    await place.handler.prepare(shop, await store.agenda(shop, clock()))
+    await place.handler.prepare(shop, await place.worker.store.agenda(shop, clock()))
     waiting = [(await place.told(number))["status"] for number in numbers]
     await place.worked()
 
