@@ -1,11 +1,12 @@
 """What storage tests share: importing files into the shop, shops that have purchases, and statements that are sent."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from domain.model import Actor, Business, NewPurchase
 from domain.pages import PageRequest
@@ -36,6 +37,16 @@ async def bought(services: Services, business: Business, items: Sequence[NewPurc
     """The business as it is with these purchases."""
     await services.purchases.record(business, items, Actor("test"), limit=len(items))
     return await services.businesses.open(business.key)
+
+
+async def settled(services: Services, database: Database, key: str = "shop", **settings: object) -> Business:
+    """The business with these settings alone."""
+    with database.bulk.begin() as connection:
+        statement = text(
+            "UPDATE business SET settings = :settings, settings_version = settings_version + 1 WHERE key = :key"
+        )
+        connection.execute(statement, {"settings": json.dumps(settings), "key": key})
+    return await services.businesses.open(key)
 
 
 async def record_of(services: Services, business: Business, name: str) -> CustomerRecord:

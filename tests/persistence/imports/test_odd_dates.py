@@ -1,12 +1,10 @@
 """Orders of other centuries and festive periods all over the year: what is decided by days is decided, and costs one
 expression however many years lie between the first order and the last."""
 
-import json
-from dataclasses import dataclass
 from datetime import date
 
 import pytest
-from sqlalchemy import BigInteger, literal, select, text
+from sqlalchemy import BigInteger, literal, select
 
 from domain.classification.festive import FestivePeriods
 from domain.classification.groups import Method
@@ -18,7 +16,7 @@ from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore
 from tests.conftest import SetClock
 from tests.drivers.files import Importer
-from tests.persistence.conftest import statements
+from tests.persistence.conftest import settled, statements
 from tests.shops.festivals import is_festive
 
 pytestmark = pytest.mark.anyio
@@ -41,29 +39,13 @@ ORDERS = [
 RIGHT = {"Feast": "Seasonal", "Late": "New", "Never": None, "Old": "Seasonal", "Plain": "Lapsed"}
 
 
-async def settled(services: Services, database: Database, **settings: object) -> Business:
-    with database.bulk.begin() as connection:
-        document = json.dumps(settings)
-        connection.execute(text("UPDATE business SET settings = :settings"), {"settings": document})
-    return await services.businesses.open("shop")
-
-
 ORDER = ["NEW", "SEASONAL", "LOYAL", "LAPSED"]
 SEASONAL = Definition(rules={"==": [{"var": "purchase_frequency_label"}, "Seasonal"]})
 
 
-@dataclass
-class Answers:
+async def asked(services: Services, database: Database, shop: Business, clock: SetClock) -> tuple[object, ...]:
     """What is decided by festive days: each customer's label alone and among all, customers by season, and how many the
     rule selects."""
-
-    alone: list[str | None]
-    together: list[str | None]
-    seasons: dict[str, int]
-    selected: int
-
-
-async def asked(services: Services, database: Database, shop: Business, clock: SetClock) -> Answers:
     async with services.store.read(shop) as unit:
         records = [await unit.customers.by_external_id(name) for name in RIGHT]
     totals = {one.customer.id: one.totals for one in records if one is not None}
@@ -73,7 +55,7 @@ async def asked(services: Services, database: Database, shop: Business, clock: S
     report = await services.reporting.report(shop, days=9999, method=Method.BEHAVIOR)
     preview = await services.analysis.preview(shop, SEASONAL)
     assert preview.sizes is not None
-    return Answers(
+    return (
         [alone[key].frequency for key in totals],
         [together[name] for name in RIGHT if name in together],
         {group.kind.name: group.customers for group in report.everyone if group.kind.dimension == "season"},
@@ -91,7 +73,7 @@ async def test_labels_behaviour_and_rules_with_an_order_of_1204_and_periods_in_e
 
     assert summary.quality is not None
     assert (summary.created, summary.quality.doubtful_dates) == (14, 7)
-    assert found == Answers(list(RIGHT.values()), list(RIGHT.values()), {"Festive": 3, "Year-round": 0}, 2)
+    assert found == (list(RIGHT.values()), list(RIGHT.values()), {"Festive": 3, "Year-round": 0}, 2)
 
 
 async def test_statements_do_not_grow_with_the_years(

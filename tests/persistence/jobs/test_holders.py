@@ -58,22 +58,21 @@ async def ended_well(working: Working, job: Job, left: Job, segment: Segment) ->
         assert await unit.snapshots.counts([segment.id]) == {segment.id: 1}
 
 
-@pytest.mark.parametrize("place", [EVALUATING, WRITING])
-async def test_a_holder_that_wakes_leaves_the_run_to_who_took_it_over(place: int, working: Working) -> None:
+async def fail() -> None:
+    raise ConnectionError("the network of the one that slept is gone")
+
+
+@pytest.mark.parametrize(
+    ("place", "then"),
+    [(EVALUATING, None), (WRITING, None), (WRITING, fail)],
+    ids=["and would evaluate", "and would write", "and fails"],
+)
+async def test_a_holder_that_wakes_leaves_the_run_to_who_took_it_over(
+    place: int, then: Callable[[], Awaitable[object]] | None, working: Working
+) -> None:
     segment, job = await started(working)
 
-    left = await slept(working, job, place, WRITING)
-
-    await ended_well(working, job, left, segment)
-
-
-async def test_a_holder_that_wakes_and_fails_leaves_the_run_too(working: Working) -> None:
-    segment, job = await started(working)
-
-    async def fail() -> None:
-        raise ConnectionError("the network of the one that slept is gone")
-
-    left = await slept(working, job, WRITING, WRITING, fail)
+    left = await slept(working, job, place, WRITING, then)
 
     await ended_well(working, job, left, segment)
 

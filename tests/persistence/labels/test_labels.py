@@ -1,7 +1,6 @@
 """The labels of all customers at once: equal to the labels decided one by one, whatever
 was kept of them before."""
 
-import json
 import random
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,6 +16,7 @@ from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore, keep
 from tests.conftest import NOW, SetClock
+from tests.persistence.conftest import settled
 from tests.shops.factories import line, purchase
 from tests.shops.festivals import is_festive
 
@@ -106,18 +106,12 @@ async def test_random_customers_have_the_labels_that_each_has_alone(
     business = await services.businesses.create("noise", None, "Asia/Colombo", "EUR")
     items = noise(draw, 200)
     await services.purchases.record(business, items, ACTOR)
-    settle(database, settings)
+    await settled(services, database, "noise", **settings)
 
     for today in (None, date(2024, 6, 1), date(2023, 4, 20), date(2021, 1, 1)):
         found, _ = batch(database, business, clock, today)
 
         assert found == one_by_one(items, business, settings, today or date(2024, 6, 15), clock.now)
-
-
-def settle(database: Database, settings: Mapping[str, object]) -> None:
-    with database.bulk.begin() as connection:
-        statement = text("UPDATE business SET settings = :settings, settings_version = settings_version + 1")
-        connection.execute(statement, {"settings": json.dumps(settings)})
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -153,7 +147,7 @@ async def test_another_day_or_other_settings_decide_all_anew(
     await services.purchases.record(shop, items, ACTOR)
     assert batch(database, shop, clock) == ({"A": ("Regular", "Low Value", "Mixed")}, 1)
 
-    settle(database, {"low_lifetime": "1"})
+    await settled(services, database, low_lifetime="1")
     assert batch(database, shop, clock) == ({"A": ("Regular", "Medium Value", "Mixed")}, 1)
     clock.now += timedelta(days=1)
     assert batch(database, shop, clock) == ({"A": ("Lapsed", "Medium Value", "Mixed")}, 1)

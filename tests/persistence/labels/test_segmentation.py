@@ -111,6 +111,8 @@ FIRST = HEADER + "A,1,2024-06-01,10.00,Tea,main,\nA,2,2024-06-02,10.00,Tea,,\n"
 
 def test_only_what_was_appended_is_read(new: Callable[[str], Shop]) -> None:
     shop = new("shop")
+    # The first run makes its store where there is none.
+    shop.file.with_name("segments.sqlite").unlink()
     shop.run(FIRST)
 
     shop.run()

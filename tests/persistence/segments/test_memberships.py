@@ -158,7 +158,8 @@ async def test_a_customer_leaves_everything_at_once(store: SqlStore, shop: Busin
         assert await unit.history.past_counts([(2, START + HOUR)]) == [1]
 
 
-async def filled(store: SqlStore, shop: Business, clock: SetClock) -> None:
+@pytest.fixture
+async def filled(store: SqlStore, shop: Business, clock: SetClock) -> SqlStore:
     """A line of the log each day: 1 to 3 enter; 1 leaves and 4 enters; 5 and 6 enter; 2 and 5 leave."""
     for entering, leaving in (([1, 2, 3], []), ([4], [1]), ([5, 6], []), ([], [2, 5])):
         async with store.write(shop) as unit:
@@ -166,6 +167,7 @@ async def filled(store: SqlStore, shop: Business, clock: SetClock) -> None:
             await unit.memberships.add(1, entering, unit.instant, BY_HAND, "a")
             await unit.memberships.add(2, entering[:1], unit.instant, BY_HAND, "a")
         clock.now += DAY
+    return store
 
 
 def shown(changes: Sequence[MembershipChange]) -> list[str]:
@@ -177,13 +179,11 @@ ALL = ["+1", "+2", "+3", "-1", "+4", "+5", "+6", "-2", "-5"]
 
 @pytest.mark.parametrize("size", [1, 2, 4, 50])
 async def test_changes_stand_in_the_order_of_their_commits_page_by_page(
-    store: SqlStore, shop: Business, clock: SetClock, size: int
+    filled: SqlStore, shop: Business, size: int
 ) -> None:
-    await filled(store, shop, clock)
-
     seen: list[str] = []
     after = None
-    async with store.read(shop) as unit:
+    async with filled.read(shop) as unit:
         while True:
             (page,) = await unit.history.change_pages([(ChangeList(1), PageRequest(size, after=after))])
             seen += shown(page.items)
@@ -204,13 +204,11 @@ async def test_changes_stand_in_the_order_of_their_commits_page_by_page(
 
 @pytest.mark.parametrize("size", [1, 2, 3, 50])
 async def test_changes_of_all_segments_can_be_followed_from_any_place(
-    store: SqlStore, shop: Business, clock: SetClock, size: int
+    filled: SqlStore, shop: Business, size: int
 ) -> None:
-    await filled(store, shop, clock)
-
     seen: list[MembershipChange] = []
     place = Place.before(START)
-    async with store.read(shop) as unit:
+    async with filled.read(shop) as unit:
         while batch := await unit.history.changes_after(place, None, size):
             assert len(batch) <= size
             seen += batch
@@ -220,11 +218,10 @@ async def test_changes_of_all_segments_can_be_followed_from_any_place(
     assert " ".join(found) == "1+1 1+2 1+3 2+1 1-1 1+4 2+4 1+5 1+6 2+5 1-2 1-5"
 
 
-async def test_sizes_come_from_the_log_alone(store: SqlStore, shop: Business, clock: SetClock) -> None:
-    await filled(store, shop, clock)
+async def test_sizes_come_from_the_log_alone(filled: SqlStore, shop: Business) -> None:
     days = series(START.date(), START.date() + 5 * DAY, SeriesInterval.DAY, "UTC")
 
-    async with store.read(shop) as unit:
+    async with filled.read(shop) as unit:
         found = await unit.history.sizes([1, 2, 7], days.bounds)
         later = await unit.history.sizes([1], days.bounds[2:])
 
@@ -234,11 +231,10 @@ async def test_sizes_come_from_the_log_alone(store: SqlStore, shop: Business, cl
     assert later[1] == found[1][2:]
 
 
-async def test_who_came_and_who_went_between_two_instants(store: SqlStore, shop: Business, clock: SetClock) -> None:
-    await filled(store, shop, clock)
+async def test_who_came_and_who_went_between_two_instants(filled: SqlStore, shop: Business) -> None:
     first, last = START + HOUR, START + 3 * DAY + HOUR
 
-    async with store.read(shop) as unit:
+    async with filled.read(shop) as unit:
 
         async def moved(left: datetime, right: datetime) -> list[int]:
             page = (await unit.history.entered_pages([((1, left, right), PageRequest(50))]))[0]
