@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from domain.model import Actor
+from domain.segments.model import SegmentKind
+from domain.segments.validation import Draft
 from persistence.database.engines import Database
 from tests.conftest import once_a_store
 from tests.drivers.face import Face
@@ -180,8 +183,9 @@ async def test_a_segment_is_found_by_its_id(both: Face) -> None:
 
 
 async def test_a_page_of_segments_reads_no_memberships_and_costs_the_same_for_1_and_50(both: Face) -> None:
+    shop = await both.services.businesses.open("shop")
     for number in range(50):
-        await by_hand(both, f"Segment {number}")
+        await both.services.segments.create(shop, Draft(f"Segment {number}", SegmentKind.MANUAL), Actor("test"))
     seen = both.statements()
     costs = []
 
