@@ -16,7 +16,7 @@ from gql.http.websocket import MAXIMUM_OPERATIONS, MAXIMUM_SOCKETS
 from gql.schema.limits import MAXIMUM_ALIASES, MAXIMUM_COST, MAXIMUM_DEPTH, MAXIMUM_TOKENS
 from gql.schema.queries import MAXIMUM_NODES
 from gql.settings import Settings
-from tests.cli.test_help import COMMANDS, OPTIONS
+from tests.cli.test_help import OPTIONS
 from tests.drivers.documents import DOCUMENTS, ROOT, blocks, table
 
 
@@ -69,7 +69,7 @@ def test_the_command_reference_names_every_command_and_option() -> None:
 
     told = {re.sub(r"( [A-Z]+)*`$", "", row.split(" | ")[0].removeprefix("| `segments ")): row for row in rows}
 
-    assert sorted(told) == sorted(COMMANDS)
+    assert sorted(told) == sorted(OPTIONS)
     for command, options in OPTIONS.items():
         missing = [one for one in options.split() if one != "--business" and not re.search(rf"{one}\b", told[command])]
         assert (command, missing) == (command, [])
