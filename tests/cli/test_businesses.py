@@ -1,5 +1,6 @@
 """Businesses on the command line: made, changed, listed, and found by the commands that need one."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.cli.conftest import MAKE, SOUND, UTC_EUR, Segments, written
 from tests.drivers.face import SECRET
 
+IN_EUROS = shlex.join(UTC_EUR)
 TWO = [["alpha", "Alfa", "Asia/Colombo", "LKR"], ["beta", "beta", "UTC", "EUR"]]
 
 
@@ -61,33 +63,25 @@ def test_the_currency_is_fixed_once_there_are_purchases(shop: Segments) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["create", "alpha", *UTC_EUR], "A business with the key alpha exists already."),
+        (f"create alpha {IN_EUROS}", "A business with the key alpha exists already."),
+        (f"create 'My Shop' {IN_EUROS}", "key must be 1 to 64 lower-case letters, digits or hyphens, such as my-shop."),
         (
-            ["create", "My Shop", *UTC_EUR],
-            "key must be 1 to 64 lower-case letters, digits or hyphens, such as my-shop.",
-        ),
-        (
-            ["create", "c", "--time-zone=Mars", "--currency=EUR"],
+            "create c --time-zone=Mars --currency=EUR",
             "--time-zone must be an IANA name such as Asia/Colombo, not 'Mars'.",
         ),
-        (
-            ["create", "c", "--time-zone=UTC", "--currency=EURO"],
-            "--currency must be an ISO 4217 code such as EUR, not 'EURO'.",
-        ),
-        (["create", "c", *UTC_EUR, "--name", " "], "--name must not be blank, and must be on one line."),
-        (["create", "c", "--currency", "EUR"], "Missing option '--time-zone'. --help shows how it is used."),
-        (["create"], "Missing argument 'key'. --help shows how it is used."),
-        (["set", "beta"], "Nothing to change: give --name, --time-zone or --currency."),
-        (["set", "gamma", "--name", "G"], "There is no business with the key gamma."),
-        (["set", "beta", "--name", "\udcff"], "A name or value on the command line is not UTF-8 text."),
-        (["set", "beta", "--name", "a\nb"], "--name must not be blank, and must be on one line."),
-        (["drop"], "No such command 'drop'. --help shows how it is used."),
+        ("create c --time-zone=UTC --currency=EURO", "--currency must be an ISO 4217 code such as EUR, not 'EURO'."),
+        (f"create c {IN_EUROS} --name ' '", "--name must not be blank, and must be on one line."),
+        ("create c --currency EUR", "Missing option '--time-zone'. --help shows how it is used."),
+        ("create", "Missing argument 'key'. --help shows how it is used."),
+        ("set beta", "Nothing to change: give --name, --time-zone or --currency."),
+        ("set gamma --name G", "There is no business with the key gamma."),
+        ("set beta --name \udcff", "A name or value on the command line is not UTF-8 text."),
+        ("set beta --name 'a\nb'", "--name must not be blank, and must be on one line."),
+        ("drop", "No such command 'drop'. --help shows how it is used."),
     ],
 )
-def test_a_wrong_business_is_one_sentence_and_changes_nothing(
-    two: Segments, arguments: list[str], sentence: str
-) -> None:
-    assert two.refused("businesses", *arguments) == sentence
+def test_a_wrong_business_is_one_sentence_and_changes_nothing(two: Segments, arguments: str, sentence: str) -> None:
+    assert two.refused("businesses", *shlex.split(arguments)) == sentence
     assert listed(two) == TWO
 
 

@@ -14,6 +14,8 @@ import pytest
 from tests.cli.conftest import Segments
 from tests.drivers.server import SECRET, Server, running, until
 
+JWT, JWKS = "SEGMENTS_JWT_SECRET", "SEGMENTS_JWKS_URL"
+
 
 @contextmanager
 def serving(folder: Path, *arguments: str) -> Iterator[Server]:
@@ -35,29 +37,21 @@ def runs(identity: int) -> bool:
 @pytest.mark.parametrize(
     ("arguments", "environment", "sentence"),
     [
-        ([], {}, "SEGMENTS_JWT_SECRET must be set, to at least 32 random bytes, or SEGMENTS_JWKS_URL."),
-        ([], {"SEGMENTS_JWT_SECRET": SECRET[:-1]}, "SEGMENTS_JWT_SECRET must have at least 32 bytes."),
-        (
-            ["--demo"],
-            {"SEGMENTS_JWT_SECRET": "secret" * 8},
-            "SEGMENTS_JWT_SECRET must be random: this one is easily guessed.",
-        ),
-        (
-            [],
-            {"SEGMENTS_JWKS_URL": "http://id.example/keys"},
-            "SEGMENTS_JWKS_URL must begin with https://, or name this machine.",
-        ),
+        ([], {}, f"{JWT} must be set, to at least 32 random bytes, or {JWKS}."),
+        ([], {JWT: SECRET[:-1]}, f"{JWT} must have at least 32 bytes."),
+        (["--demo"], {JWT: "secret" * 8}, f"{JWT} must be random: this one is easily guessed."),
+        ([], {JWKS: "http://id.example/keys"}, f"{JWKS} must begin with https://, or name this machine."),
         (
             ["--demo", "--host", "0.0.0.0"],
             {},
-            "SEGMENTS_JWT_SECRET must be set: demo mode makes its own only on a loopback address.",
+            f"{JWT} must be set: demo mode makes its own only on a loopback address.",
         ),
         (
             ["--host", "192.0.2.1"],
-            {"SEGMENTS_JWT_SECRET": SECRET},
+            {JWT: SECRET},
             "Cannot listen on 192.0.2.1 port 8000: Cannot assign requested address. Give another --host or --port.",
         ),
-        ([], {"SEGMENTS_JWT_SECRET": SECRET, "PORT": "99999"}, "PORT must be a whole number between 0 and 65535."),
+        ([], {JWT: SECRET, "PORT": "99999"}, "PORT must be a whole number between 0 and 65535."),
     ],
 )
 def test_serve_refuses_to_start_with_one_sentence_and_makes_nothing(
@@ -89,10 +83,8 @@ def test_a_port_in_use_is_a_sentence_and_leaves_the_store_alone(segments: Segmen
 
         ended = segments.process("serve", SEGMENTS_JWT_SECRET=SECRET, PORT=str(port))
 
-    assert (ended.code, ended.out) == (1, "")
-    assert ended.err == (
-        f"Error: Cannot listen on 127.0.0.1 port {port}: Address already in use. Give another --host or --port.\n"
-    )
+    sentence = f"Cannot listen on 127.0.0.1 port {port}: Address already in use. Give another --host or --port."
+    assert (ended.code, ended.out, ended.err) == (1, "", f"Error: {sentence}\n")
     assert not segments.data.exists()
 
 

@@ -74,14 +74,8 @@ async def browser_page(folder: Path) -> AsyncIterator[Page]:
     assert program is not None, "Chromium is not installed: apt-get install chromium"
     flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-port=0"]
     quiet = ["--disable-background-networking", "--disable-component-update", "--no-first-run"]
-    command = [
-        program,
-        *flags,
-        *quiet,
-        f"--user-data-dir={folder / 'profile'}",
-        "--window-size=1400,900",
-        "about:blank",
-    ]
+    own = [f"--user-data-dir={folder / 'profile'}", "--window-size=1400,900"]
+    command = [program, *flags, *quiet, *own, "about:blank"]
     with (folder / "chromium.log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:

@@ -1,18 +1,15 @@
 """Files to import, and importing them as the command line does: the summary, and every rejected row with its reason."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from domain.imports.columns import resolve_columns, row_text
 from domain.imports.model import ImportSummary
-from domain.imports.rows import RejectedRow, RowReader, read_rows
+from domain.imports.rows import RejectedRow
 from domain.model import Business
 from persistence.database.engines import Database
-from persistence.imports.importer import PurchaseImporter
-from persistence.sources.csv import CsvSource
+from tests.shops.factories import import_file
 
 HEADER = "customer_id,order_id,date,amount"
 
@@ -28,7 +25,7 @@ class Importer:
     rejected: list[tuple[int, str, str]] = field(default_factory=list)
 
     def lines(self, *lines: str, header: str = HEADER, **options: Any) -> ImportSummary:
-        """Import a file of these lines, with the options of `file`."""
+        """Import a file of these lines, with the options of `import_file`."""
         return self.content("\n".join((header, *lines, "")).encode(), **options)
 
     def content(self, content: bytes, *, name: str = "orders.csv", **options: Any) -> ImportSummary:
@@ -37,28 +34,10 @@ class Importer:
         file.write_bytes(content)
         return self.file(file, **options)
 
-    def file(
-        self, file: Path, *, mapping: Iterable[str] = (), date_format: str | None = None, dry_run: bool = False
-    ) -> ImportSummary:
-        """Import a file that is there; nothing is written before its header is understood."""
-        source = CsvSource(file)
-        given = dict(pair.split("=") for pair in mapping)
-        columns = resolve_columns(source.header, given, self.business.currency)
-        reader = RowReader(columns, self.business.currency, self.business.time_zone, date_format)
+    def file(self, file: Path, **options: Any) -> ImportSummary:
+        """Import a file that is there, with the options of `import_file`."""
         rejected: list[RejectedRow] = []
-
-        def texts(lines: Iterable[int]) -> Iterator[tuple[int, str]]:
-            wanted = set(lines)
-            return ((line, row_text(cells)) for line, cells in source.rows() if line in wanted)
-
-        summary = PurchaseImporter(self.database, self.business, lambda: self.now).run(
-            source.name,
-            lambda reject: read_rows(source.batches(), reader, reject),
-            texts,
-            actor="test",
-            dry_run=dry_run,
-            rejects=rejected.append,
-        )
+        summary = import_file(self.database, self.business, lambda: self.now, file, rejected, **options)
         self.rejected = [(row.line, row.reason, row.text) for row in rejected]
         assert summary.created + summary.updated + summary.unchanged + summary.rejected == summary.rows_read
         assert len(self.rejected) == summary.rejected

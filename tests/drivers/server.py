@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import count
 from pathlib import Path
+from threading import Thread
 from typing import Any, TypeVar
 
 from gql.auth import issue_token
@@ -89,6 +91,24 @@ class Server:
     def forced(self) -> bool:
         """Whether something held up the end until the process was ended by force."""
         return "not everything came to its end" in self.log.read_text()
+
+
+class QuietHandler(BaseHTTPRequestHandler):
+    """Answers requests of the tests without a word."""
+
+    def log_message(self, *rest: object) -> None:
+        pass
+
+
+@contextmanager
+def listening(handler: type[QuietHandler]) -> Iterator[str]:
+    """The address of a small server of the test's own, in a thread."""
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 def free_port() -> int:

@@ -5,9 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -24,6 +22,7 @@ from gql.settings import Settings
 from persistence.alerts import Alerts
 from persistence.store import SqlStore
 from tests.drivers.face import Face
+from tests.drivers.server import QuietHandler, listening
 from tests.drivers.working import ACTOR, Working
 
 pytestmark = pytest.mark.anyio
@@ -43,24 +42,16 @@ class Endpoint:
 def endpoint() -> Iterator[Endpoint]:
     made = Endpoint()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
             made.posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(made.status)
             self.send_header("Location", "/elsewhere")
             self.end_headers()
 
-        def log_message(self, *rest: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    made.url = f"http://127.0.0.1:{server.server_port}/alerts"
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield made
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with listening(Handler) as address:
+        made.url = f"{address}/alerts"
+        yield made
 
 
 async def alarmed(face: Face, url: str) -> Working:

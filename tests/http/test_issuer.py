@@ -2,10 +2,8 @@
 issuer is a real server on a loopback port."""
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import jwt
@@ -15,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from gql.settings import Settings
 from tests.drivers.face import SECRET, Face, Opening
+from tests.drivers.server import QuietHandler, listening
 from tests.http.test_tokens import CLAIMS, VIEWER, encoded, signed
 
 pytestmark = pytest.mark.anyio
@@ -46,23 +45,16 @@ class Issuer:
 def issuer() -> Iterator[Issuer]:
     made = Issuer()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             made.asked.append(self.path)
             self.send_response(500 if made.broken else 200)
             self.end_headers()
             self.wfile.write(json.dumps(made.keys()).encode())
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        made.url = f"http://127.0.0.1:{server.server_port}/keys"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with listening(Handler) as address:
+        made.url = f"{address}/keys"
         yield made
-        server.shutdown()
-        thread.join()
 
 
 async def test_t1_tokens_of_an_issuer_are_checked_with_its_public_keys(opening: Opening, issuer: Issuer) -> None:

@@ -21,7 +21,7 @@ from gql.app import open_upload
 from persistence.database.engines import Database
 from persistence.imports import uploads
 from persistence.sources.opening import OpenedPurchases
-from tests.conftest import SetClock
+from tests.conftest import SetClock, sqlite_alone
 from tests.drivers.sockets import live, received, subscribe
 from tests.drivers.uploading import IMPORT, ROWS, Place, placing
 
@@ -60,6 +60,7 @@ async def test_a_file_waits_is_imported_and_goes(place: Place) -> None:
     assert data == {"customers": {"totalCount": 30}, "imports": {"totalCount": 1, "nodes": [{"id": number}]}}
 
 
+@sqlite_alone
 async def test_gzip_and_the_options_of_the_command_line_are_understood(place: Place) -> None:
     packed = gzip.compress(b"who;no;when;sum\nAda;1;31/03/2024;1.234,50\n")
     query = "?map=who%3Dcustomer_id&map=no%3Dorder_id&map=when%3Dpurchase_date&map=sum%3Damount"
@@ -169,6 +170,7 @@ async def test_an_import_that_does_not_come_to_the_end_of_a_write_in_time_is_lef
     assert (await place.told(number))["created"] == 30
 
 
+@sqlite_alone
 async def test_jobprogress_follows_an_import_to_its_end(place: Place) -> None:
     number = (await place.send()).json()["id"]
     document = f'subscription {{ jobProgress(id: "{number}") {{ __typename status }} }}'
@@ -221,6 +223,7 @@ async def test_a_page_of_imports_with_their_rejects_costs_the_same_for_one_and_f
     assert counts[0] == counts[1]
 
 
+@sqlite_alone
 async def test_two_files_of_a_business_are_imported_at_once_and_a_third_waits(place: Place) -> None:
     numbers = [(await place.send(query=f"?name={name}.csv")).json()["id"] for name in ("a", "b", "c")]
     shop, imports = await place.face.services.businesses.open("shop"), place.face.services.imports
@@ -268,6 +271,7 @@ async def test_uploads_whose_process_died_wait_for_a_place_where_their_files_are
     assert [(await place.told(number))["status"] for number in numbers] == ["SUCCEEDED"] * 3
 
 
+@sqlite_alone
 async def test_what_broke_off_goes_with_time_and_what_waits_stays(place: Place, clock: SetClock) -> None:
     await place.send()
     for name, age in (("broken", 400), ("coming", 10)):

@@ -1,10 +1,12 @@
 """What tests are made of."""
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from domain.calendar import Clock
-from domain.imports.columns import resolve_columns
+from domain.imports.columns import resolve_columns, row_text
 from domain.imports.model import ImportSummary
 from domain.imports.rows import RejectedRow, RowReader, read_rows
 from domain.model import Business, NewPurchase, PurchaseLine, PurchaseStatus
@@ -32,18 +34,26 @@ def import_file(
     clock: Clock,
     path: Path,
     rejects: list[RejectedRow] | None = None,
-    **options: object,
+    *,
+    mapping: Iterable[str] = (),
+    date_format: str | None = None,
+    **options: Any,
 ) -> ImportSummary:
-    """Import a file as the command line does."""
+    """Import a file as the command line does; nothing is written before its header is understood."""
     source = CsvSource(path)
-    columns = resolve_columns(source.header, {}, business.currency)
-    reader = RowReader(columns, business.currency, business.time_zone, None)
+    columns = resolve_columns(source.header, dict(pair.split("=") for pair in mapping), business.currency)
+    reader = RowReader(columns, business.currency, business.time_zone, date_format)
+
+    def texts(lines: Iterable[int]) -> Iterator[tuple[int, str]]:
+        wanted = set(lines)
+        return ((line, row_text(cells)) for line, cells in source.rows() if line in wanted)
+
     kept = rejects if rejects is not None else []
     return PurchaseImporter(database, business, clock).run(
         source.name,
         lambda reject: read_rows(source.batches(), reader, reject),
-        lambda lines: iter([(number, "") for number in lines]),
+        texts,
         actor="test",
         rejects=kept.append,
-        **options,  # type: ignore[arg-type]
+        **options,
     )

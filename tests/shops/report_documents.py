@@ -104,14 +104,9 @@ def eight_segments(**changes: object) -> ReportDocument:
     rows = (*EIGHT_ROWS, REST)
     whole = (sum(row[0] for row in rows), sum(row[3] for row in rows))
     made = [
-        group(
-            kind.name,
-            row,
-            whole,
-            code=kind.code,
-            description=kind.description,
-            profile=kind.profile,
-            actions=kind.actions,
+        replace(
+            group(kind.name, row, whole, code=kind.code),
+            **{name: getattr(kind, name) for name in ("description", "profile", "actions")},
         )
         for kind, row in zip((*EIGHT, UNCLASSIFIED), rows, strict=True)
     ]

@@ -81,13 +81,8 @@ class Population:
 
 def _customer(random: Random, number: int) -> NewCustomer:
     registered = NOW - timedelta(minutes=random.randrange(0, 1_500_000))
-    return NewCustomer(
-        f"C{number:03d}",
-        NAMES[number % len(NAMES)],
-        random.choice(EMAILS),
-        random.choice(LEVELS),
-        None if number % 4 == 0 else registered,
-    )
+    name, email, level = NAMES[number % len(NAMES)], random.choice(EMAILS), random.choice(LEVELS)
+    return NewCustomer(f"C{number:03d}", name, email, level, None if number % 4 == 0 else registered)
 
 
 def _purchases(random: Random, customer: str, count: int) -> Iterator[NewPurchase]:
@@ -125,16 +120,10 @@ def people(seed: int = 11) -> tuple[list[NewCustomer], list[NewPurchase]]:
     """The customers and what they bought."""
     random = Random(seed)
     customers = [_customer(random, number) for number in range(CUSTOMERS)]
-    customers.append(NewCustomer("nothing"))
-    customers.append(NewCustomer("one"))
-    customers.append(NewCustomer("many", "Ana Maria", "ana@example.com", "GOLD", NOW - timedelta(days=900)))
-    customers.append(NewCustomer("rich"))
-    counts = {each.external_id: random.choice(SIZES) for each in customers} | {
-        "nothing": 0,
-        "one": 1,
-        "many": 200,
-        "rich": 9,
-    }
+    many = NewCustomer("many", "Ana Maria", "ana@example.com", "GOLD", NOW - timedelta(days=900))
+    customers += [NewCustomer("nothing"), NewCustomer("one"), many, NewCustomer("rich")]
+    drawn = {each.external_id: random.choice(SIZES) for each in customers}
+    counts = drawn | {"nothing": 0, "one": 1, "many": 200, "rich": 9}
     purchases = [bought for key, count in counts.items() for bought in _purchases(random, key, count)]
     return customers, purchases
 

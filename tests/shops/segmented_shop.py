@@ -30,9 +30,8 @@ async def fill(face: Face) -> dict[str, str]:
         ("vip", None, [1, 2, 6]),
     ):
         kind = SegmentKind.MANUAL if rule is None else SegmentKind.AUTOMATIC
-        made, _ = await face.services.segments.create(
-            business, Draft(key.title(), kind, definition=Definition(rule)), ACTOR
-        )
+        draft = Draft(key.title(), kind, definition=Definition(rule))
+        made, _ = await face.services.segments.create(business, draft, ACTOR)
         ids[key] = str(encode("Segment", business.id, made.id))
         await put_in(face, made.id, members)
     return ids
