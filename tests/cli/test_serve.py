@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -100,27 +101,25 @@ def test_with_a_secret_it_serves_and_says_no_token(segments: Segments, tmp_path:
     assert not (segments.data / "secret").exists()
 
 
-def test_the_demo_serves_its_shop_with_a_ready_token_and_starts_again_in_two_seconds_with_both(
+def test_the_demo_serves_its_shop_with_a_ready_token_and_starts_again_with_both_in_half_the_time(
     segments: Segments, tmp_path: Path
 ) -> None:
     query = "{ viewer { subject business { key } } customers { totalCount } }"
-    with serving(tmp_path, "--demo") as server:
-        first = server.query(query)
-        secret = (segments.data / "secret").read_text()
-    seconds: list[float] = []
-    # The quickest of a few: other work on the machine only makes it slower.
-    while len(seconds) < 5 and min(seconds, default=2.0) >= 2:
+    answers, seconds, secrets = list[Any](), list[float](), list[str]()
+    for _ in range(2):
         begun = time.monotonic()
         with serving(tmp_path, "--demo") as server:
             seconds.append(time.monotonic() - begun)
-            assert first == server.query(query)
+            answers.append(server.query(query))
+            secrets.append((segments.data / "secret").read_text())
 
     assert server.printed == f"GraphiQL:  {server.url}/graphql\nToken:     {server.token}\n"
-    assert first["viewer"] == {"subject": "demo", "business": {"key": "demo"}}
-    assert first["customers"]["totalCount"] >= 2_000
-    assert (segments.data / "secret").read_text() == secret
+    assert answers[0] == answers[1]
+    assert answers[0]["viewer"] == {"subject": "demo", "business": {"key": "demo"}}
+    assert answers[0]["customers"]["totalCount"] >= 2_000
+    assert secrets[0] == secrets[1]
     assert (segments.data / "secret").stat().st_mode & 0o077 == 0
-    assert min(seconds) < 2
+    assert seconds[1] < seconds[0] / 2
 
 
 def test_the_demo_leaves_a_store_that_is_in_use_as_it_is(shop: Segments, tmp_path: Path) -> None:
