@@ -122,7 +122,7 @@ class NotFound(DomainError):
     code = "NOT_FOUND"
 
 
-def unknown_id(noun: str, *field: str) -> InvalidInput | NotFound:
+def build_unknown_id(noun: str, *field: str) -> InvalidInput | NotFound:
     """The refusal of an id that nothing of the business has: of an input, whose path is `field`, where it is one."""
     message = f"There is no {noun} with this id."
     return InvalidInput(message, field, "NOT_FOUND") if field else NotFound(message)
@@ -140,7 +140,7 @@ class Conflict(DomainError):
     code = "CONFLICT"
 
 
-class Taken(DomainError):
+class AlreadyTaken(DomainError):
     """A name or key that must be unique is in use."""
 
     code = "TAKEN"
@@ -210,7 +210,7 @@ class Unavailable(DomainError):
 MAXIMUM_TEXT = 1000
 
 
-def text_problems(field: tuple[str, ...], value: str | None, maximum: int = MAXIMUM_TEXT) -> list[FieldProblem]:
+def find_text_problems(field: tuple[str, ...], value: str | None, maximum: int = MAXIMUM_TEXT) -> list[FieldProblem]:
     """Why the text cannot be kept: too long, or holding what a database cannot store."""
     if value is None:
         return []
@@ -224,6 +224,6 @@ def text_problems(field: tuple[str, ...], value: str | None, maximum: int = MAXI
     return problems
 
 
-def folded(text: str) -> str:
+def fold_text(text: str) -> str:
     """The text as it is compared where letter case and spacing do not count."""
     return " ".join(text.casefold().split())

@@ -15,9 +15,9 @@ from domain.calendar import Clock
 from domain.jobs.progress import ProgressFeed
 from domain.model import Business, Viewer
 from gql.auth import Authenticator
-from gql.composition import make_owner, make_services, make_worker, make_writers, system_clock
-from gql.http.endpoint import routes_of_nothing
-from gql.http.explorer import asset_routes, make_explorer
+from gql.composition import make_owner, make_services, make_worker, make_writers, read_system_clock
+from gql.http.endpoint import make_fallback_routes
+from gql.http.explorer import make_asset_routes, make_explorer
 from gql.http.exports import Downloads, RenderPool
 from gql.http.graphql import Executor, GraphQLEndpoint
 from gql.http.health import Health
@@ -34,7 +34,7 @@ from gql.settings import Settings
 from gql.signed_links import ExportLinks
 from persistence.database.engines import Database, open_database
 from persistence.imports.uploads import UploadHandler
-from persistence.labels.classifiers import installed
+from persistence.labels.classifiers import load_installed
 from persistence.reports.cache import DatabaseCache, MemoryCache, RedisCache
 from persistence.sources.opening import OpenedPurchases, open_purchases
 from persistence.store import SqlStore
@@ -52,7 +52,7 @@ def open_upload(path: Path, business: Business, kept: Mapping[str, object]) -> O
 
 def create_app(
     settings: Settings,
-    clock: Clock = system_clock,
+    clock: Clock = read_system_clock,
     demo_token: Callable[[], str] | None = None,
     database: Database | None = None,
 ) -> Starlette:
@@ -60,7 +60,7 @@ def create_app(
     opened = database or open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
     feed = ProgressFeed()
     cache = MemoryCache(RedisCache(settings.cache_url) if settings.cache_url else DatabaseCache(opened))
-    classifiers = installed(opened.bulk)
+    classifiers = load_installed(opened.bulk)
     services = make_services(opened, clock, feed, cache, classifiers)
     schema = make_schema(settings)
     authenticator = Authenticator(settings, clock)
@@ -74,7 +74,7 @@ def create_app(
     uploading = UploadHandler(opened, clock, services.imports, folder, open_upload, make_owner())
     classifying = ScheduledSegmentation(settings, opened, clock, classifiers)
     worker = make_worker(opened, clock, feed, settings.alert_url, (uploading, classifying))
-    health = Health(SqlStore(opened, clock).ready)
+    health = Health(SqlStore(opened, clock).is_ready)
 
     def make_context(viewer: Viewer, request_id: str) -> Context:
         return Context(viewer, services, request_id, links)
@@ -120,11 +120,11 @@ def create_app(
         routes=[
             Route("/graphql", over_http.__call__, methods=methods),
             WebSocketRoute("/graphql", over_socket.__call__),
-            *downloads.routes(),
-            *uploads.routes(),
-            *routes_of_nothing(),
-            *health.routes(),
-            *asset_routes(),
+            *downloads.list_routes(),
+            *uploads.list_routes(),
+            *make_fallback_routes(),
+            *health.list_routes(),
+            *make_asset_routes(),
         ],
         middleware=middleware,
         lifespan=lifespan,

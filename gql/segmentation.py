@@ -13,16 +13,16 @@ from typing import Literal
 
 from domain.businesses.businesses import Businesses
 from domain.businesses.mongodb import Collection, MongoSettings
-from domain.calendar import Clock, next_run
+from domain.calendar import Clock, find_next_run
 from domain.classification.pipeline import (
-    Decided,
+    DecidedLabels,
     Pipeline,
     RunRequest,
     Segmentation,
     Source,
-    error_sentence,
-    idle,
-    stamp,
+    describe_error,
+    build_idle_status,
+    format_instant,
 )
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers
@@ -32,17 +32,17 @@ from domain.jobs.model import ATTEMPTS, JobKind, JobStatus, Lease, Outcome
 from domain.jobs.progress import ProgressFeed
 from domain.model import Business
 from domain.store import Agenda
-from gql.composition import make_owner, make_recalculation, open_store, system_clock
+from gql.composition import make_owner, make_recalculation, open_store, read_system_clock
 from gql.settings import Settings
 from persistence.alerts import Alerts
 from persistence.database.engines import Database, run_alone
-from persistence.database.transactions import translated
-from persistence.labels.classifiers import installed
+from persistence.database.transactions import translate_errors
+from persistence.labels.classifiers import load_installed
 from persistence.labels.labels import LabelStore, keep
 from persistence.labels.run_folder import RunFolder
 from persistence.labels.run_sources import CollectionSource, FileSource, StoreSource
 from persistence.reports.cache import MemoryCache
-from persistence.sources.opening import mongodb_settings, open_collection, open_purchases
+from persistence.sources.opening import read_mongodb_settings, open_collection, open_purchases
 from persistence.store import SqlStore
 
 HEARTBEAT_SECONDS = 5.0
@@ -54,22 +54,22 @@ log = logging.getLogger("segments.runs")
 
 
 @dataclass(frozen=True, slots=True)
-class KeptLabels:
+class StoredLabels:
     """The labels of a business, kept for the next run when a run has written them."""
 
     store: LabelStore
 
     @contextmanager
-    def decided(self, as_of: date | None) -> Iterator[Decided]:
+    def decide_labels(self, as_of: date | None) -> Iterator[DecidedLabels]:
         """As of the day."""
-        with self.store.decided(as_of) as found:
+        with self.store.decide_labels(as_of) as found:
             yield found
             # Where the store is busy, the next run decides all anew.
-            with suppress(Unavailable), translated():
+            with suppress(Unavailable), translate_errors():
                 keep(found)
 
 
-def folder_of(settings: Settings, business: Business, given: str | Path | None = None) -> Path:
+def find_folder(settings: Settings, business: Business, given: str | Path | None = None) -> Path:
     """Where the files go: as given, else as the business has settled it, which is within the data folder where it does
     not begin with a slash, else a folder of the business there."""
     if given is not None:
@@ -100,17 +100,17 @@ class ScheduledSegmentation:
         if every is None:
             return agenda
         now = self.clock()
-        then = next_run(every, now, business.time_zone)
+        then = find_next_run(every, now, business.time_zone)
         # A schedule that is new, or comes sooner than the one before, moves the time, too.
         if due == then or (due is not None and then is not None and now < due < then):
             return agenda
-        async with self.store.heartbeats(business) as jobs:
+        async with self.store.open_heartbeats(business) as jobs:
             queued = await jobs.plan_classification(due, then, now)
         return replace(agenda, waiting=agenda.waiting | {self.kind}) if queued else agenda
 
     async def work(self, business: Business, agenda: Agenda) -> bool:
         """Classify the business where that waits; whether it did."""
-        async with self.store.heartbeats(business) as jobs:
+        async with self.store.open_heartbeats(business) as jobs:
             job = await jobs.acquire(self.kind, self.owner, self.clock())
         if job is None:
             return False
@@ -122,18 +122,18 @@ class ScheduledSegmentation:
             present = await Businesses(self.store, self.clock).open(business.key)
             await self._run(present, Lease.of(job, self.owner))
         except (DomainError, OSError) as error:
-            log.warning("classification of business %s failed: %s", business.id, error_sentence(error))
+            log.warning("classification of business %s failed: %s", business.id, describe_error(error))
             code = error.code if isinstance(error, DomainError) else Unavailable.code
-            outcome = Outcome(JobStatus.FAILED, code, error_sentence(error))
+            outcome = Outcome(JobStatus.FAILED, code, describe_error(error))
         except Exception:
             log.exception("classification of business %s failed", business.id)
             sentence = "The classification failed inside the server. Its log says more."
             outcome = Outcome(JobStatus.FAILED, "INTERNAL", sentence)
-        async with self.store.heartbeats(business) as jobs:
+        async with self.store.open_heartbeats(business) as jobs:
             await jobs.finish(Lease.of(job, self.owner), outcome, self.clock())
         if outcome.error_code is not None and outcome.error_message is not None:
             alerts = Alerts(self.settings.alert_url)
-            await alerts.classification(business, outcome.error_code, outcome.error_message, self.clock())
+            await alerts.report_failed_classification(business, outcome.error_code, outcome.error_message, self.clock())
         return True
 
     async def _run(self, business: Business, lease: Lease) -> None:
@@ -147,7 +147,7 @@ class ScheduledSegmentation:
             await asyncio.wait({working}, timeout=END_SECONDS)
             # Where the store cannot be told in time, the next one finds that the lease has expired.
             with suppress(DomainError, TimeoutError):
-                async with asyncio.timeout(RELEASE_SECONDS), self.store.heartbeats(business) as jobs:
+                async with asyncio.timeout(RELEASE_SECONDS), self.store.open_heartbeats(business) as jobs:
                     if working.done() and working.exception() is None:
                         await jobs.finish(lease, Outcome(JobStatus.SUCCEEDED), self.clock())
                     else:
@@ -161,18 +161,18 @@ class ScheduledSegmentation:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             # A store that is busy now hears of it with the next one.
             with suppress(DomainError):
-                async with self.store.heartbeats(business) as jobs:
+                async with self.store.open_heartbeats(business) as jobs:
                     await jobs.heartbeat(lease, self.clock(), "classifying", 0, None)
 
     def classify(self, business: Business) -> None:
         """Keep the labels of today, and write them where the business has settled a folder."""
-        labels = KeptLabels(LabelStore(self.database, business.id, self.clock, self.classifiers))
+        labels = StoredLabels(LabelStore(self.database, business.id, self.clock, self.classifiers))
         if business.settings.output_dir is None:
-            with labels.decided(None):
+            with labels.decide_labels(None):
                 return
         every = business.settings.classify_every
-        then = None if every is None else next_run(every, self.clock(), business.time_zone)
-        with RunFolder.held(folder_of(self.settings, business), business.settings.output_filename) as folder:
+        then = None if every is None else find_next_run(every, self.clock(), business.time_zone)
+        with RunFolder.acquire(find_folder(self.settings, business), business.settings.output_filename) as folder:
             source = StoreSource(self.database, business, self.clock, self.classifiers)
             Pipeline(source, labels, folder, self.clock).run(RunRequest(next_run=then))
 
@@ -196,62 +196,62 @@ class Segmenter:
     time_zone: str | None = None
     currency: str | None = None
     next_run: datetime | None = None
-    clock: Clock = system_clock
+    clock: Clock = read_system_clock
     begun: bool = False
 
     def run(self, *, as_of: date | None = None, check_freshness: bool = False, force: bool = False) -> Segmentation:
         """One run."""
         self.begun = False
-        path = checked_path(self.source, self.csv_path)
+        path = check_path(self.source, self.csv_path)
         self.options.validate()
-        with self._store() as store:
-            meant = self._business(store, path)
-            with RunFolder.held(folder_of(self.settings, meant, self.output), meant.settings.output_filename) as folder:
-                classifiers = installed(store.bulk)
-                labels = KeptLabels(LabelStore(store, meant.id, self.clock, classifiers))
-                source = self._origin(path, (store, meant, self.clock, classifiers))
+        with self._open_store() as store:
+            meant = self._find_business(store, path)
+            with RunFolder.acquire(find_folder(self.settings, meant, self.output), meant.settings.output_filename) as folder:
+                classifiers = load_installed(store.bulk)
+                labels = StoredLabels(LabelStore(store, meant.id, self.clock, classifiers))
+                source = self._make_source(path, (store, meant, self.clock, classifiers))
                 pipeline = Pipeline(source, labels, folder, self.clock)
                 found = pipeline.run(RunRequest(as_of, check_freshness, force, self.next_run))
                 if self.source is not None and not found["metadata"]["skipped"]:
                     run_alone(store, self._follow(store, meant))
                 return found
 
-    def zone(self) -> str:
+    def find_zone(self) -> str:
         """The time zone of the business that is meant."""
-        with self._store() as store:
-            return run_alone(store, self._chosen(store)).time_zone
+        with self._open_store() as store:
+            return run_alone(store, self._choose_business(store)).time_zone
 
     def announce(self) -> None:
         """Say in the status file when the next run is."""
-        with self._store() as store:
-            meant = run_alone(store, self._chosen(store))
-        with RunFolder.held(folder_of(self.settings, meant, self.output), meant.settings.output_filename) as folder:
-            announced = None if self.next_run is None else stamp(self.next_run)
-            folder.write_status({**idle(self.source), **folder.status(), "next_run": announced})
+        with self._open_store() as store:
+            meant = run_alone(store, self._choose_business(store))
+        with RunFolder.acquire(find_folder(self.settings, meant, self.output), meant.settings.output_filename) as folder:
+            announced = None if self.next_run is None else format_instant(self.next_run)
+            folder.write_status({**build_idle_status(self.source), **folder.read_status(), "next_run": announced})
 
     @contextmanager
-    def _store(self) -> Iterator[Database]:
+    def _open_store(self) -> Iterator[Database]:
         store = open_store(self.settings).database
         try:
             yield store
         finally:
             store.bulk.dispose()
 
-    def _business(self, store: Database, path: Path | None) -> Business:
+    def _find_business(self, store: Database, path: Path | None) -> Business:
         """The one that is meant; a new one is made when its source is known to be readable."""
-        meant = run_alone(store, self._chosen(store))
+        meant = run_alone(store, self._choose_business(store))
         self.begun = True
         if meant.id:
             return meant
         if self.source is None:
             raise InvalidInput(f"There is no business with the key {meant.key} to classify.", ("business",))
         if path is None:
-            open_collection(self._reached(meant), store, self.clock, meant, self._collection, self.options)
+            open_collection(self._find_mongodb(meant), store, self.clock, meant, self._collection, self.options)
         else:
             open_purchases(path, meant, self.options)
         return run_alone(store, Businesses(SqlStore(store, self.clock), self.clock).create_planned(meant))
 
-    async def _chosen(self, store: Database) -> Business:
+    async def _choose_business(self, store: Database) -> Business:
         businesses = Businesses(SqlStore(store, self.clock), self.clock)
         if self.time_zone is None and self.currency is None:
             return await businesses.choose(self.business, self.settings.business)
@@ -261,17 +261,17 @@ class Segmenter:
     def _collection(self) -> Collection:
         return Collection(self.database, self.collection)
 
-    def _origin(self, path: Path | None, place: tuple[Database, Business, Clock, Classifiers]) -> Source:
+    def _make_source(self, path: Path | None, place: tuple[Database, Business, Clock, Classifiers]) -> Source:
         if path is not None:
             return FileSource(*place, path, self.options)
         if self.source is not None:
             store, business, clock, classifiers = place
             customers = Customers(SqlStore(store, clock), clock, MemoryCache(), classifiers)
-            return CollectionSource(*place, customers, self._reached(business), self._collection, self.options)
+            return CollectionSource(*place, customers, self._find_mongodb(business), self._collection, self.options)
         return StoreSource(*place)
 
-    def _reached(self, business: Business) -> MongoSettings | None:
-        return mongodb_settings(self.settings.data, self.settings.mongodb_uri, business.key)
+    def _find_mongodb(self, business: Business) -> MongoSettings | None:
+        return read_mongodb_settings(self.settings.data, self.settings.mongodb_uri, business.key)
 
     async def _follow(self, store: Database, business: Business) -> None:
         """Memberships follow the purchases that were imported."""
@@ -293,7 +293,7 @@ def run_segmentation(
     time_zone: str | None = None,
     currency: str | None = None,
     settings: Settings | None = None,
-    clock: Clock = system_clock,
+    clock: Clock = read_system_clock,
 ) -> Segmentation:
     """Bring the source into the store and write the labels of every customer.
 
@@ -321,7 +321,7 @@ def run_segmentation(
     return segmenter.run(as_of=as_of, check_freshness=check_freshness, force=force)
 
 
-def checked_path(source: str | None, csv_path: str | Path | None) -> Path | None:
+def check_path(source: str | None, csv_path: str | Path | None) -> Path | None:
     """The file that is the source; InvalidInput where it is not said which."""
     if source not in (None, "csv", "mongodb"):
         raise InvalidInput(Sentence("{source} must be csv or mongodb, not {}", source[:40]), ("source",))

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.types import Text
 
 from domain.calendar import to_micros
-from domain.imports.columns import cells_of
+from domain.imports.columns import split_row
 from domain.model import ERASED_TEXT
 from persistence.database.dialects import ContainsText
 from persistence.tables import (
@@ -42,7 +42,7 @@ BEFORE, AFTER = r"(?<![\w@.+:/\-])", r"(?![\w@]|[.+:/\-]\w)"
 """Around a name that stands for itself: the 1 of 1.50, 2026-11-1 or zoe-1 does not."""
 
 
-def tells(name: str) -> bool:
+def is_telling(name: str) -> bool:
     """Whether the name means somebody within a longer text, too."""
     return len(name) > 1 and not (name.isdecimal() and len(name) < TELLING)
 
@@ -53,26 +53,26 @@ class Names:
 
     held: frozenset[str]
 
-    def within(self, column: ColumnElement[str], spelt: Sequence[str]) -> ColumnElement[bool]:
+    def match_column(self, column: ColumnElement[str], spelt: Sequence[str]) -> ColumnElement[bool]:
         """Whether the text holds one of them at all."""
         return or_(*(ContainsText(column, name) for name in spelt))
 
     def are_cells_of(self, text: str) -> bool:
         """Whether one of them is a cell of the row."""
-        return not self.held.isdisjoint(cells_of(text))
+        return not self.held.isdisjoint(split_row(text))
 
-    def taken_from(self, value: Any) -> Any:
+    def remove_from(self, value: Any) -> Any:
         """The JSON value without them."""
         if isinstance(value, dict):
-            return {key: self.taken_from(part) for key, part in value.items()}
+            return {key: self.remove_from(part) for key, part in value.items()}
         if isinstance(value, list):
-            return [self.taken_from(part) for part in value]
+            return [self.remove_from(part) for part in value]
         if not isinstance(value, str):
             return value
         if value in self.held:
             return ERASED_TEXT
         # The longest first: a name may hold the id. The module remembers what it has compiled.
-        telling = sorted(filter(tells, self.held), key=len, reverse=True)
+        telling = sorted(filter(is_telling, self.held), key=len, reverse=True)
         if not telling:
             return value
         return re.sub(f"{BEFORE}(?:{'|'.join(map(re.escape, telling))}){AFTER}", ERASED_TEXT, value)
@@ -81,7 +81,7 @@ class Names:
 async def forget_in_rejects(connection: AsyncConnection, business_id: int, names: Names) -> None:
     """Blank the refused rows of which a cell is one of the names."""
     column = import_reject.c
-    mine = (column.business_id == business_id, names.within(column.text, sorted(names.held)))
+    mine = (column.business_id == business_id, names.match_column(column.text, sorted(names.held)))
     order = (column.import_id, column.line)
     statement = select(*order, column.text).where(*mine).order_by(*order).limit(PORTION)
     blank = (
@@ -103,7 +103,7 @@ async def forget_in_events(connection: AsyncConnection, business_id: int, names:
     column = audit_event.c
     # Letters outside ASCII stand as escapes in the stored JSON.
     spelt = sorted(json.dumps(name)[1:-1] for name in names.held)
-    mine = (column.business_id == business_id, names.within(as_type(column.detail, Text), spelt))
+    mine = (column.business_id == business_id, names.match_column(as_type(column.detail, Text), spelt))
     statement = select(column.id, column.detail).where(*mine).order_by(column.id).limit(PORTION)
     replace = (
         update(audit_event)
@@ -112,7 +112,7 @@ async def forget_in_events(connection: AsyncConnection, business_id: int, names:
     )
     rows = (await connection.execute(statement)).all()
     while rows:
-        read = [(row.id, row.detail, names.taken_from(row.detail)) for row in rows]
+        read = [(row.id, row.detail, names.remove_from(row.detail)) for row in rows]
         blanked = [{"i": key, "d": after} for key, before, after in read if after != before]
         if blanked:
             await connection.execute(replace, blanked)
@@ -127,7 +127,7 @@ BLANK = "UPDATE rejected SET text = :text WHERE line = :line"
 KNOWN_AGAIN = "UPDATE buyer SET id = :id, erased = true, fresh = false WHERE customer = :customer"
 
 
-def digest(key: str, external_id: str) -> str:
+def compute_digest(key: str, external_id: str) -> str:
     """What stands in place of an external id."""
     return PREFIX + hmac.digest(key.encode(), external_id.encode(), "sha256").hex()
 
@@ -137,9 +137,9 @@ def mark_erased(connection: Connection, business_id: int) -> None:
     key = connection.execute(select(business.c.erasure_key).where(business.c.id == business_id)).scalar_one_or_none()
     if key is None:
         return
-    gone = {row[0]: row[1] for row in connection.execute(_marks(business_id).add_columns(customer.c.id))}
+    gone = {row[0]: row[1] for row in connection.execute(_select_marks(business_id).add_columns(customer.c.id))}
     fresh = connection.execute(text("SELECT customer FROM buyer WHERE fresh")).scalars()
-    found = [{"customer": name, "id": gone[mark]} for name in fresh if (mark := digest(key, name)) in gone]
+    found = [{"customer": name, "id": gone[mark]} for name in fresh if (mark := compute_digest(key, name)) in gone]
     if found:
         connection.execute(text(KNOWN_AGAIN), found)
 
@@ -150,32 +150,32 @@ def hide_rejects(connection: Connection, business_id: int, known: int = 0) -> in
     key = connection.execute(select(business.c.erasure_key).where(business.c.id == business_id)).scalar_one_or_none()
     if key is None:
         return 0
-    gone = set(connection.execute(_marks(business_id)).scalars())
+    gone = set(connection.execute(_select_marks(business_id)).scalars())
     if len(gone) == known:
         return known
     connection.execute(text(BLANK_REFUSED), {"reason": ERASED_REASON, "text": ERASED_TEXT})
     statement = text("SELECT line, text FROM rejected WHERE reason <> :reason AND text <> ''")
     statement = statement.execution_options(yield_per=1000)
     with closing(connection.execute(statement, {"reason": ERASED_REASON})) as rows:
-        blanked = [row.line for row in rows if any(digest(key, cell) in gone for cell in cells_of(row.text))]
+        blanked = [row.line for row in rows if any(compute_digest(key, cell) in gone for cell in split_row(row.text))]
     if blanked:
         connection.execute(text(BLANK), [{"line": line, "text": ERASED_TEXT} for line in blanked])
     return len(gone)
 
 
-def _marks(business_id: int) -> Select[str]:
+def _select_marks(business_id: int) -> Select[str]:
     return select(customer.c.external_id).where(
         customer.c.business_id == business_id, customer.c.external_id >= PREFIX, customer.c.external_id < END
     )
 
 
-async def erased_among(connection: AsyncConnection, business_id: int, external_ids: Iterable[str]) -> set[str]:
+async def find_erased(connection: AsyncConnection, business_id: int, external_ids: Iterable[str]) -> set[str]:
     """Those of the external ids whose customer was erased."""
     statement = select(business.c.erasure_key).where(business.c.id == business_id)
     key = (await connection.execute(statement)).scalar_one_or_none()
     if key is None:
         return set()
-    marks = {digest(key, name): name for name in external_ids}
+    marks = {compute_digest(key, name): name for name in external_ids}
     found = select(customer.c.external_id).where(
         customer.c.business_id == business_id, customer.c.external_id.in_(marks), customer.c.erased
     )
@@ -194,7 +194,7 @@ class ErasureStore:
         """Take every name of a customer who is there away."""
         row = await self.session.get_one(CustomerRow, (self.business_id, customer_id))
         names = Names(frozenset(name for name in (row.external_id, row.name, row.email) if name))
-        row.external_id = digest(await self._key(), row.external_id)
+        row.external_id = compute_digest(await self._load_key(), row.external_id)
         row.name, row.email, row.name_sort, row.erased = None, None, MISSING_TEXT, True
         await self.session.flush()
         of_term = (customer_term.c.business_id == self.business_id, customer_term.c.customer_id == customer_id)
@@ -208,7 +208,7 @@ class ErasureStore:
         await forget_in_rejects(self.connection, self.business_id, names)
         await forget_in_events(self.connection, self.business_id, names)
 
-    async def _key(self) -> str:
+    async def _load_key(self) -> str:
         mine = business.c.id == self.business_id
         made = func.coalesce(business.c.erasure_key, secrets.token_hex(32))
         statement = update(business).where(mine).values(erasure_key=made).returning(business.c.erasure_key)

@@ -16,11 +16,11 @@ from domain.model import (
     Storefront,
     WriteCounts,
 )
-from domain.pages import Page, PageRequest, page_of
+from domain.pages import Page, PageRequest, build_page
 from domain.store import PurchaseRecord, Refusal
-from persistence.customers import keyset
+from persistence.customers import apply_keyset
 from persistence.merge import count_due, move_days, record, refresh_customers
-from persistence.tables import StorefrontRow, purchase, purchase_line, storable, storefront
+from persistence.tables import StorefrontRow, purchase, purchase_line, is_storable, storefront
 
 COLUMNS = (
     purchase.c.customer_id,
@@ -66,14 +66,14 @@ class PurchaseStore:
         self.session = session
         self.business_id = business_id
 
-    async def pages(self, customers: Sequence[int], request: PageRequest) -> Mapping[int, Page[PurchaseRecord]]:
+    async def load_pages(self, customers: Sequence[int], request: PageRequest) -> Mapping[int, Page[PurchaseRecord]]:
         """The newest purchases of each customer, of every status, in one statement."""
         place = (
             func.row_number()
             .over(partition_by=purchase.c.customer_id, order_by=(purchase.c.purchased_at.desc(), purchase.c.id.desc()))
             .label("place")
         )
-        ranked = keyset(
+        ranked = apply_keyset(
             select(*COLUMNS, place)
             .select_from(JOINED)
             .where(purchase.c.business_id == self.business_id, purchase.c.customer_id.in_(customers)),
@@ -88,11 +88,11 @@ class PurchaseStore:
         for row in await self.connection.execute(statement):
             found[row.customer_id].append(row)
         return {
-            key: page_of(rows, request, lambda row: (row.purchased_at, row.id)).map(to_record)
+            key: build_page(rows, request, lambda row: (row.purchased_at, row.id)).map(to_record)
             for key, rows in found.items()
         }
 
-    async def counts(self, customers: Sequence[int]) -> Mapping[int, int]:
+    async def count_by_customer(self, customers: Sequence[int]) -> Mapping[int, int]:
         statement = (
             select(purchase.c.customer_id, func.count())
             .where(purchase.c.business_id == self.business_id, purchase.c.customer_id.in_(customers))
@@ -101,7 +101,7 @@ class PurchaseStore:
         found = {row[0]: row[1] for row in await self.connection.execute(statement)}
         return {key: found.get(key, 0) for key in customers}
 
-    async def by_keys(self, keys: Sequence[Key]) -> Mapping[Key, PurchaseRecord]:
+    async def find_by_keys(self, keys: Sequence[Key]) -> Mapping[Key, PurchaseRecord]:
         """Those that exist, by customer and purchase id."""
         statement = (
             select(*COLUMNS)
@@ -114,7 +114,7 @@ class PurchaseStore:
         )
         return {(row.customer_id, row.id): to_record(row) for row in await self.connection.execute(statement)}
 
-    async def lines(self, keys: Sequence[Key]) -> Mapping[Key, list[PurchaseLine]]:
+    async def load_lines(self, keys: Sequence[Key]) -> Mapping[Key, list[PurchaseLine]]:
         """The lines of each purchase, in their order."""
         line = purchase_line.c
         statement = (
@@ -133,21 +133,21 @@ class PurchaseStore:
                 lines.append(PurchaseLine(row.category, row.amount, STATUS_ORDER[row.status]))
         return found
 
-    async def storefronts(self) -> list[Storefront]:
+    async def load_storefronts(self) -> list[Storefront]:
         """All, by key."""
-        return await self._storefronts()
+        return await self._load_storefronts()
 
-    async def storefronts_by_ids(self, ids: Sequence[int]) -> Mapping[int, Storefront]:
+    async def find_storefronts(self, ids: Sequence[int]) -> Mapping[int, Storefront]:
         """Those that exist."""
-        return {item.id: item for item in await self._storefronts(storefront.c.id.in_(ids))}
+        return {item.id: item for item in await self._load_storefronts(storefront.c.id.in_(ids))}
 
-    async def storefront_by_key(self, key: str) -> Storefront | None:
+    async def find_storefront(self, key: str) -> Storefront | None:
         """The one of that key."""
-        if not storable(key):
+        if not is_storable(key):
             return None
-        return next(iter(await self._storefronts(storefront.c.key == key)), None)
+        return next(iter(await self._load_storefronts(storefront.c.key == key)), None)
 
-    async def _storefronts(self, *conditions: Any) -> list[Storefront]:
+    async def _load_storefronts(self, *conditions: Any) -> list[Storefront]:
         statement = (
             select(StorefrontRow)
             .where(storefront.c.business_id == self.business_id, *conditions)
@@ -161,14 +161,14 @@ class PurchaseStore:
         """Write them all, unless one is refused (codes FOREIGN, ERASED): then nothing."""
         return await self.connection.run_sync(record, self.business_id, items, time_zone, now)
 
-    async def any(self) -> bool:
+    async def has_any(self) -> bool:
         """Whether there is a purchase at all."""
         statement = select(purchase.c.id).where(purchase.c.business_id == self.business_id).limit(1)
         return (await self.connection.execute(statement)).first() is not None
 
     async def delete(self, external_ids: Sequence[str]) -> int:
         """Take the purchases away with their lines; how many there were."""
-        known = [text for text in external_ids if storable(text)]
+        known = [text for text in external_ids if is_storable(text)]
         keys = [
             (row[0], row[1])
             for row in await self.connection.execute(

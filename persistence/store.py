@@ -33,29 +33,29 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.calendar import Clock, from_micros, to_micros
-from domain.errors import Taken
+from domain.errors import AlreadyTaken
 from domain.jobs.model import JobKind
 from domain.model import Actor, AuditRecord, AuditTarget, Business
-from domain.pages import Page, PageRequest, page_of
+from domain.pages import Page, PageRequest, build_page
 from domain.rules.context import RuleContext
-from domain.rules.context import references as keys_used
+from domain.rules.context import collect_references as keys_used
 from domain.rules.tree import Condition
-from domain.segments.customer_facts import rule_context
+from domain.segments.customer_facts import build_rule_context
 from domain.segments.model import Segment
 from domain.store import Agenda
 from persistence.customers import CustomerStore
 from persistence.database.dialects import create, empty
 from persistence.database.engines import Database
-from persistence.database.transactions import event_row, open_session, raise_change, to_business, translated
+from persistence.database.transactions import build_event_row, open_session, raise_change, to_business, translate_errors
 from persistence.erasure import ErasureStore
 from persistence.imports.imports import ImportStore
-from persistence.jobs import JobStore, waits
+from persistence.jobs import JobStore, is_waiting
 from persistence.labels.classifiers import ClassifiedStore
-from persistence.migrations.migrate import current, head
+from persistence.migrations.migrate import find_current, find_head
 from persistence.purchases import PurchaseStore
 from persistence.reports.reports import GroupReportStore, ReportStore
-from persistence.rules.compiler import RuleCompiler, members
-from persistence.segments.analysis import RuleAnalysisStore, member_of
+from persistence.rules.compiler import RuleCompiler, select_members
+from persistence.segments.analysis import RuleAnalysisStore, is_member
 from persistence.segments.history import HistoryStore, SnapshotStore
 from persistence.segments.memberships import MembershipStore
 from persistence.segments.segments import SegmentStore
@@ -67,7 +67,7 @@ from persistence.tables import (
     customer_metrics,
     label_state,
     membership,
-    optional_instant,
+    to_optional_instant,
     segment,
 )
 from persistence.tables import business as business_table
@@ -88,25 +88,25 @@ class AuditStore:
     session: AsyncSession
     business_id: int
 
-    async def page(self, request: PageRequest, subject: AuditTarget | None) -> Page[AuditRecord]:
+    async def load_page(self, request: PageRequest, subject: AuditTarget | None) -> Page[AuditRecord]:
         """Events, newest first."""
-        conditions = self._listed(subject)
+        conditions = self._build_conditions(subject)
         if request.after is not None:
             conditions.append(audit_event.c.id < request.after[1])
         statement = select(audit_event).where(*conditions).order_by(audit_event.c.id.desc()).limit(request.size + 1)
         rows = (await self.connection.execute(statement)).all()
-        return page_of(rows, request, lambda row: (row.id, row.id)).map(to_event)
+        return build_page(rows, request, lambda row: (row.id, row.id)).map(to_event)
 
     async def count(self, subject: AuditTarget | None) -> int:
-        statement = select(func.count()).select_from(audit_event).where(*self._listed(subject))
+        statement = select(func.count()).select_from(audit_event).where(*self._build_conditions(subject))
         return int((await self.connection.execute(statement)).scalar_one())
 
-    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, AuditRecord]:
+    async def find_by_ids(self, ids: Sequence[int]) -> Mapping[int, AuditRecord]:
         """Those that exist."""
-        statement = select(AuditEventRow).where(*self._listed(None), audit_event.c.id.in_(ids))
+        statement = select(AuditEventRow).where(*self._build_conditions(None), audit_event.c.id.in_(ids))
         return {row.id: to_event(row) for row in await self.session.scalars(statement)}
 
-    def _listed(self, subject: AuditTarget | None) -> list[ColumnElement[bool]]:
+    def _build_conditions(self, subject: AuditTarget | None) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = [audit_event.c.business_id == self.business_id]
         if subject is not None:
             conditions += [audit_event.c.subject_kind == subject[0], audit_event.c.subject_id == subject[1]]
@@ -140,7 +140,7 @@ class Unit:
         """One repository a noun, all on this connection."""
         self.session = open_session(self.connection)
         self.rules = RuleAnalysisStore(self.connection, self, self.instant)
-        self.customers = CustomerStore(self.connection, self.business.id, self.rules.condition)
+        self.customers = CustomerStore(self.connection, self.business.id, self.rules.build_condition)
         self.purchases = PurchaseStore(self.connection, self.session, self.business.id)
         self.reports = ReportStore(self.connection, self.business.id)
         self.groups = GroupReportStore(self.connection, self.business.id)
@@ -154,7 +154,7 @@ class Unit:
         self.imports = ImportStore(self.connection, self.business.id)
         self.audits = AuditStore(self.connection, self.session, self.business.id)
 
-    async def data_changed(self) -> None:
+    async def mark_data_changed(self) -> None:
         """The change number becomes the data version."""
         await self.save_settings({"data_version": self.business.change_number})
 
@@ -173,7 +173,7 @@ class Unit:
         outcome: str = "DONE",
     ) -> None:
         number, at = self.business.change_number, to_micros(self.instant)
-        self.session.add(event_row(self.business.id, number, at, actor, action, subject, detail, outcome))
+        self.session.add(build_event_row(self.business.id, number, at, actor, action, subject, detail, outcome))
         await self.session.flush()
 
 
@@ -193,9 +193,9 @@ class SqlEvaluation:
 
     async def prepare(self, trees: Sequence[Condition]) -> None:
         """Look up what the rules are measured by."""
-        self.context = await rule_context(self.unit, self.clock(), trees)
+        self.context = await build_rule_context(self.unit, self.clock(), trees)
 
-    async def population(self) -> tuple[int, int]:
+    async def count_population(self) -> tuple[int, int]:
         """How many customers there are who were not erased, and their highest id."""
         statement = select(func.count(), func.coalesce(func.max(customer.c.id), 0)).where(
             customer.c.business_id == self.unit.business.id, ~customer.c.erased
@@ -214,11 +214,11 @@ class SqlEvaluation:
     async def reevaluate_changed(self, tree: Condition, references: Mapping[str, Segment]) -> None:
         """Evaluate those customers anew that changed since the run began to read, or that entered or left a segment
         which the rule uses."""
-        changed = self._changed_since([references[key].id for key in keys_used(tree) if key in references])
+        changed = self._select_changed([references[key].id for key in keys_used(tree) if key in references])
         await self.connection.execute(delete(evaluated).where(evaluated.c.customer_id.in_(changed)))
         await self._evaluate(tree, references, [customer.c.id.in_(changed)])
 
-    def _changed_since(self, used: Sequence[int]) -> SelectBase:
+    def _select_changed(self, used: Sequence[int]) -> SelectBase:
         own, since = self.unit.business.id, to_micros(self.seen_at)
         changed = select(customer_metrics.c.customer_id).where(
             customer_metrics.c.business_id == own, customer_metrics.c.changed_at > since
@@ -245,12 +245,12 @@ class SqlEvaluation:
     async def _evaluate(
         self, tree: Condition, references: Mapping[str, Segment], which: Sequence[ColumnElement[bool]]
     ) -> int:
-        sql = RuleCompiler(self.context, lambda key: member_of(self.unit.business, references[key].id))
-        found = members(self.context, sql.condition(tree)).where(~customer.c.erased, *which)
+        sql = RuleCompiler(self.context, lambda key: is_member(self.unit.business, references[key].id))
+        found = select_members(self.context, sql.compile_condition(tree)).where(~customer.c.erased, *which)
         statement = insert(evaluated).from_select(["customer_id", "holds"], found.add_columns(literal(1)))
         return int((await self.connection.execute(statement)).rowcount)
 
-    async def changed(self, size: int) -> list[list[int]]:
+    async def load_changed_customers(self, size: int) -> list[list[int]]:
         """The customers who changed and whose memberships have not followed, in portions."""
         own = self.unit.business.id
         since = select(business_table.c.followed_at).where(business_table.c.id == own).scalar_subquery()
@@ -299,7 +299,7 @@ class SqlStore:
     @asynccontextmanager
     async def read(self, business: Business) -> AsyncIterator[Unit]:
         """One state of the business, its members those of `business.as_of` where that is set; nothing is written."""
-        with translated():
+        with translate_errors():
             async with self.database.reader.connect() as connection:
                 if self.database.dialect == "postgresql":
                     # Its default would let every statement of the unit see another state.
@@ -312,21 +312,21 @@ class SqlStore:
     @asynccontextmanager
     async def write(self, business: Business) -> AsyncIterator[Unit]:
         """All of it is committed, or nothing."""
-        with translated():
+        with translate_errors():
             async with self.database.writer.begin() as connection:
                 row = (await connection.execute(raise_change(business.id, self.clock()))).one()
                 yield Unit(connection, to_business(row), from_micros(row.last_instant))
 
-    async def businesses(self) -> list[Business]:
+    async def load_businesses(self) -> list[Business]:
         """All, by key."""
-        with translated():
+        with translate_errors():
             async with open_session(self.database.reader) as session:
                 rows = await session.scalars(select(BusinessRow).order_by(business_table.c.key))
                 return [to_business(row) for row in rows]
 
-    async def business(self, key: str) -> tuple[Business, bool] | None:
+    async def find_business(self, key: str) -> tuple[Business, bool] | None:
         """The business of that key, and whether purchases wait to be counted."""
-        with translated():
+        with translate_errors():
             async with open_session(self.database.reader) as session:
                 statement = select(BusinessRow).where(business_table.c.key == key)
                 row = (await session.scalars(statement)).one_or_none()
@@ -344,27 +344,27 @@ class SqlStore:
             settings=dict(business.settings.stored),
             created_at=to_micros(now),
         )
-        with translated():
+        with translate_errors():
             try:
                 async with open_session(self.database.writer) as session:
                     session.add(row)
                     await session.commit()
             except IntegrityError as error:
-                raise Taken(f"A business with the key {business.key} exists already.") from error
+                raise AlreadyTaken(f"A business with the key {business.key} exists already.") from error
         return to_business(row)
 
-    async def ready(self) -> bool:
+    async def is_ready(self) -> bool:
         """Whether the store answers and has the tables that this program needs."""
         try:
             async with self.database.reader.connect() as connection:
-                return await connection.run_sync(current) == head()
+                return await connection.run_sync(find_current) == find_head()
         except (DBAPIError, PoolTimeout, OSError):
             return False
 
     @asynccontextmanager
     async def evaluate(self, business: Business) -> AsyncIterator[SqlEvaluation]:
         """A run's connection; what it did not commit is gone with it."""
-        with translated():
+        with translate_errors():
             async with self.database.worker.connect() as connection:
                 if self.database.dialect == "postgresql":
                     await connection.execution_options(isolation_level="REPEATABLE READ")
@@ -383,7 +383,7 @@ class SqlStore:
                     if not connection.invalidated:
                         await _clear(connection)
 
-    async def agenda(self, business: Business, now: datetime) -> Agenda:
+    async def load_agenda(self, business: Business, now: datetime) -> Agenda:
         """What there is to do, in one statement."""
         newest = select(func.max(customer_metrics.c.changed_at)).where(customer_metrics.c.business_id == business.id)
         due = exists(
@@ -394,25 +394,25 @@ class SqlStore:
             )
         )
         classify_at = select(label_state.c.due_at).where(label_state.c.business_id == business.id)
-        waiting = [waits(business.id, kind, now) for kind in JobKind]
+        waiting = [is_waiting(business.id, kind, now) for kind in JobKind]
         own = business_table.c
         statement = select(
             own.followed_at, own.matures_at, newest.scalar_subquery(), due, classify_at.scalar_subquery(), *waiting
         ).where(own.id == business.id)
-        with translated():
+        with translate_errors():
             async with self.database.reader.connect() as connection:
                 followed, matures, changed, is_due, classify, *kinds = (await connection.execute(statement)).one()
         return Agenda(
             matures is not None and matures <= to_micros(now),
             changed is not None and changed > followed,
             bool(is_due),
-            optional_instant(classify),
+            to_optional_instant(classify),
             frozenset(kind for kind, is_waiting in zip(JobKind, kinds, strict=True) if is_waiting),
         )
 
     @asynccontextmanager
-    async def heartbeats(self, business: Business) -> AsyncIterator[JobStore]:
+    async def open_heartbeats(self, business: Business) -> AsyncIterator[JobStore]:
         """Leases, in a short transaction that changes no data of the business."""
-        with translated():
+        with translate_errors():
             async with self.database.writer.begin() as connection:
                 yield JobStore(connection, business.id)

@@ -9,13 +9,13 @@ import pypdfium2
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from domain.demo import CURRENCY, KEY, NAME, TIME_ZONE, demo_shop
+from domain.demo import CURRENCY, KEY, NAME, TIME_ZONE, make_demo_shop
 from domain.model import Actor
-from domain.reports.document import ReportAsked
+from domain.reports.document import ReportRequest
 from gql.composition import make_services
 from persistence.database.engines import open_database
 from persistence.exports import pdf
-from persistence.exports.pdf import font_book, report_pdf
+from persistence.exports.pdf import load_font_book, write_report_pdf
 from persistence.migrations.migrate import upgrade
 
 pytestmark = pytest.mark.anyio
@@ -30,12 +30,12 @@ async def drawn(folder: Path) -> Image.Image:
     database = open_database(f"sqlite:///{folder / 'segments.sqlite'}")
     upgrade(database.bulk)
     services = make_services(database, lambda: datetime.combine(AS_OF, time(12, 0, 0, 900_000), UTC))
-    shop = demo_shop(AS_OF, scale=700)
+    shop = make_demo_shop(AS_OF, scale=700)
     try:
         business = await services.businesses.create(KEY, NAME, TIME_ZONE, CURRENCY)
         await services.customers.upsert(business, shop.customers, ACTOR, limit=len(shop.customers))
         await services.purchases.record(business, shop.purchases, ACTOR, limit=len(shop.purchases))
-        data = report_pdf(await services.report_files.document(business, ReportAsked()))
+        data = write_report_pdf(await services.report_files.build_document(business, ReportRequest()))
     finally:
         await database.close()
     page = pypdfium2.PdfDocument(data)[0]
@@ -46,11 +46,11 @@ async def test_the_picture_in_the_readme_is_a_report_of_this_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pdf, "SYSTEM", ())
-    font_book.cache_clear()
+    load_font_book.cache_clear()
 
     made = await drawn(tmp_path)
 
-    font_book.cache_clear()
+    load_font_book.cache_clear()
     if os.environ.get("UPDATE_PICTURES"):
         made.save(PICTURE, optimize=True)
     kept = Image.open(PICTURE)

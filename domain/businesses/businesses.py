@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from domain.businesses.settings import SettingsPlan, plan_changes
-from domain.calendar import Clock, zone
+from domain.calendar import Clock, load_zone
 from domain.customers.purchases import count_due
 from domain.errors import InvalidInput, NotFound, Sentence
 from domain.jobs.queue import queue_following
 from domain.model import Actor, Business, BusinessSettings
-from domain.money import exponent
-from domain.rules.context import variable_names
+from domain.money import find_exponent
+from domain.rules.context import collect_variable_names
 from domain.rules.variables import RANKED
-from domain.segments.dependencies import defined
+from domain.segments.dependencies import read_definitions
 from domain.segments.model import Segment
 from domain.store import Store
 
@@ -38,24 +38,24 @@ MEASURES: Mapping[str, frozenset[str]] = {
 """Variables of rules by the settings that measure them."""
 
 
-def measured_by(names: Iterable[str], segments: Iterable[Segment]) -> list[Segment]:
+def find_affected_segments(names: Iterable[str], segments: Iterable[Segment]) -> list[Segment]:
     """The segments whose own rules use what these settings measure, each after those that it uses."""
     variables = frozenset().union(*(MEASURES.get(name, frozenset()) for name in names))
     if not variables:
         return []
-    found = defined(segments)
+    found = read_definitions(segments)
     trees = found.trees
     return [
         each
         for each in found.segments
-        if each.key in trees and not variables.isdisjoint(variable_names(trees[each.key]))
+        if each.key in trees and not variables.isdisjoint(collect_variable_names(trees[each.key]))
     ]
 
 
 KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
 
-def checked_key(key: str) -> str:
+def check_key(key: str) -> str:
     """A key made of lower-case letters, digits and hyphens; InvalidInput otherwise."""
     if KEY.fullmatch(key) is None:
         raise InvalidInput("key must be 1 to 64 lower-case letters, digits or hyphens, such as my-shop", ("key",))
@@ -69,13 +69,13 @@ class Businesses:
     store: Store
     clock: Clock
 
-    async def all(self) -> list[Business]:
+    async def load_all(self) -> list[Business]:
         """Every business of the store, by key."""
-        return await self.store.businesses()
+        return await self.store.load_businesses()
 
     async def open(self, key: str) -> Business:
         """The business, with every purchase counted whose instant has passed; NotFound where there is none."""
-        found = await self.store.business(key)
+        found = await self.store.find_business(key)
         if found is None:
             raise NotFound(f"There is no business with the key {key}.")
         business, due = found
@@ -83,14 +83,14 @@ class Businesses:
             return business
         async with self.store.write(business) as unit:
             await count_due(unit, self.clock())
-        again = await self.store.business(key)
+        again = await self.store.find_business(key)
         return business if again is None else again[0]
 
     async def create(self, key: str, name: str | None, time_zone: str, currency: str) -> Business:
         """Add a tenant; InvalidInput and Taken name what is wrong."""
-        exponent(currency)
-        zone(time_zone)
-        wanted = Business(0, checked_key(key), name or key, currency, time_zone, BusinessSettings(), 1, 0, 0)
+        find_exponent(currency)
+        load_zone(time_zone)
+        wanted = Business(0, check_key(key), name or key, currency, time_zone, BusinessSettings(), 1, 0, 0)
         return await self.store.create_business(wanted, self.clock())
 
     async def change(
@@ -99,9 +99,9 @@ class Businesses:
         """Set what is given. The currency is fixed once there are purchases; another zone rewrites every local day."""
         business = await self.open(key)
         if time_zone is not None:
-            zone(time_zone)
+            load_zone(time_zone)
         if currency is not None:
-            exponent(currency)
+            find_exponent(currency)
         async with self.store.write(business) as unit:
             # As it is now that nobody else can write: it may have changed since it was looked up.
             business = unit.business
@@ -109,10 +109,10 @@ class Businesses:
             if name is not None and name != business.name:
                 changes["name"] = name
             if currency is not None and currency != business.currency:
-                if await unit.purchases.any():
+                if await unit.purchases.has_any():
                     raise InvalidInput(Sentence("{currency} cannot change once there are purchases"), ("currency",))
                 # Its thresholds must be amounts of the new one, too.
-                plan_changes({}, unit.business.settings.stored, exponent(currency), here=True)
+                plan_changes({}, unit.business.settings.stored, find_exponent(currency), here=True)
                 changes["currency"] = currency
             if time_zone is not None and time_zone != business.time_zone:
                 await unit.purchases.move_days(time_zone)
@@ -120,7 +120,7 @@ class Businesses:
             if changes:
                 version = business.settings_version + 1
                 await unit.save_settings({**changes, "settings_version": version})
-                await unit.data_changed()
+                await unit.mark_data_changed()
                 await unit.audit(actor, "setBusiness", None, changes)
                 business = replace(business, settings_version=version, **changes)  # type: ignore[arg-type]
         return business
@@ -128,7 +128,7 @@ class Businesses:
     async def plan_settings(self, key: str, stated: Mapping[str, object], *, here: bool = False) -> SettingsPlan:
         """What the statement would change; InvalidInput carries every fault."""
         business = await self.open(key)
-        return plan_changes(business.settings.stored, stated, exponent(business.currency), here=here)
+        return plan_changes(business.settings.stored, stated, find_exponent(business.currency), here=here)
 
     async def set_settings(
         self,
@@ -149,13 +149,13 @@ class Businesses:
             if expected_version not in (None, version):
                 message = f"expectedVersion is {expected_version}, but the settings have version {version} now"
                 raise InvalidInput(message, ("expectedVersion",), "CONFLICT")
-            plan = plan_changes(business.settings.stored, stated, exponent(business.currency), here=here)
+            plan = plan_changes(business.settings.stored, stated, find_exponent(business.currency), here=here)
             changed: dict[str, object] = {one.name: {"old": one.old, "new": one.new} for one in plan.changes}
             if plan.changes:
                 await unit.save_settings({"settings": plan.kept, "settings_version": version + 1})
-                await unit.data_changed()
+                await unit.mark_data_changed()
                 names = [one.name for one in plan.changes]
-                await queue_following(unit, measured_by(names, await unit.segments.all(automatic=True)), "settings")
+                await queue_following(unit, find_affected_segments(names, await unit.segments.load_all(automatic=True)), "settings")
                 business = replace(business, settings=BusinessSettings.of(plan.kept), settings_version=version + 1)
             if changed or outside:
                 detail = {"changed": changed | dict.fromkeys(outside), "version": business.settings_version}
@@ -164,7 +164,7 @@ class Businesses:
 
     async def choose(self, key: str | None, default: str) -> Business:
         """The one named, else the only one there is, else the default; InvalidInput lists the keys."""
-        every = await self.store.businesses()
+        every = await self.store.load_businesses()
         wanted = key or (every[0].key if len(every) == 1 else default)
         if wanted and wanted in {business.key for business in every}:
             return await self.open(wanted)
@@ -179,7 +179,7 @@ class Businesses:
     ) -> Business:
         """The business that is meant. One that is named, new, and given both its zone and its currency has the id 0: it
         is made, by `create_planned`, when its source is known to be readable."""
-        known = {one.key for one in await self.all()}
+        known = {one.key for one in await self.load_all()}
         if key is not None and key not in known:
             if time_zone is None or currency is None:
                 there = ", ".join(sorted(known)) or "none yet"
@@ -190,10 +190,10 @@ class Businesses:
                     there,
                 )
                 raise InvalidInput(message, ("business",))
-            zone(time_zone)
-            exponent(currency)
+            load_zone(time_zone)
+            find_exponent(currency)
             try:
-                checked_key(key)
+                check_key(key)
             except InvalidInput as error:
                 raise InvalidInput(Sentence("{business}: the {}", error.message), ("business",)) from error
             return Business(0, key, key, currency, time_zone, BusinessSettings(), 1, 0, 0)

@@ -11,21 +11,21 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-from domain.calendar import Clock, Span, local_date, to_utc, zone
+from domain.calendar import Clock, Span, to_local_date, to_utc, load_zone
 from domain.classification.labels import (
     Classification,
     ClassificationSettings,
     ClassificationSpan,
     classify,
-    labelling,
+    build_labelling,
 )
-from domain.classification.rfm import Quintiles, Score, rfm_span
+from domain.classification.rfm import Quintiles, Score, build_rfm_span
 from domain.classifiers import ClassifierFailed, Classifiers
 from domain.customers.metrics import score_customer
-from domain.errors import FieldProblem, InvalidInput, text_problems, unknown_id
+from domain.errors import FieldProblem, InvalidInput, find_text_problems, build_unknown_id
 from domain.model import Actor, Business, CustomerTotals, NewCustomer, WriteCounts
-from domain.money import exponent, to_decimal
-from domain.store import Cache, Store, problem_of
+from domain.money import find_exponent, to_decimal
+from domain.store import Cache, Store, to_field_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ class Erasure:
     async def erase(self, business: Business, customer_id: int, actor: Actor) -> None:
         """Erase a customer; again changes nothing. The id stays."""
         async with self.store.write(business) as unit:
-            record = (await unit.customers.by_ids([customer_id])).get(customer_id)
+            record = (await unit.customers.find_by_ids([customer_id])).get(customer_id)
             if record is None:
-                raise unknown_id("customer", "customerId")
+                raise build_unknown_id("customer", "customerId")
             if not record.customer.erased:
                 ended = await unit.memberships.close_customer(customer_id, unit.instant, actor.name)
                 await unit.erasure.erase(customer_id, unit.instant)
-                await unit.data_changed()
+                await unit.mark_data_changed()
                 await unit.audit(actor, "eraseCustomer", ("Customer", customer_id), {"membershipsEnded": ended})
 
 
@@ -63,7 +63,7 @@ class ClassifierLabels:
     decimals: int
     classifiers: Classifiers
 
-    async def labels(self, customers: Sequence[int]) -> dict[int, Classification]:
+    async def load_labels(self, customers: Sequence[int]) -> dict[int, Classification]:
         """Of those customers who have any."""
         found: dict[int, Classification] = {}
 
@@ -79,12 +79,12 @@ class ClassifierLabels:
 
         async def ask(usable: Classifiers) -> None:
             found.clear()
-            await self._each(usable, customers, note)
+            await self._ask_each(usable, customers, note)
 
-        await self._without_failing(ask)
+        await self._ask_safely(ask)
         return found
 
-    async def counts(self) -> list[tuple[str, str, int]]:
+    async def count_labels(self) -> list[tuple[str, str, int]]:
         """Customers by dimension and label; in the store alone, where no classifier is a function."""
         counted: Counter[tuple[str, str]] = Counter()
 
@@ -95,25 +95,25 @@ class ClassifierLabels:
         async def ask(usable: Classifiers) -> None:
             counted.clear()
             if usable.functions:
-                await self._each(usable, None, note)
+                await self._ask_each(usable, None, note)
                 return
             async with self.store.read(self.business) as unit:
-                found = await unit.classified.counts(self.span, self.settings, self.decimals, usable)
+                found = await unit.classified.count_labels(self.span, self.settings, self.decimals, usable)
             counted.update({(dimension, label): count for dimension, label, count in found})
 
-        await self._without_failing(ask)
+        await self._ask_safely(ask)
         return [(*key, count) for key, count in counted.items()]
 
-    async def _each(
+    async def _ask_each(
         self, usable: Classifiers, customers: Sequence[int] | None, note: Callable[[Sequence[int], Labels], None]
     ) -> None:
         async with self.store.read(self.business) as unit:
-            asked = unit.classified.batches(self.span, self.settings, self.decimals, usable, customers)
+            asked = unit.classified.load_batches(self.span, self.settings, self.decimals, usable, customers)
             async for batch in asked:
                 # A function may take long, and must not hold up the other requests.
-                note(batch.ids, await asyncio.to_thread(usable.decided, batch))
+                note(batch.ids, await asyncio.to_thread(usable.decide_labels, batch))
 
-    async def _without_failing(self, ask: Callable[[Classifiers], Awaitable[None]]) -> None:
+    async def _ask_safely(self, ask: Callable[[Classifiers], Awaitable[None]]) -> None:
         try:
             await ask(self.classifiers)
         except ClassifierFailed:
@@ -134,44 +134,44 @@ class Customers:
     cache: Cache
     classifiers: Classifiers = field(default_factory=Classifiers)
 
-    def today(self, business: Business) -> date:
-        return local_date(self.clock(), zone(business.time_zone))
+    def find_today(self, business: Business) -> date:
+        return to_local_date(self.clock(), load_zone(business.time_zone))
 
-    def revenue(self, business: Business, kept: CustomerTotals) -> Decimal:
+    def to_revenue(self, business: Business, kept: CustomerTotals) -> Decimal:
         """The customer's revenue in major units."""
-        return to_decimal(kept.revenue, exponent(business.currency))
+        return to_decimal(kept.revenue, find_exponent(business.currency))
 
-    async def quintiles(self, business: Business, span: Span) -> Quintiles:
+    async def load_quintiles(self, business: Business, span: Span) -> Quintiles:
         """The cut values of a window."""
 
         async def make() -> Quintiles:
             async with self.store.read(business) as unit:
-                return await unit.reports.quintiles(span)
+                return await unit.reports.compute_quintiles(span)
 
         key = f"quintiles:{business.id}:{business.data_version}:{span.first_day}:{span.last_day}:{span.storefront_id}"
         return (await self.cache.get_or_make(key, make)).value
 
-    async def scores(self, business: Business, totals: Mapping[int, CustomerTotals]) -> dict[int, Score | None]:
+    async def compute_scores(self, business: Business, totals: Mapping[int, CustomerTotals]) -> dict[int, Score | None]:
         """The customers' own scores; None for one who never bought."""
-        span = rfm_span(business, self.today(business).toordinal())
-        quintiles = await self.quintiles(business, span)
+        span = build_rfm_span(business, self.find_today(business).toordinal())
+        quintiles = await self.load_quintiles(business, span)
         async with self.store.read(business) as unit:
-            window = await unit.reports.window_totals(list(totals), span)
+            window = await unit.reports.load_window_totals(list(totals), span)
         return {key: score_customer(each, window.get(key), span, quintiles) for key, each in totals.items()}
 
-    async def classifications(
+    async def load_classifications(
         self, business: Business, totals: Mapping[int, CustomerTotals]
     ) -> dict[int, Classification]:
         """The labels of each customer as of today; all missing without a purchase."""
-        today = self.today(business)
+        today = self.find_today(business)
         bought = [each.first_day for each in totals.values() if each.first_day is not None]
-        how = labelling(business, today, min(bought, default=None))
+        how = build_labelling(business, today, min(bought, default=None))
         if self.classifiers.every:
             asked = ClassifierLabels(self.store, business, how.span, how.settings, how.decimals, self.classifiers)
-            labels = await asked.labels(list(totals))
+            labels = await asked.load_labels(list(totals))
             return {key: labels.get(key, Classification()) for key in totals}
         async with self.store.read(business) as unit:
-            facts = await unit.reports.classification_facts(list(totals), how.span)
+            facts = await unit.reports.load_classification_facts(list(totals), how.span)
         return {key: classify(facts.get(key), how.settings, today, how.decimals) for key in totals}
 
     async def upsert(
@@ -185,26 +185,26 @@ class Customers:
     ) -> WriteCounts:
         """Write them all or nothing; InvalidInput carries every problem with its index. `known_only` leaves out those
         who are not in the store yet."""
-        problems = _problems(items, limit)
+        problems = _find_problems(items, limit)
         if problems:
             raise InvalidInput.of(problems)
         if not items:
             return WriteCounts()
         async with self.store.write(business) as unit:
             if known_only:
-                known = await unit.customers.known([item.external_id for item in items])
+                known = await unit.customers.find_known([item.external_id for item in items])
                 items = [item for item in items if item.external_id in known]
             counts, refused = await unit.customers.upsert(items, unit.business.time_zone)
             if refused:
-                raise InvalidInput.of([problem_of("externalId", refusal) for refusal in refused])
+                raise InvalidInput.of([to_field_problem("externalId", refusal) for refusal in refused])
             if counts.created or counts.updated:
-                await unit.data_changed()
+                await unit.mark_data_changed()
             detail = {"created": counts.created, "updated": counts.updated, "unchanged": counts.unchanged}
             await unit.audit(actor, "upsertCustomers", None, detail)
         return counts
 
 
-def _problems(items: Sequence[NewCustomer], limit: int) -> list[FieldProblem]:
+def _find_problems(items: Sequence[NewCustomer], limit: int) -> list[FieldProblem]:
     if len(items) > limit:
         return [FieldProblem(("input",), f"input must hold at most {limit} items", "LIMIT_REACHED")]
     problems: list[FieldProblem] = []
@@ -223,10 +223,10 @@ def _problems(items: Sequence[NewCustomer], limit: int) -> list[FieldProblem]:
             "loyaltyLevel": item.loyalty_level,
         }
         for name, value in texts.items():
-            problems += text_problems((*where, name), value)
+            problems += find_text_problems((*where, name), value)
         if item.registered_at is not None:
             try:
-                to_utc(item.registered_at, zone("UTC"))
+                to_utc(item.registered_at, load_zone("UTC"))
             except ValueError as error:
                 problems.append(FieldProblem((*where, "registeredAt"), f"registeredAt {error}"))
     return problems

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.calendar import Clock, to_utc, zone
-from domain.errors import FieldProblem, InvalidInput, text_problems
+from domain.calendar import Clock, to_utc, load_zone
+from domain.errors import FieldProblem, InvalidInput, find_text_problems
 from domain.model import Actor, Business, NewPurchase, Storefront, WriteCounts
 from domain.money import LARGEST
-from domain.store import Store, Unit, problem_of
+from domain.store import Store, Unit, to_field_problem
 
 MAXIMUM_ITEMS = 1000
 MAXIMUM_LINES = 1000
@@ -25,10 +25,10 @@ class Purchases:
     store: Store
     clock: Clock
 
-    async def storefront_by_key(self, business: Business, key: str) -> Storefront:
+    async def find_storefront(self, business: Business, key: str) -> Storefront:
         """The storefront; InvalidInput where the business has none of that key."""
         async with self.store.read(business) as unit:
-            found = await unit.purchases.storefront_by_key(key)
+            found = await unit.purchases.find_storefront(key)
         if found is None:
             raise InvalidInput(f"There is no storefront with the key {key}.", ("storefront",))
         return found
@@ -37,7 +37,7 @@ class Purchases:
         self, business: Business, items: Sequence[NewPurchase], actor: Actor, *, limit: int = MAXIMUM_ITEMS
     ) -> WriteCounts:
         """Write them all or nothing; the same purchase again is unchanged."""
-        problems = _problems(items, limit)
+        problems = _find_problems(items, limit)
         if problems:
             raise InvalidInput.of(problems)
         if not items:
@@ -45,9 +45,9 @@ class Purchases:
         async with self.store.write(business) as unit:
             counts, refused = await unit.purchases.record(items, unit.business.time_zone, self.clock())
             if refused:
-                raise InvalidInput.of([problem_of(REFUSED_FIELDS[refusal.code], refusal) for refusal in refused])
+                raise InvalidInput.of([to_field_problem(REFUSED_FIELDS[refusal.code], refusal) for refusal in refused])
             if counts.created or counts.updated:
-                await unit.data_changed()
+                await unit.mark_data_changed()
             detail = {"created": counts.created, "updated": counts.updated, "unchanged": counts.unchanged}
             await unit.audit(actor, "recordPurchases", None, detail)
         return counts
@@ -63,12 +63,12 @@ class Purchases:
         async with self.store.write(business) as unit:
             count = await unit.purchases.delete(sorted(set(external_ids)))
             if count:
-                await unit.data_changed()
+                await unit.mark_data_changed()
             await unit.audit(actor, "deletePurchases", None, {"deleted": count})
         return count
 
 
-def _problems(items: Sequence[NewPurchase], limit: int) -> list[FieldProblem]:
+def _find_problems(items: Sequence[NewPurchase], limit: int) -> list[FieldProblem]:
     if len(items) > limit:
         return [FieldProblem(("input",), f"input must hold at most {limit} items", "LIMIT_REACHED")]
     problems: list[FieldProblem] = []
@@ -94,7 +94,7 @@ def _problems(items: Sequence[NewPurchase], limit: int) -> list[FieldProblem]:
         }
         texts.update({f"lines.{place}.category": line.category for place, line in enumerate(item.lines)})
         for name, text in texts.items():
-            problems += text_problems((*where, *name.split(".")), text)
+            problems += find_text_problems((*where, *name.split(".")), text)
         amounts = {"amount": item.amount}
         amounts.update({f"lines.{place}.amount": line.amount for place, line in enumerate(item.lines)})
         for name, amount in amounts.items():
@@ -102,7 +102,7 @@ def _problems(items: Sequence[NewPurchase], limit: int) -> list[FieldProblem]:
                 field = (*where, *name.split("."))
                 problems.append(FieldProblem(field, f"amount must be at most {LARGEST} in minor units"))
         try:
-            to_utc(item.purchased_at, zone("UTC"))
+            to_utc(item.purchased_at, load_zone("UTC"))
         except ValueError as error:
             problems.append(FieldProblem((*where, "purchasedAt"), f"purchasedAt {error}"))
     return problems
@@ -111,4 +111,4 @@ def _problems(items: Sequence[NewPurchase], limit: int) -> list[FieldProblem]:
 async def count_due(unit: Unit, now: datetime) -> None:
     """Count every purchase whose instant has passed."""
     if await unit.purchases.count_due(now):
-        await unit.data_changed()
+        await unit.mark_data_changed()

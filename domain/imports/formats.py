@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from domain.errors import InvalidInput, Sentence
-from domain.imports.columns import ALIASES, REQUIRED, columns_seen, find_mapped, normalised, row_text, wrong_width
+from domain.imports.columns import ALIASES, REQUIRED, describe_columns, find_mapped, normalise_header, format_row, describe_width
 from domain.imports.rows import Batch, PurchaseSource
 from domain.imports.values import AmountForm, DateForm
 from domain.model import BusinessSettings
@@ -93,7 +93,7 @@ class PresetSource:
         self.preset = preset
         self.name = source.name
         self.typed = source.typed
-        names = [normalised(name) for name in source.header]
+        names = [normalise_header(name) for name in source.header]
         wanted = {**preset.columns, **_map_columns(mapping, names)}
         self.places = {of: tuple(names.index(name) for name in some if name in names) for of, some in wanted.items()}
         self.header = [of for of in FIELDS if self.places.get(of)]
@@ -102,16 +102,16 @@ class PresetSource:
         if missing:
             wants = ", ".join(f"{of} ({' or '.join(wanted[of])})" for of in missing)
             template = "{} is not {}: it lacks {}. Columns seen: {}. Use {map} COLUMN={}."
-            seen = columns_seen(source.header)
+            seen = describe_columns(source.header)
             raise InvalidInput(Sentence(template, source.name, preset.title, wants, seen, missing[0]))
         used = {place for some in self.places.values() for place in some} | {*self.cancelled}
-        self.ignored = tuple(row_text([name.strip()]) for place, name in enumerate(source.header) if place not in used)
+        self.ignored = tuple(format_row([name.strip()]) for place, name in enumerate(source.header) if place not in used)
 
-    def batches(self) -> Generator[Batch, None, None]:
+    def read_batches(self) -> Generator[Batch, None, None]:
         """The rows in our columns."""
         width = len(self.source.header)
         order: list[str] | None = None
-        for batch in self.source.batches():
+        for batch in self.source.read_batches():
             made: list[list[str]] = []
             faults = dict(batch.faults)
             for line, cells in zip(batch.lines, batch.rows, strict=True):
@@ -119,10 +119,10 @@ class PresetSource:
                     made.append([])
                     continue
                 if len(cells) != width:
-                    faults[line] = wrong_width(len(cells), width)
+                    faults[line] = describe_width(len(cells), width)
                     made.append([""] * len(self.header))
                     continue
-                row = self._row(cells)
+                row = self._translate_row(cells)
                 key = row[self.header.index("order_id")]
                 if order is not None and key and key == order[self.header.index("order_id")]:
                     row = [
@@ -134,12 +134,12 @@ class PresetSource:
                 made.append(row)
             yield Batch(batch.lines, made, batch.clean, batch.raw or batch.rows, faults)
 
-    def rows(self) -> Iterator[tuple[int, list[str]]]:
+    def read_rows(self) -> Iterator[tuple[int, list[str]]]:
         """The rows as they stand in the file."""
-        return self.source.rows()
+        return self.source.read_rows()
 
-    def _row(self, cells: Sequence[str]) -> list[str]:
-        made = {of: self._first(cells, self.places[of], of == "customer_id") for of in self.header}
+    def _translate_row(self, cells: Sequence[str]) -> list[str]:
+        made = {of: self._find_text(cells, self.places[of], of == "customer_id") for of in self.header}
         word = made.get("status", "").lower().replace(" ", "_").replace("-", "_").removeprefix("wc_")
         if "status" in made:
             made["status"] = self.preset.statuses.get(word, made["status"])
@@ -147,12 +147,12 @@ class PresetSource:
             made["status"] = "cancelled"
         return [made[of] for of in self.header]
 
-    def _first(self, cells: Sequence[str], places: Sequence[int], customer: bool) -> str:
+    def _find_text(self, cells: Sequence[str], places: Sequence[int], customer: bool) -> str:
         nothing = self.preset.nothing if customer else {""}
         return next((text for place in places if (text := cells[place].strip()) not in nothing), "")
 
 
-def carried_down(batches: Iterator[Batch], order: int, amount: int, width: int) -> Iterator[Batch]:
+def carry_down_amounts(batches: Iterator[Batch], order: int, amount: int, width: int) -> Iterator[Batch]:
     """Rows where an absent amount is that of the row before, if both are of one order."""
     last, told = "", ""
     for batch in batches:
@@ -171,7 +171,7 @@ def carried_down(batches: Iterator[Batch], order: int, amount: int, width: int) 
 
 
 def _map_columns(mapping: Mapping[str, str], header: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    return {find_mapped(column, of, header): (normalised(column),) for column, of in mapping.items()}
+    return {find_mapped(column, of, header): (normalise_header(column),) for column, of in mapping.items()}
 
 
 LINE, ORDER = "line", "order"
@@ -195,7 +195,7 @@ class ImportOptions:
     sheet: str | None = None
     kept_mapping: Mapping[str, str] = field(default_factory=dict)
 
-    def over(self, settings: BusinessSettings) -> "ImportOptions":
+    def complete_from(self, settings: BusinessSettings) -> "ImportOptions":
         """These options, and what they leave open as the business has settled it."""
         section = settings.stored.get(SECTION)
         if not isinstance(section, Mapping):
@@ -235,7 +235,7 @@ class ImportOptions:
         """Whether rows carry the amount of their order."""
         return self.amount == ORDER or self.preset is not None
 
-    def columns_for(self, header: Mapping[str, object]) -> dict[str, str]:
+    def build_mapping(self, header: Mapping[str, object]) -> dict[str, str]:
         """The mapping for a source with these columns, as they are compared."""
         given = set(self.mapping.values())
         kept = {column: of for column, of in self.kept_mapping.items() if column in header and of not in given}

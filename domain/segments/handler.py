@@ -4,14 +4,14 @@ Each step is one short transaction, so whoever is told to end leaves the rest to
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from domain.calendar import Clock, next_run
+from domain.calendar import Clock, find_next_run
 from domain.customers.purchases import count_due
 from domain.jobs.model import JobKind, JobReason
 from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import queue
 from domain.model import Business
-from domain.rules.context import references
-from domain.segments.dependencies import Defined, defined
+from domain.rules.context import collect_references
+from domain.segments.dependencies import SegmentDefinitions, read_definitions
 from domain.segments.model import Segment, SegmentKind, Snapshot
 from domain.segments.runner import Runner
 from domain.store import Agenda, Store, Unit
@@ -39,7 +39,7 @@ class RecalculationHandler:
             return agenda
         async with self.store.write(business) as unit:
             await count_due(unit, self.clock())
-        return await self.store.agenda(business, self.clock())
+        return await self.store.load_agenda(business, self.clock())
 
     async def work(self, business: Business, agenda: Agenda) -> bool:
         """Do what there is to do now; whether there were runs."""
@@ -56,12 +56,12 @@ class RecalculationHandler:
         """Let the dynamic memberships of the customers who changed follow; how many customers those were."""
         done = 0
         async with self.store.evaluate(business) as evaluation:
-            every = await evaluation.unit.segments.all()
-            found, by_key = defined(every), {segment.key: segment for segment in every}
+            every = await evaluation.unit.segments.load_all()
+            found, by_key = read_definitions(every), {segment.key: segment for segment in every}
             mine = [item for item in found.segments if item.is_dynamic and item.key in found.trees]
             wanted = mine and business.settings.follow_purchases
-            pages = await evaluation.changed(PAGE) if wanted else []
-            own = [item for item in mine if not found.ranks(item.key) and known(found, item, by_key)]
+            pages = await evaluation.load_changed_customers(PAGE) if wanted else []
+            own = [item for item in mine if not found.ranks(item.key) and are_references_known(found, item, by_key)]
             await evaluation.prepare([found.trees[item.key] for item in own])
             for number, customers in enumerate(pages):
                 async with evaluation.write() as unit:
@@ -84,7 +84,7 @@ class RecalculationHandler:
     async def _queue_ranked(self, unit: Unit, ranked: list[Segment]) -> None:
         """Segments that rank are calculated whole, at most so often; what comes too soon is scheduled."""
         keys = [item.id for item in ranked]
-        active, newest = await unit.jobs.active_of(keys), await unit.jobs.newest_of(keys)
+        active, newest = await unit.jobs.find_active(keys), await unit.jobs.find_newest(keys)
         for segment in ranked:
             last = newest.get(segment.id)
             if segment.id in active:
@@ -99,12 +99,12 @@ class RecalculationHandler:
         """Queue a run of each segment whose time has come, after those that it uses; times that were missed come to
         one run."""
         async with self.store.write(business) as unit:
-            every = await unit.segments.all()
-            places = {item.id: place for place, item in enumerate(defined(every).segments)}
+            every = await unit.segments.load_all()
+            places = {item.id: place for place, item in enumerate(read_definitions(every).segments)}
             due = sorted((item for item in every if is_due(item, unit)), key=lambda item: places.get(item.id, 0))
-            active = await unit.jobs.active_of([item.id for item in due])
-            newest = await unit.snapshots.newest([item.id for item in due], 1)
-            changed = await unit.memberships.last_changes([item.id for item in due])
+            active = await unit.jobs.find_active([item.id for item in due])
+            newest = await unit.snapshots.load_newest([item.id for item in due], 1)
+            changed = await unit.memberships.find_last_changes([item.id for item in due])
             for segment in due:
                 if segment.kind is SegmentKind.AUTOMATIC and segment.id not in active:
                     await queue(unit, segment.id, JobReason.SCHEDULE, "schedule")
@@ -113,13 +113,13 @@ class RecalculationHandler:
                 if segment.kind is SegmentKind.MANUAL and at is not None and (not last or last[0].at < at):
                     snapshot = Snapshot(segment.id, unit.instant, segment.member_count, None, "schedule")
                     await unit.snapshots.add(snapshot)
-                then = next_run(segment.schedule, unit.instant, unit.business.time_zone)
+                then = find_next_run(segment.schedule, unit.instant, unit.business.time_zone)
                 await unit.segments.change(replace(segment, next_run_at=then))
 
 
-def known(found: Defined, segment: Segment, by_key: dict[str, Segment]) -> bool:
+def are_references_known(found: SegmentDefinitions, segment: Segment, by_key: dict[str, Segment]) -> bool:
     """Whether every segment that the rule uses is there."""
-    return set(references(found.trees[segment.key])) <= by_key.keys()
+    return set(collect_references(found.trees[segment.key])) <= by_key.keys()
 
 
 def is_due(segment: Segment, unit: Unit) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from domain.calendar import Clock, start_of_day, to_micros, zone
-from domain.errors import HistoryCompacted, InvalidInput, Sentence, unknown_id
+from domain.calendar import Clock, find_start_of_day, to_micros, load_zone
+from domain.errors import HistoryCompacted, InvalidInput, Sentence, build_unknown_id
 from domain.model import Actor, Business
 from domain.segments.model import ArchivedMembership, Snapshot
 from domain.store import Store
@@ -26,7 +26,7 @@ class Snapshots:
         async with self.store.write(business) as unit:
             segment = None if segment_id is None else await unit.segments.get(segment_id)
             if segment is None:
-                raise unknown_id("segment", "segmentId")
+                raise build_unknown_id("segment", "segmentId")
             snapshot = Snapshot(segment.id, unit.instant, segment.member_count, None, actor.name)
             await unit.snapshots.add(snapshot)
             detail = {"segment": segment.key, "memberCount": segment.member_count}
@@ -51,16 +51,16 @@ class Compaction:
     store: Store
     clock: Clock
 
-    def horizon(self, business: Business, before: date) -> datetime:
+    def find_horizon(self, business: Business, before: date) -> datetime:
         """The beginning of the date; InvalidInput where it lies in the future or before an earlier horizon."""
-        tz, reached = zone(business.time_zone), business.history_from
-        found = start_of_day(before, tz)
+        tz, reached = load_zone(business.time_zone), business.history_from
+        found = find_start_of_day(before, tz)
         if found > self.clock():
             raise InvalidInput(Sentence("{before} must not lie in the future"), ("before",))
         if reached is not None and found <= reached:
             day = reached.astimezone(tz)
             # The day's name where it begins there, which it does not where the business's zone has changed since.
-            said = f"{day:%Y-%m-%d}" if start_of_day(day.date(), tz) == reached else f"{day:%Y-%m-%d %H:%M}"
+            said = f"{day:%Y-%m-%d}" if find_start_of_day(day.date(), tz) == reached else f"{day:%Y-%m-%d %H:%M}"
             message = Sentence("{before} must lie after {}: history is compacted up to there already", said)
             raise InvalidInput(message, ("before",))
         return found
@@ -71,7 +71,7 @@ class Compaction:
         """Hand over what will be removed, in one state of the store; how many memberships that is."""
         count, after = 0, None
         async with self.store.read(business) as unit:
-            while found := await unit.history.ended_before(horizon, after, PORTION):
+            while found := await unit.history.load_ended(horizon, after, PORTION):
                 keep(found)
                 count += len(found)
                 last = found[-1].membership
@@ -83,7 +83,7 @@ class Compaction:
         removed = 0
         async with self.store.write(business) as unit:
             await unit.save_settings({"history_from": to_micros(horizon)})
-            segments = await unit.history.ended_segments(horizon)
+            segments = await unit.history.find_segments_with_ended(horizon)
             detail = {"before": horizon.isoformat()}
             await unit.audit(actor, "compactHistory", None, detail)
         for segment_id in segments:

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from domain.calendar import Clock, SeriesInterval, local_date, series, to_utc, zone
-from domain.errors import FieldProblem, InvalidInput, NotFound, unknown_id
+from domain.calendar import Clock, SeriesInterval, to_local_date, build_series, to_utc, load_zone
+from domain.errors import FieldProblem, InvalidInput, NotFound, build_unknown_id
 from domain.jobs.queue import queue_following
 from domain.model import Actor, Business
 from domain.pages import Page
-from domain.segments.dependencies import users_of
+from domain.segments.dependencies import find_users
 from domain.segments.model import (
     ChangeKey,
     ChangeList,
@@ -44,43 +44,43 @@ class Memberships:
     store: Store
     clock: Clock
 
-    def instant(self, business: Business, given: datetime | None, field: str) -> datetime | None:
+    def check_instant(self, business: Business, given: datetime | None, field: str) -> datetime | None:
         """The instant that an argument means; InvalidInput where no calendar holds it."""
         try:
-            return None if given is None else to_utc(given, zone(business.time_zone))
+            return None if given is None else to_utc(given, load_zone(business.time_zone))
         except ValueError as error:
             raise InvalidInput(f"{field} {error}", (field,)) from error
 
-    async def change_pages(self, business: Business, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
+    async def load_change_pages(self, business: Business, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
         """Pages of changes in commit order, in the order of the keys."""
         async with self.store.read(business) as unit:
-            return await unit.history.change_pages([(_known(business, which), page) for which, page in keys])
+            return await unit.history.load_change_pages([(_bound_changes(business, which), page) for which, page in keys])
 
-    async def change_counts(self, business: Business, lists: Sequence[ChangeList]) -> list[int]:
+    async def count_changes(self, business: Business, lists: Sequence[ChangeList]) -> list[int]:
         """How many changes each list has."""
         async with self.store.read(business) as unit:
-            return await unit.history.change_counts([_known(business, which) for which in lists])
+            return await unit.history.count_changes([_bound_changes(business, which) for which in lists])
 
-    async def sizes(self, business: Business, keys: Sequence[SeriesKey]) -> Mapping[SeriesKey, list[SizePoint]]:
+    async def load_sizes(self, business: Business, keys: Sequence[SeriesKey]) -> Mapping[SeriesKey, list[SizePoint]]:
         """Sizes of segments at the ends of intervals; of those that have begun, as nobody knows the others."""
-        today = local_date(self.clock(), zone(business.time_zone))
+        today = to_local_date(self.clock(), load_zone(business.time_zone))
         found: dict[SeriesKey, list[SizePoint]] = {}
         async with self.store.read(business) as unit:
             for first, last, interval in {key[1:] for key in keys}:
-                whole = series(first, last, interval, business.time_zone)
+                whole = build_series(first, last, interval, business.time_zone)
                 asked = {key for key in keys if key[1:] == (first, last, interval)}
-                bounds = [_end(business, bound) or bound for bound in whole.bounds]
-                sizes = await unit.history.sizes([key[0] for key in asked], bounds)
+                bounds = [_bound_end(business, bound) or bound for bound in whole.bounds]
+                sizes = await unit.history.compute_sizes([key[0] for key in asked], bounds)
                 for key in asked:
                     points = zip(whole.dates, sizes[key[0]], strict=True)
                     found[key] = [SizePoint(day, *size) for day, size in points if day <= today]
         return found
 
-    async def totals(self, business: Business, segments: Sequence[int]) -> Mapping[int, MemberTotals]:
+    async def load_totals(self, business: Business, segments: Sequence[int]) -> Mapping[int, MemberTotals]:
         """What the members of each segment amount to as of today."""
-        today = local_date(self.clock(), zone(business.time_zone)).toordinal()
+        today = to_local_date(self.clock(), load_zone(business.time_zone)).toordinal()
         async with self.store.read(business) as unit:
-            return await unit.memberships.totals(segments, today, business.settings.inactive_days)
+            return await unit.memberships.compute_totals(segments, today, business.settings.inactive_days)
 
     async def assign(
         self, business: Business, segment_id: int, customers: Sequence[int | None], actor: Actor
@@ -101,8 +101,8 @@ class Memberships:
             message = f"customerIds must hold at most {MAXIMUM_ITEMS} items"
             raise InvalidInput(message, ("customerIds",), "LIMIT_REACHED")
         async with self.store.write(business) as unit:
-            segment = await _by_hand(unit, segment_id, "segmentId")
-            known = await unit.customers.by_ids([key for key in customers if key is not None])
+            segment = await _get_manual_segment(unit, segment_id, "segmentId")
+            known = await unit.customers.find_by_ids([key for key in customers if key is not None])
             problems = []
             for index, key in enumerate(customers):
                 field = ("customerIds", str(index))
@@ -117,7 +117,7 @@ class Memberships:
             if problems:
                 raise InvalidInput.of(problems)
             changed = await _change(unit, segment, list(known), actor, MembershipSource.MANUAL, entering)
-            written = (await unit.segments.by_ids([segment_id]))[segment_id]
+            written = (await unit.segments.find_by_ids([segment_id]))[segment_id]
             return replace(written, seen_at=unit.instant), changed
 
     async def assign_named(
@@ -126,11 +126,11 @@ class Memberships:
         """Put the customers of these external ids into a MANUAL segment, or take them out of it; ids that nobody has,
         and those of the erased, are passed over and named."""
         async with self.store.write(business) as unit:
-            found = (await unit.segments.by_keys([key])).get(key)
+            found = (await unit.segments.find_by_keys([key])).get(key)
             if found is None:
                 raise NotFound(f"There is no segment with the key {key}.")
-            segment = await _by_hand(unit, found.id, "The key")
-            known = await unit.customers.known(external_ids)
+            segment = await _get_manual_segment(unit, found.id, "The key")
+            known = await unit.customers.find_known(external_ids)
             ids = [number for number, erased in known.values() if not erased]
             changed = await _change(unit, segment, ids, actor, MembershipSource.IMPORT, entering)
             live = {name for name, (_, erased) in known.items() if not erased}
@@ -138,7 +138,7 @@ class Memberships:
             return Assignment(changed, len(ids) - changed, unknown)
 
 
-def _end(business: Business, end: datetime | None) -> datetime | None:
+def _bound_end(business: Business, end: datetime | None) -> datetime | None:
     """The end of a stretch of history, which leaves out what was written after the business's moment."""
     if business.as_of is None:
         return end
@@ -146,14 +146,14 @@ def _end(business: Business, end: datetime | None) -> datetime | None:
     return moment if end is None else min(end, moment)
 
 
-def _known(business: Business, which: ChangeList) -> ChangeList:
-    return replace(which, until=_end(business, which.until))
+def _bound_changes(business: Business, which: ChangeList) -> ChangeList:
+    return replace(which, until=_bound_end(business, which.until))
 
 
-async def _by_hand(unit: Unit, segment_id: int, word: str) -> Segment:
+async def _get_manual_segment(unit: Unit, segment_id: int, word: str) -> Segment:
     segment = await unit.segments.get(segment_id)
     if segment is None:
-        raise unknown_id("segment", "segmentId")
+        raise build_unknown_id("segment", "segmentId")
     if segment.kind is not SegmentKind.MANUAL:
         message = f"{word} must be that of a MANUAL segment; the members of {segment.name} follow from its definition"
         raise InvalidInput(message, ("segmentId",), "SEGMENT_IS_AUTOMATIC")
@@ -183,7 +183,7 @@ async def _change(
         "memberCount": {"old": before, "new": done.member_count},
     }
     if done.entered or done.left:
-        users = users_of(segment.key, await unit.segments.all(automatic=True))
+        users = find_users(segment.key, await unit.segments.load_all(automatic=True))
         await queue_following(unit, users, f"segment {segment.key}")
     action = "assignSegment" if entering else "removeSegment"
     await unit.audit(actor, action, ("Segment", segment.id), detail)

@@ -13,8 +13,8 @@ from domain.jobs.model import ATTEMPTS, Difference, Job, JobKind, JobReason, Job
 from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import queue_following
 from domain.model import Business
-from domain.rules.context import references
-from domain.segments.dependencies import Defined, defined
+from domain.rules.context import collect_references
+from domain.segments.dependencies import SegmentDefinitions, read_definitions
 from domain.segments.model import Segment, SegmentKind, Snapshot
 from domain.store import Evaluation, Store
 
@@ -29,11 +29,11 @@ Alarm = Callable[[Business, str, Job], Awaitable[None]]
 """Told of a scheduled run that failed: business, the segment's key, the run."""
 
 
-async def nobody(business: Business, segment: str, job: Job) -> None:
+async def notify_nobody(business: Business, segment: str, job: Job) -> None:
     """Nobody is told."""
 
 
-class Stopped(Exception):
+class RunStopped(Exception):
     """The run is not this holder's any more, or somebody asked to cancel it."""
 
 
@@ -45,11 +45,11 @@ class Runner:
     clock: Clock
     feed: ProgressFeed
     owner: str
-    alarm: Alarm = nobody
+    alarm: Alarm = notify_nobody
 
     async def run_next(self, business: Business) -> bool:
         """Work on the oldest run that waits; whether there was one."""
-        async with self.store.heartbeats(business) as jobs:
+        async with self.store.open_heartbeats(business) as jobs:
             job = await jobs.acquire(JobKind.RECALCULATION, self.owner, self.clock())
         if job is None:
             return False
@@ -59,42 +59,42 @@ class Runner:
     async def run(self, business: Business, job: Job) -> None:
         """Work on a run that this worker has acquired."""
         if job.segment_id is not None:
-            await self._one(business, job)
+            await self._run_one(business, job)
             return
         try:
-            await self._parts(business, job)
+            await self._run_parts(business, job)
         except asyncio.CancelledError:
             await self._release(business, job)
             raise
 
-    async def _parts(self, business: Business, job: Job) -> None:
+    async def _run_parts(self, business: Business, job: Job) -> None:
         self.feed.publish(business.id, job)
         async with self.store.read(business) as unit:
-            ordered = defined(await unit.segments.all(automatic=True)).segments
+            ordered = read_definitions(await unit.segments.load_all(automatic=True)).segments
         places = {segment.id: place for place, segment in enumerate(ordered)}
         while True:
             async with self.store.read(business) as unit:
-                parts = await unit.jobs.parts_of(job.id)
+                parts = await unit.jobs.load_parts(job.id)
             # Not by their ids: a run that was queued before became a part as it was.
             waiting = sorted(
                 (part for part in parts if not part.status.final), key=lambda part: places.get(part.segment_id or 0, 0)
             )
             done = len(parts) - len(waiting)
             if not await self._heartbeat(business, job, "recalculating", done, len(parts)):
-                await self._stopped(business, job)
+                await self._end_if_cancelled(business, job)
                 return
             if not waiting:
                 break
-            async with self.store.heartbeats(business) as jobs:
+            async with self.store.open_heartbeats(business) as jobs:
                 part = await jobs.acquire_part(waiting[0].id, self.owner, self.clock())
             if part is None:
                 # Somebody else works on it.
                 await self.feed.wait_work(0.2)
             else:
-                await self._one(business, part, job, done, len(parts))
-        await self._finish(business, job, summed(parts))
+                await self._run_one(business, part, job, done, len(parts))
+        await self._finish(business, job, sum_outcomes(parts))
 
-    async def _one(
+    async def _run_one(
         self, business: Business, job: Job, parent: Job | None = None, done: int = 0, parts: int = 0
     ) -> None:
         self.feed.publish(business.id, job)
@@ -103,8 +103,8 @@ class Runner:
                 raise DomainError(f"The run was begun {ATTEMPTS} times and never came to an end.")
             while not await self._recalculate(business, job, parent, done, parts):
                 pass
-        except Stopped:
-            await self._stopped(business, job)
+        except RunStopped:
+            await self._end_if_cancelled(business, job)
         except asyncio.CancelledError:
             await self._release(business, job)
             raise
@@ -118,35 +118,35 @@ class Runner:
     async def _recalculate(self, business: Business, job: Job, parent: Job | None, done: int, parts: int) -> bool:
         """Evaluate and write; False where settings changed in between, and nothing was written."""
         async with self.store.evaluate(business) as evaluation:
-            every = await evaluation.unit.segments.all()
-            found, by_key = defined(every), {segment.key: segment for segment in every}
+            every = await evaluation.unit.segments.load_all()
+            found, by_key = read_definitions(every), {segment.key: segment for segment in every}
             segment = next((item for item in every if item.id == job.segment_id), None)
             if segment is None or segment.kind is not SegmentKind.AUTOMATIC:
                 raise DomainError("The segment was deleted.")
             tree = found.trees.get(segment.key)
             if tree is None:
                 raise DomainError(found.broken[segment.key])
-            absent = sorted(set(references(tree)) - by_key.keys())
+            absent = sorted(set(collect_references(tree)) - by_key.keys())
             if absent:
                 raise DomainError(f"There is no segment with the key {absent[0]}.")
             await evaluation.prepare([tree])
-            population, highest = await evaluation.population()
+            population, highest = await evaluation.count_population()
             for low in range(1, highest + 1, RANGE):
                 share = min(population, round(population * (low - 1) / max(highest, 1)))
                 if not await self._heartbeat(business, job, "evaluating", share, population):
-                    raise Stopped
+                    raise RunStopped
                 if parent is not None:
                     # Where that one is lost, this part is still held: whoever has the other one waits for it.
                     await self._heartbeat(business, parent, "recalculating", done, parts)
                 await evaluation.evaluate_range(tree, by_key, low, low + RANGE - 1)
             if not await self._heartbeat(business, job, "writing", population, population):
-                raise Stopped
+                raise RunStopped
             outcome = await self._commit(evaluation, job, segment, by_key, found, population)
         if outcome is None:
             return False
         self.feed.notify_members_changed(business.id)
         # As the row says it, so that who follows is not told another instant than who asks.
-        self.feed.publish(business.id, ended(job, outcome, outcome.snapshot_at or self.clock()))
+        self.feed.publish(business.id, end_job(job, outcome, outcome.snapshot_at or self.clock()))
         return True
 
     async def _commit(
@@ -155,16 +155,16 @@ class Runner:
         job: Job,
         segment: Segment,
         by_key: Mapping[str, Segment],
-        found: Defined,
+        found: SegmentDefinitions,
         population: int,
     ) -> Outcome | None:
         async with evaluation.write() as unit:
-            now = (await unit.segments.by_ids([segment.id])).get(segment.id)
-            held = (await unit.jobs.by_ids([job.id])).get(job.id)
+            now = (await unit.segments.find_by_ids([segment.id])).get(segment.id)
+            held = (await unit.jobs.find_by_ids([job.id])).get(job.id)
             if now is None or now.version != segment.version or held is None or held.cancel_requested:
-                raise Stopped
+                raise RunStopped
             if held.status is not JobStatus.RUNNING or held.attempts != job.attempts:
-                raise Stopped
+                raise RunStopped
             if unit.business.settings_version != evaluation.unit.business.settings_version:
                 # Days, labels and scores are measured otherwise now.
                 return None
@@ -173,19 +173,19 @@ class Runner:
             await unit.snapshots.add(Snapshot(segment.id, unit.instant, difference.member_count, job.id, None))
             await unit.segments.change(replace(now, last_calculated=unit.instant))
             outcome = Outcome(JobStatus.SUCCEEDED, None, None, population, difference, unit.instant)
-            if not await unit.jobs.finish(self._lease(job), outcome, unit.instant):
-                raise Stopped
+            if not await unit.jobs.finish(self._make_lease(job), outcome, unit.instant):
+                raise RunStopped
             if difference.entered or difference.left:
                 # Within a run of many those come later anyway, but for one that somebody else ended before.
-                await queue_following(unit, found.users_of(segment.key), f"segment {segment.key}", held.parent_id)
+                await queue_following(unit, found.find_users(segment.key), f"segment {segment.key}", held.parent_id)
         return outcome
 
-    def _lease(self, job: Job) -> Lease:
+    def _make_lease(self, job: Job) -> Lease:
         return Lease.of(job, self.owner)
 
     async def _heartbeat(self, business: Business, job: Job, phase: str, done: int, total: int) -> bool:
-        async with self.store.heartbeats(business) as jobs:
-            held = await jobs.heartbeat(self._lease(job), self.clock(), phase, done, total)
+        async with self.store.open_heartbeats(business) as jobs:
+            held = await jobs.heartbeat(self._make_lease(job), self.clock(), phase, done, total)
         self.feed.publish(business.id, replace(job, status=JobStatus.RUNNING, phase=phase, done=done, total=total))
         return held
 
@@ -193,23 +193,23 @@ class Runner:
         """This worker ends: another one goes on with the run at once. Where the store cannot be told in time, it does
         when it has heard nothing for as long as from a dead one."""
         try:
-            async with asyncio.timeout(RELEASE_SECONDS), self.store.heartbeats(business) as jobs:
-                await jobs.release(self._lease(job))
+            async with asyncio.timeout(RELEASE_SECONDS), self.store.open_heartbeats(business) as jobs:
+                await jobs.release(self._make_lease(job))
         except (DomainError, TimeoutError) as error:
             log.warning("run %s of business %s could not be released: %s", job.id, business.id, error)
 
-    async def _stopped(self, business: Business, job: Job) -> None:
+    async def _end_if_cancelled(self, business: Business, job: Job) -> None:
         """A run that somebody asked to cancel ends; one that was ended, or taken up by somebody else, is left alone."""
         async with self.store.read(business) as unit:
-            found = (await unit.jobs.by_ids([job.id])).get(job.id)
+            found = (await unit.jobs.find_by_ids([job.id])).get(job.id)
         if found is not None and found.cancel_requested:
             await self._finish(business, job, Outcome(JobStatus.CANCELLED, "CANCELLED", "It was cancelled."))
 
     async def _finish(self, business: Business, job: Job, outcome: Outcome) -> None:
         now = self.clock()
-        async with self.store.heartbeats(business) as jobs:
-            mine = await jobs.finish(self._lease(job), outcome, now)
-            found = (await jobs.by_ids([job.id])).get(job.id, ended(job, outcome, now))
+        async with self.store.open_heartbeats(business) as jobs:
+            mine = await jobs.finish(self._make_lease(job), outcome, now)
+            found = (await jobs.find_by_ids([job.id])).get(job.id, end_job(job, outcome, now))
         self.feed.publish(business.id, found)
         if (
             mine
@@ -218,11 +218,11 @@ class Runner:
             and found.segment_id is not None
         ):
             async with self.store.read(business) as unit:
-                segment = (await unit.segments.by_ids([found.segment_id], deleted=True)).get(found.segment_id)
+                segment = (await unit.segments.find_by_ids([found.segment_id], deleted=True)).get(found.segment_id)
             await self.alarm(business, "" if segment is None else segment.key, found)
 
 
-def ended(job: Job, outcome: Outcome, at: datetime) -> Job:
+def end_job(job: Job, outcome: Outcome, at: datetime) -> Job:
     """The run as it is when it has ended so."""
     total = job.total if outcome.status is not JobStatus.SUCCEEDED else outcome.evaluated
     return replace(
@@ -241,7 +241,7 @@ def ended(job: Job, outcome: Outcome, at: datetime) -> Job:
     )
 
 
-def summed(parts: list[Job]) -> Outcome:
+def sum_outcomes(parts: list[Job]) -> Outcome:
     """How a run of many segments ended; its figures are sums."""
     good = [part for part in parts if part.status is JobStatus.SUCCEEDED]
     bad = len(parts) - len(good)

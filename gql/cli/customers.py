@@ -8,11 +8,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from domain.calendar import local_date, zone
+from domain.calendar import to_local_date, load_zone
 from domain.pages import PageRequest
 from domain.store import CustomerFilter, CustomerSort
 from gql.cli.imports import CurrencyOption, RejectsOption, ZoneOption
-from gql.cli.output import Rejects, cell, name_ignored, print_summary, progress_bar
+from gql.cli.output import Rejects, make_cell, name_ignored_columns, print_summary, make_progress_bar
 from gql.cli.session import BusinessOption, Session, command
 from gql.composition import open_customers
 
@@ -36,10 +36,10 @@ async def import_customers(
     rejected.check(file)
     if not chosen.id:
         chosen = await businesses.create_planned(chosen)
-    name_ignored(source.ignored)
-    with rejected.writing() as reject, progress_bar() as bar:
+    name_ignored_columns(source.ignored)
+    with rejected.open_writer() as reject, make_progress_bar() as bar:
         task = bar.add_task("reading", total=None)
-        summary = await source.into(
+        summary = await source.import_into(
             session.services.customers, chosen, reject, lambda count: bar.update(task, completed=count)
         )
     print_summary(source.source.name, summary)
@@ -61,13 +61,13 @@ async def customers(
     """List customers. Example: segments customers --sort TOTAL_REVENUE --reverse --first 10"""
     chosen, service = await session.choose(business), session.services.customers
     async with session.services.store.read(chosen) as unit:
-        page = await unit.customers.page(PageRequest(first), CustomerFilter(search), sort, reverse)
+        page = await unit.customers.load_page(PageRequest(first), CustomerFilter(search), sort, reverse)
     table = Table("customer", "name", "level", "orders", f"revenue {chosen.currency}", "last purchase", box=None)
     table.columns[3].justify = table.columns[4].justify = "right"
     for record in page.items:
         totals, customer = record.totals, record.customer
-        last = "" if totals.last_at is None else str(local_date(totals.last_at, zone(chosen.time_zone)))
-        revenue = f"{service.revenue(chosen, totals):,}"
-        texts = (cell(customer.external_id), cell(customer.name), cell(customer.loyalty_level))
+        last = "" if totals.last_at is None else str(to_local_date(totals.last_at, load_zone(chosen.time_zone)))
+        revenue = f"{service.to_revenue(chosen, totals):,}"
+        texts = (make_cell(customer.external_id), make_cell(customer.name), make_cell(customer.loyalty_level))
         table.add_row(*texts, str(totals.order_count), revenue, last)
     Console(highlight=False).print(table)

@@ -12,21 +12,21 @@ import typer
 import uvicorn
 from starlette.applications import Starlette
 
-from domain.calendar import local_date, zone
-from domain.demo import CURRENCY, DRAFTS, KEY, NAME, TIME_ZONE, VIP, VIP_CHANGES, DemoShop, demo_shop
+from domain.calendar import to_local_date, load_zone
+from domain.demo import CURRENCY, DRAFTS, KEY, NAME, TIME_ZONE, VIP, VIP_CHANGES, DemoShop, make_demo_shop
 from domain.errors import InvalidInput
 from domain.jobs.progress import ProgressFeed
 from domain.jobs.worker import Worker
 from domain.model import Actor, Business, Permission
-from domain.segments.validation import slug
+from domain.segments.validation import make_slug
 from gql.app import create_app
-from gql.auth import MAXIMUM_NAME, issue_token, require_secret, stored_secret
+from gql.auth import MAXIMUM_NAME, issue_token, require_secret, read_stored_secret
 from gql.cli.session import BusinessOption, Session, command
 from gql.composition import (
     OpenStore,
     Services,
     open_store,
-    system_clock,
+    read_system_clock,
     translate_folder_errors,
 )
 from gql.http.processes import REQUEST_SECONDS, Workers, serve_alone
@@ -54,14 +54,14 @@ class WalkingClock:
 async def fill_demo(store: OpenStore) -> str:
     """The demo business, made and filled where it is not there; says what was done. One that was interrupted before it
     was whole is filled again."""
-    end = system_clock()
+    end = read_system_clock()
     clock, feed = WalkingClock(end - HISTORY), ProgressFeed()
     walking = store.make_services(feed, clock)
-    known = {business.key: business for business in await walking.businesses.all()}.get(KEY)
+    known = {business.key: business for business in await walking.businesses.load_all()}.get(KEY)
     if known is not None and known.name != UNFINISHED:
         return f"The demo shop is there already, in business {KEY}."
     business = known or await walking.businesses.create(KEY, UNFINISHED, TIME_ZONE, CURRENCY)
-    shop = demo_shop(local_date(end, zone(TIME_ZONE)))
+    shop = make_demo_shop(to_local_date(end, load_zone(TIME_ZONE)))
     await walking.customers.upsert(business, shop.customers, ACTOR, limit=len(shop.customers))
     await _walk(walking, store.make_worker(feed, clock), business, shop, clock, end)
     await walking.businesses.change(KEY, ACTOR, name=NAME, time_zone=None, currency=None)
@@ -83,7 +83,7 @@ async def _walk(
         await services.purchases.record(business, waiting[place:upto], ACTOR, limit=len(waiting))
         if place == 0:
             for draft in DRAFTS:
-                if await services.segments.by_key(business, draft.key or slug(draft.name)) is None:
+                if await services.segments.find_by_key(business, draft.key or make_slug(draft.name)) is None:
                     await services.segments.create(business, draft, ACTOR)
         place = upto
         while changed < len(VIP_CHANGES) and clock.now - began >= timedelta(days=VIP_CHANGES[changed][0]):
@@ -97,7 +97,7 @@ async def _walk(
 
 async def _change_vips(services: Services, business: Business, change: int) -> None:
     _, what, customers = VIP_CHANGES[change]
-    segment = await services.segments.by_key(business, VIP)
+    segment = await services.segments.find_by_key(business, VIP)
     if segment is None:
         return
     do = services.memberships.assign if what == "put in" else services.memberships.remove
@@ -166,7 +166,7 @@ async def demo(session: Session) -> None:
 def make_application(settings: Settings, key: str | None) -> Starlette:
     """What a process serves; `key` is the business of the explorer's ready token."""
     set_up(settings.log_level)
-    return create_app(settings, system_clock, None if key is None else partial(make_token, settings, key))
+    return create_app(settings, read_system_clock, None if key is None else partial(make_token, settings, key))
 
 
 def prepare_store(settings: Settings) -> str | None:
@@ -179,7 +179,7 @@ def prepare_store(settings: Settings) -> str | None:
 
 
 async def _prepare_demo(session: Session) -> str | None:
-    keys = [business.key for business in await session.services.businesses.all()]
+    keys = [business.key for business in await session.services.businesses.load_all()]
     if not keys or keys == [KEY]:
         await fill_demo(session.store)
         return KEY
@@ -197,7 +197,7 @@ def make_token(settings: Settings, key: str) -> str:
         business=key,
         permissions=[permission.value for permission in Permission],
         lifetime=timedelta(hours=min(settings.token_lifetime_hours, 24)),
-        now=system_clock(),
+        now=read_system_clock(),
     )
 
 
@@ -236,7 +236,7 @@ def token(
 ) -> None:
     """Print a token and nothing else. Example: segments token --subject pos --permission customers:view"""
     settings: Settings = context.obj
-    secret = settings.jwt_secret or stored_secret(settings)
+    secret = settings.jwt_secret or read_stored_secret(settings)
     if secret is None:
         raise InvalidInput("SEGMENTS_JWT_SECRET must be set, or the demo server started once, to sign a token.")
     require_secret(replace(settings, jwt_secret=secret), demo=False)
@@ -252,6 +252,6 @@ def token(
     lifetime = timedelta(hours=hours)
     typer.echo(
         issue_token(
-            secret, subject=subject, business=key, permissions=permissions, lifetime=lifetime, now=system_clock()
+            secret, subject=subject, business=key, permissions=permissions, lifetime=lifetime, now=read_system_clock()
         )
     )

@@ -15,10 +15,10 @@ import typer
 from tomlkit.items import Item
 
 from domain.businesses.mongodb import MASK, NAMES, SECTION, merge_section
-from domain.businesses.settings import BY_NAME, SECTIONS, SettingChange, effective
+from domain.businesses.settings import BY_NAME, SECTIONS, SettingChange, read_effective
 from domain.errors import FieldProblem, InvalidInput
 from domain.model import Business
-from gql.cli.output import plain
+from gql.cli.output import clean_line
 from gql.cli.session import ACTOR, BusinessOption, Session, Worker, command
 from gql.composition import read_mongodb_section, write_mongodb_section
 
@@ -76,7 +76,7 @@ def mask_secrets(section: Mapping[str, str]) -> dict[str, str]:
 
 def as_toml(business: Business, section: Mapping[str, str]) -> str:
     """Every setting with what it is; what is not set, and secrets, as comments."""
-    values = effective(business.settings.stored)
+    values = read_effective(business.settings.stored)
     document = tomlkit.document()
     document.add(tomlkit.comment(f"Settings of {business.key}, version {business.settings_version}."))
     document.add(tomlkit.comment('To go back to defaults: reset = ["lapsed_days", "import.preset"]'))
@@ -103,10 +103,10 @@ def _add(table: Any, values: Mapping[str, object], prefix: str) -> None:
         setting = BY_NAME[prefix + name]
         table.add(tomlkit.nl())
         table.add(tomlkit.comment(f"{setting.description[0].upper()}{setting.description[1:]} ({setting.kind.words})"))
-        table.add(tomlkit.comment(f"{name} is not set")) if value is None else table.add(name, _item(value))
+        table.add(tomlkit.comment(f"{name} is not set")) if value is None else table.add(name, _to_item(value))
 
 
-def _item(value: object) -> Item:
+def _to_item(value: object) -> Item:
     if isinstance(value, dict):
         inline = tomlkit.inline_table()
         for name, held in value.items():
@@ -115,7 +115,7 @@ def _item(value: object) -> Item:
     if isinstance(value, list):
         array = tomlkit.array()
         for held in value:
-            array.append(_item(held))
+            array.append(_to_item(held))
         return array
     return tomlkit.item(value)
 
@@ -129,7 +129,7 @@ def _read(file: Path) -> dict[str, Any]:
         raise InvalidInput(f"{file} must be at most 1 MiB")
     try:
         text = content.decode("utf-8-sig")
-        values = _json(text) if file.suffix == ".json" else tomllib.loads(text, parse_float=Decimal)
+        values = _parse_json(text) if file.suffix == ".json" else tomllib.loads(text, parse_float=Decimal)
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{file} must be UTF-8 text") from error
     except (ValueError, ArithmeticError, RecursionError) as error:
@@ -139,7 +139,7 @@ def _read(file: Path) -> dict[str, Any]:
     return values
 
 
-def _json(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     return json.loads(text, parse_float=Decimal, parse_constant=Decimal)
 
 
@@ -172,13 +172,13 @@ async def apply(
     if not check and outside:
         write_mongodb_section(session.settings, chosen.key, section)
     worker = Worker.of(session, chosen)
-    newest = await worker.newest()
+    newest = await worker.find_newest()
     if not check and (plan.changes or outside):
         names = [f"{SECTION}.{name}" for name in outside]
         chosen, plan = await businesses.set_settings(chosen.key, statement.settings, ACTOR, here=True, outside=names)
     sections = (_describe_mongodb(name, old, section) for name in outside)
     for line in (*plan.notes, *map(_describe_change, plan.changes), *sections):
-        typer.echo(plain(line))
+        typer.echo(clean_line(line))
     count = len(plan.changes) + len(outside)
     done = "would change" if check else "changed"
     number = f"{count} {'setting' if count == 1 else 'settings'}" if count else "Nothing"
@@ -202,20 +202,20 @@ async def show(
     if format == "toml":
         typer.echo(as_toml(chosen, section), nl=False)
     else:
-        values = {**effective(chosen.settings.stored), SECTION: mask_secrets(section)}
+        values = {**read_effective(chosen.settings.stored), SECTION: mask_secrets(section)}
         typer.echo(json.dumps(values, ensure_ascii=False, indent=2))
 
 
 def _describe_change(change: SettingChange) -> str:
-    return f"{change.name}: {_text(change.old)} -> {_text(change.new)}"
+    return f"{change.name}: {_format_text(change.old)} -> {_format_text(change.new)}"
 
 
 def _describe_mongodb(name: str, kept: Mapping[str, str], section: Mapping[str, str]) -> str:
     old, new = mask_secrets(kept).get(name), mask_secrets(section).get(name)
     if name in SECRET and old == new:
         return f"{SECTION}.{name}: another one"
-    return f"{SECTION}.{name}: {_text(old)} -> {_text(new)}"
+    return f"{SECTION}.{name}: {_format_text(old)} -> {_format_text(new)}"
 
 
-def _text(value: object) -> str:
+def _format_text(value: object) -> str:
     return "none" if value is None else json.dumps(value, ensure_ascii=False)

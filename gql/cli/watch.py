@@ -17,14 +17,14 @@ from typing import Annotated
 import typer
 from watchfiles import watch as watch_folder
 
-from domain.errors import DomainError, InvalidInput, Taken, Unavailable
+from domain.errors import DomainError, InvalidInput, AlreadyTaken, Unavailable
 from domain.imports.columns import count_noun
 from domain.imports.formats import ImportOptions
 from gql.cli.imports import CurrencyOption, ZoneOption, with_format_options
 from gql.cli.main import describe_failure
-from gql.cli.output import plain
+from gql.cli.output import clean_line
 from gql.cli.session import BusinessOption
-from gql.composition import check_folder, system_clock, translate_folder_errors
+from gql.composition import check_folder, read_system_clock, translate_folder_errors
 from gql.segmentation import run_segmentation
 from gql.settings import Settings
 
@@ -35,17 +35,17 @@ TICK = 0.5
 """Seconds until files are looked at again, whatever the system says."""
 LATER = 30.0
 """Seconds until a run is tried again that met a busy store."""
-Look = tuple[int, int, int, int]
+FileState = tuple[int, int, int, int]
 """How a file looks: device, inode, size, time of the last change."""
 
 
 @dataclass(slots=True)
-class Watched:
+class WatchedFile:
     """One file: how it looked, since when, and how it looked when it was last run."""
 
-    look: Look | None = None
+    look: FileState | None = None
     since: float = 0.0
-    done: Look | None = None
+    done: FileState | None = None
     again_at: float = 0.0
 
 
@@ -56,15 +56,15 @@ class Watcher:
     path: Path
     settle: float
     run: Callable[[Path], str]
-    files: dict[Path, Watched] = field(default_factory=dict)
+    files: dict[Path, WatchedFile] = field(default_factory=dict)
 
-    def turn(self, stop: Event) -> None:
+    def run_due_files(self, stop: Event) -> None:
         """Look at every file once, and run those that are due, one after the other."""
-        for path in sorted({*self.files, *self._there()}):
+        for path in sorted({*self.files, *self._list_files()}):
             if stop.is_set():
                 return
-            file = self.files.setdefault(path, Watched())
-            now, look = time.monotonic(), look_of(path)
+            file = self.files.setdefault(path, WatchedFile())
+            now, look = time.monotonic(), read_file_state(path)
             if look != file.look:
                 if look is None:
                     print_line(f"{path.name} is gone. It is imported again when it is back.")
@@ -72,19 +72,19 @@ class Watcher:
             if look is not None and look != file.done and now >= max(file.since + self.settle, file.again_at):
                 self._run(path, file, look)
 
-    def _there(self) -> list[Path]:
+    def _list_files(self) -> list[Path]:
         if not self.path.is_dir():
             return [self.path] if self.path.exists() else []
         names = [one for one in self.path.iterdir() if one.name.lower().endswith(ENDINGS)]
         return [one for one in names if not one.name.startswith((".", "~")) and one.is_file()]
 
-    def _run(self, path: Path, file: Watched, look: Look) -> None:
+    def _run(self, path: Path, file: WatchedFile, look: FileState) -> None:
         try:
             print_line(self.run(path))
         except Exception as error:
             for sentence in describe_failure(error)[0]:
                 print_line(f"Error: {path.name}: {sentence}", err=True)
-            if isinstance(error, Taken | Unavailable) or not isinstance(error, DomainError):
+            if isinstance(error, AlreadyTaken | Unavailable) or not isinstance(error, DomainError):
                 file.again_at = time.monotonic() + LATER
                 return
         # Where it was written meanwhile, it does not look like this any more and its turn comes again.
@@ -93,10 +93,10 @@ class Watcher:
 
 def print_line(sentence: str, *, err: bool = False) -> None:
     """A line with its time, at once."""
-    typer.echo(f"{system_clock():%Y-%m-%d %H:%M:%SZ} {plain(sentence)}", err=err)
+    typer.echo(f"{read_system_clock():%Y-%m-%d %H:%M:%SZ} {clean_line(sentence)}", err=err)
 
 
-def look_of(path: Path) -> Look | None:
+def read_file_state(path: Path) -> FileState | None:
     """How the file looks; None where there is none."""
     try:
         state = path.stat()
@@ -116,14 +116,14 @@ def watch_alone(settings: Settings, path: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise Taken(f"{path} is watched by another process already.") from error
+            raise AlreadyTaken(f"{path} is watched by another process already.") from error
         yield
     finally:
         os.close(lock)
 
 
 @contextmanager
-def stopped_by_signals() -> Iterator[Event]:
+def stop_on_signals() -> Iterator[Event]:
     """Set by the first SIGINT or SIGTERM; what runs then comes to its end. The second interrupts it."""
     stop = Event()
 
@@ -144,7 +144,7 @@ def keep_watch(watcher: Watcher, stop: Event) -> None:
     """Turn after turn until the end. The folder may vanish and come back: looking goes on without the system's help."""
     folder = watcher.path if watcher.path.is_dir() else watcher.path.absolute().parent
     while not stop.is_set():
-        watcher.turn(stop)
+        watcher.run_due_files(stop)
         if not folder.is_dir():
             stop.wait(TICK)
             continue
@@ -160,7 +160,7 @@ def keep_watch(watcher: Watcher, stop: Event) -> None:
                 raise_interrupt=False,
                 recursive=False,
             ):
-                watcher.turn(stop)
+                watcher.run_due_files(stop)
                 if stop.is_set() or not folder.is_dir():
                     break
         except (OSError, RuntimeError):
@@ -209,7 +209,7 @@ def watch(
         customers = f"{metadata['total_customers']:,} customers classified{rejected}"
         return f"{file.name}: {customers}: {result['output_file']}"
 
-    with watch_alone(settings, path), stopped_by_signals() as stop:
-        typer.echo(f"Watching {plain(str(path))}. A signal ends it.")
+    with watch_alone(settings, path), stop_on_signals() as stop:
+        typer.echo(f"Watching {clean_line(str(path))}. A signal ends it.")
         keep_watch(Watcher(path, settle, classify), stop)
         typer.echo("Ended.")

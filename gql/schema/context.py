@@ -50,21 +50,21 @@ class Context:
     _moment: datetime | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.loaders = Loaders(self.services, self.business)
+        self.loaders = Loaders(self.services, self.load_business)
         self.cache = CacheStats()
 
-    async def business(self) -> Business:
+    async def load_business(self) -> Business:
         """The viewer's business."""
         if self._business is None:
             self._business = asyncio.ensure_future(self._open_business(self._moment))
         return await asyncio.shield(self._business)
 
     async def _open_business(self, moment: datetime | None) -> Business:
-        return (await self.services.businesses.open(self.viewer.business)).held(moment)
+        return (await self.services.businesses.open(self.viewer.business)).freeze_at(moment)
 
     async def read(self, question: Callable[[Unit], Awaitable[T]]) -> T:
         """The answer of one read unit of the viewer's business."""
-        return await self.services.read(await self.business(), question)
+        return await self.services.read(await self.load_business(), question)
 
     def renew(self, moment: datetime | None = None) -> None:
         """The next event of a subscription: what was read for the last one may have changed. Or something was written:
@@ -88,7 +88,7 @@ class Context:
 Info = strawberry.Info[Context, None]
 
 
-class _Needs(BasePermission):
+class _RequiredPermission(BasePermission):
     """Fails with FORBIDDEN where the token lacks the permission."""
 
     permission: Permission
@@ -100,13 +100,13 @@ class _Needs(BasePermission):
         raise Forbidden(f"This needs the permission {self.permission.value}.")
 
 
-class CanView(_Needs):
+class CanView(_RequiredPermission):
     """Every read."""
 
     permission = Permission.VIEW
 
 
-class CanEdit(_Needs):
+class CanEdit(_RequiredPermission):
     """Every write."""
 
     permission = Permission.EDIT

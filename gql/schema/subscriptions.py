@@ -10,7 +10,7 @@ from domain.segments.history import check_reachable
 from domain.segments.model import Place
 from gql.schema.context import CanView, Info
 from gql.schema.queries import find_node
-from gql.schema.types.ids import expect, match, missing
+from gql.schema.types.ids import expect, match, build_missing_error
 from gql.schema.types.job import Job, PurchaseImport, Recalculation
 from gql.schema.types.membership import CHANGE_ORDER, MembershipChange
 from gql.schema.types.pagination import decode_cursor
@@ -32,14 +32,14 @@ class Subscription:
         description="Sends the run as it is, then every change, and ends after a final status.",
     )
     async def recalculation_progress(self, info: Info, id: RunId) -> AsyncGenerator[Recalculation, None]:
-        business = await info.context.business()
+        business = await info.context.load_business()
         number = expect(id, "Recalculation", business)
         async for job in info.context.services.recalculations.follow(business, number):
             yield Recalculation.of(await renew_business(info), job)
 
     @strawberry.subscription(permission_classes=[CanView], description="The same for any job.")
     async def job_progress(self, info: Info, id: RunId) -> AsyncGenerator[Job, None]:
-        business = await info.context.business()
+        business = await info.context.load_business()
         number = match(id, "PurchaseImport", business)
         if number is not None:
             async for state in info.context.services.imports.follow(business, number):
@@ -64,17 +64,17 @@ class Subscription:
             str | None, strawberry.argument(description="Only changes after this cursor; from now on where absent.")
         ] = None,
     ) -> AsyncGenerator[MembershipChangeBatch, None]:
-        business = await info.context.business()
+        business = await info.context.load_business()
         key = None
         if segment_id is not None:
             segment = await find_node(info.context, segment_id)
             if not isinstance(segment, Segment):
-                raise missing("Segment")
+                raise build_missing_error("Segment")
             key = segment.entity.id
         position = decode_cursor("after", after, CHANGE_ORDER, str)
         place = None if position is None else Place.read(position)
         check_reachable(business, None if place is None else place.instant)
-        async for entities in info.context.services.recalculations.changes(business, key, place):
+        async for entities in info.context.services.recalculations.follow_changes(business, key, place):
             present = await renew_business(info)
             changes = [MembershipChange.of(present, entity) for entity in entities]
             yield MembershipChangeBatch(changes=changes, cursor=changes[-1].cursor)
@@ -84,4 +84,4 @@ async def renew_business(info: Info) -> BusinessEntity:
     """The business at a moment after the row of an event was read, so that whatever is told beside the row is not older
     than it."""
     info.context.renew()
-    return await info.context.business()
+    return await info.context.load_business()

@@ -5,18 +5,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from domain.calendar import read_instant, zone
+from domain.calendar import read_instant, load_zone
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput
 from domain.imports.columns import (
     RowFault,
     check_encoding,
-    checked_text,
-    columns_seen,
+    check_text,
+    describe_columns,
     count_noun,
-    normalised,
-    row_text,
-    unquoted,
+    normalise_header,
+    format_row,
+    unquote_text,
 )
 from domain.imports.model import ImportSummary
 from domain.imports.rows import RejectedRow
@@ -48,11 +48,11 @@ class CustomersFile:
         source = CsvSource(file)
         places: dict[str, int] = {}
         for place, name in enumerate(source.header):
-            known = FIELDS.get(normalised(name))
+            known = FIELDS.get(normalise_header(name))
             if known is not None:
                 places.setdefault(known, place)
         if "external_id" not in places:
-            raise InvalidInput(f"Missing required columns: customer_id. Columns seen: {columns_seen(source.header)}.")
+            raise InvalidInput(f"Missing required columns: customer_id. Columns seen: {describe_columns(source.header)}.")
         return cls(source, places)
 
     @property
@@ -60,26 +60,26 @@ class CustomersFile:
         """The columns that are left out."""
         return [name.strip() for place, name in enumerate(self.source.header) if place not in self.places.values()]
 
-    def customer(self, cells: Sequence[str], business: Business) -> NewCustomer:
+    def read_customer(self, cells: Sequence[str], business: Business) -> NewCustomer:
         """The row's customer; RowFault with the reason of a refusal."""
         if len(cells) != len(self.source.header):
             raise RowFault(f"the row has {count_noun(len(cells), 'cell')}, the header has {len(self.source.header)}")
         check_encoding(cells)
         values = {
-            name: checked_text(unquoted(cells[place].strip()), name) or None for name, place in self.places.items()
+            name: check_text(unquote_text(cells[place].strip()), name) or None for name, place in self.places.items()
         }
         external_id = values.pop("external_id")
         if external_id is None:
             raise RowFault("no customer")
         registered = values.pop("registered_at", None)
         try:
-            at = None if registered is None else read_instant(registered, zone(business.time_zone))
+            at = None if registered is None else read_instant(registered, load_zone(business.time_zone))
         except ValueError as error:
             raise RowFault(f"registered_at {error}") from error
         given = frozenset(name for name in self.places if name != "external_id")
         return NewCustomer(external_id, registered_at=at, given=given, **values)
 
-    async def into(
+    async def import_into(
         self,
         customers: Customers,
         business: Business,
@@ -87,15 +87,15 @@ class CustomersFile:
         progress: Callable[[int], None],
     ) -> ImportSummary:
         """Import the rows; `reject` is told of each that is refused, `progress` how many were read."""
-        intake = Intake(customers, business, reject)
-        for line, cells in self.source.rows():
+        intake = CustomerBatch(customers, business, reject)
+        for line, cells in self.source.read_rows():
             intake.read += 1
             try:
-                item = self.customer(cells, business)
+                item = self.read_customer(cells, business)
             except RowFault as fault:
-                intake.refuse(line, row_text(cells), str(fault))
+                intake.refuse(line, format_row(cells), str(fault))
                 continue
-            await intake.take(line, row_text(cells), item)
+            await intake.take(line, format_row(cells), item)
             progress(intake.read)
         await intake.flush()
         if intake.read == 0:
@@ -105,7 +105,7 @@ class CustomersFile:
 
 
 @dataclass(slots=True)
-class Intake:
+class CustomerBatch:
     """Rows on their way into the store, and what has become of them. Of two rows of one customer the later holds; the
     earlier changes nothing and is counted so. `known_only`: those of customers who are not there are left out."""
 

@@ -17,18 +17,18 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Engine, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from domain.calendar import Clock, from_micros, local_date, to_micros, zone
+from domain.calendar import Clock, from_micros, to_local_date, to_micros, load_zone
 from domain.errors import DomainError, ImportEnded, ImportStopped, InvalidInput
 from domain.imports.model import ImportSummary, Progress
 from domain.imports.orders import put_together
-from domain.imports.quality import NAMED, Outlier, Quality, outlier_fence, usual_days
+from domain.imports.quality import NAMED, Outlier, Quality, compute_outlier_fence, find_usual_days
 from domain.imports.rows import RejectedRow, StagedColumns
 from domain.jobs.model import JobKind, JobReason, JobStatus, Lease, NewJob, Outcome
 from domain.model import Actor, Business
 from persistence import merge
 from persistence.database.dialects import analyze
 from persistence.database.engines import Database
-from persistence.database.transactions import event_row, raise_change, translated
+from persistence.database.transactions import build_event_row, raise_change, translate_errors
 from persistence.erasure import hide_rejects
 from persistence.imports.staging import ONLY_NEGATIVE, arrange, refuse, stage
 from persistence.imports.undo import keep_before, keep_given
@@ -59,7 +59,7 @@ def look(
 ) -> Quality:
     """What `incoming` and `rejected` hold; `condemned` is the reason of rows that are refused for being negative. Where
     rows carry amounts of orders, an amount of zero is an order's."""
-    first, last = usual_days(local_date(now, tz))
+    first, last = find_usual_days(to_local_date(now, tz))
     times = {"now": to_micros(now), "first": first, "last": last}
     future, doubtful, zero, nameless = connection.execute(text(ORDERS), times).one()
     negative, zero_lines, nameless_lines = connection.execute(text(LINES)).one()
@@ -69,7 +69,7 @@ def look(
         connection.execute(text(REJECTED), {"reason": reason}).scalar_one() for reason in (NO_DATE, condemned)
     )
     step = max(1, -(-orders // SAMPLE))
-    fence = outlier_fence(list(connection.execute(text(AMOUNTS), {"step": step}).scalars()))
+    fence = compute_outlier_fence(list(connection.execute(text(AMOUNTS), {"step": step}).scalars()))
     outliers, named = 0, list[Outlier]()
     if fence is not None:
         outliers = connection.execute(text(BEYOND), {"fence": fence}).scalar_one()
@@ -138,10 +138,10 @@ class ImportRecord:
             raise ImportEnded("The import was cancelled, or taken over by another process.")
 
     @contextmanager
-    def alive(self) -> Iterator[None]:
+    def keep_alive(self) -> Iterator[None]:
         """Heartbeats as long as the block lasts."""
         over = threading.Event()
-        thread = threading.Thread(target=self._beat, args=(over,), daemon=True)
+        thread = threading.Thread(target=self._send_heartbeats, args=(over,), daemon=True)
         thread.start()
         try:
             yield
@@ -149,7 +149,7 @@ class ImportRecord:
             over.set()
             thread.join()
 
-    def _beat(self, over: threading.Event) -> None:
+    def _send_heartbeats(self, over: threading.Event) -> None:
         while not over.wait(BEAT_SECONDS):
             statement = build_heartbeat(self.business.id, self.lease, self.clock(), *self._progress)
             # A store that is busy now hears of it a second later.
@@ -188,7 +188,7 @@ class ImportRecord:
             self.release()
             return
         status = JobStatus.CANCELLED if isinstance(error, ImportEnded) else JobStatus.FAILED
-        code, sentence = error_sentence(error)
+        code, sentence = describe_error(error)
         # Where the store cannot take it now, whoever finds the lease expired says so.
         with suppress(DBAPIError), self.engine.begin() as connection:
             row = connection.execute(raise_change(self.business.id, self.clock())).one()
@@ -208,11 +208,11 @@ class ImportRecord:
 
     def _audit(self, connection: Connection, number: int, at: int, outcome: str, detail: Mapping[str, object]) -> None:
         detail = {"source": self.source, "import": self.id, **detail}
-        event = event_row(self.business.id, number, at, Actor(self.actor), "importPurchases", None, detail, outcome)
+        event = build_event_row(self.business.id, number, at, Actor(self.actor), "importPurchases", None, detail, outcome)
         connection.execute(insert(AuditEventRow), event.model_dump())
 
 
-def error_sentence(error: BaseException) -> tuple[str, str]:
+def describe_error(error: BaseException) -> tuple[str, str]:
     """Code and sentence of what ended an import: nothing of the store's own words."""
     if isinstance(error, InvalidInput):
         return "INVALID_FILE", error.message
@@ -231,7 +231,7 @@ FEWEST, MOST = 500, 60_000
 CHUNK = 20_000
 
 
-def next_size(size: int, seconds: float) -> int:
+def compute_next_size(size: int, seconds: float) -> int:
     """How many orders the next range holds, after one of that size took so long: at most twice as many, so that what
     was slow for a moment, whatever it was, recovers within a few ranges."""
     return min(MOST, max(FEWEST, int(size * min(2.0, LOCK_SECONDS / seconds))))
@@ -261,7 +261,7 @@ class PurchaseImporter:
         """Import the rows; `texts` finds the text of rows that turn out wrong only when orders are put together. A
         `record` that is given is one that waited and is held now. `of_orders`: a row carried its order's amount, so
         that zeros beside it mean nothing."""
-        with translated(), self.engine.connect() as connection:
+        with translate_errors(), self.engine.connect() as connection:
             if dry_run:
                 return self._run(connection, rows, texts, None, progress, rejects, of_orders)
             held = record or ImportRecord(self.engine, self.business, self.clock, actor, source)
@@ -272,7 +272,7 @@ class PurchaseImporter:
                 held.report(step.phase, step.done, step.total)
                 progress(step)
 
-            with held.alive():
+            with held.keep_alive():
                 try:
                     return self._run(connection, rows, texts, held, say, rejects, of_orders)
                 except BaseException as error:
@@ -296,11 +296,11 @@ class PurchaseImporter:
             portions = put_together(rows(refused.append))
             read, near = stage(connection, portions, refused, lambda count: progress(Progress("reading", count, None)))
             orders, far = arrange(connection)
-            tz = zone(self.business.time_zone)
+            tz = load_zone(self.business.time_zone)
             quality = look(connection, orders, near + far, ONLY_NEGATIVE, now, tz, of_orders)
         summary = replace(self._merge(connection, orders, now, record, progress), rows_read=read, quality=quality)
         self._fill_texts(connection, texts)
-        for row in self._rejected(connection):
+        for row in self._read_rejects(connection):
             rejects(row)
         if record is None:
             return summary
@@ -311,7 +311,7 @@ class PurchaseImporter:
             "unchanged": summary.unchanged,
             "rejected": summary.rejected,
         }
-        record.finish(connection, counts, orders, {"future": summary.future, "quality": quality.document()})
+        record.finish(connection, counts, orders, {"future": summary.future, "quality": quality.to_document()})
         return replace(summary, import_id=record.id)
 
     def _merge(
@@ -336,7 +336,7 @@ class PurchaseImporter:
                     row = connection.execute(raise_change(self.business.id, self.clock())).one()
                     began = time.perf_counter()
                     record.require(connection)
-                next_purchase, empty = self._state(connection, expected)
+                next_purchase, empty = self._read_state(connection, expected)
                 part = merge.Range(self.business.id, low + 1, high, to_micros(now), empty, writer)
                 tally = merge.resolve(connection, part)
                 if not tally.all_known:
@@ -356,7 +356,7 @@ class PurchaseImporter:
                 rows[effect] += count
             future += tally.future
             progress(Progress("merging", high, orders))
-            low, size = high, next_size(size, took)
+            low, size = high, compute_next_size(size, took)
             if record is not None and high >= counted:
                 # Or PostgreSQL would plan the next ranges, and whoever asks meanwhile, as if there was what was before.
                 with connection.begin():
@@ -366,7 +366,7 @@ class PurchaseImporter:
             rejected = int(connection.execute(text("SELECT COUNT(*) FROM rejected")).scalar_one())
         return ImportSummary(0, rows[merge.CREATED], rows[merge.UPDATED], rows[merge.UNCHANGED], rejected, future)
 
-    def _state(self, connection: Connection, expected: int | None) -> tuple[int, bool]:
+    def _read_state(self, connection: Connection, expected: int | None) -> tuple[int, bool]:
         """The next purchase's id, and whether the business holds no purchase but those of this import."""
         own = {"business": self.business.id}
         held = "EXISTS (SELECT 1 FROM purchase WHERE business_id = :business)" if expected is None else "false"
@@ -385,7 +385,7 @@ class PurchaseImporter:
                 while chunk := [{"line": line, "text": content} for line, content in islice(found, CHUNK)]:
                     connection.execute(text("UPDATE rejected SET text = :text WHERE line = :line"), chunk)
 
-    def _rejected(self, connection: Connection) -> Iterator[RejectedRow]:
+    def _read_rejects(self, connection: Connection) -> Iterator[RejectedRow]:
         statement = text("SELECT line, COALESCE(text, ''), reason FROM rejected ORDER BY line")
         with connection.begin(), closing(connection.execute(statement.execution_options(yield_per=1000))) as result:
             for row in result:

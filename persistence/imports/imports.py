@@ -13,9 +13,9 @@ from domain.calendar import from_micros
 from domain.imports.model import NewImport, PurchaseImport, Reject
 from domain.imports.quality import Quality
 from domain.jobs.model import Job, JobKind, JobReason, JobStatus, NewJob
-from domain.pages import Page, PageRequest, page_of
+from domain.pages import Page, PageRequest, build_page
 from persistence.jobs import ACTIVE, JobStore
-from persistence.tables import business, import_reject, job, optional_instant, purchase_import
+from persistence.tables import business, import_reject, job, to_optional_instant, purchase_import
 
 OF_IMPORT = and_(
     job.c.business_id == purchase_import.c.business_id,
@@ -37,8 +37,8 @@ def to_import(row: Row[Any]) -> PurchaseImport:
         row.done,
         row.total,
         from_micros(row.created_at),
-        optional_instant(row.started_at),
-        optional_instant(row.finished_at),
+        to_optional_instant(row.started_at),
+        to_optional_instant(row.finished_at),
         row.error_code,
         row.error_message,
         row.requested_by,
@@ -51,9 +51,9 @@ def to_import(row: Row[Any]) -> PurchaseImport:
         row.future,
         None if row.quality is None else Quality.read(row.quality),
         row.options,
-        optional_instant(row.heartbeat_at),
-        optional_instant(row.undo_begun_at),
-        optional_instant(row.undone_at),
+        to_optional_instant(row.heartbeat_at),
+        to_optional_instant(row.undo_begun_at),
+        to_optional_instant(row.undone_at),
     )
 
 
@@ -69,18 +69,18 @@ class ImportStore:
         """Their jobs, on the same connection."""
         self.jobs = JobStore(self.connection, self.business_id)
 
-    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, PurchaseImport]:
+    async def find_by_ids(self, ids: Sequence[int]) -> Mapping[int, PurchaseImport]:
         """Those that exist."""
-        return {one.id: one for one in await self._imports(purchase_import.c.id.in_(ids))}
+        return {one.id: one for one in await self._load_imports(purchase_import.c.id.in_(ids))}
 
-    async def page(self, request: PageRequest) -> Page[PurchaseImport]:
+    async def load_page(self, request: PageRequest) -> Page[PurchaseImport]:
         """Imports, newest first."""
         conditions = [purchase_import.c.business_id == self.business_id]
         if request.after is not None:
             conditions.append(purchase_import.c.id < request.after[1])
         statement = IMPORTS.where(*conditions).order_by(purchase_import.c.id.desc()).limit(request.size + 1)
         rows = (await self.connection.execute(statement)).all()
-        return page_of(rows, request, lambda row: (row.id, row.id)).map(to_import)
+        return build_page(rows, request, lambda row: (row.id, row.id)).map(to_import)
 
     async def count(self) -> int:
         """How many there are."""
@@ -88,7 +88,7 @@ class ImportStore:
         statement = select(func.count()).select_from(purchase_import).where(own)
         return int((await self.connection.execute(statement)).scalar_one())
 
-    async def rejects(self, ids: Sequence[int], request: PageRequest) -> Mapping[int, Page[Reject]]:
+    async def load_rejects(self, ids: Sequence[int], request: PageRequest) -> Mapping[int, Page[Reject]]:
         """The rows that each import refused, by their lines, in one statement that reads no more than the pages."""
         column = import_reject.c
         pages = []
@@ -108,20 +108,20 @@ class ImportStore:
         for row in await self.connection.execute(union_all(*pages)):
             found[row.import_id].append(Reject(row.line, row.text, row.reason))
         return {
-            import_id: page_of(sorted(rows, key=lambda row: row.line), request, lambda row: (row.line, row.line))
+            import_id: build_page(sorted(rows, key=lambda row: row.line), request, lambda row: (row.line, row.line))
             for import_id, rows in found.items()
         }
 
-    async def by_key(self, key: str) -> tuple[PurchaseImport, str | None] | None:
+    async def find_by_key(self, key: str) -> tuple[PurchaseImport, str | None] | None:
         """The import of a request that carried the key, and the digest of that request."""
         column = purchase_import.c
         statement = IMPORTS.where(column.business_id == self.business_id, column.request_key == key)
         row = (await self.connection.execute(statement)).one_or_none()
         return None if row is None else (to_import(row), row.request_digest)
 
-    async def active(self) -> list[PurchaseImport]:
+    async def load_active(self) -> list[PurchaseImport]:
         """Those that wait or are worked on, oldest first."""
-        return await self._imports(job.c.status.in_(ACTIVE))
+        return await self._load_imports(job.c.status.in_(ACTIVE))
 
     async def acquire(self, import_id: int, owner: str, now: datetime) -> Job | None:
         """Hold one that waits or whose lease has expired, None where it is not free. Its days are those of the time
@@ -146,9 +146,9 @@ class ImportStore:
                 request_digest=new.digest,
             )
         )
-        return (await self.by_ids([import_id]))[import_id]
+        return (await self.find_by_ids([import_id]))[import_id]
 
-    async def _imports(self, *conditions: ColumnElement[bool]) -> list[PurchaseImport]:
+    async def _load_imports(self, *conditions: ColumnElement[bool]) -> list[PurchaseImport]:
         own = purchase_import.c.business_id == self.business_id
         statement = IMPORTS.where(own, *conditions).order_by(purchase_import.c.id)
         return [to_import(row) for row in await self.connection.execute(statement)]

@@ -55,9 +55,9 @@ from domain.classifiers import (
     ClassifierFailed,
     Classifiers,
 )
-from domain.money import mean, to_decimal
-from persistence.database.dialects import Divide, analyze, constant, create, half_even_mean, load, number
-from persistence.labels.sql import FACTS, labels
+from domain.money import compute_mean, to_decimal
+from persistence.database.dialects import Divide, analyze, bind_double, create, divide_half_even, load, to_double
+from persistence.labels.sql import FACTS, select_labels
 from persistence.tables import customer
 
 BATCH = 2_000
@@ -72,7 +72,7 @@ class ClassifiedStore:
     connection: AsyncConnection
     business_id: int
 
-    async def batches(
+    async def load_batches(
         self,
         span: ClassificationSpan,
         settings: ClassificationSettings,
@@ -84,19 +84,19 @@ class ClassifiedStore:
         where an expression cannot be computed for one of them."""
         own = customer.c.business_id == self.business_id
         mine = None if customers is None else select(customer.c.id).where(own, customer.c.id.in_(customers))
-        statement = classified(self.business_id, span, settings, decimals, classifiers, mine)
+        statement = select_classified(self.business_id, span, settings, decimals, classifiers, mine)
         try:
             async with self.connection.stream(statement.execution_options(yield_per=BATCH)) as result:
                 async for rows in result.partitions():
-                    yield batch_of(rows, span.today, decimals, classifiers)
+                    yield build_batch(rows, span.today, decimals, classifiers)
         except DBAPIError as error:
             raise translate_sql_error(error, classifiers) from error
 
-    async def counts(
+    async def count_labels(
         self, span: ClassificationSpan, settings: ClassificationSettings, decimals: int, classifiers: Classifiers
     ) -> list[tuple[str, str, int]]:
         """Customers by dimension and label, where no classifier is a function; in one statement."""
-        seen = classified(self.business_id, span, settings, decimals, classifiers).cte("classified")
+        seen = select_classified(self.business_id, span, settings, decimals, classifiers).cte("classified")
         statements = []
         for dimension in classifiers.dimensions:
             own = [seen.c[name] for name in (f"answer_{dimension}", dimension) if name in seen.c]
@@ -118,7 +118,7 @@ def translate_sql_error(error: DBAPIError, classifiers: Classifiers) -> Exceptio
     return error if trouble or not classifiers.sql else ClassifierFailed()
 
 
-def classified(
+def select_classified(
     business_id: int,
     span: ClassificationSpan,
     settings: ClassificationSettings,
@@ -128,7 +128,7 @@ def classified(
     ids: tuple[int, int] | None = None,
 ) -> Select[Any]:
     """One row a customer: id, facts, built-in labels, and the answer of each SQL classifier, for `batch_of`."""
-    each = labels(business_id, span, settings, decimals, customers, ids, FACTS).subquery("each")
+    each = select_labels(business_id, span, settings, decimals, customers, ids, FACTS).subquery("each")
     scale = 10**decimals
     spend, orders = cast(each.c.spend, BigInteger), cast(each.c.orders, BigInteger)
     seen = (
@@ -137,8 +137,8 @@ def classified(
             each.c.spend.label("own_spend"),
             customer.c.external_id.label("customer_id"),
             cast(each.c.orders, BigInteger).label("order_count"),
-            Divide(number(each.c.spend), constant(float(scale))).label("total_revenue"),
-            Divide(number(half_even_mean(spend, orders)), constant(float(scale))).label("average_order_value"),
+            Divide(to_double(each.c.spend), bind_double(float(scale))).label("total_revenue"),
+            Divide(to_double(divide_half_even(spend, orders)), bind_double(float(scale))).label("average_order_value"),
             each.c.first_day.label("first_purchase_day"),
             each.c.last_day.label("last_purchase_day"),
             cast(each.c.recent, BigInteger).label("recent_orders"),
@@ -163,7 +163,7 @@ def answer(classifier: Classifier) -> Label[str | None]:
     return func.nullif(func.substr(func.trim(said), 1, LONGEST_LABEL), "").label(f"answer_{classifier.dimension}")
 
 
-def nobody(classifier: Classifier) -> Select[Any]:
+def select_nobody(classifier: Classifier) -> Select[Any]:
     """What it says of no customers at all: whether the database understands it."""
     columns: list[ColumnElement[Any]] = []
     for name in COLUMNS:
@@ -173,7 +173,7 @@ def nobody(classifier: Classifier) -> Select[Any]:
     return select(answer(classifier)).select_from(empty)
 
 
-def batch_of(rows: Sequence[Row[Any]], today: int, decimals: int, classifiers: Classifiers) -> ClassifiedBatch:
+def build_batch(rows: Sequence[Row[Any]], today: int, decimals: int, classifiers: Classifiers) -> ClassifiedBatch:
     """Rows of `classified` as columns."""
     columns: dict[str, Sequence[Any]] = {}
     for name in COLUMNS:
@@ -182,7 +182,7 @@ def batch_of(rows: Sequence[Row[Any]], today: int, decimals: int, classifiers: C
         elif name == "total_revenue":
             columns[name] = [to_decimal(int(row.own_spend), decimals) for row in rows]
         elif name == "average_order_value":
-            columns[name] = [mean(int(row.own_spend), int(row.order_count), decimals) for row in rows]
+            columns[name] = [compute_mean(int(row.own_spend), int(row.order_count), decimals) for row in rows]
         elif name in NUMBERS:
             columns[name] = [int(getattr(row, name)) for row in rows]
         else:
@@ -195,16 +195,16 @@ GROUP = "segments.classifiers"
 log = logging.getLogger("segments")
 
 
-def installed(engine: Engine, found: Iterable[EntryPoint] | None = None) -> Classifiers:
+def load_installed(engine: Engine, found: Iterable[EntryPoint] | None = None) -> Classifiers:
     """Those that can be used with this database; the others are named in the log."""
     points = entry_points(group=GROUP) if found is None else found
     usable: dict[str, Classifier] = {}
     for point in sorted(points, key=lambda one: (one.name, one.value)):
-        fault, classifier = _loaded(point)
+        fault, classifier = _load_classifier(point)
         if classifier is not None:
             other = usable.get(classifier.dimension)
             taken = other and f"the classifier {other.name} has the dimension {other.dimension} already"
-            fault = classifier.fault() or taken or _refused(engine, classifier)
+            fault = classifier.find_fault() or taken or _find_sql_fault(engine, classifier)
         if fault is not None or classifier is None:
             log.warning("classifier %s is left out: %s", point.name, fault)
         else:
@@ -212,7 +212,7 @@ def installed(engine: Engine, found: Iterable[EntryPoint] | None = None) -> Clas
     return Classifiers(tuple(sorted(usable.values(), key=lambda one: one.name)))
 
 
-def _loaded(point: EntryPoint) -> tuple[str | None, Classifier | None]:
+def _load_classifier(point: EntryPoint) -> tuple[str | None, Classifier | None]:
     try:
         made = point.load()
         if not isinstance(made, Classifier) and callable(made):
@@ -224,13 +224,13 @@ def _loaded(point: EntryPoint) -> tuple[str | None, Classifier | None]:
     return None, made
 
 
-def _refused(engine: Engine, classifier: Classifier) -> str | None:
+def _find_sql_fault(engine: Engine, classifier: Classifier) -> str | None:
     """Why the database does not take its expression, asked of no customers at all."""
     if classifier.sql is None:
         return None
     try:
         with engine.connect() as connection:
-            rows = connection.execute(nobody(classifier)).all()
+            rows = connection.execute(select_nobody(classifier)).all()
     except DBAPIError as error:
         # A store that is out of reach says nothing of the expression; SQLite's own word for a wrong one is a code.
         code = getattr(error.orig, "sqlite_errorcode", None)
@@ -305,7 +305,7 @@ class Overlay:
 
     def _ask_some(self, low: int, high: int) -> None:
         how = self.how
-        statement = classified(self.business_id, how.span, how.settings, how.decimals, self.usable, ids=(low, high))
+        statement = select_classified(self.business_id, how.span, how.settings, how.decimals, self.usable, ids=(low, high))
         names = tuple(one.dimension for one in self.usable.every)
         if not self.usable.functions:
             seen = statement.subquery("seen")
@@ -315,7 +315,7 @@ class Overlay:
             self.connection.execute(insert(self._table).from_select(into, found))
             return
         rows = self.connection.execute(statement).all()
-        batch = batch_of(rows, how.span.today, how.decimals, self.usable)
-        labels = self.usable.decided(batch)
+        batch = build_batch(rows, how.span.today, how.decimals, self.usable)
+        labels = self.usable.decide_labels(batch)
         kept = list(zip(batch.ids, *(labels[name] for name in names), strict=True))
         load(self.connection, NAME, ("customer_id", *(f"own_{name}" for name in names)), kept)

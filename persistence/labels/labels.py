@@ -31,14 +31,14 @@ from sqlalchemy import (
     update,
 )
 
-from domain.calendar import Clock, local_date, zone
-from domain.classification.labels import DIMENSIONS, Labelling, labelling
+from domain.calendar import Clock, to_local_date, load_zone
+from domain.classification.labels import DIMENSIONS, Labelling, build_labelling
 from domain.classifiers import Classifiers
 from persistence.database.dialects import analyze, create
 from persistence.database.engines import Database
-from persistence.database.transactions import to_business, translated
+from persistence.database.transactions import to_business, translate_errors
 from persistence.labels.classifiers import Overlay
-from persistence.labels.sql import labels
+from persistence.labels.sql import select_labels
 from persistence.tables import business as business_table
 from persistence.tables import customer, customer_label, customer_metrics, label_state
 
@@ -52,7 +52,7 @@ changed = table("changed_customer", column("customer_id", BigInteger))
 
 
 @dataclass(slots=True)
-class Decided:
+class DecidedLabels:
     """The labels in one state of the store: those that were kept and are still true, and in `labelled` the others.
     `some` says that there are kept ones among them, `present` that they are those of today."""
 
@@ -74,11 +74,11 @@ class Decided:
         """Of what the labels are, in their order."""
         return self.overlay.classifiers.dimensions
 
-    def rows(self) -> Iterator[Sequence[str | None]]:
+    def load_rows(self) -> Iterator[Sequence[str | None]]:
         """The rows of `parts`, one by one."""
-        return chain.from_iterable(self.parts())
+        return chain.from_iterable(self.load_parts())
 
-    def parts(self) -> Generator[Sequence[Sequence[str | None]], None, None]:
+    def load_parts(self) -> Generator[Sequence[Sequence[str | None]], None, None]:
         """External id, frequency, spending, category and what classifiers of one's own add, of every customer who was
         not erased, by external id."""
         source: FromClause = customer.outerjoin(labelled, labelled.c.customer_id == customer.c.id)
@@ -112,21 +112,21 @@ class Decided:
             found = select(kept.customer_id).where(kept.business_id == self.business_id, kept.changed_at > since)
             self._fill(changed, ("customer_id",), found)
             analyze(connection, "changed_customer")
-            self._fill(labelled, COLUMNS, self._labels(customers=select(changed.c.customer_id)))
+            self._fill(labelled, COLUMNS, self._select_labels(customers=select(changed.c.customer_id)))
             without = select(changed.c.customer_id, *(literal(None, Text) for _ in DIMENSIONS)).where(
                 changed.c.customer_id.not_in(select(labelled.c.customer_id))
             )
             self._fill(labelled, COLUMNS, without)
         else:
             for low in range(1, self.highest + 1, RANGE):
-                self._fill(labelled, COLUMNS, self._labels(ids=(low, low + RANGE - 1)))
+                self._fill(labelled, COLUMNS, self._select_labels(ids=(low, low + RANGE - 1)))
         analyze(connection, "labelled")
         self.fresh = int(connection.execute(select(func.count()).select_from(labelled)).scalar_one())
         if self.overlay.classifiers.every:
             self.overlay.fill(self.highest)
 
-    def _labels(self, **which: Any) -> Any:
-        return labels(self.business_id, self.how.span, self.how.settings, self.how.decimals, **which)
+    def _select_labels(self, **which: Any) -> Any:
+        return select_labels(self.business_id, self.how.span, self.how.settings, self.how.decimals, **which)
 
     def _fill(self, into: Any, columns: Sequence[str], statement: Any) -> None:
         self.connection.execute(insert(into).from_select(list(columns), statement))
@@ -142,27 +142,27 @@ class LabelStore:
     classifiers: Classifiers = field(default_factory=Classifiers)
 
     @contextmanager
-    def decided(self, as_of: date | None = None) -> Iterator[Decided]:
+    def decide_labels(self, as_of: date | None = None) -> Iterator[DecidedLabels]:
         """All labels as of the day, today where there is none, in one state of the store."""
-        with translated(), self.database.bulk.connect() as connection:
+        with translate_errors(), self.database.bulk.connect() as connection:
             if self.database.dialect == "postgresql":
                 connection.execution_options(isolation_level="REPEATABLE READ")
-            found = self._begun(connection, as_of)
+            found = self._begin(connection, as_of)
             found.decide()
             yield found
 
-    def _begun(self, connection: Connection, as_of: date | None) -> Decided:
+    def _begin(self, connection: Connection, as_of: date | None) -> DecidedLabels:
         row = connection.execute(select(business_table).where(business_table.c.id == self.business_id)).one()
         business = to_business(row)
-        present = local_date(self.clock(), zone(business.time_zone))
+        present = to_local_date(self.clock(), load_zone(business.time_zone))
         today = as_of or present
         first = select(func.min(customer_metrics.c.first_day)).where(customer_metrics.c.business_id == self.business_id)
-        how = labelling(business, today, connection.execute(first).scalar_one())
+        how = build_labelling(business, today, connection.execute(first).scalar_one())
         state = connection.execute(
             select(label_state).where(label_state.c.business_id == self.business_id)
         ).one_or_none()
         some = state is not None and state.basis == how.basis
-        return Decided(
+        return DecidedLabels(
             connection,
             self.business_id,
             today,
@@ -180,7 +180,7 @@ FOLLOW_RANGE = 50_000
 """Labels kept in one transaction."""
 
 
-def keep(decided: Decided) -> None:
+def keep(decided: DecidedLabels) -> None:
     """End the reading and keep what was decided. Labels of another day than today are not kept."""
     connection = decided.connection
     if not decided.present or (decided.some and not decided.fresh):
@@ -195,7 +195,7 @@ def keep(decided: Decided) -> None:
     size = decided.highest + 1 if decided.some and decided.fresh <= FOLLOW_RANGE else FOLLOW_RANGE
     for low in range(0, decided.highest + 1, size):
         with connection.begin():
-            if not _still(connection, decided.business_id, before if low == 0 else mine):
+            if not _is_owner(connection, decided.business_id, before if low == 0 else mine):
                 return
             last = low + size > decided.highest
             _replace(decided, low, decided.highest if last else low + size - 1)
@@ -204,7 +204,7 @@ def keep(decided: Decided) -> None:
             connection.execute(statement.values(basis=basis, seen_at=decided.seen_at, owner=mine))
 
 
-def _still(connection: Connection, business_id: int, owner: str) -> bool:
+def _is_owner(connection: Connection, business_id: int, owner: str) -> bool:
     """Whether what is kept is still that of `owner`; nobody else can change it until this transaction ends."""
     first = "INSERT INTO label_state (business_id, owner) VALUES (:business, '') ON CONFLICT DO NOTHING"
     connection.execute(text(first), {"business": business_id})
@@ -212,7 +212,7 @@ def _still(connection: Connection, business_id: int, owner: str) -> bool:
     return bool(connection.execute(statement).scalar_one() == owner)
 
 
-def _replace(decided: Decided, low: int, high: int) -> None:
+def _replace(decided: DecidedLabels, low: int, high: int) -> None:
     new = select(*(labelled.c[name] for name in COLUMNS)).where(labelled.c.customer_id.between(low, high))
     own: list[ColumnElement[bool]] = [
         customer_label.c.business_id == decided.business_id,

@@ -21,7 +21,7 @@ from domain.classification.pipeline import (
     STATUS_FILENAME,
     Part,
 )
-from domain.errors import InvalidInput, Taken
+from domain.errors import InvalidInput, AlreadyTaken
 
 NAMES = ("purchase_frequency", "spending", "category")
 
@@ -35,7 +35,7 @@ class RunFolder:
 
     @classmethod
     @contextmanager
-    def held(cls, path: Path, filename: str = OUTPUT_FILENAME) -> Iterator["RunFolder"]:
+    def acquire(cls, path: Path, filename: str = OUTPUT_FILENAME) -> Iterator["RunFolder"]:
         """The folder, made where it is not there; Taken where another run has it."""
         if Path(filename).name != filename or filename in ("", ".", "..", *RESERVED):
             raise InvalidInput(f"output_filename must be the name of a file in the folder, not {filename[:100]}")
@@ -46,7 +46,7 @@ class RunFolder:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise Taken(
+                raise AlreadyTaken(
                     f"Another run writes into {path}. Wait until it has ended, or give another folder."
                 ) from error
             yield cls(path, filename)
@@ -58,7 +58,7 @@ class RunFolder:
         """The path of the output file."""
         return str(self.path / self.filename)
 
-    def answers(self, question: str) -> bool:
+    def has_answer(self, question: str) -> bool:
         """Whether the output is there and is of the run that was asked this."""
         try:
             kept = json.loads((self.path / QUESTION_FILENAME).read_text(encoding="utf-8"))
@@ -66,7 +66,7 @@ class RunFolder:
             return False
         return Path(self.output).is_file() and kept == question
 
-    def status(self) -> Mapping[str, object]:
+    def read_status(self) -> Mapping[str, object]:
         """What the last run said; nothing where there was none, or where nobody can read it."""
         try:
             found = json.loads((self.path / STATUS_FILENAME).read_text(encoding="utf-8"))
@@ -76,7 +76,7 @@ class RunFolder:
 
     def write_status(self, status: Mapping[str, object]) -> None:
         """Say how things stand."""
-        with replaced(self.path / STATUS_FILENAME) as file:
+        with replace_file(self.path / STATUS_FILENAME) as file:
             file.write(json.dumps(status, ensure_ascii=False, indent=2) + "\n")
 
     def append_log(self, entry: Mapping[str, object]) -> None:
@@ -103,7 +103,7 @@ class RunFolder:
         asked.unlink(missing_ok=True)
         made = _Segmentations((*NAMES, *further))
         labels = itemgetter(*range(1, len(made.names) + 1))
-        with replaced(Path(self.output)) as file:
+        with replace_file(Path(self.output)) as file:
             file.write("[")
             before = "\n"
             for part in parts:
@@ -114,7 +114,7 @@ class RunFolder:
                 file.write(before + ",\n".join(entries))
                 before = ",\n"
             file.write("\n]\n")
-        with replaced(asked) as file:
+        with replace_file(asked) as file:
             file.write(json.dumps(question))
 
 
@@ -131,7 +131,7 @@ class _Segmentations(dict[tuple[str | None, ...], str]):
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[TextIO]:
+def replace_file(path: Path) -> Iterator[TextIO]:
     """A new file in the place of the old one, when the block is left in order and its text is on the disk."""
     beside = path.with_name(f".{path.name}.new")
     try:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import InvalidInput
-from domain.store import Cached
+from domain.store import CachedValue
 from persistence.database.engines import BUSY_SECONDS, Database
 from persistence.tables import kept_report
 
@@ -93,11 +93,11 @@ class MemoryCache:
         # Without the library's own time limit: the wait that it brings would swallow a cancellation.
         return SimpleMemoryCache(ttl=SECONDS, timeout=0)
 
-    async def get_or_make(self, key: str, make: Callable[[], Awaitable[T]]) -> Cached[T]:
+    async def get_or_make(self, key: str, make: Callable[[], Awaitable[T]]) -> CachedValue[T]:
         """The value that is there, or the one being computed, or a new one."""
         held: Entry | None = await self._memory.get(key)
         if held is not None:
-            return self._cached(held, True)
+            return self._build_cached(held, True)
         task = self._computing.get(key)
         joined = task is not None
         if task is None:
@@ -105,7 +105,7 @@ class MemoryCache:
             self._computing[key] = task
             task.add_done_callback(lambda _: self._computing.pop(key, None))
         entry, shared = await asyncio.shield(task)
-        return self._cached(entry, joined or shared)
+        return self._build_cached(entry, joined or shared)
 
     async def close(self) -> None:
         """Give the connections of the shared cache back."""
@@ -146,8 +146,8 @@ class MemoryCache:
         finally:
             await asyncio.shield(cache.release(key, owner))
 
-    def _cached(self, entry: Entry, hit: bool) -> Cached[Any]:
-        return Cached(entry.value, hit, max(0.0, self._clock() - entry.made_at))
+    def _build_cached(self, entry: Entry, hit: bool) -> CachedValue[Any]:
+        return CachedValue(entry.value, hit, max(0.0, self._clock() - entry.made_at))
 
 
 class DatabaseCache:
@@ -173,7 +173,7 @@ class DatabaseCache:
         await self._write(
             update(kept_report).where(*_is_row(key)).values(value=json.dumps(value), made_at=now),
             delete(kept_report).where(
-                column.business_id == _business_id(key), or_(column.made_at < now - SECONDS, unborn)
+                column.business_id == _read_business_id(key), or_(column.made_at < now - SECONDS, unborn)
             ),
         )
 
@@ -184,7 +184,7 @@ class DatabaseCache:
         row = {"owner": owner, "leased_until": now + LEASE_SECONDS, "made_at": None, "value": None}
         statement = (
             insert(kept_report)
-            .values(business_id=_business_id(key), key=key, **row)
+            .values(business_id=_read_business_id(key), key=key, **row)
             .on_conflict_do_update(
                 index_elements=["business_id", "key"],
                 set_=row,
@@ -230,12 +230,12 @@ class DatabaseCache:
             await connection.rollback()
 
 
-def _business_id(key: str) -> int:
+def _read_business_id(key: str) -> int:
     return int(key.split(":")[1])
 
 
 def _is_row(key: str) -> tuple[Any, ...]:
-    return column.business_id == _business_id(key), column.key == key
+    return column.business_id == _read_business_id(key), column.key == key
 
 
 class RedisCache:

@@ -26,19 +26,19 @@ from domain.calendar import DayRanges, Span
 from domain.classification.groups import Cell, LabelSums, Method
 from domain.classification.labels import ClassificationFacts, ClassificationSettings, ClassificationSpan
 from domain.classification.rfm import Quintiles
-from domain.pages import Page, PageRequest, page_of
-from domain.reports.report import SCORES, kind_of_score
+from domain.pages import Page, PageRequest, build_page
+from domain.reports.report import SCORES, find_kind_of_score
 from domain.store import CustomerRecord, Grouping, Transition, TransitionSums, TrendSums, WindowTotals
 from persistence.customers import COLUMNS as CUSTOMER_COLUMNS
 from persistence.customers import JOINED as CUSTOMERS
 from persistence.customers import to_record
-from persistence.database.dialects import among
-from persistence.labels.sql import label_counts
-from persistence.reports.windows import behaving, per_customer, recency_score, score_counts, scored, total, totals
+from persistence.database.dialects import is_among
+from persistence.labels.sql import select_label_counts
+from persistence.reports.windows import select_behaviours, select_customers, score_recency, select_score_counts, select_scores, add_up, select_totals
 from persistence.tables import WITH_BOUGHT, customer, customer_metrics, purchase, purchase_line
 
 
-def _customers_in(business_id: int, rows: Subquery) -> Join:
+def _join_customers(business_id: int, rows: Subquery) -> Join:
     return CUSTOMERS.join(rows, and_(customer.c.business_id == business_id, customer.c.id == rows.c.customer_id))
 
 
@@ -49,20 +49,20 @@ class ReportStore:
         self.connection = connection
         self.business_id = business_id
 
-    async def cells(self, span: Span) -> list[Cell]:
+    async def load_cells(self, span: Span) -> list[Cell]:
         """The window's customers by score, at most 125 rows; sums are exact integers."""
         cells = []
         for digits, customers, orders, spend, days in await self.connection.execute(
-            score_counts(self.business_id, span)
+            select_score_counts(self.business_id, span)
         ):
             recency, frequency, monetary = digits // 100, digits // 10 % 10, digits % 10
             ages = customers * span.last_day - int(days)
             cells.append(Cell(recency, frequency, monetary, customers, int(orders), int(spend), ages))
         return cells
 
-    async def labels(self, span: Span, festive: DayRanges) -> list[LabelSums]:
+    async def load_label_sums(self, span: Span, festive: DayRanges) -> list[LabelSums]:
         """The window's customers by the labels of their behaviour, dimension by dimension."""
-        each = behaving(self.business_id, span, festive)
+        each = select_behaviours(self.business_id, span, festive)
         statement = select(
             each.c.dimension,
             each.c.label,
@@ -74,9 +74,9 @@ class ReportStore:
         found = await self.connection.execute(statement)
         return [LabelSums(dimension, label, *(int(value) for value in sums)) for dimension, label, *sums in found]
 
-    async def quintiles(self, span: Span) -> Quintiles:
+    async def compute_quintiles(self, span: Span) -> Quintiles:
         """The four cut values of orders and of spend: the sorted value at position ceil(k*n/5)."""
-        each = totals(self.business_id, span).cte("each")
+        each = select_totals(self.business_id, span).cte("each")
         parts = []
         for kind, column in ((0, each.c.orders), (1, each.c.spend)):
             placed = select(
@@ -88,7 +88,7 @@ class ReportStore:
                 and_(5 * placed.c.place >= k * placed.c.n, 5 * (placed.c.place - 1) < k * placed.c.n)
                 for k in range(1, 5)
             ]
-            hits = total([case((condition, 1), else_=0) for condition in wanted]) - 1
+            hits = add_up([case((condition, 1), else_=0) for condition in wanted]) - 1
             parts.append(
                 select(literal_column(str(kind)).label("kind"), placed.c.value, hits.label("hits"), placed.c.n).where(
                     or_(*wanted)
@@ -102,15 +102,15 @@ class ReportStore:
             population = n
         return Quintiles(tuple(sorted(values[0])), tuple(sorted(values[1])), population)
 
-    async def window_totals(self, customers: Sequence[int], span: Span) -> Mapping[int, WindowTotals]:
+    async def load_window_totals(self, customers: Sequence[int], span: Span) -> Mapping[int, WindowTotals]:
         """Those of the customers who bought in the window."""
-        statement = per_customer(self.business_id, span, purchase.c.customer_id.in_(customers))
+        statement = select_customers(self.business_id, span, purchase.c.customer_id.in_(customers))
         return {
             row.customer_id: WindowTotals(row.orders, int(row.spend), row.last_day)
             for row in await self.connection.execute(statement)
         }
 
-    async def customers_of(
+    async def load_customers(
         self, span: Span, quintiles: Quintiles, scores: Sequence[tuple[int, int, int]], request: PageRequest
     ) -> Page[CustomerRecord]:
         """The customers who score one of the triples, by id; stops reading when the page is full."""
@@ -119,12 +119,12 @@ class ReportStore:
         if request.before is not None:
             more.append(key < request.before[1])
         triple = tuple_(
-            recency_score(func.max(purchase.c.local_day), span),
-            total([case((func.count() > cut_value, 1), else_=0) for cut_value in quintiles.orders]),
-            total([case((func.sum(purchase.c.amount) > cut_value, 1), else_=0) for cut_value in quintiles.spend]),
+            score_recency(func.max(purchase.c.local_day), span),
+            add_up([case((func.count() > cut_value, 1), else_=0) for cut_value in quintiles.orders]),
+            add_up([case((func.sum(purchase.c.amount) > cut_value, 1), else_=0) for cut_value in quintiles.spend]),
         )
         found = (
-            per_customer(self.business_id, span, *more)
+            select_customers(self.business_id, span, *more)
             .having(triple.in_(scores))
             .order_by(key.desc() if request.backward else key)
             .limit(request.size + 1)
@@ -132,13 +132,13 @@ class ReportStore:
         )
         statement = (
             select(*CUSTOMER_COLUMNS)
-            .select_from(_customers_in(self.business_id, found))
+            .select_from(_join_customers(self.business_id, found))
             .order_by(customer.c.id.desc() if request.backward else customer.c.id)
         )
         rows = (await self.connection.execute(statement)).all()
-        return page_of(rows, request, lambda row: (0, row.id)).map(to_record)
+        return build_page(rows, request, lambda row: (0, row.id)).map(to_record)
 
-    async def classification_facts(
+    async def load_classification_facts(
         self, customers: Sequence[int] | None, span: ClassificationSpan
     ) -> Mapping[int, ClassificationFacts]:
         """What classification needs of each customer with a counted purchase; None for all customers."""
@@ -147,7 +147,7 @@ class ReportStore:
         if customers is not None:
             mine.append(purchase.c.customer_id.in_(customers))
         day = purchase.c.local_day
-        festive = among(day, span.festive)
+        festive = is_among(day, span.festive)
         each = await self.connection.execute(
             select(
                 purchase.c.customer_id,
@@ -177,7 +177,7 @@ class ReportStore:
             for row in each
         }
 
-    async def day_bounds(self) -> tuple[int, int] | None:
+    async def find_day_bounds(self) -> tuple[int, int] | None:
         """First and last day number of all counted purchases."""
         row = (
             await self.connection.execute(
@@ -188,7 +188,7 @@ class ReportStore:
         ).one()
         return None if row[0] is None else (row[0], row[1])
 
-    async def wrong_totals(self) -> int:
+    async def count_wrong_totals(self) -> int:
         """How many customers' kept totals differ from their purchases; 0 in a sound store."""
         kept = customer_metrics.c
         true = (
@@ -235,12 +235,12 @@ K = TypeVar("K")
 def with_group(business_id: int, span: Span, grouping: Grouping) -> Subquery:
     """One row a customer of the window and dimension: label, orders, spend, last day."""
     if grouping.method is Method.BEHAVIOR:
-        return behaving(business_id, span, grouping.festive)
-    each = scored(business_id, span)
+        return select_behaviours(business_id, span, grouping.festive)
+    each = select_scores(business_id, span)
     codes: dict[str, list[int]] = {}
     dimension = ""
     for score in SCORES:
-        kind = kind_of_score(grouping.method, grouping.scheme, score)
+        kind = find_kind_of_score(grouping.method, grouping.scheme, score)
         codes.setdefault(kind.code, []).append(int(score.digits))
         dimension = kind.dimension
     digits = 100 * each.c.r + 10 * each.c.f + each.c.m
@@ -255,7 +255,7 @@ def with_group(business_id: int, span: Span, grouping: Grouping) -> Subquery:
     ).subquery("with_group")
 
 
-def transition_rows(business_id: int, before: Span, after: Span, grouping: Grouping) -> Subquery:
+def select_transition_rows(business_id: int, before: Span, after: Span, grouping: Grouping) -> Subquery:
     """One row a customer and dimension: the labels in both windows, null where the customer is not in the window."""
     sides = []
     for side, span in enumerate((before, after)):
@@ -292,9 +292,9 @@ class GroupReportStore:
         self.connection = connection
         self.business_id = business_id
 
-    async def transitions(self, before: Span, after: Span, grouping: Grouping) -> list[TransitionSums]:
+    async def sum_transitions(self, before: Span, after: Span, grouping: Grouping) -> list[TransitionSums]:
         """How many went from where to where."""
-        each = transition_rows(self.business_id, before, after, grouping)
+        each = select_transition_rows(self.business_id, before, after, grouping)
         key = (each.c.dimension, each.c.before, each.c.after)
         statement = select(*key, func.count(), func.sum(each.c.spend_before), func.sum(each.c.spend_after)).group_by(
             *key
@@ -304,7 +304,7 @@ class GroupReportStore:
             for dimension, low, high, count, spent, spends in await self.connection.execute(statement)
         ]
 
-    async def trend(self, spans: Sequence[Span], grouping: Grouping) -> list[TrendSums]:
+    async def sum_trend(self, spans: Sequence[Span], grouping: Grouping) -> list[TrendSums]:
         """Customers and spend by label in each of the windows."""
         parts = []
         for number, span in enumerate(spans):
@@ -324,12 +324,12 @@ class GroupReportStore:
             for window, dimension, label, customers, spend in found
         ]
 
-    async def group_pages(
+    async def load_group_pages(
         self, span: Span, grouping: Grouping, groups: Sequence[tuple[str, str]], request: PageRequest
     ) -> Mapping[tuple[str, str], Page[CustomerRecord]]:
         """A page of each of the groups, by id."""
         each = with_group(self.business_id, span, grouping)
-        return await self._pages(
+        return await self._load_pages(
             each,
             (each.c.dimension, each.c.label),
             {key: and_(each.c.dimension == key[0], each.c.label == key[1]) for key in groups},
@@ -337,12 +337,12 @@ class GroupReportStore:
             request,
         )
 
-    async def transition_pages(
+    async def load_transition_pages(
         self, before: Span, after: Span, grouping: Grouping, transitions: Sequence[Transition], request: PageRequest
     ) -> Mapping[Transition, Page[CustomerRecord]]:
         """A page of each of the transitions, by id."""
-        each = transition_rows(self.business_id, before, after, grouping)
-        return await self._pages(
+        each = select_transition_rows(self.business_id, before, after, grouping)
+        return await self._load_pages(
             each,
             (each.c.dimension, each.c.before, each.c.after),
             {
@@ -357,7 +357,7 @@ class GroupReportStore:
             request,
         )
 
-    async def _pages(
+    async def _load_pages(
         self,
         each: Subquery,
         key: tuple[ColumnElement[Any], ...],
@@ -378,7 +378,7 @@ class GroupReportStore:
         found = rows.subquery("found")
         statement = (
             select(*CUSTOMER_COLUMNS, *(found.c[column.name] for column in named))
-            .select_from(_customers_in(self.business_id, found))
+            .select_from(_join_customers(self.business_id, found))
             .where(found.c.place <= request.size + 1)
             .order_by(customer.c.id)
         )
@@ -388,12 +388,12 @@ class GroupReportStore:
             if one in listed:
                 listed[one].append(row)
         return {
-            one: page_of(members, request, lambda row: (0, row.id)).map(to_record) for one, members in listed.items()
+            one: build_page(members, request, lambda row: (0, row.id)).map(to_record) for one, members in listed.items()
         }
 
-    async def label_counts(
+    async def count_labels(
         self, span: ClassificationSpan, settings: ClassificationSettings, decimals: int
     ) -> list[tuple[str, str, int]]:
         """Customers by dimension and label of their classification."""
-        statement = label_counts(self.business_id, span, settings, decimals)
+        statement = select_label_counts(self.business_id, span, settings, decimals)
         return [(dimension, label, count) for dimension, label, count in await self.connection.execute(statement)]

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.calendar import from_micros, to_micros
-from domain.pages import Page, PageRequest, page_of
+from domain.pages import Page, PageRequest, build_page
 from domain.segments.model import (
     KINDS,
     SOURCE_ORDER,
@@ -40,8 +40,8 @@ from domain.segments.model import (
 )
 from domain.store import Comparison, ComparisonKey, CustomerRecord, IdsKey, SnapshotKey
 from persistence.customers import COLUMNS, JOINED, to_record
-from persistence.database.dialects import Selective, gathered
-from persistence.segments.memberships import MEMBERSHIP, covers, of_segment, to_membership
+from persistence.database.dialects import Selective, fetch_lists
+from persistence.segments.memberships import MEMBERSHIP, covers, is_of_segment, to_membership
 from persistence.tables import SnapshotRow, customer, membership, membership_change, segment, snapshot
 
 ENDS: tuple[tuple[ChangeKind, ColumnElement[int], ColumnElement[str | None]], ...] = (
@@ -58,27 +58,27 @@ class HistoryStore:
     connection: AsyncConnection
     business_id: int
 
-    async def change_pages(self, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
+    async def load_change_pages(self, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
         """Pages of many lists, in the order of the keys."""
         lists = []
         for which, request in keys:
             after = None if request.after is None else Place.read(request.after)
-            lists += [self._ends(kind, which, after, request.size + 1) for kind in KINDS]
-        found = await gathered(self.connection, lists)
+            lists += [self._select_ends(kind, which, after, request.size + 1) for kind in KINDS]
+        found = await fetch_lists(self.connection, lists)
         return [
-            page_of(
-                _in_order((*left, *entered))[: request.size + 1],
+            build_page(
+                _sort_changes((*left, *entered))[: request.size + 1],
                 request,
                 lambda change: Place.of(change).position,
             )
             for (_, request), left, entered in zip(keys, found[::2], found[1::2], strict=True)
         ]
 
-    async def changes_after(self, place: Place, segment_id: int | None, size: int) -> list[MembershipChange]:
+    async def load_changes_after(self, place: Place, segment_id: int | None, size: int) -> list[MembershipChange]:
         """The next changes of one segment, or of all, after the place; at most `size`."""
         if segment_id is not None:
             request = PageRequest(size, after=place.position)
-            return list((await self.change_pages([(ChangeList(segment_id), request)]))[0].items)
+            return list((await self.load_change_pages([(ChangeList(segment_id), request)]))[0].items)
         lines = (
             select(log.at, log.segment_id, (log.entered + log.left_count).label("size"))
             .where(
@@ -94,21 +94,21 @@ class HistoryStore:
             same = (line.at, line.segment_id) == (place.at, place.segment_id)
             at = from_micros(line.at)
             which = ChangeList(line.segment_id, None, at, from_micros(line.at + 1))
-            lists += [self._ends(kind, which, place if same else None, size) for kind in KINDS]
+            lists += [self._select_ends(kind, which, place if same else None, size) for kind in KINDS]
             # Of the line that the place is in nobody knows how much is left.
             known += 0 if same else line.size
             if known >= size:
                 break
-        found = await gathered(self.connection, lists)
-        return _in_order(row for rows in found for row in rows)[:size]
+        found = await fetch_lists(self.connection, lists)
+        return _sort_changes(row for rows in found for row in rows)[:size]
 
-    async def newest_place(self) -> Place:
+    async def find_newest_place(self) -> Place:
         """Behind every change there is."""
         statement = select(func.max(log.at)).where(log.business_id == self.business_id)
         newest = (await self.connection.execute(statement)).scalar_one()
         return Place(0 if newest is None else newest + 1)
 
-    async def change_counts(self, lists: Sequence[ChangeList]) -> list[int]:
+    async def count_changes(self, lists: Sequence[ChangeList]) -> list[int]:
         """How many changes each list has; a segment's from the log."""
         counts: list[Select[Any]] = []
         places: list[int] = []
@@ -117,21 +117,21 @@ class HistoryStore:
             if which.segment_id is not None and which.customer_id is None:
                 of_segment = (log.business_id == self.business_id, log.segment_id == which.segment_id)
                 size = func.sum(log.entered + log.left_count).label("size")
-                parts = [select(size).where(*of_segment, *_between(log.at, bounds))]
+                parts = [select(size).where(*of_segment, *_build_bounds(log.at, bounds))]
             else:
                 size = func.count().label("size")
                 parts = [
-                    select(size).where(*self._listed(which), at.is_not(None), *_between(at, bounds))
+                    select(size).where(*self._build_conditions(which), at.is_not(None), *_build_bounds(at, bounds))
                     for _, at, _ in ENDS
                 ]
             counts += parts
             places += [place] * len(parts)
         found = [0] * len(lists)
-        for place, rows in zip(places, await gathered(self.connection, counts), strict=True):
+        for place, rows in zip(places, await fetch_lists(self.connection, counts), strict=True):
             found[place] += int(rows[0].size or 0)
         return found
 
-    async def sizes(
+    async def compute_sizes(
         self, segments: Sequence[int], bounds: Sequence[datetime]
     ) -> Mapping[int, list[tuple[int, int, int]]]:
         """Of each segment, for the intervals between the bounds: members at the end, entries and exits."""
@@ -176,7 +176,7 @@ class HistoryStore:
             found[key] = points
         return found
 
-    def _listed(self, which: ChangeList) -> list[ColumnElement[bool]]:
+    def _build_conditions(self, which: ChangeList) -> list[ColumnElement[bool]]:
         conditions = [membership.c.business_id == self.business_id]
         if which.segment_id is not None:
             conditions.append(membership.c.segment_id == which.segment_id)
@@ -184,7 +184,7 @@ class HistoryStore:
             conditions.append(Selective(membership.c.customer_id == which.customer_id))
         return conditions
 
-    def _ends(self, kind: ChangeKind, which: ChangeList, after: Place | None, size: int) -> Select[Any]:
+    def _select_ends(self, kind: ChangeKind, which: ChangeList, after: Place | None, size: int) -> Select[Any]:
         _, at, by = next(end for end in ENDS if end[0] is kind)
         number = KINDS.index(kind)
         bounds = [None if end is None else to_micros(end) for end in (which.since, which.until)]
@@ -196,7 +196,7 @@ class HistoryStore:
             literal(number).label("kind"),
             membership.c.source,
             by.label("by"),
-        ).where(*self._listed(which), at.is_not(None), *_between(at, bounds))
+        ).where(*self._build_conditions(which), at.is_not(None), *_build_bounds(at, bounds))
         if after is not None:
             # The first condition alone is what an index can be entered with.
             here = tuple_(*(literal(part) for part in (after.at, after.segment_id, after.customer_id)))
@@ -204,7 +204,7 @@ class HistoryStore:
             statement = statement.where(at >= after.at, beyond)
         return statement.order_by(*order).limit(size)
 
-    async def past_counts(self, keys: Sequence[tuple[int, datetime]]) -> list[int]:
+    async def count_past_members(self, keys: Sequence[tuple[int, datetime]]) -> list[int]:
         """How many members each segment had at the instant, from the log of changes."""
         lists = [
             select(log.member_count)
@@ -213,41 +213,41 @@ class HistoryStore:
             .limit(1)
             for segment_id, at in keys
         ]
-        return [rows[0].member_count if rows else 0 for rows in await gathered(self.connection, lists)]
+        return [rows[0].member_count if rows else 0 for rows in await fetch_lists(self.connection, lists)]
 
-    async def id_lists(self, keys: Sequence[IdsKey]) -> list[list[int]]:
+    async def load_id_lists(self, keys: Sequence[IdsKey]) -> list[list[int]]:
         """Who was a member at the instant, after a customer, by id."""
         ids, lists = membership.c.customer_id, []
         for segment_id, at, size, after in keys:
             statement = (
-                select(ids).where(of_segment(self.business_id, segment_id), covers(at)).order_by(ids).limit(size)
+                select(ids).where(is_of_segment(self.business_id, segment_id), covers(at)).order_by(ids).limit(size)
             )
             lists.append(statement if after is None else statement.where(ids > after))
-        return [sorted(row.customer_id for row in rows) for rows in await gathered(self.connection, lists)]
+        return [sorted(row.customer_id for row in rows) for rows in await fetch_lists(self.connection, lists)]
 
-    async def entered_pages(self, keys: Sequence[ComparisonKey]) -> list[Page[CustomerRecord]]:
+    async def load_entrant_pages(self, keys: Sequence[ComparisonKey]) -> list[Page[CustomerRecord]]:
         """Who is a member at the second instant and was none at the first, by id."""
         ids, lists = customer.c.id, []
         for comparison, request in keys:
             statement = (
                 select(*COLUMNS)
                 .select_from(JOINED)
-                .where(customer.c.business_id == self.business_id, ids.in_(self._entered(comparison)))
+                .where(customer.c.business_id == self.business_id, ids.in_(self._select_entrants(comparison)))
             )
             if request.after is not None:
                 statement = statement.where(ids > request.after[0])
             lists.append(statement.order_by(ids).limit(request.size + 1))
         return [
-            page_of(sorted(rows, key=lambda row: int(row.id)), request, lambda row: (row.id, row.id)).map(to_record)
-            for (_, request), rows in zip(keys, await gathered(self.connection, lists), strict=True)
+            build_page(sorted(rows, key=lambda row: int(row.id)), request, lambda row: (row.id, row.id)).map(to_record)
+            for (_, request), rows in zip(keys, await fetch_lists(self.connection, lists), strict=True)
         ]
 
-    async def entered_counts(self, keys: Sequence[Comparison]) -> list[int]:
+    async def count_entrants(self, keys: Sequence[Comparison]) -> list[int]:
         """How many are members at the second instant and were none at the first."""
-        lists = [select(func.count().label("size")).select_from(self._entered(key).subquery()) for key in keys]
-        return [int(rows[0].size) for rows in await gathered(self.connection, lists)]
+        lists = [select(func.count().label("size")).select_from(self._select_entrants(key).subquery()) for key in keys]
+        return [int(rows[0].size) for rows in await fetch_lists(self.connection, lists)]
 
-    def _entered(self, comparison: Comparison) -> Select[Any]:
+    def _select_entrants(self, comparison: Comparison) -> Select[Any]:
         segment_id, left, right = comparison
         other, at = membership.alias(), to_micros(left)
         was = exists().where(
@@ -260,10 +260,10 @@ class HistoryStore:
         # Whoever came since began a membership then, whoever went had ended one by then: there is an index for each.
         since = membership.c.entered_at > at if left <= right else membership.c.left_at <= at
         return select(membership.c.customer_id).where(
-            and_(of_segment(self.business_id, segment_id), covers(right), since, ~was)
+            and_(is_of_segment(self.business_id, segment_id), covers(right), since, ~was)
         )
 
-    async def ended_before(
+    async def load_ended(
         self, horizon: datetime, after: tuple[int, int, datetime] | None, size: int
     ) -> list[ArchivedMembership]:
         """The next of them with the names of segment and customer, by key."""
@@ -289,7 +289,7 @@ class HistoryStore:
             for row in await self.connection.execute(statement)
         ]
 
-    async def ended_segments(self, horizon: datetime) -> list[int]:
+    async def find_segments_with_ended(self, horizon: datetime) -> list[int]:
         statement = (
             select(membership.c.segment_id)
             .where(membership.c.business_id == self.business_id, membership.c.left_at < to_micros(horizon))
@@ -300,17 +300,17 @@ class HistoryStore:
     async def forget(self, segment_id: int, horizon: datetime) -> int:
         """Remove those of one segment; how many there were."""
         statement = delete(membership).where(
-            of_segment(self.business_id, segment_id), membership.c.left_at < to_micros(horizon)
+            is_of_segment(self.business_id, segment_id), membership.c.left_at < to_micros(horizon)
         )
         return int((await self.connection.execute(statement)).rowcount)
 
 
-def _between(at: ColumnElement[int], bounds: Sequence[int | None]) -> list[ColumnElement[bool]]:
+def _build_bounds(at: ColumnElement[int], bounds: Sequence[int | None]) -> list[ColumnElement[bool]]:
     since, until = bounds
     return [*([] if since is None else [at >= since]), *([] if until is None else [at < until])]
 
 
-def _in_order(rows: Iterable[Any]) -> list[MembershipChange]:
+def _sort_changes(rows: Iterable[Any]) -> list[MembershipChange]:
     changes = [
         MembershipChange(
             row.segment_id,
@@ -356,36 +356,36 @@ class SnapshotStore:
         self.session.add(row)
         await self.session.flush()
 
-    async def pages(self, keys: Sequence[PageKey]) -> list[Page[Snapshot]]:
+    async def load_pages(self, keys: Sequence[PageKey]) -> list[Page[Snapshot]]:
         """Those of many segments, newest first, in the order of the keys."""
         lists = []
         for segment_id, request in keys:
-            statement = self._of(segment_id)
+            statement = self._select_snapshots(segment_id)
             if request.after is not None:
                 statement = statement.where(snapshot.c.at < request.after[0])
             lists.append(statement.order_by(snapshot.c.at.desc()).limit(request.size + 1))
         return [
-            page_of(sorted(rows, key=lambda row: -int(row.at)), request, lambda row: (row.at, row.segment_id)).map(
+            build_page(sorted(rows, key=lambda row: -int(row.at)), request, lambda row: (row.at, row.segment_id)).map(
                 to_snapshot
             )
-            for (_, request), rows in zip(keys, await gathered(self.connection, lists), strict=True)
+            for (_, request), rows in zip(keys, await fetch_lists(self.connection, lists), strict=True)
         ]
 
-    async def counts(self, segments: Sequence[int]) -> Mapping[int, int]:
+    async def count_by_segment(self, segments: Sequence[int]) -> Mapping[int, int]:
         statement = (
             select(snapshot.c.segment_id, func.count())
-            .where(self._mine(), snapshot.c.segment_id.in_(segments))
+            .where(self._is_own(), snapshot.c.segment_id.in_(segments))
             .group_by(snapshot.c.segment_id)
         )
         found = {row[0]: row[1] for row in await self.connection.execute(statement)}
         return {key: found.get(key, 0) for key in segments}
 
-    async def newest(self, segments: Sequence[int], size: int) -> Mapping[int, list[Snapshot]]:
+    async def load_newest(self, segments: Sequence[int], size: int) -> Mapping[int, list[Snapshot]]:
         """The newest of each segment, newest first."""
-        pages = await self.pages([(key, PageRequest(size)) for key in segments])
+        pages = await self.load_pages([(key, PageRequest(size)) for key in segments])
         return {key: list(page.items) for key, page in zip(segments, pages, strict=True)}
 
-    async def by_keys(self, keys: Sequence[SnapshotKey]) -> Mapping[SnapshotKey, Snapshot]:
+    async def find_by_keys(self, keys: Sequence[SnapshotKey]) -> Mapping[SnapshotKey, Snapshot]:
         """Those that exist, by segment and instant."""
         statement = select(SnapshotRow).where(
             snapshot.c.business_id == self.business_id,
@@ -395,10 +395,10 @@ class SnapshotStore:
         rows = await self.session.scalars(statement)
         return {(row.segment_id, from_micros(row.at)): to_snapshot(row) for row in rows}
 
-    def _of(self, segment_id: int) -> Select[Any]:
-        return select(snapshot).where(self._mine(), snapshot.c.segment_id == segment_id)
+    def _select_snapshots(self, segment_id: int) -> Select[Any]:
+        return select(snapshot).where(self._is_own(), snapshot.c.segment_id == segment_id)
 
-    def _mine(self) -> ColumnElement[bool]:
+    def _is_own(self) -> ColumnElement[bool]:
         """Those of the business, as they were at the unit's moment where it has one."""
         mine = snapshot.c.business_id == self.business_id
         return mine if self.as_of is None else and_(mine, snapshot.c.at <= to_micros(self.as_of))

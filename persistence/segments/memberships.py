@@ -13,17 +13,17 @@ from sqlalchemy.sql.elements import TextClause
 
 from domain.calendar import from_micros, to_micros
 from domain.jobs.model import Difference
-from domain.pages import Page, PageRequest, page_of
+from domain.pages import Page, PageRequest, build_page
 from domain.segments.model import SOURCE_ORDER, Membership, MembershipSource, MemberTotals
 from domain.store import Member, MemberKey
 from persistence.customers import COLUMNS, JOINED, to_record
-from persistence.database.dialects import Selective, analyze, gathered
+from persistence.database.dialects import Selective, analyze, fetch_lists
 from persistence.tables import (
     customer,
     customer_metrics,
     membership,
     membership_change,
-    optional_instant,
+    to_optional_instant,
     segment,
 )
 
@@ -39,7 +39,7 @@ def to_membership(row: Any) -> Membership:
         row.segment_id,
         row.customer_id,
         from_micros(row.entered_at),
-        optional_instant(row.left_at),
+        to_optional_instant(row.left_at),
         SOURCE_ORDER[row.source],
         row.entered_by,
         row.left_by,
@@ -57,7 +57,7 @@ def covers(at: datetime | None) -> ColumnElement[bool]:
     )
 
 
-def present(at: datetime | None) -> list[ColumnElement[bool]]:
+def build_present_conditions(at: datetime | None) -> list[ColumnElement[bool]]:
     """Conditions that no membership meets two of and that those meet together that hold now, or at an instant of just
     now: what was open then is open still, or ended since. Each has an index of its own."""
     if at is None:
@@ -105,7 +105,7 @@ CLOSE_ALL = """UPDATE membership SET left_at = :at, left_by = :by
     WHERE business_id = :business AND {mine} AND left_at IS NULL"""
 
 
-def of_segment(business_id: int, segment_id: int) -> ColumnElement[bool]:
+def is_of_segment(business_id: int, segment_id: int) -> ColumnElement[bool]:
     """The memberships of one segment."""
     return and_(membership.c.business_id == business_id, membership.c.segment_id == segment_id)
 
@@ -118,7 +118,7 @@ class MembershipStore:
     business_id: int
     as_of: datetime | None = None
 
-    async def open_of(self, customers: Sequence[int]) -> Mapping[int, list[Membership]]:
+    async def find_open_memberships(self, customers: Sequence[int]) -> Mapping[int, list[Membership]]:
         """The memberships of each customer that last, by name of the segment."""
         statement = (
             select(*MEMBERSHIP)
@@ -153,26 +153,26 @@ class MembershipStore:
         )
         return {(row[0], row[1]) for row in await self.connection.execute(statement)}
 
-    async def members(self, segment_id: int, request: PageRequest, as_of: datetime | None = None) -> Page[Member]:
+    async def load_members(self, segment_id: int, request: PageRequest, as_of: datetime | None = None) -> Page[Member]:
         """Members with their memberships, by customer."""
-        return (await self.member_pages([(segment_id, request, as_of)]))[0]
+        return (await self.load_member_pages([(segment_id, request, as_of)]))[0]
 
-    async def member_pages(self, keys: Sequence[MemberKey]) -> list[Page[Member]]:
+    async def load_member_pages(self, keys: Sequence[MemberKey]) -> list[Page[Member]]:
         """Many pages at once, in the order of the keys."""
         lists, places, ids = [], [], membership.c.customer_id
         for place, (segment_id, request, as_of) in enumerate(keys):
-            wanted = present(self.as_of) if as_of is None else [covers(as_of)]
+            wanted = build_present_conditions(self.as_of) if as_of is None else [covers(as_of)]
             # Who left since the moment is found by when, and not among all who ever were members.
             lists += [
-                self._part(segment_id, request, condition, ids + 0 if number else ids)
+                self._select_part(segment_id, request, condition, ids + 0 if number else ids)
                 for number, condition in enumerate(wanted)
             ]
             places += [place] * len(wanted)
         found: list[list[Any]] = [[] for _ in keys]
-        for place, rows in zip(places, await gathered(self.connection, lists), strict=True):
+        for place, rows in zip(places, await fetch_lists(self.connection, lists), strict=True):
             found[place] += rows
         return [
-            page_of(
+            build_page(
                 sorted(rows, key=lambda row: int(row.customer_id), reverse=request.backward),
                 request,
                 lambda row: (row.customer_id, row.customer_id),
@@ -180,12 +180,12 @@ class MembershipStore:
             for (_, request, _), rows in zip(keys, found, strict=True)
         ]
 
-    def _part(
+    def _select_part(
         self, segment_id: int, request: PageRequest, condition: ColumnElement[bool], key: ColumnElement[int]
     ) -> Select[Any]:
         """The members of a page who meet a condition."""
         chosen = select(*MEMBERSHIP, membership.c.business_id).where(
-            of_segment(self.business_id, segment_id), condition
+            is_of_segment(self.business_id, segment_id), condition
         )
         if request.after is not None:
             chosen = chosen.where(key > request.after[0])
@@ -196,7 +196,7 @@ class MembershipStore:
         columns = (found.c[column.name] for column in MEMBERSHIP)
         return select(*columns, *COLUMNS).select_from(found.join(JOINED, and_(own, its)))
 
-    async def last_changes(self, segments: Sequence[int]) -> Mapping[int, datetime]:
+    async def find_last_changes(self, segments: Sequence[int]) -> Mapping[int, datetime]:
         """When the members of each segment last changed, where they ever did."""
         log = membership_change.c
         statement = (
@@ -206,7 +206,7 @@ class MembershipStore:
         )
         return {row[0]: from_micros(row[1]) for row in await self.connection.execute(statement)}
 
-    async def totals(self, segments: Sequence[int], today: int, inactive_days: int) -> Mapping[int, MemberTotals]:
+    async def compute_totals(self, segments: Sequence[int], today: int, inactive_days: int) -> Mapping[int, MemberTotals]:
         """Of each segment; `inactive` are those without a qualifying purchase in the last days, today included."""
         kept = customer_metrics.c
         inactive = or_(kept.last_day.is_(None), kept.last_day <= today - inactive_days)
@@ -233,7 +233,7 @@ class MembershipStore:
             )
             .group_by(membership.c.segment_id)
         )
-        parts = union_all(*(statement.where(condition) for condition in present(self.as_of)))
+        parts = union_all(*(statement.where(condition) for condition in build_present_conditions(self.as_of)))
         found = {key: MemberTotals() for key in segments}
         for row in await self.connection.execute(parts):
             found[row[0]] += MemberTotals(*(int(value or 0) for value in row[1:]))
@@ -245,17 +245,17 @@ class MembershipStore:
         """Begin a membership for each customer who is not a member already; ids that do not exist are passed over."""
         statement = text(ADD).bindparams(bindparam("customers", expanding=True))
         more = {"source": SOURCE_ORDER.index(source), "by": by, "customers": sorted(set(customers))}
-        return await self._kept(segment_id, at, await self._run(statement, segment_id, at, **more), 0)
+        return await self._update_count(segment_id, at, await self._run(statement, segment_id, at, **more), 0)
 
     async def remove(self, segment_id: int, customers: Sequence[int], at: datetime, by: str | None) -> Difference:
         """End the memberships of those who are members."""
         statement = text(REMOVE).bindparams(bindparam("customers", expanding=True))
         more = {"by": by, "customers": sorted(set(customers))}
-        return await self._kept(segment_id, at, 0, await self._run(statement, segment_id, at, **more))
+        return await self._update_count(segment_id, at, 0, await self._run(statement, segment_id, at, **more))
 
     async def close_segment(self, segment_id: int, at: datetime, by: str | None) -> Difference:
         """End every membership of the segment."""
-        return await self._kept(segment_id, at, 0, await self._run(text(CLOSE), segment_id, at, by=by))
+        return await self._update_count(segment_id, at, 0, await self._run(text(CLOSE), segment_id, at, by=by))
 
     async def sync_rule_members(
         self, segment_id: int, at: datetime, by: str | None, *, only: bool = False
@@ -271,7 +271,7 @@ class MembershipStore:
             # Segments that use this one are evaluated in a moment, before PostgreSQL would look by itself. It would
             # take the members for a few and compare each with every customer: minutes for 170,000.
             await self.connection.run_sync(analyze, "membership")
-        return await self._kept(segment_id, at, entered, left)
+        return await self._update_count(segment_id, at, entered, left)
 
     async def close_customer(self, customer_id: int, at: datetime, by: str | None) -> int:
         """End every membership of one customer; how many there were."""
@@ -286,7 +286,7 @@ class MembershipStore:
         values = {"business": self.business_id, "segment": segment_id, "at": to_micros(at), **more}
         return int((await self.connection.execute(statement, values)).rowcount)
 
-    async def _kept(self, segment_id: int, at: datetime, entered: int, left: int) -> Difference:
+    async def _update_count(self, segment_id: int, at: datetime, entered: int, left: int) -> Difference:
         values = {"business": self.business_id, "segment": segment_id, "entered": entered, "left": left}
         count = int((await self.connection.execute(text(COUNT), values)).scalar_one())
         if entered or left:

@@ -22,23 +22,23 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.calendar import from_micros, to_micros
-from domain.errors import folded
+from domain.errors import fold_text
 from domain.model import Business
-from domain.pages import Page, PageRequest, page_of
+from domain.pages import Page, PageRequest, build_page
 from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.store import SegmentFilter, SegmentSort
-from persistence.customers import begins_with, keyset
+from persistence.customers import begins_with, apply_keyset
 from persistence.database.dialects import ContainsText
 from persistence.tables import (
     FAR_FUTURE,
     SegmentRow,
     membership_change,
-    optional_instant,
-    optional_micros,
+    to_optional_instant,
+    to_optional_micros,
     segment,
     snapshot,
-    storable,
+    is_storable,
 )
 from persistence.tables import business as table
 
@@ -58,7 +58,7 @@ class Columns:
         }
         return select(*(named.get(column.name, column).label(column.name) for column in segment.c))
 
-    def sorted_by(self, sort: SegmentSort) -> ColumnElement[Any]:
+    def choose_sort_column(self, sort: SegmentSort) -> ColumnElement[Any]:
         """What a list is ordered by."""
         columns: Mapping[SegmentSort, ColumnElement[Any]] = {
             SegmentSort.NAME: segment.c.name_sort,
@@ -72,7 +72,7 @@ class Columns:
 KEPT = Columns(segment.c.member_count, segment.c.last_calculated)
 
 
-def then(at: datetime) -> Columns:
+def build_columns_at(at: datetime) -> Columns:
     """As of an instant of just now: the kept count without what was written later, and the last calculation until then,
     as every one left a snapshot."""
     micros, log, last = to_micros(at), membership_change.c, segment.c.last_calculated
@@ -100,46 +100,46 @@ class SegmentStore:
         self.business_id = business.id
         self.as_of = business.as_of
 
-    async def page(self, request: PageRequest, where: SegmentFilter, sort: SegmentSort, reverse: bool) -> Page[Segment]:
+    async def load_page(self, request: PageRequest, where: SegmentFilter, sort: SegmentSort, reverse: bool) -> Page[Segment]:
         """One page in the order asked for; ties stand by id."""
 
         def asked(columns: Columns) -> Select[Any]:
-            value = columns.sorted_by(sort)
-            statement = columns.select().add_columns(value.label("sort_value")).where(*self._where(where))
-            return keyset(statement, value, segment.c.id, request, reverse)
+            value = columns.choose_sort_column(sort)
+            statement = columns.select().add_columns(value.label("sort_value")).where(*self._build_conditions(where))
+            return apply_keyset(statement, value, segment.c.id, request, reverse)
 
-        rows = await self._rows(asked)
-        return page_of(rows, request, lambda row: (row.sort_value, row.id)).map(to_segment)
+        rows = await self._load_rows(asked)
+        return build_page(rows, request, lambda row: (row.sort_value, row.id)).map(to_segment)
 
     async def count(self, where: SegmentFilter) -> int:
-        statement = select(func.count()).select_from(segment).where(*self._where(where))
+        statement = select(func.count()).select_from(segment).where(*self._build_conditions(where))
         return int((await self.connection.execute(statement)).scalar_one())
 
-    async def all(self, *, automatic: bool = False) -> list[Segment]:
+    async def load_all(self, *, automatic: bool = False) -> list[Segment]:
         """Those that are not deleted, by name; only AUTOMATIC ones where asked."""
-        where = self._where(SegmentFilter(kind=SegmentKind.AUTOMATIC if automatic else None))
+        where = self._build_conditions(SegmentFilter(kind=SegmentKind.AUTOMATIC if automatic else None))
         order = (segment.c.name_sort, segment.c.id)
-        rows = await self._rows(lambda columns: columns.select().where(*where).order_by(*order))
+        rows = await self._load_rows(lambda columns: columns.select().where(*where).order_by(*order))
         return [to_segment(row) for row in rows]
 
     async def get(self, segment_id: int) -> Segment | None:
         """The one of that id, where it is not deleted."""
         if self.as_of is not None:
-            return (await self.by_ids([segment_id])).get(segment_id)
+            return (await self.find_by_ids([segment_id])).get(segment_id)
         row = await self.session.get(SegmentRow, (self.business_id, segment_id), populate_existing=True)
         return None if row is None or row.deleted_at is not None else to_segment(row)
 
-    async def by_ids(self, ids: Sequence[int], *, deleted: bool = False) -> Mapping[int, Segment]:
+    async def find_by_ids(self, ids: Sequence[int], *, deleted: bool = False) -> Mapping[int, Segment]:
         """Those that exist; deleted ones too where asked."""
         where = [segment.c.business_id == self.business_id, segment.c.id.in_(ids)]
         if not deleted:
             where.append(segment.c.deleted_at.is_(None))
-        return {row.id: to_segment(row) for row in await self._rows(lambda columns: columns.select().where(*where))}
+        return {row.id: to_segment(row) for row in await self._load_rows(lambda columns: columns.select().where(*where))}
 
-    async def by_keys(self, keys: Sequence[str]) -> Mapping[str, Segment]:
+    async def find_by_keys(self, keys: Sequence[str]) -> Mapping[str, Segment]:
         """Those that exist and are not deleted."""
-        where = (*self._where(SegmentFilter()), segment.c.key.in_([key for key in keys if storable(key)]))
-        return {row.key: to_segment(row) for row in await self._rows(lambda columns: columns.select().where(*where))}
+        where = (*self._build_conditions(SegmentFilter()), segment.c.key.in_([key for key in keys if is_storable(key)]))
+        return {row.key: to_segment(row) for row in await self._load_rows(lambda columns: columns.select().where(*where))}
 
     async def add(self, new: NewSegment, at: datetime) -> Segment:
         """Keep a segment whose key and name are free; its id is never given again."""
@@ -172,7 +172,7 @@ class SegmentStore:
             kind=made.kind.value,
             created_at=to_micros(made.created_at),
             created_by=made.created_by,
-            **_changeable(made),
+            **_build_changeable(made),
         )
         self.session.add(row)
         await self.session.flush()
@@ -182,9 +182,9 @@ class SegmentStore:
         """Write what may change of a segment, all but the member count."""
         # All of it: a session that compares with the row as it was takes a rule's 1 and 1.0 for the same.
         statement = update(SegmentRow).where(segment.c.business_id == self.business_id, segment.c.id == changed.id)
-        await self.session.execute(statement.values(**_changeable(changed)))
+        await self.session.execute(statement.values(**_build_changeable(changed)))
 
-    async def _rows(self, asked: Callable[[Columns], Select[Any]]) -> Sequence[Any]:
+    async def _load_rows(self, asked: Callable[[Columns], Select[Any]]) -> Sequence[Any]:
         """The rows that are asked for. In a unit of one moment they come with the instant of the newest write; only
         where that is later they are read once more, as of the moment, which takes the log of changes."""
         if self.as_of is None:
@@ -193,9 +193,9 @@ class SegmentStore:
         rows = list(await self.connection.execute(asked(KEPT).add_columns(newest.label("newest"))))
         if not rows or rows[0].newest <= to_micros(self.as_of):
             return rows
-        return list(await self.connection.execute(asked(then(self.as_of))))
+        return list(await self.connection.execute(asked(build_columns_at(self.as_of))))
 
-    def _where(self, where: SegmentFilter) -> list[ColumnElement[bool]]:
+    def _build_conditions(self, where: SegmentFilter) -> list[ColumnElement[bool]]:
         conditions = [segment.c.business_id == self.business_id, segment.c.deleted_at.is_(None)]
         for column, wanted in (
             (segment.c.kind, where.kind),
@@ -204,9 +204,9 @@ class SegmentStore:
         ):
             if wanted is not None:
                 conditions.append(column == wanted)
-        if where.search and not storable(where.search):
+        if where.search and not is_storable(where.search):
             conditions.append(false())
-        elif where.search and (prefix := folded(where.search)):
+        elif where.search and (prefix := fold_text(where.search)):
             names = segment.c.name_sort
             conditions.append(
                 or_(begins_with(names, prefix), ContainsText(names, f" {prefix}"), begins_with(segment.c.key, prefix))
@@ -233,18 +233,18 @@ def to_segment(row: Any) -> Segment:
         updated_at=from_micros(row.updated_at),
         defined_at=from_micros(row.defined_at),
         created_by=row.created_by,
-        deleted_at=optional_instant(row.deleted_at),
-        next_run_at=optional_instant(row.next_run_at),
-        last_calculated=optional_instant(row.last_calculated),
+        deleted_at=to_optional_instant(row.deleted_at),
+        next_run_at=to_optional_instant(row.next_run_at),
+        last_calculated=to_optional_instant(row.last_calculated),
         member_count=row.member_count,
     )
 
 
-def _changeable(held: Segment) -> dict[str, Any]:
+def _build_changeable(held: Segment) -> dict[str, Any]:
     box = held.definition.rfm_config
     return {
         "name": held.name,
-        "name_sort": folded(held.name),
+        "name_sort": fold_text(held.name),
         "description": held.description,
         "is_dynamic": held.is_dynamic,
         "is_rfm": held.is_rfm,
@@ -256,7 +256,7 @@ def _changeable(held: Segment) -> dict[str, Any]:
         "version": held.version,
         "updated_at": to_micros(held.updated_at),
         "defined_at": to_micros(held.defined_at),
-        "deleted_at": optional_micros(held.deleted_at),
-        "next_run_at": optional_micros(held.next_run_at),
-        "last_calculated": optional_micros(held.last_calculated),
+        "deleted_at": to_optional_micros(held.deleted_at),
+        "next_run_at": to_optional_micros(held.next_run_at),
+        "last_calculated": to_optional_micros(held.last_calculated),
     }

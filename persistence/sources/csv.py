@@ -43,25 +43,25 @@ class CsvSource:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = path.name
-        self.size = _checked_size(path)
+        self.size = _check_size(path)
         self.position = 0
         with self._open() as text:
-            first = next(text.lines(), "")
+            first = next(text.read_lines(), "")
         if not first.strip():
             raise InvalidInput(f"No data found in {self.name}.")
         self.delimiter = max(",;\t", key=first.count)
         with self._open() as text:
-            self.header: list[str] = self._read(self._reader(text), text, 1)[0]
+            self.header: list[str] = self._read(self._make_reader(text), text, 1)[0]
         names = "".join(self.header)
         if "\0" in names or (CONTROL.search(names) and UNREAD.search(names)):
             raise InvalidInput(f"{self.name} is not a text file; give a CSV file.")
         if len(self.header) > MAXIMUM_CELLS:
             raise InvalidInput(f"{self.name} has more than {MAXIMUM_CELLS:,} columns, which are the most.")
 
-    def batches(self) -> Generator[Batch, None, None]:
+    def read_batches(self) -> Generator[Batch, None, None]:
         """The rows after the header, empty lines among them as rows without cells."""
         with self._open() as text:
-            reader = self._reader(text)
+            reader = self._make_reader(text)
             self._read(reader, text, 1)
             while True:
                 begins = reader.line_num + 1
@@ -72,22 +72,22 @@ class CsvSource:
                     rows.pop()
                 if not rows:
                     return
-                yield Batch(range(begins, begins + len(rows)) if plain else _begins(rows, begins), rows, text.clean)
+                yield Batch(range(begins, begins + len(rows)) if plain else _find_beginnings(rows, begins), rows, text.clean)
 
-    def rows(self) -> Iterator[tuple[int, list[str]]]:
+    def read_rows(self) -> Iterator[tuple[int, list[str]]]:
         """Line number of the row's beginning, and its cells; empty lines are left out."""
-        for batch in self.batches():
+        for batch in self.read_batches():
             for line, cells in zip(batch.lines, batch.rows, strict=True):
                 if cells:
                     yield line, cells
 
-    def place(self, line: int) -> int:
+    def find_line(self, line: int) -> int:
         """The line of the file that the line of what is read stands on."""
         return line
 
-    def _reader(self, text: "_Text") -> Any:
+    def _make_reader(self, text: "_Text") -> Any:
         csv.field_size_limit(MAXIMUM_LINE)
-        return csv.reader(chain(text.lines(), (self.delimiter.join(ENDED),)), delimiter=self.delimiter)
+        return csv.reader(chain(text.read_lines(), (self.delimiter.join(ENDED),)), delimiter=self.delimiter)
 
     def _read(self, reader: Any, text: "_Text", count: int) -> list[list[str]]:
         """The next rows, cut where they have far too many cells; what is wrong with the file as a whole is a sentence
@@ -104,29 +104,29 @@ class CsvSource:
                     break
         except _RowTooLong as error:
             longest = f"a row goes on for more than {PIECES_OF_A_ROW * MAXIMUM_LINE:,} bytes"
-            raise self._at(rows, begins, longest) from error
+            raise self._make_error(rows, begins, longest) from error
         except csv.Error as error:
             # Lines are shorter than the longest cell, so only a quoted one over several lines comes here.
-            raise self._at(
+            raise self._make_error(
                 rows, begins, f"a quote is opened and not closed within {MAXIMUM_LINE} characters"
             ) from error
         except (EOFError, OSError, zlib.error) as error:
-            raise InvalidInput(f"{self.name} is damaged after line {self.place(reader.line_num)}.") from error
+            raise InvalidInput(f"{self.name} is damaged after line {self.find_line(reader.line_num)}.") from error
         if rows and rows[-1] and rows[-1][-1].endswith(END) and rows[-1] != ENDED:
-            raise self._at(rows[:-1], begins, "a quote is opened and never closed")
+            raise self._make_error(rows[:-1], begins, "a quote is opened and never closed")
         return rows
 
-    def _at(self, rows: list[list[str]], begins: int, what: str) -> InvalidInput:
+    def _make_error(self, rows: list[list[str]], begins: int, what: str) -> InvalidInput:
         """What is said of the row that follows these rows, the first of which begins on the line."""
-        line = self.place(_begins([*rows, []], begins)[-1])
+        line = self.find_line(_find_beginnings([*rows, []], begins)[-1])
         return InvalidInput(f"{self.name}, line {line}: {what}.")
 
     @contextmanager
     def _open(self) -> Iterator["_Text"]:
-        with _Counting(self.path, self) as raw:
+        with _CountingFile(self.path, self) as raw:
             magic = raw.peek_magic()
             stream: Any = gzip.GzipFile(fileobj=raw) if magic == GZIP_MAGIC else raw
-            yield _Text(cast(BinaryIO, stream), self.name, self.place)
+            yield _Text(cast(BinaryIO, stream), self.name, self.find_line)
 
 
 class _Text:
@@ -141,11 +141,11 @@ class _Text:
         self.piece_is_clean = True
         self.pieces = self.row_began = 0
 
-    def lines(self) -> Iterator[str]:
+    def read_lines(self) -> Iterator[str]:
         """Every line with its end."""
-        return chain.from_iterable(io.StringIO(piece, newline="") for piece in self._pieces())
+        return chain.from_iterable(io.StringIO(piece, newline="") for piece in self._read_pieces())
 
-    def _pieces(self) -> Iterator[str]:
+    def _read_pieces(self) -> Iterator[str]:
         rest = b""
         before = 0
         first = True
@@ -153,7 +153,7 @@ class _Text:
             block = rest + data
             if first:
                 first = False
-                block = self._without_mark(block)
+                block = self._strip_mark(block)
             cut, ends = block.rfind(b"\n") + 1, b"\n"
             if not cut and (cut := block.rfind(b"\r", 0, -1) + 1):
                 ends = b"\r"
@@ -162,10 +162,10 @@ class _Text:
                 raise InvalidInput(f"{self.name}, line {line} is longer than {MAXIMUM_LINE} characters.")
             if cut:
                 before += block.count(ends, 0, cut)
-                yield self._decoded(block[:cut])
+                yield self._decode(block[:cut])
             rest = block[cut:]
         if rest:
-            yield self._decoded(rest)
+            yield self._decode(rest)
 
     def _read(self, size: int, line: int) -> bytes:
         try:
@@ -173,12 +173,12 @@ class _Text:
         except (EOFError, OSError, zlib.error) as error:
             raise InvalidInput(f"{self.name} is damaged after line {self.place(line)}.") from error
 
-    def _without_mark(self, block: bytes) -> bytes:
+    def _strip_mark(self, block: bytes) -> bytes:
         if block.startswith(OTHER_ENCODINGS) or b"\0" in block[:4]:
             raise InvalidInput(f"{self.name} is not UTF-8 text; save it as UTF-8.")
         return block.removeprefix(codecs.BOM_UTF8)
 
-    def _decoded(self, piece: bytes) -> str:
+    def _decode(self, piece: bytes) -> str:
         self.pieces += 1
         if self.pieces > self.row_began + PIECES_OF_A_ROW:
             raise _RowTooLong
@@ -196,7 +196,7 @@ class _RowTooLong(Exception):
     """A row does not come to its end."""
 
 
-class _Counting(io.FileIO):
+class _CountingFile(io.FileIO):
     """A file that tells its source how far it was read, for the progress bar."""
 
     def __init__(self, path: Path, source: CsvSource) -> None:
@@ -216,7 +216,7 @@ class _Counting(io.FileIO):
         return data or b""
 
 
-def _begins(rows: list[list[str]], line: int) -> list[int]:
+def _find_beginnings(rows: list[list[str]], line: int) -> list[int]:
     """The line that each row begins on, where quoted cells hold line breaks."""
     found = []
     for cells in rows:
@@ -225,7 +225,7 @@ def _begins(rows: list[list[str]], line: int) -> list[int]:
     return found
 
 
-def _checked_size(path: Path) -> int:
+def _check_size(path: Path) -> int:
     try:
         state = path.stat()
     except OSError as error:

@@ -76,7 +76,7 @@ class MongoConnection:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
-        self.hosts = hosts_of(uri)
+        self.hosts = read_hosts(uri)
         self.loop = ClosingLoop()
         self.thread = threading.Thread(target=self.loop.run_forever, name="mongodb", daemon=True)
         self.client: AsyncMongoClient[Document] | None = None
@@ -97,7 +97,7 @@ class MongoConnection:
         finally:
             self._end()
 
-    def collection(self, database: str, name: str) -> Any:
+    def get_collection(self, database: str, name: str) -> Any:
         """One collection."""
         assert self.client is not None
         return self.client[database].get_collection(name, codec_options=LENIENT)
@@ -110,7 +110,7 @@ class MongoConnection:
         except DomainError:
             raise
         except (PyMongoError, BSONError, OSError) as error:
-            raise explained(error, self.hosts) from None
+            raise explain_failure(error, self.hosts) from None
         except BaseException:
             waiting.cancel()
             raise
@@ -132,7 +132,7 @@ class MongoConnection:
         except LookupError as error:
             # The driver takes it for granted that an answer holds what it asked for.
             await client.close()
-            raise strange(self.hosts, error) from None
+            raise build_answer_error(self.hosts, error) from None
         except BaseException:
             await client.close()
             raise
@@ -140,14 +140,14 @@ class MongoConnection:
 
     def _end(self) -> None:
         with suppress(TimeoutError):
-            asyncio.run_coroutine_threadsafe(_settled(), self.loop).result(5)
+            asyncio.run_coroutine_threadsafe(_cancel_tasks(), self.loop).result(5)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(5)
         if not self.loop.is_running():
             self.loop.close()
 
 
-async def _settled() -> None:
+async def _cancel_tasks() -> None:
     """Whatever the client left running is ended, and its sockets are closed."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
@@ -158,25 +158,25 @@ async def _settled() -> None:
         await asyncio.sleep(0)
 
 
-def hosts_of(uri: str) -> str:
+def read_hosts(uri: str) -> str:
     """The hosts of a connection string, without anything else of it; InvalidInput where it is none."""
     if uri.startswith("mongodb+srv://"):
         # Looked up by the driver when it connects.
         # A password with a sign that ought to be written as %2F must not be taken for a host.
         host = re.split("[/?]", uri.removeprefix("mongodb+srv://").rpartition("@")[2])[0]
         if re.fullmatch(r"[\w.-]+", host) is None:
-            raise unreadable()
+            raise build_uri_error()
         return host
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             nodes = parse_uri(uri, validate=True, warn=False)["nodelist"]
     except (PyMongoError, ValueError):
-        raise unreadable() from None
+        raise build_uri_error() from None
     return ", ".join(f"{host}:{port}" for host, port in nodes)
 
 
-def unreadable() -> InvalidInput:
+def build_uri_error() -> InvalidInput:
     """What is said of a connection string that is none."""
     return InvalidInput(
         f"The connection string of MongoDB cannot be read ({WHERE}). It must be such as "
@@ -184,14 +184,14 @@ def unreadable() -> InvalidInput:
     )
 
 
-def lost(error: BaseException) -> bool:
+def is_connection_lost(error: BaseException) -> bool:
     """Whether reading on over a new connection may help."""
     if isinstance(error, OperationFailure):
         return error.code == CURSOR_GONE or error.has_error_label("RetryableError")
     return isinstance(error, AutoReconnect)
 
 
-def explained(error: BaseException, hosts: str) -> DomainError:
+def explain_failure(error: BaseException, hosts: str) -> DomainError:
     """The failure as a sentence."""
     said = str(error)
     if isinstance(error, OperationFailure):
@@ -201,22 +201,22 @@ def explained(error: BaseException, hosts: str) -> DomainError:
             return InvalidInput(f"MongoDB at {hosts} does not let this user read there. Give it the role read.")
         return Unavailable(f"MongoDB at {hosts} cannot answer (code {error.code}).")
     if isinstance(error, ServerSelectionTimeoutError):
-        return Unavailable(f"MongoDB at {hosts} cannot be reached: {_reason(said)}. Check the host in {WHERE}.")
+        return Unavailable(f"MongoDB at {hosts} cannot be reached: {_find_reason(said)}. Check the host in {WHERE}.")
     if isinstance(error, ConnectionFailure):
         return Unavailable(f"The connection to MongoDB at {hosts} was lost and could not be had again.")
     if isinstance(error, ConfigurationError) and not isinstance(error, InvalidURI) and "dns" in said.lower():
         return Unavailable(f"MongoDB at {hosts} cannot be reached: the name is not known. Check the host in {WHERE}.")
     if isinstance(error, InvalidURI | ConfigurationError):
-        return unreadable()
-    return strange(hosts, error)
+        return build_uri_error()
+    return build_answer_error(hosts, error)
 
 
-def strange(hosts: str, error: BaseException) -> Unavailable:
+def build_answer_error(hosts: str, error: BaseException) -> Unavailable:
     """What is said of an answer that no MongoDB gives."""
     return Unavailable(f"MongoDB at {hosts} answered what cannot be understood ({type(error).__name__}).")
 
 
-def _reason(said: str) -> str:
+def _find_reason(said: str) -> str:
     """Why no server was found, in words of ours: the driver's may hold more than belongs into a message."""
     lower = said.lower()
     for sign, words in (

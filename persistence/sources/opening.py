@@ -21,16 +21,16 @@ from domain.businesses.mongodb import NAMES, Collection, MongoSettings, make_set
 from domain.calendar import Clock, to_micros
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput, Names, Sentence
-from domain.imports.columns import Columns, normalised, resolve_columns, row_text
-from domain.imports.formats import PRESETS, ImportOptions, PresetSource, carried_down
-from domain.imports.orders import RepeatedAmounts, once_an_order
+from domain.imports.columns import Columns, normalise_header, resolve_columns, format_row
+from domain.imports.formats import PRESETS, ImportOptions, PresetSource, carry_down_amounts
+from domain.imports.orders import RepeatedAmounts, place_order_amounts
 from domain.imports.rows import PurchaseSource, RejectedRow, RowReader, StagedColumns, read_rows
-from domain.imports.values import DateFault, DateReader, in_words, readings
+from domain.imports.values import DateFault, DateReader, format_day, find_readings
 from domain.model import Business, NewCustomer
-from domain.money import exponent
+from domain.money import find_exponent
 from persistence.database.engines import Database
-from persistence.imports.customers_file import Intake
-from persistence.sources.appended import forget_state, present_version, read_state, write_state
+from persistence.imports.customers_file import CustomerBatch
+from persistence.sources.appended import forget_state, read_version, read_state, write_state
 from persistence.sources.csv import CsvSource
 from persistence.sources.spill import OrderAmounts
 from persistence.tables import purchase_import
@@ -39,35 +39,35 @@ if TYPE_CHECKING:
     from persistence.sources.mongodb import MongoSource
 
 
-def mongodb_settings(data: Path, uri: str, business_key: str) -> MongoSettings | None:
+def read_mongodb_settings(data: Path, uri: str, business_key: str) -> MongoSettings | None:
     """How the business's MongoDB is reached; None where nobody has said it."""
     return make_settings(read_section(data, business_key), uri)
 
 
-def section_file(data: Path, business_key: str) -> Path:
+def find_section_file(data: Path, business_key: str) -> Path:
     """Where the section of a business is kept."""
     return data / f"mongodb-{business_key}.json"
 
 
 def read_section(data: Path, business_key: str) -> dict[str, str]:
     """The section as it is kept, empty where there is none; InvalidInput where the file is not ours."""
-    path = section_file(data, business_key)
+    path = find_section_file(data, business_key)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise InvalidInput(_unreadable(path)) from error
+        raise InvalidInput(_describe_unreadable(path)) from error
     if not isinstance(found, dict) or not all(
         name in NAMES and isinstance(value, str) for name, value in found.items()
     ):
-        raise InvalidInput(_unreadable(path))
+        raise InvalidInput(_describe_unreadable(path))
     return found
 
 
 def write_section(data: Path, business_key: str, section: Mapping[str, str]) -> None:
     """Replace the section; an empty one removes the file."""
-    path = section_file(data, business_key)
+    path = find_section_file(data, business_key)
     if not section:
         path.unlink(missing_ok=True)
         return
@@ -83,7 +83,7 @@ def write_section(data: Path, business_key: str, section: Mapping[str, str]) -> 
         own.unlink(missing_ok=True)
 
 
-def _unreadable(path: Path) -> str:
+def _describe_unreadable(path: Path) -> str:
     return f"{path} cannot be read as the MongoDB settings. Remove it and run: segments settings apply FILE"
 
 
@@ -120,7 +120,7 @@ def always() -> bool:
     return True
 
 
-async def nothing_more(customers: Customers, business: Business) -> None:
+async def ask_nothing(customers: Customers, business: Business) -> None:
     """What files ask for after their import."""
 
 
@@ -138,7 +138,7 @@ class OpenedPurchases:
     warnings: list[str] = field(default_factory=list)
     may_be_empty: bool = False
     anything_new: Callable[[], bool] = always
-    finish: Callable[[Customers, Business], Coroutine[Any, Any, None]] = nothing_more
+    finish: Callable[[Customers, Business], Coroutine[Any, Any, None]] = ask_nothing
     names: Names = str
 
     @property
@@ -151,7 +151,7 @@ class OpenedPurchases:
         """Whether rows carry the amount of their order."""
         return self.options.of_orders
 
-    def rows(self, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
+    def read_rows(self, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
         """The accepted rows; the others go to `reject`."""
         options, business = self.options, self.business
         reader = RowReader(
@@ -165,24 +165,24 @@ class OpenedPurchases:
         )
         if options.of_orders:
             places = self.columns.places
-            batches = carried_down(self.source.batches(), places["order_id"], places["amount"], self.columns.width)
+            batches = carry_down_amounts(self.source.read_batches(), places["order_id"], places["amount"], self.columns.width)
             with closing(OrderAmounts()) as stated:
-                yield from once_an_order(read_rows(batches, reader, reject), stated, exponent(business.currency))
+                yield from place_order_amounts(read_rows(batches, reader, reject), stated, find_exponent(business.currency))
             return
-        found = read_rows(self.source.batches(), reader, reject)
+        found = read_rows(self.source.read_batches(), reader, reject)
         if options.amount is None:
             found = RepeatedAmounts().watch(found, self.warnings.append)
         yield from found
 
-    def texts(self, lines: Iterable[int]) -> Iterator[tuple[int, str]]:
+    def read_texts(self, lines: Iterable[int]) -> Iterator[tuple[int, str]]:
         """The text of rows, by their line numbers in rising order."""
         wanted = iter(lines)
         line = next(wanted, None)
         if line is None:
             return
-        for begins, cells in self.source.rows():
+        for begins, cells in self.source.read_rows():
             if begins == line:
-                yield begins, row_text(cells)
+                yield begins, format_row(cells)
                 line = next(wanted, None)
                 if line is None:
                     return
@@ -193,10 +193,10 @@ def open_purchases(
 ) -> OpenedPurchases:
     """Look at the source before anything is written; what the options leave open is as the business has settled it.
     InvalidInput says what is wrong with the header, the options or the dates."""
-    options = options.over(business.settings).validate()
+    options = options.complete_from(business.settings).validate()
     path = source if isinstance(source, Path) else None
     found = open_file(source, options.sheet, options.amount_form.decimal) if isinstance(source, Path) else source
-    mapping = options.columns_for({name: None for column in found.header for name in (column, normalised(column))})
+    mapping = options.build_mapping({name: None for column in found.header for name in (column, normalise_header(column))})
     if options.preset is not None:
         preset = PresetSource(found, PRESETS[options.preset], mapping)
         columns = resolve_columns(preset.header, {name: name for name in preset.header}, business.currency)
@@ -213,7 +213,7 @@ def refuse_guesses(source: PurchaseSource, columns: Columns, business: Business)
     """InvalidInput where none of the first dates is ISO 8601 and their form has to be told, or nobody knows it."""
     place, width = columns.places["purchase_date"], columns.width
     dates: list[str] = []
-    with suppress(StopIteration), closing(source.batches()) as batches:
+    with suppress(StopIteration), closing(source.read_batches()) as batches:
         dates = [cells[place].strip() for cells in next(batches).rows if len(cells) == width]
     reader = DateReader(business.time_zone, None)
     forms: set[str] | None = None
@@ -222,7 +222,7 @@ def refuse_guesses(source: PurchaseSource, columns: Columns, business: Business)
         try:
             reader(text)
         except DateFault:
-            found = readings(text)
+            found = find_readings(text)
             unread = unread or text
             if found:
                 said = said or text
@@ -237,11 +237,11 @@ def refuse_guesses(source: PurchaseSource, columns: Columns, business: Business)
             "such as %d/%m/%Y."
         )
         raise InvalidInput(Sentence(template, source.name, unread[:40]))
-    found = readings(said)
+    found = find_readings(said)
     fitting = [form for form in found if form in (forms or ())] or list(found)
     give = " or ".join(["{date_format} {!r}"] * len(fitting))
     if len(fitting) > 1 and len(set(found.values())) > 1:
-        may = " or ".join(in_words(found[form]) for form in fitting)
+        may = " or ".join(format_day(found[form]) for form in fitting)
         template = f"The dates of {{}} can be read in more than one way: {{!r}} may be {{}}. Give {give}."
         raise InvalidInput(Sentence(template, source.name, said, may, *fitting))
     template = f"The dates of {{}}, such as {{!r}}, are not ISO 8601. Give {give}."
@@ -268,33 +268,33 @@ def open_collection(
             "and run: segments settings apply FILE"
         )
     place = replace(reached, database=wanted.database or reached.database, collection=wanted.name or reached.collection)
-    settled = options.over(business.settings).validate()
+    settled = options.complete_from(business.settings).validate()
     if settled.preset is not None:
         raise InvalidInput(Sentence("{preset} {} is for files, not for MongoDB", settled.preset))
     # Read whole where anything says so, or where it is read otherwise than the last time.
     reading = hashlib.sha256(json.dumps([str(one) for one in astuple(settled)]).encode()).hexdigest()
-    kept = None if wanted.whole else kept_position(store, business, state_name(place), reading)
+    kept = None if wanted.whole else load_position(store, business, build_state_name(place), reading)
     mapping = {**settled.kept_mapping, **settled.mapping}
     source = MongoSource(place, mapping, now=clock(), decimal=settled.amount_form.decimal, after=kept)
     opened = open_purchases(source, business, replace(settled, mapping=source.mapping), names)
     opened.warnings.extend(f"{path} stands in none of the documents that were looked at." for path in source.unseen)
-    source.only(opened.columns.places.values())
+    source.keep_columns(opened.columns.places.values())
     ignored = tuple(one for one in opened.columns.ignored if one not in ("customer.name", *source.rare))
     return replace(
         opened,
         columns=replace(opened.columns, ignored=ignored),
         may_be_empty=kept is not None,
-        anything_new=source.anything_new,
-        finish=partial(finish, source, store, clock, state_name(place), reading),
+        anything_new=source.has_new_documents,
+        finish=partial(finish, source, store, clock, build_state_name(place), reading),
     )
 
 
-def state_name(place: MongoSettings) -> str:
+def build_state_name(place: MongoSettings) -> str:
     """What the collection is called among the business's sources."""
     return f"mongodb:{place.database}.{place.collection}"
 
 
-def kept_position(store: Database, business: Business, name: str, reading: str) -> dict[str, object] | None:
+def load_position(store: Database, business: Business, name: str, reading: str) -> dict[str, object] | None:
     """How far the collection was read in the same way; None where it is read whole: the first time, after a change of
     the options, and after an import was undone, which may have been of this collection."""
     if not business.id:
@@ -319,11 +319,11 @@ async def finish(
 ) -> None:
     """After the import: customers get the names that the documents give them, and the position is kept."""
     # A customer all of whose documents were rejected is none.
-    intake = Intake(customers, business, lambda row: None, known_only=True)
+    intake = CustomerBatch(customers, business, lambda row: None, known_only=True)
     for line, (customer, given) in enumerate(source.names, 1):
         await intake.take(line, customer, NewCustomer(customer, name=given, given=frozenset({"name"})))
     await intake.flush()
-    state = source.state()
+    state = source.get_state()
     if state is not None:
         await asyncio.to_thread(keep_position, store, clock, business, name, {**state, "reading": reading})
 
@@ -333,5 +333,5 @@ def keep_position(store: Database, clock: Clock, business: Business, name: str, 
     with store.bulk.begin() as connection:
         # First of all, so that the write lock is waited for and nothing was read before it is held.
         forget_state(connection, business.id, name)
-        version = present_version(connection, business.id)
+        version = read_version(connection, business.id)
         write_state(connection, business.id, name, state, version, clock())

@@ -64,9 +64,9 @@ class XlsxSource:
         self.path = path
         self.name = path.name
         self.decimal = decimal
-        self.part: _Bounded | None = None
+        self.part: _BoundedPart | None = None
         check_package(path)
-        with self._damage(0), self._book() as book:
+        with self._translate_damage(0), self._open_book() as book:
             if sheet is not None and sheet not in book.sheetnames:
                 there = ", ".join(book.sheetnames)
                 raise InvalidInput(f"{self.name} has no sheet {sheet[:60]}. There are: {there}.", ("sheet",))
@@ -75,8 +75,8 @@ class XlsxSource:
             if not titles or (sheet is not None and sheet not in titles):
                 raise InvalidInput(f"{self.name} holds no sheet of cells.")
             self.sheet = sheet or (visible or titles)[0]
-            first = next(self._values(book, MAXIMUM_COLUMNS + 1), None)
-        header = trimmed([self._text(value) for value in first[1]]) if first else []
+            first = next(self._read_values(book, MAXIMUM_COLUMNS + 1), None)
+        header = trim_cells([self._format_text(value) for value in first[1]]) if first else []
         if not any(name.strip() for name in header):
             raise InvalidInput(f"No data found in {self.name}.")
         if len(header) > MAXIMUM_COLUMNS:
@@ -84,24 +84,24 @@ class XlsxSource:
         self.header = header
         self.first_line = first[0] if first else 1
 
-    def batches(self) -> Generator[Batch, None, None]:
+    def read_batches(self) -> Generator[Batch, None, None]:
         """The rows beneath the header; empty ones are rows without cells."""
         width = len(self.header)
         lines: list[int] = []
         rows: list[list[str]] = []
         last = self.first_line
-        with self._book() as book:
-            found = self._values(book, width + 1)
+        with self._open_book() as book:
+            found = self._read_values(book, width + 1)
             size = 0
             while True:
-                with self._damage(last):
+                with self._translate_damage(last):
                     row = next(found, None)
                 if row is None:
                     break
                 last, values = row
                 if last <= self.first_line:
                     continue
-                cells = [self._text(value) for value in values]
+                cells = [self._format_text(value) for value in values]
                 if not any(cells):
                     continue
                 # One cell beyond the header is looked at, so that a row that has more than it is told.
@@ -111,17 +111,17 @@ class XlsxSource:
                 rows.append(cells + [""] * (width - len(cells)))
                 size += sum(map(len, cells))
                 if len(rows) == BATCH or size > BATCH_TEXT:
-                    yield Batch(lines, rows, _clean(rows))
+                    yield Batch(lines, rows, _is_clean(rows))
                     lines, rows, size = [], [], 0
         if rows:
-            yield Batch(lines, rows, _clean(rows))
+            yield Batch(lines, rows, _is_clean(rows))
 
-    def rows(self) -> Iterator[tuple[int, list[str]]]:
+    def read_rows(self) -> Iterator[tuple[int, list[str]]]:
         """Row numbers as the sheet shows them, and their cells."""
-        for batch in self.batches():
+        for batch in self.read_batches():
             yield from zip(batch.lines, batch.rows, strict=True)
 
-    def _values(self, book: Any, width: int) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    def _read_values(self, book: Any, width: int) -> Iterator[tuple[int, tuple[Any, ...]]]:
         sheet = book[self.sheet]
         # What a sheet says of its own size may be wrong.
         sheet.reset_dimensions()
@@ -133,18 +133,18 @@ class XlsxSource:
             yield line, values
 
     @contextmanager
-    def _book(self) -> Iterator[Any]:
+    def _open_book(self) -> Iterator[Any]:
         # Opened here: by its path the library would judge the file by its name.
         with self.path.open("rb") as file:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 reader = ExcelReader(file, read_only=True, data_only=True, keep_links=False)
                 archive, opened = reader.archive, reader.archive.open
-                archive.open = lambda part, *more: _Bounded(opened(part, *more), self.name, True)
+                archive.open = lambda part, *more: _BoundedPart(opened(part, *more), self.name, True)
                 reader.read()
 
-            def open_sheet(part: str, *more: Any) -> _Bounded:
-                self.part = _Bounded(opened(part, *more), self.name, False)
+            def open_sheet(part: str, *more: Any) -> _BoundedPart:
+                self.part = _BoundedPart(opened(part, *more), self.name, False)
                 return self.part
 
             archive.open = open_sheet
@@ -154,14 +154,14 @@ class XlsxSource:
                 reader.wb.close()
 
     @contextmanager
-    def _damage(self, line: int) -> Iterator[None]:
+    def _translate_damage(self, line: int) -> Iterator[None]:
         try:
             yield
         except FAULTS as error:
             where = f" after row {line}" if line else ""
             raise InvalidInput(f"{self.name} is damaged{where}, or not an Excel workbook.") from error
 
-    def _text(self, value: Any) -> str:
+    def _format_text(self, value: Any) -> str:
         """The cell as a file of text would have it."""
         if value is None:
             return ""
@@ -184,7 +184,7 @@ class XlsxSource:
         return str(value)
 
 
-class _Bounded:
+class _BoundedPart:
     """A part of a workbook as it is read, looked at before it is taken apart: what is held at once, be it a row, a text
     that cells share or a part that is read whole, may not have more elements than memory should hold. While a workbook
     is opened each part is followed element by element; of the sheet that is read then only the tags from row to row are
@@ -234,7 +234,7 @@ class _Bounded:
         """Nothing is read any more."""
         self.file.close()
 
-    def __enter__(self) -> "_Bounded":
+    def __enter__(self) -> "_BoundedPart":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -266,14 +266,14 @@ def check_package(path: Path) -> None:
         )
 
 
-def trimmed(cells: list[str]) -> list[str]:
+def trim_cells(cells: list[str]) -> list[str]:
     """The cells up to the last that says something."""
     while cells and not cells[-1].strip():
         cells.pop()
     return cells
 
 
-def _clean(rows: list[list[str]]) -> bool:
+def _is_clean(rows: list[list[str]]) -> bool:
     """Whether every cell can be kept as it is."""
     joined = "".join(map("".join, rows))
     if "\0" in joined:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from domain.model import Business, Permission, Viewer
-from domain.store import Cached
+from domain.store import CachedValue
 from gql.composition import Services, make_services
 from gql.schema.context import Context
 from gql.schema.schema import ApiSchema, make_schema
@@ -26,8 +26,8 @@ from tests.benchmarks.processes import Answer, timed
 class NothingCached:
     """Every report is computed."""
 
-    async def get_or_make(self, key: str, make: Callable[[], Awaitable[Answer]]) -> Cached[Answer]:
-        return Cached(await make(), False, 0.0)
+    async def get_or_make(self, key: str, make: Callable[[], Awaitable[Answer]]) -> CachedValue[Answer]:
+        return CachedValue(await make(), False, 0.0)
 
 
 PAGE = """query Page($first: Int!) { customers(first: $first, sort: TOTAL_REVENUE, reverse: true) { nodes {
@@ -40,9 +40,9 @@ PAGE = """query Page($first: Int!) { customers(first: $first, sort: TOTAL_REVENU
 async def report(services: Services, business: Business, days: int, previous: bool) -> dict[str, tuple[int, int]]:
     """The RFM report in the eight-segment scheme, never from a cache, with the previous window where asked: customers
     and revenue in minor units of each group that has members."""
-    made = await services.reporting.report(business, days=days, as_of=AS_OF)
+    made = await services.reporting.make_report(business, days=days, as_of=AS_OF)
     if previous:
-        await services.reporting.previous_counts(business, made)
+        await services.reporting.count_previous(business, made)
     return {group.kind.name: (group.customers, group.revenue) for group in made.everyone if group.customers}
 
 
@@ -72,7 +72,7 @@ async def measure(
     database = open_database(address(data))
     services = make_services(database, lambda: now, report_cache=NothingCached())
     try:
-        (only,) = await services.businesses.all()
+        (only,) = await services.businesses.load_all()
         business = await services.businesses.open(only.key)
         return await timed(runs, lambda: ask(services, business))
     finally:

@@ -111,7 +111,7 @@ async def measure(database: Database) -> dict[str, object]:
         await runner.run_next(business)
         found[name] = time.perf_counter() - start
         async with store.read(business) as unit:
-            found.setdefault("entered", (await unit.jobs.by_ids([job.id]))[job.id].entered)
+            found.setdefault("entered", (await unit.jobs.find_by_ids([job.id]))[job.id].entered)
     found["megabytes"] = [before, peak()]
     found["preview"] = median((await timed(5, lambda: services.analysis.preview(business, Definition(rules=rule))))[0])
     found["page"] = median((await timed(5, lambda: members(store, business, wanted)))[0])
@@ -122,8 +122,8 @@ async def measure(database: Database) -> dict[str, object]:
 async def members(store: SqlStore, business: Business, held: Segment) -> None:
     """A page of 100 members with their memberships."""
     async with store.read(business) as unit:
-        page = await unit.memberships.members(held.id, PageRequest(100))
-        await unit.memberships.open_of([record.customer.id for record, _ in page.items])
+        page = await unit.memberships.load_members(held.id, PageRequest(100))
+        await unit.memberships.find_open_memberships([record.customer.id for record, _ in page.items])
 
 
 async def clear(store: SqlStore, business: Business, held: Segment) -> None:

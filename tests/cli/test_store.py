@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from persistence.migrations.migrate import head
+from persistence.migrations.migrate import find_head
 from tests.cli.conftest import MAKE, SOUND, WINDOW, Segments
 
-NO_TABLES = f"The store has no tables yet, this program needs {head()}. Run: segments db upgrade."
+NO_TABLES = f"The store has no tables yet, this program needs {find_head()}. Run: segments db upgrade."
 commands = pytest.mark.parametrize(
     "command", ["report", "customers", "businesses list", "db upgrade", "db check", "demo", "serve --demo --port 0"]
 )
@@ -57,7 +57,7 @@ def test_a_store_of_a_newer_program_is_left_alone(shop: Segments, command: str) 
 
     refused = shop.refused(*command.split())
 
-    assert refused == f"The store is at 9999, made by a newer version of this program; this one knows {head()}."
+    assert refused == f"The store is at 9999, made by a newer version of this program; this one knows {find_head()}."
 
 
 @commands

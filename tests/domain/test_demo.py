@@ -8,23 +8,23 @@ from functools import cache
 
 import pytest
 
-from domain.calendar import zone
+from domain.calendar import load_zone
 from domain.classification.labels import Classification, ClassificationFacts, ClassificationSettings, classify
-from domain.classification.rfm import EIGHT, UNCLASSIFIED, cut_values, eight, rank_score, recency
-from domain.demo import CATEGORIES, CHANNELS, LEVELS, STOREFRONTS, TIME_ZONE, DemoShop, demo_shop
+from domain.classification.rfm import EIGHT, UNCLASSIFIED, compute_thresholds, find_group_of_eight, score_rank, score_recency
+from domain.demo import CATEGORIES, CHANNELS, LEVELS, STOREFRONTS, TIME_ZONE, DemoShop, make_demo_shop
 from domain.model import NewPurchase, PurchaseStatus
 from tests.shops.festivals import is_festive
 
 ISO_DAYS = ("2026-01-01", "2024-02-29", "2026-04-20", "2026-06-30", "2026-11-21", "2026-12-31")
 QUALIFYING = (PurchaseStatus.COMPLETED, PurchaseStatus.PARTIAL)
-ZONE = zone(TIME_ZONE)
+ZONE = load_zone(TIME_ZONE)
 
 every_day = pytest.mark.parametrize("today", [date.fromisoformat(day) for day in ISO_DAYS], ids=str)
 
 
 @cache
 def shop_of(today: date) -> DemoShop:
-    return demo_shop(today)
+    return make_demo_shop(today)
 
 
 def local_day(purchase: NewPurchase) -> date:
@@ -45,13 +45,13 @@ def groups_of(today: date, days: int) -> Counter[str]:
     first = today - timedelta(days=days - 1)
     windows = [[(day, one.amount) for day, one in bought if day >= first] for bought in bought_on(today)]
     windows = [window for window in windows if window]
-    orders = cut_values(sorted(len(window) for window in windows))
-    spend = cut_values(sorted(sum(amount for _, amount in window) for window in windows))
+    orders = compute_thresholds(sorted(len(window) for window in windows))
+    spend = compute_thresholds(sorted(sum(amount for _, amount in window) for window in windows))
     return Counter(
-        eight(
-            recency((today - max(day for day, _ in window)).days, days),
-            rank_score(len(window), orders),
-            rank_score(sum(amount for _, amount in window), spend),
+        find_group_of_eight(
+            score_recency((today - max(day for day, _ in window)).days, days),
+            score_rank(len(window), orders),
+            score_rank(sum(amount for _, amount in window), spend),
         ).name
         for window in windows
     )
@@ -59,7 +59,7 @@ def groups_of(today: date, days: int) -> Counter[str]:
 
 def labels_of(today: date) -> Iterator[Classification]:
     settings = ClassificationSettings()
-    recent = settings.recent_from(today)
+    recent = settings.find_recent_start(today)
     for bought in bought_on(today):
         days = [day for day, _ in bought]
         facts = ClassificationFacts(
@@ -103,7 +103,7 @@ def test_nothing_in_the_shop_lies_after_the_first_minute_of_today(today: date) -
 def test_the_same_day_and_seed_give_the_same_shop_and_another_seed_another() -> None:
     today = date(2026, 6, 30)
 
-    again, other = demo_shop(today), demo_shop(today, seed=21)
+    again, other = make_demo_shop(today), make_demo_shop(today, seed=21)
 
     assert again == shop_of(today)
     assert other.purchases != again.purchases

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.calendar import check, next_run
+from domain.calendar import check, find_next_run
 from domain.errors import InvalidInput
 
 DUE = {
@@ -41,7 +41,7 @@ def test_a_schedule_is_due(when: str) -> None:
     found, at = [], datetime.fromisoformat(after).replace(tzinfo=UTC)
 
     for _ in due:
-        then = next_run(text, at, zone)
+        then = find_next_run(text, at, zone)
         assert then is not None
         assert then > at
         found.append(then.strftime("%m-%d %H:%M"))
@@ -53,7 +53,7 @@ def test_a_schedule_is_due(when: str) -> None:
 def test_missed_times_are_behind_and_the_next_one_lies_ahead() -> None:
     now = datetime(2024, 6, 15, 12, 34, tzinfo=UTC)
 
-    then = next_run("0 * * * *", now, "UTC")
+    then = find_next_run("0 * * * *", now, "UTC")
 
     assert then == now.replace(minute=0) + timedelta(hours=1)
 

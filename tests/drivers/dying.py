@@ -44,7 +44,7 @@ async def main(url: str, work: str, place: int, last: str) -> None:
     die_before(last, place, database.writer.sync_engine, database.worker.sync_engine)
     runner = Runner(store, now, feed, "dying")
     handler = RecalculationHandler(store, now, feed, runner)
-    for business in await store.businesses():
+    for business in await store.load_businesses():
         if work == "follow":
             await handler.follow(business)
         else:

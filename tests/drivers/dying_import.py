@@ -21,7 +21,7 @@ SMALL = 5
 def main(url: str, what: str, times: int, last: str) -> None:
     """Work until the statement comes."""
     database = open_database(url)
-    (business,) = asyncio.run(SqlStore(database, now).businesses())
+    (business,) = asyncio.run(SqlStore(database, now).load_businesses())
     die_before(last, times, database.bulk)
     bulk_import.FEWEST = bulk_import.MOST = SMALL
     import_undo.FEWEST = import_undo.MOST = SMALL

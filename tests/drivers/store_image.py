@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, CursorResult, Select, Table, and_, select
 
-from domain.calendar import Clock, from_micros, local_day, zone
+from domain.calendar import Clock, from_micros, to_local_day, load_zone
 from domain.model import STATUS_ORDER, Business
 from persistence.database.engines import Database
 from persistence.store import SqlStore
@@ -91,7 +91,7 @@ def same(table: Table, other: Table, **columns: str) -> ColumnElement[bool]:
 async def assert_sound(database: Database, business: Business, clock: Clock) -> None:
     """Kept totals and sort values agree with the purchases, and every local day with the business's zone."""
     async with SqlStore(database, clock).read(business) as unit:
-        assert await unit.reports.wrong_totals() == 0
+        assert await unit.reports.count_wrong_totals() == 0
     with database.bulk.connect() as connection:
 
         def rows(table: Table, *columns: str) -> CursorResult[Any]:
@@ -100,10 +100,10 @@ async def assert_sound(database: Database, business: Business, clock: Clock) -> 
             )
 
         name = select(business_table.c.time_zone).where(business_table.c.id == business.id)
-        tz = zone(connection.execute(name).scalar_one())
+        tz = load_zone(connection.execute(name).scalar_one())
         for at, day in rows(purchase, "purchased_at", "local_day"):
-            assert day == local_day(from_micros(at), tz)
+            assert day == to_local_day(from_micros(at), tz)
         for at, day in rows(customer, "registered_at", "registered_day"):
-            assert day == (None if at is None else local_day(from_micros(at), tz))
+            assert day == (None if at is None else to_local_day(from_micros(at), tz))
         for at, sort in rows(customer_metrics, "last_at", "last_sort"):
             assert sort == (FAR_FUTURE if at is None else at)

@@ -91,7 +91,7 @@ async def begun_by_the_dead(place: Place) -> None:
     """Every upload that waits is held by a process that does not go on."""
     shop = await place.face.services.businesses.open("shop")
     async with place.face.services.imports.store.write(shop) as unit:
-        for waits in await unit.imports.active():
+        for waits in await unit.imports.load_active():
             assert await unit.imports.acquire(waits.id, "dead", unit.instant)
 
 
@@ -242,7 +242,7 @@ async def test_two_files_of_a_business_are_imported_at_once_and_a_third_waits(pl
     at_once = [(await place.told(number))["status"] for number in numbers]
     reading.set()
     async with imports.store.read(shop) as unit:
-        page = await unit.imports.page(PageRequest(10))
+        page = await unit.imports.load_page(PageRequest(10))
     async with asyncio.timeout(30):
         for one in page.items:
             async for _ in imports.follow(shop, one.id):
@@ -263,7 +263,7 @@ async def test_uploads_whose_process_died_wait_for_a_place_where_their_files_are
     await begun_by_the_dead(place)
 
     clock.now += timedelta(seconds=40)
-    await place.handler.prepare(shop, await place.worker.store.agenda(shop, clock()))
+    await place.handler.prepare(shop, await place.worker.store.load_agenda(shop, clock()))
     waiting = [(await place.told(number))["status"] for number in numbers]
     await place.worked()
 

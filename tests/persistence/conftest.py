@@ -29,7 +29,7 @@ def importer(database: Database, shop: Business, tmp_path: Path, clock: SetClock
 
 async def new_shop(services: Services, items: Sequence[NewPurchase], currency: str = "EUR") -> Business:
     """A business of its own in UTC with these purchases."""
-    made = await services.businesses.create(f"b{len(await services.businesses.all())}", None, "UTC", currency)
+    made = await services.businesses.create(f"b{len(await services.businesses.load_all())}", None, "UTC", currency)
     return await bought(services, made, items)
 
 
@@ -51,7 +51,7 @@ async def settled(services: Services, database: Database, key: str = "shop", **s
 
 async def record_of(services: Services, business: Business, name: str) -> CustomerRecord:
     """The customer who has that id."""
-    record = await services.read(business, lambda unit: unit.customers.by_external_id(name))
+    record = await services.read(business, lambda unit: unit.customers.find_by_external_id(name))
     assert record is not None
     return record
 
@@ -64,7 +64,7 @@ async def everybody(
     where: CustomerFilter = EVERYBODY,
 ) -> list[CustomerRecord]:
     """All customers in that order."""
-    page = await services.read(business, lambda unit: unit.customers.page(PageRequest(250), where, sort, reverse))
+    page = await services.read(business, lambda unit: unit.customers.load_page(PageRequest(250), where, sort, reverse))
     return list(page.items)
 
 

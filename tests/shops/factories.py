@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from domain.calendar import Clock
-from domain.imports.columns import resolve_columns, row_text
+from domain.imports.columns import resolve_columns, format_row
 from domain.imports.model import ImportSummary
 from domain.imports.rows import RejectedRow, RowReader, read_rows
 from domain.model import Business, NewPurchase, PurchaseLine, PurchaseStatus
@@ -46,12 +46,12 @@ def import_file(
 
     def texts(lines: Iterable[int]) -> Iterator[tuple[int, str]]:
         wanted = set(lines)
-        return ((line, row_text(cells)) for line, cells in source.rows() if line in wanted)
+        return ((line, format_row(cells)) for line, cells in source.read_rows() if line in wanted)
 
     kept = rejects if rejects is not None else []
     return PurchaseImporter(database, business, clock).run(
         source.name,
-        lambda reject: read_rows(source.batches(), reader, reject),
+        lambda reject: read_rows(source.read_batches(), reader, reject),
         texts,
         actor="test",
         rejects=kept.append,

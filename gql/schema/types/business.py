@@ -5,12 +5,12 @@ from typing import Annotated
 
 import strawberry
 
-from domain.businesses.settings import effective
+from domain.businesses.settings import read_effective
 from domain.model import AuditRecord
 from domain.model import Business as BusinessEntity
 from domain.model import Storefront as StorefrontEntity
 from gql.schema.context import Context
-from gql.schema.types.ids import Node, encode, match, missing
+from gql.schema.types.ids import Node, encode, match, build_missing_error
 from gql.schema.types.scalars import JSON
 
 
@@ -33,7 +33,7 @@ class Business(Node):
             name=entity.name,
             currency=entity.currency,
             time_zone=entity.time_zone,
-            settings=JSON(effective(entity.settings.stored)),
+            settings=JSON(read_effective(entity.settings.stored)),
             settings_version=entity.settings_version,
         )
 
@@ -67,7 +67,7 @@ async def find_storefront(context: Context, business: BusinessEntity, value: str
     number = match(value, "Storefront", business)
     storefront = None if number is None else await context.loaders.storefronts.load(number)
     if storefront is None:
-        raise missing("Storefront", "storefrontId")
+        raise build_missing_error("Storefront", "storefrontId")
     return storefront
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from domain.classification.rfm import group_of
+from domain.classification.rfm import find_group
 from domain.customers.metrics import measure_customer
 from domain.model import Business as BusinessEntity
-from domain.money import exponent, to_decimal
+from domain.money import find_exponent, to_decimal
 from domain.segments.model import ChangeList
 from domain.store import CustomerRecord, PurchaseRecord
 from gql.schema.context import Info
@@ -21,7 +21,7 @@ from gql.schema.types import segment as segments
 from gql.schema.types.business import Storefront
 from gql.schema.types.enums import PurchaseStatus, RfmScheme
 from gql.schema.types.ids import Node, encode
-from gql.schema.types.pagination import After, Connection, First, connection, request_page
+from gql.schema.types.pagination import After, Connection, First, build_connection, build_page_request
 
 if TYPE_CHECKING:
     from gql.schema.types.membership import MembershipChange, SegmentMembership
@@ -54,7 +54,7 @@ class Purchase(Node):
     @classmethod
     def of(cls, business: BusinessEntity, record: PurchaseRecord) -> "Purchase":
         entity = record.purchase
-        decimals = exponent(business.currency)
+        decimals = find_exponent(business.currency)
         return cls(
             id=encode("Purchase", business.id, entity.customer_id, entity.id),
             external_id=entity.external_id,
@@ -150,8 +150,8 @@ class Customer(Node):
     @strawberry.field(description="Totals of the customer's qualifying purchases.")
     def metrics(self, info: Info) -> CustomerMetrics:
         """From the kept totals, which came with the customer."""
-        totals, decimals = self.record.totals, exponent(self.business.currency)
-        today = info.context.services.customers.today(self.business).toordinal()
+        totals, decimals = self.record.totals, find_exponent(self.business.currency)
+        today = info.context.services.customers.find_today(self.business).toordinal()
         metrics = measure_customer(totals, today)
         average = metrics.average_order_value
         return CustomerMetrics(
@@ -176,7 +176,7 @@ class Customer(Node):
         score = await info.context.loaders.scores.load((self.record.customer.id, self.record.totals))
         if score is None:
             return None
-        group = group_of(score, scheme)
+        group = find_group(score, scheme)
         return RfmScore(
             recency=score.recency,
             frequency=score.frequency,
@@ -198,11 +198,11 @@ class Customer(Node):
 
     @strawberry.field(description="Purchases of the customer, of every status, newest first.")
     async def purchases(self, info: Info, first: First = None, after: After = None) -> Connection[Purchase]:
-        request = request_page(PURCHASE_ORDER, int, first, after)
+        request = build_page_request(PURCHASE_ORDER, int, first, after)
         loaders, key = info.context.loaders, self.record.customer.id
         page = await loaders.purchase_pages.load((key, request))
         of = partial(Purchase.of, self.business)
-        return connection(page, PURCHASE_ORDER, of, lambda: loaders.purchase_counts.load(key))
+        return build_connection(page, PURCHASE_ORDER, of, lambda: loaders.purchase_counts.load(key))
 
     @strawberry.field(description="The segments that the customer is in, by name.")
     async def segments(self, info: Info) -> list[Annotated["SegmentMembership", MEMBERSHIP]]:
@@ -214,7 +214,7 @@ class Customer(Node):
         self, info: Info, first: First = None, after: After = None
     ) -> Connection[Annotated["MembershipChange", MEMBERSHIP]]:
         changes = ChangeList(customer_id=self.record.customer.id)
-        return await memberships.changes_connection(info, self.business, changes, first, after)
+        return await memberships.load_changes_connection(info, self.business, changes, first, after)
 
     @strawberry.field(description="The automatic segments whose rule holds now, assigned or not, by name.")
     async def matching_segments(self, info: Info) -> list[Annotated["Segment", SEGMENT]]:

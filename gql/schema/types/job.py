@@ -13,13 +13,13 @@ from domain.imports.model import PurchaseImport as ImportEntity
 from domain.imports.model import Reject as RejectEntity
 from domain.jobs.model import Job as JobEntity
 from domain.model import Business as BusinessEntity
-from domain.money import exponent, to_decimal
+from domain.money import find_exponent, to_decimal
 from gql.schema.context import Info
 from gql.schema.types import membership as memberships
 from gql.schema.types import segment as segments
 from gql.schema.types.enums import JobStatus
 from gql.schema.types.ids import Node, encode
-from gql.schema.types.pagination import After, Connection, First, connection, request_page
+from gql.schema.types.pagination import After, Connection, First, build_connection, build_page_request
 
 if TYPE_CHECKING:
     from gql.schema.types.membership import Snapshot
@@ -107,10 +107,10 @@ class Recalculation(Node, Job):
 
     @strawberry.field(description="One run a segment where this one covers many, in the order of their work.")
     async def parts(self, info: Info, first: First = None, after: After = None) -> Connection["Recalculation"]:
-        request = request_page(PART_ORDER, int, first, after)
+        request = build_page_request(PART_ORDER, int, first, after)
         context, key = info.context, self.entity.id
-        page = await context.read(lambda unit: unit.jobs.page(request, parent_id=key))
-        return connection(
+        page = await context.read(lambda unit: unit.jobs.load_page(request, parent_id=key))
+        return build_connection(
             page,
             PART_ORDER,
             partial(Recalculation.of, self.business),
@@ -189,7 +189,7 @@ class PurchaseImport(Node, Job):
             updated=entity.updated,
             unchanged=entity.unchanged,
             rejected=entity.rejected,
-            quality=quality_of(business, entity),
+            quality=to_quality(business, entity),
             undone_at=entity.undone_at,
             entity=entity,
             business=business,
@@ -197,16 +197,16 @@ class PurchaseImport(Node, Job):
 
     @strawberry.field(description="The rows that were refused, in the order of the file; kept once it succeeded.")
     async def rejects(self, info: Info, first: First = None, after: After = None) -> Connection[Reject]:
-        request = request_page(REJECT_ORDER, int, first, after)
+        request = build_page_request(REJECT_ORDER, int, first, after)
         page = await info.context.loaders.rejects.load((self.entity.id, request))
-        return connection(page, REJECT_ORDER, Reject.of, self.entity.rejected)
+        return build_connection(page, REJECT_ORDER, Reject.of, self.entity.rejected)
 
 
-def quality_of(business: BusinessEntity, entity: ImportEntity) -> ImportQuality | None:
+def to_quality(business: BusinessEntity, entity: ImportEntity) -> ImportQuality | None:
     """What is doubtful, where it is known."""
     quality = entity.quality
     if quality is None:
         return None
-    decimals = exponent(business.currency)
+    decimals = find_exponent(business.currency)
     largest = [OutlierOrder(order_id=one.order_id, amount=to_decimal(one.amount, decimals)) for one in quality.named]
     return ImportQuality(**quality.counts, largest_outliers=largest)

@@ -20,7 +20,7 @@ from domain.errors import (
     InvalidRule,
     NotCancellable,
     NotFound,
-    Taken,
+    AlreadyTaken,
     name_fields,
 )
 from gql.schema.context import CanEdit, Info
@@ -83,7 +83,7 @@ class UserError:
     path: str | None = strawberry.field(description="Place inside a rule, where the error is in one.", default=None)
 
 
-def user_errors(error: DomainError) -> list[UserError]:
+def to_user_errors(error: DomainError) -> list[UserError]:
     """The failure as user errors; anything that the caller cannot mend is raised again."""
     if isinstance(error, InvalidInput):
         return [
@@ -104,7 +104,7 @@ def user_errors(error: DomainError) -> list[UserError]:
     codes: dict[type[DomainError], UserErrorCode] = {
         NotFound: UserErrorCode.NOT_FOUND,
         Conflict: UserErrorCode.CONFLICT,
-        Taken: UserErrorCode.TAKEN,
+        AlreadyTaken: UserErrorCode.TAKEN,
         AlreadyRunning: UserErrorCode.ALREADY_RUNNING,
         NotCancellable: UserErrorCode.NOT_CANCELLABLE,
     }
@@ -130,7 +130,7 @@ class AsUserErrors(FieldExtension):
             return await next_(source, info, **arguments)
         except DomainError as error:
             payload: Any = self.field.type
-            return payload(user_errors=user_errors(error))
+            return payload(user_errors=to_user_errors(error))
 
 
 P = TypeVar("P", bound="Payload")

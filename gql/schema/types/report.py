@@ -15,7 +15,7 @@ from domain.classification.groups import GroupKind
 from domain.model import Business as BusinessEntity
 from domain.money import to_decimal
 from domain.pages import Page, PageRequest
-from domain.reports.report import Group, Previous, insights
+from domain.reports.report import Group, PreviousWindow, find_insights
 from domain.reports.report import Report as ReportEntity
 from domain.reports.reporting import Reporting
 from domain.reports.transitions import GroupTransition, TransitionMatrix, Transitions
@@ -26,7 +26,7 @@ from gql.schema.context import Info
 from gql.schema.types.business import Storefront
 from gql.schema.types.customer import Customer
 from gql.schema.types.enums import Method
-from gql.schema.types.pagination import After, Connection, First, connection, order_of, request_page
+from gql.schema.types.pagination import After, Connection, First, build_connection, read_order, build_page_request
 
 
 @dataclass(slots=True, eq=False)
@@ -37,17 +37,17 @@ class ReportSource:
     report: ReportEntity
     reporting: Reporting
     movements: Transitions
-    _previous: "asyncio.Task[Previous | None] | None" = field(default=None)
+    _previous: "asyncio.Task[PreviousWindow | None] | None" = field(default=None)
 
-    async def previous(self) -> Previous | None:
+    async def load_previous(self) -> PreviousWindow | None:
         """Customers by group in the window before; computed once."""
         if self._previous is None:
-            self._previous = asyncio.ensure_future(self.reporting.previous_counts(self.business, self.report))
+            self._previous = asyncio.ensure_future(self.reporting.count_previous(self.business, self.report))
         return await asyncio.shield(self._previous)
 
-    async def pages(self, keys: Sequence[GroupKind], request: PageRequest) -> Mapping[GroupKind, Page[CustomerRecord]]:
+    async def load_pages(self, keys: Sequence[GroupKind], request: PageRequest) -> Mapping[GroupKind, Page[CustomerRecord]]:
         """A page of the customers of each group."""
-        return await self.movements.customers_of(self.business, self.report, keys, request)
+        return await self.movements.load_customers(self.business, self.report, keys, request)
 
 
 @strawberry.type(description="Means over the customers of a group; null where the group is empty.")
@@ -104,17 +104,17 @@ class ReportSegment:
             profile=kind.profile,
             customer_count=group.customers,
             order_count=group.orders,
-            customer_share=report.customer_share(group),
-            revenue_share=report.revenue_share(group),
+            customer_share=report.compute_customer_share(group),
+            revenue_share=report.compute_revenue_share(group),
             total_revenue=to_decimal(group.revenue, report.decimals),
-            average_order_value=group.average_order(report.decimals),
+            average_order_value=group.compute_average_order(report.decimals),
             recency_score=digits[0],
             frequency_score=digits[1],
             monetary_score=digits[2],
             characteristics=SegmentCharacteristics(
                 avg_days_since_last_purchase=group.average_age,
                 avg_purchase_frequency=group.average_frequency,
-                avg_total_spend=group.average_spend(report.decimals),
+                avg_total_spend=group.compute_average_spend(report.decimals),
             ),
             recommended_actions=list(kind.actions),
             group=group,
@@ -125,16 +125,16 @@ class ReportSegment:
         description="Customers of the group in the window before, scored within itself; null where it has no purchase."
     )
     async def previous_customer_count(self) -> int | None:
-        before = await self.source.previous()
+        before = await self.source.load_previous()
         return None if before is None else before.of(self.group.kind)
 
     @strawberry.field(description="Customers of the group, by id.")
     async def customers(self, info: Info, first: First = None, after: After = None) -> Connection[Customer]:
         source = self.source
         order = f"group {self.group.kind.code}"
-        request = request_page(order, int, first, after)
+        request = build_page_request(order, int, first, after)
         page = await info.context.loaders.group_pages.load((source, self.group.kind, request))
-        return connection(page, order, partial(Customer.of, source.business), self.group.customers)
+        return build_connection(page, order, partial(Customer.of, source.business), self.group.customers)
 
 
 @strawberry.type(description="How the customers of a window divide into named groups.")
@@ -170,7 +170,7 @@ class SegmentationReport:
 
     @strawberry.field(description="What stands out among the groups.")
     async def insights(self) -> SegmentationInsights:
-        entity = insights(self.source.report, await self.source.previous())
+        entity = find_insights(self.source.report, await self.source.load_previous())
         return SegmentationInsights(
             highest_revenue_segment=entity.highest_revenue,
             largest_segment=entity.largest,
@@ -189,21 +189,21 @@ class TransitionsSource:
     _orders: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._orders = frozenset(map(cell_order, self.transitions.transitions))
+        self._orders = frozenset(map(build_cell_order, self.transitions.transitions))
 
-    def owner(self, cursor: str) -> str | None:
+    def find_owner(self, cursor: str) -> str | None:
         """The order of the cell that the cursor is of; None where it is of none of these cells."""
-        order = order_of(cursor)
+        order = read_order(cursor)
         return order if order in self._orders else None
 
-    async def pages(
+    async def load_pages(
         self, keys: Sequence[Transition], request: PageRequest
     ) -> Mapping[Transition, Page[CustomerRecord]]:
         """A page of the customers of each move."""
-        return await self.movements.transition_customers(self.business, self.transitions, keys, request)
+        return await self.movements.load_transition_customers(self.business, self.transitions, keys, request)
 
 
-def cell_order(entity: GroupTransition) -> str:
+def build_cell_order(entity: GroupTransition) -> str:
     """The order that cursors of the cell are made in; short however long the names of its groups are."""
     codes = [None if group is None else group.code for group in (entity.before, entity.after)]
     return f"move {sha256(repr((entity.transition.dimension, *codes)).encode()).hexdigest()[:32]}"
@@ -248,12 +248,12 @@ class TransitionCell:
         " answers with its next page, the others with an empty one."
     )
     async def customers(self, info: Info, first: First = None, after: After = None) -> Connection[Customer]:
-        order = cell_order(self.entity)
+        order = build_cell_order(self.entity)
         page: Page[CustomerRecord] = Page([], [], has_next=False, has_previous=False)
-        if after is None or self.source.owner(after) in (order, None):
-            request = request_page(order, int, first, after)
+        if after is None or self.source.find_owner(after) in (order, None):
+            request = build_page_request(order, int, first, after)
             page = await info.context.loaders.group_pages.load((self.source, self.entity.transition, request))
-        return connection(page, order, partial(Customer.of, self.source.business), self.customer_count)
+        return build_connection(page, order, partial(Customer.of, self.source.business), self.customer_count)
 
 
 @strawberry.type(

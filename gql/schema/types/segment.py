@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from domain.calendar import series
+from domain.calendar import build_series
 from domain.errors import InvalidInput
 from domain.model import Business as BusinessEntity
-from domain.money import exponent, mean, to_decimal
+from domain.money import find_exponent, compute_mean, to_decimal
 from domain.rules.criteria import RfmConfig as RfmConfigEntity
 from domain.rules.criteria import SegmentCriteria as SegmentCriteriaEntity
 from domain.segments.history import check_reachable
 from domain.segments.model import ChangeList
 from domain.segments.model import Segment as SegmentEntity
-from domain.segments.segments import words
+from domain.segments.segments import describe_definition
 from gql.schema.context import Info
 from gql.schema.types import job as jobs
 from gql.schema.types import membership as memberships
 from gql.schema.types.enums import SegmentKind, SeriesInterval
-from gql.schema.types.ids import Node, encode, match, missing
-from gql.schema.types.pagination import After, Before, Connection, First, Last, connection, request_page
+from gql.schema.types.ids import Node, encode, match, build_missing_error
+from gql.schema.types.pagination import After, Before, Connection, First, Last, build_connection, build_page_request
 from gql.schema.types.scalars import JSON
 
 if TYPE_CHECKING:
@@ -188,17 +188,17 @@ class Segment(Node):
     @strawberry.field(description="The definition in words; null where there is none.")
     def sentence(self) -> str | None:
         # Made anew, as the words may improve.
-        return words(self.entity.definition, self.business.currency)
+        return describe_definition(self.entity.definition, self.business.currency)
 
     @strawberry.field(description="What the members amount to.")
     async def metrics(self, info: Info) -> SegmentMetrics:
         totals = await info.context.loaders.totals.load(self.entity.id)
-        decimals = exponent(self.business.currency)
+        decimals = find_exponent(self.business.currency)
         return SegmentMetrics(
             total_members=totals.members,
             inactive_members=totals.inactive,
             total_revenue=to_decimal(totals.revenue, decimals),
-            average_order_value=mean(totals.revenue, totals.orders, decimals),
+            average_order_value=compute_mean(totals.revenue, totals.orders, decimals),
             average_days_since_last_purchase=totals.ages / totals.buyers if totals.buyers else None,
             last_calculated=self.entity.last_calculated,
             entity=self.entity,
@@ -217,11 +217,11 @@ class Segment(Node):
             datetime | None, strawberry.argument(description="Members at this timestamp; now where absent.")
         ] = None,
     ) -> Annotated["SegmentMemberConnection", MEMBERSHIP]:
-        request = request_page(memberships.MEMBER_ORDER, int, first, after, last, before)
+        request = build_page_request(memberships.MEMBER_ORDER, int, first, after, last, before)
         loaders, key = info.context.loaders, self.entity.id
-        at = info.context.services.memberships.instant(self.business, as_of, "asOf")
+        at = info.context.services.memberships.check_instant(self.business, as_of, "asOf")
         check_reachable(self.business, at)
-        moment = (await info.context.business()).as_of
+        moment = (await info.context.load_business()).as_of
         if at is not None and moment is not None and at >= moment:
             # What is written after the moment has no part in this operation.
             at = None
@@ -240,7 +240,7 @@ class Segment(Node):
     ) -> bool:
         number = match(customer_id, "Customer", self.business)
         if number is None or await info.context.loaders.customers.load(number) is None:
-            raise missing("Customer")
+            raise build_missing_error("Customer")
         return bool(await info.context.loaders.are_members.load((self.entity.id, number)))
 
     @strawberry.field(description="The snapshots, newest first.")
@@ -252,11 +252,11 @@ class Segment(Node):
         ] = 10,
         after: After = None,
     ) -> Connection[Annotated["Snapshot", MEMBERSHIP]]:
-        request = request_page(SNAPSHOT_ORDER, int, 10 if first is None else first, after)
+        request = build_page_request(SNAPSHOT_ORDER, int, 10 if first is None else first, after)
         loaders, key = info.context.loaders, self.entity.id
         page = await loaders.snapshot_pages.load((key, request))
         of = partial(memberships.Snapshot.of, self.business)
-        return connection(page, SNAPSHOT_ORDER, of, lambda: loaders.snapshot_counts.load(key))
+        return build_connection(page, SNAPSHOT_ORDER, of, lambda: loaders.snapshot_counts.load(key))
 
     @strawberry.field(
         description="Size at the end of each interval that has begun (weeks from Monday), entries and exits in it; "
@@ -272,7 +272,7 @@ class Segment(Node):
         ] = SeriesInterval.DAY,
     ) -> list[SizePoint]:
         # Here, so that wrong bounds are this field's error and not the whole batch's.
-        series(from_, to, interval, self.business.time_zone)
+        build_series(from_, to, interval, self.business.time_zone)
         return [
             SizePoint(day=point.date, member_count=point.member_count, entered=point.entered, left=point.left)
             for point in await info.context.loaders.sizes.load((self.entity.id, from_, to, interval))
@@ -291,12 +291,12 @@ class Segment(Node):
             datetime | None, strawberry.argument(description="Only changes before this timestamp.")
         ] = None,
     ) -> Connection[Annotated["MembershipChange", MEMBERSHIP]]:
-        instant = info.context.services.memberships.instant
+        instant = info.context.services.memberships.check_instant
         start, end = instant(self.business, since, "since"), instant(self.business, until, "until")
         if start is not None and end is not None and end < start:
             raise InvalidInput("until must not be before since", ("until",))
         changes = ChangeList(segment_id=self.entity.id, since=start, until=end)
-        return await memberships.changes_connection(info, self.business, changes, first, after)
+        return await memberships.load_changes_connection(info, self.business, changes, first, after)
 
     @strawberry.field(description="The newest run of the segment; null where none was ever asked for.")
     async def latest_recalculation(self, info: Info) -> Annotated["Recalculation", JOB] | None:

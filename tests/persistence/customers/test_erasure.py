@@ -16,7 +16,7 @@ from domain.store import CustomerFilter, CustomerSort
 from gql.composition import Services
 from persistence import erasure as erased_names
 from persistence.database.engines import Database
-from persistence.erasure import digest
+from persistence.erasure import compute_digest
 from persistence.store import SqlStore
 from persistence.tables import audit_event, business, customer, customer_term, import_reject, metadata
 from tests.conftest import SetClock
@@ -41,7 +41,7 @@ async def store(database: Database, clock: SetClock, services: Services, shop: B
     async with made.write(shop) as unit:
         new = NewSegment("s", "S", None, SegmentKind.MANUAL, False, False, Definition(), None, None)
         segment = await unit.segments.add(new, unit.instant)
-        known = await unit.customers.known(["zoe-1", "ada-1"])
+        known = await unit.customers.find_known(["zoe-1", "ada-1"])
         ids = [key for key, _ in known.values()]
         await unit.memberships.add(segment.id, ids, unit.instant, MembershipSource.MANUAL, None)
         await unit.audit(Actor("test"), "note", None, {"who": ["Zoë", "Ada"], "is": {"old": "zoe-1"}})
@@ -64,7 +64,7 @@ async def asked(store: SqlStore, shop: Business, statement: Select[Any]) -> list
 async def test_names_go_from_every_table_and_figures_stay(store: SqlStore, services: Services, shop: Business) -> None:
     key = await erase(services, shop, "zoe-1")
 
-    record = (await services.read(shop, lambda unit: unit.customers.by_ids([key])))[key]
+    record = (await services.read(shop, lambda unit: unit.customers.find_by_ids([key])))[key]
     assert (record.customer.external_id, record.customer.name, record.customer.email) == ("[erased]", None, None)
     assert (record.customer.erased, record.totals.order_count, record.totals.revenue) == (True, 1, 1000)
     rows = [str(row) for table in metadata.sorted_tables for row in await asked(store, shop, select(table))]
@@ -81,9 +81,9 @@ async def test_memberships_end_and_the_past_stays(store: SqlStore, services: Ser
     key = await erase(services, shop, "zoe-1")
 
     async with store.read(shop) as unit:
-        assert (await unit.segments.by_ids([1]))[1].member_count == 1
-        now = await unit.memberships.members(1, PageRequest())
-        then = await unit.memberships.members(1, PageRequest(), before)
+        assert (await unit.segments.find_by_ids([1]))[1].member_count == 1
+        now = await unit.memberships.load_members(1, PageRequest())
+        then = await unit.memberships.load_members(1, PageRequest(), before)
     assert [record.customer.external_id for record, _ in now.items] == ["ada-1"]
     assert {record.customer.id: record.customer.external_id for record, _ in then.items}[key] == "[erased]"
     assert len(then.items) == 2
@@ -171,7 +171,7 @@ async def test_who_is_erased_while_an_import_ends_is_not_kept_in_its_rejects(
         while waiting:
             with database.bulk.begin() as connection:
                 key = connection.execute(select(business.c.erasure_key)).scalar_one()
-                gone = {"external_id": digest(key, "zoe-1"), "erased": True}
+                gone = {"external_id": compute_digest(key, "zoe-1"), "erased": True}
                 mine = customer.c.external_id == waiting.pop()
                 connection.execute(update(customer).where(mine).values(**gone))
         return clock.now

@@ -91,7 +91,7 @@ async def test_pages_have_no_gap_and_no_duplicate_while_customers_are_added(
     request = PageRequest(size, backward)
     while True:
         async with services.store.read(business) as unit:
-            page = await unit.customers.page(request, EVERYBODY, sort, reverse)
+            page = await unit.customers.load_page(request, EVERYBODY, sort, reverse)
         assert len(page.items) <= size
         seen = [*page.items, *seen] if backward else [*seen, *page.items]
         if not (page.has_previous if backward else page.has_next):
@@ -183,13 +183,13 @@ async def test_pages_of_purchases_are_newest_first_for_many_customers_at_once(
         request = PageRequest(4)
         while True:
             async with services.store.read(shop) as unit:
-                page = (await unit.purchases.pages([key], request))[key]
+                page = (await unit.purchases.load_pages([key], request))[key]
             seen[key] += [record.purchase.external_id for record in page.items]
             if not page.has_next:
                 break
             request = PageRequest(4, after=page.positions[-1])
 
-    whole = await services.read(shop, lambda unit: unit.purchases.pages(customers, PageRequest(250)))
+    whole = await services.read(shop, lambda unit: unit.purchases.load_pages(customers, PageRequest(250)))
     for key in customers:
         assert seen[key] == [record.purchase.external_id for record in whole[key].items]
         instants = [(record.purchase.purchased_at, record.purchase.id) for record in whole[key].items]

@@ -23,17 +23,17 @@ from gql.composition import make_services
 from gql.schema.types.ids import encode
 from gql.settings import Settings
 from persistence.database.engines import Database, open_database
-from persistence.migrations.migrate import configuration, current, differences, head, steps, upgrade
+from persistence.migrations.migrate import build_configuration, find_current, list_differences, find_head, steps, upgrade
 from persistence.store import SqlStore
 from tests.conftest import NOW, SetClock
 from tests.drivers.face import SECRET, Face
 
 
 def test_the_steps_are_those_of_the_migrations_one_after_the_other() -> None:
-    found = ScriptDirectory.from_config(configuration())
+    found = ScriptDirectory.from_config(build_configuration())
 
     assert steps() == [script.revision for script in reversed(list(found.walk_revisions()))]
-    assert [head()] == found.get_heads()
+    assert [find_head()] == found.get_heads()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -78,7 +78,7 @@ def counted(connection: Connection, tables: list[Table]) -> dict[str, int]:
 @pytest.mark.parametrize("step", steps()[:-1])
 def test_a_store_of_an_earlier_step_is_brought_to_the_newest_with_all_that_it_holds(empty: Database, step: str) -> None:
     with empty.bulk.begin() as connection:
-        command.upgrade(configuration(connection), step)
+        command.upgrade(build_configuration(connection), step)
     with empty.bulk.begin() as connection:
         before = filled(connection)
 
@@ -88,7 +88,7 @@ def test_a_store_of_an_earlier_step_is_brought_to_the_newest_with_all_that_it_ho
         metadata = MetaData()
         metadata.reflect(connection)
         after = counted(connection, [table for table in metadata.sorted_tables if table.name in before])
-        assert current(connection) == head()
+        assert find_current(connection) == find_head()
         if empty.dialect == "sqlite":
             assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
             assert connection.execute(text("PRAGMA foreign_keys")).scalar_one() == 1
@@ -97,7 +97,7 @@ def test_a_store_of_an_earlier_step_is_brought_to_the_newest_with_all_that_it_ho
         before["job"] += before["purchase_import"]
     assert after == {name: before[name] for name in after}
     assert {"business", "customer", "purchase", "purchase_line"} <= set(after)
-    assert differences(empty.bulk) == []
+    assert list_differences(empty.bulk) == []
 
 
 NOW_MICROS = to_micros(NOW)
@@ -109,7 +109,7 @@ IDLE = {"phase": "finished", "done": 9, "total": 9, "created_at": 100, "started_
 DONE, WAITING = {**IDLE, "status": "SUCCEEDED"}, {"status": "QUEUED", "phase": "queued"}
 BUSY = {"status": "RUNNING", "owner": "dead"}
 UPLOAD = {"file": "abc", "name": "orders.csv", "decimal": ","}
-COUNTED = {**dict(zip(COUNTS, (9, 4, 3, 1, 1, 2), strict=True)), "quality": QUALITY.document(), "time_zone": "UTC"}
+COUNTED = {**dict(zip(COUNTS, (9, 4, 3, 1, 1, 2), strict=True)), "quality": QUALITY.to_document(), "time_zone": "UTC"}
 MERGING = {"phase": "merging", "done": 2, "total": 6, "created_at": 600, "started_at": 700, "heartbeat_at": 800}
 ASKED = {"created_at": 610, "requested_by": "bob", "heartbeat_at": 620, "request_key": "once", "request_digest": "d"}
 IMPORTS: list[dict[str, Any]] = [
@@ -179,7 +179,7 @@ def as_job(row: dict[str, Any]) -> Job:
 @pytest.mark.anyio
 async def test_imports_that_become_jobs_keep_every_value_and_their_ids(empty: Database) -> None:
     with empty.bulk.begin() as connection:
-        command.upgrade(configuration(connection), "0007")
+        command.upgrade(build_configuration(connection), "0007")
     with empty.bulk.begin() as connection:
         metadata = MetaData()
         metadata.reflect(connection)
@@ -203,16 +203,16 @@ async def test_imports_that_become_jobs_keep_every_value_and_their_ids(empty: Da
     business = await services.businesses.open("shop")
     everything = PageRequest(50)
     async with services.store.read(business) as unit:
-        imports = await unit.imports.page(everything)
+        imports = await unit.imports.load_page(everything)
         assert await unit.imports.count() == len(IMPORTS)
-        rejects = await unit.imports.rejects([1], everything)
-        jobs = await unit.jobs.by_ids(range(20))
-        listed = await unit.jobs.page(everything)
+        rejects = await unit.imports.load_rejects([1], everything)
+        jobs = await unit.jobs.find_by_ids(range(20))
+        listed = await unit.jobs.load_page(everything)
         assert await unit.jobs.count() == 4
-        parts = await unit.jobs.page(everything, parent_id=2)
+        parts = await unit.jobs.load_page(everything, parent_id=2)
     assert [asdict(one) for one in imports.items] == [asdict(as_import(row)) for row in reversed(IMPORTS)]
     assert rejects[1].items == [Reject(7, "x", "no customer")]
-    known = await services.imports.known(business, "once", "d")
+    known = await services.imports.find_earlier(business, "once", "d")
     assert known is not None and known.id == 9
     assert {key: asdict(job) for key, job in jobs.items()} == {row["id"]: asdict(as_job(row)) for row in JOBS}
     assert [job.id for job in listed.items] == [8, 4, 2, 1]

@@ -11,7 +11,7 @@ from domain.classification.groups import Method
 from domain.model import Business
 from domain.segments.model import Definition
 from gql.composition import Services
-from persistence.database.dialects import among
+from persistence.database.dialects import is_among
 from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore
 from tests.conftest import SetClock
@@ -47,12 +47,12 @@ async def asked(services: Services, database: Database, shop: Business, clock: S
     """What is decided by festive days: each customer's label alone and among all, customers by season, and how many the
     rule selects."""
     async with services.store.read(shop) as unit:
-        records = [await unit.customers.by_external_id(name) for name in RIGHT]
+        records = [await unit.customers.find_by_external_id(name) for name in RIGHT]
     totals = {one.customer.id: one.totals for one in records if one is not None}
-    alone = await services.customers.classifications(shop, totals)
-    with LabelStore(database, shop.id, clock).decided(None) as decided:
-        together = {str(row[0]): row[1] for row in decided.rows()}
-    report = await services.reporting.report(shop, days=9999, method=Method.BEHAVIOR)
+    alone = await services.customers.load_classifications(shop, totals)
+    with LabelStore(database, shop.id, clock).decide_labels(None) as decided:
+        together = {str(row[0]): row[1] for row in decided.load_rows()}
+    report = await services.reporting.make_report(shop, days=9999, method=Method.BEHAVIOR)
     preview = await services.analysis.preview(shop, SEASONAL)
     assert preview.sizes is not None
     return (
@@ -98,11 +98,11 @@ async def test_a_set_of_days_holds_the_days_that_its_periods_do(database: Databa
         (((12, 20), (1, 10)), ((2, 29), (3, 1)), ((6, 1), (6, 30))), ((date(2021, 5, 5), date(2021, 5, 9)),)
     )
     days = [date(year, month, day) for year in (1204, 1899, 1900, 2020, 2021) for month, day in EDGES]
-    ranges = tuple(periods.day_ranges(date(1204, 1, 1).toordinal(), date(2022, 1, 1).toordinal()))
+    ranges = tuple(periods.find_day_ranges(date(1204, 1, 1).toordinal(), date(2022, 1, 1).toordinal()))
 
     with database.bulk.connect() as connection:
         found = [
-            bool(connection.execute(select(among(literal(day.toordinal(), BigInteger), ranges))).scalar_one())
+            bool(connection.execute(select(is_among(literal(day.toordinal(), BigInteger), ranges))).scalar_one())
             for day in days
         ]
 

@@ -53,7 +53,7 @@ async def started(working: Working) -> tuple[Segment, Job]:
 
 async def taken(working: Working, owner: str = "worker") -> Job:
     """The run that waits, as somebody of that name has it now."""
-    async with working.store.heartbeats(working.business) as jobs:
+    async with working.store.open_heartbeats(working.business) as jobs:
         held = await jobs.acquire(JobKind.RECALCULATION, owner, working.clock.now)
     assert held is not None
     return held

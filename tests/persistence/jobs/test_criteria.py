@@ -68,12 +68,12 @@ async def test_assigns_matching_automatic_segments(working: Working, services: S
     await by(working, "never", SegmentCriteria(max_orders=0))
     key = (await record_of(services, working.business, "All")).customer.id
 
-    entered, left = await working.recalculations.customer(working.business, key, ACTOR)
-    again = await working.recalculations.customer(working.business, key, ACTOR)
+    entered, left = await working.recalculations.recalculate_customer(working.business, key, ACTOR)
+    again = await working.recalculations.recalculate_customer(working.business, key, ACTOR)
 
     assert (sorted(each.key for each in entered), left, again) == (["gold", "high-value"], [], ([], []))
     async with working.store.read(working.business) as unit:
-        held = (await unit.memberships.open_of([key]))[key]
-        segments = await unit.segments.by_ids([each.segment_id for each in held])
+        held = (await unit.memberships.find_open_memberships([key]))[key]
+        segments = await unit.segments.find_by_ids([each.segment_id for each in held])
     assert [segments[each.segment_id].key for each in held] == ["gold", "high-value"]
     assert await working.members(high) == await working.members(gold) == ["All"]

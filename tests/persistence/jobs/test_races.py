@@ -48,7 +48,7 @@ async def test_one_customer_enters_no_segment_that_was_changed_meanwhile(
             await working.redefine(changed, over(99))
 
     monkeypatch.setattr(SqlEvaluation, "prepare", meanwhile)
-    entered, left = await working.recalculations.customer(working.business, 1, ACTOR)
+    entered, left = await working.recalculations.recalculate_customer(working.business, 1, ACTOR)
 
     assert ([segment.key for segment in entered], left) == (["kept"], [])
     assert await working.members(kept) == ["Ada"]
@@ -113,15 +113,15 @@ async def test_whatever_changes_while_two_workers_run_the_members_agree_in_the_e
     assert await working.members(last) == sorted(set(names) - users)
     assert await working.members(low) == sorted(name for name in bases if spent[name] <= lowest)
     async with working.store.read(shop) as unit:
-        newest = await unit.jobs.newest_of([each.id for each in (base, user, last, low)])
+        newest = await unit.jobs.find_newest([each.id for each in (base, user, last, low)])
     assert {job.status for job in newest.values()} == {JobStatus.SUCCEEDED}
 
 
 async def seen(working: Working, segment: Segment) -> tuple[int, frozenset[int]]:
     """The count and the members in one state of the store."""
     async with working.store.read(working.business) as unit:
-        held = (await unit.segments.by_ids([segment.id]))[segment.id]
-        page = await unit.memberships.members(segment.id, PageRequest(MANY))
+        held = (await unit.segments.find_by_ids([segment.id]))[segment.id]
+        page = await unit.memberships.load_members(segment.id, PageRequest(MANY))
     return held.member_count, frozenset(record.customer.id for record, _ in page.items)
 
 
@@ -143,7 +143,7 @@ async def test_a_reader_sees_the_old_set_or_the_new_one(working: Working, servic
     readers = [asyncio.create_task(read()) for _ in range(3)]
     for turn in range(1, 9):
         async with working.store.write(working.business) as unit:
-            held = (await unit.segments.by_ids([segment.id]))[segment.id]
+            held = (await unit.segments.find_by_ids([segment.id]))[segment.id]
             defined = Definition(rules=rules[turn % 2])
             await unit.segments.change(replace(held, definition=defined, version=held.version + 1))
         job = await working.calculate(segment)

@@ -29,7 +29,7 @@ async def test_identifies_matching_segments_by_metrics_and_makes_a_snapshot(work
     after = await working.again(segment)
     assert after.last_calculated == job.snapshot_at == job.finished_at
     async with working.store.read(working.business) as unit:
-        (snapshot,) = (await unit.snapshots.newest([segment.id], 10))[segment.id]
+        (snapshot,) = (await unit.snapshots.load_newest([segment.id], 10))[segment.id]
     assert (snapshot.at, snapshot.member_count, snapshot.job_id) == (job.snapshot_at, 2, job.id)
 
 
@@ -163,7 +163,7 @@ async def test_one_broken_segment_never_stops_the_others(working: Working) -> No
     assert (ended.evaluated, ended.entered) == (6, 4)
     assert await working.members(good) == await working.members(user) == ["C2", "C3"]
     async with working.store.read(working.business) as unit:
-        parts = {part.segment_id: part for part in await unit.jobs.parts_of(job.id)}
+        parts = {part.segment_id: part for part in await unit.jobs.load_parts(job.id)}
     assert parts[bad.id].error_message == "There is no segment with the key nowhere."
     assert parts[good.id].status is parts[user.id].status is JobStatus.SUCCEEDED
 
@@ -180,7 +180,7 @@ async def test_segments_that_depend_on_others_run_after_them(working: Working) -
 
 async def test_what_changes_while_a_run_evaluates_is_evaluated_again(working: Working, services: Services) -> None:
     segment = await working.segment("big", OVER_10)
-    tree, condition = {segment.key: segment}, segment.definition.tree()
+    tree, condition = {segment.key: segment}, segment.definition.build_tree()
 
     async with working.store.evaluate(working.business) as evaluation:
         await evaluation.prepare([condition])

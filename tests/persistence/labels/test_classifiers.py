@@ -14,7 +14,7 @@ from domain.classifiers import COLUMNS, Classifier, Classifiers
 from domain.model import Actor, Business
 from gql.composition import Services
 from persistence.database.engines import Database, open_database
-from persistence.labels.classifiers import installed
+from persistence.labels.classifiers import load_installed
 from tests.drivers.documents import blocks
 from tests.shops.classifiers import VIP_FUNCTION, VIP_SQL, install
 from tests.shops.factories import line, purchase
@@ -41,7 +41,7 @@ async def test_what_is_installed_is_found(
 ) -> None:
     put(module, vip="vip")
 
-    found = installed(database.bulk)
+    found = load_installed(database.bulk)
 
     assert [(one.name, one.dimension) for one in found.every] == [("vip", "loyalty")]
     assert (found.added, found.dimensions) == (("loyalty",), ("frequency", "spending", "category", "loyalty"))
@@ -56,7 +56,7 @@ async def test_the_example_of_the_documentation_is_found(
     points = {name: place.removeprefix("shop_classifiers:") for name, place in named.items()}
     put(module.text, **points)
 
-    found = installed(database.bulk)
+    found = load_installed(database.bulk)
 
     assert [(one.name, one.dimension) for one in found.every] == [("baskets", "spending"), ("vip", "loyalty")]
     assert found.functions[0].function is not None
@@ -66,7 +66,7 @@ async def test_the_example_of_the_documentation_is_found(
 
 
 async def test_nothing_is_installed_by_itself(database: Database) -> None:
-    assert installed(database.bulk) == Classifiers()
+    assert load_installed(database.bulk) == Classifiers()
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ async def test_one_that_cannot_be_used_is_told_in_a_sentence_and_the_others_are_
     put(f"from domain.classifiers import Classifier\nwrong = {made}\n", wrong="wrong")
     put(VIP_SQL, vip="vip")
 
-    found = installed(database.bulk)
+    found = load_installed(database.bulk)
 
     (told,) = left_out(caplog)
     assert [one.name for one in found.every] == ["vip"]
@@ -97,7 +97,7 @@ async def test_one_that_cannot_be_used_is_told_in_a_sentence_and_the_others_are_
 async def test_a_dimension_has_one_classifier(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     points = [EntryPoint(name, f"{__name__}:{name}", "segments.classifiers") for name in ("second", "first")]
 
-    found = installed(database.bulk, points)
+    found = load_installed(database.bulk, points)
 
     assert [one.name for one in found.every] == ["first"]
     assert left_out(caplog) == ["classifier second is left out: the classifier first has the dimension loyalty already"]
@@ -113,7 +113,7 @@ async def test_a_store_out_of_reach_leaves_nothing_out(
     put(VIP_SQL, vip="vip")
     away = open_database("postgresql://nobody@127.0.0.1:1/nothing")
 
-    found = installed(away.bulk)
+    found = load_installed(away.bulk)
 
     assert [one.name for one in found.every] == ["vip"]
     assert left_out(caplog) == []
@@ -125,7 +125,7 @@ async def seen(services: Services, shop: Business, sql: str) -> tuple[dict[str, 
     span = ClassificationSpan(TODAY - 100, TODAY, ((TODAY - 20, TODAY - 10),))
     asked = Classifiers((Classifier("told", "told", sql=sql),))
     async with services.customers.store.read(shop) as unit:
-        batches = [batch async for batch in unit.classified.batches(span, settings, 2, asked)]
+        batches = [batch async for batch in unit.classified.load_batches(span, settings, 2, asked)]
     (batch,) = batches
     assert list(batch.columns) == list(COLUMNS)
     return {name: values[0] for name, values in batch.columns.items()}, str(batch.answers["told"][0])

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from domain.calendar import local_date, zone
+from domain.calendar import to_local_date, load_zone
 from domain.classification.labels import Classification, ClassificationFacts, ClassificationSettings, classify
 from domain.model import Actor, Business, NewPurchase, PurchaseLine, PurchaseStatus
 from gql.composition import Services
@@ -37,8 +37,8 @@ SETTINGS: list[dict[str, object]] = [
 
 def batch(database: Database, business: Business, clock: SetClock, as_of: date | None = None) -> tuple[Labels, int]:
     """The labels by external id, and how many were decided anew; they are kept."""
-    with LabelStore(database, business.id, clock).decided(as_of) as decided:
-        found = {str(row[0]): tuple(row[1:]) for row in decided.rows()}
+    with LabelStore(database, business.id, clock).decide_labels(as_of) as decided:
+        found = {str(row[0]): tuple(row[1:]) for row in decided.load_rows()}
         assert list(found) == sorted(found)
         keep(decided)
         return found, decided.fresh
@@ -76,12 +76,12 @@ def one_by_one(
 ) -> Labels:
     """The labels by the rules for one customer, from the purchases themselves."""
     chosen = ClassificationSettings.from_settings(settings)
-    tz, found = zone(business.time_zone), {}
-    recent, festive = chosen.recent_from(today), chosen.festive
+    tz, found = load_zone(business.time_zone), {}
+    recent, festive = chosen.find_recent_start(today), chosen.festive
     for customer in {item.customer_external_id for item in items}:
         all_of_it = [item for item in items if item.customer_external_id == customer and item.status in COUNTED]
-        mine = [item for item in all_of_it if item.purchased_at <= now and local_date(item.purchased_at, tz) <= today]
-        days = [local_date(item.purchased_at, tz) for item in mine]
+        mine = [item for item in all_of_it if item.purchased_at <= now and to_local_date(item.purchased_at, tz) <= today]
+        days = [to_local_date(item.purchased_at, tz) for item in mine]
         categories = [each.category for item in mine for each in bought(item) or (line(None, 0),)]
         facts = None
         if mine:
@@ -160,8 +160,8 @@ async def test_labels_that_were_kept_meanwhile_are_not_written_over(
     services: Services, database: Database, shop: Business, clock: SetClock
 ) -> None:
     await services.purchases.record(shop, [purchase("A", "O1", "2024-06-01", 100)], ACTOR)
-    with LabelStore(database, shop.id, clock).decided() as slow:
-        list(slow.rows())
+    with LabelStore(database, shop.id, clock).decide_labels() as slow:
+        list(slow.load_rows())
         await services.purchases.record(shop, [purchase("A", "O2", "2024-06-02", 100)], ACTOR)
         assert batch(database, shop, clock)[0] == {"A": ("Regular", "Low Value", "Mixed")}
 
@@ -191,7 +191,7 @@ async def test_who_never_bought_has_no_labels_and_who_was_erased_is_left_out(
     pending = purchase("Z", "O2", "2024-06-01", 100, status=PurchaseStatus.PENDING)
     items = [purchase("é", "O1", "2024-06-01", 100), pending, purchase("gone", "O3", "2024-06-01", 100)]
     await services.purchases.record(shop, items, ACTOR)
-    gone = await services.read(shop, lambda unit: unit.customers.by_external_id("gone"))
+    gone = await services.read(shop, lambda unit: unit.customers.find_by_external_id("gone"))
     assert gone is not None
     await services.erasure.erase(shop, gone.customer.id, ACTOR)
 

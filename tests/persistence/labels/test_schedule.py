@@ -40,7 +40,7 @@ class Server:
 
     async def settled(self, **settings: str) -> Business:
         """The shop with a purchase that counts from 12:30 on, as the server saw it first."""
-        (shop,) = await self.services.businesses.all()
+        (shop,) = await self.services.businesses.load_all()
         await self.services.purchases.record(shop, [purchase("A", "O1", "2024-06-15T12:30:00", 100)], Actor("test"))
         business = await settled(self.services, self.database, **HOURLY | settings)
         assert not await self.worker.run_once(business)
@@ -111,7 +111,7 @@ async def test_a_folder_that_another_run_has_is_said_and_the_next_time_comes(
     server.clock.now = NOW + timedelta(hours=1)
     folder = server.data / "labels"
 
-    with RunFolder.held(folder):
+    with RunFolder.acquire(folder):
         assert await server.worker.run_once(business)
 
     assert "Another run writes into" in caplog.text
@@ -151,10 +151,10 @@ async def test_a_classification_whose_process_died_is_taken_up_by_another_and_gi
     business = await server.settled(output_dir="labels")
     server.clock.now = NOW + timedelta(hours=1)
     (handler,) = server.worker.handlers
-    await handler.prepare(business, await server.worker.store.agenda(business, server.clock()))
+    await handler.prepare(business, await server.worker.store.load_agenda(business, server.clock()))
 
     async def die() -> None:
-        async with server.worker.store.heartbeats(business) as jobs:
+        async with server.worker.store.open_heartbeats(business) as jobs:
             assert await jobs.acquire(JobKind.CLASSIFICATION, "dead", server.clock())
 
     await die()
@@ -162,7 +162,7 @@ async def test_a_classification_whose_process_died_is_taken_up_by_another_and_gi
     server.clock.now += timedelta(seconds=31)
     taken_up = await server.worker.run_once(business)
     server.clock.now = NOW + timedelta(hours=2)
-    await handler.prepare(business, await server.worker.store.agenda(business, server.clock()))
+    await handler.prepare(business, await server.worker.store.load_agenda(business, server.clock()))
     for _ in range(3):
         await die()
         server.clock.now += timedelta(seconds=31)

@@ -10,12 +10,12 @@ from domain.model import Business, PurchaseStatus
 from domain.pages import PageRequest
 from domain.rules.evaluator import holds
 from domain.rules.parser import parse_rule
-from domain.segments.customer_facts import read_customer_facts, rule_context
+from domain.segments.customer_facts import read_customer_facts, build_rule_context
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore, keep
-from persistence.migrations.migrate import configuration, upgrade
-from persistence.rules.compiler import RuleCompiler, matching
+from persistence.migrations.migrate import build_configuration, upgrade
+from persistence.rules.compiler import RuleCompiler, select_matching
 from persistence.store import SqlStore
 from tests.conftest import SetClock, once_a_store
 from tests.drivers.files import Importer, counts
@@ -70,11 +70,11 @@ async def selected(database: Database, business: Business, clock: SetClock, rule
     """The customers for whom the rule holds; the statement and the row evaluator agree about each."""
     tree = parse_rule(rule)
     async with SqlStore(database, clock).read(business) as unit:
-        context = await rule_context(unit, clock.now, [tree])
+        context = await build_rule_context(unit, clock.now, [tree])
         everyone = await read_customer_facts(unit, context, range(1, len(CATEGORIES) + 1))
     names = {key: str(each.values["external_id"]) for key, each in everyone.items()}
     assert sorted(names.values()) == sorted(CATEGORIES)
-    statement = matching(context, {"rule": RuleCompiler(context, lambda key: parse_rule(False)).condition(tree)})
+    statement = select_matching(context, {"rule": RuleCompiler(context, lambda key: parse_rule(False)).compile_condition(tree)})
     with database.bulk.connect() as connection:
         found = {names[key] for key, answer in connection.execute(statement) if answer}
     assert found == {names[key] for key, each in everyone.items() if holds(tree, each)}
@@ -85,11 +85,11 @@ async def selected(database: Database, business: Business, clock: SetClock, rule
 async def test_the_category_of_a_customer_is_that_of_what_was_bought(
     services: Services, filled: Business, database: Database, clock: SetClock
 ) -> None:
-    with LabelStore(database, filled.id, clock).decided() as decided:
-        assert {row[0]: row[3] for row in decided.rows()} == CATEGORIES
+    with LabelStore(database, filled.id, clock).decide_labels() as decided:
+        assert {row[0]: row[3] for row in decided.load_rows()} == CATEGORIES
     for name, category in CATEGORIES.items():
         record = await record_of(services, filled, name)
-        labelled = await services.customers.classifications(filled, {record.customer.id: record.totals})
+        labelled = await services.customers.load_classifications(filled, {record.customer.id: record.totals})
         assert labelled[record.customer.id].category == category
         if category is not None:
             assert name in await selected(database, filled, clock, {"==": [{"var": "category_label"}, category]})
@@ -97,7 +97,7 @@ async def test_the_category_of_a_customer_is_that_of_what_was_bought(
 
 @pytest.mark.read_only
 async def test_the_report_on_behaviour_counts_what_was_bought(services: Services, filled: Business) -> None:
-    report = await services.reporting.report(filled, method=Method.BEHAVIOR)
+    report = await services.reporting.make_report(filled, method=Method.BEHAVIOR)
 
     found = {each.kind.name: each for each in report.groups if each.kind.dimension == "category"}
     assert {name: each.customers for name, each in found.items() if each.customers} == GROUPS
@@ -176,14 +176,14 @@ async def test_a_store_of_an_earlier_step_shows_what_was_refunded_and_all_that_d
     while await working.worker.run_once(shop):
         pass
     assert await working.members(segment) == []
-    with LabelStore(database, shop.id, clock).decided() as decided:
-        list(decided.rows())
+    with LabelStore(database, shop.id, clock).decide_labels() as decided:
+        list(decided.load_rows())
         keep(decided)
     with database.bulk.begin() as connection:
         connection.execute(text("UPDATE customer_label SET category = 'Tea'"))
     version = (await services.businesses.open("shop")).data_version
     with database.bulk.begin() as connection:
-        command.downgrade(configuration(connection), "0006")
+        command.downgrade(build_configuration(connection), "0006")
 
     upgrade(database.bulk)
 
@@ -192,12 +192,12 @@ async def test_a_store_of_an_earlier_step_shows_what_was_refunded_and_all_that_d
     raised = (await services.businesses.open("shop")).data_version
     assert raised > version
     async with working.store.read(shop) as unit:
-        (event,) = (await unit.audits.page(PageRequest(1), None)).items
+        (event,) = (await unit.audits.load_page(PageRequest(1), None)).items
         assert (event.actor, event.action, event.id) == ("upgrade", "countBoughtLines", raised)
     concerned = {"Cup", "Back", "Gone", "Lost", "Most"}
     assert changed_customers(database) == concerned
-    with LabelStore(database, shop.id, clock).decided() as decided:
-        found = {row[0]: row[3] for row in decided.rows()}
+    with LabelStore(database, shop.id, clock).decide_labels() as decided:
+        found = {row[0]: row[3] for row in decided.load_rows()}
         assert decided.fresh == len(concerned)
         assert found == {name: CATEGORIES[str(name)] for name in concerned} | {"Plain": "Tea", "Told": None}
     await working.worker.run_once(shop)

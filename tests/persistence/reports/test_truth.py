@@ -13,11 +13,11 @@ import pytest
 
 from domain.calendar import Span
 from domain.classification.groups import Method
-from domain.classification.rfm import Score, eight, rank_score, recency
+from domain.classification.rfm import Score, find_group_of_eight, score_rank, score_recency
 from domain.model import Business
 from domain.money import to_decimal
 from domain.pages import PageRequest
-from domain.reports.report import insights
+from domain.reports.report import find_insights
 from domain.store import CustomerFilter, CustomerSort
 from gql.composition import Services
 from persistence.database.engines import Database
@@ -42,7 +42,7 @@ LONG_AFTER = datetime(2020, 1, 1, tzinfo=UTC)
 async def imported(name: str, services: Services, database: Database, clock: SetClock) -> Business:
     """The business of that file, which the first test that asks for it imports."""
     key = name.replace("_", "-")
-    if key not in {business.key for business in await services.businesses.all()}:
+    if key not in {business.key for business in await services.businesses.load_all()}:
         business = await services.businesses.create(key, None, "UTC", "USD")
         summary = import_file(database, business, clock, shared("data", f"{name}.csv.gz"))
         assert summary.created + summary.rejected == summary.rows_read
@@ -57,10 +57,10 @@ async def test_reports_equal_the_independent_result(
     truth = json.loads(shared("truth", f"{scenario}.json").read_text())
     clock.now = LONG_AFTER
     business = await imported(name, services, database, clock)
-    storefront = (await services.purchases.storefront_by_key(business, place[0])).id if place else None
+    storefront = (await services.purchases.find_storefront(business, place[0])).id if place else None
     asked = {"days": int(length[:-1]), "as_of": date.fromisoformat(as_of), "storefront_id": storefront}
 
-    report, value, behavior = [await services.reporting.report(business, method=each, **asked) for each in Method]
+    report, value, behavior = [await services.reporting.make_report(business, method=each, **asked) for each in Method]
 
     assert (report.customers, report.revenue) == (truth["population"], truth["revenue_cents"])
     groups = {group.kind.name: group for group in report.everyone}
@@ -74,10 +74,10 @@ async def test_reports_equal_the_independent_result(
             traits = expected["characteristics"]
             assert group.average_age == pytest.approx(traits["avg_days_since_last_purchase"], abs=5e-5)
             assert group.average_frequency == pytest.approx(traits["avg_purchase_frequency"], abs=5e-5)
-            _assert_mean(group.average_order(2), expected["average_order_value"], group.revenue, group.orders)
-            _assert_mean(group.average_spend(2), traits["avg_total_spend"], group.revenue, group.customers)
+            _assert_mean(group.compute_average_order(2), expected["average_order_value"], group.revenue, group.orders)
+            _assert_mean(group.compute_average_spend(2), traits["avg_total_spend"], group.revenue, group.customers)
     assert not groups
-    found = insights(report, await services.reporting.previous_counts(business, report))
+    found = find_insights(report, await services.reporting.count_previous(business, report))
     assert found.highest_revenue == truth["insights"]["highest_revenue_segment"]
     assert found.largest == truth["insights"]["largest_segment"]
     assert found.needs_attention == truth["insights"]["needs_attention"]
@@ -112,22 +112,22 @@ async def test_every_customers_scores_equal_the_independent_result(
     business = await imported(name, services, database, clock)
     last, days = date.fromisoformat(as_of).toordinal(), int(length[:-1])
     span = Span(last - days + 1, last)
-    quintiles = await services.customers.quintiles(business, span)
+    quintiles = await services.customers.load_quintiles(business, span)
 
     names = [row["Customer_ID"] for row in truth]
     async with SqlStore(database, clock).read(business) as unit:
-        known = await unit.customers.known(names)
-        totals = await unit.reports.window_totals([key for key, _ in known.values()], span)
+        known = await unit.customers.find_known(names)
+        totals = await unit.reports.load_window_totals([key for key, _ in known.values()], span)
     assert len(truth) == len(totals) > 800
     for row in truth:
         found = totals[known[row["Customer_ID"]][0]]
         score = Score(
-            recency(last - found.last_day, days),
-            rank_score(found.orders, quintiles.orders),
-            rank_score(found.spend, quintiles.spend),
+            score_recency(last - found.last_day, days),
+            score_rank(found.orders, quintiles.orders),
+            score_rank(found.spend, quintiles.spend),
         )
         assert score.digits == row["R"] + row["F"] + row["M"]
-        group = eight(score.recency, score.frequency, score.monetary).name
+        group = find_group_of_eight(score.recency, score.frequency, score.monetary).name
         assert group.replace("Unclassified", "unmatched") == row["segment"]
 
 
@@ -155,19 +155,19 @@ async def test_every_customers_labels_equal_the_independent_result(
     alone, request = {}, PageRequest(250)
     while True:
         async with services.store.read(business) as unit:
-            page = await unit.customers.page(request, CustomerFilter(), CustomerSort.EXTERNAL_ID, False)
+            page = await unit.customers.load_page(request, CustomerFilter(), CustomerSort.EXTERNAL_ID, False)
         people = {record.customer.id: record for record in page.items}
-        found = await services.customers.classifications(business, {key: each.totals for key, each in people.items()})
+        found = await services.customers.load_classifications(business, {key: each.totals for key, each in people.items()})
         alone |= {people[key].customer.external_id: labels(label) for key, label in found.items()}
         if not page.has_next:
             break
         request = PageRequest(250, after=page.positions[-1])
-    counted = [await services.transitions.statistics(business, as_of)]
+    counted = [await services.transitions.count_labels(business, as_of)]
     clock.now, when = (LONG_AFTER, as_of) if later else (clock.now, None)
-    with LabelStore(database, business.id, clock).decided(when) as decided:
-        together = {str(row[0]): tuple(row[1:]) for row in decided.rows()}
+    with LabelStore(database, business.id, clock).decide_labels(when) as decided:
+        together = {str(row[0]): tuple(row[1:]) for row in decided.load_rows()}
         keep(decided)
-    counted.append(await services.transitions.statistics(business, when))
+    counted.append(await services.transitions.count_labels(business, when))
 
     assert alone == truth
     assert list(together) == sorted(together)
@@ -202,7 +202,7 @@ async def test_importing_again_changes_nothing_and_totals_agree(
     assert again.unchanged + again.rejected == again.rows_read
     assert (await services.businesses.open(business.key)).data_version == business.data_version
     async with SqlStore(database, clock).read(business) as unit:
-        assert await unit.reports.wrong_totals() == 0
+        assert await unit.reports.count_wrong_totals() == 0
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -13,14 +13,14 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from domain.errors import InvalidRule
-from domain.rules.context import references
+from domain.rules.context import collect_references
 from domain.rules.evaluator import holds
 from domain.rules.parser import CONDITION_OPERATORS, VALUE_OPERATORS, parse_rule
-from domain.rules.sentence import sentence
+from domain.rules.sentence import write_sentence
 from domain.rules.tree import Condition
 from domain.rules.variables import CUSTOMER, LISTS
 from persistence.database.engines import open_database
-from persistence.rules.compiler import RuleCompiler, matching
+from persistence.rules.compiler import RuleCompiler, select_matching
 from tests.conftest import examples
 from tests.drivers.stores import PostgresqlServer
 from tests.shops.rule_noise import ANYTHING
@@ -102,7 +102,7 @@ def parsed(rule: Any) -> Condition | None:
 def selected(population: Population, trees: Mapping[str, Condition]) -> dict[str, set[int]]:
     """The customers whom each of the rules selects, all in one statement."""
     compiler = RuleCompiler(population.context, population.segments)
-    statement = matching(population.context, {name: compiler.condition(tree) for name, tree in trees.items()})
+    statement = select_matching(population.context, {name: compiler.compile_condition(tree) for name, tree in trees.items()})
     found: dict[str, set[int]] = {name: set() for name in trees}
     with population.database.bulk.connect() as connection:
         for key, *answers in connection.execute(statement):
@@ -213,8 +213,8 @@ def test_any_json_is_a_rule_on_both_databases_or_is_refused(both: tuple[Populati
             refused += 1
             assert all(problem.message and problem.code == "INVALID_RULE" for problem in error.problems)
             return
-        assert sentence(tree, "EUR")
-        if references(tree):
+        assert write_sentence(tree, "EUR")
+        if collect_references(tree):
             return
         accepted += 1
         expected = {key for key, each in everyone.items() if holds(tree, each)}

@@ -87,7 +87,7 @@ async def test_who_was_erased_belongs_to_no_segment(shop: Shop) -> None:
     await shop.erase(before[0])
 
     found = await shop.preview(BUYERS)
-    matching = await shop.analysis.matching(shop.business, before[:2])
+    matching = await shop.analysis.find_matching(shop.business, before[:2])
     explained = await shop.analysis.explain(shop.business, shop.buyers.id, before[0])
 
     assert found.sizes is not None
@@ -119,16 +119,16 @@ async def test_the_rules_of_a_page_are_answered_by_one_statement(shop: Shop, dat
         if name not in ("vip", "buyers"):
             await add(shop.store, shop.business, name, rule)
 
-    await shop.analysis.matching(shop.business, [1])
+    await shop.analysis.find_matching(shop.business, [1])
     counts = []
     for customers in ([1], list(shop.subjects)):
         with statements(database) as seen:
-            found = await shop.analysis.matching(shop.business, customers)
+            found = await shop.analysis.find_matching(shop.business, customers)
         counts.append(selects(seen))
     for number in range(60):
         await add(shop.store, shop.business, f"more-{number}", {">": [{"var": "order_count"}, number]})
     with statements(database) as seen:
-        await shop.analysis.matching(shop.business, list(shop.subjects))
+        await shop.analysis.find_matching(shop.business, list(shop.subjects))
     counts.append(selects(seen))
 
     # The segments, the first day for labels, and the rules; cut values are kept.
@@ -145,7 +145,7 @@ async def test_more_rules_than_a_statement_takes_are_all_answered(shop: Shop) ->
     expected = {key for key in trees if shop.subjects[5].values["order_count"] > key % 20}  # type: ignore[operator]
 
     async with shop.store.read(shop.business) as unit:
-        found = await unit.rules.matching(RuleContext(shop.business, NOW), trees, [5])
+        found = await unit.rules.find_matching(RuleContext(shop.business, NOW), trees, [5])
 
     assert 0 < len(expected) < 1100
     assert found == {5: expected}
@@ -159,8 +159,8 @@ async def test_overlaps_count_every_customer_once(shop: Shop) -> None:
         await unit.memberships.remove(third.id, range(61, 71), unit.instant, "test")
     ids = [shop.vip.id, shop.buyers.id, third.id, empty.id]
 
-    found = await shop.analysis.overlap(shop.business, ids)
-    three = await shop.analysis.overlap(shop.business, ids[:3])
+    found = await shop.analysis.compute_overlap(shop.business, ids)
+    three = await shop.analysis.compute_overlap(shop.business, ids[:3])
 
     places = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
     for each, (a, b) in zip(found.pairs, ((sets[a], sets[b]) for a, b in places), strict=True):
@@ -181,7 +181,7 @@ async def test_overlaps_take_two_to_ten_different_segments(shop: Shop) -> None:
         ([*both, shop.vip.id], ("segmentIds", "2")),
     ):
         with pytest.raises(InvalidInput) as caught:
-            await shop.analysis.overlap(shop.business, ids)
+            await shop.analysis.compute_overlap(shop.business, ids)
         assert caught.value.problems[0].field == field
 
 
@@ -224,7 +224,7 @@ async def test_lists_of_customers_are_narrowed_by_segments_and_rules(shop: Shop,
     request = PageRequest(3)
     while True:
         async with shop.services.store.read(shop.business) as unit:
-            page = await unit.customers.page(request, where, sort, False)
+            page = await unit.customers.load_page(request, where, sort, False)
         seen += [record.customer.id for record in page.items]
         if not page.has_next:
             break

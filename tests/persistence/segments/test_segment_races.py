@@ -42,12 +42,12 @@ async def met(*calls: Awaitable[Any]) -> tuple[list[Any], list[str]]:
 
 
 async def all_names(services: Services, shop: Business) -> list[str]:
-    return [segment.name for segment in await services.read(shop, lambda unit: unit.segments.all())]
+    return [segment.name for segment in await services.read(shop, lambda unit: unit.segments.load_all())]
 
 
 async def kept(services: Services, shop: Business, segment: int) -> Segment:
     """The segment as it is, deleted or not."""
-    return (await services.read(shop, lambda unit: unit.segments.by_ids([segment], deleted=True)))[segment]
+    return (await services.read(shop, lambda unit: unit.segments.find_by_ids([segment], deleted=True)))[segment]
 
 
 async def test_of_many_segments_of_one_name_one_is_created(services: Services, shop: Business) -> None:
@@ -90,7 +90,7 @@ async def test_edits_without_a_version_all_count_and_leave_one_active_run(servic
     made, codes = await met(*(services.segments.update(shop, change, ACTOR) for change in changes))
 
     now = await kept(services, shop, segment.id)
-    jobs = (await services.read(shop, lambda unit: unit.jobs.page(PageRequest(250), segment_id=segment.id))).items
+    jobs = (await services.read(shop, lambda unit: unit.jobs.load_page(PageRequest(250), segment_id=segment.id))).items
     assert (len(made), codes, now.version) == (TIMES, [], TIMES + 1)
     assert [job.status for job in jobs] == [JobStatus.QUEUED] + [JobStatus.CANCELLED] * TIMES
 
@@ -137,9 +137,9 @@ async def test_deleting_ends_memberships_and_keeps_their_history(
 
     now = await kept(services, shop, vip.id)
     assert now.member_count == 0
-    assert not any((await services.read(shop, lambda unit: unit.memberships.open_of([1, 2, 3]))).values())
+    assert not any((await services.read(shop, lambda unit: unit.memberships.find_open_memberships([1, 2, 3]))).values())
     async with SqlStore(database, clock).read(shop) as unit:
-        changes = (await unit.history.change_pages([(ChangeList(vip.id), PageRequest())]))[0].items
+        changes = (await unit.history.load_change_pages([(ChangeList(vip.id), PageRequest())]))[0].items
     at = {change.at for change in changes if change.by == "anna"}
     assert at == {now.deleted_at}
     assert sorted((one.customer_id, one.kind) for one in changes if one.by == "anna") == [(1, "LEFT"), (2, "LEFT")]
@@ -153,7 +153,7 @@ async def test_deleting_ends_the_run_and_keeps_the_definition(services: Services
     await services.segments.delete(shop, segment.id, ACTOR)
 
     now = await kept(services, shop, segment.id)
-    ended = (await services.read(shop, lambda unit: unit.jobs.by_ids([job.id])))[job.id]
+    ended = (await services.read(shop, lambda unit: unit.jobs.find_by_ids([job.id])))[job.id]
     assert (now.name, now.definition, now.next_run_at) == ("Gold", segment.definition, None)
     assert now.deleted_at is not None
     assert (ended.status, ended.error_code) == (JobStatus.CANCELLED, "DELETED")
@@ -177,8 +177,8 @@ async def test_assigning_against_removing_while_others_read(
     async def watch() -> None:
         while not ended.is_set():
             async with store.read(shop) as unit:
-                page = await unit.memberships.members(1, PageRequest(250))
-                kept = (await unit.segments.by_ids([1]))[1].member_count
+                page = await unit.memberships.load_members(1, PageRequest(250))
+                kept = (await unit.segments.find_by_ids([1]))[1].member_count
                 moves = select(func.sum(membership_change.c.entered - membership_change.c.left_count))
                 logged = (await unit.connection.execute(moves)).scalar_one() or 0
             moments.append((len(page.items), kept, int(logged)))
@@ -191,7 +191,7 @@ async def test_assigning_against_removing_while_others_read(
     assert [moment for moment in moments if len(set(moment)) != 1] == []
     assert len(moments) > 2
     async with store.read(shop) as unit:
-        page = await unit.memberships.members(1, PageRequest(250))
+        page = await unit.memberships.load_members(1, PageRequest(250))
         negative = select(func.count()).where(membership.c.left_at <= membership.c.entered_at)
         assert (await unit.connection.execute(negative)).scalar_one() == 0
         newest = select(membership_change.c.member_count).order_by(membership_change.c.at.desc()).limit(1)
