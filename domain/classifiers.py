@@ -118,11 +118,11 @@ class Classifiers:
         """The same where the store cannot answer."""
         return Classifiers(self.functions)
 
-    def decided(self, batch: ClassifiedBatch) -> dict[str, list[str | None]]:
+    def decide_labels(self, batch: ClassifiedBatch) -> dict[str, list[str | None]]:
         """The labels of each customer of the batch, by dimension. Calls the functions, so not on the event loop."""
         answers = {name: list(given) for name, given in batch.answers.items()}
         for one in self.functions:
-            answers[one.dimension] = _called(one, batch)
+            answers[one.dimension] = _call_classifier(one, batch)
         nothing: list[str | None] = [None] * len(batch.ids)
         found = {}
         for dimension in self.dimensions:
@@ -137,7 +137,7 @@ def _place(function: object) -> str:
     return f"{getattr(kind, '__module__', '')}:{getattr(kind, '__qualname__', '')}"
 
 
-def _called(classifier: Classifier, batch: ClassifiedBatch) -> list[str | None]:
+def _call_classifier(classifier: Classifier, batch: ClassifiedBatch) -> list[str | None]:
     """Its answers; none at all, and a word in the log, where it fails: a label that stands is better than no answer."""
     assert classifier.function is not None
     try:

@@ -224,6 +224,6 @@ def text_problems(field: tuple[str, ...], value: str | None, maximum: int = MAXI
     return problems
 
 
-def folded(text: str) -> str:
+def fold_text(text: str) -> str:
     """The text as it is compared where letter case and spacing do not count."""
     return " ".join(text.casefold().split())

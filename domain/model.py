@@ -72,7 +72,7 @@ class Business:
     last_instant: datetime | None = None
     as_of: datetime | None = None
 
-    def held(self, at: datetime | None = None) -> "Business":
+    def freeze_at(self, at: datetime | None = None) -> "Business":
         """The same at one moment, that of its newest write or a given one: whatever is read with it then tells of the
         same members, as every later write has a later instant."""
         return replace(self, as_of=at or self.last_instant)

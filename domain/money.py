@@ -258,6 +258,6 @@ def divide_half_even(total: int, count: int) -> int:
     return quotient + (twice > count or (twice == count and quotient % 2 == 1))
 
 
-def rounded(value: Decimal, decimals: int) -> Decimal:
+def round_amount(value: Decimal, decimals: int) -> Decimal:
     """The amount rounded half-even to the minor unit."""
     return value.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_EVEN)

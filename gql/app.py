@@ -34,7 +34,7 @@ from gql.settings import Settings
 from gql.signed_links import ExportLinks
 from persistence.database.engines import Database, open_database
 from persistence.imports.uploads import UploadHandler
-from persistence.labels.classifiers import installed
+from persistence.labels.classifiers import load_installed
 from persistence.reports.cache import DatabaseCache, MemoryCache, RedisCache
 from persistence.sources.opening import OpenedPurchases, open_purchases
 from persistence.store import SqlStore
@@ -60,7 +60,7 @@ def create_app(
     opened = database or open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
     feed = ProgressFeed()
     cache = MemoryCache(RedisCache(settings.cache_url) if settings.cache_url else DatabaseCache(opened))
-    classifiers = installed(opened.bulk)
+    classifiers = load_installed(opened.bulk)
     services = make_services(opened, clock, feed, cache, classifiers)
     schema = make_schema(settings)
     authenticator = Authenticator(settings, clock)

@@ -162,10 +162,10 @@ def require_secret(settings: Settings, *, demo: bool) -> Settings:
         raise InvalidInput("SEGMENTS_JWT_SECRET must be set, to at least 32 random bytes, or SEGMENTS_JWKS_URL.")
     if not is_loopback(settings.host):
         raise InvalidInput("SEGMENTS_JWT_SECRET must be set: demo mode makes its own only on a loopback address.")
-    return replace(settings, jwt_secret=shared_secret(settings.data / "secret"))
+    return replace(settings, jwt_secret=ensure_shared_secret(settings.data / "secret"))
 
 
-def stored_secret(settings: Settings) -> str | None:
+def read_stored_secret(settings: Settings) -> str | None:
     """The secret that demo mode made, if it did."""
     try:
         return (settings.data / "secret").read_text().strip() or None
@@ -173,7 +173,7 @@ def stored_secret(settings: Settings) -> str | None:
         return None
 
 
-def shared_secret(path: Path) -> str:
+def ensure_shared_secret(path: Path) -> str:
     """The random secret in a file, made by whoever comes first; OSError where it cannot be written, Unavailable where
     what stands there is too short to be one."""
     if not path.exists():

@@ -45,7 +45,7 @@ from gql.settings import Settings
 from persistence.alerts import Alerts
 from persistence.database.engines import Database, open_database
 from persistence.exports.csv import members_csv, report_csv
-from persistence.exports.json import encoded, members_json, report_data, report_json
+from persistence.exports.json import encode_value, members_json, report_data, report_json
 from persistence.exports.pdf import report_pdf
 from persistence.imports.customers_file import CustomersFile
 from persistence.imports.importer import PurchaseImporter
@@ -165,7 +165,7 @@ def make_writers(settings: Settings) -> Writers:
 
 def format_report(document: ReportDocument) -> str:
     """The report's JSON, indented for people."""
-    return encoded(report_data(document), indent=2)
+    return encode_value(report_data(document), indent=2)
 
 
 def system_clock() -> datetime:

@@ -37,7 +37,7 @@ from gql.settings import Settings
 from persistence.alerts import Alerts
 from persistence.database.engines import Database, run_alone
 from persistence.database.transactions import translated
-from persistence.labels.classifiers import installed
+from persistence.labels.classifiers import load_installed
 from persistence.labels.labels import LabelStore, keep
 from persistence.labels.run_folder import RunFolder
 from persistence.labels.run_sources import CollectionSource, FileSource, StoreSource
@@ -60,9 +60,9 @@ class KeptLabels:
     store: LabelStore
 
     @contextmanager
-    def decided(self, as_of: date | None) -> Iterator[Decided]:
+    def decide_labels(self, as_of: date | None) -> Iterator[Decided]:
         """As of the day."""
-        with self.store.decided(as_of) as found:
+        with self.store.decide_labels(as_of) as found:
             yield found
             # Where the store is busy, the next run decides all anew.
             with suppress(Unavailable), translated():
@@ -168,11 +168,11 @@ class ScheduledSegmentation:
         """Keep the labels of today, and write them where the business has settled a folder."""
         labels = KeptLabels(LabelStore(self.database, business.id, self.clock, self.classifiers))
         if business.settings.output_dir is None:
-            with labels.decided(None):
+            with labels.decide_labels(None):
                 return
         every = business.settings.classify_every
         then = None if every is None else next_run(every, self.clock(), business.time_zone)
-        with RunFolder.held(folder_of(self.settings, business), business.settings.output_filename) as folder:
+        with RunFolder.acquire(folder_of(self.settings, business), business.settings.output_filename) as folder:
             source = StoreSource(self.database, business, self.clock, self.classifiers)
             Pipeline(source, labels, folder, self.clock).run(RunRequest(next_run=then))
 
@@ -202,12 +202,14 @@ class Segmenter:
     def run(self, *, as_of: date | None = None, check_freshness: bool = False, force: bool = False) -> Segmentation:
         """One run."""
         self.begun = False
-        path = checked_path(self.source, self.csv_path)
+        path = check_path(self.source, self.csv_path)
         self.options.validate()
         with self._store() as store:
             meant = self._business(store, path)
-            with RunFolder.held(folder_of(self.settings, meant, self.output), meant.settings.output_filename) as folder:
-                classifiers = installed(store.bulk)
+            with RunFolder.acquire(
+                folder_of(self.settings, meant, self.output), meant.settings.output_filename
+            ) as folder:
+                classifiers = load_installed(store.bulk)
                 labels = KeptLabels(LabelStore(store, meant.id, self.clock, classifiers))
                 source = self._origin(path, (store, meant, self.clock, classifiers))
                 pipeline = Pipeline(source, labels, folder, self.clock)
@@ -219,13 +221,13 @@ class Segmenter:
     def zone(self) -> str:
         """The time zone of the business that is meant."""
         with self._store() as store:
-            return run_alone(store, self._chosen(store)).time_zone
+            return run_alone(store, self._choose_business(store)).time_zone
 
     def announce(self) -> None:
         """Say in the status file when the next run is."""
         with self._store() as store:
-            meant = run_alone(store, self._chosen(store))
-        with RunFolder.held(folder_of(self.settings, meant, self.output), meant.settings.output_filename) as folder:
+            meant = run_alone(store, self._choose_business(store))
+        with RunFolder.acquire(folder_of(self.settings, meant, self.output), meant.settings.output_filename) as folder:
             announced = None if self.next_run is None else stamp(self.next_run)
             folder.write_status({**idle(self.source), **folder.status(), "next_run": announced})
 
@@ -239,19 +241,19 @@ class Segmenter:
 
     def _business(self, store: Database, path: Path | None) -> Business:
         """The one that is meant; a new one is made when its source is known to be readable."""
-        meant = run_alone(store, self._chosen(store))
+        meant = run_alone(store, self._choose_business(store))
         self.begun = True
         if meant.id:
             return meant
         if self.source is None:
             raise InvalidInput(f"There is no business with the key {meant.key} to classify.", ("business",))
         if path is None:
-            open_collection(self._reached(meant), store, self.clock, meant, self._collection, self.options)
+            open_collection(self._find_mongodb(meant), store, self.clock, meant, self._collection, self.options)
         else:
             open_purchases(path, meant, self.options)
         return run_alone(store, Businesses(SqlStore(store, self.clock), self.clock).create_planned(meant))
 
-    async def _chosen(self, store: Database) -> Business:
+    async def _choose_business(self, store: Database) -> Business:
         businesses = Businesses(SqlStore(store, self.clock), self.clock)
         if self.time_zone is None and self.currency is None:
             return await businesses.choose(self.business, self.settings.business)
@@ -267,10 +269,10 @@ class Segmenter:
         if self.source is not None:
             store, business, clock, classifiers = place
             customers = Customers(SqlStore(store, clock), clock, MemoryCache(), classifiers)
-            return CollectionSource(*place, customers, self._reached(business), self._collection, self.options)
+            return CollectionSource(*place, customers, self._find_mongodb(business), self._collection, self.options)
         return StoreSource(*place)
 
-    def _reached(self, business: Business) -> MongoSettings | None:
+    def _find_mongodb(self, business: Business) -> MongoSettings | None:
         return mongodb_settings(self.settings.data, self.settings.mongodb_uri, business.key)
 
     async def _follow(self, store: Database, business: Business) -> None:
@@ -321,7 +323,7 @@ def run_segmentation(
     return segmenter.run(as_of=as_of, check_freshness=check_freshness, force=force)
 
 
-def checked_path(source: str | None, csv_path: str | Path | None) -> Path | None:
+def check_path(source: str | None, csv_path: str | Path | None) -> Path | None:
     """The file that is the source; InvalidInput where it is not said which."""
     if source not in (None, "csv", "mongodb"):
         raise InvalidInput(Sentence("{source} must be csv or mongodb, not {}", source[:40]), ("source",))

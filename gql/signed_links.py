@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from domain.calendar import Clock
 from domain.errors import Unavailable
 from domain.model import Permission, Viewer
-from gql.auth import MAXIMUM_NAME, Unauthenticated, shared_secret
+from gql.auth import MAXIMUM_NAME, Unauthenticated, ensure_shared_secret
 from gql.parameters import BUSINESS, EXPIRES, LINK_PARAMETERS, SIGNATURE
 from gql.settings import Settings
 
@@ -65,7 +65,7 @@ class ExportLinks:
     def _secret(self) -> bytes:
         if self._key is None:
             try:
-                secret = self.settings.jwt_secret or shared_secret(self.settings.data / "export-secret")
+                secret = self.settings.jwt_secret or ensure_shared_secret(self.settings.data / "export-secret")
             except OSError as error:
                 raise Unavailable(NO_SECRET) from error
             self._key = hmac.new(secret.encode(), PURPOSE, sha256).digest()

@@ -10,7 +10,7 @@ from domain.calendar import local_day, zone
 from domain.model import ERASED_TEXT, Customer, CustomerTotals, NewCustomer, WriteCounts
 from domain.pages import Page, PageRequest, Position, page_of
 from domain.store import CustomerFilter, CustomerRecord, CustomerSort, Refusal
-from persistence.erasure import erased_among
+from persistence.erasure import find_erased
 from persistence.tables import (
     FAR_FUTURE,
     MISSING_TEXT,
@@ -185,7 +185,7 @@ class CustomerStore:
         row = (await self.connection.execute(statement)).one_or_none()
         return None if row is None else to_record(row)
 
-    async def known(self, external_ids: Sequence[str]) -> Mapping[str, tuple[int, bool]]:
+    async def find_known(self, external_ids: Sequence[str]) -> Mapping[str, tuple[int, bool]]:
         """Id of each customer that exists, and whether it was erased."""
         statement = select(customer.c.external_id, customer.c.id, customer.c.erased).where(
             customer.c.business_id == self.business_id,
@@ -197,9 +197,9 @@ class CustomerStore:
         """Write them all, unless one is refused (code ERASED): then nothing. Absent fields keep what is stored."""
         tz = zone(time_zone)
         names = [item.external_id for item in items]
-        stored = await self._stored(names)
+        stored = await self._load_stored(names)
         erased = {name for name, row in stored.items() if row.erased}
-        erased |= await erased_among(self.connection, self.business_id, set(names) - stored.keys())
+        erased |= await find_erased(self.connection, self.business_id, set(names) - stored.keys())
         refused = [Refusal(index, "ERASED") for index, item in enumerate(items) if item.external_id in erased]
         if refused:
             return WriteCounts(), refused
@@ -239,7 +239,7 @@ class CustomerStore:
         counts = WriteCounts(len(fresh), len(changed), len(items) - len(fresh) - len(changed))
         return counts, []
 
-    async def _stored(self, external_ids: Sequence[str]) -> dict[str, Any]:
+    async def _load_stored(self, external_ids: Sequence[str]) -> dict[str, Any]:
         columns = (
             customer.c.id,
             customer.c.external_id,

@@ -53,7 +53,7 @@ class Names:
 
     held: frozenset[str]
 
-    def within(self, column: ColumnElement[str], spelt: Sequence[str]) -> ColumnElement[bool]:
+    def match_column(self, column: ColumnElement[str], spelt: Sequence[str]) -> ColumnElement[bool]:
         """Whether the text holds one of them at all."""
         return or_(*(ContainsText(column, name) for name in spelt))
 
@@ -61,12 +61,12 @@ class Names:
         """Whether one of them is a cell of the row."""
         return not self.held.isdisjoint(cells_of(text))
 
-    def taken_from(self, value: Any) -> Any:
+    def remove_from(self, value: Any) -> Any:
         """The JSON value without them."""
         if isinstance(value, dict):
-            return {key: self.taken_from(part) for key, part in value.items()}
+            return {key: self.remove_from(part) for key, part in value.items()}
         if isinstance(value, list):
-            return [self.taken_from(part) for part in value]
+            return [self.remove_from(part) for part in value]
         if not isinstance(value, str):
             return value
         if value in self.held:
@@ -81,7 +81,7 @@ class Names:
 async def forget_in_rejects(connection: AsyncConnection, business_id: int, names: Names) -> None:
     """Blank the refused rows of which a cell is one of the names."""
     column = import_reject.c
-    mine = (column.business_id == business_id, names.within(column.text, sorted(names.held)))
+    mine = (column.business_id == business_id, names.match_column(column.text, sorted(names.held)))
     order = (column.import_id, column.line)
     statement = select(*order, column.text).where(*mine).order_by(*order).limit(PORTION)
     blank = (
@@ -103,7 +103,7 @@ async def forget_in_events(connection: AsyncConnection, business_id: int, names:
     column = audit_event.c
     # Letters outside ASCII stand as escapes in the stored JSON.
     spelt = sorted(json.dumps(name)[1:-1] for name in names.held)
-    mine = (column.business_id == business_id, names.within(as_type(column.detail, Text), spelt))
+    mine = (column.business_id == business_id, names.match_column(as_type(column.detail, Text), spelt))
     statement = select(column.id, column.detail).where(*mine).order_by(column.id).limit(PORTION)
     replace = (
         update(audit_event)
@@ -112,7 +112,7 @@ async def forget_in_events(connection: AsyncConnection, business_id: int, names:
     )
     rows = (await connection.execute(statement)).all()
     while rows:
-        read = [(row.id, row.detail, names.taken_from(row.detail)) for row in rows]
+        read = [(row.id, row.detail, names.remove_from(row.detail)) for row in rows]
         blanked = [{"i": key, "d": after} for key, before, after in read if after != before]
         if blanked:
             await connection.execute(replace, blanked)
@@ -169,7 +169,7 @@ def _marks(business_id: int) -> Select[str]:
     )
 
 
-async def erased_among(connection: AsyncConnection, business_id: int, external_ids: Iterable[str]) -> set[str]:
+async def find_erased(connection: AsyncConnection, business_id: int, external_ids: Iterable[str]) -> set[str]:
     """Those of the external ids whose customer was erased."""
     statement = select(business.c.erasure_key).where(business.c.id == business_id)
     key = (await connection.execute(statement)).scalar_one_or_none()

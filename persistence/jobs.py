@@ -167,7 +167,7 @@ class JobStore:
     ) -> Page[Job]:
         """Runs, newest first; of one segment, or the parts of one run in their order."""
         forward = (parent_id is not None) != request.backward
-        conditions = self._listed(segment_id, parent_id)
+        conditions = self._build_conditions(segment_id, parent_id)
         for position, after in ((request.after, True), (request.before, False)):
             if position is not None:
                 rising = after == (parent_id is not None)
@@ -180,7 +180,7 @@ class JobStore:
 
     async def count(self, *, segment_id: int | None = None, parent_id: int | None = None) -> int:
         """How many runs there are."""
-        statement = select(func.count()).select_from(job).where(*self._listed(segment_id, parent_id))
+        statement = select(func.count()).select_from(job).where(*self._build_conditions(segment_id, parent_id))
         return int((await self.connection.execute(statement)).scalar_one())
 
     async def acquire(self, kind: JobKind, owner: str, now: datetime, job_id: int | None = None) -> Job | None:
@@ -273,7 +273,7 @@ class JobStore:
         own = (job.c.business_id == self.business_id, job.c.kind == kind.value, job.c.id == job_id)
         return and_(*own, job.c.status.in_(ACTIVE))
 
-    def _listed(self, segment_id: int | None, parent_id: int | None) -> list[ColumnElement[bool]]:
+    def _build_conditions(self, segment_id: int | None, parent_id: int | None) -> list[ColumnElement[bool]]:
         conditions = [self._own]
         if segment_id is not None:
             conditions.append(job.c.segment_id == segment_id)

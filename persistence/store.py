@@ -90,7 +90,7 @@ class AuditStore:
 
     async def page(self, request: PageRequest, subject: AuditTarget | None) -> Page[AuditRecord]:
         """Events, newest first."""
-        conditions = self._listed(subject)
+        conditions = self._build_conditions(subject)
         if request.after is not None:
             conditions.append(audit_event.c.id < request.after[1])
         statement = select(audit_event).where(*conditions).order_by(audit_event.c.id.desc()).limit(request.size + 1)
@@ -98,15 +98,15 @@ class AuditStore:
         return page_of(rows, request, lambda row: (row.id, row.id)).map(to_event)
 
     async def count(self, subject: AuditTarget | None) -> int:
-        statement = select(func.count()).select_from(audit_event).where(*self._listed(subject))
+        statement = select(func.count()).select_from(audit_event).where(*self._build_conditions(subject))
         return int((await self.connection.execute(statement)).scalar_one())
 
     async def by_ids(self, ids: Sequence[int]) -> Mapping[int, AuditRecord]:
         """Those that exist."""
-        statement = select(AuditEventRow).where(*self._listed(None), audit_event.c.id.in_(ids))
+        statement = select(AuditEventRow).where(*self._build_conditions(None), audit_event.c.id.in_(ids))
         return {row.id: to_event(row) for row in await self.session.scalars(statement)}
 
-    def _listed(self, subject: AuditTarget | None) -> list[ColumnElement[bool]]:
+    def _build_conditions(self, subject: AuditTarget | None) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = [audit_event.c.business_id == self.business_id]
         if subject is not None:
             conditions += [audit_event.c.subject_kind == subject[0], audit_event.c.subject_id == subject[1]]
@@ -214,11 +214,11 @@ class SqlEvaluation:
     async def reevaluate_changed(self, tree: Condition, references: Mapping[str, Segment]) -> None:
         """Evaluate those customers anew that changed since the run began to read, or that entered or left a segment
         which the rule uses."""
-        changed = self._changed_since([references[key].id for key in keys_used(tree) if key in references])
+        changed = self._select_changed([references[key].id for key in keys_used(tree) if key in references])
         await self.connection.execute(delete(evaluated).where(evaluated.c.customer_id.in_(changed)))
         await self._evaluate(tree, references, [customer.c.id.in_(changed)])
 
-    def _changed_since(self, used: Sequence[int]) -> SelectBase:
+    def _select_changed(self, used: Sequence[int]) -> SelectBase:
         own, since = self.unit.business.id, to_micros(self.seen_at)
         changed = select(customer_metrics.c.customer_id).where(
             customer_metrics.c.business_id == own, customer_metrics.c.changed_at > since
@@ -250,7 +250,7 @@ class SqlEvaluation:
         statement = insert(evaluated).from_select(["customer_id", "holds"], found.add_columns(literal(1)))
         return int((await self.connection.execute(statement)).rowcount)
 
-    async def changed(self, size: int) -> list[list[int]]:
+    async def load_changed_customers(self, size: int) -> list[list[int]]:
         """The customers who changed and whose memberships have not followed, in portions."""
         own = self.unit.business.id
         since = select(business_table.c.followed_at).where(business_table.c.id == own).scalar_subquery()

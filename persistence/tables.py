@@ -58,7 +58,7 @@ def optional_micros(instant: datetime | None) -> int | None:
     return None if instant is None else to_micros(instant)
 
 
-def required(kind: Kind, default: object = None) -> Any:
+def not_null(kind: Kind, default: object = None) -> Any:
     """A column that is never null; with a default it may be left out of a row and of an insert."""
     if default is None:
         return Field(sa_column=Column(kind, nullable=False))
@@ -66,7 +66,7 @@ def required(kind: Kind, default: object = None) -> Any:
     return Field(default=default, sa_column=Column(kind, nullable=False, server_default=text(repr(default).lower())))
 
 
-def optional(kind: Kind) -> Any:
+def nullable(kind: Kind) -> Any:
     """A column that may be null, and is where nothing is said."""
     return Field(default=None, sa_column=Column(kind, nullable=True))
 
@@ -95,23 +95,23 @@ class BusinessRow(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("key", name="uq_business_key"),)
     # The database gives it.
     id: int = Field(default=None, sa_column=Column(Integer, primary_key=True))
-    key: str = required(CodePointText)
-    name: str = required(CodePointText)
-    currency: str = required(CodePointText)
-    time_zone: str = required(CodePointText)
-    settings: dict[str, Any] = required(JSON)
-    settings_version: int = required(BigInteger, 1)
-    change_number: int = required(BigInteger, 0)
-    data_version: int = required(BigInteger, 0)
-    last_instant: int = required(BigInteger, 0)
-    next_customer: int = required(BigInteger, 1)
-    next_purchase: int = required(BigInteger, 1)
-    next_storefront: int = required(BigInteger, 1)
-    matures_at: int | None = optional(BigInteger)
-    erasure_key: str | None = optional(CodePointText)
-    followed_at: int = required(BigInteger, 0)
-    history_from: int | None = optional(BigInteger)
-    created_at: int = required(BigInteger)
+    key: str = not_null(CodePointText)
+    name: str = not_null(CodePointText)
+    currency: str = not_null(CodePointText)
+    time_zone: str = not_null(CodePointText)
+    settings: dict[str, Any] = not_null(JSON)
+    settings_version: int = not_null(BigInteger, 1)
+    change_number: int = not_null(BigInteger, 0)
+    data_version: int = not_null(BigInteger, 0)
+    last_instant: int = not_null(BigInteger, 0)
+    next_customer: int = not_null(BigInteger, 1)
+    next_purchase: int = not_null(BigInteger, 1)
+    next_storefront: int = not_null(BigInteger, 1)
+    matures_at: int | None = nullable(BigInteger)
+    erasure_key: str | None = nullable(CodePointText)
+    followed_at: int = not_null(BigInteger, 0)
+    history_from: int | None = nullable(BigInteger)
+    created_at: int = not_null(BigInteger)
 
 
 class StorefrontRow(SQLModel, table=True):
@@ -119,10 +119,10 @@ class StorefrontRow(SQLModel, table=True):
 
     __tablename__ = "storefront"
     __table_args__ = of_business(primary_key("id"), UniqueConstraint("business_id", "key", name="uq_storefront_key"))
-    business_id: int = required(BigInteger)
-    id: int = required(BigInteger)
-    key: str = required(CodePointText)
-    name: str = required(CodePointText)
+    business_id: int = not_null(BigInteger)
+    id: int = not_null(BigInteger)
+    key: str = not_null(CodePointText)
+    name: str = not_null(CodePointText)
 
 
 class CustomerRow(SQLModel, table=True):
@@ -134,16 +134,16 @@ class CustomerRow(SQLModel, table=True):
         UniqueConstraint("business_id", "external_id", name="uq_customer_external"),
         index("ix_customer_name", "name_sort", "id"),
     )
-    business_id: int = required(BigInteger)
-    id: int = required(BigInteger)
-    external_id: str = required(CodePointText)
-    name: str | None = optional(CodePointText)
-    email: str | None = optional(CodePointText)
-    loyalty_level: str | None = optional(CodePointText)
-    registered_at: int | None = optional(BigInteger)
-    registered_day: int | None = optional(BigInteger)
-    erased: bool = required(Boolean, False)
-    name_sort: str = required(CodePointText)
+    business_id: int = not_null(BigInteger)
+    id: int = not_null(BigInteger)
+    external_id: str = not_null(CodePointText)
+    name: str | None = nullable(CodePointText)
+    email: str | None = nullable(CodePointText)
+    loyalty_level: str | None = nullable(CodePointText)
+    registered_at: int | None = nullable(BigInteger)
+    registered_day: int | None = nullable(BigInteger)
+    erased: bool = not_null(Boolean, False)
+    name_sort: str = not_null(CodePointText)
 
 
 class CustomerTermRow(SQLModel, table=True):
@@ -151,9 +151,9 @@ class CustomerTermRow(SQLModel, table=True):
 
     __tablename__ = "customer_term"
     __table_args__ = of_business(primary_key("term", "customer_id"))
-    business_id: int = required(BigInteger)
-    term: str = required(CodePointText)
-    customer_id: int = required(BigInteger)
+    business_id: int = not_null(BigInteger)
+    term: str = not_null(CodePointText)
+    customer_id: int = not_null(BigInteger)
 
 
 class CustomerMetricsRow(SQLModel, table=True):
@@ -168,16 +168,16 @@ class CustomerMetricsRow(SQLModel, table=True):
         index("ix_metrics_last", "last_sort", "customer_id"),
         index("ix_metrics_changed", "changed_at", "customer_id"),
     )
-    business_id: int = required(BigInteger)
-    customer_id: int = required(BigInteger)
-    order_count: int = required(BigInteger)
-    revenue: int = required(BigInteger)
-    first_at: int | None = optional(BigInteger)
-    last_at: int | None = optional(BigInteger)
-    first_day: int | None = optional(BigInteger)
-    last_day: int | None = optional(BigInteger)
-    last_sort: int = required(BigInteger)
-    changed_at: int = required(BigInteger, 0)
+    business_id: int = not_null(BigInteger)
+    customer_id: int = not_null(BigInteger)
+    order_count: int = not_null(BigInteger)
+    revenue: int = not_null(BigInteger)
+    first_at: int | None = nullable(BigInteger)
+    last_at: int | None = nullable(BigInteger)
+    first_day: int | None = nullable(BigInteger)
+    last_day: int | None = nullable(BigInteger)
+    last_sort: int = not_null(BigInteger)
+    changed_at: int = not_null(BigInteger, 0)
 
 
 class PurchaseRow(SQLModel, table=True):
@@ -191,18 +191,18 @@ class PurchaseRow(SQLModel, table=True):
         index("ix_purchase_window", "customer_id", "local_day", "counted", "amount", "storefront_id"),
         index("ix_purchase_waiting", "purchased_at", where=WAITING),
     )
-    business_id: int = required(BigInteger)
-    customer_id: int = required(BigInteger)
-    id: int = required(BigInteger)
-    external_id: str = required(CodePointText)
-    purchased_at: int = required(BigInteger)
-    local_day: int = required(BigInteger)
-    status: int = required(SmallInteger)
-    counted: int = required(SmallInteger)
-    amount: int = required(BigInteger)
-    storefront_id: int | None = optional(BigInteger)
-    channel: str | None = optional(CodePointText)
-    written_by: int = required(BigInteger, 0)
+    business_id: int = not_null(BigInteger)
+    customer_id: int = not_null(BigInteger)
+    id: int = not_null(BigInteger)
+    external_id: str = not_null(CodePointText)
+    purchased_at: int = not_null(BigInteger)
+    local_day: int = not_null(BigInteger)
+    status: int = not_null(SmallInteger)
+    counted: int = not_null(SmallInteger)
+    amount: int = not_null(BigInteger)
+    storefront_id: int | None = nullable(BigInteger)
+    channel: str | None = nullable(CodePointText)
+    written_by: int = not_null(BigInteger, 0)
 
 
 class PurchaseLineRow(SQLModel, table=True):
@@ -211,13 +211,13 @@ class PurchaseLineRow(SQLModel, table=True):
 
     __tablename__ = "purchase_line"
     __table_args__ = (primary_key("customer_id", "purchase_id", "position"), WITHOUT_ROWID)
-    business_id: int = required(BigInteger)
-    customer_id: int = required(BigInteger)
-    purchase_id: int = required(BigInteger)
-    position: int = required(BigInteger)
-    category: str | None = optional(CodePointText)
-    amount: int = required(BigInteger)
-    status: int = required(SmallInteger)
+    business_id: int = not_null(BigInteger)
+    customer_id: int = not_null(BigInteger)
+    purchase_id: int = not_null(BigInteger)
+    position: int = not_null(BigInteger)
+    category: str | None = nullable(CodePointText)
+    amount: int = not_null(BigInteger)
+    status: int = not_null(SmallInteger)
 
 
 class AuditEventRow(SQLModel, table=True):
@@ -225,16 +225,16 @@ class AuditEventRow(SQLModel, table=True):
 
     __tablename__ = "audit_event"
     __table_args__ = of_business(primary_key("id"), index("ix_audit_subject", "subject_kind", "subject_id", "id"))
-    business_id: int = required(BigInteger)
-    id: int = required(BigInteger)
-    at: int = required(BigInteger)
-    actor: str = required(CodePointText)
-    action: str = required(CodePointText)
-    outcome: str = required(CodePointText)
-    request_id: str | None = optional(CodePointText)
-    detail: dict[str, Any] | None = optional(JSON)
-    subject_kind: str | None = optional(CodePointText)
-    subject_id: int | None = optional(BigInteger)
+    business_id: int = not_null(BigInteger)
+    id: int = not_null(BigInteger)
+    at: int = not_null(BigInteger)
+    actor: str = not_null(CodePointText)
+    action: str = not_null(CodePointText)
+    outcome: str = not_null(CodePointText)
+    request_id: str | None = nullable(CodePointText)
+    detail: dict[str, Any] | None = nullable(JSON)
+    subject_kind: str | None = nullable(CodePointText)
+    subject_id: int | None = nullable(BigInteger)
 
 
 class CachedReportRow(SQLModel, table=True):
@@ -243,12 +243,12 @@ class CachedReportRow(SQLModel, table=True):
 
     __tablename__ = "kept_report"
     __table_args__ = of_business(primary_key("key"))
-    business_id: int = required(BigInteger)
-    key: str = required(CodePointText)
-    owner: str = required(CodePointText)
-    leased_until: int = required(BigInteger)
-    made_at: int | None = optional(BigInteger)
-    value: str | None = optional(CodePointText)
+    business_id: int = not_null(BigInteger)
+    key: str = not_null(CodePointText)
+    owner: str = not_null(CodePointText)
+    leased_until: int = not_null(BigInteger)
+    made_at: int | None = nullable(BigInteger)
+    value: str | None = nullable(CodePointText)
 
 
 class SegmentRow(SQLModel, table=True):
@@ -261,29 +261,29 @@ class SegmentRow(SQLModel, table=True):
         index("uq_segment_key", "key", unique=True, where="deleted_at IS NULL"),
         index("uq_segment_name", "name_sort", unique=True, where="deleted_at IS NULL"),
     )
-    business_id: int = required(BigInteger)
-    id: int = required(BigInteger)
-    key: str = required(CodePointText)
-    name: str = required(CodePointText)
-    name_sort: str = required(CodePointText)
-    description: str | None = optional(CodePointText)
-    kind: str = required(CodePointText)
-    is_dynamic: bool = required(Boolean)
-    is_rfm: bool = required(Boolean)
-    rules: Any = optional(NullableJson)
-    criteria: Any = optional(NullableJson)
-    rfm_min: str | None = optional(CodePointText)
-    rfm_max: str | None = optional(CodePointText)
-    schedule: str | None = optional(CodePointText)
-    version: int = required(BigInteger, 1)
-    created_at: int = required(BigInteger)
-    updated_at: int = required(BigInteger)
-    defined_at: int = required(BigInteger)
-    created_by: str | None = optional(CodePointText)
-    deleted_at: int | None = optional(BigInteger)
-    next_run_at: int | None = optional(BigInteger)
-    last_calculated: int | None = optional(BigInteger)
-    member_count: int = required(BigInteger, 0)
+    business_id: int = not_null(BigInteger)
+    id: int = not_null(BigInteger)
+    key: str = not_null(CodePointText)
+    name: str = not_null(CodePointText)
+    name_sort: str = not_null(CodePointText)
+    description: str | None = nullable(CodePointText)
+    kind: str = not_null(CodePointText)
+    is_dynamic: bool = not_null(Boolean)
+    is_rfm: bool = not_null(Boolean)
+    rules: Any = nullable(NullableJson)
+    criteria: Any = nullable(NullableJson)
+    rfm_min: str | None = nullable(CodePointText)
+    rfm_max: str | None = nullable(CodePointText)
+    schedule: str | None = nullable(CodePointText)
+    version: int = not_null(BigInteger, 1)
+    created_at: int = not_null(BigInteger)
+    updated_at: int = not_null(BigInteger)
+    defined_at: int = not_null(BigInteger)
+    created_by: str | None = nullable(CodePointText)
+    deleted_at: int | None = nullable(BigInteger)
+    next_run_at: int | None = nullable(BigInteger)
+    last_calculated: int | None = nullable(BigInteger)
+    member_count: int = not_null(BigInteger, 0)
 
 
 class MembershipRow(SQLModel, table=True):
@@ -298,14 +298,14 @@ class MembershipRow(SQLModel, table=True):
         index("ix_membership_entered", "segment_id", "entered_at", "customer_id"),
         index("ix_membership_left", "segment_id", "left_at", "customer_id", where="left_at IS NOT NULL"),
     )
-    business_id: int = required(BigInteger)
-    segment_id: int = required(BigInteger)
-    customer_id: int = required(BigInteger)
-    entered_at: int = required(BigInteger)
-    left_at: int | None = optional(BigInteger)
-    source: int = required(SmallInteger)
-    entered_by: str | None = optional(CodePointText)
-    left_by: str | None = optional(CodePointText)
+    business_id: int = not_null(BigInteger)
+    segment_id: int = not_null(BigInteger)
+    customer_id: int = not_null(BigInteger)
+    entered_at: int = not_null(BigInteger)
+    left_at: int | None = nullable(BigInteger)
+    source: int = not_null(SmallInteger)
+    entered_by: str | None = nullable(CodePointText)
+    left_by: str | None = nullable(CodePointText)
 
 
 class MembershipChangeRow(SQLModel, table=True):
@@ -316,12 +316,12 @@ class MembershipChangeRow(SQLModel, table=True):
     __table_args__ = of_business(
         primary_key("at", "segment_id"), index("ix_membership_change_segment", "segment_id", "at")
     )
-    business_id: int = required(BigInteger)
-    at: int = required(BigInteger)
-    segment_id: int = required(BigInteger)
-    entered: int = required(BigInteger)
-    left_count: int = required(BigInteger)
-    member_count: int = required(BigInteger)
+    business_id: int = not_null(BigInteger)
+    at: int = not_null(BigInteger)
+    segment_id: int = not_null(BigInteger)
+    entered: int = not_null(BigInteger)
+    left_count: int = not_null(BigInteger)
+    member_count: int = not_null(BigInteger)
 
 
 class SnapshotRow(SQLModel, table=True):
@@ -329,12 +329,12 @@ class SnapshotRow(SQLModel, table=True):
 
     __tablename__ = "snapshot"
     __table_args__ = of_business(primary_key("segment_id", "at"))
-    business_id: int = required(BigInteger)
-    segment_id: int = required(BigInteger)
-    at: int = required(BigInteger)
-    member_count: int = required(BigInteger)
-    job_id: int | None = optional(BigInteger)
-    created_by: str | None = optional(CodePointText)
+    business_id: int = not_null(BigInteger)
+    segment_id: int = not_null(BigInteger)
+    at: int = not_null(BigInteger)
+    member_count: int = not_null(BigInteger)
+    job_id: int | None = nullable(BigInteger)
+    created_by: str | None = nullable(CodePointText)
 
 
 class JobRow(SQLModel, table=True):
@@ -350,30 +350,30 @@ class JobRow(SQLModel, table=True):
         index("ix_job_parent", "kind", "parent_id", "id"),
         index("ix_job_active", "id", where=ACTIVE),
     )
-    business_id: int = required(BigInteger)
-    kind: str = required(CodePointText)
-    id: int = required(BigInteger)
-    reason: str = required(CodePointText)
-    parent_id: int | None = optional(BigInteger)
-    segment_id: int | None = optional(BigInteger)
-    status: str = required(CodePointText)
-    phase: str = required(CodePointText)
-    done: int = required(BigInteger, 0)
-    total: int | None = optional(BigInteger)
-    created_at: int = required(BigInteger)
-    started_at: int | None = optional(BigInteger)
-    finished_at: int | None = optional(BigInteger)
-    heartbeat_at: int | None = optional(BigInteger)
-    owner: str | None = optional(CodePointText)
-    attempts: int = required(BigInteger, 0)
-    cancel_requested: bool = required(Boolean, False)
-    requested_by: str | None = optional(CodePointText)
-    error_code: str | None = optional(CodePointText)
-    error_message: str | None = optional(CodePointText)
-    evaluated: int = required(BigInteger, 0)
-    entered: int = required(BigInteger, 0)
-    left_count: int = required(BigInteger, 0)
-    snapshot_at: int | None = optional(BigInteger)
+    business_id: int = not_null(BigInteger)
+    kind: str = not_null(CodePointText)
+    id: int = not_null(BigInteger)
+    reason: str = not_null(CodePointText)
+    parent_id: int | None = nullable(BigInteger)
+    segment_id: int | None = nullable(BigInteger)
+    status: str = not_null(CodePointText)
+    phase: str = not_null(CodePointText)
+    done: int = not_null(BigInteger, 0)
+    total: int | None = nullable(BigInteger)
+    created_at: int = not_null(BigInteger)
+    started_at: int | None = nullable(BigInteger)
+    finished_at: int | None = nullable(BigInteger)
+    heartbeat_at: int | None = nullable(BigInteger)
+    owner: str | None = nullable(CodePointText)
+    attempts: int = not_null(BigInteger, 0)
+    cancel_requested: bool = not_null(Boolean, False)
+    requested_by: str | None = nullable(CodePointText)
+    error_code: str | None = nullable(CodePointText)
+    error_message: str | None = nullable(CodePointText)
+    evaluated: int = not_null(BigInteger, 0)
+    entered: int = not_null(BigInteger, 0)
+    left_count: int = not_null(BigInteger, 0)
+    snapshot_at: int | None = nullable(BigInteger)
 
 
 class PurchaseImportRow(SQLModel, table=True):
@@ -386,23 +386,23 @@ class PurchaseImportRow(SQLModel, table=True):
         primary_key("id"),
         index("uq_import_request", "request_key", unique=True),
     )
-    business_id: int = required(BigInteger)
-    id: int = required(BigInteger)
-    source: str = required(CodePointText)
-    rows_read: int = required(BigInteger, 0)
-    created: int = required(BigInteger, 0)
-    updated: int = required(BigInteger, 0)
-    unchanged: int = required(BigInteger, 0)
-    rejected: int = required(BigInteger, 0)
-    future: int = required(BigInteger, 0)
-    quality: Any = optional(NullableJson)
-    options: Any = optional(NullableJson)
-    time_zone: str | None = optional(CodePointText)
-    undo_begun_at: int | None = optional(BigInteger)
-    undone_at: int | None = optional(BigInteger)
-    undo: Any = optional(NullableJson)
-    request_key: str | None = optional(CodePointText)
-    request_digest: str | None = optional(CodePointText)
+    business_id: int = not_null(BigInteger)
+    id: int = not_null(BigInteger)
+    source: str = not_null(CodePointText)
+    rows_read: int = not_null(BigInteger, 0)
+    created: int = not_null(BigInteger, 0)
+    updated: int = not_null(BigInteger, 0)
+    unchanged: int = not_null(BigInteger, 0)
+    rejected: int = not_null(BigInteger, 0)
+    future: int = not_null(BigInteger, 0)
+    quality: Any = nullable(NullableJson)
+    options: Any = nullable(NullableJson)
+    time_zone: str | None = nullable(CodePointText)
+    undo_begun_at: int | None = nullable(BigInteger)
+    undone_at: int | None = nullable(BigInteger)
+    undo: Any = nullable(NullableJson)
+    request_key: str | None = nullable(CodePointText)
+    request_digest: str | None = nullable(CodePointText)
 
 
 class ImportRejectRow(SQLModel, table=True):
@@ -410,11 +410,11 @@ class ImportRejectRow(SQLModel, table=True):
 
     __tablename__ = "import_reject"
     __table_args__ = of_business(primary_key("import_id", "line"))
-    business_id: int = required(BigInteger)
-    import_id: int = required(BigInteger)
-    line: int = required(BigInteger)
-    text: str = required(CodePointText)
-    reason: str = required(CodePointText)
+    business_id: int = not_null(BigInteger)
+    import_id: int = not_null(BigInteger)
+    line: int = not_null(BigInteger)
+    text: str = not_null(CodePointText)
+    reason: str = not_null(CodePointText)
 
 
 class ImportRangeRow(SQLModel, table=True):
@@ -423,14 +423,14 @@ class ImportRangeRow(SQLModel, table=True):
 
     __tablename__ = "import_range"
     __table_args__ = of_business(primary_key("import_id", "first_purchase"))
-    business_id: int = required(BigInteger)
-    import_id: int = required(BigInteger)
-    first_purchase: int = required(BigInteger)
-    last_purchase: int = required(BigInteger)
-    first_customer: int = required(BigInteger)
-    last_customer: int = required(BigInteger)
-    first_storefront: int = required(BigInteger)
-    last_storefront: int = required(BigInteger)
+    business_id: int = not_null(BigInteger)
+    import_id: int = not_null(BigInteger)
+    first_purchase: int = not_null(BigInteger)
+    last_purchase: int = not_null(BigInteger)
+    first_customer: int = not_null(BigInteger)
+    last_customer: int = not_null(BigInteger)
+    first_storefront: int = not_null(BigInteger)
+    last_storefront: int = not_null(BigInteger)
 
 
 class PurchaseBeforeRow(SQLModel, table=True):
@@ -438,17 +438,17 @@ class PurchaseBeforeRow(SQLModel, table=True):
 
     __tablename__ = "purchase_before"
     __table_args__ = of_business(primary_key("import_id", "customer_id", "purchase_id"))
-    business_id: int = required(BigInteger)
-    import_id: int = required(BigInteger)
-    customer_id: int = required(BigInteger)
-    purchase_id: int = required(BigInteger)
-    purchased_at: int = required(BigInteger)
-    local_day: int = required(BigInteger)
-    status: int = required(SmallInteger)
-    amount: int = required(BigInteger)
-    storefront_id: int | None = optional(BigInteger)
-    channel: str | None = optional(CodePointText)
-    written_by: int = required(BigInteger)
+    business_id: int = not_null(BigInteger)
+    import_id: int = not_null(BigInteger)
+    customer_id: int = not_null(BigInteger)
+    purchase_id: int = not_null(BigInteger)
+    purchased_at: int = not_null(BigInteger)
+    local_day: int = not_null(BigInteger)
+    status: int = not_null(SmallInteger)
+    amount: int = not_null(BigInteger)
+    storefront_id: int | None = nullable(BigInteger)
+    channel: str | None = nullable(CodePointText)
+    written_by: int = not_null(BigInteger)
 
 
 class PurchaseLineBeforeRow(SQLModel, table=True):
@@ -456,14 +456,14 @@ class PurchaseLineBeforeRow(SQLModel, table=True):
 
     __tablename__ = "purchase_line_before"
     __table_args__ = of_business(primary_key("import_id", "customer_id", "purchase_id", "position"))
-    business_id: int = required(BigInteger)
-    import_id: int = required(BigInteger)
-    customer_id: int = required(BigInteger)
-    purchase_id: int = required(BigInteger)
-    position: int = required(BigInteger)
-    category: str | None = optional(CodePointText)
-    amount: int = required(BigInteger)
-    status: int = required(SmallInteger)
+    business_id: int = not_null(BigInteger)
+    import_id: int = not_null(BigInteger)
+    customer_id: int = not_null(BigInteger)
+    purchase_id: int = not_null(BigInteger)
+    position: int = not_null(BigInteger)
+    category: str | None = nullable(CodePointText)
+    amount: int = not_null(BigInteger)
+    status: int = not_null(SmallInteger)
 
 
 class CustomerLabelRow(SQLModel, table=True):
@@ -471,11 +471,11 @@ class CustomerLabelRow(SQLModel, table=True):
 
     __tablename__ = "customer_label"
     __table_args__ = of_business(primary_key("customer_id"))
-    business_id: int = required(BigInteger)
-    customer_id: int = required(BigInteger)
-    frequency: str | None = optional(CodePointText)
-    spending: str | None = optional(CodePointText)
-    category: str | None = optional(CodePointText)
+    business_id: int = not_null(BigInteger)
+    customer_id: int = not_null(BigInteger)
+    frequency: str | None = nullable(CodePointText)
+    spending: str | None = nullable(CodePointText)
+    category: str | None = nullable(CodePointText)
 
 
 class LabelStateRow(SQLModel, table=True):
@@ -484,11 +484,11 @@ class LabelStateRow(SQLModel, table=True):
 
     __tablename__ = "label_state"
     __table_args__ = of_business(primary_key())
-    business_id: int = required(BigInteger)
-    basis: str | None = optional(CodePointText)
-    seen_at: int = required(BigInteger, 0)
-    owner: str = required(CodePointText)
-    due_at: int | None = optional(BigInteger)
+    business_id: int = not_null(BigInteger)
+    basis: str | None = nullable(CodePointText)
+    seen_at: int = not_null(BigInteger, 0)
+    owner: str = not_null(CodePointText)
+    due_at: int | None = nullable(BigInteger)
 
 
 class SourceStateRow(SQLModel, table=True):
@@ -496,11 +496,11 @@ class SourceStateRow(SQLModel, table=True):
 
     __tablename__ = "source_state"
     __table_args__ = of_business(primary_key("source"))
-    business_id: int = required(BigInteger)
-    source: str = required(CodePointText)
-    state: dict[str, Any] = required(JSON)
-    data_version: int = required(BigInteger)
-    at: int = required(BigInteger)
+    business_id: int = not_null(BigInteger)
+    source: str = not_null(CodePointText)
+    state: dict[str, Any] = not_null(JSON)
+    data_version: int = not_null(BigInteger)
+    at: int = not_null(BigInteger)
 
 
 metadata = SQLModel.metadata
@@ -534,10 +534,10 @@ OF_PURCHASE = and_(
 )
 
 
-def bought(line: FromClause = purchase_line) -> ColumnElement[bool]:
+def is_bought(line: FromClause = purchase_line) -> ColumnElement[bool]:
     """Whether the line was bought, where its purchase qualifies."""
     return and_(line.c.status <= LAST_QUALIFYING, line.c.amount >= 0)
 
 
-WITH_BOUGHT = purchase.outerjoin(purchase_line, and_(OF_PURCHASE, bought()))
+WITH_BOUGHT = purchase.outerjoin(purchase_line, and_(OF_PURCHASE, is_bought()))
 """A row a bought line, and one without a line for a purchase of which nothing was bought."""

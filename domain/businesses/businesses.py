@@ -14,7 +14,7 @@ from domain.model import Actor, Business, BusinessSettings
 from domain.money import exponent
 from domain.rules.context import variable_names
 from domain.rules.variables import RANKED
-from domain.segments.dependencies import defined
+from domain.segments.dependencies import read_definitions
 from domain.segments.model import Segment
 from domain.store import Store
 
@@ -38,12 +38,12 @@ MEASURES: Mapping[str, frozenset[str]] = {
 """Variables of rules by the settings that measure them."""
 
 
-def measured_by(names: Iterable[str], segments: Iterable[Segment]) -> list[Segment]:
+def find_affected_segments(names: Iterable[str], segments: Iterable[Segment]) -> list[Segment]:
     """The segments whose own rules use what these settings measure, each after those that it uses."""
     variables = frozenset().union(*(MEASURES.get(name, frozenset()) for name in names))
     if not variables:
         return []
-    found = defined(segments)
+    found = read_definitions(segments)
     trees = found.trees
     return [
         each
@@ -55,7 +55,7 @@ def measured_by(names: Iterable[str], segments: Iterable[Segment]) -> list[Segme
 KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
 
-def checked_key(key: str) -> str:
+def check_key(key: str) -> str:
     """A key made of lower-case letters, digits and hyphens; InvalidInput otherwise."""
     if KEY.fullmatch(key) is None:
         raise InvalidInput("key must be 1 to 64 lower-case letters, digits or hyphens, such as my-shop", ("key",))
@@ -90,7 +90,7 @@ class Businesses:
         """Add a tenant; InvalidInput and Taken name what is wrong."""
         exponent(currency)
         zone(time_zone)
-        wanted = Business(0, checked_key(key), name or key, currency, time_zone, BusinessSettings(), 1, 0, 0)
+        wanted = Business(0, check_key(key), name or key, currency, time_zone, BusinessSettings(), 1, 0, 0)
         return await self.store.create_business(wanted, self.clock())
 
     async def change(
@@ -155,7 +155,9 @@ class Businesses:
                 await unit.save_settings({"settings": plan.kept, "settings_version": version + 1})
                 await unit.data_changed()
                 names = [one.name for one in plan.changes]
-                await queue_following(unit, measured_by(names, await unit.segments.all(automatic=True)), "settings")
+                await queue_following(
+                    unit, find_affected_segments(names, await unit.segments.all(automatic=True)), "settings"
+                )
                 business = replace(business, settings=BusinessSettings.of(plan.kept), settings_version=version + 1)
             if changed or outside:
                 detail = {"changed": changed | dict.fromkeys(outside), "version": business.settings_version}
@@ -193,7 +195,7 @@ class Businesses:
             zone(time_zone)
             exponent(currency)
             try:
-                checked_key(key)
+                check_key(key)
             except InvalidInput as error:
                 raise InvalidInput(Sentence("{business}: the {}", error.message), ("business",)) from error
             return Business(0, key, key, currency, time_zone, BusinessSettings(), 1, 0, 0)

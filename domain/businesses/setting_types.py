@@ -11,7 +11,7 @@ from domain.classification.festive import read_periods
 from domain.classification.labels import LABELS
 from domain.classification.pipeline import RESERVED
 from domain.errors import InvalidInput
-from domain.imports.columns import ALIASES, normalised
+from domain.imports.columns import ALIASES, normalise_header
 from domain.imports.values import DateForm
 from domain.money import to_decimal, to_minor
 
@@ -217,7 +217,7 @@ def percent_or_share(value: object, decimals: int) -> int:
 
 
 def _means(field: object, name: str, others: tuple[str, ...]) -> bool:
-    return isinstance(field, str) and normalised(field) in (normalised(name), *others)
+    return isinstance(field, str) and normalise_header(field) in (normalise_header(name), *others)
 
 
 def _number(value: object, meant: str) -> Decimal:

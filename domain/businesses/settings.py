@@ -128,8 +128,8 @@ class SettingsPlan:
 
 def effective(kept: Mapping[str, object]) -> dict[str, object]:
     """Every setting with its value in effect, sections as objects."""
-    held = _flat(kept)
-    return _nested({name: held.get(name, setting.default) for name, setting in BY_NAME.items()})
+    held = _flatten_sections(kept)
+    return _nest_sections({name: held.get(name, setting.default) for name, setting in BY_NAME.items()})
 
 
 def plan_changes(
@@ -140,7 +140,7 @@ def plan_changes(
     reading = _Reading(decimals, here)
     for name, value in stated.items():
         reading.state(str(name), value)
-    before, after = _flat(kept), _flat(kept)
+    before, after = _flatten_sections(kept), _flatten_sections(kept)
     for name, value in reading.found.items():
         if value == BY_NAME[name].default:
             after.pop(name, None)
@@ -153,7 +153,7 @@ def plan_changes(
     ordered = {name: after[name] for name in (*BY_NAME, *after) if name in after}
     values = {name: (before.get(name, one.default), after.get(name, one.default)) for name, one in BY_NAME.items()}
     changes = tuple(SettingChange(name, old, new) for name, (old, new) in values.items() if old != new)
-    return SettingsPlan(_nested(ordered), changes, tuple(reading.notes))
+    return SettingsPlan(_nest_sections(ordered), changes, tuple(reading.notes))
 
 
 class _Reading:
@@ -211,7 +211,7 @@ class _Reading:
         wrong = {problem.field[-1] for problem in self.problems}
         wrong |= {name for name, said in self.said_as.items() if said in wrong}
         whole = {name: value for name, value in after.items() if "." not in name}
-        found = ClassificationSettings.unchecked(whole).contradictions()
+        found = ClassificationSettings.from_unchecked(whole).contradictions()
         if after.get("import.thousands") == (after.get("import.decimal") or "."):
             found.append(("import.thousands", "import.decimal", "import.thousands must differ from import.decimal"))
         if after.get("import.preset") is not None and after.get("import.amount") == LINE:
@@ -235,7 +235,7 @@ def _unknown(name: str) -> str:
     return f"{name} is no setting. " + (f"Is {near[0]} meant?" if near else f"There are: {', '.join(every)}.")
 
 
-def _flat(nested: Mapping[str, object]) -> dict[str, object]:
+def _flatten_sections(nested: Mapping[str, object]) -> dict[str, object]:
     found: dict[str, object] = {}
     for name, value in nested.items():
         if name in SECTIONS and isinstance(value, Mapping):
@@ -245,7 +245,7 @@ def _flat(nested: Mapping[str, object]) -> dict[str, object]:
     return found
 
 
-def _nested(flat: Mapping[str, object]) -> dict[str, object]:
+def _nest_sections(flat: Mapping[str, object]) -> dict[str, object]:
     found: dict[str, object] = {}
     for name, value in flat.items():
         section, dot, inner = name.partition(".")

@@ -94,12 +94,12 @@ class ClassificationSettings:
     @classmethod
     def from_settings(cls, settings: Mapping[str, object]) -> "ClassificationSettings":
         """The stored settings, defaults for what is absent."""
-        thresholds = cls.unchecked(settings)
+        thresholds = cls.from_unchecked(settings)
         thresholds.check()
         return thresholds
 
     @classmethod
-    def unchecked(cls, settings: Mapping[str, object]) -> "ClassificationSettings":
+    def from_unchecked(cls, settings: Mapping[str, object]) -> "ClassificationSettings":
         """The same where they may contradict each other."""
         known: dict[str, object] = {}
         known |= {name: _amount(name, settings[name]) for name in AMOUNTS if name in settings}

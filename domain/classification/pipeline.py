@@ -68,7 +68,7 @@ class Source(Protocol):
         """What the output of a run answers: of which source, as of when, under which settings."""
         ...
 
-    def unchanged(self, as_of: date | None, output: str) -> bool:
+    def is_unchanged(self, as_of: date | None, output: str) -> bool:
         """Whether nothing changed since the last run that succeeded with the same question."""
         ...
 
@@ -76,7 +76,7 @@ class Source(Protocol):
         """Let the store agree with the source; with `force` all of it is read again."""
         ...
 
-    def done(self, as_of: date | None, output: str) -> None:
+    def record_success(self, as_of: date | None, output: str) -> None:
         """Everything succeeded: this is what the next run compares with."""
         ...
 
@@ -92,7 +92,7 @@ class Decided(Protocol):
 class LabelSource(Protocol):
     """Decides the labels."""
 
-    def decided(self, as_of: date | None) -> AbstractContextManager[Decided]:
+    def decide_labels(self, as_of: date | None) -> AbstractContextManager[Decided]:
         """Those of all customers as of a day; kept when the block is left in order."""
         ...
 
@@ -170,16 +170,16 @@ class Pipeline:
         output = self.folder.output
         question = self.source.question(wanted.as_of, output)
         if wanted.check_freshness and not wanted.force and self.folder.answers(question):
-            progress.skipped = self.source.unchanged(wanted.as_of, output)
+            progress.skipped = self.source.is_unchanged(wanted.as_of, output)
             if progress.skipped:
                 return
         progress.brought = self.source.bring(wanted.force)
-        with self.labels.decided(wanted.as_of) as decided:
+        with self.labels.decide_labels(wanted.as_of) as decided:
             progress.counted.dimensions = decided.dimensions
             # Closed here where writing fails: later the store would be.
             with closing(decided.parts()) as parts:
                 self.folder.write_output(counting(parts, progress.counted), decided.dimensions[3:], question)
-        self.source.done(wanted.as_of, output)
+        self.source.record_success(wanted.as_of, output)
 
     def _fail(self, progress: _Progress, last: Mapping[str, object], wanted: RunRequest, error: str) -> None:
         finished = self.clock()

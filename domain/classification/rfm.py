@@ -223,7 +223,7 @@ def recency_floors(last_day: int, days: int) -> tuple[int, int, int, int]:
     return tuple(last_day - ((5 - k) * days - 1) // 5 for k in range(1, 5))  # type: ignore[return-value]
 
 
-def cut_values(ascending: Sequence[int]) -> tuple[int, ...]:
+def compute_thresholds(ascending: Sequence[int]) -> tuple[int, ...]:
     """The four cut values of a sorted population; none where it is empty."""
     n = len(ascending)
     return tuple(ascending[-(-k * n // 5) - 1] for k in range(1, 5)) if n else ()

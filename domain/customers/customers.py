@@ -111,7 +111,7 @@ class ClassifierLabels:
             asked = unit.classified.batches(self.span, self.settings, self.decimals, usable, customers)
             async for batch in asked:
                 # A function may take long, and must not hold up the other requests.
-                note(batch.ids, await asyncio.to_thread(usable.decided, batch))
+                note(batch.ids, await asyncio.to_thread(usable.decide_labels, batch))
 
     async def _without_failing(self, ask: Callable[[Classifiers], Awaitable[None]]) -> None:
         try:
@@ -192,7 +192,7 @@ class Customers:
             return WriteCounts()
         async with self.store.write(business) as unit:
             if known_only:
-                known = await unit.customers.known([item.external_id for item in items])
+                known = await unit.customers.find_known([item.external_id for item in items])
                 items = [item for item in items if item.external_id in known]
             counts, refused = await unit.customers.upsert(items, unit.business.time_zone)
             if refused:

@@ -20,12 +20,12 @@ class RowFault(ValueError):
     """Why a row is refused."""
 
 
-def unquoted(text: str) -> str:
+def unquote_text(text: str) -> str:
     """Text without the apostrophe that protects a spreadsheet from a formula."""
     return text[1:] if len(text) > 1 and text[0] == "'" and text[1] in FORMULA_STARTS else text
 
 
-def checked_text(text: str, what: str) -> str:
+def check_text(text: str, what: str) -> str:
     """A short text that both databases can keep; RowFault otherwise."""
     if len(text) > MAXIMUM_TEXT:
         raise RowFault(f"{what} is longer than {MAXIMUM_TEXT} characters")
@@ -61,10 +61,10 @@ def cells_of(text: str) -> Iterator[str]:
     parts = text.split(",")
     for many in (1, 2, 3):
         for place in range(len(parts) - many + 1):
-            yield unquoted(",".join(parts[place : place + many]).strip())
+            yield unquote_text(",".join(parts[place : place + many]).strip())
 
 
-def columns_seen(header: Sequence[str]) -> str:
+def describe_columns(header: Sequence[str]) -> str:
     """The header for a sentence, where nothing or other than what was looked for is in it."""
     names = [name.strip() for name in header]
     shown = [name if len(name) <= SEEN_LETTERS else f"{name[:SEEN_LETTERS]}…" for name in names[:SEEN_NAMES]]
@@ -103,7 +103,7 @@ class Columns:
     width: int
 
 
-def normalised(header: str) -> str:
+def normalise_header(header: str) -> str:
     """A header without letter case, spaces and underscores."""
     return header.strip().lower().replace(" ", "").replace("_", "")
 
@@ -111,21 +111,23 @@ def normalised(header: str) -> str:
 def find_mapped(column: str, field: str, header: Sequence[str]) -> str:
     """The field that a column is mapped to; InvalidInput where there is no such field, or no such column among the
     normalised names of the header."""
-    target = next((name for name, known in ALIASES.items() if normalised(field) in (normalised(name), *known)), None)
+    target = next(
+        (name for name, known in ALIASES.items() if normalise_header(field) in (normalise_header(name), *known)), None
+    )
     if target is None:
         raise InvalidInput(Sentence("{map} {}={}: the fields are {}", column, field, ", ".join(ALIASES)), ("map",))
-    if normalised(column) not in header:
+    if normalise_header(column) not in header:
         raise InvalidInput(Sentence("{map} {}={}: the file has no column {}", column, field, column), ("map",))
     return target
 
 
 def resolve_columns(header: Sequence[str], mapping: Mapping[str, str], currency: str) -> Columns:
     """Find every field's column; InvalidInput says what is missing, mapped twice or in another currency."""
-    names = [normalised(name) for name in header]
+    names = [normalise_header(name) for name in header]
     places: dict[str, int] = {}
     for column, field in mapping.items():
         target = find_mapped(column, field, names)
-        places[target] = names.index(normalised(column))
+        places[target] = names.index(normalise_header(column))
     mapped = set(places.values())
     free = [name if place not in mapped else "" for place, name in enumerate(names)]
     for field, known in ALIASES.items():
@@ -144,7 +146,7 @@ def resolve_columns(header: Sequence[str], mapping: Mapping[str, str], currency:
     missing = [field for field in REQUIRED if field not in places]
     if missing:
         template = "Missing required columns: {}. Columns seen: {}. Use {map} COLUMN={}."
-        raise InvalidInput(Sentence(template, ", ".join(missing), columns_seen(header), missing[0]))
+        raise InvalidInput(Sentence(template, ", ".join(missing), describe_columns(header), missing[0]))
     used = set(places.values())
     ignored = tuple(row_text([name.strip()]) for place, name in enumerate(header) if place not in used)
     return Columns(places, ignored, len(header))

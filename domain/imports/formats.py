@@ -7,7 +7,15 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from domain.errors import InvalidInput, Sentence
-from domain.imports.columns import ALIASES, REQUIRED, columns_seen, find_mapped, normalised, row_text, wrong_width
+from domain.imports.columns import (
+    ALIASES,
+    REQUIRED,
+    describe_columns,
+    find_mapped,
+    normalise_header,
+    row_text,
+    wrong_width,
+)
 from domain.imports.rows import Batch, PurchaseSource
 from domain.imports.values import AmountForm, DateForm
 from domain.model import BusinessSettings
@@ -93,7 +101,7 @@ class PresetSource:
         self.preset = preset
         self.name = source.name
         self.typed = source.typed
-        names = [normalised(name) for name in source.header]
+        names = [normalise_header(name) for name in source.header]
         wanted = {**preset.columns, **_map_columns(mapping, names)}
         self.places = {of: tuple(names.index(name) for name in some if name in names) for of, some in wanted.items()}
         self.header = [of for of in FIELDS if self.places.get(of)]
@@ -102,7 +110,7 @@ class PresetSource:
         if missing:
             wants = ", ".join(f"{of} ({' or '.join(wanted[of])})" for of in missing)
             template = "{} is not {}: it lacks {}. Columns seen: {}. Use {map} COLUMN={}."
-            seen = columns_seen(source.header)
+            seen = describe_columns(source.header)
             raise InvalidInput(Sentence(template, source.name, preset.title, wants, seen, missing[0]))
         used = {place for some in self.places.values() for place in some} | {*self.cancelled}
         self.ignored = tuple(row_text([name.strip()]) for place, name in enumerate(source.header) if place not in used)
@@ -152,7 +160,7 @@ class PresetSource:
         return next((text for place in places if (text := cells[place].strip()) not in nothing), "")
 
 
-def carried_down(batches: Iterator[Batch], order: int, amount: int, width: int) -> Iterator[Batch]:
+def carry_down_amounts(batches: Iterator[Batch], order: int, amount: int, width: int) -> Iterator[Batch]:
     """Rows where an absent amount is that of the row before, if both are of one order."""
     last, told = "", ""
     for batch in batches:
@@ -171,7 +179,7 @@ def carried_down(batches: Iterator[Batch], order: int, amount: int, width: int) 
 
 
 def _map_columns(mapping: Mapping[str, str], header: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    return {find_mapped(column, of, header): (normalised(column),) for column, of in mapping.items()}
+    return {find_mapped(column, of, header): (normalise_header(column),) for column, of in mapping.items()}
 
 
 LINE, ORDER = "line", "order"

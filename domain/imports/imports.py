@@ -42,7 +42,7 @@ class PurchaseImports:
         async for found in self.feed.follow((business.id, JobKind.IMPORT, import_id), poll):
             yield found
 
-    async def known(self, business: Business, key: str, digest: str) -> PurchaseImport | None:
+    async def find_earlier(self, business: Business, key: str, digest: str) -> PurchaseImport | None:
         """The import that an earlier request with this key began; Conflict where that was another request."""
         async with self.store.read(business) as unit:
             found = await unit.imports.by_key(key)

@@ -62,7 +62,7 @@ def put_together(portions: Iterable[StagedColumns]) -> Iterator[Fragments]:
     """Fragments (as Fragment) and lines (as FragmentLine) of the rows, in their order."""
     held: StagedColumns | None = None
     for portion in portions:
-        joined = portion if held is None else _joined(held, portion)
+        joined = portion if held is None else _join_columns(held, portion)
         held = None
         starts = _starts(joined)
         size = len(joined.line)
@@ -80,7 +80,7 @@ def put_together(portions: Iterable[StagedColumns]) -> Iterator[Fragments]:
         yield _fragments(held, [0], [len(held.line)])
 
 
-def _joined(first: StagedColumns, second: StagedColumns) -> StagedColumns:
+def _join_columns(first: StagedColumns, second: StagedColumns) -> StagedColumns:
     return StagedColumns._make([*one, *other] for one, other in zip(first, second, strict=True))
 
 
@@ -186,7 +186,7 @@ class StatedAmount:
 class StatedAmounts(Protocol):
     """Remembers what was said of orders, however many there are."""
 
-    def known(self, orders: Sequence[str]) -> Mapping[str, StatedAmount]: ...
+    def load_stated(self, orders: Sequence[str]) -> Mapping[str, StatedAmount]: ...
     def keep(self, stated: Mapping[str, StatedAmount]) -> None: ...
 
 
@@ -194,7 +194,7 @@ def once_an_order(portions: Iterable[StagedColumns], seen: StatedAmounts, decima
     """The rows with the order's amount on its first qualifying row and on the first of each other status, which may
     turn out to be the order's, and 0 on the rest; InvalidInput where an order has two amounts."""
     for portion in portions:
-        known = dict(seen.known(list(dict.fromkeys(portion.order_id))))
+        known = dict(seen.load_stated(list(dict.fromkeys(portion.order_id))))
         amounts = list(portion.amount)
         changed: dict[str, StatedAmount] = {}
         for place, (order, amount, status) in enumerate(

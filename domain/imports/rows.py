@@ -13,9 +13,9 @@ from domain.imports.columns import (
     Columns,
     RowFault,
     check_encoding,
-    checked_text,
+    check_text,
     row_text,
-    unquoted,
+    unquote_text,
     wrong_width,
 )
 from domain.imports.values import AmountForm, DateFault, DateReader, amount_reader
@@ -119,7 +119,7 @@ class _RememberedText(dict[str, str | None]):
 
     def __missing__(self, cell: str) -> str | None:
         text = cell.strip()
-        value = checked_text(unquoted(text), self.what) if text else None
+        value = check_text(unquote_text(text), self.what) if text else None
         if len(self) >= REMEMBERED:
             self.clear()
         if len(cell) <= LONGEST_REMEMBERED:
@@ -157,14 +157,14 @@ class RowReader:
         if len(cells) != self.columns.width:
             raise RowFault(wrong_width(len(cells), self.columns.width))
         check_encoding(cells)
-        customer = unquoted(cells[places["customer_id"]].strip())
+        customer = unquote_text(cells[places["customer_id"]].strip())
         if not customer:
             raise RowFault("no customer")
-        order = unquoted(cells[places["order_id"]].strip())
+        order = unquote_text(cells[places["order_id"]].strip())
         if not order:
             raise RowFault("no order id")
-        checked_text(customer, "the customer id")
-        checked_text(order, "the order id")
+        check_text(customer, "the customer id")
+        check_text(order, "the order id")
         try:
             at, day = self.dates(cells[places["purchase_date"]])
         except DateFault as fault:

@@ -64,7 +64,7 @@ def amount_reader(decimals: int, form: AmountForm, typed: bool = False, names: N
     """Reads the text of an amount into minor units; ValueError with a sentence otherwise. `typed`: the source knows
     numbers, so that a point is a point."""
     if form.plain:
-        return _bracketed(lambda text: _read_plain(text, decimals, typed, names), form.sign)
+        return _accept_brackets(lambda text: _read_plain(text, decimals, typed, names), form.sign)
     pattern = _pattern(form)
     example = _example(form)
 
@@ -77,10 +77,10 @@ def amount_reader(decimals: int, form: AmountForm, typed: bool = False, names: N
             digits = digits.replace(" ", "")
         return parse_minor(digits.replace(form.decimal, ".") if form.decimal != "." else digits, decimals)
 
-    return _bracketed(read, form.sign)
+    return _accept_brackets(read, form.sign)
 
 
-def _bracketed(read: Callable[[str], int], sign: str) -> Callable[[str], int]:
+def _accept_brackets(read: Callable[[str], int], sign: str) -> Callable[[str], int]:
     """The same reader, for which an amount in brackets is below zero, as bookkeepers write it."""
     within = re.compile(rf"(?:{re.escape(sign)})?\s*\(([^()+-]+)\)\s*(?:{re.escape(sign)})?")
 
@@ -160,7 +160,7 @@ class DateFault(ValueError):
 
 
 @lru_cache(maxsize=1_000)
-def named_zone(name: str) -> tzinfo | None:
+def find_zone(name: str) -> tzinfo | None:
     """The zone of a name such as UTC, Z or Europe/Berlin; None where it is no name of one, or only the abbreviation of
     some, such as EST."""
     if name.upper() in UNIVERSAL:
@@ -176,7 +176,7 @@ class DateForm:
         self.form = form
         parts = DIRECTIVE.findall(form)
         names = [name for part in parts if part[0] != "%" for name in ZONE_NAME.findall(part)]
-        self.zone = next((found for name in names if (found := named_zone(name)) is not None), None)
+        self.zone = next((found for name in names if (found := find_zone(name)) is not None), None)
         self.named = "%Z" in parts
         self.bare = "".join(part for part in parts if part != "%Z").strip()
         try:
@@ -190,7 +190,7 @@ class DateForm:
         """The time, with its zone where one is named; ValueError where the text is not of the form."""
         if not self.named:
             return self._in(self.zone, datetime.strptime(text, self.form))
-        names = [(found, named) for found in ZONE_NAME.finditer(text) if (named := named_zone(found[0])) is not None]
+        names = [(found, named) for found in ZONE_NAME.finditer(text) if (named := find_zone(found[0])) is not None]
         if not names:
             raise ValueError(f"no zone is named in {text[:40]!r}")
         found, named = names[-1]
@@ -210,7 +210,7 @@ def read_zoned(text: str, tz: ZoneInfo) -> datetime:
         if found is None:
             raise
         time, name, offset = found.groups()
-        named = UTC if name is None else named_zone(name)
+        named = UTC if name is None else find_zone(name)
         # An offset says all there is to say; beside a name it can only be one from UTC.
         if named is None or (offset is None and name is None) or (offset and name and named is not UTC):
             raise
@@ -278,7 +278,7 @@ def readings(text: str) -> dict[str, date]:
     date of numbers and has no month by name."""
     found = NUMBERS.fullmatch(text.strip())
     if found is None:
-        return _named(text.strip())
+        return _read_month_name(text.strip())
     first, mark, _, last, clock, seconds, half = found.groups()
     tail = ""
     if clock:
@@ -296,7 +296,7 @@ def readings(text: str) -> dict[str, date]:
     return days
 
 
-def _named(text: str) -> dict[str, date]:
+def _read_month_name(text: str) -> dict[str, date]:
     for form in NAMED:
         with suppress(ValueError):
             return {form: datetime.strptime(text, form).date()}

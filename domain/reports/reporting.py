@@ -46,10 +46,10 @@ class Reporting:
         day = as_of or local_date(now, zone(business.time_zone))
         window = Window(day, check_days(days))
         span = Span(window.first_day, window.last_day, storefront_id)
-        known = known_groups(method, scheme)
+        known = list_groups(method, scheme)
         # Names that the data bring are known only with the data.
         codes = None if method is Method.BEHAVIOR else choose_groups(known, name, code)
-        found, cells, named, other = await self._measured(business, method, scheme, span)
+        found, cells, named, other = await self._measure_window(business, method, scheme, span)
         if method is Method.BEHAVIOR:
             codes = choose_groups([group.kind for group in named], name, code)
         decimals = exponent(business.currency)
@@ -65,13 +65,13 @@ class Reporting:
             # Before the calendar begins.
             return None
         span = Span(first, last, report.storefront_id)
-        _, cells, named, other = await self._measured(business, report.method, report.scheme, span)
+        _, cells, named, other = await self._measure_window(business, report.method, report.scheme, span)
         before = replace(report, groups=named, other=other, cells=cells)
         if not before.customers:
             return None
         return Previous(before.customers, {group.kind.code: group.customers for group in before.everyone})
 
-    async def _measured(
+    async def _measure_window(
         self, business: Business, method: Method, scheme: RfmScheme, span: Span
     ) -> tuple[Cached[Any], tuple[Cell, ...], tuple[Group, ...], Group | None]:
         """The window added up by the store, or as it is kept, and its groups."""
@@ -102,7 +102,7 @@ def festive_days(business: Business, *spans: Span) -> DayRanges:
     return tuple(festive.day_ranges(first, last))
 
 
-def known_groups(method: Method, scheme: RfmScheme) -> tuple[GroupKind, ...]:
+def list_groups(method: Method, scheme: RfmScheme) -> tuple[GroupKind, ...]:
     """The groups that can be asked for whatever the data are."""
     known = table(method, scheme)
     unnamed = method is Method.RFM and scheme is RfmScheme.EIGHT_SEGMENT

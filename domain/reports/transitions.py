@@ -23,7 +23,7 @@ from domain.model import Business, Window
 from domain.money import exponent
 from domain.pages import Page, PageRequest
 from domain.reports.report import SCORES, Report, in_table_order, kind_of, kind_of_score
-from domain.reports.reporting import festive_days, known_groups
+from domain.reports.reporting import festive_days, list_groups
 from domain.store import CustomerRecord, Grouping, Store, Transition
 
 MAXIMUM_POINTS = 60
@@ -184,7 +184,7 @@ class Transitions:
             (each.window, kind_of(method, scheme, each.dimension, each.label)): (each.customers, each.spend)
             for each in found
         }
-        kinds = in_table_order(method, scheme, {kind for _, kind in sums} | {*known_groups(method, scheme)})
+        kinds = in_table_order(method, scheme, {kind for _, kind in sums} | {*list_groups(method, scheme)})
         return [
             TrendPoint(day, kind, *sums.get((number, kind), (0, 0)))
             for number, day in enumerate(dates)

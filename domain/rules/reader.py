@@ -212,7 +212,7 @@ class Reader:
             kinds, wanted = [kind_of(node) for node in nodes], Kind.INSTANT
         for node, kind, path in zip(nodes, kinds, paths, strict=True):
             if kind is not wanted and kind is not Kind.NOTHING:
-                hint = unquoted_number(node) if wanted is Kind.NUMBER else None
+                hint = unquote_number(node) if wanted is Kind.NUMBER else None
                 self.report(path, f"{call.operator} takes values of one kind: {KINDS[wanted]} is wanted here, "
                                  f"and this is {KINDS[kind]}.", hint)  # fmt: skip
                 return [NULL for _ in nodes], Kind.NOTHING
@@ -229,7 +229,7 @@ class Reader:
         found = kind_of(node)
         if found in (kind, Kind.NOTHING):
             return node
-        hint = unquoted_number(node) if kind is Kind.NUMBER else None
+        hint = unquote_number(node) if kind is Kind.NUMBER else None
         return self.report(call.at(index), f"{call.operator} takes {KINDS[kind]} here, not {KINDS[found]}.", hint)
 
     def has_arguments(self, call: Call, low: int, high: int | None = None) -> bool:
@@ -254,7 +254,7 @@ def _call(raw: dict[str, object], path: str, scope: Scope) -> Call:
     return Call(name, given if isinstance(given, list) else [given], path, isinstance(given, list), scope)
 
 
-def unquoted_number(node: Value) -> str | None:
+def unquote_number(node: Value) -> str | None:
     """A text that is a number, without its quotes."""
     if not isinstance(node, Literal) or not isinstance(node.value, str):
         return None

@@ -42,7 +42,7 @@ class Defined:
         return False
 
 
-def defined(segments: Iterable[Segment]) -> Defined:
+def read_definitions(segments: Iterable[Segment]) -> Defined:
     """Read every definition; what is wrong with one segment does not keep the others."""
     automatic = {item.key: item for item in segments if item.kind is SegmentKind.AUTOMATIC and item.deleted_at is None}
     trees: dict[str, Condition] = {}
@@ -96,7 +96,7 @@ def reference_problems(key: str, tree: Condition | None, stored: Sequence[Segmen
         return rule_problems(missing)
     found: list[RuleProblem] = []
     for name, path in used.items():
-        below = _reached(name, key, known)
+        below = _collect_trees(name, key, known)
         try:
             dependency_order({**below, key: tree})
         except InvalidRule as error:
@@ -113,7 +113,7 @@ def users_of(key: str, stored: Sequence[Segment]) -> list[Segment]:
     return [each for each in near if (tree := each.definition.tree()) is not None and key in references(tree)]
 
 
-def _reached(start: str, end: str, known: Mapping[str, Segment]) -> dict[str, Condition]:
+def _collect_trees(start: str, end: str, known: Mapping[str, Segment]) -> dict[str, Condition]:
     """The trees of the segment and of all that it uses, without going on from the end."""
     trees: dict[str, Condition] = {}
     waiting = [start]

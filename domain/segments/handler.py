@@ -11,7 +11,7 @@ from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import queue
 from domain.model import Business
 from domain.rules.context import references
-from domain.segments.dependencies import Defined, defined
+from domain.segments.dependencies import Defined, read_definitions
 from domain.segments.model import Segment, SegmentKind, Snapshot
 from domain.segments.runner import Runner
 from domain.store import Agenda, Store, Unit
@@ -57,11 +57,11 @@ class RecalculationHandler:
         done = 0
         async with self.store.evaluate(business) as evaluation:
             every = await evaluation.unit.segments.all()
-            found, by_key = defined(every), {segment.key: segment for segment in every}
+            found, by_key = read_definitions(every), {segment.key: segment for segment in every}
             mine = [item for item in found.segments if item.is_dynamic and item.key in found.trees]
             wanted = mine and business.settings.follow_purchases
-            pages = await evaluation.changed(PAGE) if wanted else []
-            own = [item for item in mine if not found.ranks(item.key) and known(found, item, by_key)]
+            pages = await evaluation.load_changed_customers(PAGE) if wanted else []
+            own = [item for item in mine if not found.ranks(item.key) and are_references_known(found, item, by_key)]
             await evaluation.prepare([found.trees[item.key] for item in own])
             for number, customers in enumerate(pages):
                 async with evaluation.write() as unit:
@@ -100,7 +100,7 @@ class RecalculationHandler:
         one run."""
         async with self.store.write(business) as unit:
             every = await unit.segments.all()
-            places = {item.id: place for place, item in enumerate(defined(every).segments)}
+            places = {item.id: place for place, item in enumerate(read_definitions(every).segments)}
             due = sorted((item for item in every if is_due(item, unit)), key=lambda item: places.get(item.id, 0))
             active = await unit.jobs.active_of([item.id for item in due])
             newest = await unit.snapshots.newest([item.id for item in due], 1)
@@ -117,7 +117,7 @@ class RecalculationHandler:
                 await unit.segments.change(replace(segment, next_run_at=then))
 
 
-def known(found: Defined, segment: Segment, by_key: dict[str, Segment]) -> bool:
+def are_references_known(found: Defined, segment: Segment, by_key: dict[str, Segment]) -> bool:
     """Whether every segment that the rule uses is there."""
     return set(references(found.trees[segment.key])) <= by_key.keys()
 

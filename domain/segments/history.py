@@ -71,7 +71,7 @@ class Compaction:
         """Hand over what will be removed, in one state of the store; how many memberships that is."""
         count, after = 0, None
         async with self.store.read(business) as unit:
-            while found := await unit.history.ended_before(horizon, after, PORTION):
+            while found := await unit.history.load_ended(horizon, after, PORTION):
                 keep(found)
                 count += len(found)
                 last = found[-1].membership
@@ -83,7 +83,7 @@ class Compaction:
         removed = 0
         async with self.store.write(business) as unit:
             await unit.save_settings({"history_from": to_micros(horizon)})
-            segments = await unit.history.ended_segments(horizon)
+            segments = await unit.history.find_segments_with_ended(horizon)
             detail = {"before": horizon.isoformat()}
             await unit.audit(actor, "compactHistory", None, detail)
         for segment_id in segments:

@@ -54,12 +54,12 @@ class Memberships:
     async def change_pages(self, business: Business, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
         """Pages of changes in commit order, in the order of the keys."""
         async with self.store.read(business) as unit:
-            return await unit.history.change_pages([(_known(business, which), page) for which, page in keys])
+            return await unit.history.change_pages([(_bound_changes(business, which), page) for which, page in keys])
 
     async def change_counts(self, business: Business, lists: Sequence[ChangeList]) -> list[int]:
         """How many changes each list has."""
         async with self.store.read(business) as unit:
-            return await unit.history.change_counts([_known(business, which) for which in lists])
+            return await unit.history.change_counts([_bound_changes(business, which) for which in lists])
 
     async def sizes(self, business: Business, keys: Sequence[SeriesKey]) -> Mapping[SeriesKey, list[SizePoint]]:
         """Sizes of segments at the ends of intervals; of those that have begun, as nobody knows the others."""
@@ -69,7 +69,7 @@ class Memberships:
             for first, last, interval in {key[1:] for key in keys}:
                 whole = series(first, last, interval, business.time_zone)
                 asked = {key for key in keys if key[1:] == (first, last, interval)}
-                bounds = [_end(business, bound) or bound for bound in whole.bounds]
+                bounds = [_bound_end(business, bound) or bound for bound in whole.bounds]
                 sizes = await unit.history.sizes([key[0] for key in asked], bounds)
                 for key in asked:
                     points = zip(whole.dates, sizes[key[0]], strict=True)
@@ -101,7 +101,7 @@ class Memberships:
             message = f"customerIds must hold at most {MAXIMUM_ITEMS} items"
             raise InvalidInput(message, ("customerIds",), "LIMIT_REACHED")
         async with self.store.write(business) as unit:
-            segment = await _by_hand(unit, segment_id, "segmentId")
+            segment = await _get_manual_segment(unit, segment_id, "segmentId")
             known = await unit.customers.by_ids([key for key in customers if key is not None])
             problems = []
             for index, key in enumerate(customers):
@@ -129,8 +129,8 @@ class Memberships:
             found = (await unit.segments.by_keys([key])).get(key)
             if found is None:
                 raise NotFound(f"There is no segment with the key {key}.")
-            segment = await _by_hand(unit, found.id, "The key")
-            known = await unit.customers.known(external_ids)
+            segment = await _get_manual_segment(unit, found.id, "The key")
+            known = await unit.customers.find_known(external_ids)
             ids = [number for number, erased in known.values() if not erased]
             changed = await _change(unit, segment, ids, actor, MembershipSource.IMPORT, entering)
             live = {name for name, (_, erased) in known.items() if not erased}
@@ -138,7 +138,7 @@ class Memberships:
             return Assignment(changed, len(ids) - changed, unknown)
 
 
-def _end(business: Business, end: datetime | None) -> datetime | None:
+def _bound_end(business: Business, end: datetime | None) -> datetime | None:
     """The end of a stretch of history, which leaves out what was written after the business's moment."""
     if business.as_of is None:
         return end
@@ -146,11 +146,11 @@ def _end(business: Business, end: datetime | None) -> datetime | None:
     return moment if end is None else min(end, moment)
 
 
-def _known(business: Business, which: ChangeList) -> ChangeList:
-    return replace(which, until=_end(business, which.until))
+def _bound_changes(business: Business, which: ChangeList) -> ChangeList:
+    return replace(which, until=_bound_end(business, which.until))
 
 
-async def _by_hand(unit: Unit, segment_id: int, word: str) -> Segment:
+async def _get_manual_segment(unit: Unit, segment_id: int, word: str) -> Segment:
     segment = await unit.segments.get(segment_id)
     if segment is None:
         raise unknown_id("segment", "segmentId")

@@ -11,7 +11,7 @@ from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import queue, stop
 from domain.model import Actor, Business
 from domain.rules.context import references
-from domain.segments.dependencies import defined
+from domain.segments.dependencies import read_definitions
 from domain.segments.model import MembershipChange, Place, Segment, SegmentKind
 from domain.store import Store
 
@@ -55,7 +55,7 @@ class Recalculations:
             job = await unit.jobs.add(
                 NewJob(JobKind.RECALCULATION, JobReason.REQUEST, requested_by=actor.name), unit.instant
             )
-            segments = defined(await unit.segments.all(automatic=True)).segments
+            segments = read_definitions(await unit.segments.all(automatic=True)).segments
             running = await unit.jobs.active_of([segment.id for segment in segments])
             for segment in segments:
                 other = running.get(segment.id)
@@ -94,7 +94,7 @@ class Recalculations:
             if customer_id not in await evaluation.unit.customers.by_ids([customer_id]):
                 raise InvalidInput("There is no customer with this id.", ("customerId",), "NOT_FOUND")
             every = await evaluation.unit.segments.all()
-            found = defined(every)
+            found = read_definitions(every)
             by_key = {segment.key: segment for segment in every}
             await evaluation.prepare(list(found.trees.values()))
             async with evaluation.write() as unit:

@@ -14,7 +14,7 @@ from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import queue_following
 from domain.model import Business
 from domain.rules.context import references
-from domain.segments.dependencies import Defined, defined
+from domain.segments.dependencies import Defined, read_definitions
 from domain.segments.model import Segment, SegmentKind, Snapshot
 from domain.store import Evaluation, Store
 
@@ -70,7 +70,7 @@ class Runner:
     async def _parts(self, business: Business, job: Job) -> None:
         self.feed.publish(business.id, job)
         async with self.store.read(business) as unit:
-            ordered = defined(await unit.segments.all(automatic=True)).segments
+            ordered = read_definitions(await unit.segments.all(automatic=True)).segments
         places = {segment.id: place for place, segment in enumerate(ordered)}
         while True:
             async with self.store.read(business) as unit:
@@ -81,7 +81,7 @@ class Runner:
             )
             done = len(parts) - len(waiting)
             if not await self._heartbeat(business, job, "recalculating", done, len(parts)):
-                await self._stopped(business, job)
+                await self._end_if_cancelled(business, job)
                 return
             if not waiting:
                 break
@@ -92,7 +92,7 @@ class Runner:
                 await self.feed.wait_work(0.2)
             else:
                 await self._one(business, part, job, done, len(parts))
-        await self._finish(business, job, summed(parts))
+        await self._finish(business, job, sum_outcomes(parts))
 
     async def _one(
         self, business: Business, job: Job, parent: Job | None = None, done: int = 0, parts: int = 0
@@ -104,7 +104,7 @@ class Runner:
             while not await self._recalculate(business, job, parent, done, parts):
                 pass
         except Stopped:
-            await self._stopped(business, job)
+            await self._end_if_cancelled(business, job)
         except asyncio.CancelledError:
             await self._release(business, job)
             raise
@@ -119,7 +119,7 @@ class Runner:
         """Evaluate and write; False where settings changed in between, and nothing was written."""
         async with self.store.evaluate(business) as evaluation:
             every = await evaluation.unit.segments.all()
-            found, by_key = defined(every), {segment.key: segment for segment in every}
+            found, by_key = read_definitions(every), {segment.key: segment for segment in every}
             segment = next((item for item in every if item.id == job.segment_id), None)
             if segment is None or segment.kind is not SegmentKind.AUTOMATIC:
                 raise DomainError("The segment was deleted.")
@@ -146,7 +146,7 @@ class Runner:
             return False
         self.feed.notify_members_changed(business.id)
         # As the row says it, so that who follows is not told another instant than who asks.
-        self.feed.publish(business.id, ended(job, outcome, outcome.snapshot_at or self.clock()))
+        self.feed.publish(business.id, end_job(job, outcome, outcome.snapshot_at or self.clock()))
         return True
 
     async def _commit(
@@ -198,7 +198,7 @@ class Runner:
         except (DomainError, TimeoutError) as error:
             log.warning("run %s of business %s could not be released: %s", job.id, business.id, error)
 
-    async def _stopped(self, business: Business, job: Job) -> None:
+    async def _end_if_cancelled(self, business: Business, job: Job) -> None:
         """A run that somebody asked to cancel ends; one that was ended, or taken up by somebody else, is left alone."""
         async with self.store.read(business) as unit:
             found = (await unit.jobs.by_ids([job.id])).get(job.id)
@@ -209,7 +209,7 @@ class Runner:
         now = self.clock()
         async with self.store.heartbeats(business) as jobs:
             mine = await jobs.finish(self._lease(job), outcome, now)
-            found = (await jobs.by_ids([job.id])).get(job.id, ended(job, outcome, now))
+            found = (await jobs.by_ids([job.id])).get(job.id, end_job(job, outcome, now))
         self.feed.publish(business.id, found)
         if (
             mine
@@ -222,7 +222,7 @@ class Runner:
             await self.alarm(business, "" if segment is None else segment.key, found)
 
 
-def ended(job: Job, outcome: Outcome, at: datetime) -> Job:
+def end_job(job: Job, outcome: Outcome, at: datetime) -> Job:
     """The run as it is when it has ended so."""
     total = job.total if outcome.status is not JobStatus.SUCCEEDED else outcome.evaluated
     return replace(
@@ -241,7 +241,7 @@ def ended(job: Job, outcome: Outcome, at: datetime) -> Job:
     )
 
 
-def summed(parts: list[Job]) -> Outcome:
+def sum_outcomes(parts: list[Job]) -> Outcome:
     """How a run of many segments ended; its figures are sums."""
     good = [part for part in parts if part.status is JobStatus.SUCCEEDED]
     bad = len(parts) - len(good)

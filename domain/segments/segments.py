@@ -11,7 +11,7 @@ from typing import Any
 
 from domain.calendar import Clock, next_run
 from domain.classification.rfm import ELEVEN_BY_RECENCY, RfmClass, RfmScheme, groups
-from domain.errors import FieldProblem, InvalidInput, folded
+from domain.errors import FieldProblem, InvalidInput, fold_text
 from domain.jobs.model import Job, JobStatus, Outcome
 from domain.jobs.queue import requeue
 from domain.model import Actor, Business
@@ -156,9 +156,9 @@ class Segments:
             for draft in standard_drafts(scheme):
                 known = next((each for each in stored if each.key == draft.key), None)
                 if known is None:
-                    taken = {folded(each.name) for each in stored}
+                    taken = {fold_text(each.name) for each in stored}
                     names = (draft.name, *other_names(draft, scheme))
-                    name = next((each for each in names if folded(each) not in taken), draft.name)
+                    name = next((each for each in names if fold_text(each) not in taken), draft.name)
                     ready = validate_draft(replace(draft, name=name), unit.business.currency)
                     known, _ = await self._add(unit, ready, stored, actor)
                     stored.append(known)
@@ -289,7 +289,7 @@ def _due(dynamic: bool, kind: SegmentKind, schedule: str | None, unit: Unit) -> 
 
 
 def _name_problems(name: str, others: Sequence[Segment]) -> list[FieldProblem]:
-    taken = next((each for each in others if folded(each.name) == folded(name)), None)
+    taken = next((each for each in others if fold_text(each.name) == fold_text(name)), None)
     if taken is None:
         return []
     return [FieldProblem(("input", "name"), f"name is in use by the segment {taken.key}", "TAKEN")]

@@ -12,7 +12,7 @@ from domain.calendar import local_date, zone
 from domain.pages import PageRequest
 from domain.store import CustomerFilter, CustomerSort
 from gql.cli.imports import CurrencyOption, RejectsOption, ZoneOption
-from gql.cli.output import Rejects, cell, name_ignored, print_summary, progress_bar
+from gql.cli.output import Rejects, cell, name_ignored_columns, print_summary, progress_bar
 from gql.cli.session import BusinessOption, Session, command
 from gql.composition import open_customers
 
@@ -36,7 +36,7 @@ async def import_customers(
     rejected.check(file)
     if not chosen.id:
         chosen = await businesses.create_planned(chosen)
-    name_ignored(source.ignored)
+    name_ignored_columns(source.ignored)
     with rejected.writing() as reject, progress_bar() as bar:
         task = bar.add_task("reading", total=None)
         summary = await source.into(

@@ -22,7 +22,7 @@ from domain.model import Business
 from gql.cli.output import (
     FormatOption,
     Rejects,
-    name_ignored,
+    name_ignored_columns,
     option_name,
     print_quality,
     print_summary,
@@ -112,12 +112,12 @@ def import_(
         businesses = session.services.businesses
         chosen = session.run(businesses.plan_for_import(session.settings.business, business, time_zone, currency))
         purchases = session.store.open_purchases(place, chosen, options, option_name)
-        name_ignored(purchases.columns.ignored)
+        name_ignored_columns(purchases.columns.ignored)
         rejected.check(purchases.path)
         if not (chosen.id or dry_run):
             chosen = session.run(businesses.create_planned(chosen))
         purchases = replace(purchases, business=chosen)
-        with rejected.writing() as reject, import_progress() as progress, paused_collector():
+        with rejected.writing() as reject, import_progress() as progress, pause_collector():
             # In the main thread, so that an interruption ends it at once.
             summary = session.store.import_purchases(
                 purchases, ACTOR, dry_run=dry_run, progress=progress, reject=reject
@@ -169,7 +169,7 @@ def import_progress() -> Iterator[Callable[[Progress], None]]:
 
 
 @contextmanager
-def paused_collector() -> Iterator[None]:
+def pause_collector() -> Iterator[None]:
     """Rows are tuples of texts and numbers, among which there are no circles to look for; looking takes a tenth of the
     time of an import."""
     gc.disable()

@@ -182,7 +182,7 @@ def progress_bar() -> Progress:
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-def name_ignored(columns: Sequence[str]) -> None:
+def name_ignored_columns(columns: Sequence[str]) -> None:
     """Say which columns are left out."""
     if columns:
         typer.echo(f"Ignored columns: {plain(', '.join(columns))}", err=True)

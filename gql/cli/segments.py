@@ -21,12 +21,12 @@ from domain.imports.columns import (
     ALIASES,
     RowFault,
     check_encoding,
-    checked_text,
-    columns_seen,
+    check_text,
     count_noun,
-    normalised,
+    describe_columns,
+    normalise_header,
     row_text,
-    unquoted,
+    unquote_text,
 )
 from domain.imports.rows import PurchaseSource
 from domain.jobs.model import Job
@@ -50,7 +50,7 @@ from gql.cli.output import (
 from gql.cli.session import ACTOR, BusinessOption, Session, Worker, command
 from gql.composition import open_csv
 from gql.parameters import SCHEMES
-from gql.schema.errors import known_values
+from gql.schema.errors import list_enum_values
 from gql.schema.inputs import CreateSegmentInput, RfmConfigInput, SegmentCriteriaInput, UpdateSegmentInput
 from gql.schema.schema import make_schema
 from gql.settings import Settings
@@ -125,7 +125,7 @@ def _arguments(file: Path, values: dict[str, Any], kind: str) -> dict[str, Any]:
     problems: list[FieldProblem] = []
 
     def note(error: GraphQLError, path: list[str | int]) -> None:
-        said = re.split(r",? [Ff]ound: ", error.message)[0] + known_values(error.message, schema)
+        said = re.split(r",? [Ff]ound: ", error.message)[0] + list_enum_values(error.message, schema)
         place = ".".join(map(str, path))
         problems.append(FieldProblem((), f"{file}: {place}: {said}" if place else f"{file}: {said}"))
 
@@ -204,7 +204,7 @@ async def create(
     """Create a segment. Example: segments segment create high-value.toml"""
     chosen = await session.choose(business)
     segment, job = await session.services.segments.create(chosen, read_new(file).draft(), ACTOR)
-    typer.echo(f"Created {segment.key} ({segment.kind}).{_queued(segment.key, job)}")
+    typer.echo(f"Created {segment.key} ({segment.kind}).{_describe_queued(segment.key, job)}")
 
 
 @segment_app.command()
@@ -227,7 +227,7 @@ async def update(
     change = Change(old.id, stated.changes(), stated.expected_version)
     new, job = await session.services.segments.update(chosen, change, ACTOR)
     done = "Nothing changed in" if new == old else "Changed"
-    typer.echo(f"{done} {new.key} (version {new.version}).{_queued(new.key, job)}")
+    typer.echo(f"{done} {new.key} (version {new.version}).{_describe_queued(new.key, job)}")
 
 
 @segment_app.command()
@@ -262,7 +262,7 @@ async def create_standard(
         typer.echo("Their recalculation waits for a server, or for segments recalculate.")
 
 
-def _queued(key: str, job: Job | None) -> str:
+def _describe_queued(key: str, job: Job | None) -> str:
     return "" if job is None else f" Its recalculation waits for a server, or for segments recalculate {key}."
 
 
@@ -338,9 +338,9 @@ class MembersFile:
         """Look at the header before anything is written."""
         source = open_csv(file)
         for place, name in enumerate(source.header):
-            if normalised(name) in ALIASES["customer_id"]:
+            if normalise_header(name) in ALIASES["customer_id"]:
                 return cls(source, place)
-        raise InvalidInput(f"Missing required columns: customer_id. Columns seen: {columns_seen(source.header)}.")
+        raise InvalidInput(f"Missing required columns: customer_id. Columns seen: {describe_columns(source.header)}.")
 
     def names(self, tally: Tally) -> Iterator[tuple[int, str]]:
         """Line and customer id of each row; those without a readable one are counted as unknown."""
@@ -350,7 +350,7 @@ class MembersFile:
                 if len(cells) <= self.place:
                     raise RowFault("the row is too short")
                 check_encoding(cells)
-                name = checked_text(unquoted(cells[self.place].strip()), "customer_id")
+                name = check_text(unquote_text(cells[self.place].strip()), "customer_id")
                 if not name:
                     raise RowFault("no customer")
             except RowFault:

@@ -20,7 +20,7 @@ from domain.jobs.worker import Worker
 from domain.model import Actor, Business, Permission
 from domain.segments.validation import slug
 from gql.app import create_app
-from gql.auth import MAXIMUM_NAME, issue_token, require_secret, stored_secret
+from gql.auth import MAXIMUM_NAME, issue_token, read_stored_secret, require_secret
 from gql.cli.session import BusinessOption, Session, command
 from gql.composition import (
     OpenStore,
@@ -236,7 +236,7 @@ def token(
 ) -> None:
     """Print a token and nothing else. Example: segments token --subject pos --permission customers:view"""
     settings: Settings = context.obj
-    secret = settings.jwt_secret or stored_secret(settings)
+    secret = settings.jwt_secret or read_stored_secret(settings)
     if secret is None:
         raise InvalidInput("SEGMENTS_JWT_SECRET must be set, or the demo server started once, to sign a token.")
     require_secret(replace(settings, jwt_secret=secret), demo=False)

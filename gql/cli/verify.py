@@ -16,7 +16,7 @@ from domain.classification.rfm import (
     UNCLASSIFIED,
     RfmScheme,
     Score,
-    cut_values,
+    compute_thresholds,
     eight,
     eleven,
     rank_score,
@@ -92,8 +92,8 @@ def verify_all() -> Iterator[tuple[str, bool]]:
     yield "the eight groups: names, codes, order, cells", listed == GROUPS
     yield "the 125 cells: 87 in a group, 38 unclassified", sizes.total() == 125 and sizes[UNCLASSIFIED.name] == 38
     yield "the eleven-segment scheme: all 125 cells", Counter(eleven(*cell).name for cell in CELLS) == ELEVEN
-    orders = cut_values(sorted(row[1] for row in CUSTOMERS.values()))
-    spend = cut_values(sorted(row[2] for row in CUSTOMERS.values()))
+    orders = compute_thresholds(sorted(row[1] for row in CUSTOMERS.values()))
+    spend = compute_thresholds(sorted(row[2] for row in CUSTOMERS.values()))
     found = {
         name: Score(recency(row[0], 90), rank_score(row[1], orders), rank_score(row[2], spend))
         for name, row in CUSTOMERS.items()
@@ -131,18 +131,18 @@ def verify_all() -> Iterator[tuple[str, bool]]:
         METHODS == ("rfm", "value", "behavior") and list(SCHEMES) == ["eight", "eleven"],
     )
     bounds = [check_days(days) for days in (1, 90, 9999)]
-    outside = all(_refused(partial(check_days, days)) for days in (0, -1, 10_000))
+    outside = all(_is_refused(partial(check_days, days)) for days in (0, -1, 10_000))
     yield "parameters: days from 1 to 9999", bounds == [1, 90, 9999] and outside
     known = (*EIGHT, UNCLASSIFIED)
     picked = choose_groups(known, "at risk", None), choose_groups(known, None, "other")
-    unknown = _refused(partial(choose_groups, known, "Dormant", None))
+    unknown = _is_refused(partial(choose_groups, known, "Dormant", None))
     yield (
         "parameters: names and codes of groups",
         picked == (frozenset({"R2F2M3"}), frozenset({"OTHER"})) and unknown,
     )
 
 
-def _refused(call: Callable[[], object]) -> bool:
+def _is_refused(call: Callable[[], object]) -> bool:
     try:
         call()
     except InvalidInput:

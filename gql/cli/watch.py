@@ -123,16 +123,16 @@ def watch_alone(settings: Settings, path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def stopped_by_signals() -> Iterator[Event]:
+def stop_on_signals() -> Iterator[Event]:
     """Set by the first SIGINT or SIGTERM; what runs then comes to its end. The second interrupts it."""
     stop = Event()
 
-    def ended(number: int, frame: FrameType | None) -> None:
+    def obey(number: int, frame: FrameType | None) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
 
-    before = {one: signal.signal(one, ended) for one in (signal.SIGINT, signal.SIGTERM)}
+    before = {one: signal.signal(one, obey) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
@@ -209,7 +209,7 @@ def watch(
         customers = f"{metadata['total_customers']:,} customers classified{rejected}"
         return f"{file.name}: {customers}: {result['output_file']}"
 
-    with watch_alone(settings, path), stopped_by_signals() as stop:
+    with watch_alone(settings, path), stop_on_signals() as stop:
         typer.echo(f"Watching {plain(str(path))}. A signal ends it.")
         keep_watch(Watcher(path, settle, classify), stop)
         typer.echo("Ended.")

@@ -143,7 +143,7 @@ class Uploads:
         key: str | None,
     ) -> PurchaseImport:
         if key is not None:
-            known = await self.services.imports.known(business, key, received.digest)
+            known = await self.services.imports.find_earlier(business, key, received.digest)
             if known is not None:
                 return known
         await asyncio.to_thread(self.check, received.path, business, parameters.options)

@@ -60,7 +60,7 @@ class Context:
         return await asyncio.shield(self._business)
 
     async def _open_business(self, moment: datetime | None) -> Business:
-        return (await self.services.businesses.open(self.viewer.business)).held(moment)
+        return (await self.services.businesses.open(self.viewer.business)).freeze_at(moment)
 
     async def read(self, question: Callable[[Unit], Awaitable[T]]) -> T:
         """The answer of one read unit of the viewer's business."""

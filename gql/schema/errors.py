@@ -60,7 +60,7 @@ def format_error(error: GraphQLError, request_id: str, schema: Any) -> dict[str,
         tangled = isinstance(error, ValidationAbortedError)
         message = "The document repeats too many fields." if tangled else error.message
         shown = refusal(message, "LIMIT_EXCEEDED" if exhausted or tangled else "BAD_USER_INPUT")
-        shown["message"] += known_values(error.message, schema)
+        shown["message"] += list_enum_values(error.message, schema)
         shown["extensions"].update(error.extensions or {})
     if error.locations:
         shown["locations"] = [{"line": place.line, "column": place.column} for place in error.locations[:5]]
@@ -69,7 +69,7 @@ def format_error(error: GraphQLError, request_id: str, schema: Any) -> dict[str,
     return shown
 
 
-def known_values(message: str, schema: Any) -> str:
+def list_enum_values(message: str, schema: Any) -> str:
     """The values of the enum that a message complains about."""
     if "enum" not in message:
         return ""

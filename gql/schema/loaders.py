@@ -93,9 +93,9 @@ class Loaders:
         self.snapshot_pages: DataLoader[PageKey, Page[Snapshot]] = reads(lambda unit, keys: unit.snapshots.pages(keys))
         self.snapshot_counts = reads(lambda unit, keys: unit.snapshots.counts(keys))
         self.entrant_pages: DataLoader[ComparisonKey, Page[CustomerRecord]] = reads(
-            lambda unit, keys: unit.history.entered_pages(keys)
+            lambda unit, keys: unit.history.load_entrant_pages(keys)
         )
-        self.entrant_counts: DataLoader[Comparison, int] = reads(lambda unit, keys: unit.history.entered_counts(keys))
+        self.entrant_counts: DataLoader[Comparison, int] = reads(lambda unit, keys: unit.history.count_entrants(keys))
         self.group_pages: DataLoader[GroupPage, Page[CustomerRecord]] = self._loader(_group_pages)
 
     def close(self) -> None:
@@ -133,11 +133,11 @@ class Loaders:
     def _finds(self, question: Callable[[Unit, list[K]], Awaitable[Mapping[K, V]]]) -> DataLoader[K, V | None]:
         """One read unit a batch; None for a key that nothing has."""
 
-        async def known(unit: Unit, keys: list[K]) -> list[V | None]:
+        async def find_all(unit: Unit, keys: list[K]) -> list[V | None]:
             answers = await question(unit, keys)
             return [answers.get(key) for key in keys]
 
-        return self._reads(known)
+        return self._reads(find_all)
 
     def _pages(
         self, question: Callable[[Unit, list[int], PageRequest], Awaitable[Mapping[int, Page[V]]]]

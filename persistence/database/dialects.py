@@ -54,7 +54,7 @@ def _selective_sqlite(element: Selective, compiler: SQLCompiler, **kw: Any) -> s
     return f"likelihood({compiler.process(element.clauses, **kw)}, 0.000001)"
 
 
-def together(pages: Sequence[Select[Any]]) -> list[Select[Any]]:
+def combine_lists(pages: Sequence[Select[Any]]) -> list[Select[Any]]:
     """Many short lists as few statements; each row says in `place` which list it belongs to."""
     parts = [page.add_columns(literal(place).label("place")).subquery() for place, page in enumerate(pages)]
     selects = [select(part) for part in parts]
@@ -63,10 +63,10 @@ def together(pages: Sequence[Select[Any]]) -> list[Select[Any]]:
     ]
 
 
-async def gathered(connection: AsyncConnection, pages: Sequence[Select[Any]]) -> list[list[Any]]:
+async def fetch_lists(connection: AsyncConnection, pages: Sequence[Select[Any]]) -> list[list[Any]]:
     """The rows of each list, unordered."""
     found: list[list[Any]] = [[] for _ in pages]
-    for statement in together(pages):
+    for statement in combine_lists(pages):
         for row in await connection.execute(statement):
             found[row.place].append(row)
     return found
@@ -102,10 +102,10 @@ def construct(write: Callable[..., str], sqlite: Callable[..., str] | None = Non
 def chain(symbol: str, sqlite: str | None = None) -> Operator:
     """The construct of two operands or more, in brackets, with the operator between them, from left to right."""
 
-    def joined(between: str) -> Callable[..., str]:
+    def join_with(between: str) -> Callable[..., str]:
         return lambda *operands: f"({f' {between} '.join(operands)})"
 
-    return construct(joined(symbol), joined(sqlite or symbol))
+    return construct(join_with(symbol), join_with(sqlite or symbol))
 
 
 Plus, Minus, Times = chain("+"), chain("-"), chain("*")

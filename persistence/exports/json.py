@@ -15,7 +15,7 @@ from persistence.exports.csv import timestamp
 
 def report_json(document: ReportDocument) -> bytes:
     """The documented response."""
-    return encoded(report_data(document)).encode()
+    return encode_value(report_data(document)).encode()
 
 
 def report_data(document: ReportDocument) -> dict[str, Any]:
@@ -63,18 +63,18 @@ def _segment(group: DocumentGroup) -> dict[str, Any]:
 async def members_json(export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncGenerator[bytes, None]:
     """One object with the segment and its members, page by page."""
     head = {"segment": export.segment.name, "segment_key": export.segment.key, "as_of": export.as_of}
-    yield f'{encoded(head)[:-1]},"members":['.encode()
+    yield f'{encode_value(head)[:-1]},"members":['.encode()
     names = [f'"{name}":' for name in export.columns]
     comma = ""
     async for page in pages:
-        rows = [",".join([name + encoded(value) for name, value in zip(names, row, strict=True)]) for row in page]
+        rows = [",".join([name + encode_value(value) for name, value in zip(names, row, strict=True)]) for row in page]
         if rows:
             yield (comma + "\n{" + "},\n{".join(rows) + "}").encode()
             comma = ","
     yield b"\n]}\n"
 
 
-def encoded(value: object, indent: int | None = None, level: int = 0) -> str:
+def encode_value(value: object, indent: int | None = None, level: int = 0) -> str:
     """Strict JSON text; with `indent` blanks a level for people."""
     if isinstance(value, str):
         return encode_basestring(value)
@@ -86,16 +86,16 @@ def encoded(value: object, indent: int | None = None, level: int = 0) -> str:
         return f'"{timestamp(value)}"'
     if isinstance(value, dict):
         items = [
-            f"{json.dumps(key)}:{' ' if indent else ''}{encoded(item, indent, level + 1)}"
+            f"{json.dumps(key)}:{' ' if indent else ''}{encode_value(item, indent, level + 1)}"
             for key, item in value.items()
         ]
-        return _bracketed("{}", items, indent, level)
+        return _bracket_items("{}", items, indent, level)
     if isinstance(value, list | tuple):
-        return _bracketed("[]", [encoded(item, indent, level + 1) for item in value], indent, level)
+        return _bracket_items("[]", [encode_value(item, indent, level + 1) for item in value], indent, level)
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _bracketed(brackets: str, items: list[str], indent: int | None, level: int) -> str:
+def _bracket_items(brackets: str, items: list[str], indent: int | None, level: int) -> str:
     if not items or indent is None:
         return f"{brackets[0]}{','.join(items)}{brackets[1]}"
     inner, outer = "\n" + " " * (indent * (level + 1)), "\n" + " " * (indent * level)

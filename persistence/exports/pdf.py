@@ -121,7 +121,7 @@ def font_book(folder: Path | None = None) -> FontBook:
 def report_pdf(document: ReportDocument, fonts: Path | None = None) -> bytes:
     """The file. `fonts` is a folder whose fonts come before the system's."""
     book = font_book(fonts)
-    data = json.dumps({"fonts": book.families, **_cleaned(_content(document))})
+    data = json.dumps({"fonts": book.families, **_clean_value(_content(document))})
     template = TEMPLATE.read_bytes()
     # Compilers are not for two threads, so each file has its own. The template is its root: it can read no other file.
     compiler = typst.Compiler(root=TEMPLATE, font_paths=book.fonts, sys_inputs={"data": data})
@@ -142,7 +142,7 @@ def _missing(diagnostic: str) -> Iterator[str]:
         yield from ESCAPED.sub(lambda code: chr(int(code[1], 16)), found)
 
 
-def cleaned(text: str) -> str:
+def clean_text(text: str) -> str:
     """The text as one line can show it: no control or formatting characters but joiners and direction marks,
     no lone surrogates, white space as single spaces, letters composed."""
     short = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
@@ -151,13 +151,13 @@ def cleaned(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", "".join(kept)).split())
 
 
-def _cleaned(value: Any) -> Any:
+def _clean_value(value: Any) -> Any:
     """The value with every text in it cleaned."""
     if isinstance(value, str):
-        return cleaned(value)
+        return clean_text(value)
     if isinstance(value, dict):
-        return {key: _cleaned(each) for key, each in value.items()}
-    return [_cleaned(each) for each in value] if isinstance(value, list | tuple) else value
+        return {key: _clean_value(each) for key, each in value.items()}
+    return [_clean_value(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _content(document: ReportDocument) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def _content(document: ReportDocument) -> dict[str, Any]:
 
 
 def _under(document: ReportDocument) -> list[str]:
-    place = "all storefronts" if document.storefront is None else f"storefront {_named(document.storefront)}"
+    place = "all storefronts" if document.storefront is None else f"storefront {_isolate_name(document.storefront)}"
     zone_words = f"time zone {document.time_zone}"
     lines = [f"{_window_words(document)} · {zone_words} · {place} · amounts in {document.currency}"]
     lines.append(_previous_words(document))
@@ -405,7 +405,7 @@ def _insight_words(document: ReportDocument) -> list[str]:
     if found.largest is not None:
         group = known.get(found.largest)
         more = "" if group is None else f", {_customers(group.customers)}, {_share(group.customer_share)} of all"
-        sentences.append(f"Largest group: {_named(found.largest)}{more}.")
+        sentences.append(f"Largest group: {_isolate_name(found.largest)}{more}.")
     if found.fastest_growing is not None:
         sentences.append(_growing(found.fastest_growing, known.get(found.fastest_growing)))
     if found.needs_attention is not None:
@@ -417,7 +417,7 @@ def _insight_words(document: ReportDocument) -> list[str]:
     return ["No named group stands out in this window."]
 
 
-def _named(name: str) -> str:
+def _isolate_name(name: str) -> str:
     """A name inside a sentence."""
     leftwards = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in name)
     return f"{MARK}{name}{MARK}" if leftwards else name
@@ -425,26 +425,26 @@ def _named(name: str) -> str:
 
 def _highest(document: ReportDocument, name: str, group: DocumentGroup | None) -> str:
     if group is None:
-        return f"Most revenue: {_named(name)}."
+        return f"Most revenue: {_isolate_name(name)}."
     amounts = f"{_money(group.revenue, document.currency)}, {_share(group.revenue_share)} of the total"
-    return f"Most revenue: {_named(name)}, {amounts}, from {_customers(group.customers)}."
+    return f"Most revenue: {_isolate_name(name)}, {amounts}, from {_customers(group.customers)}."
 
 
 def _growing(name: str, group: DocumentGroup | None) -> str:
     if group is None:
-        return f"Growth: {_named(name)}."
+        return f"Growth: {_isolate_name(name)}."
     before = group.previous_customers
     if before is not None and group.customers > before:
         gained = group.customers - before
         more = f"{_customers(group.customers)}, {gained:,} more than in the window before"
-        return f"Fastest growing: {_named(name)}, {more}."
+        return f"Fastest growing: {_isolate_name(name)}, {more}."
     compared = ", no more than in the window before" if before is not None else ""
-    return f"To be grown: {_named(name)}, {_customers(group.customers)}{compared}."
+    return f"To be grown: {_isolate_name(name)}, {_customers(group.customers)}{compared}."
 
 
 def _attention(document: ReportDocument, name: str, group: DocumentGroup | None) -> str:
     if group is None:
-        return f"Needs attention: {_named(name)}."
+        return f"Needs attention: {_isolate_name(name)}."
     spent = f"{_customers(group.customers)} who spent {_money(group.revenue, document.currency)}"
     step = f" First step: {group.actions[0]}." if group.actions else ""
-    return f"Needs attention: {_named(name)}, {spent}.{step}"
+    return f"Needs attention: {_isolate_name(name)}, {spent}.{step}"

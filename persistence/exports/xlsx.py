@@ -61,7 +61,7 @@ def fill(cell: SheetCell, value: Cell | date, tz: ZoneInfo) -> SheetCell:
     return cell
 
 
-def streamed(sheet: Any, value: Cell, tz: ZoneInfo) -> Any:
+def build_stream_cell(sheet: Any, value: Cell, tz: ZoneInfo) -> Any:
     """The value as a sheet that is written row by row takes it: a cell of its own only where a plain value would be
     misread, as such cells are dear."""
     if isinstance(value, str):
@@ -84,7 +84,7 @@ def fitting(texts: Iterable[str]) -> float:
     return float(min(max([NARROWEST, *(width(line) + 2 for text in texts for line in text.splitlines())]), WIDEST))
 
 
-def shortened(text: str, columns: int) -> str:
+def shorten_text(text: str, columns: int) -> str:
     """The text in at most so many columns, an ellipsis where it was longer."""
     if width(text) <= columns:
         return text
@@ -222,7 +222,7 @@ class ReportBook:
         # Programs that do not measure text show as many lines as the row is high.
         heights = [1] * (len(rows) + 1)
         for column, (name, form) in enumerate(COLUMNS, 1):
-            shown = [self._shown(values[column - 1], form) for values in rows]
+            shown = [self._estimate_text(values[column - 1], form) for values in rows]
             wide = DIGIT_WIDTH if form == DIGIT else fitting([*shown, *name.split()])
             sheet.column_dimensions[get_column_letter(column)].width = wide
             head = self._put(sheet, 1, column, name)
@@ -243,7 +243,7 @@ class ReportBook:
         sheet.print_title_rows = "1:1"
         _on_pages(sheet)
 
-    def _shown(self, value: Cell, form: str | None) -> str:
+    def _estimate_text(self, value: Cell, form: str | None) -> str:
         """About what the cell shows, for its width."""
         if value is None:
             return ""
@@ -275,7 +275,7 @@ class ReportBook:
             for column, head in enumerate((title, "Customers", "Revenue"), 1):
                 self._put(data, row, column, head).font = BOLD
             for offset, bar in enumerate(bars, 1):
-                self._put(data, row + offset, 1, shortened(bar.name, LONGEST_LABEL))
+                self._put(data, row + offset, 1, shorten_text(bar.name, LONGEST_LABEL))
                 self._put(data, row + offset, 2, bar.customers, WHOLE)
                 self._put(data, row + offset, 3, bar.revenue, MONEY)
             names = Reference(data, min_col=1, min_row=row + 1, max_row=row + len(bars))
@@ -408,7 +408,7 @@ class MemberBook:
         if isinstance(value, Decimal):
             self.amount.value = value
             return self.amount
-        return streamed(self.sheet, value, self.tz)
+        return build_stream_cell(self.sheet, value, self.tz)
 
     def save(self, file: IO[bytes]) -> None:
         """Write the finished file and stand at its beginning."""

@@ -11,12 +11,12 @@ from domain.errors import InvalidInput
 from domain.imports.columns import (
     RowFault,
     check_encoding,
-    checked_text,
-    columns_seen,
+    check_text,
     count_noun,
-    normalised,
+    describe_columns,
+    normalise_header,
     row_text,
-    unquoted,
+    unquote_text,
 )
 from domain.imports.model import ImportSummary
 from domain.imports.rows import RejectedRow
@@ -48,11 +48,13 @@ class CustomersFile:
         source = CsvSource(file)
         places: dict[str, int] = {}
         for place, name in enumerate(source.header):
-            known = FIELDS.get(normalised(name))
+            known = FIELDS.get(normalise_header(name))
             if known is not None:
                 places.setdefault(known, place)
         if "external_id" not in places:
-            raise InvalidInput(f"Missing required columns: customer_id. Columns seen: {columns_seen(source.header)}.")
+            raise InvalidInput(
+                f"Missing required columns: customer_id. Columns seen: {describe_columns(source.header)}."
+            )
         return cls(source, places)
 
     @property
@@ -66,7 +68,7 @@ class CustomersFile:
             raise RowFault(f"the row has {count_noun(len(cells), 'cell')}, the header has {len(self.source.header)}")
         check_encoding(cells)
         values = {
-            name: checked_text(unquoted(cells[place].strip()), name) or None for name, place in self.places.items()
+            name: check_text(unquote_text(cells[place].strip()), name) or None for name, place in self.places.items()
         }
         external_id = values.pop("external_id")
         if external_id is None:

@@ -300,7 +300,7 @@ class PurchaseImporter:
             quality = look(connection, orders, near + far, ONLY_NEGATIVE, now, tz, of_orders)
         summary = replace(self._merge(connection, orders, now, record, progress), rows_read=read, quality=quality)
         self._fill_texts(connection, texts)
-        for row in self._rejected(connection):
+        for row in self._read_rejects(connection):
             rejects(row)
         if record is None:
             return summary
@@ -385,7 +385,7 @@ class PurchaseImporter:
                 while chunk := [{"line": line, "text": content} for line, content in islice(found, CHUNK)]:
                     connection.execute(text("UPDATE rejected SET text = :text WHERE line = :line"), chunk)
 
-    def _rejected(self, connection: Connection) -> Iterator[RejectedRow]:
+    def _read_rejects(self, connection: Connection) -> Iterator[RejectedRow]:
         statement = text("SELECT line, COALESCE(text, ''), reason FROM rejected ORDER BY line")
         with connection.begin(), closing(connection.execute(statement.execution_options(yield_per=1000))) as result:
             for row in result:

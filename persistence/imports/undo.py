@@ -240,7 +240,7 @@ class ImportUndo:
                     restored=summary.restored + restored,
                     left=summary.left + left,
                 )
-                self._changed(connection, row.change_number)
+                self._raise_version(connection, row.change_number)
                 self._set(connection, {"undo": asdict(summary)})
             took = time.perf_counter() - began
             after, done = to, min(done + size, total)
@@ -277,7 +277,7 @@ class ImportUndo:
                         if free:
                             gone = remove_customers(connection, self.business.id, low, high)
                             summary = replace(summary, customers_removed=summary.customers_removed + gone)
-                            self._changed(connection, row.change_number)
+                            self._raise_version(connection, row.change_number)
                             self._set(connection, {"undo": asdict(summary)})
                     if not free and time.monotonic() > patient_until:
                         break
@@ -294,7 +294,7 @@ class ImportUndo:
             summary = replace(summary, storefronts_removed=gone)
             for table in (*JOURNAL, "import_range"):
                 connection.execute(text(FORGET.format(table=table)), self.own)
-            self._changed(connection, row.change_number)
+            self._raise_version(connection, row.change_number)
             self._set(connection, {"undo": asdict(summary), "undone_at": row.last_instant})
             number, at = row.change_number, row.last_instant
             detail = {"import": self.import_id, **asdict(summary)}
@@ -302,7 +302,7 @@ class ImportUndo:
             connection.execute(insert(AuditEventRow), event.model_dump())
         return summary
 
-    def _changed(self, connection: Connection, number: int) -> None:
+    def _raise_version(self, connection: Connection, number: int) -> None:
         version = text("UPDATE business SET data_version = :number WHERE id = :business")
         connection.execute(version, {**self.own, "number": number})
 

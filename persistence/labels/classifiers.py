@@ -84,7 +84,7 @@ class ClassifiedStore:
         where an expression cannot be computed for one of them."""
         own = customer.c.business_id == self.business_id
         mine = None if customers is None else select(customer.c.id).where(own, customer.c.id.in_(customers))
-        statement = classified(self.business_id, span, settings, decimals, classifiers, mine)
+        statement = select_classified(self.business_id, span, settings, decimals, classifiers, mine)
         try:
             async with self.connection.stream(statement.execution_options(yield_per=BATCH)) as result:
                 async for rows in result.partitions():
@@ -96,7 +96,7 @@ class ClassifiedStore:
         self, span: ClassificationSpan, settings: ClassificationSettings, decimals: int, classifiers: Classifiers
     ) -> list[tuple[str, str, int]]:
         """Customers by dimension and label, where no classifier is a function; in one statement."""
-        seen = classified(self.business_id, span, settings, decimals, classifiers).cte("classified")
+        seen = select_classified(self.business_id, span, settings, decimals, classifiers).cte("classified")
         statements = []
         for dimension in classifiers.dimensions:
             own = [seen.c[name] for name in (f"answer_{dimension}", dimension) if name in seen.c]
@@ -118,7 +118,7 @@ def translate_sql_error(error: DBAPIError, classifiers: Classifiers) -> Exceptio
     return error if trouble or not classifiers.sql else ClassifierFailed()
 
 
-def classified(
+def select_classified(
     business_id: int,
     span: ClassificationSpan,
     settings: ClassificationSettings,
@@ -174,7 +174,7 @@ def nobody(classifier: Classifier) -> Select[Any]:
 
 
 def batch_of(rows: Sequence[Row[Any]], today: int, decimals: int, classifiers: Classifiers) -> ClassifiedBatch:
-    """Rows of `classified` as columns."""
+    """Rows of `select_classified` as columns."""
     columns: dict[str, Sequence[Any]] = {}
     for name in COLUMNS:
         if name == "today":
@@ -195,16 +195,16 @@ GROUP = "segments.classifiers"
 log = logging.getLogger("segments")
 
 
-def installed(engine: Engine, found: Iterable[EntryPoint] | None = None) -> Classifiers:
+def load_installed(engine: Engine, found: Iterable[EntryPoint] | None = None) -> Classifiers:
     """Those that can be used with this database; the others are named in the log."""
     points = entry_points(group=GROUP) if found is None else found
     usable: dict[str, Classifier] = {}
     for point in sorted(points, key=lambda one: (one.name, one.value)):
-        fault, classifier = _loaded(point)
+        fault, classifier = _load_classifier(point)
         if classifier is not None:
             other = usable.get(classifier.dimension)
             taken = other and f"the classifier {other.name} has the dimension {other.dimension} already"
-            fault = classifier.fault() or taken or _refused(engine, classifier)
+            fault = classifier.fault() or taken or _find_sql_fault(engine, classifier)
         if fault is not None or classifier is None:
             log.warning("classifier %s is left out: %s", point.name, fault)
         else:
@@ -212,7 +212,7 @@ def installed(engine: Engine, found: Iterable[EntryPoint] | None = None) -> Clas
     return Classifiers(tuple(sorted(usable.values(), key=lambda one: one.name)))
 
 
-def _loaded(point: EntryPoint) -> tuple[str | None, Classifier | None]:
+def _load_classifier(point: EntryPoint) -> tuple[str | None, Classifier | None]:
     try:
         made = point.load()
         if not isinstance(made, Classifier) and callable(made):
@@ -224,7 +224,7 @@ def _loaded(point: EntryPoint) -> tuple[str | None, Classifier | None]:
     return None, made
 
 
-def _refused(engine: Engine, classifier: Classifier) -> str | None:
+def _find_sql_fault(engine: Engine, classifier: Classifier) -> str | None:
     """Why the database does not take its expression, asked of no customers at all."""
     if classifier.sql is None:
         return None
@@ -305,7 +305,9 @@ class Overlay:
 
     def _ask_some(self, low: int, high: int) -> None:
         how = self.how
-        statement = classified(self.business_id, how.span, how.settings, how.decimals, self.usable, ids=(low, high))
+        statement = select_classified(
+            self.business_id, how.span, how.settings, how.decimals, self.usable, ids=(low, high)
+        )
         names = tuple(one.dimension for one in self.usable.every)
         if not self.usable.functions:
             seen = statement.subquery("seen")
@@ -316,6 +318,6 @@ class Overlay:
             return
         rows = self.connection.execute(statement).all()
         batch = batch_of(rows, how.span.today, how.decimals, self.usable)
-        labels = self.usable.decided(batch)
+        labels = self.usable.decide_labels(batch)
         kept = list(zip(batch.ids, *(labels[name] for name in names), strict=True))
         load(self.connection, NAME, ("customer_id", *(f"own_{name}" for name in names)), kept)

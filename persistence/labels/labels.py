@@ -142,16 +142,16 @@ class LabelStore:
     classifiers: Classifiers = field(default_factory=Classifiers)
 
     @contextmanager
-    def decided(self, as_of: date | None = None) -> Iterator[Decided]:
+    def decide_labels(self, as_of: date | None = None) -> Iterator[Decided]:
         """All labels as of the day, today where there is none, in one state of the store."""
         with translated(), self.database.bulk.connect() as connection:
             if self.database.dialect == "postgresql":
                 connection.execution_options(isolation_level="REPEATABLE READ")
-            found = self._begun(connection, as_of)
+            found = self._begin(connection, as_of)
             found.decide()
             yield found
 
-    def _begun(self, connection: Connection, as_of: date | None) -> Decided:
+    def _begin(self, connection: Connection, as_of: date | None) -> Decided:
         row = connection.execute(select(business_table).where(business_table.c.id == self.business_id)).one()
         business = to_business(row)
         present = local_date(self.clock(), zone(business.time_zone))

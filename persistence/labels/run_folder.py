@@ -35,7 +35,7 @@ class RunFolder:
 
     @classmethod
     @contextmanager
-    def held(cls, path: Path, filename: str = OUTPUT_FILENAME) -> Iterator["RunFolder"]:
+    def acquire(cls, path: Path, filename: str = OUTPUT_FILENAME) -> Iterator["RunFolder"]:
         """The folder, made where it is not there; Taken where another run has it."""
         if Path(filename).name != filename or filename in ("", ".", "..", *RESERVED):
             raise InvalidInput(f"output_filename must be the name of a file in the folder, not {filename[:100]}")
@@ -76,7 +76,7 @@ class RunFolder:
 
     def write_status(self, status: Mapping[str, object]) -> None:
         """Say how things stand."""
-        with replaced(self.path / STATUS_FILENAME) as file:
+        with replace_file(self.path / STATUS_FILENAME) as file:
             file.write(json.dumps(status, ensure_ascii=False, indent=2) + "\n")
 
     def append_log(self, entry: Mapping[str, object]) -> None:
@@ -103,7 +103,7 @@ class RunFolder:
         asked.unlink(missing_ok=True)
         made = _Segmentations((*NAMES, *further))
         labels = itemgetter(*range(1, len(made.names) + 1))
-        with replaced(Path(self.output)) as file:
+        with replace_file(Path(self.output)) as file:
             file.write("[")
             before = "\n"
             for part in parts:
@@ -114,7 +114,7 @@ class RunFolder:
                 file.write(before + ",\n".join(entries))
                 before = ",\n"
             file.write("\n]\n")
-        with replaced(asked) as file:
+        with replace_file(asked) as file:
             file.write(json.dumps(question))
 
 
@@ -131,7 +131,7 @@ class _Segmentations(dict[tuple[str | None, ...], str]):
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[TextIO]:
+def replace_file(path: Path) -> Iterator[TextIO]:
     """A new file in the place of the old one, when the block is left in order and its text is on the disk."""
     beside = path.with_name(f".{path.name}.new")
     try:

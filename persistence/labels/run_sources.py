@@ -90,7 +90,7 @@ class RunSource(ABC):
         """What the output of such a run answers."""
         return json.dumps([self.business.key, self.key, self.request(as_of, output)], ensure_ascii=False)
 
-    def done(self, as_of: date | None, output: str) -> None:
+    def record_success(self, as_of: date | None, output: str) -> None:
         """This version of the store, with all that was read, is classified."""
         _, version, _ = self.read_kept()
         self.write_kept(self.request(as_of, output), version)
@@ -134,7 +134,7 @@ class StoreSource(RunSource):
     def key(self) -> str:
         return "store"
 
-    def unchanged(self, as_of: date | None, output: str) -> bool:
+    def is_unchanged(self, as_of: date | None, output: str) -> bool:
         """Whether no purchases, customers or settings changed since."""
         state, version, _ = self.read_kept()
         return (
@@ -163,7 +163,7 @@ class FileSource(RunSource):
         """The name of its state."""
         return f"csv:{self.path.absolute()}"
 
-    def unchanged(self, as_of: date | None, output: str) -> bool:
+    def is_unchanged(self, as_of: date | None, output: str) -> bool:
         """Whether size and content are those of the last run that succeeded, read the same way."""
         state, _, _ = self.read_kept()
         if state is None or not self.request(as_of, output).items() <= state.state.items() or not self.path.is_file():
@@ -194,7 +194,7 @@ class FileSource(RunSource):
             return ImportedRows(last["rows"], last["rejected"])
         return self._tail(mark, change, last) or self._whole(mark, change)
 
-    def done(self, as_of: date | None, output: str) -> None:
+    def record_success(self, as_of: date | None, output: str) -> None:
         """The file was read as far as its mark says."""
         if self.pending is None:
             self.forget_kept()
@@ -263,14 +263,14 @@ class FileSource(RunSource):
     ) -> ImportSummary:
         self.flawed = False
 
-        def refused(row: RejectedRow) -> None:
+        def note_reject(row: RejectedRow) -> None:
             self.flawed = self.flawed or row.reason in OF_ORDERS
 
         importer = PurchaseImporter(self.database, self.business, self.clock)
         gc.disable()
         try:
             summary = importer.run(
-                opened.name, rows, opened.texts, actor=ACTOR, rejects=refused, of_orders=opened.of_orders
+                opened.name, rows, opened.texts, actor=ACTOR, rejects=note_reject, of_orders=opened.of_orders
             )
         finally:
             gc.enable()
@@ -313,7 +313,7 @@ class CollectionSource(RunSource):
         wanted = replace(self.wanted, whole=whole or self.wanted.whole)
         return open_collection(self.reached, self.database, self.clock, self.business, wanted, self.options)
 
-    def unchanged(self, as_of: date | None, output: str) -> bool:
+    def is_unchanged(self, as_of: date | None, output: str) -> bool:
         """Whether it holds no document beyond the last one that a run succeeded with."""
         state, _, _ = self.read_kept()
         if state is None or not self.request(as_of, output).items() <= state.state.items():

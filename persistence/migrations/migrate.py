@@ -84,7 +84,7 @@ def apply_steps(engine: Engine) -> None:
                 connection.commit()
         elif current(connection) != head():
             connection.rollback()
-            with unreferenced(connection), connection.begin():
+            with suspend_foreign_keys(connection), connection.begin():
                 # The "begin" of this engine is deferred; the write lock is taken before the step is looked at again.
                 connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS migration_lock (id INTEGER PRIMARY KEY)")
                 command.upgrade(configuration(connection), "head")
@@ -94,7 +94,7 @@ def apply_steps(engine: Engine) -> None:
 
 
 @contextmanager
-def unreferenced(connection: Connection) -> Iterator[None]:
+def suspend_foreign_keys(connection: Connection) -> Iterator[None]:
     """SQLite changes a table by making it anew, which references to it would forbid; within a transaction it cannot be
     told to overlook them."""
     raw = connection.connection.dbapi_connection

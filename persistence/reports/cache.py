@@ -97,7 +97,7 @@ class MemoryCache:
         """The value that is there, or the one being computed, or a new one."""
         held: Entry | None = await self._memory.get(key)
         if held is not None:
-            return self._cached(held, True)
+            return self._build_cached(held, True)
         task = self._computing.get(key)
         joined = task is not None
         if task is None:
@@ -105,7 +105,7 @@ class MemoryCache:
             self._computing[key] = task
             task.add_done_callback(lambda _: self._computing.pop(key, None))
         entry, shared = await asyncio.shield(task)
-        return self._cached(entry, joined or shared)
+        return self._build_cached(entry, joined or shared)
 
     async def close(self) -> None:
         """Give the connections of the shared cache back."""
@@ -146,7 +146,7 @@ class MemoryCache:
         finally:
             await asyncio.shield(cache.release(key, owner))
 
-    def _cached(self, entry: Entry, hit: bool) -> Cached[Any]:
+    def _build_cached(self, entry: Entry, hit: bool) -> Cached[Any]:
         return Cached(entry.value, hit, max(0.0, self._clock() - entry.made_at))
 
 

@@ -34,7 +34,15 @@ from persistence.customers import JOINED as CUSTOMERS
 from persistence.customers import to_record
 from persistence.database.dialects import among
 from persistence.labels.sql import label_counts
-from persistence.reports.windows import behaving, per_customer, recency_score, score_counts, scored, total, totals
+from persistence.reports.windows import (
+    behaving,
+    per_customer,
+    recency_score,
+    score_counts,
+    select_scores,
+    total,
+    totals,
+)
 from persistence.tables import WITH_BOUGHT, customer, customer_metrics, purchase, purchase_line
 
 
@@ -236,7 +244,7 @@ def with_group(business_id: int, span: Span, grouping: Grouping) -> Subquery:
     """One row a customer of the window and dimension: label, orders, spend, last day."""
     if grouping.method is Method.BEHAVIOR:
         return behaving(business_id, span, grouping.festive)
-    each = scored(business_id, span)
+    each = select_scores(business_id, span)
     codes: dict[str, list[int]] = {}
     dimension = ""
     for score in SCORES:

@@ -114,7 +114,7 @@ def fifths(less: ColumnElement[int], n: ColumnElement[int]) -> ColumnElement[int
     return total([case((5 * less >= k * n, 1), else_=0) for k in range(1, 5)])
 
 
-def scored(business_id: int, span: Span) -> Subquery:
+def select_scores(business_id: int, span: Span) -> Subquery:
     """One row a customer of the window with the three scores."""
     each = totals(business_id, span).subquery("each")
     ranked = select(
@@ -136,9 +136,9 @@ def scored(business_id: int, span: Span) -> Subquery:
 
 def score_counts(business_id: int, span: Span) -> Select[int, int, Any, Any, Any]:
     """The window's customers by score: score as a number of three digits, customers, orders, spend, last days. The
-    scores are those of `scored`, found with the cut values instead of ranks, which takes half the time: q_k is the
-    sorted value at position ceil(k*n/5). The offset that leads there is the one place with a division; both databases
-    cut it off alike."""
+    scores are those of `select_scores`, found with the cut values instead of ranks, which takes half the time: q_k is
+    the sorted value at position ceil(k*n/5). The offset that leads there is the one place with a division; both
+    databases cut it off alike."""
     each = totals(business_id, span).cte("each").prefix_with("MATERIALIZED")
     size = select(func.count().label("n")).select_from(each).cte("size")
     spends = select(each.c.spend).order_by(each.c.spend).cte("spends").prefix_with("MATERIALIZED")
@@ -182,7 +182,7 @@ def behaving(business_id: int, span: Span, festive: DayRanges) -> Subquery:
         channel_label().label("channel"), season_label(festive).label("season"), cast(null(), Text).label("category")
     )
     zero: ColumnElement[int] = literal_column("0")
-    preferred = _preferred(business_id, span)
+    preferred = _select_preferred(business_id, span)
     more = select(
         preferred.c.customer_id, zero, zero, zero, cast(null(), Text), cast(null(), Text), preferred.c.category
     )
@@ -229,7 +229,7 @@ def season_label(festive: DayRanges) -> ColumnElement[str]:
     return case((often, FESTIVE), else_=YEAR_ROUND)
 
 
-def _preferred(business_id: int, span: Span) -> Subquery:
+def _select_preferred(business_id: int, span: Span) -> Subquery:
     category = purchase_line.c.category
     lines = (
         select(

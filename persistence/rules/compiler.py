@@ -43,7 +43,7 @@ from persistence.customers import JOINED
 from persistence.database import dialects as sql
 from persistence.database.dialects import Expression, FalseIfNull, NotDistinct, constant, number
 from persistence.rules.variables import COMPARE, DERIVED, Variables
-from persistence.tables import OF_PURCHASE, bought, customer, customer_metrics, purchase, purchase_line
+from persistence.tables import OF_PURCHASE, customer, customer_metrics, is_bought, purchase, purchase_line
 
 # Levels that are printed inside each other; what is itself a long expression counts for several.
 LEVELS, HEAVY = 6, 4
@@ -117,7 +117,7 @@ class RuleCompiler:
         self._level = outer
         return literal_column(f"(SELECT c FROM {self._add_scalar(expression)})") if deep else expression
 
-    def typed_operand(self, node: Value, kind: Kind) -> Expression:
+    def cast_operand(self, node: Value, kind: Kind) -> Expression:
         """An operand of that kind; PostgreSQL must be told of which type a null is."""
         return cast(null(), TYPES[kind]) if kind_of(node) is Kind.NOTHING else self.operand(node)
 
@@ -176,7 +176,7 @@ class RuleCompiler:
 
     @visit.register
     def visit_arithmetic(self, node: tree.Arithmetic) -> Expression:
-        values = [self.typed_operand(operand, Kind.NUMBER) for operand in node.operands]
+        values = [self.cast_operand(operand, Kind.NUMBER) for operand in node.operands]
         if node.op is Op.MINUS and len(values) == 1:
             return sql.Times(constant(-1.0), values[0])
         if node.op is Op.DIVIDED:
@@ -185,11 +185,11 @@ class RuleCompiler:
 
     @visit.register
     def visit_concat(self, node: tree.Concat) -> Expression:
-        return sql.bundle(sql.Append, [self.typed_operand(operand, Kind.TEXT) for operand in node.operands])
+        return sql.bundle(sql.Append, [self.cast_operand(operand, Kind.TEXT) for operand in node.operands])
 
     @visit.register
     def visit_substring(self, node: tree.Substring) -> Expression:
-        text, start, length = self.typed_operand(node.text, Kind.TEXT), node.start, node.length
+        text, start, length = self.cast_operand(node.text, Kind.TEXT), node.start, node.length
         if start:
             count = literal(min(abs(start), FARTHEST))
             text = sql.Tail(text, count) if start < 0 else func.substr(text, literal(min(start, FARTHEST) + 1))
@@ -273,7 +273,7 @@ class RuleCompiler:
 
     @visit.register
     def visit_contains(self, node: tree.Contains) -> Expression:
-        texts = (self.typed_operand(each, Kind.TEXT) for each in (node.text, node.needle))
+        texts = (self.cast_operand(each, Kind.TEXT) for each in (node.text, node.needle))
         return _false_if_missing(sql.ContainsText(*texts), node.needle, node.text)
 
     @visit.register
@@ -377,7 +377,7 @@ class RuleCompiler:
         else:
             mine.append(purchase.c.counted == 1)
             if collection.name in LINES:
-                mine.append(bought())
+                mine.append(is_bought())
         filters = [self._of_element(collection.name, test) for test in collection.filters]
         statement = select(what).select_from(source).where(*mine, *filters)
         return statement.correlate(customer, customer_metrics)

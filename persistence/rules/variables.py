@@ -176,7 +176,7 @@ class Variables:
         """Since the registration, or else the first purchase."""
         return number(Minus(literal(self.today), func.coalesce(customer.c.registered_day, metrics.first_day)))
 
-    def _bought(self, what: Expression, *where: ColumnElement[bool]) -> Select[Any]:
+    def _select_purchases(self, what: Expression, *where: ColumnElement[bool]) -> Select[Any]:
         mine = (purchase.c.business_id == self.business_id, purchase.c.customer_id == customer.c.id)
         statement = select(what).select_from(purchase).where(*mine, purchase.c.counted == 1, *where)
         return statement.correlate(customer, customer_metrics)
@@ -238,9 +238,11 @@ class Variables:
     def purchase_frequency_label(self) -> Expression:
         """The first that holds in the order that the business gave."""
         how = self.context.labelling
-        recent = self._bought(func.count(), purchase.c.local_day.between(how.span.recent_from, how.span.today))
+        recent = self._select_purchases(
+            func.count(), purchase.c.local_day.between(how.span.recent_from, how.span.today)
+        )
         # Counted, not selected: SQLite would look every festive day up by the index, customer by customer.
-        festive = self._bought(func.count(case((among(purchase.c.local_day, how.span.festive), 1))))
+        festive = self._select_purchases(func.count(case((among(purchase.c.local_day, how.span.festive), 1))))
         named = frequency_conditions(
             how.settings,
             how.span.today,
@@ -263,7 +265,7 @@ class Variables:
         customers groups the whole set; this one looks up one customer, so only the shares are shared."""
         settings, category = self.context.labelling.settings, purchase_line.c.category
         each = (
-            self._bought(category.label("category"))
+            self._select_purchases(category.label("category"))
             .add_columns(func.count().label("lines"), func.sum(func.count()).over().label("every"))
             .select_from(WITH_BOUGHT)
             .group_by(category)

@@ -40,7 +40,7 @@ from domain.segments.model import (
 )
 from domain.store import Comparison, ComparisonKey, CustomerRecord, IdsKey, SnapshotKey
 from persistence.customers import COLUMNS, JOINED, to_record
-from persistence.database.dialects import Selective, gathered
+from persistence.database.dialects import Selective, fetch_lists
 from persistence.segments.memberships import MEMBERSHIP, covers, of_segment, to_membership
 from persistence.tables import SnapshotRow, customer, membership, membership_change, segment, snapshot
 
@@ -64,7 +64,7 @@ class HistoryStore:
         for which, request in keys:
             after = None if request.after is None else Place.read(request.after)
             lists += [self._ends(kind, which, after, request.size + 1) for kind in KINDS]
-        found = await gathered(self.connection, lists)
+        found = await fetch_lists(self.connection, lists)
         return [
             page_of(
                 _in_order((*left, *entered))[: request.size + 1],
@@ -99,7 +99,7 @@ class HistoryStore:
             known += 0 if same else line.size
             if known >= size:
                 break
-        found = await gathered(self.connection, lists)
+        found = await fetch_lists(self.connection, lists)
         return _in_order(row for rows in found for row in rows)[:size]
 
     async def newest_place(self) -> Place:
@@ -121,13 +121,13 @@ class HistoryStore:
             else:
                 size = func.count().label("size")
                 parts = [
-                    select(size).where(*self._listed(which), at.is_not(None), *_between(at, bounds))
+                    select(size).where(*self._build_conditions(which), at.is_not(None), *_between(at, bounds))
                     for _, at, _ in ENDS
                 ]
             counts += parts
             places += [place] * len(parts)
         found = [0] * len(lists)
-        for place, rows in zip(places, await gathered(self.connection, counts), strict=True):
+        for place, rows in zip(places, await fetch_lists(self.connection, counts), strict=True):
             found[place] += int(rows[0].size or 0)
         return found
 
@@ -176,7 +176,7 @@ class HistoryStore:
             found[key] = points
         return found
 
-    def _listed(self, which: ChangeList) -> list[ColumnElement[bool]]:
+    def _build_conditions(self, which: ChangeList) -> list[ColumnElement[bool]]:
         conditions = [membership.c.business_id == self.business_id]
         if which.segment_id is not None:
             conditions.append(membership.c.segment_id == which.segment_id)
@@ -196,7 +196,7 @@ class HistoryStore:
             literal(number).label("kind"),
             membership.c.source,
             by.label("by"),
-        ).where(*self._listed(which), at.is_not(None), *_between(at, bounds))
+        ).where(*self._build_conditions(which), at.is_not(None), *_between(at, bounds))
         if after is not None:
             # The first condition alone is what an index can be entered with.
             here = tuple_(*(literal(part) for part in (after.at, after.segment_id, after.customer_id)))
@@ -213,7 +213,7 @@ class HistoryStore:
             .limit(1)
             for segment_id, at in keys
         ]
-        return [rows[0].member_count if rows else 0 for rows in await gathered(self.connection, lists)]
+        return [rows[0].member_count if rows else 0 for rows in await fetch_lists(self.connection, lists)]
 
     async def id_lists(self, keys: Sequence[IdsKey]) -> list[list[int]]:
         """Who was a member at the instant, after a customer, by id."""
@@ -223,31 +223,31 @@ class HistoryStore:
                 select(ids).where(of_segment(self.business_id, segment_id), covers(at)).order_by(ids).limit(size)
             )
             lists.append(statement if after is None else statement.where(ids > after))
-        return [sorted(row.customer_id for row in rows) for rows in await gathered(self.connection, lists)]
+        return [sorted(row.customer_id for row in rows) for rows in await fetch_lists(self.connection, lists)]
 
-    async def entered_pages(self, keys: Sequence[ComparisonKey]) -> list[Page[CustomerRecord]]:
+    async def load_entrant_pages(self, keys: Sequence[ComparisonKey]) -> list[Page[CustomerRecord]]:
         """Who is a member at the second instant and was none at the first, by id."""
         ids, lists = customer.c.id, []
         for comparison, request in keys:
             statement = (
                 select(*COLUMNS)
                 .select_from(JOINED)
-                .where(customer.c.business_id == self.business_id, ids.in_(self._entered(comparison)))
+                .where(customer.c.business_id == self.business_id, ids.in_(self._select_entrants(comparison)))
             )
             if request.after is not None:
                 statement = statement.where(ids > request.after[0])
             lists.append(statement.order_by(ids).limit(request.size + 1))
         return [
             page_of(sorted(rows, key=lambda row: int(row.id)), request, lambda row: (row.id, row.id)).map(to_record)
-            for (_, request), rows in zip(keys, await gathered(self.connection, lists), strict=True)
+            for (_, request), rows in zip(keys, await fetch_lists(self.connection, lists), strict=True)
         ]
 
-    async def entered_counts(self, keys: Sequence[Comparison]) -> list[int]:
+    async def count_entrants(self, keys: Sequence[Comparison]) -> list[int]:
         """How many are members at the second instant and were none at the first."""
-        lists = [select(func.count().label("size")).select_from(self._entered(key).subquery()) for key in keys]
-        return [int(rows[0].size) for rows in await gathered(self.connection, lists)]
+        lists = [select(func.count().label("size")).select_from(self._select_entrants(key).subquery()) for key in keys]
+        return [int(rows[0].size) for rows in await fetch_lists(self.connection, lists)]
 
-    def _entered(self, comparison: Comparison) -> Select[Any]:
+    def _select_entrants(self, comparison: Comparison) -> Select[Any]:
         segment_id, left, right = comparison
         other, at = membership.alias(), to_micros(left)
         was = exists().where(
@@ -263,7 +263,7 @@ class HistoryStore:
             and_(of_segment(self.business_id, segment_id), covers(right), since, ~was)
         )
 
-    async def ended_before(
+    async def load_ended(
         self, horizon: datetime, after: tuple[int, int, datetime] | None, size: int
     ) -> list[ArchivedMembership]:
         """The next of them with the names of segment and customer, by key."""
@@ -289,7 +289,7 @@ class HistoryStore:
             for row in await self.connection.execute(statement)
         ]
 
-    async def ended_segments(self, horizon: datetime) -> list[int]:
+    async def find_segments_with_ended(self, horizon: datetime) -> list[int]:
         statement = (
             select(membership.c.segment_id)
             .where(membership.c.business_id == self.business_id, membership.c.left_at < to_micros(horizon))
@@ -368,7 +368,7 @@ class SnapshotStore:
             page_of(sorted(rows, key=lambda row: -int(row.at)), request, lambda row: (row.at, row.segment_id)).map(
                 to_snapshot
             )
-            for (_, request), rows in zip(keys, await gathered(self.connection, lists), strict=True)
+            for (_, request), rows in zip(keys, await fetch_lists(self.connection, lists), strict=True)
         ]
 
     async def counts(self, segments: Sequence[int]) -> Mapping[int, int]:

@@ -17,7 +17,7 @@ from domain.pages import Page, PageRequest, page_of
 from domain.segments.model import SOURCE_ORDER, Membership, MembershipSource, MemberTotals
 from domain.store import Member, MemberKey
 from persistence.customers import COLUMNS, JOINED, to_record
-from persistence.database.dialects import Selective, analyze, gathered
+from persistence.database.dialects import Selective, analyze, fetch_lists
 from persistence.tables import (
     customer,
     customer_metrics,
@@ -169,7 +169,7 @@ class MembershipStore:
             ]
             places += [place] * len(wanted)
         found: list[list[Any]] = [[] for _ in keys]
-        for place, rows in zip(places, await gathered(self.connection, lists), strict=True):
+        for place, rows in zip(places, await fetch_lists(self.connection, lists), strict=True):
             found[place] += rows
         return [
             page_of(
@@ -245,17 +245,17 @@ class MembershipStore:
         """Begin a membership for each customer who is not a member already; ids that do not exist are passed over."""
         statement = text(ADD).bindparams(bindparam("customers", expanding=True))
         more = {"source": SOURCE_ORDER.index(source), "by": by, "customers": sorted(set(customers))}
-        return await self._kept(segment_id, at, await self._run(statement, segment_id, at, **more), 0)
+        return await self._update_count(segment_id, at, await self._run(statement, segment_id, at, **more), 0)
 
     async def remove(self, segment_id: int, customers: Sequence[int], at: datetime, by: str | None) -> Difference:
         """End the memberships of those who are members."""
         statement = text(REMOVE).bindparams(bindparam("customers", expanding=True))
         more = {"by": by, "customers": sorted(set(customers))}
-        return await self._kept(segment_id, at, 0, await self._run(statement, segment_id, at, **more))
+        return await self._update_count(segment_id, at, 0, await self._run(statement, segment_id, at, **more))
 
     async def close_segment(self, segment_id: int, at: datetime, by: str | None) -> Difference:
         """End every membership of the segment."""
-        return await self._kept(segment_id, at, 0, await self._run(text(CLOSE), segment_id, at, by=by))
+        return await self._update_count(segment_id, at, 0, await self._run(text(CLOSE), segment_id, at, by=by))
 
     async def sync_rule_members(
         self, segment_id: int, at: datetime, by: str | None, *, only: bool = False
@@ -271,7 +271,7 @@ class MembershipStore:
             # Segments that use this one are evaluated in a moment, before PostgreSQL would look by itself. It would
             # take the members for a few and compare each with every customer: minutes for 170,000.
             await self.connection.run_sync(analyze, "membership")
-        return await self._kept(segment_id, at, entered, left)
+        return await self._update_count(segment_id, at, entered, left)
 
     async def close_customer(self, customer_id: int, at: datetime, by: str | None) -> int:
         """End every membership of one customer; how many there were."""
@@ -286,7 +286,7 @@ class MembershipStore:
         values = {"business": self.business_id, "segment": segment_id, "at": to_micros(at), **more}
         return int((await self.connection.execute(statement, values)).rowcount)
 
-    async def _kept(self, segment_id: int, at: datetime, entered: int, left: int) -> Difference:
+    async def _update_count(self, segment_id: int, at: datetime, entered: int, left: int) -> Difference:
         values = {"business": self.business_id, "segment": segment_id, "entered": entered, "left": left}
         count = int((await self.connection.execute(text(COUNT), values)).scalar_one())
         if entered or left:

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.calendar import from_micros, to_micros
-from domain.errors import folded
+from domain.errors import fold_text
 from domain.model import Business
 from domain.pages import Page, PageRequest, page_of
 from domain.rules.criteria import RfmConfig, SegmentCriteria
@@ -58,7 +58,7 @@ class Columns:
         }
         return select(*(named.get(column.name, column).label(column.name) for column in segment.c))
 
-    def sorted_by(self, sort: SegmentSort) -> ColumnElement[Any]:
+    def choose_sort_column(self, sort: SegmentSort) -> ColumnElement[Any]:
         """What a list is ordered by."""
         columns: Mapping[SegmentSort, ColumnElement[Any]] = {
             SegmentSort.NAME: segment.c.name_sort,
@@ -103,12 +103,12 @@ class SegmentStore:
     async def page(self, request: PageRequest, where: SegmentFilter, sort: SegmentSort, reverse: bool) -> Page[Segment]:
         """One page in the order asked for; ties stand by id."""
 
-        def asked(columns: Columns) -> Select[Any]:
-            value = columns.sorted_by(sort)
+        def build_select(columns: Columns) -> Select[Any]:
+            value = columns.choose_sort_column(sort)
             statement = columns.select().add_columns(value.label("sort_value")).where(*self._where(where))
             return keyset(statement, value, segment.c.id, request, reverse)
 
-        rows = await self._rows(asked)
+        rows = await self._rows(build_select)
         return page_of(rows, request, lambda row: (row.sort_value, row.id)).map(to_segment)
 
     async def count(self, where: SegmentFilter) -> int:
@@ -184,16 +184,16 @@ class SegmentStore:
         statement = update(SegmentRow).where(segment.c.business_id == self.business_id, segment.c.id == changed.id)
         await self.session.execute(statement.values(**_changeable(changed)))
 
-    async def _rows(self, asked: Callable[[Columns], Select[Any]]) -> Sequence[Any]:
+    async def _rows(self, build_select: Callable[[Columns], Select[Any]]) -> Sequence[Any]:
         """The rows that are asked for. In a unit of one moment they come with the instant of the newest write; only
         where that is later they are read once more, as of the moment, which takes the log of changes."""
         if self.as_of is None:
-            return list(await self.connection.execute(asked(KEPT)))
+            return list(await self.connection.execute(build_select(KEPT)))
         newest = select(table.c.last_instant).where(table.c.id == self.business_id).scalar_subquery()
-        rows = list(await self.connection.execute(asked(KEPT).add_columns(newest.label("newest"))))
+        rows = list(await self.connection.execute(build_select(KEPT).add_columns(newest.label("newest"))))
         if not rows or rows[0].newest <= to_micros(self.as_of):
             return rows
-        return list(await self.connection.execute(asked(then(self.as_of))))
+        return list(await self.connection.execute(build_select(then(self.as_of))))
 
     def _where(self, where: SegmentFilter) -> list[ColumnElement[bool]]:
         conditions = [segment.c.business_id == self.business_id, segment.c.deleted_at.is_(None)]
@@ -206,7 +206,7 @@ class SegmentStore:
                 conditions.append(column == wanted)
         if where.search and not storable(where.search):
             conditions.append(false())
-        elif where.search and (prefix := folded(where.search)):
+        elif where.search and (prefix := fold_text(where.search)):
             names = segment.c.name_sort
             conditions.append(
                 or_(begins_with(names, prefix), ContainsText(names, f" {prefix}"), begins_with(segment.c.key, prefix))
@@ -244,7 +244,7 @@ def _changeable(held: Segment) -> dict[str, Any]:
     box = held.definition.rfm_config
     return {
         "name": held.name,
-        "name_sort": folded(held.name),
+        "name_sort": fold_text(held.name),
         "description": held.description,
         "is_dynamic": held.is_dynamic,
         "is_rfm": held.is_rfm,

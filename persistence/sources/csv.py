@@ -43,7 +43,7 @@ class CsvSource:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = path.name
-        self.size = _checked_size(path)
+        self.size = _check_size(path)
         self.position = 0
         with self._open() as text:
             first = next(text.lines(), "")
@@ -162,10 +162,10 @@ class _Text:
                 raise InvalidInput(f"{self.name}, line {line} is longer than {MAXIMUM_LINE} characters.")
             if cut:
                 before += block.count(ends, 0, cut)
-                yield self._decoded(block[:cut])
+                yield self._decode(block[:cut])
             rest = block[cut:]
         if rest:
-            yield self._decoded(rest)
+            yield self._decode(rest)
 
     def _read(self, size: int, line: int) -> bytes:
         try:
@@ -178,7 +178,7 @@ class _Text:
             raise InvalidInput(f"{self.name} is not UTF-8 text; save it as UTF-8.")
         return block.removeprefix(codecs.BOM_UTF8)
 
-    def _decoded(self, piece: bytes) -> str:
+    def _decode(self, piece: bytes) -> str:
         self.pieces += 1
         if self.pieces > self.row_began + PIECES_OF_A_ROW:
             raise _RowTooLong
@@ -225,7 +225,7 @@ def _begins(rows: list[list[str]], line: int) -> list[int]:
     return found
 
 
-def _checked_size(path: Path) -> int:
+def _check_size(path: Path) -> int:
     try:
         state = path.stat()
     except OSError as error:

@@ -110,7 +110,7 @@ class MongoConnection:
         except DomainError:
             raise
         except (PyMongoError, BSONError, OSError) as error:
-            raise explained(error, self.hosts) from None
+            raise explain_failure(error, self.hosts) from None
         except BaseException:
             waiting.cancel()
             raise
@@ -140,14 +140,14 @@ class MongoConnection:
 
     def _end(self) -> None:
         with suppress(TimeoutError):
-            asyncio.run_coroutine_threadsafe(_settled(), self.loop).result(5)
+            asyncio.run_coroutine_threadsafe(_cancel_tasks(), self.loop).result(5)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(5)
         if not self.loop.is_running():
             self.loop.close()
 
 
-async def _settled() -> None:
+async def _cancel_tasks() -> None:
     """Whatever the client left running is ended, and its sockets are closed."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
@@ -184,14 +184,14 @@ def unreadable() -> InvalidInput:
     )
 
 
-def lost(error: BaseException) -> bool:
+def is_connection_lost(error: BaseException) -> bool:
     """Whether reading on over a new connection may help."""
     if isinstance(error, OperationFailure):
         return error.code == CURSOR_GONE or error.has_error_label("RetryableError")
     return isinstance(error, AutoReconnect)
 
 
-def explained(error: BaseException, hosts: str) -> DomainError:
+def explain_failure(error: BaseException, hosts: str) -> DomainError:
     """The failure as a sentence."""
     said = str(error)
     if isinstance(error, OperationFailure):

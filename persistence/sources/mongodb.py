@@ -18,9 +18,9 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from domain.businesses.mongodb import MongoSettings, check_names
 from domain.errors import InvalidInput, Sentence
-from domain.imports.columns import ALIASES, normalised
+from domain.imports.columns import ALIASES, normalise_header
 from domain.imports.rows import Batch
-from persistence.sources.mongo_connection import Document, MongoConnection, explained, lost
+from persistence.sources.mongo_connection import Document, MongoConnection, explain_failure, is_connection_lost
 from persistence.sources.spill import CustomerNames
 
 DEFAULTS = {"customer.id": "customer_id", "product.category": "category"}
@@ -194,13 +194,15 @@ class MongoSource:
         self.last, self.last_change = self.known, self.known_change
         seen = list(dict.fromkeys(path for document in sample for path in paths(document) if path != "_id"))
         self.unseen = [path for path in mapping if path not in seen]
-        said = {normalised(of) for of in mapping.values()}
+        said = {normalise_header(of) for of in mapping.values()}
         # A field that is told, or that only some documents have, need not stand in those that were looked at.
         self.rare = [one for one in OPTIONAL if one not in seen]
         if not {"category", "product.category"} & {*seen, *said}:
             self.rare.append("product.category")
         self.header = list(dict.fromkeys([*seen, *mapping, *self.rare]))
-        defaults = {path: of for path, of in DEFAULTS.items() if path in self.header and normalised(of) not in said}
+        defaults = {
+            path: of for path, of in DEFAULTS.items() if path in self.header and normalise_header(of) not in said
+        }
         self.mapping = {**defaults, **mapping}
         self.paths: list[list[str] | None] = [name.split(".") for name in self.header]
         self.customer = self._path_of("customer_id", "customer.id").split(".")
@@ -229,7 +231,7 @@ class MongoSource:
             for condition in conditions:
                 found = connection.run(_page(collection.find(condition, {"_id": 1}).limit(1)))
                 if isinstance(found, PyMongoError):
-                    raise explained(found, connection.hosts)
+                    raise explain_failure(found, connection.hosts)
                 if found:
                     return True
         return False
@@ -269,9 +271,9 @@ class MongoSource:
 
     def _path_of(self, field: str, usual: str) -> str:
         """Where the field stands."""
-        names = (normalised(field), *ALIASES[field])
-        told = [path for path, of in self.mapping.items() if normalised(of) in names]
-        return next(iter([*told, *(one for one in self.header if normalised(one) in names)]), usual)
+        names = (normalise_header(field), *ALIASES[field])
+        told = [path for path, of in self.mapping.items() if normalise_header(of) in names]
+        return next(iter([*told, *(one for one in self.header if normalise_header(one) in names)]), usual)
 
     def _documents(self, connection: MongoConnection) -> Iterator[list[Document]]:
         """All of them; or what was changed, and what is new, with the earlier documents of their orders."""
@@ -306,8 +308,8 @@ class MongoSource:
             page = connection.run(_page(cursor))
             if isinstance(page, PyMongoError):
                 failures += 1
-                if failures >= TRIES or not lost(page):
-                    raise explained(page, connection.hosts)
+                if failures >= TRIES or not is_connection_lost(page):
+                    raise explain_failure(page, connection.hosts)
                 time.sleep(FIRST_WAIT * 2**failures)
                 after: Document = {} if last is None else {"_id": {**where.get("_id", {}), "$gt": last}}
                 cursor = self._find(connection, {**where, **after})

@@ -21,8 +21,8 @@ from domain.businesses.mongodb import NAMES, Collection, MongoSettings, make_set
 from domain.calendar import Clock, to_micros
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput, Names, Sentence
-from domain.imports.columns import Columns, normalised, resolve_columns, row_text
-from domain.imports.formats import PRESETS, ImportOptions, PresetSource, carried_down
+from domain.imports.columns import Columns, normalise_header, resolve_columns, row_text
+from domain.imports.formats import PRESETS, ImportOptions, PresetSource, carry_down_amounts
 from domain.imports.orders import RepeatedAmounts, once_an_order
 from domain.imports.rows import PurchaseSource, RejectedRow, RowReader, StagedColumns, read_rows
 from domain.imports.values import DateFault, DateReader, in_words, readings
@@ -165,7 +165,9 @@ class OpenedPurchases:
         )
         if options.of_orders:
             places = self.columns.places
-            batches = carried_down(self.source.batches(), places["order_id"], places["amount"], self.columns.width)
+            batches = carry_down_amounts(
+                self.source.batches(), places["order_id"], places["amount"], self.columns.width
+            )
             with closing(OrderAmounts()) as stated:
                 yield from once_an_order(read_rows(batches, reader, reject), stated, exponent(business.currency))
             return
@@ -196,7 +198,9 @@ def open_purchases(
     options = options.over(business.settings).validate()
     path = source if isinstance(source, Path) else None
     found = open_file(source, options.sheet, options.amount_form.decimal) if isinstance(source, Path) else source
-    mapping = options.columns_for({name: None for column in found.header for name in (column, normalised(column))})
+    mapping = options.columns_for(
+        {name: None for column in found.header for name in (column, normalise_header(column))}
+    )
     if options.preset is not None:
         preset = PresetSource(found, PRESETS[options.preset], mapping)
         columns = resolve_columns(preset.header, {name: name for name in preset.header}, business.currency)
@@ -273,7 +277,7 @@ def open_collection(
         raise InvalidInput(Sentence("{preset} {} is for files, not for MongoDB", settled.preset))
     # Read whole where anything says so, or where it is read otherwise than the last time.
     reading = hashlib.sha256(json.dumps([str(one) for one in astuple(settled)]).encode()).hexdigest()
-    kept = None if wanted.whole else kept_position(store, business, state_name(place), reading)
+    kept = None if wanted.whole else load_position(store, business, state_name(place), reading)
     mapping = {**settled.kept_mapping, **settled.mapping}
     source = MongoSource(place, mapping, now=clock(), decimal=settled.amount_form.decimal, after=kept)
     opened = open_purchases(source, business, replace(settled, mapping=source.mapping), names)
@@ -294,7 +298,7 @@ def state_name(place: MongoSettings) -> str:
     return f"mongodb:{place.database}.{place.collection}"
 
 
-def kept_position(store: Database, business: Business, name: str, reading: str) -> dict[str, object] | None:
+def load_position(store: Database, business: Business, name: str, reading: str) -> dict[str, object] | None:
     """How far the collection was read in the same way; None where it is read whole: the first time, after a change of
     the options, and after an import was undone, which may have been of this collection."""
     if not business.id:

@@ -43,7 +43,7 @@ class OrderAmounts:
         self.file.execute("CREATE TABLE stated (id TEXT PRIMARY KEY, amount INTEGER, carried INTEGER) WITHOUT ROWID")
         self.file.execute("BEGIN")
 
-    def known(self, orders: Sequence[str]) -> Mapping[str, StatedAmount]:
+    def load_stated(self, orders: Sequence[str]) -> Mapping[str, StatedAmount]:
         """What was said of these orders before."""
         found = self.file.execute(
             "SELECT id, amount, carried FROM stated WHERE id IN (SELECT value FROM json_each(?))",

@@ -76,7 +76,7 @@ class XlsxSource:
                 raise InvalidInput(f"{self.name} holds no sheet of cells.")
             self.sheet = sheet or (visible or titles)[0]
             first = next(self._values(book, MAXIMUM_COLUMNS + 1), None)
-        header = trimmed([self._text(value) for value in first[1]]) if first else []
+        header = trim_cells([self._text(value) for value in first[1]]) if first else []
         if not any(name.strip() for name in header):
             raise InvalidInput(f"No data found in {self.name}.")
         if len(header) > MAXIMUM_COLUMNS:
@@ -266,7 +266,7 @@ def check_package(path: Path) -> None:
         )
 
 
-def trimmed(cells: list[str]) -> list[str]:
+def trim_cells(cells: list[str]) -> list[str]:
     """The cells up to the last that says something."""
     while cells and not cells[-1].strip():
         cells.pop()

@@ -160,7 +160,7 @@ def test_rejected_rows_are_an_exit_code_of_their_own(segments: Segments, ten: Pa
 
 
 def test_one_run_at_a_time_has_a_folder(shop: Segments, labels: Path) -> None:
-    with RunFolder.held(labels):
+    with RunFolder.acquire(labels):
         ended = shop("classify", "--output", labels)
 
     assert ended.code == 12

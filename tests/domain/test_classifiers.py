@@ -39,7 +39,7 @@ def batch(size: int, **answers: Answers) -> ClassifiedBatch:
 
 
 def decided(function: Callable[[Columns], Answers], dimension: str, size: int = 2) -> list[str | None]:
-    return Classifiers((Classifier("x", dimension, function=function),)).decided(batch(size))[dimension]
+    return Classifiers((Classifier("x", dimension, function=function),)).decide_labels(batch(size))[dimension]
 
 
 def test_the_answers_of_a_function_go_before_the_built_in_labels() -> None:
@@ -56,7 +56,7 @@ def test_a_function_cannot_change_what_others_see() -> None:
         columns["frequency"].clear()  # type: ignore[attr-defined]
         return ["a", "b"]
 
-    found = Classifiers((Classifier("x", "d", function=spoil),)).decided(batch(2))
+    found = Classifiers((Classifier("x", "d", function=spoil),)).decide_labels(batch(2))
 
     assert found["frequency"] == ["frequency", "frequency"]
 
@@ -64,6 +64,6 @@ def test_a_function_cannot_change_what_others_see() -> None:
 def test_answers_of_the_store_and_of_functions_stand_side_by_side() -> None:
     every = (Classifier("a", "category", sql="1"), Classifier("b", "size", function=lambda columns: ["Big"]))
 
-    found = Classifiers(every).decided(batch(1, category=["Mine"]))
+    found = Classifiers(every).decide_labels(batch(1, category=["Mine"]))
 
     assert found == {"frequency": ["frequency"], "spending": ["spending"], "category": ["Mine"], "size": ["Big"]}

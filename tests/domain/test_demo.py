@@ -10,7 +10,7 @@ import pytest
 
 from domain.calendar import zone
 from domain.classification.labels import Classification, ClassificationFacts, ClassificationSettings, classify
-from domain.classification.rfm import EIGHT, UNCLASSIFIED, cut_values, eight, rank_score, recency
+from domain.classification.rfm import EIGHT, UNCLASSIFIED, compute_thresholds, eight, rank_score, recency
 from domain.demo import CATEGORIES, CHANNELS, LEVELS, STOREFRONTS, TIME_ZONE, DemoShop, demo_shop
 from domain.model import NewPurchase, PurchaseStatus
 from tests.shops.festivals import is_festive
@@ -52,8 +52,8 @@ def groups_of(shop: DemoShop, today: date, days: int) -> Counter[str]:
         for bought in purchases_by_customer(shop).values()
     ]
     windows = [window for window in windows if window]
-    orders = cut_values(sorted(len(window) for window in windows))
-    spend = cut_values(sorted(sum(amount for _, amount in window) for window in windows))
+    orders = compute_thresholds(sorted(len(window) for window in windows))
+    spend = compute_thresholds(sorted(sum(amount for _, amount in window) for window in windows))
     return Counter(
         eight(
             recency(today.toordinal() - max(day for day, _ in window), days),

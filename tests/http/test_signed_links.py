@@ -10,7 +10,7 @@ import pytest
 
 from domain.errors import Unavailable
 from domain.model import Viewer
-from gql.auth import shared_secret
+from gql.auth import ensure_shared_secret
 from gql.settings import Settings
 from gql.signed_links import ExportLinks
 from tests.conftest import SetClock
@@ -155,7 +155,7 @@ async def test_without_a_secret_of_tokens_the_links_have_one_of_their_own(tmp_pa
     assert answers == [200, 401]
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["export-secret"]
     assert (tmp_path / "data" / "export-secret").stat().st_mode & 0o777 == 0o600
-    assert len(shared_secret(tmp_path / "data" / "export-secret")) >= 43
+    assert len(ensure_shared_secret(tmp_path / "data" / "export-secret")) >= 43
 
 
 async def test_where_no_secret_can_be_kept_it_is_said(tmp_path: Path, clock: SetClock) -> None:
@@ -170,4 +170,4 @@ async def test_a_secret_that_is_too_short_is_never_used(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("short\n")
 
     with pytest.raises(Unavailable, match="The file secret in the data folder is too short"):
-        shared_secret(tmp_path / "secret")
+        ensure_shared_secret(tmp_path / "secret")

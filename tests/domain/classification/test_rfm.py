@@ -15,7 +15,7 @@ from domain.classification.rfm import (
     UNCLASSIFIED,
     RfmScheme,
     Score,
-    cut_values,
+    compute_thresholds,
     eight,
     eleven,
     group_of,
@@ -57,7 +57,7 @@ def test_comparing_with_four_bound_days_gives_the_recency_score(days: int, last_
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60))
 def test_rank_scores_are_fifths_of_the_population_by_strictly_smaller_values(values: list[int]) -> None:
-    quintiles = cut_values(sorted(values))
+    quintiles = compute_thresholds(sorted(values))
 
     for value in values:
         less = sum(other < value for other in values)
@@ -68,7 +68,7 @@ def test_rank_scores_are_fifths_of_the_population_by_strictly_smaller_values(val
 def test_cut_k_is_the_sorted_value_at_position_ceil_of_k_fifths(values: list[int]) -> None:
     ascending = sorted(values)
 
-    assert cut_values(ascending) == tuple(ascending[ceil(k * len(values) / 5) - 1] for k in range(1, 5))
+    assert compute_thresholds(ascending) == tuple(ascending[ceil(k * len(values) / 5) - 1] for k in range(1, 5))
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=30), st.randoms())
@@ -77,18 +77,18 @@ def test_equal_customers_score_equally_whatever_their_order(values: list[int], r
 
     scores: dict[int, set[int]] = {}
     for value in shuffled:
-        scores.setdefault(value, set()).add(rank_score(value, cut_values(sorted(shuffled))))
+        scores.setdefault(value, set()).add(rank_score(value, compute_thresholds(sorted(shuffled))))
 
     assert all(len(found) == 1 for found in scores.values())
 
 
 def test_few_or_equal_customers_have_sensible_scores() -> None:
-    assert cut_values([]) == ()
-    assert rank_score(7, cut_values([7])) == 1
-    assert [rank_score(value, cut_values([3] * 1000)) for value in (3,)] == [1]
-    assert [rank_score(value, cut_values([1, 2])) for value in (1, 2)] == [1, 3]
-    assert [rank_score(value, cut_values([1, 2, 3, 4])) for value in (1, 2, 3, 4)] == [1, 2, 3, 4]
-    assert [rank_score(value, cut_values([1, 2, 3, 4, 5])) for value in (1, 2, 3, 4, 5)] == [1, 2, 3, 4, 5]
+    assert compute_thresholds([]) == ()
+    assert rank_score(7, compute_thresholds([7])) == 1
+    assert [rank_score(value, compute_thresholds([3] * 1000)) for value in (3,)] == [1]
+    assert [rank_score(value, compute_thresholds([1, 2])) for value in (1, 2)] == [1, 3]
+    assert [rank_score(value, compute_thresholds([1, 2, 3, 4])) for value in (1, 2, 3, 4)] == [1, 2, 3, 4]
+    assert [rank_score(value, compute_thresholds([1, 2, 3, 4, 5])) for value in (1, 2, 3, 4, 5)] == [1, 2, 3, 4, 5]
 
 
 def named(r: int, f: int, m: int) -> str:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from domain.calendar import to_micros
 from domain.errors import InvalidInput
-from domain.imports.columns import Columns, RowFault, resolve_columns, row_text, unquoted
+from domain.imports.columns import Columns, RowFault, resolve_columns, row_text, unquote_text
 from domain.imports.rows import Batch, RowReader, StagedRow, read_rows
 
 REQUIRED = ["customer_id", "order_id", "date", "amount"]
@@ -222,7 +222,7 @@ def test_other_forms_of_date_are_read_by_their_format() -> None:
     ],
 )
 def test_one_leading_apostrophe_before_a_formula_sign_is_taken_off(text: str, meant: str) -> None:
-    assert unquoted(text) == meant
+    assert unquote_text(text) == meant
     assert read(*changed(4, text)).category == meant
 
 

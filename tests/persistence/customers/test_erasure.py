@@ -38,7 +38,7 @@ async def store(database: Database, clock: SetClock, services: Services, shop: B
     async with made.write(shop) as unit:
         new = NewSegment("s", "S", None, SegmentKind.MANUAL, False, False, Definition(), None, None)
         segment = await unit.segments.add(new, unit.instant)
-        known = await unit.customers.known(["zoe-1", "ada-1"])
+        known = await unit.customers.find_known(["zoe-1", "ada-1"])
         ids = [key for key, _ in known.values()]
         await unit.memberships.add(segment.id, ids, unit.instant, MembershipSource.MANUAL, None)
         await unit.audit(Actor("test"), "note", None, {"who": ["Zoë", "Ada"], "is": {"old": "zoe-1"}})

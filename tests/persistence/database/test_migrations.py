@@ -281,7 +281,7 @@ async def test_imports_that_become_jobs_keep_every_value_and_their_ids(empty: Da
         parts = await unit.jobs.page(everything, parent_id=2)
     assert [asdict(one) for one in imports.items] == [asdict(as_import(row)) for row in reversed(IMPORTS)]
     assert rejects[1].items == [Reject(7, "x", "no customer")]
-    known = await services.imports.known(business, "once", "d")
+    known = await services.imports.find_earlier(business, "once", "d")
     assert known is not None and known.id == 9
     assert {key: asdict(job) for key, job in jobs.items()} == {row["id"]: asdict(as_job(row)) for row in JOBS}
     assert [job.id for job in listed.items] == [8, 4, 2, 1]

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from persistence.exports import pdf
-from persistence.exports.pdf import LONGEST, cleaned, font_book, report_pdf
+from persistence.exports.pdf import LONGEST, clean_text, font_book, report_pdf
 from tests.drivers.pdf_reading import overlaps, save_font, shown, squeezed, whole_text
 from tests.shops.report_documents import categories
 
@@ -117,16 +117,16 @@ def test_names_that_run_leftwards_are_read_back_in_order(bare: None, tmp_path: P
 
 
 def test_control_characters_and_lone_surrogates_are_not_shown() -> None:
-    assert cleaned("a\x00b\u202ec\ud800d\n\te\u00ad") == "abcd e"
+    assert clean_text("a\x00b\u202ec\ud800d\n\te\u00ad") == "abcd e"
 
 
 def test_letters_and_their_marks_are_composed() -> None:
-    assert cleaned("Cafe\u0301") == "Café"
+    assert clean_text("Cafe\u0301") == "Café"
 
 
 def test_an_endless_text_ends_in_an_ellipsis() -> None:
-    assert cleaned("a" * LONGEST) == "a" * LONGEST
-    assert cleaned("a" * 9_999) == "a" * (LONGEST - 1) + "…"
+    assert clean_text("a" * LONGEST) == "a" * LONGEST
+    assert clean_text("a" * 9_999) == "a" * (LONGEST - 1) + "…"
 
 
 def test_a_name_that_does_not_fit_a_chart_ends_in_an_ellipsis(bare: None) -> None:

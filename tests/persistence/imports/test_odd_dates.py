@@ -68,7 +68,7 @@ async def asked(services: Services, database: Database, shop: Business, clock: S
         records = [await unit.customers.by_external_id(name) for name in RIGHT]
     totals = {one.customer.id: one.totals for one in records if one is not None}
     alone = await services.customers.classifications(shop, totals)
-    with LabelStore(database, shop.id, clock).decided(None) as decided:
+    with LabelStore(database, shop.id, clock).decide_labels(None) as decided:
         together = {str(row[0]): row[1] for row in decided.rows()}
     report = await services.reporting.report(shop, days=9999, method=Method.BEHAVIOR)
     preview = await services.analysis.preview(shop, SEASONAL)

@@ -12,7 +12,7 @@ from domain.classifiers import COLUMNS, Classifier, Classifiers
 from domain.model import Actor, Business
 from gql.composition import Services
 from persistence.database.engines import Database, open_database
-from persistence.labels.classifiers import installed
+from persistence.labels.classifiers import load_installed
 from tests.drivers.documents import blocks
 from tests.shops.classifiers import VIP_FUNCTION, VIP_SQL, install
 from tests.shops.factories import line, purchase
@@ -32,7 +32,7 @@ async def test_what_is_installed_is_found(
 ) -> None:
     install(monkeypatch, tmp_path, module, vip="vip")
 
-    found = installed(database.bulk)
+    found = load_installed(database.bulk)
 
     assert [(one.name, one.dimension) for one in found.every] == [("vip", "loyalty")]
     assert (found.added, found.dimensions) == (("loyalty",), ("frequency", "spending", "category", "loyalty"))
@@ -47,7 +47,7 @@ async def test_the_example_of_the_documentation_is_found(
     points = {name: place.removeprefix("shop_classifiers:") for name, place in named.items()}
     install(monkeypatch, tmp_path, module.text, **points)
 
-    found = installed(database.bulk)
+    found = load_installed(database.bulk)
 
     assert [(one.name, one.dimension) for one in found.every] == [("baskets", "spending"), ("vip", "loyalty")]
     assert found.functions[0].function is not None
@@ -59,7 +59,7 @@ async def test_the_example_of_the_documentation_is_found(
 
 
 async def test_nothing_is_installed_by_itself(database: Database) -> None:
-    assert installed(database.bulk) == Classifiers()
+    assert load_installed(database.bulk) == Classifiers()
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ async def test_one_that_cannot_be_used_is_told_in_a_sentence_and_the_others_are_
     install(monkeypatch, tmp_path / "wrong", f"{head}wrong = {made}\n", wrong="wrong")
     install(monkeypatch, tmp_path / "right", VIP_SQL, vip="vip")
 
-    found = installed(database.bulk)
+    found = load_installed(database.bulk)
 
     (told,) = left_out(caplog)
     assert [one.name for one in found.every] == ["vip"]
@@ -96,7 +96,7 @@ async def test_one_that_cannot_be_used_is_told_in_a_sentence_and_the_others_are_
 async def test_a_dimension_has_one_classifier(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     points = [EntryPoint(name, f"{__name__}:{name}", "segments.classifiers") for name in ("second", "first")]
 
-    found = installed(database.bulk, points)
+    found = load_installed(database.bulk, points)
 
     assert [one.name for one in found.every] == ["first"]
     assert left_out(caplog) == ["classifier second is left out: the classifier first has the dimension loyalty already"]
@@ -112,7 +112,7 @@ async def test_a_store_out_of_reach_leaves_nothing_out(
     install(monkeypatch, tmp_path, VIP_SQL, vip="vip")
     away = open_database("postgresql://nobody@127.0.0.1:1/nothing")
 
-    found = installed(away.bulk)
+    found = load_installed(away.bulk)
 
     assert [one.name for one in found.every] == ["vip"]
     assert left_out(caplog) == []

@@ -48,7 +48,7 @@ async def bought(services: Services, shop: Business, name: str, *numbers: int) -
 
 
 def batch(database: Database, business: Business, clock: SetClock, *every: Classifier) -> Rows:
-    with LabelStore(database, business.id, clock, Classifiers(every)).decided() as decided:
+    with LabelStore(database, business.id, clock, Classifiers(every)).decide_labels() as decided:
         found = [tuple(row) for row in decided.rows()]
         keep(decided)
         return found

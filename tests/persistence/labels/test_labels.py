@@ -42,7 +42,7 @@ SETTINGS: list[dict[str, object]] = [
 
 def batch(database: Database, business: Business, clock: SetClock, as_of: date | None = None) -> tuple[Labels, int]:
     """The labels by external id, and how many were decided anew; they are kept."""
-    with LabelStore(database, business.id, clock).decided(as_of) as decided:
+    with LabelStore(database, business.id, clock).decide_labels(as_of) as decided:
         found = {str(row[0]): tuple(row[1:]) for row in decided.rows()}
         assert list(found) == sorted(found)
         keep(decided)
@@ -217,7 +217,7 @@ async def test_labels_that_were_kept_meanwhile_are_not_written_over(
     services: Services, database: Database, shop: Business, clock: SetClock
 ) -> None:
     await services.purchases.record(shop, [purchase("A", "O1", "2024-06-01", 100)], ACTOR)
-    with LabelStore(database, shop.id, clock).decided() as slow:
+    with LabelStore(database, shop.id, clock).decide_labels() as slow:
         list(slow.rows())
         await services.purchases.record(shop, [purchase("A", "O2", "2024-06-02", 100)], ACTOR)
         assert batch(database, shop, clock)[0] == {"A": ("Regular", "Low Value", "Mixed")}

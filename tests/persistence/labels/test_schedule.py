@@ -124,7 +124,7 @@ async def test_a_folder_that_another_run_has_is_said_and_the_next_time_comes(
     clock.now = NOW + timedelta(hours=1)
     folder = server.data / "labels"
 
-    with RunFolder.held(folder):
+    with RunFolder.acquire(folder):
         assert await server.worker.run_once(business)
 
     assert "Another run writes into" in caplog.text

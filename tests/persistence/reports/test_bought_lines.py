@@ -92,7 +92,7 @@ async def selected(database: Database, business: Business, clock: SetClock, rule
 async def test_the_category_of_a_customer_is_that_of_what_was_bought(
     services: Services, filled: Business, database: Database, clock: SetClock
 ) -> None:
-    with LabelStore(database, filled.id, clock).decided() as decided:
+    with LabelStore(database, filled.id, clock).decide_labels() as decided:
         assert {row[0]: row[3] for row in decided.rows()} == CATEGORIES
     for name, category in CATEGORIES.items():
         async with services.store.read(filled) as unit:
@@ -184,7 +184,7 @@ async def test_a_store_of_an_earlier_step_shows_what_was_refunded_and_all_that_d
     while await working.worker.run_once(shop):
         pass
     assert await working.members(segment) == []
-    with LabelStore(database, shop.id, clock).decided() as decided:
+    with LabelStore(database, shop.id, clock).decide_labels() as decided:
         list(decided.rows())
         keep(decided)
     with database.bulk.begin() as connection:
@@ -204,7 +204,7 @@ async def test_a_store_of_an_earlier_step_shows_what_was_refunded_and_all_that_d
         assert (event.actor, event.action, event.id) == ("upgrade", "countBoughtLines", raised)
     concerned = {"Cup", "Back", "Gone", "Lost", "Most"}
     assert changed_customers(database) == concerned
-    with LabelStore(database, shop.id, clock).decided() as decided:
+    with LabelStore(database, shop.id, clock).decide_labels() as decided:
         found = {row[0]: row[3] for row in decided.rows()}
         assert decided.fresh == len(concerned)
         assert found == {name: CATEGORIES[str(name)] for name in concerned} | {"Plain": "Tea", "Told": None}

@@ -255,8 +255,8 @@ async def test_who_came_and_who_went_between_two_instants(store: SqlStore, shop:
     async with store.read(shop) as unit:
 
         async def moved(left: datetime, right: datetime) -> list[int]:
-            page = (await unit.history.entered_pages([((1, left, right), PageRequest(50))]))[0]
-            assert await unit.history.entered_counts([(1, left, right)]) == [len(page.items)]
+            page = (await unit.history.load_entrant_pages([((1, left, right), PageRequest(50))]))[0]
+            assert await unit.history.count_entrants([(1, left, right)]) == [len(page.items)]
             return [record.customer.id for record in page.items]
 
         assert await moved(first, last) == [4, 6]
