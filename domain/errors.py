@@ -8,7 +8,7 @@ DomainError
 ├── NotFound          nothing of that id is visible to the caller
 ├── Forbidden         the caller lacks the permission
 ├── Conflict          somebody else was faster
-├── Taken             a name or key that must be unique is in use
+├── AlreadyTaken      a name or key that must be unique is in use
 ├── AlreadyRunning    a run of the segment is active
 ├── NotCancellable    the job has ended already
 ├── TooManyImports    so many imports of the business wait already that another one is refused
@@ -140,7 +140,7 @@ class Conflict(DomainError):
     code = "CONFLICT"
 
 
-class Taken(DomainError):
+class AlreadyTaken(DomainError):
     """A name or key that must be unique is in use."""
 
     code = "TAKEN"

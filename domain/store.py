@@ -56,7 +56,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Cached(Generic[T]):
+class CachedValue(Generic[T]):
     """A value, whether it was there already, and how old it is in seconds."""
 
     value: T
@@ -67,7 +67,7 @@ class Cached(Generic[T]):
 class Cache(Protocol):
     """Keeps what is dear to compute. Keys hold the business and its data version, so nothing outlives a write."""
 
-    async def get_or_make(self, key: str, make: Callable[[], Awaitable[T]]) -> Cached[T]:
+    async def get_or_make(self, key: str, make: Callable[[], Awaitable[T]]) -> CachedValue[T]:
         """The value that is there, or a new one; of all that share the cache and miss one key at once one computes.
         Where workers share it, values are what JSON can hold."""
         ...
@@ -177,7 +177,7 @@ class Reports(Protocol):
     async def wrong_totals(self) -> int: ...
 
 
-class Classified(Protocol):
+class ClassifiedCustomers(Protocol):
     """Customers of one business as classifiers of one's own see them."""
 
     def batches(
@@ -508,7 +508,7 @@ class Unit(Protocol):
     @property
     def groups(self) -> GroupReports: ...
     @property
-    def classified(self) -> Classified: ...
+    def classified(self) -> ClassifiedCustomers: ...
     @property
     def segments(self) -> Segments: ...
     @property

@@ -5,7 +5,7 @@ import logging
 import sys
 
 
-class OneLine(logging.Formatter):
+class OneLineFormatter(logging.Formatter):
     """A record as one line: line breaks of whatever was put into it are shown, not made."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -16,7 +16,7 @@ class OneLine(logging.Formatter):
 def set_up(level: str) -> None:
     """Send everything of ours, and the warnings of others, to standard error."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(OneLine("%(asctime)s level=%(levelname)s %(name)s %(message)s"))
+    handler.setFormatter(OneLineFormatter("%(asctime)s level=%(levelname)s %(name)s %(message)s"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -15,7 +15,7 @@ from domain.businesses.businesses import Businesses
 from domain.businesses.mongodb import Collection, MongoSettings
 from domain.calendar import Clock, next_run
 from domain.classification.pipeline import (
-    Decided,
+    DecidedLabels,
     Pipeline,
     RunRequest,
     Segmentation,
@@ -36,7 +36,7 @@ from gql.composition import make_owner, make_recalculation, open_store, system_c
 from gql.settings import Settings
 from persistence.alerts import Alerts
 from persistence.database.engines import Database, run_alone
-from persistence.database.transactions import translated
+from persistence.database.transactions import translate_errors
 from persistence.labels.classifiers import load_installed
 from persistence.labels.labels import LabelStore, keep
 from persistence.labels.run_folder import RunFolder
@@ -54,18 +54,18 @@ log = logging.getLogger("segments.runs")
 
 
 @dataclass(frozen=True, slots=True)
-class KeptLabels:
+class StoredLabels:
     """The labels of a business, kept for the next run when a run has written them."""
 
     store: LabelStore
 
     @contextmanager
-    def decide_labels(self, as_of: date | None) -> Iterator[Decided]:
+    def decide_labels(self, as_of: date | None) -> Iterator[DecidedLabels]:
         """As of the day."""
         with self.store.decide_labels(as_of) as found:
             yield found
             # Where the store is busy, the next run decides all anew.
-            with suppress(Unavailable), translated():
+            with suppress(Unavailable), translate_errors():
                 keep(found)
 
 
@@ -166,7 +166,7 @@ class ScheduledSegmentation:
 
     def classify(self, business: Business) -> None:
         """Keep the labels of today, and write them where the business has settled a folder."""
-        labels = KeptLabels(LabelStore(self.database, business.id, self.clock, self.classifiers))
+        labels = StoredLabels(LabelStore(self.database, business.id, self.clock, self.classifiers))
         if business.settings.output_dir is None:
             with labels.decide_labels(None):
                 return
@@ -210,7 +210,7 @@ class Segmenter:
                 folder_of(self.settings, meant, self.output), meant.settings.output_filename
             ) as folder:
                 classifiers = load_installed(store.bulk)
-                labels = KeptLabels(LabelStore(store, meant.id, self.clock, classifiers))
+                labels = StoredLabels(LabelStore(store, meant.id, self.clock, classifiers))
                 source = self._origin(path, (store, meant, self.clock, classifiers))
                 pipeline = Pipeline(source, labels, folder, self.clock)
                 found = pipeline.run(RunRequest(as_of, check_freshness, force, self.next_run))

@@ -33,7 +33,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.calendar import Clock, from_micros, to_micros
-from domain.errors import Taken
+from domain.errors import AlreadyTaken
 from domain.jobs.model import JobKind
 from domain.model import Actor, AuditRecord, AuditTarget, Business
 from domain.pages import Page, PageRequest, page_of
@@ -46,7 +46,7 @@ from domain.store import Agenda
 from persistence.customers import CustomerStore
 from persistence.database.dialects import create, empty
 from persistence.database.engines import Database
-from persistence.database.transactions import event_row, open_session, raise_change, to_business, translated
+from persistence.database.transactions import event_row, open_session, raise_change, to_business, translate_errors
 from persistence.erasure import ErasureStore
 from persistence.imports.imports import ImportStore
 from persistence.jobs import JobStore, waits
@@ -299,7 +299,7 @@ class SqlStore:
     @asynccontextmanager
     async def read(self, business: Business) -> AsyncIterator[Unit]:
         """One state of the business, its members those of `business.as_of` where that is set; nothing is written."""
-        with translated():
+        with translate_errors():
             async with self.database.reader.connect() as connection:
                 if self.database.dialect == "postgresql":
                     # Its default would let every statement of the unit see another state.
@@ -312,21 +312,21 @@ class SqlStore:
     @asynccontextmanager
     async def write(self, business: Business) -> AsyncIterator[Unit]:
         """All of it is committed, or nothing."""
-        with translated():
+        with translate_errors():
             async with self.database.writer.begin() as connection:
                 row = (await connection.execute(raise_change(business.id, self.clock()))).one()
                 yield Unit(connection, to_business(row), from_micros(row.last_instant))
 
     async def businesses(self) -> list[Business]:
         """All, by key."""
-        with translated():
+        with translate_errors():
             async with open_session(self.database.reader) as session:
                 rows = await session.scalars(select(BusinessRow).order_by(business_table.c.key))
                 return [to_business(row) for row in rows]
 
     async def business(self, key: str) -> tuple[Business, bool] | None:
         """The business of that key, and whether purchases wait to be counted."""
-        with translated():
+        with translate_errors():
             async with open_session(self.database.reader) as session:
                 statement = select(BusinessRow).where(business_table.c.key == key)
                 row = (await session.scalars(statement)).one_or_none()
@@ -335,7 +335,7 @@ class SqlStore:
         return to_business(row), row.matures_at is not None and row.matures_at <= to_micros(self.clock())
 
     async def create_business(self, business: Business, now: datetime) -> Business:
-        """Add a tenant; Taken where the key is in use."""
+        """Add a tenant; AlreadyTaken where the key is in use."""
         row = BusinessRow(
             key=business.key,
             name=business.name,
@@ -344,13 +344,13 @@ class SqlStore:
             settings=dict(business.settings.stored),
             created_at=to_micros(now),
         )
-        with translated():
+        with translate_errors():
             try:
                 async with open_session(self.database.writer) as session:
                     session.add(row)
                     await session.commit()
             except IntegrityError as error:
-                raise Taken(f"A business with the key {business.key} exists already.") from error
+                raise AlreadyTaken(f"A business with the key {business.key} exists already.") from error
         return to_business(row)
 
     async def ready(self) -> bool:
@@ -364,7 +364,7 @@ class SqlStore:
     @asynccontextmanager
     async def evaluate(self, business: Business) -> AsyncIterator[SqlEvaluation]:
         """A run's connection; what it did not commit is gone with it."""
-        with translated():
+        with translate_errors():
             async with self.database.worker.connect() as connection:
                 if self.database.dialect == "postgresql":
                     await connection.execution_options(isolation_level="REPEATABLE READ")
@@ -399,7 +399,7 @@ class SqlStore:
         statement = select(
             own.followed_at, own.matures_at, newest.scalar_subquery(), due, classify_at.scalar_subquery(), *waiting
         ).where(own.id == business.id)
-        with translated():
+        with translate_errors():
             async with self.database.reader.connect() as connection:
                 followed, matures, changed, is_due, classify, *kinds = (await connection.execute(statement)).one()
         return Agenda(
@@ -413,6 +413,6 @@ class SqlStore:
     @asynccontextmanager
     async def heartbeats(self, business: Business) -> AsyncIterator[JobStore]:
         """Leases, in a short transaction that changes no data of the business."""
-        with translated():
+        with translate_errors():
             async with self.database.writer.begin() as connection:
                 yield JobStore(connection, business.id)

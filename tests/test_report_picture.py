@@ -11,7 +11,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from domain.demo import CURRENCY, KEY, NAME, TIME_ZONE, demo_shop
 from domain.model import Actor
-from domain.reports.document import ReportAsked
+from domain.reports.document import ReportRequest
 from gql.composition import make_services
 from persistence.database.engines import open_database
 from persistence.exports import pdf
@@ -35,7 +35,7 @@ async def drawn(folder: Path) -> Image.Image:
         business = await services.businesses.create(KEY, NAME, TIME_ZONE, CURRENCY)
         await services.customers.upsert(business, shop.customers, ACTOR, limit=len(shop.customers))
         await services.purchases.record(business, shop.purchases, ACTOR, limit=len(shop.purchases))
-        data = report_pdf(await services.report_files.document(business, ReportAsked()))
+        data = report_pdf(await services.report_files.document(business, ReportRequest()))
     finally:
         await database.close()
     page = pypdfium2.PdfDocument(data)[0]

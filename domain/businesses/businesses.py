@@ -87,7 +87,7 @@ class Businesses:
         return business if again is None else again[0]
 
     async def create(self, key: str, name: str | None, time_zone: str, currency: str) -> Business:
-        """Add a tenant; InvalidInput and Taken name what is wrong."""
+        """Add a tenant; InvalidInput and AlreadyTaken name what is wrong."""
         exponent(currency)
         zone(time_zone)
         wanted = Business(0, check_key(key), name or key, currency, time_zone, BusinessSettings(), 1, 0, 0)

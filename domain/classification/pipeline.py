@@ -81,7 +81,7 @@ class Source(Protocol):
         ...
 
 
-class Decided(Protocol):
+class DecidedLabels(Protocol):
     """Labels in one state of the store; `dimensions` says of what they are, the three built-in ones first."""
 
     @property
@@ -92,7 +92,7 @@ class Decided(Protocol):
 class LabelSource(Protocol):
     """Decides the labels."""
 
-    def decide_labels(self, as_of: date | None) -> AbstractContextManager[Decided]:
+    def decide_labels(self, as_of: date | None) -> AbstractContextManager[DecidedLabels]:
         """Those of all customers as of a day; kept when the block is left in order."""
         ...
 

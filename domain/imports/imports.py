@@ -112,7 +112,7 @@ MOVED = "the time zone of the business was changed since"
 
 
 @dataclass(frozen=True, slots=True)
-class ChangedSince:
+class UndoConflict:
     """Why an import cannot be taken back: the reason, how many orders, and some of their ids."""
 
     reason: str

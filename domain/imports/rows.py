@@ -94,7 +94,7 @@ class RejectedRow(NamedTuple):
     reason: str
 
 
-class _Remembered(dict[str, int]):
+class _ReadCache(dict[str, int]):
     """What a reader makes of a cell; cells repeat."""
 
     def __init__(self, read: Callable[[str], int]) -> None:
@@ -110,7 +110,7 @@ class _Remembered(dict[str, int]):
         return value
 
 
-class _RememberedText(dict[str, str | None]):
+class _TextCache(dict[str, str | None]):
     """An optional text; as above."""
 
     def __init__(self, what: str) -> None:
@@ -145,11 +145,11 @@ class RowReader:
         self.currency = currency
         self.read_amount = amount_reader(exponent(currency), form, typed, names)
         self.dates = DateReader(time_zone, date_format, typed=typed, names=names)
-        self.amounts = _Remembered(self._amount)
-        self.refunds = _Remembered(self._refund)
-        self.statuses = _Remembered(_status)
-        self.currencies = _Remembered(self._currency)
-        self.texts = {field: _RememberedText(what) for field, what in TEXTS.items()}
+        self.amounts = _ReadCache(self._amount)
+        self.refunds = _ReadCache(self._refund)
+        self.statuses = _ReadCache(_status)
+        self.currencies = _ReadCache(self._currency)
+        self.texts = {field: _TextCache(what) for field, what in TEXTS.items()}
 
     def row(self, line: int, cells: Sequence[str]) -> StagedRow:
         """One row; RowFault says why it is refused."""

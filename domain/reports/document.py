@@ -11,7 +11,7 @@ from domain.classification.groups import Method
 from domain.classification.rfm import RfmScheme
 from domain.model import Business, Storefront
 from domain.money import mean, to_decimal
-from domain.reports.report import Group, Insights, Previous, Report, insights
+from domain.reports.report import Group, Insights, PreviousWindow, Report, insights
 from domain.reports.reporting import Reporting
 
 CHARTED = 12
@@ -129,7 +129,7 @@ def slices(groups: Sequence[DocumentGroup], limit: int = CHARTED) -> tuple[Chart
 
 
 @dataclass(frozen=True, slots=True)
-class ReportAsked:
+class ReportRequest:
     """Which report."""
 
     method: Method = Method.RFM
@@ -147,14 +147,14 @@ class ReportFiles:
 
     reporting: Reporting
 
-    async def document(self, business: Business, asked: ReportAsked) -> ReportDocument:
+    async def document(self, business: Business, asked: ReportRequest) -> ReportDocument:
         """The document; InvalidInput names the argument that is wrong."""
         report = await self.report(business, asked)
         before = await self.reporting.previous_counts(business, report)
         matrix = matrix_of(report) if report.method is Method.RFM else None
         return document_of(business, asked.storefront, report, before, matrix)
 
-    async def report(self, business: Business, asked: ReportAsked) -> Report:
+    async def report(self, business: Business, asked: ReportRequest) -> Report:
         return await self.reporting.report(
             business,
             method=asked.method,
@@ -178,7 +178,7 @@ def document_of(
     business: Business,
     storefront: Storefront | None,
     report: Report,
-    before: Previous | None,
+    before: PreviousWindow | None,
     matrix: tuple[tuple[int, ...], ...] | None,
 ) -> ReportDocument:
     """The report with everything that a file of it shows."""
@@ -214,7 +214,7 @@ def document_of(
     )
 
 
-def _group(report: Report, group: Group, before: Previous | None) -> DocumentGroup:
+def _group(report: Report, group: Group, before: PreviousWindow | None) -> DocumentGroup:
     kind, decimals = group.kind, report.decimals
     return DocumentGroup(
         dimension=kind.dimension,

@@ -135,7 +135,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Previous:
+class PreviousWindow:
     """The window before: its population, and its customers by the code of their group."""
 
     customers: int
@@ -243,7 +243,7 @@ def _alike(kinds: Sequence[GroupKind], wanted: str, gap: str, field: str, known:
     return found
 
 
-def insights(report: Report, previous: Previous | None) -> Insights:
+def insights(report: Report, previous: PreviousWindow | None) -> Insights:
     """What stands out among the non-empty named groups of the main dimension; ties go to the table's order."""
     order = in_table_order(report.method, report.scheme, (group.kind for group in report.main))
     place = {kind.code: at for at, kind in enumerate(order)}
@@ -260,7 +260,9 @@ def insights(report: Report, previous: Previous | None) -> Insights:
     )
 
 
-def _movement(scheme: RfmScheme, full: Sequence[Group], previous: Previous | None) -> tuple[str | None, str | None]:
+def _movement(
+    scheme: RfmScheme, full: Sequence[Group], previous: PreviousWindow | None
+) -> tuple[str | None, str | None]:
     named = {group.kind.name: group for group in full}
     growing = [named[name] for name in GROWING[scheme] if name in named]
     grown = [] if previous is None else [(each.customers - previous.of(each.kind), each) for each in growing]

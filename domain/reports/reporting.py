@@ -14,11 +14,11 @@ from domain.model import Business, Window
 from domain.money import exponent
 from domain.reports.report import Group as Group
 from domain.reports.report import Insights as Insights
-from domain.reports.report import Previous as Previous
+from domain.reports.report import PreviousWindow as PreviousWindow
 from domain.reports.report import Report as Report
 from domain.reports.report import choose_groups, group_cells, group_labels, table
 from domain.reports.report import insights as insights
-from domain.store import Cache, Cached, Store
+from domain.store import Cache, CachedValue, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Reporting:
             method, scheme, window, storefront_id, decimals, named, other, made_at, codes, cells, found.hit, found.age
         )
 
-    async def previous_counts(self, business: Business, report: Report) -> Previous | None:
+    async def previous_counts(self, business: Business, report: Report) -> PreviousWindow | None:
         """The window just before, scored within itself; None where it holds no purchase."""
         first, last = report.window.previous
         if last < 1:
@@ -69,16 +69,16 @@ class Reporting:
         before = replace(report, groups=named, other=other, cells=cells)
         if not before.customers:
             return None
-        return Previous(before.customers, {group.kind.code: group.customers for group in before.everyone})
+        return PreviousWindow(before.customers, {group.kind.code: group.customers for group in before.everyone})
 
     async def _measure_window(
         self, business: Business, method: Method, scheme: RfmScheme, span: Span
-    ) -> tuple[Cached[Any], tuple[Cell, ...], tuple[Group, ...], Group | None]:
+    ) -> tuple[CachedValue[Any], tuple[Cell, ...], tuple[Group, ...], Group | None]:
         """The window added up by the store, or as it is kept, and its groups."""
         window = Window(date.fromordinal(span.last_day), span.days)
         key = report_key(business, window, method, span.storefront_id, scheme)
         read = self._labels if method is Method.BEHAVIOR else self._cells
-        found: Cached[Any] = await self.cache.get_or_make(key, lambda: read(business, span))
+        found: CachedValue[Any] = await self.cache.get_or_make(key, lambda: read(business, span))
         if method is Method.BEHAVIOR:
             return found, (), group_labels([LabelSums(*row) for row in found.value]), None
         cells = tuple(Cell(*row) for row in found.value)

@@ -14,7 +14,7 @@ from domain.segments.validation import rule_problems
 
 
 @dataclass(frozen=True, slots=True)
-class Defined:
+class SegmentDefinitions:
     """The automatic segments of a business with their trees, in an order in which each comes after those it uses.
     `broken` holds those whose definition cannot be understood, or that use each other in a circle."""
 
@@ -42,7 +42,7 @@ class Defined:
         return False
 
 
-def read_definitions(segments: Iterable[Segment]) -> Defined:
+def read_definitions(segments: Iterable[Segment]) -> SegmentDefinitions:
     """Read every definition; what is wrong with one segment does not keep the others."""
     automatic = {item.key: item for item in segments if item.kind is SegmentKind.AUTOMATIC and item.deleted_at is None}
     trees: dict[str, Condition] = {}
@@ -68,7 +68,7 @@ def read_definitions(segments: Iterable[Segment]) -> Defined:
             broken[key] = error.message
             del trees[key]
     rest = [key for key in sorted(automatic) if key not in ordered]
-    return Defined(tuple(automatic[key] for key in (*ordered, *rest)), trees, broken)
+    return SegmentDefinitions(tuple(automatic[key] for key in (*ordered, *rest)), trees, broken)
 
 
 def _in_circle(trees: Mapping[str, Condition]) -> str:

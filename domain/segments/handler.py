@@ -11,7 +11,7 @@ from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import queue
 from domain.model import Business
 from domain.rules.context import references
-from domain.segments.dependencies import Defined, read_definitions
+from domain.segments.dependencies import SegmentDefinitions, read_definitions
 from domain.segments.model import Segment, SegmentKind, Snapshot
 from domain.segments.runner import Runner
 from domain.store import Agenda, Store, Unit
@@ -117,7 +117,7 @@ class RecalculationHandler:
                 await unit.segments.change(replace(segment, next_run_at=then))
 
 
-def are_references_known(found: Defined, segment: Segment, by_key: dict[str, Segment]) -> bool:
+def are_references_known(found: SegmentDefinitions, segment: Segment, by_key: dict[str, Segment]) -> bool:
     """Whether every segment that the rule uses is there."""
     return set(references(found.trees[segment.key])) <= by_key.keys()
 

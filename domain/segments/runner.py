@@ -14,7 +14,7 @@ from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import queue_following
 from domain.model import Business
 from domain.rules.context import references
-from domain.segments.dependencies import Defined, read_definitions
+from domain.segments.dependencies import SegmentDefinitions, read_definitions
 from domain.segments.model import Segment, SegmentKind, Snapshot
 from domain.store import Evaluation, Store
 
@@ -33,7 +33,7 @@ async def nobody(business: Business, segment: str, job: Job) -> None:
     """Nobody is told."""
 
 
-class Stopped(Exception):
+class RunStopped(Exception):
     """The run is not this holder's any more, or somebody asked to cancel it."""
 
 
@@ -103,7 +103,7 @@ class Runner:
                 raise DomainError(f"The run was begun {ATTEMPTS} times and never came to an end.")
             while not await self._recalculate(business, job, parent, done, parts):
                 pass
-        except Stopped:
+        except RunStopped:
             await self._end_if_cancelled(business, job)
         except asyncio.CancelledError:
             await self._release(business, job)
@@ -134,13 +134,13 @@ class Runner:
             for low in range(1, highest + 1, RANGE):
                 share = min(population, round(population * (low - 1) / max(highest, 1)))
                 if not await self._heartbeat(business, job, "evaluating", share, population):
-                    raise Stopped
+                    raise RunStopped
                 if parent is not None:
                     # Where that one is lost, this part is still held: whoever has the other one waits for it.
                     await self._heartbeat(business, parent, "recalculating", done, parts)
                 await evaluation.evaluate_range(tree, by_key, low, low + RANGE - 1)
             if not await self._heartbeat(business, job, "writing", population, population):
-                raise Stopped
+                raise RunStopped
             outcome = await self._commit(evaluation, job, segment, by_key, found, population)
         if outcome is None:
             return False
@@ -155,16 +155,16 @@ class Runner:
         job: Job,
         segment: Segment,
         by_key: Mapping[str, Segment],
-        found: Defined,
+        found: SegmentDefinitions,
         population: int,
     ) -> Outcome | None:
         async with evaluation.write() as unit:
             now = (await unit.segments.by_ids([segment.id])).get(segment.id)
             held = (await unit.jobs.by_ids([job.id])).get(job.id)
             if now is None or now.version != segment.version or held is None or held.cancel_requested:
-                raise Stopped
+                raise RunStopped
             if held.status is not JobStatus.RUNNING or held.attempts != job.attempts:
-                raise Stopped
+                raise RunStopped
             if unit.business.settings_version != evaluation.unit.business.settings_version:
                 # Days, labels and scores are measured otherwise now.
                 return None
@@ -174,7 +174,7 @@ class Runner:
             await unit.segments.change(replace(now, last_calculated=unit.instant))
             outcome = Outcome(JobStatus.SUCCEEDED, None, None, population, difference, unit.instant)
             if not await unit.jobs.finish(self._lease(job), outcome, unit.instant):
-                raise Stopped
+                raise RunStopped
             if difference.entered or difference.left:
                 # Within a run of many those come later anyway, but for one that somebody else ended before.
                 await queue_following(unit, found.users_of(segment.key), f"segment {segment.key}", held.parent_id)

@@ -38,7 +38,7 @@ LONGEST_WAIT = 20.0
 """Seconds between two looks at the clock, which somebody may set."""
 
 
-class Ending:
+class StopSignal:
     """Whether a signal has come."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Ending:
 
 def classify_once(one: Callable[[], int]) -> int:
     """One run, which a signal stops as an interruption does: status and log say so. Its exit code."""
-    ending = Ending()
+    ending = StopSignal()
     with ending.catch_signals():
         ending.running = True
         return one()
@@ -92,7 +92,7 @@ def classify_once(one: Callable[[], int]) -> int:
 
 def classify_every(segmenter: Segmenter, one: Callable[[], int], every: str) -> None:
     """Until a signal ends it."""
-    ending = Ending()
+    ending = StopSignal()
     with ending.catch_signals():
         zone = segmenter.zone()
         while not ending.event.is_set():

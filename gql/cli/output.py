@@ -165,7 +165,7 @@ def escape_formula(text: str) -> str:
     return f"'{text}" if text.startswith((*FORMULA_STARTS, "\t", "\r")) else text
 
 
-class Rate(ProgressColumn):
+class RateColumn(ProgressColumn):
     """Rows or orders so far, and how many a second."""
 
     def render(self, task: Task) -> Text:
@@ -178,7 +178,7 @@ class Rate(ProgressColumn):
 def progress_bar() -> Progress:
     """A bar on standard error where that is a terminal."""
     console = Console(stderr=True, soft_wrap=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), Rate(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), RateColumn(), TimeElapsedColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 

@@ -20,7 +20,7 @@ from rich.text import Text
 from domain.classification.groups import Method
 from domain.errors import InvalidInput
 from domain.model import Business
-from domain.reports.document import DIMENSION_TITLES, ReportAsked
+from domain.reports.document import DIMENSION_TITLES, ReportRequest
 from domain.reports.report import Insights, Report, insights
 from domain.segments.member_export import check_columns
 from gql.cli.output import cell, plain
@@ -200,7 +200,7 @@ async def report(
         raise InvalidInput(f"--format must be one of: {', '.join(REPORT_FORMATS)}; a table goes to the terminal")
     day = None if as_of is None else read_date(as_of)
     place = None if storefront is None else await services.purchases.storefront_by_key(chosen, storefront)
-    asked = ReportAsked(read, days, day, place, naming, segment_name, segment_code)
+    asked = ReportRequest(read, days, day, place, naming, segment_name, segment_code)
     if form == "table":
         made = await services.report_files.report(chosen, asked)
         previous = await services.reporting.previous_counts(chosen, made)

@@ -310,7 +310,7 @@ MembersArgument = Annotated[Path, typer.Argument(help="CSV file with a column cu
 
 
 @dataclass(slots=True)
-class Tally:
+class AssignmentCounts:
     """What became of the rows, and the first one that nobody has."""
 
     read: int = 0
@@ -342,10 +342,10 @@ class MembersFile:
                 return cls(source, place)
         raise InvalidInput(f"Missing required columns: customer_id. Columns seen: {describe_columns(source.header)}.")
 
-    def names(self, tally: Tally) -> Iterator[tuple[int, str]]:
+    def names(self, counts: AssignmentCounts) -> Iterator[tuple[int, str]]:
         """Line and customer id of each row; those without a readable one are counted as unknown."""
         for line, cells in self.source.rows():
-            tally.read += 1
+            counts.read += 1
             try:
                 if len(cells) <= self.place:
                     raise RowFault("the row is too short")
@@ -354,37 +354,37 @@ class MembersFile:
                 if not name:
                     raise RowFault("no customer")
             except RowFault:
-                tally.miss(line, row_text(cells))
+                counts.miss(line, row_text(cells))
                 continue
             yield line, name
 
-    async def into(self, memberships: Memberships, business: Business, key: str, entering: bool) -> Tally:
+    async def into(self, memberships: Memberships, business: Business, key: str, entering: bool) -> AssignmentCounts:
         """Change the members and count the rows."""
-        tally = Tally()
+        counts = AssignmentCounts()
         batch: dict[str, int] = {}
 
         async def flush() -> None:
             done = await memberships.assign_named(business, key, list(batch), ACTOR, entering=entering)
-            tally.changed += done.changed
-            tally.already += done.already
+            counts.changed += done.changed
+            counts.already += done.already
             for name in done.unknown:
-                tally.miss(batch[name], name)
+                counts.miss(batch[name], name)
             batch.clear()
 
         with progress_bar() as bar:
             task = bar.add_task("reading", total=None)
-            for line, name in self.names(tally):
+            for line, name in self.names(counts):
                 if name in batch:
-                    tally.already += 1
+                    counts.already += 1
                 batch.setdefault(name, line)
                 if len(batch) >= BATCH:
                     await flush()
-                    bar.update(task, completed=tally.read)
+                    bar.update(task, completed=counts.read)
             if batch:
                 await flush()
-        if tally.read == 0:
+        if counts.read == 0:
             raise InvalidInput(f"No data found in {self.source.name}.")
-        return tally
+        return counts
 
 
 @segment_app.command()
@@ -406,15 +406,15 @@ async def change_members(session: Session, key: str, file: Path, business: str |
     worker = Worker.of(session, await session.choose(business))
     newest = await worker.newest()
     await session.find_segment(worker.business, key)
-    tally = await MembersFile.read(file).into(session.services.memberships, worker.business, key, entering)
+    counts = await MembersFile.read(file).into(session.services.memberships, worker.business, key, entering)
     done, so = ("put in", "already in") if entering else ("taken out", "not in")
-    matched = tally.changed + tally.already
+    matched = counts.changed + counts.already
     typer.echo(
-        f"{plain(file.name)}: {count_noun(tally.read, 'row')} read: {matched:,} matched ({tally.changed:,} {done}, "
-        f"{tally.already:,} {so}), {tally.unknown:,} unknown."
+        f"{plain(file.name)}: {count_noun(counts.read, 'row')} read: {matched:,} matched ({counts.changed:,} {done}, "
+        f"{counts.already:,} {so}), {counts.unknown:,} unknown."
     )
-    if tally.first is not None:
-        line, text = tally.first
+    if counts.first is not None:
+        line, text = counts.first
         typer.echo(f"First unknown: line {line}: {plain(text)}", err=True)
-    if tally.changed:
+    if counts.changed:
         await worker.report_followers(newest)

@@ -25,7 +25,7 @@ from domain.classification.rfm import (
 from domain.errors import InvalidInput
 from domain.model import Business, BusinessSettings, Window
 from domain.reports.document import document_of
-from domain.reports.report import Previous, Report, choose_groups, group_cells, insights
+from domain.reports.report import PreviousWindow, Report, choose_groups, group_cells, insights
 from domain.reports.reporting import report_key
 from gql.cli.reports import FORMATS
 from gql.composition import make_writers
@@ -118,7 +118,7 @@ def verify_all() -> Iterator[tuple[str, bool]]:
     parts = [*data["segments"], data["unclassified"]]
     sums = sum(part["customer_count"] for part in parts), sum(part["total_revenue"] for part in parts)
     yield "the groups and the unclassified add up", sums == (data["customer_count"], data["total_revenue"]) == (3, 9.1)
-    rising = insights(report, Previous(5, {"R5F5M5": 5}))
+    rising = insights(report, PreviousWindow(5, {"R5F5M5": 5}))
     told = (rising.highest_revenue, rising.largest, rising.fastest_growing, rising.needs_attention)
     yield "insights", told == ("Champions", "Champions", None, None)
     yield "formats: table, csv, xlsx, pdf, json", FORMATS == ("table", "csv", "xlsx", "pdf", "json")

@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 from watchfiles import watch as watch_folder
 
-from domain.errors import DomainError, InvalidInput, Taken, Unavailable
+from domain.errors import AlreadyTaken, DomainError, InvalidInput, Unavailable
 from domain.imports.columns import count_noun
 from domain.imports.formats import ImportOptions
 from gql.cli.imports import CurrencyOption, ZoneOption, with_format_options
@@ -35,17 +35,17 @@ TICK = 0.5
 """Seconds until files are looked at again, whatever the system says."""
 LATER = 30.0
 """Seconds until a run is tried again that met a busy store."""
-Look = tuple[int, int, int, int]
+FileState = tuple[int, int, int, int]
 """How a file looks: device, inode, size, time of the last change."""
 
 
 @dataclass(slots=True)
-class Watched:
+class WatchedFile:
     """One file: how it looked, since when, and how it looked when it was last run."""
 
-    look: Look | None = None
+    look: FileState | None = None
     since: float = 0.0
-    done: Look | None = None
+    done: FileState | None = None
     again_at: float = 0.0
 
 
@@ -56,15 +56,15 @@ class Watcher:
     path: Path
     settle: float
     run: Callable[[Path], str]
-    files: dict[Path, Watched] = field(default_factory=dict)
+    files: dict[Path, WatchedFile] = field(default_factory=dict)
 
     def turn(self, stop: Event) -> None:
         """Look at every file once, and run those that are due, one after the other."""
         for path in sorted({*self.files, *self._there()}):
             if stop.is_set():
                 return
-            file = self.files.setdefault(path, Watched())
-            now, look = time.monotonic(), look_of(path)
+            file = self.files.setdefault(path, WatchedFile())
+            now, look = time.monotonic(), read_file_state(path)
             if look != file.look:
                 if look is None:
                     print_line(f"{path.name} is gone. It is imported again when it is back.")
@@ -78,13 +78,13 @@ class Watcher:
         names = [one for one in self.path.iterdir() if one.name.lower().endswith(ENDINGS)]
         return [one for one in names if not one.name.startswith((".", "~")) and one.is_file()]
 
-    def _run(self, path: Path, file: Watched, look: Look) -> None:
+    def _run(self, path: Path, file: WatchedFile, look: FileState) -> None:
         try:
             print_line(self.run(path))
         except Exception as error:
             for sentence in describe_failure(error)[0]:
                 print_line(f"Error: {path.name}: {sentence}", err=True)
-            if isinstance(error, Taken | Unavailable) or not isinstance(error, DomainError):
+            if isinstance(error, AlreadyTaken | Unavailable) or not isinstance(error, DomainError):
                 file.again_at = time.monotonic() + LATER
                 return
         # Where it was written meanwhile, it does not look like this any more and its turn comes again.
@@ -96,7 +96,7 @@ def print_line(sentence: str, *, err: bool = False) -> None:
     typer.echo(f"{system_clock():%Y-%m-%d %H:%M:%SZ} {plain(sentence)}", err=err)
 
 
-def look_of(path: Path) -> Look | None:
+def read_file_state(path: Path) -> FileState | None:
     """How the file looks; None where there is none."""
     try:
         state = path.stat()
@@ -107,7 +107,7 @@ def look_of(path: Path) -> Look | None:
 
 @contextmanager
 def watch_alone(settings: Settings, path: Path) -> Iterator[None]:
-    """This process alone watches the path, by a lock that dies with it; Taken where another does."""
+    """This process alone watches the path, by a lock that dies with it; AlreadyTaken where another does."""
     with translate_folder_errors():
         check_folder(settings.data)
     name = hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
@@ -116,7 +116,7 @@ def watch_alone(settings: Settings, path: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise Taken(f"{path} is watched by another process already.") from error
+            raise AlreadyTaken(f"{path} is watched by another process already.") from error
         yield
     finally:
         os.close(lock)

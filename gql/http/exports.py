@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from domain.errors import InvalidInput, NotFound, Unavailable
 from domain.model import Business, Permission, Storefront, Viewer
-from domain.reports.document import ReportAsked
+from domain.reports.document import ReportRequest
 from domain.segments.member_export import MemberExport
 from gql.auth import Unauthenticated, bearer_token
 from gql.composition import Services, Writers
@@ -239,9 +239,9 @@ class Downloads:
             response = Response(body, headers=headers)
         return response
 
-    async def _report_asked(self, business: Business, parameters: ReportParameters) -> ReportAsked:
+    async def _report_asked(self, business: Business, parameters: ReportParameters) -> ReportRequest:
         """The report that the parameters mean; InvalidInput where the business has no such storefront."""
-        return ReportAsked(
+        return ReportRequest(
             parameters.method,
             parameters.days,
             parameters.as_of,

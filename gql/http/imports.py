@@ -45,7 +45,7 @@ CheckFile = Callable[[Path, Business, ImportOptions], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedFile:
     """A file that was received, in a folder of its own."""
 
     path: Path
@@ -106,12 +106,12 @@ class Uploads:
         number = encode("PurchaseImport", business.id, queued.id)
         return json_response({"id": number}, 202, {"Location": f"{PATH}/{number}"})
 
-    async def _receive(self, request: Request, name: str) -> Received:
+    async def _receive(self, request: Request, name: str) -> ReceivedFile:
         """The body as a file. Where the client goes, or sends too much, nothing stays."""
         digest, size = hashlib.sha256(), 0
         path = self.folder / uuid4().hex / name
         await asyncio.to_thread(path.parent.mkdir, mode=0o700, parents=True)
-        received = Received(path, "")
+        received = ReceivedFile(path, "")
         try:
             with await asyncio.to_thread(path.open, "xb") as file:
                 held = bytearray()
@@ -131,7 +131,7 @@ class Uploads:
             raise
         query = "&".join(f"{name}={value}" for name, value in sorted(request.query_params.multi_items()))
         digest.update(b"\0" + query.encode("utf-8", "replace"))
-        return Received(path, digest.hexdigest())
+        return ReceivedFile(path, digest.hexdigest())
 
     async def _queue(
         self,
@@ -139,7 +139,7 @@ class Uploads:
         viewer: Viewer,
         business: Business,
         parameters: UploadParameters,
-        received: Received,
+        received: ReceivedFile,
         key: str | None,
     ) -> PurchaseImport:
         if key is not None:

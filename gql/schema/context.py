@@ -88,7 +88,7 @@ class Context:
 Info = strawberry.Info[Context, None]
 
 
-class _Needs(BasePermission):
+class _RequiredPermission(BasePermission):
     """Fails with FORBIDDEN where the token lacks the permission."""
 
     permission: Permission
@@ -100,13 +100,13 @@ class _Needs(BasePermission):
         raise Forbidden(f"This needs the permission {self.permission.value}.")
 
 
-class CanView(_Needs):
+class CanView(_RequiredPermission):
     """Every read."""
 
     permission = Permission.VIEW
 
 
-class CanEdit(_Needs):
+class CanEdit(_RequiredPermission):
     """Every write."""
 
     permission = Permission.EDIT

@@ -38,7 +38,7 @@ MAXIMUM_GROUPED = 20_000
 """Customers that the pages of all groups of a report may hold together."""
 
 
-class Paged(Protocol):
+class PageSource(Protocol):
     """What has groups of customers."""
 
     async def pages(self, keys: Sequence[Any], request: PageRequest) -> Mapping[Any, Page[CustomerRecord]]:
@@ -46,7 +46,7 @@ class Paged(Protocol):
         ...
 
 
-GroupPage = tuple[Paged, Hashable, PageRequest]
+GroupPage = tuple[PageSource, Hashable, PageRequest]
 """Which group of what, and which of its pages."""
 
 
@@ -171,7 +171,7 @@ async def _are_members(unit: Unit, pairs: list[tuple[int, int]]) -> Mapping[tupl
 
 
 async def _group_pages(keys: list[GroupPage]) -> list[Page[CustomerRecord]]:
-    groups: dict[tuple[Paged, PageRequest], list[Hashable]] = {}
+    groups: dict[tuple[PageSource, PageRequest], list[Hashable]] = {}
     for source, group, request in keys:
         groups.setdefault((source, request), []).append(group)
     if sum(len(some) * request.size for (_, request), some in groups.items()) > MAXIMUM_GROUPED:

@@ -17,7 +17,7 @@ from domain.model import Business as BusinessEntity
 from domain.model import NewCustomer, NewPurchase
 from domain.model import PurchaseLine as NewLine
 from domain.money import exponent, to_minor
-from domain.reports.document import ReportAsked
+from domain.reports.document import ReportRequest
 from gql.parameters import ReportParameters
 from gql.schema.context import CanView, Info
 from gql.schema.segment_mutations import SegmentMutations
@@ -237,7 +237,7 @@ class Mutation(SegmentMutations):
     ) -> ExportPayload:
         context, business = info.context, await info.context.business()
         storefront = await find_storefront(context, business, storefront_id)
-        asked = ReportAsked(method, days, as_of, storefront, scheme, segment_name, segment_code)
+        asked = ReportRequest(method, days, as_of, storefront, scheme, segment_name, segment_code)
         report = await context.services.report_files.report(business, asked)
         # The day is said, so that the link shows tomorrow what it shows today.
         last, place = report.window.as_of, None if storefront is None else storefront.key

@@ -78,7 +78,7 @@ Operator = Callable[..., Expression]
 MAXIMUM_ARGUMENTS = 100
 
 
-class Printed(FunctionElement[Any]):
+class Construct(FunctionElement[Any]):
     """Operands and how they are printed, on SQLite and elsewhere: a function of their texts each."""
 
     inherit_cache = False
@@ -88,15 +88,15 @@ class Printed(FunctionElement[Any]):
         self.write, self.write_sqlite = write, write_sqlite
 
 
-@compiles(Printed)
-def _printed(element: Printed, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(Construct)
+def _compile_construct(element: Construct, compiler: SQLCompiler, **kw: Any) -> str:
     write = element.write_sqlite if compiler.dialect.name == "sqlite" else element.write
     return write(*[compiler.process(operand, **kw) for operand in element.clauses])
 
 
 def construct(write: Callable[..., str], sqlite: Callable[..., str] | None = None) -> Operator:
     """A construct: called with its operands, it is printed by `write`, on SQLite by `sqlite` where it differs."""
-    return partial(Printed, write, sqlite or write)
+    return partial(Construct, write, sqlite or write)
 
 
 def chain(symbol: str, sqlite: str | None = None) -> Operator:

@@ -87,7 +87,7 @@ def to_business(row: BusinessRow | Row[Any]) -> Business:
     )
 
 
-class translated:
+class translate_errors:
     """Turns a store that cannot answer now into Unavailable and a sum that it cannot hold into InvalidInput; everything
     else passes."""
 

@@ -89,7 +89,7 @@ class CustomersFile:
         progress: Callable[[int], None],
     ) -> ImportSummary:
         """Import the rows; `reject` is told of each that is refused, `progress` how many were read."""
-        intake = Intake(customers, business, reject)
+        intake = CustomerBatch(customers, business, reject)
         for line, cells in self.source.rows():
             intake.read += 1
             try:
@@ -107,7 +107,7 @@ class CustomersFile:
 
 
 @dataclass(slots=True)
-class Intake:
+class CustomerBatch:
     """Rows on their way into the store, and what has become of them. Of two rows of one customer the later holds; the
     earlier changes nothing and is counted so. `known_only`: those of customers who are not there are left out."""
 

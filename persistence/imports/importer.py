@@ -28,7 +28,7 @@ from domain.model import Actor, Business
 from persistence import merge
 from persistence.database.dialects import analyze
 from persistence.database.engines import Database
-from persistence.database.transactions import event_row, raise_change, translated
+from persistence.database.transactions import event_row, raise_change, translate_errors
 from persistence.erasure import hide_rejects
 from persistence.imports.staging import ONLY_NEGATIVE, arrange, refuse, stage
 from persistence.imports.undo import keep_before, keep_given
@@ -261,7 +261,7 @@ class PurchaseImporter:
         """Import the rows; `texts` finds the text of rows that turn out wrong only when orders are put together. A
         `record` that is given is one that waited and is held now. `of_orders`: a row carried its order's amount, so
         that zeros beside it mean nothing."""
-        with translated(), self.engine.connect() as connection:
+        with translate_errors(), self.engine.connect() as connection:
             if dry_run:
                 return self._run(connection, rows, texts, None, progress, rejects, of_orders)
             held = record or ImportRecord(self.engine, self.business, self.clock, actor, source)

@@ -12,12 +12,12 @@ from sqlalchemy import Connection, Row, insert, select, text, update
 
 from domain.calendar import Clock, to_micros
 from domain.errors import Conflict, NotFound, UndoRefused
-from domain.imports.imports import CHANGED, DELETED, EXAMPLES, MOVED, ChangedSince, UndoSummary
+from domain.imports.imports import CHANGED, DELETED, EXAMPLES, MOVED, UndoConflict, UndoSummary
 from domain.model import Actor, Business
 from persistence import merge
 from persistence.database.dialects import analyze, create, empty, few_to_many, fill
 from persistence.database.engines import Database
-from persistence.database.transactions import event_row, raise_change, translated
+from persistence.database.transactions import event_row, raise_change, translate_errors
 from persistence.imports.imports import IMPORTS
 from persistence.jobs import ACTIVE
 from persistence.merge import UPDATED, MergeResult
@@ -141,7 +141,7 @@ class ImportUndo:
 
     def run(self, actor: Actor, progress: Callable[[int, int], None] = lambda done, total: None) -> UndoSummary:
         """Take it back; UndoRefused says what has changed since. `progress` is told customers, done and in all."""
-        with translated(), self.engine.connect() as connection:
+        with translate_errors(), self.engine.connect() as connection:
             with connection.begin():
                 row = self._row(connection)
                 spans = self._spans(connection, "purchase")
@@ -192,13 +192,13 @@ class ImportUndo:
             named = text(f"SELECT p.external_id {where} ORDER BY p.id LIMIT {EXAMPLES}")
             examples += connection.execute(named, self.own).scalars()
         if changed:
-            reasons.append(ChangedSince(CHANGED, changed, tuple(examples[:EXAMPLES])))
+            reasons.append(UndoConflict(CHANGED, changed, tuple(examples[:EXAMPLES])))
         deleted = connection.execute(text(DELETED_SINCE), self.own).scalar_one()
         if deleted:
-            reasons.append(ChangedSince(DELETED, deleted))
+            reasons.append(UndoConflict(DELETED, deleted))
         zone = connection.execute(text("SELECT time_zone FROM business WHERE id = :business"), self.own).scalar_one()
         if row.time_zone is not None and row.time_zone != zone:
-            reasons.append(ChangedSince(MOVED, 0))
+            reasons.append(UndoConflict(MOVED, 0))
         if reasons:
             raise UndoRefused(self.import_id, [reason.sentence for reason in reasons])
 

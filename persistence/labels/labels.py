@@ -36,7 +36,7 @@ from domain.classification.labels import DIMENSIONS, Labelling, labelling
 from domain.classifiers import Classifiers
 from persistence.database.dialects import analyze, create
 from persistence.database.engines import Database
-from persistence.database.transactions import to_business, translated
+from persistence.database.transactions import to_business, translate_errors
 from persistence.labels.classifiers import Overlay
 from persistence.labels.sql import labels
 from persistence.tables import business as business_table
@@ -52,7 +52,7 @@ changed = table("changed_customer", column("customer_id", BigInteger))
 
 
 @dataclass(slots=True)
-class Decided:
+class DecidedLabels:
     """The labels in one state of the store: those that were kept and are still true, and in `labelled` the others.
     `some` says that there are kept ones among them, `present` that they are those of today."""
 
@@ -142,16 +142,16 @@ class LabelStore:
     classifiers: Classifiers = field(default_factory=Classifiers)
 
     @contextmanager
-    def decide_labels(self, as_of: date | None = None) -> Iterator[Decided]:
+    def decide_labels(self, as_of: date | None = None) -> Iterator[DecidedLabels]:
         """All labels as of the day, today where there is none, in one state of the store."""
-        with translated(), self.database.bulk.connect() as connection:
+        with translate_errors(), self.database.bulk.connect() as connection:
             if self.database.dialect == "postgresql":
                 connection.execution_options(isolation_level="REPEATABLE READ")
             found = self._begin(connection, as_of)
             found.decide()
             yield found
 
-    def _begin(self, connection: Connection, as_of: date | None) -> Decided:
+    def _begin(self, connection: Connection, as_of: date | None) -> DecidedLabels:
         row = connection.execute(select(business_table).where(business_table.c.id == self.business_id)).one()
         business = to_business(row)
         present = local_date(self.clock(), zone(business.time_zone))
@@ -162,7 +162,7 @@ class LabelStore:
             select(label_state).where(label_state.c.business_id == self.business_id)
         ).one_or_none()
         some = state is not None and state.basis == how.basis
-        return Decided(
+        return DecidedLabels(
             connection,
             self.business_id,
             today,
@@ -180,7 +180,7 @@ FOLLOW_RANGE = 50_000
 """Labels kept in one transaction."""
 
 
-def keep(decided: Decided) -> None:
+def keep(decided: DecidedLabels) -> None:
     """End the reading and keep what was decided. Labels of another day than today are not kept."""
     connection = decided.connection
     if not decided.present or (decided.some and not decided.fresh):
@@ -212,7 +212,7 @@ def _still(connection: Connection, business_id: int, owner: str) -> bool:
     return bool(connection.execute(statement).scalar_one() == owner)
 
 
-def _replace(decided: Decided, low: int, high: int) -> None:
+def _replace(decided: DecidedLabels, low: int, high: int) -> None:
     new = select(*(labelled.c[name] for name in COLUMNS)).where(labelled.c.customer_id.between(low, high))
     own: list[ColumnElement[bool]] = [
         customer_label.c.business_id == decided.business_id,

@@ -21,7 +21,7 @@ from domain.classification.pipeline import (
     STATUS_FILENAME,
     Part,
 )
-from domain.errors import InvalidInput, Taken
+from domain.errors import AlreadyTaken, InvalidInput
 
 NAMES = ("purchase_frequency", "spending", "category")
 
@@ -36,7 +36,7 @@ class RunFolder:
     @classmethod
     @contextmanager
     def acquire(cls, path: Path, filename: str = OUTPUT_FILENAME) -> Iterator["RunFolder"]:
-        """The folder, made where it is not there; Taken where another run has it."""
+        """The folder, made where it is not there; AlreadyTaken where another run has it."""
         if Path(filename).name != filename or filename in ("", ".", "..", *RESERVED):
             raise InvalidInput(f"output_filename must be the name of a file in the folder, not {filename[:100]}")
         path = path.absolute()
@@ -46,7 +46,7 @@ class RunFolder:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise Taken(
+                raise AlreadyTaken(
                     f"Another run writes into {path}. Wait until it has ended, or give another folder."
                 ) from error
             yield cls(path, filename)

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import InvalidInput
-from domain.store import Cached
+from domain.store import CachedValue
 from persistence.database.engines import BUSY_SECONDS, Database
 from persistence.tables import kept_report
 
@@ -93,7 +93,7 @@ class MemoryCache:
         # Without the library's own time limit: the wait that it brings would swallow a cancellation.
         return SimpleMemoryCache(ttl=SECONDS, timeout=0)
 
-    async def get_or_make(self, key: str, make: Callable[[], Awaitable[T]]) -> Cached[T]:
+    async def get_or_make(self, key: str, make: Callable[[], Awaitable[T]]) -> CachedValue[T]:
         """The value that is there, or the one being computed, or a new one."""
         held: Entry | None = await self._memory.get(key)
         if held is not None:
@@ -146,8 +146,8 @@ class MemoryCache:
         finally:
             await asyncio.shield(cache.release(key, owner))
 
-    def _build_cached(self, entry: Entry, hit: bool) -> Cached[Any]:
-        return Cached(entry.value, hit, max(0.0, self._clock() - entry.made_at))
+    def _build_cached(self, entry: Entry, hit: bool) -> CachedValue[Any]:
+        return CachedValue(entry.value, hit, max(0.0, self._clock() - entry.made_at))
 
 
 class DatabaseCache:

@@ -148,10 +148,10 @@ class AppendedCsv(WatchedCsv):
             return
         with self.path.open("rb") as file:
             file.seek(self.start)
-            yield _Text(io.BufferedReader(_Joined(self.head, file)), self.name, self.place)
+            yield _Text(io.BufferedReader(_JoinedFile(self.head, file)), self.name, self.place)
 
 
-class _Joined(io.RawIOBase):
+class _JoinedFile(io.RawIOBase):
     """The header, then the rest of the file."""
 
     def __init__(self, head: bytes, rest: io.BufferedReader) -> None:

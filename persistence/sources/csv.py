@@ -123,7 +123,7 @@ class CsvSource:
 
     @contextmanager
     def _open(self) -> Iterator["_Text"]:
-        with _Counting(self.path, self) as raw:
+        with _CountingFile(self.path, self) as raw:
             magic = raw.peek_magic()
             stream: Any = gzip.GzipFile(fileobj=raw) if magic == GZIP_MAGIC else raw
             yield _Text(cast(BinaryIO, stream), self.name, self.place)
@@ -196,7 +196,7 @@ class _RowTooLong(Exception):
     """A row does not come to its end."""
 
 
-class _Counting(io.FileIO):
+class _CountingFile(io.FileIO):
     """A file that tells its source how far it was read, for the progress bar."""
 
     def __init__(self, path: Path, source: CsvSource) -> None:

@@ -29,7 +29,7 @@ from domain.imports.values import DateFault, DateReader, in_words, readings
 from domain.model import Business, NewCustomer
 from domain.money import exponent
 from persistence.database.engines import Database
-from persistence.imports.customers_file import Intake
+from persistence.imports.customers_file import CustomerBatch
 from persistence.sources.appended import forget_state, present_version, read_state, write_state
 from persistence.sources.csv import CsvSource
 from persistence.sources.spill import OrderAmounts
@@ -323,7 +323,7 @@ async def finish(
 ) -> None:
     """After the import: customers get the names that the documents give them, and the position is kept."""
     # A customer all of whose documents were rejected is none.
-    intake = Intake(customers, business, lambda row: None, known_only=True)
+    intake = CustomerBatch(customers, business, lambda row: None, known_only=True)
     for line, (customer, given) in enumerate(source.names, 1):
         await intake.take(line, customer, NewCustomer(customer, name=given, given=frozenset({"name"})))
     await intake.flush()

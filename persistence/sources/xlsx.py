@@ -64,7 +64,7 @@ class XlsxSource:
         self.path = path
         self.name = path.name
         self.decimal = decimal
-        self.part: _Bounded | None = None
+        self.part: _BoundedPart | None = None
         check_package(path)
         with self._damage(0), self._book() as book:
             if sheet is not None and sheet not in book.sheetnames:
@@ -140,11 +140,11 @@ class XlsxSource:
                 warnings.simplefilter("ignore")
                 reader = ExcelReader(file, read_only=True, data_only=True, keep_links=False)
                 archive, opened = reader.archive, reader.archive.open
-                archive.open = lambda part, *more: _Bounded(opened(part, *more), self.name, True)
+                archive.open = lambda part, *more: _BoundedPart(opened(part, *more), self.name, True)
                 reader.read()
 
-            def open_sheet(part: str, *more: Any) -> _Bounded:
-                self.part = _Bounded(opened(part, *more), self.name, False)
+            def open_sheet(part: str, *more: Any) -> _BoundedPart:
+                self.part = _BoundedPart(opened(part, *more), self.name, False)
                 return self.part
 
             archive.open = open_sheet
@@ -184,7 +184,7 @@ class XlsxSource:
         return str(value)
 
 
-class _Bounded:
+class _BoundedPart:
     """A part of a workbook as it is read, looked at before it is taken apart: what is held at once, be it a row, a text
     that cells share or a part that is read whole, may not have more elements than memory should hold. While a workbook
     is opened each part is followed element by element; of the sheet that is read then only the tags from row to row are
@@ -234,7 +234,7 @@ class _Bounded:
         """Nothing is read any more."""
         self.file.close()
 
-    def __enter__(self) -> "_Bounded":
+    def __enter__(self) -> "_BoundedPart":
         return self
 
     def __exit__(self, *_: object) -> None:

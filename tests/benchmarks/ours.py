@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from domain.model import Permission, Viewer
-from domain.store import Cached
+from domain.store import CachedValue
 from gql.composition import make_services
 from gql.schema.context import Context
 from gql.schema.schema import make_schema
@@ -29,8 +29,8 @@ Answer = TypeVar("Answer")
 class NothingCached:
     """Every report is computed."""
 
-    async def get_or_make(self, key: str, make: Callable[[], Awaitable[Answer]]) -> Cached[Answer]:
-        return Cached(await make(), False, 0.0)
+    async def get_or_make(self, key: str, make: Callable[[], Awaitable[Answer]]) -> CachedValue[Answer]:
+        return CachedValue(await make(), False, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,13 @@ from strawberry.utils.str_converters import to_camel_case
 
 from domain.errors import (
     AlreadyRunning,
+    AlreadyTaken,
     Conflict,
     DomainError,
     InvalidInput,
     InvalidRule,
     NotCancellable,
     NotFound,
-    Taken,
     name_fields,
 )
 from gql.schema.context import CanEdit, Info
@@ -104,7 +104,7 @@ def user_errors(error: DomainError) -> list[UserError]:
     codes: dict[type[DomainError], UserErrorCode] = {
         NotFound: UserErrorCode.NOT_FOUND,
         Conflict: UserErrorCode.CONFLICT,
-        Taken: UserErrorCode.TAKEN,
+        AlreadyTaken: UserErrorCode.TAKEN,
         AlreadyRunning: UserErrorCode.ALREADY_RUNNING,
         NotCancellable: UserErrorCode.NOT_CANCELLABLE,
     }

@@ -15,7 +15,7 @@ from domain.classification.groups import GroupKind
 from domain.model import Business as BusinessEntity
 from domain.money import to_decimal
 from domain.pages import Page, PageRequest
-from domain.reports.report import Group, Previous, insights
+from domain.reports.report import Group, PreviousWindow, insights
 from domain.reports.report import Report as ReportEntity
 from domain.reports.reporting import Reporting
 from domain.reports.transitions import GroupTransition, TransitionMatrix, Transitions
@@ -37,9 +37,9 @@ class ReportSource:
     report: ReportEntity
     reporting: Reporting
     movements: Transitions
-    _previous: "asyncio.Task[Previous | None] | None" = field(default=None)
+    _previous: "asyncio.Task[PreviousWindow | None] | None" = field(default=None)
 
-    async def previous(self) -> Previous | None:
+    async def previous(self) -> PreviousWindow | None:
         """Customers by group in the window before; computed once."""
         if self._previous is None:
             self._previous = asyncio.ensure_future(self.reporting.previous_counts(self.business, self.report))

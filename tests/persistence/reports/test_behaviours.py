@@ -9,7 +9,7 @@ from domain.classification.groups import Method
 from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput
 from domain.model import Actor, Business
-from domain.reports.report import Group, Previous, Report, insights
+from domain.reports.report import Group, PreviousWindow, Report, insights
 from gql.composition import Services
 from gql.parameters import read_method
 from tests.shops.reported_shop import AS_OF, orders
@@ -87,11 +87,11 @@ async def test_insights(services: Services, reported: Business) -> None:
     found = insights(rfm, None)
     assert (found.highest_revenue, found.largest) == ("Champions", "Champions")
     assert (found.fastest_growing, found.needs_attention) == ("Potential Loyalists", "At Risk")
-    grown = insights(rfm, Previous(4, {"R4F2M3": 1, "R5F1M1": 0}))
+    grown = insights(rfm, PreviousWindow(4, {"R4F2M3": 1, "R5F1M1": 0}))
     assert grown.fastest_growing == "New Customers"
-    assert insights(rfm, Previous(4, {"R4F2M3": 1, "R5F1M1": 1})).fastest_growing == "Potential Loyalists"
+    assert insights(rfm, PreviousWindow(4, {"R4F2M3": 1, "R5F1M1": 1})).fastest_growing == "Potential Loyalists"
     assert insights(eleven, None).needs_attention == "At Risk"
-    found = insights(value, Previous(1, {"HIGH": 1}))
+    found = insights(value, PreviousWindow(1, {"HIGH": 1}))
     assert (found.highest_revenue, found.largest) == ("High Value", "Medium Value")
     assert found.fastest_growing is found.needs_attention is None
     found = insights(behavior, None)
