@@ -74,7 +74,7 @@ def create_app(
     uploading = UploadHandler(opened, clock, services.imports, folder, open_upload, make_owner())
     classifying = ScheduledSegmentation(settings, opened, clock, classifiers)
     worker = make_worker(opened, clock, feed, settings.alert_url, (uploading, classifying))
-    health = Health(SqlStore(opened, clock).ready)
+    health = Health(SqlStore(opened, clock).is_ready)
 
     def make_context(viewer: Viewer, request_id: str) -> Context:
         return Context(viewer, services, request_id, links)

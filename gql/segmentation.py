@@ -104,13 +104,13 @@ class ScheduledSegmentation:
         # A schedule that is new, or comes sooner than the one before, moves the time, too.
         if due == then or (due is not None and then is not None and now < due < then):
             return agenda
-        async with self.store.heartbeats(business) as jobs:
+        async with self.store.open_heartbeats(business) as jobs:
             queued = await jobs.plan_classification(due, then, now)
         return replace(agenda, waiting=agenda.waiting | {self.kind}) if queued else agenda
 
     async def work(self, business: Business, agenda: Agenda) -> bool:
         """Classify the business where that waits; whether it did."""
-        async with self.store.heartbeats(business) as jobs:
+        async with self.store.open_heartbeats(business) as jobs:
             job = await jobs.acquire(self.kind, self.owner, self.clock())
         if job is None:
             return False
@@ -129,7 +129,7 @@ class ScheduledSegmentation:
             log.exception("classification of business %s failed", business.id)
             sentence = "The classification failed inside the server. Its log says more."
             outcome = Outcome(JobStatus.FAILED, "INTERNAL", sentence)
-        async with self.store.heartbeats(business) as jobs:
+        async with self.store.open_heartbeats(business) as jobs:
             await jobs.finish(Lease.of(job, self.owner), outcome, self.clock())
         if outcome.error_code is not None and outcome.error_message is not None:
             alerts = Alerts(self.settings.alert_url)
@@ -147,7 +147,7 @@ class ScheduledSegmentation:
             await asyncio.wait({working}, timeout=END_SECONDS)
             # Where the store cannot be told in time, the next one finds that the lease has expired.
             with suppress(DomainError, TimeoutError):
-                async with asyncio.timeout(RELEASE_SECONDS), self.store.heartbeats(business) as jobs:
+                async with asyncio.timeout(RELEASE_SECONDS), self.store.open_heartbeats(business) as jobs:
                     if working.done() and working.exception() is None:
                         await jobs.finish(lease, Outcome(JobStatus.SUCCEEDED), self.clock())
                     else:
@@ -161,7 +161,7 @@ class ScheduledSegmentation:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             # A store that is busy now hears of it with the next one.
             with suppress(DomainError):
-                async with self.store.heartbeats(business) as jobs:
+                async with self.store.open_heartbeats(business) as jobs:
                     await jobs.heartbeat(lease, self.clock(), "classifying", 0, None)
 
     def classify(self, business: Business) -> None:

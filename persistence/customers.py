@@ -143,7 +143,7 @@ class CustomerStore:
             conditions.append(customer.c.loyalty_level.in_(levels))
         return conditions
 
-    async def page(
+    async def load_page(
         self, request: PageRequest, where: CustomerFilter, sort: CustomerSort, reverse: bool
     ) -> Page[CustomerRecord]:
         """One page in the order asked for; ties stand by id."""
@@ -164,7 +164,7 @@ class CustomerStore:
         statement = select(func.count()).select_from(source).where(*await self._where(where))
         return int((await self.connection.execute(statement)).scalar_one())
 
-    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, CustomerRecord]:
+    async def find_by_ids(self, ids: Sequence[int]) -> Mapping[int, CustomerRecord]:
         """Those that exist."""
         statement = (
             select(*COLUMNS)
@@ -173,7 +173,7 @@ class CustomerStore:
         )
         return {row.id: to_record(row) for row in await self.connection.execute(statement)}
 
-    async def by_external_id(self, external_id: str) -> CustomerRecord | None:
+    async def find_by_external_id(self, external_id: str) -> CustomerRecord | None:
         """The one of that external id, exactly."""
         if not storable(external_id):
             return None

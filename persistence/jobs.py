@@ -133,21 +133,21 @@ class JobStore:
         statement = build_insert(self.business_id, job_id, new, at)
         return to_job((await self.connection.execute(statement.returning(job))).one())
 
-    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, Job]:
+    async def find_by_ids(self, ids: Sequence[int]) -> Mapping[int, Job]:
         """Those that exist."""
         return {run.id: run for run in await self._runs(job.c.id.in_(ids))}
 
-    async def active_of(self, segments: Sequence[int]) -> Mapping[int, Job]:
+    async def find_active(self, segments: Sequence[int]) -> Mapping[int, Job]:
         """The active run of each segment that has one."""
         runs = await self._runs(job.c.segment_id.in_(segments), job.c.status.in_(ACTIVE))
         return {run.segment_id: run for run in runs if run.segment_id is not None}
 
-    async def active_parent(self) -> Job | None:
+    async def find_active_parent(self) -> Job | None:
         """The active run of all segments, if there is one."""
         runs = await self._runs(job.c.segment_id.is_(None), job.c.parent_id.is_(None), job.c.status.in_(ACTIVE))
         return runs[0] if runs else None
 
-    async def newest_of(self, segments: Sequence[int]) -> Mapping[int, Job]:
+    async def find_newest(self, segments: Sequence[int]) -> Mapping[int, Job]:
         """The newest run of each segment that had one."""
         newest = (
             select(job.c.segment_id, func.max(job.c.id).label("id"))
@@ -158,11 +158,11 @@ class JobStore:
         runs = await self._runs(job.c.id.in_(select(newest.c.id)))
         return {run.segment_id: run for run in runs if run.segment_id is not None}
 
-    async def parts_of(self, parent_id: int) -> list[Job]:
+    async def load_parts(self, parent_id: int) -> list[Job]:
         """The runs that a run of many segments consists of, in their order."""
         return await self._runs(job.c.parent_id == parent_id)
 
-    async def page(
+    async def load_page(
         self, request: PageRequest, *, segment_id: int | None = None, parent_id: int | None = None
     ) -> Page[Job]:
         """Runs, newest first; of one segment, or the parts of one run in their order."""

@@ -66,7 +66,7 @@ class PurchaseStore:
         self.session = session
         self.business_id = business_id
 
-    async def pages(self, customers: Sequence[int], request: PageRequest) -> Mapping[int, Page[PurchaseRecord]]:
+    async def load_pages(self, customers: Sequence[int], request: PageRequest) -> Mapping[int, Page[PurchaseRecord]]:
         """The newest purchases of each customer, of every status, in one statement."""
         place = (
             func.row_number()
@@ -92,7 +92,7 @@ class PurchaseStore:
             for key, rows in found.items()
         }
 
-    async def counts(self, customers: Sequence[int]) -> Mapping[int, int]:
+    async def count_by_customer(self, customers: Sequence[int]) -> Mapping[int, int]:
         statement = (
             select(purchase.c.customer_id, func.count())
             .where(purchase.c.business_id == self.business_id, purchase.c.customer_id.in_(customers))
@@ -101,7 +101,7 @@ class PurchaseStore:
         found = {row[0]: row[1] for row in await self.connection.execute(statement)}
         return {key: found.get(key, 0) for key in customers}
 
-    async def by_keys(self, keys: Sequence[Key]) -> Mapping[Key, PurchaseRecord]:
+    async def find_by_keys(self, keys: Sequence[Key]) -> Mapping[Key, PurchaseRecord]:
         """Those that exist, by customer and purchase id."""
         statement = (
             select(*COLUMNS)
@@ -114,7 +114,7 @@ class PurchaseStore:
         )
         return {(row.customer_id, row.id): to_record(row) for row in await self.connection.execute(statement)}
 
-    async def lines(self, keys: Sequence[Key]) -> Mapping[Key, list[PurchaseLine]]:
+    async def load_lines(self, keys: Sequence[Key]) -> Mapping[Key, list[PurchaseLine]]:
         """The lines of each purchase, in their order."""
         line = purchase_line.c
         statement = (
@@ -133,15 +133,15 @@ class PurchaseStore:
                 lines.append(PurchaseLine(row.category, row.amount, STATUS_ORDER[row.status]))
         return found
 
-    async def storefronts(self) -> list[Storefront]:
+    async def load_storefronts(self) -> list[Storefront]:
         """All, by key."""
         return await self._storefronts()
 
-    async def storefronts_by_ids(self, ids: Sequence[int]) -> Mapping[int, Storefront]:
+    async def find_storefronts(self, ids: Sequence[int]) -> Mapping[int, Storefront]:
         """Those that exist."""
         return {item.id: item for item in await self._storefronts(storefront.c.id.in_(ids))}
 
-    async def storefront_by_key(self, key: str) -> Storefront | None:
+    async def find_storefront(self, key: str) -> Storefront | None:
         """The one of that key."""
         if not storable(key):
             return None
@@ -161,7 +161,7 @@ class PurchaseStore:
         """Write them all, unless one is refused (codes FOREIGN, ERASED): then nothing."""
         return await self.connection.run_sync(record, self.business_id, items, time_zone, now)
 
-    async def any(self) -> bool:
+    async def has_any(self) -> bool:
         """Whether there is a purchase at all."""
         statement = select(purchase.c.id).where(purchase.c.business_id == self.business_id).limit(1)
         return (await self.connection.execute(statement)).first() is not None

@@ -88,7 +88,7 @@ class AuditStore:
     session: AsyncSession
     business_id: int
 
-    async def page(self, request: PageRequest, subject: AuditTarget | None) -> Page[AuditRecord]:
+    async def load_page(self, request: PageRequest, subject: AuditTarget | None) -> Page[AuditRecord]:
         """Events, newest first."""
         conditions = self._build_conditions(subject)
         if request.after is not None:
@@ -101,7 +101,7 @@ class AuditStore:
         statement = select(func.count()).select_from(audit_event).where(*self._build_conditions(subject))
         return int((await self.connection.execute(statement)).scalar_one())
 
-    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, AuditRecord]:
+    async def find_by_ids(self, ids: Sequence[int]) -> Mapping[int, AuditRecord]:
         """Those that exist."""
         statement = select(AuditEventRow).where(*self._build_conditions(None), audit_event.c.id.in_(ids))
         return {row.id: to_event(row) for row in await self.session.scalars(statement)}
@@ -140,7 +140,7 @@ class Unit:
         """One repository a noun, all on this connection."""
         self.session = open_session(self.connection)
         self.rules = RuleAnalysisStore(self.connection, self, self.instant)
-        self.customers = CustomerStore(self.connection, self.business.id, self.rules.condition)
+        self.customers = CustomerStore(self.connection, self.business.id, self.rules.build_condition)
         self.purchases = PurchaseStore(self.connection, self.session, self.business.id)
         self.reports = ReportStore(self.connection, self.business.id)
         self.groups = GroupReportStore(self.connection, self.business.id)
@@ -154,7 +154,7 @@ class Unit:
         self.imports = ImportStore(self.connection, self.business.id)
         self.audits = AuditStore(self.connection, self.session, self.business.id)
 
-    async def data_changed(self) -> None:
+    async def mark_data_changed(self) -> None:
         """The change number becomes the data version."""
         await self.save_settings({"data_version": self.business.change_number})
 
@@ -195,7 +195,7 @@ class SqlEvaluation:
         """Look up what the rules are measured by."""
         self.context = await rule_context(self.unit, self.clock(), trees)
 
-    async def population(self) -> tuple[int, int]:
+    async def count_population(self) -> tuple[int, int]:
         """How many customers there are who were not erased, and their highest id."""
         statement = select(func.count(), func.coalesce(func.max(customer.c.id), 0)).where(
             customer.c.business_id == self.unit.business.id, ~customer.c.erased
@@ -317,14 +317,14 @@ class SqlStore:
                 row = (await connection.execute(raise_change(business.id, self.clock()))).one()
                 yield Unit(connection, to_business(row), from_micros(row.last_instant))
 
-    async def businesses(self) -> list[Business]:
+    async def load_businesses(self) -> list[Business]:
         """All, by key."""
         with translate_errors():
             async with open_session(self.database.reader) as session:
                 rows = await session.scalars(select(BusinessRow).order_by(business_table.c.key))
                 return [to_business(row) for row in rows]
 
-    async def business(self, key: str) -> tuple[Business, bool] | None:
+    async def find_business(self, key: str) -> tuple[Business, bool] | None:
         """The business of that key, and whether purchases wait to be counted."""
         with translate_errors():
             async with open_session(self.database.reader) as session:
@@ -353,7 +353,7 @@ class SqlStore:
                 raise AlreadyTaken(f"A business with the key {business.key} exists already.") from error
         return to_business(row)
 
-    async def ready(self) -> bool:
+    async def is_ready(self) -> bool:
         """Whether the store answers and has the tables that this program needs."""
         try:
             async with self.database.reader.connect() as connection:
@@ -383,7 +383,7 @@ class SqlStore:
                     if not connection.invalidated:
                         await _clear(connection)
 
-    async def agenda(self, business: Business, now: datetime) -> Agenda:
+    async def load_agenda(self, business: Business, now: datetime) -> Agenda:
         """What there is to do, in one statement."""
         newest = select(func.max(customer_metrics.c.changed_at)).where(customer_metrics.c.business_id == business.id)
         due = exists(
@@ -411,7 +411,7 @@ class SqlStore:
         )
 
     @asynccontextmanager
-    async def heartbeats(self, business: Business) -> AsyncIterator[JobStore]:
+    async def open_heartbeats(self, business: Business) -> AsyncIterator[JobStore]:
         """Leases, in a short transaction that changes no data of the business."""
         with translate_errors():
             async with self.database.writer.begin() as connection:

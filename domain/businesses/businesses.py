@@ -71,11 +71,11 @@ class Businesses:
 
     async def all(self) -> list[Business]:
         """Every business of the store, by key."""
-        return await self.store.businesses()
+        return await self.store.load_businesses()
 
     async def open(self, key: str) -> Business:
         """The business, with every purchase counted whose instant has passed; NotFound where there is none."""
-        found = await self.store.business(key)
+        found = await self.store.find_business(key)
         if found is None:
             raise NotFound(f"There is no business with the key {key}.")
         business, due = found
@@ -83,7 +83,7 @@ class Businesses:
             return business
         async with self.store.write(business) as unit:
             await count_due(unit, self.clock())
-        again = await self.store.business(key)
+        again = await self.store.find_business(key)
         return business if again is None else again[0]
 
     async def create(self, key: str, name: str | None, time_zone: str, currency: str) -> Business:
@@ -109,7 +109,7 @@ class Businesses:
             if name is not None and name != business.name:
                 changes["name"] = name
             if currency is not None and currency != business.currency:
-                if await unit.purchases.any():
+                if await unit.purchases.has_any():
                     raise InvalidInput(Sentence("{currency} cannot change once there are purchases"), ("currency",))
                 # Its thresholds must be amounts of the new one, too.
                 plan_changes({}, unit.business.settings.stored, exponent(currency), here=True)
@@ -120,7 +120,7 @@ class Businesses:
             if changes:
                 version = business.settings_version + 1
                 await unit.save_settings({**changes, "settings_version": version})
-                await unit.data_changed()
+                await unit.mark_data_changed()
                 await unit.audit(actor, "setBusiness", None, changes)
                 business = replace(business, settings_version=version, **changes)  # type: ignore[arg-type]
         return business
@@ -153,10 +153,10 @@ class Businesses:
             changed: dict[str, object] = {one.name: {"old": one.old, "new": one.new} for one in plan.changes}
             if plan.changes:
                 await unit.save_settings({"settings": plan.kept, "settings_version": version + 1})
-                await unit.data_changed()
+                await unit.mark_data_changed()
                 names = [one.name for one in plan.changes]
                 await queue_following(
-                    unit, find_affected_segments(names, await unit.segments.all(automatic=True)), "settings"
+                    unit, find_affected_segments(names, await unit.segments.load_all(automatic=True)), "settings"
                 )
                 business = replace(business, settings=BusinessSettings.of(plan.kept), settings_version=version + 1)
             if changed or outside:
@@ -166,7 +166,7 @@ class Businesses:
 
     async def choose(self, key: str | None, default: str) -> Business:
         """The one named, else the only one there is, else the default; InvalidInput lists the keys."""
-        every = await self.store.businesses()
+        every = await self.store.load_businesses()
         wanted = key or (every[0].key if len(every) == 1 else default)
         if wanted and wanted in {business.key for business in every}:
             return await self.open(wanted)

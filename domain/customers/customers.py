@@ -25,7 +25,7 @@ from domain.customers.metrics import score_customer
 from domain.errors import FieldProblem, InvalidInput, text_problems, unknown_id
 from domain.model import Actor, Business, CustomerTotals, NewCustomer, WriteCounts
 from domain.money import exponent, to_decimal
-from domain.store import Cache, Store, problem_of
+from domain.store import Cache, Store, to_field_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ class Erasure:
     async def erase(self, business: Business, customer_id: int, actor: Actor) -> None:
         """Erase a customer; again changes nothing. The id stays."""
         async with self.store.write(business) as unit:
-            record = (await unit.customers.by_ids([customer_id])).get(customer_id)
+            record = (await unit.customers.find_by_ids([customer_id])).get(customer_id)
             if record is None:
                 raise unknown_id("customer", "customerId")
             if not record.customer.erased:
                 ended = await unit.memberships.close_customer(customer_id, unit.instant, actor.name)
                 await unit.erasure.erase(customer_id, unit.instant)
-                await unit.data_changed()
+                await unit.mark_data_changed()
                 await unit.audit(actor, "eraseCustomer", ("Customer", customer_id), {"membershipsEnded": ended})
 
 
@@ -98,7 +98,7 @@ class ClassifierLabels:
                 await self._each(usable, None, note)
                 return
             async with self.store.read(self.business) as unit:
-                found = await unit.classified.counts(self.span, self.settings, self.decimals, usable)
+                found = await unit.classified.count_labels(self.span, self.settings, self.decimals, usable)
             counted.update({(dimension, label): count for dimension, label, count in found})
 
         await self._without_failing(ask)
@@ -108,7 +108,7 @@ class ClassifierLabels:
         self, usable: Classifiers, customers: Sequence[int] | None, note: Callable[[Sequence[int], Labels], None]
     ) -> None:
         async with self.store.read(self.business) as unit:
-            asked = unit.classified.batches(self.span, self.settings, self.decimals, usable, customers)
+            asked = unit.classified.load_batches(self.span, self.settings, self.decimals, usable, customers)
             async for batch in asked:
                 # A function may take long, and must not hold up the other requests.
                 note(batch.ids, await asyncio.to_thread(usable.decide_labels, batch))
@@ -146,7 +146,7 @@ class Customers:
 
         async def make() -> Quintiles:
             async with self.store.read(business) as unit:
-                return await unit.reports.quintiles(span)
+                return await unit.reports.compute_quintiles(span)
 
         key = f"quintiles:{business.id}:{business.data_version}:{span.first_day}:{span.last_day}:{span.storefront_id}"
         return (await self.cache.get_or_make(key, make)).value
@@ -156,7 +156,7 @@ class Customers:
         span = rfm_span(business, self.today(business).toordinal())
         quintiles = await self.quintiles(business, span)
         async with self.store.read(business) as unit:
-            window = await unit.reports.window_totals(list(totals), span)
+            window = await unit.reports.load_window_totals(list(totals), span)
         return {key: score_customer(each, window.get(key), span, quintiles) for key, each in totals.items()}
 
     async def classifications(
@@ -171,7 +171,7 @@ class Customers:
             labels = await asked.labels(list(totals))
             return {key: labels.get(key, Classification()) for key in totals}
         async with self.store.read(business) as unit:
-            facts = await unit.reports.classification_facts(list(totals), how.span)
+            facts = await unit.reports.load_classification_facts(list(totals), how.span)
         return {key: classify(facts.get(key), how.settings, today, how.decimals) for key in totals}
 
     async def upsert(
@@ -196,9 +196,9 @@ class Customers:
                 items = [item for item in items if item.external_id in known]
             counts, refused = await unit.customers.upsert(items, unit.business.time_zone)
             if refused:
-                raise InvalidInput.of([problem_of("externalId", refusal) for refusal in refused])
+                raise InvalidInput.of([to_field_problem("externalId", refusal) for refusal in refused])
             if counts.created or counts.updated:
-                await unit.data_changed()
+                await unit.mark_data_changed()
             detail = {"created": counts.created, "updated": counts.updated, "unchanged": counts.unchanged}
             await unit.audit(actor, "upsertCustomers", None, detail)
         return counts

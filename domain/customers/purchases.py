@@ -9,7 +9,7 @@ from domain.calendar import Clock, to_utc, zone
 from domain.errors import FieldProblem, InvalidInput, text_problems
 from domain.model import Actor, Business, NewPurchase, Storefront, WriteCounts
 from domain.money import LARGEST
-from domain.store import Store, Unit, problem_of
+from domain.store import Store, Unit, to_field_problem
 
 MAXIMUM_ITEMS = 1000
 MAXIMUM_LINES = 1000
@@ -28,7 +28,7 @@ class Purchases:
     async def storefront_by_key(self, business: Business, key: str) -> Storefront:
         """The storefront; InvalidInput where the business has none of that key."""
         async with self.store.read(business) as unit:
-            found = await unit.purchases.storefront_by_key(key)
+            found = await unit.purchases.find_storefront(key)
         if found is None:
             raise InvalidInput(f"There is no storefront with the key {key}.", ("storefront",))
         return found
@@ -45,9 +45,9 @@ class Purchases:
         async with self.store.write(business) as unit:
             counts, refused = await unit.purchases.record(items, unit.business.time_zone, self.clock())
             if refused:
-                raise InvalidInput.of([problem_of(REFUSED_FIELDS[refusal.code], refusal) for refusal in refused])
+                raise InvalidInput.of([to_field_problem(REFUSED_FIELDS[refusal.code], refusal) for refusal in refused])
             if counts.created or counts.updated:
-                await unit.data_changed()
+                await unit.mark_data_changed()
             detail = {"created": counts.created, "updated": counts.updated, "unchanged": counts.unchanged}
             await unit.audit(actor, "recordPurchases", None, detail)
         return counts
@@ -63,7 +63,7 @@ class Purchases:
         async with self.store.write(business) as unit:
             count = await unit.purchases.delete(sorted(set(external_ids)))
             if count:
-                await unit.data_changed()
+                await unit.mark_data_changed()
             await unit.audit(actor, "deletePurchases", None, {"deleted": count})
         return count
 
@@ -111,4 +111,4 @@ def _problems(items: Sequence[NewPurchase], limit: int) -> list[FieldProblem]:
 async def count_due(unit: Unit, now: datetime) -> None:
     """Count every purchase whose instant has passed."""
     if await unit.purchases.count_due(now):
-        await unit.data_changed()
+        await unit.mark_data_changed()

@@ -35,7 +35,7 @@ class PurchaseImports:
 
         async def poll() -> PurchaseImport | None:
             async with self.store.read(business) as unit:
-                return (await unit.imports.by_ids([import_id])).get(import_id)
+                return (await unit.imports.find_by_ids([import_id])).get(import_id)
 
         if await poll() is None:
             raise NotFound("There is no job with this id.")
@@ -45,7 +45,7 @@ class PurchaseImports:
     async def find_earlier(self, business: Business, key: str, digest: str) -> PurchaseImport | None:
         """The import that an earlier request with this key began; Conflict where that was another request."""
         async with self.store.read(business) as unit:
-            found = await unit.imports.by_key(key)
+            found = await unit.imports.find_by_key(key)
         return None if found is None else same_request(*found, digest)
 
     async def queue(self, business: Business, new: NewImport, request_id: str | None) -> PurchaseImport:
@@ -53,10 +53,10 @@ class PurchaseImports:
         answers with the first one's import, whose source and options are then not the new one's."""
         async with self.store.write(business) as unit:
             if new.key is not None:
-                before = await unit.imports.by_key(new.key)
+                before = await unit.imports.find_by_key(new.key)
                 if before is not None:
                     return same_request(*before, new.digest)
-            waiting = [one for one in await unit.imports.active() if one.status is JobStatus.QUEUED]
+            waiting = [one for one in await unit.imports.load_active() if one.status is JobStatus.QUEUED]
             if len(waiting) >= MOST_WAITING:
                 raise TooManyImports(f"{MOST_WAITING} imports of this business wait already. Try again later.")
             made = await unit.imports.add(unit.business.change_number, new, unit.instant)
@@ -68,14 +68,14 @@ class PurchaseImports:
     async def cancel(self, business: Business, import_id: int, actor: Actor) -> PurchaseImport:
         """End an import that waits, and ask one that is worked on to end; what it has written stays."""
         async with self.store.write(business) as unit:
-            found = (await unit.imports.by_ids([import_id])).get(import_id)
+            found = (await unit.imports.find_by_ids([import_id])).get(import_id)
             if found is None:
                 raise InvalidInput("There is no job with this id.", ("id",), "NOT_FOUND")
             if found.status.final:
                 raise NotCancellable("The job has ended already.")
             await stop(unit, found)
             await unit.audit(actor, "cancelJob", None, {"import": import_id})
-            found = (await unit.imports.by_ids([import_id]))[import_id]
+            found = (await unit.imports.find_by_ids([import_id]))[import_id]
         self.feed.publish(business.id, found)
         return found
 
@@ -83,10 +83,10 @@ class PurchaseImports:
         """Mark the imports whose process died as failed; how many there were."""
         now, outcome = self.clock(), Outcome(JobStatus.FAILED, ABANDONED, ABANDONED_SENTENCE)
         async with self.store.read(business) as unit:
-            expired = [one for one in await unit.imports.active() if one.is_expired(now)]
+            expired = [one for one in await unit.imports.load_active() if one.is_expired(now)]
         for one in expired:
             async with self.store.write(business) as unit:
-                still = (await unit.imports.by_ids([one.id]))[one.id]
+                still = (await unit.imports.find_by_ids([one.id]))[one.id]
                 if still.status.final or not still.is_expired(now):
                     continue
                 await unit.jobs.terminate(JobKind.IMPORT, one.id, outcome, unit.instant)

@@ -18,7 +18,7 @@ async def queue_following(unit: Unit, segments: Sequence[Segment], by: str, pare
     """What these segments use changed, such as members of another one: the dynamic ones follow. A run of theirs that
     waits will see the change, and one that is worked on looks for it before it writes."""
     dynamic = [item for item in segments if item.is_dynamic]
-    active = await unit.jobs.active_of([item.id for item in dynamic])
+    active = await unit.jobs.find_active([item.id for item in dynamic])
     for item in dynamic:
         if item.id not in active:
             new = NewJob(JobKind.RECALCULATION, JobReason.FOLLOW, item.id, parent_id, by)
@@ -40,7 +40,7 @@ async def requeue(unit: Unit, segment_id: int, requested_by: str | None) -> Job:
     Of a segment one run is active, so one that is worked on is ended here; its holder finds out at its next
     heartbeat and writes nothing.
     """
-    active = (await unit.jobs.active_of([segment_id])).get(segment_id)
+    active = (await unit.jobs.find_active([segment_id])).get(segment_id)
     if active is not None:
         outcome = Outcome(JobStatus.CANCELLED, "REDEFINED", "The segment was defined anew.")
         await unit.jobs.terminate(active.kind, active.id, outcome, unit.instant)

@@ -51,7 +51,7 @@ class Worker:
 
     async def run_once(self, business: Business) -> bool:
         """Do what there is to do of the business now, to its end; whether there was any work that waited."""
-        agenda = await self.store.agenda(business, self.clock())
+        agenda = await self.store.load_agenda(business, self.clock())
         for handler in self.handlers:
             agenda = await handler.prepare(business, agenda)
         worked = False
@@ -79,9 +79,9 @@ class Worker:
     async def _begin_all(self) -> None:
         """Begin what there is a place for. Who was served last comes last."""
         ready: dict[JobKind, list[tuple[Business, Agenda]]] = defaultdict(list)
-        for business in await self.store.businesses():
+        for business in await self.store.load_businesses():
             try:
-                agenda = await self.store.agenda(business, self.clock())
+                agenda = await self.store.load_agenda(business, self.clock())
             except Exception:
                 log.exception("business %s cannot be looked at now", business.id)
                 continue

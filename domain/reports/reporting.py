@@ -87,12 +87,14 @@ class Reporting:
     async def _cells(self, business: Business, span: Span) -> list[list[int]]:
         """The window's customers by RFM score, as rows of Cell."""
         async with self.store.read(business) as unit:
-            return [list(astuple(cell)) for cell in await unit.reports.cells(span)]
+            return [list(astuple(cell)) for cell in await unit.reports.load_cells(span)]
 
     async def _labels(self, business: Business, span: Span) -> list[list[str | int]]:
         """The window's customers by the labels of their behaviour, as rows of LabelSums."""
         async with self.store.read(business) as unit:
-            return [list(astuple(sums)) for sums in await unit.reports.labels(span, festive_days(business, span))]
+            return [
+                list(astuple(sums)) for sums in await unit.reports.load_label_sums(span, festive_days(business, span))
+            ]
 
 
 def festive_days(business: Business, *spans: Span) -> DayRanges:

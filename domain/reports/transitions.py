@@ -102,7 +102,7 @@ class Transitions:
         before, after = _span(first, days, storefront_id), _span(last, days, storefront_id)
         grouping = Grouping(method, scheme, festive_days(business, before, after))
         async with self.store.read(business) as unit:
-            found = await unit.groups.transitions(before, after, grouping)
+            found = await unit.groups.sum_transitions(before, after, grouping)
 
         def kind(dimension: str, label: str | None) -> GroupKind | None:
             return None if label is None else kind_of(method, scheme, dimension, label)
@@ -136,7 +136,7 @@ class Transitions:
     ) -> Mapping[Transition, Page[CustomerRecord]]:
         """A page of the customers of each of the transitions, by id."""
         async with self.store.read(business) as unit:
-            return await unit.groups.transition_pages(
+            return await unit.groups.load_transition_pages(
                 matrix.before, matrix.after, matrix.grouping, transitions, request
             )
 
@@ -154,11 +154,11 @@ class Transitions:
                 if kind_of_score(report.method, report.scheme, each) == kinds[0]
             ]
             async with self.store.read(business) as unit:
-                return {kinds[0]: await unit.reports.customers_of(span, quintiles, scores, request)}
+                return {kinds[0]: await unit.reports.load_customers(span, quintiles, scores, request)}
         grouping = Grouping(report.method, report.scheme, festive_days(business, span))
         labels = {kind: (kind.dimension, _label(report.method, kind)) for kind in kinds}
         async with self.store.read(business) as unit:
-            pages = await unit.groups.group_pages(span, grouping, list(labels.values()), request)
+            pages = await unit.groups.load_group_pages(span, grouping, list(labels.values()), request)
         return {kind: pages[label] for kind, label in labels.items()}
 
     async def trend(
@@ -179,7 +179,7 @@ class Transitions:
         spans = [_span(day, days, storefront_id) for day in dates]
         grouping = Grouping(method, scheme, festive_days(business, *spans))
         async with self.store.read(business) as unit:
-            found = await unit.groups.trend(spans, grouping)
+            found = await unit.groups.sum_trend(spans, grouping)
         sums = {
             (each.window, kind_of(method, scheme, each.dimension, each.label)): (each.customers, each.spend)
             for each in found
@@ -197,12 +197,12 @@ class Transitions:
         today = as_of or local_date(self.clock(), zone(business.time_zone))
         last = today.toordinal()
         async with self.store.read(business) as unit:
-            bounds = await unit.reports.day_bounds()
+            bounds = await unit.reports.find_day_bounds()
             first = last if bounds is None else min(bounds[0], last)
             festive = tuple(settings.festive.day_ranges(first, last))
             span = ClassificationSpan(settings.recent_from(today).toordinal(), last, festive)
             classifiers, decimals = self.customers.classifiers, exponent(business.currency)
-            found = [] if classifiers.every else await unit.groups.label_counts(span, settings, decimals)
+            found = [] if classifiers.every else await unit.groups.count_labels(span, settings, decimals)
         if classifiers.every:
             asked = ClassifierLabels(self.store, business, span, settings, decimals, classifiers)
             found = await asked.counts()

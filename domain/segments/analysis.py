@@ -189,13 +189,13 @@ class Analysis:
                 raise unknown_id("segment", "againstSegmentId")
             used: Sequence[Segment] = ()
             if tree is not None and references(tree):
-                used = await unit.segments.all()
+                used = await unit.segments.load_all()
                 problems = check_references(tree, used, "" if other is None else other.key)
             said = None if tree is None else sentence(tree, business.currency)
             if tree is None or problems:
-                return Preview(await unit.rules.population(), tuple(as_errors(problems)), said)
+                return Preview(await unit.rules.count_population(), tuple(as_errors(problems)), said)
             context = await rule_context(unit, self.clock(), [tree], quintiles)
-            sizes = await unit.rules.sizes(context, tree, None if other is None else other.id)
+            sizes = await unit.rules.compute_sizes(context, tree, None if other is None else other.id)
         return Preview(sizes.population, tuple(find_warnings(tree, used, sizes)), said, sizes, tree, context, other)
 
     async def sample(self, business: Business, preview: Preview, side: Side, size: int) -> list[CustomerRecord]:
@@ -206,7 +206,7 @@ class Analysis:
             return []
         other = None if preview.against is None else preview.against.id
         async with self.store.read(business) as unit:
-            return await unit.rules.sample(preview.context, preview.tree, side, other, size)
+            return await unit.rules.load_sample(preview.context, preview.tree, side, other, size)
 
     async def explain(self, business: Business, segment_id: int, customer_id: int) -> Explanation | None:
         """Why the customer is a member or not; None where there is no such segment or customer."""
@@ -218,8 +218,8 @@ class Analysis:
         rules = [] if tree is None else [tree]
         quintiles = await self._quintiles(business, rules)
         async with self.store.read(business) as unit:
-            open_ones = (await unit.memberships.open_of([customer_id])).get(customer_id, [])
-            named = await unit.segments.by_ids([each.segment_id for each in open_ones])
+            open_ones = (await unit.memberships.find_open([customer_id])).get(customer_id, [])
+            named = await unit.segments.find_by_ids([each.segment_id for each in open_ones])
             keys = frozenset(each.key for each in named.values())
             context = await rule_context(unit, self.clock(), rules, quintiles)
             facts = (await read_customer_facts(unit, context, [customer_id], {customer_id: keys})).get(customer_id)
@@ -238,14 +238,14 @@ class Analysis:
     async def matching(self, business: Business, customers: Sequence[int]) -> Mapping[int, list[Segment]]:
         """The automatic segments whose rule holds for each of the customers now, by name."""
         async with self.store.read(business) as unit:
-            segments = await unit.segments.all(automatic=True)
+            segments = await unit.segments.load_all(automatic=True)
         trees = {each.id: tree for each in segments if (tree := each.definition.tree()) is not None}
         if not trees:
             return {key: [] for key in customers}
         quintiles = await self._quintiles(business, trees.values())
         async with self.store.read(business) as unit:
             context = await rule_context(unit, self.clock(), trees.values(), quintiles)
-            found = await unit.rules.matching(context, trees, customers)
+            found = await unit.rules.find_matching(context, trees, customers)
         return {key: [each for each in segments if each.id in found[key]] for key in customers}
 
     async def overlap(self, business: Business, segment_ids: Sequence[int | None]) -> Overlap:
@@ -258,7 +258,7 @@ class Analysis:
             for place, key in enumerate(keys):
                 if key in keys[:place]:
                     raise InvalidInput("segmentIds must hold each segment once", ("segmentIds", str(place)))
-            return overlap(segments, await unit.rules.overlap(keys))
+            return overlap(segments, await unit.rules.count_overlap(keys))
 
     async def narrow(
         self,
@@ -277,7 +277,7 @@ class Analysis:
         if segment_ids or keys:
             async with self.store.read(business) as unit:
                 segments = await _segments(unit, segment_ids, ("filter", "segmentIds"))
-                problems = check_references(rule, await unit.segments.all()) if rule is not None and keys else []
+                problems = check_references(rule, await unit.segments.load_all()) if rule is not None and keys else []
                 if problems:
                     raise InvalidRule(problems)
         quintiles = await self._quintiles(business, [] if rule is None else [rule])
@@ -292,7 +292,7 @@ class Analysis:
 
 
 async def _segments(unit: Unit, ids: Sequence[int | None], field: tuple[str, ...]) -> list[Segment]:
-    found = await unit.segments.by_ids([key for key in ids if key is not None]) if ids else {}
+    found = await unit.segments.find_by_ids([key for key in ids if key is not None]) if ids else {}
     name = field[-1]
     problems = [
         FieldProblem((*field, str(place)), f"{name}[{place}] must be the id of a segment of this business")

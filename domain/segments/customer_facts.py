@@ -25,10 +25,10 @@ async def read_customer_facts(
     segments: Mapping[int, frozenset[str]] | None = None,
 ) -> dict[int, CustomerFacts]:
     """Those of the customers that exist; `segments` are the keys of the segments that each is a member of."""
-    records = await unit.customers.by_ids(customers)
+    records = await unit.customers.find_by_ids(customers)
     ids, how = list(records), context.labelling
-    window = await unit.reports.window_totals(ids, context.span)
-    counted = await unit.reports.classification_facts(ids, how.span)
+    window = await unit.reports.load_window_totals(ids, context.span)
+    counted = await unit.reports.load_classification_facts(ids, how.span)
     facts = {}
     for key, record in records.items():
         facts[key] = customer_facts(
@@ -46,7 +46,7 @@ async def _read_purchases(unit: Unit, customer: int) -> list[tuple[PurchaseRecor
     purchases: list[PurchaseRecord] = []
     request = PageRequest(MAXIMUM_FIRST)
     while True:
-        page = (await unit.purchases.pages([customer], request))[customer]
+        page = (await unit.purchases.load_pages([customer], request))[customer]
         purchases += page.items
         if not page.has_next:
             break
@@ -54,7 +54,7 @@ async def _read_purchases(unit: Unit, customer: int) -> list[tuple[PurchaseRecor
     lines: Mapping[tuple[int, int], Sequence[PurchaseLine]] = {}
     for start in range(0, len(purchases), MAXIMUM_FIRST):
         keys = [(customer, each.purchase.id) for each in purchases[start : start + MAXIMUM_FIRST]]
-        lines = {**lines, **await unit.purchases.lines(keys)}
+        lines = {**lines, **await unit.purchases.load_lines(keys)}
     return [(each, lines[(customer, each.purchase.id)]) for each in purchases]
 
 
@@ -143,9 +143,9 @@ async def rule_context(
     rules = list(trees)
     context = RuleContext(unit.business, now)
     if quintiles is None and any(uses_rank(tree) for tree in rules):
-        quintiles = await unit.reports.quintiles(context.span)
+        quintiles = await unit.reports.compute_quintiles(context.span)
     first_day = None
     if any("purchase_frequency_label" in variable_names(tree) for tree in rules):
-        bounds = await unit.reports.day_bounds()
+        bounds = await unit.reports.find_day_bounds()
         first_day = None if bounds is None else bounds[0]
     return RuleContext(unit.business, now, quintiles, first_day)

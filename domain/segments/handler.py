@@ -39,7 +39,7 @@ class RecalculationHandler:
             return agenda
         async with self.store.write(business) as unit:
             await count_due(unit, self.clock())
-        return await self.store.agenda(business, self.clock())
+        return await self.store.load_agenda(business, self.clock())
 
     async def work(self, business: Business, agenda: Agenda) -> bool:
         """Do what there is to do now; whether there were runs."""
@@ -56,7 +56,7 @@ class RecalculationHandler:
         """Let the dynamic memberships of the customers who changed follow; how many customers those were."""
         done = 0
         async with self.store.evaluate(business) as evaluation:
-            every = await evaluation.unit.segments.all()
+            every = await evaluation.unit.segments.load_all()
             found, by_key = read_definitions(every), {segment.key: segment for segment in every}
             mine = [item for item in found.segments if item.is_dynamic and item.key in found.trees]
             wanted = mine and business.settings.follow_purchases
@@ -84,7 +84,7 @@ class RecalculationHandler:
     async def _queue_ranked(self, unit: Unit, ranked: list[Segment]) -> None:
         """Segments that rank are calculated whole, at most so often; what comes too soon is scheduled."""
         keys = [item.id for item in ranked]
-        active, newest = await unit.jobs.active_of(keys), await unit.jobs.newest_of(keys)
+        active, newest = await unit.jobs.find_active(keys), await unit.jobs.find_newest(keys)
         for segment in ranked:
             last = newest.get(segment.id)
             if segment.id in active:
@@ -99,12 +99,12 @@ class RecalculationHandler:
         """Queue a run of each segment whose time has come, after those that it uses; times that were missed come to
         one run."""
         async with self.store.write(business) as unit:
-            every = await unit.segments.all()
+            every = await unit.segments.load_all()
             places = {item.id: place for place, item in enumerate(read_definitions(every).segments)}
             due = sorted((item for item in every if is_due(item, unit)), key=lambda item: places.get(item.id, 0))
-            active = await unit.jobs.active_of([item.id for item in due])
-            newest = await unit.snapshots.newest([item.id for item in due], 1)
-            changed = await unit.memberships.last_changes([item.id for item in due])
+            active = await unit.jobs.find_active([item.id for item in due])
+            newest = await unit.snapshots.load_newest([item.id for item in due], 1)
+            changed = await unit.memberships.find_last_changes([item.id for item in due])
             for segment in due:
                 if segment.kind is SegmentKind.AUTOMATIC and segment.id not in active:
                     await queue(unit, segment.id, JobReason.SCHEDULE, "schedule")

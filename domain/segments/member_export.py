@@ -67,7 +67,7 @@ class MemberFiles:
             segment = None if segment_id is None else await unit.segments.get(segment_id)
             if segment is None:
                 raise NotFound("There is no segment with this id.")
-            changes = await unit.memberships.last_changes([segment.id])
+            changes = await unit.memberships.find_last_changes([segment.id])
         return MemberExport(business, segment, changes.get(segment.id, self.clock()), checked)
 
     async def pages(self, export: MemberExport) -> AsyncGenerator[MemberPage, None]:
@@ -75,7 +75,7 @@ class MemberFiles:
         request = PageRequest(PAGE)
         while True:
             async with self.store.read(export.business) as unit:
-                page = await unit.memberships.members(export.segment.id, request, export.as_of)
+                page = await unit.memberships.load_members(export.segment.id, request, export.as_of)
             # Whoever was erased since is left out.
             yield await self._rows(export, [item for item in page.items if not item[0].customer.erased])
             if not page.has_next:

@@ -54,12 +54,14 @@ class Memberships:
     async def change_pages(self, business: Business, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
         """Pages of changes in commit order, in the order of the keys."""
         async with self.store.read(business) as unit:
-            return await unit.history.change_pages([(_bound_changes(business, which), page) for which, page in keys])
+            return await unit.history.load_change_pages(
+                [(_bound_changes(business, which), page) for which, page in keys]
+            )
 
     async def change_counts(self, business: Business, lists: Sequence[ChangeList]) -> list[int]:
         """How many changes each list has."""
         async with self.store.read(business) as unit:
-            return await unit.history.change_counts([_bound_changes(business, which) for which in lists])
+            return await unit.history.count_changes([_bound_changes(business, which) for which in lists])
 
     async def sizes(self, business: Business, keys: Sequence[SeriesKey]) -> Mapping[SeriesKey, list[SizePoint]]:
         """Sizes of segments at the ends of intervals; of those that have begun, as nobody knows the others."""
@@ -70,7 +72,7 @@ class Memberships:
                 whole = series(first, last, interval, business.time_zone)
                 asked = {key for key in keys if key[1:] == (first, last, interval)}
                 bounds = [_bound_end(business, bound) or bound for bound in whole.bounds]
-                sizes = await unit.history.sizes([key[0] for key in asked], bounds)
+                sizes = await unit.history.compute_sizes([key[0] for key in asked], bounds)
                 for key in asked:
                     points = zip(whole.dates, sizes[key[0]], strict=True)
                     found[key] = [SizePoint(day, *size) for day, size in points if day <= today]
@@ -80,7 +82,7 @@ class Memberships:
         """What the members of each segment amount to as of today."""
         today = local_date(self.clock(), zone(business.time_zone)).toordinal()
         async with self.store.read(business) as unit:
-            return await unit.memberships.totals(segments, today, business.settings.inactive_days)
+            return await unit.memberships.compute_totals(segments, today, business.settings.inactive_days)
 
     async def assign(
         self, business: Business, segment_id: int, customers: Sequence[int | None], actor: Actor
@@ -102,7 +104,7 @@ class Memberships:
             raise InvalidInput(message, ("customerIds",), "LIMIT_REACHED")
         async with self.store.write(business) as unit:
             segment = await _get_manual_segment(unit, segment_id, "segmentId")
-            known = await unit.customers.by_ids([key for key in customers if key is not None])
+            known = await unit.customers.find_by_ids([key for key in customers if key is not None])
             problems = []
             for index, key in enumerate(customers):
                 field = ("customerIds", str(index))
@@ -117,7 +119,7 @@ class Memberships:
             if problems:
                 raise InvalidInput.of(problems)
             changed = await _change(unit, segment, list(known), actor, MembershipSource.MANUAL, entering)
-            written = (await unit.segments.by_ids([segment_id]))[segment_id]
+            written = (await unit.segments.find_by_ids([segment_id]))[segment_id]
             return replace(written, seen_at=unit.instant), changed
 
     async def assign_named(
@@ -126,7 +128,7 @@ class Memberships:
         """Put the customers of these external ids into a MANUAL segment, or take them out of it; ids that nobody has,
         and those of the erased, are passed over and named."""
         async with self.store.write(business) as unit:
-            found = (await unit.segments.by_keys([key])).get(key)
+            found = (await unit.segments.find_by_keys([key])).get(key)
             if found is None:
                 raise NotFound(f"There is no segment with the key {key}.")
             segment = await _get_manual_segment(unit, found.id, "The key")
@@ -183,7 +185,7 @@ async def _change(
         "memberCount": {"old": before, "new": done.member_count},
     }
     if done.entered or done.left:
-        users = users_of(segment.key, await unit.segments.all(automatic=True))
+        users = users_of(segment.key, await unit.segments.load_all(automatic=True))
         await queue_following(unit, users, f"segment {segment.key}")
     action = "assignSegment" if entering else "removeSegment"
     await unit.audit(actor, action, ("Segment", segment.id), detail)

@@ -30,13 +30,13 @@ class Recalculations:
     async def start(self, business: Business, segment_id: int, actor: Actor) -> Job:
         """Queue a run of an automatic segment; AlreadyRunning holds the one that is active."""
         async with self.store.write(business) as unit:
-            segment = (await unit.segments.by_ids([segment_id])).get(segment_id)
+            segment = (await unit.segments.find_by_ids([segment_id])).get(segment_id)
             if segment is None:
                 raise InvalidInput("There is no segment with this id.", ("segmentId",), "NOT_FOUND")
             if segment.kind is not SegmentKind.AUTOMATIC:
                 field = ("segmentId",)
                 raise InvalidInput("The members of this segment are put in by hand.", field, "SEGMENT_IS_MANUAL")
-            active = (await unit.jobs.active_of([segment_id])).get(segment_id)
+            active = (await unit.jobs.find_active([segment_id])).get(segment_id)
             if active is not None:
                 raise AlreadyRunning(active, ("segmentId",))
             job = await queue(unit, segment_id, JobReason.REQUEST, actor.name)
@@ -49,14 +49,14 @@ class Recalculations:
     async def start_all(self, business: Business, actor: Actor) -> Job:
         """Queue one run with a part for every automatic segment, in the order in which they depend on each other."""
         async with self.store.write(business) as unit:
-            active = await unit.jobs.active_parent()
+            active = await unit.jobs.find_active_parent()
             if active is not None:
                 raise AlreadyRunning(active)
             job = await unit.jobs.add(
                 NewJob(JobKind.RECALCULATION, JobReason.REQUEST, requested_by=actor.name), unit.instant
             )
-            segments = read_definitions(await unit.segments.all(automatic=True)).segments
-            running = await unit.jobs.active_of([segment.id for segment in segments])
+            segments = read_definitions(await unit.segments.load_all(automatic=True)).segments
+            running = await unit.jobs.find_active([segment.id for segment in segments])
             for segment in segments:
                 other = running.get(segment.id)
                 if other is None:
@@ -71,16 +71,16 @@ class Recalculations:
     async def cancel(self, business: Business, job_id: int, actor: Actor) -> Job:
         """Stop a run: one that waits ends at once, one that is worked on at its next sign of life."""
         async with self.store.write(business) as unit:
-            job = (await unit.jobs.by_ids([job_id])).get(job_id)
+            job = (await unit.jobs.find_by_ids([job_id])).get(job_id)
             if job is None:
                 raise InvalidInput("There is no job with this id.", ("id",), "NOT_FOUND")
             if job.status.final:
                 raise NotCancellable("The job has ended already.")
-            parts = await unit.jobs.parts_of(job_id)
+            parts = await unit.jobs.load_parts(job_id)
             for item in (job, *parts):
                 await stop(unit, item)
             await unit.audit(actor, "cancelJob", ("Recalculation", job_id), {"job": job_id})
-            job = (await unit.jobs.by_ids([job_id]))[job_id]
+            job = (await unit.jobs.find_by_ids([job_id]))[job_id]
         self.feed.publish(business.id, job)
         self.feed.notify_work()
         return job
@@ -91,14 +91,14 @@ class Recalculations:
         entered: list[Segment] = []
         left: list[Segment] = []
         async with self.store.evaluate(business) as evaluation:
-            if customer_id not in await evaluation.unit.customers.by_ids([customer_id]):
+            if customer_id not in await evaluation.unit.customers.find_by_ids([customer_id]):
                 raise InvalidInput("There is no customer with this id.", ("customerId",), "NOT_FOUND")
-            every = await evaluation.unit.segments.all()
+            every = await evaluation.unit.segments.load_all()
             found = read_definitions(every)
             by_key = {segment.key: segment for segment in every}
             await evaluation.prepare(list(found.trees.values()))
             async with evaluation.write() as unit:
-                now = {segment.id: segment.version for segment in await unit.segments.all()}
+                now = {segment.id: segment.version for segment in await unit.segments.load_all()}
                 for segment in found.segments:
                     tree = found.trees.get(segment.key)
                     if tree is None or not set(references(tree)) <= by_key.keys():
@@ -118,7 +118,7 @@ class Recalculations:
                     ("Customer", customer_id),
                     {"entered": [item.key for item in entered], "left": [item.key for item in left]},
                 )
-                kept = await unit.segments.by_ids([item.id for item in (*entered, *left)], deleted=True)
+                kept = await unit.segments.find_by_ids([item.id for item in (*entered, *left)], deleted=True)
                 written = {key: replace(item, seen_at=unit.instant) for key, item in kept.items()}
         self.feed.notify_members_changed(business.id)
         return [written[item.id] for item in entered], [written[item.id] for item in left]
@@ -128,7 +128,7 @@ class Recalculations:
 
         async def poll() -> Job | None:
             async with self.store.read(business) as unit:
-                return (await unit.jobs.by_ids([job_id])).get(job_id)
+                return (await unit.jobs.find_by_ids([job_id])).get(job_id)
 
         if await poll() is None:
             raise NotFound("There is no job with this id.")
@@ -144,10 +144,10 @@ class Recalculations:
         """
         if after is None:
             async with self.store.read(business) as unit:
-                after = await unit.history.newest_place()
+                after = await unit.history.find_newest_place()
         while True:
             async with self.store.read(business) as unit:
-                found = await unit.history.changes_after(after, segment_id, CHANGES)
+                found = await unit.history.load_changes_after(after, segment_id, CHANGES)
             if found:
                 after = Place.of(found[-1])
                 yield found

@@ -49,7 +49,7 @@ class Runner:
 
     async def run_next(self, business: Business) -> bool:
         """Work on the oldest run that waits; whether there was one."""
-        async with self.store.heartbeats(business) as jobs:
+        async with self.store.open_heartbeats(business) as jobs:
             job = await jobs.acquire(JobKind.RECALCULATION, self.owner, self.clock())
         if job is None:
             return False
@@ -70,11 +70,11 @@ class Runner:
     async def _parts(self, business: Business, job: Job) -> None:
         self.feed.publish(business.id, job)
         async with self.store.read(business) as unit:
-            ordered = read_definitions(await unit.segments.all(automatic=True)).segments
+            ordered = read_definitions(await unit.segments.load_all(automatic=True)).segments
         places = {segment.id: place for place, segment in enumerate(ordered)}
         while True:
             async with self.store.read(business) as unit:
-                parts = await unit.jobs.parts_of(job.id)
+                parts = await unit.jobs.load_parts(job.id)
             # Not by their ids: a run that was queued before became a part as it was.
             waiting = sorted(
                 (part for part in parts if not part.status.final), key=lambda part: places.get(part.segment_id or 0, 0)
@@ -85,7 +85,7 @@ class Runner:
                 return
             if not waiting:
                 break
-            async with self.store.heartbeats(business) as jobs:
+            async with self.store.open_heartbeats(business) as jobs:
                 part = await jobs.acquire_part(waiting[0].id, self.owner, self.clock())
             if part is None:
                 # Somebody else works on it.
@@ -118,7 +118,7 @@ class Runner:
     async def _recalculate(self, business: Business, job: Job, parent: Job | None, done: int, parts: int) -> bool:
         """Evaluate and write; False where settings changed in between, and nothing was written."""
         async with self.store.evaluate(business) as evaluation:
-            every = await evaluation.unit.segments.all()
+            every = await evaluation.unit.segments.load_all()
             found, by_key = read_definitions(every), {segment.key: segment for segment in every}
             segment = next((item for item in every if item.id == job.segment_id), None)
             if segment is None or segment.kind is not SegmentKind.AUTOMATIC:
@@ -130,7 +130,7 @@ class Runner:
             if absent:
                 raise DomainError(f"There is no segment with the key {absent[0]}.")
             await evaluation.prepare([tree])
-            population, highest = await evaluation.population()
+            population, highest = await evaluation.count_population()
             for low in range(1, highest + 1, RANGE):
                 share = min(population, round(population * (low - 1) / max(highest, 1)))
                 if not await self._heartbeat(business, job, "evaluating", share, population):
@@ -159,8 +159,8 @@ class Runner:
         population: int,
     ) -> Outcome | None:
         async with evaluation.write() as unit:
-            now = (await unit.segments.by_ids([segment.id])).get(segment.id)
-            held = (await unit.jobs.by_ids([job.id])).get(job.id)
+            now = (await unit.segments.find_by_ids([segment.id])).get(segment.id)
+            held = (await unit.jobs.find_by_ids([job.id])).get(job.id)
             if now is None or now.version != segment.version or held is None or held.cancel_requested:
                 raise RunStopped
             if held.status is not JobStatus.RUNNING or held.attempts != job.attempts:
@@ -184,7 +184,7 @@ class Runner:
         return Lease.of(job, self.owner)
 
     async def _heartbeat(self, business: Business, job: Job, phase: str, done: int, total: int) -> bool:
-        async with self.store.heartbeats(business) as jobs:
+        async with self.store.open_heartbeats(business) as jobs:
             held = await jobs.heartbeat(self._lease(job), self.clock(), phase, done, total)
         self.feed.publish(business.id, replace(job, status=JobStatus.RUNNING, phase=phase, done=done, total=total))
         return held
@@ -193,7 +193,7 @@ class Runner:
         """This worker ends: another one goes on with the run at once. Where the store cannot be told in time, it does
         when it has heard nothing for as long as from a dead one."""
         try:
-            async with asyncio.timeout(RELEASE_SECONDS), self.store.heartbeats(business) as jobs:
+            async with asyncio.timeout(RELEASE_SECONDS), self.store.open_heartbeats(business) as jobs:
                 await jobs.release(self._lease(job))
         except (DomainError, TimeoutError) as error:
             log.warning("run %s of business %s could not be released: %s", job.id, business.id, error)
@@ -201,15 +201,15 @@ class Runner:
     async def _end_if_cancelled(self, business: Business, job: Job) -> None:
         """A run that somebody asked to cancel ends; one that was ended, or taken up by somebody else, is left alone."""
         async with self.store.read(business) as unit:
-            found = (await unit.jobs.by_ids([job.id])).get(job.id)
+            found = (await unit.jobs.find_by_ids([job.id])).get(job.id)
         if found is not None and found.cancel_requested:
             await self._finish(business, job, Outcome(JobStatus.CANCELLED, "CANCELLED", "It was cancelled."))
 
     async def _finish(self, business: Business, job: Job, outcome: Outcome) -> None:
         now = self.clock()
-        async with self.store.heartbeats(business) as jobs:
+        async with self.store.open_heartbeats(business) as jobs:
             mine = await jobs.finish(self._lease(job), outcome, now)
-            found = (await jobs.by_ids([job.id])).get(job.id, end_job(job, outcome, now))
+            found = (await jobs.find_by_ids([job.id])).get(job.id, end_job(job, outcome, now))
         self.feed.publish(business.id, found)
         if (
             mine
@@ -218,7 +218,7 @@ class Runner:
             and found.segment_id is not None
         ):
             async with self.store.read(business) as unit:
-                segment = (await unit.segments.by_ids([found.segment_id], deleted=True)).get(found.segment_id)
+                segment = (await unit.segments.find_by_ids([found.segment_id], deleted=True)).get(found.segment_id)
             await self.alarm(business, "" if segment is None else segment.key, found)
 
 

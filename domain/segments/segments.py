@@ -135,13 +135,13 @@ class Segments:
     async def by_key(self, business: Business, key: str) -> Segment | None:
         """The one of that key that is not deleted."""
         async with self.store.read(business) as unit:
-            return (await unit.segments.by_keys([key])).get(key)
+            return (await unit.segments.find_by_keys([key])).get(key)
 
     async def create(self, business: Business, draft: Draft, actor: Actor) -> Written:
         """Keep a new segment; an AUTOMATIC one is calculated at once. InvalidInput carries every problem."""
         ready = validate_draft(draft, business.currency)
         async with self.store.write(business) as unit:
-            made, job = await self._add(unit, ready, await unit.segments.all(), actor)
+            made, job = await self._add(unit, ready, await unit.segments.load_all(), actor)
             detail = {"segment": made.key, "changes": list_fields(made)}
             await unit.audit(actor, "createSegment", ("Segment", made.id), detail)
         self.wake()
@@ -152,7 +152,7 @@ class Segments:
         found: list[Segment] = []
         created: list[str] = []
         async with self.store.write(business) as unit:
-            stored = await unit.segments.all()
+            stored = await unit.segments.load_all()
             for draft in standard_drafts(scheme):
                 known = next((each for each in stored if each.key == draft.key), None)
                 if known is None:
@@ -193,11 +193,11 @@ class Segments:
         """End every membership and take the segment out of sight; what was stays. IN_USE where another one needs it."""
         async with self.store.write(business) as unit:
             old = await _get(unit, segment_id, ("id",))
-            users = users_of(old.key, await unit.segments.all())
+            users = users_of(old.key, await unit.segments.load_all())
             if users:
                 named = ", ".join(f"{each.name} ({each.key})" for each in users)
                 raise InvalidInput(f"{old.key} is used by the rules of: {named}", ("id",), "IN_USE")
-            active = (await unit.jobs.active_of([old.id])).get(old.id)
+            active = (await unit.jobs.find_active([old.id])).get(old.id)
             if active is not None:
                 outcome = Outcome(JobStatus.CANCELLED, "DELETED", "The segment was deleted.")
                 await unit.jobs.terminate(active.kind, active.id, outcome, unit.instant)
@@ -254,7 +254,7 @@ async def _apply(unit: Unit, old: Segment, given: Mapping[str, Any]) -> Segment:
         schedule=given.get("schedule", old.schedule),
     )
     ready = validate_draft(draft, unit.business.currency)
-    stored = [each for each in await unit.segments.all() if each.id != old.id]
+    stored = [each for each in await unit.segments.load_all() if each.id != old.id]
     redefined = not ready.draft.definition.same(kept)
     problems = _name_problems(ready.draft.name, stored)
     problems += reference_problems(old.key, ready.tree, stored) if redefined else []

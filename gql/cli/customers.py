@@ -61,7 +61,7 @@ async def customers(
     """List customers. Example: segments customers --sort TOTAL_REVENUE --reverse --first 10"""
     chosen, service = await session.choose(business), session.services.customers
     async with session.services.store.read(chosen) as unit:
-        page = await unit.customers.page(PageRequest(first), CustomerFilter(search), sort, reverse)
+        page = await unit.customers.load_page(PageRequest(first), CustomerFilter(search), sort, reverse)
     table = Table("customer", "name", "level", "orders", f"revenue {chosen.currency}", "last purchase", box=None)
     table.columns[3].justify = table.columns[4].justify = "right"
     for record in page.items:

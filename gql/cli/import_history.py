@@ -33,7 +33,7 @@ async def list_imports(
 ) -> None:
     """List imports, newest first. Example: segments imports list --first 5"""
     chosen = await choose_swept(session, business)
-    imports = (await session.services.read(chosen, lambda unit: unit.imports.page(PageRequest(first)))).items
+    imports = (await session.services.read(chosen, lambda unit: unit.imports.load_page(PageRequest(first)))).items
     if format == "json":
         documents = [import_document(chosen, one) for one in imports]
         typer.echo(json.dumps(documents, ensure_ascii=False, indent=2))
@@ -59,7 +59,7 @@ async def show(
 ) -> None:
     """Show an import with what is doubtful about its rows. Example: segments imports show 12 --format json"""
     chosen = await choose_swept(session, business)
-    one = (await session.services.read(chosen, lambda unit: unit.imports.by_ids([number]))).get(number)
+    one = (await session.services.read(chosen, lambda unit: unit.imports.find_by_ids([number]))).get(number)
     if one is None:
         raise NotFound(f"There is no import {number}. segments imports list shows those there are.")
     if format == "json":

@@ -47,7 +47,7 @@ async def status(session: Session, business: BusinessOption = None, format: Form
     worker = Worker.of(session, await session.choose(business))
     segments = await worker.segments()
     ids = [segment.id for segment in segments]
-    newest = await session.services.read(worker.business, lambda unit: unit.jobs.newest_of(ids))
+    newest = await session.services.read(worker.business, lambda unit: unit.jobs.find_newest(ids))
     if format == "json":
         print_json([_segment_document(segment, newest.get(segment.id)) for segment in segments])
         return

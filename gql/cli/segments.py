@@ -164,7 +164,7 @@ async def list_segments(
     chosen = await session.choose(business)
     where = SegmentFilter(search, kind)
     async with session.services.store.read(chosen) as unit:
-        page = await unit.segments.page(PageRequest(first), where, sort, reverse)
+        page = await unit.segments.load_page(PageRequest(first), where, sort, reverse)
     if format == "json":
         print_json([_document(segment) for segment in page.items])
         return

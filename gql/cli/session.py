@@ -148,7 +148,7 @@ class Worker:
 
     async def newest(self) -> int:
         """The id of the newest run, 0 where there is none."""
-        page = await self.session.services.read(self.business, lambda unit: unit.jobs.page(PageRequest(1)))
+        page = await self.session.services.read(self.business, lambda unit: unit.jobs.load_page(PageRequest(1)))
         return page.items[0].id if page.items else 0
 
     async def follow(self, job: Job, name: str) -> Job:
@@ -184,7 +184,7 @@ class Worker:
         request = PageRequest(SIZE)
         while True:
             async with self.session.services.store.read(self.business) as unit:
-                page = await unit.jobs.page(request)
+                page = await unit.jobs.load_page(request)
             jobs += [job for job in page.items if job.id > since and job.reason is JobReason.FOLLOW]
             if not page.has_next or page.items[-1].id <= since:
                 return jobs[::-1]
@@ -196,7 +196,7 @@ class Worker:
         request = PageRequest(SIZE)
         while True:
             async with self.session.services.store.read(self.business) as unit:
-                page = await unit.segments.page(request, SegmentFilter(), SegmentSort.NAME, False)
+                page = await unit.segments.load_page(request, SegmentFilter(), SegmentSort.NAME, False)
             segments += page.items
             if not page.has_next:
                 return segments

@@ -97,7 +97,7 @@ async def compare_totals(session: Session) -> list[str]:
     faults = []
     for business in await session.services.businesses.all():
         async with session.store.units.read(business) as unit:
-            wrong = await unit.reports.wrong_totals()
+            wrong = await unit.reports.count_wrong_totals()
         if wrong:
             faults.append(f"{business.key}: the totals of {wrong} customers differ from their purchases")
     return faults

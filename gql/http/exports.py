@@ -252,7 +252,7 @@ class Downloads:
         )
 
     async def _storefront(self, business: Business, key_or_id: str) -> Storefront:
-        storefronts = await self.services.read(business, lambda unit: unit.purchases.storefronts())
+        storefronts = await self.services.read(business, lambda unit: unit.purchases.load_storefronts())
         number = match(key_or_id, "Storefront", business)
         for storefront in storefronts:
             if storefront.key == key_or_id or storefront.id == number:

@@ -160,7 +160,7 @@ class Uploads:
         key = request.path_params["id"]
         number = match(key, "PurchaseImport", business)
         ids = [] if number is None else [number]
-        imports = await self.services.read(business, lambda unit: unit.imports.by_ids(ids))
+        imports = await self.services.read(business, lambda unit: unit.imports.find_by_ids(ids))
         if number is None or number not in imports:
             raise NotFound("There is no import with this id.")
         return json_response({"id": key, **state_document(imports[number])})

@@ -194,7 +194,7 @@ class Mutation(SegmentMutations):
         key = expect(customer_id, "Customer", business, "customerId")
         entered, left = await context.services.recalculations.customer(business, key, context.actor)
         context.renew(next((item.seen_at for item in (*entered, *left)), None))
-        record = (await context.services.read(business, lambda unit: unit.customers.by_ids([key])))[key]
+        record = (await context.services.read(business, lambda unit: unit.customers.find_by_ids([key])))[key]
         return RecalculateCustomerPayload(
             customer=Customer.of(business, record),
             entered=[Segment.of(business, item) for item in entered],

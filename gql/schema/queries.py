@@ -202,7 +202,7 @@ class Query:
         request = request_page(order, str if by is SegmentSort.NAME else int, first, after, last, before)
         where = SegmentFilterEntity() if filter is None else filter.entity()
         context, business = info.context, await info.context.business()
-        page = await context.read(lambda unit: unit.segments.page(request, where, by, backwards))
+        page = await context.read(lambda unit: unit.segments.load_page(request, where, by, backwards))
         of = partial(Segment.of, business)
         return connection(page, order, of, lambda: context.read(lambda unit: unit.segments.count(where)))
 
@@ -280,7 +280,7 @@ class Query:
         # Of a deleted one too: its runs are history.
         if key is not None and await context.loaders.segments.load(key) is None:
             raise missing("Segment", "segmentId")
-        page = await context.read(lambda unit: unit.jobs.page(request, segment_id=key))
+        page = await context.read(lambda unit: unit.jobs.load_page(request, segment_id=key))
         of = partial(Recalculation.of, business)
         return connection(page, RUN_ORDER, of, lambda: context.read(lambda unit: unit.jobs.count(segment_id=key)))
 
@@ -288,7 +288,7 @@ class Query:
     async def imports(self, info: Info, first: First = None, after: After = None) -> Connection[PurchaseImport]:
         request = request_page(IMPORT_ORDER, int, first, after)
         context, of = info.context, partial(PurchaseImport.of, await info.context.business())
-        page = await context.read(lambda unit: unit.imports.page(request))
+        page = await context.read(lambda unit: unit.imports.load_page(request))
         return connection(page, IMPORT_ORDER, of, lambda: context.read(lambda unit: unit.imports.count()))
 
     @strawberry.field(permission_classes=[CanEdit], description="Writes, newest first.")
@@ -304,7 +304,7 @@ class Query:
         request = request_page(AUDIT_ORDER, int, first, after)
         context, business = info.context, await info.context.business()
         target = None if subject_id is None else audit_target(subject_id, business)
-        page = await context.read(lambda unit: unit.audits.page(request, target))
+        page = await context.read(lambda unit: unit.audits.load_page(request, target))
         of = partial(AuditEvent.of, business)
         return connection(page, AUDIT_ORDER, of, lambda: context.read(lambda unit: unit.audits.count(target)))
 
@@ -345,7 +345,7 @@ class Query:
             node = await find_node(info.context, str(id))
             return node if isinstance(node, Customer) else None
         exact = external_id.replace("\0", " ")
-        record = await info.context.read(lambda unit: unit.customers.by_external_id(exact))
+        record = await info.context.read(lambda unit: unit.customers.find_by_external_id(exact))
         return None if record is None else Customer.of(await info.context.business(), record)
 
     @strawberry.field(permission_classes=[CanView], description="The customers of the business, page by page.")
@@ -369,14 +369,14 @@ class Query:
         request = request_page(order, str if by in TEXT_SORTS else int, first, after, last, before)
         context, business = info.context, await info.context.business()
         where = CustomerFilterEntity() if filter is None else await filter.entity(context, business)
-        page = await context.read(lambda unit: unit.customers.page(request, where, by, backwards))
+        page = await context.read(lambda unit: unit.customers.load_page(request, where, by, backwards))
         of = partial(Customer.of, business)
         return connection(page, order, of, lambda: context.read(lambda unit: unit.customers.count(where)))
 
     @strawberry.field(permission_classes=[CanView], description="The storefronts of the business, by key.")
     async def storefronts(self, info: Info) -> list[Storefront]:
         business = await info.context.business()
-        entities = await info.context.read(lambda unit: unit.purchases.storefronts())
+        entities = await info.context.read(lambda unit: unit.purchases.load_storefronts())
         return [Storefront.of(business, entity) for entity in entities]
 
     @strawberry.field(

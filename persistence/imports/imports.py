@@ -69,11 +69,11 @@ class ImportStore:
         """Their jobs, on the same connection."""
         self.jobs = JobStore(self.connection, self.business_id)
 
-    async def by_ids(self, ids: Sequence[int]) -> Mapping[int, PurchaseImport]:
+    async def find_by_ids(self, ids: Sequence[int]) -> Mapping[int, PurchaseImport]:
         """Those that exist."""
         return {one.id: one for one in await self._imports(purchase_import.c.id.in_(ids))}
 
-    async def page(self, request: PageRequest) -> Page[PurchaseImport]:
+    async def load_page(self, request: PageRequest) -> Page[PurchaseImport]:
         """Imports, newest first."""
         conditions = [purchase_import.c.business_id == self.business_id]
         if request.after is not None:
@@ -88,7 +88,7 @@ class ImportStore:
         statement = select(func.count()).select_from(purchase_import).where(own)
         return int((await self.connection.execute(statement)).scalar_one())
 
-    async def rejects(self, ids: Sequence[int], request: PageRequest) -> Mapping[int, Page[Reject]]:
+    async def load_rejects(self, ids: Sequence[int], request: PageRequest) -> Mapping[int, Page[Reject]]:
         """The rows that each import refused, by their lines, in one statement that reads no more than the pages."""
         column = import_reject.c
         pages = []
@@ -112,14 +112,14 @@ class ImportStore:
             for import_id, rows in found.items()
         }
 
-    async def by_key(self, key: str) -> tuple[PurchaseImport, str | None] | None:
+    async def find_by_key(self, key: str) -> tuple[PurchaseImport, str | None] | None:
         """The import of a request that carried the key, and the digest of that request."""
         column = purchase_import.c
         statement = IMPORTS.where(column.business_id == self.business_id, column.request_key == key)
         row = (await self.connection.execute(statement)).one_or_none()
         return None if row is None else (to_import(row), row.request_digest)
 
-    async def active(self) -> list[PurchaseImport]:
+    async def load_active(self) -> list[PurchaseImport]:
         """Those that wait or are worked on, oldest first."""
         return await self._imports(job.c.status.in_(ACTIVE))
 
@@ -146,7 +146,7 @@ class ImportStore:
                 request_digest=new.digest,
             )
         )
-        return (await self.by_ids([import_id]))[import_id]
+        return (await self.find_by_ids([import_id]))[import_id]
 
     async def _imports(self, *conditions: ColumnElement[bool]) -> list[PurchaseImport]:
         own = purchase_import.c.business_id == self.business_id

@@ -118,7 +118,7 @@ class UploadHandler:
         for one in () if self._is_busy(active) else self._free(business, active):
             async with self.store.write(business) as unit:
                 # Whoever else takes one waits for this transaction.
-                if self._is_busy(await unit.imports.active()):
+                if self._is_busy(await unit.imports.load_active()):
                     return None
                 job = await unit.imports.acquire(one.id, self.owner, unit.instant)
                 if job is None:
@@ -138,13 +138,13 @@ class UploadHandler:
         now, free = self.clock(), self._free(business, await self._active(business))
         ids = [one.id for one in free if now - (one.last_heartbeat or one.created_at) > BEAT]
         if ids:
-            async with self.store.heartbeats(business) as jobs:
+            async with self.store.open_heartbeats(business) as jobs:
                 await jobs.keep_waiting(JobKind.IMPORT, ids, now)
 
     async def _active(self, business: Business) -> list[PurchaseImport]:
         """The uploads that wait or are worked on."""
         async with self.store.read(business) as unit:
-            return [one for one in await unit.imports.active() if folder_of(one)]
+            return [one for one in await unit.imports.load_active() if folder_of(one)]
 
     def _free(self, business: Business, active: list[PurchaseImport]) -> list[PurchaseImport]:
         """Those that wait, or whose process died, and whose file is here."""
@@ -195,7 +195,7 @@ class UploadHandler:
     async def _clear(self) -> None:
         """Remove what no import of any business waits for."""
         active = set[str]()
-        for business in await self.store.businesses():
+        for business in await self.store.load_businesses():
             active |= {folder_of(one) for one in await self._active(business)}
         await asyncio.to_thread(self._remove_others, active)
 

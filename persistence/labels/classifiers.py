@@ -72,7 +72,7 @@ class ClassifiedStore:
     connection: AsyncConnection
     business_id: int
 
-    async def batches(
+    async def load_batches(
         self,
         span: ClassificationSpan,
         settings: ClassificationSettings,
@@ -92,7 +92,7 @@ class ClassifiedStore:
         except DBAPIError as error:
             raise translate_sql_error(error, classifiers) from error
 
-    async def counts(
+    async def count_labels(
         self, span: ClassificationSpan, settings: ClassificationSettings, decimals: int, classifiers: Classifiers
     ) -> list[tuple[str, str, int]]:
         """Customers by dimension and label, where no classifier is a function; in one statement."""

@@ -57,7 +57,7 @@ class ReportStore:
         self.connection = connection
         self.business_id = business_id
 
-    async def cells(self, span: Span) -> list[Cell]:
+    async def load_cells(self, span: Span) -> list[Cell]:
         """The window's customers by score, at most 125 rows; sums are exact integers."""
         cells = []
         for digits, customers, orders, spend, days in await self.connection.execute(
@@ -68,7 +68,7 @@ class ReportStore:
             cells.append(Cell(recency, frequency, monetary, customers, int(orders), int(spend), ages))
         return cells
 
-    async def labels(self, span: Span, festive: DayRanges) -> list[LabelSums]:
+    async def load_label_sums(self, span: Span, festive: DayRanges) -> list[LabelSums]:
         """The window's customers by the labels of their behaviour, dimension by dimension."""
         each = behaving(self.business_id, span, festive)
         statement = select(
@@ -82,7 +82,7 @@ class ReportStore:
         found = await self.connection.execute(statement)
         return [LabelSums(dimension, label, *(int(value) for value in sums)) for dimension, label, *sums in found]
 
-    async def quintiles(self, span: Span) -> Quintiles:
+    async def compute_quintiles(self, span: Span) -> Quintiles:
         """The four cut values of orders and of spend: the sorted value at position ceil(k*n/5)."""
         each = totals(self.business_id, span).cte("each")
         parts = []
@@ -110,7 +110,7 @@ class ReportStore:
             population = n
         return Quintiles(tuple(sorted(values[0])), tuple(sorted(values[1])), population)
 
-    async def window_totals(self, customers: Sequence[int], span: Span) -> Mapping[int, WindowTotals]:
+    async def load_window_totals(self, customers: Sequence[int], span: Span) -> Mapping[int, WindowTotals]:
         """Those of the customers who bought in the window."""
         statement = per_customer(self.business_id, span, purchase.c.customer_id.in_(customers))
         return {
@@ -118,7 +118,7 @@ class ReportStore:
             for row in await self.connection.execute(statement)
         }
 
-    async def customers_of(
+    async def load_customers(
         self, span: Span, quintiles: Quintiles, scores: Sequence[tuple[int, int, int]], request: PageRequest
     ) -> Page[CustomerRecord]:
         """The customers who score one of the triples, by id; stops reading when the page is full."""
@@ -146,7 +146,7 @@ class ReportStore:
         rows = (await self.connection.execute(statement)).all()
         return page_of(rows, request, lambda row: (0, row.id)).map(to_record)
 
-    async def classification_facts(
+    async def load_classification_facts(
         self, customers: Sequence[int] | None, span: ClassificationSpan
     ) -> Mapping[int, ClassificationFacts]:
         """What classification needs of each customer with a counted purchase; None for all customers."""
@@ -185,7 +185,7 @@ class ReportStore:
             for row in each
         }
 
-    async def day_bounds(self) -> tuple[int, int] | None:
+    async def find_day_bounds(self) -> tuple[int, int] | None:
         """First and last day number of all counted purchases."""
         row = (
             await self.connection.execute(
@@ -196,7 +196,7 @@ class ReportStore:
         ).one()
         return None if row[0] is None else (row[0], row[1])
 
-    async def wrong_totals(self) -> int:
+    async def count_wrong_totals(self) -> int:
         """How many customers' kept totals differ from their purchases; 0 in a sound store."""
         kept = customer_metrics.c
         true = (
@@ -300,7 +300,7 @@ class GroupReportStore:
         self.connection = connection
         self.business_id = business_id
 
-    async def transitions(self, before: Span, after: Span, grouping: Grouping) -> list[TransitionSums]:
+    async def sum_transitions(self, before: Span, after: Span, grouping: Grouping) -> list[TransitionSums]:
         """How many went from where to where."""
         each = transition_rows(self.business_id, before, after, grouping)
         key = (each.c.dimension, each.c.before, each.c.after)
@@ -312,7 +312,7 @@ class GroupReportStore:
             for dimension, low, high, count, spent, spends in await self.connection.execute(statement)
         ]
 
-    async def trend(self, spans: Sequence[Span], grouping: Grouping) -> list[TrendSums]:
+    async def sum_trend(self, spans: Sequence[Span], grouping: Grouping) -> list[TrendSums]:
         """Customers and spend by label in each of the windows."""
         parts = []
         for number, span in enumerate(spans):
@@ -332,7 +332,7 @@ class GroupReportStore:
             for window, dimension, label, customers, spend in found
         ]
 
-    async def group_pages(
+    async def load_group_pages(
         self, span: Span, grouping: Grouping, groups: Sequence[tuple[str, str]], request: PageRequest
     ) -> Mapping[tuple[str, str], Page[CustomerRecord]]:
         """A page of each of the groups, by id."""
@@ -345,7 +345,7 @@ class GroupReportStore:
             request,
         )
 
-    async def transition_pages(
+    async def load_transition_pages(
         self, before: Span, after: Span, grouping: Grouping, transitions: Sequence[Transition], request: PageRequest
     ) -> Mapping[Transition, Page[CustomerRecord]]:
         """A page of each of the transitions, by id."""
@@ -399,7 +399,7 @@ class GroupReportStore:
             one: page_of(members, request, lambda row: (0, row.id)).map(to_record) for one, members in listed.items()
         }
 
-    async def label_counts(
+    async def count_labels(
         self, span: ClassificationSpan, settings: ClassificationSettings, decimals: int
     ) -> list[tuple[str, str, int]]:
         """Customers by dimension and label of their classification."""

@@ -72,7 +72,7 @@ class RuleAnalysisStore:
     def _compiler(self, context: RuleContext) -> RuleCompiler:
         return RuleCompiler(context, by_membership(self.unit.business))
 
-    async def condition(self, where: CustomerFilter) -> ColumnElement[bool]:
+    async def build_condition(self, where: CustomerFilter) -> ColumnElement[bool]:
         """Whether the row of `customer` is a member of the filter's segments and its rule holds."""
         parts = [member_of(self.unit.business, key) for key in where.segment_ids]
         if where.rule is not None:
@@ -80,13 +80,13 @@ class RuleAnalysisStore:
             parts.append(self._compiler(context).condition(where.rule))
         return and_(true(), *parts)
 
-    async def population(self) -> int:
+    async def count_population(self) -> int:
         return int((await self.connection.execute(self._everybody())).scalar_one())
 
     def _everybody(self) -> Select[Any]:
         return select(func.count()).select_from(customer).where(customer.c.business_id == self.business_id, PRESENT)
 
-    async def sizes(self, context: RuleContext, tree: Condition, against: int | None) -> RuleSizes:
+    async def compute_sizes(self, context: RuleContext, tree: Condition, against: int | None) -> RuleSizes:
         """How many there are and match; of the members of the other segment too, where one is given."""
         held = self._compiler(context).condition(tree)
         whom = members(context, held).where(PRESENT).with_only_columns(func.count(), maintain_column_froms=True)
@@ -99,7 +99,7 @@ class RuleAnalysisStore:
         found = [int(value) for value in (await self.connection.execute(select(*columns))).one()]
         return RuleSizes(*found)
 
-    async def sample(
+    async def load_sample(
         self, context: RuleContext, tree: Condition, side: Side, against: int | None, size: int
     ) -> list[CustomerRecord]:
         """The first customers by id for whom the rule holds, or who would enter or leave the other segment."""
@@ -112,7 +112,7 @@ class RuleAnalysisStore:
         statement = select(*COLUMNS).select_from(JOINED).where(*conditions).order_by(customer.c.id).limit(size)
         return [to_record(row) for row in await self.connection.execute(statement)]
 
-    async def matching(
+    async def find_matching(
         self, context: RuleContext, trees: Mapping[int, Condition], customers: Sequence[int]
     ) -> dict[int, set[int]]:
         """The keys of the rules that hold for each of the customers."""
@@ -125,7 +125,7 @@ class RuleAnalysisStore:
                 found[row.id].update(key for key, holds in zip(part, row[1:], strict=True) if holds)
         return found
 
-    async def overlap(self, segments: Sequence[int]) -> dict[int, int]:
+    async def count_overlap(self, segments: Sequence[int]) -> dict[int, int]:
         """How many customers are in exactly which of the segments; bit n of the key stands for the nth."""
         bits = {key: 1 << place for place, key in enumerate(segments)}
         held = self._open(segments).subquery()

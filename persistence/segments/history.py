@@ -58,7 +58,7 @@ class HistoryStore:
     connection: AsyncConnection
     business_id: int
 
-    async def change_pages(self, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
+    async def load_change_pages(self, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
         """Pages of many lists, in the order of the keys."""
         lists = []
         for which, request in keys:
@@ -74,11 +74,11 @@ class HistoryStore:
             for (_, request), left, entered in zip(keys, found[::2], found[1::2], strict=True)
         ]
 
-    async def changes_after(self, place: Place, segment_id: int | None, size: int) -> list[MembershipChange]:
+    async def load_changes_after(self, place: Place, segment_id: int | None, size: int) -> list[MembershipChange]:
         """The next changes of one segment, or of all, after the place; at most `size`."""
         if segment_id is not None:
             request = PageRequest(size, after=place.position)
-            return list((await self.change_pages([(ChangeList(segment_id), request)]))[0].items)
+            return list((await self.load_change_pages([(ChangeList(segment_id), request)]))[0].items)
         lines = (
             select(log.at, log.segment_id, (log.entered + log.left_count).label("size"))
             .where(
@@ -102,13 +102,13 @@ class HistoryStore:
         found = await fetch_lists(self.connection, lists)
         return _in_order(row for rows in found for row in rows)[:size]
 
-    async def newest_place(self) -> Place:
+    async def find_newest_place(self) -> Place:
         """Behind every change there is."""
         statement = select(func.max(log.at)).where(log.business_id == self.business_id)
         newest = (await self.connection.execute(statement)).scalar_one()
         return Place(0 if newest is None else newest + 1)
 
-    async def change_counts(self, lists: Sequence[ChangeList]) -> list[int]:
+    async def count_changes(self, lists: Sequence[ChangeList]) -> list[int]:
         """How many changes each list has; a segment's from the log."""
         counts: list[Select[Any]] = []
         places: list[int] = []
@@ -131,7 +131,7 @@ class HistoryStore:
             found[place] += int(rows[0].size or 0)
         return found
 
-    async def sizes(
+    async def compute_sizes(
         self, segments: Sequence[int], bounds: Sequence[datetime]
     ) -> Mapping[int, list[tuple[int, int, int]]]:
         """Of each segment, for the intervals between the bounds: members at the end, entries and exits."""
@@ -204,7 +204,7 @@ class HistoryStore:
             statement = statement.where(at >= after.at, beyond)
         return statement.order_by(*order).limit(size)
 
-    async def past_counts(self, keys: Sequence[tuple[int, datetime]]) -> list[int]:
+    async def count_past_members(self, keys: Sequence[tuple[int, datetime]]) -> list[int]:
         """How many members each segment had at the instant, from the log of changes."""
         lists = [
             select(log.member_count)
@@ -215,7 +215,7 @@ class HistoryStore:
         ]
         return [rows[0].member_count if rows else 0 for rows in await fetch_lists(self.connection, lists)]
 
-    async def id_lists(self, keys: Sequence[IdsKey]) -> list[list[int]]:
+    async def load_id_lists(self, keys: Sequence[IdsKey]) -> list[list[int]]:
         """Who was a member at the instant, after a customer, by id."""
         ids, lists = membership.c.customer_id, []
         for segment_id, at, size, after in keys:
@@ -356,7 +356,7 @@ class SnapshotStore:
         self.session.add(row)
         await self.session.flush()
 
-    async def pages(self, keys: Sequence[PageKey]) -> list[Page[Snapshot]]:
+    async def load_pages(self, keys: Sequence[PageKey]) -> list[Page[Snapshot]]:
         """Those of many segments, newest first, in the order of the keys."""
         lists = []
         for segment_id, request in keys:
@@ -371,7 +371,7 @@ class SnapshotStore:
             for (_, request), rows in zip(keys, await fetch_lists(self.connection, lists), strict=True)
         ]
 
-    async def counts(self, segments: Sequence[int]) -> Mapping[int, int]:
+    async def count_by_segment(self, segments: Sequence[int]) -> Mapping[int, int]:
         statement = (
             select(snapshot.c.segment_id, func.count())
             .where(self._mine(), snapshot.c.segment_id.in_(segments))
@@ -380,12 +380,12 @@ class SnapshotStore:
         found = {row[0]: row[1] for row in await self.connection.execute(statement)}
         return {key: found.get(key, 0) for key in segments}
 
-    async def newest(self, segments: Sequence[int], size: int) -> Mapping[int, list[Snapshot]]:
+    async def load_newest(self, segments: Sequence[int], size: int) -> Mapping[int, list[Snapshot]]:
         """The newest of each segment, newest first."""
-        pages = await self.pages([(key, PageRequest(size)) for key in segments])
+        pages = await self.load_pages([(key, PageRequest(size)) for key in segments])
         return {key: list(page.items) for key, page in zip(segments, pages, strict=True)}
 
-    async def by_keys(self, keys: Sequence[SnapshotKey]) -> Mapping[SnapshotKey, Snapshot]:
+    async def find_by_keys(self, keys: Sequence[SnapshotKey]) -> Mapping[SnapshotKey, Snapshot]:
         """Those that exist, by segment and instant."""
         statement = select(SnapshotRow).where(
             snapshot.c.business_id == self.business_id,

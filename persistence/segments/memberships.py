@@ -118,7 +118,7 @@ class MembershipStore:
     business_id: int
     as_of: datetime | None = None
 
-    async def open_of(self, customers: Sequence[int]) -> Mapping[int, list[Membership]]:
+    async def find_open(self, customers: Sequence[int]) -> Mapping[int, list[Membership]]:
         """The memberships of each customer that last, by name of the segment."""
         statement = (
             select(*MEMBERSHIP)
@@ -153,11 +153,11 @@ class MembershipStore:
         )
         return {(row[0], row[1]) for row in await self.connection.execute(statement)}
 
-    async def members(self, segment_id: int, request: PageRequest, as_of: datetime | None = None) -> Page[Member]:
+    async def load_members(self, segment_id: int, request: PageRequest, as_of: datetime | None = None) -> Page[Member]:
         """Members with their memberships, by customer."""
-        return (await self.member_pages([(segment_id, request, as_of)]))[0]
+        return (await self.load_member_pages([(segment_id, request, as_of)]))[0]
 
-    async def member_pages(self, keys: Sequence[MemberKey]) -> list[Page[Member]]:
+    async def load_member_pages(self, keys: Sequence[MemberKey]) -> list[Page[Member]]:
         """Many pages at once, in the order of the keys."""
         lists, places, ids = [], [], membership.c.customer_id
         for place, (segment_id, request, as_of) in enumerate(keys):
@@ -196,7 +196,7 @@ class MembershipStore:
         columns = (found.c[column.name] for column in MEMBERSHIP)
         return select(*columns, *COLUMNS).select_from(found.join(JOINED, and_(own, its)))
 
-    async def last_changes(self, segments: Sequence[int]) -> Mapping[int, datetime]:
+    async def find_last_changes(self, segments: Sequence[int]) -> Mapping[int, datetime]:
         """When the members of each segment last changed, where they ever did."""
         log = membership_change.c
         statement = (
@@ -206,7 +206,9 @@ class MembershipStore:
         )
         return {row[0]: from_micros(row[1]) for row in await self.connection.execute(statement)}
 
-    async def totals(self, segments: Sequence[int], today: int, inactive_days: int) -> Mapping[int, MemberTotals]:
+    async def compute_totals(
+        self, segments: Sequence[int], today: int, inactive_days: int
+    ) -> Mapping[int, MemberTotals]:
         """Of each segment; `inactive` are those without a qualifying purchase in the last days, today included."""
         kept = customer_metrics.c
         inactive = or_(kept.last_day.is_(None), kept.last_day <= today - inactive_days)

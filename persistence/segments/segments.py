@@ -100,7 +100,9 @@ class SegmentStore:
         self.business_id = business.id
         self.as_of = business.as_of
 
-    async def page(self, request: PageRequest, where: SegmentFilter, sort: SegmentSort, reverse: bool) -> Page[Segment]:
+    async def load_page(
+        self, request: PageRequest, where: SegmentFilter, sort: SegmentSort, reverse: bool
+    ) -> Page[Segment]:
         """One page in the order asked for; ties stand by id."""
 
         def build_select(columns: Columns) -> Select[Any]:
@@ -115,7 +117,7 @@ class SegmentStore:
         statement = select(func.count()).select_from(segment).where(*self._where(where))
         return int((await self.connection.execute(statement)).scalar_one())
 
-    async def all(self, *, automatic: bool = False) -> list[Segment]:
+    async def load_all(self, *, automatic: bool = False) -> list[Segment]:
         """Those that are not deleted, by name; only AUTOMATIC ones where asked."""
         where = self._where(SegmentFilter(kind=SegmentKind.AUTOMATIC if automatic else None))
         order = (segment.c.name_sort, segment.c.id)
@@ -125,18 +127,18 @@ class SegmentStore:
     async def get(self, segment_id: int) -> Segment | None:
         """The one of that id, where it is not deleted."""
         if self.as_of is not None:
-            return (await self.by_ids([segment_id])).get(segment_id)
+            return (await self.find_by_ids([segment_id])).get(segment_id)
         row = await self.session.get(SegmentRow, (self.business_id, segment_id), populate_existing=True)
         return None if row is None or row.deleted_at is not None else to_segment(row)
 
-    async def by_ids(self, ids: Sequence[int], *, deleted: bool = False) -> Mapping[int, Segment]:
+    async def find_by_ids(self, ids: Sequence[int], *, deleted: bool = False) -> Mapping[int, Segment]:
         """Those that exist; deleted ones too where asked."""
         where = [segment.c.business_id == self.business_id, segment.c.id.in_(ids)]
         if not deleted:
             where.append(segment.c.deleted_at.is_(None))
         return {row.id: to_segment(row) for row in await self._rows(lambda columns: columns.select().where(*where))}
 
-    async def by_keys(self, keys: Sequence[str]) -> Mapping[str, Segment]:
+    async def find_by_keys(self, keys: Sequence[str]) -> Mapping[str, Segment]:
         """Those that exist and are not deleted."""
         where = (*self._where(SegmentFilter()), segment.c.key.in_([key for key in keys if storable(key)]))
         return {row.key: to_segment(row) for row in await self._rows(lambda columns: columns.select().where(*where))}

@@ -111,7 +111,7 @@ async def measure(database: Database, customers: int) -> dict[str, object]:
         await runner.run_next(business)
         runs.append(time.perf_counter() - start)
         async with services.store.read(business) as unit:
-            found = (await unit.jobs.by_ids([job.id]))[job.id]
+            found = (await unit.jobs.find_by_ids([job.id]))[job.id]
         runs.append(found.entered)
     memory.append(peak())
     preview = await timed(lambda: services.analysis.preview(business, Definition(rules=rule)))
@@ -132,8 +132,8 @@ async def measure(database: Database, customers: int) -> dict[str, object]:
 async def members(services: Services, store: SqlStore, business: Business, held: Segment) -> None:
     """A page of 100 members with their memberships."""
     async with store.read(business) as unit:
-        page = await unit.memberships.members(held.id, PageRequest(100))
-        await unit.memberships.open_of([record.customer.id for record, _ in page.items])
+        page = await unit.memberships.load_members(held.id, PageRequest(100))
+        await unit.memberships.find_open([record.customer.id for record, _ in page.items])
 
 
 async def timed(ask: Callable[[], Awaitable[object]]) -> float:

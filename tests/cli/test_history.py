@@ -35,7 +35,7 @@ def store(segments: Segments) -> Iterator[Database]:
 
 async def shop(database: Database, clock: SetClock) -> Working:
     """A worker on the only business, as it is now."""
-    (business,) = await SqlStore(database, clock).businesses()
+    (business,) = await SqlStore(database, clock).load_businesses()
     return Working.of(database, clock, business)
 
 
@@ -97,10 +97,10 @@ async def after(database: Database) -> None:
     horizon = datetime(2024, 4, 1, tzinfo=UTC)
     assert working.business.history_from == horizon
     async with working.store.read(working.business) as unit:
-        (vip,) = await unit.segments.all()
-        page = await unit.memberships.members(vip.id, PageRequest(10), horizon)
-        (changes,) = await unit.history.change_pages([(ChangeList(vip.id, since=horizon), PageRequest(10))])
-        (size,) = await unit.history.past_counts([(vip.id, MARCH + timedelta(hours=1))])
+        (vip,) = await unit.segments.load_all()
+        page = await unit.memberships.load_members(vip.id, PageRequest(10), horizon)
+        (changes,) = await unit.history.load_change_pages([(ChangeList(vip.id, since=horizon), PageRequest(10))])
+        (size,) = await unit.history.count_past_members([(vip.id, MARCH + timedelta(hours=1))])
     assert [record.customer.external_id for record, _ in page.items] == ["B"]
     assert [change.customer_id for change in changes.items] == [3, 3]
     assert size == 2

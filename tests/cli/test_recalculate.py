@@ -24,7 +24,7 @@ def add(segments: Segments, key: str, rules: object, kind: SegmentKind = Segment
     async def work() -> None:
         database = open_database(f"sqlite:///{segments.data / 'segments.sqlite'}")
         store = SqlStore(database, system_clock)
-        (business,) = await store.businesses()
+        (business,) = await store.load_businesses()
         automatic = kind is SegmentKind.AUTOMATIC
         definition = Definition(rules=rules) if automatic else Definition()
         async with store.write(business) as unit:

@@ -39,7 +39,7 @@ async def main(url: str, work: str, place: int, last: str) -> None:
         event.listen(engine, "before_cursor_execute", watch)
     runner = Runner(store, now, feed, "dying")
     handler = RecalculationHandler(store, now, feed, runner)
-    for business in await store.businesses():
+    for business in await store.load_businesses():
         if work == "follow":
             await handler.follow(business)
         else:

@@ -34,7 +34,7 @@ def work(database: Database, business: Business, what: str) -> None:
 def main(url: str, what: str, times: int, last: str) -> None:
     """Work until the statement comes."""
     database = open_database(url)
-    (business,) = asyncio.run(SqlStore(database, now).businesses())
+    (business,) = asyncio.run(SqlStore(database, now).load_businesses())
     left = times
 
     def watch(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:

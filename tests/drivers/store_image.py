@@ -113,7 +113,7 @@ def image(database: Database, business: Business) -> StoreImage:
 async def assert_sound(database: Database, business: Business, clock: Clock) -> None:
     """Kept totals and sort values agree with the purchases, and every local day with the business's zone."""
     async with SqlStore(database, clock).read(business) as unit:
-        assert await unit.reports.wrong_totals() == 0
+        assert await unit.reports.count_wrong_totals() == 0
     with database.bulk.connect() as connection:
         name = connection.execute(
             select(business_table.c.time_zone).where(business_table.c.id == business.id)

@@ -41,7 +41,7 @@ class Place:
 
     async def worked(self) -> None:
         """Let everything that waits be imported."""
-        for business in await self.worker.store.businesses():
+        for business in await self.worker.store.load_businesses():
             await self.worker.run_once(business)
 
     async def told(self, number: str) -> Any:

@@ -61,7 +61,7 @@ class Working:
         """As the service does when a definition is changed, to these rules where they are given; a run waits."""
         async with self.store.write(self.business) as unit:
             if rules is not None:
-                held = (await unit.segments.by_ids([segment.id]))[segment.id]
+                held = (await unit.segments.find_by_ids([segment.id]))[segment.id]
                 await unit.segments.change(replace(held, definition=Definition(rules=rules), version=held.version + 1))
             return await requeue(unit, segment.id, "tester")
 
@@ -74,17 +74,17 @@ class Working:
     async def job(self, job_id: int) -> Job:
         """The run as its row says."""
         async with self.store.read(self.business) as unit:
-            return (await unit.jobs.by_ids([job_id]))[job_id]
+            return (await unit.jobs.find_by_ids([job_id]))[job_id]
 
     async def again(self, segment: Segment) -> Segment:
         """The segment as its row says."""
         async with self.store.read(self.business) as unit:
-            return (await unit.segments.by_ids([segment.id], deleted=True))[segment.id]
+            return (await unit.segments.find_by_ids([segment.id], deleted=True))[segment.id]
 
     async def members(self, segment: Segment) -> list[str]:
         """External ids of the members, and the count kept of them agrees."""
         async with self.store.read(self.business) as unit:
-            held = (await unit.segments.by_ids([segment.id], deleted=True))[segment.id]
-            page = await unit.memberships.members(segment.id, PageRequest(250))
+            held = (await unit.segments.find_by_ids([segment.id], deleted=True))[segment.id]
+            page = await unit.memberships.load_members(segment.id, PageRequest(250))
         assert held.member_count == len(page.items)
         return sorted(record.customer.external_id for record, _ in page.items)

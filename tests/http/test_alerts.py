@@ -136,7 +136,7 @@ async def test_an_endpoint_in_trouble_keeps_nothing_from_going_on(
     await working.worker.run_once(working.business)
 
     async with working.store.read(working.business) as unit:
-        newest = await unit.jobs.newest_of([1, good.id])
+        newest = await unit.jobs.find_newest([1, good.id])
     assert [newest[1].status, newest[good.id].status] == [JobStatus.FAILED, JobStatus.SUCCEEDED]
     assert len(endpoint.posted) == (1 if trouble in ("error", "redirect") else 0)
     assert "the alert recalculation.failed could not be delivered" in caplog.text

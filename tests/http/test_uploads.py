@@ -99,7 +99,7 @@ async def test_a_process_that_died_is_followed_by_one_that_goes_on(place: Place,
     shop = await place.face.services.businesses.open("shop")
     store = place.face.services.imports.store
     async with store.read(shop) as unit:
-        (waits,) = await unit.imports.active()
+        (waits,) = await unit.imports.load_active()
     async with store.write(shop) as unit:
         assert await unit.imports.acquire(waits.id, "dead", unit.instant)
 
@@ -249,7 +249,7 @@ async def test_two_files_of_a_business_are_imported_at_once_and_a_third_waits(pl
     at_once = [(await place.told(number))["status"] for number in numbers]
     reading.set()
     async with imports.store.read(shop) as unit:
-        page = await unit.imports.page(PageRequest(10))
+        page = await unit.imports.load_page(PageRequest(10))
     async with asyncio.timeout(30):
         for one in page.items:
             async for _ in imports.follow(shop, one.id):
@@ -269,11 +269,11 @@ async def test_uploads_whose_process_died_wait_for_a_place_where_their_files_are
     shop = await place.face.services.businesses.open("shop")
     store = place.face.services.imports.store
     async with store.write(shop) as unit:
-        for waits in await unit.imports.active():
+        for waits in await unit.imports.load_active():
             assert await unit.imports.acquire(waits.id, "dead", unit.instant)
 
     clock.now += timedelta(seconds=40)
-    await place.handler.prepare(shop, await store.agenda(shop, clock()))
+    await place.handler.prepare(shop, await store.load_agenda(shop, clock()))
     waiting = [(await place.told(number))["status"] for number in numbers]
     await place.worked()
 

@@ -44,7 +44,7 @@ async def filled(database: Database, folder: Path, customers: int) -> dict[str, 
     imported = run(folder, "import", str(file), *shop, **settings)
     assert imported.returncode == 0, imported.stderr
     clock = SetClock(datetime.now(UTC))
-    (business,) = await Working.of(database, clock, None).store.businesses()  # type: ignore[arg-type]
+    (business,) = await Working.of(database, clock, None).store.load_businesses()  # type: ignore[arg-type]
     working = Working.of(database, clock, business)
     for number in range(SEGMENTS):
         # Purchase by purchase, so that a run takes its time.

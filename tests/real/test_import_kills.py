@@ -73,7 +73,7 @@ async def test_i3_an_import_that_is_killed_is_marked_and_run_again_ends_as_if_no
     clock.now += timedelta(seconds=31)
     swept = await imports.sweep(shop)
     async with imports.store.read(shop) as unit:
-        record = (await unit.imports.by_ids([died]))[died]
+        record = (await unit.imports.find_by_ids([died]))[died]
     importer.lines(*AFTER, BAD, header=RICH)
 
     assert swept == 1

@@ -72,7 +72,7 @@ async def test_a_worker_that_is_killed_leaves_the_old_set_and_a_run_that_ends(
     stage: str, working: Working, clock: SetClock
 ) -> None:
     async with working.store.read(working.business) as unit:
-        segment = (await unit.segments.by_keys(["big"]))["big"]
+        segment = (await unit.segments.find_by_keys(["big"]))["big"]
     job = await working.recalculations.start(working.business, segment.id, ACTOR)
 
     await killed(working, "runs", 1, stage)
@@ -80,7 +80,7 @@ async def test_a_worker_that_is_killed_leaves_the_old_set_and_a_run_that_ends(
     assert await working.members(segment) == OLD
     assert (await working.job(job.id)).status in (JobStatus.QUEUED, JobStatus.RUNNING)
     async with working.store.read(working.business) as unit:
-        assert await unit.snapshots.counts([segment.id]) == {segment.id: 1}
+        assert await unit.snapshots.count_by_segment([segment.id]) == {segment.id: 1}
     clock.now += timedelta(seconds=31)
     assert await working.runner.run_next(working.business)
     ended = await working.job(job.id)
@@ -91,7 +91,7 @@ async def test_a_worker_that_is_killed_leaves_the_old_set_and_a_run_that_ends(
 async def snapshots(working: Working, segment: Segment) -> int:
     """How many snapshots the segment has."""
     async with working.store.read(working.business) as unit:
-        return (await unit.snapshots.counts([segment.id]))[segment.id]
+        return (await unit.snapshots.count_by_segment([segment.id]))[segment.id]
 
 
 @pytest.mark.parametrize(("statement", "place", "done"), sampled(PARTS, PARTS[1], PARTS[3]))
@@ -99,7 +99,7 @@ async def test_a_worker_that_is_killed_between_parts_leaves_whole_ones_and_none_
     statement: str, place: int, done: int, working: Working, clock: SetClock
 ) -> None:
     async with working.store.read(working.business) as unit:
-        base = (await unit.segments.by_keys(["big"]))["big"]
+        base = (await unit.segments.find_by_keys(["big"]))["big"]
     user = await working.segment("a-user", {"in": ["big", {"var": "segments"}]})
     async with working.store.write(working.business) as unit:
         await unit.memberships.add(user.id, [2], unit.instant, MembershipSource.RULE, "before")
@@ -124,12 +124,12 @@ async def test_a_worker_that_is_killed_while_memberships_follow_leaves_the_old_o
     statement: str, working: Working
 ) -> None:
     async with working.store.read(working.business) as unit:
-        segment = (await unit.segments.by_keys(["big"]))["big"]
+        segment = (await unit.segments.find_by_keys(["big"]))["big"]
 
     await killed(working, "follow", 1, statement)
 
     assert await working.members(segment) == OLD
-    assert (await working.store.agenda(working.business, working.clock.now)).changed
+    assert (await working.store.load_agenda(working.business, working.clock.now)).changed
     assert await working.handler.follow(working.business) == 3
     assert await working.members(segment) == NEW
-    assert not (await working.store.agenda(working.business, working.clock.now)).changed
+    assert not (await working.store.load_agenda(working.business, working.clock.now)).changed

@@ -109,7 +109,7 @@ class Recalculation(Node, Job):
     async def parts(self, info: Info, first: First = None, after: After = None) -> Connection["Recalculation"]:
         request = request_page(PART_ORDER, int, first, after)
         context, key = info.context, self.entity.id
-        page = await context.read(lambda unit: unit.jobs.page(request, parent_id=key))
+        page = await context.read(lambda unit: unit.jobs.load_page(request, parent_id=key))
         return connection(
             page,
             PART_ORDER,

@@ -34,7 +34,7 @@ async def test_of_a_customer_absent_fields_are_kept_and_null_clears(
     assert await services.customers.upsert(shop, [named], ACTOR) == WriteCounts(0, 1, 0)
     assert await services.customers.upsert(shop, [named], ACTOR) == WriteCounts(0, 0, 1)
 
-    record = await services.read(shop, lambda unit: unit.customers.by_external_id("C1"))
+    record = await services.read(shop, lambda unit: unit.customers.find_by_external_id("C1"))
     assert record is not None
     customer = record.customer
     assert (customer.name, customer.email, customer.loyalty_level) == ("Ada King", "ada@example.org", "GOLD")
@@ -44,7 +44,7 @@ async def test_of_a_customer_absent_fields_are_kept_and_null_clears(
     cleared = await services.customers.upsert(shop, [NewCustomer("C1")], ACTOR)
 
     assert cleared == WriteCounts(0, 1, 0)
-    record = await services.read(shop, lambda unit: unit.customers.by_external_id("C1"))
+    record = await services.read(shop, lambda unit: unit.customers.find_by_external_id("C1"))
     assert record is not None
     assert record.customer == replace(customer, name=None, email=None, loyalty_level=None, registered_at=None)
     assert record.totals.registered_day is None

@@ -48,18 +48,18 @@ async def test_a_business_without_data_has_empty_answers(services: Services, sho
     found = insights(report, None)
     assert (found.highest_revenue, found.largest, found.fastest_growing, found.needs_attention) == (None,) * 4
     page = await services.read(
-        shop, lambda unit: unit.customers.page(PageRequest(), CustomerFilter(), CustomerSort.NAME, True)
+        shop, lambda unit: unit.customers.load_page(PageRequest(), CustomerFilter(), CustomerSort.NAME, True)
     )
     assert (list(page.items), page.has_next, page.has_previous) == ([], False, False)
-    assert await services.read(shop, lambda unit: unit.purchases.storefronts()) == []
-    assert await services.read(shop, lambda unit: unit.customers.by_external_id("anyone")) is None
+    assert await services.read(shop, lambda unit: unit.purchases.load_storefronts()) == []
+    assert await services.read(shop, lambda unit: unit.customers.find_by_external_id("anyone")) is None
 
 
 async def test_customers_without_purchases_have_zeros_no_score_and_no_labels(
     services: Services, shop: Business
 ) -> None:
     await services.customers.upsert(shop, [NewCustomer("C1", "Nobody", registered_at=NOW)], ACTOR)
-    record = await services.read(shop, lambda unit: unit.customers.by_external_id("C1"))
+    record = await services.read(shop, lambda unit: unit.customers.find_by_external_id("C1"))
     assert record is not None
 
     totals = {record.customer.id: record.totals}
@@ -76,7 +76,7 @@ async def test_the_only_customer_is_new(services: Services, shop: Business) -> N
     business = await services.businesses.open("shop")
 
     assert named(await services.reporting.report(business)) == {"New Customers": (1, 1, 100)}
-    record = await services.read(business, lambda unit: unit.customers.by_external_id("C1"))
+    record = await services.read(business, lambda unit: unit.customers.find_by_external_id("C1"))
     assert record is not None
     scores = await services.customers.scores(business, {record.customer.id: record.totals})
     assert scores == {record.customer.id: Score(5, 1, 1)}
@@ -100,7 +100,8 @@ async def test_one_who_bought_only_before_the_window_scores_one_everywhere(servi
     business = await services.businesses.open("shop")
     records = (
         await services.read(
-            business, lambda unit: unit.customers.page(PageRequest(), CustomerFilter(), CustomerSort.EXTERNAL_ID, False)
+            business,
+            lambda unit: unit.customers.load_page(PageRequest(), CustomerFilter(), CustomerSort.EXTERNAL_ID, False),
         )
     ).items
 
@@ -154,7 +155,7 @@ async def test_ten_thousand_storefronts(
     await services.purchases.record(shop, items, ACTOR, limit=10_000)
     business = await services.businesses.open("shop")
 
-    storefronts = await services.read(business, lambda unit: unit.purchases.storefronts())
+    storefronts = await services.read(business, lambda unit: unit.purchases.load_storefronts())
     one = await services.purchases.storefront_by_key(business, "Store 9999 🏬")
 
     assert [storefront.key for storefront in storefronts] == sorted(f"Store {n} 🏬" for n in range(10_000))
@@ -189,7 +190,7 @@ async def test_only_completed_and_partial_purchases_count(services: Services, sh
 
     assert (await services.reporting.report(business)).customers == 2
     page = await services.read(
-        business, lambda unit: unit.customers.page(PageRequest(), CustomerFilter(), CustomerSort.ORDER_COUNT, True)
+        business, lambda unit: unit.customers.load_page(PageRequest(), CustomerFilter(), CustomerSort.ORDER_COUNT, True)
     )
     assert [(record.customer.external_id, record.totals.order_count) for record in page.items][:2] == [
         ("PARTIAL", 1),
@@ -222,9 +223,9 @@ async def test_a_read_unit_sees_one_state_while_others_write(
     span = Span(1, date.max.toordinal())
 
     async with SqlStore(database, clock).read(shop) as unit:
-        before = await unit.reports.cells(span)
+        before = await unit.reports.load_cells(span)
         await services.purchases.record(shop, [purchase("C2", "O2", "2024-06-01", 5)], ACTOR)
-        after, count = await unit.reports.cells(span), await unit.customers.count(CustomerFilter())
+        after, count = await unit.reports.load_cells(span), await unit.customers.count(CustomerFilter())
 
     assert (after, count) == (before, 1)
     assert await services.read(shop, lambda unit: unit.customers.count(CustomerFilter())) == 2

@@ -46,7 +46,7 @@ async def store(database: Database, clock: SetClock, services: Services, shop: B
 
 
 async def erase(services: Services, shop: Business, name: str) -> int:
-    record = await services.read(shop, lambda unit: unit.customers.by_external_id(name))
+    record = await services.read(shop, lambda unit: unit.customers.find_by_external_id(name))
     assert record is not None
     await services.erasure.erase(shop, record.customer.id, ACTOR)
     return record.customer.id
@@ -55,7 +55,7 @@ async def erase(services: Services, shop: Business, name: str) -> int:
 async def test_names_go_from_every_table_and_figures_stay(store: SqlStore, services: Services, shop: Business) -> None:
     key = await erase(services, shop, "zoe-1")
 
-    record = (await services.read(shop, lambda unit: unit.customers.by_ids([key])))[key]
+    record = (await services.read(shop, lambda unit: unit.customers.find_by_ids([key])))[key]
     assert (record.customer.external_id, record.customer.name, record.customer.email) == ("[erased]", None, None)
     assert (record.customer.erased, record.totals.order_count, record.totals.revenue) == (True, 1, 1000)
     async with store.read(shop) as unit:
@@ -70,7 +70,7 @@ async def test_names_go_from_every_table_and_figures_stay(store: SqlStore, servi
         terms = select(customer_term.c.term).where(customer_term.c.customer_id == key)
         assert (await unit.connection.execute(terms)).all() == []
     async with services.store.read(shop) as unit:
-        page = await unit.customers.page(PageRequest(), CustomerFilter("zoe"), CustomerSort.NAME, False)
+        page = await unit.customers.load_page(PageRequest(), CustomerFilter("zoe"), CustomerSort.NAME, False)
     assert page.items == []
 
 
@@ -80,9 +80,9 @@ async def test_memberships_end_and_the_past_stays(store: SqlStore, services: Ser
     key = await erase(services, shop, "zoe-1")
 
     async with store.read(shop) as unit:
-        assert (await unit.segments.by_ids([1]))[1].member_count == 1
-        now = await unit.memberships.members(1, PageRequest())
-        then = await unit.memberships.members(1, PageRequest(), before)
+        assert (await unit.segments.find_by_ids([1]))[1].member_count == 1
+        now = await unit.memberships.load_members(1, PageRequest())
+        then = await unit.memberships.load_members(1, PageRequest(), before)
     assert [record.customer.external_id for record, _ in now.items] == ["ada-1"]
     assert {record.customer.id: record.customer.external_id for record, _ in then.items}[key] == "[erased]"
     assert len(then.items) == 2

@@ -87,14 +87,16 @@ async def test_pages_have_no_gap_and_no_duplicate_while_customers_are_added(
 ) -> None:
     business = await services.businesses.create(f"pages-{next(NUMBERS)}", None, "UTC", "EUR")
     await add(services, business, first, "m")
-    there = await services.read(business, lambda unit: unit.customers.page(PageRequest(250), EVERYBODY, sort, reverse))
+    there = await services.read(
+        business, lambda unit: unit.customers.load_page(PageRequest(250), EVERYBODY, sort, reverse)
+    )
     additions = iter(later)
 
     seen: list[CustomerRecord] = []
     request = PageRequest(size, backward)
     while True:
         async with services.store.read(business) as unit:
-            page = await unit.customers.page(request, EVERYBODY, sort, reverse)
+            page = await unit.customers.load_page(request, EVERYBODY, sort, reverse)
         assert len(page.items) <= size
         seen = [*page.items, *seen] if backward else [*seen, *page.items]
         if not (page.has_previous if backward else page.has_next):
@@ -127,8 +129,8 @@ async def test_missing_values_stand_last_ties_by_id_and_reverse_flips_all(
     ]
     await add(services, shop, buyers, "c")
 
-    page = await services.read(shop, lambda unit: unit.customers.page(PageRequest(250), EVERYBODY, sort, False))
-    flipped = await services.read(shop, lambda unit: unit.customers.page(PageRequest(250), EVERYBODY, sort, True))
+    page = await services.read(shop, lambda unit: unit.customers.load_page(PageRequest(250), EVERYBODY, sort, False))
+    flipped = await services.read(shop, lambda unit: unit.customers.load_page(PageRequest(250), EVERYBODY, sort, True))
 
     keys = [sort_key(record, sort) for record in page.items]
     assert keys == sorted(keys)
@@ -141,10 +143,10 @@ async def test_orders_are_those_of_code_points_and_casefolded_names(services: Se
     await services.customers.upsert(shop, [NewCustomer(key, key) for key in ids], ACTOR)
 
     by_id = await services.read(
-        shop, lambda unit: unit.customers.page(PageRequest(250), EVERYBODY, CustomerSort.EXTERNAL_ID, False)
+        shop, lambda unit: unit.customers.load_page(PageRequest(250), EVERYBODY, CustomerSort.EXTERNAL_ID, False)
     )
     by_name = await services.read(
-        shop, lambda unit: unit.customers.page(PageRequest(250), EVERYBODY, CustomerSort.NAME, False)
+        shop, lambda unit: unit.customers.load_page(PageRequest(250), EVERYBODY, CustomerSort.NAME, False)
     )
 
     assert [record.customer.external_id for record in by_id.items] == sorted(ids)
@@ -191,7 +193,7 @@ async def test_search_is_a_casefolded_prefix_of_id_name_email_or_a_word(
     where = CustomerFilter(search)
 
     page = await services.read(
-        shop, lambda unit: unit.customers.page(PageRequest(250), where, CustomerSort.EXTERNAL_ID, False)
+        shop, lambda unit: unit.customers.load_page(PageRequest(250), where, CustomerSort.EXTERNAL_ID, False)
     )
 
     assert [record.customer.external_id for record in page.items] == found
@@ -210,13 +212,13 @@ async def test_pages_of_purchases_are_newest_first_for_many_customers_at_once(
         request = PageRequest(4)
         while True:
             async with services.store.read(shop) as unit:
-                page = (await unit.purchases.pages([key], request))[key]
+                page = (await unit.purchases.load_pages([key], request))[key]
             seen[key] += [record.purchase.external_id for record in page.items]
             if not page.has_next:
                 break
             request = PageRequest(4, after=page.positions[-1])
 
-    whole = await services.read(shop, lambda unit: unit.purchases.pages(customers, PageRequest(250)))
+    whole = await services.read(shop, lambda unit: unit.purchases.load_pages(customers, PageRequest(250)))
     for key in customers:
         assert seen[key] == [record.purchase.external_id for record in whole[key].items]
         instants = [(record.purchase.purchased_at, record.purchase.id) for record in whole[key].items]

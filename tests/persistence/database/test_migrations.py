@@ -272,13 +272,13 @@ async def test_imports_that_become_jobs_keep_every_value_and_their_ids(empty: Da
     business = await services.businesses.open("shop")
     everything = PageRequest(50)
     async with services.store.read(business) as unit:
-        imports = await unit.imports.page(everything)
+        imports = await unit.imports.load_page(everything)
         assert await unit.imports.count() == len(IMPORTS)
-        rejects = await unit.imports.rejects([1], everything)
-        jobs = await unit.jobs.by_ids(range(20))
-        listed = await unit.jobs.page(everything)
+        rejects = await unit.imports.load_rejects([1], everything)
+        jobs = await unit.jobs.find_by_ids(range(20))
+        listed = await unit.jobs.load_page(everything)
         assert await unit.jobs.count() == 4
-        parts = await unit.jobs.page(everything, parent_id=2)
+        parts = await unit.jobs.load_page(everything, parent_id=2)
     assert [asdict(one) for one in imports.items] == [asdict(as_import(row)) for row in reversed(IMPORTS)]
     assert rejects[1].items == [Reject(7, "x", "no customer")]
     known = await services.imports.find_earlier(business, "once", "d")

@@ -205,7 +205,7 @@ async def test_texts_of_any_script_with_spaces_and_emoji_are_kept_as_they_are(
     assert counts(summary) == (len(ids), 0, 0, 0)
     for n, key in enumerate(ids):
         async with services.store.read(shop) as unit:
-            record = await unit.customers.by_external_id(key)
+            record = await unit.customers.find_by_external_id(key)
         assert record is not None
         assert record.totals.revenue == n * 100
     found = image(importer.database, shop)

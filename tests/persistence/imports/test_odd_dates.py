@@ -65,7 +65,7 @@ class Answers:
 
 async def asked(services: Services, database: Database, shop: Business, clock: SetClock) -> Answers:
     async with services.store.read(shop) as unit:
-        records = [await unit.customers.by_external_id(name) for name in RIGHT]
+        records = [await unit.customers.find_by_external_id(name) for name in RIGHT]
     totals = {one.customer.id: one.totals for one in records if one is not None}
     alone = await services.customers.classifications(shop, totals)
     with LabelStore(database, shop.id, clock).decide_labels(None) as decided:

@@ -183,7 +183,7 @@ async def test_no_customer_goes_while_a_run_may_still_give_it_a_membership(
     segment = await working.segment("big", {">": [{"var": "total_revenue"}, 50]})
     importer.lines(order("C1", "O1", "90"), header=RICH)
     await working.recalculations.start(shop, segment.id, ACTOR)
-    async with working.store.heartbeats(shop) as jobs:
+    async with working.store.open_heartbeats(shop) as jobs:
         await jobs.acquire(JobKind.RECALCULATION, "somebody", clock())
     monkeypatch.setattr(import_undo, "PATIENCE_SECONDS", 0.3)
 

@@ -39,10 +39,10 @@ async def by(working: Working, key: str, criteria: SegmentCriteria) -> Segment:
 async def keys_of(working: Working, name: str) -> list[str]:
     """The segments that the customer is in."""
     async with working.store.read(working.business) as unit:
-        record = await unit.customers.by_external_id(name)
+        record = await unit.customers.find_by_external_id(name)
         assert record is not None
-        held = (await unit.memberships.open_of([record.customer.id]))[record.customer.id]
-        segments = await unit.segments.by_ids([each.segment_id for each in held])
+        held = (await unit.memberships.find_open([record.customer.id]))[record.customer.id]
+        segments = await unit.segments.find_by_ids([each.segment_id for each in held])
     return [segments[each.segment_id].key for each in held]
 
 
@@ -75,7 +75,7 @@ async def test_assigns_matching_automatic_segments(working: Working) -> None:
     gold = await by(working, "gold", SegmentCriteria(loyalty_levels=("GOLD",)))
     await by(working, "never", SegmentCriteria(max_orders=0))
     async with working.store.read(working.business) as unit:
-        record = await unit.customers.by_external_id("All")
+        record = await unit.customers.find_by_external_id("All")
     assert record is not None
 
     entered, left = await working.recalculations.customer(working.business, record.customer.id, ACTOR)

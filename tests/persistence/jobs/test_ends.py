@@ -65,7 +65,7 @@ async def test_r11_a_worker_that_is_told_to_end_at_any_statement_gives_its_run_b
     whole: bool, working: Working
 ) -> None:
     async with working.store.read(working.business) as unit:
-        segment = (await unit.segments.by_keys(["big"]))["big"]
+        segment = (await unit.segments.find_by_keys(["big"]))["big"]
     start = working.recalculations.start_all(working.business, ACTOR) if whole else None
     job = await (start or working.recalculations.start(working.business, segment.id, ACTOR))
     left, places = [], count(1)
@@ -83,7 +83,7 @@ async def test_r11_a_worker_that_is_told_to_end_at_any_statement_gives_its_run_b
     assert (ended.status, ended.entered, ended.left, ended.error_code) == (JobStatus.SUCCEEDED, 2, 1, None)
     assert await working.members(segment) == NEW
     async with working.store.read(working.business) as unit:
-        assert await unit.snapshots.counts([segment.id]) == {segment.id: 2}
+        assert await unit.snapshots.count_by_segment([segment.id]) == {segment.id: 2}
 
 
 async def test_r11_a_worker_that_is_told_to_end_while_memberships_follow_leaves_them_to_the_next(
@@ -98,4 +98,4 @@ async def test_r11_a_worker_that_is_told_to_end_while_memberships_follow_leaves_
     assert len(seen) > 10
     assert all(members in ([], NEW) for members in seen)
     assert await working.members(segment) == NEW
-    assert not (await working.store.agenda(working.business, working.clock.now)).changed
+    assert not (await working.store.load_agenda(working.business, working.clock.now)).changed

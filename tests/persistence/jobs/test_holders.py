@@ -68,7 +68,7 @@ async def ended_well(working: Working, job: Job, left: Job, segment: Segment) ->
     assert (ended.status, ended.entered, ended.error_code) == (JobStatus.SUCCEEDED, 1, None)
     assert await working.members(segment) == ["C2"]
     async with working.store.read(working.business) as unit:
-        assert await unit.snapshots.counts([segment.id]) == {segment.id: 1}
+        assert await unit.snapshots.count_by_segment([segment.id]) == {segment.id: 1}
 
 
 @pytest.mark.parametrize("place", [EVALUATING, WRITING])
@@ -102,7 +102,7 @@ async def test_a_run_with_parts_is_left_to_who_took_it_over(place: int, working:
 
     await ended_well(working, job, left, segment)
     async with working.store.read(working.business) as unit:
-        (part,) = await unit.jobs.parts_of(job.id)
+        (part,) = await unit.jobs.load_parts(job.id)
     assert part.status is JobStatus.SUCCEEDED
 
 

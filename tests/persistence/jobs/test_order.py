@@ -59,7 +59,7 @@ async def drained(working: Working) -> None:
 async def parts(working: Working, job: Job) -> list[Job]:
     """The parts of a run, in the order in which they ended."""
     async with working.store.read(working.business) as unit:
-        found = await unit.jobs.parts_of(job.id)
+        found = await unit.jobs.load_parts(job.id)
     return sorted(found, key=lambda part: (part.finished_at is None, part.finished_at))
 
 
@@ -83,7 +83,7 @@ async def test_a_part_that_somebody_else_ended_too_early_runs_once_more_within_t
     await working.redefine(base, over(25))
     asked = await working.recalculations.start(working.business, user.id, ACTOR)
     other = Working.of(database, clock, working.business, "other")
-    async with working.store.heartbeats(working.business) as jobs:
+    async with working.store.open_heartbeats(working.business) as jobs:
         held = await jobs.acquire_part(asked.id, "other", clock.now)
     assert held is not None
     job = await working.recalculations.start_all(working.business, ACTOR)
@@ -135,13 +135,13 @@ async def test_who_leaves_what_is_used_while_a_run_evaluates_leaves_too(
 async def test_due_segments_are_queued_after_those_they_use(working: Working, clock: SetClock) -> None:
     base, user = await two(working)
     async with working.store.write(working.business) as unit:
-        for segment in (await unit.segments.by_ids([base.id, user.id])).values():
+        for segment in (await unit.segments.find_by_ids([base.id, user.id])).values():
             await unit.segments.change(replace(segment, next_run_at=clock.now))
 
     await working.handler.begin_due(working.business)
 
     async with working.store.read(working.business) as unit:
-        queued = await unit.jobs.active_of([base.id, user.id])
+        queued = await unit.jobs.find_active([base.id, user.id])
     assert queued[base.id].id < queued[user.id].id
 
 
@@ -166,7 +166,7 @@ async def test_a_segment_follows_a_manual_one_that_it_uses(working: Working, ser
     await drained(working)
     assert await working.members(user) == ["C3"]
     async with working.store.read(working.business) as unit:
-        newest = (await unit.jobs.newest_of([user.id]))[user.id]
+        newest = (await unit.jobs.find_newest([user.id]))[user.id]
     assert (newest.reason, newest.requested_by) == (JobReason.FOLLOW, "segment hand")
 
 
@@ -179,7 +179,7 @@ async def test_a_change_by_hand_that_changes_nothing_queues_nothing(working: Wor
     await services.memberships.assign(working.business, hand.id, [1], ACTOR)
 
     async with working.store.read(working.business) as unit:
-        assert await unit.jobs.active_of([user.id]) == {}
+        assert await unit.jobs.find_active([user.id]) == {}
         assert await unit.jobs.count(segment_id=user.id) == 1
 
 

@@ -124,5 +124,5 @@ async def test_whatever_changes_while_two_workers_run_the_members_agree_in_the_e
     assert await working.members(last) == sorted(set(names) - users)
     assert await working.members(low) == sorted(name for name in bases if spent[name] <= lowest)
     async with working.store.read(shop) as unit:
-        newest = await unit.jobs.newest_of([each.id for each in (base, user, last, low)])
+        newest = await unit.jobs.find_newest([each.id for each in (base, user, last, low)])
     assert {job.status for job in newest.values()} == {JobStatus.SUCCEEDED}

@@ -21,8 +21,8 @@ LEVELS = ("GOLD", "SILVER")
 async def seen(working: Working, segment: Segment) -> tuple[int, frozenset[int]]:
     """The count and the members in one state of the store."""
     async with working.store.read(working.business) as unit:
-        held = (await unit.segments.by_ids([segment.id]))[segment.id]
-        page = await unit.memberships.members(segment.id, PageRequest(CUSTOMERS))
+        held = (await unit.segments.find_by_ids([segment.id]))[segment.id]
+        page = await unit.memberships.load_members(segment.id, PageRequest(CUSTOMERS))
     return held.member_count, frozenset(record.customer.id for record, _ in page.items)
 
 
@@ -47,7 +47,7 @@ async def test_a_reader_sees_the_old_set_or_the_new_one(
     readers = [asyncio.create_task(read()) for _ in range(3)]
     for turn in range(1, 9):
         async with working.store.write(shop) as unit:
-            held = (await unit.segments.by_ids([segment.id]))[segment.id]
+            held = (await unit.segments.find_by_ids([segment.id]))[segment.id]
             defined = Definition(rules=rules[turn % 2])
             await unit.segments.change(replace(held, definition=defined, version=held.version + 1))
         job = await working.calculate(segment)

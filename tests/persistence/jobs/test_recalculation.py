@@ -39,7 +39,7 @@ async def test_identifies_matching_segments_by_metrics_and_makes_a_snapshot(work
     after = await working.again(segment)
     assert after.last_calculated == job.snapshot_at == job.finished_at
     async with working.store.read(working.business) as unit:
-        (snapshot,) = (await unit.snapshots.newest([segment.id], 10))[segment.id]
+        (snapshot,) = (await unit.snapshots.load_newest([segment.id], 10))[segment.id]
     assert (snapshot.at, snapshot.member_count, snapshot.job_id) == (job.snapshot_at, 2, job.id)
 
 
@@ -103,7 +103,7 @@ async def test_two_workers_never_take_one_run(working: Working, database: Databa
 async def test_a_run_whose_holder_died_is_taken_up_again(working: Working, database: Database, clock: SetClock) -> None:
     segment = await working.segment("big", OVER_10)
     job = await working.recalculations.start(working.business, segment.id, ACTOR)
-    async with working.store.heartbeats(working.business) as jobs:
+    async with working.store.open_heartbeats(working.business) as jobs:
         await jobs.acquire(JobKind.RECALCULATION, "dead", clock.now)
     assert not await working.runner.run_next(working.business)
 
@@ -118,7 +118,7 @@ async def test_a_run_that_kills_its_holders_fails_in_the_end(working: Working, c
     job = await working.recalculations.start(working.business, segment.id, ACTOR)
     for number in range(3):
         clock.now += timedelta(minutes=1)
-        async with working.store.heartbeats(working.business) as jobs:
+        async with working.store.open_heartbeats(working.business) as jobs:
             await jobs.acquire(JobKind.RECALCULATION, f"dead {number}", clock.now)
 
     clock.now += timedelta(minutes=1)
@@ -148,7 +148,7 @@ async def test_cancelling_ends_a_run_that_waits_and_one_that_ended_cannot_be_can
 async def test_cancelling_a_run_that_is_worked_on_changes_nothing(working: Working, clock: SetClock) -> None:
     segment = await working.segment("big", OVER_10)
     job = await working.recalculations.start(working.business, segment.id, ACTOR)
-    async with working.store.heartbeats(working.business) as jobs:
+    async with working.store.open_heartbeats(working.business) as jobs:
         held = await jobs.acquire(JobKind.RECALCULATION, "worker", clock.now)
     assert held is not None
     await working.recalculations.cancel(working.business, job.id, ACTOR)
@@ -164,7 +164,7 @@ async def test_an_edit_ends_the_run_of_the_old_definition_and_queues_a_new_one(
 ) -> None:
     segment = await working.segment("big", OVER_10)
     old = await working.recalculations.start(working.business, segment.id, ACTOR)
-    async with working.store.heartbeats(working.business) as jobs:
+    async with working.store.open_heartbeats(working.business) as jobs:
         held = await jobs.acquire(JobKind.RECALCULATION, "worker", clock.now)
     assert held is not None
 
@@ -191,7 +191,7 @@ async def test_one_broken_segment_never_stops_the_others(working: Working) -> No
     assert (ended.evaluated, ended.entered) == (6, 4)
     assert await working.members(good) == await working.members(user) == ["C2", "C3"]
     async with working.store.read(working.business) as unit:
-        parts = {part.segment_id: part for part in await unit.jobs.parts_of(job.id)}
+        parts = {part.segment_id: part for part in await unit.jobs.load_parts(job.id)}
     assert parts[bad.id].error_message == "There is no segment with the key nowhere."
     assert parts[good.id].status is parts[user.id].status is JobStatus.SUCCEEDED
 

@@ -33,7 +33,7 @@ async def working(database: Database, services: Services, shop: Business, clock:
 async def queued(working: Working) -> list[tuple[int | None, JobReason, str | None]]:
     """The runs that wait."""
     async with working.store.read(working.business) as unit:
-        every = await unit.jobs.active_of([segment.id for segment in await unit.segments.all()])
+        every = await unit.jobs.find_active([segment.id for segment in await unit.segments.load_all()])
     return sorted((job.segment_id, job.reason, job.requested_by) for job in every.values())
 
 

@@ -39,7 +39,7 @@ async def working(database: Database, services: Services, shop: Business, clock:
 async def runs(working: Working, segment: Segment) -> list[JobReason]:
     """Why the segment was ever recalculated."""
     async with working.store.read(working.business) as unit:
-        page = await unit.jobs.page(PageRequest(50), segment_id=segment.id)
+        page = await unit.jobs.load_page(PageRequest(50), segment_id=segment.id)
     return [job.reason for job in page.items]
 
 
@@ -58,7 +58,7 @@ async def test_dynamic_memberships_follow_purchases_without_a_run_or_a_snapshot(
     assert await working.members(fixed) == []
     assert await runs(working, segment) == []
     async with working.store.read(working.business) as unit:
-        assert await unit.snapshots.counts([segment.id]) == {segment.id: 0}
+        assert await unit.snapshots.count_by_segment([segment.id]) == {segment.id: 0}
     await services.purchases.delete(working.business, ["O3"], ACTOR)
     await working.worker.run_once(working.business)
     assert await working.members(segment) == await working.members(user) == []
@@ -109,7 +109,7 @@ async def test_following_can_be_switched_off(working: Working, services: Service
     await working.worker.run_once(business)
 
     assert await working.members(segment) == []
-    assert (await working.store.agenda(business, working.clock.now)).changed is False
+    assert (await working.store.load_agenda(business, working.clock.now)).changed is False
 
 
 async def test_memberships_by_hand_are_left_alone(working: Working, services: Services) -> None:
@@ -216,7 +216,7 @@ async def test_a_manual_segment_gets_a_nightly_snapshot_where_it_changed(working
         await working.worker.run_once(working.business)
 
     async with working.store.read(working.business) as unit:
-        (only,) = (await unit.snapshots.newest([segment.id], 10))[segment.id]
+        (only,) = (await unit.snapshots.load_newest([segment.id], 10))[segment.id]
     assert (only.member_count, only.created_by) == (2, "schedule")
 
 
@@ -239,7 +239,7 @@ async def test_a_failed_scheduled_run_does_not_stop_the_next(working: Working, c
         await working.worker.run_once(working.business)
 
     async with working.store.read(working.business) as unit:
-        page = await unit.jobs.page(PageRequest(50), segment_id=segment.id)
+        page = await unit.jobs.load_page(PageRequest(50), segment_id=segment.id)
     assert [(job.status, job.reason) for job in page.items] == [(JobStatus.FAILED, JobReason.SCHEDULE)] * 2
 
 
@@ -257,7 +257,7 @@ async def test_a_purchase_counts_from_its_instant_on_though_nobody_asks(
 
     assert await working.members(segment) == ["C3"]
     assert not await working.worker.run_once(working.business)
-    agenda = await working.store.agenda(working.business, clock.now)
+    agenda = await working.store.load_agenda(working.business, clock.now)
     assert (agenda.purchases_due, agenda.changed, agenda.due) == (False, False, False)
 
 
@@ -282,14 +282,14 @@ async def test_of_two_workers_one_counts_what_has_become_due(
     ahead = replace(purchase("C3", "O3", DAY, 500), purchased_at=clock.now + timedelta(minutes=1))
     await services.purchases.record(working.business, [ahead], ACTOR)
     other = Working.of(database, clock, working.business, "other")
-    (before,) = await working.store.businesses()
+    (before,) = await working.store.load_businesses()
 
     clock.now += timedelta(minutes=1)
     await asyncio.gather(*(each.worker.run_once(working.business) for each in (working, other)))
 
-    (after,) = await working.store.businesses()
+    (after,) = await working.store.load_businesses()
     async with working.store.read(working.business) as unit:
-        record = await unit.customers.by_external_id("C3")
+        record = await unit.customers.find_by_external_id("C3")
     assert record is not None and record.totals.order_count == 1
     assert after.data_version == before.change_number + 1
 

@@ -124,7 +124,7 @@ async def seen(services: Services, shop: Business, sql: str) -> tuple[dict[str, 
     span = ClassificationSpan(TODAY - 100, TODAY, ((TODAY - 20, TODAY - 10),))
     asked = Classifiers((Classifier("told", "told", sql=sql),))
     async with services.customers.store.read(shop) as unit:
-        batches = [batch async for batch in unit.classified.batches(span, settings, 2, asked)]
+        batches = [batch async for batch in unit.classified.load_batches(span, settings, 2, asked)]
     (batch,) = batches
     assert list(batch.columns) == list(COLUMNS)
     return {name: values[0] for name, values in batch.columns.items()}, str(batch.answers["told"][0])

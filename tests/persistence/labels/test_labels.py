@@ -248,7 +248,7 @@ async def test_who_never_bought_has_no_labels_and_who_was_erased_is_left_out(
     pending = purchase("Z", "O2", "2024-06-01", 100, status=PurchaseStatus.PENDING)
     items = [purchase("é", "O1", "2024-06-01", 100), pending, purchase("gone", "O3", "2024-06-01", 100)]
     await services.purchases.record(shop, items, ACTOR)
-    gone = await services.read(shop, lambda unit: unit.customers.by_external_id("gone"))
+    gone = await services.read(shop, lambda unit: unit.customers.find_by_external_id("gone"))
     assert gone is not None
     await services.erasure.erase(shop, gone.customer.id, ACTOR)
 

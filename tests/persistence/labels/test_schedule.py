@@ -176,10 +176,10 @@ async def test_a_classification_whose_process_died_is_taken_up_by_another_and_gi
     await server.worker.run_once(business)
     clock.now = NOW + timedelta(hours=1)
     (handler,) = server.worker.handlers
-    await handler.prepare(business, await server.worker.store.agenda(business, clock()))
+    await handler.prepare(business, await server.worker.store.load_agenda(business, clock()))
 
     async def die() -> None:
-        async with server.worker.store.heartbeats(business) as jobs:
+        async with server.worker.store.open_heartbeats(business) as jobs:
             assert await jobs.acquire(JobKind.CLASSIFICATION, "dead", clock())
 
     await die()
@@ -187,7 +187,7 @@ async def test_a_classification_whose_process_died_is_taken_up_by_another_and_gi
     clock.now += timedelta(seconds=31)
     taken_up = await server.worker.run_once(business)
     clock.now = NOW + timedelta(hours=2)
-    await handler.prepare(business, await server.worker.store.agenda(business, clock()))
+    await handler.prepare(business, await server.worker.store.load_agenda(business, clock()))
     for _ in range(3):
         await die()
         clock.now += timedelta(seconds=31)

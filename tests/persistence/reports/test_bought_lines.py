@@ -96,7 +96,7 @@ async def test_the_category_of_a_customer_is_that_of_what_was_bought(
         assert {row[0]: row[3] for row in decided.rows()} == CATEGORIES
     for name, category in CATEGORIES.items():
         async with services.store.read(filled) as unit:
-            record = await unit.customers.by_external_id(name)
+            record = await unit.customers.find_by_external_id(name)
         assert record is not None
         labelled = await services.customers.classifications(filled, {record.customer.id: record.totals})
         assert labelled[record.customer.id].category == category
@@ -200,7 +200,7 @@ async def test_a_store_of_an_earlier_step_shows_what_was_refunded_and_all_that_d
     raised = (await services.businesses.open("shop")).data_version
     assert raised > version
     async with working.store.read(shop) as unit:
-        (event,) = (await unit.audits.page(PageRequest(1), None)).items
+        (event,) = (await unit.audits.load_page(PageRequest(1), None)).items
         assert (event.actor, event.action, event.id) == ("upgrade", "countBoughtLines", raised)
     concerned = {"Cup", "Back", "Gone", "Lost", "Most"}
     assert changed_customers(database) == concerned

@@ -63,7 +63,7 @@ async def new_shop(services: Services, items: list[NewPurchase]) -> Business:
 async def everybody(services: Services, business: Business) -> list[Any]:
     request = PageRequest(250)
     async with services.store.read(business) as unit:
-        return list((await unit.customers.page(request, CustomerFilter(), CustomerSort.EXTERNAL_ID, False)).items)
+        return list((await unit.customers.load_page(request, CustomerFilter(), CustomerSort.EXTERNAL_ID, False)).items)
 
 
 @settings(max_examples=examples(5, 15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -134,9 +134,9 @@ async def test_every_customers_scores_equal_the_independent_result(
     checked = 0
     async with SqlStore(database, clock).read(business) as unit:
         for row in truth:
-            record = await unit.customers.by_external_id(row["Customer_ID"])
+            record = await unit.customers.find_by_external_id(row["Customer_ID"])
             assert record is not None
-            totals = (await unit.reports.window_totals([record.customer.id], span))[record.customer.id]
+            totals = (await unit.reports.load_window_totals([record.customer.id], span))[record.customer.id]
             score = Score(
                 recency(last - totals.last_day, days),
                 rank_score(totals.orders, quintiles.orders),
@@ -161,7 +161,7 @@ async def test_every_customers_labels_equal_the_independent_result(
     request, checked = PageRequest(250), 0
     while True:
         async with services.store.read(business) as unit:
-            page = await unit.customers.page(request, CustomerFilter(), CustomerSort.EXTERNAL_ID, False)
+            page = await unit.customers.load_page(request, CustomerFilter(), CustomerSort.EXTERNAL_ID, False)
         labels = await services.customers.classifications(
             business, {record.customer.id: record.totals for record in page.items}
         )
@@ -200,7 +200,7 @@ async def test_importing_again_changes_nothing_and_totals_agree(
     assert again.unchanged + again.rejected == again.rows_read
     assert (await services.businesses.open(business.key)).data_version == business.data_version
     async with SqlStore(database, clock).read(business) as unit:
-        assert await unit.reports.wrong_totals() == 0
+        assert await unit.reports.count_wrong_totals() == 0
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

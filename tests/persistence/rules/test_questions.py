@@ -148,7 +148,7 @@ async def test_more_rules_than_a_statement_takes_are_all_answered(shop: Shop) ->
     expected = {key for key in trees if shop.subjects[5].values["order_count"] > key % 20}  # type: ignore[operator]
 
     async with shop.store.read(shop.business) as unit:
-        found = await unit.rules.matching(RuleContext(shop.business, NOW), trees, [5])
+        found = await unit.rules.find_matching(RuleContext(shop.business, NOW), trees, [5])
 
     assert 0 < len(expected) < 1100
     assert found == {5: expected}

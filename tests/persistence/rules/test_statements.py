@@ -116,7 +116,7 @@ async def test_a_customer_with_more_purchases_than_a_page_is_read_wholly(people:
     await services.purchases.record(business, bought, Actor("test"))
 
     async with SqlStore(people.database, lambda: NOW).read(business) as unit:
-        record = await unit.customers.by_external_id("one")
+        record = await unit.customers.find_by_external_id("one")
         assert record is not None
         found = await read_customer_facts(unit, people.context, [record.customer.id])
 

@@ -38,8 +38,8 @@ async def test_assigning_against_removing_while_others_read(
     async def watch() -> None:
         while not ended.is_set():
             async with store.read(shop) as unit:
-                page = await unit.memberships.members(1, PageRequest(250))
-                kept = (await unit.segments.by_ids([1]))[1].member_count
+                page = await unit.memberships.load_members(1, PageRequest(250))
+                kept = (await unit.segments.find_by_ids([1]))[1].member_count
                 moves = select(func.sum(membership_change.c.entered - membership_change.c.left_count))
                 logged = (await unit.connection.execute(moves)).scalar_one() or 0
             moments.append((len(page.items), kept, int(logged)))
@@ -52,7 +52,7 @@ async def test_assigning_against_removing_while_others_read(
     assert [moment for moment in moments if len(set(moment)) != 1] == []
     assert len(moments) > 2
     async with store.read(shop) as unit:
-        page = await unit.memberships.members(1, PageRequest(250))
+        page = await unit.memberships.load_members(1, PageRequest(250))
         negative = select(func.count()).where(membership.c.left_at <= membership.c.entered_at)
         assert (await unit.connection.execute(negative)).scalar_one() == 0
         instants = (

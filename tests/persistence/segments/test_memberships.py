@@ -47,7 +47,9 @@ async def store(database: Database, clock: SetClock, services: Services, shop: B
 
 
 async def members(unit: Unit, segment: int, at: datetime | None = None) -> list[int]:
-    return [record.customer.id for record, _ in (await unit.memberships.members(segment, PageRequest(250), at)).items]
+    return [
+        record.customer.id for record, _ in (await unit.memberships.load_members(segment, PageRequest(250), at)).items
+    ]
 
 
 async def evaluated(unit: Unit, held: Sequence[int], failed: Sequence[int] = ()) -> None:
@@ -71,8 +73,8 @@ async def test_putting_in_and_taking_out_again_changes_only_what_differs(store: 
     assert (first, again, out) == (Difference(3, 0, 3), Difference(1, 0, 4), Difference(0, 1, 3))
     async with store.read(shop) as unit:
         assert await members(unit, 1) == [2, 3, 4]
-        assert (await unit.segments.by_ids([1]))[1].member_count == 3
-        page = await unit.memberships.members(1, PageRequest())
+        assert (await unit.segments.find_by_ids([1]))[1].member_count == 3
+        page = await unit.memberships.load_members(1, PageRequest())
         assert [kept.entered_by for _, kept in page.items] == ["ann", "ann", "ben"]
 
 
@@ -90,7 +92,7 @@ async def test_the_past_shows_the_members_of_then(store: SqlStore, shop: Busines
     async with store.read(shop) as unit:
         moments = [START - DAY, *(START + number * DAY + HOUR for number in range(4))]
         seen = [await members(unit, 1, at) for at in moments]
-        counted = await unit.history.past_counts([(1, at) for at in moments])
+        counted = await unit.history.count_past_members([(1, at) for at in moments])
     assert seen == [[], [1, 2], [1, 2, 3], [2, 3], [1, 2, 3]]
     assert counted == [0, 2, 3, 2, 3]
 
@@ -111,7 +113,7 @@ async def test_recalculation_moves_only_rule_memberships(store: SqlStore, shop: 
     assert (first, second, third) == (Difference(3, 0, 3), Difference(1, 2, 3), Difference(0, 0, 3))
     async with store.read(shop) as unit:
         assert await members(unit, 2) == [2, 4, 9]
-        page = await unit.memberships.members(2, PageRequest())
+        page = await unit.memberships.load_members(2, PageRequest())
         assert [kept.source.value for _, kept in page.items] == ["RULE", "RULE", "IMPORT"]
         rows = (await unit.connection.execute(select(func.count()).select_from(membership))).scalar_one()
     assert rows == 5
@@ -157,9 +159,9 @@ async def test_a_customer_leaves_everything_at_once(store: SqlStore, shop: Busin
     assert (ended, everyone) == (2, Difference(0, 1, 0))
     async with store.read(shop) as unit:
         assert await members(unit, 2) == [2]
-        found = await unit.segments.by_ids([1, 2])
+        found = await unit.segments.find_by_ids([1, 2])
         assert [found[key].member_count for key in (1, 2)] == [0, 1]
-        assert await unit.history.past_counts([(2, START + HOUR)]) == [1]
+        assert await unit.history.count_past_members([(2, START + HOUR)]) == [1]
 
 
 async def filled(store: SqlStore, shop: Business, clock: SetClock) -> None:
@@ -189,15 +191,15 @@ async def test_changes_stand_in_the_order_of_their_commits_page_by_page(
     after = None
     async with store.read(shop) as unit:
         while True:
-            page = (await unit.history.change_pages([(ChangeList(1), PageRequest(size, after=after))]))[0]
+            page = (await unit.history.load_change_pages([(ChangeList(1), PageRequest(size, after=after))]))[0]
             seen += shown(page.items)
             after = page.positions[-1]
             if not page.has_next:
                 break
         since, until = START + DAY, START + 3 * DAY
         lists = [ChangeList(1), ChangeList(1, since=since, until=until), ChangeList(customer_id=5)]
-        counts = await unit.history.change_counts(lists)
-        _, some, of_customer = await unit.history.change_pages([(which, PageRequest(50)) for which in lists])
+        counts = await unit.history.count_changes(lists)
+        _, some, of_customer = await unit.history.load_change_pages([(which, PageRequest(50)) for which in lists])
 
     assert seen == ALL
     assert shown(some.items) == ["-1", "+4", "+5", "+6"]
@@ -218,7 +220,7 @@ async def test_changes_of_all_segments_can_be_followed_from_any_place(
     seen: list[MembershipChange] = []
     place = Place.before(START)
     async with store.read(shop) as unit:
-        while batch := await unit.history.changes_after(place, None, size):
+        while batch := await unit.history.load_changes_after(place, None, size):
             assert len(batch) <= size
             seen += batch
             place = Place.of(batch[-1])
@@ -239,8 +241,8 @@ async def test_sizes_come_from_the_log_alone(store: SqlStore, shop: Business, cl
     days = series(START.date(), START.date() + 5 * DAY, SeriesInterval.DAY, "UTC")
 
     async with store.read(shop) as unit:
-        found = await unit.history.sizes([1, 2, 7], days.bounds)
-        later = await unit.history.sizes([1], days.bounds[2:])
+        found = await unit.history.compute_sizes([1, 2, 7], days.bounds)
+        later = await unit.history.compute_sizes([1], days.bounds[2:])
 
     assert found[1] == [(3, 3, 0), (3, 1, 1), (5, 2, 0), (3, 0, 2), (3, 0, 0), (3, 0, 0)]
     assert found[2] == [(1, 1, 0), (2, 1, 0), (3, 1, 0), (3, 0, 0), (3, 0, 0), (3, 0, 0)]
@@ -262,9 +264,9 @@ async def test_who_came_and_who_went_between_two_instants(store: SqlStore, shop:
         assert await moved(first, last) == [4, 6]
         assert await moved(last, first) == [1, 2]
         assert await moved(first, first) == []
-        ids = await unit.history.id_lists([(1, first, 2, None), (1, first, 2, 2), (1, last, 9, None)])
+        ids = await unit.history.load_id_lists([(1, first, 2, None), (1, first, 2, 2), (1, last, 9, None)])
         assert ids == [[1, 2], [3], [3, 4, 6]]
-        assert await unit.history.past_counts([(1, first), (1, last), (2, last), (3, last)]) == [3, 3, 3, 0]
+        assert await unit.history.count_past_members([(1, first), (1, last), (2, last), (3, last)]) == [3, 3, 3, 0]
 
 
 async def test_totals_of_members_come_in_one_statement(
@@ -283,7 +285,7 @@ async def test_totals_of_members_come_in_one_statement(
         await unit.memberships.add(2, [4], unit.instant, BY_HAND, None)
 
     async with store.read(shop) as unit:
-        found = await unit.memberships.totals([1, 2, 3], START.date().toordinal(), 90)
+        found = await unit.memberships.compute_totals([1, 2, 3], START.date().toordinal(), 90)
 
     assert found[1] == MemberTotals(members=4, inactive=2, revenue=1607, orders=4, ages=0 + 89 + 90, buyers=3)
     assert found[2] == MemberTotals(members=1, inactive=1)

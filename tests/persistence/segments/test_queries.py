@@ -105,7 +105,7 @@ async def test_lists_of_customers_are_narrowed_by_segments_and_rules(shop: Shop,
     request = PageRequest(3)
     while True:
         async with shop.services.store.read(shop.business) as unit:
-            page = await unit.customers.page(request, where, sort, False)
+            page = await unit.customers.load_page(request, where, sort, False)
         seen += [record.customer.id for record in page.items]
         if not page.has_next:
             break

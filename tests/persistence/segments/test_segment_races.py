@@ -41,7 +41,7 @@ async def met(*calls: Awaitable[Any]) -> tuple[list[Any], list[str]]:
 
 async def all_names(services: Services, shop: Business) -> list[str]:
     page = await services.read(
-        shop, lambda unit: unit.segments.page(PageRequest(250), SegmentFilter(), SegmentSort.NAME, False)
+        shop, lambda unit: unit.segments.load_page(PageRequest(250), SegmentFilter(), SegmentSort.NAME, False)
     )
     return [segment.name for segment in page.items]
 
@@ -75,7 +75,7 @@ async def test_of_many_editors_of_one_version_one_wins(services: Services, shop:
     made, codes = await met(*(services.segments.update(shop, change, ACTOR) for change in changes))
 
     assert (len(made), codes) == (1, ["CONFLICT"] * (TIMES - 1))
-    kept = await services.read(shop, lambda unit: unit.segments.by_ids([segment.id], deleted=True))
+    kept = await services.read(shop, lambda unit: unit.segments.find_by_ids([segment.id], deleted=True))
     assert kept[segment.id] == made[0][0]
     assert made[0][0].version == 2
 
@@ -86,8 +86,8 @@ async def test_edits_without_a_version_all_count_and_leave_one_active_run(servic
 
     made, codes = await met(*(services.segments.update(shop, change, ACTOR) for change in changes))
 
-    kept = (await services.read(shop, lambda unit: unit.segments.by_ids([segment.id], deleted=True)))[segment.id]
-    jobs = (await services.read(shop, lambda unit: unit.jobs.page(PageRequest(250), segment_id=segment.id))).items
+    kept = (await services.read(shop, lambda unit: unit.segments.find_by_ids([segment.id], deleted=True)))[segment.id]
+    jobs = (await services.read(shop, lambda unit: unit.jobs.load_page(PageRequest(250), segment_id=segment.id))).items
     assert (len(made), codes, kept.version) == (TIMES, [], TIMES + 1)
     assert [job.status for job in jobs] == [JobStatus.QUEUED] + [JobStatus.CANCELLED] * TIMES
 
@@ -139,11 +139,11 @@ async def test_deleting_ends_memberships_and_keeps_their_history(
 
     await services.segments.delete(shop, vip.id, Actor("anna"))
 
-    kept = (await services.read(shop, lambda unit: unit.segments.by_ids([vip.id], deleted=True)))[vip.id]
+    kept = (await services.read(shop, lambda unit: unit.segments.find_by_ids([vip.id], deleted=True)))[vip.id]
     assert kept.member_count == 0
-    assert not any((await services.read(shop, lambda unit: unit.memberships.open_of([1, 2, 3]))).values())
+    assert not any((await services.read(shop, lambda unit: unit.memberships.find_open([1, 2, 3]))).values())
     async with SqlStore(database, clock).read(shop) as unit:
-        changes = (await unit.history.change_pages([(ChangeList(vip.id), PageRequest())]))[0].items
+        changes = (await unit.history.load_change_pages([(ChangeList(vip.id), PageRequest())]))[0].items
     at = {change.at for change in changes if change.by == "anna"}
     assert at == {kept.deleted_at}
     assert sorted((one.customer_id, one.kind) for one in changes if one.by == "anna") == [(1, "LEFT"), (2, "LEFT")]
@@ -156,8 +156,8 @@ async def test_deleting_ends_the_run_and_keeps_the_definition(services: Services
 
     await services.segments.delete(shop, segment.id, ACTOR)
 
-    kept = (await services.read(shop, lambda unit: unit.segments.by_ids([segment.id], deleted=True)))[segment.id]
-    ended = (await services.read(shop, lambda unit: unit.jobs.by_ids([job.id])))[job.id]
+    kept = (await services.read(shop, lambda unit: unit.segments.find_by_ids([segment.id], deleted=True)))[segment.id]
+    ended = (await services.read(shop, lambda unit: unit.jobs.find_by_ids([job.id])))[job.id]
     assert (kept.name, kept.definition, kept.next_run_at) == ("Gold", segment.definition, None)
     assert kept.deleted_at is not None
     assert (ended.status, ended.error_code) == (JobStatus.CANCELLED, "DELETED")

@@ -53,7 +53,7 @@ async def names(
     reverse: bool = False,
 ) -> list[str]:
     async with store.read(shop) as unit:
-        page = await unit.segments.page(PageRequest(), where, sort, reverse)
+        page = await unit.segments.load_page(PageRequest(), where, sort, reverse)
         assert len(page.items) == await unit.segments.count(where)
     return [segment.name for segment in page.items]
 
@@ -74,7 +74,7 @@ async def test_a_definition_is_kept_exactly(store: SqlStore, shop: Business) -> 
     (made,) = await add(store, shop, new)
 
     async with store.read(shop) as unit:
-        assert await unit.segments.by_ids([made.id, 99]) == {made.id: made}
+        assert await unit.segments.find_by_ids([made.id, 99]) == {made.id: made}
     assert made.definition == new.definition
     assert (made.version, made.member_count, made.created_at) == (1, 0, made.defined_at)
 
@@ -83,7 +83,7 @@ async def test_a_definition_of_nothing_is_kept_as_nothing(store: SqlStore, shop:
     (made,) = await add(store, shop, named("By hand"))
 
     async with store.read(shop) as unit:
-        kept = (await unit.segments.by_ids([made.id]))[made.id]
+        kept = (await unit.segments.find_by_ids([made.id]))[made.id]
     assert kept == made
     assert kept.definition.empty
 
@@ -94,7 +94,7 @@ async def test_segments_are_ordered_by_folded_name(store: SqlStore, shop: Busine
     assert await names(store, shop, SegmentFilter()) == ["ALPHA", "beta", "Gamma", "Äpfel"]
     assert await names(store, shop, SegmentFilter(), reverse=True) == ["Äpfel", "Gamma", "beta", "ALPHA"]
     async with store.read(shop) as unit:
-        assert [one.name for one in await unit.segments.all()] == ["ALPHA", "beta", "Gamma", "Äpfel"]
+        assert [one.name for one in await unit.segments.load_all()] == ["ALPHA", "beta", "Gamma", "Äpfel"]
 
 
 async def test_segments_never_calculated_come_last(store: SqlStore, shop: Business, clock: SetClock) -> None:
@@ -124,13 +124,13 @@ async def test_pages_both_ways_have_no_gap_and_no_duplicate(
     async with store.read(shop) as unit:
         after, more = None, True
         while more:
-            page = await unit.segments.page(PageRequest(4, after=after), SegmentFilter(), sort, reverse)
+            page = await unit.segments.load_page(PageRequest(4, after=after), SegmentFilter(), sort, reverse)
             forward += [one.name for one in page.items]
             after, more = page.positions[-1], page.has_next
         before, more = None, True
         while more:
             request = PageRequest(4, backward=True, before=before)
-            page = await unit.segments.page(request, SegmentFilter(), sort, reverse)
+            page = await unit.segments.load_page(request, SegmentFilter(), sort, reverse)
             backward = [one.name for one in page.items] + backward
             before, more = page.positions[0], page.has_previous
 
@@ -180,7 +180,7 @@ async def test_every_part_of_a_filter_must_hold(store: SqlStore, shop: Business)
     assert await names(store, shop, SegmentFilter(is_rfm=True)) == ["Following", "Ranked"]
     assert await names(store, shop, SegmentFilter("r", is_rfm=True, is_dynamic=False)) == ["Ranked"]
     async with store.read(shop) as unit:
-        assert [one.name for one in await unit.segments.all(automatic=True)] == ["Following", "Plain", "Ranked"]
+        assert [one.name for one in await unit.segments.load_all(automatic=True)] == ["Following", "Plain", "Ranked"]
 
 
 async def test_a_deleted_segment_is_seen_only_where_it_is_asked_for(store: SqlStore, shop: Business) -> None:
@@ -191,9 +191,9 @@ async def test_a_deleted_segment_is_seen_only_where_it_is_asked_for(store: SqlSt
         again = await unit.segments.add(named("GONE"), unit.instant)
 
     async with store.read(shop) as unit:
-        assert await unit.segments.by_ids([gone.id, kept.id]) == {kept.id: kept}
-        assert await unit.segments.by_ids([gone.id], deleted=True) == {gone.id: deleted}
-        assert await unit.segments.by_keys(["gone", "kept", "\0"]) == {"gone": again, "kept": kept}
+        assert await unit.segments.find_by_ids([gone.id, kept.id]) == {kept.id: kept}
+        assert await unit.segments.find_by_ids([gone.id], deleted=True) == {gone.id: deleted}
+        assert await unit.segments.find_by_keys(["gone", "kept", "\0"]) == {"gone": again, "kept": kept}
         assert await unit.segments.get(gone.id) is None
         assert await unit.segments.get(kept.id) == kept
     assert await names(store, shop, SegmentFilter()) == ["GONE", "Kept"]
@@ -205,9 +205,9 @@ async def test_segments_of_another_business_do_not_exist(store: SqlStore, shop: 
     (mine,) = await add(store, shop, named("Mine"))
 
     async with store.read(other) as unit:
-        assert await unit.segments.all() == []
-        assert await unit.segments.by_ids([mine.id], deleted=True) == {}
-        assert await unit.segments.by_keys(["mine"]) == {}
+        assert await unit.segments.load_all() == []
+        assert await unit.segments.find_by_ids([mine.id], deleted=True) == {}
+        assert await unit.segments.find_by_keys(["mine"]) == {}
         assert await unit.segments.get(mine.id) is None
         assert await unit.segments.count(SegmentFilter()) == 0
     async with store.write(other) as unit:
