@@ -49,7 +49,7 @@ MAXIMUM_DAYS = 9999
 
 
 @lru_cache(maxsize=256)
-def zone(name: str) -> ZoneInfo:
+def load_zone(name: str) -> ZoneInfo:
     """The IANA zone; InvalidInput when there is none of that name."""
     if name != "UTC" and name not in available_timezones():
         message = Sentence("{time_zone} must be an IANA name such as Asia/Colombo, not {!r}", name[:40])
@@ -57,23 +57,23 @@ def zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def local_date(instant: datetime, tz: ZoneInfo) -> date:
+def to_local_date(instant: datetime, tz: ZoneInfo) -> date:
     """The calendar date of the instant in the zone."""
     return instant.astimezone(tz).date()
 
 
-def local_day(instant: datetime, tz: ZoneInfo) -> int:
+def to_local_day(instant: datetime, tz: ZoneInfo) -> int:
     """The ordinal number of the instant's date in the zone."""
     return instant.astimezone(tz).toordinal()
 
 
-def start_of_day(day: date, tz: ZoneInfo) -> datetime:
+def find_start_of_day(day: date, tz: ZoneInfo) -> datetime:
     """The instant at which the local date begins; where midnight is skipped, the first instant after the gap."""
     return datetime.combine(day, time(), tz).astimezone(UTC)
     # A midnight inside a gap is read with the offset from before it, which lands after the gap or exactly on its end.
 
 
-def day_boundaries(utc_day: int, tz: ZoneInfo) -> list[tuple[int, int]]:
+def find_day_boundaries(utc_day: int, tz: ZoneInfo) -> list[tuple[int, int]]:
     """Instants in the UTC day of that ordinal number, each with the local day that holds from there to the next.
 
     Besides local midnights these are the changes of the zone's offset: some leap over a whole date, and some go back
@@ -84,29 +84,29 @@ def day_boundaries(utc_day: int, tz: ZoneInfo) -> list[tuple[int, int]]:
     start = EPOCH + timedelta(days=utc_day - EPOCH.toordinal())
     end = start + timedelta(days=1)
     instants = {start}
-    change = next_change(start, end, tz)
+    change = find_next_change(start, end, tz)
     if change is not None:
         instants.add(change)
-    instants.update(start + (-offset_at(instant, tz)) % timedelta(days=1) for instant in (start, end))
-    return [(to_micros(instant), local_day(instant, tz)) for instant in sorted(instants)]
+    instants.update(start + (-compute_offset(instant, tz)) % timedelta(days=1) for instant in (start, end))
+    return [(to_micros(instant), to_local_day(instant, tz)) for instant in sorted(instants)]
 
 
-def offset_at(instant: datetime, tz: ZoneInfo) -> timedelta:
+def compute_offset(instant: datetime, tz: ZoneInfo) -> timedelta:
     """How far local time is ahead of UTC at the instant."""
     return instant.astimezone(tz).utcoffset() or timedelta()
 
 
-def next_change(after: datetime, until: datetime, tz: ZoneInfo) -> datetime | None:
+def find_next_change(after: datetime, until: datetime, tz: ZoneInfo) -> datetime | None:
     """The first instant after the one and not after the other from which local time is another distance ahead of UTC;
     None where there is none. Changes are in whole seconds; no zone changes twice within a day."""
     low, end = after.replace(microsecond=0), until.replace(microsecond=0)
-    before = offset_at(low, tz)
+    before = compute_offset(low, tz)
     while low < end:
         high = min(low + timedelta(days=1), end)
-        if offset_at(high, tz) != before:
+        if compute_offset(high, tz) != before:
             while high - low > timedelta(seconds=1):
                 middle = (low + (high - low) // 2).replace(microsecond=0)
-                low, high = (middle, high) if offset_at(middle, tz) == before else (low, middle)
+                low, high = (middle, high) if compute_offset(middle, tz) == before else (low, middle)
             return high
         low = high
     return None
@@ -174,7 +174,7 @@ class Series:
     bounds: tuple[datetime, ...]
 
 
-def series(first: date, last: date, interval: SeriesInterval, time_zone: str) -> Series:
+def build_series(first: date, last: date, interval: SeriesInterval, time_zone: str) -> Series:
     """Every whole interval that holds a date from `first` to `last`, both included; InvalidInput where there are too
     many."""
     if first > last:
@@ -184,32 +184,32 @@ def series(first: date, last: date, interval: SeriesInterval, time_zone: str) ->
     dates: list[date] = []
     if (last - first).days // shortest <= 2 * MAXIMUM_POINTS:
         try:
-            start = _start(first, interval)
+            start = _find_start(first, interval)
             while start <= last:
                 dates.append(start)
-                start = _next(start, interval)
+                start = _add_interval(start, interval)
         except OverflowError as error:
-            raise _out_of_calendar() from error
+            raise _build_calendar_error() from error
     if not 1 <= len(dates) <= MAXIMUM_POINTS:
         message = f"from and to must span at most {MAXIMUM_POINTS} points of the interval {interval.value}"
         raise InvalidInput(message, ("to",))
     if not EARLIEST.date() <= dates[0] <= start <= LATEST.date():
-        raise _out_of_calendar()
-    tz = zone(time_zone)
-    return Series(tuple(dates), tuple(start_of_day(day, tz) for day in (*dates, start)))
+        raise _build_calendar_error()
+    tz = load_zone(time_zone)
+    return Series(tuple(dates), tuple(find_start_of_day(day, tz) for day in (*dates, start)))
 
 
-def _out_of_calendar() -> InvalidInput:
+def _build_calendar_error() -> InvalidInput:
     return InvalidInput("from and to must lie between the years 1 and 9999", ("from",))
 
 
-def _start(day: date, interval: SeriesInterval) -> date:
+def _find_start(day: date, interval: SeriesInterval) -> date:
     if interval is SeriesInterval.WEEK:
         return day - timedelta(days=day.weekday())
     return day.replace(day=1) if interval is SeriesInterval.MONTH else day
 
 
-def _next(day: date, interval: SeriesInterval) -> date:
+def _add_interval(day: date, interval: SeriesInterval) -> date:
     if interval is SeriesInterval.MONTH:
         return (day.replace(day=28) + timedelta(days=4)).replace(day=1)
     return day + timedelta(days=7 if interval is SeriesInterval.WEEK else 1)
@@ -234,19 +234,19 @@ def check(text: str, field: tuple[str, ...] = ("input", "schedule")) -> str:
         names = ", ".join(name for name, _ in FIELDS)
         raise InvalidInput(f"{field[-1]} must be five cron fields such as `{NIGHTLY}`: {names}", field)
     expression = " ".join(fields)
-    if _comes(expression):
+    if _has_occurrence(expression):
         return expression
     wrong = [
         f"as its {name} {right} (or a list, range or step of them), not `{given[:20]}`"
         for place, (given, (name, right)) in enumerate(zip(fields, FIELDS, strict=True))
-        if not _comes(" ".join(given if other == place else "*" for other in range(len(FIELDS))))
+        if not _has_occurrence(" ".join(given if other == place else "*" for other in range(len(FIELDS))))
     ]
     if not wrong:
         raise InvalidInput(f"{field[-1]} must come at some time: no month `{fields[3]}` has a day `{fields[2]}`", field)
     raise InvalidInput(f"{field[-1]} must have {'; '.join(wrong)}", field)
 
 
-def _comes(expression: str) -> bool:
+def _has_occurrence(expression: str) -> bool:
     try:
         next(CronSim(expression, datetime(2024, 1, 1, tzinfo=UTC)))
     except (CronSimError, StopIteration):
@@ -254,13 +254,13 @@ def _comes(expression: str) -> bool:
     return True
 
 
-def next_run(text: str | None, after: datetime, time_zone: str) -> datetime | None:
+def find_next_run(text: str | None, after: datetime, time_zone: str) -> datetime | None:
     """The first instant after the given one at which the schedule is due; the nightly one's where there is none."""
-    expression, tz = text or NIGHTLY, zone(time_zone)
+    expression, tz = text or NIGHTLY, load_zone(time_zone)
     minute, hour, *_ = expression.split()
     try:
         if minute.startswith("*") or hour.startswith("*"):
-            found = _by_the_clock(expression, after, tz)
+            found = _find_local_time(expression, after, tz)
         else:
             # Of a time that happens twice this yields the first, which is past where the clock shows the second.
             times = (local.astimezone(UTC) for local in CronSim(expression, after.astimezone(tz)))
@@ -270,16 +270,16 @@ def next_run(text: str | None, after: datetime, time_zone: str) -> datetime | No
     return found if found - after < FARTHEST else None
 
 
-def _by_the_clock(expression: str, after: datetime, tz: ZoneInfo) -> datetime:
+def _find_local_time(expression: str, after: datetime, tz: ZoneInfo) -> datetime:
     """The first instant at which the local time is one of the schedule's. From one change of the zone's offset to the
     next local time goes evenly, so each of these stretches is searched without a zone."""
-    start, offset = after.astimezone(UTC), offset_at(after, tz)
+    start, offset = after.astimezone(UTC), compute_offset(after, tz)
     local = start + offset
     while True:
         found = next(CronSim(expression, local.replace(tzinfo=None))).replace(tzinfo=UTC) - offset
-        change = next_change(start, min(found, after + FARTHEST), tz)
+        change = find_next_change(start, min(found, after + FARTHEST), tz)
         if change is None:
             return found
-        start, offset = change, offset_at(change, tz)
+        start, offset = change, compute_offset(change, tz)
         # So that the instant of the change itself is looked at.
         local = start + offset - timedelta(microseconds=1)

@@ -52,7 +52,7 @@ class Classifier:
     sql: str | None = None
     function: Function | None = None
 
-    def fault(self) -> str | None:
+    def find_fault(self) -> str | None:
         """Why it cannot be used, as the rest of a sentence."""
         for what in ("name", "dimension"):
             if not isinstance(getattr(self, what), str) or NAME.fullmatch(getattr(self, what)) is None:
@@ -111,7 +111,7 @@ class Classifiers:
     @property
     def mark(self) -> str:
         """What changes with what they say, as far as it can be seen: a function is known by where it stands."""
-        said = [[one.name, one.dimension, one.sql or _place(one.function)] for one in self.every]
+        said = [[one.name, one.dimension, one.sql or _find_place(one.function)] for one in self.every]
         return sha256(json.dumps(said).encode()).hexdigest()
 
     def without_sql(self) -> "Classifiers":
@@ -132,7 +132,7 @@ class Classifiers:
         return found
 
 
-def _place(function: object) -> str:
+def _find_place(function: object) -> str:
     kind = function if hasattr(function, "__qualname__") else type(function)
     return f"{getattr(kind, '__module__', '')}:{getattr(kind, '__qualname__', '')}"
 
@@ -151,8 +151,8 @@ def _call_classifier(classifier: Classifier, batch: ClassifiedBatch) -> list[str
         return [None] * len(batch.ids)
     if any(label is not None and not isinstance(label, str) for label in given):
         log.warning("classifier %s answered what is no text; built-in labels stand there", classifier.name)
-    return [_label(label) for label in given]
+    return [_check_label(label) for label in given]
 
 
-def _label(label: object) -> str | None:
+def _check_label(label: object) -> str | None:
     return (label.strip()[:LONGEST_LABEL] or None) if isinstance(label, str) else None

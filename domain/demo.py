@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from random import Random
 
-from domain.calendar import zone
+from domain.calendar import load_zone
 from domain.model import NewCustomer, NewPurchase, PurchaseLine, PurchaseStatus
 from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.segments.model import Definition, SegmentKind
@@ -82,7 +82,7 @@ class DemoShop:
     purchases: list[NewPurchase]
 
 
-def demo_shop(today: date, seed: int = 20, scale: int = 2_100) -> DemoShop:
+def make_demo_shop(today: date, seed: int = 20, scale: int = 2_100) -> DemoShop:
     """The shop as of a day."""
     random = Random(seed)
     customers: list[NewCustomer] = []
@@ -92,22 +92,22 @@ def demo_shop(today: date, seed: int = 20, scale: int = 2_100) -> DemoShop:
         for _ in range(archetype.share * scale // 1000):
             number += 1
             external_id = f"C{number:05d}"
-            days = sorted(_days(random, archetype, today))
+            days = sorted(_draw_days(random, archetype, today))
             first = days[0] if days else today - timedelta(days=random.randrange(5, 300))
-            customers.append(_customer(random, external_id, first, today))
-            purchases.extend(_purchases(random, archetype, external_id, days, today))
+            customers.append(_make_customer(random, external_id, first, today))
+            purchases.extend(_draw_purchases(random, archetype, external_id, days, today))
     return DemoShop(customers, purchases)
 
 
-def _customer(random: Random, external_id: str, first: date, today: date) -> NewCustomer:
+def _make_customer(random: Random, external_id: str, first: date, today: date) -> NewCustomer:
     name = f"{random.choice(FIRST_NAMES.split())} {random.choice(LAST_NAMES.split())}"
-    registered = _instant(random, first, today) - timedelta(days=random.randrange(0, 20))
+    registered = _draw_instant(random, first, today) - timedelta(days=random.randrange(0, 20))
     level = random.choices((None, *LEVELS), (40, 25, 18, 12, 5))[0]
     email = f"{external_id.lower()}@example.com" if random.random() < 0.9 else None
     return NewCustomer(external_id, name if random.random() < 0.97 else None, email, level, registered)
 
 
-def _days(random: Random, archetype: Archetype, today: date) -> Iterator[date]:
+def _draw_days(random: Random, archetype: Archetype, today: date) -> Iterator[date]:
     count = random.randint(*archetype.orders)
     if not count:
         return
@@ -128,13 +128,13 @@ def _is_festive(day: date) -> bool:
     return day.month == 12 or (day.month == 4 and day.day <= 20)
 
 
-def _instant(random: Random, day: date, today: date) -> datetime:
+def _draw_instant(random: Random, day: date, today: date) -> datetime:
     # In opening hours; today's in the first minute of the day, so that none lies in the future.
     second = random.randrange(9 * 3600, 20 * 3600) if day < today else random.randrange(60)
-    return (datetime.combine(day, time(0), zone(TIME_ZONE)) + timedelta(seconds=second)).astimezone(UTC)
+    return (datetime.combine(day, time(0), load_zone(TIME_ZONE)) + timedelta(seconds=second)).astimezone(UTC)
 
 
-def _purchases(
+def _draw_purchases(
     random: Random, archetype: Archetype, customer: str, days: list[date], today: date
 ) -> Iterator[NewPurchase]:
     taste = random.random()
@@ -168,7 +168,7 @@ def _purchases(
         yield NewPurchase(
             customer,
             f"{customer}-{place + 1:03d}",
-            _instant(random, day, today),
+            _draw_instant(random, day, today),
             amount,
             status,
             home if random.random() < 0.8 else random.choice(STOREFRONTS),

@@ -210,7 +210,7 @@ class Unavailable(DomainError):
 MAXIMUM_TEXT = 1000
 
 
-def text_problems(field: tuple[str, ...], value: str | None, maximum: int = MAXIMUM_TEXT) -> list[FieldProblem]:
+def find_text_problems(field: tuple[str, ...], value: str | None, maximum: int = MAXIMUM_TEXT) -> list[FieldProblem]:
     """Why the text cannot be kept: too long, or holding what a database cannot store."""
     if value is None:
         return []

@@ -180,7 +180,7 @@ LARGEST = 2**63 - 1
 DECIMAL = re.compile(r"[+-]?(\d+)(?:\.(\d*))?|[+-]?\.(\d+)")
 
 
-def exponent(currency: str) -> int:
+def find_exponent(currency: str) -> int:
     """Decimals of the currency's minor unit; InvalidInput when the code is not an active ISO 4217 code."""
     if currency in TWO_DECIMALS:
         return 2
@@ -244,7 +244,7 @@ def to_decimal(minor: int, decimals: int) -> Decimal:
     return Decimal(minor).scaleb(-decimals)
 
 
-def mean(total: int, count: int, decimals: int) -> Decimal | None:
+def compute_mean(total: int, count: int, decimals: int) -> Decimal | None:
     """Average of minor units in major units, rounded half-even to the minor unit; None without anything to average."""
     if not count:
         return None

@@ -38,7 +38,7 @@ class Page(Generic[T]):
         return Page([change(item) for item in self.items], self.positions, self.has_next, self.has_previous)
 
 
-def page_of(found: Sequence[T], request: PageRequest, position: Callable[[T], Position]) -> Page[T]:
+def build_page(found: Sequence[T], request: PageRequest, position: Callable[[T], Position]) -> Page[T]:
     """The page from up to size + 1 found items, which stand in the order they were looked for."""
     more = len(found) > request.size
     items = list(found[: request.size])
@@ -50,7 +50,7 @@ def page_of(found: Sequence[T], request: PageRequest, position: Callable[[T], Po
     return Page(items, [position(item) for item in items], has_next, has_previous)
 
 
-def page_request(
+def check_page_request(
     first: int | None,
     last: int | None,
     after: Position | None,

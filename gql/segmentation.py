@@ -13,16 +13,16 @@ from typing import Literal
 
 from domain.businesses.businesses import Businesses
 from domain.businesses.mongodb import Collection, MongoSettings
-from domain.calendar import Clock, next_run
+from domain.calendar import Clock, find_next_run
 from domain.classification.pipeline import (
     DecidedLabels,
     Pipeline,
     RunRequest,
     Segmentation,
     Source,
-    error_sentence,
-    idle,
-    stamp,
+    build_idle_status,
+    describe_error,
+    format_instant,
 )
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers
@@ -100,7 +100,7 @@ class ScheduledSegmentation:
         if every is None:
             return agenda
         now = self.clock()
-        then = next_run(every, now, business.time_zone)
+        then = find_next_run(every, now, business.time_zone)
         # A schedule that is new, or comes sooner than the one before, moves the time, too.
         if due == then or (due is not None and then is not None and now < due < then):
             return agenda
@@ -122,9 +122,9 @@ class ScheduledSegmentation:
             present = await Businesses(self.store, self.clock).open(business.key)
             await self._run(present, Lease.of(job, self.owner))
         except (DomainError, OSError) as error:
-            log.warning("classification of business %s failed: %s", business.id, error_sentence(error))
+            log.warning("classification of business %s failed: %s", business.id, describe_error(error))
             code = error.code if isinstance(error, DomainError) else Unavailable.code
-            outcome = Outcome(JobStatus.FAILED, code, error_sentence(error))
+            outcome = Outcome(JobStatus.FAILED, code, describe_error(error))
         except Exception:
             log.exception("classification of business %s failed", business.id)
             sentence = "The classification failed inside the server. Its log says more."
@@ -171,7 +171,7 @@ class ScheduledSegmentation:
             with labels.decide_labels(None):
                 return
         every = business.settings.classify_every
-        then = None if every is None else next_run(every, self.clock(), business.time_zone)
+        then = None if every is None else find_next_run(every, self.clock(), business.time_zone)
         with RunFolder.acquire(folder_of(self.settings, business), business.settings.output_filename) as folder:
             source = StoreSource(self.database, business, self.clock, self.classifiers)
             Pipeline(source, labels, folder, self.clock).run(RunRequest(next_run=then))
@@ -228,8 +228,8 @@ class Segmenter:
         with self._store() as store:
             meant = run_alone(store, self._choose_business(store))
         with RunFolder.acquire(folder_of(self.settings, meant, self.output), meant.settings.output_filename) as folder:
-            announced = None if self.next_run is None else stamp(self.next_run)
-            folder.write_status({**idle(self.source), **folder.status(), "next_run": announced})
+            announced = None if self.next_run is None else format_instant(self.next_run)
+            folder.write_status({**build_idle_status(self.source), **folder.read_status(), "next_run": announced})
 
     @contextmanager
     def _store(self) -> Iterator[Database]:

@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, false, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.calendar import local_day, zone
+from domain.calendar import load_zone, to_local_day
 from domain.model import ERASED_TEXT, Customer, CustomerTotals, NewCustomer, WriteCounts
-from domain.pages import Page, PageRequest, Position, page_of
+from domain.pages import Page, PageRequest, Position, build_page
 from domain.store import CustomerFilter, CustomerRecord, CustomerSort, Refusal
 from persistence.erasure import find_erased
 from persistence.tables import (
@@ -156,7 +156,7 @@ class CustomerStore:
         else:
             key = customer.c.id
         rows = (await self.connection.execute(keyset(statement, value, key, request, reverse))).all()
-        found = page_of(rows, request, lambda row: _position(row, str(value.key)))
+        found = build_page(rows, request, lambda row: _position(row, str(value.key)))
         return found.map(to_record)
 
     async def count(self, where: CustomerFilter) -> int:
@@ -195,7 +195,7 @@ class CustomerStore:
 
     async def upsert(self, items: Sequence[NewCustomer], time_zone: str) -> tuple[WriteCounts, list[Refusal]]:
         """Write them all, unless one is refused (code ERASED): then nothing. Absent fields keep what is stored."""
-        tz = zone(time_zone)
+        tz = load_zone(time_zone)
         names = [item.external_id for item in items]
         stored = await self._load_stored(names)
         erased = {name for name, row in stored.items() if row.erased}
@@ -223,7 +223,7 @@ class CustomerStore:
             if row is not None and all(getattr(row, name) == value for name, value in values.items()):
                 continue
             registered = values["registered_at"]
-            values["registered_day"] = None if registered is None else local_day(optional_instant(registered), tz)  # type: ignore[arg-type]
+            values["registered_day"] = None if registered is None else to_local_day(optional_instant(registered), tz)  # type: ignore[arg-type]
             values["name_sort"] = MISSING_TEXT if values["name"] is None else values["name"].casefold()
             key = row.id if row is not None else next_id
             before = terms(row.external_id, row.name, row.email) if row is not None else set()

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.types import Text
 
 from domain.calendar import to_micros
-from domain.imports.columns import cells_of
+from domain.imports.columns import split_row
 from domain.model import ERASED_TEXT
 from persistence.database.dialects import ContainsText
 from persistence.tables import (
@@ -59,7 +59,7 @@ class Names:
 
     def are_cells_of(self, text: str) -> bool:
         """Whether one of them is a cell of the row."""
-        return not self.held.isdisjoint(cells_of(text))
+        return not self.held.isdisjoint(split_row(text))
 
     def remove_from(self, value: Any) -> Any:
         """The JSON value without them."""
@@ -157,7 +157,7 @@ def hide_rejects(connection: Connection, business_id: int, known: int = 0) -> in
     statement = text("SELECT line, text FROM rejected WHERE reason <> :reason AND text <> ''")
     statement = statement.execution_options(yield_per=1000)
     with closing(connection.execute(statement, {"reason": ERASED_REASON})) as rows:
-        blanked = [row.line for row in rows if any(digest(key, cell) in gone for cell in cells_of(row.text))]
+        blanked = [row.line for row in rows if any(digest(key, cell) in gone for cell in split_row(row.text))]
     if blanked:
         connection.execute(text(BLANK), [{"line": line, "text": ERASED_TEXT} for line in blanked])
     return len(gone)

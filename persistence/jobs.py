@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import from_micros, to_micros
 from domain.jobs.model import LEASE_SECONDS, Job, JobKind, JobReason, JobStatus, Lease, NewJob, Outcome
-from domain.pages import Page, PageRequest, page_of
+from domain.pages import Page, PageRequest, build_page
 from persistence.tables import job, label_state, optional_instant, optional_micros
 
 FIRST = "INSERT INTO label_state (business_id, owner) VALUES (:business, '') ON CONFLICT DO NOTHING"
@@ -176,7 +176,7 @@ class JobStore:
             select(job).where(*conditions).order_by(job.c.id if forward else job.c.id.desc()).limit(request.size + 1)
         )
         rows = (await self.connection.execute(statement)).all()
-        return page_of(rows, request, lambda row: (row.id, row.id)).map(to_job)
+        return build_page(rows, request, lambda row: (row.id, row.id)).map(to_job)
 
     async def count(self, *, segment_id: int | None = None, parent_id: int | None = None) -> int:
         """How many runs there are."""

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from domain.calendar import day_boundaries, local_day, to_micros, zone
+from domain.calendar import find_day_boundaries, load_zone, to_local_day, to_micros
 from domain.model import STATUS_ORDER, NewPurchase, WriteCounts
 from domain.store import Refusal
 from persistence.database.dialects import create, empty, few_to_many, fill, make
@@ -266,7 +266,7 @@ def record(
     connection: Connection, business: int, items: Sequence[NewPurchase], time_zone: str, now: datetime
 ) -> tuple[WriteCounts, list[Refusal]]:
     """Write them all, unless one is refused (codes FOREIGN, ERASED): then nothing."""
-    tz = zone(time_zone)
+    tz = load_zone(time_zone)
     orders: list[tuple[object, ...]] = []
     lines: list[tuple[object, ...]] = []
     for seq, item in enumerate(items):
@@ -281,7 +281,7 @@ def record(
                 item.external_id,
                 item.customer_external_id,
                 to_micros(item.purchased_at),
-                local_day(item.purchased_at, tz),
+                to_local_day(item.purchased_at, tz),
                 RANK[item.status],
                 item.amount,
                 1,
@@ -322,7 +322,7 @@ def count_due(connection: Connection, business: int, micros: int) -> int:
 
 def move_days(connection: Connection, business: int, time_zone: str) -> None:
     """Rewrite every local day for another zone, by ranges of instants."""
-    tz = zone(time_zone)
+    tz = load_zone(time_zone)
     own = {"business": business}
     prepare(connection, "touched")
     for table, instant, day in (
@@ -334,7 +334,7 @@ def move_days(connection: Connection, business: int, time_zone: str) -> None:
         ).scalars()
         # A local day of any zone lies within the UTC days around it.
         near = {utc_day for known in used for utc_day in (known - 1, known, known + 1)}
-        boundaries = [boundary for utc_day in sorted(near) for boundary in day_boundaries(utc_day, tz)]
+        boundaries = [boundary for utc_day in sorted(near) for boundary in find_day_boundaries(utc_day, tz)]
         if not boundaries:
             continue
         create(connection, "day_start", "at BIGINT PRIMARY KEY, day BIGINT NOT NULL")

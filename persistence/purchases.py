@@ -16,7 +16,7 @@ from domain.model import (
     Storefront,
     WriteCounts,
 )
-from domain.pages import Page, PageRequest, page_of
+from domain.pages import Page, PageRequest, build_page
 from domain.store import PurchaseRecord, Refusal
 from persistence.customers import keyset
 from persistence.merge import count_due, move_days, record, refresh_customers
@@ -88,7 +88,7 @@ class PurchaseStore:
         for row in await self.connection.execute(statement):
             found[row.customer_id].append(row)
         return {
-            key: page_of(rows, request, lambda row: (row.purchased_at, row.id)).map(to_record)
+            key: build_page(rows, request, lambda row: (row.purchased_at, row.id)).map(to_record)
             for key, rows in found.items()
         }
 

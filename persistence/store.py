@@ -36,11 +36,11 @@ from domain.calendar import Clock, from_micros, to_micros
 from domain.errors import AlreadyTaken
 from domain.jobs.model import JobKind
 from domain.model import Actor, AuditRecord, AuditTarget, Business
-from domain.pages import Page, PageRequest, page_of
+from domain.pages import Page, PageRequest, build_page
 from domain.rules.context import RuleContext
-from domain.rules.context import references as keys_used
+from domain.rules.context import collect_references as keys_used
 from domain.rules.tree import Condition
-from domain.segments.customer_facts import rule_context
+from domain.segments.customer_facts import build_rule_context
 from domain.segments.model import Segment
 from domain.store import Agenda
 from persistence.customers import CustomerStore
@@ -95,7 +95,7 @@ class AuditStore:
             conditions.append(audit_event.c.id < request.after[1])
         statement = select(audit_event).where(*conditions).order_by(audit_event.c.id.desc()).limit(request.size + 1)
         rows = (await self.connection.execute(statement)).all()
-        return page_of(rows, request, lambda row: (row.id, row.id)).map(to_event)
+        return build_page(rows, request, lambda row: (row.id, row.id)).map(to_event)
 
     async def count(self, subject: AuditTarget | None) -> int:
         statement = select(func.count()).select_from(audit_event).where(*self._build_conditions(subject))
@@ -193,7 +193,7 @@ class SqlEvaluation:
 
     async def prepare(self, trees: Sequence[Condition]) -> None:
         """Look up what the rules are measured by."""
-        self.context = await rule_context(self.unit, self.clock(), trees)
+        self.context = await build_rule_context(self.unit, self.clock(), trees)
 
     async def count_population(self) -> tuple[int, int]:
         """How many customers there are who were not erased, and their highest id."""

@@ -9,7 +9,7 @@ import pypdfium2
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from domain.demo import CURRENCY, KEY, NAME, TIME_ZONE, demo_shop
+from domain.demo import CURRENCY, KEY, NAME, TIME_ZONE, make_demo_shop
 from domain.model import Actor
 from domain.reports.document import ReportRequest
 from gql.composition import make_services
@@ -30,12 +30,12 @@ async def drawn(folder: Path) -> Image.Image:
     database = open_database(f"sqlite:///{folder / 'segments.sqlite'}")
     upgrade(database.bulk)
     services = make_services(database, lambda: datetime.combine(AS_OF, time(12, 0, 0, 900_000), UTC))
-    shop = demo_shop(AS_OF, scale=700)
+    shop = make_demo_shop(AS_OF, scale=700)
     try:
         business = await services.businesses.create(KEY, NAME, TIME_ZONE, CURRENCY)
         await services.customers.upsert(business, shop.customers, ACTOR, limit=len(shop.customers))
         await services.purchases.record(business, shop.purchases, ACTOR, limit=len(shop.purchases))
-        data = report_pdf(await services.report_files.document(business, ReportRequest()))
+        data = report_pdf(await services.report_files.build_document(business, ReportRequest()))
     finally:
         await database.close()
     page = pypdfium2.PdfDocument(data)[0]

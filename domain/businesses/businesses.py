@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from domain.businesses.settings import SettingsPlan, plan_changes
-from domain.calendar import Clock, zone
+from domain.calendar import Clock, load_zone
 from domain.customers.purchases import count_due
 from domain.errors import InvalidInput, NotFound, Sentence
 from domain.jobs.queue import queue_following
 from domain.model import Actor, Business, BusinessSettings
-from domain.money import exponent
-from domain.rules.context import variable_names
+from domain.money import find_exponent
+from domain.rules.context import collect_variable_names
 from domain.rules.variables import RANKED
 from domain.segments.dependencies import read_definitions
 from domain.segments.model import Segment
@@ -48,7 +48,7 @@ def find_affected_segments(names: Iterable[str], segments: Iterable[Segment]) ->
     return [
         each
         for each in found.segments
-        if each.key in trees and not variables.isdisjoint(variable_names(trees[each.key]))
+        if each.key in trees and not variables.isdisjoint(collect_variable_names(trees[each.key]))
     ]
 
 
@@ -69,7 +69,7 @@ class Businesses:
     store: Store
     clock: Clock
 
-    async def all(self) -> list[Business]:
+    async def load_all(self) -> list[Business]:
         """Every business of the store, by key."""
         return await self.store.load_businesses()
 
@@ -88,8 +88,8 @@ class Businesses:
 
     async def create(self, key: str, name: str | None, time_zone: str, currency: str) -> Business:
         """Add a tenant; InvalidInput and AlreadyTaken name what is wrong."""
-        exponent(currency)
-        zone(time_zone)
+        find_exponent(currency)
+        load_zone(time_zone)
         wanted = Business(0, check_key(key), name or key, currency, time_zone, BusinessSettings(), 1, 0, 0)
         return await self.store.create_business(wanted, self.clock())
 
@@ -99,9 +99,9 @@ class Businesses:
         """Set what is given. The currency is fixed once there are purchases; another zone rewrites every local day."""
         business = await self.open(key)
         if time_zone is not None:
-            zone(time_zone)
+            load_zone(time_zone)
         if currency is not None:
-            exponent(currency)
+            find_exponent(currency)
         async with self.store.write(business) as unit:
             # As it is now that nobody else can write: it may have changed since it was looked up.
             business = unit.business
@@ -112,7 +112,7 @@ class Businesses:
                 if await unit.purchases.has_any():
                     raise InvalidInput(Sentence("{currency} cannot change once there are purchases"), ("currency",))
                 # Its thresholds must be amounts of the new one, too.
-                plan_changes({}, unit.business.settings.stored, exponent(currency), here=True)
+                plan_changes({}, unit.business.settings.stored, find_exponent(currency), here=True)
                 changes["currency"] = currency
             if time_zone is not None and time_zone != business.time_zone:
                 await unit.purchases.move_days(time_zone)
@@ -128,7 +128,7 @@ class Businesses:
     async def plan_settings(self, key: str, stated: Mapping[str, object], *, here: bool = False) -> SettingsPlan:
         """What the statement would change; InvalidInput carries every fault."""
         business = await self.open(key)
-        return plan_changes(business.settings.stored, stated, exponent(business.currency), here=here)
+        return plan_changes(business.settings.stored, stated, find_exponent(business.currency), here=here)
 
     async def set_settings(
         self,
@@ -149,7 +149,7 @@ class Businesses:
             if expected_version not in (None, version):
                 message = f"expectedVersion is {expected_version}, but the settings have version {version} now"
                 raise InvalidInput(message, ("expectedVersion",), "CONFLICT")
-            plan = plan_changes(business.settings.stored, stated, exponent(business.currency), here=here)
+            plan = plan_changes(business.settings.stored, stated, find_exponent(business.currency), here=here)
             changed: dict[str, object] = {one.name: {"old": one.old, "new": one.new} for one in plan.changes}
             if plan.changes:
                 await unit.save_settings({"settings": plan.kept, "settings_version": version + 1})
@@ -181,7 +181,7 @@ class Businesses:
     ) -> Business:
         """The business that is meant. One that is named, new, and given both its zone and its currency has the id 0: it
         is made, by `create_planned`, when its source is known to be readable."""
-        known = {one.key for one in await self.all()}
+        known = {one.key for one in await self.load_all()}
         if key is not None and key not in known:
             if time_zone is None or currency is None:
                 there = ", ".join(sorted(known)) or "none yet"
@@ -192,8 +192,8 @@ class Businesses:
                     there,
                 )
                 raise InvalidInput(message, ("business",))
-            zone(time_zone)
-            exponent(currency)
+            load_zone(time_zone)
+            find_exponent(currency)
             try:
                 check_key(key)
             except InvalidInput as error:

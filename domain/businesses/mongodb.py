@@ -54,7 +54,7 @@ class Collection:
 
 def make_settings(section: Mapping[str, str], uri: str = "") -> MongoSettings | None:
     """What the kept section says; another connection string wins over its own. None where neither has one."""
-    address = uri or section.get("uri") or _address(section)
+    address = uri or section.get("uri") or _build_address(section)
     if address is None:
         return None
     return MongoSettings(address, section.get("database"), section.get("collection"), section.get("updated_field"))
@@ -63,11 +63,11 @@ def make_settings(section: Mapping[str, str], uri: str = "") -> MongoSettings | 
 def check_names(place: MongoSettings) -> None:
     """InvalidInput where database or collection cannot have the name that is given."""
     for name, value in (("database", place.database), ("collection", place.collection)):
-        if value is not None and not _right(name, value):
+        if value is not None and not _is_valid(name, value):
             raise InvalidInput(Sentence(f"{{{name}}} must be {{}}, not {{!r}}", FORMS[name], value[:60]), (name,))
 
 
-def _address(section: Mapping[str, str]) -> str | None:
+def _build_address(section: Mapping[str, str]) -> str | None:
     host = section.get("host")
     if host is None:
         return None
@@ -95,16 +95,16 @@ def merge_section(kept: Mapping[str, str], given: Mapping[str, object]) -> tuple
             made.pop(name, None)
         elif value == MASK and name in kept:
             continue
-        elif not isinstance(value, str) or not _right(name, value):
+        elif not isinstance(value, str) or not _is_valid(name, value):
             faults.append((name, f"{SECTION}.{name} must be {FORMS.get(name, f'a text of 1 to {LONGEST} characters')}"))
         else:
             made[name] = value
     if not faults:
-        faults = _together(made)
+        faults = _find_conflicts(made)
     return made, faults
 
 
-def _right(name: str, value: str) -> bool:
+def _is_valid(name: str, value: str) -> bool:
     if not 0 < len(value) <= LONGEST or "\0" in value:
         return False
     if name == "uri":
@@ -117,7 +117,7 @@ def _right(name: str, value: str) -> bool:
     return pattern is None or pattern.fullmatch(value) is not None
 
 
-def _together(section: Mapping[str, str]) -> list[tuple[str, str]]:
+def _find_conflicts(section: Mapping[str, str]) -> list[tuple[str, str]]:
     faults = []
     others = [name for name in ("host", "username", "password") if name in section]
     if "uri" in section and others:

@@ -45,7 +45,7 @@ def amount() -> Kind:
     """Money in major units, not negative, kept as a number that JSON holds exactly, else as text."""
 
     def read(value: object, decimals: int) -> object:
-        number = _number(value, "an amount such as 15000")
+        number = _read_number(value, "an amount such as 15000")
         minor = to_minor(number, decimals)
         if minor < 0:
             raise ValueError("must not be negative")
@@ -96,7 +96,7 @@ def currency_sign() -> Kind:
     words = "sign or code of 1 to 10 characters such as € or Rs."
 
     def read(value: object, decimals: int) -> object:
-        text = _text(value, f"a {words}").strip()
+        text = _read_text(value, f"a {words}").strip()
         if len(text) > 10 or re.search(r"\d|^[-+.,']$", text):
             raise ValueError(f"must be a {words}")
         return text
@@ -108,7 +108,7 @@ def folder() -> Kind:
     """A folder of this machine."""
 
     def read(value: object, decimals: int) -> object:
-        path = _text(value, "the path of a folder")
+        path = _read_text(value, "the path of a folder")
         if ".." in path.replace("\\", "/").split("/"):
             raise ValueError("must be the path of a folder, without any .. in it")
         return path
@@ -121,7 +121,7 @@ def file_name(ending: str) -> Kind:
     words = f"file name that ends in {ending}"
 
     def read(value: object, decimals: int) -> object:
-        name = _text(value, f"a {words}")
+        name = _read_text(value, f"a {words}")
         if not name.endswith(ending) or name.startswith(".") or "/" in name or "\\" in name or len(name) > 200:
             raise ValueError(f"must be a {words}, without a folder")
         if name in RESERVED:
@@ -136,7 +136,7 @@ def cron() -> Kind:
 
     def read(value: object, decimals: int) -> object:
         try:
-            return check(_text(value, "a cron expression"))
+            return check(_read_text(value, "a cron expression"))
         except InvalidInput as error:
             raise ValueError(error.message.removeprefix("schedule ")) from error
 
@@ -147,7 +147,7 @@ def date_format() -> Kind:
     """A form of dates that says day, month and year."""
 
     def read(value: object, decimals: int) -> object:
-        form = _text(value, "a form of dates such as %d/%m/%Y")
+        form = _read_text(value, "a form of dates such as %d/%m/%Y")
         DateForm(form)
         return form
 
@@ -188,8 +188,8 @@ def columns() -> Kind:
         found: dict[str, str] = {}
         unknown, twice = list[str](), list[str]()
         for column, field in value.items():
-            shown = _text(column, "made of columns that have a name")
-            known = (name for name, others in ALIASES.items() if _means(field, name, others))
+            shown = _read_text(column, "made of columns that have a name")
+            known = (name for name, others in ALIASES.items() if _is_field(field, name, others))
             target = next(known, None)
             if target is None:
                 unknown.append(shown)
@@ -206,21 +206,21 @@ def columns() -> Kind:
     return Kind(f"table of COLUMN = FIELD; the fields are {fields}", read)
 
 
-def percent_or_share(value: object, decimals: int) -> int:
+def read_percents(value: object, decimals: int) -> int:
     """A share such as 0.7, or a whole number of percents above 1, as percents."""
     wrong = "must be a share such as 0.7, in whole percents, or a whole number of percents up to 100"
-    number = _number(value, wrong.removeprefix("must be "))
+    number = _read_number(value, wrong.removeprefix("must be "))
     percents = number * 100 if 0 < number <= 1 else number
     if not 1 <= percents <= 100 or percents != percents.to_integral_value():
         raise ValueError(wrong)
     return int(percents)
 
 
-def _means(field: object, name: str, others: tuple[str, ...]) -> bool:
+def _is_field(field: object, name: str, others: tuple[str, ...]) -> bool:
     return isinstance(field, str) and normalise_header(field) in (normalise_header(name), *others)
 
 
-def _number(value: object, meant: str) -> Decimal:
+def _read_number(value: object, meant: str) -> Decimal:
     text = value if isinstance(value, str) else str(value)
     try:
         if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
@@ -235,7 +235,7 @@ def _number(value: object, meant: str) -> Decimal:
     return number
 
 
-def _text(value: object, meant: str) -> str:
+def _read_text(value: object, meant: str) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > LONGEST or CONTROL.search(value):
         raise ValueError(f"must be {meant}")
     return value

@@ -18,8 +18,8 @@ from domain.businesses.setting_types import (
     file_name,
     folder,
     order,
-    percent_or_share,
     periods,
+    read_percents,
     sign,
     switch,
     whole,
@@ -94,16 +94,16 @@ SECTIONS = tuple(dict.fromkeys(name.partition(".")[0] for name in BY_NAME if "."
 Translate = Callable[[object, int], object]
 
 
-def _as_it_is(value: object, decimals: int) -> object:
+def _keep_value(value: object, decimals: int) -> object:
     return value
 
 
 ALIASES: Mapping[str, tuple[str, Translate]] = {
-    "high_aov_threshold": ("high_average_order", _as_it_is),
-    "high_lifetime_threshold": ("high_lifetime", _as_it_is),
-    "low_lifetime_threshold": ("low_lifetime", _as_it_is),
-    "dominant_threshold": ("dominant_percent", percent_or_share),
-    "family_threshold": ("family_percent", percent_or_share),
+    "high_aov_threshold": ("high_average_order", _keep_value),
+    "high_lifetime_threshold": ("high_lifetime", _keep_value),
+    "low_lifetime_threshold": ("low_lifetime", _keep_value),
+    "dominant_threshold": ("dominant_percent", read_percents),
+    "family_threshold": ("family_percent", read_percents),
 }
 """Names of the reference configuration; the last two may be shares such as 0.7 there."""
 
@@ -126,7 +126,7 @@ class SettingsPlan:
     notes: tuple[str, ...]
 
 
-def effective(kept: Mapping[str, object]) -> dict[str, object]:
+def read_effective(kept: Mapping[str, object]) -> dict[str, object]:
     """Every setting with its value in effect, sections as objects."""
     held = _flatten_sections(kept)
     return _nest_sections({name: held.get(name, setting.default) for name, setting in BY_NAME.items()})
@@ -139,14 +139,14 @@ def plan_changes(
     what only this machine's command line may set."""
     reading = _Reading(decimals, here)
     for name, value in stated.items():
-        reading.state(str(name), value)
+        reading.read_entry(str(name), value)
     before, after = _flatten_sections(kept), _flatten_sections(kept)
     for name, value in reading.found.items():
         if value == BY_NAME[name].default:
             after.pop(name, None)
         else:
             after[name] = value
-    reading.contradictions(after)
+    reading.check_contradictions(after)
     if reading.problems:
         raise InvalidInput.of(reading.problems)
     # In the table's order, and then whatever else is kept.
@@ -166,52 +166,56 @@ class _Reading:
         self.notes: list[str] = []
         self.problems: list[FieldProblem] = []
 
-    def state(self, name: str, value: object) -> None:
+    def read_entry(self, name: str, value: object) -> None:
         """One setting, or one section of them."""
         if name == MONGODB or name.startswith(f"{MONGODB}."):
-            self.fault(name, f"{MONGODB} is not kept in the store: run `segments settings apply FILE` on the server")
+            self.note_fault(
+                name, f"{MONGODB} is not kept in the store: run `segments settings apply FILE` on the server"
+            )
         elif name in SECTIONS:
             own = [one for one in BY_NAME if one.startswith(f"{name}.")]
             if value is None:
                 value = dict.fromkeys(one.partition(".")[2] for one in own)
             if isinstance(value, Mapping):
                 for inner, held in value.items():
-                    self.one(f"{name}.{inner}", held)
+                    self.read_setting(f"{name}.{inner}", held)
             else:
-                self.fault(name, f"{name} must be a section with {', '.join(own)}")
+                self.note_fault(name, f"{name} must be a section with {', '.join(own)}")
         else:
-            self.one(name, value)
+            self.read_setting(name, value)
 
-    def one(self, stated: str, value: object) -> None:
+    def read_setting(self, stated: str, value: object) -> None:
         """One setting, by its name or an alias."""
-        name, translate = ALIASES.get(stated, (stated, _as_it_is))
+        name, translate = ALIASES.get(stated, (stated, _keep_value))
         setting = BY_NAME.get(name)
         if setting is None:
-            self.fault(stated, _unknown(stated))
+            self.note_fault(stated, _describe_unknown(stated))
         elif name in self.said_as:
-            self.fault(stated, f"{stated} must not be given beside {self.said_as[name]}: they are the same setting")
+            self.note_fault(
+                stated, f"{stated} must not be given beside {self.said_as[name]}: they are the same setting"
+            )
         elif setting.here and not self.here:
             self.said_as[name] = stated
-            self.fault(stated, f"{stated} must be set on the server: run `segments settings apply FILE` there")
+            self.note_fault(stated, f"{stated} must be set on the server: run `segments settings apply FILE` there")
         else:
             self.said_as[name] = stated
             try:
                 taken = None if value is None else translate(value, self.decimals)
                 self.found[name] = setting.default if taken is None else setting.kind.read(taken, self.decimals)
             except ValueError as error:
-                self.fault(stated, f"{stated} {error}")
+                self.note_fault(stated, f"{stated} {error}")
                 return
-            if translate is percent_or_share and taken not in (None, value):
+            if translate is read_percents and taken not in (None, value):
                 self.notes.append(f"{stated} = {value} is taken as a share: {name} = {self.found[name]}")
             elif name != stated:
                 self.notes.append(f"{stated} is taken as {name}")
 
-    def contradictions(self, after: Mapping[str, object]) -> None:
+    def check_contradictions(self, after: Mapping[str, object]) -> None:
         """Settings that are right by themselves and contradict each other; those at fault are left out."""
         wrong = {problem.field[-1] for problem in self.problems}
         wrong |= {name for name, said in self.said_as.items() if said in wrong}
         whole = {name: value for name, value in after.items() if "." not in name}
-        found = ClassificationSettings.from_unchecked(whole).contradictions()
+        found = ClassificationSettings.from_unchecked(whole).find_contradictions()
         if after.get("import.thousands") == (after.get("import.decimal") or "."):
             found.append(("import.thousands", "import.decimal", "import.thousands must differ from import.decimal"))
         if after.get("import.preset") is not None and after.get("import.amount") == LINE:
@@ -219,14 +223,14 @@ class _Reading:
             found.append(("import.amount", "import.preset", message))
         for name, other, message in found:
             if not {name, other} & wrong:
-                self.fault(name, message)
+                self.note_fault(name, message)
 
-    def fault(self, name: str, message: str) -> None:
+    def note_fault(self, name: str, message: str) -> None:
         """Noted, and the rest is looked at, too."""
         self.problems.append(FieldProblem(("settings", name), message))
 
 
-def _unknown(name: str) -> str:
+def _describe_unknown(name: str) -> str:
     every = (*BY_NAME, *SECTIONS, *ALIASES, MONGODB, *(f"{MONGODB}.{one}" for one in MONGODB_NAMES))
     name = name[:100]
     if name.partition(".")[0] in SECTIONS:

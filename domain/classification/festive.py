@@ -21,7 +21,7 @@ class FestivePeriods:
     yearly: tuple[tuple[MonthDay, MonthDay], ...] = (((4, 1), (4, 20)), ((12, 1), (12, 31)))
     dated: tuple[tuple[date, date], ...] = ()
 
-    def day_ranges(self, first: int, last: int) -> list[tuple[int, int]]:
+    def find_day_ranges(self, first: int, last: int) -> list[tuple[int, int]]:
         """Merged inclusive ranges of day numbers inside the span."""
         found: list[tuple[int, int]] = [(low.toordinal(), high.toordinal()) for low, high in self.dated]
         begin, end = (date.fromordinal(min(max(day, 1), date.max.toordinal())) for day in (first, last))
@@ -30,7 +30,10 @@ class FestivePeriods:
                 closing = year if low <= high else year + 1
                 if closing >= 1:
                     found.append(
-                        (_opening(year, *low), date.max.toordinal() if closing > 9999 else _on(closing, *high))
+                        (
+                            _find_first_day(year, *low),
+                            date.max.toordinal() if closing > 9999 else _to_day_number(closing, *high),
+                        )
                     )
         merged: list[tuple[int, int]] = []
         for low_day, high_day in sorted((max(low, first), min(high, last)) for low, high in found):
@@ -62,7 +65,7 @@ def read_periods(value: object) -> FestivePeriods:
         if not isinstance(item, Mapping) or set(item) != {"from", "to"}:
             faults.setdefault(FORM, []).append(place)
             continue
-        low, high = _end(item["from"]), _end(item["to"])
+        low, high = _read_end(item["from"]), _read_end(item["to"])
         if isinstance(low, tuple) and isinstance(high, tuple):
             yearly[low, high] = None
         elif isinstance(low, date) and isinstance(high, date):
@@ -70,14 +73,14 @@ def read_periods(value: object) -> FestivePeriods:
             if low > high:
                 faults.setdefault("must not have a `to` before its `from`", []).append(place)
         else:
-            missing = [end for end in item.values() if _end(end) is None and _is_written(end)]
+            missing = [end for end in item.values() if _read_end(end) is None and _is_written(end)]
             faults.setdefault(f"must have days that exist, unlike {missing[0]}" if missing else FORM, []).append(place)
     if faults:
         raise ValueError("; ".join(f"{fault} (period {', '.join(map(str, at))})" for fault, at in faults.items()))
     return FestivePeriods(tuple(sorted(yearly)), tuple(sorted(dated)))
 
 
-def _end(value: object) -> MonthDay | date | None:
+def _read_end(value: object) -> MonthDay | date | None:
     if isinstance(value, date):
         return None if isinstance(value, datetime) else value
     if not isinstance(value, str):
@@ -98,12 +101,14 @@ def _is_written(value: object) -> bool:
     return isinstance(value, str) and (YEARLY.fullmatch(value) or DATED.fullmatch(value)) is not None
 
 
-def _opening(year: int, month: int, day: int) -> int:
+def _find_first_day(year: int, month: int, day: int) -> int:
     # A range that begins on 29 February begins on 1 March in other years; one that ends on it ends on the 28th.
     if year < 1:
         return 1
-    return _on(year, 3, 1) if (month, day) == (2, 29) and not isleap(year) else _on(year, month, day)
+    return (
+        _to_day_number(year, 3, 1) if (month, day) == (2, 29) and not isleap(year) else _to_day_number(year, month, day)
+    )
 
 
-def _on(year: int, month: int, day: int) -> int:
+def _to_day_number(year: int, month: int, day: int) -> int:
     return date(year, month, min(day, monthrange(year, month)[1])).toordinal()

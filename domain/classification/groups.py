@@ -58,13 +58,13 @@ class GroupKind:
 DIMENSION = "value"
 
 
-def _value_kind(name: str, description: str, profile: str, *actions: str) -> GroupKind:
+def _make_value_kind(name: str, description: str, profile: str, *actions: str) -> GroupKind:
     code = name.removesuffix(" Value").upper()
     return GroupKind(name, code, description, profile, actions, None, DIMENSION)
 
 
 VALUES: tuple[GroupKind, ...] = (
-    _value_kind(
+    _make_value_kind(
         "High Value",
         "Spend more than four fifths of the customers",
         "Carry the revenue, worth personal care",
@@ -72,7 +72,7 @@ VALUES: tuple[GroupKind, ...] = (
         "Give early access to new collections",
         "Ask for referrals and reviews",
     ),
-    _value_kind(
+    _make_value_kind(
         "Medium Value",
         "Spend like most customers",
         "Steady spend with room to grow",
@@ -80,7 +80,7 @@ VALUES: tuple[GroupKind, ...] = (
         "Offer bundles just above the usual order",
         "Show the next loyalty level and what it brings",
     ),
-    _value_kind(
+    _make_value_kind(
         "Low Value",
         "Spend less than four fifths of the customers",
         "Small or single orders",
@@ -91,7 +91,7 @@ VALUES: tuple[GroupKind, ...] = (
 )
 
 
-def value_of(monetary: int) -> GroupKind:
+def find_value_group(monetary: int) -> GroupKind:
     """The group of a monetary score, 1 to 5."""
     return VALUES[0] if monetary == 5 else VALUES[2] if monetary == 1 else VALUES[1]
 
@@ -103,12 +103,12 @@ FESTIVE_PERCENT = 80
 MIXED, OMNICHANNEL, UNKNOWN, FESTIVE, YEAR_ROUND = "Mixed", "Omnichannel", "Unknown", "Festive", "Year-round"
 
 
-def _behavior_kind(dimension: str, name: str, description: str, profile: str, *actions: str) -> GroupKind:
+def _make_behavior_kind(dimension: str, name: str, description: str, profile: str, *actions: str) -> GroupKind:
     return GroupKind(name, f"{dimension.upper()}:{name}", description, profile, actions, None, dimension)
 
 
 FIXED: tuple[GroupKind, ...] = (
-    _behavior_kind(
+    _make_behavior_kind(
         CATEGORY,
         MIXED,
         "Buy across categories",
@@ -117,7 +117,7 @@ FIXED: tuple[GroupKind, ...] = (
         "Offer bundles across categories",
         "Ask for preferences to learn more",
     ),
-    _behavior_kind(
+    _make_behavior_kind(
         CHANNEL,
         OMNICHANNEL,
         "Buy in more than one channel",
@@ -126,7 +126,7 @@ FIXED: tuple[GroupKind, ...] = (
         "Offer to order online and collect in store",
         "Learn which channel starts a purchase",
     ),
-    _behavior_kind(
+    _make_behavior_kind(
         CHANNEL,
         UNKNOWN,
         "No channel is recorded",
@@ -135,7 +135,7 @@ FIXED: tuple[GroupKind, ...] = (
         "Ask where customers prefer to buy",
         "Use channels that reach everybody",
     ),
-    _behavior_kind(
+    _make_behavior_kind(
         SEASON,
         FESTIVE,
         "Buy in festive periods",
@@ -144,7 +144,7 @@ FIXED: tuple[GroupKind, ...] = (
         "Offer gift sets and gift cards",
         "Give a reason to come back between the festivals",
     ),
-    _behavior_kind(
+    _make_behavior_kind(
         SEASON,
         YEAR_ROUND,
         "Buy throughout the year",
@@ -157,13 +157,13 @@ FIXED: tuple[GroupKind, ...] = (
 _FIXED = {(kind.dimension, kind.name): kind for kind in FIXED}
 
 
-def behavior_kind(dimension: str, label: str) -> GroupKind:
+def find_behavior_group(dimension: str, label: str) -> GroupKind:
     """The group of a label in a dimension."""
     fixed = _FIXED.get((dimension, label))
     if fixed is not None:
         return fixed
     if dimension == CATEGORY:
-        return _behavior_kind(
+        return _make_behavior_kind(
             CATEGORY,
             label,
             f"Prefer {label}",
@@ -172,7 +172,7 @@ def behavior_kind(dimension: str, label: str) -> GroupKind:
             f"Recommend what goes with {label}",
             f"Offer early access to sales in {label}",
         )
-    return _behavior_kind(
+    return _make_behavior_kind(
         CHANNEL,
         label,
         f"Buy by the channel {label}",

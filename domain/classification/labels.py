@@ -13,7 +13,7 @@ from typing import Any
 from domain.classification.festive import FestivePeriods, read_periods
 from domain.errors import InvalidInput
 from domain.model import Business
-from domain.money import exponent, to_minor
+from domain.money import find_exponent, to_minor
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +65,11 @@ class ClassificationSettings:
     frequency_order: tuple[str, ...] = ("NEW", "LOYAL", "LAPSED", "SEASONAL")
     festive: FestivePeriods = field(default_factory=FestivePeriods)
 
-    def recent_from(self, today: date) -> date:
+    def find_recent_start(self, today: date) -> date:
         """The first date of the last `loyal_months` calendar months: the day after the same day that long before."""
         return date.fromordinal(subtract_months(today, self.loyal_months).toordinal() + 1)
 
-    def contradictions(self) -> list[tuple[str, str, str]]:
+    def find_contradictions(self) -> list[tuple[str, str, str]]:
         """Thresholds that contradict each other: the one to mend, the other, and the sentence."""
         found = []
         if self.low_lifetime >= self.high_lifetime:
@@ -86,7 +86,7 @@ class ClassificationSettings:
         for name, high in BOUNDS.items():
             if not 1 <= getattr(self, name) <= high:
                 raise InvalidInput(f"{name} must be between 1 and {high}", (name,))
-        for name, _, message in self.contradictions()[:1]:
+        for name, _, message in self.find_contradictions()[:1]:
             raise InvalidInput(message, (name,))
         if sorted(self.frequency_order) != sorted(LABELS):
             raise InvalidInput(f"frequency_order must hold each of {', '.join(LABELS)} once", ("frequency_order",))
@@ -102,8 +102,8 @@ class ClassificationSettings:
     def from_unchecked(cls, settings: Mapping[str, object]) -> "ClassificationSettings":
         """The same where they may contradict each other."""
         known: dict[str, object] = {}
-        known |= {name: _amount(name, settings[name]) for name in AMOUNTS if name in settings}
-        known |= {name: _whole(name, settings[name]) for name in BOUNDS if name in settings}
+        known |= {name: _read_amount(name, settings[name]) for name in AMOUNTS if name in settings}
+        known |= {name: _read_whole(name, settings[name]) for name in BOUNDS if name in settings}
         if "frequency_order" in settings:
             order = settings["frequency_order"]
             known["frequency_order"] = tuple(map(str, order)) if isinstance(order, list | tuple) else ()
@@ -115,7 +115,7 @@ class ClassificationSettings:
         return cls(**known)  # type: ignore[arg-type]
 
 
-def _amount(name: str, value: object) -> Decimal:
+def _read_amount(name: str, value: object) -> Decimal:
     try:
         amount = Decimal(str(value))
     except InvalidOperation:
@@ -125,7 +125,7 @@ def _amount(name: str, value: object) -> Decimal:
     return amount
 
 
-def _whole(name: str, value: object) -> int:
+def _read_whole(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidInput(f"{name} must be a whole number", (name,))
     return value
@@ -160,11 +160,13 @@ def classify(
     if facts is None or not facts.order_count:
         return Classification()
     return Classification(
-        _frequency(facts, settings, today), _spending(facts, settings, decimals), _category(facts, settings)
+        _classify_frequency(facts, settings, today),
+        _classify_spending(facts, settings, decimals),
+        _classify_category(facts, settings),
     )
 
 
-def frequency_conditions(
+def build_frequency_conditions(
     settings: ClassificationSettings, today: int, *, orders: Any, recent: Any, festive: Any, last_day: Any
 ) -> list[tuple[Any, str]]:
     """Each condition with its label, in the order that the business gave; REGULAR where none holds."""
@@ -177,7 +179,7 @@ def frequency_conditions(
     return [(conditions[name], LABELS[name]) for name in settings.frequency_order]
 
 
-def spending_conditions(
+def build_spending_conditions(
     settings: ClassificationSettings, decimals: int, *, mean: Any, lifetime: Any
 ) -> list[tuple[Any, str]]:
     """Each condition with its label; MEDIUM where none holds. `mean` is the whole quotient, which reaches a whole bound
@@ -194,8 +196,8 @@ def has_share(percent: int, part: Any, whole: Any) -> Any:
     return 100 * part >= percent * whole
 
 
-def _frequency(facts: ClassificationFacts, settings: ClassificationSettings, today: date) -> str:
-    conditions = frequency_conditions(
+def _classify_frequency(facts: ClassificationFacts, settings: ClassificationSettings, today: date) -> str:
+    conditions = build_frequency_conditions(
         settings,
         today.toordinal(),
         orders=facts.order_count,
@@ -206,13 +208,13 @@ def _frequency(facts: ClassificationFacts, settings: ClassificationSettings, tod
     return next((label for holds, label in conditions if holds), REGULAR)
 
 
-def _spending(facts: ClassificationFacts, settings: ClassificationSettings, decimals: int) -> str:
+def _classify_spending(facts: ClassificationFacts, settings: ClassificationSettings, decimals: int) -> str:
     mean = facts.lifetime // facts.order_count
-    conditions = spending_conditions(settings, decimals, mean=mean, lifetime=facts.lifetime)
+    conditions = build_spending_conditions(settings, decimals, mean=mean, lifetime=facts.lifetime)
     return next((label for holds, label in conditions if holds), MEDIUM)
 
 
-def _category(facts: ClassificationFacts, settings: ClassificationSettings) -> str:
+def _classify_category(facts: ClassificationFacts, settings: ClassificationSettings) -> str:
     lines = sum(facts.category_lines.values())
     named = {name: count for name, count in facts.category_lines.items() if name is not None}
     # Two categories can both reach the dominant share only where it is half or less: the larger, then the name, wins.
@@ -239,16 +241,16 @@ class Labelling:
     basis: str
 
 
-def labelling(business: Business, today: date, first_day: int | None) -> Labelling:
+def build_labelling(business: Business, today: date, first_day: int | None) -> Labelling:
     """As of `today`, by the business's settings; `first_day` is that of its earliest purchase."""
     settings = ClassificationSettings.from_settings(business.settings.stored)
     last = today.toordinal()
     first = last if first_day is None else min(first_day, last)
     span = ClassificationSpan(
-        settings.recent_from(today).toordinal(), last, tuple(settings.festive.day_ranges(first, last))
+        settings.find_recent_start(today).toordinal(), last, tuple(settings.festive.find_day_ranges(first, last))
     )
     basis = f"{ARITHMETIC}:{last}:{business.settings_version}:{business.time_zone}"
-    return Labelling(settings, span, exponent(business.currency), basis)
+    return Labelling(settings, span, find_exponent(business.currency), basis)
 
 
 @dataclass(slots=True)
@@ -263,7 +265,7 @@ class Distribution:
         """All of them, those without labels too."""
         return self.groups.total()
 
-    def labels(self) -> Mapping[str, Mapping[str, int]]:
+    def count_labels(self) -> Mapping[str, Mapping[str, int]]:
         """Dimension, label, number of customers, the most frequent first; who has none is in none."""
         found: dict[str, Counter[str]] = {name: Counter() for name in self.dimensions}
         for group, count in self.groups.items():

@@ -64,7 +64,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str: ...
-    def question(self, as_of: date | None, output: str) -> str:
+    def build_question(self, as_of: date | None, output: str) -> str:
         """What the output of a run answers: of which source, as of when, under which settings."""
         ...
 
@@ -72,7 +72,7 @@ class Source(Protocol):
         """Whether nothing changed since the last run that succeeded with the same question."""
         ...
 
-    def bring(self, force: bool) -> ImportedRows:
+    def sync_store(self, force: bool) -> ImportedRows:
         """Let the store agree with the source; with `force` all of it is read again."""
         ...
 
@@ -86,7 +86,7 @@ class DecidedLabels(Protocol):
 
     @property
     def dimensions(self) -> tuple[str, ...]: ...
-    def parts(self) -> Generator[Part, None, None]: ...
+    def load_parts(self) -> Generator[Part, None, None]: ...
 
 
 class LabelSource(Protocol):
@@ -102,11 +102,11 @@ class Folder(Protocol):
 
     @property
     def output(self) -> str: ...
-    def answers(self, question: str) -> bool:
+    def has_answer(self, question: str) -> bool:
         """Whether the output is there and is of the run that was asked this."""
         ...
 
-    def status(self) -> Mapping[str, object]: ...
+    def read_status(self) -> Mapping[str, object]: ...
     def write_status(self, status: Mapping[str, object]) -> None: ...
     def append_log(self, entry: Mapping[str, object]) -> None: ...
     def write_output(self, parts: Iterator[Part], further: Sequence[str], question: str) -> None: ...
@@ -144,22 +144,22 @@ class Pipeline:
     def run(self, wanted: RunRequest) -> Segmentation:
         """One run. What goes wrong is in status and log, too."""
         progress = _Progress(self.clock())
-        last = self.folder.status()
-        self._say(RunState.RUNNING, progress, last, wanted)
+        last = self.folder.read_status()
+        self._write_status(RunState.RUNNING, progress, last, wanted)
         try:
             self._work(progress, wanted)
         except BaseException as error:
-            self._fail(progress, last, wanted, error_sentence(error))
+            self._fail(progress, last, wanted, describe_error(error))
             raise
         finished = self.clock()
-        self.folder.append_log(self._entry(progress, finished, None))
-        customers = self._customers(progress, last)
-        self._say(RunState.IDLE, progress, last, wanted, finished, customers)
+        self.folder.append_log(self._build_log_entry(progress, finished, None))
+        customers = self._count_customers(progress, last)
+        self._write_status(RunState.IDLE, progress, last, wanted, finished, customers)
         return {
             "metadata": {
                 "total_customers": customers,
-                "started_at": stamp(progress.started),
-                "finished_at": stamp(finished),
+                "started_at": format_instant(progress.started),
+                "finished_at": format_instant(finished),
                 "skipped": progress.skipped,
                 "rejected": progress.brought.rejected,
             },
@@ -168,46 +168,46 @@ class Pipeline:
 
     def _work(self, progress: _Progress, wanted: RunRequest) -> None:
         output = self.folder.output
-        question = self.source.question(wanted.as_of, output)
-        if wanted.check_freshness and not wanted.force and self.folder.answers(question):
+        question = self.source.build_question(wanted.as_of, output)
+        if wanted.check_freshness and not wanted.force and self.folder.has_answer(question):
             progress.skipped = self.source.is_unchanged(wanted.as_of, output)
             if progress.skipped:
                 return
-        progress.brought = self.source.bring(wanted.force)
+        progress.brought = self.source.sync_store(wanted.force)
         with self.labels.decide_labels(wanted.as_of) as decided:
             progress.counted.dimensions = decided.dimensions
             # Closed here where writing fails: later the store would be.
-            with closing(decided.parts()) as parts:
-                self.folder.write_output(counting(parts, progress.counted), decided.dimensions[3:], question)
+            with closing(decided.load_parts()) as parts:
+                self.folder.write_output(count_rows(parts, progress.counted), decided.dimensions[3:], question)
         self.source.record_success(wanted.as_of, output)
 
     def _fail(self, progress: _Progress, last: Mapping[str, object], wanted: RunRequest, error: str) -> None:
         finished = self.clock()
         try:
-            self.folder.append_log(self._entry(progress, finished, error))
-            self._say(RunState.FAILED, progress, last, wanted, finished, error=error)
+            self.folder.append_log(self._build_log_entry(progress, finished, error))
+            self._write_status(RunState.FAILED, progress, last, wanted, finished, error=error)
         except OSError:
             # The disk that failed the run may fail its log, too; what the run failed of is what is said.
             return
 
-    def _entry(self, progress: _Progress, finished: datetime, error: str | None) -> dict[str, object]:
+    def _build_log_entry(self, progress: _Progress, finished: datetime, error: str | None) -> dict[str, object]:
         return {
-            "started": stamp(progress.started),
-            "finished": stamp(finished),
+            "started": format_instant(progress.started),
+            "finished": format_instant(finished),
             "source": self.source.name,
             "rows": progress.brought.rows,
             "customers": progress.counted.customers,
-            "distribution": progress.counted.labels(),
+            "distribution": progress.counted.count_labels(),
             "rejects": progress.brought.rejected,
             "skipped": progress.skipped,
             "error": error,
         }
 
-    def _customers(self, progress: _Progress, last: Mapping[str, object]) -> int:
+    def _count_customers(self, progress: _Progress, last: Mapping[str, object]) -> int:
         before = last.get("customers")
         return progress.counted.customers if not progress.skipped else before if isinstance(before, int) else 0
 
-    def _say(
+    def _write_status(
         self,
         state: RunState,
         progress: _Progress,
@@ -218,13 +218,13 @@ class Pipeline:
         error: str | None = None,
     ) -> None:
         done = state is RunState.IDLE and finished is not None and not progress.skipped
-        then = last_next_run(last, progress.started) if wanted.next_run is None else stamp(wanted.next_run)
+        then = read_next_run(last, progress.started) if wanted.next_run is None else format_instant(wanted.next_run)
         self.folder.write_status(
             {
                 "state": state.value,
                 "source": self.source.name,
-                "last_run": stamp(progress.started),
-                "last_success": stamp(finished) if done and finished else last.get("last_success"),
+                "last_run": format_instant(progress.started),
+                "last_success": format_instant(finished) if done and finished else last.get("last_success"),
                 "next_run": then,
                 "customers": last.get("customers") if customers is None else customers,
                 "error": error,
@@ -232,7 +232,7 @@ class Pipeline:
         )
 
 
-def counting(parts: Iterator[Part], into: Distribution) -> Iterator[Part]:
+def count_rows(parts: Iterator[Part], into: Distribution) -> Iterator[Part]:
     """The rows as they are, counted on their way."""
     labels = itemgetter(*range(1, len(into.dimensions) + 1))
     for part in parts:
@@ -240,7 +240,7 @@ def counting(parts: Iterator[Part], into: Distribution) -> Iterator[Part]:
         yield part
 
 
-def error_sentence(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """What went wrong, in a sentence without anything secret."""
     if isinstance(error, DomainError):
         return error.message
@@ -251,18 +251,18 @@ def error_sentence(error: BaseException) -> str:
     return f"The run failed inside the program ({type(error).__name__})."
 
 
-def last_next_run(last: Mapping[str, object], now: datetime) -> object:
+def read_next_run(last: Mapping[str, object], now: datetime) -> object:
     """The next run that a schedule announced, which a run by hand leaves as it is; None where that time is over."""
     announced = last.get("next_run")
-    return announced if isinstance(announced, str) and announced > stamp(now) else None
+    return announced if isinstance(announced, str) and announced > format_instant(now) else None
 
 
-def stamp(instant: datetime) -> str:
+def format_instant(instant: datetime) -> str:
     """ISO 8601 in UTC."""
     return instant.isoformat().replace("+00:00", "Z")
 
 
-def idle(source: str | None) -> dict[str, object]:
+def build_idle_status(source: str | None) -> dict[str, object]:
     """The status before the first run."""
     absent = dict.fromkeys(("last_run", "last_success", "next_run", "customers", "error"))
     return {"state": RunState.IDLE.value, "source": source or "store", **absent}

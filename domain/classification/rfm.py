@@ -182,19 +182,19 @@ WORRYING = {
 }
 
 
-def groups(scheme: RfmScheme) -> tuple[RfmClass, ...]:
+def list_scheme_groups(scheme: RfmScheme) -> tuple[RfmClass, ...]:
     """The named groups of the scheme, in table order, without Unclassified."""
     return EIGHT if scheme is RfmScheme.EIGHT_SEGMENT else ELEVEN
 
 
-def group_of(score: Score, scheme: RfmScheme) -> RfmClass:
+def find_group(score: Score, scheme: RfmScheme) -> RfmClass:
     """The group that the scheme gives a score; UNCLASSIFIED where the eight-segment scheme names none."""
     if scheme is RfmScheme.EIGHT_SEGMENT:
-        return eight(score.recency, score.frequency, score.monetary)
-    return eleven(score.recency, score.frequency, score.monetary)
+        return find_group_of_eight(score.recency, score.frequency, score.monetary)
+    return find_group_of_eleven(score.recency, score.frequency, score.monetary)
 
 
-def eight(r: int, f: int, m: int) -> RfmClass:
+def find_group_of_eight(r: int, f: int, m: int) -> RfmClass:
     """The first group in the table's order whose box holds the scores."""
     for group, box in zip(EIGHT, EIGHT_BOXES, strict=True):
         if all(low <= score <= high for score, (low, high) in zip((r, f, m), box, strict=True)):
@@ -202,23 +202,23 @@ def eight(r: int, f: int, m: int) -> RfmClass:
     return UNCLASSIFIED
 
 
-def eleven(r: int, f: int, m: int) -> RfmClass:
+def find_group_of_eleven(r: int, f: int, m: int) -> RfmClass:
     """Covers all 125 cells: recency and the band of f + m, doubled to stay whole."""
     band = 0 if f + m >= 8 else 1 if f + m >= 5 else 2
     return _ELEVEN_BY_NAME[ELEVEN_BY_RECENCY[r][band]]
 
 
-def rfm_span(business: Business, today: int) -> Span:
+def build_rfm_span(business: Business, today: int) -> Span:
     """The window of a customer's own scores: the business's `rfm_days` up to today."""
     return Span(today - business.settings.rfm_days + 1, today)
 
 
-def recency(age: int, days: int) -> int:
+def score_recency(age: int, days: int) -> int:
     """Score of an age in days, 0 to days - 1, in a window of `days`: a fifth of the window each."""
     return 5 - 5 * age // days
 
 
-def recency_floors(last_day: int, days: int) -> tuple[int, int, int, int]:
+def compute_recency_floors(last_day: int, days: int) -> tuple[int, int, int, int]:
     """For k = 1…4, the earliest day number whose score is more than k: 5*age < (5-k)*days, solved for the day."""
     return tuple(last_day - ((5 - k) * days - 1) // 5 for k in range(1, 5))  # type: ignore[return-value]
 
@@ -229,6 +229,6 @@ def compute_thresholds(ascending: Sequence[int]) -> tuple[int, ...]:
     return tuple(ascending[-(-k * n // 5) - 1] for k in range(1, 5)) if n else ()
 
 
-def rank_score(value: int, quintiles: Sequence[int]) -> int:
+def score_rank(value: int, quintiles: Sequence[int]) -> int:
     """1 + the number of cut values smaller than the value."""
     return 1 + sum(cut < value for cut in quintiles)

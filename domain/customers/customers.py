@@ -11,20 +11,20 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-from domain.calendar import Clock, Span, local_date, to_utc, zone
+from domain.calendar import Clock, Span, load_zone, to_local_date, to_utc
 from domain.classification.labels import (
     Classification,
     ClassificationSettings,
     ClassificationSpan,
+    build_labelling,
     classify,
-    labelling,
 )
-from domain.classification.rfm import Quintiles, Score, rfm_span
+from domain.classification.rfm import Quintiles, Score, build_rfm_span
 from domain.classifiers import ClassifierFailed, Classifiers
 from domain.customers.metrics import score_customer
-from domain.errors import FieldProblem, InvalidInput, text_problems, unknown_id
+from domain.errors import FieldProblem, InvalidInput, find_text_problems, unknown_id
 from domain.model import Actor, Business, CustomerTotals, NewCustomer, WriteCounts
-from domain.money import exponent, to_decimal
+from domain.money import find_exponent, to_decimal
 from domain.store import Cache, Store, to_field_problem
 
 
@@ -63,7 +63,7 @@ class ClassifierLabels:
     decimals: int
     classifiers: Classifiers
 
-    async def labels(self, customers: Sequence[int]) -> dict[int, Classification]:
+    async def load_labels(self, customers: Sequence[int]) -> dict[int, Classification]:
         """Of those customers who have any."""
         found: dict[int, Classification] = {}
 
@@ -79,12 +79,12 @@ class ClassifierLabels:
 
         async def ask(usable: Classifiers) -> None:
             found.clear()
-            await self._each(usable, customers, note)
+            await self._ask_each(usable, customers, note)
 
-        await self._without_failing(ask)
+        await self._ask_safely(ask)
         return found
 
-    async def counts(self) -> list[tuple[str, str, int]]:
+    async def count_labels(self) -> list[tuple[str, str, int]]:
         """Customers by dimension and label; in the store alone, where no classifier is a function."""
         counted: Counter[tuple[str, str]] = Counter()
 
@@ -95,16 +95,16 @@ class ClassifierLabels:
         async def ask(usable: Classifiers) -> None:
             counted.clear()
             if usable.functions:
-                await self._each(usable, None, note)
+                await self._ask_each(usable, None, note)
                 return
             async with self.store.read(self.business) as unit:
                 found = await unit.classified.count_labels(self.span, self.settings, self.decimals, usable)
             counted.update({(dimension, label): count for dimension, label, count in found})
 
-        await self._without_failing(ask)
+        await self._ask_safely(ask)
         return [(*key, count) for key, count in counted.items()]
 
-    async def _each(
+    async def _ask_each(
         self, usable: Classifiers, customers: Sequence[int] | None, note: Callable[[Sequence[int], Labels], None]
     ) -> None:
         async with self.store.read(self.business) as unit:
@@ -113,7 +113,7 @@ class ClassifierLabels:
                 # A function may take long, and must not hold up the other requests.
                 note(batch.ids, await asyncio.to_thread(usable.decide_labels, batch))
 
-    async def _without_failing(self, ask: Callable[[Classifiers], Awaitable[None]]) -> None:
+    async def _ask_safely(self, ask: Callable[[Classifiers], Awaitable[None]]) -> None:
         try:
             await ask(self.classifiers)
         except ClassifierFailed:
@@ -134,14 +134,14 @@ class Customers:
     cache: Cache
     classifiers: Classifiers = field(default_factory=Classifiers)
 
-    def today(self, business: Business) -> date:
-        return local_date(self.clock(), zone(business.time_zone))
+    def find_today(self, business: Business) -> date:
+        return to_local_date(self.clock(), load_zone(business.time_zone))
 
-    def revenue(self, business: Business, kept: CustomerTotals) -> Decimal:
+    def to_revenue(self, business: Business, kept: CustomerTotals) -> Decimal:
         """The customer's revenue in major units."""
-        return to_decimal(kept.revenue, exponent(business.currency))
+        return to_decimal(kept.revenue, find_exponent(business.currency))
 
-    async def quintiles(self, business: Business, span: Span) -> Quintiles:
+    async def load_quintiles(self, business: Business, span: Span) -> Quintiles:
         """The cut values of a window."""
 
         async def make() -> Quintiles:
@@ -151,24 +151,24 @@ class Customers:
         key = f"quintiles:{business.id}:{business.data_version}:{span.first_day}:{span.last_day}:{span.storefront_id}"
         return (await self.cache.get_or_make(key, make)).value
 
-    async def scores(self, business: Business, totals: Mapping[int, CustomerTotals]) -> dict[int, Score | None]:
+    async def compute_scores(self, business: Business, totals: Mapping[int, CustomerTotals]) -> dict[int, Score | None]:
         """The customers' own scores; None for one who never bought."""
-        span = rfm_span(business, self.today(business).toordinal())
-        quintiles = await self.quintiles(business, span)
+        span = build_rfm_span(business, self.find_today(business).toordinal())
+        quintiles = await self.load_quintiles(business, span)
         async with self.store.read(business) as unit:
             window = await unit.reports.load_window_totals(list(totals), span)
         return {key: score_customer(each, window.get(key), span, quintiles) for key, each in totals.items()}
 
-    async def classifications(
+    async def load_classifications(
         self, business: Business, totals: Mapping[int, CustomerTotals]
     ) -> dict[int, Classification]:
         """The labels of each customer as of today; all missing without a purchase."""
-        today = self.today(business)
+        today = self.find_today(business)
         bought = [each.first_day for each in totals.values() if each.first_day is not None]
-        how = labelling(business, today, min(bought, default=None))
+        how = build_labelling(business, today, min(bought, default=None))
         if self.classifiers.every:
             asked = ClassifierLabels(self.store, business, how.span, how.settings, how.decimals, self.classifiers)
-            labels = await asked.labels(list(totals))
+            labels = await asked.load_labels(list(totals))
             return {key: labels.get(key, Classification()) for key in totals}
         async with self.store.read(business) as unit:
             facts = await unit.reports.load_classification_facts(list(totals), how.span)
@@ -185,7 +185,7 @@ class Customers:
     ) -> WriteCounts:
         """Write them all or nothing; InvalidInput carries every problem with its index. `known_only` leaves out those
         who are not in the store yet."""
-        problems = _problems(items, limit)
+        problems = _find_problems(items, limit)
         if problems:
             raise InvalidInput.of(problems)
         if not items:
@@ -204,7 +204,7 @@ class Customers:
         return counts
 
 
-def _problems(items: Sequence[NewCustomer], limit: int) -> list[FieldProblem]:
+def _find_problems(items: Sequence[NewCustomer], limit: int) -> list[FieldProblem]:
     if len(items) > limit:
         return [FieldProblem(("input",), f"input must hold at most {limit} items", "LIMIT_REACHED")]
     problems: list[FieldProblem] = []
@@ -223,10 +223,10 @@ def _problems(items: Sequence[NewCustomer], limit: int) -> list[FieldProblem]:
             "loyaltyLevel": item.loyalty_level,
         }
         for name, value in texts.items():
-            problems += text_problems((*where, name), value)
+            problems += find_text_problems((*where, name), value)
         if item.registered_at is not None:
             try:
-                to_utc(item.registered_at, zone("UTC"))
+                to_utc(item.registered_at, load_zone("UTC"))
             except ValueError as error:
                 problems.append(FieldProblem((*where, "registeredAt"), f"registeredAt {error}"))
     return problems

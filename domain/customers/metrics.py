@@ -5,7 +5,7 @@ the same in `persistence/rules/variables.py`."""
 from dataclasses import dataclass
 
 from domain.calendar import Span
-from domain.classification.rfm import Quintiles, Score, rank_score, recency
+from domain.classification.rfm import Quintiles, Score, score_rank, score_recency
 from domain.model import CustomerTotals
 from domain.money import divide_half_even
 from domain.store import WindowTotals
@@ -44,7 +44,7 @@ def score_customer(
     if window is None or quintiles is None:
         return Score(1, 1, 1) if totals.order_count else None
     return Score(
-        recency(span.last_day - window.last_day, span.days),
-        rank_score(window.orders, quintiles.orders),
-        rank_score(window.spend, quintiles.spend),
+        score_recency(span.last_day - window.last_day, span.days),
+        score_rank(window.orders, quintiles.orders),
+        score_rank(window.spend, quintiles.spend),
     )

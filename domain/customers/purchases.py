@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.calendar import Clock, to_utc, zone
-from domain.errors import FieldProblem, InvalidInput, text_problems
+from domain.calendar import Clock, load_zone, to_utc
+from domain.errors import FieldProblem, InvalidInput, find_text_problems
 from domain.model import Actor, Business, NewPurchase, Storefront, WriteCounts
 from domain.money import LARGEST
 from domain.store import Store, Unit, to_field_problem
@@ -25,7 +25,7 @@ class Purchases:
     store: Store
     clock: Clock
 
-    async def storefront_by_key(self, business: Business, key: str) -> Storefront:
+    async def find_storefront(self, business: Business, key: str) -> Storefront:
         """The storefront; InvalidInput where the business has none of that key."""
         async with self.store.read(business) as unit:
             found = await unit.purchases.find_storefront(key)
@@ -37,7 +37,7 @@ class Purchases:
         self, business: Business, items: Sequence[NewPurchase], actor: Actor, *, limit: int = MAXIMUM_ITEMS
     ) -> WriteCounts:
         """Write them all or nothing; the same purchase again is unchanged."""
-        problems = _problems(items, limit)
+        problems = _find_problems(items, limit)
         if problems:
             raise InvalidInput.of(problems)
         if not items:
@@ -68,7 +68,7 @@ class Purchases:
         return count
 
 
-def _problems(items: Sequence[NewPurchase], limit: int) -> list[FieldProblem]:
+def _find_problems(items: Sequence[NewPurchase], limit: int) -> list[FieldProblem]:
     if len(items) > limit:
         return [FieldProblem(("input",), f"input must hold at most {limit} items", "LIMIT_REACHED")]
     problems: list[FieldProblem] = []
@@ -94,7 +94,7 @@ def _problems(items: Sequence[NewPurchase], limit: int) -> list[FieldProblem]:
         }
         texts.update({f"lines.{place}.category": line.category for place, line in enumerate(item.lines)})
         for name, text in texts.items():
-            problems += text_problems((*where, *name.split(".")), text)
+            problems += find_text_problems((*where, *name.split(".")), text)
         amounts = {"amount": item.amount}
         amounts.update({f"lines.{place}.amount": line.amount for place, line in enumerate(item.lines)})
         for name, amount in amounts.items():
@@ -102,7 +102,7 @@ def _problems(items: Sequence[NewPurchase], limit: int) -> list[FieldProblem]:
                 field = (*where, *name.split("."))
                 problems.append(FieldProblem(field, f"amount must be at most {LARGEST} in minor units"))
         try:
-            to_utc(item.purchased_at, zone("UTC"))
+            to_utc(item.purchased_at, load_zone("UTC"))
         except ValueError as error:
             problems.append(FieldProblem((*where, "purchasedAt"), f"purchasedAt {error}"))
     return problems

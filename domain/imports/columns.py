@@ -32,7 +32,7 @@ def check_text(text: str, what: str) -> str:
     return text
 
 
-def wrong_width(cells: int, width: int) -> str:
+def describe_width(cells: int, width: int) -> str:
     """What is wrong with a row of so many cells. Of a row that is far too long a source keeps only its beginning."""
     found = count_noun(cells, "cell") if cells <= MAXIMUM_CELLS else f"more than {MAXIMUM_CELLS:,} cells"
     return f"the row has {found}, the header has {width}"
@@ -50,13 +50,13 @@ def check_encoding(cells: Sequence[str]) -> None:
         raise RowFault("the row holds a NUL character")
 
 
-def row_text(cells: Sequence[str], separator: str = ",") -> str:
+def format_row(cells: Sequence[str], separator: str = ",") -> str:
     """The row for people to read, cut where it is long; what was not UTF-8 is shown as a replacement mark."""
     text = separator.join(cells)[:MAXIMUM_TEXT]
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-def cells_of(text: str) -> Iterator[str]:
+def split_row(text: str) -> Iterator[str]:
     """What may be a cell of such a row: a cell may hold the separator, up to twice here."""
     parts = text.split(",")
     for many in (1, 2, 3):
@@ -69,7 +69,7 @@ def describe_columns(header: Sequence[str]) -> str:
     names = [name.strip() for name in header]
     shown = [name if len(name) <= SEEN_LETTERS else f"{name[:SEEN_LETTERS]}…" for name in names[:SEEN_NAMES]]
     more = len(names) - len(shown)
-    return row_text(shown, ", ") + (f" and {more:,} more" if more else "")
+    return format_row(shown, ", ") + (f" and {more:,} more" if more else "")
 
 
 def count_noun(number: int, noun: str) -> str:
@@ -148,5 +148,5 @@ def resolve_columns(header: Sequence[str], mapping: Mapping[str, str], currency:
         template = "Missing required columns: {}. Columns seen: {}. Use {map} COLUMN={}."
         raise InvalidInput(Sentence(template, ", ".join(missing), describe_columns(header), missing[0]))
     used = set(places.values())
-    ignored = tuple(row_text([name.strip()]) for place, name in enumerate(header) if place not in used)
+    ignored = tuple(format_row([name.strip()]) for place, name in enumerate(header) if place not in used)
     return Columns(places, ignored, len(header))

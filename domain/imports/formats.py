@@ -11,10 +11,10 @@ from domain.imports.columns import (
     ALIASES,
     REQUIRED,
     describe_columns,
+    describe_width,
     find_mapped,
+    format_row,
     normalise_header,
-    row_text,
-    wrong_width,
 )
 from domain.imports.rows import Batch, PurchaseSource
 from domain.imports.values import AmountForm, DateForm
@@ -113,13 +113,15 @@ class PresetSource:
             seen = describe_columns(source.header)
             raise InvalidInput(Sentence(template, source.name, preset.title, wants, seen, missing[0]))
         used = {place for some in self.places.values() for place in some} | {*self.cancelled}
-        self.ignored = tuple(row_text([name.strip()]) for place, name in enumerate(source.header) if place not in used)
+        self.ignored = tuple(
+            format_row([name.strip()]) for place, name in enumerate(source.header) if place not in used
+        )
 
-    def batches(self) -> Generator[Batch, None, None]:
+    def read_batches(self) -> Generator[Batch, None, None]:
         """The rows in our columns."""
         width = len(self.source.header)
         order: list[str] | None = None
-        for batch in self.source.batches():
+        for batch in self.source.read_batches():
             made: list[list[str]] = []
             faults = dict(batch.faults)
             for line, cells in zip(batch.lines, batch.rows, strict=True):
@@ -127,10 +129,10 @@ class PresetSource:
                     made.append([])
                     continue
                 if len(cells) != width:
-                    faults[line] = wrong_width(len(cells), width)
+                    faults[line] = describe_width(len(cells), width)
                     made.append([""] * len(self.header))
                     continue
-                row = self._row(cells)
+                row = self._translate_row(cells)
                 key = row[self.header.index("order_id")]
                 if order is not None and key and key == order[self.header.index("order_id")]:
                     row = [
@@ -142,12 +144,12 @@ class PresetSource:
                 made.append(row)
             yield Batch(batch.lines, made, batch.clean, batch.raw or batch.rows, faults)
 
-    def rows(self) -> Iterator[tuple[int, list[str]]]:
+    def read_rows(self) -> Iterator[tuple[int, list[str]]]:
         """The rows as they stand in the file."""
-        return self.source.rows()
+        return self.source.read_rows()
 
-    def _row(self, cells: Sequence[str]) -> list[str]:
-        made = {of: self._first(cells, self.places[of], of == "customer_id") for of in self.header}
+    def _translate_row(self, cells: Sequence[str]) -> list[str]:
+        made = {of: self._find_text(cells, self.places[of], of == "customer_id") for of in self.header}
         word = made.get("status", "").lower().replace(" ", "_").replace("-", "_").removeprefix("wc_")
         if "status" in made:
             made["status"] = self.preset.statuses.get(word, made["status"])
@@ -155,7 +157,7 @@ class PresetSource:
             made["status"] = "cancelled"
         return [made[of] for of in self.header]
 
-    def _first(self, cells: Sequence[str], places: Sequence[int], customer: bool) -> str:
+    def _find_text(self, cells: Sequence[str], places: Sequence[int], customer: bool) -> str:
         nothing = self.preset.nothing if customer else {""}
         return next((text for place in places if (text := cells[place].strip()) not in nothing), "")
 
@@ -203,7 +205,7 @@ class ImportOptions:
     sheet: str | None = None
     kept_mapping: Mapping[str, str] = field(default_factory=dict)
 
-    def over(self, settings: BusinessSettings) -> "ImportOptions":
+    def complete_from(self, settings: BusinessSettings) -> "ImportOptions":
         """These options, and what they leave open as the business has settled it."""
         section = settings.stored.get(SECTION)
         if not isinstance(section, Mapping):
@@ -243,7 +245,7 @@ class ImportOptions:
         """Whether rows carry the amount of their order."""
         return self.amount == ORDER or self.preset is not None
 
-    def columns_for(self, header: Mapping[str, object]) -> dict[str, str]:
+    def build_mapping(self, header: Mapping[str, object]) -> dict[str, str]:
         """The mapping for a source with these columns, as they are compared."""
         given = set(self.mapping.values())
         kept = {column: of for column, of in self.kept_mapping.items() if column in header and of not in given}

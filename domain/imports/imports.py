@@ -46,7 +46,7 @@ class PurchaseImports:
         """The import that an earlier request with this key began; Conflict where that was another request."""
         async with self.store.read(business) as unit:
             found = await unit.imports.find_by_key(key)
-        return None if found is None else same_request(*found, digest)
+        return None if found is None else check_same_request(*found, digest)
 
     async def queue(self, business: Business, new: NewImport, request_id: str | None) -> PurchaseImport:
         """Let the file wait for a worker; TooManyImports where too many do. A request that was sent twice at once
@@ -55,7 +55,7 @@ class PurchaseImports:
             if new.key is not None:
                 before = await unit.imports.find_by_key(new.key)
                 if before is not None:
-                    return same_request(*before, new.digest)
+                    return check_same_request(*before, new.digest)
             waiting = [one for one in await unit.imports.load_active() if one.status is JobStatus.QUEUED]
             if len(waiting) >= MOST_WAITING:
                 raise TooManyImports(f"{MOST_WAITING} imports of this business wait already. Try again later.")
@@ -97,7 +97,7 @@ class PurchaseImports:
         return len(expired)
 
 
-def same_request(found: PurchaseImport, digest: str | None, asked: str | None) -> PurchaseImport:
+def check_same_request(found: PurchaseImport, digest: str | None, asked: str | None) -> PurchaseImport:
     """The import where both requests are the same one; Conflict otherwise."""
     if digest != asked:
         raise Conflict("The Idempotency-Key was used for another upload.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from domain.imports.quality import Quality
-from domain.jobs.model import LEASE_SECONDS, JobKind, JobStatus, fraction_done
+from domain.jobs.model import LEASE_SECONDS, JobKind, JobStatus, compute_fraction_done
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class PurchaseImport:
     @property
     def fraction(self) -> float:
         """How much is done, 0 to 1."""
-        return fraction_done(self.status, self.done, self.total)
+        return compute_fraction_done(self.status, self.done, self.total)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def put_together(portions: Iterable[StagedColumns]) -> Iterator[Fragments]:
     for portion in portions:
         joined = portion if held is None else _join_columns(held, portion)
         held = None
-        starts = _starts(joined)
+        starts = _find_starts(joined)
         size = len(joined.line)
         if size - starts[-1] <= HELD_BACK:
             # The last order may go on in the next portion.
@@ -75,16 +75,16 @@ def put_together(portions: Iterable[StagedColumns]) -> Iterator[Fragments]:
         else:
             ends = [*starts[1:], size]
         if starts:
-            yield _fragments(joined, starts, ends)
+            yield _build_fragments(joined, starts, ends)
     if held is not None:
-        yield _fragments(held, [0], [len(held.line)])
+        yield _build_fragments(held, [0], [len(held.line)])
 
 
 def _join_columns(first: StagedColumns, second: StagedColumns) -> StagedColumns:
     return StagedColumns._make([*one, *other] for one, other in zip(first, second, strict=True))
 
 
-def _starts(rows: StagedColumns) -> list[int]:
+def _find_starts(rows: StagedColumns) -> list[int]:
     """Where an order or its customer begins to differ from the row before."""
     changes = map(ne, rows.order_id[1:], rows.order_id)
     places = list(compress(range(1, len(rows.line)), changes))
@@ -94,7 +94,7 @@ def _starts(rows: StagedColumns) -> list[int]:
     return [0, *places]
 
 
-def _fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[int]) -> Fragments:
+def _build_fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[int]) -> Fragments:
     line, order_id, customer, at, day, status, amount, category, storefront, channel = rows
     size = len(line)
     if len(starts) == size and min(amount) > 0:
@@ -190,7 +190,9 @@ class StatedAmounts(Protocol):
     def keep(self, stated: Mapping[str, StatedAmount]) -> None: ...
 
 
-def once_an_order(portions: Iterable[StagedColumns], seen: StatedAmounts, decimals: int) -> Iterator[StagedColumns]:
+def place_order_amounts(
+    portions: Iterable[StagedColumns], seen: StatedAmounts, decimals: int
+) -> Iterator[StagedColumns]:
     """The rows with the order's amount on its first qualifying row and on the first of each other status, which may
     turn out to be the order's, and 0 on the rest; InvalidInput where an order has two amounts."""
     for portion in portions:
@@ -243,11 +245,11 @@ class RepeatedAmounts:
                     lines += 1
             elif not told:
                 told = True
-                self._say(distinct, found)
+                self._warn_repeated(distinct, found)
             yield portion
         if not told:
             self._count(amounts, lines, distinct)
-            self._say(distinct, found)
+            self._warn_repeated(distinct, found)
 
     def _count(self, amounts: set[int], lines: int, distinct: set[int]) -> None:
         if lines > 1:
@@ -256,7 +258,7 @@ class RepeatedAmounts:
             if len(distinct) < MANY:
                 distinct |= amounts
 
-    def _say(self, distinct: set[int], found: Callable[[str], None]) -> None:
+    def _warn_repeated(self, distinct: set[int], found: Callable[[str], None]) -> None:
         # Prices that are all alike say nothing: every line then costs the same anyway.
         if self.several >= MANY and self.same * 20 >= self.several * 19 and len(distinct) > 1:
             template = (

@@ -59,25 +59,25 @@ class Quality:
         """Every count by its name, in the order of the checks."""
         return {name: getattr(self, name) for name in CHECKS}
 
-    def document(self) -> dict[str, Any]:
+    def to_document(self) -> dict[str, Any]:
         """As plain values, for keeping."""
         named = [{"order_id": one.order_id, "amount": one.amount} for one in self.named]
         return {**self.counts, "fence": self.fence, "named": named}
 
     @classmethod
     def read(cls, kept: Mapping[str, Any]) -> "Quality":
-        """What `document` made."""
+        """What `to_document` made."""
         named = tuple(Outlier(one["order_id"], one["amount"]) for one in kept["named"])
         # What an earlier version did not look for is not known to be there.
         return cls(**{name: kept.get(name, 0) for name in CHECKS}, fence=kept["fence"], named=named)
 
 
-def usual_days(today: date) -> tuple[int, int]:
+def find_usual_days(today: date) -> tuple[int, int]:
     """The first and the last day, as day numbers, that an order of a shop may have without doubt."""
     return date(1970, 1, 1).toordinal(), subtract_months(today, -12 * YEARS_AHEAD).toordinal()
 
 
-def outlier_fence(amounts: Sequence[int]) -> int | None:
+def compute_outlier_fence(amounts: Sequence[int]) -> int | None:
     """The largest amount that is no outlier among positive ones, in minor units; None where they are too few."""
     if len(amounts) < FEWEST:
         return None

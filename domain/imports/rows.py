@@ -14,13 +14,13 @@ from domain.imports.columns import (
     RowFault,
     check_encoding,
     check_text,
-    row_text,
+    describe_width,
+    format_row,
     unquote_text,
-    wrong_width,
 )
-from domain.imports.values import AmountForm, DateFault, DateReader, amount_reader
+from domain.imports.values import AmountForm, DateFault, DateReader, make_amount_reader
 from domain.model import LAST_QUALIFYING
-from domain.money import exponent
+from domain.money import find_exponent
 
 STATUS_WORDS = {
     "": 0,
@@ -143,19 +143,19 @@ class RowReader:
     ) -> None:
         self.columns = columns
         self.currency = currency
-        self.read_amount = amount_reader(exponent(currency), form, typed, names)
+        self.read_amount = make_amount_reader(find_exponent(currency), form, typed, names)
         self.dates = DateReader(time_zone, date_format, typed=typed, names=names)
-        self.amounts = _ReadCache(self._amount)
-        self.refunds = _ReadCache(self._refund)
-        self.statuses = _ReadCache(_status)
-        self.currencies = _ReadCache(self._currency)
+        self.amounts = _ReadCache(self._read_amount)
+        self.refunds = _ReadCache(self._read_refund)
+        self.statuses = _ReadCache(_read_status)
+        self.currencies = _ReadCache(self._check_currency)
         self.texts = {field: _TextCache(what) for field, what in TEXTS.items()}
 
-    def row(self, line: int, cells: Sequence[str]) -> StagedRow:
+    def read_row(self, line: int, cells: Sequence[str]) -> StagedRow:
         """One row; RowFault says why it is refused."""
         places = self.columns.places
         if len(cells) != self.columns.width:
-            raise RowFault(wrong_width(len(cells), self.columns.width))
+            raise RowFault(describe_width(len(cells), self.columns.width))
         check_encoding(cells)
         customer = unquote_text(cells[places["customer_id"]].strip())
         if not customer:
@@ -172,21 +172,21 @@ class RowReader:
         amount = self.amounts[cells[places["amount"]]]
         status = self.statuses[cells[places["status"]]] if "status" in places else 0
         if "refunded" in places:
-            amount = less(amount, self.refunds[cells[places["refunded"]]], status)
+            amount = subtract_refund(amount, self.refunds[cells[places["refunded"]]], status)
         if "currency" in places:
             self.currencies[cells[places["currency"]]]
         texts = (known[cells[places[field]]] if field in places else None for field, known in self.texts.items())
         return StagedRow(line, order, customer, at, day, status, amount, *texts)
 
-    def batch(self, batch: Batch) -> StagedColumns | None:
+    def read_batch(self, batch: Batch) -> StagedColumns | None:
         """All the rows at once; None where one of them may have to be refused."""
         places, width = self.columns.places, self.columns.width
         try:
             cells = list(zip(*batch.rows, strict=True))
             if len(cells) != width:
                 return None
-            customers = _ids(cells[places["customer_id"]])
-            orders = _ids(cells[places["order_id"]])
+            customers = _read_ids(cells[places["customer_id"]])
+            orders = _read_ids(cells[places["order_id"]])
             if customers is None or orders is None:
                 return None
             at, day = zip(*map(self.dates, cells[places["purchase_date"]]), strict=True)
@@ -196,7 +196,7 @@ class RowReader:
                 statuses = list(map(self.statuses.__getitem__, cells[places["status"]]))
             if "refunded" in places:
                 refunds = map(self.refunds.__getitem__, cells[places["refunded"]])
-                amounts = list(map(less, amounts, refunds, statuses))
+                amounts = list(map(subtract_refund, amounts, refunds, statuses))
             if "currency" in places:
                 for cell in set(cells[places["currency"]]):
                     self.currencies[cell]
@@ -208,14 +208,14 @@ class RowReader:
         except ValueError:
             return None
 
-    def _amount(self, cell: str) -> int:
+    def _read_amount(self, cell: str) -> int:
         text = cell.strip()
         try:
             return self.read_amount(text)
         except ValueError as error:
             raise RowFault(f"the amount {text[:40]!r} {error}" if text else "the amount is absent") from error
 
-    def _refund(self, cell: str) -> int:
+    def _read_refund(self, cell: str) -> int:
         text = cell.strip()
         try:
             # Some write what was paid back as an amount below zero.
@@ -223,7 +223,7 @@ class RowReader:
         except ValueError as error:
             raise RowFault(f"the refunded amount {text[:40]!r} {error}") from error
 
-    def _currency(self, cell: str) -> int:
+    def _check_currency(self, cell: str) -> int:
         other = cell.strip().upper()
         if other and other != self.currency:
             raise RowFault(f"the currency is {other[:10]}, the business's is {self.currency}")
@@ -235,7 +235,7 @@ def read_rows(
 ) -> Iterator[StagedColumns]:
     """The accepted rows; the others go to `reject`. Empty lines are no rows."""
     for batch in batches:
-        staged = reader.batch(batch) if batch.clean and not batch.faults else None
+        staged = reader.read_batch(batch) if batch.clean and not batch.faults else None
         if staged is None:
             accepted = []
             for line, cells, raw in zip(batch.lines, batch.rows, batch.raw or batch.rows, strict=True):
@@ -243,22 +243,22 @@ def read_rows(
                     if line in batch.faults:
                         raise RowFault(batch.faults[line])
                     if cells:
-                        accepted.append(reader.row(line, cells))
+                        accepted.append(reader.read_row(line, cells))
                 except RowFault as fault:
-                    reject(RejectedRow(line, row_text(raw), str(fault)))
+                    reject(RejectedRow(line, format_row(raw), str(fault)))
             if not accepted:
                 continue
             staged = StagedColumns(*zip(*accepted, strict=True))
         yield staged
 
 
-def less(amount: int, refunded: int, status: int) -> int:
+def subtract_refund(amount: int, refunded: int, status: int) -> int:
     """What was paid for an order that qualifies, less what was paid back, never below 0. Another order shows its whole
     amount, and a row below zero is itself what was paid back."""
     return max(amount - refunded, 0) if status <= LAST_QUALIFYING and amount > 0 else amount
 
 
-def _status(cell: str) -> int:
+def _read_status(cell: str) -> int:
     word = cell.strip().lower().replace(" ", "_")
     known = STATUS_WORDS.get(word)
     if known is None:
@@ -266,7 +266,7 @@ def _status(cell: str) -> int:
     return known
 
 
-def _ids(cells: Sequence[str]) -> list[str] | None:
+def _read_ids(cells: Sequence[str]) -> list[str] | None:
     """The ids; None where one is absent or long or might be protected by an apostrophe."""
     ids = list(map(str.strip, cells))
     if not all(ids) or max(map(len, ids)) > MAXIMUM_TEXT or "'" in map(itemgetter(0), ids):
@@ -293,10 +293,10 @@ class PurchaseSource(Protocol):
         """Whether its dates are ISO 8601 whatever form its texts have."""
         ...
 
-    def batches(self) -> Generator[Batch, None, None]:
+    def read_batches(self) -> Generator[Batch, None, None]:
         """All its rows."""
         ...
 
-    def rows(self) -> Iterator[tuple[int, list[str]]]:
+    def read_rows(self) -> Iterator[tuple[int, list[str]]]:
         """All its rows as they stand in it, with their line numbers; rows without cells are left out."""
         ...

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from domain.calendar import read_instant, to_micros, to_utc, zone
+from domain.calendar import load_zone, read_instant, to_micros, to_utc
 from domain.errors import InvalidInput, Names, Sentence
 from domain.money import parse_minor
 
@@ -60,16 +60,18 @@ class AmountForm:
         return (self.decimal, self.thousands, self.sign) == (".", "", "")
 
 
-def amount_reader(decimals: int, form: AmountForm, typed: bool = False, names: Names = str) -> Callable[[str], int]:
+def make_amount_reader(
+    decimals: int, form: AmountForm, typed: bool = False, names: Names = str
+) -> Callable[[str], int]:
     """Reads the text of an amount into minor units; ValueError with a sentence otherwise. `typed`: the source knows
     numbers, so that a point is a point."""
     if form.plain:
         return _accept_brackets(lambda text: _read_plain(text, decimals, typed, names), form.sign)
-    pattern = _pattern(form)
-    example = _example(form)
+    pattern = _build_pattern(form)
+    example = _format_example(form)
 
     def read(text: str) -> int:
-        bare = _without_sign(text, form.sign)
+        bare = _strip_sign(text, form.sign)
         if pattern.fullmatch(bare) is None:
             raise ValueError(f"must be a number such as {example}")
         digits = "".join(letter for letter in bare if letter not in form.thousands and letter not in SPACES)
@@ -107,7 +109,7 @@ def _read_plain(text: str, decimals: int, typed: bool, names: Names) -> int:
         raise
 
 
-def _pattern(form: AmountForm) -> re.Pattern[str]:
+def _build_pattern(form: AmountForm) -> re.Pattern[str]:
     point = re.escape(form.decimal)
     whole = r"[0-9]+"
     if form.thousands:
@@ -117,11 +119,11 @@ def _pattern(form: AmountForm) -> re.Pattern[str]:
     return re.compile(rf"[+-]?(?:{whole}(?:{point}[0-9]*)?|{point}[0-9]+)")
 
 
-def _example(form: AmountForm) -> str:
+def _format_example(form: AmountForm) -> str:
     return f"{form.sign}{' ' if form.sign[-1:].isalnum() else ''}1{form.thousands}234{form.decimal}50"
 
 
-def _without_sign(text: str, sign: str) -> str:
+def _strip_sign(text: str, sign: str) -> str:
     """The number alone; its minus may stand before the currency's sign or after."""
     bare = text.strip()
     if not sign or not bare:
@@ -189,15 +191,15 @@ class DateForm:
     def __call__(self, text: str) -> datetime:
         """The time, with its zone where one is named; ValueError where the text is not of the form."""
         if not self.named:
-            return self._in(self.zone, datetime.strptime(text, self.form))
+            return self._set_zone(self.zone, datetime.strptime(text, self.form))
         names = [(found, named) for found in ZONE_NAME.finditer(text) if (named := find_zone(found[0])) is not None]
         if not names:
             raise ValueError(f"no zone is named in {text[:40]!r}")
         found, named = names[-1]
         without = f"{text[: found.start()]}{text[found.end() :]}".strip()
-        return self._in(named, datetime.strptime(without, self.bare))
+        return self._set_zone(named, datetime.strptime(without, self.bare))
 
-    def _in(self, named: tzinfo | None, read: datetime) -> datetime:
+    def _set_zone(self, named: tzinfo | None, read: datetime) -> datetime:
         return read if named is None or read.tzinfo is not None else read.replace(tzinfo=named)
 
 
@@ -225,7 +227,7 @@ class DateReader:
     def __init__(self, time_zone: str, date_format: str | None, *, typed: bool = False, names: Names = str) -> None:
         self.typed = typed
         self.names = names
-        self.tz = zone(time_zone)
+        self.tz = load_zone(time_zone)
         self.form = None if date_format is None else DateForm(date_format)
         self.known: dict[str, tuple[int, int]] = {}
         self.utc_hours = Hours("UTC", time_zone)
@@ -261,19 +263,19 @@ class DateReader:
             else:
                 instant = to_utc(self.form(text), self.tz)
         except ValueError as error:
-            raise DateFault(f"the date {text[:40]!r} {self._fault(text)}") from error
+            raise DateFault(f"the date {text[:40]!r} {self._describe_fault(text)}") from error
         return to_micros(instant), instant.astimezone(self.tz).toordinal()
 
-    def _fault(self, text: str) -> str:
+    def _describe_fault(self, text: str) -> str:
         if self.form is not None:
             return f"is not {self.form.form}" + (" with a zone such as UTC or Europe/Berlin" if self.form.named else "")
-        found, option = readings(text), self.names("date_format")
+        found, option = find_readings(text), self.names("date_format")
         if len(set(found.values())) > 1:
-            return f"may be {' or '.join(f'{in_words(day)} ({option} {form!r})' for form, day in found.items())}"
+            return f"may be {' or '.join(f'{format_day(day)} ({option} {form!r})' for form, day in found.items())}"
         return f"is not ISO 8601 (or give {option}{' or'.join(f' {form!r}' for form in found)})"
 
 
-def readings(text: str) -> dict[str, date]:
+def find_readings(text: str) -> dict[str, date]:
     """The forms in which a date can be read that is not ISO 8601, and the day that each says; none where it is no
     date of numbers and has no month by name."""
     found = NUMBERS.fullmatch(text.strip())
@@ -303,7 +305,7 @@ def _read_month_name(text: str) -> dict[str, date]:
     return {}
 
 
-def in_words(day: date) -> str:
+def format_day(day: date) -> str:
     """Such as 3 April 2024."""
     return f"{day.day} {month_name[day.month]} {day.year}"
 
@@ -314,8 +316,8 @@ class Hours(dict[str, tuple[int, int]]):
 
     def __init__(self, written_in: str, time_zone: str) -> None:
         super().__init__()
-        self.written_in = zone(written_in)
-        self.tz = zone(time_zone)
+        self.written_in = load_zone(written_in)
+        self.tz = load_zone(time_zone)
 
     def __missing__(self, text: str) -> tuple[int, int]:
         """Look at the hour once."""

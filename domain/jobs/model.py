@@ -53,7 +53,7 @@ class Difference:
     member_count: int
 
 
-def fraction_done(status: JobStatus, done: int, total: int | None) -> float:
+def compute_fraction_done(status: JobStatus, done: int, total: int | None) -> float:
     """How much of some work is done, 0 to 1."""
     if status is JobStatus.SUCCEEDED:
         return 1.0
@@ -90,7 +90,7 @@ class Job:
     @property
     def fraction(self) -> float:
         """How much is done, 0 to 1."""
-        return fraction_done(self.status, self.done, self.total)
+        return compute_fraction_done(self.status, self.done, self.total)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from decimal import Decimal
 from domain.classification.groups import Method
 from domain.classification.rfm import RfmScheme
 from domain.model import Business, Storefront
-from domain.money import mean, to_decimal
-from domain.reports.report import Group, Insights, PreviousWindow, Report, insights
+from domain.money import compute_mean, to_decimal
+from domain.reports.report import Group, Insights, PreviousWindow, Report, find_insights
 from domain.reports.reporting import Reporting
 
 CHARTED = 12
@@ -112,7 +112,7 @@ class ReportDocument:
         return {name: tuple(groups) for name, groups in found.items()}
 
 
-def slices(groups: Sequence[DocumentGroup], limit: int = CHARTED) -> tuple[ChartSlice, ...]:
+def build_slices(groups: Sequence[DocumentGroup], limit: int = CHARTED) -> tuple[ChartSlice, ...]:
     """What a chart of one dimension shows: the groups in their order, those beyond the limit added up as Other."""
     bars = [ChartSlice(group.name, group.customers, group.revenue, group.previous_customers) for group in groups]
     if len(bars) <= limit:
@@ -147,15 +147,15 @@ class ReportFiles:
 
     reporting: Reporting
 
-    async def document(self, business: Business, asked: ReportRequest) -> ReportDocument:
+    async def build_document(self, business: Business, asked: ReportRequest) -> ReportDocument:
         """The document; InvalidInput names the argument that is wrong."""
-        report = await self.report(business, asked)
-        before = await self.reporting.previous_counts(business, report)
-        matrix = matrix_of(report) if report.method is Method.RFM else None
-        return document_of(business, asked.storefront, report, before, matrix)
+        report = await self.load_report(business, asked)
+        before = await self.reporting.count_previous(business, report)
+        matrix = build_matrix(report) if report.method is Method.RFM else None
+        return build_document(business, asked.storefront, report, before, matrix)
 
-    async def report(self, business: Business, asked: ReportRequest) -> Report:
-        return await self.reporting.report(
+    async def load_report(self, business: Business, asked: ReportRequest) -> Report:
+        return await self.reporting.make_report(
             business,
             method=asked.method,
             days=asked.days,
@@ -167,14 +167,14 @@ class ReportFiles:
         )
 
 
-def matrix_of(report: Report) -> tuple[tuple[int, ...], ...]:
+def build_matrix(report: Report) -> tuple[tuple[int, ...], ...]:
     counts = [[0] * 5 for _ in range(5)]
     for cell in report.cells:
         counts[cell.recency - 1][cell.frequency - 1] += cell.customers
     return tuple(tuple(row) for row in counts)
 
 
-def document_of(
+def build_document(
     business: Business,
     storefront: Storefront | None,
     report: Report,
@@ -204,17 +204,17 @@ def document_of(
         previous_customers=None if before is None else before.customers,
         orders=orders,
         revenue=report.total_revenue,
-        average_order=mean(report.revenue, orders, decimals),
-        average_spend=mean(report.revenue, report.customers, decimals),
-        insights=insights(report, before),
-        groups=tuple(_group(report, group, before) for group in report.shown),
-        unclassified=None if report.other is None else _group(report, report.other, before),
+        average_order=compute_mean(report.revenue, orders, decimals),
+        average_spend=compute_mean(report.revenue, report.customers, decimals),
+        insights=find_insights(report, before),
+        groups=tuple(_to_document_group(report, group, before) for group in report.shown),
+        unclassified=None if report.other is None else _to_document_group(report, report.other, before),
         matrix=matrix,
         filtered=report.filtered,
     )
 
 
-def _group(report: Report, group: Group, before: PreviousWindow | None) -> DocumentGroup:
+def _to_document_group(report: Report, group: Group, before: PreviousWindow | None) -> DocumentGroup:
     kind, decimals = group.kind, report.decimals
     return DocumentGroup(
         dimension=kind.dimension,
@@ -228,10 +228,10 @@ def _group(report: Report, group: Group, before: PreviousWindow | None) -> Docum
         previous_customers=None if before is None else before.of(kind),
         orders=group.orders,
         revenue=to_decimal(group.revenue, decimals),
-        customer_share=report.customer_share(group),
-        revenue_share=report.revenue_share(group),
-        average_order=group.average_order(decimals),
+        customer_share=report.compute_customer_share(group),
+        revenue_share=report.compute_revenue_share(group),
+        average_order=group.compute_average_order(decimals),
         average_age=group.average_age,
         average_frequency=group.average_frequency,
-        average_spend=group.average_spend(decimals),
+        average_spend=group.compute_average_spend(decimals),
     )

@@ -16,13 +16,13 @@ from domain.classification.groups import (
     GroupKind,
     LabelSums,
     Method,
-    behavior_kind,
-    value_of,
+    find_behavior_group,
+    find_value_group,
 )
-from domain.classification.rfm import GROWING, UNCLASSIFIED, WORRYING, RfmScheme, Score, group_of, groups
+from domain.classification.rfm import GROWING, UNCLASSIFIED, WORRYING, RfmScheme, Score, find_group, list_scheme_groups
 from domain.errors import InvalidInput, Sentence
 from domain.model import Window
-from domain.money import mean, to_decimal
+from domain.money import compute_mean, to_decimal
 
 SCORES = tuple(Score(r, f, m) for r in range(1, 6) for f in range(1, 6) for m in range(1, 6))
 LISTED = 100
@@ -41,13 +41,13 @@ class Group:
     revenue: int
     ages: int
 
-    def average_order(self, decimals: int) -> Decimal | None:
+    def compute_average_order(self, decimals: int) -> Decimal | None:
         """Revenue by orders."""
-        return mean(self.revenue, self.orders, decimals)
+        return compute_mean(self.revenue, self.orders, decimals)
 
-    def average_spend(self, decimals: int) -> Decimal | None:
+    def compute_average_spend(self, decimals: int) -> Decimal | None:
         """Revenue by customers."""
-        return mean(self.revenue, self.customers, decimals)
+        return compute_mean(self.revenue, self.customers, decimals)
 
     @property
     def average_age(self) -> float | None:
@@ -120,11 +120,11 @@ class Report:
             return self.groups
         return tuple(group for group in self.everyone if group.kind.code in self.codes)
 
-    def customer_share(self, group: Group) -> float:
+    def compute_customer_share(self, group: Group) -> float:
         """The group's part of the customers, 0 to 1."""
         return group.customers / self.customers if self.customers else 0.0
 
-    def revenue_share(self, group: Group) -> float:
+    def compute_revenue_share(self, group: Group) -> float:
         """The group's part of the revenue, 0 to 1."""
         return group.revenue / self.revenue if self.revenue else 0.0
 
@@ -156,23 +156,23 @@ class Insights:
     needs_attention: str | None
 
 
-def table(method: Method, scheme: RfmScheme) -> tuple[GroupKind, ...]:
+def list_table_groups(method: Method, scheme: RfmScheme) -> tuple[GroupKind, ...]:
     """The groups that a report always lists, in table order, without Unclassified."""
     if method is Method.RFM:
-        return groups(scheme)
+        return list_scheme_groups(scheme)
     return VALUES if method is Method.VALUE else FIXED
 
 
-def kind_of(method: Method, scheme: RfmScheme, dimension: str, label: str) -> GroupKind:
+def find_kind(method: Method, scheme: RfmScheme, dimension: str, label: str) -> GroupKind:
     """The group of a label as the store states it: the code, for BEHAVIOR the name."""
     if method is Method.BEHAVIOR:
-        return behavior_kind(dimension, label)
-    return next(kind for kind in (*table(method, scheme), UNCLASSIFIED) if kind.code == label)
+        return find_behavior_group(dimension, label)
+    return next(kind for kind in (*list_table_groups(method, scheme), UNCLASSIFIED) if kind.code == label)
 
 
-def kind_of_score(method: Method, scheme: RfmScheme, score: Score) -> GroupKind:
+def find_kind_of_score(method: Method, scheme: RfmScheme, score: Score) -> GroupKind:
     """The group of a score, for RFM and VALUE."""
-    return value_of(score.monetary) if method is Method.VALUE else group_of(score, scheme)
+    return find_value_group(score.monetary) if method is Method.VALUE else find_group(score, scheme)
 
 
 def group_cells(
@@ -181,11 +181,13 @@ def group_cells(
     """Cells summed into groups, empty ones too; the second part is there for EIGHT_SEGMENT only."""
     sums: dict[str, list[int]] = {}
     for cell in cells:
-        kind = kind_of_score(method, scheme, Score(cell.recency, cell.frequency, cell.monetary))
+        kind = find_kind_of_score(method, scheme, Score(cell.recency, cell.frequency, cell.monetary))
         row = sums.setdefault(kind.code, [0, 0, 0, 0])
         for place, value in enumerate((cell.customers, cell.orders, cell.spend, cell.ages)):
             row[place] += value
-    made = _by_revenue(Group(kind, *sums.get(kind.code, (0, 0, 0, 0))) for kind in table(method, scheme))
+    made = _sort_by_revenue(
+        Group(kind, *sums.get(kind.code, (0, 0, 0, 0))) for kind in list_table_groups(method, scheme)
+    )
     if method is not Method.RFM or scheme is RfmScheme.ELEVEN_SEGMENT:
         return made, None
     return made, Group(UNCLASSIFIED, *sums.get(UNCLASSIFIED.code, (0, 0, 0, 0)))
@@ -193,9 +195,9 @@ def group_cells(
 
 def group_labels(sums: Sequence[LabelSums]) -> tuple[Group, ...]:
     """The groups of BEHAVIOR: the labels that were found, and those that are always there."""
-    found = {behavior_kind(each.dimension, each.label): each for each in sums}
-    kinds = in_table_order(Method.BEHAVIOR, RfmScheme.EIGHT_SEGMENT, {*found, *FIXED})
-    return _by_revenue(
+    found = {find_behavior_group(each.dimension, each.label): each for each in sums}
+    kinds = sort_by_table(Method.BEHAVIOR, RfmScheme.EIGHT_SEGMENT, {*found, *FIXED})
+    return _sort_by_revenue(
         Group(kind, each.customers, each.orders, each.spend, each.ages)
         if (each := found.get(kind)) is not None
         else Group(kind, 0, 0, 0, 0)
@@ -203,20 +205,20 @@ def group_labels(sums: Sequence[LabelSums]) -> tuple[Group, ...]:
     )
 
 
-def in_table_order(method: Method, scheme: RfmScheme, kinds: Iterable[GroupKind]) -> list[GroupKind]:
+def sort_by_table(method: Method, scheme: RfmScheme, kinds: Iterable[GroupKind]) -> list[GroupKind]:
     """The groups in table order, Unclassified last."""
     if method is Method.BEHAVIOR:
-        return sorted(kinds, key=_place)
-    order = (*table(method, scheme), UNCLASSIFIED)
+        return sorted(kinds, key=_rank_kind)
+    order = (*list_table_groups(method, scheme), UNCLASSIFIED)
     return sorted(kinds, key=order.index)
 
 
-def _place(kind: GroupKind) -> tuple[int, int, str]:
+def _rank_kind(kind: GroupKind) -> tuple[int, int, str]:
     # Table order of BEHAVIOR: dimension by dimension, labels of the data by code point, then those always there.
     return DIMENSIONS.index(kind.dimension), FIXED.index(kind) + 1 if kind in FIXED else 0, kind.name
 
 
-def _by_revenue(made: Iterable[Group]) -> tuple[Group, ...]:
+def _sort_by_revenue(made: Iterable[Group]) -> tuple[Group, ...]:
     return tuple(sorted(made, key=lambda group: -group.revenue))
 
 
@@ -226,14 +228,16 @@ def choose_groups(kinds: Sequence[GroupKind], name: str | None, code: str | None
         return None
     left = list(kinds)
     if name is not None:
-        left = _alike(left, name, "segment_name", "segmentName", [kind.name for kind in kinds])
+        left = _match_groups(left, name, "segment_name", "segmentName", [kind.name for kind in kinds])
     if code is not None:
-        by_code = _alike(kinds, code, "segment_code", "segmentCode", [kind.code for kind in kinds])
+        by_code = _match_groups(kinds, code, "segment_code", "segmentCode", [kind.code for kind in kinds])
         left = [kind for kind in left if kind in by_code]
     return frozenset(kind.code for kind in left)
 
 
-def _alike(kinds: Sequence[GroupKind], wanted: str, gap: str, field: str, known: Sequence[str]) -> list[GroupKind]:
+def _match_groups(
+    kinds: Sequence[GroupKind], wanted: str, gap: str, field: str, known: Sequence[str]
+) -> list[GroupKind]:
     exact = [kind for kind, text in zip(kinds, known, strict=True) if text == wanted]
     found = exact or [kind for kind, text in zip(kinds, known, strict=True) if text.casefold() == wanted.casefold()]
     if not found:
@@ -243,15 +247,15 @@ def _alike(kinds: Sequence[GroupKind], wanted: str, gap: str, field: str, known:
     return found
 
 
-def insights(report: Report, previous: PreviousWindow | None) -> Insights:
+def find_insights(report: Report, previous: PreviousWindow | None) -> Insights:
     """What stands out among the non-empty named groups of the main dimension; ties go to the table's order."""
-    order = in_table_order(report.method, report.scheme, (group.kind for group in report.main))
+    order = sort_by_table(report.method, report.scheme, (group.kind for group in report.main))
     place = {kind.code: at for at, kind in enumerate(order)}
     full = sorted(
         (group for group in report.main if group.customers and group is not report.other),
         key=lambda group: place[group.kind.code],
     )
-    fastest, worrying = _movement(report.scheme, full, previous) if report.method is Method.RFM else (None, None)
+    fastest, worrying = _find_movement(report.scheme, full, previous) if report.method is Method.RFM else (None, None)
     return Insights(
         max(full, key=lambda group: group.revenue).kind.name if full else None,
         max(full, key=lambda group: group.customers).kind.name if full else None,
@@ -260,7 +264,7 @@ def insights(report: Report, previous: PreviousWindow | None) -> Insights:
     )
 
 
-def _movement(
+def _find_movement(
     scheme: RfmScheme, full: Sequence[Group], previous: PreviousWindow | None
 ) -> tuple[str | None, str | None]:
     named = {group.kind.name: group for group in full}

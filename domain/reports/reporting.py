@@ -5,19 +5,19 @@ from dataclasses import astuple, dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
-from domain.calendar import Clock, DayRanges, Span, check_days, local_date, zone
+from domain.calendar import Clock, DayRanges, Span, check_days, load_zone, to_local_date
 from domain.classification.groups import Cell, GroupKind, LabelSums
 from domain.classification.groups import Method as Method
 from domain.classification.labels import ClassificationSettings
 from domain.classification.rfm import UNCLASSIFIED, RfmScheme
 from domain.model import Business, Window
-from domain.money import exponent
+from domain.money import find_exponent
 from domain.reports.report import Group as Group
 from domain.reports.report import Insights as Insights
 from domain.reports.report import PreviousWindow as PreviousWindow
 from domain.reports.report import Report as Report
-from domain.reports.report import choose_groups, group_cells, group_labels, table
-from domain.reports.report import insights as insights
+from domain.reports.report import choose_groups, group_cells, group_labels, list_table_groups
+from domain.reports.report import find_insights as find_insights
 from domain.store import Cache, CachedValue, Store
 
 
@@ -29,7 +29,7 @@ class Reporting:
     clock: Clock
     cache: Cache
 
-    async def report(
+    async def make_report(
         self,
         business: Business,
         *,
@@ -43,7 +43,7 @@ class Reporting:
     ) -> Report:
         """The report; InvalidInput names the argument that is wrong."""
         now = self.clock()
-        day = as_of or local_date(now, zone(business.time_zone))
+        day = as_of or to_local_date(now, load_zone(business.time_zone))
         window = Window(day, check_days(days))
         span = Span(window.first_day, window.last_day, storefront_id)
         known = list_groups(method, scheme)
@@ -52,13 +52,13 @@ class Reporting:
         found, cells, named, other = await self._measure_window(business, method, scheme, span)
         if method is Method.BEHAVIOR:
             codes = choose_groups([group.kind for group in named], name, code)
-        decimals = exponent(business.currency)
+        decimals = find_exponent(business.currency)
         made_at = now - timedelta(seconds=found.age)
         return Report(
             method, scheme, window, storefront_id, decimals, named, other, made_at, codes, cells, found.hit, found.age
         )
 
-    async def previous_counts(self, business: Business, report: Report) -> PreviousWindow | None:
+    async def count_previous(self, business: Business, report: Report) -> PreviousWindow | None:
         """The window just before, scored within itself; None where it holds no purchase."""
         first, last = report.window.previous
         if last < 1:
@@ -76,42 +76,45 @@ class Reporting:
     ) -> tuple[CachedValue[Any], tuple[Cell, ...], tuple[Group, ...], Group | None]:
         """The window added up by the store, or as it is kept, and its groups."""
         window = Window(date.fromordinal(span.last_day), span.days)
-        key = report_key(business, window, method, span.storefront_id, scheme)
-        read = self._labels if method is Method.BEHAVIOR else self._cells
+        key = build_report_key(business, window, method, span.storefront_id, scheme)
+        read = self._load_labels if method is Method.BEHAVIOR else self._load_cells
         found: CachedValue[Any] = await self.cache.get_or_make(key, lambda: read(business, span))
         if method is Method.BEHAVIOR:
             return found, (), group_labels([LabelSums(*row) for row in found.value]), None
         cells = tuple(Cell(*row) for row in found.value)
         return found, cells, *group_cells(cells, scheme, method)
 
-    async def _cells(self, business: Business, span: Span) -> list[list[int]]:
+    async def _load_cells(self, business: Business, span: Span) -> list[list[int]]:
         """The window's customers by RFM score, as rows of Cell."""
         async with self.store.read(business) as unit:
             return [list(astuple(cell)) for cell in await unit.reports.load_cells(span)]
 
-    async def _labels(self, business: Business, span: Span) -> list[list[str | int]]:
+    async def _load_labels(self, business: Business, span: Span) -> list[list[str | int]]:
         """The window's customers by the labels of their behaviour, as rows of LabelSums."""
         async with self.store.read(business) as unit:
             return [
-                list(astuple(sums)) for sums in await unit.reports.load_label_sums(span, festive_days(business, span))
+                list(astuple(sums))
+                for sums in await unit.reports.load_label_sums(span, list_festive_days(business, span))
             ]
 
 
-def festive_days(business: Business, *spans: Span) -> DayRanges:
+def list_festive_days(business: Business, *spans: Span) -> DayRanges:
     """The festive days inside the windows, as day numbers."""
     first, last = min(span.first_day for span in spans), max(span.last_day for span in spans)
     festive = ClassificationSettings.from_settings(business.settings.stored).festive
-    return tuple(festive.day_ranges(first, last))
+    return tuple(festive.find_day_ranges(first, last))
 
 
 def list_groups(method: Method, scheme: RfmScheme) -> tuple[GroupKind, ...]:
     """The groups that can be asked for whatever the data are."""
-    known = table(method, scheme)
+    known = list_table_groups(method, scheme)
     unnamed = method is Method.RFM and scheme is RfmScheme.EIGHT_SEGMENT
     return (*known, UNCLASSIFIED) if unnamed else known
 
 
-def report_key(business: Business, window: Window, method: Method, storefront_id: int | None, scheme: RfmScheme) -> str:
+def build_report_key(
+    business: Business, window: Window, method: Method, storefront_id: int | None, scheme: RfmScheme
+) -> str:
     """The name under which a report may be kept: another window, method, storefront, scheme or write is another name.
     Filters by name and code are no part of it, as they only choose rows."""
     first = date.fromordinal(max(window.first_day, 1))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from domain.calendar import Clock, SeriesInterval, Span, check_days, local_date, zone
+from domain.calendar import Clock, SeriesInterval, Span, check_days, load_zone, to_local_date
 from domain.classification.groups import GroupKind, Method
 from domain.classification.labels import (
     FAMILY,
@@ -20,10 +20,10 @@ from domain.classification.rfm import RfmScheme
 from domain.customers.customers import ClassifierLabels, Customers
 from domain.errors import InvalidInput
 from domain.model import Business, Window
-from domain.money import exponent
+from domain.money import find_exponent
 from domain.pages import Page, PageRequest
-from domain.reports.report import SCORES, Report, in_table_order, kind_of, kind_of_score
-from domain.reports.reporting import festive_days, list_groups
+from domain.reports.report import SCORES, Report, find_kind, find_kind_of_score, sort_by_table
+from domain.reports.reporting import list_festive_days, list_groups
 from domain.store import CustomerRecord, Grouping, Store, Transition
 
 MAXIMUM_POINTS = 60
@@ -86,7 +86,7 @@ class Transitions:
     clock: Clock
     customers: Customers
 
-    async def transitions(
+    async def load_transitions(
         self,
         business: Business,
         method: Method,
@@ -98,14 +98,14 @@ class Transitions:
     ) -> TransitionMatrix:
         """Who moved; InvalidInput names the argument that is wrong."""
         check_days(days)
-        _forward(first, last)
-        before, after = _span(first, days, storefront_id), _span(last, days, storefront_id)
-        grouping = Grouping(method, scheme, festive_days(business, before, after))
+        _check_order(first, last)
+        before, after = _build_span(first, days, storefront_id), _build_span(last, days, storefront_id)
+        grouping = Grouping(method, scheme, list_festive_days(business, before, after))
         async with self.store.read(business) as unit:
             found = await unit.groups.sum_transitions(before, after, grouping)
 
         def kind(dimension: str, label: str | None) -> GroupKind | None:
-            return None if label is None else kind_of(method, scheme, dimension, label)
+            return None if label is None else find_kind(method, scheme, dimension, label)
 
         transitions = [
             GroupTransition(
@@ -119,7 +119,7 @@ class Transitions:
             for each in found
         ]
         kinds = {side for each in transitions for side in (each.before, each.after) if side is not None}
-        place = {kind: at for at, kind in enumerate(in_table_order(method, scheme, kinds))}
+        place = {kind: at for at, kind in enumerate(sort_by_table(method, scheme, kinds))}
         end = len(place)
         dimensions = list(dict.fromkeys(kind.dimension for kind in place))
         transitions.sort(
@@ -129,9 +129,9 @@ class Transitions:
                 end if each.after is None else place[each.after],
             )
         )
-        return TransitionMatrix(before, after, grouping, exponent(business.currency), tuple(transitions))
+        return TransitionMatrix(before, after, grouping, find_exponent(business.currency), tuple(transitions))
 
-    async def transition_customers(
+    async def load_transition_customers(
         self, business: Business, matrix: TransitionMatrix, transitions: Sequence[Transition], request: PageRequest
     ) -> Mapping[Transition, Page[CustomerRecord]]:
         """A page of the customers of each of the transitions, by id."""
@@ -140,28 +140,28 @@ class Transitions:
                 matrix.before, matrix.after, matrix.grouping, transitions, request
             )
 
-    async def customers_of(
+    async def load_customers(
         self, business: Business, report: Report, kinds: Sequence[GroupKind], request: PageRequest
     ) -> Mapping[GroupKind, Page[CustomerRecord]]:
         """A page of the customers of each of the groups of a report, by id."""
         span = report.span
         if len(kinds) == 1 and report.method is not Method.BEHAVIOR:
             # With kept cut values the reading stops when the page is full.
-            quintiles = await self.customers.quintiles(business, span)
+            quintiles = await self.customers.load_quintiles(business, span)
             scores = [
                 (each.recency, each.frequency, each.monetary)
                 for each in SCORES
-                if kind_of_score(report.method, report.scheme, each) == kinds[0]
+                if find_kind_of_score(report.method, report.scheme, each) == kinds[0]
             ]
             async with self.store.read(business) as unit:
                 return {kinds[0]: await unit.reports.load_customers(span, quintiles, scores, request)}
-        grouping = Grouping(report.method, report.scheme, festive_days(business, span))
-        labels = {kind: (kind.dimension, _label(report.method, kind)) for kind in kinds}
+        grouping = Grouping(report.method, report.scheme, list_festive_days(business, span))
+        labels = {kind: (kind.dimension, _get_label(report.method, kind)) for kind in kinds}
         async with self.store.read(business) as unit:
             pages = await unit.groups.load_group_pages(span, grouping, list(labels.values()), request)
         return {kind: pages[label] for kind, label in labels.items()}
 
-    async def trend(
+    async def load_trend(
         self,
         business: Business,
         method: Method,
@@ -174,38 +174,38 @@ class Transitions:
     ) -> list[TrendPoint]:
         """Every group at every date, in table order, empty ones too; InvalidInput names the argument that is wrong."""
         check_days(days)
-        _forward(first, last)
-        dates = trend_dates(first, last, interval)
-        spans = [_span(day, days, storefront_id) for day in dates]
-        grouping = Grouping(method, scheme, festive_days(business, *spans))
+        _check_order(first, last)
+        dates = list_trend_dates(first, last, interval)
+        spans = [_build_span(day, days, storefront_id) for day in dates]
+        grouping = Grouping(method, scheme, list_festive_days(business, *spans))
         async with self.store.read(business) as unit:
             found = await unit.groups.sum_trend(spans, grouping)
         sums = {
-            (each.window, kind_of(method, scheme, each.dimension, each.label)): (each.customers, each.spend)
+            (each.window, find_kind(method, scheme, each.dimension, each.label)): (each.customers, each.spend)
             for each in found
         }
-        kinds = in_table_order(method, scheme, {kind for _, kind in sums} | {*list_groups(method, scheme)})
+        kinds = sort_by_table(method, scheme, {kind for _, kind in sums} | {*list_groups(method, scheme)})
         return [
             TrendPoint(day, kind, *sums.get((number, kind), (0, 0)))
             for number, day in enumerate(dates)
             for kind in kinds
         ]
 
-    async def statistics(self, business: Business, as_of: date | None) -> list[LabelCount]:
+    async def count_labels(self, business: Business, as_of: date | None) -> list[LabelCount]:
         """Customers by label of classification, dimension by dimension, the most frequent first."""
         settings = ClassificationSettings.from_settings(business.settings.stored)
-        today = as_of or local_date(self.clock(), zone(business.time_zone))
+        today = as_of or to_local_date(self.clock(), load_zone(business.time_zone))
         last = today.toordinal()
         async with self.store.read(business) as unit:
             bounds = await unit.reports.find_day_bounds()
             first = last if bounds is None else min(bounds[0], last)
-            festive = tuple(settings.festive.day_ranges(first, last))
-            span = ClassificationSpan(settings.recent_from(today).toordinal(), last, festive)
-            classifiers, decimals = self.customers.classifiers, exponent(business.currency)
+            festive = tuple(settings.festive.find_day_ranges(first, last))
+            span = ClassificationSpan(settings.find_recent_start(today).toordinal(), last, festive)
+            classifiers, decimals = self.customers.classifiers, find_exponent(business.currency)
             found = [] if classifiers.every else await unit.groups.count_labels(span, settings, decimals)
         if classifiers.every:
             asked = ClassifierLabels(self.store, business, span, settings, decimals, classifiers)
-            found = await asked.counts()
+            found = await asked.count_labels()
         counts = {(dimension, label): 0 for dimension, labels in LABEL_ORDER.items() for label in labels}
         counts |= {(dimension, label): count for dimension, label, count in found}
         everyone = sum(count for dimension, _, count in found if dimension == "frequency")
@@ -218,11 +218,11 @@ class Transitions:
         return [LabelCount(*key, count, count / everyone if everyone else 0.0) for key, count in rows]
 
 
-def trend_dates(first: date, last: date, interval: SeriesInterval) -> list[date]:
+def list_trend_dates(first: date, last: date, interval: SeriesInterval) -> list[date]:
     """From the first date on, every interval later, as far as the last; in a shorter month its last day."""
     found: list[date] = []
     while len(found) <= MAXIMUM_POINTS:
-        day = _later(first, interval, len(found))
+        day = _add_intervals(first, interval, len(found))
         if day is None or day > last:
             return found
         found.append(day)
@@ -230,7 +230,7 @@ def trend_dates(first: date, last: date, interval: SeriesInterval) -> list[date]
     raise InvalidInput(message, ("to",))
 
 
-def _later(first: date, interval: SeriesInterval, times: int) -> date | None:
+def _add_intervals(first: date, interval: SeriesInterval, times: int) -> date | None:
     if interval is SeriesInterval.MONTH:
         years, month = divmod(first.year * 12 + first.month - 1 + times, 12)
         if years > date.max.year:
@@ -240,15 +240,15 @@ def _later(first: date, interval: SeriesInterval, times: int) -> date | None:
     return first + timedelta(step) if step <= (date.max - first).days else None
 
 
-def _forward(first: date, last: date) -> None:
+def _check_order(first: date, last: date) -> None:
     if first > last:
         raise InvalidInput("to must not be before from", ("to",))
 
 
-def _span(day: date, days: int, storefront_id: int | None) -> Span:
+def _build_span(day: date, days: int, storefront_id: int | None) -> Span:
     window = Window(day, days)
     return Span(window.first_day, window.last_day, storefront_id)
 
 
-def _label(method: Method, kind: GroupKind) -> str:
+def _get_label(method: Method, kind: GroupKind) -> str:
     return kind.name if method is Method.BEHAVIOR else kind.code

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from domain.calendar import Span, local_day, zone
-from domain.classification.labels import Labelling, labelling
-from domain.classification.rfm import Quintiles, rfm_span
+from domain.calendar import Span, load_zone, to_local_day
+from domain.classification.labels import Labelling, build_labelling
+from domain.classification.rfm import Quintiles, build_rfm_span
 from domain.errors import InvalidRule, RuleProblem
 from domain.model import Business
-from domain.money import exponent
+from domain.money import find_exponent
 from domain.rules.tree import Collection, InSegment, Value, Variable, walk
 from domain.rules.variables import RANKED
 
 
-def variable_names(node: Value) -> frozenset[str]:
+def collect_variable_names(node: Value) -> frozenset[str]:
     """Variables of the customer and names of the lists that the rule reads; `segments` where it uses another one."""
     found: set[str] = set()
     for each in walk(node):
@@ -34,10 +34,10 @@ def variable_names(node: Value) -> frozenset[str]:
 
 def uses_rank(node: Value) -> bool:
     """Whether what one customer does can change whether the rule holds for another."""
-    return not RANKED.isdisjoint(variable_names(node))
+    return not RANKED.isdisjoint(collect_variable_names(node))
 
 
-def references(node: Value) -> dict[str, str]:
+def collect_references(node: Value) -> dict[str, str]:
     """Keys of the stored segments that the rule uses, each with the path where it stands first."""
     found: dict[str, str] = {}
     for each in walk(node):
@@ -46,14 +46,14 @@ def references(node: Value) -> dict[str, str]:
     return found
 
 
-def dependency_order(trees: Mapping[str, Value]) -> tuple[str, ...]:
+def sort_by_dependency(trees: Mapping[str, Value]) -> tuple[str, ...]:
     """The keys, each once and after every key that its rule uses; keys without a tree are left out.
 
     InvalidRule with code CIRCULAR_REFERENCE names the way round where there is one.
     """
     order: dict[str, None] = {}
     for start in sorted(trees):
-        waiting = [(start, iter(sorted(references(trees[start]).items())))]
+        waiting = [(start, iter(sorted(collect_references(trees[start]).items())))]
         while waiting:
             key, rest = waiting[-1]
             if key in order:
@@ -70,7 +70,7 @@ def dependency_order(trees: Mapping[str, Value]) -> tuple[str, ...]:
                 message = f"Segments must not use each other in a circle: {way}."
                 raise InvalidRule([RuleProblem(path, message, None, "CIRCULAR_REFERENCE")])
             if used in trees and used not in order:
-                waiting.append((used, iter(sorted(references(trees[used]).items()))))
+                waiting.append((used, iter(sorted(collect_references(trees[used]).items()))))
     return tuple(order)
 
 
@@ -86,24 +86,24 @@ class RuleContext:
     @property
     def zone(self) -> ZoneInfo:
         """The business's zone."""
-        return zone(self.business.time_zone)
+        return load_zone(self.business.time_zone)
 
     @property
     def today(self) -> int:
         """Day number of the business's local date."""
-        return local_day(self.now, self.zone)
+        return to_local_day(self.now, self.zone)
 
     @property
     def scale(self) -> float:
         """Minor units in a major one."""
-        return float(10 ** exponent(self.business.currency))
+        return float(10 ** find_exponent(self.business.currency))
 
     @property
     def span(self) -> Span:
         """The window of a customer's own scores."""
-        return rfm_span(self.business, self.today)
+        return build_rfm_span(self.business, self.today)
 
     @property
     def labelling(self) -> Labelling:
         """How labels are decided today."""
-        return labelling(self.business, date.fromordinal(self.today), self.first_day)
+        return build_labelling(self.business, date.fromordinal(self.today), self.first_day)

@@ -12,9 +12,9 @@ from typing import Any
 from domain.classification.labels import FREQUENCIES, SPENDINGS
 from domain.errors import FieldProblem, InvalidInput
 from domain.rules.context import uses_rank
-from domain.rules.limits import LARGEST_LITERAL, MAXIMUM_NODES, MAXIMUM_TEXT_BYTES, SMALLEST_LITERAL, text_problem
+from domain.rules.limits import LARGEST_LITERAL, MAXIMUM_NODES, MAXIMUM_TEXT_BYTES, SMALLEST_LITERAL, find_text_problem
 from domain.rules.parser import parse_rule
-from domain.rules.tree import Between, Comparison, Condition, Literal, OneOf, Op, Variable, both
+from domain.rules.tree import Between, Comparison, Condition, Literal, OneOf, Op, Variable, join_conditions
 from domain.rules.variables import CUSTOMER, Kind
 
 SCORES = ("recency_score", "frequency_score", "monetary_score")
@@ -72,7 +72,7 @@ BOUNDS = (
 """Each pair of bounds: the fields' names here and outside, and the variable."""
 
 
-def definition_tree(
+def build_definition_tree(
     rules: object | None, criteria: SegmentCriteria | None, rfm_config: RfmConfig | None
 ) -> Condition | None:
     """Everything that a definition asks for, in that order; None where it has no condition at all.
@@ -80,13 +80,13 @@ def definition_tree(
     InvalidInput names the wrong fields of criteria and rfmConfig, InvalidRule the places in the rules.
     """
     problems: list[FieldProblem] = []
-    bounds = [] if criteria is None else list(_criteria(criteria, problems))
-    box = [] if rfm_config is None else list(_box(rfm_config, problems))
+    bounds = [] if criteria is None else list(_build_criteria(criteria, problems))
+    box = [] if rfm_config is None else list(_build_box(rfm_config, problems))
     if problems:
         raise InvalidInput.of(problems)
     own = [] if rules is None else [parse_rule(rules)]
     conditions = (*own, *bounds, *box)
-    return both(conditions) if conditions else None
+    return join_conditions(conditions) if conditions else None
 
 
 def is_rfm(tree: Condition | None) -> bool:
@@ -94,24 +94,24 @@ def is_rfm(tree: Condition | None) -> bool:
     return tree is not None and uses_rank(tree)
 
 
-def _variable(name: str) -> Variable:
+def _make_variable(name: str) -> Variable:
     info = CUSTOMER[name]
     return Variable(name, info.kind, info.nullable)
 
 
-def _criteria(criteria: SegmentCriteria, problems: list[FieldProblem]) -> Iterator[Condition]:
+def _build_criteria(criteria: SegmentCriteria, problems: list[FieldProblem]) -> Iterator[Condition]:
     for field, said, name in BOUNDS:
         low, high = getattr(criteria, f"min_{field}"), getattr(criteria, f"max_{field}")
-        first = _bound(low, f"min{said}", Op.AT_LEAST, name, problems)
-        second = _bound(high, f"max{said}", Op.AT_MOST, name, problems)
+        first = _build_bound(low, f"min{said}", Op.AT_LEAST, name, problems)
+        second = _build_bound(high, f"max{said}", Op.AT_MOST, name, problems)
         if first is not None and second is not None and low > high:
             problems.append(FieldProblem(("criteria", f"max{said}"), f"max{said} must be at least min{said}."))
         yield from (each for each in (first, second) if each is not None)
     if criteria.loyalty_levels is not None:
-        yield from _levels(criteria.loyalty_levels, problems)
+        yield from _build_levels(criteria.loyalty_levels, problems)
 
 
-def _bound(
+def _build_bound(
     value: Decimal | float | None, said: str, op: Op, name: str, problems: list[FieldProblem]
 ) -> Condition | None:
     if value is None:
@@ -120,22 +120,22 @@ def _bound(
     if size and not SMALLEST_LITERAL <= size <= LARGEST_LITERAL:
         problems.append(FieldProblem(("criteria", said), f"{said} must be 0 or more, and at most 15 digits long."))
         return None
-    return Comparison(op, _variable(name), Literal(size + 0.0, Kind.NUMBER), f"/criteria/{said}")
+    return Comparison(op, _make_variable(name), Literal(size + 0.0, Kind.NUMBER), f"/criteria/{said}")
 
 
-def _levels(levels: tuple[str, ...], problems: list[FieldProblem]) -> Iterator[Condition]:
+def _build_levels(levels: tuple[str, ...], problems: list[FieldProblem]) -> Iterator[Condition]:
     place = ("criteria", "loyaltyLevels")
     if not 1 <= len(levels) < MAXIMUM_NODES:
         problems.append(FieldProblem(place, f"loyaltyLevels must hold 1 to {MAXIMUM_NODES - 1} levels."))
-    elif any(not level or text_problem(level, "") for level in levels):
+    elif any(not level or find_text_problem(level, "") for level in levels):
         text = f"Each of loyaltyLevels must be a text of 1 to {MAXIMUM_TEXT_BYTES:,} bytes."
         problems.append(FieldProblem(place, text))
     else:
         options = tuple(Literal(level, Kind.TEXT) for level in dict.fromkeys(levels))
-        yield OneOf(_variable("loyalty_level"), options, "/criteria/loyaltyLevels")
+        yield OneOf(_make_variable("loyalty_level"), options, "/criteria/loyaltyLevels")
 
 
-def _box(config: RfmConfig, problems: list[FieldProblem]) -> Iterator[Condition]:
+def _build_box(config: RfmConfig, problems: list[FieldProblem]) -> Iterator[Condition]:
     given = {"minScore": config.min_score, "maxScore": config.max_score}
     wrong = [name for name, text in given.items() if not BOX.fullmatch(text)]
     for name in wrong:
@@ -149,13 +149,13 @@ def _box(config: RfmConfig, problems: list[FieldProblem]) -> Iterator[Condition]
         return
     for name, low, high in pairs:
         ends = [Literal(float(digit), Kind.NUMBER) for digit in (low, high)]
-        yield Between(Op.AT_MOST, ends[0], _variable(name), ends[1], "/rfmConfig")
+        yield Between(Op.AT_MOST, ends[0], _make_variable(name), ends[1], "/rfmConfig")
 
 
 MAXIMUM_LABELS = 100
 
 
-def customer_rule(
+def build_customer_rule(
     rules: object | None,
     frequency: Sequence[str] | None = None,
     spending: Sequence[str] | None = None,
@@ -171,16 +171,16 @@ def customer_rule(
         ("category", "category_label", category, None),
     ):
         if given is not None:
-            problems += _label_problems(name, given, known)
-            conditions.append(_any_of(variable, given))
+            problems += _find_label_problems(name, given, known)
+            conditions.append(_build_any_of(variable, given))
     if problems:
         raise InvalidInput.of(problems)
     if rules is not None:
         conditions.append(parse_rule(rules))
-    return both(tuple(conditions)) if conditions else None
+    return join_conditions(tuple(conditions)) if conditions else None
 
 
-def _label_problems(name: str, given: Sequence[str], known: Sequence[str] | None) -> list[FieldProblem]:
+def _find_label_problems(name: str, given: Sequence[str], known: Sequence[str] | None) -> list[FieldProblem]:
     if len(given) > MAXIMUM_LABELS:
         return [FieldProblem(("filter", name), f"{name} must hold at most {MAXIMUM_LABELS} labels")]
     problems = []
@@ -188,12 +188,12 @@ def _label_problems(name: str, given: Sequence[str], known: Sequence[str] | None
         field = ("filter", name, str(place))
         if known is not None and label not in known:
             problems.append(FieldProblem(field, f"{name} must hold only these labels: {', '.join(known)}"))
-        elif text_problem(label, ""):
+        elif find_text_problem(label, ""):
             problems.append(FieldProblem(field, f"{name} must hold texts that can be a category"))
     return problems
 
 
-def _any_of(variable: str, labels: Sequence[str]) -> Condition:
+def _build_any_of(variable: str, labels: Sequence[str]) -> Condition:
     info = CUSTOMER[variable]
     options = tuple(Literal(label, Kind.TEXT) for label in dict.fromkeys(labels))
     return OneOf(Variable(info.name, info.kind, info.nullable), options)

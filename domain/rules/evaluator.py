@@ -36,7 +36,7 @@ from domain.rules.tree import (
     Truth,
     Value,
     Variable,
-    kind_of,
+    find_kind,
 )
 from domain.rules.variables import Kind
 
@@ -75,7 +75,7 @@ def holds(condition: Condition, customer: CustomerFacts) -> bool:
     return _holds(condition, customer, customer.values)
 
 
-def value_of(node: Value, customer: CustomerFacts, values: Mapping[str, Scalar] | None = None) -> Scalar:
+def evaluate_value(node: Value, customer: CustomerFacts, values: Mapping[str, Scalar] | None = None) -> Scalar:
     """The value for the customer, or for an element of its with those values; None where it is missing."""
     here = customer.values if values is None else values
     match node:
@@ -87,21 +87,21 @@ def value_of(node: Value, customer: CustomerFacts, values: Mapping[str, Scalar] 
             return here[name]
         case Default(variable=variable, other=other):
             found = here[variable.name]
-            return value_of(other, customer, here) if found is None else found
+            return evaluate_value(other, customer, here) if found is None else found
         case Arithmetic(op=op, operands=operands):
-            return _calculate(op, [value_of(operand, customer, here) for operand in operands])
+            return _calculate(op, [evaluate_value(operand, customer, here) for operand in operands])
         case Concat(operands=operands):
-            parts = [value_of(operand, customer, here) for operand in operands]
+            parts = [evaluate_value(operand, customer, here) for operand in operands]
             return None if None in parts else "".join(str(part) for part in parts)
         case Substring(text=text, start=start, length=length):
-            return _take_part(value_of(text, customer, here), start, length)
+            return _take_part(evaluate_value(text, customer, here), start, length)
         case Choice(branches=branches, otherwise=otherwise):
             chosen = next((value for test, value in branches if _holds(test, customer, here)), otherwise)
-            return value_of(chosen, customer, here)
+            return evaluate_value(chosen, customer, here)
         case ShortCircuit(conjunction=conjunction, operands=operands):
             found = None
             for operand in operands:
-                found = value_of(operand, customer, here)
+                found = evaluate_value(operand, customer, here)
                 if bool(found) != conjunction:
                     break
             return found
@@ -120,21 +120,21 @@ def _holds(condition: Value, customer: CustomerFacts, here: Mapping[str, Scalar]
         case Not(operand=operand):
             return not _holds(operand, customer, here)
         case Truth(operand=value):
-            return _is_full(value, value_of(value, customer, here))
+            return _is_full(value, evaluate_value(value, customer, here))
         case Comparison(op=op, left=left, right=right):
-            return _compare(op, value_of(left, customer, here), value_of(right, customer, here))
+            return _compare(op, evaluate_value(left, customer, here), evaluate_value(right, customer, here))
         case Between(op=op, low=low, middle=middle, high=high):
-            between = value_of(middle, customer, here)
-            return _compare(op, value_of(low, customer, here), between) and _compare(
-                op, between, value_of(high, customer, here)
+            between = evaluate_value(middle, customer, here)
+            return _compare(op, evaluate_value(low, customer, here), between) and _compare(
+                op, between, evaluate_value(high, customer, here)
             )
         case Equality(left=left, right=right, negated=negated):
-            return (value_of(left, customer, here) == value_of(right, customer, here)) != negated
+            return (evaluate_value(left, customer, here) == evaluate_value(right, customer, here)) != negated
         case OneOf(value=value, options=options):
-            wanted = value_of(value, customer, here)
-            return any(value_of(option, customer, here) == wanted for option in options)
+            wanted = evaluate_value(value, customer, here)
+            return any(evaluate_value(option, customer, here) == wanted for option in options)
         case Contains(needle=needle, text=text):
-            inner, outer = value_of(needle, customer, here), value_of(text, customer, here)
+            inner, outer = evaluate_value(needle, customer, here), evaluate_value(text, customer, here)
             return isinstance(inner, str) and isinstance(outer, str) and inner in outer
         case InSegment(key=key):
             return key in customer.segments
@@ -145,7 +145,7 @@ def _holds(condition: Value, customer: CustomerFacts, here: Mapping[str, Scalar]
             answers = [_holds(test, customer, each.values) for each in select_elements(collection, customer)]
             return _is_quantity(quantity, answers)
         case _:
-            return bool(value_of(condition, customer, here))
+            return bool(evaluate_value(condition, customer, here))
 
 
 def select_elements(collection: Collection, customer: CustomerFacts) -> list[Element]:
@@ -171,7 +171,7 @@ def _is_quantity(quantity: Quantity, answers: list[bool]) -> bool:
 
 def _is_full(node: Value, value: Scalar) -> bool:
     # An instant is there or not; the first microsecond of 1970 is no empty one.
-    return value is not None if kind_of(node) is Kind.INSTANT else bool(value)
+    return value is not None if find_kind(node) is Kind.INSTANT else bool(value)
 
 
 def _compare(op: Op, left: Scalar, right: Scalar) -> bool:
@@ -220,10 +220,10 @@ def _aggregate(found: Sequence[Element], addend: Variable | None) -> float:
         return 0.0
     if not found[0].whole:
         return float(sum(float(each.values[addend.name] or 0) for each in found))
-    high = sum(_towards_zero(each.whole[addend.name]) for each in found)
-    low = sum(each.whole[addend.name] - HALF * _towards_zero(each.whole[addend.name]) for each in found)
+    high = sum(_round_towards_zero(each.whole[addend.name]) for each in found)
+    low = sum(each.whole[addend.name] - HALF * _round_towards_zero(each.whole[addend.name]) for each in found)
     return (float(high) * float(HALF) + float(low)) / found[0].scale.get(addend.name, 1.0)
 
 
-def _towards_zero(whole: int) -> int:
+def _round_towards_zero(whole: int) -> int:
     return whole // HALF if whole >= 0 else -(-whole // HALF)

@@ -6,8 +6,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.calendar import from_micros
-from domain.rules.evaluator import CustomerFacts, Element, Scalar, holds, select_elements, select_satisfying, value_of
-from domain.rules.sentence import sentence
+from domain.rules.evaluator import (
+    CustomerFacts,
+    Element,
+    Scalar,
+    evaluate_value,
+    holds,
+    select_elements,
+    select_satisfying,
+)
+from domain.rules.sentence import write_sentence
 from domain.rules.tree import (
     Aggregate,
     AllOf,
@@ -30,7 +38,7 @@ from domain.rules.tree import (
     Truth,
     Value,
     Variable,
-    kind_of,
+    find_kind,
 )
 from domain.rules.variables import CATALOGUE, Catalogue, Kind
 
@@ -61,52 +69,52 @@ class Clause:
 
 def explain(tree: Condition, customer: CustomerFacts, currency: str, catalogue: Catalogue = CATALOGUE) -> list[Clause]:
     """The clauses of the rule for one customer; negations around a clause are not part of it."""
-    return [_clause(leaf, customer, sentence(leaf, currency, catalogue)) for leaf in leaves(tree)]
+    return [_explain_leaf(leaf, customer, write_sentence(leaf, currency, catalogue)) for leaf in list_leaves(tree)]
 
 
-def leaves(tree: Value) -> Iterator[Leaf]:
+def list_leaves(tree: Value) -> Iterator[Leaf]:
     """The leaves in written order; what is asked inside a leaf belongs to it."""
     match tree:
         case AllOf(operands=operands) | AnyOf(operands=operands):
             for operand in operands:
-                yield from leaves(operand)
+                yield from list_leaves(operand)
         case Not(operand=operand):
-            yield from leaves(operand)
+            yield from list_leaves(operand)
         case Choice(branches=branches, otherwise=otherwise):
             for test, value in branches:
-                yield from leaves(test)
-                yield from leaves(value)
-            yield from leaves(otherwise)
+                yield from list_leaves(test)
+                yield from list_leaves(value)
+            yield from list_leaves(otherwise)
         case _ if isinstance(tree, Leaf):
             yield tree
 
 
-def _clause(leaf: Leaf, customer: CustomerFacts, text: str) -> Clause:
+def _explain_leaf(leaf: Leaf, customer: CustomerFacts, text: str) -> Clause:
     match leaf:
         case InSegment(key=key):
             variable, expected, actual = "segments", key, [*sorted(customer.segments)]
-            return Clause(leaf.path, text, variable, expected, list(actual), _verdict(leaf, customer, False))
+            return Clause(leaf.path, text, variable, expected, list(actual), _find_verdict(leaf, customer, False))
         case Quantified(collection=collection):
-            return Clause(leaf.path, text, collection.name, None, _deciding(leaf, customer),
-                          _verdict(leaf, customer, False))  # fmt: skip
+            return Clause(leaf.path, text, collection.name, None, _describe_deciding(leaf, customer),
+                          _find_verdict(leaf, customer, False))  # fmt: skip
         case _:
             pass
-    operands = _operands(leaf)
+    operands = _list_operands(leaf)
     asked = [operand for operand in operands if not isinstance(operand, Literal)]
-    given = [_operand_value(operand, customer) for operand in operands if isinstance(operand, Literal)]
-    has = [_operand_value(operand, customer) for operand in asked]
-    nothing = None in [value_of(operand, customer) for operand in operands]
+    given = [_evaluate_operand(operand, customer) for operand in operands if isinstance(operand, Literal)]
+    has = [_evaluate_operand(operand, customer) for operand in asked]
+    nothing = None in [evaluate_value(operand, customer) for operand in operands]
     return Clause(
         leaf.path,
         text,
-        _name(asked[0]) if len(asked) == 1 else None,
+        _find_name(asked[0]) if len(asked) == 1 else None,
         given[0] if len(given) == 1 and not isinstance(leaf, OneOf) else given or None,
         has[0] if len(has) == 1 else has or None,
-        _verdict(leaf, customer, nothing),
+        _find_verdict(leaf, customer, nothing),
     )
 
 
-def _operands(leaf: Leaf) -> tuple[Value, ...]:
+def _list_operands(leaf: Leaf) -> tuple[Value, ...]:
     match leaf:
         case Truth(operand=operand):
             return (operand,)
@@ -124,7 +132,7 @@ def _operands(leaf: Leaf) -> tuple[Value, ...]:
             return ()
 
 
-def _name(node: Value) -> str | None:
+def _find_name(node: Value) -> str | None:
     match node:
         case Variable(name=name) | Default(variable=Variable(name=name)):
             return name
@@ -134,32 +142,32 @@ def _name(node: Value) -> str | None:
             return None
 
 
-def _verdict(leaf: Leaf, customer: CustomerFacts, nothing: bool) -> Verdict:
+def _find_verdict(leaf: Leaf, customer: CustomerFacts, nothing: bool) -> Verdict:
     if holds(leaf, customer):
         return Verdict.TRUE
     compares = isinstance(leaf, Truth | Comparison | Between | Contains)
     return Verdict.MISSING if nothing and compares else Verdict.FALSE
 
 
-def _operand_value(node: Value, customer: CustomerFacts) -> Json:
+def _evaluate_operand(node: Value, customer: CustomerFacts) -> Json:
     if isinstance(node, Literal):
-        return without_fraction(node.value)
-    return present(value_of(node, customer), kind_of(node), customer)
+        return strip_fraction(node.value)
+    return present(evaluate_value(node, customer), find_kind(node), customer)
 
 
 def present(value: Scalar, kind: Kind, customer: CustomerFacts) -> Json:
     """A value as users see it: whole numbers without a fraction, instants in the business's zone."""
     if kind is Kind.INSTANT and isinstance(value, int):
         return from_micros(value).astimezone(customer.zone).isoformat()
-    return without_fraction(value)
+    return strip_fraction(value)
 
 
-def without_fraction(value: Scalar) -> Json:
+def strip_fraction(value: Scalar) -> Json:
     """A number without a fraction where it has none."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _deciding(leaf: Quantified, customer: CustomerFacts) -> Json:
+def _describe_deciding(leaf: Quantified, customer: CustomerFacts) -> Json:
     matching = select_satisfying(leaf, customer)
     every = select_elements(leaf.collection, customer)
     # What breaks an `all` are the others.
@@ -167,11 +175,11 @@ def _deciding(leaf: Quantified, customer: CustomerFacts) -> Json:
     return {
         "count": len(every),
         "satisfying": len(matching),
-        "purchases": [_purchase(each, customer) for each in found[:SHOWN]],
+        "purchases": [_describe_purchase(each, customer) for each in found[:SHOWN]],
     }
 
 
-def _purchase(element: Element, customer: CustomerFacts) -> Json:
+def _describe_purchase(element: Element, customer: CustomerFacts) -> Json:
     said: dict[str, Json] = {} if element.external_id is None else {"externalId": element.external_id}
     for name, value in element.values.items():
         said[name] = present(value, Kind.INSTANT if name == "purchased_at" else Kind.NOTHING, customer)

@@ -19,7 +19,7 @@ from domain.rules.tree import (
     ShortCircuit,
     Value,
     Variable,
-    children,
+    list_children,
 )
 
 MAXIMUM_LEVELS = 32
@@ -34,7 +34,7 @@ MAXIMUM_WEIGHT = 4000
 MAXIMUM_HEIGHT = 900
 
 
-def pointer(*parts: object) -> str:
+def build_pointer(*parts: object) -> str:
     """One step or more of a JSON pointer."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
@@ -44,16 +44,16 @@ def read_json(text: str) -> object:
     if len(text) > MAXIMUM_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAXIMUM_BYTES:
         raise ValueError("A rule must have at most 64 KiB.")
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise ValueError("A rule must be JSON: one JSONLogic object, or a list of them.") from error
 
 
-def _no_constant(name: str) -> float:
+def _refuse_constant(name: str) -> float:
     raise ValueError(name)
 
 
-def size_problem(raw: object) -> RuleProblem | None:
+def find_size_problem(raw: object) -> RuleProblem | None:
     """What is too large about a rule as it was given; walks without recursion, and stops at the first."""
     nodes = 0
     waiting: list[tuple[object, int, str, bool]] = [(raw, 0, "", True)]
@@ -67,20 +67,22 @@ def size_problem(raw: object) -> RuleProblem | None:
             if len(value) != 1:
                 return RuleProblem(path, "An object in a rule must hold exactly one operator, such as var.")
             for key, inner in value.items():
-                if problem := text_problem(key, path):
+                if problem := find_text_problem(key, path):
                     return problem
-                waiting.append((inner, level, path + pointer(key), True))
+                waiting.append((inner, level, path + build_pointer(key), True))
         elif isinstance(value, list):
             level += 0 if arguments else 1
             nodes += 0 if arguments else 1
             if len(value) > MAXIMUM_NODES:
                 return RuleProblem(path, f"A rule must have at most {MAXIMUM_NODES:,} nodes.")
-            waiting += [(inner, level, path + pointer(at), False) for at, inner in reversed(list(enumerate(value)))]
+            waiting += [
+                (inner, level, path + build_pointer(at), False) for at, inner in reversed(list(enumerate(value)))
+            ]
         else:
             nodes += 0 if path.endswith("/var") else 1
-            if isinstance(value, str) and (problem := text_problem(value, path)):
+            if isinstance(value, str) and (problem := find_text_problem(value, path)):
                 return problem
-            if isinstance(value, int | float) and (problem := number_problem(value, path)):
+            if isinstance(value, int | float) and (problem := find_number_problem(value, path)):
                 return problem
         if level > MAXIMUM_LEVELS:
             return RuleProblem(path, f"A rule must have at most {MAXIMUM_LEVELS} levels.")
@@ -91,7 +93,7 @@ def size_problem(raw: object) -> RuleProblem | None:
     return None
 
 
-def text_problem(text: str, path: str) -> RuleProblem | None:
+def find_text_problem(text: str, path: str) -> RuleProblem | None:
     """What keeps a text from being used: too long, or not to be stored as UTF-8."""
     try:
         size = len(text.encode())
@@ -104,7 +106,7 @@ def text_problem(text: str, path: str) -> RuleProblem | None:
     return None
 
 
-def number_problem(value: float, path: str) -> RuleProblem | None:
+def find_number_problem(value: float, path: str) -> RuleProblem | None:
     """What keeps a number from being a literal."""
     if isinstance(value, float) and not math.isfinite(value):
         return RuleProblem(path, "A number must be finite.")
@@ -131,40 +133,40 @@ class Magnitude:
 LAST_BIT = 17.0
 
 
-def _between(low: float, high: float) -> Magnitude:
+def _make_magnitude(low: float, high: float) -> Magnitude:
     return Magnitude(low, high, low - LAST_BIT)
 
 
-def magnitude(node: Value) -> Magnitude:
+def compute_magnitude(node: Value) -> Magnitude:
     """The static bounds of a number."""
     match node:
         case Literal(value=float(value)):
             size = math.log10(abs(value)) if value else 0.0
-            return _between(size, size)
+            return _make_magnitude(size, size)
         case Variable():
-            return _between(-7, 19)
+            return _make_magnitude(-7, 19)
         case Aggregate():
-            return _between(-7, 26)
+            return _make_magnitude(-7, 26)
         case Arithmetic(op=op, operands=operands):
-            return _combine(op, [magnitude(operand) for operand in operands])
+            return _combine(op, [compute_magnitude(operand) for operand in operands])
         case Default(variable=variable, other=other):
-            return _hull([magnitude(variable), magnitude(other)])
+            return _compute_hull([compute_magnitude(variable), compute_magnitude(other)])
         case Choice(branches=branches, otherwise=otherwise):
-            return _hull([*(magnitude(value) for _, value in branches), magnitude(otherwise)])
+            return _compute_hull([*(compute_magnitude(value) for _, value in branches), compute_magnitude(otherwise)])
         case ShortCircuit(operands=operands):
-            return _hull([magnitude(operand) for operand in operands])
+            return _compute_hull([compute_magnitude(operand) for operand in operands])
         case _:
-            return _between(0, 0)
+            return _make_magnitude(0, 0)
 
 
-def _hull(parts: list[Magnitude]) -> Magnitude:
+def _compute_hull(parts: list[Magnitude]) -> Magnitude:
     return Magnitude(
         min(part.low for part in parts), max(part.high for part in parts), min(part.grain for part in parts)
     )
 
 
 def _combine(op: Op, parts: list[Magnitude]) -> Magnitude:
-    hull = _hull(parts)
+    hull = _compute_hull(parts)
     match op:
         case Op.PLUS | Op.MINUS if len(parts) > 1:
             # What nearly cancels leaves a multiple of the finest last bit.
@@ -173,23 +175,23 @@ def _combine(op: Op, parts: list[Magnitude]) -> Magnitude:
             lows, highs = [part.low for part in parts], [part.high for part in parts]
             # Every product on the way counts, not only the last.
             steps = range(1, len(parts) + 1)
-            return _between(min(sum(lows[:n]) for n in steps), max(sum(highs[:n]) for n in steps))
+            return _make_magnitude(min(sum(lows[:n]) for n in steps), max(sum(highs[:n]) for n in steps))
         case Op.DIVIDED:
-            return _quotient(parts)
+            return _divide(parts)
         case Op.MODULO:
-            quotient = _quotient(parts)
+            quotient = _divide(parts)
             return Magnitude(hull.grain, hull.high + 1, hull.grain) if quotient.safe else quotient
         case _:
             return hull
 
 
-def _quotient(parts: list[Magnitude]) -> Magnitude:
-    return _between(parts[0].low - parts[1].high, parts[0].high - parts[1].low)
+def _divide(parts: list[Magnitude]) -> Magnitude:
+    return _make_magnitude(parts[0].low - parts[1].high, parts[0].high - parts[1].low)
 
 
-def statement_problem(node: Value) -> RuleProblem | None:
+def find_statement_problem(node: Value) -> RuleProblem | None:
     """What keeps a rule from becoming a statement that both databases take."""
-    weight, height = _extent(node)
+    weight, height = _measure_extent(node)
     if weight > MAXIMUM_WEIGHT:
         return RuleProblem("", "The rule repeats too much: nest fewer and, or, in and three-place comparisons.")
     if height > MAXIMUM_HEIGHT:
@@ -197,8 +199,8 @@ def statement_problem(node: Value) -> RuleProblem | None:
     return None
 
 
-def _extent(node: Node) -> tuple[int, int]:
-    extents = [_extent(child) for child in children(node)]
+def _measure_extent(node: Node) -> tuple[int, int]:
+    extents = [_measure_extent(child) for child in list_children(node)]
     weights, heights = [weight for weight, _ in extents], [height for _, height in extents]
     weight, chain = 1 + sum(weights), 0
     match node:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from domain.errors import InvalidRule, RuleProblem
-from domain.rules.limits import magnitude, pointer, read_json, size_problem, statement_problem
+from domain.rules.limits import build_pointer, compute_magnitude, find_size_problem, find_statement_problem, read_json
 from domain.rules.reader import KINDS, Call, ConditionHandler, Reader, Scope, ValueHandler
 from domain.rules.tree import (
     ALWAYS,
@@ -37,8 +37,8 @@ from domain.rules.tree import (
     ShortCircuit,
     Substring,
     Value,
-    both,
-    kind_of,
+    find_kind,
+    join_conditions,
     may_be_missing,
 )
 from domain.rules.variables import CATALOGUE, Catalogue, Kind
@@ -49,21 +49,24 @@ MAXIMUM_PROBLEMS = 20
 V = TypeVar("V", bound=Value)
 
 
-def _paths(call: Call) -> list[str]:
-    return [call.at(index) for index in range(len(call.arguments))]
+def _list_paths(call: Call) -> list[str]:
+    return [call.build_path(index) for index in range(len(call.arguments))]
 
 
-def _values(reader: Reader, call: Call) -> list[Value]:
-    return [reader.value(raw, path, call.scope) for raw, path in zip(call.arguments, _paths(call), strict=True)]
+def _read_values(reader: Reader, call: Call) -> list[Value]:
+    return [
+        reader.read_value(raw, path, call.scope) for raw, path in zip(call.arguments, _list_paths(call), strict=True)
+    ]
 
 
-def _conditions(reader: Reader, call: Call) -> tuple[Condition, ...]:
+def _read_conditions(reader: Reader, call: Call) -> tuple[Condition, ...]:
     return tuple(
-        reader.condition(raw, path, call.scope) for raw, path in zip(call.arguments, _paths(call), strict=True)
+        reader.read_condition(raw, path, call.scope)
+        for raw, path in zip(call.arguments, _list_paths(call), strict=True)
     )
 
 
-def _variable_name(reader: Reader, call: Call) -> str | None:
+def _read_variable_name(reader: Reader, call: Call) -> str | None:
     if not reader.has_arguments(call, 0 if call.listed else 1, 2):
         return None
     match call.arguments[0] if call.arguments else None:
@@ -74,18 +77,18 @@ def _variable_name(reader: Reader, call: Call) -> str | None:
         case int(index) if not isinstance(index, bool):
             return str(index)
         case _:
-            reader.report(call.at(0), "var takes the name of a variable, which cannot be calculated.")
+            reader.report(call.build_path(0), "var takes the name of a variable, which cannot be calculated.")
             return None
 
 
 def read_variable(reader: Reader, call: Call) -> Value:
     """A variable, or another value where it is missing."""
-    name = _variable_name(reader, call)
-    variable = None if name is None else reader.variable(name, call.path + pointer("var"), call.scope)
+    name = _read_variable_name(reader, call)
+    variable = None if name is None else reader.find_variable(name, call.path + build_pointer("var"), call.scope)
     if variable is None or len(call.arguments) < 2:
         return variable or NULL
-    other = reader.value(call.arguments[1], call.at(1), call.scope)
-    (_, other), kind = reader.unify(call, [variable, other], [call.at(0), call.at(1)])
+    other = reader.read_value(call.arguments[1], call.build_path(1), call.scope)
+    (_, other), kind = reader.unify(call, [variable, other], [call.build_path(0), call.build_path(1)])
     return variable if other == NULL else Default(variable, other, kind)
 
 
@@ -95,16 +98,16 @@ def read_presence(reader: Reader, call: Call) -> Condition:
         case [str(name)] | [str(name), _] if name in reader.catalogue.lists and not call.scope.element:
             return Quantified(Quantity.SOME, Collection(name), ALWAYS, call.path)
         case _:
-            return reader.truth(read_variable(reader, call), call.path)
+            return reader.make_truth(read_variable(reader, call), call.path)
 
 
 def read_order(reader: Reader, call: Call) -> Condition:
     """A comparison of two values, or of three with the middle one between the others."""
     if not reader.has_arguments(call, 2, 3):
         return NULL
-    values, kind = reader.unify(call, _values(reader, call), _paths(call))
+    values, kind = reader.unify(call, _read_values(reader, call), _list_paths(call))
     if kind not in ORDERED:
-        return reader.report(call.path + pointer(call.operator), f"{KINDS[kind]} has no order.")
+        return reader.report(call.path + build_pointer(call.operator), f"{KINDS[kind]} has no order.")
     if len(values) == 2:
         return Comparison(Op(call.operator), values[0], values[1], call.path)
     return Between(Op(call.operator), values[0], values[1], values[2], call.path)
@@ -114,7 +117,7 @@ def read_equality(reader: Reader, call: Call) -> Condition:
     """Whether two values are the same, or both missing."""
     if not reader.has_arguments(call, 2, 2):
         return NULL
-    (left, right), _ = reader.unify(call, _values(reader, call), _paths(call))
+    (left, right), _ = reader.unify(call, _read_values(reader, call), _list_paths(call))
     return Equality(left, right, call.operator.startswith("!"), call.path)
 
 
@@ -126,26 +129,26 @@ def _combine(call: Call, operands: tuple[Condition, ...]) -> Condition:
 
 def read_logic(reader: Reader, call: Call) -> Condition:
     """Whether all operands hold, or at least one."""
-    return _combine(call, _conditions(reader, call)) if reader.has_arguments(call, 1) else NULL
+    return _combine(call, _read_conditions(reader, call)) if reader.has_arguments(call, 1) else NULL
 
 
 def read_short_circuit(reader: Reader, call: Call) -> Value:
     """The operand that decides; where all are true or false, whether they hold."""
     if not reader.has_arguments(call, 1):
         return NULL
-    values, kind = reader.unify(call, _values(reader, call), _paths(call))
+    values, kind = reader.unify(call, _read_values(reader, call), _list_paths(call))
     if len(values) == 1:
         return values[0]
     if kind is not Kind.BOOLEAN or any(map(may_be_missing, values)):
         return ShortCircuit(call.operator == "and", tuple(values), kind)
-    return _combine(call, tuple(map(reader.truth, values, _paths(call))))
+    return _combine(call, tuple(map(reader.make_truth, values, _list_paths(call))))
 
 
 def read_negation(reader: Reader, call: Call) -> Condition:
     """Whether the operand does not hold, or, with two marks, does."""
     if not reader.has_arguments(call, 1, 1):
         return NULL
-    condition = reader.condition(call.arguments[0], call.at(0), call.scope)
+    condition = reader.read_condition(call.arguments[0], call.build_path(0), call.scope)
     if call.operator == "!!":
         return condition
     match condition:
@@ -155,11 +158,11 @@ def read_negation(reader: Reader, call: Call) -> Condition:
             return Not(condition)
 
 
-def _tests(reader: Reader, call: Call) -> tuple[list[Condition], list[int]]:
+def _read_tests(reader: Reader, call: Call) -> tuple[list[Condition], list[int]]:
     """The tests of a choice, and where its values stand."""
     count = len(call.arguments)
     places = range(0, count - 1, 2)
-    tests = [reader.condition(call.arguments[at], call.at(at), call.scope) for at in places]
+    tests = [reader.read_condition(call.arguments[at], call.build_path(at), call.scope) for at in places]
     return tests, [at + 1 for at in places] + ([count - 1] if count % 2 else [])
 
 
@@ -170,16 +173,16 @@ def _choose(tests: list[Condition], values: list[V], otherwise: V, kind: Kind) -
 
 def read_choice_of_conditions(reader: Reader, call: Call) -> Condition:
     """The condition after the first test that holds, or the last one, or never."""
-    tests, places = _tests(reader, call)
-    conditions = [reader.condition(call.arguments[at], call.at(at), call.scope) for at in places]
+    tests, places = _read_tests(reader, call)
+    conditions = [reader.read_condition(call.arguments[at], call.build_path(at), call.scope) for at in places]
     return _choose(tests, conditions, NEVER, Kind.BOOLEAN)
 
 
 def read_choice(reader: Reader, call: Call) -> Value:
     """The value after the first test that holds, or the last one, or null."""
-    tests, places = _tests(reader, call)
-    values = [reader.value(call.arguments[at], call.at(at), call.scope) for at in places]
-    values, kind = reader.unify(call, values, [call.at(at) for at in places])
+    tests, places = _read_tests(reader, call)
+    values = [reader.read_value(call.arguments[at], call.build_path(at), call.scope) for at in places]
+    values, kind = reader.unify(call, values, [call.build_path(at) for at in places])
     return _choose(tests, values, NULL, kind)
 
 
@@ -188,15 +191,15 @@ def read_arithmetic(reader: Reader, call: Call) -> Value:
     low, high = {"-": (1, 2), "/": (2, 2), "%": (2, 2)}.get(call.operator, (1, None))
     if not reader.has_arguments(call, low, high):
         return NULL
-    values = _values(reader, call)
+    values = _read_values(reader, call)
     operands = tuple(reader.require_kind(call, value, Kind.NUMBER, index) for index, value in enumerate(values))
     if len(operands) == 1 and call.operator != "-":
         return operands[0]
     arithmetic = Arithmetic(Op(call.operator), operands)
-    if magnitude(arithmetic).safe:
+    if compute_magnitude(arithmetic).safe:
         return arithmetic
     message = "This calculation could leave the range of numbers, 1e-300 to 1e300."
-    return reader.report(call.path + pointer(call.operator), message)
+    return reader.report(call.path + build_pointer(call.operator), message)
 
 
 def read_concat(reader: Reader, call: Call) -> Value:
@@ -204,15 +207,17 @@ def read_concat(reader: Reader, call: Call) -> Value:
     if not reader.has_arguments(call, 1):
         return NULL
     texts: list[Value] = []
-    for index, value in enumerate(_values(reader, call)):
+    for index, value in enumerate(_read_values(reader, call)):
         if isinstance(value, Literal) and isinstance(value.value, float):
             if value.value.is_integer():
                 texts.append(Literal(str(int(value.value)), Kind.TEXT))
             else:
-                reader.report(call.at(index), "cat takes text and whole numbers that are written out, no fractions.")
-        elif kind_of(value) is Kind.NUMBER:
+                reader.report(
+                    call.build_path(index), "cat takes text and whole numbers that are written out, no fractions."
+                )
+        elif find_kind(value) is Kind.NUMBER:
             message = "cat takes text and whole numbers that are written out, no variable numbers."
-            reader.report(call.at(index), message)
+            reader.report(call.build_path(index), message)
         else:
             texts.append(reader.require_kind(call, value, Kind.TEXT, index))
     return texts[0] if len(texts) == 1 else Concat(tuple(texts))
@@ -222,12 +227,14 @@ def read_substring(reader: Reader, call: Call) -> Value:
     """A part of a text, from a position and, where it is given, of a length."""
     if not reader.has_arguments(call, 2, 3):
         return NULL
-    text = reader.require_kind(call, reader.value(call.arguments[0], call.at(0), call.scope), Kind.TEXT, 0)
+    text = reader.require_kind(call, reader.read_value(call.arguments[0], call.build_path(0), call.scope), Kind.TEXT, 0)
     places: list[int] = []
     for index, raw in enumerate(call.arguments[1:], 1):
         number = raw if isinstance(raw, int | float) and not isinstance(raw, bool) else None
         if number is None or abs(number) > LARGEST_POSITION or number != int(number):
-            return reader.report(call.at(index), "substr takes positions that are written out as whole numbers.")
+            return reader.report(
+                call.build_path(index), "substr takes positions that are written out as whole numbers."
+            )
         places.append(int(number))
     return Substring(text, places[0], places[1] if len(places) > 1 else None)
 
@@ -237,37 +244,39 @@ def read_membership(reader: Reader, call: Call) -> Condition:
     if not reader.has_arguments(call, 2, 2):
         return NULL
     needle, place = call.arguments
-    value = reader.value(needle, call.at(0), call.scope)
+    value = reader.read_value(needle, call.build_path(0), call.scope)
     if isinstance(place, list):
-        paths = [call.at(1) + pointer(index) for index in range(len(place))]
-        options = [reader.value(raw, path, call.scope) for raw, path in zip(place, paths, strict=True)]
-        (value, *options), _ = reader.unify(call, [value, *options], [call.at(0), *paths])
+        paths = [call.build_path(1) + build_pointer(index) for index in range(len(place))]
+        options = [reader.read_value(raw, path, call.scope) for raw, path in zip(place, paths, strict=True)]
+        (value, *options), _ = reader.unify(call, [value, *options], [call.build_path(0), *paths])
         return OneOf(value, tuple(options), call.path)
     keys = reader.catalogue.memberships
     if keys is not None and place in ({"var": keys}, {"var": [keys]}) and not call.scope.element:
         if isinstance(value, Literal) and isinstance(value.value, str) and value.value:
             return InSegment(value.value, call.path)
-        return reader.report(call.at(0), f"Only the key of a segment, written out, can be looked for in {keys}.")
-    text = reader.require_kind(call, reader.value(place, call.at(1), call.scope), Kind.TEXT, 1)
+        return reader.report(
+            call.build_path(0), f"Only the key of a segment, written out, can be looked for in {keys}."
+        )
+    text = reader.require_kind(call, reader.read_value(place, call.build_path(1), call.scope), Kind.TEXT, 1)
     return Contains(reader.require_kind(call, value, Kind.TEXT, 0), text, call.path)
 
 
 def read_missing(reader: Reader, call: Call) -> Condition:
     """Whether variables are missing: any of them, or so many that fewer than a number are there."""
-    given, base, need = call.arguments, call.path + pointer(call.operator), None
+    given, base, need = call.arguments, call.path + build_pointer(call.operator), None
     if call.operator == "missing_some":
         match given:
             case [int(count), list(names)] if not isinstance(count, bool):
-                given, base, need = names, base + pointer(1), count
+                given, base, need = names, base + build_pointer(1), count
             case _:
                 return reader.report(base, "missing_some takes a whole number and a list of names of variables.")
     elif len(given) == 1 and isinstance(given[0], list):
-        given, base = given[0], base + pointer(0)
+        given, base = given[0], base + build_pointer(0)
     variables = []
     for index, name in enumerate(given):
-        path = base + pointer(index) if call.listed else base
+        path = base + build_pointer(index) if call.listed else base
         if isinstance(name, str):
-            variables.append(reader.variable(name, path, call.scope))
+            variables.append(reader.find_variable(name, path, call.scope))
         else:
             reader.report(path, f"{call.operator} takes names of variables, written out.")
     return Missing(tuple(each for each in variables if each is not None), need, call.path)
@@ -276,7 +285,7 @@ def read_missing(reader: Reader, call: Call) -> Condition:
 def refuse_missing_value(reader: Reader, call: Call) -> Value:
     """What `missing` gives is a list, which is no value."""
     where = "it gives a list, which can only stand where a condition stands"
-    path = call.path + pointer(call.operator)
+    path = call.path + build_pointer(call.operator)
     return reader.report(path, f"{call.operator} cannot be used as a value: {where}.")
 
 
@@ -284,8 +293,8 @@ def read_quantified(reader: Reader, call: Call) -> Condition:
     """Whether some, all or none of a list's elements satisfy a condition."""
     if not reader.has_arguments(call, 2, 2):
         return NULL
-    collection = reader.collection(call.arguments[0], call.at(0), call.scope)
-    condition = reader.condition(call.arguments[1], call.at(1), reader.element_scope(collection))
+    collection = reader.read_collection(call.arguments[0], call.build_path(0), call.scope)
+    condition = reader.read_condition(call.arguments[1], call.build_path(1), reader.build_element_scope(collection))
     return Quantified(Quantity(call.operator), collection, condition, call.path)
 
 
@@ -293,28 +302,28 @@ def read_aggregate(reader: Reader, call: Call) -> Value:
     """A count or a sum of a list's elements; nothing else can be reduced."""
     if not reader.has_arguments(call, 3, 3):
         return NULL
-    collection = reader.collection(call.arguments[0], call.at(0), call.scope)
+    collection = reader.read_collection(call.arguments[0], call.build_path(0), call.scope)
     shape = "reduce takes the accumulator + 1, or + a number of the element, from 0."
     if isinstance(call.arguments[2], bool) or call.arguments[2] != 0:
-        return reader.report(call.at(2), shape)
+        return reader.report(call.build_path(2), shape)
     match call.arguments[1]:
         case {"+": [{"var": "accumulator"}, addend]}:
             place = 1
         case {"+": [addend, {"var": "accumulator"}]}:
             place = 0
         case _:
-            return reader.report(call.at(1), shape)
+            return reader.report(call.build_path(1), shape)
     match addend:
         case int() | float() if addend == 1 and not isinstance(addend, bool):
             return Aggregate(collection, None)
         case {"var": str(name)} if name == "current" or name.startswith("current."):
-            path, scope = call.at(1) + pointer("+", place, "var"), reader.element_scope(collection)
-            variable = reader.variable(name[8:], path, scope) if collection.name else None
+            path, scope = call.build_path(1) + build_pointer("+", place, "var"), reader.build_element_scope(collection)
+            variable = reader.find_variable(name[8:], path, scope) if collection.name else None
             if variable is None:
                 return NULL
             if variable.kind is Kind.NUMBER and not variable.nullable:
                 return Aggregate(collection, variable)
-    return reader.report(call.at(1), shape)
+    return reader.report(call.build_path(1), shape)
 
 
 VALUE_OPERATORS: Mapping[str, ValueHandler] = {
@@ -346,10 +355,12 @@ def parse_rule(given: object, catalogue: Catalogue = CATALOGUE) -> Condition:
     scope = Scope(catalogue.variables)
     match raw:
         case dict():
-            return _finish(reader, reader.condition(raw, "", scope))
+            return _finish(reader, reader.read_condition(raw, "", scope))
         case list() if raw and all(isinstance(item, dict) for item in raw):
-            conditions = tuple(reader.condition(item, pointer(index), scope) for index, item in enumerate(raw))
-            return _finish(reader, both(conditions))
+            conditions = tuple(
+                reader.read_condition(item, build_pointer(index), scope) for index, item in enumerate(raw)
+            )
+            return _finish(reader, join_conditions(conditions))
         case []:
             problem = "A rule must hold at least one condition."
         case _:
@@ -360,7 +371,7 @@ def parse_rule(given: object, catalogue: Catalogue = CATALOGUE) -> Condition:
 def parse_value(given: object, catalogue: Catalogue) -> Value:
     """The tree of an expression whose value is asked for."""
     reader, raw = _open(given, catalogue)
-    return _finish(reader, reader.value(raw, "", Scope(catalogue.variables)))
+    return _finish(reader, reader.read_value(raw, "", Scope(catalogue.variables)))
 
 
 def _open(given: object, catalogue: Catalogue) -> tuple[Reader, object]:
@@ -370,7 +381,7 @@ def _open(given: object, catalogue: Catalogue) -> tuple[Reader, object]:
             given = read_json(given)
         except ValueError as error:
             raise InvalidRule([RuleProblem("", str(error))]) from error
-    if problem := size_problem(given):
+    if problem := find_size_problem(given):
         raise InvalidRule([problem])
     return Reader(catalogue, VALUE_OPERATORS, CONDITION_OPERATORS), given
 
@@ -379,6 +390,6 @@ def _finish(reader: Reader, tree: V) -> V:
     """The tree; InvalidRule where the reader found problems, or its statement would be too large."""
     if reader.problems:
         raise InvalidRule(reader.problems[:MAXIMUM_PROBLEMS])
-    if problem := statement_problem(tree):
+    if problem := find_statement_problem(tree):
         raise InvalidRule([problem])
     return tree

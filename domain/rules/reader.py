@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from domain.calendar import read_instant
 from domain.errors import RuleProblem
-from domain.rules.limits import pointer
+from domain.rules.limits import build_pointer
 from domain.rules.tree import (
     ALWAYS,
     CONDITIONS,
@@ -24,7 +24,7 @@ from domain.rules.tree import (
     Truth,
     Value,
     Variable,
-    kind_of,
+    find_kind,
 )
 from domain.rules.variables import Catalogue, Kind, VariableInfo
 
@@ -66,12 +66,14 @@ class Call:
     listed: bool
     scope: Scope
 
-    def at(self, index: int) -> str:
+    def build_path(self, index: int) -> str:
         """The path of an argument."""
-        return self.path + pointer(self.operator, index) if self.listed else self.path + pointer(self.operator)
+        return (
+            self.path + build_pointer(self.operator, index) if self.listed else self.path + build_pointer(self.operator)
+        )
 
 
-def instant_problem(text: str) -> str | None:
+def find_instant_problem(text: str) -> str | None:
     """Why a text is not an instant of a rule, whatever the zone."""
     try:
         year = read_instant(text, UTC).year
@@ -95,7 +97,7 @@ class Reader:
         self.problems.append(RuleProblem(path, message + more, suggestion))
         return NULL
 
-    def value(self, raw: object, path: str, scope: Scope) -> Value:
+    def read_value(self, raw: object, path: str, scope: Scope) -> Value:
         """A part whose value is used."""
         match raw:
             case None:
@@ -109,44 +111,44 @@ class Reader:
             case dict():
                 call = _call(raw, path, scope)
                 handler = self.value_operators.get(call.operator) or self.condition_operators.get(call.operator)
-                return self._unknown_operator(call) if handler is None else handler(self, call)
+                return self._report_unknown_operator(call) if handler is None else handler(self, call)
             case list():
                 return self.report(path, "A list can only stand in `in`, or where a condition stands.")
             case _:
                 return self.report(path, "A rule is made of JSON values only.")
 
-    def condition(self, raw: object, path: str, scope: Scope) -> Condition:
+    def read_condition(self, raw: object, path: str, scope: Scope) -> Condition:
         """A part that is only asked whether it holds."""
         match raw:
             case list():
                 for index, item in enumerate(raw):
-                    self.value(item, path + pointer(index), scope)
+                    self.read_value(item, path + build_pointer(index), scope)
                 return ALWAYS if raw else NEVER
             case {"filter": _}:
-                return Quantified(Quantity.SOME, self.collection(raw, path, scope), ALWAYS, path)
+                return Quantified(Quantity.SOME, self.read_collection(raw, path, scope), ALWAYS, path)
             case dict():
                 call = _call(raw, path, scope)
                 handler = self.condition_operators.get(call.operator)
                 if handler is not None:
                     condition = handler(self, call)
-                    return condition if isinstance(condition, Choice) else self.truth(condition, path)
-        return self.truth(self.value(raw, path, scope), path)
+                    return condition if isinstance(condition, Choice) else self.make_truth(condition, path)
+        return self.make_truth(self.read_value(raw, path, scope), path)
 
-    def truth(self, value: Value, path: str) -> Condition:
+    def make_truth(self, value: Value, path: str) -> Condition:
         """The condition that a value is where it is only asked whether it holds."""
         if isinstance(value, Literal):
             return ALWAYS if value.value else NEVER
         return value if isinstance(value, CONDITIONS) else Truth(value, path)
 
-    def _unknown_operator(self, call: Call) -> Literal:
-        name, path = call.operator, call.path + pointer(call.operator)
+    def _report_unknown_operator(self, call: Call) -> Literal:
+        name, path = call.operator, call.path + build_pointer(call.operator)
         if name in UNSUPPORTED:
             return self.report(path, f"The operator {name} is not supported: {UNSUPPORTED[name]}.")
         known = self.value_operators.keys() | self.condition_operators.keys()
-        close = ALIASES.get(name.lower()) or closest_name(name.lower(), known)
+        close = ALIASES.get(name.lower()) or find_closest_name(name.lower(), known)
         return self.report(path, f"There is no operator {name[:40]}.", close)
 
-    def collection(self, raw: object, path: str, scope: Scope) -> Collection:
+    def read_collection(self, raw: object, path: str, scope: Scope) -> Collection:
         """A list of the customer's: its name, or a filter over it."""
         nothing = Collection("")
         names = ", ".join(self.catalogue.lists)
@@ -157,10 +159,12 @@ class Reader:
             case {"var": str(name) | [str(name)]} if name in self.catalogue.lists:
                 return Collection(name)
             case {"var": str(name) | [str(name)]}:
-                self.report(path + "/var", f"There is no list {name[:60]}.", closest_name(name, self.catalogue.lists))
+                self.report(
+                    path + "/var", f"There is no list {name[:60]}.", find_closest_name(name, self.catalogue.lists)
+                )
             case {"filter": [inner, test]}:
-                below = self.collection(inner, path + "/filter/0", scope)
-                kept = self.condition(test, path + "/filter/1", self.element_scope(below))
+                below = self.read_collection(inner, path + "/filter/0", scope)
+                kept = self.read_condition(test, path + "/filter/1", self.build_element_scope(below))
                 return Collection(below.name, (*below.filters, kept))
             case {"filter": _}:
                 self.report(path + "/filter", "filter takes a list and a condition.")
@@ -168,7 +172,7 @@ class Reader:
                 self.report(path, f"This must be a list, as in {{'var': 'purchases'}}; there are {names}.")
         return nothing
 
-    def variable(self, name: str, path: str, scope: Scope) -> Variable | None:
+    def find_variable(self, name: str, path: str, scope: Scope) -> Variable | None:
         """The variable of that name where it can be seen; None, with a problem noted, where there is none."""
         info = scope.variables.get(name)
         if info is not None:
@@ -183,7 +187,7 @@ class Reader:
             self.report(path, f"{name} cannot be seen inside a list; its elements have {visible}.")
         elif not scope.element and (listed := self._list_before(name)) is not None:
             has = self.catalogue.lists[listed].variables
-            found = closest_name(name.removeprefix(listed).lstrip("[]."), has)
+            found = find_closest_name(name.removeprefix(listed).lstrip("[]."), has)
             seen = f"each element of {listed} has {found or ', '.join(has)}"
             where = f'inside some, all, none or reduce over {{"var": "{listed}"}}'
             self.report(path, f"There is no variable {name[:60]}: {seen}, which is seen {where}.")
@@ -191,25 +195,25 @@ class Reader:
             known = [*scope.variables]
             if not scope.element:
                 known += [*catalogue.lists, *([catalogue.memberships] if catalogue.memberships else [])]
-            self.report(path, f"There is no variable {name[:60] or 'without a name'}.", closest_name(name, known))
+            self.report(path, f"There is no variable {name[:60] or 'without a name'}.", find_closest_name(name, known))
         return None
 
     def _list_before(self, name: str) -> str | None:
         lists = sorted(self.catalogue.lists, key=len, reverse=True)
         return next((each for each in lists if name.startswith((f"{each}.", f"{each}[]"))), None)
 
-    def element_scope(self, collection: Collection) -> Scope:
+    def build_element_scope(self, collection: Collection) -> Scope:
         """What can be seen inside the list's elements."""
         info = self.catalogue.lists.get(collection.name)
         return Scope(info.variables if info else {}, True)
 
     def unify(self, call: Call, nodes: list[Value], paths: list[str]) -> tuple[list[Value], Kind]:
         """The nodes as values of one kind; texts beside an instant become instants. Null goes with everything."""
-        kinds = [kind_of(node) for node in nodes]
+        kinds = [find_kind(node) for node in nodes]
         wanted = next((kind for kind in kinds if kind is not Kind.NOTHING), Kind.NOTHING)
         if Kind.INSTANT in kinds:
             nodes = [self._as_instant(node, path) for node, path in zip(nodes, paths, strict=True)]
-            kinds, wanted = [kind_of(node) for node in nodes], Kind.INSTANT
+            kinds, wanted = [find_kind(node) for node in nodes], Kind.INSTANT
         for node, kind, path in zip(nodes, kinds, paths, strict=True):
             if kind is not wanted and kind is not Kind.NOTHING:
                 hint = unquote_number(node) if wanted is Kind.NUMBER else None
@@ -221,16 +225,18 @@ class Reader:
     def _as_instant(self, node: Value, path: str) -> Value:
         if not isinstance(node, Literal) or not isinstance(node.value, str):
             return node
-        problem = instant_problem(node.value)
+        problem = find_instant_problem(node.value)
         return self.report(path, problem + ".") if problem else Literal(node.value, Kind.INSTANT)
 
     def require_kind(self, call: Call, node: Value, kind: Kind, index: int) -> Value:
         """The node, which must be of the kind."""
-        found = kind_of(node)
+        found = find_kind(node)
         if found in (kind, Kind.NOTHING):
             return node
         hint = unquote_number(node) if kind is Kind.NUMBER else None
-        return self.report(call.at(index), f"{call.operator} takes {KINDS[kind]} here, not {KINDS[found]}.", hint)
+        return self.report(
+            call.build_path(index), f"{call.operator} takes {KINDS[kind]} here, not {KINDS[found]}.", hint
+        )
 
     def has_arguments(self, call: Call, low: int, high: int | None = None) -> bool:
         """Whether the operator has as many arguments as it takes; `high` None for any number."""
@@ -240,7 +246,7 @@ class Reader:
         wanted = f"at least {low}" if high is None else str(low) if low == high else f"{low} to {high}"
         plural = "" if wanted.endswith(" 1") or wanted == "1" else "s"
         self.report(
-            call.path + pointer(call.operator), f"{call.operator} takes {wanted} argument{plural}, not {count}."
+            call.path + build_pointer(call.operator), f"{call.operator} takes {wanted} argument{plural}, not {count}."
         )
         return False
 
@@ -265,7 +271,7 @@ def unquote_number(node: Value) -> str | None:
     return f"{node.value} without quotes"
 
 
-def closest_name(name: str, known: Iterable[str]) -> str | None:
+def find_closest_name(name: str, known: Iterable[str]) -> str | None:
     """The likeliest of the known names, also where the name is written in another way (totalRevenue)."""
     names, last = list(known), name.rpartition(".")[2]
     if last in names:

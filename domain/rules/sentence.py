@@ -35,7 +35,7 @@ from domain.rules.tree import (
     Truth,
     Value,
     Variable,
-    kind_of,
+    find_kind,
 )
 from domain.rules.variables import CATALOGUE, DAYS, MONEY, Catalogue, Kind, VariableInfo
 
@@ -67,12 +67,12 @@ BETWEEN_OPERANDS = {Op.PLUS: " plus ", Op.MINUS: " minus ", Op.TIMES: " times ",
 FULL = {Kind.NUMBER: "there and not 0", Kind.TEXT: "there and not blank", Kind.BOOLEAN: "so", Kind.INSTANT: "there"}
 
 
-def sentence(tree: Condition, currency: str, catalogue: Catalogue = CATALOGUE) -> str:
+def write_sentence(tree: Condition, currency: str, catalogue: Catalogue = CATALOGUE) -> str:
     """The rule in words."""
-    return SentenceWriter(catalogue, currency, catalogue.variables).condition(tree)
+    return SentenceWriter(catalogue, currency, catalogue.variables).write_condition(tree)
 
 
-def number_text(value: float) -> str:
+def format_number(value: float) -> str:
     """The shortest decimal that is this double, with thousands apart."""
     whole, _, rest = f"{Decimal(repr(value)):,f}".partition(".")
     return f"{whole}.{rest}" if rest.strip("0") else whole
@@ -91,154 +91,154 @@ class SentenceWriter:
     currency: str
     scope: Mapping[str, VariableInfo]
 
-    def condition(self, node: Value) -> str:
+    def write_condition(self, node: Value) -> str:
         """A condition; in brackets where it stands beside others and could be read in two ways."""
         match node:
             case AllOf(operands=operands):
-                return " and ".join(self.beside(operand) for operand in operands)
+                return " and ".join(self.write_beside(operand) for operand in operands)
             case AnyOf(operands=operands):
-                return " or ".join(self.beside(operand) for operand in operands)
+                return " or ".join(self.write_beside(operand) for operand in operands)
             case Not(operand=operand):
-                return f"not ({self.condition(operand)})"
+                return f"not ({self.write_condition(operand)})"
             case Choice(branches=branches, otherwise=otherwise):
-                tests = [f"{self.beside(value)} if {self.beside(test)}" for test, value in branches]
-                return ", else ".join([*tests, self.beside(otherwise)])
+                tests = [f"{self.write_beside(value)} if {self.write_beside(test)}" for test, value in branches]
+                return ", else ".join([*tests, self.write_beside(otherwise)])
             case Literal(value=value):
                 return "always" if value else "never"
             case _:
-                return self._leaf(node)
+                return self._write_leaf(node)
 
-    def beside(self, node: Value) -> str:
+    def write_beside(self, node: Value) -> str:
         """The condition as one of several."""
-        text = self.condition(node)
+        text = self.write_condition(node)
         return f"({text})" if isinstance(node, AllOf | AnyOf | Not | Choice) else text
 
-    def _leaf(self, node: Value) -> str:
+    def _write_leaf(self, node: Value) -> str:
         match node:
             case Truth(operand=operand):
-                return f"{self.value(operand)} is {FULL.get(kind_of(operand), 'anything')}"
+                return f"{self.write_value(operand)} is {FULL.get(find_kind(operand), 'anything')}"
             case Comparison(op=op, left=Variable(name=name), right=Literal(value=float(days))) if name in AGED:
-                return f"{AGED[name]} {AGES[op].format(number_text(days))}"
+                return f"{AGED[name]} {AGES[op].format(format_number(days))}"
             case Equality(left=Variable(name=name), right=Literal(value=float(days)), negated=negated) if name in AGED:
-                return f"{AGED[name]} {'not ' if negated else ''}exactly {number_text(days)} days ago"
+                return f"{AGED[name]} {'not ' if negated else ''}exactly {format_number(days)} days ago"
             case Comparison(op=op, left=left, right=right):
-                first, second = self._values((left, right))
-                kind = next((kind for kind in map(kind_of, (left, right)) if kind in ORDERS), Kind.NUMBER)
+                first, second = self._write_values((left, right))
+                kind = next((kind for kind in map(find_kind, (left, right)) if kind in ORDERS), Kind.NUMBER)
                 return f"{first} is {ORDERS[kind][op]} {second}"
             case Between(op=op, low=low, middle=middle, high=high):
-                first, second, third = self._values((low, middle, high))
+                first, second, third = self._write_values((low, middle, high))
                 return f"{second} is {RANGES[op].format(first, third)}"
             case Equality(left=left, right=right, negated=negated):
-                first, second = self._values((left, right))
+                first, second = self._write_values((left, right))
                 return f"{first} is {'not ' if negated else ''}{second}"
             case OneOf(value=value, options=options):
-                first, *rest = self._values((value, *options))
+                first, *rest = self._write_values((value, *options))
                 return f"{first} is one of {', '.join(rest) or 'nothing'}"
             case Contains(needle=needle, text=text):
-                return f"{self.value(text)} contains {self.value(needle)}"
+                return f"{self.write_value(text)} contains {self.write_value(needle)}"
             case InSegment(key=key):
                 return f"the customer belongs to {quote(key)}"
             case Missing(variables=variables, need=need):
-                named = ", ".join(self.value(variable) for variable in variables) or "nothing"
+                named = ", ".join(self.write_value(variable) for variable in variables) or "nothing"
                 few = "not all" if need is None else f"fewer than {need} and not all"
                 return f"{few} of these are there and not blank: {named}"
             case Quantified(quantity=quantity, collection=collection, condition=condition):
-                return self._quantity_phrase(quantity, collection, condition)
+                return self._write_quantity(quantity, collection, condition)
             case _:
                 raise TypeError(f"{type(node).__name__} is no condition")
 
-    def _quantity_phrase(self, quantity: Quantity, collection: Collection, condition: Condition) -> str:
-        inside = self._inside(collection)
-        elements = self._collection(collection, self.catalogue.lists[collection.name].phrase)
-        which = "" if condition == ALWAYS else f" for which {inside.beside(condition)}"
+    def _write_quantity(self, quantity: Quantity, collection: Collection, condition: Condition) -> str:
+        inside = self._enter_collection(collection)
+        elements = self._write_collection(collection, self.catalogue.lists[collection.name].phrase)
+        which = "" if condition == ALWAYS else f" for which {inside.write_beside(condition)}"
         match quantity:
             case Quantity.SOME:
                 return f"there is at least one {elements}{which}"
             case Quantity.NONE:
                 return f"there is no {elements}{which}"
             case _:
-                return f"there is at least one {elements} and for each {inside.beside(condition)}"
+                return f"there is at least one {elements} and for each {inside.write_beside(condition)}"
 
-    def _inside(self, collection: Collection) -> "SentenceWriter":
+    def _enter_collection(self, collection: Collection) -> "SentenceWriter":
         return SentenceWriter(self.catalogue, self.currency, self.catalogue.lists[collection.name].variables)
 
-    def _collection(self, collection: Collection, noun: str) -> str:
-        inside = self._inside(collection)
-        return noun + "".join(f" where {inside.beside(test)}" for test in collection.filters)
+    def _write_collection(self, collection: Collection, noun: str) -> str:
+        inside = self._enter_collection(collection)
+        return noun + "".join(f" where {inside.write_beside(test)}" for test in collection.filters)
 
-    def _values(self, nodes: Sequence[Value]) -> list[str]:
+    def _write_values(self, nodes: Sequence[Value]) -> list[str]:
         """Values beside each other: numbers are said in the unit of the first that has one."""
-        unit = next((unit for unit in map(self.unit, nodes) if unit is not None), None)
-        return [self.value(node, unit) for node in nodes]
+        unit = next((unit for unit in map(self.find_unit, nodes) if unit is not None), None)
+        return [self.write_value(node, unit) for node in nodes]
 
-    def unit(self, node: Value) -> str | None:
+    def find_unit(self, node: Value) -> str | None:
         """What a number counts; None where that cannot be said."""
         match node:
             case Variable(name=name):
                 return self.scope[name].unit
             case Default(variable=variable):
-                return self.unit(variable)
+                return self.find_unit(variable)
             case Aggregate(collection=collection, addend=Variable(name=name)):
-                return self._inside(collection).scope[name].unit
+                return self._enter_collection(collection).scope[name].unit
             case _:
                 return None
 
-    def value(self, node: Value, unit: str | None = None) -> str:
+    def write_value(self, node: Value, unit: str | None = None) -> str:
         """A value, in brackets where it is made of several."""
         match node:
             case Literal():
-                return self._literal(node, unit)
+                return self._write_literal(node, unit)
             case Variable(name=name):
                 return self.scope[name].phrase
             case Aggregate(collection=Collection(filters=())):
-                return self._calculation(node)
+                return self._write_calculation(node)
             case _ if isinstance(node, CONDITIONS):
-                return f"({self.condition(node)})"
+                return f"({self.write_condition(node)})"
             case _:
-                return f"({self._calculation(node)})"
+                return f"({self._write_calculation(node)})"
 
-    def _literal(self, node: Literal, unit: str | None) -> str:
+    def _write_literal(self, node: Literal, unit: str | None) -> str:
         match node.value:
             case None:
                 return "missing"
             case bool(value):
                 return "yes" if value else "no"
             case float(value):
-                number = number_text(value)
+                number = format_number(value)
                 return f"{self.currency} {number}" if unit == MONEY else f"{number} days" if unit == DAYS else number
             case text if node.kind is Kind.INSTANT and PLAIN_INSTANT.fullmatch(text):
                 return text
             case text:
                 return f"the time {quote(text)}" if node.kind is Kind.INSTANT else quote(text)
 
-    def _calculation(self, node: Value) -> str:
+    def _write_calculation(self, node: Value) -> str:
         match node:
             case Default(variable=variable, other=other):
-                return " or else ".join(self._values((variable, other)))
+                return " or else ".join(self._write_values((variable, other)))
             case Arithmetic(op=op, operands=operands):
-                return self._arithmetic(op, [self.value(operand) for operand in operands])
+                return self._write_arithmetic(op, [self.write_value(operand) for operand in operands])
             case Concat(operands=operands):
-                return " followed by ".join(self.value(operand) for operand in operands)
+                return " followed by ".join(self.write_value(operand) for operand in operands)
             case Substring(text=text, start=start, length=length):
                 where = f"the last {-start} characters" if start < 0 else f"what follows the first {start} characters"
                 limit = "" if length is None else f", without its last {-length}" if length < 0 else f", up to {length}"
-                return f"{where} of {self.value(text)}{limit}"
+                return f"{where} of {self.write_value(text)}{limit}"
             case Choice(branches=branches, otherwise=otherwise):
-                parts = [f"{self.value(value)} if {self.beside(test)}" for test, value in branches]
-                return ", else ".join([*parts, self.value(otherwise)])
+                parts = [f"{self.write_value(value)} if {self.write_beside(test)}" for test, value in branches]
+                return ", else ".join([*parts, self.write_value(otherwise)])
             case ShortCircuit(conjunction=conjunction, operands=operands):
                 which = "empty" if conjunction else "not empty"
-                return f"the first that is {which} or else the last of {', '.join(map(self.value, operands))}"
+                return f"the first that is {which} or else the last of {', '.join(map(self.write_value, operands))}"
             case Aggregate(collection=collection, addend=addend):
-                elements = self._collection(collection, self.catalogue.lists[collection.name].plural)
+                elements = self._write_collection(collection, self.catalogue.lists[collection.name].plural)
                 if addend is None:
                     return f"the number of {elements}"
-                noun = self._inside(collection).scope[addend.name].phrase.removeprefix("its ")
+                noun = self._enter_collection(collection).scope[addend.name].phrase.removeprefix("its ")
                 return f"the total {noun} of {elements}"
             case _:
                 raise TypeError(f"{type(node).__name__} is no value")
 
-    def _arithmetic(self, op: Op, operands: list[str]) -> str:
+    def _write_arithmetic(self, op: Op, operands: list[str]) -> str:
         match op:
             case Op.MINUS if len(operands) == 1:
                 return f"the negative of {operands[0]}"

@@ -242,16 +242,16 @@ NULL = Literal(None, Kind.NOTHING)
 CONDITIONS = (AllOf, AnyOf, Not, Truth, Comparison, Between, Equality, OneOf, Contains, InSegment, Missing, Quantified)
 
 
-def children(node: Node) -> Iterator[Node]:
+def list_children(node: Node) -> Iterator[Node]:
     """The nodes directly below, in written order."""
     for each in fields(node):
-        yield from _nodes(getattr(node, each.name))
+        yield from _list_nodes(getattr(node, each.name))
 
 
-def _nodes(value: object) -> Iterator[Node]:
+def _list_nodes(value: object) -> Iterator[Node]:
     if isinstance(value, tuple):
         for item in value:
-            yield from _nodes(item)
+            yield from _list_nodes(item)
     elif hasattr(value, "__dataclass_fields__"):
         yield value  # type: ignore[misc]
 
@@ -259,16 +259,16 @@ def _nodes(value: object) -> Iterator[Node]:
 def walk(node: Node) -> Iterator[Node]:
     """The node and all below it, in written order."""
     yield node
-    for child in children(node):
+    for child in list_children(node):
         yield from walk(child)
 
 
-def both(conditions: tuple[Condition, ...]) -> Condition:
+def join_conditions(conditions: tuple[Condition, ...]) -> Condition:
     """All of them, without a wrapper around a single one."""
     return conditions[0] if len(conditions) == 1 else AllOf(conditions)
 
 
-def kind_of(node: Value) -> Kind:
+def find_kind(node: Value) -> Kind:
     """What the node's value is; a condition is a boolean."""
     return Kind.BOOLEAN if isinstance(node, CONDITIONS) else node.kind
 

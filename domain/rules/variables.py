@@ -67,11 +67,11 @@ class RuleVariable:
 N, T, AT, B = Kind.NUMBER, Kind.TEXT, Kind.INSTANT, Kind.BOOLEAN
 
 
-def _by_name(*infos: VariableInfo) -> dict[str, VariableInfo]:
+def _index_by_name(*infos: VariableInfo) -> dict[str, VariableInfo]:
     return {info.name: info for info in infos}
 
 
-CUSTOMER = _by_name(
+CUSTOMER = _index_by_name(
     VariableInfo("external_id", T, "Customer id of the shop.", "the shop's id", "C-1001", nullable=False),
     VariableInfo("name", T, "Name of the customer.", "what the customer is called", "Nimal Perera"),
     VariableInfo("email", T, "Email address of the customer.", "the mail address", "nimal@example.com"),
@@ -117,7 +117,7 @@ RANKED = frozenset({"rfm_segment", "rfm_segment_name", "recency_score", "frequen
 _STATUS = VariableInfo(
     "status", T, "COMPLETED, PARTIAL, PENDING, REFUNDED or CANCELLED.", "the order's state", "COMPLETED", None, False
 )
-PURCHASE = _by_name(
+PURCHASE = _index_by_name(
     VariableInfo("amount", N, "Amount of the purchase.", "its value", 500, MONEY, False),
     VariableInfo("days_ago", N, "Local dates from the purchase to today.", "its age", 30, DAYS, False),
     VariableInfo("purchased_at", AT, "When the purchase was.", "its time", "2024-05-31", nullable=False),
@@ -127,7 +127,7 @@ PURCHASE = _by_name(
 )
 LINES = ("purchases.lines", "all_purchases.lines")
 OF_EVERY_STATUS = ("all_purchases", "all_purchases.lines")
-LINE = PURCHASE | _by_name(
+LINE = PURCHASE | _index_by_name(
     VariableInfo("amount", N, "Amount of the line, below 0 for a refund line.", "its value", 120, MONEY, False),
     replace(_STATUS, description="Status of the line: its own, else its order's.", phrase="its state"),
     VariableInfo("category", T, "Category of the line.", "its product group", "Kids"),
@@ -180,16 +180,16 @@ MEMBERSHIPS = RuleVariable(
 )
 
 
-def rule_variables(currency: str) -> list[RuleVariable]:
+def list_rule_variables(currency: str) -> list[RuleVariable]:
     """Everything that a rule may use, money in the business's currency."""
-    listed = [_line(info.name, info, currency) for info in CUSTOMER.values()]
+    listed = [_describe_variable(info.name, info, currency) for info in CUSTOMER.values()]
     listed.append(MEMBERSHIPS)
     for each in LISTS.values():
         listed.append(RuleVariable(each.name, "list", each.description, None, each.example))
-        listed += [_line(f"{each.name}[].{info.name}", info, currency) for info in each.variables.values()]
+        listed += [_describe_variable(f"{each.name}[].{info.name}", info, currency) for info in each.variables.values()]
     return listed
 
 
-def _line(name: str, info: VariableInfo, currency: str) -> RuleVariable:
+def _describe_variable(name: str, info: VariableInfo, currency: str) -> RuleVariable:
     unit = currency if info.unit == MONEY else info.unit
     return RuleVariable(name, info.kind.value, info.description, unit, info.example)

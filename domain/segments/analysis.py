@@ -13,14 +13,14 @@ from domain.classification.rfm import Quintiles
 from domain.customers.customers import Customers
 from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem, unknown_id
 from domain.model import Business
-from domain.rules.context import RuleContext, references, uses_rank
+from domain.rules.context import RuleContext, collect_references, uses_rank
 from domain.rules.evaluator import holds
 from domain.rules.explanation import Clause, explain
-from domain.rules.limits import pointer
-from domain.rules.sentence import sentence
+from domain.rules.limits import build_pointer
+from domain.rules.sentence import write_sentence
 from domain.rules.tree import Condition
-from domain.segments.customer_facts import read_customer_facts, rule_context
-from domain.segments.dependencies import reference_problems
+from domain.segments.customer_facts import build_rule_context, read_customer_facts
+from domain.segments.dependencies import find_reference_problems
 from domain.segments.model import Definition, Membership, Segment, SegmentKind
 from domain.segments.validation import Draft, validate_draft
 from domain.store import CustomerFilter, CustomerRecord, RuleSizes, Side, Store, Unit
@@ -55,7 +55,7 @@ class Overlap:
     intersection: int
 
 
-def overlap(segments: Sequence[Segment], patterns: Mapping[int, int]) -> Overlap:
+def build_overlap(segments: Sequence[Segment], patterns: Mapping[int, int]) -> Overlap:
     """The overlap of the segments; bit n of a pattern stands for the nth."""
 
     def count(first: int, second: int, wanted: tuple[bool, bool]) -> int:
@@ -101,17 +101,17 @@ def read_definition(definition: Definition, currency: str) -> tuple[Condition | 
     try:
         return validate_draft(Draft("preview", definition=definition), currency).tree, []
     except InvalidInput as error:
-        return None, [_inside(each) for each in error.problems]
+        return None, [_place_inside(each) for each in error.problems]
 
 
 def check_references(tree: Condition, stored: Sequence[Segment], key: str = "") -> list[RuleProblem]:
     """Segments that the rule uses and that are not there, or that use the segment of that key, whose rule it is."""
-    return [_inside(each) for each in reference_problems(key, tree, stored)]
+    return [_place_inside(each) for each in find_reference_problems(key, tree, stored)]
 
 
-def _inside(problem: FieldProblem) -> RuleProblem:
+def _place_inside(problem: FieldProblem) -> RuleProblem:
     # The first step is the input as a whole.
-    path = pointer(*problem.field[1:]) if problem.path is None else problem.path
+    path = build_pointer(*problem.field[1:]) if problem.path is None else problem.path
     return RuleProblem(path, problem.message, None, problem.code)
 
 
@@ -130,7 +130,7 @@ def find_warnings(tree: Condition, stored: Iterable[Segment], sizes: RuleSizes) 
             f"The segment {key} was never calculated, so it has no members yet.",
             ProblemSeverity.WARNING,
         )
-        for key, path in references(tree).items()
+        for key, path in collect_references(tree).items()
         if (segment := by_key.get(key)) is not None
         and segment.kind is SegmentKind.AUTOMATIC
         and segment.last_calculated is None
@@ -182,23 +182,23 @@ class Analysis:
     async def preview(self, business: Business, definition: Definition, against: int | None = None) -> Preview:
         """How many would match, and who would enter and leave the other segment, where one is given."""
         tree, problems = read_definition(definition, business.currency)
-        quintiles = await self._quintiles(business, [] if tree is None else [tree])
+        quintiles = await self._load_quintiles(business, [] if tree is None else [tree])
         async with self.store.read(business) as unit:
             other = None if against is None else await unit.segments.get(against)
             if against is not None and other is None:
                 raise unknown_id("segment", "againstSegmentId")
             used: Sequence[Segment] = ()
-            if tree is not None and references(tree):
+            if tree is not None and collect_references(tree):
                 used = await unit.segments.load_all()
                 problems = check_references(tree, used, "" if other is None else other.key)
-            said = None if tree is None else sentence(tree, business.currency)
+            said = None if tree is None else write_sentence(tree, business.currency)
             if tree is None or problems:
                 return Preview(await unit.rules.count_population(), tuple(as_errors(problems)), said)
-            context = await rule_context(unit, self.clock(), [tree], quintiles)
+            context = await build_rule_context(unit, self.clock(), [tree], quintiles)
             sizes = await unit.rules.compute_sizes(context, tree, None if other is None else other.id)
         return Preview(sizes.population, tuple(find_warnings(tree, used, sizes)), said, sizes, tree, context, other)
 
-    async def sample(self, business: Business, preview: Preview, side: Side, size: int) -> list[CustomerRecord]:
+    async def load_sample(self, business: Business, preview: Preview, side: Side, size: int) -> list[CustomerRecord]:
         """The first customers by id of one side of a preview; none where it has an error or no other segment."""
         if not 1 <= size <= MAXIMUM_SAMPLE:
             raise InvalidInput(f"first must be between 1 and {MAXIMUM_SAMPLE}", ("first",))
@@ -214,14 +214,14 @@ class Analysis:
             segment = await unit.segments.get(segment_id)
         if segment is None:
             return None
-        tree = segment.definition.tree()
+        tree = segment.definition.build_tree()
         rules = [] if tree is None else [tree]
-        quintiles = await self._quintiles(business, rules)
+        quintiles = await self._load_quintiles(business, rules)
         async with self.store.read(business) as unit:
             open_ones = (await unit.memberships.find_open([customer_id])).get(customer_id, [])
             named = await unit.segments.find_by_ids([each.segment_id for each in open_ones])
             keys = frozenset(each.key for each in named.values())
-            context = await rule_context(unit, self.clock(), rules, quintiles)
+            context = await build_rule_context(unit, self.clock(), rules, quintiles)
             facts = (await read_customer_facts(unit, context, [customer_id], {customer_id: keys})).get(customer_id)
         if facts is None:
             return None
@@ -232,33 +232,33 @@ class Analysis:
             membership,
             holds(tree, facts) and not facts.values["erased"],
             tuple(explain(tree, facts, business.currency)),
-            sentence(tree, business.currency),
+            write_sentence(tree, business.currency),
         )
 
-    async def matching(self, business: Business, customers: Sequence[int]) -> Mapping[int, list[Segment]]:
+    async def find_matching(self, business: Business, customers: Sequence[int]) -> Mapping[int, list[Segment]]:
         """The automatic segments whose rule holds for each of the customers now, by name."""
         async with self.store.read(business) as unit:
             segments = await unit.segments.load_all(automatic=True)
-        trees = {each.id: tree for each in segments if (tree := each.definition.tree()) is not None}
+        trees = {each.id: tree for each in segments if (tree := each.definition.build_tree()) is not None}
         if not trees:
             return {key: [] for key in customers}
-        quintiles = await self._quintiles(business, trees.values())
+        quintiles = await self._load_quintiles(business, trees.values())
         async with self.store.read(business) as unit:
-            context = await rule_context(unit, self.clock(), trees.values(), quintiles)
+            context = await build_rule_context(unit, self.clock(), trees.values(), quintiles)
             found = await unit.rules.find_matching(context, trees, customers)
         return {key: [each for each in segments if each.id in found[key]] for key in customers}
 
-    async def overlap(self, business: Business, segment_ids: Sequence[int | None]) -> Overlap:
+    async def compute_overlap(self, business: Business, segment_ids: Sequence[int | None]) -> Overlap:
         """How the members of two to ten segments coincide; None stands for an id that is no segment's."""
         if not FEWEST <= len(segment_ids) <= MOST:
             raise InvalidInput(f"segmentIds must hold between {FEWEST} and {MOST} ids", ("segmentIds",))
         async with self.store.read(business) as unit:
-            segments = await _segments(unit, segment_ids, ("segmentIds",))
+            segments = await _get_segments(unit, segment_ids, ("segmentIds",))
             keys = [each.id for each in segments]
             for place, key in enumerate(keys):
                 if key in keys[:place]:
                     raise InvalidInput("segmentIds must hold each segment once", ("segmentIds", str(place)))
-            return overlap(segments, await unit.rules.count_overlap(keys))
+            return build_overlap(segments, await unit.rules.count_overlap(keys))
 
     async def narrow(
         self,
@@ -272,26 +272,26 @@ class Analysis:
             raise InvalidInput(
                 f"segmentIds must hold at most {MAXIMUM_FILTERED_SEGMENTS} ids", ("filter", "segmentIds")
             )
-        keys = {} if rule is None else references(rule)
+        keys = {} if rule is None else collect_references(rule)
         segments: list[Segment] = []
         if segment_ids or keys:
             async with self.store.read(business) as unit:
-                segments = await _segments(unit, segment_ids, ("filter", "segmentIds"))
+                segments = await _get_segments(unit, segment_ids, ("filter", "segmentIds"))
                 problems = check_references(rule, await unit.segments.load_all()) if rule is not None and keys else []
                 if problems:
                     raise InvalidRule(problems)
-        quintiles = await self._quintiles(business, [] if rule is None else [rule])
+        quintiles = await self._load_quintiles(business, [] if rule is None else [rule])
         chosen = tuple(dict.fromkeys(each.id for each in segments))
         return CustomerFilter(where.search, where.loyalty_levels, chosen, rule, quintiles)
 
-    async def _quintiles(self, business: Business, trees: Iterable[Condition]) -> Quintiles | None:
+    async def _load_quintiles(self, business: Business, trees: Iterable[Condition]) -> Quintiles | None:
         """The kept cut values, where a rule ranks."""
         if not any(uses_rank(tree) for tree in trees):
             return None
-        return await self.customers.quintiles(business, RuleContext(business, self.clock()).span)
+        return await self.customers.load_quintiles(business, RuleContext(business, self.clock()).span)
 
 
-async def _segments(unit: Unit, ids: Sequence[int | None], field: tuple[str, ...]) -> list[Segment]:
+async def _get_segments(unit: Unit, ids: Sequence[int | None], field: tuple[str, ...]) -> list[Segment]:
     found = await unit.segments.find_by_ids([key for key in ids if key is not None]) if ids else {}
     name = field[-1]
     problems = [

@@ -4,13 +4,13 @@ customer, to test. What decides over all of them is the statement."""
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 
-from domain.calendar import local_day, to_micros
+from domain.calendar import to_local_day, to_micros
 from domain.classification.labels import Classification, classify
-from domain.classification.rfm import Quintiles, RfmScheme, Score, group_of
+from domain.classification.rfm import Quintiles, RfmScheme, Score, find_group
 from domain.customers.metrics import measure_customer, score_customer
 from domain.model import QUALIFYING, CustomerTotals, PurchaseLine
 from domain.pages import MAXIMUM_FIRST, PageRequest
-from domain.rules.context import RuleContext, uses_rank, variable_names
+from domain.rules.context import RuleContext, collect_variable_names, uses_rank
 from domain.rules.evaluator import CustomerFacts, Element, Scalar
 from domain.rules.tree import Value
 from domain.store import CustomerRecord, PurchaseRecord, Unit
@@ -31,7 +31,7 @@ async def read_customer_facts(
     counted = await unit.reports.load_classification_facts(ids, how.span)
     facts = {}
     for key, record in records.items():
-        facts[key] = customer_facts(
+        facts[key] = build_customer_facts(
             context,
             record,
             score_customer(record.totals, window.get(key), context.span, context.quintiles),
@@ -58,7 +58,7 @@ async def _read_purchases(unit: Unit, customer: int) -> list[tuple[PurchaseRecor
     return [(each, lines[(customer, each.purchase.id)]) for each in purchases]
 
 
-def customer_facts(
+def build_customer_facts(
     context: RuleContext,
     record: CustomerRecord,
     score: Score | None,
@@ -67,19 +67,23 @@ def customer_facts(
     segments: frozenset[str] = frozenset(),
 ) -> CustomerFacts:
     """One customer with everything that a rule can ask."""
-    values = _own_values(record) | _metric_values(context, record.totals) | _rank_values(score, labels)
+    values = (
+        _build_own_values(record) | _build_metric_values(context, record.totals) | _build_rank_values(score, labels)
+    )
     now = [(each, lines) for each, lines in bought if each.purchase.purchased_at <= context.now]
     counted = [(each, lines) for each, lines in now if each.purchase.status in QUALIFYING]
     lists = {
-        "purchases": [_element(context, each) for each, _ in counted],
-        "all_purchases": [_element(context, each) for each, _ in now],
-        "purchases.lines": [_element(context, each, line) for each, lines in counted for line in lines if line.bought],
-        "all_purchases.lines": [_element(context, each, line) for each, lines in now for line in lines],
+        "purchases": [_build_element(context, each) for each, _ in counted],
+        "all_purchases": [_build_element(context, each) for each, _ in now],
+        "purchases.lines": [
+            _build_element(context, each, line) for each, lines in counted for line in lines if line.bought
+        ],
+        "all_purchases.lines": [_build_element(context, each, line) for each, lines in now for line in lines],
     }
     return CustomerFacts(values, lists, context.zone, segments)
 
 
-def _own_values(record: CustomerRecord) -> dict[str, Scalar]:
+def _build_own_values(record: CustomerRecord) -> dict[str, Scalar]:
     entity = record.customer
     return {
         "external_id": entity.external_id,
@@ -91,7 +95,7 @@ def _own_values(record: CustomerRecord) -> dict[str, Scalar]:
     }
 
 
-def _metric_values(context: RuleContext, totals: CustomerTotals) -> dict[str, Scalar]:
+def _build_metric_values(context: RuleContext, totals: CustomerTotals) -> dict[str, Scalar]:
     metrics, scale = measure_customer(totals, context.today), context.scale
     average, age, tenure = metrics.average_order_value, metrics.days_since_last_purchase, metrics.tenure_days
     return {
@@ -106,10 +110,10 @@ def _metric_values(context: RuleContext, totals: CustomerTotals) -> dict[str, Sc
     }
 
 
-def _rank_values(score: Score | None, labels: Classification) -> dict[str, Scalar]:
+def _build_rank_values(score: Score | None, labels: Classification) -> dict[str, Scalar]:
     return {
         "rfm_segment": None if score is None else score.digits,
-        "rfm_segment_name": None if score is None else group_of(score, RfmScheme.EIGHT_SEGMENT).name,
+        "rfm_segment_name": None if score is None else find_group(score, RfmScheme.EIGHT_SEGMENT).name,
         "recency_score": None if score is None else float(score.recency),
         "frequency_score": None if score is None else float(score.frequency),
         "monetary_score": None if score is None else float(score.monetary),
@@ -119,10 +123,10 @@ def _rank_values(score: Score | None, labels: Classification) -> dict[str, Scala
     }
 
 
-def _element(context: RuleContext, record: PurchaseRecord, line: PurchaseLine | None = None) -> Element:
+def _build_element(context: RuleContext, record: PurchaseRecord, line: PurchaseLine | None = None) -> Element:
     bought = record.purchase
     minor = bought.amount if line is None else line.amount
-    age = context.today - local_day(bought.purchased_at, context.zone)
+    age = context.today - to_local_day(bought.purchased_at, context.zone)
     values: dict[str, Scalar] = {
         "amount": float(minor) / context.scale,
         "days_ago": float(age),
@@ -136,7 +140,7 @@ def _element(context: RuleContext, record: PurchaseRecord, line: PurchaseLine | 
     return Element(values, {"amount": minor, "days_ago": age}, {"amount": context.scale}, bought.external_id)
 
 
-async def rule_context(
+async def build_rule_context(
     unit: Unit, now: datetime, trees: Iterable[Value], quintiles: Quintiles | None = None
 ) -> RuleContext:
     """The context that the rules need, at most two statements; give `quintiles` of the window where they are kept."""
@@ -145,7 +149,7 @@ async def rule_context(
     if quintiles is None and any(uses_rank(tree) for tree in rules):
         quintiles = await unit.reports.compute_quintiles(context.span)
     first_day = None
-    if any("purchase_frequency_label" in variable_names(tree) for tree in rules):
+    if any("purchase_frequency_label" in collect_variable_names(tree) for tree in rules):
         bounds = await unit.reports.find_day_bounds()
         first_day = None if bounds is None else bounds[0]
     return RuleContext(unit.business, now, quintiles, first_day)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from domain.errors import DomainError, FieldProblem, InvalidRule, RuleProblem
-from domain.rules.context import dependency_order, references, uses_rank
+from domain.rules.context import collect_references, sort_by_dependency, uses_rank
 from domain.rules.tree import Condition
 from domain.segments.model import Segment, SegmentKind
-from domain.segments.validation import rule_problems
+from domain.segments.validation import list_rule_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,11 @@ class SegmentDefinitions:
     trees: Mapping[str, Condition]
     broken: Mapping[str, str]
 
-    def users_of(self, key: str) -> list[Segment]:
+    def find_users(self, key: str) -> list[Segment]:
         """The segments whose rules use this one."""
-        return [item for item in self.segments if item.key in self.trees and key in references(self.trees[item.key])]
+        return [
+            item for item in self.segments if item.key in self.trees and key in collect_references(self.trees[item.key])
+        ]
 
     def ranks(self, key: str) -> bool:
         """Whether what one customer does can change the segment for another, by its own rule or one that it uses."""
@@ -38,7 +40,7 @@ class SegmentDefinitions:
             seen.add(name)
             if uses_rank(tree):
                 return True
-            waiting += references(tree)
+            waiting += collect_references(tree)
         return False
 
 
@@ -60,57 +62,59 @@ def read_definitions(segments: Iterable[Segment]) -> SegmentDefinitions:
     ordered: list[str] = []
     while True:
         try:
-            ordered = [key for key in dependency_order(trees) if key in automatic]
+            ordered = [key for key in sort_by_dependency(trees) if key in automatic]
             break
         except InvalidRule as error:
             # The circle's own members are set aside one by one until what is left can be ordered.
-            key = _in_circle(trees)
+            key = _find_circle(trees)
             broken[key] = error.message
             del trees[key]
     rest = [key for key in sorted(automatic) if key not in ordered]
     return SegmentDefinitions(tuple(automatic[key] for key in (*ordered, *rest)), trees, broken)
 
 
-def _in_circle(trees: Mapping[str, Condition]) -> str:
+def _find_circle(trees: Mapping[str, Condition]) -> str:
     """A key that can be reached from itself."""
     for start in sorted(trees):
         seen: set[str] = set()
-        waiting = list(references(trees[start]))
+        waiting = list(collect_references(trees[start]))
         while waiting:
             key = waiting.pop()
             if key == start:
                 return start
             if key in trees and key not in seen:
                 seen.add(key)
-                waiting += references(trees[key])
+                waiting += collect_references(trees[key])
     return min(trees)
 
 
-def reference_problems(key: str, tree: Condition | None, stored: Sequence[Segment]) -> list[FieldProblem]:
+def find_reference_problems(key: str, tree: Condition | None, stored: Sequence[Segment]) -> list[FieldProblem]:
     """Why the segment of that key cannot have this definition: it uses what is not there, or itself."""
-    used = {} if tree is None else references(tree)
+    used = {} if tree is None else collect_references(tree)
     known = {segment.key: segment for segment in stored}
-    missing = [RuleProblem(path, _unknown(name, known), None, "NOT_FOUND") for name, path in used.items()
+    missing = [RuleProblem(path, _describe_unknown(name, known), None, "NOT_FOUND") for name, path in used.items()
                if name not in known and name != key]  # fmt: skip
     if missing or tree is None:
-        return rule_problems(missing)
+        return list_rule_problems(missing)
     found: list[RuleProblem] = []
     for name, path in used.items():
         below = _collect_trees(name, key, known)
         try:
-            dependency_order({**below, key: tree})
+            sort_by_dependency({**below, key: tree})
         except InvalidRule as error:
-            if name == key or any(key in references(each) for each in below.values()):
+            if name == key or any(key in collect_references(each) for each in below.values()):
                 # Said of the place in this rule, wherever the circle was met.
                 found += [replace(each, path=path) for each in error.problems]
-    return rule_problems(found[:1])
+    return list_rule_problems(found[:1])
 
 
-def users_of(key: str, stored: Sequence[Segment]) -> list[Segment]:
+def find_users(key: str, stored: Sequence[Segment]) -> list[Segment]:
     """The segments whose rules use the one of that key."""
     # Reading a rule is dear; one that uses the key holds its text.
     near = [each for each in stored if json.dumps(key) in json.dumps(each.definition.rules)]
-    return [each for each in near if (tree := each.definition.tree()) is not None and key in references(tree)]
+    return [
+        each for each in near if (tree := each.definition.build_tree()) is not None and key in collect_references(tree)
+    ]
 
 
 def _collect_trees(start: str, end: str, known: Mapping[str, Segment]) -> dict[str, Condition]:
@@ -121,13 +125,13 @@ def _collect_trees(start: str, end: str, known: Mapping[str, Segment]) -> dict[s
         name = waiting.pop()
         if name == end or name in trees or name not in known:
             continue
-        tree = known[name].definition.tree()
+        tree = known[name].definition.build_tree()
         if tree is not None:
             trees[name] = tree
-            waiting += references(tree)
+            waiting += collect_references(tree)
     return trees
 
 
-def _unknown(name: str, known: Mapping[str, Segment]) -> str:
+def _describe_unknown(name: str, known: Mapping[str, Segment]) -> str:
     close = get_close_matches(name, known, 1)
     return f"There is no segment with the key {name}." + (f" Did you mean {close[0]}?" if close else "")

@@ -4,13 +4,13 @@ Each step is one short transaction, so whoever is told to end leaves the rest to
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from domain.calendar import Clock, next_run
+from domain.calendar import Clock, find_next_run
 from domain.customers.purchases import count_due
 from domain.jobs.model import JobKind, JobReason
 from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import queue
 from domain.model import Business
-from domain.rules.context import references
+from domain.rules.context import collect_references
 from domain.segments.dependencies import SegmentDefinitions, read_definitions
 from domain.segments.model import Segment, SegmentKind, Snapshot
 from domain.segments.runner import Runner
@@ -113,13 +113,13 @@ class RecalculationHandler:
                 if segment.kind is SegmentKind.MANUAL and at is not None and (not last or last[0].at < at):
                     snapshot = Snapshot(segment.id, unit.instant, segment.member_count, None, "schedule")
                     await unit.snapshots.add(snapshot)
-                then = next_run(segment.schedule, unit.instant, unit.business.time_zone)
+                then = find_next_run(segment.schedule, unit.instant, unit.business.time_zone)
                 await unit.segments.change(replace(segment, next_run_at=then))
 
 
 def are_references_known(found: SegmentDefinitions, segment: Segment, by_key: dict[str, Segment]) -> bool:
     """Whether every segment that the rule uses is there."""
-    return set(references(found.trees[segment.key])) <= by_key.keys()
+    return set(collect_references(found.trees[segment.key])) <= by_key.keys()
 
 
 def is_due(segment: Segment, unit: Unit) -> bool:

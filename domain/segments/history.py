@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from domain.calendar import Clock, start_of_day, to_micros, zone
+from domain.calendar import Clock, find_start_of_day, load_zone, to_micros
 from domain.errors import HistoryCompacted, InvalidInput, Sentence, unknown_id
 from domain.model import Actor, Business
 from domain.segments.model import ArchivedMembership, Snapshot
@@ -51,16 +51,16 @@ class Compaction:
     store: Store
     clock: Clock
 
-    def horizon(self, business: Business, before: date) -> datetime:
+    def find_horizon(self, business: Business, before: date) -> datetime:
         """The beginning of the date; InvalidInput where it lies in the future or before an earlier horizon."""
-        tz, reached = zone(business.time_zone), business.history_from
-        found = start_of_day(before, tz)
+        tz, reached = load_zone(business.time_zone), business.history_from
+        found = find_start_of_day(before, tz)
         if found > self.clock():
             raise InvalidInput(Sentence("{before} must not lie in the future"), ("before",))
         if reached is not None and found <= reached:
             day = reached.astimezone(tz)
             # The day's name where it begins there, which it does not where the business's zone has changed since.
-            said = f"{day:%Y-%m-%d}" if start_of_day(day.date(), tz) == reached else f"{day:%Y-%m-%d %H:%M}"
+            said = f"{day:%Y-%m-%d}" if find_start_of_day(day.date(), tz) == reached else f"{day:%Y-%m-%d %H:%M}"
             message = Sentence("{before} must lie after {}: history is compacted up to there already", said)
             raise InvalidInput(message, ("before",))
         return found

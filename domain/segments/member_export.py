@@ -12,7 +12,7 @@ from domain.classification.rfm import Score
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput, NotFound, Sentence
 from domain.model import Business
-from domain.money import exponent, to_decimal
+from domain.money import find_exponent, to_decimal
 from domain.pages import PageRequest
 from domain.segments.model import Membership, Segment
 from domain.store import CustomerRecord, Member, Store
@@ -70,24 +70,24 @@ class MemberFiles:
             changes = await unit.memberships.find_last_changes([segment.id])
         return MemberExport(business, segment, changes.get(segment.id, self.clock()), checked)
 
-    async def pages(self, export: MemberExport) -> AsyncGenerator[MemberPage, None]:
+    async def load_pages(self, export: MemberExport) -> AsyncGenerator[MemberPage, None]:
         """Rows by customer, each page one short unit of the store."""
         request = PageRequest(PAGE)
         while True:
             async with self.store.read(export.business) as unit:
                 page = await unit.memberships.load_members(export.segment.id, request, export.as_of)
             # Whoever was erased since is left out.
-            yield await self._rows(export, [item for item in page.items if not item[0].customer.erased])
+            yield await self._build_rows(export, [item for item in page.items if not item[0].customer.erased])
             if not page.has_next:
                 return
             request = replace(request, after=page.positions[-1])
 
-    async def _rows(self, export: MemberExport, members: Sequence[Member]) -> MemberPage:
+    async def _build_rows(self, export: MemberExport, members: Sequence[Member]) -> MemberPage:
         scores: Mapping[int, Score | None] = {}
         if "rfm_segment" in export.columns:
             totals = {record.customer.id: record.totals for record, _ in members}
-            scores = await self.customers.scores(export.business, totals)
-        decimals = exponent(export.business.currency)
+            scores = await self.customers.compute_scores(export.business, totals)
+        decimals = find_exponent(export.business.currency)
 
         def digits(record: CustomerRecord) -> str | None:
             score = scores.get(record.customer.id)

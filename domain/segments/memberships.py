@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from domain.calendar import Clock, SeriesInterval, local_date, series, to_utc, zone
+from domain.calendar import Clock, SeriesInterval, build_series, load_zone, to_local_date, to_utc
 from domain.errors import FieldProblem, InvalidInput, NotFound, unknown_id
 from domain.jobs.queue import queue_following
 from domain.model import Actor, Business
 from domain.pages import Page
-from domain.segments.dependencies import users_of
+from domain.segments.dependencies import find_users
 from domain.segments.model import (
     ChangeKey,
     ChangeList,
@@ -44,32 +44,32 @@ class Memberships:
     store: Store
     clock: Clock
 
-    def instant(self, business: Business, given: datetime | None, field: str) -> datetime | None:
+    def check_instant(self, business: Business, given: datetime | None, field: str) -> datetime | None:
         """The instant that an argument means; InvalidInput where no calendar holds it."""
         try:
-            return None if given is None else to_utc(given, zone(business.time_zone))
+            return None if given is None else to_utc(given, load_zone(business.time_zone))
         except ValueError as error:
             raise InvalidInput(f"{field} {error}", (field,)) from error
 
-    async def change_pages(self, business: Business, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
+    async def load_change_pages(self, business: Business, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
         """Pages of changes in commit order, in the order of the keys."""
         async with self.store.read(business) as unit:
             return await unit.history.load_change_pages(
                 [(_bound_changes(business, which), page) for which, page in keys]
             )
 
-    async def change_counts(self, business: Business, lists: Sequence[ChangeList]) -> list[int]:
+    async def count_changes(self, business: Business, lists: Sequence[ChangeList]) -> list[int]:
         """How many changes each list has."""
         async with self.store.read(business) as unit:
             return await unit.history.count_changes([_bound_changes(business, which) for which in lists])
 
-    async def sizes(self, business: Business, keys: Sequence[SeriesKey]) -> Mapping[SeriesKey, list[SizePoint]]:
+    async def load_sizes(self, business: Business, keys: Sequence[SeriesKey]) -> Mapping[SeriesKey, list[SizePoint]]:
         """Sizes of segments at the ends of intervals; of those that have begun, as nobody knows the others."""
-        today = local_date(self.clock(), zone(business.time_zone))
+        today = to_local_date(self.clock(), load_zone(business.time_zone))
         found: dict[SeriesKey, list[SizePoint]] = {}
         async with self.store.read(business) as unit:
             for first, last, interval in {key[1:] for key in keys}:
-                whole = series(first, last, interval, business.time_zone)
+                whole = build_series(first, last, interval, business.time_zone)
                 asked = {key for key in keys if key[1:] == (first, last, interval)}
                 bounds = [_bound_end(business, bound) or bound for bound in whole.bounds]
                 sizes = await unit.history.compute_sizes([key[0] for key in asked], bounds)
@@ -78,9 +78,9 @@ class Memberships:
                     found[key] = [SizePoint(day, *size) for day, size in points if day <= today]
         return found
 
-    async def totals(self, business: Business, segments: Sequence[int]) -> Mapping[int, MemberTotals]:
+    async def load_totals(self, business: Business, segments: Sequence[int]) -> Mapping[int, MemberTotals]:
         """What the members of each segment amount to as of today."""
-        today = local_date(self.clock(), zone(business.time_zone)).toordinal()
+        today = to_local_date(self.clock(), load_zone(business.time_zone)).toordinal()
         async with self.store.read(business) as unit:
             return await unit.memberships.compute_totals(segments, today, business.settings.inactive_days)
 
@@ -185,7 +185,7 @@ async def _change(
         "memberCount": {"old": before, "new": done.member_count},
     }
     if done.entered or done.left:
-        users = users_of(segment.key, await unit.segments.load_all(automatic=True))
+        users = find_users(segment.key, await unit.segments.load_all(automatic=True))
         await queue_following(unit, users, f"segment {segment.key}")
     action = "assignSegment" if entering else "removeSegment"
     await unit.audit(actor, action, ("Segment", segment.id), detail)

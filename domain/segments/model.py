@@ -13,7 +13,7 @@ from operator import add
 from domain.calendar import from_micros, to_micros
 from domain.errors import DomainError, InvalidInput
 from domain.pages import PageRequest, Position
-from domain.rules.criteria import RfmConfig, SegmentCriteria, definition_tree
+from domain.rules.criteria import RfmConfig, SegmentCriteria, build_definition_tree
 from domain.rules.tree import Condition
 
 
@@ -56,16 +56,16 @@ class Definition:
 
     def parse(self) -> Condition | None:
         """The tree, None where there is no condition; InvalidInput or InvalidRule where it cannot be understood."""
-        return definition_tree(self.rules, self.criteria, self.rfm_config)
+        return build_definition_tree(self.rules, self.criteria, self.rfm_config)
 
-    def tree(self) -> Condition | None:
+    def build_tree(self) -> Condition | None:
         """The tree of a stored definition: None, too, where an older program accepted what is refused now."""
         try:
             return self.parse()
         except DomainError:
             return None
 
-    def same(self, other: "Definition") -> bool:
+    def is_same(self, other: "Definition") -> bool:
         """Whether the other one asks for the same; rules compare as they are written, so that 1 is not true."""
         rules = json.dumps(self.rules) == json.dumps(other.rules)
         return rules and self.criteria == other.criteria and self.rfm_config == other.rfm_config

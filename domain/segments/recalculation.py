@@ -10,7 +10,7 @@ from domain.jobs.model import Job, JobKind, JobReason, NewJob
 from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import queue, stop
 from domain.model import Actor, Business
-from domain.rules.context import references
+from domain.rules.context import collect_references
 from domain.segments.dependencies import read_definitions
 from domain.segments.model import MembershipChange, Place, Segment, SegmentKind
 from domain.store import Store
@@ -85,7 +85,9 @@ class Recalculations:
         self.feed.notify_work()
         return job
 
-    async def customer(self, business: Business, customer_id: int, actor: Actor) -> tuple[list[Segment], list[Segment]]:
+    async def recalculate_customer(
+        self, business: Business, customer_id: int, actor: Actor
+    ) -> tuple[list[Segment], list[Segment]]:
         """Make the automatic memberships of one customer agree at once; the segments entered and left, as they are
         then."""
         entered: list[Segment] = []
@@ -101,7 +103,7 @@ class Recalculations:
                 now = {segment.id: segment.version for segment in await unit.segments.load_all()}
                 for segment in found.segments:
                     tree = found.trees.get(segment.key)
-                    if tree is None or not set(references(tree)) <= by_key.keys():
+                    if tree is None or not set(collect_references(tree)) <= by_key.keys():
                         continue
                     if now.get(segment.id) != segment.version:
                         # Deleted, or defined anew and to be calculated whole.
@@ -135,7 +137,7 @@ class Recalculations:
         async for job in self.feed.follow((business.id, JobKind.RECALCULATION, job_id), poll):
             yield job
 
-    async def changes(
+    async def follow_changes(
         self, business: Business, segment_id: int | None, after: Place | None
     ) -> AsyncIterator[list[MembershipChange]]:
         """Committed changes of one segment, or of all, in commit order and each once: from now on, or after a place.

@@ -13,7 +13,7 @@ from domain.jobs.model import ATTEMPTS, Difference, Job, JobKind, JobReason, Job
 from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import queue_following
 from domain.model import Business
-from domain.rules.context import references
+from domain.rules.context import collect_references
 from domain.segments.dependencies import SegmentDefinitions, read_definitions
 from domain.segments.model import Segment, SegmentKind, Snapshot
 from domain.store import Evaluation, Store
@@ -29,7 +29,7 @@ Alarm = Callable[[Business, str, Job], Awaitable[None]]
 """Told of a scheduled run that failed: business, the segment's key, the run."""
 
 
-async def nobody(business: Business, segment: str, job: Job) -> None:
+async def notify_nobody(business: Business, segment: str, job: Job) -> None:
     """Nobody is told."""
 
 
@@ -45,7 +45,7 @@ class Runner:
     clock: Clock
     feed: ProgressFeed
     owner: str
-    alarm: Alarm = nobody
+    alarm: Alarm = notify_nobody
 
     async def run_next(self, business: Business) -> bool:
         """Work on the oldest run that waits; whether there was one."""
@@ -59,15 +59,15 @@ class Runner:
     async def run(self, business: Business, job: Job) -> None:
         """Work on a run that this worker has acquired."""
         if job.segment_id is not None:
-            await self._one(business, job)
+            await self._run_one(business, job)
             return
         try:
-            await self._parts(business, job)
+            await self._run_parts(business, job)
         except asyncio.CancelledError:
             await self._release(business, job)
             raise
 
-    async def _parts(self, business: Business, job: Job) -> None:
+    async def _run_parts(self, business: Business, job: Job) -> None:
         self.feed.publish(business.id, job)
         async with self.store.read(business) as unit:
             ordered = read_definitions(await unit.segments.load_all(automatic=True)).segments
@@ -91,10 +91,10 @@ class Runner:
                 # Somebody else works on it.
                 await self.feed.wait_work(0.2)
             else:
-                await self._one(business, part, job, done, len(parts))
+                await self._run_one(business, part, job, done, len(parts))
         await self._finish(business, job, sum_outcomes(parts))
 
-    async def _one(
+    async def _run_one(
         self, business: Business, job: Job, parent: Job | None = None, done: int = 0, parts: int = 0
     ) -> None:
         self.feed.publish(business.id, job)
@@ -126,7 +126,7 @@ class Runner:
             tree = found.trees.get(segment.key)
             if tree is None:
                 raise DomainError(found.broken[segment.key])
-            absent = sorted(set(references(tree)) - by_key.keys())
+            absent = sorted(set(collect_references(tree)) - by_key.keys())
             if absent:
                 raise DomainError(f"There is no segment with the key {absent[0]}.")
             await evaluation.prepare([tree])
@@ -173,19 +173,19 @@ class Runner:
             await unit.snapshots.add(Snapshot(segment.id, unit.instant, difference.member_count, job.id, None))
             await unit.segments.change(replace(now, last_calculated=unit.instant))
             outcome = Outcome(JobStatus.SUCCEEDED, None, None, population, difference, unit.instant)
-            if not await unit.jobs.finish(self._lease(job), outcome, unit.instant):
+            if not await unit.jobs.finish(self._make_lease(job), outcome, unit.instant):
                 raise RunStopped
             if difference.entered or difference.left:
                 # Within a run of many those come later anyway, but for one that somebody else ended before.
-                await queue_following(unit, found.users_of(segment.key), f"segment {segment.key}", held.parent_id)
+                await queue_following(unit, found.find_users(segment.key), f"segment {segment.key}", held.parent_id)
         return outcome
 
-    def _lease(self, job: Job) -> Lease:
+    def _make_lease(self, job: Job) -> Lease:
         return Lease.of(job, self.owner)
 
     async def _heartbeat(self, business: Business, job: Job, phase: str, done: int, total: int) -> bool:
         async with self.store.open_heartbeats(business) as jobs:
-            held = await jobs.heartbeat(self._lease(job), self.clock(), phase, done, total)
+            held = await jobs.heartbeat(self._make_lease(job), self.clock(), phase, done, total)
         self.feed.publish(business.id, replace(job, status=JobStatus.RUNNING, phase=phase, done=done, total=total))
         return held
 
@@ -194,7 +194,7 @@ class Runner:
         when it has heard nothing for as long as from a dead one."""
         try:
             async with asyncio.timeout(RELEASE_SECONDS), self.store.open_heartbeats(business) as jobs:
-                await jobs.release(self._lease(job))
+                await jobs.release(self._make_lease(job))
         except (DomainError, TimeoutError) as error:
             log.warning("run %s of business %s could not be released: %s", job.id, business.id, error)
 
@@ -208,7 +208,7 @@ class Runner:
     async def _finish(self, business: Business, job: Job, outcome: Outcome) -> None:
         now = self.clock()
         async with self.store.open_heartbeats(business) as jobs:
-            mine = await jobs.finish(self._lease(job), outcome, now)
+            mine = await jobs.finish(self._make_lease(job), outcome, now)
             found = (await jobs.find_by_ids([job.id])).get(job.id, end_job(job, outcome, now))
         self.feed.publish(business.id, found)
         if (

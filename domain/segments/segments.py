@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from domain.calendar import Clock, next_run
-from domain.classification.rfm import ELEVEN_BY_RECENCY, RfmClass, RfmScheme, groups
+from domain.calendar import Clock, find_next_run
+from domain.classification.rfm import ELEVEN_BY_RECENCY, RfmClass, RfmScheme, list_scheme_groups
 from domain.errors import FieldProblem, InvalidInput, fold_text
 from domain.jobs.model import Job, JobStatus, Outcome
 from domain.jobs.queue import requeue
 from domain.model import Actor, Business
-from domain.rules.sentence import sentence
-from domain.segments.dependencies import reference_problems, users_of
+from domain.rules.sentence import write_sentence
+from domain.segments.dependencies import find_reference_problems, find_users
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
-from domain.segments.validation import Draft, ValidDraft, free_key, slug, validate_draft
+from domain.segments.validation import Draft, ValidDraft, find_free_key, make_slug, validate_draft
 from domain.store import Store, Unit
 
 PREFIXES = {RfmScheme.EIGHT_SEGMENT: "rfm", RfmScheme.ELEVEN_SEGMENT: "rfm-eleven"}
@@ -28,12 +28,12 @@ BANDS: tuple[object, ...] = ({">=": [SUM, 8]}, {"<=": [5, SUM, 7]}, {"<": [SUM, 
 """High, mid and low: the mean of frequency and monetary, doubled to stay whole."""
 
 
-def standard_drafts(scheme: RfmScheme) -> list[Draft]:
+def list_standard_drafts(scheme: RfmScheme) -> list[Draft]:
     """One segment for each named group of the scheme, in its order, with the group's name."""
-    return [_draft(scheme, group) for group in groups(scheme)]
+    return [_draft(scheme, group) for group in list_scheme_groups(scheme)]
 
 
-def other_names(draft: Draft, scheme: RfmScheme) -> tuple[str, ...]:
+def list_other_names(draft: Draft, scheme: RfmScheme) -> tuple[str, ...]:
     """Names to fall back on where somebody else's segment has the group's name."""
     return f"{draft.name} ({SUFFIXES[scheme]})", f"{draft.name} ({draft.key})"
 
@@ -42,17 +42,17 @@ def _draft(scheme: RfmScheme, group: RfmClass) -> Draft:
     if scheme is RfmScheme.EIGHT_SEGMENT:
         rules: object = {"==": [{"var": "rfm_segment_name"}, group.name]}
     else:
-        rules = _cells(group.name)
+        rules = _build_cells_rule(group.name)
     return Draft(
         name=group.name,
         kind=SegmentKind.AUTOMATIC,
-        key=f"{PREFIXES[scheme]}-{slug(group.name)}",
+        key=f"{PREFIXES[scheme]}-{make_slug(group.name)}",
         description=group.description,
         definition=Definition(rules),
     )
 
 
-def _cells(name: str) -> object:
+def _build_cells_rule(name: str) -> object:
     """The scores of a group of eleven: a range of recency in one band."""
     places = [(recency, names.index(name)) for recency, names in ELEVEN_BY_RECENCY.items() if name in names]
     low, high = min(places)[0], max(places)[0]
@@ -72,8 +72,8 @@ FIELDS = {
 
 def list_changes(old: Segment, new: Segment) -> dict[str, dict[str, object]]:
     """Each field whose value is another one now."""
-    before, after = _values(old), _values(new)
-    same = new.definition.same(old.definition)
+    before, after = _list_values(old), _list_values(new)
+    same = new.definition.is_same(old.definition)
     differing = [name for name in after if before[name] != after[name]]
     if not same and not {"rules", "criteria", "rfmConfig"} & set(differing):
         # Only the writing of the rules differs, such as 1 and 1.0.
@@ -83,30 +83,30 @@ def list_changes(old: Segment, new: Segment) -> dict[str, dict[str, object]]:
 
 def list_fields(segment: Segment, *, gone: bool = False) -> dict[str, dict[str, object]]:
     """Every field that has a value, as it came or, where the segment is gone, as it went."""
-    held = {name: value for name, value in _values(segment).items() if value is not None}
+    held = {name: value for name, value in _list_values(segment).items() if value is not None}
     if gone:
         return {name: {"old": value, "new": None} for name, value in held.items()}
     return {name: {"old": None, "new": value} for name, value in held.items()}
 
 
-def definition_json(definition: Definition) -> dict[str, object]:
+def to_definition_json(definition: Definition) -> dict[str, object]:
     """The three parts of a definition as JSON, under the names of the API."""
     box, criteria = definition.rfm_config, definition.criteria
     return {
         "rules": definition.rules,
         "criteria": None
         if criteria is None
-        else {_camel_case(name): held for name, held in criteria.as_json().items()},
+        else {_to_camel_case(name): held for name, held in criteria.as_json().items()},
         "rfmConfig": None if box is None else {"minScore": box.min_score, "maxScore": box.max_score},
     }
 
 
-def _values(segment: Segment) -> dict[str, object]:
+def _list_values(segment: Segment) -> dict[str, object]:
     own = {said: getattr(segment, name) for name, said in FIELDS.items()}
-    return {**own, **definition_json(segment.definition)}
+    return {**own, **to_definition_json(segment.definition)}
 
 
-def _camel_case(name: str) -> str:
+def _to_camel_case(name: str) -> str:
     return re.sub("_([a-z])", lambda found: found[1].upper(), name)
 
 
@@ -132,7 +132,7 @@ class Segments:
     clock: Clock
     wake: Callable[[], None]
 
-    async def by_key(self, business: Business, key: str) -> Segment | None:
+    async def find_by_key(self, business: Business, key: str) -> Segment | None:
         """The one of that key that is not deleted."""
         async with self.store.read(business) as unit:
             return (await unit.segments.find_by_keys([key])).get(key)
@@ -153,11 +153,11 @@ class Segments:
         created: list[str] = []
         async with self.store.write(business) as unit:
             stored = await unit.segments.load_all()
-            for draft in standard_drafts(scheme):
+            for draft in list_standard_drafts(scheme):
                 known = next((each for each in stored if each.key == draft.key), None)
                 if known is None:
                     taken = {fold_text(each.name) for each in stored}
-                    names = (draft.name, *other_names(draft, scheme))
+                    names = (draft.name, *list_other_names(draft, scheme))
                     name = next((each for each in names if fold_text(each) not in taken), draft.name)
                     ready = validate_draft(replace(draft, name=name), unit.business.currency)
                     known, _ = await self._add(unit, ready, stored, actor)
@@ -193,7 +193,7 @@ class Segments:
         """End every membership and take the segment out of sight; what was stays. IN_USE where another one needs it."""
         async with self.store.write(business) as unit:
             old = await _get(unit, segment_id, ("id",))
-            users = users_of(old.key, await unit.segments.load_all())
+            users = find_users(old.key, await unit.segments.load_all())
             if users:
                 named = ", ".join(f"{each.name} ({each.key})" for each in users)
                 raise InvalidInput(f"{old.key} is used by the rules of: {named}", ("id",), "IN_USE")
@@ -208,11 +208,11 @@ class Segments:
 
     async def _add(self, unit: Unit, ready: ValidDraft, stored: Sequence[Segment], actor: Actor) -> Written:
         draft, keys = ready.draft, {each.key for each in stored}
-        key = draft.key or free_key(slug(draft.name), keys)
-        problems = _name_problems(draft.name, stored)
+        key = draft.key or find_free_key(make_slug(draft.name), keys)
+        problems = _find_name_problems(draft.name, stored)
         if key in keys:
             problems.append(FieldProblem(("input", "key"), f"key {key} is in use by another segment", "TAKEN"))
-        problems += reference_problems(key, ready.tree, stored)
+        problems += find_reference_problems(key, ready.tree, stored)
         if problems:
             raise InvalidInput.of(problems)
         new = NewSegment(
@@ -225,7 +225,7 @@ class Segments:
             definition=draft.definition,
             schedule=draft.schedule,
             created_by=actor.name,
-            next_run_at=_due(ready.dynamic, draft.kind, draft.schedule, unit),
+            next_run_at=_find_due(ready.dynamic, draft.kind, draft.schedule, unit),
         )
         made = await unit.segments.add(new, unit.instant)
         automatic = made.kind is SegmentKind.AUTOMATIC
@@ -255,9 +255,9 @@ async def _apply(unit: Unit, old: Segment, given: Mapping[str, Any]) -> Segment:
     )
     ready = validate_draft(draft, unit.business.currency)
     stored = [each for each in await unit.segments.load_all() if each.id != old.id]
-    redefined = not ready.draft.definition.same(kept)
-    problems = _name_problems(ready.draft.name, stored)
-    problems += reference_problems(old.key, ready.tree, stored) if redefined else []
+    redefined = not ready.draft.definition.is_same(kept)
+    problems = _find_name_problems(ready.draft.name, stored)
+    problems += find_reference_problems(old.key, ready.tree, stored) if redefined else []
     if problems:
         raise InvalidInput.of(problems)
     new = replace(
@@ -269,7 +269,7 @@ async def _apply(unit: Unit, old: Segment, given: Mapping[str, Any]) -> Segment:
         updated_at=unit.instant,
     )
     if (new.is_dynamic, new.schedule) != (old.is_dynamic, old.schedule):
-        new = replace(new, next_run_at=_due(new.is_dynamic, new.kind, new.schedule, unit))
+        new = replace(new, next_run_at=_find_due(new.is_dynamic, new.kind, new.schedule, unit))
     if redefined:
         new = replace(
             new,
@@ -281,21 +281,21 @@ async def _apply(unit: Unit, old: Segment, given: Mapping[str, Any]) -> Segment:
     return new
 
 
-def _due(dynamic: bool, kind: SegmentKind, schedule: str | None, unit: Unit) -> datetime | None:
+def _find_due(dynamic: bool, kind: SegmentKind, schedule: str | None, unit: Unit) -> datetime | None:
     """When there is something to do: a dynamic segment is calculated, a manual one that changed gets its snapshot."""
     if not dynamic and kind is SegmentKind.AUTOMATIC:
         return None
-    return next_run(schedule, unit.instant, unit.business.time_zone)
+    return find_next_run(schedule, unit.instant, unit.business.time_zone)
 
 
-def _name_problems(name: str, others: Sequence[Segment]) -> list[FieldProblem]:
+def _find_name_problems(name: str, others: Sequence[Segment]) -> list[FieldProblem]:
     taken = next((each for each in others if fold_text(each.name) == fold_text(name)), None)
     if taken is None:
         return []
     return [FieldProblem(("input", "name"), f"name is in use by the segment {taken.key}", "TAKEN")]
 
 
-def words(definition: Definition, currency: str) -> str | None:
+def describe_definition(definition: Definition, currency: str) -> str | None:
     """The definition in words; None where it asks for nothing, or cannot be understood any more."""
-    tree = definition.tree()
-    return None if tree is None else sentence(tree, currency)
+    tree = definition.build_tree()
+    return None if tree is None else write_sentence(tree, currency)

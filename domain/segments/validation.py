@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from domain.calendar import check as check_schedule
-from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem, text_problems
-from domain.money import exponent, to_minor
-from domain.rules.criteria import MONEY, SegmentCriteria, definition_tree, is_rfm
+from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem, find_text_problems
+from domain.money import find_exponent, to_minor
+from domain.rules.criteria import MONEY, SegmentCriteria, build_definition_tree, is_rfm
 from domain.rules.tree import Condition
 from domain.segments.model import Definition, SegmentKind
 
@@ -59,21 +59,21 @@ def validate_draft(draft: Draft, currency: str) -> ValidDraft:
         draft,
         name=draft.name.strip(),
         description=(draft.description or "").strip() or None,
-        schedule=_schedule(draft, problems),
+        schedule=_check_schedule(draft, problems),
     )
-    problems = [*_texts(kept), *_flags(kept), *problems]
+    problems = [*_check_texts(kept), *_check_flags(kept), *problems]
     tree = None
     if draft.kind is SegmentKind.MANUAL:
         problems += [
-            _problem(said, f"{said} must be left out for a MANUAL segment, whose members are put in by hand")
+            _make_problem(said, f"{said} must be left out for a MANUAL segment, whose members are put in by hand")
             for name, said in FIELDS
             if getattr(draft.definition, name) is not None
         ]
     else:
-        kept = replace(kept, definition=_without_nothing(draft.definition))
-        tree = _tree(kept.definition, currency, problems)
+        kept = replace(kept, definition=_drop_empty_criteria(draft.definition))
+        tree = _check_tree(kept.definition, currency, problems)
         if tree is not None and draft.is_rfm is not None and draft.is_rfm != is_rfm(tree):
-            problems.append(_problem("isRfm", WRONG_RFM[draft.is_rfm]))
+            problems.append(_make_problem("isRfm", WRONG_RFM[draft.is_rfm]))
     if problems:
         raise InvalidInput.of(problems)
     return ValidDraft(kept, tree)
@@ -85,18 +85,18 @@ WRONG_RFM = {
 }
 
 
-def rule_problems(problems: Iterable[RuleProblem]) -> list[FieldProblem]:
+def list_rule_problems(problems: Iterable[RuleProblem]) -> list[FieldProblem]:
     """What is wrong inside the rules, as problems of the input."""
     return [FieldProblem(("input", "rules"), each.message, each.code, each.path) for each in problems]
 
 
-def slug(name: str) -> str:
+def make_slug(name: str) -> str:
     """A key made from a name: its Latin letters and digits in lower case, the rest as hyphens."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain)[:MAXIMUM_KEY].strip("-") or "segment"
 
 
-def free_key(wanted: str, taken: Iterable[str]) -> str:
+def find_free_key(wanted: str, taken: Iterable[str]) -> str:
     """The key, or the same with the first number from 2 on that makes it free."""
     known, key, number = set(taken), wanted, 1
     while key in known:
@@ -106,42 +106,46 @@ def free_key(wanted: str, taken: Iterable[str]) -> str:
     return key
 
 
-def _problem(said: str, message: str, code: str = "INVALID") -> FieldProblem:
+def _make_problem(said: str, message: str, code: str = "INVALID") -> FieldProblem:
     return FieldProblem(("input", said), message, code)
 
 
-def _texts(draft: Draft) -> list[FieldProblem]:
-    problems = [] if draft.name else [_problem("name", "name must not be blank", "BLANK")]
-    problems += text_problems(("input", "name"), draft.name, MAXIMUM_NAME)
+def _check_texts(draft: Draft) -> list[FieldProblem]:
+    problems = [] if draft.name else [_make_problem("name", "name must not be blank", "BLANK")]
+    problems += find_text_problems(("input", "name"), draft.name, MAXIMUM_NAME)
     if draft.key is not None and not draft.key.strip():
-        problems.append(_problem("key", "key must not be blank; leave it out to have it made from the name", "BLANK"))
+        problems.append(
+            _make_problem("key", "key must not be blank; leave it out to have it made from the name", "BLANK")
+        )
     elif draft.key is not None and len(draft.key) > MAXIMUM_KEY:
-        problems.append(_problem("key", f"key must be at most {MAXIMUM_KEY} characters", "TOO_LONG"))
+        problems.append(_make_problem("key", f"key must be at most {MAXIMUM_KEY} characters", "TOO_LONG"))
     elif draft.key is not None and KEY.fullmatch(draft.key) is None:
-        problems.append(_problem("key", "key must be lower-case letters, digits or hyphens, such as high-value"))
-    return problems + text_problems(("input", "description"), draft.description)
+        problems.append(_make_problem("key", "key must be lower-case letters, digits or hyphens, such as high-value"))
+    return problems + find_text_problems(("input", "description"), draft.description)
 
 
-def _flags(draft: Draft) -> list[FieldProblem]:
+def _check_flags(draft: Draft) -> list[FieldProblem]:
     if draft.kind is SegmentKind.AUTOMATIC:
         if draft.schedule is not None and draft.is_dynamic is False:
-            return [_problem("schedule", "schedule must be null where isDynamic is false: the segment never follows")]
+            return [
+                _make_problem("schedule", "schedule must be null where isDynamic is false: the segment never follows")
+            ]
         return []
     by_hand = "for a MANUAL segment, whose members are put in by hand"
     problems = []
     if draft.is_dynamic:
-        problems.append(_problem("isDynamic", f"isDynamic must be left out or false {by_hand}"))
+        problems.append(_make_problem("isDynamic", f"isDynamic must be left out or false {by_hand}"))
     if draft.is_rfm:
-        problems.append(_problem("isRfm", f"isRfm must be left out or false {by_hand}"))
+        problems.append(_make_problem("isRfm", f"isRfm must be left out or false {by_hand}"))
     if draft.schedule is not None:
-        problems.append(_problem("schedule", f"schedule must be left out {by_hand}"))
+        problems.append(_make_problem("schedule", f"schedule must be left out {by_hand}"))
     return problems
 
 
-def _schedule(draft: Draft, problems: list[FieldProblem]) -> str | None:
+def _check_schedule(draft: Draft, problems: list[FieldProblem]) -> str | None:
     if draft.schedule is None:
         return None
-    if wrong := text_problems(("input", "schedule"), draft.schedule, MAXIMUM_SCHEDULE):
+    if wrong := find_text_problems(("input", "schedule"), draft.schedule, MAXIMUM_SCHEDULE):
         problems += wrong
         return draft.schedule
     try:
@@ -151,26 +155,26 @@ def _schedule(draft: Draft, problems: list[FieldProblem]) -> str | None:
         return draft.schedule
 
 
-def _without_nothing(definition: Definition) -> Definition:
+def _drop_empty_criteria(definition: Definition) -> Definition:
     # Criteria in which every field is null ask for nothing.
     return replace(definition, criteria=None) if definition.criteria == SegmentCriteria() else definition
 
 
-def _tree(definition: Definition, currency: str, problems: list[FieldProblem]) -> Condition | None:
+def _check_tree(definition: Definition, currency: str, problems: list[FieldProblem]) -> Condition | None:
     if definition.empty:
         message = "rules, criteria or rfmConfig must hold a condition for an AUTOMATIC segment"
-        problems.append(_problem("rules", message))
+        problems.append(_make_problem("rules", message))
         return None
     before = len(problems)
     try:
-        definition_tree(definition.rules, None, None)
+        build_definition_tree(definition.rules, None, None)
     except InvalidRule as error:
         # Nothing at all is no fault of the rule's language.
         code = "INVALID" if definition.rules in ([], {}) else None
-        problems += rule_problems(replace(each, code=code or each.code) for each in error.problems)
-    problems += _amounts(definition.criteria, currency)
+        problems += list_rule_problems(replace(each, code=code or each.code) for each in error.problems)
+    problems += _check_amounts(definition.criteria, currency)
     try:
-        definition_tree(None, definition.criteria, definition.rfm_config)
+        build_definition_tree(None, definition.criteria, definition.rfm_config)
     except InvalidInput as error:
         known = {problem.field for problem in problems}
         own = [replace(each, field=("input", *each.field)) for each in error.problems]
@@ -180,14 +184,14 @@ def _tree(definition: Definition, currency: str, problems: list[FieldProblem]) -
     return definition.parse()
 
 
-def _amounts(criteria: SegmentCriteria | None, currency: str) -> list[FieldProblem]:
+def _check_amounts(criteria: SegmentCriteria | None, currency: str) -> list[FieldProblem]:
     problems = []
     for name in () if criteria is None else MONEY:
         value = getattr(criteria, name)
         said = f"{name[:3]}LifetimeValue"
         try:
             if value is not None and value.is_finite() and value >= 0:
-                to_minor(value, exponent(currency))
+                to_minor(value, find_exponent(currency))
         except ValueError as error:
             problems.append(FieldProblem(("input", "criteria", said), f"{said} {error}"))
     return problems

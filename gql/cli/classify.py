@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from domain.calendar import check, next_run
+from domain.calendar import check, find_next_run
 from domain.classification.pipeline import Segmentation
 from domain.errors import DomainError, InvalidInput
 from domain.imports.formats import ImportOptions
@@ -96,13 +96,13 @@ def classify_every(segmenter: Segmenter, one: Callable[[], int], every: str) -> 
     with ending.catch_signals():
         zone = segmenter.zone()
         while not ending.event.is_set():
-            segmenter.next_run = due = next_run(every, system_clock(), zone)
+            segmenter.next_run = due = find_next_run(every, system_clock(), zone)
             if due is None:
                 raise InvalidInput("--every must come again within the next years", ("every",))
             announce(segmenter)
             typer.echo(f"The next run is at {due.isoformat(timespec='minutes').replace('+00:00', 'Z')}.")
             if ending.wait_until(due):
-                segmenter.next_run = next_run(every, system_clock(), zone)
+                segmenter.next_run = find_next_run(every, system_clock(), zone)
                 ending.run(one)
         segmenter.next_run = None
         announce(segmenter)

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from domain.calendar import local_date, zone
+from domain.calendar import load_zone, to_local_date
 from domain.pages import PageRequest
 from domain.store import CustomerFilter, CustomerSort
 from gql.cli.imports import CurrencyOption, RejectsOption, ZoneOption
@@ -66,8 +66,8 @@ async def customers(
     table.columns[3].justify = table.columns[4].justify = "right"
     for record in page.items:
         totals, customer = record.totals, record.customer
-        last = "" if totals.last_at is None else str(local_date(totals.last_at, zone(chosen.time_zone)))
-        revenue = f"{service.revenue(chosen, totals):,}"
+        last = "" if totals.last_at is None else str(to_local_date(totals.last_at, load_zone(chosen.time_zone)))
+        revenue = f"{service.to_revenue(chosen, totals):,}"
         texts = (cell(customer.external_id), cell(customer.name), cell(customer.loyalty_level))
         table.add_row(*texts, str(totals.order_count), revenue, last)
     Console(highlight=False).print(table)

@@ -24,7 +24,7 @@ from domain.imports.columns import FORMULA_STARTS, count_noun
 from domain.imports.model import ImportSummary
 from domain.imports.quality import CHECKS, Quality
 from domain.imports.rows import RejectedRow
-from domain.money import exponent, to_decimal
+from domain.money import find_exponent, to_decimal
 
 FORMATS = ("table", "json")
 FOLDED_WIDTH = 12
@@ -105,7 +105,7 @@ def print_quality(quality: Quality, currency: str) -> None:
 
 def list_outliers(quality: Quality, currency: str) -> str:
     """The orders that stand out, with their amounts."""
-    decimals = exponent(currency)
+    decimals = find_exponent(currency)
     shown = [f"{one.order_id} ({to_decimal(one.amount, decimals):,f})" for one in quality.named]
     return ", ".join([*shown, *([MORE] if len(shown) < quality.outliers else [])])
 
@@ -114,7 +114,7 @@ def quality_document(quality: Quality | None, currency: str) -> dict[str, Any] |
     """What is doubtful as JSON: every count, and amounts as text in the business's currency."""
     if quality is None:
         return None
-    decimals = exponent(currency)
+    decimals = find_exponent(currency)
     largest = [{"order_id": one.order_id, "amount": str(to_decimal(one.amount, decimals))} for one in quality.named]
     above = None if quality.fence is None else str(to_decimal(quality.fence, decimals))
     return {**quality.counts, "outliers_above": above, "largest_outliers": largest}

@@ -66,7 +66,7 @@ async def status(session: Session, business: BusinessOption = None, format: Form
 
 
 async def _find_automatic(worker: Worker, key: str) -> Segment:
-    segment = await worker.session.services.segments.by_key(worker.business, key)
+    segment = await worker.session.services.segments.find_by_key(worker.business, key)
     if segment is None:
         raise InvalidInput(f"There is no segment with the key {plain(key)}.")
     if segment.kind is not SegmentKind.AUTOMATIC:

@@ -21,7 +21,7 @@ from domain.classification.groups import Method
 from domain.errors import InvalidInput
 from domain.model import Business
 from domain.reports.document import DIMENSION_TITLES, ReportRequest
-from domain.reports.report import Insights, Report, insights
+from domain.reports.report import Insights, Report, find_insights
 from domain.segments.member_export import check_columns
 from gql.cli.output import cell, plain
 from gql.cli.session import BusinessOption, Session, command
@@ -52,7 +52,7 @@ async def members(
     segment = await session.find_segment(chosen, key)
     files = session.services.member_files
     export = await files.open(chosen, segment.id, names)
-    await write_pieces(make_writers(session.settings).members[form](export, files.pages(export)), output)
+    await write_pieces(make_writers(session.settings).members[form](export, files.load_pages(export)), output)
 
 
 def choose_format(given: str | None, output: Path | None, known: tuple[str, ...], default: str) -> str:
@@ -199,14 +199,14 @@ async def report(
     if form == "table" and output is not None:
         raise InvalidInput(f"--format must be one of: {', '.join(REPORT_FORMATS)}; a table goes to the terminal")
     day = None if as_of is None else read_date(as_of)
-    place = None if storefront is None else await services.purchases.storefront_by_key(chosen, storefront)
+    place = None if storefront is None else await services.purchases.find_storefront(chosen, storefront)
     asked = ReportRequest(read, days, day, place, naming, segment_name, segment_code)
     if form == "table":
-        made = await services.report_files.report(chosen, asked)
-        previous = await services.reporting.previous_counts(chosen, made)
-        print_table(chosen, made, insights(made, previous), storefront)
+        made = await services.report_files.load_report(chosen, asked)
+        previous = await services.reporting.count_previous(chosen, made)
+        print_table(chosen, made, find_insights(made, previous), storefront)
         return
-    document = await services.report_files.document(chosen, asked)
+    document = await services.report_files.build_document(chosen, asked)
     if form == "json" and output is None:
         typer.echo(format_report(document))
     else:

@@ -24,8 +24,8 @@ from domain.imports.columns import (
     check_text,
     count_noun,
     describe_columns,
+    format_row,
     normalise_header,
-    row_text,
     unquote_text,
 )
 from domain.imports.rows import PurchaseSource
@@ -34,7 +34,7 @@ from domain.model import Business
 from domain.pages import PageRequest
 from domain.segments.memberships import Memberships
 from domain.segments.model import Segment, SegmentKind
-from domain.segments.segments import Change, definition_json, words
+from domain.segments.segments import Change, describe_definition, to_definition_json
 from domain.store import SegmentFilter, SegmentSort
 from gql.cli.output import (
     FormatOption,
@@ -87,7 +87,7 @@ def as_stated(segment: Segment) -> dict[str, object]:
         "kind": segment.kind.value,
         "isDynamic": segment.is_dynamic,
         "isRfm": segment.is_rfm,
-        **definition_json(segment.definition),
+        **to_definition_json(segment.definition),
         "schedule": segment.schedule,
     }
     return {name: value for name, value in values.items() if value is not None}
@@ -294,7 +294,7 @@ def _lines(segment: Segment, currency: str) -> list[tuple[str, str]]:
         ("kind", segment.kind.value),
         ("dynamic", "yes" if segment.is_dynamic else "no"),
         ("RFM", "yes" if segment.is_rfm else "no"),
-        ("definition", words(segment.definition, currency)),
+        ("definition", describe_definition(segment.definition, currency)),
         ("rules", None if rules is None else json.dumps(rules, ensure_ascii=False)),
         ("schedule", segment.schedule),
         ("version", str(segment.version)),
@@ -344,7 +344,7 @@ class MembersFile:
 
     def names(self, counts: AssignmentCounts) -> Iterator[tuple[int, str]]:
         """Line and customer id of each row; those without a readable one are counted as unknown."""
-        for line, cells in self.source.rows():
+        for line, cells in self.source.read_rows():
             counts.read += 1
             try:
                 if len(cells) <= self.place:
@@ -354,7 +354,7 @@ class MembersFile:
                 if not name:
                     raise RowFault("no customer")
             except RowFault:
-                counts.miss(line, row_text(cells))
+                counts.miss(line, format_row(cells))
                 continue
             yield line, name
 

@@ -12,13 +12,13 @@ import typer
 import uvicorn
 from starlette.applications import Starlette
 
-from domain.calendar import local_date, zone
-from domain.demo import CURRENCY, DRAFTS, KEY, NAME, TIME_ZONE, VIP, VIP_CHANGES, DemoShop, demo_shop
+from domain.calendar import load_zone, to_local_date
+from domain.demo import CURRENCY, DRAFTS, KEY, NAME, TIME_ZONE, VIP, VIP_CHANGES, DemoShop, make_demo_shop
 from domain.errors import InvalidInput
 from domain.jobs.progress import ProgressFeed
 from domain.jobs.worker import Worker
 from domain.model import Actor, Business, Permission
-from domain.segments.validation import slug
+from domain.segments.validation import make_slug
 from gql.app import create_app
 from gql.auth import MAXIMUM_NAME, issue_token, read_stored_secret, require_secret
 from gql.cli.session import BusinessOption, Session, command
@@ -57,11 +57,11 @@ async def fill_demo(store: OpenStore) -> str:
     end = system_clock()
     clock, feed = WalkingClock(end - HISTORY), ProgressFeed()
     walking = store.make_services(feed, clock)
-    known = {business.key: business for business in await walking.businesses.all()}.get(KEY)
+    known = {business.key: business for business in await walking.businesses.load_all()}.get(KEY)
     if known is not None and known.name != UNFINISHED:
         return f"The demo shop is there already, in business {KEY}."
     business = known or await walking.businesses.create(KEY, UNFINISHED, TIME_ZONE, CURRENCY)
-    shop = demo_shop(local_date(end, zone(TIME_ZONE)))
+    shop = make_demo_shop(to_local_date(end, load_zone(TIME_ZONE)))
     await walking.customers.upsert(business, shop.customers, ACTOR, limit=len(shop.customers))
     await _walk(walking, store.make_worker(feed, clock), business, shop, clock, end)
     await walking.businesses.change(KEY, ACTOR, name=NAME, time_zone=None, currency=None)
@@ -83,7 +83,7 @@ async def _walk(
         await services.purchases.record(business, waiting[place:upto], ACTOR, limit=len(waiting))
         if place == 0:
             for draft in DRAFTS:
-                if await services.segments.by_key(business, draft.key or slug(draft.name)) is None:
+                if await services.segments.find_by_key(business, draft.key or make_slug(draft.name)) is None:
                     await services.segments.create(business, draft, ACTOR)
         place = upto
         while changed < len(VIP_CHANGES) and clock.now - began >= timedelta(days=VIP_CHANGES[changed][0]):
@@ -97,7 +97,7 @@ async def _walk(
 
 async def _change_vips(services: Services, business: Business, change: int) -> None:
     _, what, customers = VIP_CHANGES[change]
-    segment = await services.segments.by_key(business, VIP)
+    segment = await services.segments.find_by_key(business, VIP)
     if segment is None:
         return
     do = services.memberships.assign if what == "put in" else services.memberships.remove
@@ -179,7 +179,7 @@ def prepare_store(settings: Settings) -> str | None:
 
 
 async def _prepare_demo(session: Session) -> str | None:
-    keys = [business.key for business in await session.services.businesses.all()]
+    keys = [business.key for business in await session.services.businesses.load_all()]
     if not keys or keys == [KEY]:
         await fill_demo(session.store)
         return KEY

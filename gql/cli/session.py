@@ -86,7 +86,7 @@ class Session:
 
     async def find_segment(self, business: Business, key: str) -> Segment:
         """The segment of that key; NotFound where there is none."""
-        segment = await self.services.segments.by_key(business, key)
+        segment = await self.services.segments.find_by_key(business, key)
         if segment is None:
             raise NotFound(f"There is no segment with the key {key} in the business {business.key}.")
         return segment

@@ -15,7 +15,7 @@ import typer
 from tomlkit.items import Item
 
 from domain.businesses.mongodb import MASK, NAMES, SECTION, merge_section
-from domain.businesses.settings import BY_NAME, SECTIONS, SettingChange, effective
+from domain.businesses.settings import BY_NAME, SECTIONS, SettingChange, read_effective
 from domain.errors import FieldProblem, InvalidInput
 from domain.model import Business
 from gql.cli.output import plain
@@ -76,7 +76,7 @@ def mask_secrets(section: Mapping[str, str]) -> dict[str, str]:
 
 def as_toml(business: Business, section: Mapping[str, str]) -> str:
     """Every setting with what it is; what is not set, and secrets, as comments."""
-    values = effective(business.settings.stored)
+    values = read_effective(business.settings.stored)
     document = tomlkit.document()
     document.add(tomlkit.comment(f"Settings of {business.key}, version {business.settings_version}."))
     document.add(tomlkit.comment('To go back to defaults: reset = ["lapsed_days", "import.preset"]'))
@@ -202,7 +202,7 @@ async def show(
     if format == "toml":
         typer.echo(as_toml(chosen, section), nl=False)
     else:
-        values = {**effective(chosen.settings.stored), SECTION: mask_secrets(section)}
+        values = {**read_effective(chosen.settings.stored), SECTION: mask_secrets(section)}
         typer.echo(json.dumps(values, ensure_ascii=False, indent=2))
 
 

@@ -39,7 +39,7 @@ def check_name(name: str | None) -> str | None:
 async def list_businesses(session: Session) -> None:
     """List the businesses. Example: segments businesses list"""
     table = Table("key", "name", "time zone", "currency", box=None)
-    for business in await session.services.businesses.all():
+    for business in await session.services.businesses.load_all():
         table.add_row(business.key, cell(business.name), business.time_zone, business.currency)
     Console().print(table)
 
@@ -95,7 +95,7 @@ async def db_check(session: Session) -> None:
 async def compare_totals(session: Session) -> list[str]:
     """How the kept totals of customers differ from their purchases."""
     faults = []
-    for business in await session.services.businesses.all():
+    for business in await session.services.businesses.load_all():
         async with session.store.units.read(business) as unit:
             wrong = await unit.reports.count_wrong_totals()
         if wrong:
@@ -118,7 +118,7 @@ async def compact(
     """Archive and remove old memberships. Example: segments history compact --before 2024-01-01 --archive old.csv.gz"""
     chosen = await session.choose(business)
     compaction = Compaction(session.store.units, system_clock)
-    horizon = compaction.horizon(chosen, read_before(before))
+    horizon = compaction.find_horizon(chosen, read_before(before))
     if archive.suffix != ".gz":
         raise InvalidInput(f"--archive must end in .gz, such as {archive.with_suffix('.csv.gz')}")
     if archive.exists():

@@ -17,16 +17,16 @@ from domain.classification.rfm import (
     RfmScheme,
     Score,
     compute_thresholds,
-    eight,
-    eleven,
-    rank_score,
-    recency,
+    find_group_of_eight,
+    find_group_of_eleven,
+    score_rank,
+    score_recency,
 )
 from domain.errors import InvalidInput
 from domain.model import Business, BusinessSettings, Window
-from domain.reports.document import document_of
-from domain.reports.report import PreviousWindow, Report, choose_groups, group_cells, insights
-from domain.reports.reporting import report_key
+from domain.reports.document import build_document
+from domain.reports.report import PreviousWindow, Report, choose_groups, find_insights, group_cells
+from domain.reports.reporting import build_report_key
 from gql.cli.reports import FORMATS
 from gql.composition import make_writers
 from gql.parameters import METHODS, SCHEMES
@@ -87,27 +87,32 @@ SHAPE = {
 
 def verify_all() -> Iterator[tuple[str, bool]]:
     """What is checked, and whether it holds."""
-    sizes = Counter(eight(*cell).name for cell in CELLS)
+    sizes = Counter(find_group_of_eight(*cell).name for cell in CELLS)
     listed = [(group.name, group.code, sizes[group.name]) for group in EIGHT]
     yield "the eight groups: names, codes, order, cells", listed == GROUPS
     yield "the 125 cells: 87 in a group, 38 unclassified", sizes.total() == 125 and sizes[UNCLASSIFIED.name] == 38
-    yield "the eleven-segment scheme: all 125 cells", Counter(eleven(*cell).name for cell in CELLS) == ELEVEN
+    yield (
+        "the eleven-segment scheme: all 125 cells",
+        Counter(find_group_of_eleven(*cell).name for cell in CELLS) == ELEVEN,
+    )
     orders = compute_thresholds(sorted(row[1] for row in CUSTOMERS.values()))
     spend = compute_thresholds(sorted(row[2] for row in CUSTOMERS.values()))
     found = {
-        name: Score(recency(row[0], 90), rank_score(row[1], orders), rank_score(row[2], spend))
+        name: Score(score_recency(row[0], 90), score_rank(row[1], orders), score_rank(row[2], spend))
         for name, row in CUSTOMERS.items()
     }
     digits = {name: score.digits for name, score in found.items()}
     yield "scoring of ten customers, ties included", digits == {name: row[3] for name, row in CUSTOMERS.items()}
     triples = {name: (score.recency, score.frequency, score.monetary) for name, score in found.items()}
-    named = {name: (eight(*cell).name, eleven(*cell).name) for name, cell in triples.items()}
+    named = {
+        name: (find_group_of_eight(*cell).name, find_group_of_eleven(*cell).name) for name, cell in triples.items()
+    }
     yield "naming of ten customers, both schemes", named == {name: row[4:] for name, row in CUSTOMERS.items()}
 
     report = _report()
     shop = Business(7, "shop", "Shop", "EUR", "UTC", BusinessSettings(), 1, 42, 43)
     write_json = make_writers(Settings()).reports["json"]
-    answer = json.loads(write_json(document_of(shop, None, report, None, None)))
+    answer = json.loads(write_json(build_document(shop, None, report, None, None)))
     data = answer["data"]
     keys = ["method", "insights", "customer_count", "total_revenue", "segments", "unclassified"]
     shaped = all(
@@ -118,12 +123,12 @@ def verify_all() -> Iterator[tuple[str, bool]]:
     parts = [*data["segments"], data["unclassified"]]
     sums = sum(part["customer_count"] for part in parts), sum(part["total_revenue"] for part in parts)
     yield "the groups and the unclassified add up", sums == (data["customer_count"], data["total_revenue"]) == (3, 9.1)
-    rising = insights(report, PreviousWindow(5, {"R5F5M5": 5}))
+    rising = find_insights(report, PreviousWindow(5, {"R5F5M5": 5}))
     told = (rising.highest_revenue, rising.largest, rising.fastest_growing, rising.needs_attention)
     yield "insights", told == ("Champions", "Champions", None, None)
     yield "formats: table, csv, xlsx, pdf, json", FORMATS == ("table", "csv", "xlsx", "pdf", "json")
 
-    key = report_key(shop, report.window, Method.RFM, 3, RfmScheme.EIGHT_SEGMENT)
+    key = build_report_key(shop, report.window, Method.RFM, 3, RfmScheme.EIGHT_SEGMENT)
     wanted = "customer_segmentation:7:2023-11-03:2024-01-31:rfm:3:eight_segment:42"
     yield "the cache key: business, window, method, storefront, scheme, data version", key == wanted
     yield (

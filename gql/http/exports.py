@@ -225,7 +225,7 @@ class Downloads:
         self, request: Request, business: Business, parameters: ReportParameters, ending: str, *, saved: bool
     ) -> Response:
         asked = await self._report_asked(business, parameters)
-        report = await self.services.report_files.report(business, asked)
+        report = await self.services.report_files.load_report(business, asked)
         last = report.window.as_of
         tag = entity_tag("report", ending, business.id, business.data_version, asked, last, saved)
         name = f"{business.name} {report.method.value.lower()} {last} {report.window.days} days"
@@ -233,7 +233,7 @@ class Downloads:
         headers = file_headers(tag, ending, name if saved else None, plain)
         response = answer_without_body(request, headers)
         if response is None:
-            document = await self.services.report_files.document(business, asked)
+            document = await self.services.report_files.build_document(business, asked)
             write = self.writers.reports[ending]
             body = await self.pool.run(lambda: write(document)) if ending in HEAVY else write(document)
             response = Response(body, headers=headers)
@@ -268,7 +268,7 @@ class Downloads:
         number = match(request.path_params["id"], "Segment", business)
         files = self.services.member_files
         export = await files.open(business, number, columns)
-        today = self.services.customers.today(business)
+        today = self.services.customers.find_today(business)
         tag = entity_tag("members", ending, business.id, business.change_number, export.segment.id, columns, today)
         headers = file_headers(tag, ending, f"{export.segment.name} members {today}", f"{export.segment.key}-{today}")
         response = answer_without_body(request, headers)
@@ -280,7 +280,7 @@ class Downloads:
         return response
 
     async def _write_members(self, export: MemberExport, ending: str) -> AsyncGenerator[bytes, None]:
-        pages = self.services.member_files.pages(export)
+        pages = self.services.member_files.load_pages(export)
         written = self.writers.members[ending](export, pages)
         async with aclosing(pages), aclosing(written):
             async for piece in written:

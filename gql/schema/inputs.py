@@ -9,7 +9,7 @@ import strawberry
 from domain.classification.labels import FREQUENCIES, SPENDINGS
 from domain.errors import InvalidInput
 from domain.model import Business
-from domain.rules.criteria import RfmConfig, SegmentCriteria, customer_rule
+from domain.rules.criteria import RfmConfig, SegmentCriteria, build_customer_rule
 from domain.segments.model import Definition
 from domain.segments.validation import Draft
 from domain.store import CustomerFilter as CustomerFilterEntity
@@ -158,7 +158,7 @@ class CustomerFilter:
             raise InvalidInput("filter must hold texts of at most 1000 characters, without NUL", ("filter",))
         levels = None if self.loyalty_levels is None else tuple(self.loyalty_levels)
         plain = CustomerFilterEntity(self.search, levels)
-        rule = customer_rule(self.rules, self.frequency, self.spending, self.category)
+        rule = build_customer_rule(self.rules, self.frequency, self.spending, self.category)
         if rule is None and self.segment_ids is None:
             return plain
         ids = [match(value, "Segment", business) for value in self.segment_ids or ()]

@@ -62,9 +62,9 @@ class Loaders:
         customers, memberships = services.customers, services.memberships
 
         self.customers = finds(lambda unit, keys: unit.customers.find_by_ids(keys))
-        self.scores = self._of_owners(customers.scores)
-        self.classifications = self._of_owners(customers.classifications)
-        self.matching_segments = asks(services.analysis.matching)
+        self.scores = self._of_owners(customers.compute_scores)
+        self.classifications = self._of_owners(customers.load_classifications)
+        self.matching_segments = asks(services.analysis.find_matching)
         self.purchases = finds(lambda unit, keys: unit.purchases.find_by_keys(keys))
         self.purchase_pages = pages(lambda unit, keys, request: unit.purchases.load_pages(keys, request))
         self.purchase_counts = reads(lambda unit, keys: unit.purchases.count_by_customer(keys))
@@ -84,10 +84,10 @@ class Loaders:
         self.are_members = finds(_are_members)
         self.past_counts: DataLoader[SnapshotKey, int] = reads(lambda unit, keys: unit.history.count_past_members(keys))
         self.past_ids: DataLoader[IdsKey, list[int]] = reads(lambda unit, keys: unit.history.load_id_lists(keys))
-        self.totals = asks(memberships.totals)
-        self.sizes = asks(memberships.sizes)
-        self.change_pages = asks(memberships.change_pages)
-        self.change_counts = asks(memberships.change_counts)
+        self.totals = asks(memberships.load_totals)
+        self.sizes = asks(memberships.load_sizes)
+        self.change_pages = asks(memberships.load_change_pages)
+        self.change_counts = asks(memberships.count_changes)
         self.snapshots = finds(lambda unit, keys: unit.snapshots.find_by_keys(keys))
         self.newest_snapshots = reads(lambda unit, keys: unit.snapshots.load_newest(keys, NEWEST_SNAPSHOTS))
         self.snapshot_pages: DataLoader[PageKey, Page[Snapshot]] = reads(

@@ -10,13 +10,13 @@ from typing import Annotated, TypeVar
 
 import strawberry
 
-from domain.calendar import to_utc, zone
+from domain.calendar import load_zone, to_utc
 from domain.errors import AlreadyRunning, FieldProblem, InvalidInput
 from domain.jobs.model import Job as JobEntity
 from domain.model import Business as BusinessEntity
 from domain.model import NewCustomer, NewPurchase
 from domain.model import PurchaseLine as NewLine
-from domain.money import exponent, to_minor
+from domain.money import find_exponent, to_minor
 from domain.reports.document import ReportRequest
 from gql.parameters import ReportParameters
 from gql.schema.context import CanView, Info
@@ -192,7 +192,7 @@ class Mutation(SegmentMutations):
     ) -> RecalculateCustomerPayload:
         context, business = info.context, await info.context.business()
         key = expect(customer_id, "Customer", business, "customerId")
-        entered, left = await context.services.recalculations.customer(business, key, context.actor)
+        entered, left = await context.services.recalculations.recalculate_customer(business, key, context.actor)
         context.renew(next((item.seen_at for item in (*entered, *left)), None))
         record = (await context.services.read(business, lambda unit: unit.customers.find_by_ids([key])))[key]
         return RecalculateCustomerPayload(
@@ -238,7 +238,7 @@ class Mutation(SegmentMutations):
         context, business = info.context, await info.context.business()
         storefront = await find_storefront(context, business, storefront_id)
         asked = ReportRequest(method, days, as_of, storefront, scheme, segment_name, segment_code)
-        report = await context.services.report_files.report(business, asked)
+        report = await context.services.report_files.load_report(business, asked)
         # The day is said, so that the link shows tomorrow what it shows today.
         last, place = report.window.as_of, None if storefront is None else storefront.key
         query = ReportParameters(method, days, last, place, segment_name, segment_code, scheme).query
@@ -310,7 +310,7 @@ class Mutation(SegmentMutations):
 
 def read_purchases(items: list[PurchaseInput], business: BusinessEntity) -> list[NewPurchase]:
     """The inputs as the domain reads them; InvalidInput carries every unreadable amount and instant."""
-    decimals, tz = exponent(business.currency), zone(business.time_zone)
+    decimals, tz = find_exponent(business.currency), load_zone(business.time_zone)
     problems: list[FieldProblem] = []
     purchases: list[NewPurchase] = []
 
@@ -352,7 +352,7 @@ def read_purchases(items: list[PurchaseInput], business: BusinessEntity) -> list
 
 def read_customers(items: list[CustomerInput], business: BusinessEntity) -> list[NewCustomer]:
     """The inputs as the domain reads them."""
-    tz = zone(business.time_zone)
+    tz = load_zone(business.time_zone)
     customers: list[NewCustomer] = []
     for index, item in enumerate(items):
         given = {

@@ -14,8 +14,8 @@ from strawberry.dataloader import DataLoader
 from domain.errors import InvalidInput
 from domain.model import AuditTarget, Permission
 from domain.model import Business as BusinessEntity
-from domain.money import exponent
-from domain.rules.variables import rule_variables
+from domain.money import find_exponent
+from domain.rules.variables import list_rule_variables
 from domain.segments.model import Segment as SegmentEntity
 from domain.store import CustomerFilter as CustomerFilterEntity
 from domain.store import SegmentFilter as SegmentFilterEntity
@@ -135,7 +135,7 @@ class Query:
         business, movements = await info.context.business(), info.context.services.transitions
         storefront = await find_storefront(info.context, business, storefront_id)
         place = None if storefront is None else storefront.id
-        transitions = await movements.transitions(business, method, days, from_, to, place, scheme)
+        transitions = await movements.load_transitions(business, method, days, from_, to, place, scheme)
         return SegmentTransitions.of(TransitionsSource(business, transitions, movements))
 
     @strawberry.field(
@@ -159,8 +159,8 @@ class Query:
         business, movements = await info.context.business(), info.context.services.transitions
         storefront = await find_storefront(info.context, business, storefront_id)
         place = None if storefront is None else storefront.id
-        points = await movements.trend(business, method, days, from_, to, interval, place, scheme)
-        return [TrendPoint.of(point, exponent(business.currency)) for point in points]
+        points = await movements.load_trend(business, method, days, from_, to, interval, place, scheme)
+        return [TrendPoint.of(point, find_exponent(business.currency)) for point in points]
 
     @strawberry.field(
         permission_classes=[CanView],
@@ -173,7 +173,7 @@ class Query:
             date | None, strawberry.argument(description="Last day that counts; today where absent.")
         ] = None,
     ) -> list[LabelCount] | None:
-        counts = await info.context.services.transitions.statistics(await info.context.business(), as_of)
+        counts = await info.context.services.transitions.count_labels(await info.context.business(), as_of)
         return [LabelCount.of(entity) for entity in counts]
 
     @strawberry.field(permission_classes=[CanView], description="A segment; null where there is none of that id.")
@@ -250,12 +250,12 @@ class Query:
     ) -> SegmentOverlap | None:
         business = await info.context.business()
         numbers = [match(id, "Segment", business) for id in segment_ids]
-        return SegmentOverlap.of(business, await info.context.services.analysis.overlap(business, numbers))
+        return SegmentOverlap.of(business, await info.context.services.analysis.compute_overlap(business, numbers))
 
     @strawberry.field(permission_classes=[CanView], description="Every variable that a rule may use.")
     async def rule_variables(self, info: Info) -> list[RuleVariable]:
         business = await info.context.business()
-        return [RuleVariable.of(entity) for entity in rule_variables(business.currency)]
+        return [RuleVariable.of(entity) for entity in list_rule_variables(business.currency)]
 
     @strawberry.field(permission_classes=[CanView], description="A run; null where there is none of that id.")
     async def job(
@@ -401,7 +401,7 @@ class Query:
     ) -> SegmentationReport | None:
         business, services = await info.context.business(), info.context.services
         storefront = await find_storefront(info.context, business, storefront_id)
-        report = await services.reporting.report(
+        report = await services.reporting.make_report(
             business,
             method=method,
             days=days,

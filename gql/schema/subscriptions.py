@@ -74,7 +74,7 @@ class Subscription:
         position = decode_cursor("after", after, CHANGE_ORDER, str)
         place = None if position is None else Place.read(position)
         check_reachable(business, None if place is None else place.instant)
-        async for entities in info.context.services.recalculations.changes(business, key, place):
+        async for entities in info.context.services.recalculations.follow_changes(business, key, place):
             present = await renew_business(info)
             changes = [MembershipChange.of(present, entity) for entity in entities]
             yield MembershipChangeBatch(changes=changes, cursor=changes[-1].cursor)

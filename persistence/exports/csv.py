@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from io import StringIO
 
-from domain.calendar import zone
+from domain.calendar import load_zone
 from domain.reports.document import DocumentGroup, ReportDocument
 from domain.segments.member_export import MemberExport, MemberPage
 
@@ -88,7 +88,7 @@ def report_csv(document: ReportDocument) -> bytes:
 
 
 def _heading(document: ReportDocument) -> list[Sequence[Cell]]:
-    local = document.generated_at.astimezone(zone(document.time_zone))
+    local = document.generated_at.astimezone(load_zone(document.time_zone))
     return [
         ("Customer segmentation report", document.business),
         ("Method", document.method.value),

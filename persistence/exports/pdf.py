@@ -17,10 +17,10 @@ from typing import Any
 
 import typst
 
-from domain.calendar import zone
+from domain.calendar import load_zone
 from domain.classification.groups import Method
 from domain.classification.rfm import RfmScheme
-from domain.reports.document import CHARTED, DIMENSION_TITLES, ChartSlice, DocumentGroup, ReportDocument, slices
+from domain.reports.document import CHARTED, DIMENSION_TITLES, ChartSlice, DocumentGroup, ReportDocument, build_slices
 
 log = logging.getLogger("segments")
 TEMPLATE = Path(__file__).with_name("report.typ")
@@ -209,7 +209,7 @@ def _chart(document: ReportDocument, dimension: str, groups: Sequence[DocumentGr
     return {
         "title": _title(dimension),
         "captions": captions if compared else captions[:2],
-        "bars": [_bar(bar) for bar in slices(groups)],
+        "bars": [_bar(bar) for bar in build_slices(groups)],
     }
 
 
@@ -329,7 +329,7 @@ def _day(value: date) -> str:
 
 def _instant(value: datetime, time_zone: str) -> str:
     """The second it was, in the business's zone."""
-    local = value.astimezone(zone(time_zone))
+    local = value.astimezone(load_zone(time_zone))
     return f"{_day(local.date())}, {local:%H:%M:%S} ({time_zone})"
 
 

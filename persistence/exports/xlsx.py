@@ -24,9 +24,9 @@ from openpyxl.formatting.rule import ColorScaleRule
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 
-from domain.calendar import zone
-from domain.money import exponent
-from domain.reports.document import DIMENSION_TITLES, DocumentGroup, ReportDocument, slices
+from domain.calendar import load_zone
+from domain.money import find_exponent
+from domain.reports.document import DIMENSION_TITLES, DocumentGroup, ReportDocument, build_slices
 from domain.segments.member_export import MemberExport, MemberPage
 from persistence.exports.csv import Cell, is_formula, readable
 
@@ -158,7 +158,7 @@ def report_xlsx(document: ReportDocument) -> bytes:
 class ReportBook:
     def __init__(self, document: ReportDocument) -> None:
         self.document = document
-        self.tz: ZoneInfo = zone(document.time_zone)
+        self.tz: ZoneInfo = load_zone(document.time_zone)
         self.money = money_format(document.currency, document.decimals)
         self.book = Workbook()
         self.book.properties.creator = "segments"
@@ -271,7 +271,7 @@ class ReportBook:
         row = 1
         for place, (dimension, groups) in enumerate(self.document.dimensions.items()):
             title = DIMENSION_TITLES.get(dimension, dimension.title())
-            bars = slices(groups)
+            bars = build_slices(groups)
             for column, head in enumerate((title, "Customers", "Revenue"), 1):
                 self._put(data, row, column, head).font = BOLD
             for offset, bar in enumerate(bars, 1):
@@ -373,9 +373,9 @@ class MemberBook:
 
     def __init__(self, export: MemberExport) -> None:
         self.export = export
-        self.tz = zone(export.business.time_zone)
+        self.tz = load_zone(export.business.time_zone)
         self.book = Workbook(write_only=True)
-        self.format = money_format(export.business.currency, exponent(export.business.currency))
+        self.format = money_format(export.business.currency, find_exponent(export.business.currency))
         self.rows = 0
         self.sheet: Any = None
         self._begin()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from domain.calendar import read_instant, zone
+from domain.calendar import load_zone, read_instant
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput
 from domain.imports.columns import (
@@ -14,8 +14,8 @@ from domain.imports.columns import (
     check_text,
     count_noun,
     describe_columns,
+    format_row,
     normalise_header,
-    row_text,
     unquote_text,
 )
 from domain.imports.model import ImportSummary
@@ -75,7 +75,7 @@ class CustomersFile:
             raise RowFault("no customer")
         registered = values.pop("registered_at", None)
         try:
-            at = None if registered is None else read_instant(registered, zone(business.time_zone))
+            at = None if registered is None else read_instant(registered, load_zone(business.time_zone))
         except ValueError as error:
             raise RowFault(f"registered_at {error}") from error
         given = frozenset(name for name in self.places if name != "external_id")
@@ -90,14 +90,14 @@ class CustomersFile:
     ) -> ImportSummary:
         """Import the rows; `reject` is told of each that is refused, `progress` how many were read."""
         intake = CustomerBatch(customers, business, reject)
-        for line, cells in self.source.rows():
+        for line, cells in self.source.read_rows():
             intake.read += 1
             try:
                 item = self.customer(cells, business)
             except RowFault as fault:
-                intake.refuse(line, row_text(cells), str(fault))
+                intake.refuse(line, format_row(cells), str(fault))
                 continue
-            await intake.take(line, row_text(cells), item)
+            await intake.take(line, format_row(cells), item)
             progress(intake.read)
         await intake.flush()
         if intake.read == 0:

@@ -17,11 +17,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Engine, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from domain.calendar import Clock, from_micros, local_date, to_micros, zone
+from domain.calendar import Clock, from_micros, load_zone, to_local_date, to_micros
 from domain.errors import DomainError, ImportEnded, ImportStopped, InvalidInput
 from domain.imports.model import ImportSummary, Progress
 from domain.imports.orders import put_together
-from domain.imports.quality import NAMED, Outlier, Quality, outlier_fence, usual_days
+from domain.imports.quality import NAMED, Outlier, Quality, compute_outlier_fence, find_usual_days
 from domain.imports.rows import RejectedRow, StagedColumns
 from domain.jobs.model import JobKind, JobReason, JobStatus, Lease, NewJob, Outcome
 from domain.model import Actor, Business
@@ -59,7 +59,7 @@ def look(
 ) -> Quality:
     """What `incoming` and `rejected` hold; `condemned` is the reason of rows that are refused for being negative. Where
     rows carry amounts of orders, an amount of zero is an order's."""
-    first, last = usual_days(local_date(now, tz))
+    first, last = find_usual_days(to_local_date(now, tz))
     times = {"now": to_micros(now), "first": first, "last": last}
     future, doubtful, zero, nameless = connection.execute(text(ORDERS), times).one()
     negative, zero_lines, nameless_lines = connection.execute(text(LINES)).one()
@@ -69,7 +69,7 @@ def look(
         connection.execute(text(REJECTED), {"reason": reason}).scalar_one() for reason in (NO_DATE, condemned)
     )
     step = max(1, -(-orders // SAMPLE))
-    fence = outlier_fence(list(connection.execute(text(AMOUNTS), {"step": step}).scalars()))
+    fence = compute_outlier_fence(list(connection.execute(text(AMOUNTS), {"step": step}).scalars()))
     outliers, named = 0, list[Outlier]()
     if fence is not None:
         outliers = connection.execute(text(BEYOND), {"fence": fence}).scalar_one()
@@ -296,7 +296,7 @@ class PurchaseImporter:
             portions = put_together(rows(refused.append))
             read, near = stage(connection, portions, refused, lambda count: progress(Progress("reading", count, None)))
             orders, far = arrange(connection)
-            tz = zone(self.business.time_zone)
+            tz = load_zone(self.business.time_zone)
             quality = look(connection, orders, near + far, ONLY_NEGATIVE, now, tz, of_orders)
         summary = replace(self._merge(connection, orders, now, record, progress), rows_read=read, quality=quality)
         self._fill_texts(connection, texts)
@@ -311,7 +311,7 @@ class PurchaseImporter:
             "unchanged": summary.unchanged,
             "rejected": summary.rejected,
         }
-        record.finish(connection, counts, orders, {"future": summary.future, "quality": quality.document()})
+        record.finish(connection, counts, orders, {"future": summary.future, "quality": quality.to_document()})
         return replace(summary, import_id=record.id)
 
     def _merge(

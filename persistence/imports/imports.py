@@ -13,7 +13,7 @@ from domain.calendar import from_micros
 from domain.imports.model import NewImport, PurchaseImport, Reject
 from domain.imports.quality import Quality
 from domain.jobs.model import Job, JobKind, JobReason, JobStatus, NewJob
-from domain.pages import Page, PageRequest, page_of
+from domain.pages import Page, PageRequest, build_page
 from persistence.jobs import ACTIVE, JobStore
 from persistence.tables import business, import_reject, job, optional_instant, purchase_import
 
@@ -80,7 +80,7 @@ class ImportStore:
             conditions.append(purchase_import.c.id < request.after[1])
         statement = IMPORTS.where(*conditions).order_by(purchase_import.c.id.desc()).limit(request.size + 1)
         rows = (await self.connection.execute(statement)).all()
-        return page_of(rows, request, lambda row: (row.id, row.id)).map(to_import)
+        return build_page(rows, request, lambda row: (row.id, row.id)).map(to_import)
 
     async def count(self) -> int:
         """How many there are."""
@@ -108,7 +108,7 @@ class ImportStore:
         for row in await self.connection.execute(union_all(*pages)):
             found[row.import_id].append(Reject(row.line, row.text, row.reason))
         return {
-            import_id: page_of(sorted(rows, key=lambda row: row.line), request, lambda row: (row.line, row.line))
+            import_id: build_page(sorted(rows, key=lambda row: row.line), request, lambda row: (row.line, row.line))
             for import_id, rows in found.items()
         }
 

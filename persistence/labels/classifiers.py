@@ -55,7 +55,7 @@ from domain.classifiers import (
     ClassifierFailed,
     Classifiers,
 )
-from domain.money import mean, to_decimal
+from domain.money import compute_mean, to_decimal
 from persistence.database.dialects import Divide, analyze, constant, create, half_even_mean, load, number
 from persistence.labels.sql import FACTS, labels
 from persistence.tables import customer
@@ -182,7 +182,7 @@ def batch_of(rows: Sequence[Row[Any]], today: int, decimals: int, classifiers: C
         elif name == "total_revenue":
             columns[name] = [to_decimal(int(row.own_spend), decimals) for row in rows]
         elif name == "average_order_value":
-            columns[name] = [mean(int(row.own_spend), int(row.order_count), decimals) for row in rows]
+            columns[name] = [compute_mean(int(row.own_spend), int(row.order_count), decimals) for row in rows]
         elif name in NUMBERS:
             columns[name] = [int(getattr(row, name)) for row in rows]
         else:
@@ -204,7 +204,7 @@ def load_installed(engine: Engine, found: Iterable[EntryPoint] | None = None) ->
         if classifier is not None:
             other = usable.get(classifier.dimension)
             taken = other and f"the classifier {other.name} has the dimension {other.dimension} already"
-            fault = classifier.fault() or taken or _find_sql_fault(engine, classifier)
+            fault = classifier.find_fault() or taken or _find_sql_fault(engine, classifier)
         if fault is not None or classifier is None:
             log.warning("classifier %s is left out: %s", point.name, fault)
         else:

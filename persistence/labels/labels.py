@@ -31,8 +31,8 @@ from sqlalchemy import (
     update,
 )
 
-from domain.calendar import Clock, local_date, zone
-from domain.classification.labels import DIMENSIONS, Labelling, labelling
+from domain.calendar import Clock, load_zone, to_local_date
+from domain.classification.labels import DIMENSIONS, Labelling, build_labelling
 from domain.classifiers import Classifiers
 from persistence.database.dialects import analyze, create
 from persistence.database.engines import Database
@@ -74,11 +74,11 @@ class DecidedLabels:
         """Of what the labels are, in their order."""
         return self.overlay.classifiers.dimensions
 
-    def rows(self) -> Iterator[Sequence[str | None]]:
-        """The rows of `parts`, one by one."""
-        return chain.from_iterable(self.parts())
+    def load_rows(self) -> Iterator[Sequence[str | None]]:
+        """The rows of `load_parts`, one by one."""
+        return chain.from_iterable(self.load_parts())
 
-    def parts(self) -> Generator[Sequence[Sequence[str | None]], None, None]:
+    def load_parts(self) -> Generator[Sequence[Sequence[str | None]], None, None]:
         """External id, frequency, spending, category and what classifiers of one's own add, of every customer who was
         not erased, by external id."""
         source: FromClause = customer.outerjoin(labelled, labelled.c.customer_id == customer.c.id)
@@ -154,10 +154,10 @@ class LabelStore:
     def _begin(self, connection: Connection, as_of: date | None) -> DecidedLabels:
         row = connection.execute(select(business_table).where(business_table.c.id == self.business_id)).one()
         business = to_business(row)
-        present = local_date(self.clock(), zone(business.time_zone))
+        present = to_local_date(self.clock(), load_zone(business.time_zone))
         today = as_of or present
         first = select(func.min(customer_metrics.c.first_day)).where(customer_metrics.c.business_id == self.business_id)
-        how = labelling(business, today, connection.execute(first).scalar_one())
+        how = build_labelling(business, today, connection.execute(first).scalar_one())
         state = connection.execute(
             select(label_state).where(label_state.c.business_id == self.business_id)
         ).one_or_none()

@@ -58,7 +58,7 @@ class RunFolder:
         """The path of the output file."""
         return str(self.path / self.filename)
 
-    def answers(self, question: str) -> bool:
+    def has_answer(self, question: str) -> bool:
         """Whether the output is there and is of the run that was asked this."""
         try:
             kept = json.loads((self.path / QUESTION_FILENAME).read_text(encoding="utf-8"))
@@ -66,7 +66,7 @@ class RunFolder:
             return False
         return Path(self.output).is_file() and kept == question
 
-    def status(self) -> Mapping[str, object]:
+    def read_status(self) -> Mapping[str, object]:
         """What the last run said; nothing where there was none, or where nobody can read it."""
         try:
             found = json.loads((self.path / STATUS_FILENAME).read_text(encoding="utf-8"))

@@ -86,7 +86,7 @@ class RunSource(ABC):
         under = {"settings": self.business.settings_version, "classifiers": self.classifiers.mark}
         return {"as_of": day, "output": output, **under}
 
-    def question(self, as_of: date | None, output: str) -> str:
+    def build_question(self, as_of: date | None, output: str) -> str:
         """What the output of such a run answers."""
         return json.dumps([self.business.key, self.key, self.request(as_of, output)], ensure_ascii=False)
 
@@ -143,7 +143,7 @@ class StoreSource(RunSource):
             and self.request(as_of, output).items() <= state.state.items()
         )
 
-    def bring(self, force: bool) -> ImportedRows:
+    def sync_store(self, force: bool) -> ImportedRows:
         """It is there already."""
         return ImportedRows()
 
@@ -177,9 +177,9 @@ class FileSource(RunSource):
     def how(self) -> str:
         """What decides how the file's rows are understood, besides the file."""
         business = self.business
-        return f"{READING}:{business.currency}:{business.time_zone}:{self.options.over(business.settings)!r}"
+        return f"{READING}:{business.currency}:{business.time_zone}:{self.options.complete_from(business.settings)!r}"
 
-    def bring(self, force: bool) -> ImportedRows:
+    def sync_store(self, force: bool) -> ImportedRows:
         """Import the file, or what was appended to it since, or nothing where nothing was."""
         before, version, change = self.read_kept()
         last = before.state if before is not None and before.data_version == version and not force else {}
@@ -221,7 +221,7 @@ class FileSource(RunSource):
         return ImportedRows(summary.rows_read, summary.rejected)
 
     def _source(self) -> PurchaseSource:
-        options = self.options.over(self.business.settings).validate()
+        options = self.options.complete_from(self.business.settings).validate()
         found = open_file(self.path, options.sheet, options.amount_form.decimal)
         return WatchedCsv(self.path) if type(found) is CsvSource else found
 
@@ -321,7 +321,7 @@ class CollectionSource(RunSource):
         opened = self.open()
         return opened.may_be_empty and not opened.anything_new()
 
-    def bring(self, force: bool) -> ImportedRows:
+    def sync_store(self, force: bool) -> ImportedRows:
         """Import what is new."""
         # Until the run has succeeded, what was read counts as changed.
         self.forget_kept()

@@ -28,9 +28,9 @@ from domain.classification.labels import (
     REGULAR,
     ClassificationSettings,
     ClassificationSpan,
-    frequency_conditions,
+    build_frequency_conditions,
+    build_spending_conditions,
     has_share,
-    spending_conditions,
 )
 from persistence.database.dialects import Divide, among
 from persistence.tables import WITH_BOUGHT, purchase, purchase_line
@@ -57,7 +57,7 @@ def labels(
     if customers is not None:
         counted.append(purchase.c.customer_id.in_(customers))
     each = _measure(counted, span, settings)
-    frequencies = frequency_conditions(
+    frequencies = build_frequency_conditions(
         settings,
         span.today,
         orders=each.c.orders,
@@ -66,7 +66,7 @@ def labels(
         last_day=each.c.last_day,
     )
     mean = Divide(cast(each.c.spend, BigInteger), each.c.orders)
-    spendings = spending_conditions(settings, decimals, mean=mean, lifetime=each.c.spend)
+    spendings = build_spending_conditions(settings, decimals, mean=mean, lifetime=each.c.spend)
     category = case((each.c.dominant.is_not(None), each.c.dominant), (each.c.strong >= 2, FAMILY), else_=MIXED)
     return select(
         each.c.customer_id,

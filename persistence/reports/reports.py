@@ -26,8 +26,8 @@ from domain.calendar import DayRanges, Span
 from domain.classification.groups import Cell, LabelSums, Method
 from domain.classification.labels import ClassificationFacts, ClassificationSettings, ClassificationSpan
 from domain.classification.rfm import Quintiles
-from domain.pages import Page, PageRequest, page_of
-from domain.reports.report import SCORES, kind_of_score
+from domain.pages import Page, PageRequest, build_page
+from domain.reports.report import SCORES, find_kind_of_score
 from domain.store import CustomerRecord, Grouping, Transition, TransitionSums, TrendSums, WindowTotals
 from persistence.customers import COLUMNS as CUSTOMER_COLUMNS
 from persistence.customers import JOINED as CUSTOMERS
@@ -144,7 +144,7 @@ class ReportStore:
             .order_by(customer.c.id.desc() if request.backward else customer.c.id)
         )
         rows = (await self.connection.execute(statement)).all()
-        return page_of(rows, request, lambda row: (0, row.id)).map(to_record)
+        return build_page(rows, request, lambda row: (0, row.id)).map(to_record)
 
     async def load_classification_facts(
         self, customers: Sequence[int] | None, span: ClassificationSpan
@@ -248,7 +248,7 @@ def with_group(business_id: int, span: Span, grouping: Grouping) -> Subquery:
     codes: dict[str, list[int]] = {}
     dimension = ""
     for score in SCORES:
-        kind = kind_of_score(grouping.method, grouping.scheme, score)
+        kind = find_kind_of_score(grouping.method, grouping.scheme, score)
         codes.setdefault(kind.code, []).append(int(score.digits))
         dimension = kind.dimension
     digits = 100 * each.c.r + 10 * each.c.f + each.c.m
@@ -396,7 +396,7 @@ class GroupReportStore:
             if one in listed:
                 listed[one].append(row)
         return {
-            one: page_of(members, request, lambda row: (0, row.id)).map(to_record) for one, members in listed.items()
+            one: build_page(members, request, lambda row: (0, row.id)).map(to_record) for one, members in listed.items()
         }
 
     async def count_labels(

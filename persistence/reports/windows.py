@@ -36,7 +36,7 @@ from domain.classification.groups import (
     UNKNOWN,
     YEAR_ROUND,
 )
-from domain.classification.rfm import recency_floors
+from domain.classification.rfm import compute_recency_floors
 from persistence.database.dialects import among
 from persistence.tables import WITH_BOUGHT, customer_metrics, purchase, purchase_line
 
@@ -106,7 +106,7 @@ def total(parts: Sequence[ColumnElement[int]]) -> ColumnElement[int]:
 
 def recency_score(last_day: ColumnElement[int], span: Span) -> ColumnElement[int]:
     """1 + how many of the four bound days the last purchase is not before."""
-    return total([case((last_day >= floor, 1), else_=0) for floor in recency_floors(span.last_day, span.days)])
+    return total([case((last_day >= floor, 1), else_=0) for floor in compute_recency_floors(span.last_day, span.days)])
 
 
 def fifths(less: ColumnElement[int], n: ColumnElement[int]) -> ColumnElement[int]:

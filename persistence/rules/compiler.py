@@ -37,7 +37,7 @@ from domain.errors import InvalidRule, RuleProblem
 from domain.rules import tree
 from domain.rules.context import RuleContext
 from domain.rules.evaluator import HALF
-from domain.rules.tree import Collection, Condition, Literal, Op, Value, Variable, kind_of, may_be_missing, walk
+from domain.rules.tree import Collection, Condition, Literal, Op, Value, Variable, find_kind, may_be_missing, walk
 from domain.rules.variables import LINES, OF_EVERY_STATUS, Kind
 from persistence.customers import JOINED
 from persistence.database import dialects as sql
@@ -119,7 +119,7 @@ class RuleCompiler:
 
     def cast_operand(self, node: Value, kind: Kind) -> Expression:
         """An operand of that kind; PostgreSQL must be told of which type a null is."""
-        return cast(null(), TYPES[kind]) if kind_of(node) is Kind.NOTHING else self.operand(node)
+        return cast(null(), TYPES[kind]) if find_kind(node) is Kind.NOTHING else self.operand(node)
 
     def _add_scalar(self, value: Expression) -> str:
         # What lies below the value was added before it, so each table is printed after those that it reads.
@@ -266,7 +266,7 @@ class RuleCompiler:
         plain = [each for each in node.options if isinstance(each, Literal) and each.value is not None]
         rest = [each for each in node.options if not (isinstance(each, Literal) and each.value is not None)]
         tests = [self._equal(node.value, each) for each in rest]
-        if plain and kind_of(node.value) is not Kind.NOTHING:
+        if plain and find_kind(node.value) is not Kind.NOTHING:
             # In brackets of its own as an operand, and false where the value is missing.
             tests.append(FalseIfNull(self.operand(node.value).in_([self.visit(each) for each in plain])))
         return sql.bundle(sql.Or, tests) if tests else false()
@@ -311,7 +311,7 @@ class RuleCompiler:
         """Whether the value is there and not empty."""
         if isinstance(node, Literal):
             return true() if node.value else false()
-        match kind_of(node):
+        match find_kind(node):
             case Kind.NOTHING:
                 return false()
             case Kind.NUMBER:
@@ -332,12 +332,12 @@ class RuleCompiler:
 
     def _compare(self, op: Op, left: Value, right: Value) -> Expression:
         """The order of two values; false where one is missing."""
-        if kind_of(left) is Kind.NOTHING or kind_of(right) is Kind.NOTHING:
+        if find_kind(left) is Kind.NOTHING or find_kind(right) is Kind.NOTHING:
             return false()
         comparison = self._compare_column(op, left, right)
         if comparison is None:
             first = self.operand(left)
-            ordered = sql.ByCodePoint(first) if kind_of(left) is Kind.TEXT else first
+            ordered = sql.ByCodePoint(first) if find_kind(left) is Kind.TEXT else first
             comparison = COMPARE[op](ordered, self.operand(right))
         return _false_if_missing(comparison, left, right)
 

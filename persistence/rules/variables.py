@@ -26,10 +26,10 @@ from domain.classification.labels import (
     MEDIUM,
     MIXED,
     REGULAR,
-    frequency_conditions,
-    spending_conditions,
+    build_frequency_conditions,
+    build_spending_conditions,
 )
-from domain.classification.rfm import EIGHT, EIGHT_BOXES, UNCLASSIFIED, Quintiles, recency_floors
+from domain.classification.rfm import EIGHT, EIGHT_BOXES, UNCLASSIFIED, Quintiles, compute_recency_floors
 from domain.customers.metrics import FREQUENCY_DAYS
 from domain.model import STATUS_ORDER
 from domain.rules.context import RuleContext
@@ -197,7 +197,7 @@ class Variables:
 
     def _ranks(self) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]], list[ColumnElement[bool]]]:
         quintiles, span = self._quintiles(), self.context.span
-        recent = [metrics.last_day >= floor for floor in recency_floors(span.last_day, span.days)]
+        recent = [metrics.last_day >= floor for floor in compute_recency_floors(span.last_day, span.days)]
         none: list[ColumnElement[bool]] = [false()] * 4
         often = [func.count() > cut for cut in quintiles.orders] or none
         much = [func.coalesce(func.sum(purchase.c.amount), 0) > cut for cut in quintiles.spend] or none
@@ -243,7 +243,7 @@ class Variables:
         )
         # Counted, not selected: SQLite would look every festive day up by the index, customer by customer.
         festive = self._select_purchases(func.count(case((among(purchase.c.local_day, how.span.festive), 1))))
-        named = frequency_conditions(
+        named = build_frequency_conditions(
             how.settings,
             how.span.today,
             orders=metrics.order_count,
@@ -257,7 +257,7 @@ class Variables:
         """From the kept totals."""
         how = self.context.labelling
         mean = Divide(metrics.revenue, func.nullif(metrics.order_count, 0))
-        named = spending_conditions(how.settings, how.decimals, mean=mean, lifetime=metrics.revenue)
+        named = build_spending_conditions(how.settings, how.decimals, mean=mean, lifetime=metrics.revenue)
         return case((metrics.order_count == 0, null()), *named, else_=MEDIUM)
 
     def category_label(self) -> Expression:

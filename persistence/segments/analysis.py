@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.model import Business
 from domain.rules.context import RuleContext
 from domain.rules.tree import Condition, walk
-from domain.segments.customer_facts import rule_context
+from domain.segments.customer_facts import build_rule_context
 from domain.store import CustomerFilter, CustomerRecord, RuleSizes, Side, Unit
 from persistence.customers import COLUMNS, JOINED, PRESENT, to_record
 from persistence.database.dialects import Expression, Negation
@@ -76,7 +76,7 @@ class RuleAnalysisStore:
         """Whether the row of `customer` is a member of the filter's segments and its rule holds."""
         parts = [member_of(self.unit.business, key) for key in where.segment_ids]
         if where.rule is not None:
-            context = await rule_context(self.unit, self.now, [where.rule], where.quintiles)
+            context = await build_rule_context(self.unit, self.now, [where.rule], where.quintiles)
             parts.append(self._compiler(context).condition(where.rule))
         return and_(true(), *parts)
 

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.calendar import from_micros, to_micros
-from domain.pages import Page, PageRequest, page_of
+from domain.pages import Page, PageRequest, build_page
 from domain.segments.model import (
     KINDS,
     SOURCE_ORDER,
@@ -66,7 +66,7 @@ class HistoryStore:
             lists += [self._ends(kind, which, after, request.size + 1) for kind in KINDS]
         found = await fetch_lists(self.connection, lists)
         return [
-            page_of(
+            build_page(
                 _in_order((*left, *entered))[: request.size + 1],
                 request,
                 lambda change: Place.of(change).position,
@@ -238,7 +238,7 @@ class HistoryStore:
                 statement = statement.where(ids > request.after[0])
             lists.append(statement.order_by(ids).limit(request.size + 1))
         return [
-            page_of(sorted(rows, key=lambda row: int(row.id)), request, lambda row: (row.id, row.id)).map(to_record)
+            build_page(sorted(rows, key=lambda row: int(row.id)), request, lambda row: (row.id, row.id)).map(to_record)
             for (_, request), rows in zip(keys, await fetch_lists(self.connection, lists), strict=True)
         ]
 
@@ -365,7 +365,7 @@ class SnapshotStore:
                 statement = statement.where(snapshot.c.at < request.after[0])
             lists.append(statement.order_by(snapshot.c.at.desc()).limit(request.size + 1))
         return [
-            page_of(sorted(rows, key=lambda row: -int(row.at)), request, lambda row: (row.at, row.segment_id)).map(
+            build_page(sorted(rows, key=lambda row: -int(row.at)), request, lambda row: (row.at, row.segment_id)).map(
                 to_snapshot
             )
             for (_, request), rows in zip(keys, await fetch_lists(self.connection, lists), strict=True)

@@ -13,7 +13,7 @@ from sqlalchemy.sql.elements import TextClause
 
 from domain.calendar import from_micros, to_micros
 from domain.jobs.model import Difference
-from domain.pages import Page, PageRequest, page_of
+from domain.pages import Page, PageRequest, build_page
 from domain.segments.model import SOURCE_ORDER, Membership, MembershipSource, MemberTotals
 from domain.store import Member, MemberKey
 from persistence.customers import COLUMNS, JOINED, to_record
@@ -172,7 +172,7 @@ class MembershipStore:
         for place, rows in zip(places, await fetch_lists(self.connection, lists), strict=True):
             found[place] += rows
         return [
-            page_of(
+            build_page(
                 sorted(rows, key=lambda row: int(row.customer_id), reverse=request.backward),
                 request,
                 lambda row: (row.customer_id, row.customer_id),

@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from domain.calendar import from_micros, to_micros
 from domain.errors import fold_text
 from domain.model import Business
-from domain.pages import Page, PageRequest, page_of
+from domain.pages import Page, PageRequest, build_page
 from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.store import SegmentFilter, SegmentSort
@@ -111,7 +111,7 @@ class SegmentStore:
             return keyset(statement, value, segment.c.id, request, reverse)
 
         rows = await self._rows(build_select)
-        return page_of(rows, request, lambda row: (row.sort_value, row.id)).map(to_segment)
+        return build_page(rows, request, lambda row: (row.sort_value, row.id)).map(to_segment)
 
     async def count(self, where: SegmentFilter) -> int:
         statement = select(func.count()).select_from(segment).where(*self._where(where))

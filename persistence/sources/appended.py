@@ -86,10 +86,10 @@ class WatchedCsv(CsvSource):
         super().__init__(path)
         self.last = 0
 
-    def batches(self) -> Generator[Batch, None, None]:
+    def read_batches(self) -> Generator[Batch, None, None]:
         """As they are."""
         last = 0
-        for batch in super().batches():
+        for batch in super().read_batches():
             last = batch.lines[-1]
             yield batch
         self.last = last
@@ -130,9 +130,9 @@ class AppendedCsv(WatchedCsv):
             return False
         return len(rows) == 2 and rows[0] == self.header
 
-    def batches(self) -> Generator[Batch, None, None]:
+    def read_batches(self) -> Generator[Batch, None, None]:
         """The rows after the place."""
-        for batch in super().batches():
+        for batch in super().read_batches():
             yield replace(batch, lines=list(map(self.place, batch.lines)))
         self.last = self.place(self.last)
 

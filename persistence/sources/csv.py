@@ -36,7 +36,7 @@ ENDED = [END, END]
 
 
 class CsvSource:
-    """One file. `header` is read at once; `batches` and `rows` may be asked for again and begin anew."""
+    """One file. `header` is read at once; `read_batches` and `read_rows` may be asked for again and begin anew."""
 
     typed = False
 
@@ -58,7 +58,7 @@ class CsvSource:
         if len(self.header) > MAXIMUM_CELLS:
             raise InvalidInput(f"{self.name} has more than {MAXIMUM_CELLS:,} columns, which are the most.")
 
-    def batches(self) -> Generator[Batch, None, None]:
+    def read_batches(self) -> Generator[Batch, None, None]:
         """The rows after the header, empty lines among them as rows without cells."""
         with self._open() as text:
             reader = self._reader(text)
@@ -74,9 +74,9 @@ class CsvSource:
                     return
                 yield Batch(range(begins, begins + len(rows)) if plain else _begins(rows, begins), rows, text.clean)
 
-    def rows(self) -> Iterator[tuple[int, list[str]]]:
+    def read_rows(self) -> Iterator[tuple[int, list[str]]]:
         """Line number of the row's beginning, and its cells; empty lines are left out."""
-        for batch in self.batches():
+        for batch in self.read_batches():
             for line, cells in zip(batch.lines, batch.rows, strict=True):
                 if cells:
                     yield line, cells

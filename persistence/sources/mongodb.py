@@ -236,7 +236,7 @@ class MongoSource:
                     return True
         return False
 
-    def batches(self) -> Generator[Batch, None, None]:
+    def read_batches(self) -> Generator[Batch, None, None]:
         """The documents as rows; line numbers count them."""
         self.names.clear()
         self.last, self.last_change = self.known, self.known_change
@@ -248,9 +248,9 @@ class MongoSource:
                     yield self._batch(part, count + 1)
                     count += len(part)
 
-    def rows(self) -> Iterator[tuple[int, list[str]]]:
+    def read_rows(self) -> Iterator[tuple[int, list[str]]]:
         """Every document with the text that it is shown as."""
-        with closing(self.batches()) as batches:
+        with closing(self.read_batches()) as batches:
             for batch in batches:
                 yield from zip(batch.lines, batch.raw or batch.rows, strict=True)
 

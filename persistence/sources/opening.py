@@ -21,13 +21,13 @@ from domain.businesses.mongodb import NAMES, Collection, MongoSettings, make_set
 from domain.calendar import Clock, to_micros
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput, Names, Sentence
-from domain.imports.columns import Columns, normalise_header, resolve_columns, row_text
+from domain.imports.columns import Columns, format_row, normalise_header, resolve_columns
 from domain.imports.formats import PRESETS, ImportOptions, PresetSource, carry_down_amounts
-from domain.imports.orders import RepeatedAmounts, once_an_order
+from domain.imports.orders import RepeatedAmounts, place_order_amounts
 from domain.imports.rows import PurchaseSource, RejectedRow, RowReader, StagedColumns, read_rows
-from domain.imports.values import DateFault, DateReader, in_words, readings
+from domain.imports.values import DateFault, DateReader, find_readings, format_day
 from domain.model import Business, NewCustomer
-from domain.money import exponent
+from domain.money import find_exponent
 from persistence.database.engines import Database
 from persistence.imports.customers_file import CustomerBatch
 from persistence.sources.appended import forget_state, present_version, read_state, write_state
@@ -166,12 +166,14 @@ class OpenedPurchases:
         if options.of_orders:
             places = self.columns.places
             batches = carry_down_amounts(
-                self.source.batches(), places["order_id"], places["amount"], self.columns.width
+                self.source.read_batches(), places["order_id"], places["amount"], self.columns.width
             )
             with closing(OrderAmounts()) as stated:
-                yield from once_an_order(read_rows(batches, reader, reject), stated, exponent(business.currency))
+                yield from place_order_amounts(
+                    read_rows(batches, reader, reject), stated, find_exponent(business.currency)
+                )
             return
-        found = read_rows(self.source.batches(), reader, reject)
+        found = read_rows(self.source.read_batches(), reader, reject)
         if options.amount is None:
             found = RepeatedAmounts().watch(found, self.warnings.append)
         yield from found
@@ -182,9 +184,9 @@ class OpenedPurchases:
         line = next(wanted, None)
         if line is None:
             return
-        for begins, cells in self.source.rows():
+        for begins, cells in self.source.read_rows():
             if begins == line:
-                yield begins, row_text(cells)
+                yield begins, format_row(cells)
                 line = next(wanted, None)
                 if line is None:
                     return
@@ -195,10 +197,10 @@ def open_purchases(
 ) -> OpenedPurchases:
     """Look at the source before anything is written; what the options leave open is as the business has settled it.
     InvalidInput says what is wrong with the header, the options or the dates."""
-    options = options.over(business.settings).validate()
+    options = options.complete_from(business.settings).validate()
     path = source if isinstance(source, Path) else None
     found = open_file(source, options.sheet, options.amount_form.decimal) if isinstance(source, Path) else source
-    mapping = options.columns_for(
+    mapping = options.build_mapping(
         {name: None for column in found.header for name in (column, normalise_header(column))}
     )
     if options.preset is not None:
@@ -217,7 +219,7 @@ def refuse_guesses(source: PurchaseSource, columns: Columns, business: Business)
     """InvalidInput where none of the first dates is ISO 8601 and their form has to be told, or nobody knows it."""
     place, width = columns.places["purchase_date"], columns.width
     dates: list[str] = []
-    with suppress(StopIteration), closing(source.batches()) as batches:
+    with suppress(StopIteration), closing(source.read_batches()) as batches:
         dates = [cells[place].strip() for cells in next(batches).rows if len(cells) == width]
     reader = DateReader(business.time_zone, None)
     forms: set[str] | None = None
@@ -226,7 +228,7 @@ def refuse_guesses(source: PurchaseSource, columns: Columns, business: Business)
         try:
             reader(text)
         except DateFault:
-            found = readings(text)
+            found = find_readings(text)
             unread = unread or text
             if found:
                 said = said or text
@@ -241,11 +243,11 @@ def refuse_guesses(source: PurchaseSource, columns: Columns, business: Business)
             "such as %d/%m/%Y."
         )
         raise InvalidInput(Sentence(template, source.name, unread[:40]))
-    found = readings(said)
+    found = find_readings(said)
     fitting = [form for form in found if form in (forms or ())] or list(found)
     give = " or ".join(["{date_format} {!r}"] * len(fitting))
     if len(fitting) > 1 and len(set(found.values())) > 1:
-        may = " or ".join(in_words(found[form]) for form in fitting)
+        may = " or ".join(format_day(found[form]) for form in fitting)
         template = f"The dates of {{}} can be read in more than one way: {{!r}} may be {{}}. Give {give}."
         raise InvalidInput(Sentence(template, source.name, said, may, *fitting))
     template = f"The dates of {{}}, such as {{!r}}, are not ISO 8601. Give {give}."
@@ -272,7 +274,7 @@ def open_collection(
             "and run: segments settings apply FILE"
         )
     place = replace(reached, database=wanted.database or reached.database, collection=wanted.name or reached.collection)
-    settled = options.over(business.settings).validate()
+    settled = options.complete_from(business.settings).validate()
     if settled.preset is not None:
         raise InvalidInput(Sentence("{preset} {} is for files, not for MongoDB", settled.preset))
     # Read whole where anything says so, or where it is read otherwise than the last time.

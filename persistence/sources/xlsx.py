@@ -84,7 +84,7 @@ class XlsxSource:
         self.header = header
         self.first_line = first[0] if first else 1
 
-    def batches(self) -> Generator[Batch, None, None]:
+    def read_batches(self) -> Generator[Batch, None, None]:
         """The rows beneath the header; empty ones are rows without cells."""
         width = len(self.header)
         lines: list[int] = []
@@ -116,9 +116,9 @@ class XlsxSource:
         if rows:
             yield Batch(lines, rows, _clean(rows))
 
-    def rows(self) -> Iterator[tuple[int, list[str]]]:
+    def read_rows(self) -> Iterator[tuple[int, list[str]]]:
         """Row numbers as the sheet shows them, and their cells."""
-        for batch in self.batches():
+        for batch in self.read_batches():
             yield from zip(batch.lines, batch.rows, strict=True)
 
     def _values(self, book: Any, width: int) -> Iterator[tuple[int, tuple[Any, ...]]]:

@@ -44,7 +44,7 @@ async def ours(database: Database, form: str, target: Path) -> tuple[float, floa
         connection.execute(text(EVERYBODY), {"segment": held.id, "at": int(at.timestamp() * 1_000_000)})
     before, began = peak(), time.perf_counter()
     export = await services.member_files.open(business, held.id)
-    written = make_writers(Settings()).members[form](export, services.member_files.pages(export))
+    written = make_writers(Settings()).members[form](export, services.member_files.load_pages(export))
     with closing(target.open("wb")) as file:
         async for piece in written:
             file.write(piece)

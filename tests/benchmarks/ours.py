@@ -60,16 +60,16 @@ async def open_reporting(url: str) -> Reporting:
     services = make_services(
         database, lambda: datetime.combine(AS_OF, time_of_day(23), UTC), report_cache=NothingCached()
     )
-    (only,) = await services.businesses.all()
+    (only,) = await services.businesses.load_all()
     business = await services.businesses.open(only.key)
     schema = make_schema(Settings())
     links = ExportLinks(Settings(), lambda: datetime.now(UTC))
     viewer = Viewer("bench", business.key, frozenset({Permission.VIEW}), datetime.max.replace(tzinfo=UTC))
 
     async def report(days: int, as_of: date, previous: bool) -> dict[str, tuple[int, int]]:
-        made = await services.reporting.report(business, days=days, as_of=as_of)
+        made = await services.reporting.make_report(business, days=days, as_of=as_of)
         if previous:
-            await services.reporting.previous_counts(business, made)
+            await services.reporting.count_previous(business, made)
         return {group.kind.name: (group.customers, group.revenue) for group in made.everyone}
 
     async def page(first: int) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.businesses.settings import effective
+from domain.businesses.settings import read_effective
 from tests.cli.conftest import UTC_EUR, Segments
 from tests.drivers.documents import blocks
 
@@ -58,7 +58,7 @@ def test_check_says_what_would_change_and_writes_nothing(made: Segments, tmp_pat
 
     assert ended.lines[0] == "lapsed_days: 90 -> 120"
     assert ended.lines[-1] == "6 settings would change in shop (version 1)."
-    assert shown(made) == {**effective({}), "mongodb": {}}
+    assert shown(made) == {**read_effective({}), "mongodb": {}}
     assert not (made.data / "mongodb-shop.json").exists()
 
 
@@ -95,7 +95,7 @@ password = "secret"
         "Error: low_lifetime must be less than high_lifetime.",
         "Error: mongodb.hots is no setting. Is mongodb.host meant?",
     ]
-    assert shown(made) == {**effective({}), "mongodb": {}}
+    assert shown(made) == {**read_effective({}), "mongodb": {}}
 
 
 def test_what_is_shown_can_be_applied(made: Segments, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_defaults_come_back_by_reset_and_by_null(made: Segments, tmp_path: Path)
         'import.thousands: "," -> none',
     ]
     assert by_null.lines == ["rfm_days: 30 -> 365", "1 setting changed in shop (version 4)."]
-    assert shown(made) == {**effective({"loyal_orders": 8}), "mongodb": {}}
+    assert shown(made) == {**read_effective({"loyal_orders": 8}), "mongodb": {}}
 
 
 def test_the_examples_of_the_documentation_are_right(made: Segments, tmp_path: Path) -> None:

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from domain.calendar import (
     check_days,
-    day_boundaries,
+    find_day_boundaries,
+    find_start_of_day,
     from_micros,
-    local_date,
-    local_day,
+    load_zone,
     read_instant,
-    start_of_day,
+    to_local_date,
+    to_local_day,
     to_micros,
-    zone,
 )
 from domain.errors import InvalidInput
 from domain.model import Window
@@ -69,7 +69,7 @@ def test_other_windows_are_refused_with_the_field(days: int) -> None:
 @pytest.mark.parametrize("name", ["Mars/Base", "", "../etc/passwd", "/etc/localtime", "EST5EDT,M3", "utc\0", "a" * 500])
 def test_a_zone_that_does_not_exist_is_refused_with_the_field(name: str) -> None:
     with pytest.raises(InvalidInput, match="time_zone must be an IANA name such as Asia/Colombo") as refused:
-        zone(name)
+        load_zone(name)
 
     assert refused.value.problems[0].field == ("timeZone",)
 
@@ -97,7 +97,7 @@ def test_a_zone_that_does_not_exist_is_refused_with_the_field(name: str) -> None
     ],
 )
 def test_iso_dates_and_timestamps_are_instants_of_the_business(text: str, name: str, instant: str) -> None:
-    assert read_instant(text, zone(name)) == datetime.fromisoformat(instant)
+    assert read_instant(text, load_zone(name)) == datetime.fromisoformat(instant)
 
 
 @pytest.mark.parametrize(
@@ -117,14 +117,14 @@ def test_iso_dates_and_timestamps_are_instants_of_the_business(text: str, name: 
 )
 def test_what_is_no_iso_date_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be an ISO 8601 date or timestamp such as 2024-03-01"):
-        read_instant(text, zone("UTC"))
+        read_instant(text, load_zone("UTC"))
 
 
 @pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31T23:59:59", "0001-01-01T00:00:00+14:00"])
 @pytest.mark.parametrize("name", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
 def test_the_ends_of_the_calendar_that_some_zone_cannot_show_are_refused(text: str, name: str) -> None:
     with pytest.raises(ValueError, match="must lie between the years 1 and 9999"):
-        read_instant(text, zone(name))
+        read_instant(text, load_zone(name))
 
 
 @given(st.datetimes(datetime(1, 1, 4), datetime(9999, 12, 28), timezones=st.just(UTC)))
@@ -137,23 +137,23 @@ def test_microseconds_keep_an_instant_exactly(instant: datetime) -> None:
 def test_an_instant_never_precedes_the_start_of_its_day(name: str, instant: datetime) -> None:
     tz = ZoneInfo(name)
 
-    day = local_date(instant, tz)
+    day = to_local_date(instant, tz)
 
-    assert start_of_day(day, tz) <= instant
-    assert day.toordinal() == local_day(instant, tz)
+    assert find_start_of_day(day, tz) <= instant
+    assert day.toordinal() == to_local_day(instant, tz)
 
 
 def day_of(instant: datetime, tz: ZoneInfo) -> int:
     """What the boundaries around an instant say of it."""
     utc_day = instant.toordinal()
-    boundaries = [pair for day in (utc_day - 1, utc_day) for pair in day_boundaries(day, tz)]
+    boundaries = [pair for day in (utc_day - 1, utc_day) for pair in find_day_boundaries(day, tz)]
     return [day for at, day in boundaries if at <= to_micros(instant)][-1]
 
 
 @pytest.mark.parametrize("name", ZONES)
 @given(instant=st.datetimes(datetime(1950, 1, 1), datetime(2037, 1, 1), timezones=st.just(UTC)))
 def test_boundaries_give_every_instant_its_local_day(name: str, instant: datetime) -> None:
-    assert day_of(instant, ZoneInfo(name)) == local_day(instant, ZoneInfo(name))
+    assert day_of(instant, ZoneInfo(name)) == to_local_day(instant, ZoneInfo(name))
 
 
 @pytest.mark.parametrize(
@@ -175,12 +175,12 @@ def test_boundaries_hold_where_the_clock_leaps(name: str, around: str) -> None:
 
     for minutes in range(-3 * 24 * 60, 3 * 24 * 60, 7):
         instant = centre + timedelta(minutes=minutes)
-        assert day_of(instant, tz) == local_day(instant, tz), instant
+        assert day_of(instant, tz) == to_local_day(instant, tz), instant
     for seconds in range(-120, 120):
         instant = centre + timedelta(seconds=seconds)
-        assert day_of(instant, tz) == local_day(instant, tz), instant
+        assert day_of(instant, tz) == to_local_day(instant, tz), instant
 
 
 def test_days_outside_the_calendar_have_no_boundaries() -> None:
-    assert day_boundaries(0, ZoneInfo("UTC")) == []
-    assert day_boundaries(date.max.toordinal() + 1, ZoneInfo("UTC")) == []
+    assert find_day_boundaries(0, ZoneInfo("UTC")) == []
+    assert find_day_boundaries(date.max.toordinal() + 1, ZoneInfo("UTC")) == []

@@ -22,7 +22,7 @@ from domain.classifiers import BUILT_IN, COLUMNS, Answers, ClassifiedBatch, Clas
     ],
 )
 def test_a_classifier_says_what_is_wrong_with_it(classifier: Classifier, said: str) -> None:
-    fault = classifier.fault()
+    fault = classifier.find_fault()
 
     assert fault is not None
     assert said in fault
@@ -30,7 +30,7 @@ def test_a_classifier_says_what_is_wrong_with_it(classifier: Classifier, said: s
 
 @pytest.mark.parametrize("sql", ["frequency", "CASE WHEN category = 'over; select --' THEN 'x' END", "trim(category)"])
 def test_an_expression_over_columns_has_no_fault(sql: str) -> None:
-    assert Classifier("x", "d", sql=sql).fault() is None
+    assert Classifier("x", "d", sql=sql).find_fault() is None
 
 
 def batch(size: int, **answers: Answers) -> ClassifiedBatch:

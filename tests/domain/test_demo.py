@@ -8,10 +8,17 @@ from functools import cache
 
 import pytest
 
-from domain.calendar import zone
+from domain.calendar import load_zone
 from domain.classification.labels import Classification, ClassificationFacts, ClassificationSettings, classify
-from domain.classification.rfm import EIGHT, UNCLASSIFIED, compute_thresholds, eight, rank_score, recency
-from domain.demo import CATEGORIES, CHANNELS, LEVELS, STOREFRONTS, TIME_ZONE, DemoShop, demo_shop
+from domain.classification.rfm import (
+    EIGHT,
+    UNCLASSIFIED,
+    compute_thresholds,
+    find_group_of_eight,
+    score_rank,
+    score_recency,
+)
+from domain.demo import CATEGORIES, CHANNELS, LEVELS, STOREFRONTS, TIME_ZONE, DemoShop, make_demo_shop
 from domain.model import NewPurchase, PurchaseStatus
 from tests.shops.festivals import is_festive
 
@@ -30,11 +37,11 @@ every_day = pytest.mark.parametrize("today", DAYS, ids=str)
 
 @cache
 def shop_of(today: date) -> DemoShop:
-    return demo_shop(today)
+    return make_demo_shop(today)
 
 
 def local_day(purchase: NewPurchase) -> date:
-    return purchase.purchased_at.astimezone(zone(TIME_ZONE)).date()
+    return purchase.purchased_at.astimezone(load_zone(TIME_ZONE)).date()
 
 
 def purchases_by_customer(shop: DemoShop) -> dict[str, list[NewPurchase]]:
@@ -55,10 +62,10 @@ def groups_of(shop: DemoShop, today: date, days: int) -> Counter[str]:
     orders = compute_thresholds(sorted(len(window) for window in windows))
     spend = compute_thresholds(sorted(sum(amount for _, amount in window) for window in windows))
     return Counter(
-        eight(
-            recency(today.toordinal() - max(day for day, _ in window), days),
-            rank_score(len(window), orders),
-            rank_score(sum(amount for _, amount in window), spend),
+        find_group_of_eight(
+            score_recency(today.toordinal() - max(day for day, _ in window), days),
+            score_rank(len(window), orders),
+            score_rank(sum(amount for _, amount in window), spend),
         ).name
         for window in windows
     )
@@ -71,7 +78,7 @@ def labels_of(shop: DemoShop, today: date) -> Iterator[Classification]:
         facts = ClassificationFacts(
             order_count=len(bought),
             lifetime=sum(one.amount for one in bought),
-            recent_orders=sum(day >= settings.recent_from(today) for day in days),
+            recent_orders=sum(day >= settings.find_recent_start(today) for day in days),
             last_day=max(days).toordinal(),
             festive_orders=sum(is_festive(settings.festive, day) for day in days),
             category_lines=Counter(line.category for one in bought for line in one.lines),
@@ -96,7 +103,7 @@ def test_the_shop_has_thousands_of_customers_and_three_years_of_purchases_that_e
 @every_day
 def test_nothing_in_the_shop_lies_after_the_first_minute_of_today(today: date) -> None:
     shop = shop_of(today)
-    begins = datetime.combine(today, time(0), zone(TIME_ZONE)).astimezone(UTC)
+    begins = datetime.combine(today, time(0), load_zone(TIME_ZONE)).astimezone(UTC)
 
     newest = max(purchase.purchased_at for purchase in shop.purchases)
     registered = [customer.registered_at for customer in shop.customers if customer.registered_at is not None]
@@ -109,7 +116,7 @@ def test_nothing_in_the_shop_lies_after_the_first_minute_of_today(today: date) -
 def test_the_same_day_and_seed_give_the_same_shop_and_another_seed_another() -> None:
     today = date(2026, 6, 30)
 
-    again, other = demo_shop(today), demo_shop(today, seed=21)
+    again, other = make_demo_shop(today), make_demo_shop(today, seed=21)
 
     assert again == shop_of(today)
     assert other.purchases != again.purchases

@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import InvalidInput
-from domain.money import LARGEST, divide_half_even, exponent, is_currency, mean, parse_minor, to_decimal, to_minor
+from domain.money import (
+    LARGEST,
+    compute_mean,
+    divide_half_even,
+    find_exponent,
+    is_currency,
+    parse_minor,
+    to_decimal,
+    to_minor,
+)
 
 
 @pytest.mark.parametrize(
@@ -17,7 +26,7 @@ from domain.money import LARGEST, divide_half_even, exponent, is_currency, mean,
     [("EUR", 2), ("LKR", 2), ("JPY", 0), ("KRW", 0), ("KWD", 3), ("BHD", 3), ("TND", 3), ("CLF", 4), ("CLP", 0)],
 )
 def test_the_iso_exponent_decides_the_minor_unit(currency: str, decimals: int) -> None:
-    assert exponent(currency) == decimals
+    assert find_exponent(currency) == decimals
     assert to_minor(Decimal(1), decimals) == 10**decimals
 
 
@@ -26,7 +35,7 @@ def test_a_code_that_is_no_active_currency_is_refused_with_the_field(code: str) 
     assert not is_currency(code)
 
     with pytest.raises(InvalidInput, match="currency must be an ISO 4217 code such as EUR") as refused:
-        exponent(code)
+        find_exponent(code)
 
     assert refused.value.problems[0].field == ("currency",)
 
@@ -144,11 +153,11 @@ def test_tenths_and_cents_add_up_without_a_remainder() -> None:
     ],
 )
 def test_averages_are_rounded_half_to_even(total: int, count: int, average: str) -> None:
-    assert mean(total, count, 2) == Decimal(average)
+    assert compute_mean(total, count, 2) == Decimal(average)
 
 
 def test_there_is_no_average_of_nothing() -> None:
-    assert mean(0, 0, 2) is None
+    assert compute_mean(0, 0, 2) is None
 
 
 @given(st.integers(-(10**25), 10**25), st.integers(1, 10**9))

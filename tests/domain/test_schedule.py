@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.calendar import check, next_run
+from domain.calendar import check, find_next_run
 from domain.errors import InvalidInput
 
 
@@ -12,7 +12,7 @@ def instants(text: str | None, after: str, zone: str, count: int) -> list[str]:
     """The next so many, as UTC."""
     found, at = [], datetime.fromisoformat(after)
     for _ in range(count):
-        then = next_run(text, at, zone)
+        then = find_next_run(text, at, zone)
         assert then is not None
         assert then > at
         found.append(then.strftime("%m-%d %H:%M"))
@@ -56,7 +56,7 @@ def test_an_hourly_schedule_goes_on_through_the_night_of_change() -> None:
 def test_missed_times_are_behind_and_the_next_one_lies_ahead() -> None:
     now = datetime(2024, 6, 15, 12, 34, tzinfo=UTC)
 
-    then = next_run("0 * * * *", now, "UTC")
+    then = find_next_run("0 * * * *", now, "UTC")
 
     assert then == now.replace(minute=0) + timedelta(hours=1)
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from domain.calendar import next_change, next_run, offset_at
+from domain.calendar import compute_offset, find_next_change, find_next_run
 
 FIRST, LAST = datetime(2020, 1, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -23,8 +23,8 @@ def changes() -> dict[tuple[Change, ...], str]:
     found = {}
     for name in sorted(available_timezones()):
         tz, at, own = ZoneInfo(name), FIRST, list[Change]()
-        while (change := next_change(at, LAST, tz)) is not None:
-            own.append((change, offset_at(change - MINUTE, tz), offset_at(change, tz)))
+        while (change := find_next_change(at, LAST, tz)) is not None:
+            own.append((change, compute_offset(change - MINUTE, tz), compute_offset(change, tz)))
             at = change
         if own:
             found.setdefault(tuple(own), name)
@@ -83,7 +83,7 @@ def test_the_next_time_lies_ahead_and_is_the_right_one_on_every_night_of_change(
             near = [instant + step * shift / 8 for step in range(-9, 10)]
             for at in (instant - DAY, instant - MINUTE, instant + timedelta(seconds=59), instant + DAY / 2, *near):
                 right = times[bisect_right(times, at)]
-                found = next_run(text, at, zone)
+                found = find_next_run(text, at, zone)
                 if found != right:
                     wrong.append(f"{zone} after {at}: {found}, not {right}")
 
@@ -98,7 +98,7 @@ def test_from_each_time_to_the_next_nothing_is_missed_and_nothing_comes_twice(te
         # The first and the last of its years, in both directions.
         for change in {*own[:2], *own[-2:]}:
             at, found = change[0] - DAY, list[datetime]()
-            while (then := next_run(text, at, zone)) is not None and then <= change[0] + DAY:
+            while (then := find_next_run(text, at, zone)) is not None and then <= change[0] + DAY:
                 found.append(then)
                 at = then
             if found != [one for one in due(text, change) if change[0] - DAY < one <= change[0] + DAY]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from domain.imports.columns import resolve_columns, row_text
+from domain.imports.columns import format_row, resolve_columns
 from domain.imports.model import ImportSummary
 from domain.imports.rows import RejectedRow, RowReader, read_rows
 from domain.model import Business
@@ -64,11 +64,11 @@ class Importer:
 
         def texts(lines: Iterable[int]) -> Iterator[tuple[int, str]]:
             wanted = set(lines)
-            return ((line, row_text(cells)) for line, cells in source.rows() if line in wanted)
+            return ((line, format_row(cells)) for line, cells in source.read_rows() if line in wanted)
 
         summary = PurchaseImporter(self.database, self.business, lambda: self.now).run(
             source.name,
-            lambda reject: read_rows(source.batches(), reader, reject),
+            lambda reject: read_rows(source.read_batches(), reader, reject),
             texts,
             actor="test",
             dry_run=dry_run,

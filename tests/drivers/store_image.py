@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Select, and_, select
 
-from domain.calendar import Clock, from_micros, local_day, zone
+from domain.calendar import Clock, from_micros, load_zone, to_local_day
 from domain.model import STATUS_ORDER, Business
 from persistence.database.engines import Database
 from persistence.store import SqlStore
@@ -118,15 +118,15 @@ async def assert_sound(database: Database, business: Business, clock: Clock) -> 
         name = connection.execute(
             select(business_table.c.time_zone).where(business_table.c.id == business.id)
         ).scalar_one()
-        tz = zone(name)
+        tz = load_zone(name)
         for at, day in connection.execute(
             select(purchase.c.purchased_at, purchase.c.local_day).where(purchase.c.business_id == business.id)
         ):
-            assert day == local_day(from_micros(at), tz)
+            assert day == to_local_day(from_micros(at), tz)
         for at, day in connection.execute(
             select(customer.c.registered_at, customer.c.registered_day).where(customer.c.business_id == business.id)
         ):
-            assert day == (None if at is None else local_day(from_micros(at), tz))
+            assert day == (None if at is None else to_local_day(from_micros(at), tz))
         for last, sort in connection.execute(
             select(customer_metrics.c.last_at, customer_metrics.c.last_sort).where(
                 customer_metrics.c.business_id == business.id

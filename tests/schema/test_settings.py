@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain.businesses.settings import effective
+from domain.businesses.settings import read_effective
 from tests.drivers.face import Face
 from tests.drivers.segment_client import events
 
@@ -83,7 +83,7 @@ async def test_settings_are_shown_with_their_defaults(face: Face) -> None:
     settings, version = await shown(face)
 
     assert version == 1
-    assert settings == effective({})
+    assert settings == read_effective({})
     assert settings["high_average_order"] == 15000
     assert settings["frequency_order"] == ["NEW", "LOYAL", "LAPSED", "SEASONAL"]
     assert settings["festive_periods"] == [{"from": "04-01", "to": "04-20"}, {"from": "12-01", "to": "12-31"}]
@@ -95,11 +95,11 @@ async def test_what_is_given_changes_and_the_rest_keeps(both: Face) -> None:
 
     business = await done(both, {"high_lifetime": "200000.50", "import": {"thousands": "."}})
 
-    expected = {**effective({}), "lapsed_days": 120, "high_lifetime": 200000.5}
-    expected["import"] = {**effective({})["import"], "decimal": ",", "thousands": "."}  # type: ignore[dict-item]
+    expected = {**read_effective({}), "lapsed_days": 120, "high_lifetime": 200000.5}
+    expected["import"] = {**read_effective({})["import"], "decimal": ",", "thousands": "."}  # type: ignore[dict-item]
     assert business == {"settings": expected, "settingsVersion": 3}
     assert await shown(both) == (expected, 3)
-    assert await shown(both, "other") == (effective({}), 1)
+    assert await shown(both, "other") == (read_effective({}), 1)
 
 
 async def test_null_goes_back_to_the_default(both: Face) -> None:
@@ -107,7 +107,7 @@ async def test_null_goes_back_to_the_default(both: Face) -> None:
 
     business = await done(both, {"lapsed_days": None, "import": None})
 
-    assert business == {"settings": {**effective({}), "loyal_orders": 7}, "settingsVersion": 3}
+    assert business == {"settings": {**read_effective({}), "loyal_orders": 7}, "settingsVersion": 3}
 
 
 async def test_settings_that_are_as_they_were_change_nothing(both: Face) -> None:
@@ -149,7 +149,7 @@ async def test_every_fault_is_named_and_nothing_is_changed(both: Face) -> None:
         ),
         (["settings", "family_percent"], "INVALID", "family_percent must be at most dominant_percent"),
     ]
-    assert await shown(both) == (effective({}), 1)
+    assert await shown(both) == (read_effective({}), 1)
     assert await details(both) == []
 
 

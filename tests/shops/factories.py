@@ -41,7 +41,7 @@ def import_file(
     kept = rejects if rejects is not None else []
     return PurchaseImporter(database, business, clock).run(
         source.name,
-        lambda reject: read_rows(source.batches(), reader, reject),
+        lambda reject: read_rows(source.read_batches(), reader, reject),
         lambda lines: iter([(number, "") for number in lines]),
         actor="test",
         rejects=kept.append,

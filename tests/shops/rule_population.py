@@ -14,7 +14,7 @@ from domain.rules.context import RuleContext
 from domain.rules.evaluator import CustomerFacts, holds
 from domain.rules.parser import parse_rule
 from domain.rules.tree import Condition
-from domain.segments.customer_facts import read_customer_facts, rule_context
+from domain.segments.customer_facts import build_rule_context, read_customer_facts
 from gql.composition import make_services
 from persistence.database.dialects import Expression
 from persistence.database.engines import Database
@@ -155,7 +155,7 @@ async def _seen(database: Database, business: Business, now: datetime) -> Popula
     trees: dict[str, Condition] = {key: parse_rule(rule) for key, rule in SEGMENTS.items()}
     uses = parse_rule({"missing": ["rfm_segment", "purchase_frequency_label"]})
     async with SqlStore(database, lambda: now).read(business) as unit:
-        context = await rule_context(unit, now, [uses])
+        context = await build_rule_context(unit, now, [uses])
         found = await read_customer_facts(unit, context, range(1, CUSTOMERS + 5))
     for key, each in found.items():
         keys = frozenset({LISTED} if key % 3 == 0 else ())

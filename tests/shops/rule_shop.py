@@ -53,7 +53,7 @@ class Shop:
         return await self.analysis.preview(self.business, Definition(rule), against)
 
     async def sampled(self, preview: Preview, side: Side, size: int = 50) -> list[int]:
-        found = await self.analysis.sample(self.business, preview, side, size)
+        found = await self.analysis.load_sample(self.business, preview, side, size)
         return [record.customer.id for record in found]
 
     async def erase(self, key: int) -> None:

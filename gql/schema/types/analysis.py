@@ -105,7 +105,7 @@ class SegmentPreview:
 
     async def _sample(self, info: Info, side: Side, first: int | None) -> list[Customer]:
         size = DEFAULT_SAMPLE if first is None else first
-        records = await info.context.services.analysis.sample(self.business, self.preview, side, size)
+        records = await info.context.services.analysis.load_sample(self.business, self.preview, side, size)
         return [Customer.of(self.business, record) for record in records]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import strawberry
 
-from domain.businesses.settings import effective
+from domain.businesses.settings import read_effective
 from domain.model import AuditRecord
 from domain.model import Business as BusinessEntity
 from domain.model import Storefront as StorefrontEntity
@@ -33,7 +33,7 @@ class Business(Node):
             name=entity.name,
             currency=entity.currency,
             time_zone=entity.time_zone,
-            settings=JSON(effective(entity.settings.stored)),
+            settings=JSON(read_effective(entity.settings.stored)),
             settings_version=entity.settings_version,
         )
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from domain.classification.rfm import group_of
+from domain.classification.rfm import find_group
 from domain.customers.metrics import measure_customer
 from domain.model import Business as BusinessEntity
-from domain.money import exponent, to_decimal
+from domain.money import find_exponent, to_decimal
 from domain.segments.model import ChangeList
 from domain.store import CustomerRecord, PurchaseRecord
 from gql.schema.context import Info
@@ -54,7 +54,7 @@ class Purchase(Node):
     @classmethod
     def of(cls, business: BusinessEntity, record: PurchaseRecord) -> "Purchase":
         entity = record.purchase
-        decimals = exponent(business.currency)
+        decimals = find_exponent(business.currency)
         return cls(
             id=encode("Purchase", business.id, entity.customer_id, entity.id),
             external_id=entity.external_id,
@@ -150,8 +150,8 @@ class Customer(Node):
     @strawberry.field(description="Totals of the customer's qualifying purchases.")
     def metrics(self, info: Info) -> CustomerMetrics:
         """From the kept totals, which came with the customer."""
-        totals, decimals = self.record.totals, exponent(self.business.currency)
-        today = info.context.services.customers.today(self.business).toordinal()
+        totals, decimals = self.record.totals, find_exponent(self.business.currency)
+        today = info.context.services.customers.find_today(self.business).toordinal()
         metrics = measure_customer(totals, today)
         average = metrics.average_order_value
         return CustomerMetrics(
@@ -176,7 +176,7 @@ class Customer(Node):
         score = await info.context.loaders.scores.load((self.record.customer.id, self.record.totals))
         if score is None:
             return None
-        group = group_of(score, scheme)
+        group = find_group(score, scheme)
         return RfmScore(
             recency=score.recency,
             frequency=score.frequency,

@@ -13,7 +13,7 @@ from domain.imports.model import PurchaseImport as ImportEntity
 from domain.imports.model import Reject as RejectEntity
 from domain.jobs.model import Job as JobEntity
 from domain.model import Business as BusinessEntity
-from domain.money import exponent, to_decimal
+from domain.money import find_exponent, to_decimal
 from gql.schema.context import Info
 from gql.schema.types import membership as memberships
 from gql.schema.types import segment as segments
@@ -207,6 +207,6 @@ def quality_of(business: BusinessEntity, entity: ImportEntity) -> ImportQuality 
     quality = entity.quality
     if quality is None:
         return None
-    decimals = exponent(business.currency)
+    decimals = find_exponent(business.currency)
     largest = [OutlierOrder(order_id=one.order_id, amount=to_decimal(one.amount, decimals)) for one in quality.named]
     return ImportQuality(**quality.counts, largest_outliers=largest)

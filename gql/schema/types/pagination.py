@@ -9,7 +9,7 @@ from typing import Annotated, Any, Generic, TypeVar
 import strawberry
 
 from domain.errors import InvalidInput
-from domain.pages import Page, PageRequest, Position, page_request
+from domain.pages import Page, PageRequest, Position, check_page_request
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -101,7 +101,7 @@ def request_page(
     before: str | None = None,
 ) -> PageRequest:
     """The page that the arguments ask for; `kind` is the type of the order's sort values."""
-    return page_request(
+    return check_page_request(
         first, last, decode_cursor("after", after, order, kind), decode_cursor("before", before, order, kind)
     )
 

@@ -15,7 +15,7 @@ from domain.classification.groups import GroupKind
 from domain.model import Business as BusinessEntity
 from domain.money import to_decimal
 from domain.pages import Page, PageRequest
-from domain.reports.report import Group, PreviousWindow, insights
+from domain.reports.report import Group, PreviousWindow, find_insights
 from domain.reports.report import Report as ReportEntity
 from domain.reports.reporting import Reporting
 from domain.reports.transitions import GroupTransition, TransitionMatrix, Transitions
@@ -42,12 +42,12 @@ class ReportSource:
     async def previous(self) -> PreviousWindow | None:
         """Customers by group in the window before; computed once."""
         if self._previous is None:
-            self._previous = asyncio.ensure_future(self.reporting.previous_counts(self.business, self.report))
+            self._previous = asyncio.ensure_future(self.reporting.count_previous(self.business, self.report))
         return await asyncio.shield(self._previous)
 
     async def pages(self, keys: Sequence[GroupKind], request: PageRequest) -> Mapping[GroupKind, Page[CustomerRecord]]:
         """A page of the customers of each group."""
-        return await self.movements.customers_of(self.business, self.report, keys, request)
+        return await self.movements.load_customers(self.business, self.report, keys, request)
 
 
 @strawberry.type(description="Means over the customers of a group; null where the group is empty.")
@@ -104,17 +104,17 @@ class ReportSegment:
             profile=kind.profile,
             customer_count=group.customers,
             order_count=group.orders,
-            customer_share=report.customer_share(group),
-            revenue_share=report.revenue_share(group),
+            customer_share=report.compute_customer_share(group),
+            revenue_share=report.compute_revenue_share(group),
             total_revenue=to_decimal(group.revenue, report.decimals),
-            average_order_value=group.average_order(report.decimals),
+            average_order_value=group.compute_average_order(report.decimals),
             recency_score=digits[0],
             frequency_score=digits[1],
             monetary_score=digits[2],
             characteristics=SegmentCharacteristics(
                 avg_days_since_last_purchase=group.average_age,
                 avg_purchase_frequency=group.average_frequency,
-                avg_total_spend=group.average_spend(report.decimals),
+                avg_total_spend=group.compute_average_spend(report.decimals),
             ),
             recommended_actions=list(kind.actions),
             group=group,
@@ -170,7 +170,7 @@ class SegmentationReport:
 
     @strawberry.field(description="What stands out among the groups.")
     async def insights(self) -> SegmentationInsights:
-        entity = insights(self.source.report, await self.source.previous())
+        entity = find_insights(self.source.report, await self.source.previous())
         return SegmentationInsights(
             highest_revenue_segment=entity.highest_revenue,
             largest_segment=entity.largest,
@@ -200,7 +200,7 @@ class TransitionsSource:
         self, keys: Sequence[Transition], request: PageRequest
     ) -> Mapping[Transition, Page[CustomerRecord]]:
         """A page of the customers of each move."""
-        return await self.movements.transition_customers(self.business, self.transitions, keys, request)
+        return await self.movements.load_transition_customers(self.business, self.transitions, keys, request)
 
 
 def cell_order(entity: GroupTransition) -> str:

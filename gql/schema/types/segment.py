@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from domain.calendar import series
+from domain.calendar import build_series
 from domain.errors import InvalidInput
 from domain.model import Business as BusinessEntity
-from domain.money import exponent, mean, to_decimal
+from domain.money import compute_mean, find_exponent, to_decimal
 from domain.rules.criteria import RfmConfig as RfmConfigEntity
 from domain.rules.criteria import SegmentCriteria as SegmentCriteriaEntity
 from domain.segments.history import check_reachable
 from domain.segments.model import ChangeList
 from domain.segments.model import Segment as SegmentEntity
-from domain.segments.segments import words
+from domain.segments.segments import describe_definition
 from gql.schema.context import Info
 from gql.schema.types import job as jobs
 from gql.schema.types import membership as memberships
@@ -188,17 +188,17 @@ class Segment(Node):
     @strawberry.field(description="The definition in words; null where there is none.")
     def sentence(self) -> str | None:
         # Made anew, as the words may improve.
-        return words(self.entity.definition, self.business.currency)
+        return describe_definition(self.entity.definition, self.business.currency)
 
     @strawberry.field(description="What the members amount to.")
     async def metrics(self, info: Info) -> SegmentMetrics:
         totals = await info.context.loaders.totals.load(self.entity.id)
-        decimals = exponent(self.business.currency)
+        decimals = find_exponent(self.business.currency)
         return SegmentMetrics(
             total_members=totals.members,
             inactive_members=totals.inactive,
             total_revenue=to_decimal(totals.revenue, decimals),
-            average_order_value=mean(totals.revenue, totals.orders, decimals),
+            average_order_value=compute_mean(totals.revenue, totals.orders, decimals),
             average_days_since_last_purchase=totals.ages / totals.buyers if totals.buyers else None,
             last_calculated=self.entity.last_calculated,
             entity=self.entity,
@@ -219,7 +219,7 @@ class Segment(Node):
     ) -> Annotated["SegmentMemberConnection", MEMBERSHIP]:
         request = request_page(memberships.MEMBER_ORDER, int, first, after, last, before)
         loaders, key = info.context.loaders, self.entity.id
-        at = info.context.services.memberships.instant(self.business, as_of, "asOf")
+        at = info.context.services.memberships.check_instant(self.business, as_of, "asOf")
         check_reachable(self.business, at)
         moment = (await info.context.business()).as_of
         if at is not None and moment is not None and at >= moment:
@@ -272,7 +272,7 @@ class Segment(Node):
         ] = SeriesInterval.DAY,
     ) -> list[SizePoint]:
         # Here, so that wrong bounds are this field's error and not the whole batch's.
-        series(from_, to, interval, self.business.time_zone)
+        build_series(from_, to, interval, self.business.time_zone)
         return [
             SizePoint(day=point.date, member_count=point.member_count, entered=point.entered, left=point.left)
             for point in await info.context.loaders.sizes.load((self.entity.id, from_, to, interval))
@@ -291,7 +291,7 @@ class Segment(Node):
             datetime | None, strawberry.argument(description="Only changes before this timestamp.")
         ] = None,
     ) -> Connection[Annotated["MembershipChange", MEMBERSHIP]]:
-        instant = info.context.services.memberships.instant
+        instant = info.context.services.memberships.check_instant
         start, end = instant(self.business, since, "since"), instant(self.business, until, "until")
         if start is not None and end is not None and end < start:
             raise InvalidInput("until must not be before since", ("until",))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.businesses.settings import ALIASES, BY_NAME, SECTIONS, effective, plan_changes
+from domain.businesses.settings import ALIASES, BY_NAME, SECTIONS, plan_changes, read_effective
 from domain.classification.labels import ClassificationSettings
 from domain.errors import InvalidInput
 from domain.model import Business, BusinessSettings
@@ -51,8 +51,8 @@ def test_whatever_is_stated_is_refused_or_can_be_used(first: Any, second: Any, d
             assert all(problem.field[0] == "settings" and problem.message for problem in error.problems)
             continue
         ClassificationSettings.from_settings(plan.kept)
-        assert plan_changes(plan.kept, effective(plan.kept), decimals, here=True).changes == ()
-        assert bool(plan.changes) == (effective(plan.kept) != effective(kept))
+        assert plan_changes(plan.kept, read_effective(plan.kept), decimals, here=True).changes == ()
+        assert bool(plan.changes) == (read_effective(plan.kept) != read_effective(kept))
         kept = plan.kept
 
 

@@ -181,8 +181,8 @@ def test_calendar_months_before_end_with_the_month(day: str, months: int, before
 
 
 def test_the_last_six_calendar_months_begin_the_day_after() -> None:
-    assert SETTINGS.recent_from(date(2024, 8, 31)) == date(2024, 3, 1)
-    assert SETTINGS.recent_from(date(2024, 6, 15)) == date(2023, 12, 16)
+    assert SETTINGS.find_recent_start(date(2024, 8, 31)) == date(2024, 3, 1)
+    assert SETTINGS.find_recent_start(date(2024, 6, 15)) == date(2023, 12, 16)
 
 
 def test_festive_periods_are_april_and_december_unless_set() -> None:
@@ -198,7 +198,7 @@ def test_festive_periods_are_april_and_december_unless_set() -> None:
         "2025-01-01",
     ]
 
-    ranges = festive.day_ranges(date(2024, 1, 1).toordinal(), date(2025, 12, 31).toordinal())
+    ranges = festive.find_day_ranges(date(2024, 1, 1).toordinal(), date(2025, 12, 31).toordinal())
 
     inside = {date.fromordinal(day).isoformat() for low, high in ranges for day in range(low, high + 1)}
     assert [day in inside for day in days] == [
@@ -210,7 +210,7 @@ def test_festive_periods_are_april_and_december_unless_set() -> None:
 def test_festive_periods_may_wrap_the_new_year() -> None:
     festive = FestivePeriods(yearly=(((12, 24), (1, 6)),))
 
-    ranges = festive.day_ranges(date(2023, 1, 3).toordinal(), date(2024, 12, 25).toordinal())
+    ranges = festive.find_day_ranges(date(2023, 1, 3).toordinal(), date(2024, 12, 25).toordinal())
 
     assert [(date.fromordinal(low), date.fromordinal(high)) for low, high in ranges] == [
         (date(2023, 1, 3), date(2023, 1, 6)),
@@ -235,7 +235,7 @@ def test_ranges_of_days_hold_exactly_the_festive_days(
     periods = tuple((low, date.fromordinal(low.toordinal() + length)) for low, length in dated)
     festive = FestivePeriods(tuple(yearly), periods)
 
-    ranges = festive.day_ranges(first, last)
+    ranges = festive.find_day_ranges(first, last)
 
     inside = [day for low, high in ranges for day in range(low, high + 1)]
     assert inside == [day for day in range(first, last + 1) if is_festive(festive, date.fromordinal(day))]

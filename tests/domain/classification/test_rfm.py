@@ -15,14 +15,14 @@ from domain.classification.rfm import (
     UNCLASSIFIED,
     RfmScheme,
     Score,
+    compute_recency_floors,
     compute_thresholds,
-    eight,
-    eleven,
-    group_of,
-    groups,
-    rank_score,
-    recency,
-    recency_floors,
+    find_group,
+    find_group_of_eight,
+    find_group_of_eleven,
+    list_scheme_groups,
+    score_rank,
+    score_recency,
 )
 
 CELLS = list(product(range(1, 6), repeat=3))
@@ -32,7 +32,7 @@ CELLS = list(product(range(1, 6), repeat=3))
 def test_recency_is_a_fifth_of_the_window_each(case: tuple[int, int]) -> None:
     days, age = case
 
-    score = recency(age, days)
+    score = score_recency(age, days)
 
     assert score == 5 - (5 * age) // days
     assert (5 - score) * days <= 5 * age < (6 - score) * days
@@ -43,16 +43,16 @@ def test_recency_is_a_fifth_of_the_window_each(case: tuple[int, int]) -> None:
     [(1, [5]), (2, [5, 3]), (3, [5, 4, 2]), (4, [5, 4, 3, 2]), (5, [5, 4, 3, 2, 1]), (7, [5, 5, 4, 3, 3, 2, 1])],
 )
 def test_recency_in_windows_shorter_than_its_five_scores(days: int, scores: list[int]) -> None:
-    assert [recency(age, days) for age in range(days)] == scores
+    assert [score_recency(age, days) for age in range(days)] == scores
 
 
 @given(st.integers(1, 9999), st.integers(-5000, 800_000), st.data())
 def test_comparing_with_four_bound_days_gives_the_recency_score(days: int, last_day: int, data: st.DataObject) -> None:
     age = data.draw(st.integers(0, days - 1))
 
-    floors = recency_floors(last_day, days)
+    floors = compute_recency_floors(last_day, days)
 
-    assert 1 + sum(last_day - age >= floor for floor in floors) == recency(age, days)
+    assert 1 + sum(last_day - age >= floor for floor in floors) == score_recency(age, days)
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60))
@@ -61,7 +61,7 @@ def test_rank_scores_are_fifths_of_the_population_by_strictly_smaller_values(val
 
     for value in values:
         less = sum(other < value for other in values)
-        assert rank_score(value, quintiles) == 1 + 5 * less // len(values)
+        assert score_rank(value, quintiles) == 1 + 5 * less // len(values)
 
 
 @given(st.lists(st.integers(-(10**18), 10**18), min_size=1, max_size=40))
@@ -77,18 +77,18 @@ def test_equal_customers_score_equally_whatever_their_order(values: list[int], r
 
     scores: dict[int, set[int]] = {}
     for value in shuffled:
-        scores.setdefault(value, set()).add(rank_score(value, compute_thresholds(sorted(shuffled))))
+        scores.setdefault(value, set()).add(score_rank(value, compute_thresholds(sorted(shuffled))))
 
     assert all(len(found) == 1 for found in scores.values())
 
 
 def test_few_or_equal_customers_have_sensible_scores() -> None:
     assert compute_thresholds([]) == ()
-    assert rank_score(7, compute_thresholds([7])) == 1
-    assert [rank_score(value, compute_thresholds([3] * 1000)) for value in (3,)] == [1]
-    assert [rank_score(value, compute_thresholds([1, 2])) for value in (1, 2)] == [1, 3]
-    assert [rank_score(value, compute_thresholds([1, 2, 3, 4])) for value in (1, 2, 3, 4)] == [1, 2, 3, 4]
-    assert [rank_score(value, compute_thresholds([1, 2, 3, 4, 5])) for value in (1, 2, 3, 4, 5)] == [1, 2, 3, 4, 5]
+    assert score_rank(7, compute_thresholds([7])) == 1
+    assert [score_rank(value, compute_thresholds([3] * 1000)) for value in (3,)] == [1]
+    assert [score_rank(value, compute_thresholds([1, 2])) for value in (1, 2)] == [1, 3]
+    assert [score_rank(value, compute_thresholds([1, 2, 3, 4])) for value in (1, 2, 3, 4)] == [1, 2, 3, 4]
+    assert [score_rank(value, compute_thresholds([1, 2, 3, 4, 5])) for value in (1, 2, 3, 4, 5)] == [1, 2, 3, 4, 5]
 
 
 def named(r: int, f: int, m: int) -> str:
@@ -107,11 +107,11 @@ def named(r: int, f: int, m: int) -> str:
 
 
 def test_every_cell_falls_into_the_group_that_the_table_gives_it() -> None:
-    assert [eight(*cell).name for cell in CELLS] == [named(*cell) for cell in CELLS]
+    assert [find_group_of_eight(*cell).name for cell in CELLS] == [named(*cell) for cell in CELLS]
 
 
 def test_38_of_the_125_cells_are_unclassified_and_every_group_has_some() -> None:
-    found = Counter(eight(*cell).name for cell in CELLS)
+    found = Counter(find_group_of_eight(*cell).name for cell in CELLS)
 
     assert len(CELLS) == sum(found.values()) == 125
     assert found == {
@@ -128,9 +128,9 @@ def test_38_of_the_125_cells_are_unclassified_and_every_group_has_some() -> None
 
 
 def test_codes_are_labels_and_not_always_members_of_their_own_group() -> None:
-    assert eight(4, 4, 4).name == "Champions"
-    assert eight(4, 5, 1) is UNCLASSIFIED
-    assert eight(1, 1, 1).name == "Hibernating"
+    assert find_group_of_eight(4, 4, 4).name == "Champions"
+    assert find_group_of_eight(4, 5, 1) is UNCLASSIFIED
+    assert find_group_of_eight(1, 1, 1).name == "Hibernating"
     assert [(group.code, group.scores) for group in EIGHT] == [
         ("R5F5M5", (5, 5, 5)),
         ("R4F4M4", (4, 4, 4)),
@@ -154,16 +154,16 @@ def test_the_eleven_scheme_names_every_cell_by_recency_and_band() -> None:
 
     for r, f, m in CELLS:
         middle = (f + m) / 2
-        assert eleven(r, f, m).name == bands[r][0 if middle >= 4 else 1 if middle >= 2.5 else 2]
+        assert find_group_of_eleven(r, f, m).name == bands[r][0 if middle >= 4 else 1 if middle >= 2.5 else 2]
 
-    assert {eleven(*cell).name for cell in CELLS} == {group.name for group in ELEVEN}
+    assert {find_group_of_eleven(*cell).name for cell in CELLS} == {group.name for group in ELEVEN}
     assert all(group.code == group.name.upper().replace(" ", "_") and group.scores is None for group in ELEVEN)
 
 
 @pytest.mark.parametrize("scheme", list(RfmScheme))
 def test_every_group_has_a_description_and_at_least_three_actions(scheme: RfmScheme) -> None:
-    for group in (*groups(scheme), UNCLASSIFIED):
+    for group in (*list_scheme_groups(scheme), UNCLASSIFIED):
         assert group.description
         assert len(group.actions) >= 3
-    assert group_of(Score(5, 5, 5), scheme).name == "Champions"
+    assert find_group(Score(5, 5, 5), scheme).name == "Champions"
     assert Score(3, 1, 4).digits == "314"

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import InvalidInput
-from domain.imports.values import AmountForm, amount_reader
+from domain.imports.values import AmountForm, make_amount_reader
 
 
 def read(text: str, decimal: str | None = None, thousands: str | None = None, sign: str | None = None) -> int:
-    return amount_reader(2, AmountForm.of(decimal, thousands, sign))(text)
+    return make_amount_reader(2, AmountForm.of(decimal, thousands, sign))(text)
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_what_may_be_thousands_is_not_taken_for_a_fraction(text: str, whole: str
     with pytest.raises(ValueError, match=rf"^may be {whole} \(say thousands \. decimal , or write 2 decimals\)$"):
         read(text)
     with pytest.raises(ValueError, match=r"or write no decimals\)$"):
-        amount_reader(0, AmountForm())(text)
-    assert amount_reader(3, AmountForm())(text) == int(whole)
+        make_amount_reader(0, AmountForm())(text)
+    assert make_amount_reader(3, AmountForm())(text) == int(whole)
     assert [read(other) for other in ("0.000", "1000.000", "5.0000", ".500")] == [0, 100_000, 500, 50]
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from domain.calendar import local_day, read_instant, to_micros, zone
-from domain.imports.values import DateFault, DateForm, DateReader, readings
+from domain.calendar import load_zone, read_instant, to_local_day, to_micros
+from domain.imports.values import DateFault, DateForm, DateReader, find_readings
 
 ZONES = [
     "UTC",
@@ -41,21 +41,21 @@ READERS = {name: DateReader(name, None) for name in ZONES}
 @example(datetime(2024, 3, 1, 18, 15), FORMS[3], "Z", "Asia/Kathmandu")
 def test_every_form_is_the_instant_that_iso_8601_says(moment: datetime, form: str, suffix: str, name: str) -> None:
     text = moment.strftime(form) + (suffix if "H" in form else "")
-    instant = read_instant(text, zone(name))
+    instant = read_instant(text, load_zone(name))
 
-    assert READERS[name](text) == (to_micros(instant), local_day(instant, zone(name)))
+    assert READERS[name](text) == (to_micros(instant), to_local_day(instant, load_zone(name)))
     # Once more: what is remembered says the same.
-    assert READERS[name](text) == (to_micros(instant), local_day(instant, zone(name)))
+    assert READERS[name](text) == (to_micros(instant), to_local_day(instant, load_zone(name)))
 
 
 @pytest.mark.parametrize("name", ZONES)
 def test_every_quarter_of_an_hour_around_the_changes_of_the_clock(name: str) -> None:
-    reader, tz = DateReader(name, None), zone(name)
+    reader, tz = DateReader(name, None), load_zone(name)
     start = datetime(2011, 1, 1, tzinfo=UTC)
 
     for quarter in range(0, 366 * 96, 3):
         instant = start + timedelta(minutes=15 * quarter)
-        assert reader(instant.strftime("%Y-%m-%dT%H:%M:%SZ")) == (to_micros(instant), local_day(instant, tz))
+        assert reader(instant.strftime("%Y-%m-%dT%H:%M:%SZ")) == (to_micros(instant), to_local_day(instant, tz))
 
 
 @pytest.mark.parametrize("text", ["2024-03-01T10:60", "2024-03-01T10:00:61", "2024-13-01", "2024-03-01T25", "Z", "9"])
@@ -95,7 +95,7 @@ def test_a_date_of_another_form_is_never_guessed_and_its_readings_are_shown(text
 
 @pytest.mark.parametrize("text", ["03/04/2024", "03/04/2024 09:30", "3.4.24", "2024/04/03", "13/01/2024 9:30 PM"])
 def test_every_form_that_is_proposed_reads_the_date(text: str) -> None:
-    for form, day in readings(text).items():
+    for form, day in find_readings(text).items():
         at, number = DateReader("UTC", form)(text)
 
         assert number == day.toordinal()
@@ -122,10 +122,10 @@ def test_dates_of_a_typed_source_are_iso_8601_whatever_form_its_texts_have() -> 
     ],
 )
 def test_a_form_without_doubt_is_proposed(text: str, form: str) -> None:
-    assert list(readings(text)) == [form]
+    assert list(find_readings(text)) == [form]
 
 
-COLOMBO = zone("Asia/Colombo")
+COLOMBO = load_zone("Asia/Colombo")
 NIGHT = datetime(2024, 3, 1, 22, 30, tzinfo=UTC)
 """Which is 04:00 on 2 March in Colombo."""
 
@@ -165,7 +165,7 @@ NIGHT = datetime(2024, 3, 1, 22, 30, tzinfo=UTC)
     ],
 )
 def test_the_zone_that_a_form_or_a_cell_names_is_honoured(form: str | None, text: str) -> None:
-    assert DateReader("Asia/Colombo", form)(text) == (to_micros(NIGHT), local_day(NIGHT, COLOMBO))
+    assert DateReader("Asia/Colombo", form)(text) == (to_micros(NIGHT), to_local_day(NIGHT, COLOMBO))
 
 
 @pytest.mark.parametrize(

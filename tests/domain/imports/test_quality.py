@@ -4,25 +4,25 @@ from datetime import date
 
 import pytest
 
-from domain.imports.quality import CHECKS, FEWEST, Outlier, Quality, outlier_fence, usual_days
+from domain.imports.quality import CHECKS, FEWEST, Outlier, Quality, compute_outlier_fence, find_usual_days
 from domain.money import LARGEST
 
 
 def test_few_orders_have_no_outliers() -> None:
-    assert outlier_fence([100] * (FEWEST - 1)) is None
-    assert outlier_fence([100] * FEWEST) is not None
+    assert compute_outlier_fence([100] * (FEWEST - 1)) is None
+    assert compute_outlier_fence([100] * FEWEST) is not None
 
 
 def test_orders_of_one_amount_may_grow_eightfold() -> None:
-    assert outlier_fence([100] * 50) in (799, 800)
+    assert compute_outlier_fence([100] * 50) in (799, 800)
 
 
 @pytest.mark.parametrize("scale", [1, 100, 10_000])
 def test_the_fence_moves_with_the_scale_and_not_with_the_outliers(scale: int) -> None:
     usual = [amount * scale for amount in range(10, 110)]
 
-    fence = outlier_fence(usual)
-    with_outliers = outlier_fence([*usual, 10**9 * scale, 10**9 * scale])
+    fence = compute_outlier_fence(usual)
+    with_outliers = compute_outlier_fence([*usual, 10**9 * scale, 10**9 * scale])
 
     assert fence is not None and with_outliers is not None
     # Quartiles 34 and 84: 84 * (84 / 34) ** 3.
@@ -31,18 +31,18 @@ def test_the_fence_moves_with_the_scale_and_not_with_the_outliers(scale: int) ->
 
 
 def test_a_spread_of_everything_never_leaves_what_an_amount_can_be() -> None:
-    assert outlier_fence([1] * 30 + [10**14] * 30) == LARGEST
+    assert compute_outlier_fence([1] * 30 + [10**14] * 30) == LARGEST
 
 
 def test_what_is_kept_is_what_was_found() -> None:
     found = Quality(1, 2, 7, 3, 4, 5, 6, 1, 900, (Outlier("O1", 1000),))
 
-    assert Quality.read(found.document()) == found
+    assert Quality.read(found.to_document()) == found
     assert list(found.counts.items()) == list(zip(CHECKS, (1, 2, 7, 3, 4, 5, 6, 1), strict=True))
 
 
 def test_what_was_kept_before_a_check_was_made_has_none_of_it() -> None:
-    kept = Quality(1, 2, 7, 3, 4, 5, 6, 0).document()
+    kept = Quality(1, 2, 7, 3, 4, 5, 6, 0).to_document()
     del kept["doubtful_dates"]
 
     assert Quality.read(kept) == Quality(1, 2, 0, 3, 4, 5, 6, 0)
@@ -52,4 +52,4 @@ def test_what_was_kept_before_a_check_was_made_has_none_of_it() -> None:
     ("today", "last"), [(date(2024, 6, 15), date(2034, 6, 15)), (date(2024, 2, 29), date(2034, 2, 28))]
 )
 def test_days_before_1970_and_more_than_ten_years_ahead_are_doubtful(today: date, last: date) -> None:
-    assert usual_days(today) == (date(1970, 1, 1).toordinal(), last.toordinal())
+    assert find_usual_days(today) == (date(1970, 1, 1).toordinal(), last.toordinal())

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from domain.calendar import to_micros
 from domain.errors import InvalidInput
-from domain.imports.columns import Columns, RowFault, resolve_columns, row_text, unquote_text
+from domain.imports.columns import Columns, RowFault, format_row, resolve_columns, unquote_text
 from domain.imports.rows import Batch, RowReader, StagedRow, read_rows
 
 REQUIRED = ["customer_id", "order_id", "date", "amount"]
@@ -133,7 +133,7 @@ GOOD = ["C1", "O1", "2024-03-01T10:00:00Z", "12.50", "Tea", "Main", "web", "paid
 
 
 def read(*cells: str, date_format: str | None = None) -> StagedRow:
-    return RowReader(COLUMNS, "EUR", "Asia/Colombo", date_format).row(7, cells)
+    return RowReader(COLUMNS, "EUR", "Asia/Colombo", date_format).read_row(7, cells)
 
 
 def changed(place: int, cell: str) -> list[str]:
@@ -238,7 +238,7 @@ def test_no_row_breaks_the_reader(cells: list[str]) -> None:
 
 @given(st.lists(st.binary(max_size=40), max_size=5))
 def test_the_text_of_a_row_can_always_be_shown_and_kept(cells: list[bytes]) -> None:
-    text = row_text([cell.decode("utf-8", "surrogateescape") for cell in cells])
+    text = format_row([cell.decode("utf-8", "surrogateescape") for cell in cells])
 
     assert "\0" not in text
     assert text.encode().decode() == text
@@ -285,4 +285,4 @@ def test_rows_checked_together_are_what_they_are_one_by_one(rows: list[list[str]
     assert [row for row in zip(lines, rows, strict=True) if row[1]] == sorted(
         [(row[0], rows[row[0] - 2]) for row in apart[0]] + [(row.line, rows[row.line - 2]) for row in apart[1]]
     )
-    assert [tuple(one_by_one.row(row[0], rows[row[0] - 2])) for row in together[0]] == together[0]
+    assert [tuple(one_by_one.read_row(row[0], rows[row[0] - 2])) for row in together[0]] == together[0]

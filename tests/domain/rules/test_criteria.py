@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from domain.errors import InvalidInput, InvalidRule
-from domain.rules.criteria import RfmConfig, SegmentCriteria, definition_tree, is_rfm
+from domain.rules.criteria import RfmConfig, SegmentCriteria, build_definition_tree, is_rfm
 from domain.rules.parser import parse_rule
-from domain.rules.sentence import sentence
+from domain.rules.sentence import write_sentence
 
 
 def said(rules: object = None, rfm: tuple[str, str] | None = None, **criteria: Any) -> str:
     box = None if rfm is None else RfmConfig(*rfm)
-    tree = definition_tree(rules, SegmentCriteria(**criteria), box)
+    tree = build_definition_tree(rules, SegmentCriteria(**criteria), box)
     assert tree is not None
-    return sentence(tree, "LKR")
+    return write_sentence(tree, "LKR")
 
 
 def wrong(rfm: tuple[str, str] | None = None, **criteria: Any) -> list[tuple[str, str, str]]:
@@ -40,7 +40,7 @@ def test_the_example_criteria_are_rules() -> None:
 def test_criteria_become_the_tree_that_rules_become() -> None:
     rule = {"and": [{">=": [{"var": "order_count"}, 2]}, {"<=": [{"var": "total_revenue"}, 99.5]}]}
 
-    tree = definition_tree(None, SegmentCriteria(min_orders=2, max_lifetime_value=Decimal("99.50")), None)
+    tree = build_definition_tree(None, SegmentCriteria(min_orders=2, max_lifetime_value=Decimal("99.50")), None)
 
     assert tree is not None
     assert set(tree.operands) == set(parse_rule(rule).operands)  # type: ignore[union-attr]
@@ -51,8 +51,8 @@ def test_a_box_bounds_each_digit() -> None:
         "the recency score is between 3 and 5 and the frequency score is between 4 and 5 "
         "and the monetary score is between 4 and 5"
     )
-    assert is_rfm(definition_tree(None, None, RfmConfig("111", "111")))
-    assert not is_rfm(definition_tree(None, SegmentCriteria(min_orders=1), None))
+    assert is_rfm(build_definition_tree(None, None, RfmConfig("111", "111")))
+    assert not is_rfm(build_definition_tree(None, SegmentCriteria(min_orders=1), None))
 
 
 def test_everything_given_must_hold() -> None:
@@ -65,8 +65,8 @@ def test_everything_given_must_hold() -> None:
 
 
 def test_a_definition_may_be_without_any_condition() -> None:
-    assert definition_tree(None, None, None) is None
-    assert definition_tree(None, SegmentCriteria(), None) is None
+    assert build_definition_tree(None, None, None) is None
+    assert build_definition_tree(None, SegmentCriteria(), None) is None
 
 
 def test_what_is_wrong_with_criteria_is_told_by_field() -> None:
@@ -105,4 +105,4 @@ def test_a_box_upside_down_in_one_digit_is_refused() -> None:
 
 def test_a_wrong_rule_is_refused_beside_good_criteria() -> None:
     with pytest.raises(InvalidRule, match="There is no variable orders"):
-        definition_tree({">": [{"var": "orders"}, 1]}, SegmentCriteria(min_orders=1), None)
+        build_definition_tree({">": [{"var": "orders"}, 1]}, SegmentCriteria(min_orders=1), None)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from domain.rules.parser import CONDITION_OPERATORS, VALUE_OPERATORS, parse_rule
-from domain.rules.sentence import sentence
-from domain.rules.variables import rule_variables
+from domain.rules.sentence import write_sentence
+from domain.rules.variables import list_rule_variables
 
 PAGE = (Path(__file__).parents[3] / "docs" / "rules.md").read_text(encoding="utf-8")
 LANGUAGE = PAGE.partition("## Official cases")[0]
@@ -17,7 +17,7 @@ EXAMPLES = re.findall(r"```json\n(.*?)```\n(?:> (.*?)\n)?", LANGUAGE, flags=re.D
 
 @pytest.mark.parametrize(("rule", "said"), EXAMPLES)
 def test_each_example_is_a_rule_and_is_said_as_the_page_says(rule: str, said: str) -> None:
-    assert sentence(parse_rule(json.loads(rule)), "LKR") == said
+    assert write_sentence(parse_rule(json.loads(rule)), "LKR") == said
 
 
 def test_the_page_has_examples() -> None:
@@ -32,7 +32,7 @@ def test_every_operator_is_on_the_page() -> None:
 
 
 def test_every_variable_is_on_the_page_with_its_type_and_meaning() -> None:
-    for variable in rule_variables("LKR"):
+    for variable in list_rule_variables("LKR"):
         assert f"| `{variable.name}` | {variable.type} | {variable.description} |\n" in LANGUAGE
 
 

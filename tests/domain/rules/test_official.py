@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from domain.errors import InvalidRule
-from domain.rules.evaluator import CustomerFacts, Element, Scalar, holds, value_of
+from domain.rules.evaluator import CustomerFacts, Element, Scalar, evaluate_value, holds
 from domain.rules.parser import parse_rule, parse_value
 from domain.rules.variables import Catalogue, Kind, ListInfo, VariableInfo
 from tests.conftest import shared
@@ -97,7 +97,7 @@ def outcome(rule: Any, data: Any, expected: Any) -> str:
         if isinstance(rule, dict) and next(iter(rule)) in ("missing", "missing_some"):
             same = holds(parse_rule(text, catalogue), subject) == bool(expected)
             return "truth" if same else "differs"
-        found = value_of(parse_value(text, catalogue), subject)
+        found = evaluate_value(parse_value(text, catalogue), subject)
     except InvalidRule as error:
         message = error.problems[0].message
         return next((reason for reason, shape in REASONS.items() if re.search(shape, message)), message)

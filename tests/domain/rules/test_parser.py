@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from domain.errors import InvalidRule, RuleProblem
-from domain.rules.context import dependency_order, references, uses_rank, variable_names
+from domain.rules.context import collect_references, collect_variable_names, sort_by_dependency, uses_rank
 from domain.rules.limits import MAXIMUM_LEVELS
 from domain.rules.parser import parse_rule
 from domain.rules.tree import AllOf, Comparison, Literal, Op, Variable
-from domain.rules.variables import CUSTOMER, LISTS, Kind, rule_variables
+from domain.rules.variables import CUSTOMER, LISTS, Kind, list_rule_variables
 
 REVENUE, AGE = {"var": "total_revenue"}, {"var": "days_since_last_purchase"}
 RICH = {">": [REVENUE, 1000]}
@@ -208,8 +208,8 @@ def test_what_a_rule_depends_on_is_known() -> None:
         [RICH, {"in": ["vip", {"var": "segments"}]}, {"some": [PURCHASES, {">": [{"var": "amount"}, 5]}]}]
     )
 
-    assert variable_names(tree) == {"total_revenue", "segments", "purchases"}
-    assert references(tree) == {"vip": "/1"}
+    assert collect_variable_names(tree) == {"total_revenue", "segments", "purchases"}
+    assert collect_references(tree) == {"vip": "/1"}
     assert not uses_rank(tree)
     assert uses_rank(parse_rule({"==": [{"var": "rfm_segment_name"}, "At Risk"]}))
 
@@ -220,15 +220,15 @@ def test_segments_are_ordered_after_those_they_use_each_once() -> None:
 
     trees = {"top": using("left", "right"), "left": using("base"), "right": using("base"), "base": using()}
 
-    assert dependency_order(trees) == ("base", "left", "right", "top")
-    assert dependency_order({"a": using("by-hand")}) == ("a",)
+    assert sort_by_dependency(trees) == ("base", "left", "right", "top")
+    assert sort_by_dependency({"a": using("by-hand")}) == ("a",)
     with pytest.raises(InvalidRule, match="a uses b uses a") as caught:
-        dependency_order({"a": using("b"), "b": using("a")})
+        sort_by_dependency({"a": using("b"), "b": using("a")})
     assert caught.value.problems[0].code == "CIRCULAR_REFERENCE"
 
 
 def test_the_variables_are_listed_with_type_unit_and_an_example_that_a_rule_may_use() -> None:
-    listed = rule_variables("LKR")
+    listed = list_rule_variables("LKR")
 
     assert len(listed) == len(CUSTOMER) + 1 + len(LISTS) + sum(len(info.variables) for info in LISTS.values())
     assert len({each.name for each in listed}) == len(listed)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from domain.errors import InvalidRule
 from domain.rules.parser import parse_rule
-from domain.rules.sentence import number_text, quote, sentence
+from domain.rules.sentence import format_number, quote, write_sentence
 from domain.rules.tree import (
     CONDITIONS,
     Aggregate,
@@ -38,7 +38,7 @@ from domain.rules.tree import (
     Value,
     walk,
 )
-from domain.rules.variables import CUSTOMER, LISTS, Kind, rule_variables
+from domain.rules.variables import CUSTOMER, LISTS, Kind, list_rule_variables
 from tests.conftest import examples
 from tests.shops.rule_strategies import rules
 
@@ -83,7 +83,7 @@ EXAMPLES = {
 def test_a_rule_is_said_in_words(said: str) -> None:
     tree = parse_rule(EXAMPLES[said])
 
-    assert sentence(tree, "LKR") == said
+    assert write_sentence(tree, "LKR") == said
 
 
 def local_edits(node: Anything) -> Iterator[Anything]:
@@ -183,7 +183,7 @@ def test_different_trees_have_different_sentences() -> None:
         met.update(type(node) for node in walk(tree))
         outermost = (node for node in walk(tree) if isinstance(node, CONDITIONS) and not inside_a_list(tree, node))
         for node in (tree, *islice(outermost, 20), *islice(edits(tree), 200)):
-            assert said.setdefault(sentence(node, "LKR"), node) == node
+            assert said.setdefault(write_sentence(node, "LKR"), node) == node
 
     each_is_its_own()
     print(f"{len(said)} different sentences")
@@ -208,19 +208,19 @@ def test_quotation_marks_inside_a_text_do_not_end_it(texts: list[str]) -> None:
 
 @given(st.lists(st.floats(1e-15, 1e15) | st.floats(-1e15, -1e-15), min_size=2, max_size=2, unique=True))
 def test_different_numbers_are_said_differently(numbers: list[float]) -> None:
-    assert number_text(numbers[0]) != number_text(numbers[1])
-    assert float(number_text(numbers[0]).replace(",", "")) == numbers[0]
+    assert format_number(numbers[0]) != format_number(numbers[1])
+    assert float(format_number(numbers[0]).replace(",", "")) == numbers[0]
 
 
 @pytest.mark.hypothesis
 def test_a_sentence_names_no_variable_and_holds_no_json() -> None:
-    names = {variable.name.rpartition("[].")[2] for variable in rule_variables("LKR")} | {"current", "accumulator"}
+    names = {variable.name.rpartition("[].")[2] for variable in list_rule_variables("LKR")} | {"current", "accumulator"}
 
     @settings(max_examples=examples(60, 300), suppress_health_check=list(HealthCheck))
     @given(rules())
     def speaks_english(rule: Anything) -> None:
         try:
-            said = sentence(parse_rule(rule), "LKR")
+            said = write_sentence(parse_rule(rule), "LKR")
         except InvalidRule:
             return
         words = re.sub(r"“(\\.|[^“”\\])*”", "", said)

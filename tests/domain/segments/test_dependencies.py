@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from domain.rules.criteria import definition_tree
-from domain.segments.dependencies import reference_problems, users_of
+from domain.rules.criteria import build_definition_tree
+from domain.segments.dependencies import find_reference_problems, find_users
 from domain.segments.model import Definition, Segment, SegmentKind
 
 NOW = datetime(2024, 6, 15, tzinfo=UTC)
@@ -25,7 +25,7 @@ def stored(key: str, rules: object = None) -> Segment:
 
 
 def found(key: str, rules: object, *others: Segment) -> list[tuple[str, str | None, str]]:
-    problems = reference_problems(key, definition_tree(rules, None, None), others)
+    problems = find_reference_problems(key, build_definition_tree(rules, None, None), others)
     assert {problem.field for problem in problems} <= {("input", "rules")}
     return [(problem.code, problem.path, problem.message) for problem in problems]
 
@@ -80,4 +80,4 @@ def test_users_are_those_whose_rules_hold_the_key_as_a_segment(rules: object) ->
     longer = stored("longer", uses("vip-old"))
     user = stored("user", rules)
 
-    assert users_of("vip", [text_only, longer, stored("vip"), user]) == [user]
+    assert find_users("vip", [text_only, longer, stored("vip"), user]) == [user]

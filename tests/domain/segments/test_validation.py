@@ -8,7 +8,7 @@ import pytest
 from domain.errors import InvalidInput
 from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.segments.model import Definition, SegmentKind
-from domain.segments.validation import Draft, free_key, slug, validate_draft
+from domain.segments.validation import Draft, find_free_key, make_slug, validate_draft
 
 RULES = {">": [{"var": "total_revenue"}, 1000]}
 RANKED = {"==": [{"var": "rfm_segment"}, "555"]}
@@ -148,10 +148,10 @@ def test_a_definition_with_scores_is_rfm(definition: Definition, rfm: bool) -> N
     ],
 )
 def test_a_key_is_made_from_the_name(name: str, key: str) -> None:
-    assert slug(name) == key
+    assert make_slug(name) == key
 
 
 def test_a_key_in_use_gets_a_number() -> None:
-    assert free_key("gold", []) == "gold"
-    assert free_key("gold", ["gold", "gold-2"]) == "gold-3"
-    assert free_key("x" * 64, ["x" * 64]) == "x" * 62 + "-2"
+    assert find_free_key("gold", []) == "gold"
+    assert find_free_key("gold", ["gold", "gold-2"]) == "gold-3"
+    assert find_free_key("x" * 64, ["x" * 64]) == "x" * 62 + "-2"

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.calendar import Span
-from domain.classification.rfm import RfmScheme, Score, group_of, recency
+from domain.classification.rfm import RfmScheme, Score, find_group, score_recency
 from domain.errors import InvalidInput
 from domain.model import Actor, Business, NewCustomer, PurchaseStatus, WriteCounts
 from domain.pages import PageRequest
-from domain.reports.report import Report, insights
+from domain.reports.report import Report, find_insights
 from domain.store import CustomerFilter, CustomerSort
 from gql.composition import Services
 from persistence.database.engines import Database
@@ -34,18 +34,19 @@ def named(report: Report) -> dict[str, tuple[int, int, int]]:
 
 
 async def test_a_business_without_data_has_empty_answers(services: Services, shop: Business, clock: SetClock) -> None:
-    report = await services.reporting.report(shop, days=9999)
-    eleven = await services.reporting.report(shop, scheme=RfmScheme.ELEVEN_SEGMENT)
+    report = await services.reporting.make_report(shop, days=9999)
+    eleven = await services.reporting.make_report(shop, scheme=RfmScheme.ELEVEN_SEGMENT)
 
     assert (report.customers, report.revenue, report.total_revenue) == (0, 0, Decimal("0.00"))
     assert [group.kind.name for group in report.groups][:2] == ["Champions", "Loyal Customers"]
     assert (len(report.groups), len(eleven.groups), eleven.other) == (8, 10, None)
     assert report.other is not None
     assert all(
-        group.average_order(2) is group.average_age is group.average_frequency is None for group in report.groups
+        group.compute_average_order(2) is group.average_age is group.average_frequency is None
+        for group in report.groups
     )
-    assert await services.reporting.previous_counts(shop, report) is None
-    found = insights(report, None)
+    assert await services.reporting.count_previous(shop, report) is None
+    found = find_insights(report, None)
     assert (found.highest_revenue, found.largest, found.fastest_growing, found.needs_attention) == (None,) * 4
     page = await services.read(
         shop, lambda unit: unit.customers.load_page(PageRequest(), CustomerFilter(), CustomerSort.NAME, True)
@@ -63,22 +64,22 @@ async def test_customers_without_purchases_have_zeros_no_score_and_no_labels(
     assert record is not None
 
     totals = {record.customer.id: record.totals}
-    labels = (await services.customers.classifications(shop, totals))[record.customer.id]
+    labels = (await services.customers.load_classifications(shop, totals))[record.customer.id]
 
     assert (record.totals.order_count, record.totals.revenue, record.totals.last_at) == (0, 0, None)
-    assert (await services.customers.scores(shop, totals))[record.customer.id] is None
+    assert (await services.customers.compute_scores(shop, totals))[record.customer.id] is None
     assert (labels.frequency, labels.spending, labels.category) == (None, None, None)
-    assert (await services.reporting.report(shop)).customers == 0
+    assert (await services.reporting.make_report(shop)).customers == 0
 
 
 async def test_the_only_customer_is_new(services: Services, shop: Business) -> None:
     await services.purchases.record(shop, [purchase("C1", "O1", "2024-06-15", 100)], ACTOR)
     business = await services.businesses.open("shop")
 
-    assert named(await services.reporting.report(business)) == {"New Customers": (1, 1, 100)}
+    assert named(await services.reporting.make_report(business)) == {"New Customers": (1, 1, 100)}
     record = await services.read(business, lambda unit: unit.customers.find_by_external_id("C1"))
     assert record is not None
-    scores = await services.customers.scores(business, {record.customer.id: record.totals})
+    scores = await services.customers.compute_scores(business, {record.customer.id: record.totals})
     assert scores == {record.customer.id: Score(5, 1, 1)}
 
 
@@ -88,7 +89,7 @@ async def test_equal_customers_score_equally(amount: int, services: Services, sh
     await services.purchases.record(shop, items, ACTOR)
     business = await services.businesses.open("shop")
 
-    report = await services.reporting.report(business)
+    report = await services.reporting.make_report(business)
 
     assert named(report) == {"New Customers": (997, 997, 997 * amount)}
     assert report.total_revenue == Decimal(997 * amount).scaleb(-2)
@@ -105,7 +106,9 @@ async def test_one_who_bought_only_before_the_window_scores_one_everywhere(servi
         )
     ).items
 
-    scores = await services.customers.scores(business, {record.customer.id: record.totals for record in records})
+    scores = await services.customers.compute_scores(
+        business, {record.customer.id: record.totals for record in records}
+    )
 
     assert {record.customer.external_id: scores[record.customer.id] for record in records} == {
         "old": Score(1, 1, 1),
@@ -126,12 +129,12 @@ async def test_a_window_of_9999_days_reaches_to_its_first_day_and_not_beyond(
     await services.purchases.record(shop, items, ACTOR)
     business = await services.businesses.open("shop")
 
-    report = await services.reporting.report(business, days=9999)
+    report = await services.reporting.make_report(business, days=9999)
 
     assert (report.customers, report.revenue) == (3, 1101)
-    assert await services.reporting.previous_counts(business, report) is not None
-    early = await services.reporting.report(business, days=9999, as_of=date(1, 1, 3))
-    late = await services.reporting.report(business, days=9999, as_of=date.max)
+    assert await services.reporting.count_previous(business, report) is not None
+    early = await services.reporting.make_report(business, days=9999, as_of=date(1, 1, 3))
+    late = await services.reporting.make_report(business, days=9999, as_of=date.max)
     assert (early.customers, late.customers) == (0, 0)
 
 
@@ -141,11 +144,12 @@ async def test_leap_days_are_days_of_their_own(services: Services, shop: Busines
     business = await services.businesses.open("shop")
 
     counts = [
-        (await services.reporting.report(business, days=days, as_of=date(2024, 3, 1))).customers for days in (1, 2, 3)
+        (await services.reporting.make_report(business, days=days, as_of=date(2024, 3, 1))).customers
+        for days in (1, 2, 3)
     ]
 
     assert counts == [1, 2, 3]
-    assert (await services.reporting.report(business, days=1, as_of=date(2024, 2, 29))).customers == 1
+    assert (await services.reporting.make_report(business, days=1, as_of=date(2024, 2, 29))).customers == 1
 
 
 async def test_ten_thousand_storefronts(
@@ -156,16 +160,16 @@ async def test_ten_thousand_storefronts(
     business = await services.businesses.open("shop")
 
     storefronts = await services.read(business, lambda unit: unit.purchases.load_storefronts())
-    one = await services.purchases.storefront_by_key(business, "Store 9999 🏬")
+    one = await services.purchases.find_storefront(business, "Store 9999 🏬")
 
     assert [storefront.key for storefront in storefronts] == sorted(f"Store {n} 🏬" for n in range(10_000))
     assert len({storefront.id for storefront in storefronts}) == 10_000
-    report = await services.reporting.report(business, storefront_id=one.id)
+    report = await services.reporting.make_report(business, storefront_id=one.id)
     assert (report.customers, report.revenue) == (1, 9999)
     assert await services.purchases.record(business, items, ACTOR, limit=10_000) == WriteCounts(0, 0, 10_000)
     for key in ("Store", "n\0ne", "\ud800"):
         with pytest.raises(InvalidInput, match=r"^There is no storefront with the key"):
-            await services.purchases.storefront_by_key(business, key)
+            await services.purchases.find_storefront(business, key)
     await assert_sound(database, business, clock)
 
 
@@ -176,10 +180,10 @@ async def test_averages_have_the_decimals_of_the_currency(currency: str, average
         business, [purchase("C", f"O{n}", "2024-06-01", amount) for n, amount in enumerate((2, 3))], ACTOR
     )
 
-    report = await services.reporting.report(await services.businesses.open("other"))
+    report = await services.reporting.make_report(await services.businesses.open("other"))
 
     (group,) = (group for group in report.everyone if group.customers)
-    assert str(group.average_order(report.decimals)) == average
+    assert str(group.compute_average_order(report.decimals)) == average
     assert report.total_revenue == Decimal(5).scaleb(-report.decimals)
 
 
@@ -188,7 +192,7 @@ async def test_only_completed_and_partial_purchases_count(services: Services, sh
     await services.purchases.record(shop, items, ACTOR)
     business = await services.businesses.open("shop")
 
-    assert (await services.reporting.report(business)).customers == 2
+    assert (await services.reporting.make_report(business)).customers == 2
     page = await services.read(
         business, lambda unit: unit.customers.load_page(PageRequest(), CustomerFilter(), CustomerSort.ORDER_COUNT, True)
     )
@@ -210,7 +214,9 @@ async def test_a_future_purchase_counts_from_its_instant_on(
     for moment in (NOW, instant - timedelta(microseconds=1), instant, instant + timedelta(days=1)):
         clock.now = moment
         business = await services.businesses.open("shop")
-        seen.append(((await services.reporting.report(business)).revenue, image(database, business).totals["C1"][:2]))
+        seen.append(
+            ((await services.reporting.make_report(business)).revenue, image(database, business).totals["C1"][:2])
+        )
         await assert_sound(database, business, clock)
 
     assert seen == [(0, (0, 0)), (0, (0, 0)), (7, (1, 7)), (7, (1, 7))]
@@ -239,7 +245,7 @@ ORDERS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 40), st.integers(0
 async def test_reports_equal_the_plain_definition_and_add_up(
     services: Services, orders: list[tuple[int, int, int]], days: int, scheme: RfmScheme
 ) -> None:
-    business = await services.businesses.create(f"b{len(await services.businesses.all())}", None, "UTC", "EUR")
+    business = await services.businesses.create(f"b{len(await services.businesses.load_all())}", None, "UTC", "EUR")
     today = NOW.date().toordinal()
     items = [
         purchase(f"C{who}", f"O{n}", (NOW - timedelta(days=age)).isoformat(), amount)
@@ -247,7 +253,9 @@ async def test_reports_equal_the_plain_definition_and_add_up(
     ]
     await services.purchases.record(business, items, ACTOR)
 
-    report = await services.reporting.report(await services.businesses.open(business.key), days=days, scheme=scheme)
+    report = await services.reporting.make_report(
+        await services.businesses.open(business.key), days=days, scheme=scheme
+    )
 
     inside: dict[int, list[tuple[int, int]]] = {}
     for who, age, amount in orders:
@@ -260,7 +268,7 @@ async def test_reports_equal_the_plain_definition_and_add_up(
             1 + 5 * sum(other[place] < totals[who][place] for other in totals.values()) // len(totals)
             for place in (0, 1)
         )
-        name = group_of(Score(recency(min(age for age, _ in found), days), f, m), scheme).name
+        name = find_group(Score(score_recency(min(age for age, _ in found), days), f, m), scheme).name
         before = expected.get(name, (0, 0, 0))
         expected[name] = (before[0] + 1, before[1] + totals[who][0], before[2] + totals[who][1])
     assert named(report) == expected

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.calendar import local_date, zone
+from domain.calendar import load_zone, to_local_date
 from domain.errors import InvalidInput
 from domain.model import Actor, Business, NewCustomer, WriteCounts
 from gql.composition import Services
@@ -61,7 +61,7 @@ async def test_another_zone_rewrites_every_local_day_and_going_back_restores_the
     assert (await services.businesses.open("shop")).data_version > version
     await assert_sound(database, business, clock)
     days = {row[2] for row in image(database, shop).purchases.values()}
-    assert days == {local_date(datetime.fromisoformat(at), zone(name)).toordinal() for at in LEAPS}
+    assert days == {to_local_date(datetime.fromisoformat(at), load_zone(name)).toordinal() for at in LEAPS}
 
     await moved(services, "UTC")
 
@@ -76,7 +76,7 @@ async def test_another_zone_rewrites_every_local_day_and_going_back_restores_the
 async def test_a_chain_of_zones_ends_where_the_last_one_would_have_begun(
     services: Services, database: Database, clock: SetClock, instants: list[datetime], names: list[str]
 ) -> None:
-    count = len(await services.businesses.all())
+    count = len(await services.businesses.load_all())
     chained = await services.businesses.create(f"chained-{count}", None, "UTC", "EUR")
     direct = await services.businesses.create(f"direct-{count}", None, names[-1], "EUR")
     for business in (chained, direct):
@@ -143,7 +143,7 @@ async def test_a_report_of_one_day_holds_the_business_s_own_day(
     business = await services.businesses.create("place", None, name, "EUR")
     clock.now = datetime.fromisoformat(now)
     start = clock.now
-    while local_date(start - timedelta(minutes=1), zone(name)) == date.fromisoformat(today):
+    while to_local_date(start - timedelta(minutes=1), load_zone(name)) == date.fromisoformat(today):
         start -= timedelta(minutes=1)
     start = start.replace(second=0, microsecond=0)
     items = [
@@ -154,7 +154,7 @@ async def test_a_report_of_one_day_holds_the_business_s_own_day(
     ]
     assert await services.purchases.record(business, items, ACTOR) == WriteCounts(4, 0, 0)
 
-    report = await services.reporting.report(await services.businesses.open("place"), days=1)
+    report = await services.reporting.make_report(await services.businesses.open("place"), days=1)
 
     assert report.window.as_of.isoformat() == today
     assert (report.customers, report.revenue) == (2, 11)
@@ -168,11 +168,11 @@ async def test_no_answer_moves_within_a_local_day(services: Services, clock: Set
     seen = []
     for minute in range(0, 23 * 60, 115):
         clock.now = datetime(2024, 3, 10, 5, 0, tzinfo=UTC) + timedelta(minutes=minute)
-        report = await services.reporting.report(business, days=10)
+        report = await services.reporting.make_report(business, days=10)
         # When it was computed and whether it was kept is all that may differ.
         seen.append(replace(report, generated_at=datetime(1, 1, 1), was_kept=False, age=0.0))
     clock.now = datetime(2024, 3, 11, 4, 0, tzinfo=UTC)
-    after = await services.reporting.report(business, days=10)
+    after = await services.reporting.make_report(business, days=10)
 
     assert {report.window.as_of for report in seen} == {date(2024, 3, 10)}
     assert all(report == seen[0] for report in seen)

@@ -134,7 +134,7 @@ IMPORTS: list[dict[str, Any]] = [
         "unchanged": 1,
         "rejected": 1,
         "future": 2,
-        "quality": QUALITY.document(),
+        "quality": QUALITY.to_document(),
         "time_zone": "UTC",
     },
     {**IDLE, "id": 3, "status": "FAILED", "phase": "merging", "error_code": "INVALID_FILE", "error": "Bad."},

@@ -260,7 +260,7 @@ async def test_amounts_have_the_decimals_of_the_businesss_currency(
 
     assert counts(summary) == (len(texts), 0, 0, 1)
     assert amounts(importer) == {"O1": minor}
-    report = await services.reporting.report(await services.businesses.open("other"), days=365)
+    report = await services.reporting.make_report(await services.businesses.open("other"), days=365)
     assert report.revenue == minor
 
 

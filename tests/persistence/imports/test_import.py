@@ -234,7 +234,7 @@ async def test_amounts_of_fifteen_digits_are_exact(importer: Importer, services:
 
     business = await services.businesses.open("shop")
     assert image(importer.database, business).totals["C0"][:2] == (10, 999_999_999_999_999_990)
-    report = await services.reporting.report(business, days=9999)
+    report = await services.reporting.make_report(business, days=9999)
     assert report.revenue == 30 * 99_999_999_999_999_999
     assert sum(group.revenue for group in report.everyone) == report.revenue
     await assert_sound(importer.database, business, clock)

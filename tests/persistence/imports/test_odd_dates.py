@@ -67,10 +67,10 @@ async def asked(services: Services, database: Database, shop: Business, clock: S
     async with services.store.read(shop) as unit:
         records = [await unit.customers.find_by_external_id(name) for name in RIGHT]
     totals = {one.customer.id: one.totals for one in records if one is not None}
-    alone = await services.customers.classifications(shop, totals)
+    alone = await services.customers.load_classifications(shop, totals)
     with LabelStore(database, shop.id, clock).decide_labels(None) as decided:
-        together = {str(row[0]): row[1] for row in decided.rows()}
-    report = await services.reporting.report(shop, days=9999, method=Method.BEHAVIOR)
+        together = {str(row[0]): row[1] for row in decided.load_rows()}
+    report = await services.reporting.make_report(shop, days=9999, method=Method.BEHAVIOR)
     preview = await services.analysis.preview(shop, SEASONAL)
     assert preview.sizes is not None
     return Answers(
@@ -127,7 +127,7 @@ async def test_a_set_of_days_holds_the_days_that_its_periods_do(database: Databa
         (((12, 20), (1, 10)), ((2, 29), (3, 1)), ((6, 1), (6, 30))), ((date(2021, 5, 5), date(2021, 5, 9)),)
     )
     days = [date(year, month, day) for year in (1204, 1899, 1900, 2020, 2021) for month, day in EDGES]
-    ranges = tuple(periods.day_ranges(date(1204, 1, 1).toordinal(), date(2022, 1, 1).toordinal()))
+    ranges = tuple(periods.find_day_ranges(date(1204, 1, 1).toordinal(), date(2022, 1, 1).toordinal()))
 
     with database.bulk.connect() as connection:
         found = [

@@ -113,7 +113,7 @@ async def test_future_rows_are_counted_and_qualify_from_their_instant_on(
     business = await services.businesses.open("shop")
 
     assert image(importer.database, business).totals["C1"][:2] == (2, 3500)
-    report = await services.reporting.report(business, days=7)
+    report = await services.reporting.make_report(business, days=7)
     assert (report.customers, report.revenue) == (1, 2500)
     await assert_sound(importer.database, business, clock)
 

@@ -78,8 +78,8 @@ async def test_assigns_matching_automatic_segments(working: Working) -> None:
         record = await unit.customers.find_by_external_id("All")
     assert record is not None
 
-    entered, left = await working.recalculations.customer(working.business, record.customer.id, ACTOR)
-    again = await working.recalculations.customer(working.business, record.customer.id, ACTOR)
+    entered, left = await working.recalculations.recalculate_customer(working.business, record.customer.id, ACTOR)
+    again = await working.recalculations.recalculate_customer(working.business, record.customer.id, ACTOR)
 
     assert (sorted(each.key for each in entered), left, again) == (["gold", "high-value"], [], ([], []))
     assert await keys_of(working, "All") == ["gold", "high-value"]

@@ -59,7 +59,7 @@ async def test_one_customer_enters_no_segment_that_was_changed_meanwhile(
             await working.redefine(changed, over(99))
 
     monkeypatch.setattr(SqlEvaluation, "prepare", meanwhile)
-    entered, left = await working.recalculations.customer(shop, 1, ACTOR)
+    entered, left = await working.recalculations.recalculate_customer(shop, 1, ACTOR)
 
     assert ([segment.key for segment in entered], left) == (["kept"], [])
     assert await working.members(kept) == ["Ada"]

@@ -208,7 +208,7 @@ async def test_segments_that_depend_on_others_run_after_them(working: Working) -
 
 async def test_what_changes_while_a_run_evaluates_is_evaluated_again(working: Working, services: Services) -> None:
     segment = await working.segment("big", OVER_10)
-    tree, condition = {segment.key: segment}, segment.definition.tree()
+    tree, condition = {segment.key: segment}, segment.definition.build_tree()
 
     async with working.store.evaluate(working.business) as evaluation:
         await evaluation.prepare([condition])

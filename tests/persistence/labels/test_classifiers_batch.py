@@ -49,7 +49,7 @@ async def bought(services: Services, shop: Business, name: str, *numbers: int) -
 
 def batch(database: Database, business: Business, clock: SetClock, *every: Classifier) -> Rows:
     with LabelStore(database, business.id, clock, Classifiers(every)).decide_labels() as decided:
-        found = [tuple(row) for row in decided.rows()]
+        found = [tuple(row) for row in decided.load_rows()]
         keep(decided)
         return found
 

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from domain.calendar import local_date, zone
+from domain.calendar import load_zone, to_local_date
 from domain.classification.labels import Classification, ClassificationFacts, ClassificationSettings, classify
 from domain.model import Actor, Business, NewPurchase, PurchaseLine, PurchaseStatus
 from gql.composition import Services
@@ -43,7 +43,7 @@ SETTINGS: list[dict[str, object]] = [
 def batch(database: Database, business: Business, clock: SetClock, as_of: date | None = None) -> tuple[Labels, int]:
     """The labels by external id, and how many were decided anew; they are kept."""
     with LabelStore(database, business.id, clock).decide_labels(as_of) as decided:
-        found = {str(row[0]): tuple(row[1:]) for row in decided.rows()}
+        found = {str(row[0]): tuple(row[1:]) for row in decided.load_rows()}
         assert list(found) == sorted(found)
         keep(decided)
         return found, decided.fresh
@@ -71,7 +71,7 @@ async def test_every_customers_labels_equal_the_independent_result(
     import_file(database, business, clock, shared("data", f"{name}.csv.gz"))
 
     found, _ = batch(database, business, clock, date.fromisoformat(day) if later else None)
-    counted = await services.transitions.statistics(
+    counted = await services.transitions.count_labels(
         await services.businesses.open("real"), date.fromisoformat(day) if later else None
     )
 
@@ -116,8 +116,8 @@ def one_by_one(
 ) -> Labels:
     """The labels by the rules for one customer, from the purchases themselves."""
     chosen = ClassificationSettings.from_settings(settings)
-    tz, found = zone(business.time_zone), {}
-    recent, festive = chosen.recent_from(today), chosen.festive
+    tz, found = load_zone(business.time_zone), {}
+    recent, festive = chosen.find_recent_start(today), chosen.festive
     for customer in {item.customer_external_id for item in items}:
         mine = [
             item
@@ -125,9 +125,9 @@ def one_by_one(
             if item.customer_external_id == customer
             and item.status in (PurchaseStatus.COMPLETED, PurchaseStatus.PARTIAL)
             and item.purchased_at <= now
-            and local_date(item.purchased_at, tz) <= today
+            and to_local_date(item.purchased_at, tz) <= today
         ]
-        days = [local_date(item.purchased_at, tz) for item in mine]
+        days = [to_local_date(item.purchased_at, tz) for item in mine]
         categories = [each.category for item in mine for each in bought(item) or (line(None, 0),)]
         facts = None
         if mine:
@@ -218,7 +218,7 @@ async def test_labels_that_were_kept_meanwhile_are_not_written_over(
 ) -> None:
     await services.purchases.record(shop, [purchase("A", "O1", "2024-06-01", 100)], ACTOR)
     with LabelStore(database, shop.id, clock).decide_labels() as slow:
-        list(slow.rows())
+        list(slow.load_rows())
         await services.purchases.record(shop, [purchase("A", "O2", "2024-06-02", 100)], ACTOR)
         assert batch(database, shop, clock)[0] == {"A": ("Regular", "Low Value", "Mixed")}
 

@@ -9,7 +9,7 @@ from domain.classification.groups import Method
 from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput
 from domain.model import Actor, Business
-from domain.reports.report import Group, PreviousWindow, Report, insights
+from domain.reports.report import Group, PreviousWindow, Report, find_insights
 from gql.composition import Services
 from gql.parameters import read_method
 from tests.shops.reported_shop import AS_OF, orders
@@ -32,11 +32,11 @@ def rows(groups: Sequence[Group]) -> dict[str, tuple[int, int, int]]:
 
 
 async def every_report(services: Services, business: Business) -> list[Report]:
-    return [await services.reporting.report(business, as_of=AS_OF, method=method) for method in Method]
+    return [await services.reporting.make_report(business, as_of=AS_OF, method=method) for method in Method]
 
 
 async def test_rfm_scoring_accuracy(services: Services, reported: Business) -> None:
-    report = await services.reporting.report(reported, as_of=AS_OF)
+    report = await services.reporting.make_report(reported, as_of=AS_OF)
 
     assert rows(report.everyone) == {
         "R5F5M5": (2, 16, 1300),
@@ -81,39 +81,39 @@ async def test_classification_logic(services: Services, reported: Business) -> N
 
 async def test_insights(services: Services, reported: Business) -> None:
     rfm, value, behavior = await every_report(services, reported)
-    eleven = await services.reporting.report(reported, as_of=AS_OF, scheme=RfmScheme.ELEVEN_SEGMENT)
+    eleven = await services.reporting.make_report(reported, as_of=AS_OF, scheme=RfmScheme.ELEVEN_SEGMENT)
 
-    assert await services.reporting.previous_counts(reported, rfm) is None
-    found = insights(rfm, None)
+    assert await services.reporting.count_previous(reported, rfm) is None
+    found = find_insights(rfm, None)
     assert (found.highest_revenue, found.largest) == ("Champions", "Champions")
     assert (found.fastest_growing, found.needs_attention) == ("Potential Loyalists", "At Risk")
-    grown = insights(rfm, PreviousWindow(4, {"R4F2M3": 1, "R5F1M1": 0}))
+    grown = find_insights(rfm, PreviousWindow(4, {"R4F2M3": 1, "R5F1M1": 0}))
     assert grown.fastest_growing == "New Customers"
-    assert insights(rfm, PreviousWindow(4, {"R4F2M3": 1, "R5F1M1": 1})).fastest_growing == "Potential Loyalists"
-    assert insights(eleven, None).needs_attention == "At Risk"
-    found = insights(value, PreviousWindow(1, {"HIGH": 1}))
+    assert find_insights(rfm, PreviousWindow(4, {"R4F2M3": 1, "R5F1M1": 1})).fastest_growing == "Potential Loyalists"
+    assert find_insights(eleven, None).needs_attention == "At Risk"
+    found = find_insights(value, PreviousWindow(1, {"HIGH": 1}))
     assert (found.highest_revenue, found.largest) == ("High Value", "Medium Value")
     assert found.fastest_growing is found.needs_attention is None
-    found = insights(behavior, None)
+    found = find_insights(behavior, None)
     assert (found.highest_revenue, found.largest) == ("Womens", "Mixed")
     assert found.fastest_growing is found.needs_attention is None
 
 
 async def test_date_range_filter(services: Services, reported: Business) -> None:
-    short = await services.reporting.report(reported, days=10, as_of=AS_OF)
-    earlier = await services.reporting.report(reported, days=10, as_of=date(2024, 4, 10))
-    before = await services.reporting.report(reported, days=10, as_of=date(2023, 4, 10))
+    short = await services.reporting.make_report(reported, days=10, as_of=AS_OF)
+    earlier = await services.reporting.make_report(reported, days=10, as_of=date(2024, 4, 10))
+    before = await services.reporting.make_report(reported, days=10, as_of=date(2023, 4, 10))
 
     # Ages 0 to 9, and 10 to 19: the day before the window is not in it.
     assert (short.customers, short.revenue) == (3, 110_000)
     assert (earlier.customers, earlier.revenue) == (1, 8_000)
     assert (before.customers, before.revenue) == (0, 0)
-    counts = await services.reporting.previous_counts(reported, short)
+    counts = await services.reporting.count_previous(reported, short)
     assert counts is not None
     assert (counts.customers, {code: count for code, count in counts.by_code.items() if count}) == (1, {"R5F1M1": 1})
     for method in (Method.VALUE, Method.BEHAVIOR):
-        report = await services.reporting.report(reported, days=10, as_of=AS_OF, method=method)
-        counts = await services.reporting.previous_counts(reported, report)
+        report = await services.reporting.make_report(reported, days=10, as_of=AS_OF, method=method)
+        counts = await services.reporting.count_previous(reported, report)
         assert counts is not None and counts.customers == 1
         assert {code for code, count in counts.by_code.items() if count} in (
             {"LOW"},
@@ -122,10 +122,10 @@ async def test_date_range_filter(services: Services, reported: Business) -> None
 
 
 async def test_storefront_filter(services: Services, reported: Business) -> None:
-    place = await services.purchases.storefront_by_key(reported, "Colombo")
+    place = await services.purchases.find_storefront(reported, "Colombo")
 
     reports = [
-        await services.reporting.report(reported, as_of=AS_OF, method=method, storefront_id=place.id)
+        await services.reporting.make_report(reported, as_of=AS_OF, method=method, storefront_id=place.id)
         for method in Method
     ]
 
@@ -156,12 +156,12 @@ async def test_storefront_filter(services: Services, reported: Business) -> None
 async def test_segment_filter_by_name(
     services: Services, reported: Business, method: Method, name: str, code: str
 ) -> None:
-    report = await services.reporting.report(reported, as_of=AS_OF, method=method, name=name)
+    report = await services.reporting.make_report(reported, as_of=AS_OF, method=method, name=name)
 
     assert [group.kind.code for group in report.shown] == [code]
     assert (report.customers, report.orders, report.revenue, report.filtered) == (10, 34, 260_000, True)
     with pytest.raises(InvalidInput, match=r"segment_name must be one of: .*Unclassified|.*Low Value|.*Womens"):
-        await services.reporting.report(reported, as_of=AS_OF, method=method, name="Nobody")
+        await services.reporting.make_report(reported, as_of=AS_OF, method=method, name="Nobody")
 
 
 @pytest.mark.parametrize(
@@ -176,13 +176,13 @@ async def test_segment_filter_by_name(
 async def test_segment_filter_by_code(
     services: Services, reported: Business, method: Method, code: str, name: str
 ) -> None:
-    report = await services.reporting.report(reported, as_of=AS_OF, method=method, code=code)
-    both = await services.reporting.report(reported, as_of=AS_OF, method=method, code=code, name=name)
+    report = await services.reporting.make_report(reported, as_of=AS_OF, method=method, code=code)
+    both = await services.reporting.make_report(reported, as_of=AS_OF, method=method, code=code, name=name)
 
     assert [group.kind.name for group in report.shown] == [name] == [group.kind.name for group in both.shown]
     assert (report.customers, report.revenue) == (10, 260_000)
     with pytest.raises(InvalidInput, match=r"segment_code must be one of: .*(OTHER|HIGH|CATEGORY:Womens)"):
-        await services.reporting.report(reported, as_of=AS_OF, method=method, code="R9")
+        await services.reporting.make_report(reported, as_of=AS_OF, method=method, code="R9")
 
 
 async def test_revenue_sums(services: Services, reported: Business) -> None:
@@ -198,8 +198,8 @@ async def test_revenue_sums(services: Services, reported: Business) -> None:
         assert list(sums.values()) == [[10, 34, spent]] * (3 if report.method is Method.BEHAVIOR else 1)
         for dimension in sums:
             parts = [group for group in report.everyone if group.kind.dimension == dimension]
-            assert sum(report.customer_share(group) for group in parts) == pytest.approx(1)
-            assert sum(report.revenue_share(group) for group in parts) == pytest.approx(1)
+            assert sum(report.compute_customer_share(group) for group in parts) == pytest.approx(1)
+            assert sum(report.compute_revenue_share(group) for group in parts) == pytest.approx(1)
 
 
 async def test_empty_data(services: Services, shop: Business) -> None:
@@ -216,17 +216,17 @@ async def test_empty_data(services: Services, shop: Business) -> None:
     ]
     for report in (rfm, value, behavior):
         assert (report.customers, report.orders, report.revenue) == (0, 0, 0)
-        assert {report.customer_share(group) for group in report.everyone} == {0.0}
-        assert await services.reporting.previous_counts(shop, report) is None
-        assert insights(report, None).largest is insights(report, None).highest_revenue is None
+        assert {report.compute_customer_share(group) for group in report.everyone} == {0.0}
+        assert await services.reporting.count_previous(shop, report) is None
+        assert find_insights(report, None).largest is find_insights(report, None).highest_revenue is None
 
 
 async def test_a_window_before_the_calendar_is_empty(services: Services, reported: Business) -> None:
     for method in Method:
-        report = await services.reporting.report(reported, days=90, as_of=date(1, 1, 5), method=method)
+        report = await services.reporting.make_report(reported, days=90, as_of=date(1, 1, 5), method=method)
 
         assert report.customers == 0
-        assert await services.reporting.previous_counts(reported, report) is None
+        assert await services.reporting.count_previous(reported, report) is None
 
 
 async def test_invalid_method() -> None:

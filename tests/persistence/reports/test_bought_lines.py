@@ -10,7 +10,7 @@ from domain.model import Actor, Business, PurchaseStatus
 from domain.pages import PageRequest
 from domain.rules.evaluator import holds
 from domain.rules.parser import parse_rule
-from domain.segments.customer_facts import read_customer_facts, rule_context
+from domain.segments.customer_facts import build_rule_context, read_customer_facts
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore, keep
@@ -77,7 +77,7 @@ async def selected(database: Database, business: Business, clock: SetClock, rule
     """The customers for whom the rule holds; the statement and the row evaluator agree about each."""
     tree = parse_rule(rule)
     async with SqlStore(database, clock).read(business) as unit:
-        context = await rule_context(unit, clock.now, [tree])
+        context = await build_rule_context(unit, clock.now, [tree])
         everyone = await read_customer_facts(unit, context, range(1, len(CATEGORIES) + 1))
     names = {key: str(each.values["external_id"]) for key, each in everyone.items()}
     assert sorted(names.values()) == sorted(CATEGORIES)
@@ -93,12 +93,12 @@ async def test_the_category_of_a_customer_is_that_of_what_was_bought(
     services: Services, filled: Business, database: Database, clock: SetClock
 ) -> None:
     with LabelStore(database, filled.id, clock).decide_labels() as decided:
-        assert {row[0]: row[3] for row in decided.rows()} == CATEGORIES
+        assert {row[0]: row[3] for row in decided.load_rows()} == CATEGORIES
     for name, category in CATEGORIES.items():
         async with services.store.read(filled) as unit:
             record = await unit.customers.find_by_external_id(name)
         assert record is not None
-        labelled = await services.customers.classifications(filled, {record.customer.id: record.totals})
+        labelled = await services.customers.load_classifications(filled, {record.customer.id: record.totals})
         assert labelled[record.customer.id].category == category
         if category is not None:
             assert name in await selected(database, filled, clock, {"==": [{"var": "category_label"}, category]})
@@ -106,7 +106,7 @@ async def test_the_category_of_a_customer_is_that_of_what_was_bought(
 
 @pytest.mark.read_only
 async def test_the_report_on_behaviour_counts_what_was_bought(services: Services, filled: Business) -> None:
-    report = await services.reporting.report(filled, method=Method.BEHAVIOR)
+    report = await services.reporting.make_report(filled, method=Method.BEHAVIOR)
 
     found = {each.kind.name: each for each in report.groups if each.kind.dimension == "category"}
     assert {name: each.customers for name, each in found.items() if each.customers} == GROUPS
@@ -185,7 +185,7 @@ async def test_a_store_of_an_earlier_step_shows_what_was_refunded_and_all_that_d
         pass
     assert await working.members(segment) == []
     with LabelStore(database, shop.id, clock).decide_labels() as decided:
-        list(decided.rows())
+        list(decided.load_rows())
         keep(decided)
     with database.bulk.begin() as connection:
         connection.execute(text("UPDATE customer_label SET category = 'Tea'"))
@@ -205,7 +205,7 @@ async def test_a_store_of_an_earlier_step_shows_what_was_refunded_and_all_that_d
     concerned = {"Cup", "Back", "Gone", "Lost", "Most"}
     assert changed_customers(database) == concerned
     with LabelStore(database, shop.id, clock).decide_labels() as decided:
-        found = {row[0]: row[3] for row in decided.rows()}
+        found = {row[0]: row[3] for row in decided.load_rows()}
         assert decided.fresh == len(concerned)
         assert found == {name: CATEGORIES[str(name)] for name in concerned} | {"Plain": "Tea", "Told": None}
     await working.worker.run_once(shop)

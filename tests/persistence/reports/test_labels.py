@@ -26,7 +26,7 @@ async def test_the_shares_that_decide_behaviour_include_their_bounds(services: S
     await services.purchases.record(shop, items, ACTOR)
     business = await services.businesses.open("shop")
 
-    report = await services.reporting.report(business, as_of=AS_OF, method=Method.BEHAVIOR)
+    report = await services.reporting.make_report(business, as_of=AS_OF, method=Method.BEHAVIOR)
 
     assert {group.kind.code: group.customers for group in report.groups if group.customers} == {
         "CATEGORY:Kids": 1,
@@ -47,7 +47,7 @@ async def test_names_that_differ_by_case_are_two_categories(services: Services, 
     business = await services.businesses.open("shop")
 
     async def shown(**asked: str) -> list[str]:
-        report = await services.reporting.report(business, as_of=AS_OF, method=Method.BEHAVIOR, **asked)  # type: ignore[arg-type]
+        report = await services.reporting.make_report(business, as_of=AS_OF, method=Method.BEHAVIOR, **asked)  # type: ignore[arg-type]
         return [group.kind.code for group in report.shown]
 
     assert await shown(name="kids") == ["CATEGORY:kids"]

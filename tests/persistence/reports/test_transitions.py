@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.calendar import SeriesInterval, local_date
+from domain.calendar import SeriesInterval, to_local_date
 from domain.classification.groups import Method
 from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput
 from domain.model import Actor, Business, NewPurchase
 from domain.pages import PageRequest
-from domain.reports.transitions import TransitionMatrix, trend_dates
+from domain.reports.transitions import TransitionMatrix, list_trend_dates
 from domain.store import CustomerFilter, CustomerSort, Transition
 from gql.composition import Services
 from persistence.database.engines import Database
@@ -54,7 +54,7 @@ def made(found: list[tuple[int, int, int, str | None, list[str | None]]]) -> lis
 
 
 async def new_shop(services: Services, items: list[NewPurchase]) -> Business:
-    business = await services.businesses.create(f"b{len(await services.businesses.all())}", None, "UTC", "EUR")
+    business = await services.businesses.create(f"b{len(await services.businesses.load_all())}", None, "UTC", "EUR")
     if items:
         await services.purchases.record(business, items, ACTOR)
     return await services.businesses.open(business.key)
@@ -75,10 +75,10 @@ async def test_rows_add_up_to_the_first_report_and_columns_to_the_second(
     last = NOW.date()
     first = last - timedelta(days=apart)
 
-    moved = await services.transitions.transitions(business, method, days, first, last, None, scheme)
+    moved = await services.transitions.load_transitions(business, method, days, first, last, None, scheme)
 
     for day, before in ((first, True), (last, False)):
-        report = await services.reporting.report(business, method=method, days=days, as_of=day, scheme=scheme)
+        report = await services.reporting.make_report(business, method=method, days=days, as_of=day, scheme=scheme)
         sums: dict[str, list[int]] = {}
         for each in moved.transitions:
             kind = each.before if before else each.after
@@ -102,10 +102,10 @@ async def test_the_pages_of_all_groups_hold_everybody_once(
     services: Services, found: list[Any], days: int, method: Method, scheme: RfmScheme
 ) -> None:
     business = await new_shop(services, made(found))
-    report = await services.reporting.report(business, method=method, days=days, scheme=scheme)
+    report = await services.reporting.make_report(business, method=method, days=days, scheme=scheme)
     kinds = [group.kind for group in report.everyone]
 
-    together = await services.transitions.customers_of(business, report, kinds, PageRequest(250))
+    together = await services.transitions.load_customers(business, report, kinds, PageRequest(250))
 
     where: dict[str, Counter[str]] = {}
     for group in report.everyone:
@@ -115,7 +115,7 @@ async def test_the_pages_of_all_groups_hold_everybody_once(
         where.setdefault(group.kind.dimension, Counter()).update(record.customer.external_id for record in page.items)
         alone, request = [], PageRequest(2)
         while True:
-            part = (await services.transitions.customers_of(business, report, [group.kind], request))[group.kind]
+            part = (await services.transitions.load_customers(business, report, [group.kind], request))[group.kind]
             alone += part.items
             if not part.has_next:
                 break
@@ -132,14 +132,14 @@ async def test_label_counts_are_the_labels_of_the_customers(
 ) -> None:
     business = await new_shop(services, made(found))
     clock.now = NOW - timedelta(days=back)
-    as_of = local_date(clock(), NOW.tzinfo)  # type: ignore[arg-type]
+    as_of = to_local_date(clock(), NOW.tzinfo)  # type: ignore[arg-type]
     # What is later than that day does not exist yet.
     earlier = await new_shop(services, [item for item in made(found) if item.purchased_at.date() <= as_of])
     records = await everybody(services, earlier)
-    labels = await services.customers.classifications(earlier, {each.customer.id: each.totals for each in records})
+    labels = await services.customers.load_classifications(earlier, {each.customer.id: each.totals for each in records})
     clock.now = NOW
 
-    counted = await services.transitions.statistics(business, as_of)
+    counted = await services.transitions.count_labels(business, as_of)
 
     expected = Counter(
         (dimension, getattr(label, dimension))
@@ -151,7 +151,7 @@ async def test_label_counts_are_the_labels_of_the_customers(
 
 
 async def transitions(services: Services, business: Business, method: Method = Method.RFM) -> TransitionMatrix:
-    return await services.transitions.transitions(business, method, 45, date(2024, 3, 6), AS_OF, None, EIGHT)
+    return await services.transitions.load_transitions(business, method, 45, date(2024, 3, 6), AS_OF, None, EIGHT)
 
 
 async def test_newcomers_and_leavers_have_a_side_without_a_group(services: Services, shop: Business) -> None:
@@ -188,7 +188,7 @@ async def test_the_pages_of_all_moves_hold_everybody_once_in_each_dimension(
     business = await services.businesses.open("shop")
     moved = await transitions(services, business, method)
 
-    together = await services.transitions.transition_customers(
+    together = await services.transitions.load_transition_customers(
         business, moved, [each.transition for each in moved.transitions], PageRequest(250)
     )
 
@@ -197,17 +197,17 @@ async def test_the_pages_of_all_moves_hold_everybody_once_in_each_dimension(
         names = [record.customer.external_id for record in together[each.transition].items]
         assert len(names) == each.customers
         where.setdefault(each.transition.dimension, Counter()).update(names)
-        first = await services.transitions.transition_customers(business, moved, [each.transition], PageRequest(1))
+        first = await services.transitions.load_transition_customers(business, moved, [each.transition], PageRequest(1))
         assert [record.customer.external_id for record in first[each.transition].items] == names[:1]
         assert first[each.transition].has_next == (len(names) > 1)
-        rest = await services.transitions.transition_customers(
+        rest = await services.transitions.load_transition_customers(
             business, moved, [each.transition], PageRequest(250, after=first[each.transition].positions[-1])
         )
         assert [record.customer.external_id for record in rest[each.transition].items] == names[1:]
     assert len(where) == (3 if method is Method.BEHAVIOR else 1)
     assert all(set(names.values()) == {1} and len(names) == 10 for names in where.values())
     nobody = Transition("rfm", "R5F5M5", "R1F1M2")
-    empty = await services.transitions.transition_customers(business, moved, [nobody], PageRequest(5))
+    empty = await services.transitions.load_transition_customers(business, moved, [nobody], PageRequest(5))
     assert list(empty[nobody].items) == []
 
 
@@ -217,16 +217,16 @@ async def test_a_point_of_the_trend_is_the_report_of_its_date(
 ) -> None:
     await services.purchases.record(shop, orders(), ACTOR)
     business = await services.businesses.open("shop")
-    place = await services.purchases.storefront_by_key(business, "Kandy")
+    place = await services.purchases.find_storefront(business, "Kandy")
 
     for storefront in (None, place.id):
-        points = await services.transitions.trend(
+        points = await services.transitions.load_trend(
             business, method, 30, date(2024, 2, 29), AS_OF, SeriesInterval.MONTH, storefront, EIGHT
         )
 
         assert sorted({point.date for point in points}) == [date(2024, 2, 29), date(2024, 3, 29)]
         for day in (date(2024, 2, 29), date(2024, 3, 29)):
-            report = await services.reporting.report(
+            report = await services.reporting.make_report(
                 business, method=method, days=30, as_of=day, storefront_id=storefront
             )
             there = {
@@ -252,22 +252,22 @@ async def test_a_point_of_the_trend_is_the_report_of_its_date(
     ],
 )
 async def test_the_dates_of_a_trend(first: str, last: str, interval: str, expected: list[str]) -> None:
-    found = trend_dates(date.fromisoformat(first), date.fromisoformat(last), SeriesInterval(interval))
+    found = list_trend_dates(date.fromisoformat(first), date.fromisoformat(last), SeriesInterval(interval))
 
     assert [day.isoformat() for day in found] == expected
 
 
 async def test_a_trend_has_sixty_points_at_most(services: Services, shop: Business) -> None:
-    points = await services.transitions.trend(
+    points = await services.transitions.load_trend(
         shop, Method.VALUE, 1, date(2024, 1, 1), date(2024, 2, 29), SeriesInterval.DAY, None, EIGHT
     )
 
     assert len({point.date for point in points}) == 60
     message = "from and to must span at most 60 points of the interval DAY"
     with pytest.raises(InvalidInput, match=message):
-        trend_dates(date(2024, 1, 1), date(2024, 3, 1), SeriesInterval.DAY)
+        list_trend_dates(date(2024, 1, 1), date(2024, 3, 1), SeriesInterval.DAY)
     for first, last in ((AS_OF, AS_OF - timedelta(days=1)), (date.max, date.min)):
         with pytest.raises(InvalidInput, match="to must not be before from"):
-            await services.transitions.transitions(shop, Method.RFM, 90, first, last, None, EIGHT)
+            await services.transitions.load_transitions(shop, Method.RFM, 90, first, last, None, EIGHT)
         with pytest.raises(InvalidInput, match="to must not be before from"):
-            await services.transitions.trend(shop, Method.RFM, 90, first, last, SeriesInterval.DAY, None, EIGHT)
+            await services.transitions.load_trend(shop, Method.RFM, 90, first, last, SeriesInterval.DAY, None, EIGHT)

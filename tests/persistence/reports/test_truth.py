@@ -11,11 +11,11 @@ import pytest
 
 from domain.calendar import Span
 from domain.classification.groups import Method
-from domain.classification.rfm import Score, eight, rank_score, recency
+from domain.classification.rfm import Score, find_group_of_eight, score_rank, score_recency
 from domain.model import Business
 from domain.money import to_decimal
 from domain.pages import PageRequest
-from domain.reports.report import insights
+from domain.reports.report import find_insights
 from domain.store import CustomerFilter, CustomerSort
 from gql.composition import Services
 from persistence.database.engines import Database
@@ -36,7 +36,7 @@ REPORTS = [
 async def imported(name: str, services: Services, database: Database, clock: SetClock) -> Business:
     """The business of that file, which the first test that asks for it imports."""
     key = name.replace("_", "-")
-    if key not in {business.key for business in await services.businesses.all()}:
+    if key not in {business.key for business in await services.businesses.load_all()}:
         business = await services.businesses.create(key, None, "UTC", "USD")
         summary = import_file(database, business, clock, shared("data", f"{name}.csv.gz"))
         assert summary.created + summary.rejected == summary.rows_read
@@ -51,9 +51,9 @@ async def test_rfm_report_equals_the_independent_result(
     truth = json.loads(shared("truth", f"{scenario}.json").read_text())
     clock.now = datetime(2020, 1, 1, tzinfo=UTC)
     business = await imported(name, services, database, clock)
-    storefront = await services.purchases.storefront_by_key(business, place[0]) if place else None
+    storefront = await services.purchases.find_storefront(business, place[0]) if place else None
 
-    report = await services.reporting.report(
+    report = await services.reporting.make_report(
         business,
         days=int(length[:-1]),
         as_of=date.fromisoformat(as_of),
@@ -72,10 +72,10 @@ async def test_rfm_report_equals_the_independent_result(
             traits = expected["characteristics"]
             assert group.average_age == pytest.approx(traits["avg_days_since_last_purchase"], abs=5e-5)
             assert group.average_frequency == pytest.approx(traits["avg_purchase_frequency"], abs=5e-5)
-            _assert_mean(group.average_order(2), expected["average_order_value"], group.revenue, group.orders)
-            _assert_mean(group.average_spend(2), traits["avg_total_spend"], group.revenue, group.customers)
+            _assert_mean(group.compute_average_order(2), expected["average_order_value"], group.revenue, group.orders)
+            _assert_mean(group.compute_average_spend(2), traits["avg_total_spend"], group.revenue, group.customers)
     assert not groups
-    found = insights(report, await services.reporting.previous_counts(business, report))
+    found = find_insights(report, await services.reporting.count_previous(business, report))
     assert found.highest_revenue == truth["insights"]["highest_revenue_segment"]
     assert found.largest == truth["insights"]["largest_segment"]
     assert found.needs_attention == truth["insights"]["needs_attention"]
@@ -89,13 +89,13 @@ async def test_value_report_equals_the_independent_result(
     truth = json.loads(shared("truth", f"{scenario}.json").read_text())["value_segmentation"]
     clock.now = datetime(2020, 1, 1, tzinfo=UTC)
     business = await imported(name, services, database, clock)
-    storefront = await services.purchases.storefront_by_key(business, place[0]) if place else None
+    storefront = await services.purchases.find_storefront(business, place[0]) if place else None
     last, days = date.fromisoformat(as_of), int(length[:-1])
 
-    report = await services.reporting.report(
+    report = await services.reporting.make_report(
         business, method=Method.VALUE, days=days, as_of=last, storefront_id=storefront.id if storefront else None
     )
-    behavior = await services.reporting.report(
+    behavior = await services.reporting.make_report(
         business, method=Method.BEHAVIOR, days=days, as_of=last, storefront_id=storefront.id if storefront else None
     )
 
@@ -129,7 +129,7 @@ async def test_every_customers_scores_equal_the_independent_result(
     business = await imported(name, services, database, clock)
     last, days = date.fromisoformat(as_of).toordinal(), int(length[:-1])
     span = Span(last - days + 1, last)
-    quintiles = await services.customers.quintiles(business, span)
+    quintiles = await services.customers.load_quintiles(business, span)
 
     checked = 0
     async with SqlStore(database, clock).read(business) as unit:
@@ -138,12 +138,12 @@ async def test_every_customers_scores_equal_the_independent_result(
             assert record is not None
             totals = (await unit.reports.load_window_totals([record.customer.id], span))[record.customer.id]
             score = Score(
-                recency(last - totals.last_day, days),
-                rank_score(totals.orders, quintiles.orders),
-                rank_score(totals.spend, quintiles.spend),
+                score_recency(last - totals.last_day, days),
+                score_rank(totals.orders, quintiles.orders),
+                score_rank(totals.spend, quintiles.spend),
             )
             assert score.digits == row["R"] + row["F"] + row["M"]
-            group = eight(score.recency, score.frequency, score.monetary).name
+            group = find_group_of_eight(score.recency, score.frequency, score.monetary).name
             assert group.replace("Unclassified", "unmatched") == row["segment"]
             checked += 1
     assert checked == len(truth) > 800
@@ -162,7 +162,7 @@ async def test_every_customers_labels_equal_the_independent_result(
     while True:
         async with services.store.read(business) as unit:
             page = await unit.customers.load_page(request, CustomerFilter(), CustomerSort.EXTERNAL_ID, False)
-        labels = await services.customers.classifications(
+        labels = await services.customers.load_classifications(
             business, {record.customer.id: record.totals for record in page.items}
         )
         for record in page.items:
@@ -176,7 +176,7 @@ async def test_every_customers_labels_equal_the_independent_result(
         request = PageRequest(250, after=page.positions[-1])
     assert checked == len(truth)
     totals = json.loads(shared("truth", f"{scenario}.json").read_text())
-    counted = await services.transitions.statistics(business, date.fromisoformat(as_of))
+    counted = await services.transitions.count_labels(business, date.fromisoformat(as_of))
     for dimension, key, other in (
         ("frequency", "frequency", "Regular"),
         ("spending", "spending_literal_15000_150000_10000", ""),

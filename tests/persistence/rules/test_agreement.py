@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from domain.errors import InvalidRule
-from domain.rules.context import references
+from domain.rules.context import collect_references
 from domain.rules.evaluator import holds
 from domain.rules.parser import CONDITION_OPERATORS, VALUE_OPERATORS, parse_rule
-from domain.rules.sentence import sentence
+from domain.rules.sentence import write_sentence
 from domain.rules.tree import Condition
 from domain.rules.variables import CUSTOMER, LISTS
 from persistence.database.engines import open_database
@@ -216,8 +216,8 @@ def test_any_json_is_a_rule_on_both_databases_or_is_refused(both: tuple[Populati
             refused += 1
             assert all(problem.message and problem.code == "INVALID_RULE" for problem in error.problems)
             return
-        assert sentence(tree, "EUR")
-        if references(tree):
+        assert write_sentence(tree, "EUR")
+        if collect_references(tree):
             return
         accepted += 1
         expected = {key for key, each in everyone.items() if holds(tree, each)}

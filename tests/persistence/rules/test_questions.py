@@ -84,7 +84,7 @@ async def test_who_was_erased_belongs_to_no_segment(shop: Shop) -> None:
     await shop.erase(before[0])
 
     found = await shop.preview(BUYERS)
-    matching = await shop.analysis.matching(shop.business, before[:2])
+    matching = await shop.analysis.find_matching(shop.business, before[:2])
     explained = await shop.analysis.explain(shop.business, shop.buyers.id, before[0])
 
     assert found.sizes is not None
@@ -122,16 +122,16 @@ async def test_the_rules_of_a_page_are_answered_by_one_statement(shop: Shop, dat
         if statement.lstrip().startswith(("SELECT", "WITH")):
             statements.append(statement)
 
-    await shop.analysis.matching(shop.business, [1])
+    await shop.analysis.find_matching(shop.business, [1])
     counts = []
     for customers in ([1], list(shop.subjects)):
         statements.clear()
-        found = await shop.analysis.matching(shop.business, customers)
+        found = await shop.analysis.find_matching(shop.business, customers)
         counts.append(len(statements))
     for number in range(60):
         await add(shop.store, shop.business, f"more-{number}", {">": [{"var": "order_count"}, number]})
     statements.clear()
-    await shop.analysis.matching(shop.business, list(shop.subjects))
+    await shop.analysis.find_matching(shop.business, list(shop.subjects))
     counts.append(len(statements))
 
     # The segments, the first day for labels, and the rules; cut values are kept.

@@ -12,7 +12,7 @@ from domain.model import Actor
 from domain.pages import MAXIMUM_FIRST
 from domain.rules.parser import parse_rule
 from domain.rules.tree import Condition
-from domain.segments.customer_facts import read_customer_facts, rule_context
+from domain.segments.customer_facts import build_rule_context, read_customer_facts
 from gql.composition import make_services
 from persistence.database.engines import Database
 from persistence.rules.compiler import RuleCompiler, matching, members
@@ -103,7 +103,7 @@ async def test_another_business_is_never_looked_at(people: Population) -> None:
     rule = parse_rule({"some": [{"var": "purchases"}, {"==": [{"var": "amount"}, 9000]}]})
 
     async with SqlStore(people.database, lambda: NOW).read(other) as unit:
-        context = await rule_context(unit, NOW, [rule])
+        context = await build_rule_context(unit, NOW, [rule])
 
     assert len(rows(people, members(context, RuleCompiler(context).condition(rule)))) == 1
     assert rows(people, members(people.context, RuleCompiler(people.context).condition(rule))) == []
@@ -137,7 +137,7 @@ async def test_only_rules_that_need_them_ask_for_cuts_and_days(people: Populatio
     for rule in ({">": [{"var": "order_count"}, 1]}, {"missing": ["rfm_segment", "purchase_frequency_label"]}):
         statements.clear()
         async with SqlStore(people.database, lambda: NOW).read(people.context.business) as unit:
-            await rule_context(unit, NOW, [parse_rule(rule)])
+            await build_rule_context(unit, NOW, [parse_rule(rule)])
         counts.append(len(statements))
 
     assert counts == [0, 2]

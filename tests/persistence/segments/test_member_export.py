@@ -26,7 +26,7 @@ async def vip(services: Services, shop: Business) -> Segment:
 
 
 async def names(services: Services, export: MemberExport) -> list[list[object]]:
-    return [[row[0] for row in page] async for page in services.member_files.pages(export)]
+    return [[row[0] for row in page] async for page in services.member_files.load_pages(export)]
 
 
 async def test_pages_hold_every_member_once(
@@ -50,7 +50,7 @@ async def test_what_is_written_meanwhile_is_not_seen_but_the_erased_are_left_out
 ) -> None:
     monkeypatch.setattr(member_files, "PAGE", 2)
     export = await services.member_files.open(shop, vip.id, ["customer_id"])
-    pages = services.member_files.pages(export)
+    pages = services.member_files.load_pages(export)
 
     first = await anext(pages)
     await services.memberships.remove(shop, vip.id, [3], ACTOR)

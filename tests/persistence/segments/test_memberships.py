@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import func, select, text
 
-from domain.calendar import SeriesInterval, series
+from domain.calendar import SeriesInterval, build_series
 from domain.jobs.model import Difference
 from domain.model import Actor, Business, NewCustomer
 from domain.pages import PageRequest
@@ -238,7 +238,7 @@ async def test_changes_of_all_segments_can_be_followed_from_any_place(
 
 async def test_sizes_come_from_the_log_alone(store: SqlStore, shop: Business, clock: SetClock) -> None:
     await filled(store, shop, clock)
-    days = series(START.date(), START.date() + 5 * DAY, SeriesInterval.DAY, "UTC")
+    days = build_series(START.date(), START.date() + 5 * DAY, SeriesInterval.DAY, "UTC")
 
     async with store.read(shop) as unit:
         found = await unit.history.compute_sizes([1, 2, 7], days.bounds)

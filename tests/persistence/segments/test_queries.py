@@ -30,8 +30,8 @@ async def test_overlaps_count_every_customer_once(shop: Shop) -> None:
         await unit.memberships.remove(third.id, range(61, 71), unit.instant, "test")
     ids = [shop.vip.id, shop.buyers.id, third.id, empty.id]
 
-    found = await shop.analysis.overlap(shop.business, ids)
-    three = await shop.analysis.overlap(shop.business, ids[:3])
+    found = await shop.analysis.compute_overlap(shop.business, ids)
+    three = await shop.analysis.compute_overlap(shop.business, ids[:3])
 
     places = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
     assert [(each.both, each.only_a, each.only_b) for each in found.pairs] == [
@@ -55,7 +55,7 @@ async def test_overlaps_take_two_to_ten_different_segments(shop: Shop) -> None:
         ([*both, shop.vip.id], ("segmentIds", "2")),
     ):
         with pytest.raises(InvalidInput) as caught:
-            await shop.analysis.overlap(shop.business, ids)
+            await shop.analysis.compute_overlap(shop.business, ids)
         assert caught.value.problems[0].field == field
 
 

@@ -48,7 +48,7 @@ def test_an_open_quote_is_told_with_its_line(
     path.write_bytes(content.encode())
 
     with pytest.raises(InvalidInput) as refused:
-        list(CsvSource(path).batches())
+        list(CsvSource(path).read_batches())
 
     how = "not closed within 1048576 characters" if len(content) > 1 << 20 else "never closed"
     assert str(refused.value) == f"orders.csv, line {place}: a quote is opened and {how}."
@@ -71,10 +71,10 @@ def test_every_row_of_a_sound_file_is_read_to_the_last(count: int, end: str, tmp
     quoted = tmp_path / "quoted.csv"
     quoted.write_text("\n".join([HEADER, *LINES[:count], 'C9,"O ""9""",2024-03-01,"5"']) + end)
 
-    rows = list(CsvSource(path).rows())
+    rows = list(CsvSource(path).read_rows())
 
     assert rows == [(line, text.split(",")) for line, text in enumerate(LINES[:count], 2)]
-    assert list(CsvSource(quoted).rows()) == [*rows, (count + 2, ["C9", 'O "9"', "2024-03-01", "5"])]
+    assert list(CsvSource(quoted).read_rows()) == [*rows, (count + 2, ["C9", 'O "9"', "2024-03-01", "5"])]
 
 
 MILLION = 1_000_000
@@ -87,7 +87,7 @@ def peak(path: Path) -> tuple[int, list[tuple[int, int]]]:
     with most_held() as most:
         found = [
             (line, len(cells))
-            for batch in CsvSource(path).batches()
+            for batch in CsvSource(path).read_batches()
             for line, cells in zip(batch.lines, batch.rows, strict=True)
         ]
     return most[0], found
@@ -115,7 +115,7 @@ def test_a_row_that_has_far_too_many_cells_is_rejected_in_words(tmp_path: Path) 
     reader = RowReader(resolve_columns(HEADER.split(","), {}, "EUR"), "EUR", "UTC")
     rejected: list[RejectedRow] = []
 
-    assert list(read_rows(CsvSource(path).batches(), reader, rejected.append)) == []
+    assert list(read_rows(CsvSource(path).read_batches(), reader, rejected.append)) == []
 
     assert [row.reason for row in rejected] == [
         "the row has more than 1,000 cells, the header has 4",
@@ -138,7 +138,7 @@ def test_a_row_that_goes_on_over_many_lines_refuses_the_file(tmp_path: Path) -> 
     path = packed(tmp_path / "orders.csv.gz", [HEADER.encode() + b"\n", ROW.encode() + b"\n", *(cell,) * 30, b"\n"])
 
     with most_held() as most, pytest.raises(InvalidInput) as refused:
-        list(CsvSource(path).batches())
+        list(CsvSource(path).read_batches())
 
     assert most[0] < LARGEST
     assert str(refused.value) == "orders.csv.gz, line 3: a row goes on for more than 4,194,304 bytes."
@@ -152,7 +152,7 @@ def test_cells_that_are_long_and_good_are_not_remembered(tmp_path: Path) -> None
     rejected: list[RejectedRow] = []
 
     with most_held() as most:
-        count = sum(len(portion.line) for portion in read_rows(CsvSource(path).batches(), reader, rejected.append))
+        count = sum(len(portion.line) for portion in read_rows(CsvSource(path).read_batches(), reader, rejected.append))
 
     assert (count, rejected) == (300, [])
     assert most[0] < LARGEST

@@ -53,7 +53,7 @@ def changed(path: Path, part: str, change: Callable[[bytes], bytes]) -> Path:
 
 
 def cells(source: XlsxSource) -> list[tuple[int, list[str]]]:
-    return list(source.rows())
+    return list(source.read_rows())
 
 
 def test_dates_and_numbers_are_read_by_their_types(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
 
     tracemalloc.start()
     try:
-        batches = source.batches()
+        batches = source.read_batches()
         next(batches)
         early = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
@@ -302,7 +302,7 @@ def test_rows_of_long_cells_are_handed_on_a_few_at_a_time(tmp_path: Path) -> Non
     rows = [("C" * 30_000, number, "2024-03-04", 5, "T" * 30_000) for number in range(200)]
     path = written(tmp_path / "orders.xlsx", HEADER, *rows)
 
-    sizes = [len(batch.rows) for batch in XlsxSource(path).batches()]
+    sizes = [len(batch.rows) for batch in XlsxSource(path).read_batches()]
 
     assert sum(sizes) == 200
     assert max(sizes) * 60_000 < 2 << 20
