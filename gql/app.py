@@ -15,9 +15,9 @@ from domain.calendar import Clock
 from domain.jobs.progress import ProgressFeed
 from domain.model import Business, Viewer
 from gql.auth import Authenticator
-from gql.composition import make_owner, make_services, make_worker, make_writers, system_clock
-from gql.http.endpoint import routes_of_nothing
-from gql.http.explorer import asset_routes, make_explorer
+from gql.composition import make_owner, make_services, make_worker, make_writers, read_system_clock
+from gql.http.endpoint import make_fallback_routes
+from gql.http.explorer import make_asset_routes, make_explorer
 from gql.http.exports import Downloads, RenderPool
 from gql.http.graphql import Executor, GraphQLEndpoint
 from gql.http.health import Health
@@ -52,7 +52,7 @@ def open_upload(path: Path, business: Business, kept: Mapping[str, object]) -> O
 
 def create_app(
     settings: Settings,
-    clock: Clock = system_clock,
+    clock: Clock = read_system_clock,
     demo_token: Callable[[], str] | None = None,
     database: Database | None = None,
 ) -> Starlette:
@@ -120,11 +120,11 @@ def create_app(
         routes=[
             Route("/graphql", over_http.__call__, methods=methods),
             WebSocketRoute("/graphql", over_socket.__call__),
-            *downloads.routes(),
-            *uploads.routes(),
-            *routes_of_nothing(),
-            *health.routes(),
-            *asset_routes(),
+            *downloads.list_routes(),
+            *uploads.list_routes(),
+            *make_fallback_routes(),
+            *health.list_routes(),
+            *make_asset_routes(),
         ],
         middleware=middleware,
         lifespan=lifespan,

@@ -36,7 +36,7 @@ class Unauthenticated(DomainError):
     code = "UNAUTHENTICATED"
 
 
-def bearer_token(headers: Mapping[str, str]) -> str:
+def read_bearer_token(headers: Mapping[str, str]) -> str:
     """The token of the header `authorization`; Unauthenticated where there is none."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
@@ -53,7 +53,7 @@ class IssuerKeys:
         self._keys: dict[str, jwt.PyJWK] = {}
         self._asked = float("-inf")
 
-    async def key(self, identity: object) -> jwt.PyJWK:
+    async def find_key(self, identity: object) -> jwt.PyJWK:
         """The key of that id; KeyError where the issuer has none."""
         async with self._asking:
             age = time.monotonic() - self._asked
@@ -77,16 +77,16 @@ class Authenticator:
         try:
             if len(token) > MAXIMUM_TOKEN:
                 raise ValueError
-            return self._viewer(await self._claims(token))
+            return self._build_viewer(await self._decode_claims(token))
         except (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             raise Unauthenticated("Invalid token.") from error
 
-    async def _claims(self, token: str) -> dict[str, Any]:
+    async def _decode_claims(self, token: str) -> dict[str, Any]:
         header = jwt.get_unverified_header(token)
         if not set(header) <= KNOWN_HEADERS:
             raise ValueError
         if self.keys is not None:
-            key: Any = await self.keys.key(header["kid"])
+            key: Any = await self.keys.find_key(header["kid"])
             algorithms = ["RS256", "ES256"]
         else:
             key, algorithms = self.settings.jwt_secret, ["HS256"]
@@ -97,7 +97,7 @@ class Authenticator:
         claims: dict[str, Any] = jwt.decode(token, key, algorithms=algorithms, options=checks)  # type: ignore[arg-type]
         return claims
 
-    def _viewer(self, claims: dict[str, Any]) -> Viewer:
+    def _build_viewer(self, claims: dict[str, Any]) -> Viewer:
         now = self.clock().timestamp()
         expires, issued, begins = claims["exp"], claims["iat"], claims.get("nbf", claims["iat"])
         if any(type(value) is not int for value in (expires, issued, begins)):

@@ -44,20 +44,20 @@ from gql.logs import log_statement
 from gql.settings import Settings
 from persistence.alerts import Alerts
 from persistence.database.engines import Database, open_database
-from persistence.exports.csv import members_csv, report_csv
-from persistence.exports.json import encode_value, members_json, report_data, report_json
-from persistence.exports.pdf import report_pdf
+from persistence.exports.csv import write_members_csv, write_report_csv
+from persistence.exports.json import build_report_data, encode_value, write_members_json, write_report_json
+from persistence.exports.pdf import write_report_pdf
 from persistence.imports.customers_file import CustomersFile
 from persistence.imports.importer import PurchaseImporter
 from persistence.imports.undo import ImportUndo
-from persistence.migrations.migrate import differences, stage, upgrade
+from persistence.migrations.migrate import list_differences, stage, upgrade
 from persistence.reports.cache import MemoryCache
 from persistence.sources.csv import CsvSource
 from persistence.sources.opening import (
     OpenedPurchases,
-    mongodb_settings,
     open_collection,
     open_purchases,
+    read_mongodb_settings,
     read_section,
     write_section,
 )
@@ -155,20 +155,25 @@ class Writers:
 def make_writers(settings: Settings) -> Writers:
     """The writers of every format."""
     # openpyxl takes 300 ms to load, which no other command need wait for.
-    from persistence.exports.xlsx import members_xlsx, report_xlsx
+    from persistence.exports.xlsx import write_members_xlsx, write_report_xlsx
 
     return Writers(
-        {"csv": report_csv, "xlsx": report_xlsx, "pdf": partial(report_pdf, fonts=settings.fonts), "json": report_json},
-        {"csv": members_csv, "xlsx": members_xlsx, "json": members_json},
+        {
+            "csv": write_report_csv,
+            "xlsx": write_report_xlsx,
+            "pdf": partial(write_report_pdf, fonts=settings.fonts),
+            "json": write_report_json,
+        },
+        {"csv": write_members_csv, "xlsx": write_members_xlsx, "json": write_members_json},
     )
 
 
 def format_report(document: ReportDocument) -> str:
     """The report's JSON, indented for people."""
-    return encode_value(report_data(document), indent=2)
+    return encode_value(build_report_data(document), indent=2)
 
 
-def system_clock() -> datetime:
+def read_system_clock() -> datetime:
     """The present instant."""
     return datetime.now(UTC)
 
@@ -184,15 +189,15 @@ class OpenStore:
     @property
     def units(self) -> Store:
         """Where services take their units of work from."""
-        return SqlStore(self.database, system_clock)
+        return SqlStore(self.database, read_system_clock)
 
-    def make_services(self, feed: ProgressFeed, clock: Clock = system_clock) -> Services:
+    def make_services(self, feed: ProgressFeed, clock: Clock = read_system_clock) -> Services:
         """The services over this store."""
         return make_services(self.database, clock, feed)
 
     def make_recalculation(self, feed: ProgressFeed) -> RecalculationHandler:
         """What recalculates segments of this store."""
-        return make_recalculation(self.database, system_clock, feed)
+        return make_recalculation(self.database, read_system_clock, feed)
 
     def make_worker(self, feed: ProgressFeed, clock: Clock) -> Worker:
         """A worker on this store."""
@@ -205,8 +210,8 @@ class OpenStore:
         rejected rows are in the words of the face."""
         if isinstance(source, Path):
             return open_purchases(source, business, options, names)
-        reached = mongodb_settings(self.settings.data, self.settings.mongodb_uri, business.key)
-        return open_collection(reached, self.database, system_clock, business, source, options, names)
+        reached = read_mongodb_settings(self.settings.data, self.settings.mongodb_uri, business.key)
+        return open_collection(reached, self.database, read_system_clock, business, source, options, names)
 
     def import_purchases(
         self,
@@ -218,10 +223,10 @@ class OpenStore:
         reject: Callable[[RejectedRow], None],
     ) -> ImportSummary:
         """Import the rows of the source into its business; `reject` is told of each that is refused."""
-        return PurchaseImporter(self.database, source.business, system_clock).run(
+        return PurchaseImporter(self.database, source.business, read_system_clock).run(
             source.name,
-            source.rows,
-            source.texts,
+            source.read_rows,
+            source.read_texts,
             actor=actor.name,
             dry_run=dry_run,
             progress=progress,
@@ -233,7 +238,7 @@ class OpenStore:
         self, business: Business, number: int, actor: Actor, progress: Callable[[int, int], None]
     ) -> UndoSummary:
         """Take an import back; `progress` is told customers done, of how many."""
-        return ImportUndo(self.database, business, system_clock, number).run(actor, progress)
+        return ImportUndo(self.database, business, read_system_clock, number).run(actor, progress)
 
     async def disconnect(self) -> None:
         """Give back every connection, those of the event loop that ends; the store stays usable."""
@@ -287,7 +292,7 @@ def compare_tables(settings: Settings) -> list[str]:
     database = connect_store(settings)
     try:
         require_newest(database)
-        return differences(database.bulk)
+        return list_differences(database.bulk)
     finally:
         database.bulk.dispose()
 

@@ -52,7 +52,7 @@ class ReportParameters:
         return [(name, value) for name, value in values.items() if value is not None]
 
 
-def report_parameters(query: Sequence[tuple[str, str]]) -> ReportParameters:
+def read_report_parameters(query: Sequence[tuple[str, str]]) -> ReportParameters:
     """What the query asks for; InvalidInput names the parameter that is wrong."""
     given = _read_query(query, REPORT_PARAMETERS)
     return ReportParameters(
@@ -67,7 +67,7 @@ def report_parameters(query: Sequence[tuple[str, str]]) -> ReportParameters:
     )
 
 
-def member_columns(query: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+def read_member_columns(query: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     """The columns that the query chooses, separated by commas; all where it says none."""
     given = _read_query(query, ("columns",))
     names = [name.strip() for name in given.get("columns", "").split(",")]
@@ -141,13 +141,13 @@ class UploadParameters:
     options: ImportOptions
     name: str | None
 
-    def document(self) -> dict[str, object]:
+    def to_document(self) -> dict[str, object]:
         """The options as plain values, for keeping."""
         texts = {name: getattr(self.options, name) for name in TEXTS}
         return {"map": dict(self.options.mapping), **{name: text for name, text in texts.items() if text is not None}}
 
 
-def upload_parameters(query: Sequence[tuple[str, str]]) -> UploadParameters:
+def read_upload_parameters(query: Sequence[tuple[str, str]]) -> UploadParameters:
     """What the query says; InvalidInput names the parameter that is wrong."""
     mapping: dict[str, str] = {}
     texts: dict[str, str] = {}
@@ -167,7 +167,7 @@ def upload_parameters(query: Sequence[tuple[str, str]]) -> UploadParameters:
 
 
 def read_options(document: Mapping[str, object]) -> ImportOptions:
-    """The options that `UploadParameters.document` wrote down."""
+    """The options that `UploadParameters.to_document` wrote down."""
     mapping = document.get("map")
     texts = {name: str(document[name]) for name in TEXTS if document.get(name) is not None}
     return make_options(mapping if isinstance(mapping, dict) else {}, texts)

@@ -32,7 +32,7 @@ from domain.jobs.model import ATTEMPTS, JobKind, JobStatus, Lease, Outcome
 from domain.jobs.progress import ProgressFeed
 from domain.model import Business
 from domain.store import Agenda
-from gql.composition import make_owner, make_recalculation, open_store, system_clock
+from gql.composition import make_owner, make_recalculation, open_store, read_system_clock
 from gql.settings import Settings
 from persistence.alerts import Alerts
 from persistence.database.engines import Database, run_alone
@@ -42,7 +42,7 @@ from persistence.labels.labels import LabelStore, keep
 from persistence.labels.run_folder import RunFolder
 from persistence.labels.run_sources import CollectionSource, FileSource, StoreSource
 from persistence.reports.cache import MemoryCache
-from persistence.sources.opening import mongodb_settings, open_collection, open_purchases
+from persistence.sources.opening import open_collection, open_purchases, read_mongodb_settings
 from persistence.store import SqlStore
 
 HEARTBEAT_SECONDS = 5.0
@@ -69,7 +69,7 @@ class StoredLabels:
                 keep(found)
 
 
-def folder_of(settings: Settings, business: Business, given: str | Path | None = None) -> Path:
+def find_folder(settings: Settings, business: Business, given: str | Path | None = None) -> Path:
     """Where the files go: as given, else as the business has settled it, which is within the data folder where it does
     not begin with a slash, else a folder of the business there."""
     if given is not None:
@@ -133,7 +133,7 @@ class ScheduledSegmentation:
             await jobs.finish(Lease.of(job, self.owner), outcome, self.clock())
         if outcome.error_code is not None and outcome.error_message is not None:
             alerts = Alerts(self.settings.alert_url)
-            await alerts.classification(business, outcome.error_code, outcome.error_message, self.clock())
+            await alerts.report_failed_classification(business, outcome.error_code, outcome.error_message, self.clock())
         return True
 
     async def _run(self, business: Business, lease: Lease) -> None:
@@ -172,7 +172,7 @@ class ScheduledSegmentation:
                 return
         every = business.settings.classify_every
         then = None if every is None else find_next_run(every, self.clock(), business.time_zone)
-        with RunFolder.acquire(folder_of(self.settings, business), business.settings.output_filename) as folder:
+        with RunFolder.acquire(find_folder(self.settings, business), business.settings.output_filename) as folder:
             source = StoreSource(self.database, business, self.clock, self.classifiers)
             Pipeline(source, labels, folder, self.clock).run(RunRequest(next_run=then))
 
@@ -196,7 +196,7 @@ class Segmenter:
     time_zone: str | None = None
     currency: str | None = None
     next_run: datetime | None = None
-    clock: Clock = system_clock
+    clock: Clock = read_system_clock
     begun: bool = False
 
     def run(self, *, as_of: date | None = None, check_freshness: bool = False, force: bool = False) -> Segmentation:
@@ -204,42 +204,44 @@ class Segmenter:
         self.begun = False
         path = check_path(self.source, self.csv_path)
         self.options.validate()
-        with self._store() as store:
-            meant = self._business(store, path)
+        with self._open_store() as store:
+            meant = self._find_business(store, path)
             with RunFolder.acquire(
-                folder_of(self.settings, meant, self.output), meant.settings.output_filename
+                find_folder(self.settings, meant, self.output), meant.settings.output_filename
             ) as folder:
                 classifiers = load_installed(store.bulk)
                 labels = StoredLabels(LabelStore(store, meant.id, self.clock, classifiers))
-                source = self._origin(path, (store, meant, self.clock, classifiers))
+                source = self._make_source(path, (store, meant, self.clock, classifiers))
                 pipeline = Pipeline(source, labels, folder, self.clock)
                 found = pipeline.run(RunRequest(as_of, check_freshness, force, self.next_run))
                 if self.source is not None and not found["metadata"]["skipped"]:
                     run_alone(store, self._follow(store, meant))
                 return found
 
-    def zone(self) -> str:
+    def find_zone(self) -> str:
         """The time zone of the business that is meant."""
-        with self._store() as store:
+        with self._open_store() as store:
             return run_alone(store, self._choose_business(store)).time_zone
 
     def announce(self) -> None:
         """Say in the status file when the next run is."""
-        with self._store() as store:
+        with self._open_store() as store:
             meant = run_alone(store, self._choose_business(store))
-        with RunFolder.acquire(folder_of(self.settings, meant, self.output), meant.settings.output_filename) as folder:
+        with RunFolder.acquire(
+            find_folder(self.settings, meant, self.output), meant.settings.output_filename
+        ) as folder:
             announced = None if self.next_run is None else format_instant(self.next_run)
             folder.write_status({**build_idle_status(self.source), **folder.read_status(), "next_run": announced})
 
     @contextmanager
-    def _store(self) -> Iterator[Database]:
+    def _open_store(self) -> Iterator[Database]:
         store = open_store(self.settings).database
         try:
             yield store
         finally:
             store.bulk.dispose()
 
-    def _business(self, store: Database, path: Path | None) -> Business:
+    def _find_business(self, store: Database, path: Path | None) -> Business:
         """The one that is meant; a new one is made when its source is known to be readable."""
         meant = run_alone(store, self._choose_business(store))
         self.begun = True
@@ -263,7 +265,7 @@ class Segmenter:
     def _collection(self) -> Collection:
         return Collection(self.database, self.collection)
 
-    def _origin(self, path: Path | None, place: tuple[Database, Business, Clock, Classifiers]) -> Source:
+    def _make_source(self, path: Path | None, place: tuple[Database, Business, Clock, Classifiers]) -> Source:
         if path is not None:
             return FileSource(*place, path, self.options)
         if self.source is not None:
@@ -273,7 +275,7 @@ class Segmenter:
         return StoreSource(*place)
 
     def _find_mongodb(self, business: Business) -> MongoSettings | None:
-        return mongodb_settings(self.settings.data, self.settings.mongodb_uri, business.key)
+        return read_mongodb_settings(self.settings.data, self.settings.mongodb_uri, business.key)
 
     async def _follow(self, store: Database, business: Business) -> None:
         """Memberships follow the purchases that were imported."""
@@ -295,7 +297,7 @@ def run_segmentation(
     time_zone: str | None = None,
     currency: str | None = None,
     settings: Settings | None = None,
-    clock: Clock = system_clock,
+    clock: Clock = read_system_clock,
 ) -> Segmentation:
     """Bring the source into the store and write the labels of every customer.
 

@@ -57,41 +57,41 @@ class Settings:
             jwt_secret=env.get("SEGMENTS_JWT_SECRET", ""),
             jwks_url=env.get("SEGMENTS_JWKS_URL", ""),
             business=env.get("SEGMENTS_BUSINESS", ""),
-            cors_origins=_origins(env, "SEGMENTS_CORS_ORIGINS"),
+            cors_origins=_read_origins(env, "SEGMENTS_CORS_ORIGINS"),
             log_level=level,
-            alert_url=_address(env, "SEGMENTS_ALERT_URL"),
+            alert_url=_read_address(env, "SEGMENTS_ALERT_URL"),
             cache_url=env.get("SEGMENTS_CACHE_URL", ""),
             mongodb_uri=env.get("SEGMENTS_MONGODB_URI", ""),
             fonts=Path(env["SEGMENTS_FONTS"]) if "SEGMENTS_FONTS" in env else None,
-            port=_whole(env, "PORT", 8000, 0, 65535),
-            introspection=_switch(env, "SEGMENTS_INTROSPECTION", True),
-            upload_bytes=_whole(env, "SEGMENTS_UPLOAD_BYTES", 1 << 30, 1, 1 << 40),
-            token_lifetime_hours=_whole(env, "SEGMENTS_TOKEN_LIFETIME_HOURS", 24, 1, 24 * 365),
+            port=_read_whole(env, "PORT", 8000, 0, 65535),
+            introspection=_read_switch(env, "SEGMENTS_INTROSPECTION", True),
+            upload_bytes=_read_whole(env, "SEGMENTS_UPLOAD_BYTES", 1 << 30, 1, 1 << 40),
+            token_lifetime_hours=_read_whole(env, "SEGMENTS_TOKEN_LIFETIME_HOURS", 24, 1, 24 * 365),
         )
 
 
-def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+def _read_origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     origins = tuple(part.strip() for part in env.get(name, "").split(",") if part.strip())
     if not all(ORIGIN.fullmatch(origin) for origin in origins):
         raise InvalidInput(f"{name} must be origins such as https://shop.example, separated by commas")
     return origins
 
 
-def _address(env: Mapping[str, str], name: str) -> str:
+def _read_address(env: Mapping[str, str], name: str) -> str:
     address = env.get(name, "")
     if address and not ADDRESS.fullmatch(address):
         raise InvalidInput(f"{name} must be an address such as https://shop.example/alerts")
     return address
 
 
-def _whole(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+def _read_whole(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
     text = env.get(name, str(default))
     if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
         raise InvalidInput(f"{name} must be a whole number between {low} and {high}")
     return int(text)
 
 
-def _switch(env: Mapping[str, str], name: str, default: bool) -> bool:
+def _read_switch(env: Mapping[str, str], name: str, default: bool) -> bool:
     text = env.get(name, "on" if default else "off").lower()
     if text not in ("on", "off"):
         raise InvalidInput(f"{name} must be on or off")

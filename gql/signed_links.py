@@ -35,7 +35,7 @@ class ExportLinks:
         """The address on this server and when it expires: never later than the token of whoever asked for it."""
         expires = min(self.clock() + LIFETIME, viewer.expires_at).replace(microsecond=0)
         named = [*query, (BUSINESS, viewer.business), (EXPIRES, str(int(expires.timestamp())))]
-        return f"{path}?{urlencode([*named, (SIGNATURE, self._signature(path, named))])}", expires
+        return f"{path}?{urlencode([*named, (SIGNATURE, self._compute_signature(path, named))])}", expires
 
     def check(self, path: str, query: Query) -> Viewer:
         """Who the link lets in, with the permission to view and no other; Unauthenticated for one that does not hold,
@@ -44,7 +44,7 @@ class ExportLinks:
         named = [pair for pair in query if pair[0] != SIGNATURE]
         values = {name: value for name, value in named if name in LINK_PARAMETERS}
         text, business = values.get(EXPIRES, ""), values.get(BUSINESS, "")
-        if len(signatures) != 1 or not self._holds(path, named, signatures[0]):
+        if len(signatures) != 1 or not self._is_valid(path, named, signatures[0]):
             raise Unauthenticated(INVALID)
         if not (text.isascii() and text.isdigit() and len(text) <= 12 and 0 < len(business) <= MAXIMUM_NAME):
             raise Unauthenticated(INVALID)
@@ -53,16 +53,16 @@ class ExportLinks:
             raise Unauthenticated(INVALID)
         return Viewer("link", business, frozenset({Permission.VIEW.value}), expires, None)
 
-    def _holds(self, path: str, named: Query, signature: str) -> bool:
-        expected = self._signature(path, named)
+    def _is_valid(self, path: str, named: Query, signature: str) -> bool:
+        expected = self._compute_signature(path, named)
         return hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
 
-    def _signature(self, path: str, named: Query) -> str:
+    def _compute_signature(self, path: str, named: Query) -> str:
         # Sorted: some programs write the parameters of an address in an order of their own.
         signed = f"{path}\n{urlencode(sorted(named), errors='replace')}".encode()
-        return hmac.new(self._secret(), signed, sha256).hexdigest()
+        return hmac.new(self._read_secret(), signed, sha256).hexdigest()
 
-    def _secret(self) -> bytes:
+    def _read_secret(self) -> bytes:
         if self._key is None:
             try:
                 secret = self.settings.jwt_secret or ensure_shared_secret(self.settings.data / "export-secret")

@@ -36,7 +36,7 @@ class Alerts:
         run = {"segment": segment, "job": job.id, "code": job.error_code, "message": job.error_message}
         await self._send({"event": "recalculation.failed", "business": business.key, **run, "finishedAt": finished})
 
-    async def classification(self, business: Business, code: str, message: str, at: datetime) -> None:
+    async def report_failed_classification(self, business: Business, code: str, message: str, at: datetime) -> None:
         """Post that a scheduled classification failed; never raises."""
         failure = {"code": code, "message": message, "finishedAt": at.isoformat()}
         await self._send({"event": "classification.failed", "business": business.key, **failure})

@@ -18,9 +18,9 @@ from persistence.tables import (
     customer,
     customer_metrics,
     customer_term,
-    optional_instant,
-    optional_micros,
-    storable,
+    is_storable,
+    to_optional_instant,
+    to_optional_micros,
 )
 
 SORT_COLUMNS: dict[CustomerSort, ColumnElement[Any]] = {
@@ -59,7 +59,7 @@ Ruled = Callable[[CustomerFilter], Awaitable[ColumnElement[bool]]]
 """The condition of the segments and the rule of a filter."""
 
 
-def keyset(
+def apply_keyset(
     statement: Select[Any],
     value: ColumnElement[Any],
     key: ColumnElement[Any],
@@ -91,14 +91,14 @@ def to_record(row: Any) -> CustomerRecord:
             row.name,
             row.email,
             row.loyalty_level,
-            optional_instant(row.registered_at),
+            to_optional_instant(row.registered_at),
             bool(row.erased),
         ),
         CustomerTotals(
             row.order_count,
             row.revenue,
-            optional_instant(row.first_at),
-            optional_instant(row.last_at),
+            to_optional_instant(row.first_at),
+            to_optional_instant(row.last_at),
             row.first_day,
             row.last_day,
             row.registered_day,
@@ -106,7 +106,7 @@ def to_record(row: Any) -> CustomerRecord:
     )
 
 
-def terms(external_id: str, name: str | None, email: str | None) -> set[str]:
+def collect_terms(external_id: str, name: str | None, email: str | None) -> set[str]:
     """What a customer is found by: the beginning of any of these."""
     found = {external_id.casefold()}
     if name:
@@ -125,11 +125,11 @@ class CustomerStore:
         self.business_id = business_id
         self.ruled = ruled
 
-    async def _where(self, where: CustomerFilter) -> list[ColumnElement[bool]]:
+    async def _build_conditions(self, where: CustomerFilter) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = [customer.c.business_id == self.business_id, PRESENT]
         if where.rule is not None or where.segment_ids:
             conditions.append(await self.ruled(where))
-        if where.search and not storable(where.search):
+        if where.search and not is_storable(where.search):
             conditions.append(false())
         elif where.search:
             prefix = where.search.casefold()
@@ -139,7 +139,7 @@ class CustomerStore:
             )
             conditions.append(customer.c.id.in_(found))
         if where.loyalty_levels is not None:
-            levels = [level for level in where.loyalty_levels if storable(level)]
+            levels = [level for level in where.loyalty_levels if is_storable(level)]
             conditions.append(customer.c.loyalty_level.in_(levels))
         return conditions
 
@@ -148,20 +148,20 @@ class CustomerStore:
     ) -> Page[CustomerRecord]:
         """One page in the order asked for; ties stand by id."""
         value = SORT_COLUMNS[sort]
-        statement = select(*COLUMNS).select_from(JOINED).where(*await self._where(where))
+        statement = select(*COLUMNS).select_from(JOINED).where(*await self._build_conditions(where))
         if sort in BY_METRICS:
             # Said of the metrics too, so that the page is read along their index.
             statement = statement.where(customer_metrics.c.business_id == self.business_id)
             key: ColumnElement[Any] = customer_metrics.c.customer_id
         else:
             key = customer.c.id
-        rows = (await self.connection.execute(keyset(statement, value, key, request, reverse))).all()
-        found = build_page(rows, request, lambda row: _position(row, str(value.key)))
+        rows = (await self.connection.execute(apply_keyset(statement, value, key, request, reverse))).all()
+        found = build_page(rows, request, lambda row: _read_position(row, str(value.key)))
         return found.map(to_record)
 
     async def count(self, where: CustomerFilter) -> int:
         source = customer if where.rule is None else JOINED
-        statement = select(func.count()).select_from(source).where(*await self._where(where))
+        statement = select(func.count()).select_from(source).where(*await self._build_conditions(where))
         return int((await self.connection.execute(statement)).scalar_one())
 
     async def find_by_ids(self, ids: Sequence[int]) -> Mapping[int, CustomerRecord]:
@@ -175,7 +175,7 @@ class CustomerStore:
 
     async def find_by_external_id(self, external_id: str) -> CustomerRecord | None:
         """The one of that external id, exactly."""
-        if not storable(external_id):
+        if not is_storable(external_id):
             return None
         statement = (
             select(*COLUMNS)
@@ -189,7 +189,7 @@ class CustomerStore:
         """Id of each customer that exists, and whether it was erased."""
         statement = select(customer.c.external_id, customer.c.id, customer.c.erased).where(
             customer.c.business_id == self.business_id,
-            customer.c.external_id.in_([text for text in external_ids if storable(text)]),
+            customer.c.external_id.in_([text for text in external_ids if is_storable(text)]),
         )
         return {row[0]: (row[1], bool(row[2])) for row in await self.connection.execute(statement)}
 
@@ -216,18 +216,18 @@ class CustomerStore:
                 "loyalty_level": item.loyalty_level
                 if "loyalty_level" in item.given or row is None
                 else row.loyalty_level,
-                "registered_at": optional_micros(item.registered_at)
+                "registered_at": to_optional_micros(item.registered_at)
                 if "registered_at" in item.given or row is None
                 else row.registered_at,
             }
             if row is not None and all(getattr(row, name) == value for name, value in values.items()):
                 continue
             registered = values["registered_at"]
-            values["registered_day"] = None if registered is None else to_local_day(optional_instant(registered), tz)  # type: ignore[arg-type]
+            values["registered_day"] = None if registered is None else to_local_day(to_optional_instant(registered), tz)  # type: ignore[arg-type]
             values["name_sort"] = MISSING_TEXT if values["name"] is None else values["name"].casefold()
             key = row.id if row is not None else next_id
-            before = terms(row.external_id, row.name, row.email) if row is not None else set()
-            after = terms(item.external_id, values["name"], values["email"])
+            before = collect_terms(row.external_id, row.name, row.email) if row is not None else set()
+            after = collect_terms(item.external_id, values["name"], values["email"])
             gone += [{"t": term, "c": key} for term in before - after]
             added += [{"business_id": self.business_id, "term": term, "customer_id": key} for term in after - before]
             if row is None:
@@ -304,5 +304,5 @@ class CustomerStore:
             )
 
 
-def _position(row: Any, sort: str) -> Position:
+def _read_position(row: Any, sort: str) -> Position:
     return row._mapping[sort], row.id

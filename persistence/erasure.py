@@ -127,7 +127,7 @@ BLANK = "UPDATE rejected SET text = :text WHERE line = :line"
 KNOWN_AGAIN = "UPDATE buyer SET id = :id, erased = true, fresh = false WHERE customer = :customer"
 
 
-def digest(key: str, external_id: str) -> str:
+def compute_digest(key: str, external_id: str) -> str:
     """What stands in place of an external id."""
     return PREFIX + hmac.digest(key.encode(), external_id.encode(), "sha256").hex()
 
@@ -137,9 +137,9 @@ def mark_erased(connection: Connection, business_id: int) -> None:
     key = connection.execute(select(business.c.erasure_key).where(business.c.id == business_id)).scalar_one_or_none()
     if key is None:
         return
-    gone = {row[0]: row[1] for row in connection.execute(_marks(business_id).add_columns(customer.c.id))}
+    gone = {row[0]: row[1] for row in connection.execute(_select_marks(business_id).add_columns(customer.c.id))}
     fresh = connection.execute(text("SELECT customer FROM buyer WHERE fresh")).scalars()
-    found = [{"customer": name, "id": gone[mark]} for name in fresh if (mark := digest(key, name)) in gone]
+    found = [{"customer": name, "id": gone[mark]} for name in fresh if (mark := compute_digest(key, name)) in gone]
     if found:
         connection.execute(text(KNOWN_AGAIN), found)
 
@@ -150,20 +150,20 @@ def hide_rejects(connection: Connection, business_id: int, known: int = 0) -> in
     key = connection.execute(select(business.c.erasure_key).where(business.c.id == business_id)).scalar_one_or_none()
     if key is None:
         return 0
-    gone = set(connection.execute(_marks(business_id)).scalars())
+    gone = set(connection.execute(_select_marks(business_id)).scalars())
     if len(gone) == known:
         return known
     connection.execute(text(BLANK_REFUSED), {"reason": ERASED_REASON, "text": ERASED_TEXT})
     statement = text("SELECT line, text FROM rejected WHERE reason <> :reason AND text <> ''")
     statement = statement.execution_options(yield_per=1000)
     with closing(connection.execute(statement, {"reason": ERASED_REASON})) as rows:
-        blanked = [row.line for row in rows if any(digest(key, cell) in gone for cell in split_row(row.text))]
+        blanked = [row.line for row in rows if any(compute_digest(key, cell) in gone for cell in split_row(row.text))]
     if blanked:
         connection.execute(text(BLANK), [{"line": line, "text": ERASED_TEXT} for line in blanked])
     return len(gone)
 
 
-def _marks(business_id: int) -> Select[str]:
+def _select_marks(business_id: int) -> Select[str]:
     return select(customer.c.external_id).where(
         customer.c.business_id == business_id, customer.c.external_id >= PREFIX, customer.c.external_id < END
     )
@@ -175,7 +175,7 @@ async def find_erased(connection: AsyncConnection, business_id: int, external_id
     key = (await connection.execute(statement)).scalar_one_or_none()
     if key is None:
         return set()
-    marks = {digest(key, name): name for name in external_ids}
+    marks = {compute_digest(key, name): name for name in external_ids}
     found = select(customer.c.external_id).where(
         customer.c.business_id == business_id, customer.c.external_id.in_(marks), customer.c.erased
     )
@@ -194,7 +194,7 @@ class ErasureStore:
         """Take every name of a customer who is there away."""
         row = await self.session.get_one(CustomerRow, (self.business_id, customer_id))
         names = Names(frozenset(name for name in (row.external_id, row.name, row.email) if name))
-        row.external_id = digest(await self._key(), row.external_id)
+        row.external_id = compute_digest(await self._load_key(), row.external_id)
         row.name, row.email, row.name_sort, row.erased = None, None, MISSING_TEXT, True
         await self.session.flush()
         of_term = (customer_term.c.business_id == self.business_id, customer_term.c.customer_id == customer_id)
@@ -208,7 +208,7 @@ class ErasureStore:
         await forget_in_rejects(self.connection, self.business_id, names)
         await forget_in_events(self.connection, self.business_id, names)
 
-    async def _key(self) -> str:
+    async def _load_key(self) -> str:
         mine = business.c.id == self.business_id
         made = func.coalesce(business.c.erasure_key, secrets.token_hex(32))
         statement = update(business).where(mine).values(erasure_key=made).returning(business.c.erasure_key)

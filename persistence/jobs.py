@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.calendar import from_micros, to_micros
 from domain.jobs.model import LEASE_SECONDS, Job, JobKind, JobReason, JobStatus, Lease, NewJob, Outcome
 from domain.pages import Page, PageRequest, build_page
-from persistence.tables import job, label_state, optional_instant, optional_micros
+from persistence.tables import job, label_state, to_optional_instant, to_optional_micros
 
 FIRST = "INSERT INTO label_state (business_id, owner) VALUES (:business, '') ON CONFLICT DO NOTHING"
 ACTIVE = (JobStatus.QUEUED.value, JobStatus.RUNNING.value)
@@ -31,8 +31,8 @@ def to_job(row: Row[Any]) -> Job:
         row.done,
         row.total,
         from_micros(row.created_at),
-        optional_instant(row.started_at),
-        optional_instant(row.finished_at),
+        to_optional_instant(row.started_at),
+        to_optional_instant(row.finished_at),
         row.requested_by,
         row.cancel_requested,
         row.attempts,
@@ -41,7 +41,7 @@ def to_job(row: Row[Any]) -> Job:
         row.evaluated,
         row.entered,
         row.left_count,
-        optional_instant(row.snapshot_at),
+        to_optional_instant(row.snapshot_at),
     )
 
 
@@ -51,7 +51,7 @@ def is_free(now: datetime) -> ColumnElement[bool]:
     return or_(job.c.status == JobStatus.QUEUED.value, and_(job.c.status == JobStatus.RUNNING.value, expired))
 
 
-def waits(business_id: int, kind: JobKind, now: datetime) -> ColumnElement[bool]:
+def is_waiting(business_id: int, kind: JobKind, now: datetime) -> ColumnElement[bool]:
     """Whether any work of the kind is free, but for parts."""
     free = (job.c.business_id == business_id, job.c.kind == kind.value, job.c.parent_id.is_(None), is_free(now))
     return exists(select(job.c.id).where(*free))
@@ -104,7 +104,7 @@ def build_finish(which: ColumnElement[bool], outcome: Outcome, at: int, **values
         "evaluated": outcome.evaluated,
         "entered": outcome.difference.entered,
         "left_count": outcome.difference.left,
-        "snapshot_at": optional_micros(outcome.snapshot_at),
+        "snapshot_at": to_optional_micros(outcome.snapshot_at),
     }
     return update(job).where(which).values(**{**ended, **values})
 
@@ -135,16 +135,16 @@ class JobStore:
 
     async def find_by_ids(self, ids: Sequence[int]) -> Mapping[int, Job]:
         """Those that exist."""
-        return {run.id: run for run in await self._runs(job.c.id.in_(ids))}
+        return {run.id: run for run in await self._load_runs(job.c.id.in_(ids))}
 
     async def find_active(self, segments: Sequence[int]) -> Mapping[int, Job]:
         """The active run of each segment that has one."""
-        runs = await self._runs(job.c.segment_id.in_(segments), job.c.status.in_(ACTIVE))
+        runs = await self._load_runs(job.c.segment_id.in_(segments), job.c.status.in_(ACTIVE))
         return {run.segment_id: run for run in runs if run.segment_id is not None}
 
     async def find_active_parent(self) -> Job | None:
         """The active run of all segments, if there is one."""
-        runs = await self._runs(job.c.segment_id.is_(None), job.c.parent_id.is_(None), job.c.status.in_(ACTIVE))
+        runs = await self._load_runs(job.c.segment_id.is_(None), job.c.parent_id.is_(None), job.c.status.in_(ACTIVE))
         return runs[0] if runs else None
 
     async def find_newest(self, segments: Sequence[int]) -> Mapping[int, Job]:
@@ -155,12 +155,12 @@ class JobStore:
             .group_by(job.c.segment_id)
             .subquery()
         )
-        runs = await self._runs(job.c.id.in_(select(newest.c.id)))
+        runs = await self._load_runs(job.c.id.in_(select(newest.c.id)))
         return {run.segment_id: run for run in runs if run.segment_id is not None}
 
     async def load_parts(self, parent_id: int) -> list[Job]:
         """The runs that a run of many segments consists of, in their order."""
-        return await self._runs(job.c.parent_id == parent_id)
+        return await self._load_runs(job.c.parent_id == parent_id)
 
     async def load_page(
         self, request: PageRequest, *, segment_id: int | None = None, parent_id: int | None = None
@@ -239,9 +239,9 @@ class JobStore:
         """Move on when the classification is due, and queue one where that has come; False where somebody else has
         moved it, or nothing was queued. At most one waits or is worked on, and none of those before it is kept."""
         await self.connection.execute(text(FIRST), {"business": self.business_id})
-        still = label_state.c.due_at.is_not_distinct_from(optional_micros(due))
+        still = label_state.c.due_at.is_not_distinct_from(to_optional_micros(due))
         statement = update(label_state).where(label_state.c.business_id == self.business_id, still)
-        moved = await self.connection.execute(statement.values(due_at=optional_micros(then)))
+        moved = await self.connection.execute(statement.values(due_at=to_optional_micros(then)))
         if not moved.rowcount or due is None or then is None or due > now:
             return False
         mine = (job.c.business_id == self.business_id, job.c.kind == JobKind.CLASSIFICATION.value)
@@ -258,18 +258,18 @@ class JobStore:
 
     async def terminate(self, kind: JobKind, job_id: int, outcome: Outcome, at: datetime) -> None:
         """The end of work that is active, whoever holds it; what has ended stays as it is."""
-        await self.connection.execute(build_finish(self._active(kind, job_id), outcome, to_micros(at)))
+        await self.connection.execute(build_finish(self._is_active(kind, job_id), outcome, to_micros(at)))
 
     async def ask_to_cancel(self, kind: JobKind, job_id: int) -> None:
         """Whoever holds the work stops at the next heartbeat."""
-        await self.connection.execute(update(job).where(self._active(kind, job_id)).values(cancel_requested=True))
+        await self.connection.execute(update(job).where(self._is_active(kind, job_id)).values(cancel_requested=True))
 
     async def adopt(self, job_id: int, parent_id: int) -> None:
         """Make an active run a part of another."""
-        active = self._active(JobKind.RECALCULATION, job_id)
+        active = self._is_active(JobKind.RECALCULATION, job_id)
         await self.connection.execute(update(job).where(active).values(parent_id=parent_id))
 
-    def _active(self, kind: JobKind, job_id: int) -> ColumnElement[bool]:
+    def _is_active(self, kind: JobKind, job_id: int) -> ColumnElement[bool]:
         own = (job.c.business_id == self.business_id, job.c.kind == kind.value, job.c.id == job_id)
         return and_(*own, job.c.status.in_(ACTIVE))
 
@@ -283,6 +283,6 @@ class JobStore:
             conditions.append(job.c.parent_id.is_(None))
         return conditions
 
-    async def _runs(self, *conditions: ColumnElement[bool]) -> list[Job]:
+    async def _load_runs(self, *conditions: ColumnElement[bool]) -> list[Job]:
         statement = select(job).where(self._own, *conditions).order_by(job.c.id)
         return [to_job(row) for row in await self.connection.execute(statement)]

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from domain.calendar import find_day_boundaries, load_zone, to_local_day, to_micros
 from domain.model import STATUS_ORDER, NewPurchase, WriteCounts
 from domain.store import Refusal
-from persistence.database.dialects import create, empty, few_to_many, fill, make
+from persistence.database.dialects import create, empty, fill, make, prefer_index_joins
 from persistence.erasure import mark_erased
 from persistence.tables import FAR_FUTURE, MISSING_TEXT
 
@@ -195,7 +195,7 @@ def resolve(connection: Connection, part: Range) -> MergeResult:
     if part.writer is not None:
         span["writer"] = part.writer
     empty(connection, "buyer", "resolved", "touched")
-    few_to_many(connection)
+    prefer_index_joins(connection)
     buyers = connection.execute(text(BUYERS), span).rowcount
     mark_erased(connection, part.business)
     connection.execute(text(RESOLVE_NEW if part.all_new else RESOLVE), span)
@@ -229,7 +229,7 @@ def apply(connection: Connection, tally: MergeResult) -> None:
 
 def refresh(connection: Connection, business: int) -> None:
     """Make the totals of the customers in `touched` agree with their purchases."""
-    few_to_many(connection)
+    prefer_index_joins(connection)
     connection.execute(text(REFRESH), {"business": business})
     connection.execute(text(WAITING), {"business": business})
 

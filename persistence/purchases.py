@@ -18,9 +18,9 @@ from domain.model import (
 )
 from domain.pages import Page, PageRequest, build_page
 from domain.store import PurchaseRecord, Refusal
-from persistence.customers import keyset
+from persistence.customers import apply_keyset
 from persistence.merge import count_due, move_days, record, refresh_customers
-from persistence.tables import StorefrontRow, purchase, purchase_line, storable, storefront
+from persistence.tables import StorefrontRow, is_storable, purchase, purchase_line, storefront
 
 COLUMNS = (
     purchase.c.customer_id,
@@ -73,7 +73,7 @@ class PurchaseStore:
             .over(partition_by=purchase.c.customer_id, order_by=(purchase.c.purchased_at.desc(), purchase.c.id.desc()))
             .label("place")
         )
-        ranked = keyset(
+        ranked = apply_keyset(
             select(*COLUMNS, place)
             .select_from(JOINED)
             .where(purchase.c.business_id == self.business_id, purchase.c.customer_id.in_(customers)),
@@ -135,19 +135,19 @@ class PurchaseStore:
 
     async def load_storefronts(self) -> list[Storefront]:
         """All, by key."""
-        return await self._storefronts()
+        return await self._load_storefronts()
 
     async def find_storefronts(self, ids: Sequence[int]) -> Mapping[int, Storefront]:
         """Those that exist."""
-        return {item.id: item for item in await self._storefronts(storefront.c.id.in_(ids))}
+        return {item.id: item for item in await self._load_storefronts(storefront.c.id.in_(ids))}
 
     async def find_storefront(self, key: str) -> Storefront | None:
         """The one of that key."""
-        if not storable(key):
+        if not is_storable(key):
             return None
-        return next(iter(await self._storefronts(storefront.c.key == key)), None)
+        return next(iter(await self._load_storefronts(storefront.c.key == key)), None)
 
-    async def _storefronts(self, *conditions: Any) -> list[Storefront]:
+    async def _load_storefronts(self, *conditions: Any) -> list[Storefront]:
         statement = (
             select(StorefrontRow)
             .where(storefront.c.business_id == self.business_id, *conditions)
@@ -168,7 +168,7 @@ class PurchaseStore:
 
     async def delete(self, external_ids: Sequence[str]) -> int:
         """Take the purchases away with their lines; how many there were."""
-        known = [text for text in external_ids if storable(text)]
+        known = [text for text in external_ids if is_storable(text)]
         keys = [
             (row[0], row[1])
             for row in await self.connection.execute(

@@ -46,16 +46,16 @@ from domain.store import Agenda
 from persistence.customers import CustomerStore
 from persistence.database.dialects import create, empty
 from persistence.database.engines import Database
-from persistence.database.transactions import event_row, open_session, raise_change, to_business, translate_errors
+from persistence.database.transactions import build_event_row, open_session, raise_change, to_business, translate_errors
 from persistence.erasure import ErasureStore
 from persistence.imports.imports import ImportStore
-from persistence.jobs import JobStore, waits
+from persistence.jobs import JobStore, is_waiting
 from persistence.labels.classifiers import ClassifiedStore
-from persistence.migrations.migrate import current, head
+from persistence.migrations.migrate import find_current, find_head
 from persistence.purchases import PurchaseStore
 from persistence.reports.reports import GroupReportStore, ReportStore
-from persistence.rules.compiler import RuleCompiler, members
-from persistence.segments.analysis import RuleAnalysisStore, member_of
+from persistence.rules.compiler import RuleCompiler, select_members
+from persistence.segments.analysis import RuleAnalysisStore, is_member
 from persistence.segments.history import HistoryStore, SnapshotStore
 from persistence.segments.memberships import MembershipStore
 from persistence.segments.segments import SegmentStore
@@ -67,8 +67,8 @@ from persistence.tables import (
     customer_metrics,
     label_state,
     membership,
-    optional_instant,
     segment,
+    to_optional_instant,
 )
 from persistence.tables import business as business_table
 
@@ -173,7 +173,7 @@ class Unit:
         outcome: str = "DONE",
     ) -> None:
         number, at = self.business.change_number, to_micros(self.instant)
-        self.session.add(event_row(self.business.id, number, at, actor, action, subject, detail, outcome))
+        self.session.add(build_event_row(self.business.id, number, at, actor, action, subject, detail, outcome))
         await self.session.flush()
 
 
@@ -245,8 +245,8 @@ class SqlEvaluation:
     async def _evaluate(
         self, tree: Condition, references: Mapping[str, Segment], which: Sequence[ColumnElement[bool]]
     ) -> int:
-        sql = RuleCompiler(self.context, lambda key: member_of(self.unit.business, references[key].id))
-        found = members(self.context, sql.condition(tree)).where(~customer.c.erased, *which)
+        sql = RuleCompiler(self.context, lambda key: is_member(self.unit.business, references[key].id))
+        found = select_members(self.context, sql.compile_condition(tree)).where(~customer.c.erased, *which)
         statement = insert(evaluated).from_select(["customer_id", "holds"], found.add_columns(literal(1)))
         return int((await self.connection.execute(statement)).rowcount)
 
@@ -357,7 +357,7 @@ class SqlStore:
         """Whether the store answers and has the tables that this program needs."""
         try:
             async with self.database.reader.connect() as connection:
-                return await connection.run_sync(current) == head()
+                return await connection.run_sync(find_current) == find_head()
         except (DBAPIError, PoolTimeout, OSError):
             return False
 
@@ -394,7 +394,7 @@ class SqlStore:
             )
         )
         classify_at = select(label_state.c.due_at).where(label_state.c.business_id == business.id)
-        waiting = [waits(business.id, kind, now) for kind in JobKind]
+        waiting = [is_waiting(business.id, kind, now) for kind in JobKind]
         own = business_table.c
         statement = select(
             own.followed_at, own.matures_at, newest.scalar_subquery(), due, classify_at.scalar_subquery(), *waiting
@@ -406,7 +406,7 @@ class SqlStore:
             matures is not None and matures <= to_micros(now),
             changed is not None and changed > followed,
             bool(is_due),
-            optional_instant(classify),
+            to_optional_instant(classify),
             frozenset(kind for kind, is_waiting in zip(JobKind, kinds, strict=True) if is_waiting),
         )
 

@@ -43,17 +43,17 @@ WAITING = "counted = 0 AND status <= 1"
 WITHOUT_ROWID = {"sqlite_with_rowid": False}
 
 
-def storable(text: str) -> bool:
+def is_storable(text: str) -> bool:
     """Whether a text can stand in the store at all; what cannot is never found there."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def optional_instant(micros: int | None) -> datetime | None:
+def to_optional_instant(micros: int | None) -> datetime | None:
     """The instant of a nullable column."""
     return None if micros is None else from_micros(micros)
 
 
-def optional_micros(instant: datetime | None) -> int | None:
+def to_optional_micros(instant: datetime | None) -> int | None:
     """The column value of an instant that may be missing."""
     return None if instant is None else to_micros(instant)
 

@@ -15,7 +15,7 @@ from domain.reports.document import ReportRequest
 from gql.composition import make_services
 from persistence.database.engines import open_database
 from persistence.exports import pdf
-from persistence.exports.pdf import font_book, report_pdf
+from persistence.exports.pdf import load_font_book, write_report_pdf
 from persistence.migrations.migrate import upgrade
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +35,7 @@ async def drawn(folder: Path) -> Image.Image:
         business = await services.businesses.create(KEY, NAME, TIME_ZONE, CURRENCY)
         await services.customers.upsert(business, shop.customers, ACTOR, limit=len(shop.customers))
         await services.purchases.record(business, shop.purchases, ACTOR, limit=len(shop.purchases))
-        data = report_pdf(await services.report_files.build_document(business, ReportRequest()))
+        data = write_report_pdf(await services.report_files.build_document(business, ReportRequest()))
     finally:
         await database.close()
     page = pypdfium2.PdfDocument(data)[0]
@@ -46,11 +46,11 @@ async def test_the_picture_in_the_readme_is_a_report_of_this_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pdf, "SYSTEM", ())
-    font_book.cache_clear()
+    load_font_book.cache_clear()
 
     made = await drawn(tmp_path)
 
-    font_book.cache_clear()
+    load_font_book.cache_clear()
     if os.environ.get("UPDATE_PICTURES"):
         made.save(PICTURE, optimize=True)
     kept = Image.open(PICTURE)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from graphql import build_schema
 
-from gql.schema.schema import sdl
+from gql.schema.schema import print_sdl
 from tests.conftest import shared
 
 NOT_BUILT_YET = """
@@ -76,7 +76,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_schema_file_is_what_the_program_serves() -> None:
-    assert (ROOT / "schema.graphql").read_text() == sdl()
+    assert (ROOT / "schema.graphql").read_text() == print_sdl()
 
 
 def test_contract_is_kept_but_for_what_is_not_built_yet() -> None:
@@ -90,7 +90,7 @@ def test_contract_is_kept_but_for_what_is_not_built_yet() -> None:
 
 def test_every_element_has_a_description() -> None:
     bare = []
-    for name, kind in build_schema(sdl()).type_map.items():
+    for name, kind in build_schema(print_sdl()).type_map.items():
         if name.startswith("__") or name in ("String", "Int", "Float", "Boolean", "ID"):
             continue
         bare += [] if kind.description else [name]

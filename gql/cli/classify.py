@@ -28,9 +28,9 @@ from gql.cli.imports import (
     with_format_options,
 )
 from gql.cli.main import FAULT, INTERRUPTED, describe_failure
-from gql.cli.output import plain
+from gql.cli.output import clean_line
 from gql.cli.session import BusinessOption
-from gql.composition import system_clock
+from gql.composition import read_system_clock
 from gql.parameters import read_date
 from gql.segmentation import Segmenter
 
@@ -64,7 +64,7 @@ class StopSignal:
     def wait_until(self, instant: datetime) -> bool:
         """Whether it came to the instant, and no signal before."""
         while not self.event.is_set():
-            left = (instant - system_clock()).total_seconds()
+            left = (instant - read_system_clock()).total_seconds()
             if left <= 0:
                 return True
             self.event.wait(min(left, LONGEST_WAIT))
@@ -94,15 +94,15 @@ def classify_every(segmenter: Segmenter, one: Callable[[], int], every: str) -> 
     """Until a signal ends it."""
     ending = StopSignal()
     with ending.catch_signals():
-        zone = segmenter.zone()
+        zone = segmenter.find_zone()
         while not ending.event.is_set():
-            segmenter.next_run = due = find_next_run(every, system_clock(), zone)
+            segmenter.next_run = due = find_next_run(every, read_system_clock(), zone)
             if due is None:
                 raise InvalidInput("--every must come again within the next years", ("every",))
             announce(segmenter)
             typer.echo(f"The next run is at {due.isoformat(timespec='minutes').replace('+00:00', 'Z')}.")
             if ending.wait_until(due):
-                segmenter.next_run = find_next_run(every, system_clock(), zone)
+                segmenter.next_run = find_next_run(every, read_system_clock(), zone)
                 ending.run(one)
         segmenter.next_run = None
         announce(segmenter)
@@ -114,7 +114,7 @@ def announce(segmenter: Segmenter) -> None:
     try:
         segmenter.announce()
     except (DomainError, OSError) as error:
-        typer.echo(f"The status cannot be written: {plain(str(error))}", err=True)
+        typer.echo(f"The status cannot be written: {clean_line(str(error))}", err=True)
 
 
 classify_app = typer.Typer()
@@ -192,14 +192,14 @@ class Run:
         except Exception as error:
             sentences, code = describe_failure(error)
             for sentence in sentences:
-                typer.echo(f"Error: {plain(sentence)}", err=True)
+                typer.echo(f"Error: {clean_line(sentence)}", err=True)
             return code if code in (FAULT, INTERRUPTED) or not self.segmenter.begun else FAILED
         return report_result(result)
 
 
 def report_result(result: Segmentation) -> int:
     """Say how a run ended; its exit code."""
-    metadata, file = result["metadata"], plain(result["output_file"])
+    metadata, file = result["metadata"], clean_line(result["output_file"])
     if metadata["skipped"]:
         typer.echo(f"Skipped: the source has not changed since the last run that succeeded. {file} is as it was.")
         return SKIPPED

@@ -12,7 +12,7 @@ from domain.calendar import load_zone, to_local_date
 from domain.pages import PageRequest
 from domain.store import CustomerFilter, CustomerSort
 from gql.cli.imports import CurrencyOption, RejectsOption, ZoneOption
-from gql.cli.output import Rejects, cell, name_ignored_columns, print_summary, progress_bar
+from gql.cli.output import Rejects, make_cell, make_progress_bar, name_ignored_columns, print_summary
 from gql.cli.session import BusinessOption, Session, command
 from gql.composition import open_customers
 
@@ -37,9 +37,9 @@ async def import_customers(
     if not chosen.id:
         chosen = await businesses.create_planned(chosen)
     name_ignored_columns(source.ignored)
-    with rejected.writing() as reject, progress_bar() as bar:
+    with rejected.open_writer() as reject, make_progress_bar() as bar:
         task = bar.add_task("reading", total=None)
-        summary = await source.into(
+        summary = await source.import_into(
             session.services.customers, chosen, reject, lambda count: bar.update(task, completed=count)
         )
     print_summary(source.source.name, summary)
@@ -68,6 +68,6 @@ async def customers(
         totals, customer = record.totals, record.customer
         last = "" if totals.last_at is None else str(to_local_date(totals.last_at, load_zone(chosen.time_zone)))
         revenue = f"{service.to_revenue(chosen, totals):,}"
-        texts = (cell(customer.external_id), cell(customer.name), cell(customer.loyalty_level))
+        texts = (make_cell(customer.external_id), make_cell(customer.name), make_cell(customer.loyalty_level))
         table.add_row(*texts, str(totals.order_count), revenue, last)
     Console(highlight=False).print(table)

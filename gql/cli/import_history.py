@@ -14,7 +14,15 @@ from domain.imports.imports import UndoSummary
 from domain.imports.model import PurchaseImport
 from domain.model import Business
 from domain.pages import PageRequest
-from gql.cli.output import FormatOption, cell, plain, print_quality, progress_bar, quality_document, stamp
+from gql.cli.output import (
+    FormatOption,
+    build_quality_document,
+    clean_line,
+    format_second,
+    make_cell,
+    make_progress_bar,
+    print_quality,
+)
 from gql.cli.recalculate import follow_import
 from gql.cli.session import ACTOR, BusinessOption, Session, command
 
@@ -35,7 +43,7 @@ async def list_imports(
     chosen = await choose_swept(session, business)
     imports = (await session.services.read(chosen, lambda unit: unit.imports.load_page(PageRequest(first)))).items
     if format == "json":
-        documents = [import_document(chosen, one) for one in imports]
+        documents = [build_import_document(chosen, one) for one in imports]
         typer.echo(json.dumps(documents, ensure_ascii=False, indent=2))
         return
     table = Table("id", "source", "status", "began", box=None, pad_edge=False, padding=(0, 1, 0, 0))
@@ -44,7 +52,9 @@ async def list_imports(
     for one in imports:
         counts = (one.rows_read, one.created, one.updated, one.unchanged, one.rejected)
         began = f"{one.created_at:%Y-%m-%d}"
-        table.add_row(str(one.id), cell(one.source), state(one), began, *(f"{count:,}" for count in counts))
+        table.add_row(
+            str(one.id), make_cell(one.source), describe_state(one), began, *(f"{count:,}" for count in counts)
+        )
     for place, column in enumerate(table.columns):
         # What does not fit goes on below, of names and never of figures.
         column.no_wrap = place != SOURCE_COLUMN
@@ -63,10 +73,10 @@ async def show(
     if one is None:
         raise NotFound(f"There is no import {number}. segments imports list shows those there are.")
     if format == "json":
-        typer.echo(json.dumps(import_document(chosen, one), ensure_ascii=False, indent=2))
+        typer.echo(json.dumps(build_import_document(chosen, one), ensure_ascii=False, indent=2))
         return
-    for name, value in import_lines(one):
-        typer.echo(f"{name:<12} {plain(value)}")
+    for name, value in list_import_lines(one):
+        typer.echo(f"{name:<12} {clean_line(value)}")
     if one.quality is not None:
         print_quality(one.quality, chosen.currency)
 
@@ -78,14 +88,18 @@ def undo(
     """Take an import back, or say what has changed since. Example: segments imports undo 12"""
     with Session(context.obj) as session:
         chosen = session.run(choose_swept(session, business))
-        with progress_bar() as bar:
+        with make_progress_bar() as bar:
             task = bar.add_task("customers", total=None)
             # In the main thread, so that an interruption ends it at once.
             done = session.store.undo_import(
                 chosen, number, ACTOR, lambda count, total: bar.update(task, completed=count, total=total)
             )
         session.run(follow_import(session, chosen, aside=format == "json"))
-    typer.echo(json.dumps(undo_document(number, done), indent=2) if format == "json" else undo_sentence(number, done))
+    typer.echo(
+        json.dumps(build_undo_document(number, done), indent=2)
+        if format == "json"
+        else write_undo_sentence(number, done)
+    )
 
 
 async def choose_swept(session: Session, key: str | None) -> Business:
@@ -95,27 +109,27 @@ async def choose_swept(session: Session, key: str | None) -> Business:
     return chosen
 
 
-def state(one: PurchaseImport) -> str:
+def describe_state(one: PurchaseImport) -> str:
     """The status in a word."""
     return "undone" if one.undone_at is not None else one.status.value.lower()
 
 
-def import_lines(one: PurchaseImport) -> list[tuple[str, str]]:
+def list_import_lines(one: PurchaseImport) -> list[tuple[str, str]]:
     """Name and value of what is known of an import."""
-    lines = [("id", str(one.id)), ("source", one.source), ("status", state(one))]
+    lines = [("id", str(one.id)), ("source", one.source), ("status", describe_state(one))]
     if one.error_message is not None:
         lines.append(("error", one.error_message))
     if not one.status.final:
         of = "" if one.total is None else f" of {one.total:,}"
         lines.append(("progress", f"{one.phase} {one.done:,}{of}"))
     instants = (("began", one.started_at or one.created_at), ("ended", one.finished_at), ("undone", one.undone_at))
-    lines += [(name, text) for name, at in instants if (text := stamp(at)) is not None]
+    lines += [(name, text) for name, at in instants if (text := format_second(at)) is not None]
     counts = (("read", one.rows_read), ("created", one.created), ("updated", one.updated))
     more = (("unchanged", one.unchanged), ("rejected", one.rejected), ("future", one.future))
     return [*lines, *((name, count_noun(count, "row")) for name, count in (*counts, *more))]
 
 
-def import_document(business: Business, one: PurchaseImport) -> dict[str, Any]:
+def build_import_document(business: Business, one: PurchaseImport) -> dict[str, Any]:
     """The import as JSON."""
     instants = {"created_at": one.created_at, "started_at": one.started_at, "finished_at": one.finished_at}
     error = None if one.error_code is None else {"code": one.error_code, "message": one.error_message}
@@ -124,8 +138,8 @@ def import_document(business: Business, one: PurchaseImport) -> dict[str, Any]:
         "source": one.source,
         "status": one.status.value,
         "phase": one.phase,
-        **{name: stamp(at) for name, at in instants.items()},
-        "undone_at": stamp(one.undone_at),
+        **{name: format_second(at) for name, at in instants.items()},
+        "undone_at": format_second(one.undone_at),
         "requested_by": one.requested_by,
         "error": error,
         "rows_read": one.rows_read,
@@ -134,11 +148,11 @@ def import_document(business: Business, one: PurchaseImport) -> dict[str, Any]:
         "unchanged": one.unchanged,
         "rejected": one.rejected,
         "future": one.future,
-        "quality": quality_document(one.quality, business.currency),
+        "quality": build_quality_document(one.quality, business.currency),
     }
 
 
-def undo_document(number: int, done: UndoSummary) -> dict[str, int]:
+def build_undo_document(number: int, done: UndoSummary) -> dict[str, int]:
     """What taking back did, as JSON."""
     return {
         "id": number,
@@ -151,7 +165,7 @@ def undo_document(number: int, done: UndoSummary) -> dict[str, int]:
     }
 
 
-def undo_sentence(number: int, done: UndoSummary) -> str:
+def write_undo_sentence(number: int, done: UndoSummary) -> str:
     """What taking back did, in words."""
     sentence = (
         f"Import {number} was taken back: {done.removed:,} orders removed, {done.restored:,} restored, "

@@ -22,12 +22,12 @@ from domain.model import Business
 from gql.cli.output import (
     FormatOption,
     Rejects,
+    build_quality_document,
+    find_option_name,
+    make_progress_bar,
     name_ignored_columns,
-    option_name,
     print_quality,
     print_summary,
-    progress_bar,
-    quality_document,
 )
 from gql.cli.recalculate import follow_import
 from gql.cli.session import ACTOR, BusinessOption, Session, present
@@ -111,13 +111,13 @@ def import_(
     with Session(context.obj) as session:
         businesses = session.services.businesses
         chosen = session.run(businesses.plan_for_import(session.settings.business, business, time_zone, currency))
-        purchases = session.store.open_purchases(place, chosen, options, option_name)
+        purchases = session.store.open_purchases(place, chosen, options, find_option_name)
         name_ignored_columns(purchases.columns.ignored)
         rejected.check(purchases.path)
         if not (chosen.id or dry_run):
             chosen = session.run(businesses.create_planned(chosen))
         purchases = replace(purchases, business=chosen)
-        with rejected.writing() as reject, import_progress() as progress, pause_collector():
+        with rejected.open_writer() as reject, show_import_progress() as progress, pause_collector():
             # In the main thread, so that an interruption ends it at once.
             summary = session.store.import_purchases(
                 purchases, ACTOR, dry_run=dry_run, progress=progress, reject=reject
@@ -129,7 +129,7 @@ def import_(
         print_import(purchases.name, summary, chosen, format)
         rejected.name_first()
         for warning in purchases.warnings:
-            typer.echo(f"Warning: {name_fields(warning, option_name)}", err=True)
+            typer.echo(f"Warning: {name_fields(warning, find_option_name)}", err=True)
         if dry_run:
             typer.echo("Dry run: nothing was written.", err=format == "json")
         else:
@@ -153,9 +153,9 @@ def choose_source(file: Path | None, source: str | None, collection: Collection)
 
 
 @contextmanager
-def import_progress() -> Iterator[Callable[[Progress], None]]:
+def show_import_progress() -> Iterator[Callable[[Progress], None]]:
     """A bar for each phase of an import."""
-    with progress_bar() as bar:
+    with make_progress_bar() as bar:
         tasks: dict[str, TaskID] = {}
 
         def update(step: Progress) -> None:
@@ -182,7 +182,7 @@ def pause_collector() -> Iterator[None]:
 def print_import(name: str, summary: ImportSummary, business: Business, format: str) -> None:
     """What became of the rows, and what is doubtful about them."""
     if format == "json":
-        typer.echo(json.dumps(summary_document(name, summary, business), ensure_ascii=False, indent=2))
+        typer.echo(json.dumps(build_summary_document(name, summary, business), ensure_ascii=False, indent=2))
         return
     print_summary(name, summary)
     if summary.future == 1:
@@ -193,7 +193,7 @@ def print_import(name: str, summary: ImportSummary, business: Business, format: 
         print_quality(summary.quality, business.currency)
 
 
-def summary_document(name: str, summary: ImportSummary, business: Business) -> dict[str, Any]:
+def build_summary_document(name: str, summary: ImportSummary, business: Business) -> dict[str, Any]:
     """The same as JSON; `id` is null for a dry run."""
     return {
         "id": summary.import_id,
@@ -204,5 +204,5 @@ def summary_document(name: str, summary: ImportSummary, business: Business) -> d
         "unchanged": summary.unchanged,
         "rejected": summary.rejected,
         "future": summary.future,
-        "quality": quality_document(summary.quality, business.currency),
+        "quality": build_quality_document(summary.quality, business.currency),
     }

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 from typer.main import get_group
 
 from domain.errors import DomainError, FieldProblem, InvalidInput, Unavailable, name_fields
-from gql.cli.output import option_name, plain
+from gql.cli.output import clean_line, find_option_name
 from gql.logs import set_up
 from gql.settings import Settings
 
@@ -53,7 +53,7 @@ def _describe_failure(error: BaseException) -> tuple[list[str], int]:
         return ["Interrupted. What was written stays whole; run the command again to go on"], INTERRUPTED
     if isinstance(error, UnicodeEncodeError):
         return ["A name or value on the command line is not UTF-8 text"], REFUSED
-    if _reason(error):
+    if _read_reason(error):
         return [_with_reason("The store cannot be used", error)], REFUSED
     if isinstance(error, OSError) and error.strerror is not None:
         return [f"{error.filename or 'The system'}: {error.strerror}"], REFUSED
@@ -72,18 +72,18 @@ def _describe_wrong_use(message: str) -> str:
 
 def _describe_problem(problem: FieldProblem) -> str:
     """The sentence; where the problem is inside a rule, its path in front."""
-    message = name_fields(problem.message, option_name)
+    message = name_fields(problem.message, find_option_name)
     return f"{problem.field[-1]}{problem.path}: {message}" if problem.path else message
 
 
-def _reason(error: BaseException | None) -> str:
+def _read_reason(error: BaseException | None) -> str:
     """The first line of what the database said; what follows may hold data."""
     message = str(getattr(error, "orig", None) or "").strip()
     return message.splitlines()[0].rstrip(".") if message else ""
 
 
 def _with_reason(message: str, cause: BaseException | None) -> str:
-    reason = _reason(cause)
+    reason = _read_reason(cause)
     return f"{message.rstrip('.')}: {reason}" if reason else message
 
 
@@ -157,7 +157,7 @@ def main() -> None:
     except (Exception, KeyboardInterrupt) as error:
         sentences, code = describe_failure(error)
         for sentence in sentences:
-            typer.echo(f"Error: {plain(sentence)}", err=True)
+            typer.echo(f"Error: {clean_line(sentence)}", err=True)
     sys.exit(code if isinstance(code, int) else 0)
 
 

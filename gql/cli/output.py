@@ -41,12 +41,12 @@ def check_format(format: str) -> str:
 FormatOption = Annotated[str, typer.Option("--format", help="table or json", callback=check_format)]
 
 
-def minute(at: datetime) -> str:
+def format_minute(at: datetime) -> str:
     """The instant for people, to the minute."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}Z"
 
 
-def stamp(at: datetime | None) -> str | None:
+def format_second(at: datetime | None) -> str | None:
     """The instant for programs, to the second."""
     return None if at is None else f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z"
 
@@ -72,17 +72,17 @@ def print_json(documents: Sequence[object]) -> None:
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-def plain(text: str | None) -> str:
+def clean_line(text: str | None) -> str:
     """The text on one line."""
     return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text or "")
 
 
-def cell(text: str | None) -> Text:
+def make_cell(text: str | None) -> Text:
     """The text as a cell of a table."""
-    return Text(plain(text))
+    return Text(clean_line(text))
 
 
-def option_name(field: str) -> str:
+def find_option_name(field: str) -> str:
     """What a field is called on the command line, such as `--date-format`."""
     return f"--{field.replace('_', '-')}"
 
@@ -97,7 +97,7 @@ def print_quality(quality: Quality, currency: str) -> None:
     for name, count in quality.counts.items():
         if count:
             table.add_row(
-                CHECKS[name], f"{count:,}", cell(list_outliers(quality, currency) if name == "outliers" else "")
+                CHECKS[name], f"{count:,}", make_cell(list_outliers(quality, currency) if name == "outliers" else "")
             )
     if table.row_count:
         Console(highlight=False).print(table)
@@ -110,7 +110,7 @@ def list_outliers(quality: Quality, currency: str) -> str:
     return ", ".join([*shown, *([MORE] if len(shown) < quality.outliers else [])])
 
 
-def quality_document(quality: Quality | None, currency: str) -> dict[str, Any] | None:
+def build_quality_document(quality: Quality | None, currency: str) -> dict[str, Any] | None:
     """What is doubtful as JSON: every count, and amounts as text in the business's currency."""
     if quality is None:
         return None
@@ -140,7 +140,7 @@ class Rejects:
             raise InvalidInput(f"--rejects must be a file that can be written, and {path} cannot")
 
     @contextmanager
-    def writing(self) -> Iterator[Callable[[RejectedRow], None]]:
+    def open_writer(self) -> Iterator[Callable[[RejectedRow], None]]:
         """Takes the rows while the block lasts."""
         if self.path is None:
             yield self._remember
@@ -156,7 +156,7 @@ class Rejects:
     def name_first(self) -> None:
         """Say what was wrong with one of the rows, where none are listed."""
         if self.first is not None:
-            reason = f"line {self.first.line}: {plain(self.first.reason)}"
+            reason = f"line {self.first.line}: {clean_line(self.first.reason)}"
             typer.echo(f"First rejected: {reason}. --rejects FILE lists every one.", err=True)
 
 
@@ -175,7 +175,7 @@ class RateColumn(ProgressColumn):
         return Text(f"{task.completed:,.0f} {unit}  {speed:,.0f} {unit}/s")
 
 
-def progress_bar() -> Progress:
+def make_progress_bar() -> Progress:
     """A bar on standard error where that is a terminal."""
     console = Console(stderr=True, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), RateColumn(), TimeElapsedColumn())
@@ -185,12 +185,12 @@ def progress_bar() -> Progress:
 def name_ignored_columns(columns: Sequence[str]) -> None:
     """Say which columns are left out."""
     if columns:
-        typer.echo(f"Ignored columns: {plain(', '.join(columns))}", err=True)
+        typer.echo(f"Ignored columns: {clean_line(', '.join(columns))}", err=True)
 
 
 def print_summary(name: str, counts: ImportSummary) -> None:
     """The four counts, which add up to what was read."""
     typer.echo(
-        f"{plain(name)}: {count_noun(counts.rows_read, 'row')} read: {counts.created:,} created, "
+        f"{clean_line(name)}: {count_noun(counts.rows_read, 'row')} read: {counts.created:,} created, "
         f"{counts.updated:,} updated, {counts.unchanged:,} unchanged, {counts.rejected:,} rejected."
     )

@@ -23,7 +23,7 @@ from domain.model import Business
 from domain.reports.document import DIMENSION_TITLES, ReportRequest
 from domain.reports.report import Insights, Report, find_insights
 from domain.segments.member_export import check_columns
-from gql.cli.output import cell, plain
+from gql.cli.output import clean_line, make_cell
 from gql.cli.session import BusinessOption, Session, command
 from gql.composition import format_report, make_writers
 from gql.parameters import MEMBER_FORMATS, REPORT_FORMATS, read_date, read_method, read_scheme
@@ -72,7 +72,7 @@ async def write_pieces(pieces: AsyncIterator[bytes], output: Path | None) -> Non
         async for piece in pieces:
             typer.echo(piece, nl=False)
         return
-    with whole_file(output) as file:
+    with open_whole_file(output) as file:
         async for piece in pieces:
             file.write(piece)
 
@@ -82,12 +82,12 @@ def write_file(body: bytes, output: Path | None) -> None:
     if output is None:
         typer.echo(body, nl=False)
         return
-    with whole_file(output) as file:
+    with open_whole_file(output) as file:
         file.write(body)
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
+def open_whole_file(path: Path) -> Iterator[IO[bytes]]:
     """A file that takes its name when it is finished; what stood there before stays until then."""
     try:
         file = NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False)  # noqa: SIM115
@@ -121,10 +121,10 @@ def print_table(business: Business, report: Report, notable: Insights, storefron
     console = Console(highlight=False)
     window = report.window
     first = date.fromordinal(max(window.first_day, 1))
-    place = "" if storefront is None else f", storefront {plain(storefront)}"
+    place = "" if storefront is None else f", storefront {clean_line(storefront)}"
     console.print(
         Text.assemble(
-            (plain(business.name), "bold"), f": {report.method.value} report, {first} to {window.as_of}{place}"
+            (clean_line(business.name), "bold"), f": {report.method.value} report, {first} to {window.as_of}{place}"
         )
     )
     rows = [*report.shown, *([report.other] if report.other and not report.filtered else [])]
@@ -141,7 +141,7 @@ def print_table(business: Business, report: Report, notable: Insights, storefron
                 bar = "█" * (-(-BAR * group.customers // most) if most else 0)
                 revenue = Decimal(group.revenue).scaleb(-report.decimals)
                 # As text, so that brackets in a category are no markup.
-                name = cell(group.kind.name)
+                name = make_cell(group.kind.name)
                 name.pad_left(indent)
                 figures = (f"{group.customers:,}", bar, f"{revenue:,}", f"{group.orders:,}")
                 lines.append((name, *map(Text, figures)))
@@ -167,7 +167,7 @@ def print_table(business: Business, report: Report, notable: Insights, storefron
             f"Growing: {notable.fastest_growing or '-'}   Needs attention: {notable.needs_attention or '-'}"
         )
     for sentence in sentences:
-        console.print(cell(sentence), no_wrap=True, overflow="ellipsis")
+        console.print(make_cell(sentence), no_wrap=True, overflow="ellipsis")
 
 
 report_app = typer.Typer()

@@ -38,14 +38,14 @@ from domain.segments.segments import Change, describe_definition, to_definition_
 from domain.store import SegmentFilter, SegmentSort
 from gql.cli.output import (
     FormatOption,
-    cell,
     check_format,
-    minute,
-    plain,
+    clean_line,
+    format_minute,
+    format_second,
+    make_cell,
+    make_progress_bar,
     print_json,
     print_table,
-    progress_bar,
-    stamp,
 )
 from gql.cli.session import ACTOR, BusinessOption, Session, Worker, command
 from gql.composition import open_csv
@@ -64,7 +64,7 @@ NESTED: Mapping[str, type[SegmentCriteriaInput] | type[RfmConfigInput]] = {
 
 def read_new(file: Path) -> CreateSegmentInput:
     """The new segment that a file states; InvalidInput says what is wrong with it."""
-    return CreateSegmentInput(**_arguments(file, _read(file), "CreateSegmentInput"))
+    return CreateSegmentInput(**_read_arguments(file, _read(file), "CreateSegmentInput"))
 
 
 def read_change(file: Path | None, clear: list[str]) -> UpdateSegmentInput:
@@ -75,7 +75,7 @@ def read_change(file: Path | None, clear: list[str]) -> UpdateSegmentInput:
     if twice:
         raise InvalidInput(f"{place} must not hold {twice[0]}: the command line says it")
     values = {**stated, **dict.fromkeys(clear), "id": "-"}
-    return UpdateSegmentInput(**_arguments(place, values, "UpdateSegmentInput"))
+    return UpdateSegmentInput(**_read_arguments(place, values, "UpdateSegmentInput"))
 
 
 def as_stated(segment: Segment) -> dict[str, object]:
@@ -101,7 +101,7 @@ def _read(file: Path) -> dict[str, Any]:
         raise InvalidInput(f"{file} must be at most 1 MiB")
     try:
         text = content.decode("utf-8-sig")
-        values = json.loads(text) if file.suffix == ".json" else _plain(tomllib.loads(text))
+        values = json.loads(text) if file.suffix == ".json" else _to_plain(tomllib.loads(text))
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{file} is not readable {file.suffix[1:].upper()}: {error}") from error
     if not isinstance(values, dict):
@@ -109,16 +109,16 @@ def _read(file: Path) -> dict[str, Any]:
     return values
 
 
-def _plain(value: object) -> Any:
+def _to_plain(value: object) -> Any:
     """TOML's own dates are the ISO texts that rules compare with."""
     if isinstance(value, dict):
-        return {name: _plain(held) for name, held in value.items()}
+        return {name: _to_plain(held) for name, held in value.items()}
     if isinstance(value, list):
-        return [_plain(held) for held in value]
+        return [_to_plain(held) for held in value]
     return value.isoformat() if isinstance(value, datetime | date | time) else value
 
 
-def _arguments(file: Path, values: dict[str, Any], kind: str) -> dict[str, Any]:
+def _read_arguments(file: Path, values: dict[str, Any], kind: str) -> dict[str, Any]:
     """The values by the names that the input's class has for them."""
     schema = make_schema(Settings())
     expected: Any = schema._schema.type_map[kind]
@@ -133,14 +133,14 @@ def _arguments(file: Path, values: dict[str, Any], kind: str) -> dict[str, Any]:
     validate_input_value(values, checked, note)
     if problems:
         raise InvalidInput.of(problems)
-    named = _snake(coerce_input_value(values, checked))
+    named = _to_snake_case(coerce_input_value(values, checked))
     for name, made in NESTED.items():
         if named.get(name) is not None:
-            named[name] = made(**_snake(named[name]))
+            named[name] = made(**_to_snake_case(named[name]))
     return named
 
 
-def _snake(values: Mapping[str, Any]) -> dict[str, Any]:
+def _to_snake_case(values: Mapping[str, Any]) -> dict[str, Any]:
     return {re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", name): value for name, value in values.items()}
 
 
@@ -166,12 +166,12 @@ async def list_segments(
     async with session.services.store.read(chosen) as unit:
         page = await unit.segments.load_page(PageRequest(first), where, sort, reverse)
     if format == "json":
-        print_json([_document(segment) for segment in page.items])
+        print_json([_build_document(segment) for segment in page.items])
         return
     table = Table("key", "name", "kind", "members", "calculated", box=None)
     table.columns[3].justify = "right"
     for segment in page.items:
-        row = (segment.key, cell(segment.name), segment.kind, f"{segment.member_count:,}", _time(segment))
+        row = (segment.key, make_cell(segment.name), segment.kind, f"{segment.member_count:,}", _format_time(segment))
         table.add_row(*row)
     print_table(table, "name")
 
@@ -190,8 +190,8 @@ async def show(
     if format == "json":
         typer.echo(json.dumps(as_stated(segment), ensure_ascii=False, indent=2))
         return
-    for name, value in _lines(segment, chosen.currency):
-        typer.echo(f"{name:<12} {plain(value)}")
+    for name, value in _list_lines(segment, chosen.currency):
+        typer.echo(f"{name:<12} {clean_line(value)}")
 
 
 @segment_app.command()
@@ -203,7 +203,7 @@ async def create(
 ) -> None:
     """Create a segment. Example: segments segment create high-value.toml"""
     chosen = await session.choose(business)
-    segment, job = await session.services.segments.create(chosen, read_new(file).draft(), ACTOR)
+    segment, job = await session.services.segments.create(chosen, read_new(file).to_draft(), ACTOR)
     typer.echo(f"Created {segment.key} ({segment.kind}).{_describe_queued(segment.key, job)}")
 
 
@@ -224,7 +224,7 @@ async def update(
     chosen = await session.choose(business)
     stated = read_change(file, clear or [])
     old = await session.find_segment(chosen, key)
-    change = Change(old.id, stated.changes(), stated.expected_version)
+    change = Change(old.id, stated.to_changes(), stated.expected_version)
     new, job = await session.services.segments.update(chosen, change, ACTOR)
     done = "Nothing changed in" if new == old else "Changed"
     typer.echo(f"{done} {new.key} (version {new.version}).{_describe_queued(new.key, job)}")
@@ -257,7 +257,7 @@ async def create_standard(
     after = await session.services.read(chosen, lambda unit: unit.segments.count(SegmentFilter()))
     typer.echo(f"{after - before} created, {len(segments) - (after - before)} there already:")
     for segment in segments:
-        typer.echo(f"  {segment.key}  {plain(segment.name)}")
+        typer.echo(f"  {segment.key}  {clean_line(segment.name)}")
     if after > before:
         typer.echo("Their recalculation waits for a server, or for segments recalculate.")
 
@@ -266,11 +266,11 @@ def _describe_queued(key: str, job: Job | None) -> str:
     return "" if job is None else f" Its recalculation waits for a server, or for segments recalculate {key}."
 
 
-def _time(segment: Segment) -> str:
-    return "never" if segment.last_calculated is None else minute(segment.last_calculated)
+def _format_time(segment: Segment) -> str:
+    return "never" if segment.last_calculated is None else format_minute(segment.last_calculated)
 
 
-def _document(segment: Segment) -> dict[str, object]:
+def _build_document(segment: Segment) -> dict[str, object]:
     return {
         "key": segment.key,
         "name": segment.name,
@@ -281,11 +281,11 @@ def _document(segment: Segment) -> dict[str, object]:
         "schedule": segment.schedule,
         "version": segment.version,
         "member_count": segment.member_count,
-        "last_calculated": stamp(segment.last_calculated),
+        "last_calculated": format_second(segment.last_calculated),
     }
 
 
-def _lines(segment: Segment, currency: str) -> list[tuple[str, str]]:
+def _list_lines(segment: Segment, currency: str) -> list[tuple[str, str]]:
     rules = segment.definition.rules
     lines = [
         ("key", segment.key),
@@ -299,7 +299,7 @@ def _lines(segment: Segment, currency: str) -> list[tuple[str, str]]:
         ("schedule", segment.schedule),
         ("version", str(segment.version)),
         ("members", f"{segment.member_count:,}"),
-        ("calculated", _time(segment) if segment.kind is SegmentKind.AUTOMATIC else None),
+        ("calculated", _format_time(segment) if segment.kind is SegmentKind.AUTOMATIC else None),
     ]
     return [(name, value) for name, value in lines if value is not None]
 
@@ -319,7 +319,7 @@ class AssignmentCounts:
     unknown: int = 0
     first: tuple[int, str] | None = None
 
-    def miss(self, line: int, text: str) -> None:
+    def count_unknown(self, line: int, text: str) -> None:
         """A row whose customer nobody is."""
         self.unknown += 1
         if self.first is None or line < self.first[0]:
@@ -342,7 +342,7 @@ class MembersFile:
                 return cls(source, place)
         raise InvalidInput(f"Missing required columns: customer_id. Columns seen: {describe_columns(source.header)}.")
 
-    def names(self, counts: AssignmentCounts) -> Iterator[tuple[int, str]]:
+    def read_names(self, counts: AssignmentCounts) -> Iterator[tuple[int, str]]:
         """Line and customer id of each row; those without a readable one are counted as unknown."""
         for line, cells in self.source.read_rows():
             counts.read += 1
@@ -354,11 +354,13 @@ class MembersFile:
                 if not name:
                     raise RowFault("no customer")
             except RowFault:
-                counts.miss(line, format_row(cells))
+                counts.count_unknown(line, format_row(cells))
                 continue
             yield line, name
 
-    async def into(self, memberships: Memberships, business: Business, key: str, entering: bool) -> AssignmentCounts:
+    async def assign_members(
+        self, memberships: Memberships, business: Business, key: str, entering: bool
+    ) -> AssignmentCounts:
         """Change the members and count the rows."""
         counts = AssignmentCounts()
         batch: dict[str, int] = {}
@@ -368,12 +370,12 @@ class MembersFile:
             counts.changed += done.changed
             counts.already += done.already
             for name in done.unknown:
-                counts.miss(batch[name], name)
+                counts.count_unknown(batch[name], name)
             batch.clear()
 
-        with progress_bar() as bar:
+        with make_progress_bar() as bar:
             task = bar.add_task("reading", total=None)
-            for line, name in self.names(counts):
+            for line, name in self.read_names(counts):
                 if name in batch:
                     counts.already += 1
                 batch.setdefault(name, line)
@@ -404,17 +406,17 @@ async def remove(session: Session, key: MembersKey, file: MembersArgument, busin
 async def change_members(session: Session, key: str, file: Path, business: str | None, *, entering: bool) -> None:
     """Put the customers of a file in or take them out, and say what became of the rows."""
     worker = Worker.of(session, await session.choose(business))
-    newest = await worker.newest()
+    newest = await worker.find_newest()
     await session.find_segment(worker.business, key)
-    counts = await MembersFile.read(file).into(session.services.memberships, worker.business, key, entering)
+    counts = await MembersFile.read(file).assign_members(session.services.memberships, worker.business, key, entering)
     done, so = ("put in", "already in") if entering else ("taken out", "not in")
     matched = counts.changed + counts.already
     typer.echo(
-        f"{plain(file.name)}: {count_noun(counts.read, 'row')} read: {matched:,} matched ({counts.changed:,} {done}, "
-        f"{counts.already:,} {so}), {counts.unknown:,} unknown."
+        f"{clean_line(file.name)}: {count_noun(counts.read, 'row')} read: {matched:,} matched "
+        f"({counts.changed:,} {done}, {counts.already:,} {so}), {counts.unknown:,} unknown."
     )
     if counts.first is not None:
         line, text = counts.first
-        typer.echo(f"First unknown: line {line}: {plain(text)}", err=True)
+        typer.echo(f"First unknown: line {line}: {clean_line(text)}", err=True)
     if counts.changed:
         await worker.report_followers(newest)

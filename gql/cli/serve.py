@@ -26,7 +26,7 @@ from gql.composition import (
     OpenStore,
     Services,
     open_store,
-    system_clock,
+    read_system_clock,
     translate_folder_errors,
 )
 from gql.http.processes import REQUEST_SECONDS, Workers, serve_alone
@@ -54,7 +54,7 @@ class WalkingClock:
 async def fill_demo(store: OpenStore) -> str:
     """The demo business, made and filled where it is not there; says what was done. One that was interrupted before it
     was whole is filled again."""
-    end = system_clock()
+    end = read_system_clock()
     clock, feed = WalkingClock(end - HISTORY), ProgressFeed()
     walking = store.make_services(feed, clock)
     known = {business.key: business for business in await walking.businesses.load_all()}.get(KEY)
@@ -166,7 +166,7 @@ async def demo(session: Session) -> None:
 def make_application(settings: Settings, key: str | None) -> Starlette:
     """What a process serves; `key` is the business of the explorer's ready token."""
     set_up(settings.log_level)
-    return create_app(settings, system_clock, None if key is None else partial(make_token, settings, key))
+    return create_app(settings, read_system_clock, None if key is None else partial(make_token, settings, key))
 
 
 def prepare_store(settings: Settings) -> str | None:
@@ -197,7 +197,7 @@ def make_token(settings: Settings, key: str) -> str:
         business=key,
         permissions=[permission.value for permission in Permission],
         lifetime=timedelta(hours=min(settings.token_lifetime_hours, 24)),
-        now=system_clock(),
+        now=read_system_clock(),
     )
 
 
@@ -252,6 +252,6 @@ def token(
     lifetime = timedelta(hours=hours)
     typer.echo(
         issue_token(
-            secret, subject=subject, business=key, permissions=permissions, lifetime=lifetime, now=system_clock()
+            secret, subject=subject, business=key, permissions=permissions, lifetime=lifetime, now=read_system_clock()
         )
     )

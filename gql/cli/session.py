@@ -127,7 +127,7 @@ class Worker:
         return cls(session, session.store.make_recalculation(session.feed), business)
 
     @asynccontextmanager
-    async def working(self) -> AsyncIterator[None]:
+    async def work_beside(self) -> AsyncIterator[None]:
         """Work on what waits beside the body; what was begun is ended after it."""
         enough = asyncio.Event()
         task = asyncio.create_task(self._work(enough))
@@ -146,7 +146,7 @@ class Worker:
             if not await self.recalculation.runner.run_next(self.business):
                 await self.recalculation.feed.wait_work(LOOK_SECONDS)
 
-    async def newest(self) -> int:
+    async def find_newest(self) -> int:
         """The id of the newest run, 0 where there is none."""
         page = await self.session.services.read(self.business, lambda unit: unit.jobs.load_page(PageRequest(1)))
         return page.items[0].id if page.items else 0
@@ -162,11 +162,11 @@ class Worker:
                 bar.update(task, completed=job.fraction)
         return job
 
-    async def followers(self, since: int) -> AsyncIterator[tuple[str, Job]]:
+    async def follow_dependents(self, since: int) -> AsyncIterator[tuple[str, Job]]:
         """The runs by which segments followed after that run, with their segments' keys, each when it has ended."""
         ended: set[int] = set()
-        while waiting := [job for job in await self._following(since) if job.id not in ended]:
-            keys = {segment.id: segment.key for segment in await self.segments()}
+        while waiting := [job for job in await self._load_dependents(since) if job.id not in ended]:
+            keys = {segment.id: segment.key for segment in await self.load_segments()}
             for job in waiting:
                 key = keys.get(job.segment_id or 0, "a deleted segment")
                 yield key, await self.follow(job, key)
@@ -175,11 +175,11 @@ class Worker:
     async def report_followers(self, since: int, *, aside: bool = False) -> None:
         """Work on the runs by which segments follow after that run, and say how each ended; `aside` on standard
         error."""
-        async with self.working():
-            async for name, job in self.followers(since):
+        async with self.work_beside():
+            async for name, job in self.follow_dependents(since):
                 typer.echo(f"{name}: {describe_end(job)}", err=aside)
 
-    async def _following(self, since: int) -> list[Job]:
+    async def _load_dependents(self, since: int) -> list[Job]:
         jobs: list[Job] = []
         request = PageRequest(SIZE)
         while True:
@@ -190,7 +190,7 @@ class Worker:
                 return jobs[::-1]
             request = PageRequest(SIZE, after=page.positions[-1])
 
-    async def segments(self) -> list[Segment]:
+    async def load_segments(self) -> list[Segment]:
         """All segments, by name."""
         segments: list[Segment] = []
         request = PageRequest(SIZE)

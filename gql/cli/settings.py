@@ -18,7 +18,7 @@ from domain.businesses.mongodb import MASK, NAMES, SECTION, merge_section
 from domain.businesses.settings import BY_NAME, SECTIONS, SettingChange, read_effective
 from domain.errors import FieldProblem, InvalidInput
 from domain.model import Business
-from gql.cli.output import plain
+from gql.cli.output import clean_line
 from gql.cli.session import ACTOR, BusinessOption, Session, Worker, command
 from gql.composition import read_mongodb_section, write_mongodb_section
 
@@ -103,10 +103,10 @@ def _add(table: Any, values: Mapping[str, object], prefix: str) -> None:
         setting = BY_NAME[prefix + name]
         table.add(tomlkit.nl())
         table.add(tomlkit.comment(f"{setting.description[0].upper()}{setting.description[1:]} ({setting.kind.words})"))
-        table.add(tomlkit.comment(f"{name} is not set")) if value is None else table.add(name, _item(value))
+        table.add(tomlkit.comment(f"{name} is not set")) if value is None else table.add(name, _to_item(value))
 
 
-def _item(value: object) -> Item:
+def _to_item(value: object) -> Item:
     if isinstance(value, dict):
         inline = tomlkit.inline_table()
         for name, held in value.items():
@@ -115,7 +115,7 @@ def _item(value: object) -> Item:
     if isinstance(value, list):
         array = tomlkit.array()
         for held in value:
-            array.append(_item(held))
+            array.append(_to_item(held))
         return array
     return tomlkit.item(value)
 
@@ -129,7 +129,7 @@ def _read(file: Path) -> dict[str, Any]:
         raise InvalidInput(f"{file} must be at most 1 MiB")
     try:
         text = content.decode("utf-8-sig")
-        values = _json(text) if file.suffix == ".json" else tomllib.loads(text, parse_float=Decimal)
+        values = _parse_json(text) if file.suffix == ".json" else tomllib.loads(text, parse_float=Decimal)
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{file} must be UTF-8 text") from error
     except (ValueError, ArithmeticError, RecursionError) as error:
@@ -139,7 +139,7 @@ def _read(file: Path) -> dict[str, Any]:
     return values
 
 
-def _json(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     return json.loads(text, parse_float=Decimal, parse_constant=Decimal)
 
 
@@ -172,13 +172,13 @@ async def apply(
     if not check and outside:
         write_mongodb_section(session.settings, chosen.key, section)
     worker = Worker.of(session, chosen)
-    newest = await worker.newest()
+    newest = await worker.find_newest()
     if not check and (plan.changes or outside):
         names = [f"{SECTION}.{name}" for name in outside]
         chosen, plan = await businesses.set_settings(chosen.key, statement.settings, ACTOR, here=True, outside=names)
     sections = (_describe_mongodb(name, old, section) for name in outside)
     for line in (*plan.notes, *map(_describe_change, plan.changes), *sections):
-        typer.echo(plain(line))
+        typer.echo(clean_line(line))
     count = len(plan.changes) + len(outside)
     done = "would change" if check else "changed"
     number = f"{count} {'setting' if count == 1 else 'settings'}" if count else "Nothing"
@@ -207,15 +207,15 @@ async def show(
 
 
 def _describe_change(change: SettingChange) -> str:
-    return f"{change.name}: {_text(change.old)} -> {_text(change.new)}"
+    return f"{change.name}: {_format_text(change.old)} -> {_format_text(change.new)}"
 
 
 def _describe_mongodb(name: str, kept: Mapping[str, str], section: Mapping[str, str]) -> str:
     old, new = mask_secrets(kept).get(name), mask_secrets(section).get(name)
     if name in SECRET and old == new:
         return f"{SECTION}.{name}: another one"
-    return f"{SECTION}.{name}: {_text(old)} -> {_text(new)}"
+    return f"{SECTION}.{name}: {_format_text(old)} -> {_format_text(new)}"
 
 
-def _text(value: object) -> str:
+def _format_text(value: object) -> str:
     return "none" if value is None else json.dumps(value, ensure_ascii=False)

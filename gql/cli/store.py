@@ -18,10 +18,10 @@ from rich.table import Table
 from domain.errors import InvalidInput
 from domain.segments.history import Compaction
 from domain.segments.model import ArchivedMembership
-from gql.cli.output import cell, escape_formula, plain
+from gql.cli.output import clean_line, escape_formula, make_cell
 from gql.cli.session import ACTOR, BusinessOption, Session, command
-from gql.composition import compare_tables, system_clock, upgrade_store
-from gql.schema.schema import sdl
+from gql.composition import compare_tables, read_system_clock, upgrade_store
+from gql.schema.schema import print_sdl
 
 businesses_app = typer.Typer(no_args_is_help=True, help="The businesses (tenants) of the store.")
 db_app = typer.Typer(no_args_is_help=True, help="The store and its tables.")
@@ -29,7 +29,7 @@ db_app = typer.Typer(no_args_is_help=True, help="The store and its tables.")
 
 def check_name(name: str | None) -> str | None:
     """A name that people can read; InvalidInput otherwise."""
-    if name is not None and (not name.strip() or plain(name) != name):
+    if name is not None and (not name.strip() or clean_line(name) != name):
         raise InvalidInput("--name must not be blank, and must be on one line")
     return name
 
@@ -40,7 +40,7 @@ async def list_businesses(session: Session) -> None:
     """List the businesses. Example: segments businesses list"""
     table = Table("key", "name", "time zone", "currency", box=None)
     for business in await session.services.businesses.load_all():
-        table.add_row(business.key, cell(business.name), business.time_zone, business.currency)
+        table.add_row(business.key, make_cell(business.name), business.time_zone, business.currency)
     Console().print(table)
 
 
@@ -117,7 +117,7 @@ async def compact(
 ) -> None:
     """Archive and remove old memberships. Example: segments history compact --before 2024-01-01 --archive old.csv.gz"""
     chosen = await session.choose(business)
-    compaction = Compaction(session.store.units, system_clock)
+    compaction = Compaction(session.store.units, read_system_clock)
     horizon = compaction.find_horizon(chosen, read_before(before))
     if archive.suffix != ".gz":
         raise InvalidInput(f"--archive must end in .gz, such as {archive.with_suffix('.csv.gz')}")
@@ -173,7 +173,7 @@ def schema(
     check: Annotated[Path | None, typer.Option(help="Compare with this file instead of printing.")] = None,
 ) -> None:
     """Print the GraphQL schema. Example: segments schema > schema.graphql"""
-    text = sdl()
+    text = print_sdl()
     if check is None:
         sys.stdout.write(text)
     elif not check.is_file() or check.read_text() != text:

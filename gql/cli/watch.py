@@ -22,9 +22,9 @@ from domain.imports.columns import count_noun
 from domain.imports.formats import ImportOptions
 from gql.cli.imports import CurrencyOption, ZoneOption, with_format_options
 from gql.cli.main import describe_failure
-from gql.cli.output import plain
+from gql.cli.output import clean_line
 from gql.cli.session import BusinessOption
-from gql.composition import check_folder, system_clock, translate_folder_errors
+from gql.composition import check_folder, read_system_clock, translate_folder_errors
 from gql.segmentation import run_segmentation
 from gql.settings import Settings
 
@@ -60,7 +60,7 @@ class Watcher:
 
     def turn(self, stop: Event) -> None:
         """Look at every file once, and run those that are due, one after the other."""
-        for path in sorted({*self.files, *self._there()}):
+        for path in sorted({*self.files, *self._list_files()}):
             if stop.is_set():
                 return
             file = self.files.setdefault(path, WatchedFile())
@@ -72,7 +72,7 @@ class Watcher:
             if look is not None and look != file.done and now >= max(file.since + self.settle, file.again_at):
                 self._run(path, file, look)
 
-    def _there(self) -> list[Path]:
+    def _list_files(self) -> list[Path]:
         if not self.path.is_dir():
             return [self.path] if self.path.exists() else []
         names = [one for one in self.path.iterdir() if one.name.lower().endswith(ENDINGS)]
@@ -93,7 +93,7 @@ class Watcher:
 
 def print_line(sentence: str, *, err: bool = False) -> None:
     """A line with its time, at once."""
-    typer.echo(f"{system_clock():%Y-%m-%d %H:%M:%SZ} {plain(sentence)}", err=err)
+    typer.echo(f"{read_system_clock():%Y-%m-%d %H:%M:%SZ} {clean_line(sentence)}", err=err)
 
 
 def read_file_state(path: Path) -> FileState | None:
@@ -210,6 +210,6 @@ def watch(
         return f"{file.name}: {customers}: {result['output_file']}"
 
     with watch_alone(settings, path), stop_on_signals() as stop:
-        typer.echo(f"Watching {plain(str(path))}. A signal ends it.")
+        typer.echo(f"Watching {clean_line(str(path))}. A signal ends it.")
         keep_watch(Watcher(path, settle, classify), stop)
         typer.echo("Ended.")

@@ -46,16 +46,16 @@ class HttpError(Exception):
         self.headers = headers or {}
 
 
-def json_response(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def make_json_response(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Strict JSON that no cache keeps."""
     return Response(
         encode_json(body), status, {"Cache-Control": "no-store", **(headers or {})}, media_type="application/json"
     )
 
 
-def error_response(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+def make_error_response(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     """The documented body of every error but a wrong parameter of an export."""
-    return json_response({"detail": detail}, status, headers)
+    return make_json_response({"detail": detail}, status, headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Endpoint:
             response = Response(status_code=CLOSED)
         except Exception as error:
             log_surprise(error, request_id)
-            response = error_response(500, f"Internal error. Quote the request id {request_id}.")
+            response = make_error_response(500, f"Internal error. Quote the request id {request_id}.")
         method = request.method if request.method in METHODS else "-"
         log_request(request_id, method, self.operation, began, status=response.status_code)
         await response(scope, receive, send)
@@ -93,19 +93,19 @@ class Endpoints:
     answer_wrong_input: Callable[[str], Response]
     retry_seconds: int
 
-    def endpoint(self, methods: Sequence[str], permission: Permission, make: Make) -> Endpoint:
+    def make_endpoint(self, methods: Sequence[str], permission: Permission, make: Make) -> Endpoint:
         """What `make` answers a viewer with the permission, for the viewer's business."""
 
         async def respond(request: Request) -> Response:
             if request.method not in methods:
-                return error_response(405, f"Use {' or '.join(methods)}.", {"Allow": ", ".join(methods)})
+                return make_error_response(405, f"Use {' or '.join(methods)}.", {"Allow": ", ".join(methods)})
             try:
                 viewer = await self.viewer(request)
                 if permission.value not in viewer.permissions:
                     raise Forbidden(f"This needs the permission {permission.value}.")
                 return await make(request, viewer, await self.businesses.open(viewer.business))
             except HttpError as error:
-                return error_response(error.status, error.message, error.headers)
+                return make_error_response(error.status, error.message, error.headers)
             except DomainError as error:
                 return self._answer_failure(error)
 
@@ -116,17 +116,17 @@ class Endpoints:
         if status == 400:
             return self.answer_wrong_input(error.message)
         headers = {401: CHALLENGE, 429: self._retry, 503: self._retry}
-        return error_response(status, error.message, headers.get(status))
+        return make_error_response(status, error.message, headers.get(status))
 
     @property
     def _retry(self) -> Mapping[str, str]:
         return {"Retry-After": str(self.retry_seconds)}
 
 
-def routes_of_nothing() -> list[Route]:
+def make_fallback_routes() -> list[Route]:
     """404 for whatever else is asked for under the same folders; to stand after what is there."""
 
     async def respond(request: Request) -> Response:
-        return error_response(404, "There is nothing here.")
+        return make_error_response(404, "There is nothing here.")
 
     return [Route(path, Endpoint("none", respond)) for path in ("/exports{rest:path}", "/imports{rest:path}")]

@@ -40,7 +40,7 @@ class Asset:
         """Where `make graphiql` puts it."""
         return LOCAL / self.package / self.path
 
-    def tag(self, local: bool) -> str:
+    def build_tag(self, local: bool) -> str:
         """The element that loads it."""
         url = f"/graphiql/{self.name}" if local else f"{CDN}/{self.package}@{self.version}/{self.path}"
         guard = f'integrity="sha384-{self.sha384}" crossorigin="anonymous"'
@@ -113,7 +113,7 @@ def make_explorer(settings: Settings, demo_token: Callable[[], str] | None) -> C
         examples = json.loads(EXAMPLES.read_text())
         tabs = [{**tab, "variables": json.dumps(tab["variables"], indent=2), "headers": headers} for tab in examples]
         content = PAGE.read_text()
-        content = content.replace("<!-- assets -->", "\n".join(asset.tag(local) for asset in ASSETS))
+        content = content.replace("<!-- assets -->", "\n".join(asset.build_tag(local) for asset in ASSETS))
         content = content.replace("/* tabs */", json.dumps(tabs).replace("<", "\\u003c"))
         content = content.replace("<!-- title -->", html.escape("Segments: customer segmentation over GraphQL"))
         foreign = "" if local else f" {CDN}"
@@ -135,7 +135,7 @@ def make_explorer(settings: Settings, demo_token: Callable[[], str] | None) -> C
     return page
 
 
-def asset_routes() -> list[BaseRoute]:
+def make_asset_routes() -> list[BaseRoute]:
     """The installed files by exact name; nothing else below /graphiql/ answers."""
     known = {asset.name: asset for asset in ASSETS}
 

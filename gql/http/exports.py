@@ -21,9 +21,9 @@ from domain.errors import InvalidInput, NotFound, Unavailable
 from domain.model import Business, Permission, Storefront, Viewer
 from domain.reports.document import ReportRequest
 from domain.segments.member_export import MemberExport
-from gql.auth import Unauthenticated, bearer_token
+from gql.auth import Unauthenticated, read_bearer_token
 from gql.composition import Services, Writers
-from gql.http.endpoint import Endpoints, Make, json_response
+from gql.http.endpoint import Endpoints, Make, make_json_response
 from gql.http.graphql import Authenticate
 from gql.http.middleware import run_with_deadline, while_connected
 from gql.parameters import (
@@ -31,8 +31,8 @@ from gql.parameters import (
     REPORT_FORMATS,
     SIGNATURE,
     ReportParameters,
-    member_columns,
-    report_parameters,
+    read_member_columns,
+    read_report_parameters,
 )
 from gql.schema.types.ids import match
 from gql.signed_links import ExportLinks
@@ -66,7 +66,7 @@ class RenderPool:
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
+    async def acquire_slot(self) -> AsyncIterator[None]:
         """A slot, for as long as the block lasts."""
         try:
             await asyncio.wait_for(self._slots.acquire(), self.seconds)
@@ -112,14 +112,14 @@ class FileStream(StreamingResponse):
             await self.held.aclose()
 
 
-def entity_tag(*parts: object) -> str:
+def compute_entity_tag(*parts: object) -> str:
     """The tag of a file, made of all that decides what stands in it. A weak one: two files of the same data may differ
     in the time of their making."""
     text = json.dumps([VERSION, *map(str, parts)])
     return f'W/"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
 
-def file_headers(tag: str, ending: str, name: str | None, plain: str) -> dict[str, str]:
+def build_file_headers(tag: str, ending: str, name: str | None, plain: str) -> dict[str, str]:
     """Headers of a file; with a name it is one to be saved, `plain` being the name for those who read ASCII only."""
     headers = {
         "Content-Type": MEDIA[ending],
@@ -128,7 +128,7 @@ def file_headers(tag: str, ending: str, name: str | None, plain: str) -> dict[st
         "Vary": "Authorization",
     }
     if name is not None:
-        headers["Content-Disposition"] = disposition(f"{safe_name(name)}.{ending}", f"{plain}.{ending}")
+        headers["Content-Disposition"] = build_disposition(f"{clean_name(name)}.{ending}", f"{plain}.{ending}")
     return headers
 
 
@@ -149,14 +149,14 @@ def answer_without_body(request: Request, headers: Mapping[str, str]) -> Respons
     return None
 
 
-def disposition(name: str, plain: str) -> str:
+def build_disposition(name: str, plain: str) -> str:
     """Content-Disposition as RFC 6266 has it: the name in any script, after one in ASCII."""
     if name.isascii():
         return f'attachment; filename="{name}"'
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def safe_name(name: str) -> str:
+def clean_name(name: str) -> str:
     """The name without what a path, a header or the direction of writing could be changed with."""
     return UNSAFE.sub(" ", name).strip(" .").lstrip("-")[:LONGEST_NAME].strip() or "export"
 
@@ -172,12 +172,14 @@ class Downloads:
     pool: RenderPool
     seconds: float
 
-    def routes(self) -> list[Route]:
+    def list_routes(self) -> list[Route]:
         """The addresses of files."""
-        endpoints = Endpoints("export", self._viewer, self.services.businesses, _answer_wrong_input, RETRY_SECONDS)
+        endpoints = Endpoints(
+            "export", self._authenticate, self.services.businesses, _answer_wrong_input, RETRY_SECONDS
+        )
         report, older, members = (
-            endpoints.endpoint(METHODS, Permission.VIEW, self._in_time(make))
-            for make in (self.report, self.older, self.members)
+            endpoints.make_endpoint(METHODS, Permission.VIEW, self._limit_time(make))
+            for make in (self.send_report, self.send_older_report, self.send_members)
         )
         return [
             Route("/exports/segmentation.{ending}", report),
@@ -186,17 +188,17 @@ class Downloads:
             Route(f"{OLDER_PATH}/", older),
         ]
 
-    async def _viewer(self, request: Request) -> Viewer:
+    async def _authenticate(self, request: Request) -> Viewer:
         """By the token where there is one, else by the signature of the link."""
         try:
-            token = bearer_token(request.headers)
+            token = read_bearer_token(request.headers)
         except Unauthenticated:
             if SIGNATURE not in request.query_params:
                 raise
             return self.links.check(request.url.path, request.query_params.multi_items())
         return await self.authenticate(token)
 
-    def _in_time(self, make: Callable[[Request, Business], Awaitable[Response]]) -> Make:
+    def _limit_time(self, make: Callable[[Request, Business], Awaitable[Response]]) -> Make:
         async def respond(request: Request, viewer: Viewer, business: Business) -> Response:
             try:
                 return await run_with_deadline(self.seconds, while_connected(request, make(request, business)))
@@ -205,32 +207,32 @@ class Downloads:
 
         return respond
 
-    async def report(self, request: Request, business: Business) -> Response:
+    async def send_report(self, request: Request, business: Business) -> Response:
         """The report as the file that the path names."""
-        parameters = report_parameters(request.query_params.multi_items())
+        parameters = read_report_parameters(request.query_params.multi_items())
         ending = request.path_params["ending"]
         if ending not in REPORT_FORMATS:
             raise NotFound(f"A report ends in one of: {', '.join(REPORT_FORMATS)}.")
         if parameters.format not in (None, ending):
             raise InvalidInput(f"export_format must be {ending} here, or be left out")
-        return await self._report(request, business, parameters, ending, saved=True)
+        return await self._send_report(request, business, parameters, ending, saved=True)
 
-    async def older(self, request: Request, business: Business) -> Response:
+    async def send_older_report(self, request: Request, business: Business) -> Response:
         """The report under its older address: JSON, or the file of `export_format`."""
-        parameters = report_parameters(request.query_params.multi_items())
+        parameters = read_report_parameters(request.query_params.multi_items())
         ending = parameters.format or "json"
-        return await self._report(request, business, parameters, ending, saved=parameters.format is not None)
+        return await self._send_report(request, business, parameters, ending, saved=parameters.format is not None)
 
-    async def _report(
+    async def _send_report(
         self, request: Request, business: Business, parameters: ReportParameters, ending: str, *, saved: bool
     ) -> Response:
-        asked = await self._report_asked(business, parameters)
+        asked = await self._read_report_request(business, parameters)
         report = await self.services.report_files.load_report(business, asked)
         last = report.window.as_of
-        tag = entity_tag("report", ending, business.id, business.data_version, asked, last, saved)
+        tag = compute_entity_tag("report", ending, business.id, business.data_version, asked, last, saved)
         name = f"{business.name} {report.method.value.lower()} {last} {report.window.days} days"
         plain = f"{business.key}-{report.method.value.lower()}-{last}-{report.window.days}-days"
-        headers = file_headers(tag, ending, name if saved else None, plain)
+        headers = build_file_headers(tag, ending, name if saved else None, plain)
         response = answer_without_body(request, headers)
         if response is None:
             document = await self.services.report_files.build_document(business, asked)
@@ -239,19 +241,19 @@ class Downloads:
             response = Response(body, headers=headers)
         return response
 
-    async def _report_asked(self, business: Business, parameters: ReportParameters) -> ReportRequest:
+    async def _read_report_request(self, business: Business, parameters: ReportParameters) -> ReportRequest:
         """The report that the parameters mean; InvalidInput where the business has no such storefront."""
         return ReportRequest(
             parameters.method,
             parameters.days,
             parameters.as_of,
-            None if parameters.storefront is None else await self._storefront(business, parameters.storefront),
+            None if parameters.storefront is None else await self._find_storefront(business, parameters.storefront),
             parameters.scheme,
             parameters.name,
             parameters.code,
         )
 
-    async def _storefront(self, business: Business, key_or_id: str) -> Storefront:
+    async def _find_storefront(self, business: Business, key_or_id: str) -> Storefront:
         storefronts = await self.services.read(business, lambda unit: unit.purchases.load_storefronts())
         number = match(key_or_id, "Storefront", business)
         for storefront in storefronts:
@@ -259,23 +261,27 @@ class Downloads:
                 return storefront
         raise InvalidInput("storefront must be the key or the id of a storefront of this business", ("storefront",))
 
-    async def members(self, request: Request, business: Business) -> Response:
+    async def send_members(self, request: Request, business: Business) -> Response:
         """The members of a segment, page by page."""
         ending = request.path_params["ending"]
         if ending not in MEMBER_FORMATS:
             raise NotFound(f"Members end in one of: {', '.join(MEMBER_FORMATS)}.")
-        columns = member_columns(request.query_params.multi_items())
+        columns = read_member_columns(request.query_params.multi_items())
         number = match(request.path_params["id"], "Segment", business)
         files = self.services.member_files
         export = await files.open(business, number, columns)
         today = self.services.customers.find_today(business)
-        tag = entity_tag("members", ending, business.id, business.change_number, export.segment.id, columns, today)
-        headers = file_headers(tag, ending, f"{export.segment.name} members {today}", f"{export.segment.key}-{today}")
+        tag = compute_entity_tag(
+            "members", ending, business.id, business.change_number, export.segment.id, columns, today
+        )
+        headers = build_file_headers(
+            tag, ending, f"{export.segment.name} members {today}", f"{export.segment.key}-{today}"
+        )
         response = answer_without_body(request, headers)
         if response is None:
             held = AsyncExitStack()
             if ending in HEAVY:
-                await held.enter_async_context(self.pool.slot())
+                await held.enter_async_context(self.pool.acquire_slot())
             response = FileStream(self._write_members(export, ending), headers, held)
         return response
 
@@ -288,4 +294,4 @@ class Downloads:
 
 
 def _answer_wrong_input(message: str) -> Response:
-    return json_response({"success": False, "error": message}, 400)
+    return make_json_response({"success": False, "error": message}, 400)

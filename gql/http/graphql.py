@@ -16,12 +16,12 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.graphql import OperationType
 
 from domain.model import Viewer
-from gql.auth import Unauthenticated, bearer_token
+from gql.auth import Unauthenticated, read_bearer_token
 from gql.http.endpoint import CHALLENGE, HttpError
 from gql.http.json_body import MAXIMUM_BODY, BadBody, decode_json, encode_json
 from gql.http.middleware import CLOSED, log_request, run_with_deadline, while_connected
 from gql.schema.context import Context
-from gql.schema.errors import MAXIMUM_ERRORS, format_error, is_surprise, refusal
+from gql.schema.errors import MAXIMUM_ERRORS, build_refusal, format_error, is_surprise
 from gql.settings import Settings
 
 NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]{0,99}")
@@ -108,7 +108,7 @@ class Executor:
             )
             return self.answer(await run_with_deadline(deadline, execution), request_id, context)
         except TimeoutError:
-            error = refusal(f"The operation took longer than {deadline:g} seconds.", "TIMEOUT")
+            error = build_refusal(f"The operation took longer than {deadline:g} seconds.", "TIMEOUT")
             return Answer({"errors": [error], "data": None})
         except CannotGetOperationTypeError as error:
             raise HttpError(400, "operationName must name an operation of the document.") from error
@@ -174,16 +174,16 @@ class GraphQLEndpoint:
             if request.method == "GET" and not request.query_params and _wants_page(request):
                 response = self.explorer(request)
             else:
-                viewer = await self._viewer(request)
-                parameters = await self._parameters(request)
+                viewer = await self._authenticate(request)
+                parameters = await self._read_parameters(request)
                 operation = parameters.name_for_log
                 answer = await self._execute(request, viewer, parameters, request_id)
                 codes = answer.codes
-                response = _response(request, answer)
+                response = _make_response(request, answer)
         except HttpError as error:
             codes = [error.code]
-            answer = Answer({"errors": [refusal(error.message, error.code)]}, error.status)
-            response = _response(request, answer, request_error=False)
+            answer = Answer({"errors": [build_refusal(error.message, error.code)]}, error.status)
+            response = _make_response(request, answer, request_error=False)
             response.headers.update(error.headers)
         except ClientDisconnect:
             response = Response(status_code=CLOSED)
@@ -191,13 +191,13 @@ class GraphQLEndpoint:
         log_request(request_id, method, operation, began, status=response.status_code, codes=codes)
         return response
 
-    async def _viewer(self, request: Request) -> Viewer:
+    async def _authenticate(self, request: Request) -> Viewer:
         try:
-            return await self.authenticate(bearer_token(request.headers))
+            return await self.authenticate(read_bearer_token(request.headers))
         except Unauthenticated as error:
             raise HttpError(401, error.message, error.code, CHALLENGE) from error
 
-    async def _parameters(self, request: Request) -> Parameters:
+    async def _read_parameters(self, request: Request) -> Parameters:
         if request.method == "GET":
             values: Any = dict(request.query_params)
             for part in ("variables", "extensions"):
@@ -244,7 +244,7 @@ def _wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "")
 
 
-def _response(request: Request, answer: Answer, request_error: bool = True) -> Response:
+def _make_response(request: Request, answer: Answer, request_error: bool = True) -> Response:
     accept = request.headers.get("accept", "")
     modern = RESPONSE_JSON in accept
     status = answer.status

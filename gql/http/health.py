@@ -29,11 +29,11 @@ class Health:
         self._last: tuple[float, bool] | None = None
         self._asking: asyncio.Task[bool] | None = None
 
-    async def healthz(self, request: Request) -> Response:
+    async def answer_healthz(self, request: Request) -> Response:
         """The process answers; depends on nothing."""
         return JSONResponse({"status": "ok"}, headers=HEADERS)
 
-    async def readyz(self, request: Request) -> Response:
+    async def answer_readyz(self, request: Request) -> Response:
         """The store is reachable and migrated, and the process is not ending."""
         ready = not self.draining and await self._store_is_ready()
         return JSONResponse({"status": "ready" if ready else "unavailable"}, 200 if ready else 503, HEADERS)
@@ -55,6 +55,6 @@ class Health:
         self._asking = None
         return ready
 
-    def routes(self) -> list[Route]:
+    def list_routes(self) -> list[Route]:
         """The addresses of the probes."""
-        return [Route("/healthz", self.healthz), Route("/readyz", self.readyz)]
+        return [Route("/healthz", self.answer_healthz), Route("/readyz", self.answer_readyz)]

@@ -18,12 +18,12 @@ from domain.errors import InvalidInput, NotFound, TooManyImports, Unavailable
 from domain.imports.formats import ImportOptions
 from domain.imports.model import NewImport, PurchaseImport
 from domain.model import Business, Permission, Viewer
-from gql.auth import bearer_token
+from gql.auth import read_bearer_token
 from gql.composition import Services
-from gql.http.endpoint import Endpoints, HttpError, error_response, json_response
-from gql.http.exports import safe_name
+from gql.http.endpoint import Endpoints, HttpError, make_error_response, make_json_response
+from gql.http.exports import clean_name
 from gql.http.graphql import Authenticate
-from gql.parameters import UploadParameters, upload_parameters
+from gql.parameters import UploadParameters, read_upload_parameters
 from gql.schema.types.ids import encode, match
 
 PATH = "/imports/purchases"
@@ -68,21 +68,23 @@ class Uploads:
     check: CheckFile
     coming: dict[int, int] = field(default_factory=dict)
 
-    def routes(self) -> list[Route]:
+    def list_routes(self) -> list[Route]:
         """The addresses of uploads."""
-        endpoints = Endpoints("import", self._viewer, self.services.businesses, _answer_wrong_input, RETRY_SECONDS)
+        endpoints = Endpoints(
+            "import", self._authenticate, self.services.businesses, _answer_wrong_input, RETRY_SECONDS
+        )
         return [
-            Route(PATH, endpoints.endpoint(("POST",), Permission.EDIT, self.upload)),
-            Route(f"{PATH}/{{id}}", endpoints.endpoint(("GET",), Permission.VIEW, self.state)),
+            Route(PATH, endpoints.make_endpoint(("POST",), Permission.EDIT, self.upload)),
+            Route(f"{PATH}/{{id}}", endpoints.make_endpoint(("GET",), Permission.VIEW, self.send_state)),
         ]
 
-    async def _viewer(self, request: Request) -> Viewer:
-        return await self.authenticate(bearer_token(request.headers))
+    async def _authenticate(self, request: Request) -> Viewer:
+        return await self.authenticate(read_bearer_token(request.headers))
 
     async def upload(self, request: Request, viewer: Viewer, business: Business) -> Response:
         """Receive a file and let it wait."""
-        ending = file_ending(request)
-        parameters = upload_parameters(request.query_params.multi_items())
+        ending = find_file_ending(request)
+        parameters = read_upload_parameters(request.query_params.multi_items())
         key = request.headers.get("idempotency-key")
         if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
             raise InvalidInput(f"Idempotency-Key must be 1 to {LONGEST_KEY} printable ASCII characters")
@@ -91,7 +93,7 @@ class Uploads:
             raise TooManyImports(f"{AT_ONCE} files of this business are being received already. Try again later.")
         self.coming[business.id] = self.coming.get(business.id, 0) + 1
         try:
-            received = await self._receive(request, safe_name(parameters.name or f"upload{ending}"))
+            received = await self._receive(request, clean_name(parameters.name or f"upload{ending}"))
         except OSError as error:
             raise Unavailable("The file could not be kept: the data folder is full or cannot be written.") from error
         finally:
@@ -104,7 +106,7 @@ class Uploads:
         if (queued.options or {}).get("file") != received.path.parent.name:
             received.drop()
         number = encode("PurchaseImport", business.id, queued.id)
-        return json_response({"id": number}, 202, {"Location": f"{PATH}/{number}"})
+        return make_json_response({"id": number}, 202, {"Location": f"{PATH}/{number}"})
 
     async def _receive(self, request: Request, name: str) -> ReceivedFile:
         """The body as a file. Where the client goes, or sends too much, nothing stays."""
@@ -147,7 +149,7 @@ class Uploads:
             if known is not None:
                 return known
         await asyncio.to_thread(self.check, received.path, business, parameters.options)
-        options = {**parameters.document(), "file": received.path.parent.name, "name": received.path.name}
+        options = {**parameters.to_document(), "file": received.path.parent.name, "name": received.path.name}
         new = NewImport(received.path.name, options, viewer.subject, key, received.digest)
         return await self.services.imports.queue(business, new, request.state.request_id)
 
@@ -155,7 +157,7 @@ class Uploads:
         if size > self.maximum:
             raise HttpError(413, f"A file may have at most {self.maximum} bytes (SEGMENTS_UPLOAD_BYTES).")
 
-    async def state(self, request: Request, viewer: Viewer, business: Business) -> Response:
+    async def send_state(self, request: Request, viewer: Viewer, business: Business) -> Response:
         """How far an import is."""
         key = request.path_params["id"]
         number = match(key, "PurchaseImport", business)
@@ -163,14 +165,14 @@ class Uploads:
         imports = await self.services.read(business, lambda unit: unit.imports.find_by_ids(ids))
         if number is None or number not in imports:
             raise NotFound("There is no import with this id.")
-        return json_response({"id": key, **state_document(imports[number])})
+        return make_json_response({"id": key, **build_state_document(imports[number])})
 
 
 def _answer_wrong_input(message: str) -> Response:
-    return error_response(400, message)
+    return make_error_response(400, message)
 
 
-def file_ending(request: Request) -> str:
+def find_file_ending(request: Request) -> str:
     """The ending of a file of the body's type; HttpError where it is not read."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in TYPES:
@@ -180,7 +182,7 @@ def file_ending(request: Request) -> str:
     return TYPES[kind]
 
 
-def state_document(one: PurchaseImport) -> Mapping[str, object]:
+def build_state_document(one: PurchaseImport) -> Mapping[str, object]:
     """The import as the body of an answer."""
     error = None if one.error_code is None else {"code": one.error_code, "message": one.error_message}
     return {

@@ -13,17 +13,17 @@ class BadBody(ValueError):
     """A body that is no JSON that we read; the message says why."""
 
 
-def _constant(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise BadBody(f"{name} is not JSON.")
 
 
-def _whole(text: str) -> int:
+def _parse_whole(text: str) -> int:
     if len(text) > MAXIMUM_DIGITS:
         raise BadBody(f"Numbers have at most {MAXIMUM_DIGITS} digits.")
     return int(text)
 
 
-def _real(text: str) -> float:
+def _parse_real(text: str) -> float:
     value = float(text)
     if value in (float("inf"), float("-inf")):
         raise BadBody("A number is too large.")
@@ -37,7 +37,7 @@ def decode_json(data: str | bytes) -> Any:
     except UnicodeDecodeError as error:
         raise BadBody("The body must be UTF-8.") from error
     try:
-        value = json.loads(text, parse_constant=_constant, parse_int=_whole, parse_float=_real)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_int=_parse_whole, parse_float=_parse_real)
     except BadBody:
         raise
     except (ValueError, RecursionError) as error:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from gql.http.json_body import encode_json
-from gql.schema.errors import internal, log_surprise
+from gql.schema.errors import build_internal_error, log_surprise
 
 T = TypeVar("T")
 CLOSED = 499
@@ -63,7 +63,7 @@ class RequestMiddleware:
                 # Half an answer cannot be mended: the server closes the connection and logs no words of ours.
                 raise RuntimeError("the answer broke off") from None
             else:
-                body = encode_json({"errors": [internal(request_id)]})
+                body = encode_json({"errors": [build_internal_error(request_id)]})
                 await Response(body, 500, media_type="application/json")(scope, receive, send_with_id)
 
 

@@ -89,7 +89,7 @@ class Workers(Multiprocess):
     def keep_subprocess_alive(self) -> None:
         """Ask every worker how it is, and look at what it answered."""
         for place, process in enumerate(self.processes):
-            why = self._fault(process)
+            why = self._find_fault(process)
             if why is None:
                 continue
             process.kill()
@@ -113,7 +113,7 @@ class Workers(Multiprocess):
             if process.process.is_alive():
                 process.process.kill()
 
-    def _fault(self, process: Process) -> str | None:
+    def _find_fault(self, process: Process) -> str | None:
         """Why the worker must be begun anew; None where it lives and may still answer."""
         if not process.process.is_alive():
             code = process.exitcode or 0

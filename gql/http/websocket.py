@@ -14,12 +14,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from domain.calendar import Clock
 from domain.model import Viewer
-from gql.auth import Unauthenticated, bearer_token
+from gql.auth import Unauthenticated, read_bearer_token
 from gql.http.endpoint import HttpError
 from gql.http.graphql import Authenticate, Executor, Parameters
 from gql.http.json_body import BadBody, decode_json, encode_json
 from gql.http.middleware import log_request
-from gql.schema.errors import internal, log_surprise, refusal
+from gql.schema.errors import build_internal_error, build_refusal, log_surprise
 
 PROTOCOL = "graphql-transport-ws"
 MAXIMUM_OPERATIONS = 20
@@ -100,7 +100,7 @@ class Socket:
         elif kind == "subscribe":
             await self.subscribe(frame)
         elif kind == "complete":
-            task = self.operations.pop(_operation_id(frame), None)
+            task = self.operations.pop(_read_operation_id(frame), None)
             if task is not None:
                 task.cancel()
         elif kind != "pong":
@@ -114,7 +114,7 @@ class Socket:
         values = [value for name, value in (payload or {}).items() if name.lower() == "authorization"]
         headers = {"authorization": values[0]} if len(values) == 1 and isinstance(values[0], str) else {}
         try:
-            viewer = await self.endpoint.authenticate(bearer_token(headers))
+            viewer = await self.endpoint.authenticate(read_bearer_token(headers))
         except Unauthenticated as error:
             raise Close(4403, "Forbidden") from error
         if not self.endpoint.enter(viewer):
@@ -138,7 +138,7 @@ class Socket:
             raise Close(4401, "Unauthorized")
         if self.viewer.expires_at <= self.endpoint.clock():
             raise Close(4403, "Token expired")
-        key, payload = _operation_id(frame), frame.get("payload")
+        key, payload = _read_operation_id(frame), frame.get("payload")
         if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
             raise Close(4400, "payload.query must be a string")
         variables, name, extensions = (payload.get(part) for part in ("variables", "operationName", "extensions"))
@@ -149,7 +149,7 @@ class Socket:
         if key in self.operations:
             raise Close(4409, f"Subscriber for {key[:50]} already exists")
         if len(self.operations) >= MAXIMUM_OPERATIONS:
-            error = refusal(f"At most {MAXIMUM_OPERATIONS} operations run at once on a socket.", "LIMIT_EXCEEDED")
+            error = build_refusal(f"At most {MAXIMUM_OPERATIONS} operations run at once on a socket.", "LIMIT_EXCEEDED")
             await self.send({"id": key, "type": "error", "payload": [error]})
             return
         task = asyncio.create_task(self.operate(key, self.viewer, payload))
@@ -174,11 +174,11 @@ class Socket:
                     await self.send({"id": key, "type": "next", "payload": answer.body})
         except HttpError as error:
             codes[error.code] += 1
-            end = {"id": key, "type": "error", "payload": [refusal(error.message, error.code)]}
+            end = {"id": key, "type": "error", "payload": [build_refusal(error.message, error.code)]}
         except Exception as error:
             log_surprise(error, request_id)
             codes["INTERNAL"] += 1
-            end = {"id": key, "type": "error", "payload": [internal(request_id)]}
+            end = {"id": key, "type": "error", "payload": [build_internal_error(request_id)]}
         finally:
             # The id is free before the end is told, so that the client may use it again at once.
             if self.operations.get(key) is asyncio.current_task():
@@ -253,7 +253,7 @@ def _decode_frame(message: Any) -> dict[str, Any]:
     return frame
 
 
-def _operation_id(frame: dict[str, Any]) -> str:
+def _read_operation_id(frame: dict[str, Any]) -> str:
     key = frame.get("id")
     if not isinstance(key, str) or not key or len(key) > MAXIMUM_ID:
         raise Close(4400, f"id must be a string of 1 to {MAXIMUM_ID} characters")

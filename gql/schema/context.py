@@ -50,10 +50,10 @@ class Context:
     _moment: datetime | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.loaders = Loaders(self.services, self.business)
+        self.loaders = Loaders(self.services, self.load_business)
         self.cache = CacheStats()
 
-    async def business(self) -> Business:
+    async def load_business(self) -> Business:
         """The viewer's business."""
         if self._business is None:
             self._business = asyncio.ensure_future(self._open_business(self._moment))
@@ -64,7 +64,7 @@ class Context:
 
     async def read(self, question: Callable[[Unit], Awaitable[T]]) -> T:
         """The answer of one read unit of the viewer's business."""
-        return await self.services.read(await self.business(), question)
+        return await self.services.read(await self.load_business(), question)
 
     def renew(self, moment: datetime | None = None) -> None:
         """The next event of a subscription: what was read for the last one may have changed. Or something was written:

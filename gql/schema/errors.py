@@ -30,13 +30,13 @@ def log_surprise(error: BaseException, request_id: str) -> None:
     log.error("unexpected error id=%s kind=%s at=%s", request_id, type(error).__name__, place)
 
 
-def internal(request_id: str) -> dict[str, Any]:
+def build_internal_error(request_id: str) -> dict[str, Any]:
     """What a client is told of a surprise."""
     message = f"Internal error. Quote the request id {request_id}."
     return {"message": message, "extensions": {"code": "INTERNAL", "requestId": request_id}}
 
 
-def refusal(message: str, code: str) -> dict[str, Any]:
+def build_refusal(message: str, code: str) -> dict[str, Any]:
     """An error of the request as a whole."""
     return {"message": message[:MAXIMUM_MESSAGE], "extensions": {"code": code}}
 
@@ -45,9 +45,9 @@ def format_error(error: GraphQLError, request_id: str, schema: Any) -> dict[str,
     """The error as clients see it."""
     original = error.original_error
     if is_surprise(error):
-        shown = internal(request_id)
+        shown = build_internal_error(request_id)
     elif isinstance(original, DomainError):
-        shown = refusal(name_fields(original.message, to_camel_case), original.code)
+        shown = build_refusal(name_fields(original.message, to_camel_case), original.code)
         if isinstance(original, InvalidInput) and original.problems[0].field:
             shown["extensions"]["field"] = list(original.problems[0].field)
         if isinstance(original, InvalidRule):
@@ -59,7 +59,7 @@ def format_error(error: GraphQLError, request_id: str, schema: Any) -> dict[str,
         exhausted = isinstance(error, GraphQLSyntaxError) and "Parsing aborted" in error.message
         tangled = isinstance(error, ValidationAbortedError)
         message = "The document repeats too many fields." if tangled else error.message
-        shown = refusal(message, "LIMIT_EXCEEDED" if exhausted or tangled else "BAD_USER_INPUT")
+        shown = build_refusal(message, "LIMIT_EXCEEDED" if exhausted or tangled else "BAD_USER_INPUT")
         shown["message"] += list_enum_values(error.message, schema)
         shown["extensions"].update(error.extensions or {})
     if error.locations:

@@ -26,13 +26,13 @@ CLEARABLE = ("name", "description", "is_dynamic", "rules", "criteria", "rfm_conf
 
 @strawberry.input(description="A box of RFM scores, digit by digit: 344 to 555 is R 3 to 5, F 4 to 5, M 4 to 5.")
 class RfmConfigInput(ScoreBox):
-    def entity(self) -> RfmConfig:
+    def to_entity(self) -> RfmConfig:
         return RfmConfig(self.min_score, self.max_score)
 
 
 @strawberry.input(description="Bounds on a customer's metrics, all inclusive; all that are given must hold.")
 class SegmentCriteriaInput(MetricBounds):
-    def entity(self) -> SegmentCriteria:
+    def to_entity(self) -> SegmentCriteria:
         bounds = {bound.name: getattr(self, bound.name) for bound in fields(SegmentCriteria)}
         levels = bounds.pop("loyalty_levels")
         return SegmentCriteria(**bounds, loyalty_levels=None if levels is None else tuple(levels))
@@ -46,8 +46,8 @@ class SegmentDefinitionInput:
     criteria: SegmentCriteriaInput | None = strawberry.field(default=None, description="Bounds on metrics.")
     rfm_config: RfmConfigInput | None = strawberry.field(default=None, description="A box of RFM scores.")
 
-    def entity(self) -> Definition:
-        return definition_of(self.rules, self.criteria, self.rfm_config)
+    def to_entity(self) -> Definition:
+        return to_definition(self.rules, self.criteria, self.rfm_config)
 
 
 @strawberry.input(description="A new segment. An AUTOMATIC one needs a condition, a MANUAL one must have none.")
@@ -77,7 +77,7 @@ class CreateSegmentInput:
         description="When to recalculate: five cron fields in the business's time zone; nightly where absent.",
     )
 
-    def draft(self) -> Draft:
+    def to_draft(self) -> Draft:
         return Draft(
             name=self.name,
             kind=self.kind,
@@ -85,7 +85,7 @@ class CreateSegmentInput:
             description=self.description,
             is_dynamic=self.is_dynamic,
             is_rfm=self.is_rfm,
-            definition=definition_of(self.rules, self.criteria, self.rfm_config),
+            definition=to_definition(self.rules, self.criteria, self.rfm_config),
             schedule=self.schedule,
         )
 
@@ -112,22 +112,24 @@ class UpdateSegmentInput:
         default=strawberry.UNSET, description="When to recalculate: five cron fields; null is nightly again."
     )
 
-    def changes(self) -> dict[str, object]:
+    def to_changes(self) -> dict[str, object]:
         """The fields that are there, as the domain reads them."""
         values = {name: getattr(self, name) for name in CLEARABLE}
         return {
-            name: value.entity() if isinstance(value, SegmentCriteriaInput | RfmConfigInput) else value
+            name: value.to_entity() if isinstance(value, SegmentCriteriaInput | RfmConfigInput) else value
             for name, value in values.items()
             if value is not strawberry.UNSET
         }
 
 
-def definition_of(
+def to_definition(
     rules: JSON | None, criteria: SegmentCriteriaInput | None, rfm_config: RfmConfigInput | None
 ) -> Definition:
     """The three ways to say who belongs, as the domain reads them."""
     return Definition(
-        rules, None if criteria is None else criteria.entity(), None if rfm_config is None else rfm_config.entity()
+        rules,
+        None if criteria is None else criteria.to_entity(),
+        None if rfm_config is None else rfm_config.to_entity(),
     )
 
 
@@ -153,8 +155,8 @@ class CustomerFilter:
         default=None, description="One JSONLogic object, or a list that must all hold; see ruleVariables."
     )
 
-    async def entity(self, context: Context, business: Business) -> CustomerFilterEntity:
-        if any(len(text) > MAXIMUM_TEXT or "\0" in text for text in self._texts()):
+    async def to_entity(self, context: Context, business: Business) -> CustomerFilterEntity:
+        if any(len(text) > MAXIMUM_TEXT or "\0" in text for text in self._list_texts()):
             raise InvalidInput("filter must hold texts of at most 1000 characters, without NUL", ("filter",))
         levels = None if self.loyalty_levels is None else tuple(self.loyalty_levels)
         plain = CustomerFilterEntity(self.search, levels)
@@ -164,7 +166,7 @@ class CustomerFilter:
         ids = [match(value, "Segment", business) for value in self.segment_ids or ()]
         return await context.services.analysis.narrow(business, plain, ids, rule)
 
-    def _texts(self) -> Iterator[str]:
+    def _list_texts(self) -> Iterator[str]:
         if self.search is not None:
             yield self.search
         for texts in (self.loyalty_levels, self.frequency, self.spending, self.category):

@@ -61,14 +61,14 @@ class InputLiteralRule(ValuesOfCorrectTypeRule):
                 return
             place = [self.argument, *map(str, path)]
             message = f"{'.'.join(place)}: {error.message}"
-            self.report_error(GraphQLError(message, value_at(node, path), extensions={"field": place}))
+            self.report_error(GraphQLError(message, find_value(node, path), extensions={"field": place}))
 
         if input_type is not None:
             validate_input_literal(node, input_type, report, None, None, self.context.hide_suggestions)
         return SKIP
 
 
-def value_at(node: ValueNode, path: list[str | int]) -> ValueNode:
+def find_value(node: ValueNode, path: list[str | int]) -> ValueNode:
     """The value at the path; a value that stands for a list of one is itself its item."""
     for step in path:
         if isinstance(node, ObjectValueNode):
@@ -148,20 +148,22 @@ class Measurer:
     known: dict[str, Measure] = field(default_factory=dict)
     open: set[str] = field(default_factory=set)
 
-    def selection(self, node: SelectionSetNode | None, parent: GraphQLNamedType | None) -> Measure:
+    def measure_selection(self, node: SelectionSetNode | None, parent: GraphQLNamedType | None) -> Measure:
         """What the selection needs by itself."""
         total = Measure()
         for part in node.selections if node is not None else ():
             if isinstance(part, FragmentSpreadNode):
-                total.add(self.fragment(part.name.value))
+                total.add(self.measure_fragment(part.name.value))
             elif isinstance(part, InlineFragmentNode):
                 name = part.type_condition.name.value if part.type_condition is not None else None
-                total.add(self.selection(part.selection_set, self.schema.type_map.get(name) if name else parent))
+                total.add(
+                    self.measure_selection(part.selection_set, self.schema.type_map.get(name) if name else parent)
+                )
             elif isinstance(part, FieldNode):
-                total.add(self.field(part, parent))
+                total.add(self.measure_field(part, parent))
         return total
 
-    def fragment(self, name: str) -> Measure:
+    def measure_fragment(self, name: str) -> Measure:
         """A fragment, measured once; a circle is validation's to refuse."""
         if name not in self.known:
             definition = self.fragments.get(name)
@@ -169,38 +171,38 @@ class Measurer:
                 return Measure()
             self.open.add(name)
             condition = self.schema.type_map.get(definition.type_condition.name.value)
-            self.known[name] = self.selection(definition.selection_set, condition)
+            self.known[name] = self.measure_selection(definition.selection_set, condition)
             self.open.discard(name)
         return self.known[name]
 
-    def field(self, node: FieldNode, parent: GraphQLNamedType | None) -> Measure:
+    def measure_field(self, node: FieldNode, parent: GraphQLNamedType | None) -> Measure:
         """A field with all that is below it."""
         name = node.name.value
         known = parent is not None and is_composite_type(parent)
         definition = self.schema.get_field(parent, name) if known else None  # type: ignore[arg-type]
         kind = None if definition is None else get_named_type(definition.type)
-        inner = self.selection(node.selection_set, kind)
+        inner = self.measure_selection(node.selection_set, kind)
         inner.aliases += int(node.alias is not None)
         page = kind is not None and kind.name.endswith("Connection")
         listed = definition is not None and is_list_type(get_nullable_type(definition.type)) and is_composite_type(kind)
         if page:
-            inner.cost += self.first(node) * (inner.each + 1)
+            inner.cost += self.read_page_size(node) * (inner.each + 1)
             inner.each = 0
         elif listed and parent is not None and parent.name.endswith("Connection"):
             inner.each, inner.cost = inner.cost, 0
         elif listed:
-            inner.cost = self.items(node) * (inner.cost + 1)
+            inner.cost = self.count_items(node) * (inner.cost + 1)
         inner.cost = min(inner.cost + FIELD_COSTS.get(name, 0), MANY)
         if name.startswith("__"):
             return Measure(0, inner.depth + 1 + inner.introspection, inner.aliases, inner.cost)
         inner.depth += 1
         return inner
 
-    def first(self, node: FieldNode) -> int:
+    def read_page_size(self, node: FieldNode) -> int:
         """The page size; GraphQLError where it is out of bounds."""
         size = DEFAULT_FIRST
         for argument in node.arguments or ():
-            value = self.number(argument) if argument.name.value in ("first", "last") else None
+            value = self.read_number(argument) if argument.name.value in ("first", "last") else None
             if value is not None:
                 if not 1 <= value <= MAXIMUM_FIRST:
                     message = f"{argument.name.value} must be between 1 and {MAXIMUM_FIRST}"
@@ -208,7 +210,7 @@ class Measurer:
                 size = int(value)
         return size
 
-    def number(self, argument: ArgumentNode) -> int | float | None:
+    def read_number(self, argument: ArgumentNode) -> int | float | None:
         """The number that an argument is given; None where it is given none."""
         value: Any = None
         if isinstance(argument.value, IntValueNode):
@@ -218,10 +220,10 @@ class Measurer:
         # JSON's 250.0 is the integer 250 to GraphQL.
         return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
-    def items(self, node: FieldNode) -> int:
+    def count_items(self, node: FieldNode) -> int:
         """How many objects a list without pages may return: as many as asked for, or one for each id given."""
         for argument in node.arguments or ():
-            if argument.name.value == "first" and (size := self.number(argument)) is not None:
+            if argument.name.value == "first" and (size := self.read_number(argument)) is not None:
                 # Such lists have bounds of their own, which their resolvers check.
                 return int(min(max(size, 1), MAXIMUM_FIRST))
             if argument.name.value == "ids":
@@ -248,7 +250,7 @@ def check_limits(
             if isinstance(definition.default_value, IntValueNode) and len(definition.default_value.value) < 12
         }
         root = schema.get_root_type(node.operation)
-        measure = Measurer(schema, fragments, {**defaults, **variables}).selection(node.selection_set, root)
+        measure = Measurer(schema, fragments, {**defaults, **variables}).measure_selection(node.selection_set, root)
         for what, value, limit in (
             ("depth", measure.depth, MAXIMUM_DEPTH),
             ("introspection depth", measure.introspection, MAXIMUM_INTROSPECTION_DEPTH),
@@ -257,10 +259,10 @@ def check_limits(
         ):
             if value > limit:
                 stated = value if value < MANY else "too much"
-                raise too_much(f"The {what} of the operation is {stated}, at most {limit} is allowed.")
+                raise make_limit_error(f"The {what} of the operation is {stated}, at most {limit} is allowed.")
 
 
-def too_much(message: str) -> GraphQLError:
+def make_limit_error(message: str) -> GraphQLError:
     """A refusal with the code of the limits."""
     return GraphQLError(message, extensions={"code": "LIMIT_EXCEEDED"})
 
@@ -286,11 +288,11 @@ class DocumentLimits(SchemaExtension):
             try:
                 check_limits(context.schema._schema, document, context.operation_name, context.variables or {})
             except RecursionError as error:
-                raise too_much("The document is nested too deeply.") from error
+                raise make_limit_error("The document is nested too deeply.") from error
         yield
 
 
-def extensions(settings: Settings) -> list[Callable[[], SchemaExtension]]:
+def make_extensions(settings: Settings) -> list[Callable[[], SchemaExtension]]:
     """The extensions of the schema; they are made for each operation, their caches are bounded and outlive it."""
     hidden: list[Callable[[], SchemaExtension]] = [lambda: AddValidationRules([NoSchemaIntrospectionCustomRule])]
     return [

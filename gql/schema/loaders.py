@@ -24,7 +24,7 @@ from domain.store import (
     Unit,
 )
 from gql.composition import Services
-from gql.schema.limits import too_much
+from gql.schema.limits import make_limit_error
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -41,7 +41,7 @@ MAXIMUM_GROUPED = 20_000
 class PageSource(Protocol):
     """What has groups of customers."""
 
-    async def pages(self, keys: Sequence[Any], request: PageRequest) -> Mapping[Any, Page[CustomerRecord]]:
+    async def load_pages(self, keys: Sequence[Any], request: PageRequest) -> Mapping[Any, Page[CustomerRecord]]:
         """A page of each of the groups."""
         ...
 
@@ -58,12 +58,17 @@ class Loaders:
         self._business = business
         self._running: set[asyncio.Task[Any]] = set()
         self._closed = False
-        finds, reads, asks, pages = self._finds, self._reads, self._asks, self._pages
+        finds, reads, asks, pages = (
+            self._make_lookup_loader,
+            self._make_unit_loader,
+            self._make_service_loader,
+            self._make_page_loader,
+        )
         customers, memberships = services.customers, services.memberships
 
         self.customers = finds(lambda unit, keys: unit.customers.find_by_ids(keys))
-        self.scores = self._of_owners(customers.compute_scores)
-        self.classifications = self._of_owners(customers.load_classifications)
+        self.scores = self._make_owner_loader(customers.compute_scores)
+        self.classifications = self._make_owner_loader(customers.load_classifications)
         self.matching_segments = asks(services.analysis.find_matching)
         self.purchases = finds(lambda unit, keys: unit.purchases.find_by_keys(keys))
         self.purchase_pages = pages(lambda unit, keys, request: unit.purchases.load_pages(keys, request))
@@ -98,7 +103,7 @@ class Loaders:
             lambda unit, keys: unit.history.load_entrant_pages(keys)
         )
         self.entrant_counts: DataLoader[Comparison, int] = reads(lambda unit, keys: unit.history.count_entrants(keys))
-        self.group_pages: DataLoader[GroupPage, Page[CustomerRecord]] = self._loader(_group_pages)
+        self.group_pages: DataLoader[GroupPage, Page[CustomerRecord]] = self._make_loader(_group_pages)
 
     def close(self) -> None:
         """Stop the batches that run, and those that are about to."""
@@ -106,7 +111,7 @@ class Loaders:
         for task in self._running:
             task.cancel()
 
-    def _loader(self, load: Callable[[list[K]], Awaitable[list[V]]]) -> DataLoader[K, V]:
+    def _make_loader(self, load: Callable[[list[K]], Awaitable[list[V]]]) -> DataLoader[K, V]:
         async def batch(keys: list[K]) -> list[V]:
             task = asyncio.current_task()
             if self._closed or task is None:
@@ -119,29 +124,35 @@ class Loaders:
 
         return DataLoader(batch)
 
-    def _asks(self, question: Callable[[Business, list[K]], Awaitable[Answers[K, V]]]) -> DataLoader[K, V]:
+    def _make_service_loader(
+        self, question: Callable[[Business, list[K]], Awaitable[Answers[K, V]]]
+    ) -> DataLoader[K, V]:
         """One call of a service a batch, which says something of every key."""
 
         async def load(keys: list[K]) -> list[V]:
             answers = await question(await self._business(), keys)
             return [answers[key] for key in keys] if isinstance(answers, Mapping) else list(answers)
 
-        return self._loader(load)
+        return self._make_loader(load)
 
-    def _reads(self, question: Callable[[Unit, list[K]], Awaitable[Answers[K, V]]]) -> DataLoader[K, V]:
+    def _make_unit_loader(self, question: Callable[[Unit, list[K]], Awaitable[Answers[K, V]]]) -> DataLoader[K, V]:
         """One read unit a batch, which says something of every key."""
-        return self._asks(lambda business, keys: self._services.read(business, lambda unit: question(unit, keys)))
+        return self._make_service_loader(
+            lambda business, keys: self._services.read(business, lambda unit: question(unit, keys))
+        )
 
-    def _finds(self, question: Callable[[Unit, list[K]], Awaitable[Mapping[K, V]]]) -> DataLoader[K, V | None]:
+    def _make_lookup_loader(
+        self, question: Callable[[Unit, list[K]], Awaitable[Mapping[K, V]]]
+    ) -> DataLoader[K, V | None]:
         """One read unit a batch; None for a key that nothing has."""
 
         async def find_all(unit: Unit, keys: list[K]) -> list[V | None]:
             answers = await question(unit, keys)
             return [answers.get(key) for key in keys]
 
-        return self._reads(find_all)
+        return self._make_unit_loader(find_all)
 
-    def _pages(
+    def _make_page_loader(
         self, question: Callable[[Unit, list[int], PageRequest], Awaitable[Mapping[int, Page[V]]]]
     ) -> DataLoader[PageKey, Page[V]]:
         """Pages of the lists of many owners; those that begin alike share a statement, in practice all."""
@@ -154,9 +165,9 @@ class Loaders:
                 pages |= {(owner, request): page for owner, page in answers.items()}
             return pages
 
-        return self._reads(alike)
+        return self._make_unit_loader(alike)
 
-    def _of_owners(
+    def _make_owner_loader(
         self, question: Callable[[Business, Mapping[int, CustomerTotals]], Awaitable[Mapping[int, V]]]
     ) -> DataLoader[Owner, V]:
         """One call of a service for customers whose totals are known."""
@@ -165,7 +176,7 @@ class Loaders:
             answers = await question(business, dict(owners))
             return [answers[customer] for customer, _ in owners]
 
-        return self._asks(by_owner)
+        return self._make_service_loader(by_owner)
 
 
 async def _are_members(unit: Unit, pairs: list[tuple[int, int]]) -> Mapping[tuple[int, int], bool]:
@@ -177,6 +188,6 @@ async def _group_pages(keys: list[GroupPage]) -> list[Page[CustomerRecord]]:
     for source, group, request in keys:
         groups.setdefault((source, request), []).append(group)
     if sum(len(some) * request.size for (_, request), some in groups.items()) > MAXIMUM_GROUPED:
-        raise too_much(f"The pages of all groups together may hold {MAXIMUM_GROUPED} customers: ask for fewer.")
-    pages = {(source, request): await source.pages(some, request) for (source, request), some in groups.items()}
+        raise make_limit_error(f"The pages of all groups together may hold {MAXIMUM_GROUPED} customers: ask for fewer.")
+    pages = {(source, request): await source.load_pages(some, request) for (source, request), some in groups.items()}
     return [pages[source, request][group] for source, group, request in keys]

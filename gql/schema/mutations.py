@@ -26,7 +26,7 @@ from gql.schema.types.customer import Customer
 from gql.schema.types.enums import Method, PurchaseStatus, RfmScheme, describe_enum
 from gql.schema.types.ids import encode, expect, match, missing
 from gql.schema.types.job import Job, PurchaseImport, Recalculation
-from gql.schema.types.payloads import Payload, mutation, payload, user_errors
+from gql.schema.types.payloads import Payload, mutation, payload, to_user_errors
 from gql.schema.types.scalars import JSON
 from gql.schema.types.segment import Segment
 
@@ -61,7 +61,7 @@ async def answer_with_run(kind: type[R], business: BusinessEntity, run: Awaitabl
     try:
         return kind(recalculation=Recalculation.of(business, await run))
     except AlreadyRunning as error:
-        return kind(recalculation=Recalculation.of(business, error.job), user_errors=user_errors(error))
+        return kind(recalculation=Recalculation.of(business, error.job), user_errors=to_user_errors(error))
 
 
 class ExportFormat(StrEnum):
@@ -173,14 +173,14 @@ class Mutation(SegmentMutations):
         info: Info,
         segment_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the segment.")],
     ) -> RecalculateSegmentPayload:
-        context, business = info.context, await info.context.business()
+        context, business = info.context, await info.context.load_business()
         segment = expect(segment_id, "Segment", business, "segmentId")
         run = context.services.recalculations.start(business, segment, context.actor)
         return await answer_with_run(RecalculateSegmentPayload, business, run)
 
     @mutation("Queue one run of all automatic segments of the business, each a part of it.")
     async def recalculate_segments(self, info: Info) -> RecalculateSegmentsPayload:
-        context, business = info.context, await info.context.business()
+        context, business = info.context, await info.context.load_business()
         run = context.services.recalculations.start_all(business, context.actor)
         return await answer_with_run(RecalculateSegmentsPayload, business, run)
 
@@ -190,7 +190,7 @@ class Mutation(SegmentMutations):
         info: Info,
         customer_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the customer.")],
     ) -> RecalculateCustomerPayload:
-        context, business = info.context, await info.context.business()
+        context, business = info.context, await info.context.load_business()
         key = expect(customer_id, "Customer", business, "customerId")
         entered, left = await context.services.recalculations.recalculate_customer(business, key, context.actor)
         context.renew(next((item.seen_at for item in (*entered, *left)), None))
@@ -205,7 +205,7 @@ class Mutation(SegmentMutations):
     async def cancel_job(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the run.")]
     ) -> CancelJobPayload:
-        context, business = info.context, await info.context.business()
+        context, business = info.context, await info.context.load_business()
         number = match(id, "PurchaseImport", business)
         if number is not None:
             ended = await context.services.imports.cancel(business, number, context.actor)
@@ -235,7 +235,7 @@ class Mutation(SegmentMutations):
             RfmScheme, strawberry.argument(description="Which set of RFM groups.")
         ] = RfmScheme.EIGHT_SEGMENT,
     ) -> ExportPayload:
-        context, business = info.context, await info.context.business()
+        context, business = info.context, await info.context.load_business()
         storefront = await find_storefront(context, business, storefront_id)
         asked = ReportRequest(method, days, as_of, storefront, scheme, segment_name, segment_code)
         report = await context.services.report_files.load_report(business, asked)
@@ -252,7 +252,7 @@ class Mutation(SegmentMutations):
         segment_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the segment.")],
         format: Annotated[MembersFormat, strawberry.argument(description="What kind of file.")],
     ) -> ExportPayload:
-        context, business = info.context, await info.context.business()
+        context, business = info.context, await info.context.load_business()
         segment = await context.loaders.segments.load(expect(segment_id, "Segment", business, "segmentId"))
         if segment is None or segment.deleted_at is not None:
             raise missing("Segment", "segmentId")
@@ -285,7 +285,7 @@ class Mutation(SegmentMutations):
     async def record_purchases(
         self, info: Info, input: Annotated[list[PurchaseInput], strawberry.argument(description="The purchases.")]
     ) -> RecordPurchasesPayload:
-        context, business = info.context, await info.context.business()
+        context, business = info.context, await info.context.load_business()
         counts = await context.services.purchases.record(business, read_purchases(input, business), context.actor)
         return RecordPurchasesPayload(created=counts.created, updated=counts.updated, unchanged=counts.unchanged)
 
@@ -295,7 +295,7 @@ class Mutation(SegmentMutations):
         info: Info,
         external_ids: Annotated[list[str], strawberry.argument(description="Order ids of the shop.")],
     ) -> DeletePurchasesPayload:
-        context, business = info.context, await info.context.business()
+        context, business = info.context, await info.context.load_business()
         count = await context.services.purchases.delete(business, external_ids, context.actor)
         return DeletePurchasesPayload(deleted_count=count)
 
@@ -303,7 +303,7 @@ class Mutation(SegmentMutations):
     async def upsert_customers(
         self, info: Info, input: Annotated[list[CustomerInput], strawberry.argument(description="The customers.")]
     ) -> UpsertCustomersPayload:
-        context, business = info.context, await info.context.business()
+        context, business = info.context, await info.context.load_business()
         counts = await context.services.customers.upsert(business, read_customers(input, business), context.actor)
         return UpsertCustomersPayload(created=counts.created, updated=counts.updated, unchanged=counts.unchanged)
 

@@ -28,8 +28,8 @@ from gql.schema.types.customer import Customer, Purchase
 from gql.schema.types.enums import CustomerSort, Method, RfmScheme, SegmentKind, SegmentSort, SeriesInterval
 from gql.schema.types.ids import GlobalId, Node, decode_own, expect, match, missing
 from gql.schema.types.job import RUN_ORDER, Job, PurchaseImport, Recalculation
-from gql.schema.types.membership import Snapshot, snapshot_key
-from gql.schema.types.pagination import After, Before, Connection, First, Last, connection, request_page
+from gql.schema.types.membership import Snapshot, read_snapshot_key
+from gql.schema.types.pagination import After, Before, Connection, First, Last, build_connection, request_page
 from gql.schema.types.report import (
     LabelCount,
     ReportSource,
@@ -52,12 +52,12 @@ Days = Annotated[int, strawberry.argument(description="Length of each window in 
 Scheme = Annotated[RfmScheme, strawberry.argument(description="Which set of RFM groups.")]
 
 
-def only_number(numbers: tuple[int, ...]) -> int | None:
+def get_only_number(numbers: tuple[int, ...]) -> int | None:
     """The key of what has one number beside the business's."""
     return numbers[0] if len(numbers) == 1 else None
 
 
-def present_segment(business: BusinessEntity, entity: SegmentEntity) -> Segment | None:
+def find_present_segment(business: BusinessEntity, entity: SegmentEntity) -> Segment | None:
     """The segment; None for a deleted one, which is only history."""
     return Segment.of(business, entity) if entity.deleted_at is None else None
 
@@ -68,7 +68,7 @@ class NodeKind:
 
     loader: Callable[[Loaders], DataLoader[Any, Any]]
     of: Callable[[BusinessEntity, Any], Node | None]
-    key: Callable[[tuple[int, ...]], Any] = only_number
+    key: Callable[[tuple[int, ...]], Any] = get_only_number
     permission: Permission = Permission.VIEW
 
 
@@ -78,15 +78,15 @@ NODES = {
     "Purchase": NodeKind(lambda loaders: loaders.purchases, Purchase.of, lambda ids: ids if len(ids) == 2 else None),
     "PurchaseImport": NodeKind(lambda loaders: loaders.imports, PurchaseImport.of),
     "Recalculation": NodeKind(lambda loaders: loaders.jobs, Recalculation.of),
-    "Segment": NodeKind(lambda loaders: loaders.segments, present_segment),
-    "Snapshot": NodeKind(lambda loaders: loaders.snapshots, Snapshot.of, snapshot_key),
+    "Segment": NodeKind(lambda loaders: loaders.segments, find_present_segment),
+    "Snapshot": NodeKind(lambda loaders: loaders.snapshots, Snapshot.of, read_snapshot_key),
     "Storefront": NodeKind(lambda loaders: loaders.storefronts, Storefront.of),
 }
 
 
 async def find_node(context: Context, value: str) -> Node | None:
     """The object of a global id; None where there is none, or it is another business's."""
-    business = await context.business()
+    business = await context.load_business()
     id = decode_own(value, business)
     if id == GlobalId("Business", ()):
         return Business.of(business)
@@ -109,7 +109,7 @@ class SegmentFilter:
         default=None, description="Only those that follow by themselves, or not."
     )
 
-    def entity(self) -> SegmentFilterEntity:
+    def to_entity(self) -> SegmentFilterEntity:
         if self.search is not None and (len(self.search) > MAXIMUM_SEARCH or "\0" in self.search):
             message = f"search must be at most {MAXIMUM_SEARCH} characters, without NUL"
             raise InvalidInput(message, ("filter", "search"))
@@ -132,7 +132,7 @@ class Query:
         storefront_id: StorefrontId = None,
         scheme: Scheme = RfmScheme.EIGHT_SEGMENT,
     ) -> SegmentTransitions | None:
-        business, movements = await info.context.business(), info.context.services.transitions
+        business, movements = await info.context.load_business(), info.context.services.transitions
         storefront = await find_storefront(info.context, business, storefront_id)
         place = None if storefront is None else storefront.id
         transitions = await movements.load_transitions(business, method, days, from_, to, place, scheme)
@@ -156,7 +156,7 @@ class Query:
         storefront_id: StorefrontId = None,
         scheme: Scheme = RfmScheme.EIGHT_SEGMENT,
     ) -> list[TrendPoint] | None:
-        business, movements = await info.context.business(), info.context.services.transitions
+        business, movements = await info.context.load_business(), info.context.services.transitions
         storefront = await find_storefront(info.context, business, storefront_id)
         place = None if storefront is None else storefront.id
         points = await movements.load_trend(business, method, days, from_, to, interval, place, scheme)
@@ -173,7 +173,7 @@ class Query:
             date | None, strawberry.argument(description="Last day that counts; today where absent.")
         ] = None,
     ) -> list[LabelCount] | None:
-        counts = await info.context.services.transitions.count_labels(await info.context.business(), as_of)
+        counts = await info.context.services.transitions.count_labels(await info.context.load_business(), as_of)
         return [LabelCount.of(entity) for entity in counts]
 
     @strawberry.field(permission_classes=[CanView], description="A segment; null where there is none of that id.")
@@ -200,11 +200,11 @@ class Query:
         by, backwards = sort or SegmentSort.NAME, bool(reverse)
         order = f"segments {by.value}{' reverse' if backwards else ''}"
         request = request_page(order, str if by is SegmentSort.NAME else int, first, after, last, before)
-        where = SegmentFilterEntity() if filter is None else filter.entity()
-        context, business = info.context, await info.context.business()
+        where = SegmentFilterEntity() if filter is None else filter.to_entity()
+        context, business = info.context, await info.context.load_business()
         page = await context.read(lambda unit: unit.segments.load_page(request, where, by, backwards))
         of = partial(Segment.of, business)
-        return connection(page, order, of, lambda: context.read(lambda unit: unit.segments.count(where)))
+        return build_connection(page, order, of, lambda: context.read(lambda unit: unit.segments.count(where)))
 
     @strawberry.field(
         permission_classes=[CanView],
@@ -219,10 +219,10 @@ class Query:
             strawberry.argument(description="Segment whose members are compared; none where absent."),
         ] = None,
     ) -> SegmentPreview | None:
-        business, against = await info.context.business(), None
+        business, against = await info.context.load_business(), None
         if against_segment_id is not None:
             against = expect(against_segment_id, "Segment", business, "againstSegmentId")
-        preview = await info.context.services.analysis.preview(business, definition.entity(), against)
+        preview = await info.context.services.analysis.preview(business, definition.to_entity(), against)
         return SegmentPreview.of(business, preview)
 
     @strawberry.field(
@@ -235,7 +235,7 @@ class Query:
         segment_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the segment.")],
         customer_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the customer.")],
     ) -> SegmentExplanation | None:
-        business = await info.context.business()
+        business = await info.context.load_business()
         segment, customer = match(segment_id, "Segment", business), match(customer_id, "Customer", business)
         if segment is None or customer is None:
             return None
@@ -248,13 +248,13 @@ class Query:
         info: Info,
         segment_ids: Annotated[list[strawberry.ID], strawberry.argument(description="Global ids of the segments.")],
     ) -> SegmentOverlap | None:
-        business = await info.context.business()
+        business = await info.context.load_business()
         numbers = [match(id, "Segment", business) for id in segment_ids]
         return SegmentOverlap.of(business, await info.context.services.analysis.compute_overlap(business, numbers))
 
     @strawberry.field(permission_classes=[CanView], description="Every variable that a rule may use.")
     async def rule_variables(self, info: Info) -> list[RuleVariable]:
-        business = await info.context.business()
+        business = await info.context.load_business()
         return [RuleVariable.of(entity) for entity in list_rule_variables(business.currency)]
 
     @strawberry.field(permission_classes=[CanView], description="A run; null where there is none of that id.")
@@ -275,21 +275,21 @@ class Query:
         ] = None,
     ) -> Connection[Recalculation]:
         request = request_page(RUN_ORDER, int, first, after)
-        context, business = info.context, await info.context.business()
+        context, business = info.context, await info.context.load_business()
         key = None if segment_id is None else expect(segment_id, "Segment", business, "segmentId")
         # Of a deleted one too: its runs are history.
         if key is not None and await context.loaders.segments.load(key) is None:
             raise missing("Segment", "segmentId")
         page = await context.read(lambda unit: unit.jobs.load_page(request, segment_id=key))
         of = partial(Recalculation.of, business)
-        return connection(page, RUN_ORDER, of, lambda: context.read(lambda unit: unit.jobs.count(segment_id=key)))
+        return build_connection(page, RUN_ORDER, of, lambda: context.read(lambda unit: unit.jobs.count(segment_id=key)))
 
     @strawberry.field(permission_classes=[CanView], description="Imports of purchases, newest first.")
     async def imports(self, info: Info, first: First = None, after: After = None) -> Connection[PurchaseImport]:
         request = request_page(IMPORT_ORDER, int, first, after)
-        context, of = info.context, partial(PurchaseImport.of, await info.context.business())
+        context, of = info.context, partial(PurchaseImport.of, await info.context.load_business())
         page = await context.read(lambda unit: unit.imports.load_page(request))
-        return connection(page, IMPORT_ORDER, of, lambda: context.read(lambda unit: unit.imports.count()))
+        return build_connection(page, IMPORT_ORDER, of, lambda: context.read(lambda unit: unit.imports.count()))
 
     @strawberry.field(permission_classes=[CanEdit], description="Writes, newest first.")
     async def audit_events(
@@ -302,11 +302,11 @@ class Query:
         ] = None,
     ) -> Connection[AuditEvent]:
         request = request_page(AUDIT_ORDER, int, first, after)
-        context, business = info.context, await info.context.business()
-        target = None if subject_id is None else audit_target(subject_id, business)
+        context, business = info.context, await info.context.load_business()
+        target = None if subject_id is None else find_audit_target(subject_id, business)
         page = await context.read(lambda unit: unit.audits.load_page(request, target))
         of = partial(AuditEvent.of, business)
-        return connection(page, AUDIT_ORDER, of, lambda: context.read(lambda unit: unit.audits.count(target)))
+        return build_connection(page, AUDIT_ORDER, of, lambda: context.read(lambda unit: unit.audits.count(target)))
 
     @strawberry.field(permission_classes=[CanView], description="The object of a global id; null where there is none.")
     async def node(
@@ -329,7 +329,7 @@ class Query:
     @strawberry.field(permission_classes=[CanView], description="Who asks, and the business of the token.")
     async def viewer(self, info: Info) -> Viewer:
         viewer = info.context.viewer
-        business = Business.of(await info.context.business())
+        business = Business.of(await info.context.load_business())
         return Viewer(subject=viewer.subject, business=business, permissions=sorted(viewer.permissions))
 
     @strawberry.field(permission_classes=[CanView], description="A customer, by exactly one of the two ids.")
@@ -346,7 +346,7 @@ class Query:
             return node if isinstance(node, Customer) else None
         exact = external_id.replace("\0", " ")
         record = await info.context.read(lambda unit: unit.customers.find_by_external_id(exact))
-        return None if record is None else Customer.of(await info.context.business(), record)
+        return None if record is None else Customer.of(await info.context.load_business(), record)
 
     @strawberry.field(permission_classes=[CanView], description="The customers of the business, page by page.")
     async def customers(
@@ -367,15 +367,15 @@ class Query:
         by, backwards = sort or CustomerSort.EXTERNAL_ID, bool(reverse)
         order = f"{by.value}{' reverse' if backwards else ''}"
         request = request_page(order, str if by in TEXT_SORTS else int, first, after, last, before)
-        context, business = info.context, await info.context.business()
-        where = CustomerFilterEntity() if filter is None else await filter.entity(context, business)
+        context, business = info.context, await info.context.load_business()
+        where = CustomerFilterEntity() if filter is None else await filter.to_entity(context, business)
         page = await context.read(lambda unit: unit.customers.load_page(request, where, by, backwards))
         of = partial(Customer.of, business)
-        return connection(page, order, of, lambda: context.read(lambda unit: unit.customers.count(where)))
+        return build_connection(page, order, of, lambda: context.read(lambda unit: unit.customers.count(where)))
 
     @strawberry.field(permission_classes=[CanView], description="The storefronts of the business, by key.")
     async def storefronts(self, info: Info) -> list[Storefront]:
-        business = await info.context.business()
+        business = await info.context.load_business()
         entities = await info.context.read(lambda unit: unit.purchases.load_storefronts())
         return [Storefront.of(business, entity) for entity in entities]
 
@@ -399,7 +399,7 @@ class Query:
         ] = None,
         scheme: Scheme = RfmScheme.EIGHT_SEGMENT,
     ) -> SegmentationReport | None:
-        business, services = await info.context.business(), info.context.services
+        business, services = await info.context.load_business(), info.context.services
         storefront = await find_storefront(info.context, business, storefront_id)
         report = await services.reporting.make_report(
             business,
@@ -416,7 +416,7 @@ class Query:
         return SegmentationReport.of(source, None if storefront is None else Storefront.of(business, storefront))
 
 
-def audit_target(value: str, business: BusinessEntity) -> AuditTarget:
+def find_audit_target(value: str, business: BusinessEntity) -> AuditTarget:
     """What writes are about; NOTHING for an id that is none of ours. What was deleted still has its writes."""
     id = decode_own(value, business)
     return (id.kind, id.numbers[0]) if id is not None and len(id.numbers) == 1 else NOTHING

@@ -6,12 +6,12 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from gql.schema.errors import is_surprise, log_surprise
-from gql.schema.limits import extensions
+from gql.schema.limits import make_extensions
 from gql.schema.mutations import Mutation
 from gql.schema.queries import Query
 from gql.schema.subscriptions import Subscription
 from gql.schema.types.job import PurchaseImport, Recalculation
-from gql.schema.types.scalars import scalar_map
+from gql.schema.types.scalars import build_scalar_map
 from gql.settings import Settings
 
 
@@ -35,11 +35,11 @@ def make_schema(settings: Settings) -> strawberry.Schema:
         mutation=Mutation,
         subscription=Subscription,
         types=[Recalculation, PurchaseImport],
-        extensions=extensions(settings),
-        config=StrawberryConfig(scalar_map=scalar_map()),
+        extensions=make_extensions(settings),
+        config=StrawberryConfig(scalar_map=build_scalar_map()),
     )
 
 
-def sdl() -> str:
+def print_sdl() -> str:
     """The schema in GraphQL's own language."""
     return make_schema(Settings()).as_str() + "\n"

@@ -79,8 +79,8 @@ class SegmentMutations:
     async def create_segment(
         self, info: Info, input: Annotated[CreateSegmentInput, strawberry.argument(description="The segment.")]
     ) -> CreateSegmentPayload:
-        context, business = info.context, await info.context.business()
-        segment, job = await context.services.segments.create(business, input.draft(), context.actor)
+        context, business = info.context, await info.context.load_business()
+        segment, job = await context.services.segments.create(business, input.to_draft(), context.actor)
         context.renew(segment.seen_at)
         run = None if job is None else Recalculation.of(business, job)
         return CreateSegmentPayload(segment=Segment.of(business, segment), recalculation=run)
@@ -89,9 +89,9 @@ class SegmentMutations:
     async def update_segment(
         self, info: Info, input: Annotated[UpdateSegmentInput, strawberry.argument(description="What to change.")]
     ) -> UpdateSegmentPayload:
-        context, business = info.context, await info.context.business()
+        context, business = info.context, await info.context.load_business()
         number = expect(input.id, "Segment", business, "input", "id")
-        change = Change(number, input.changes(), input.expected_version)
+        change = Change(number, input.to_changes(), input.expected_version)
         segment, job = await context.services.segments.update(business, change, context.actor)
         context.renew(segment.seen_at)
         run = None if job is None else Recalculation.of(business, job)
@@ -101,7 +101,7 @@ class SegmentMutations:
     async def delete_segment(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the segment.")]
     ) -> DeleteSegmentPayload:
-        context, business = info.context, await info.context.business()
+        context, business = info.context, await info.context.load_business()
         await context.services.segments.delete(business, expect(id, "Segment", business, "id"), context.actor)
         context.renew()
         return DeleteSegmentPayload(deleted_segment_id=id)
@@ -114,7 +114,7 @@ class SegmentMutations:
             RfmScheme, strawberry.argument(description="Which set of named groups.")
         ] = RfmScheme.EIGHT_SEGMENT,
     ) -> CreateStandardSegmentsPayload:
-        context, business = info.context, await info.context.business()
+        context, business = info.context, await info.context.load_business()
         segments = await context.services.segments.create_standard(business, scheme, context.actor)
         context.renew(segments[0].seen_at)
         return CreateStandardSegmentsPayload(segments=[Segment.of(business, segment) for segment in segments])
@@ -123,7 +123,7 @@ class SegmentMutations:
     async def assign_segment(
         self, info: Info, segment_id: SegmentId, customer_ids: CustomerIds
     ) -> AssignSegmentPayload:
-        context, business = info.context, await info.context.business()
+        context, business = info.context, await info.context.load_business()
         segment = expect(segment_id, "Segment", business, "segmentId")
         customers = [match(id, "Customer", business) for id in customer_ids]
         entity, count = await context.services.memberships.assign(business, segment, customers, context.actor)
@@ -134,7 +134,7 @@ class SegmentMutations:
     async def remove_segment(
         self, info: Info, segment_id: SegmentId, customer_ids: CustomerIds
     ) -> RemoveSegmentPayload:
-        context, business = info.context, await info.context.business()
+        context, business = info.context, await info.context.load_business()
         segment = expect(segment_id, "Segment", business, "segmentId")
         customers = [match(id, "Customer", business) for id in customer_ids]
         entity, count = await context.services.memberships.remove(business, segment, customers, context.actor)
@@ -143,7 +143,7 @@ class SegmentMutations:
 
     @mutation("Keep this instant of a segment.")
     async def create_snapshot(self, info: Info, segment_id: SegmentId) -> CreateSnapshotPayload:
-        context, business = info.context, await info.context.business()
+        context, business = info.context, await info.context.load_business()
         segment = expect(segment_id, "Segment", business, "segmentId")
         entity = await context.services.snapshots.create(business, segment, context.actor)
         context.renew(entity.at)
@@ -158,7 +158,7 @@ class SegmentMutations:
         info: Info,
         customer_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the customer.")],
     ) -> EraseCustomerPayload:
-        context, business = info.context, await info.context.business()
+        context, business = info.context, await info.context.load_business()
         customer = expect(customer_id, "Customer", business, "customerId")
         await context.services.erasure.erase(business, customer, context.actor)
         context.renew()

@@ -32,14 +32,14 @@ class Subscription:
         description="Sends the run as it is, then every change, and ends after a final status.",
     )
     async def recalculation_progress(self, info: Info, id: RunId) -> AsyncGenerator[Recalculation, None]:
-        business = await info.context.business()
+        business = await info.context.load_business()
         number = expect(id, "Recalculation", business)
         async for job in info.context.services.recalculations.follow(business, number):
             yield Recalculation.of(await renew_business(info), job)
 
     @strawberry.subscription(permission_classes=[CanView], description="The same for any job.")
     async def job_progress(self, info: Info, id: RunId) -> AsyncGenerator[Job, None]:
-        business = await info.context.business()
+        business = await info.context.load_business()
         number = match(id, "PurchaseImport", business)
         if number is not None:
             async for state in info.context.services.imports.follow(business, number):
@@ -64,7 +64,7 @@ class Subscription:
             str | None, strawberry.argument(description="Only changes after this cursor; from now on where absent.")
         ] = None,
     ) -> AsyncGenerator[MembershipChangeBatch, None]:
-        business = await info.context.business()
+        business = await info.context.load_business()
         key = None
         if segment_id is not None:
             segment = await find_node(info.context, segment_id)
@@ -84,4 +84,4 @@ async def renew_business(info: Info) -> BusinessEntity:
     """The business at a moment after the row of an event was read, so that whatever is told beside the row is not older
     than it."""
     info.context.renew()
-    return await info.context.business()
+    return await info.context.load_business()

@@ -45,12 +45,12 @@ class Selective(FunctionElement[bool]):
 
 
 @compiles(Selective)
-def _selective(element: Selective, compiler: SQLCompiler, **kw: Any) -> str:
+def _compile_selective(element: Selective, compiler: SQLCompiler, **kw: Any) -> str:
     return compiler.process(element.clauses, **kw)
 
 
 @compiles(Selective, "sqlite")
-def _selective_sqlite(element: Selective, compiler: SQLCompiler, **kw: Any) -> str:
+def _compile_selective_sqlite(element: Selective, compiler: SQLCompiler, **kw: Any) -> str:
     return f"likelihood({compiler.process(element.clauses, **kw)}, 0.000001)"
 
 
@@ -94,54 +94,54 @@ def _compile_construct(element: Construct, compiler: SQLCompiler, **kw: Any) -> 
     return write(*[compiler.process(operand, **kw) for operand in element.clauses])
 
 
-def construct(write: Callable[..., str], sqlite: Callable[..., str] | None = None) -> Operator:
+def make_construct(write: Callable[..., str], sqlite: Callable[..., str] | None = None) -> Operator:
     """A construct: called with its operands, it is printed by `write`, on SQLite by `sqlite` where it differs."""
     return partial(Construct, write, sqlite or write)
 
 
-def chain(symbol: str, sqlite: str | None = None) -> Operator:
+def make_chain(symbol: str, sqlite: str | None = None) -> Operator:
     """The construct of two operands or more, in brackets, with the operator between them, from left to right."""
 
     def join_with(between: str) -> Callable[..., str]:
         return lambda *operands: f"({f' {between} '.join(operands)})"
 
-    return construct(join_with(symbol), join_with(sqlite or symbol))
+    return make_construct(join_with(symbol), join_with(sqlite or symbol))
 
 
-Plus, Minus, Times = chain("+"), chain("-"), chain("*")
-Divide = chain("/")
+Plus, Minus, Times = make_chain("+"), make_chain("-"), make_chain("*")
+Divide = make_chain("/")
 """Of whole numbers, cut towards zero. The divisor must not be zero."""
-Less, AtMost, More, AtLeast = chain("<"), chain("<="), chain(">"), chain(">=")
-Equal = chain("=")
+Less, AtMost, More, AtLeast = make_chain("<"), make_chain("<="), make_chain(">"), make_chain(">=")
+Equal = make_chain("=")
 """For operands that are there."""
-NotDistinct = chain("IS NOT DISTINCT FROM", sqlite="IS")
+NotDistinct = make_chain("IS NOT DISTINCT FROM", sqlite="IS")
 """The same, or both missing."""
-And, Or = chain("AND"), chain("OR")
-Append = chain("||")
-Negation = construct(lambda condition: f"(NOT {condition})")
+And, Or = make_chain("AND"), make_chain("OR")
+Append = make_chain("||")
+Negation = make_construct(lambda condition: f"(NOT {condition})")
 """Does not hold; its operand is never null, so this is the plain complement."""
-FalseIfNull = construct(
+FalseIfNull = make_construct(
     lambda condition: f"coalesce({condition}, false)", lambda condition: f"coalesce({condition}, 0)"
 )
-ByCodePoint = construct(lambda text: f'({text} COLLATE "C")', lambda text: text)
+ByCodePoint = make_construct(lambda text: f'({text} COLLATE "C")', lambda text: text)
 """A text whose order is that of code points, as SQLite's is."""
-ContainsText = construct(
+ContainsText = make_construct(
     lambda text, needle: f"(strpos({text}, {needle}) > 0)", lambda text, needle: f"(instr({text}, {needle}) > 0)"
 )
 """(text, needle): the text holds the needle, exactly; LIKE would not be exact."""
-Tail = construct(lambda text, count: f"right({text}, {count})", lambda text, count: f"substr({text}, -{count})")
+Tail = make_construct(lambda text, count: f"right({text}, {count})", lambda text, count: f"substr({text}, -{count})")
 """(text, n): its last n code points, the whole of it where it has fewer."""
-Shortened = construct(
+Shortened = make_construct(
     lambda text, count: f"left({text}, -{count})", lambda text, count: f"substr({text}, -{count}, -2147483647)"
 )
 """(text, n): without its last n code points, empty where it has fewer."""
 
 
-def _remainder(a: str, b: str) -> str:
+def _write_remainder(a: str, b: str) -> str:
     return f"(SELECT _o.a - _o.b * trunc(_o.a / nullif(_o.b, 0)) FROM (SELECT {a} AS a, {b} AS b OFFSET 0) AS _o)"
 
 
-def _remainder_sqlite(a: str, b: str) -> str:
+def _write_remainder_sqlite(a: str, b: str) -> str:
     # Doubles from 2^53 on are whole already; below it, an integer holds them.
     whole = "CASE WHEN abs(_q.q) < 9007199254740992.0 THEN CAST(CAST(_q.q AS INTEGER) AS REAL) ELSE _q.q END"
     operands = f"(SELECT {a} AS a, {b} AS b LIMIT -1 OFFSET 0) AS _o"
@@ -149,11 +149,11 @@ def _remainder_sqlite(a: str, b: str) -> str:
     return f"(SELECT _q.a - _q.b * {whole} FROM {quotient})"
 
 
-Remainder = construct(_remainder, _remainder_sqlite)
+Remainder = make_construct(_write_remainder, _write_remainder_sqlite)
 """a - b * trunc(a / b); null where b is zero. Each operand is printed once, so nesting does not multiply."""
 
 
-def extreme(word: str) -> Operator:
+def make_extreme(word: str) -> Operator:
     """The `min` or `max` of two numbers or more, null where one of them is."""
 
     def write(*operands: str) -> str:
@@ -168,10 +168,10 @@ def extreme(word: str) -> Operator:
             parts = [f"{word}({', '.join(chunk)})" if len(chunk) > 1 else chunk[0] for chunk in chunks]
         return parts[0]
 
-    return construct(write, write_sqlite)
+    return make_construct(write, write_sqlite)
 
 
-Least, Greatest = extreme("min"), extreme("max")
+Least, Greatest = make_extreme("min"), make_extreme("max")
 
 
 def bundle(operator: Operator, operands: Sequence[Expression], size: int = 50) -> Expression:
@@ -197,23 +197,23 @@ class WithScalars(FunctionElement[Any]):
 
 
 @compiles(WithScalars)
-def _with_scalars(element: WithScalars, compiler: SQLCompiler, **kw: Any) -> str:
+def _compile_with_scalars(element: WithScalars, compiler: SQLCompiler, **kw: Any) -> str:
     body, *values = (compiler.process(clause, **kw) for clause in element.clauses)
     tables = ", ".join(f"{name}(c) AS (SELECT {value})" for name, value in zip(element.names, values, strict=True))
     return f"(WITH {tables} SELECT {body})"
 
 
-def number(column: Expression) -> Expression:
+def to_double(column: Expression) -> Expression:
     """A whole column as a double."""
     return cast(column, Double)
 
 
-def constant(value: float) -> Expression:
+def bind_double(value: float) -> Expression:
     """A bound double."""
     return bindparam(None, value, type_=Double, unique=True)
 
 
-def half_even_mean(total: Expression, count: Expression) -> Expression:
+def divide_half_even(total: Expression, count: Expression) -> Expression:
     """The total, which is not negative, by the count: rounded half-even, in whole numbers."""
     quotient = Divide(total, count)
     twice = Times(literal(2), Minus(total, Times(quotient, count)))
@@ -276,7 +276,7 @@ def analyze(connection: Connection, *names: str) -> None:
         connection.execute(text(f"ANALYZE {', '.join(names)}"))
 
 
-def few_to_many(connection: Connection) -> None:
+def prefer_index_joins(connection: Connection) -> None:
     """Until the transaction ends let PostgreSQL go from the few rows of temporary tables to the many of the store by
     its indexes, one by one. Of the first it knows nothing, of the second what was true some time ago, so it would
     often rather read all that the store holds; SQLite goes so by itself."""
@@ -292,16 +292,16 @@ class MembersOf(FunctionElement[Any]):
 
 
 @compiles(MembersOf, "sqlite")
-def _members_of_sqlite(element: MembersOf, compiler: SQLCompiler, **kw: Any) -> str:
+def _compile_members_of_sqlite(element: MembersOf, compiler: SQLCompiler, **kw: Any) -> str:
     return f"json_each({compiler.process(element.clauses, **kw)})"
 
 
 @compiles(MembersOf)
-def _members_of(element: MembersOf, compiler: SQLCompiler, **kw: Any) -> str:
+def _compile_members_of(element: MembersOf, compiler: SQLCompiler, **kw: Any) -> str:
     return f"json_array_elements_text(CAST({compiler.process(element.clauses, **kw)} AS json))"
 
 
-def among(day: ColumnElement[int], ranges: DayRanges) -> ColumnElement[bool]:
+def is_among(day: ColumnElement[int], ranges: DayRanges) -> ColumnElement[bool]:
     """Whether the day number lies in one of the ranges."""
     if not ranges:
         return false()

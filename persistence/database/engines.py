@@ -106,7 +106,7 @@ def parse_url(address: str) -> URL:
 def open_database(address: str, observe: Observe | None = None) -> Database:
     """Engines for the address; connects to nothing yet. `observe` is told every statement with its seconds."""
     url = parse_url(address)
-    database = _sqlite(url) if url.get_backend_name() == "sqlite" else _postgresql(url)
+    database = _open_sqlite(url) if url.get_backend_name() == "sqlite" else _open_postgresql(url)
     if observe is not None:
         for engine in {
             database.reader.sync_engine,
@@ -118,7 +118,7 @@ def open_database(address: str, observe: Observe | None = None) -> Database:
     return database
 
 
-def _sqlite(url: URL) -> Database:
+def _open_sqlite(url: URL) -> Database:
     if url.database in (None, "", ":memory:"):
         raise InvalidInput("SEGMENTS_DATABASE_URL must name a file: an SQLite store in memory cannot be shared")
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
@@ -138,12 +138,12 @@ def _sqlite(url: URL) -> Database:
         (worker.sync_engine, "BEGIN", CACHE_KIB, CACHE_KIB),
         (bulk, "BEGIN", BULK_CACHE_KIB, BULK_TEMPORARY_KIB),
     ):
-        event.listen(engine, "connect", _preparer(cache, temporary))
-        event.listen(engine, "begin", _beginner(begin))
+        event.listen(engine, "connect", _make_preparer(cache, temporary))
+        event.listen(engine, "begin", _make_beginner(begin))
     return Database(reader, writer, bulk, worker, "sqlite")
 
 
-def _preparer(cache: int, temporary: int) -> Callable[[Any, object], None]:
+def _make_preparer(cache: int, temporary: int) -> Callable[[Any, object], None]:
     pragmas = (
         f"busy_timeout = {BUSY_SECONDS * 1000}",
         # Of a store that is made now; larger pages than the usual make less of a b-tree to grow.
@@ -170,14 +170,14 @@ def _preparer(cache: int, temporary: int) -> Callable[[Any, object], None]:
     return prepare
 
 
-def _beginner(statement: str) -> Callable[[Connection], None]:
+def _make_beginner(statement: str) -> Callable[[Connection], None]:
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql(connection.get_execution_options().get("begin", statement))
 
     return begin
 
 
-def _postgresql(url: URL) -> Database:
+def _open_postgresql(url: URL) -> Database:
     driver = url.set(drivername="postgresql+psycopg")
 
     def options(more: str = "") -> dict[str, Any]:

@@ -16,7 +16,7 @@ from domain.errors import InvalidInput, Unavailable
 from domain.model import Actor, AuditTarget, Business, BusinessSettings
 from domain.money import LARGEST
 from persistence.database.engines import is_busy
-from persistence.tables import AuditEventRow, BusinessRow, optional_instant
+from persistence.tables import AuditEventRow, BusinessRow, to_optional_instant
 from persistence.tables import business as table
 
 TOO_LARGE = "22003"
@@ -45,7 +45,7 @@ def open_session(bind: AsyncConnection | AsyncEngine) -> AsyncSession:
     return AsyncSession(bind, autoflush=False, expire_on_commit=False, execution_options=options)
 
 
-def event_row(
+def build_event_row(
     business_id: int,
     number: int,
     at: int,
@@ -82,7 +82,7 @@ def to_business(row: BusinessRow | Row[Any]) -> Business:
         row.settings_version,
         row.data_version,
         row.change_number,
-        optional_instant(row.history_from),
+        to_optional_instant(row.history_from),
         from_micros(row.last_instant),
     )
 

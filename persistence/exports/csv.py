@@ -28,30 +28,30 @@ def is_formula(text: str) -> bool:
     return text.startswith(FORMULA) or text.lstrip().startswith(FORMULA)
 
 
-def safe(text: str) -> str:
+def protect_text(text: str) -> str:
     """The text for a file without types: an apostrophe before what looks like a formula."""
     return f"'{text}" if is_formula(text) else text
 
 
-def readable(text: str) -> str:
+def strip_unreadable(text: str) -> str:
     """The text without characters that no sheet may hold."""
     return UNREADABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def in_words(value: Cell) -> str:
+def format_value(value: Cell) -> str:
     """The value for a file without types: money with its decimals, instants in UTC, nothing for what is missing."""
     if value is None:
         return ""
     if isinstance(value, str):
-        return safe(value)
+        return protect_text(value)
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, datetime):
-        return timestamp(value)
+        return format_timestamp(value)
     return repr(value)
 
 
-def timestamp(instant: datetime) -> str:
+def format_timestamp(instant: datetime) -> str:
     """ISO 8601 in UTC, such as 2024-03-01T09:30:00Z."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
@@ -79,15 +79,15 @@ COLUMNS = (
 )
 
 
-def report_csv(document: ReportDocument) -> bytes:
+def write_report_csv(document: ReportDocument) -> bytes:
     """What the report is about, the insights, and the table of the groups; an empty row between them."""
-    rows: list[Sequence[Cell]] = [*_heading(document), (), *_insights(document), (), COLUMNS]
-    rows += [_row(group) for group in document.rows]
-    text = _written([*row, *[None] * (len(COLUMNS) - len(row))] for row in rows)
+    rows: list[Sequence[Cell]] = [*_list_heading(document), (), *_list_insights(document), (), COLUMNS]
+    rows += [_build_row(group) for group in document.rows]
+    text = _format_rows([*row, *[None] * (len(COLUMNS) - len(row))] for row in rows)
     return (text if text.isascii() else MARK + text).encode()
 
 
-def _heading(document: ReportDocument) -> list[Sequence[Cell]]:
+def _list_heading(document: ReportDocument) -> list[Sequence[Cell]]:
     local = document.generated_at.astimezone(load_zone(document.time_zone))
     return [
         ("Customer segmentation report", document.business),
@@ -108,7 +108,7 @@ def _heading(document: ReportDocument) -> list[Sequence[Cell]]:
     ]
 
 
-def _insights(document: ReportDocument) -> list[Sequence[Cell]]:
+def _list_insights(document: ReportDocument) -> list[Sequence[Cell]]:
     found = document.insights
     return [
         ("Insights",),
@@ -119,7 +119,7 @@ def _insights(document: ReportDocument) -> list[Sequence[Cell]]:
     ]
 
 
-def _row(group: DocumentGroup) -> list[Cell]:
+def _build_row(group: DocumentGroup) -> list[Cell]:
     return [
         group.dimension,
         group.name,
@@ -140,15 +140,15 @@ def _row(group: DocumentGroup) -> list[Cell]:
     ]
 
 
-async def members_csv(export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncGenerator[bytes, None]:
+async def write_members_csv(export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncGenerator[bytes, None]:
     """A header and one row a member, page by page."""
-    yield _written([export.columns]).encode()
+    yield _format_rows([export.columns]).encode()
     async for page in pages:
         if page:
-            yield _written(page).encode()
+            yield _format_rows(page).encode()
 
 
-def _written(rows: Iterable[Sequence[Cell]]) -> str:
+def _format_rows(rows: Iterable[Sequence[Cell]]) -> str:
     text = StringIO(newline="")
-    csv.writer(text).writerows([in_words(value) for value in row] for row in rows)
+    csv.writer(text).writerows([format_value(value) for value in row] for row in rows)
     return text.getvalue()

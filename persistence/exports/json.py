@@ -10,15 +10,15 @@ from typing import Any
 
 from domain.reports.document import DocumentGroup, ReportDocument
 from domain.segments.member_export import MemberExport, MemberPage
-from persistence.exports.csv import timestamp
+from persistence.exports.csv import format_timestamp
 
 
-def report_json(document: ReportDocument) -> bytes:
+def write_report_json(document: ReportDocument) -> bytes:
     """The documented response."""
-    return encode_value(report_data(document)).encode()
+    return encode_value(build_report_data(document)).encode()
 
 
-def report_data(document: ReportDocument) -> dict[str, Any]:
+def build_report_data(document: ReportDocument) -> dict[str, Any]:
     found = document.insights
     other = document.unclassified
     return {
@@ -33,13 +33,13 @@ def report_data(document: ReportDocument) -> dict[str, Any]:
             },
             "customer_count": document.customers,
             "total_revenue": document.revenue,
-            "segments": [_segment(group) for group in document.groups],
-            "unclassified": None if other is None else _segment(other),
+            "segments": [_build_segment(group) for group in document.groups],
+            "unclassified": None if other is None else _build_segment(other),
         },
     }
 
 
-def _segment(group: DocumentGroup) -> dict[str, Any]:
+def _build_segment(group: DocumentGroup) -> dict[str, Any]:
     recency, frequency, monetary = group.scores or (None, None, None)
     return {
         "segment_name": group.name,
@@ -60,7 +60,7 @@ def _segment(group: DocumentGroup) -> dict[str, Any]:
     }
 
 
-async def members_json(export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncGenerator[bytes, None]:
+async def write_members_json(export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncGenerator[bytes, None]:
     """One object with the segment and its members, page by page."""
     head = {"segment": export.segment.name, "segment_key": export.segment.key, "as_of": export.as_of}
     yield f'{encode_value(head)[:-1]},"members":['.encode()
@@ -83,7 +83,7 @@ def encode_value(value: object, indent: int | None = None, level: int = 0) -> st
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, datetime):
-        return f'"{timestamp(value)}"'
+        return f'"{format_timestamp(value)}"'
     if isinstance(value, dict):
         items = [
             f"{json.dumps(key)}:{' ' if indent else ''}{encode_value(item, indent, level + 1)}"

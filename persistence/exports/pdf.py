@@ -107,7 +107,7 @@ class FontBook:
 
 
 @lru_cache(maxsize=8)
-def font_book(folder: Path | None = None) -> FontBook:
+def load_font_book(folder: Path | None = None) -> FontBook:
     """The fonts under the given folder, then the system's, then the few of the typesetter."""
     places = [str(place) for place in (folder, *SYSTEM) if place is not None]
     fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=True, font_paths=places)
@@ -118,10 +118,10 @@ def font_book(folder: Path | None = None) -> FontBook:
     return FontBook(fonts, (*put, *(family for family in FAMILIES if family in there)))
 
 
-def report_pdf(document: ReportDocument, fonts: Path | None = None) -> bytes:
+def write_report_pdf(document: ReportDocument, fonts: Path | None = None) -> bytes:
     """The file. `fonts` is a folder whose fonts come before the system's."""
-    book = font_book(fonts)
-    data = json.dumps({"fonts": book.families, **_clean_value(_content(document))})
+    book = load_font_book(fonts)
+    data = json.dumps({"fonts": book.families, **_clean_value(_build_content(document))})
     template = TEMPLATE.read_bytes()
     # Compilers are not for two threads, so each file has its own. The template is its root: it can read no other file.
     compiler = typst.Compiler(root=TEMPLATE, font_paths=book.fonts, sys_inputs={"data": data})
@@ -129,7 +129,7 @@ def report_pdf(document: ReportDocument, fonts: Path | None = None) -> bytes:
         made = compiler.compile(template, format="pdf", pdf_standards="ua-1")
     except typst.TypstError as error:
         # A file for screen readers may hold no character without a glyph: the refusal names them. So one that is not.
-        book.tell(_missing(error.diagnostic))
+        book.tell(_find_missing(error.diagnostic))
         made = compiler.compile(template, format="pdf")
     for _ in range(REMEMBERED):
         compiler.compile(b"", format="svg")
@@ -137,7 +137,7 @@ def report_pdf(document: ReportDocument, fonts: Path | None = None) -> bytes:
     return made
 
 
-def _missing(diagnostic: str) -> Iterator[str]:
+def _find_missing(diagnostic: str) -> Iterator[str]:
     for found in MISSING.findall(diagnostic):
         yield from ESCAPED.sub(lambda code: chr(int(code[1], 16)), found)
 
@@ -160,77 +160,79 @@ def _clean_value(value: Any) -> Any:
     return [_clean_value(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def _content(document: ReportDocument) -> dict[str, Any]:
+def _build_content(document: ReportDocument) -> dict[str, Any]:
     """Everything that the pages say, in their order."""
     dimensions = document.dimensions
-    cards, likewise = _actions([group for groups in dimensions.values() for group in groups])
+    cards, likewise = _build_actions([group for groups in dimensions.values() for group in groups])
     return {
         "title": f"Customer segmentation, {document.business}",
-        "foot": f"Generated {_instant(document.generated_at, document.time_zone)}",
+        "foot": f"Generated {_format_instant(document.generated_at, document.time_zone)}",
         "business": document.business,
-        "subtitle": f"Customer segmentation, {_method_words(document)}",
-        "under": _under(document),
-        "figures": _figures(document),
-        "insights": _insight_words(document),
-        "charts": [_chart(document, name, groups) for name, groups in dimensions.items() if document.customers],
-        "matrix": _matrix(document),
-        "guide": _guide(document),
-        "tables": [_table(document, name, groups) for name, groups in dimensions.items()],
+        "subtitle": f"Customer segmentation, {_describe_method(document)}",
+        "under": _list_footnotes(document),
+        "figures": _list_figures(document),
+        "insights": _describe_insights(document),
+        "charts": [_build_chart(document, name, groups) for name, groups in dimensions.items() if document.customers],
+        "matrix": _build_matrix(document),
+        "guide": _write_guide(document),
+        "tables": [_build_table(document, name, groups) for name, groups in dimensions.items()],
         "cards": cards,
         "likewise": likewise,
     }
 
 
-def _under(document: ReportDocument) -> list[str]:
+def _list_footnotes(document: ReportDocument) -> list[str]:
     place = "all storefronts" if document.storefront is None else f"storefront {_isolate_name(document.storefront)}"
     zone_words = f"time zone {document.time_zone}"
-    lines = [f"{_window_words(document)} · {zone_words} · {place} · amounts in {document.currency}"]
-    lines.append(_previous_words(document))
+    lines = [f"{_describe_window(document)} · {zone_words} · {place} · amounts in {document.currency}"]
+    lines.append(_describe_previous(document))
     if document.filtered:
         lines.append("Only the groups that were asked for are listed; the figures are those of all customers.")
     return lines
 
 
-def _figures(document: ReportDocument) -> list[tuple[str, str, str]]:
+def _list_figures(document: ReportDocument) -> list[tuple[str, str, str]]:
     before = document.previous_customers
-    compared = "" if before is None else f"{_change(document.customers, before)}, before: {_count(before)}"
+    compared = (
+        "" if before is None else f"{_format_change(document.customers, before)}, before: {_format_count(before)}"
+    )
     return [
-        ("Customers", _count(document.customers), compared),
-        ("Revenue", _amount(document.revenue), document.currency),
-        ("Orders", _count(document.orders), ""),
-        ("Average order", _money(document.average_order, document.currency), ""),
-        ("Spend per customer", _money(document.average_spend, document.currency), ""),
+        ("Customers", _format_count(document.customers), compared),
+        ("Revenue", _format_amount(document.revenue), document.currency),
+        ("Orders", _format_count(document.orders), ""),
+        ("Average order", _format_money(document.average_order, document.currency), ""),
+        ("Spend per customer", _format_money(document.average_spend, document.currency), ""),
     ]
 
 
-def _chart(document: ReportDocument, dimension: str, groups: Sequence[DocumentGroup]) -> dict[str, Any]:
+def _build_chart(document: ReportDocument, dimension: str, groups: Sequence[DocumentGroup]) -> dict[str, Any]:
     captions = ["Customers", f"Revenue, {document.currency}", "Against the window before"]
     compared = document.previous_customers is not None
     return {
-        "title": _title(dimension),
+        "title": _write_title(dimension),
         "captions": captions if compared else captions[:2],
-        "bars": [_bar(bar) for bar in build_slices(groups)],
+        "bars": [_build_bar(bar) for bar in build_slices(groups)],
     }
 
 
-def _bar(bar: ChartSlice) -> dict[str, Any]:
+def _build_bar(bar: ChartSlice) -> dict[str, Any]:
     """Values to draw as floats: amounts may be larger than the template's whole numbers."""
     before = bar.previous_customers
     return {
         "name": bar.name,
-        "customers": (float(bar.customers), _count(bar.customers)),
-        "revenue": (float(bar.revenue), _amount(bar.revenue)),
-        "change": (0.0 if before is None else float(bar.customers - before), _change(bar.customers, before)),
+        "customers": (float(bar.customers), _format_count(bar.customers)),
+        "revenue": (float(bar.revenue), _format_amount(bar.revenue)),
+        "change": (0.0 if before is None else float(bar.customers - before), _format_change(bar.customers, before)),
     }
 
 
-def _matrix(document: ReportDocument) -> list[list[tuple[int, str]]] | None:
+def _build_matrix(document: ReportDocument) -> list[list[tuple[int, str]]] | None:
     if document.matrix is None or document.customers == 0:
         return None
-    return [[(customers, _count(customers)) for customers in row] for row in document.matrix]
+    return [[(customers, _format_count(customers)) for customers in row] for row in document.matrix]
 
 
-def _guide(document: ReportDocument) -> list[str]:
+def _write_guide(document: ReportDocument) -> list[str]:
     window = "the day" if document.days == 1 else f"the {document.days:,} days"
     return [
         "Each cell is a number of customers; the darker, the more.",
@@ -240,75 +242,75 @@ def _guide(document: ReportDocument) -> list[str]:
     ]
 
 
-def _table(document: ReportDocument, dimension: str, groups: Sequence[DocumentGroup]) -> dict[str, Any]:
+def _build_table(document: ReportDocument, dimension: str, groups: Sequence[DocumentGroup]) -> dict[str, Any]:
     """The groups of one dimension, with the sum of all below them where all are there."""
-    rows = [_row(group) for group in groups]
+    rows = [_build_row(group) for group in groups]
     if not document.filtered:
-        rows.append(_sum_of(document))
-    return {"title": f"{_title(dimension)} in figures, amounts in {document.currency}", "rows": rows}
+        rows.append(_build_sum_row(document))
+    return {"title": f"{_write_title(dimension)} in figures, amounts in {document.currency}", "rows": rows}
 
 
-def _row(group: DocumentGroup) -> dict[str, Any]:
+def _build_row(group: DocumentGroup) -> dict[str, Any]:
     cells = (
-        _count(group.customers),
-        _share(group.customer_share),
-        _count(group.previous_customers),
-        _change(group.customers, group.previous_customers),
-        _amount(group.revenue),
-        _share(group.revenue_share),
-        _amount(group.average_order),
-        _amount(group.average_spend),
-        _average(group.average_age, 1),
-        _average(group.average_frequency, 2),
+        _format_count(group.customers),
+        _format_share(group.customer_share),
+        _format_count(group.previous_customers),
+        _format_change(group.customers, group.previous_customers),
+        _format_amount(group.revenue),
+        _format_share(group.revenue_share),
+        _format_amount(group.average_order),
+        _format_amount(group.average_spend),
+        _format_average(group.average_age, 1),
+        _format_average(group.average_frequency, 2),
     )
     said = group.code.casefold() == f"{group.dimension}:{group.name}".casefold()
     return {"name": group.name, "code": "" if said else group.code, "cells": cells, "strong": False}
 
 
-def _sum_of(document: ReportDocument) -> dict[str, Any]:
+def _build_sum_row(document: ReportDocument) -> dict[str, Any]:
     full = bool(document.customers)
     cells = (
-        _count(document.customers),
-        _share(1.0) if full else _share(0.0),
-        _count(document.previous_customers),
-        _change(document.customers, document.previous_customers),
-        _amount(document.revenue),
-        _share(1.0) if document.revenue else _share(0.0),
-        _amount(document.average_order),
-        _amount(document.average_spend),
+        _format_count(document.customers),
+        _format_share(1.0) if full else _format_share(0.0),
+        _format_count(document.previous_customers),
+        _format_change(document.customers, document.previous_customers),
+        _format_amount(document.revenue),
+        _format_share(1.0) if document.revenue else _format_share(0.0),
+        _format_amount(document.average_order),
+        _format_amount(document.average_spend),
         "",
-        _average(document.orders / document.customers, 2) if full else _average(None, 2),
+        _format_average(document.orders / document.customers, 2) if full else _format_average(None, 2),
     )
     return {"name": "All customers", "code": "", "cells": cells, "strong": True}
 
 
-def _actions(groups: Sequence[DocumentGroup]) -> tuple[list[dict[str, Any]], list[str]]:
+def _build_actions(groups: Sequence[DocumentGroup]) -> tuple[list[dict[str, Any]], list[str]]:
     """A card for each group, and what is said of those without. Groups that share description and actions share a card;
     of many whose texts differ by nothing but their names the first have one, and a line says so of the others."""
     shared: dict[tuple[str, ...], list[DocumentGroup]] = {}
     for group in groups:
-        shared.setdefault(_texts(group), []).append(group)
+        shared.setdefault(_list_texts(group), []).append(group)
     alike: dict[tuple[str, ...], list[DocumentGroup]] = {}
     for first, *_ in shared.values():
-        alike.setdefault(_texts(first, hidden=first.name), []).append(first)
+        alike.setdefault(_list_texts(first, hidden=first.name), []).append(first)
     likewise = []
     for members in alike.values():
         if len(members) <= MANY:
             continue
         for group in members[CHARTED:]:
-            del shared[_texts(group)]
+            del shared[_list_texts(group)]
         more = f"The same holds, each with its own name, for {len(members) - CHARTED:,} more groups of the table"
-        likewise.append(f"{more} {_title(members[0].dimension)}.")
-    return [_card(members) for members in shared.values()], likewise
+        likewise.append(f"{more} {_write_title(members[0].dimension)}.")
+    return [_build_card(members) for members in shared.values()], likewise
 
 
-def _texts(group: DocumentGroup, hidden: str = "") -> tuple[str, ...]:
+def _list_texts(group: DocumentGroup, hidden: str = "") -> tuple[str, ...]:
     """What a card says; `hidden` is left out of it."""
     texts = (group.dimension, group.description, group.profile or "", *group.actions)
     return tuple(text.replace(hidden, "") for text in texts) if hidden else texts
 
 
-def _card(members: Sequence[DocumentGroup]) -> dict[str, Any]:
+def _build_card(members: Sequence[DocumentGroup]) -> dict[str, Any]:
     first, rest = members[0], len(members) - NAMED
     said = first.description if first.profile is None else f"{first.description}. {first.profile}."
     return {
@@ -318,82 +320,84 @@ def _card(members: Sequence[DocumentGroup]) -> dict[str, Any]:
     }
 
 
-def _title(dimension: str) -> str:
+def _write_title(dimension: str) -> str:
     return DIMENSION_TITLES.get(dimension, dimension)
 
 
-def _day(value: date) -> str:
+def _format_day(value: date) -> str:
     """Such as 1 July 2026."""
     return f"{value.day} {MONTHS[value.month - 1]} {value.year}"
 
 
-def _instant(value: datetime, time_zone: str) -> str:
+def _format_instant(value: datetime, time_zone: str) -> str:
     """The second it was, in the business's zone."""
     local = value.astimezone(load_zone(time_zone))
-    return f"{_day(local.date())}, {local:%H:%M:%S} ({time_zone})"
+    return f"{_format_day(local.date())}, {local:%H:%M:%S} ({time_zone})"
 
 
-def _method_words(document: ReportDocument) -> str:
+def _describe_method(document: ReportDocument) -> str:
     """How the customers are grouped."""
     return SCHEMES[document.scheme] if document.method is Method.RFM else METHODS[document.method]
 
 
-def _window_words(document: ReportDocument) -> str:
+def _describe_window(document: ReportDocument) -> str:
     """The window of the report."""
     days = "1 day" if document.days == 1 else f"{document.days:,} days"
-    return f"{_day(document.first)} to {_day(document.last)} ({days})"
+    return f"{_format_day(document.first)} to {_format_day(document.last)} ({days})"
 
 
-def _previous_words(document: ReportDocument) -> str:
+def _describe_previous(document: ReportDocument) -> str:
     """The window before, as far as there is one."""
     if document.previous_last is None:
         return "There is no window before it."
     first = document.previous_first
     span = (
-        f"up to {_day(document.previous_last)}" if first is None else f"{_day(first)} to {_day(document.previous_last)}"
+        f"up to {_format_day(document.previous_last)}"
+        if first is None
+        else f"{_format_day(first)} to {_format_day(document.previous_last)}"
     )
     suffix = "; it holds no purchases" if document.previous_customers is None else ""
     return f"Compared with the window before: {span}{suffix}"
 
 
-def _count(value: int | None) -> str:
+def _format_count(value: int | None) -> str:
     """With commas between thousands."""
     return NONE if value is None else f"{value:,}"
 
 
-def _amount(value: Decimal | None) -> str:
+def _format_amount(value: Decimal | None) -> str:
     """Every decimal of the currency, commas between thousands."""
     return NONE if value is None else f"{value:,f}"
 
 
-def _money(value: Decimal | None, currency: str) -> str:
+def _format_money(value: Decimal | None, currency: str) -> str:
     """An amount with its currency."""
-    return NONE if value is None else f"{_amount(value)} {currency}"
+    return NONE if value is None else f"{_format_amount(value)} {currency}"
 
 
-def _share(value: float) -> str:
+def _format_share(value: float) -> str:
     """Per cent."""
     return f"{100 * value:.1f} %"
 
 
-def _average(value: float | None, decimals: int) -> str:
+def _format_average(value: float | None, decimals: int) -> str:
     """A mean."""
     return NONE if value is None else f"{value:,.{decimals}f}"
 
 
-def _change(now: int, before: int | None) -> str:
+def _format_change(now: int, before: int | None) -> str:
     """By how many customers a group grew."""
     if before is None:
         return NONE
     return "0" if now == before else f"+{now - before:,}" if now > before else f"−{before - now:,}"
 
 
-def _customers(value: int) -> str:
+def _format_customers(value: int) -> str:
     """A number of customers."""
     return "1 customer" if value == 1 else f"{value:,} customers"
 
 
-def _insight_words(document: ReportDocument) -> list[str]:
+def _describe_insights(document: ReportDocument) -> list[str]:
     """What stands out, a sentence each."""
     leading = LEADING[document.method]
     groups = (*document.groups, *([document.unclassified] if document.unclassified else []))
@@ -401,15 +405,19 @@ def _insight_words(document: ReportDocument) -> list[str]:
     found = document.insights
     sentences = []
     if found.highest_revenue is not None:
-        sentences.append(_highest(document, found.highest_revenue, known.get(found.highest_revenue)))
+        sentences.append(_describe_highest(document, found.highest_revenue, known.get(found.highest_revenue)))
     if found.largest is not None:
         group = known.get(found.largest)
-        more = "" if group is None else f", {_customers(group.customers)}, {_share(group.customer_share)} of all"
+        more = (
+            ""
+            if group is None
+            else f", {_format_customers(group.customers)}, {_format_share(group.customer_share)} of all"
+        )
         sentences.append(f"Largest group: {_isolate_name(found.largest)}{more}.")
     if found.fastest_growing is not None:
-        sentences.append(_growing(found.fastest_growing, known.get(found.fastest_growing)))
+        sentences.append(_describe_growing(found.fastest_growing, known.get(found.fastest_growing)))
     if found.needs_attention is not None:
-        sentences.append(_attention(document, found.needs_attention, known.get(found.needs_attention)))
+        sentences.append(_describe_attention(document, found.needs_attention, known.get(found.needs_attention)))
     if sentences:
         return sentences
     if document.customers == 0:
@@ -423,28 +431,28 @@ def _isolate_name(name: str) -> str:
     return f"{MARK}{name}{MARK}" if leftwards else name
 
 
-def _highest(document: ReportDocument, name: str, group: DocumentGroup | None) -> str:
+def _describe_highest(document: ReportDocument, name: str, group: DocumentGroup | None) -> str:
     if group is None:
         return f"Most revenue: {_isolate_name(name)}."
-    amounts = f"{_money(group.revenue, document.currency)}, {_share(group.revenue_share)} of the total"
-    return f"Most revenue: {_isolate_name(name)}, {amounts}, from {_customers(group.customers)}."
+    amounts = f"{_format_money(group.revenue, document.currency)}, {_format_share(group.revenue_share)} of the total"
+    return f"Most revenue: {_isolate_name(name)}, {amounts}, from {_format_customers(group.customers)}."
 
 
-def _growing(name: str, group: DocumentGroup | None) -> str:
+def _describe_growing(name: str, group: DocumentGroup | None) -> str:
     if group is None:
         return f"Growth: {_isolate_name(name)}."
     before = group.previous_customers
     if before is not None and group.customers > before:
         gained = group.customers - before
-        more = f"{_customers(group.customers)}, {gained:,} more than in the window before"
+        more = f"{_format_customers(group.customers)}, {gained:,} more than in the window before"
         return f"Fastest growing: {_isolate_name(name)}, {more}."
     compared = ", no more than in the window before" if before is not None else ""
-    return f"To be grown: {_isolate_name(name)}, {_customers(group.customers)}{compared}."
+    return f"To be grown: {_isolate_name(name)}, {_format_customers(group.customers)}{compared}."
 
 
-def _attention(document: ReportDocument, name: str, group: DocumentGroup | None) -> str:
+def _describe_attention(document: ReportDocument, name: str, group: DocumentGroup | None) -> str:
     if group is None:
         return f"Needs attention: {_isolate_name(name)}."
-    spent = f"{_customers(group.customers)} who spent {_money(group.revenue, document.currency)}"
+    spent = f"{_format_customers(group.customers)} who spent {_format_money(group.revenue, document.currency)}"
     step = f" First step: {group.actions[0]}." if group.actions else ""
     return f"Needs attention: {_isolate_name(name)}, {spent}.{step}"

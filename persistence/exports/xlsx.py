@@ -28,7 +28,7 @@ from domain.calendar import load_zone
 from domain.money import find_exponent
 from domain.reports.document import DIMENSION_TITLES, DocumentGroup, ReportDocument, build_slices
 from domain.segments.member_export import MemberExport, MemberPage
-from persistence.exports.csv import Cell, is_formula, readable
+from persistence.exports.csv import Cell, is_formula, strip_unreadable
 
 FIRST_YEAR = 1900
 """Sheets count days from here; what is earlier is shown as text."""
@@ -37,7 +37,7 @@ LINE_HEIGHT, HIGHEST = 15.0, 409.0
 """Points of a line of text, and of the highest row that there can be."""
 
 
-def money_format(currency: str, decimals: int) -> str:
+def build_money_format(currency: str, decimals: int) -> str:
     """The number format of amounts, such as [$EUR] #,##0.00; the same in every language of a spreadsheet."""
     places = f".{'0' * decimals}" if decimals else ""
     return f"[${currency}] #,##0{places}"
@@ -46,7 +46,7 @@ def money_format(currency: str, decimals: int) -> str:
 def fill(cell: SheetCell, value: Cell | date, tz: ZoneInfo) -> SheetCell:
     """Put the value into the cell with its true type."""
     if isinstance(value, str):
-        cell.value = readable(value)
+        cell.value = strip_unreadable(value)
         if cell.data_type != "s" or is_formula(value):
             cell.data_type = "s"
             # Without it, whoever edits the cell would make a formula of it.
@@ -67,42 +67,44 @@ def build_stream_cell(sheet: Any, value: Cell, tz: ZoneInfo) -> Any:
     if isinstance(value, str):
         if is_formula(value) or value[:1] == "#":
             return fill(WriteOnlyCell(sheet), value, tz)
-        return readable(value)
+        return strip_unreadable(value)
     if isinstance(value, datetime):
         local = value.astimezone(tz).replace(tzinfo=None)
         return local if local.year >= FIRST_YEAR else local.isoformat(" ")
     return value
 
 
-def width(text: str) -> int:
+def measure_width(text: str) -> int:
     """Columns that the text takes: wide characters count twice."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
-def fitting(texts: Iterable[str]) -> float:
+def fit_width(texts: Iterable[str]) -> float:
     """A column width for all lines of these texts."""
-    return float(min(max([NARROWEST, *(width(line) + 2 for text in texts for line in text.splitlines())]), WIDEST))
+    return float(
+        min(max([NARROWEST, *(measure_width(line) + 2 for text in texts for line in text.splitlines())]), WIDEST)
+    )
 
 
 def shorten_text(text: str, columns: int) -> str:
     """The text in at most so many columns, an ellipsis where it was longer."""
-    if width(text) <= columns:
+    if measure_width(text) <= columns:
         return text
     kept = ""
     for letter in text:
-        if width(kept + letter) >= columns:
+        if measure_width(kept + letter) >= columns:
             break
         kept += letter
     return f"{kept.rstrip()}…"
 
 
-def line_count(text: str, columns: float) -> int:
+def count_lines(text: str, columns: float) -> int:
     """About how many lines the text takes in a column so wide, where it is broken between words."""
     count = 0
     for line in text.splitlines():
         left = 0.0
         for word in line.split(" "):
-            needed = width(word)
+            needed = measure_width(word)
             if needed > left or not left:
                 # A word that is longer than the column is broken, too.
                 breaks = max(ceil(needed / columns), 1)
@@ -112,7 +114,7 @@ def line_count(text: str, columns: float) -> int:
     return max(count, 1)
 
 
-def row_height(lines: int) -> float:
+def compute_row_height(lines: int) -> float:
     """The height of a row of so many lines."""
     return min(lines * LINE_HEIGHT, HIGHEST)
 
@@ -149,7 +151,7 @@ COLUMNS: tuple[tuple[str, str | None], ...] = (
 )
 
 
-def report_xlsx(document: ReportDocument) -> bytes:
+def write_report_xlsx(document: ReportDocument) -> bytes:
     file = BytesIO()
     ReportBook(document).book.save(file)
     return file.getvalue()
@@ -159,7 +161,7 @@ class ReportBook:
     def __init__(self, document: ReportDocument) -> None:
         self.document = document
         self.tz: ZoneInfo = load_zone(document.time_zone)
-        self.money = money_format(document.currency, document.decimals)
+        self.money = build_money_format(document.currency, document.decimals)
         self.book = Workbook()
         self.book.properties.creator = "segments"
         self.book.properties.title = "Customer segmentation report"
@@ -167,12 +169,12 @@ class ReportBook:
         summary = self.book.active
         summary.title = "Summary"
         for dimension, groups in document.dimensions.items():
-            self._dimension(DIMENSION_TITLES.get(dimension, dimension.title()), groups)
+            self._write_dimension(DIMENSION_TITLES.get(dimension, dimension.title()), groups)
         if document.matrix is not None:
-            self._heat_map(document.matrix)
+            self._write_heat_map(document.matrix)
         data = self.book.create_sheet("Chart data")
-        self._summary(summary)
-        self._charts(summary, data)
+        self._write_summary(summary)
+        self._draw_charts(summary, data)
 
     def _put(self, sheet: Any, row: int, column: int, value: Cell | date, form: str | None = None) -> Any:
         cell = fill(sheet.cell(row, column), value, self.tz)
@@ -180,7 +182,7 @@ class ReportBook:
             cell.number_format = self.money if form == MONEY else form
         return cell
 
-    def _summary(self, sheet: Any) -> None:
+    def _write_summary(self, sheet: Any) -> None:
         document, found = self.document, self.document.insights
         self._put(sheet, 1, 1, f"{document.business}: customer segmentation").font = TITLE
         lines: list[tuple[str, Cell | date, str | None]] = [
@@ -204,40 +206,40 @@ class ReportBook:
             ("Fastest growing segment", found.fastest_growing, None),
             ("Needs attention", found.needs_attention, None),
         ]
-        wide = fitting([str(line[1]) for line in lines])
+        wide = fit_width([str(line[1]) for line in lines])
         for row, (name, value, form) in enumerate(lines, 3):
             label = self._put(sheet, row, 1, name)
             label.font, label.alignment = BOLD, Alignment(vertical="top")
             cell = self._put(sheet, row, 2, "None" if value is None else value, form)
             cell.alignment = Alignment(horizontal="left", vertical="top", wrap_text=form is None)
-            sheet.row_dimensions[row].height = row_height(line_count(str(value), wide))
-        sheet.column_dimensions["A"].width = fitting([line[0] for line in lines])
+            sheet.row_dimensions[row].height = compute_row_height(count_lines(str(value), wide))
+        sheet.column_dimensions["A"].width = fit_width([line[0] for line in lines])
         sheet.column_dimensions["B"].width = wide
         sheet.freeze_panes = "A2"
         _on_pages(sheet)
 
-    def _dimension(self, title: str, groups: tuple[DocumentGroup, ...]) -> None:
+    def _write_dimension(self, title: str, groups: tuple[DocumentGroup, ...]) -> None:
         sheet: Any = self.book.create_sheet(title)
-        rows = [_values(group) for group in groups]
+        rows = [_list_values(group) for group in groups]
         # Programs that do not measure text show as many lines as the row is high.
         heights = [1] * (len(rows) + 1)
         for column, (name, form) in enumerate(COLUMNS, 1):
             shown = [self._estimate_text(values[column - 1], form) for values in rows]
-            wide = DIGIT_WIDTH if form == DIGIT else fitting([*shown, *name.split()])
+            wide = DIGIT_WIDTH if form == DIGIT else fit_width([*shown, *name.split()])
             sheet.column_dimensions[get_column_letter(column)].width = wide
             head = self._put(sheet, 1, column, name)
             head.font, head.fill = BOLD, HEAD
             head.alignment = Alignment(horizontal=ACROSS.get(form, "right"), vertical="top", wrap_text=True)
-            heights[0] = max(heights[0], line_count(name, wide))
+            heights[0] = max(heights[0], count_lines(name, wide))
             for row, values in enumerate(rows, 2):
                 cell = self._put(sheet, row, column, values[column - 1], form)
                 cell.alignment = Alignment(horizontal=ACROSS.get(form), vertical="top", wrap_text=form is None)
                 if form is None:
-                    heights[row - 1] = max(heights[row - 1], line_count(shown[row - 2], wide))
+                    heights[row - 1] = max(heights[row - 1], count_lines(shown[row - 2], wide))
         # Below the headings there is room for the buttons of the filter.
         heights[0] += 1
         for row, lines in enumerate(heights, 1):
-            sheet.row_dimensions[row].height = row_height(lines)
+            sheet.row_dimensions[row].height = compute_row_height(lines)
         sheet.freeze_panes = "B2"
         sheet.auto_filter.ref = f"A1:{get_column_letter(len(COLUMNS))}{len(rows) + 1}"
         sheet.print_title_rows = "1:1"
@@ -251,7 +253,7 @@ class ReportBook:
             return f"{self.document.currency} {value:,}"
         return "0.0" if form in (SHARE, MEAN) else str(value)
 
-    def _heat_map(self, matrix: tuple[tuple[int, ...], ...]) -> None:
+    def _write_heat_map(self, matrix: tuple[tuple[int, ...], ...]) -> None:
         sheet: Any = self.book.create_sheet("Heat map")
         self._put(sheet, 1, 1, "Customers by recency (rows) and frequency (columns)").font = TITLE
         for frequency in range(1, 6):
@@ -267,7 +269,7 @@ class ReportBook:
         sheet.conditional_formatting.add("B4:F8", colours)
         sheet.freeze_panes = "B4"
 
-    def _charts(self, summary: Any, data: Any) -> None:
+    def _draw_charts(self, summary: Any, data: Any) -> None:
         row = 1
         for place, (dimension, groups) in enumerate(self.document.dimensions.items()):
             title = DIMENSION_TITLES.get(dimension, dimension.title())
@@ -281,7 +283,7 @@ class ReportBook:
             names = Reference(data, min_col=1, min_row=row + 1, max_row=row + len(bars))
             for column, what in ((2, "Customers"), (3, f"Revenue ({self.document.currency})")):
                 values = Reference(data, min_col=column, min_row=row, max_row=row + len(bars))
-                chart = _bars(f"{what}: {title}", values, names)
+                chart = _build_bar_chart(f"{what}: {title}", values, names)
                 anchor = f"{'D' if column == 2 else 'N'}{2 + place * CHART_ROWS}"
                 summary.add_chart(chart, anchor)
             row += len(bars) + 2
@@ -297,7 +299,7 @@ def _on_pages(sheet: Any) -> None:
     sheet.sheet_properties.pageSetUpPr.fitToPage = True
 
 
-def _bars(title: str, values: Reference, names: Reference) -> BarChart:
+def _build_bar_chart(title: str, values: Reference, names: Reference) -> BarChart:
     chart = BarChart()
     chart.type, chart.style, chart.title, chart.legend = "bar", 10, title, None
     chart.add_data(values, titles_from_data=True)
@@ -313,7 +315,7 @@ def _bars(title: str, values: Reference, names: Reference) -> BarChart:
     return chart
 
 
-def _values(group: DocumentGroup) -> list[Cell]:
+def _list_values(group: DocumentGroup) -> list[Cell]:
     before = group.previous_customers
     return [
         group.name,
@@ -343,21 +345,21 @@ WIDTHS = {"name": 28, "email": 30, "segment": 24, "assigned_at": 20, "last_purch
 PLAIN_WIDTH = 14
 
 
-async def members_xlsx(export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncGenerator[bytes, None]:
+async def write_members_xlsx(export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncGenerator[bytes, None]:
     """The workbook; its bytes come when it is whole, as its table of contents stands at the end."""
     book = MemberBook(export)
     try:
         async for page in pages:
-            await in_thread(book.append, page)
+            await run_in_thread(book.append, page)
         with TemporaryFile() as file:
-            await in_thread(book.save, file)
+            await run_in_thread(book.save, file)
             while piece := await asyncio.to_thread(file.read, PIECE):
                 yield piece
     finally:
         book.discard()
 
 
-async def in_thread(work: Callable[[T], None], argument: T) -> None:
+async def run_in_thread(work: Callable[[T], None], argument: T) -> None:
     """Do it in a thread. A thread cannot be stopped: whoever is stopped meanwhile waits for its end first, so that
     nothing is taken away from under it."""
     working = asyncio.ensure_future(asyncio.to_thread(work, argument))
@@ -375,7 +377,7 @@ class MemberBook:
         self.export = export
         self.tz = load_zone(export.business.time_zone)
         self.book = Workbook(write_only=True)
-        self.format = money_format(export.business.currency, find_exponent(export.business.currency))
+        self.format = build_money_format(export.business.currency, find_exponent(export.business.currency))
         self.rows = 0
         self.sheet: Any = None
         self._begin()
@@ -401,10 +403,10 @@ class MemberBook:
             if self.rows == LARGEST_SHEET:
                 self.sheet.close()
                 self._begin()
-            self.sheet.append([self._cell(value) for value in row])
+            self.sheet.append([self._make_cell(value) for value in row])
             self.rows += 1
 
-    def _cell(self, value: Any) -> Any:
+    def _make_cell(self, value: Any) -> Any:
         if isinstance(value, Decimal):
             self.amount.value = value
             return self.amount

@@ -62,7 +62,7 @@ class CustomersFile:
         """The columns that are left out."""
         return [name.strip() for place, name in enumerate(self.source.header) if place not in self.places.values()]
 
-    def customer(self, cells: Sequence[str], business: Business) -> NewCustomer:
+    def read_customer(self, cells: Sequence[str], business: Business) -> NewCustomer:
         """The row's customer; RowFault with the reason of a refusal."""
         if len(cells) != len(self.source.header):
             raise RowFault(f"the row has {count_noun(len(cells), 'cell')}, the header has {len(self.source.header)}")
@@ -81,7 +81,7 @@ class CustomersFile:
         given = frozenset(name for name in self.places if name != "external_id")
         return NewCustomer(external_id, registered_at=at, given=given, **values)
 
-    async def into(
+    async def import_into(
         self,
         customers: Customers,
         business: Business,
@@ -93,7 +93,7 @@ class CustomersFile:
         for line, cells in self.source.read_rows():
             intake.read += 1
             try:
-                item = self.customer(cells, business)
+                item = self.read_customer(cells, business)
             except RowFault as fault:
                 intake.refuse(line, format_row(cells), str(fault))
                 continue

@@ -28,7 +28,7 @@ from domain.model import Actor, Business
 from persistence import merge
 from persistence.database.dialects import analyze
 from persistence.database.engines import Database
-from persistence.database.transactions import event_row, raise_change, translate_errors
+from persistence.database.transactions import build_event_row, raise_change, translate_errors
 from persistence.erasure import hide_rejects
 from persistence.imports.staging import ONLY_NEGATIVE, arrange, refuse, stage
 from persistence.imports.undo import keep_before, keep_given
@@ -138,10 +138,10 @@ class ImportRecord:
             raise ImportEnded("The import was cancelled, or taken over by another process.")
 
     @contextmanager
-    def alive(self) -> Iterator[None]:
+    def keep_alive(self) -> Iterator[None]:
         """Heartbeats as long as the block lasts."""
         over = threading.Event()
-        thread = threading.Thread(target=self._beat, args=(over,), daemon=True)
+        thread = threading.Thread(target=self._send_heartbeats, args=(over,), daemon=True)
         thread.start()
         try:
             yield
@@ -149,7 +149,7 @@ class ImportRecord:
             over.set()
             thread.join()
 
-    def _beat(self, over: threading.Event) -> None:
+    def _send_heartbeats(self, over: threading.Event) -> None:
         while not over.wait(BEAT_SECONDS):
             statement = build_heartbeat(self.business.id, self.lease, self.clock(), *self._progress)
             # A store that is busy now hears of it a second later.
@@ -188,7 +188,7 @@ class ImportRecord:
             self.release()
             return
         status = JobStatus.CANCELLED if isinstance(error, ImportEnded) else JobStatus.FAILED
-        code, sentence = error_sentence(error)
+        code, sentence = describe_error(error)
         # Where the store cannot take it now, whoever finds the lease expired says so.
         with suppress(DBAPIError), self.engine.begin() as connection:
             row = connection.execute(raise_change(self.business.id, self.clock())).one()
@@ -208,11 +208,13 @@ class ImportRecord:
 
     def _audit(self, connection: Connection, number: int, at: int, outcome: str, detail: Mapping[str, object]) -> None:
         detail = {"source": self.source, "import": self.id, **detail}
-        event = event_row(self.business.id, number, at, Actor(self.actor), "importPurchases", None, detail, outcome)
+        event = build_event_row(
+            self.business.id, number, at, Actor(self.actor), "importPurchases", None, detail, outcome
+        )
         connection.execute(insert(AuditEventRow), event.model_dump())
 
 
-def error_sentence(error: BaseException) -> tuple[str, str]:
+def describe_error(error: BaseException) -> tuple[str, str]:
     """Code and sentence of what ended an import: nothing of the store's own words."""
     if isinstance(error, InvalidInput):
         return "INVALID_FILE", error.message
@@ -231,7 +233,7 @@ FEWEST, MOST = 500, 60_000
 CHUNK = 20_000
 
 
-def next_size(size: int, seconds: float) -> int:
+def compute_next_size(size: int, seconds: float) -> int:
     """How many orders the next range holds, after one of that size took so long: at most twice as many, so that what
     was slow for a moment, whatever it was, recovers within a few ranges."""
     return min(MOST, max(FEWEST, int(size * min(2.0, LOCK_SECONDS / seconds))))
@@ -272,7 +274,7 @@ class PurchaseImporter:
                 held.report(step.phase, step.done, step.total)
                 progress(step)
 
-            with held.alive():
+            with held.keep_alive():
                 try:
                     return self._run(connection, rows, texts, held, say, rejects, of_orders)
                 except BaseException as error:
@@ -336,7 +338,7 @@ class PurchaseImporter:
                     row = connection.execute(raise_change(self.business.id, self.clock())).one()
                     began = time.perf_counter()
                     record.require(connection)
-                next_purchase, empty = self._state(connection, expected)
+                next_purchase, empty = self._read_state(connection, expected)
                 part = merge.Range(self.business.id, low + 1, high, to_micros(now), empty, writer)
                 tally = merge.resolve(connection, part)
                 if not tally.all_known:
@@ -356,7 +358,7 @@ class PurchaseImporter:
                 rows[effect] += count
             future += tally.future
             progress(Progress("merging", high, orders))
-            low, size = high, next_size(size, took)
+            low, size = high, compute_next_size(size, took)
             if record is not None and high >= counted:
                 # Or PostgreSQL would plan the next ranges, and whoever asks meanwhile, as if there was what was before.
                 with connection.begin():
@@ -366,7 +368,7 @@ class PurchaseImporter:
             rejected = int(connection.execute(text("SELECT COUNT(*) FROM rejected")).scalar_one())
         return ImportSummary(0, rows[merge.CREATED], rows[merge.UPDATED], rows[merge.UNCHANGED], rejected, future)
 
-    def _state(self, connection: Connection, expected: int | None) -> tuple[int, bool]:
+    def _read_state(self, connection: Connection, expected: int | None) -> tuple[int, bool]:
         """The next purchase's id, and whether the business holds no purchase but those of this import."""
         own = {"business": self.business.id}
         held = "EXISTS (SELECT 1 FROM purchase WHERE business_id = :business)" if expected is None else "false"

@@ -15,7 +15,7 @@ from domain.imports.quality import Quality
 from domain.jobs.model import Job, JobKind, JobReason, JobStatus, NewJob
 from domain.pages import Page, PageRequest, build_page
 from persistence.jobs import ACTIVE, JobStore
-from persistence.tables import business, import_reject, job, optional_instant, purchase_import
+from persistence.tables import business, import_reject, job, purchase_import, to_optional_instant
 
 OF_IMPORT = and_(
     job.c.business_id == purchase_import.c.business_id,
@@ -37,8 +37,8 @@ def to_import(row: Row[Any]) -> PurchaseImport:
         row.done,
         row.total,
         from_micros(row.created_at),
-        optional_instant(row.started_at),
-        optional_instant(row.finished_at),
+        to_optional_instant(row.started_at),
+        to_optional_instant(row.finished_at),
         row.error_code,
         row.error_message,
         row.requested_by,
@@ -51,9 +51,9 @@ def to_import(row: Row[Any]) -> PurchaseImport:
         row.future,
         None if row.quality is None else Quality.read(row.quality),
         row.options,
-        optional_instant(row.heartbeat_at),
-        optional_instant(row.undo_begun_at),
-        optional_instant(row.undone_at),
+        to_optional_instant(row.heartbeat_at),
+        to_optional_instant(row.undo_begun_at),
+        to_optional_instant(row.undone_at),
     )
 
 
@@ -71,7 +71,7 @@ class ImportStore:
 
     async def find_by_ids(self, ids: Sequence[int]) -> Mapping[int, PurchaseImport]:
         """Those that exist."""
-        return {one.id: one for one in await self._imports(purchase_import.c.id.in_(ids))}
+        return {one.id: one for one in await self._load_imports(purchase_import.c.id.in_(ids))}
 
     async def load_page(self, request: PageRequest) -> Page[PurchaseImport]:
         """Imports, newest first."""
@@ -121,7 +121,7 @@ class ImportStore:
 
     async def load_active(self) -> list[PurchaseImport]:
         """Those that wait or are worked on, oldest first."""
-        return await self._imports(job.c.status.in_(ACTIVE))
+        return await self._load_imports(job.c.status.in_(ACTIVE))
 
     async def acquire(self, import_id: int, owner: str, now: datetime) -> Job | None:
         """Hold one that waits or whose lease has expired, None where it is not free. Its days are those of the time
@@ -148,7 +148,7 @@ class ImportStore:
         )
         return (await self.find_by_ids([import_id]))[import_id]
 
-    async def _imports(self, *conditions: ColumnElement[bool]) -> list[PurchaseImport]:
+    async def _load_imports(self, *conditions: ColumnElement[bool]) -> list[PurchaseImport]:
         own = purchase_import.c.business_id == self.business_id
         statement = IMPORTS.where(own, *conditions).order_by(purchase_import.c.id)
         return [to_import(row) for row in await self.connection.execute(statement)]

@@ -15,9 +15,9 @@ from domain.errors import Conflict, NotFound, UndoRefused
 from domain.imports.imports import CHANGED, DELETED, EXAMPLES, MOVED, UndoConflict, UndoSummary
 from domain.model import Actor, Business
 from persistence import merge
-from persistence.database.dialects import analyze, create, empty, few_to_many, fill
+from persistence.database.dialects import analyze, create, empty, fill, prefer_index_joins
 from persistence.database.engines import Database
-from persistence.database.transactions import event_row, raise_change, translate_errors
+from persistence.database.transactions import build_event_row, raise_change, translate_errors
 from persistence.imports.imports import IMPORTS
 from persistence.jobs import ACTIVE
 from persistence.merge import UPDATED, MergeResult
@@ -65,7 +65,7 @@ def remove_customers(connection: Connection, business: int, low: int, high: int)
     return len(rows)
 
 
-def without_purchases(connection: Connection, business: int, low: int, high: int) -> int:
+def count_without_purchases(connection: Connection, business: int, low: int, high: int) -> int:
     """How many customers of the span have no purchase."""
     span = {"business": business, "low": low, "high": high}
     return int(connection.execute(text(EMPTY), span).scalar_one())
@@ -143,9 +143,12 @@ class ImportUndo:
         """Take it back; UndoRefused says what has changed since. `progress` is told customers, done and in all."""
         with translate_errors(), self.engine.connect() as connection:
             with connection.begin():
-                row = self._row(connection)
-                spans = self._spans(connection, "purchase")
-                customers, storefronts = self._spans(connection, "customer"), self._spans(connection, "storefront")
+                row = self._load_row(connection)
+                spans = self._load_spans(connection, "purchase")
+                customers, storefronts = (
+                    self._load_spans(connection, "customer"),
+                    self._load_spans(connection, "storefront"),
+                )
                 if row.undo_begun_at is None:
                     self._refuse_changed(connection, row, spans)
                 summary = UndoSummary(**(row.undo or {}))
@@ -155,7 +158,7 @@ class ImportUndo:
             summary = self._remove_customers(connection, customers, summary)
             return self._finish(connection, storefronts, summary, actor)
 
-    def _row(self, connection: Connection) -> Row[Any]:
+    def _load_row(self, connection: Connection) -> Row[Any]:
         column = purchase_import.c
         row = connection.execute(
             IMPORTS.where(column.business_id == self.business.id, column.id == self.import_id)
@@ -170,7 +173,7 @@ class ImportUndo:
             raise Conflict(f"Import {self.import_id} was made before imports could be taken back.")
         return row
 
-    def _spans(self, connection: Connection, kind: str) -> Spans:
+    def _load_spans(self, connection: Connection, kind: str) -> Spans:
         """The ids that the import gave, as few spans as there are."""
         first, last = import_range.c[f"first_{kind}"], import_range.c[f"last_{kind}"]
         mine = (import_range.c.business_id == self.business.id, import_range.c.import_id == self.import_id)
@@ -230,10 +233,10 @@ class ImportUndo:
                 row = connection.execute(raise_change(self.business.id, self.clock())).one()
                 began = time.perf_counter()
                 empty(connection, "touched", "undo_purchase")
-                few_to_many(connection)
+                prefer_index_joins(connection)
                 connection.execute(text(PORTION), {"after": after, "to": to})
                 analyze(connection, "touched")
-                removed, restored, left = self._portion(connection)
+                removed, restored, left = self._take_back_portion(connection)
                 summary = replace(
                     summary,
                     removed=summary.removed + removed,
@@ -248,7 +251,7 @@ class ImportUndo:
             size = min(MOST, max(FEWEST, int(size * min(1.5, LOCK_SECONDS / took))))
         return summary
 
-    def _portion(self, connection: Connection) -> tuple[int, int, int]:
+    def _take_back_portion(self, connection: Connection) -> tuple[int, int, int]:
         """Take back what the customers in `touched` have of it: orders removed, restored, and left because others
         wrote them while it was taken back."""
         count = connection.execute(text(MINE), self.own).rowcount
@@ -284,7 +287,7 @@ class ImportUndo:
                     if not free:
                         time.sleep(WAIT_SECONDS)
                 with connection.begin():
-                    kept += without_purchases(connection, self.business.id, low, high)
+                    kept += count_without_purchases(connection, self.business.id, low, high)
         return replace(summary, customers_kept=kept)
 
     def _finish(self, connection: Connection, storefronts: Spans, summary: UndoSummary, actor: Actor) -> UndoSummary:
@@ -298,7 +301,7 @@ class ImportUndo:
             self._set(connection, {"undo": asdict(summary), "undone_at": row.last_instant})
             number, at = row.change_number, row.last_instant
             detail = {"import": self.import_id, **asdict(summary)}
-            event = event_row(self.business.id, number, at, actor, "undoImport", None, detail)
+            event = build_event_row(self.business.id, number, at, actor, "undoImport", None, detail)
             connection.execute(insert(AuditEventRow), event.model_dump())
         return summary
 

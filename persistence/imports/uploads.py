@@ -44,8 +44,8 @@ class OpenedFile(Protocol):
     def name(self) -> str: ...
     @property
     def of_orders(self) -> bool: ...
-    def rows(self, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]: ...
-    def texts(self, lines: Iterable[int]) -> Iterator[tuple[int, str]]: ...
+    def read_rows(self, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]: ...
+    def read_texts(self, lines: Iterable[int]) -> Iterator[tuple[int, str]]: ...
 
 
 OpenFile = Callable[[Path, Business, Mapping[str, object]], OpenedFile]
@@ -114,8 +114,8 @@ class UploadHandler:
         return True
 
     async def _acquire(self, business: Business) -> tuple[PurchaseImport, ImportRecord] | None:
-        active = await self._active(business)
-        for one in () if self._is_busy(active) else self._free(business, active):
+        active = await self._load_active(business)
+        for one in () if self._is_busy(active) else self._find_free(business, active):
             async with self.store.write(business) as unit:
                 # Whoever else takes one waits for this transaction.
                 if self._is_busy(await unit.imports.load_active()):
@@ -135,31 +135,31 @@ class UploadHandler:
 
     async def _keep_waiting(self, business: Business) -> None:
         """Say now and then that the files are here of those that wait, and of those whose process died."""
-        now, free = self.clock(), self._free(business, await self._active(business))
+        now, free = self.clock(), self._find_free(business, await self._load_active(business))
         ids = [one.id for one in free if now - (one.last_heartbeat or one.created_at) > BEAT]
         if ids:
             async with self.store.open_heartbeats(business) as jobs:
                 await jobs.keep_waiting(JobKind.IMPORT, ids, now)
 
-    async def _active(self, business: Business) -> list[PurchaseImport]:
+    async def _load_active(self, business: Business) -> list[PurchaseImport]:
         """The uploads that wait or are worked on."""
         async with self.store.read(business) as unit:
-            return [one for one in await unit.imports.load_active() if folder_of(one)]
+            return [one for one in await unit.imports.load_active() if get_folder(one)]
 
-    def _free(self, business: Business, active: list[PurchaseImport]) -> list[PurchaseImport]:
+    def _find_free(self, business: Business, active: list[PurchaseImport]) -> list[PurchaseImport]:
         """Those that wait, or whose process died, and whose file is here."""
         mine = [one for one in active if not self._is_held(one) and (business.id, one.id) not in self._running]
-        return [one for one in mine if self._path(one).is_file()]
+        return [one for one in mine if self._find_path(one).is_file()]
 
     def _is_busy(self, active: list[PurchaseImport]) -> bool:
         return sum(map(self._is_held, active)) >= AT_ONCE
 
     def _is_held(self, one: PurchaseImport) -> bool:
-        return bool(folder_of(one)) and one.status is JobStatus.RUNNING and not one.is_expired(self.clock())
+        return bool(get_folder(one)) and one.status is JobStatus.RUNNING and not one.is_expired(self.clock())
 
     def _import(self, upload: PurchaseImport, record: ImportRecord) -> None:
         """In a thread. The record says how it ended."""
-        path, business = self._path(upload), record.business
+        path, business = self._find_path(upload), record.business
         try:
             try:
                 opened = self.open(path, business, upload.options or {})
@@ -168,8 +168,8 @@ class UploadHandler:
                 raise
             PurchaseImporter(self.database, business, self.clock).run(
                 opened.name,
-                lambda reject: not_empty(opened, reject),
-                opened.texts,
+                lambda reject: check_not_empty(opened, reject),
+                opened.read_texts,
                 actor=record.actor,
                 progress=self._go_on,
                 record=record,
@@ -189,30 +189,30 @@ class UploadHandler:
         if self.stopping:
             raise ImportStopped("The server ends; the import goes on with the next one.")
 
-    def _path(self, one: PurchaseImport) -> Path:
-        return self.folder / folder_of(one) / str((one.options or {}).get("name", ""))
+    def _find_path(self, one: PurchaseImport) -> Path:
+        return self.folder / get_folder(one) / str((one.options or {}).get("name", ""))
 
     async def _clear(self) -> None:
         """Remove what no import of any business waits for."""
         active = set[str]()
         for business in await self.store.load_businesses():
-            active |= {folder_of(one) for one in await self._active(business)}
+            active |= {get_folder(one) for one in await self._load_active(business)}
         await asyncio.to_thread(self._remove_others, active)
 
     def _remove_others(self, active: set[str]) -> None:
         before = time.time() - ORPHAN_SECONDS
         with suppress(FileNotFoundError):
             for folder in self.folder.iterdir():
-                if folder.name not in active and last_written(folder) < before:
+                if folder.name not in active and find_last_write(folder) < before:
                     shutil.rmtree(folder, ignore_errors=True)
 
 
-def folder_of(one: PurchaseImport) -> str:
+def get_folder(one: PurchaseImport) -> str:
     """The folder that the uploaded file is in; empty where the import is not of an upload."""
     return str((one.options or {}).get("file", ""))
 
 
-def last_written(folder: Path) -> float:
+def find_last_write(folder: Path) -> float:
     """When the folder or a file in it was written last, in seconds since 1970."""
     try:
         return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
@@ -220,7 +220,7 @@ def last_written(folder: Path) -> float:
         return time.time()
 
 
-def not_empty(opened: OpenedFile, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
+def check_not_empty(opened: OpenedFile, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
     """The rows; InvalidInput where there is neither a good one nor a bad one."""
     refused = 0
 
@@ -230,7 +230,7 @@ def not_empty(opened: OpenedFile, reject: Callable[[RejectedRow], None]) -> Iter
         reject(row)
 
     found = False
-    for portion in opened.rows(count):
+    for portion in opened.read_rows(count):
         found = True
         yield portion
     if not (found or refused):

@@ -56,8 +56,8 @@ from domain.classifiers import (
     Classifiers,
 )
 from domain.money import compute_mean, to_decimal
-from persistence.database.dialects import Divide, analyze, constant, create, half_even_mean, load, number
-from persistence.labels.sql import FACTS, labels
+from persistence.database.dialects import Divide, analyze, bind_double, create, divide_half_even, load, to_double
+from persistence.labels.sql import FACTS, select_labels
 from persistence.tables import customer
 
 BATCH = 2_000
@@ -88,7 +88,7 @@ class ClassifiedStore:
         try:
             async with self.connection.stream(statement.execution_options(yield_per=BATCH)) as result:
                 async for rows in result.partitions():
-                    yield batch_of(rows, span.today, decimals, classifiers)
+                    yield build_batch(rows, span.today, decimals, classifiers)
         except DBAPIError as error:
             raise translate_sql_error(error, classifiers) from error
 
@@ -127,8 +127,8 @@ def select_classified(
     customers: Select[Any] | None = None,
     ids: tuple[int, int] | None = None,
 ) -> Select[Any]:
-    """One row a customer: id, facts, built-in labels, and the answer of each SQL classifier, for `batch_of`."""
-    each = labels(business_id, span, settings, decimals, customers, ids, FACTS).subquery("each")
+    """One row a customer: id, facts, built-in labels, and the answer of each SQL classifier, for `build_batch`."""
+    each = select_labels(business_id, span, settings, decimals, customers, ids, FACTS).subquery("each")
     scale = 10**decimals
     spend, orders = cast(each.c.spend, BigInteger), cast(each.c.orders, BigInteger)
     seen = (
@@ -137,8 +137,8 @@ def select_classified(
             each.c.spend.label("own_spend"),
             customer.c.external_id.label("customer_id"),
             cast(each.c.orders, BigInteger).label("order_count"),
-            Divide(number(each.c.spend), constant(float(scale))).label("total_revenue"),
-            Divide(number(half_even_mean(spend, orders)), constant(float(scale))).label("average_order_value"),
+            Divide(to_double(each.c.spend), bind_double(float(scale))).label("total_revenue"),
+            Divide(to_double(divide_half_even(spend, orders)), bind_double(float(scale))).label("average_order_value"),
             each.c.first_day.label("first_purchase_day"),
             each.c.last_day.label("last_purchase_day"),
             cast(each.c.recent, BigInteger).label("recent_orders"),
@@ -163,7 +163,7 @@ def answer(classifier: Classifier) -> Label[str | None]:
     return func.nullif(func.substr(func.trim(said), 1, LONGEST_LABEL), "").label(f"answer_{classifier.dimension}")
 
 
-def nobody(classifier: Classifier) -> Select[Any]:
+def select_nobody(classifier: Classifier) -> Select[Any]:
     """What it says of no customers at all: whether the database understands it."""
     columns: list[ColumnElement[Any]] = []
     for name in COLUMNS:
@@ -173,7 +173,7 @@ def nobody(classifier: Classifier) -> Select[Any]:
     return select(answer(classifier)).select_from(empty)
 
 
-def batch_of(rows: Sequence[Row[Any]], today: int, decimals: int, classifiers: Classifiers) -> ClassifiedBatch:
+def build_batch(rows: Sequence[Row[Any]], today: int, decimals: int, classifiers: Classifiers) -> ClassifiedBatch:
     """Rows of `select_classified` as columns."""
     columns: dict[str, Sequence[Any]] = {}
     for name in COLUMNS:
@@ -230,7 +230,7 @@ def _find_sql_fault(engine: Engine, classifier: Classifier) -> str | None:
         return None
     try:
         with engine.connect() as connection:
-            rows = connection.execute(nobody(classifier)).all()
+            rows = connection.execute(select_nobody(classifier)).all()
     except DBAPIError as error:
         # A store that is out of reach says nothing of the expression; SQLite's own word for a wrong one is a code.
         code = getattr(error.orig, "sqlite_errorcode", None)
@@ -317,7 +317,7 @@ class Overlay:
             self.connection.execute(insert(self._table).from_select(into, found))
             return
         rows = self.connection.execute(statement).all()
-        batch = batch_of(rows, how.span.today, how.decimals, self.usable)
+        batch = build_batch(rows, how.span.today, how.decimals, self.usable)
         labels = self.usable.decide_labels(batch)
         kept = list(zip(batch.ids, *(labels[name] for name in names), strict=True))
         load(self.connection, NAME, ("customer_id", *(f"own_{name}" for name in names)), kept)

@@ -38,7 +38,7 @@ from persistence.database.dialects import analyze, create
 from persistence.database.engines import Database
 from persistence.database.transactions import to_business, translate_errors
 from persistence.labels.classifiers import Overlay
-from persistence.labels.sql import labels
+from persistence.labels.sql import select_labels
 from persistence.tables import business as business_table
 from persistence.tables import customer, customer_label, customer_metrics, label_state
 
@@ -112,21 +112,21 @@ class DecidedLabels:
             found = select(kept.customer_id).where(kept.business_id == self.business_id, kept.changed_at > since)
             self._fill(changed, ("customer_id",), found)
             analyze(connection, "changed_customer")
-            self._fill(labelled, COLUMNS, self._labels(customers=select(changed.c.customer_id)))
+            self._fill(labelled, COLUMNS, self._select_labels(customers=select(changed.c.customer_id)))
             without = select(changed.c.customer_id, *(literal(None, Text) for _ in DIMENSIONS)).where(
                 changed.c.customer_id.not_in(select(labelled.c.customer_id))
             )
             self._fill(labelled, COLUMNS, without)
         else:
             for low in range(1, self.highest + 1, RANGE):
-                self._fill(labelled, COLUMNS, self._labels(ids=(low, low + RANGE - 1)))
+                self._fill(labelled, COLUMNS, self._select_labels(ids=(low, low + RANGE - 1)))
         analyze(connection, "labelled")
         self.fresh = int(connection.execute(select(func.count()).select_from(labelled)).scalar_one())
         if self.overlay.classifiers.every:
             self.overlay.fill(self.highest)
 
-    def _labels(self, **which: Any) -> Any:
-        return labels(self.business_id, self.how.span, self.how.settings, self.how.decimals, **which)
+    def _select_labels(self, **which: Any) -> Any:
+        return select_labels(self.business_id, self.how.span, self.how.settings, self.how.decimals, **which)
 
     def _fill(self, into: Any, columns: Sequence[str], statement: Any) -> None:
         self.connection.execute(insert(into).from_select(list(columns), statement))
@@ -195,7 +195,7 @@ def keep(decided: DecidedLabels) -> None:
     size = decided.highest + 1 if decided.some and decided.fresh <= FOLLOW_RANGE else FOLLOW_RANGE
     for low in range(0, decided.highest + 1, size):
         with connection.begin():
-            if not _still(connection, decided.business_id, before if low == 0 else mine):
+            if not _is_owner(connection, decided.business_id, before if low == 0 else mine):
                 return
             last = low + size > decided.highest
             _replace(decided, low, decided.highest if last else low + size - 1)
@@ -204,7 +204,7 @@ def keep(decided: DecidedLabels) -> None:
             connection.execute(statement.values(basis=basis, seen_at=decided.seen_at, owner=mine))
 
 
-def _still(connection: Connection, business_id: int, owner: str) -> bool:
+def _is_owner(connection: Connection, business_id: int, owner: str) -> bool:
     """Whether what is kept is still that of `owner`; nobody else can change it until this transaction ends."""
     first = "INSERT INTO label_state (business_id, owner) VALUES (:business, '') ON CONFLICT DO NOTHING"
     connection.execute(text(first), {"business": business_id})

@@ -36,11 +36,11 @@ from persistence.sources.appended import (
     FileMark,
     SourceState,
     WatchedCsv,
-    alone,
     forget_state,
-    present_version,
+    is_alone,
+    load_rows,
     read_state,
-    rows_of,
+    read_version,
     write_state,
 )
 from persistence.sources.csv import CsvSource
@@ -78,9 +78,9 @@ class RunSource(ABC):
             state = read_state(connection, self.business.id, self.key)
             number = select(business_table.c.change_number).where(business_table.c.id == self.business.id)
             change = int(connection.execute(number).scalar_one())
-            return state, present_version(connection, self.business.id), change
+            return state, read_version(connection, self.business.id), change
 
-    def request(self, as_of: date | None, output: str) -> dict[str, object]:
+    def build_request(self, as_of: date | None, output: str) -> dict[str, object]:
         """What a run is asked, under which settings and classifiers, as it is kept."""
         day = None if as_of is None else as_of.isoformat()
         under = {"settings": self.business.settings_version, "classifiers": self.classifiers.mark}
@@ -88,12 +88,12 @@ class RunSource(ABC):
 
     def build_question(self, as_of: date | None, output: str) -> str:
         """What the output of such a run answers."""
-        return json.dumps([self.business.key, self.key, self.request(as_of, output)], ensure_ascii=False)
+        return json.dumps([self.business.key, self.key, self.build_request(as_of, output)], ensure_ascii=False)
 
     def record_success(self, as_of: date | None, output: str) -> None:
         """This version of the store, with all that was read, is classified."""
         _, version, _ = self.read_kept()
-        self.write_kept(self.request(as_of, output), version)
+        self.write_kept(self.build_request(as_of, output), version)
 
     def any_undone(self, imports: Sequence[object]) -> bool:
         """Whether one of these imports was taken back, or is being."""
@@ -140,7 +140,7 @@ class StoreSource(RunSource):
         return (
             state is not None
             and state.data_version == version
-            and self.request(as_of, output).items() <= state.state.items()
+            and self.build_request(as_of, output).items() <= state.state.items()
         )
 
     def sync_store(self, force: bool) -> ImportedRows:
@@ -166,15 +166,19 @@ class FileSource(RunSource):
     def is_unchanged(self, as_of: date | None, output: str) -> bool:
         """Whether size and content are those of the last run that succeeded, read the same way."""
         state, _, _ = self.read_kept()
-        if state is None or not self.request(as_of, output).items() <= state.state.items() or not self.path.is_file():
+        if (
+            state is None
+            or not self.build_request(as_of, output).items() <= state.state.items()
+            or not self.path.is_file()
+        ):
             return False
-        if state.state.get("how") != self.how() or self.path.stat().st_size != state.state.get("size"):
+        if state.state.get("how") != self.describe_reading() or self.path.stat().st_size != state.state.get("size"):
             return False
         if self.any_undone(state.state.get("imports", ())):
             return False
         return FileMark.of(self.path).digest == state.state.get("sha256")
 
-    def how(self) -> str:
+    def describe_reading(self) -> str:
         """What decides how the file's rows are understood, besides the file."""
         business = self.business
         return f"{READING}:{business.currency}:{business.time_zone}:{self.options.complete_from(business.settings)!r}"
@@ -183,16 +187,16 @@ class FileSource(RunSource):
         """Import the file, or what was appended to it since, or nothing where nothing was."""
         before, version, change = self.read_kept()
         last = before.state if before is not None and before.data_version == version and not force else {}
-        if last.get("how") != self.how() or not self.path.is_file():
+        if last.get("how") != self.describe_reading() or not self.path.is_file():
             last = {}
         mark = FileMark.of(self.path, last.get("size")) if self.path.is_file() else None
         same = mark is not None and bool(last) and mark.head == last.get("sha256")
         if mark is None or not same:
-            return self._whole(mark, change)
+            return self._import_whole(mark, change)
         if mark.size == last["size"]:
             self.pending = ({**last, "modified": mark.modified}, version)
             return ImportedRows(last["rows"], last["rejected"])
-        return self._tail(mark, change, last) or self._whole(mark, change)
+        return self._import_tail(mark, change, last) or self._import_whole(mark, change)
 
     def record_success(self, as_of: date | None, output: str) -> None:
         """The file was read as far as its mark says."""
@@ -200,12 +204,12 @@ class FileSource(RunSource):
             self.forget_kept()
         else:
             state, version = self.pending
-            self.write_kept({**state, **self.request(as_of, output)}, version)
+            self.write_kept({**state, **self.build_request(as_of, output)}, version)
 
-    def _whole(self, mark: FileMark | None, change: int) -> ImportedRows:
-        found = self._source()
+    def _import_whole(self, mark: FileMark | None, change: int) -> ImportedRows:
+        found = self._open_source()
         opened = open_purchases(found, self.business, self.options)
-        summary = self._import(opened, opened.rows)
+        summary = self._run_import(opened, opened.read_rows)
         if summary.rows_read == 0:
             raise InvalidInput(f"No data found in {opened.name}.")
         can_grow = (
@@ -220,12 +224,12 @@ class FileSource(RunSource):
         self._remember(mark, change, {**counts, "imports": imports})
         return ImportedRows(summary.rows_read, summary.rejected)
 
-    def _source(self) -> PurchaseSource:
+    def _open_source(self) -> PurchaseSource:
         options = self.options.complete_from(self.business.settings).validate()
         found = open_file(self.path, options.sheet, options.amount_form.decimal)
         return WatchedCsv(self.path) if type(found) is CsvSource else found
 
-    def _tail(self, mark: FileMark, change: int, last: Mapping[str, Any]) -> ImportedRows | None:
+    def _import_tail(self, mark: FileMark, change: int, last: Mapping[str, Any]) -> ImportedRows | None:
         """Import what was appended; None where the file has to be read whole."""
         if not last["can_grow"] or not mark.plain or mark.size - last["size"] > LARGEST_TAIL:
             return None
@@ -236,10 +240,10 @@ class FileSource(RunSource):
             return None
         opened = open_purchases(source, self.business, self.options)
         rejected: list[RejectedRow] = []
-        portions = list(opened.rows(rejected.append))
+        portions = list(opened.read_rows(rejected.append))
         orders = {order for portion in portions for order in portion.order_id}
         with self.database.bulk.begin() as connection:
-            began = rows_of(connection, self.business.id, orders, last["imports"])
+            began = load_rows(connection, self.business.id, orders, last["imports"])
         if began is None:
             return None
 
@@ -248,7 +252,7 @@ class FileSource(RunSource):
                 reject(row)
             return chain([began] if began.line else [], portions)
 
-        summary = self._import(opened, rows)
+        summary = self._run_import(opened, rows)
         read, known = summary.rows_read, len(began.line)
         counts = {"rows": last["rows"] + read - known, "rejected": last["rejected"] + summary.rejected}
         can_grow = not self.flawed and source.can_grow(mark)
@@ -256,7 +260,7 @@ class FileSource(RunSource):
         self._remember(mark, change, {**counts, "can_grow": can_grow, "imports": imports})
         return ImportedRows(counts["rows"], counts["rejected"])
 
-    def _import(
+    def _run_import(
         self,
         opened: OpenedPurchases,
         rows: Callable[[Callable[[RejectedRow], None]], Iterator[StagedColumns]],
@@ -270,7 +274,7 @@ class FileSource(RunSource):
         gc.disable()
         try:
             summary = importer.run(
-                opened.name, rows, opened.texts, actor=ACTOR, rejects=note_reject, of_orders=opened.of_orders
+                opened.name, rows, opened.read_texts, actor=ACTOR, rejects=note_reject, of_orders=opened.of_orders
             )
         finally:
             gc.enable()
@@ -282,13 +286,13 @@ class FileSource(RunSource):
 
     def _remember(self, mark: FileMark | None, change: int, counts: dict[str, Any]) -> None:
         """What is to be kept when the run succeeds; nothing where the file or the store changed meanwhile."""
-        if mark is None or not mark.still(self.path):
+        if mark is None or not mark.is_unchanged(self.path):
             self.pending = None
             return
         with self.database.bulk.begin() as connection:
-            version = present_version(connection, self.business.id)
-            by_itself = alone(connection, self.business.id, change, 1)
-        state = {"how": self.how(), "size": mark.size, "modified": mark.modified, "sha256": mark.digest}
+            version = read_version(connection, self.business.id)
+            by_itself = is_alone(connection, self.business.id, change, 1)
+        state = {"how": self.describe_reading(), "size": mark.size, "modified": mark.modified, "sha256": mark.digest}
         can_grow = counts["can_grow"] and by_itself
         self.pending = ({**state, "lines": mark.lines, **counts, "can_grow": can_grow}, version)
 
@@ -316,7 +320,7 @@ class CollectionSource(RunSource):
     def is_unchanged(self, as_of: date | None, output: str) -> bool:
         """Whether it holds no document beyond the last one that a run succeeded with."""
         state, _, _ = self.read_kept()
-        if state is None or not self.request(as_of, output).items() <= state.state.items():
+        if state is None or not self.build_request(as_of, output).items() <= state.state.items():
             return False
         opened = self.open()
         return opened.may_be_empty and not opened.anything_new()
@@ -329,7 +333,9 @@ class CollectionSource(RunSource):
         importer = PurchaseImporter(self.database, self.business, self.clock)
         gc.disable()
         try:
-            summary = importer.run(opened.name, opened.rows, opened.texts, actor=ACTOR, of_orders=opened.of_orders)
+            summary = importer.run(
+                opened.name, opened.read_rows, opened.read_texts, actor=ACTOR, of_orders=opened.of_orders
+            )
         finally:
             gc.enable()
         if summary.rows_read == 0 and not opened.may_be_empty:

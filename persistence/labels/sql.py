@@ -32,14 +32,14 @@ from domain.classification.labels import (
     build_spending_conditions,
     has_share,
 )
-from persistence.database.dialects import Divide, among
+from persistence.database.dialects import Divide, is_among
 from persistence.tables import WITH_BOUGHT, purchase, purchase_line
 
 FACTS = ("orders", "spend", "recent", "festive", "first_day", "last_day")
 """What is counted of a customer's purchases; days are day numbers, the spend is in minor units."""
 
 
-def labels(
+def select_labels(
     business_id: int,
     span: ClassificationSpan,
     settings: ClassificationSettings,
@@ -77,11 +77,11 @@ def labels(
     )
 
 
-def label_counts(
+def select_label_counts(
     business_id: int, span: ClassificationSpan, settings: ClassificationSettings, decimals: int
 ) -> CompoundSelect[Any]:
     """Dimension, label, number of customers."""
-    labelled = labels(business_id, span, settings, decimals).cte("labelled")
+    labelled = select_labels(business_id, span, settings, decimals).cte("labelled")
     return union_all(
         *(
             select(literal_column(f"'{name}'").label("dimension"), labelled.c[name], func.count()).group_by(
@@ -97,7 +97,7 @@ def _measure(
 ) -> Subquery:
     """Customer, FACTS, the dominant category, and how many categories are strong. Purchases and lines stand one under
     the other and are grouped, not joined: a database that guesses few rows would compare each with each."""
-    both = union_all(_purchases(counted, span), _categories(counted)).subquery("both")
+    both = union_all(_select_purchases(counted, span), _select_categories(counted)).subquery("both")
     dominant = has_category_share(both, settings.dominant_percent)
     return (
         select(
@@ -112,11 +112,11 @@ def _measure(
     )
 
 
-def _purchases(counted: list[ColumnElement[bool]], span: ClassificationSpan) -> Select[Any]:
+def _select_purchases(counted: list[ColumnElement[bool]], span: ClassificationSpan) -> Select[Any]:
     day, owner = purchase.c.local_day, purchase.c.customer_id
     festive: ColumnElement[int] = literal_column("0")
     if span.festive:
-        festive = func.sum(case((among(day, span.festive), 1), else_=0))
+        festive = func.sum(case((is_among(day, span.festive), 1), else_=0))
     facts = {
         "orders": func.count(),
         "spend": func.sum(purchase.c.amount),
@@ -137,7 +137,7 @@ def _purchases(counted: list[ColumnElement[bool]], span: ClassificationSpan) -> 
     )
 
 
-def _categories(counted: list[ColumnElement[bool]]) -> Select[Any]:
+def _select_categories(counted: list[ColumnElement[bool]]) -> Select[Any]:
     """Customer by category: bought lines, those of all categories, and those of the largest that has a name."""
     owner, category, lines = purchase.c.customer_id, purchase_line.c.category, func.count()
     named = func.max(case((category.is_not(None), lines)))

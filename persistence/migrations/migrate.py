@@ -24,12 +24,12 @@ def steps() -> list[str]:
     return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
-def head() -> str:
+def find_head() -> str:
     """The newest step that this program knows."""
     return steps()[-1]
 
 
-def current(connection: Connection) -> str | None:
+def find_current(connection: Connection) -> str | None:
     """The step that the store is at; None for an empty one."""
     if not inspect(connection).has_table("alembic_version"):
         return None
@@ -40,7 +40,7 @@ def current(connection: Connection) -> str | None:
 def stage(engine: Engine) -> str | None:
     """What the store lacks, in words; None where it is at the newest step. InvalidInput where it is ahead."""
     with engine.connect() as connection:
-        at, needed = current(connection), head()
+        at, needed = find_current(connection), find_head()
     if at == needed:
         return None
     if at is None:
@@ -56,7 +56,7 @@ def upgrade(engine: Engine) -> None:
         apply_steps(engine)
 
 
-def configuration(connection: Connection | None = None) -> "Config":
+def build_configuration(connection: Connection | None = None) -> "Config":
     """Where the steps are, and what they are done on."""
     from alembic.config import Config
 
@@ -76,18 +76,18 @@ def apply_steps(engine: Engine) -> None:
             connection.exec_driver_sql(f"SELECT pg_advisory_lock({LOCK_NUMBER})")
             connection.commit()
             try:
-                command.upgrade(configuration(connection), "head")
+                command.upgrade(build_configuration(connection), "head")
                 connection.commit()
             finally:
                 connection.rollback()
                 connection.exec_driver_sql(f"SELECT pg_advisory_unlock({LOCK_NUMBER})")
                 connection.commit()
-        elif current(connection) != head():
+        elif find_current(connection) != find_head():
             connection.rollback()
             with suspend_foreign_keys(connection), connection.begin():
                 # The "begin" of this engine is deferred; the write lock is taken before the step is looked at again.
                 connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS migration_lock (id INTEGER PRIMARY KEY)")
-                command.upgrade(configuration(connection), "head")
+                command.upgrade(build_configuration(connection), "head")
                 connection.exec_driver_sql("DROP TABLE migration_lock")
                 if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
                     raise InvalidInput("The store holds rows that refer to nothing; it was left as it was.")
@@ -106,7 +106,7 @@ def suspend_foreign_keys(connection: Connection) -> Iterator[None]:
         raw.cursor().execute("PRAGMA foreign_keys = ON")
 
 
-def differences(engine: Engine) -> list[str]:
+def list_differences(engine: Engine) -> list[str]:
     """What the store's tables and this program's disagree on; empty when the store is as it should be."""
     found = stage(engine)
     if found is not None:

@@ -173,7 +173,7 @@ class DatabaseCache:
         await self._write(
             update(kept_report).where(*_is_row(key)).values(value=json.dumps(value), made_at=now),
             delete(kept_report).where(
-                column.business_id == _business_id(key), or_(column.made_at < now - SECONDS, unborn)
+                column.business_id == _read_business_id(key), or_(column.made_at < now - SECONDS, unborn)
             ),
         )
 
@@ -184,7 +184,7 @@ class DatabaseCache:
         row = {"owner": owner, "leased_until": now + LEASE_SECONDS, "made_at": None, "value": None}
         statement = (
             insert(kept_report)
-            .values(business_id=_business_id(key), key=key, **row)
+            .values(business_id=_read_business_id(key), key=key, **row)
             .on_conflict_do_update(
                 index_elements=["business_id", "key"],
                 set_=row,
@@ -230,12 +230,12 @@ class DatabaseCache:
             await connection.rollback()
 
 
-def _business_id(key: str) -> int:
+def _read_business_id(key: str) -> int:
     return int(key.split(":")[1])
 
 
 def _is_row(key: str) -> tuple[Any, ...]:
-    return column.business_id == _business_id(key), column.key == key
+    return column.business_id == _read_business_id(key), column.key == key
 
 
 class RedisCache:

@@ -32,21 +32,21 @@ from domain.store import CustomerRecord, Grouping, Transition, TransitionSums, T
 from persistence.customers import COLUMNS as CUSTOMER_COLUMNS
 from persistence.customers import JOINED as CUSTOMERS
 from persistence.customers import to_record
-from persistence.database.dialects import among
-from persistence.labels.sql import label_counts
+from persistence.database.dialects import is_among
+from persistence.labels.sql import select_label_counts
 from persistence.reports.windows import (
-    behaving,
-    per_customer,
-    recency_score,
-    score_counts,
+    add_up,
+    score_recency,
+    select_behaviours,
+    select_customers,
+    select_score_counts,
     select_scores,
-    total,
-    totals,
+    select_totals,
 )
 from persistence.tables import WITH_BOUGHT, customer, customer_metrics, purchase, purchase_line
 
 
-def _customers_in(business_id: int, rows: Subquery) -> Join:
+def _join_customers(business_id: int, rows: Subquery) -> Join:
     return CUSTOMERS.join(rows, and_(customer.c.business_id == business_id, customer.c.id == rows.c.customer_id))
 
 
@@ -61,7 +61,7 @@ class ReportStore:
         """The window's customers by score, at most 125 rows; sums are exact integers."""
         cells = []
         for digits, customers, orders, spend, days in await self.connection.execute(
-            score_counts(self.business_id, span)
+            select_score_counts(self.business_id, span)
         ):
             recency, frequency, monetary = digits // 100, digits // 10 % 10, digits % 10
             ages = customers * span.last_day - int(days)
@@ -70,7 +70,7 @@ class ReportStore:
 
     async def load_label_sums(self, span: Span, festive: DayRanges) -> list[LabelSums]:
         """The window's customers by the labels of their behaviour, dimension by dimension."""
-        each = behaving(self.business_id, span, festive)
+        each = select_behaviours(self.business_id, span, festive)
         statement = select(
             each.c.dimension,
             each.c.label,
@@ -84,7 +84,7 @@ class ReportStore:
 
     async def compute_quintiles(self, span: Span) -> Quintiles:
         """The four cut values of orders and of spend: the sorted value at position ceil(k*n/5)."""
-        each = totals(self.business_id, span).cte("each")
+        each = select_totals(self.business_id, span).cte("each")
         parts = []
         for kind, column in ((0, each.c.orders), (1, each.c.spend)):
             placed = select(
@@ -96,7 +96,7 @@ class ReportStore:
                 and_(5 * placed.c.place >= k * placed.c.n, 5 * (placed.c.place - 1) < k * placed.c.n)
                 for k in range(1, 5)
             ]
-            hits = total([case((condition, 1), else_=0) for condition in wanted]) - 1
+            hits = add_up([case((condition, 1), else_=0) for condition in wanted]) - 1
             parts.append(
                 select(literal_column(str(kind)).label("kind"), placed.c.value, hits.label("hits"), placed.c.n).where(
                     or_(*wanted)
@@ -112,7 +112,7 @@ class ReportStore:
 
     async def load_window_totals(self, customers: Sequence[int], span: Span) -> Mapping[int, WindowTotals]:
         """Those of the customers who bought in the window."""
-        statement = per_customer(self.business_id, span, purchase.c.customer_id.in_(customers))
+        statement = select_customers(self.business_id, span, purchase.c.customer_id.in_(customers))
         return {
             row.customer_id: WindowTotals(row.orders, int(row.spend), row.last_day)
             for row in await self.connection.execute(statement)
@@ -127,12 +127,12 @@ class ReportStore:
         if request.before is not None:
             more.append(key < request.before[1])
         triple = tuple_(
-            recency_score(func.max(purchase.c.local_day), span),
-            total([case((func.count() > cut_value, 1), else_=0) for cut_value in quintiles.orders]),
-            total([case((func.sum(purchase.c.amount) > cut_value, 1), else_=0) for cut_value in quintiles.spend]),
+            score_recency(func.max(purchase.c.local_day), span),
+            add_up([case((func.count() > cut_value, 1), else_=0) for cut_value in quintiles.orders]),
+            add_up([case((func.sum(purchase.c.amount) > cut_value, 1), else_=0) for cut_value in quintiles.spend]),
         )
         found = (
-            per_customer(self.business_id, span, *more)
+            select_customers(self.business_id, span, *more)
             .having(triple.in_(scores))
             .order_by(key.desc() if request.backward else key)
             .limit(request.size + 1)
@@ -140,7 +140,7 @@ class ReportStore:
         )
         statement = (
             select(*CUSTOMER_COLUMNS)
-            .select_from(_customers_in(self.business_id, found))
+            .select_from(_join_customers(self.business_id, found))
             .order_by(customer.c.id.desc() if request.backward else customer.c.id)
         )
         rows = (await self.connection.execute(statement)).all()
@@ -155,7 +155,7 @@ class ReportStore:
         if customers is not None:
             mine.append(purchase.c.customer_id.in_(customers))
         day = purchase.c.local_day
-        festive = among(day, span.festive)
+        festive = is_among(day, span.festive)
         each = await self.connection.execute(
             select(
                 purchase.c.customer_id,
@@ -243,7 +243,7 @@ K = TypeVar("K")
 def with_group(business_id: int, span: Span, grouping: Grouping) -> Subquery:
     """One row a customer of the window and dimension: label, orders, spend, last day."""
     if grouping.method is Method.BEHAVIOR:
-        return behaving(business_id, span, grouping.festive)
+        return select_behaviours(business_id, span, grouping.festive)
     each = select_scores(business_id, span)
     codes: dict[str, list[int]] = {}
     dimension = ""
@@ -263,7 +263,7 @@ def with_group(business_id: int, span: Span, grouping: Grouping) -> Subquery:
     ).subquery("with_group")
 
 
-def transition_rows(business_id: int, before: Span, after: Span, grouping: Grouping) -> Subquery:
+def select_transition_rows(business_id: int, before: Span, after: Span, grouping: Grouping) -> Subquery:
     """One row a customer and dimension: the labels in both windows, null where the customer is not in the window."""
     sides = []
     for side, span in enumerate((before, after)):
@@ -302,7 +302,7 @@ class GroupReportStore:
 
     async def sum_transitions(self, before: Span, after: Span, grouping: Grouping) -> list[TransitionSums]:
         """How many went from where to where."""
-        each = transition_rows(self.business_id, before, after, grouping)
+        each = select_transition_rows(self.business_id, before, after, grouping)
         key = (each.c.dimension, each.c.before, each.c.after)
         statement = select(*key, func.count(), func.sum(each.c.spend_before), func.sum(each.c.spend_after)).group_by(
             *key
@@ -337,7 +337,7 @@ class GroupReportStore:
     ) -> Mapping[tuple[str, str], Page[CustomerRecord]]:
         """A page of each of the groups, by id."""
         each = with_group(self.business_id, span, grouping)
-        return await self._pages(
+        return await self._load_pages(
             each,
             (each.c.dimension, each.c.label),
             {key: and_(each.c.dimension == key[0], each.c.label == key[1]) for key in groups},
@@ -349,8 +349,8 @@ class GroupReportStore:
         self, before: Span, after: Span, grouping: Grouping, transitions: Sequence[Transition], request: PageRequest
     ) -> Mapping[Transition, Page[CustomerRecord]]:
         """A page of each of the transitions, by id."""
-        each = transition_rows(self.business_id, before, after, grouping)
-        return await self._pages(
+        each = select_transition_rows(self.business_id, before, after, grouping)
+        return await self._load_pages(
             each,
             (each.c.dimension, each.c.before, each.c.after),
             {
@@ -365,7 +365,7 @@ class GroupReportStore:
             request,
         )
 
-    async def _pages(
+    async def _load_pages(
         self,
         each: Subquery,
         key: tuple[ColumnElement[Any], ...],
@@ -386,7 +386,7 @@ class GroupReportStore:
         found = rows.subquery("found")
         statement = (
             select(*CUSTOMER_COLUMNS, *(found.c[column.name] for column in named))
-            .select_from(_customers_in(self.business_id, found))
+            .select_from(_join_customers(self.business_id, found))
             .where(found.c.place <= request.size + 1)
             .order_by(customer.c.id)
         )
@@ -403,5 +403,5 @@ class GroupReportStore:
         self, span: ClassificationSpan, settings: ClassificationSettings, decimals: int
     ) -> list[tuple[str, str, int]]:
         """Customers by dimension and label of their classification."""
-        statement = label_counts(self.business_id, span, settings, decimals)
+        statement = select_label_counts(self.business_id, span, settings, decimals)
         return [(dimension, label, count) for dimension, label, count in await self.connection.execute(statement)]

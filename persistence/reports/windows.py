@@ -37,11 +37,11 @@ from domain.classification.groups import (
     YEAR_ROUND,
 )
 from domain.classification.rfm import compute_recency_floors
-from persistence.database.dialects import among
+from persistence.database.dialects import is_among
 from persistence.tables import WITH_BOUGHT, customer_metrics, purchase, purchase_line
 
 
-def inside(business_id: int, span: Span) -> list[ColumnElement[bool]]:
+def build_window_conditions(business_id: int, span: Span) -> list[ColumnElement[bool]]:
     """The qualifying purchases of the window, filtered by storefront before anything is ranked."""
     conditions: list[ColumnElement[bool]] = [
         purchase.c.business_id == business_id,
@@ -53,7 +53,7 @@ def inside(business_id: int, span: Span) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def per_customer(business_id: int, span: Span, *more: ColumnElement[bool]) -> Select[Any]:
+def select_customers(business_id: int, span: Span, *more: ColumnElement[bool]) -> Select[Any]:
     """One row a customer of the window: orders, spend, last day."""
     return (
         select(
@@ -62,16 +62,16 @@ def per_customer(business_id: int, span: Span, *more: ColumnElement[bool]) -> Se
             func.sum(purchase.c.amount).label("spend"),
             func.max(purchase.c.local_day).label("last_day"),
         )
-        .where(*inside(business_id, span), *more)
+        .where(*build_window_conditions(business_id, span), *more)
         .group_by(purchase.c.customer_id)
     )
 
 
-def totals(business_id: int, span: Span) -> Select[Any]:
+def select_totals(business_id: int, span: Span) -> Select[Any]:
     """The same. Whoever bought in the window and at no other time has the kept totals; only of the others who bought
     within its bounds are purchases read, and of those no others than the window's."""
     if span.storefront_id is not None:
-        return per_customer(business_id, span)
+        return select_customers(business_id, span)
     kept = customer_metrics.c
     mine = kept.business_id == business_id
     inner = and_(kept.first_day >= span.first_day, kept.last_day <= span.last_day)
@@ -89,14 +89,14 @@ def totals(business_id: int, span: Span) -> Select[Any]:
         )
         .select_from(joined)
         .where(mine, kept.last_day >= span.first_day, kept.first_day <= span.last_day, outer)
-        .where(*inside(business_id, span))
+        .where(*build_window_conditions(business_id, span))
         .group_by(kept.customer_id)
     )
     every = known.where(mine, inner).union_all(added).subquery("every")
     return select(every.c.customer_id, every.c.orders, every.c.spend, every.c.last_day)
 
 
-def total(parts: Sequence[ColumnElement[int]]) -> ColumnElement[int]:
+def add_up(parts: Sequence[ColumnElement[int]]) -> ColumnElement[int]:
     """The sum of the parts, starting from 1."""
     result: ColumnElement[int] = literal_column("1")
     for part in parts:
@@ -104,19 +104,19 @@ def total(parts: Sequence[ColumnElement[int]]) -> ColumnElement[int]:
     return result
 
 
-def recency_score(last_day: ColumnElement[int], span: Span) -> ColumnElement[int]:
+def score_recency(last_day: ColumnElement[int], span: Span) -> ColumnElement[int]:
     """1 + how many of the four bound days the last purchase is not before."""
-    return total([case((last_day >= floor, 1), else_=0) for floor in compute_recency_floors(span.last_day, span.days)])
+    return add_up([case((last_day >= floor, 1), else_=0) for floor in compute_recency_floors(span.last_day, span.days)])
 
 
-def fifths(less: ColumnElement[int], n: ColumnElement[int]) -> ColumnElement[int]:
+def score_fifths(less: ColumnElement[int], n: ColumnElement[int]) -> ColumnElement[int]:
     """1 + floor(5*less/n) without a division."""
-    return total([case((5 * less >= k * n, 1), else_=0) for k in range(1, 5)])
+    return add_up([case((5 * less >= k * n, 1), else_=0) for k in range(1, 5)])
 
 
 def select_scores(business_id: int, span: Span) -> Subquery:
     """One row a customer of the window with the three scores."""
-    each = totals(business_id, span).subquery("each")
+    each = select_totals(business_id, span).subquery("each")
     ranked = select(
         each,
         (func.rank().over(order_by=each.c.orders) - 1).label("fewer"),
@@ -128,18 +128,18 @@ def select_scores(business_id: int, span: Span) -> Subquery:
         ranked.c.orders,
         ranked.c.spend,
         ranked.c.last_day,
-        recency_score(ranked.c.last_day, span).label("r"),
-        fifths(ranked.c.fewer, ranked.c.n).label("f"),
-        fifths(ranked.c.less, ranked.c.n).label("m"),
+        score_recency(ranked.c.last_day, span).label("r"),
+        score_fifths(ranked.c.fewer, ranked.c.n).label("f"),
+        score_fifths(ranked.c.less, ranked.c.n).label("m"),
     ).subquery("scored")
 
 
-def score_counts(business_id: int, span: Span) -> Select[int, int, Any, Any, Any]:
+def select_score_counts(business_id: int, span: Span) -> Select[int, int, Any, Any, Any]:
     """The window's customers by score: score as a number of three digits, customers, orders, spend, last days. The
     scores are those of `select_scores`, found with the cut values instead of ranks, which takes half the time: q_k is
     the sorted value at position ceil(k*n/5). The offset that leads there is the one place with a division; both
     databases cut it off alike."""
-    each = totals(business_id, span).cte("each").prefix_with("MATERIALIZED")
+    each = select_totals(business_id, span).cte("each").prefix_with("MATERIALIZED")
     size = select(func.count().label("n")).select_from(each).cte("size")
     spends = select(each.c.spend).order_by(each.c.spend).cte("spends").prefix_with("MATERIALIZED")
     by_orders = select(each.c.orders, func.count().label("customers")).group_by(each.c.orders).subquery("by_orders")
@@ -155,13 +155,13 @@ def score_counts(business_id: int, span: Span) -> Select[int, int, Any, Any, Any
     )
     spend_cuts = select(
         *(
-            select(spends.c.spend).limit(1).offset(_place(size, k)).scalar_subquery().label(f"cut{k}")
+            select(spends.c.spend).limit(1).offset(_compute_offset(size, k)).scalar_subquery().label(f"cut{k}")
             for k in range(1, 5)
         )
     ).cte("spend_cuts")
-    score = 100 * recency_score(each.c.last_day, span)
+    score = 100 * score_recency(each.c.last_day, span)
     for weight, value, quintiles in ((10, each.c.orders, order_cuts), (1, each.c.spend, spend_cuts)):
-        score = score + weight * total([case((value > cut, 1), else_=0) for cut in quintiles.c])
+        score = score + weight * add_up([case((value > cut, 1), else_=0) for cut in quintiles.c])
     digits = score.label("digits")
     source: FromClause = each.join(order_cuts, literal_column("true")).join(spend_cuts, literal_column("true"))
     return (
@@ -171,15 +171,17 @@ def score_counts(business_id: int, span: Span) -> Select[int, int, Any, Any, Any
     )
 
 
-def _place(size: CTE, k: int) -> ColumnElement[int]:
+def _compute_offset(size: CTE, k: int) -> ColumnElement[int]:
     place: ColumnElement[int] = select((k * size.c.n + 4).op("/", precedence=8)(5) - 1).scalar_subquery()
     return place
 
 
-def behaving(business_id: int, span: Span, festive: DayRanges) -> Subquery:
+def select_behaviours(business_id: int, span: Span, festive: DayRanges) -> Subquery:
     """One row a customer of the window and dimension: label, orders, spend, last day."""
-    each = per_customer(business_id, span).add_columns(
-        channel_label().label("channel"), season_label(festive).label("season"), cast(null(), Text).label("category")
+    each = select_customers(business_id, span).add_columns(
+        build_channel_label().label("channel"),
+        build_season_label(festive).label("season"),
+        cast(null(), Text).label("category"),
     )
     zero: ColumnElement[int] = literal_column("0")
     preferred = _select_preferred(business_id, span)
@@ -211,7 +213,7 @@ def behaving(business_id: int, span: Span, festive: DayRanges) -> Subquery:
     )
 
 
-def channel_label() -> ColumnElement[str]:
+def build_channel_label() -> ColumnElement[str]:
     """Of a customer's purchases, grouped: the only channel, and all of them have it."""
     channel = purchase.c.channel
     return case(
@@ -221,11 +223,13 @@ def channel_label() -> ColumnElement[str]:
     )
 
 
-def season_label(festive: DayRanges) -> ColumnElement[str]:
+def build_season_label(festive: DayRanges) -> ColumnElement[str]:
     """Of a customer's purchases, grouped."""
     if not festive:
         return literal(YEAR_ROUND)
-    often = 100 * func.sum(case((among(purchase.c.local_day, festive), 1), else_=0)) >= FESTIVE_PERCENT * func.count()
+    often = (
+        100 * func.sum(case((is_among(purchase.c.local_day, festive), 1), else_=0)) >= FESTIVE_PERCENT * func.count()
+    )
     return case((often, FESTIVE), else_=YEAR_ROUND)
 
 
@@ -239,7 +243,7 @@ def _select_preferred(business_id: int, span: Span) -> Subquery:
             func.sum(func.count()).over(partition_by=purchase.c.customer_id).label("every"),
         )
         .select_from(WITH_BOUGHT)
-        .where(*inside(business_id, span))
+        .where(*build_window_conditions(business_id, span))
         .group_by(purchase.c.customer_id, category)
         .subquery("lines")
     )

@@ -41,7 +41,7 @@ from domain.rules.tree import Collection, Condition, Literal, Op, Value, Variabl
 from domain.rules.variables import LINES, OF_EVERY_STATUS, Kind
 from persistence.customers import JOINED
 from persistence.database import dialects as sql
-from persistence.database.dialects import Expression, FalseIfNull, NotDistinct, constant, number
+from persistence.database.dialects import Expression, FalseIfNull, NotDistinct, bind_double, to_double
 from persistence.rules.variables import COMPARE, DERIVED, Variables
 from persistence.tables import OF_PURCHASE, customer, customer_metrics, is_bought, purchase, purchase_line
 
@@ -68,7 +68,7 @@ Lookup = Callable[[str], Condition | Expression]
 """How a rule's reference to a stored segment is answered: with a condition over `customer`, or with its tree."""
 
 
-def no_segments(key: str) -> Condition | Expression:
+def find_no_segment(key: str) -> Condition | Expression:
     """A lookup for rules that use no stored segments."""
     raise InvalidRule([RuleProblem("", f"There is no segment with the key {key}.")])
 
@@ -76,7 +76,7 @@ def no_segments(key: str) -> Condition | Expression:
 class RuleCompiler:
     """Compiles the rules of one statement; segments that are answered by their tree stand in it once each."""
 
-    def __init__(self, context: RuleContext, segments: Lookup = no_segments) -> None:
+    def __init__(self, context: RuleContext, segments: Lookup = find_no_segment) -> None:
         self.context = context
         self.segments = segments
         self.variables = Variables(context)
@@ -90,7 +90,7 @@ class RuleCompiler:
         self._segment_tables: dict[str, CTE] = {}
         self._open_segments: list[str] = []
 
-    def condition(self, node: Condition) -> Expression:
+    def compile_condition(self, node: Condition) -> Expression:
         """Whether the condition holds, with the one-row tables that it reads."""
         outer = self._level, self._scalars, self._repeated
         used = Counter(each.name for each in walk(node) if isinstance(each, Variable) and self._is_derived(each))
@@ -104,9 +104,9 @@ class RuleCompiler:
         self._level, self._scalars, self._repeated = outer
         return body
 
-    def operand(self, node: Value) -> Expression:
+    def compile_operand(self, node: Value) -> Expression:
         """What stands below the node that is visited; in a one-row table where it is too deep or used again."""
-        weight, outer = self._weight(node), self._level
+        weight, outer = self._measure_weight(node), self._level
         if isinstance(node, Variable) and self._is_derived(node) and node.name in self._repeated:
             name = self._repeated[node.name] or self._add_scalar(self.visit(node))
             self._repeated[node.name] = name
@@ -119,7 +119,7 @@ class RuleCompiler:
 
     def cast_operand(self, node: Value, kind: Kind) -> Expression:
         """An operand of that kind; PostgreSQL must be told of which type a null is."""
-        return cast(null(), TYPES[kind]) if find_kind(node) is Kind.NOTHING else self.operand(node)
+        return cast(null(), TYPES[kind]) if find_kind(node) is Kind.NOTHING else self.compile_operand(node)
 
     def _add_scalar(self, value: Expression) -> str:
         # What lies below the value was added before it, so each table is printed after those that it reads.
@@ -131,7 +131,7 @@ class RuleCompiler:
     def _is_derived(self, variable: Variable) -> bool:
         return self._list is None and variable.name in DERIVED
 
-    def _weight(self, node: Value) -> int:
+    def _measure_weight(self, node: Value) -> int:
         match node:
             case Variable():
                 return HEAVY if self._is_derived(node) else 0
@@ -157,7 +157,7 @@ class RuleCompiler:
             case bool(value):
                 return true() if value else false()
             case float(value):
-                return constant(value)
+                return bind_double(value)
             case str(text) if node.kind is Kind.INSTANT:
                 micros = to_micros(read_instant(text, self.context.zone))
                 return bindparam(None, micros, type_=BigInteger, unique=True)
@@ -167,20 +167,20 @@ class RuleCompiler:
     @visit.register
     def visit_variable(self, node: Variable) -> Expression:
         if self._list is None:
-            return self.variables.customer(node.name)
-        return self.variables.element(node.name, self._list)
+            return self.variables.get_customer(node.name)
+        return self.variables.get_element(node.name, self._list)
 
     @visit.register
     def visit_default(self, node: tree.Default) -> Expression:
-        return func.coalesce(self.operand(node.variable), self.operand(node.other))
+        return func.coalesce(self.compile_operand(node.variable), self.compile_operand(node.other))
 
     @visit.register
     def visit_arithmetic(self, node: tree.Arithmetic) -> Expression:
         values = [self.cast_operand(operand, Kind.NUMBER) for operand in node.operands]
         if node.op is Op.MINUS and len(values) == 1:
-            return sql.Times(constant(-1.0), values[0])
+            return sql.Times(bind_double(-1.0), values[0])
         if node.op is Op.DIVIDED:
-            return sql.Divide(values[0], func.nullif(values[1], constant(0.0)))
+            return sql.Divide(values[0], func.nullif(values[1], bind_double(0.0)))
         return COMBINE[node.op](*values)
 
     @visit.register
@@ -202,8 +202,8 @@ class RuleCompiler:
     def visit_choice(self, node: tree.Choice) -> Expression:
         if node.kind is Kind.NOTHING:
             return null()
-        branches = [(self.operand(test), self.operand(value)) for test, value in node.branches]
-        return case(*branches, else_=self.operand(node.otherwise))
+        branches = [(self.compile_operand(test), self.compile_operand(value)) for test, value in node.branches]
+        return case(*branches, else_=self.compile_operand(node.otherwise))
 
     @visit.register
     def visit_short_circuit(self, node: tree.ShortCircuit) -> Expression:
@@ -212,14 +212,14 @@ class RuleCompiler:
         *firsts, last = node.operands
         tests = [self._is_full(each) for each in firsts]
         stops = [sql.Negation(test) if node.conjunction else test for test in tests]
-        return case(*zip(stops, map(self.operand, firsts), strict=True), else_=self.operand(last))
+        return case(*zip(stops, map(self.compile_operand, firsts), strict=True), else_=self.compile_operand(last))
 
     @visit.register
     def visit_aggregate(self, node: tree.Aggregate) -> Expression:
         collection, addend = node.collection, node.addend
         if addend is None:
-            return number(self._elements(collection, func.count()).scalar_subquery())
-        whole = self.variables.whole(addend.name, collection.name)
+            return to_double(self._select_elements(collection, func.count()).scalar_subquery())
+        whole = self.variables.get_whole(addend.name, collection.name)
         if whole is None:
             raise TypeError(f"{addend.name} cannot be summed")
         each: Expression = whole.column
@@ -228,21 +228,21 @@ class RuleCompiler:
         # A sum is taken of high and low halves, as by the row evaluator, so that it cannot overflow.
         high = sql.Divide(each, literal(HALF))
         low = sql.Minus(each, sql.Times(literal(HALF), high))
-        sums = [number(func.coalesce(func.sum(part), 0)) for part in (high, low)]
-        summed = sql.Plus(sql.Times(sums[0], constant(float(HALF))), sums[1])
-        return self._elements(collection, sql.Divide(summed, constant(whole.scale))).scalar_subquery()
+        sums = [to_double(func.coalesce(func.sum(part), 0)) for part in (high, low)]
+        summed = sql.Plus(sql.Times(sums[0], bind_double(float(HALF))), sums[1])
+        return self._select_elements(collection, sql.Divide(summed, bind_double(whole.scale))).scalar_subquery()
 
     @visit.register
     def visit_all_of(self, node: tree.AllOf) -> Expression:
-        return sql.bundle(sql.And, [self.operand(operand) for operand in node.operands])
+        return sql.bundle(sql.And, [self.compile_operand(operand) for operand in node.operands])
 
     @visit.register
     def visit_any_of(self, node: tree.AnyOf) -> Expression:
-        return sql.bundle(sql.Or, [self.operand(operand) for operand in node.operands])
+        return sql.bundle(sql.Or, [self.compile_operand(operand) for operand in node.operands])
 
     @visit.register
     def visit_not(self, node: tree.Not) -> Expression:
-        return sql.Negation(self.operand(node.operand))
+        return sql.Negation(self.compile_operand(node.operand))
 
     @visit.register
     def visit_truth(self, node: tree.Truth) -> Expression:
@@ -258,17 +258,17 @@ class RuleCompiler:
 
     @visit.register
     def visit_equality(self, node: tree.Equality) -> Expression:
-        same = self._equal(node.left, node.right)
+        same = self._compare_equal(node.left, node.right)
         return sql.Negation(same) if node.negated else same
 
     @visit.register
     def visit_one_of(self, node: tree.OneOf) -> Expression:
         plain = [each for each in node.options if isinstance(each, Literal) and each.value is not None]
         rest = [each for each in node.options if not (isinstance(each, Literal) and each.value is not None)]
-        tests = [self._equal(node.value, each) for each in rest]
+        tests = [self._compare_equal(node.value, each) for each in rest]
         if plain and find_kind(node.value) is not Kind.NOTHING:
             # In brackets of its own as an operand, and false where the value is missing.
-            tests.append(FalseIfNull(self.operand(node.value).in_([self.visit(each) for each in plain])))
+            tests.append(FalseIfNull(self.compile_operand(node.value).in_([self.visit(each) for each in plain])))
         return sql.bundle(sql.Or, tests) if tests else false()
 
     @visit.register
@@ -283,7 +283,7 @@ class RuleCompiler:
             answer = self.segments(key)
             if isinstance(answer, ColumnElement):
                 return answer
-            self._segment_tables[key] = self._members_of(key, answer)
+            self._segment_tables[key] = self._select_members(key, answer)
         return FalseIfNull(customer.c.id.in_(select(self._segment_tables[key].c.id)))
 
     @visit.register
@@ -299,8 +299,8 @@ class RuleCompiler:
 
     @visit.register
     def visit_quantified(self, node: tree.Quantified) -> Expression:
-        test = self._of_element(node.collection.name, node.condition)
-        elements = self._elements(node.collection, literal(1))
+        test = self._compile_element_test(node.collection.name, node.condition)
+        elements = self._select_elements(node.collection, literal(1))
         if node.quantity is tree.Quantity.ALL:
             # Over nothing it does not hold.
             return sql.And(elements.exists(), sql.Negation(elements.where(sql.Negation(test)).exists()))
@@ -315,17 +315,17 @@ class RuleCompiler:
             case Kind.NOTHING:
                 return false()
             case Kind.NUMBER:
-                return _false_if_missing(sql.Negation(sql.Equal(self.operand(node), constant(0.0))), node)
+                return _false_if_missing(sql.Negation(sql.Equal(self.compile_operand(node), bind_double(0.0))), node)
             case Kind.TEXT:
-                return _false_if_missing(sql.Negation(sql.Equal(self.operand(node), literal(""))), node)
+                return _false_if_missing(sql.Negation(sql.Equal(self.compile_operand(node), literal(""))), node)
             case Kind.BOOLEAN:
-                return _false_if_missing(self.operand(node), node)
+                return _false_if_missing(self.compile_operand(node), node)
             case _:
-                return sql.Negation(NotDistinct(self.operand(node), null()))
+                return sql.Negation(NotDistinct(self.compile_operand(node), null()))
 
     def _is_empty(self, variable: Variable) -> Expression:
         """Whether the variable is missing or an empty text."""
-        column = self.operand(variable)
+        column = self.compile_operand(variable)
         if variable.kind is Kind.TEXT:
             return sql.Equal(func.coalesce(column, ""), literal(""))
         return NotDistinct(column, null())
@@ -336,9 +336,9 @@ class RuleCompiler:
             return false()
         comparison = self._compare_column(op, left, right)
         if comparison is None:
-            first = self.operand(left)
+            first = self.compile_operand(left)
             ordered = sql.ByCodePoint(first) if find_kind(left) is Kind.TEXT else first
-            comparison = COMPARE[op](ordered, self.operand(right))
+            comparison = COMPARE[op](ordered, self.compile_operand(right))
         return _false_if_missing(comparison, left, right)
 
     def _compare_column(self, op: Op, left: Value, right: Value) -> Expression | None:
@@ -350,23 +350,23 @@ class RuleCompiler:
                 op = MIRRORED[op]
             case _:
                 return None
-        whole = self.variables.whole(name, self._list)
+        whole = self.variables.get_whole(name, self._list)
         return None if whole is None else whole.compare(op, limit)
 
-    def _equal(self, left: Value, right: Value) -> Expression:
+    def _compare_equal(self, left: Value, right: Value) -> Expression:
         """The same value, or both missing."""
         if may_be_missing(left) and may_be_missing(right):
-            return NotDistinct(self.operand(left), self.operand(right))
-        return _false_if_missing(sql.Equal(self.operand(left), self.operand(right)), left, right)
+            return NotDistinct(self.compile_operand(left), self.compile_operand(right))
+        return _false_if_missing(sql.Equal(self.compile_operand(left), self.compile_operand(right)), left, right)
 
-    def _of_element(self, name: str, test: Condition) -> Expression:
+    def _compile_element_test(self, name: str, test: Condition) -> Expression:
         """A condition on an element of the list."""
         outer, self._list = self._list, name
-        condition = self.condition(test)
+        condition = self.compile_condition(test)
         self._list = outer
         return condition
 
-    def _elements(self, collection: Collection, what: Expression) -> Select[Any]:
+    def _select_elements(self, collection: Collection, what: Expression) -> Select[Any]:
         """The customer's purchases or lines that satisfy the filters."""
         source: FromClause = purchase
         if collection.name in LINES:
@@ -378,18 +378,18 @@ class RuleCompiler:
             mine.append(purchase.c.counted == 1)
             if collection.name in LINES:
                 mine.append(is_bought())
-        filters = [self._of_element(collection.name, test) for test in collection.filters]
+        filters = [self._compile_element_test(collection.name, test) for test in collection.filters]
         statement = select(what).select_from(source).where(*mine, *filters)
         return statement.correlate(customer, customer_metrics)
 
-    def _members_of(self, key: str, condition: Condition) -> CTE:
+    def _select_members(self, key: str, condition: Condition) -> CTE:
         """The customers of a segment that is answered by its tree."""
         if key in self._open_segments:
             way = " uses ".join([*self._open_segments[self._open_segments.index(key) :], key])
             message = f"Segments must not use each other in a circle: {way}."
             raise InvalidRule([RuleProblem("", message, None, "CIRCULAR_REFERENCE")])
         self._open_segments.append(key)
-        statement = members(self.context, self.condition(condition))
+        statement = select_members(self.context, self.compile_condition(condition))
         self._open_segments.pop()
         return statement.cte(f"_segment_{len(self._segment_tables)}")
 
@@ -398,14 +398,14 @@ def _false_if_missing(condition: Expression, *operands: Value) -> Expression:
     return FalseIfNull(condition) if any(may_be_missing(operand) for operand in operands) else condition
 
 
-def matching(context: RuleContext, conditions: Mapping[str, Expression]) -> Select[Any]:
+def select_matching(context: RuleContext, conditions: Mapping[str, Expression]) -> Select[Any]:
     """Ids of customers with one boolean column a rule; restrict it by `customer.c.id`."""
     columns = [condition.label(name) for name, condition in conditions.items()]
     statement = select(customer.c.id, *columns).select_from(JOINED)
     return statement.where(customer.c.business_id == context.business.id)
 
 
-def members(
+def select_members(
     context: RuleContext, condition: Expression, low: int | None = None, high: int | None = None
 ) -> Select[Any]:
     """Ids of the customers for whom the rule holds, from `low` to `high`, both included, where they are given."""

@@ -46,13 +46,13 @@ from persistence.database.dialects import (
     Minus,
     More,
     Times,
-    among,
-    constant,
-    half_even_mean,
-    number,
+    bind_double,
+    divide_half_even,
+    is_among,
+    to_double,
 )
 from persistence.labels.sql import has_category_share
-from persistence.reports.windows import inside, recency_score, total
+from persistence.reports.windows import add_up, build_window_conditions, score_recency
 from persistence.tables import WITH_BOUGHT, customer, customer_metrics, purchase, purchase_line, storefront
 
 metrics = customer_metrics.c
@@ -87,8 +87,8 @@ class Whole:
     def expression(self) -> Expression:
         """The variable as a double."""
         if self.origin is not None:
-            return number(Minus(literal(self.origin), self.column))
-        return number(self.column) if self.scale == 1.0 else Divide(number(self.column), constant(self.scale))
+            return to_double(Minus(literal(self.origin), self.column))
+        return to_double(self.column) if self.scale == 1.0 else Divide(to_double(self.column), bind_double(self.scale))
 
     def compare(self, op: Op, limit: float) -> Expression:
         """The comparison of the variable with a number, on the bare column, so that an index can answer it: the number
@@ -117,7 +117,7 @@ class Variables:
         self.business_id = context.business.id
         self.today = context.today
 
-    def whole(self, name: str, collection: str | None) -> Whole | None:
+    def get_whole(self, name: str, collection: str | None) -> Whole | None:
         """The variable as a whole column, where it is one."""
         if collection is None:
             columns = {
@@ -133,9 +133,9 @@ class Variables:
             }
         return columns.get(name)
 
-    def element(self, name: str, collection: str) -> Expression:
+    def get_element(self, name: str, collection: str) -> Expression:
         """A variable of an element of the list."""
-        whole = self.whole(name, collection)
+        whole = self.get_whole(name, collection)
         if whole is not None:
             return whole.expression
         if name == "storefront":
@@ -154,49 +154,49 @@ class Variables:
         }
         return columns[name]
 
-    def customer(self, name: str) -> Expression:
+    def get_customer(self, name: str) -> Expression:
         """A variable of the customer."""
         if name in OWN:
             return OWN[name]
-        whole = self.whole(name, None)
+        whole = self.get_whole(name, None)
         return whole.expression if whole is not None else DERIVED[name](self)
 
     def average_order_value(self) -> Expression:
         """Rounded half-even to the minor unit."""
-        mean = half_even_mean(metrics.revenue, metrics.order_count)
-        return case((metrics.order_count > 0, Divide(number(mean), constant(self.context.scale))), else_=null())
+        mean = divide_half_even(metrics.revenue, metrics.order_count)
+        return case((metrics.order_count > 0, Divide(to_double(mean), bind_double(self.context.scale))), else_=null())
 
     def purchase_frequency(self) -> Expression:
         """Orders per 30 days, from the first purchase to now, at least 30 days."""
         days = Minus(literal(self.today), metrics.first_day)
-        orders = number(Times(metrics.order_count, literal(FREQUENCY_DAYS)))
-        return Divide(orders, number(case((days > FREQUENCY_DAYS, days), else_=FREQUENCY_DAYS)))
+        orders = to_double(Times(metrics.order_count, literal(FREQUENCY_DAYS)))
+        return Divide(orders, to_double(case((days > FREQUENCY_DAYS, days), else_=FREQUENCY_DAYS)))
 
     def tenure_days(self) -> Expression:
         """Since the registration, or else the first purchase."""
-        return number(Minus(literal(self.today), func.coalesce(customer.c.registered_day, metrics.first_day)))
+        return to_double(Minus(literal(self.today), func.coalesce(customer.c.registered_day, metrics.first_day)))
 
     def _select_purchases(self, what: Expression, *where: ColumnElement[bool]) -> Select[Any]:
         mine = (purchase.c.business_id == self.business_id, purchase.c.customer_id == customer.c.id)
         statement = select(what).select_from(purchase).where(*mine, purchase.c.counted == 1, *where)
         return statement.correlate(customer, customer_metrics)
 
-    def _in_window(self, what: Expression) -> Expression:
-        if not self._quintiles().orders:
+    def _select_in_window(self, what: Expression) -> Expression:
+        if not self._get_quintiles().orders:
             # Nobody bought in the window, so there is nothing to count, and every buyer scores 1-1-1.
             return case((metrics.order_count > 0, what), else_=null())
-        mine = (purchase.c.customer_id == customer.c.id, *inside(self.business_id, self.context.span))
+        mine = (purchase.c.customer_id == customer.c.id, *build_window_conditions(self.business_id, self.context.span))
         inner = select(what).select_from(purchase).where(*mine).correlate(customer, customer_metrics)
         return case((metrics.order_count > 0, inner.scalar_subquery()), else_=null())
 
-    def _quintiles(self) -> Quintiles:
+    def _get_quintiles(self) -> Quintiles:
         quintiles = self.context.quintiles
         if quintiles is None:
             raise ValueError("a rule that ranks needs the cut values of its window")
         return quintiles
 
-    def _ranks(self) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]], list[ColumnElement[bool]]]:
-        quintiles, span = self._quintiles(), self.context.span
+    def _build_ranks(self) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]], list[ColumnElement[bool]]]:
+        quintiles, span = self._get_quintiles(), self.context.span
         recent = [metrics.last_day >= floor for floor in compute_recency_floors(span.last_day, span.days)]
         none: list[ColumnElement[bool]] = [false()] * 4
         often = [func.count() > cut for cut in quintiles.orders] or none
@@ -205,35 +205,37 @@ class Variables:
 
     def recency_score(self) -> Expression:
         """From the kept last day: who bought before the window scores 1."""
-        return case((metrics.order_count > 0, number(recency_score(metrics.last_day, self.context.span))), else_=null())
+        return case(
+            (metrics.order_count > 0, to_double(score_recency(metrics.last_day, self.context.span))), else_=null()
+        )
 
-    def _score(self, which: int) -> Expression:
-        return total([case((condition, 1), else_=0) for condition in self._ranks()[which]])
+    def _build_score(self, which: int) -> Expression:
+        return add_up([case((condition, 1), else_=0) for condition in self._build_ranks()[which]])
 
     def frequency_score(self) -> Expression:
         """One more than the cut values that the orders in the window exceed."""
-        return self._in_window(number(self._score(1)))
+        return self._select_in_window(to_double(self._build_score(1)))
 
     def monetary_score(self) -> Expression:
         """One more than the cut values that the spend in the window exceeds."""
-        return self._in_window(number(self._score(2)))
+        return self._select_in_window(to_double(self._build_score(2)))
 
     def rfm_segment(self) -> Expression:
         """The three digits."""
-        return self._in_window(Append(*(cast(self._score(which), Text) for which in range(3))))
+        return self._select_in_window(Append(*(cast(self._build_score(which), Text) for which in range(3))))
 
     def rfm_segment_name(self) -> Expression:
         """The first group whose box holds the scores. Compared with the cut values, not with the scores that follow
         from them, which would be added up again for each group."""
         # Of each dimension the nth condition holds where the score is more than n, counted from 1.
-        ranks, named = self._ranks(), []
+        ranks, named = self._build_ranks(), []
         for group, box in zip(EIGHT, EIGHT_BOXES, strict=True):
             fits: list[ColumnElement[bool]] = []
             for more, (low, high) in zip(ranks, box, strict=True):
                 fits += [more[low - 2]] if low > 1 else []
                 fits += [~more[high - 1]] if high < 5 else []
             named.append((and_(*fits), group.name))
-        return self._in_window(case(*named, else_=UNCLASSIFIED.name))
+        return self._select_in_window(case(*named, else_=UNCLASSIFIED.name))
 
     def purchase_frequency_label(self) -> Expression:
         """The first that holds in the order that the business gave."""
@@ -242,7 +244,7 @@ class Variables:
             func.count(), purchase.c.local_day.between(how.span.recent_from, how.span.today)
         )
         # Counted, not selected: SQLite would look every festive day up by the index, customer by customer.
-        festive = self._select_purchases(func.count(case((among(purchase.c.local_day, how.span.festive), 1))))
+        festive = self._select_purchases(func.count(case((is_among(purchase.c.local_day, how.span.festive), 1))))
         named = build_frequency_conditions(
             how.settings,
             how.span.today,

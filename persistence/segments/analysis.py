@@ -28,15 +28,15 @@ from domain.segments.customer_facts import build_rule_context
 from domain.store import CustomerFilter, CustomerRecord, RuleSizes, Side, Unit
 from persistence.customers import COLUMNS, JOINED, PRESENT, to_record
 from persistence.database.dialects import Expression, Negation
-from persistence.rules.compiler import Lookup, RuleCompiler, matching, members
-from persistence.segments.memberships import covers, present
+from persistence.rules.compiler import Lookup, RuleCompiler, select_matching, select_members
+from persistence.segments.memberships import build_present_conditions, covers
 from persistence.tables import customer, membership, segment
 
 MAXIMUM_RULES, MAXIMUM_STATEMENT_NODES = 500, 4000
 """Of one statement; PostgreSQL bounds its columns and both databases its parameters."""
 
 
-def member_of(business: Business, segment_id: ColumnElement[int] | ScalarSelect[int] | int) -> ColumnElement[bool]:
+def is_member(business: Business, segment_id: ColumnElement[int] | ScalarSelect[int] | int) -> ColumnElement[bool]:
     """Whether the row of `customer` has an open membership of the segment; never null."""
     return exists().where(
         membership.c.business_id == business.id,
@@ -55,7 +55,7 @@ def by_membership(business: Business) -> Lookup:
             .where(segment.c.business_id == business.id, segment.c.key == key, segment.c.deleted_at.is_(None))
             .scalar_subquery()
         )
-        return member_of(business, named)
+        return is_member(business, named)
 
     return lookup
 
@@ -69,32 +69,32 @@ class RuleAnalysisStore:
         self.now = now
         self.business_id = unit.business.id
 
-    def _compiler(self, context: RuleContext) -> RuleCompiler:
+    def _make_compiler(self, context: RuleContext) -> RuleCompiler:
         return RuleCompiler(context, by_membership(self.unit.business))
 
     async def build_condition(self, where: CustomerFilter) -> ColumnElement[bool]:
         """Whether the row of `customer` is a member of the filter's segments and its rule holds."""
-        parts = [member_of(self.unit.business, key) for key in where.segment_ids]
+        parts = [is_member(self.unit.business, key) for key in where.segment_ids]
         if where.rule is not None:
             context = await build_rule_context(self.unit, self.now, [where.rule], where.quintiles)
-            parts.append(self._compiler(context).condition(where.rule))
+            parts.append(self._make_compiler(context).compile_condition(where.rule))
         return and_(true(), *parts)
 
     async def count_population(self) -> int:
-        return int((await self.connection.execute(self._everybody())).scalar_one())
+        return int((await self.connection.execute(self._select_everybody())).scalar_one())
 
-    def _everybody(self) -> Select[Any]:
+    def _select_everybody(self) -> Select[Any]:
         return select(func.count()).select_from(customer).where(customer.c.business_id == self.business_id, PRESENT)
 
     async def compute_sizes(self, context: RuleContext, tree: Condition, against: int | None) -> RuleSizes:
         """How many there are and match; of the members of the other segment too, where one is given."""
-        held = self._compiler(context).condition(tree)
-        whom = members(context, held).where(PRESENT).with_only_columns(func.count(), maintain_column_froms=True)
-        parts = [self._everybody(), whom]
+        held = self._make_compiler(context).compile_condition(tree)
+        whom = select_members(context, held).where(PRESENT).with_only_columns(func.count(), maintain_column_froms=True)
+        parts = [self._select_everybody(), whom]
         if against is not None:
             each = self._open([against]).subquery()
             parts.append(select(func.count()).select_from(each))
-            parts.append(whom.where(member_of(self.unit.business, against)))
+            parts.append(whom.where(is_member(self.unit.business, against)))
         columns = [part.scalar_subquery().label(f"n{index}") for index, part in enumerate(parts)]
         found = [int(value) for value in (await self.connection.execute(select(*columns))).one()]
         return RuleSizes(*found)
@@ -103,11 +103,11 @@ class RuleAnalysisStore:
         self, context: RuleContext, tree: Condition, side: Side, against: int | None, size: int
     ) -> list[CustomerRecord]:
         """The first customers by id for whom the rule holds, or who would enter or leave the other segment."""
-        held = self._compiler(context).condition(tree)
+        held = self._make_compiler(context).compile_condition(tree)
         conditions: list[ColumnElement[bool]] = [customer.c.business_id == self.business_id, PRESENT]
         conditions.append(Negation(held) if side is Side.LEAVING else held)
         if side is not Side.MATCHING and against is not None:
-            inside = member_of(self.unit.business, against)
+            inside = is_member(self.unit.business, against)
             conditions.append(inside if side is Side.LEAVING else Negation(inside))
         statement = select(*COLUMNS).select_from(JOINED).where(*conditions).order_by(customer.c.id).limit(size)
         return [to_record(row) for row in await self.connection.execute(statement)]
@@ -117,10 +117,10 @@ class RuleAnalysisStore:
     ) -> dict[int, set[int]]:
         """The keys of the rules that hold for each of the customers."""
         found: dict[int, set[int]] = {key: set() for key in customers}
-        for part in _statements(trees):
-            compiler = self._compiler(context)
-            columns = {f"r{key}": compiler.condition(tree) for key, tree in part.items()}
-            statement = matching(context, columns).where(customer.c.id.in_(customers), PRESENT)
+        for part in _split_statements(trees):
+            compiler = self._make_compiler(context)
+            columns = {f"r{key}": compiler.compile_condition(tree) for key, tree in part.items()}
+            statement = select_matching(context, columns).where(customer.c.id.in_(customers), PRESENT)
             for row in await self.connection.execute(statement):
                 found[row.id].update(key for key, holds in zip(part, row[1:], strict=True) if holds)
         return found
@@ -141,10 +141,10 @@ class RuleAnalysisStore:
         mine = select(membership.c.customer_id, membership.c.segment_id).where(
             membership.c.business_id == self.business_id, membership.c.segment_id.in_(segments)
         )
-        return union_all(*(mine.where(condition) for condition in present(self.unit.business.as_of)))
+        return union_all(*(mine.where(condition) for condition in build_present_conditions(self.unit.business.as_of)))
 
 
-def _statements(trees: Mapping[int, Condition]) -> Iterator[dict[int, Condition]]:
+def _split_statements(trees: Mapping[int, Condition]) -> Iterator[dict[int, Condition]]:
     part: dict[int, Condition] = {}
     nodes = 0
     for key, tree in trees.items():

@@ -41,7 +41,7 @@ from domain.segments.model import (
 from domain.store import Comparison, ComparisonKey, CustomerRecord, IdsKey, SnapshotKey
 from persistence.customers import COLUMNS, JOINED, to_record
 from persistence.database.dialects import Selective, fetch_lists
-from persistence.segments.memberships import MEMBERSHIP, covers, of_segment, to_membership
+from persistence.segments.memberships import MEMBERSHIP, covers, is_of_segment, to_membership
 from persistence.tables import SnapshotRow, customer, membership, membership_change, segment, snapshot
 
 ENDS: tuple[tuple[ChangeKind, ColumnElement[int], ColumnElement[str | None]], ...] = (
@@ -63,11 +63,11 @@ class HistoryStore:
         lists = []
         for which, request in keys:
             after = None if request.after is None else Place.read(request.after)
-            lists += [self._ends(kind, which, after, request.size + 1) for kind in KINDS]
+            lists += [self._select_ends(kind, which, after, request.size + 1) for kind in KINDS]
         found = await fetch_lists(self.connection, lists)
         return [
             build_page(
-                _in_order((*left, *entered))[: request.size + 1],
+                _sort_changes((*left, *entered))[: request.size + 1],
                 request,
                 lambda change: Place.of(change).position,
             )
@@ -94,13 +94,13 @@ class HistoryStore:
             same = (line.at, line.segment_id) == (place.at, place.segment_id)
             at = from_micros(line.at)
             which = ChangeList(line.segment_id, None, at, from_micros(line.at + 1))
-            lists += [self._ends(kind, which, place if same else None, size) for kind in KINDS]
+            lists += [self._select_ends(kind, which, place if same else None, size) for kind in KINDS]
             # Of the line that the place is in nobody knows how much is left.
             known += 0 if same else line.size
             if known >= size:
                 break
         found = await fetch_lists(self.connection, lists)
-        return _in_order(row for rows in found for row in rows)[:size]
+        return _sort_changes(row for rows in found for row in rows)[:size]
 
     async def find_newest_place(self) -> Place:
         """Behind every change there is."""
@@ -117,11 +117,11 @@ class HistoryStore:
             if which.segment_id is not None and which.customer_id is None:
                 of_segment = (log.business_id == self.business_id, log.segment_id == which.segment_id)
                 size = func.sum(log.entered + log.left_count).label("size")
-                parts = [select(size).where(*of_segment, *_between(log.at, bounds))]
+                parts = [select(size).where(*of_segment, *_build_bounds(log.at, bounds))]
             else:
                 size = func.count().label("size")
                 parts = [
-                    select(size).where(*self._build_conditions(which), at.is_not(None), *_between(at, bounds))
+                    select(size).where(*self._build_conditions(which), at.is_not(None), *_build_bounds(at, bounds))
                     for _, at, _ in ENDS
                 ]
             counts += parts
@@ -184,7 +184,7 @@ class HistoryStore:
             conditions.append(Selective(membership.c.customer_id == which.customer_id))
         return conditions
 
-    def _ends(self, kind: ChangeKind, which: ChangeList, after: Place | None, size: int) -> Select[Any]:
+    def _select_ends(self, kind: ChangeKind, which: ChangeList, after: Place | None, size: int) -> Select[Any]:
         _, at, by = next(end for end in ENDS if end[0] is kind)
         number = KINDS.index(kind)
         bounds = [None if end is None else to_micros(end) for end in (which.since, which.until)]
@@ -196,7 +196,7 @@ class HistoryStore:
             literal(number).label("kind"),
             membership.c.source,
             by.label("by"),
-        ).where(*self._build_conditions(which), at.is_not(None), *_between(at, bounds))
+        ).where(*self._build_conditions(which), at.is_not(None), *_build_bounds(at, bounds))
         if after is not None:
             # The first condition alone is what an index can be entered with.
             here = tuple_(*(literal(part) for part in (after.at, after.segment_id, after.customer_id)))
@@ -220,7 +220,7 @@ class HistoryStore:
         ids, lists = membership.c.customer_id, []
         for segment_id, at, size, after in keys:
             statement = (
-                select(ids).where(of_segment(self.business_id, segment_id), covers(at)).order_by(ids).limit(size)
+                select(ids).where(is_of_segment(self.business_id, segment_id), covers(at)).order_by(ids).limit(size)
             )
             lists.append(statement if after is None else statement.where(ids > after))
         return [sorted(row.customer_id for row in rows) for rows in await fetch_lists(self.connection, lists)]
@@ -260,7 +260,7 @@ class HistoryStore:
         # Whoever came since began a membership then, whoever went had ended one by then: there is an index for each.
         since = membership.c.entered_at > at if left <= right else membership.c.left_at <= at
         return select(membership.c.customer_id).where(
-            and_(of_segment(self.business_id, segment_id), covers(right), since, ~was)
+            and_(is_of_segment(self.business_id, segment_id), covers(right), since, ~was)
         )
 
     async def load_ended(
@@ -300,17 +300,17 @@ class HistoryStore:
     async def forget(self, segment_id: int, horizon: datetime) -> int:
         """Remove those of one segment; how many there were."""
         statement = delete(membership).where(
-            of_segment(self.business_id, segment_id), membership.c.left_at < to_micros(horizon)
+            is_of_segment(self.business_id, segment_id), membership.c.left_at < to_micros(horizon)
         )
         return int((await self.connection.execute(statement)).rowcount)
 
 
-def _between(at: ColumnElement[int], bounds: Sequence[int | None]) -> list[ColumnElement[bool]]:
+def _build_bounds(at: ColumnElement[int], bounds: Sequence[int | None]) -> list[ColumnElement[bool]]:
     since, until = bounds
     return [*([] if since is None else [at >= since]), *([] if until is None else [at < until])]
 
 
-def _in_order(rows: Iterable[Any]) -> list[MembershipChange]:
+def _sort_changes(rows: Iterable[Any]) -> list[MembershipChange]:
     changes = [
         MembershipChange(
             row.segment_id,
@@ -360,7 +360,7 @@ class SnapshotStore:
         """Those of many segments, newest first, in the order of the keys."""
         lists = []
         for segment_id, request in keys:
-            statement = self._of(segment_id)
+            statement = self._select_snapshots(segment_id)
             if request.after is not None:
                 statement = statement.where(snapshot.c.at < request.after[0])
             lists.append(statement.order_by(snapshot.c.at.desc()).limit(request.size + 1))
@@ -374,7 +374,7 @@ class SnapshotStore:
     async def count_by_segment(self, segments: Sequence[int]) -> Mapping[int, int]:
         statement = (
             select(snapshot.c.segment_id, func.count())
-            .where(self._mine(), snapshot.c.segment_id.in_(segments))
+            .where(self._is_own(), snapshot.c.segment_id.in_(segments))
             .group_by(snapshot.c.segment_id)
         )
         found = {row[0]: row[1] for row in await self.connection.execute(statement)}
@@ -395,10 +395,10 @@ class SnapshotStore:
         rows = await self.session.scalars(statement)
         return {(row.segment_id, from_micros(row.at)): to_snapshot(row) for row in rows}
 
-    def _of(self, segment_id: int) -> Select[Any]:
-        return select(snapshot).where(self._mine(), snapshot.c.segment_id == segment_id)
+    def _select_snapshots(self, segment_id: int) -> Select[Any]:
+        return select(snapshot).where(self._is_own(), snapshot.c.segment_id == segment_id)
 
-    def _mine(self) -> ColumnElement[bool]:
+    def _is_own(self) -> ColumnElement[bool]:
         """Those of the business, as they were at the unit's moment where it has one."""
         mine = snapshot.c.business_id == self.business_id
         return mine if self.as_of is None else and_(mine, snapshot.c.at <= to_micros(self.as_of))

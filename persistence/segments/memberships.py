@@ -23,8 +23,8 @@ from persistence.tables import (
     customer_metrics,
     membership,
     membership_change,
-    optional_instant,
     segment,
+    to_optional_instant,
 )
 
 MEMBERSHIP = tuple(
@@ -39,7 +39,7 @@ def to_membership(row: Any) -> Membership:
         row.segment_id,
         row.customer_id,
         from_micros(row.entered_at),
-        optional_instant(row.left_at),
+        to_optional_instant(row.left_at),
         SOURCE_ORDER[row.source],
         row.entered_by,
         row.left_by,
@@ -57,7 +57,7 @@ def covers(at: datetime | None) -> ColumnElement[bool]:
     )
 
 
-def present(at: datetime | None) -> list[ColumnElement[bool]]:
+def build_present_conditions(at: datetime | None) -> list[ColumnElement[bool]]:
     """Conditions that no membership meets two of and that those meet together that hold now, or at an instant of just
     now: what was open then is open still, or ended since. Each has an index of its own."""
     if at is None:
@@ -105,7 +105,7 @@ CLOSE_ALL = """UPDATE membership SET left_at = :at, left_by = :by
     WHERE business_id = :business AND {mine} AND left_at IS NULL"""
 
 
-def of_segment(business_id: int, segment_id: int) -> ColumnElement[bool]:
+def is_of_segment(business_id: int, segment_id: int) -> ColumnElement[bool]:
     """The memberships of one segment."""
     return and_(membership.c.business_id == business_id, membership.c.segment_id == segment_id)
 
@@ -161,10 +161,10 @@ class MembershipStore:
         """Many pages at once, in the order of the keys."""
         lists, places, ids = [], [], membership.c.customer_id
         for place, (segment_id, request, as_of) in enumerate(keys):
-            wanted = present(self.as_of) if as_of is None else [covers(as_of)]
+            wanted = build_present_conditions(self.as_of) if as_of is None else [covers(as_of)]
             # Who left since the moment is found by when, and not among all who ever were members.
             lists += [
-                self._part(segment_id, request, condition, ids + 0 if number else ids)
+                self._select_part(segment_id, request, condition, ids + 0 if number else ids)
                 for number, condition in enumerate(wanted)
             ]
             places += [place] * len(wanted)
@@ -180,12 +180,12 @@ class MembershipStore:
             for (_, request, _), rows in zip(keys, found, strict=True)
         ]
 
-    def _part(
+    def _select_part(
         self, segment_id: int, request: PageRequest, condition: ColumnElement[bool], key: ColumnElement[int]
     ) -> Select[Any]:
         """The members of a page who meet a condition."""
         chosen = select(*MEMBERSHIP, membership.c.business_id).where(
-            of_segment(self.business_id, segment_id), condition
+            is_of_segment(self.business_id, segment_id), condition
         )
         if request.after is not None:
             chosen = chosen.where(key > request.after[0])
@@ -235,7 +235,7 @@ class MembershipStore:
             )
             .group_by(membership.c.segment_id)
         )
-        parts = union_all(*(statement.where(condition) for condition in present(self.as_of)))
+        parts = union_all(*(statement.where(condition) for condition in build_present_conditions(self.as_of)))
         found = {key: MemberTotals() for key in segments}
         for row in await self.connection.execute(parts):
             found[row[0]] += MemberTotals(*(int(value or 0) for value in row[1:]))

@@ -28,17 +28,17 @@ from domain.pages import Page, PageRequest, build_page
 from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.store import SegmentFilter, SegmentSort
-from persistence.customers import begins_with, keyset
+from persistence.customers import apply_keyset, begins_with
 from persistence.database.dialects import ContainsText
 from persistence.tables import (
     FAR_FUTURE,
     SegmentRow,
+    is_storable,
     membership_change,
-    optional_instant,
-    optional_micros,
     segment,
     snapshot,
-    storable,
+    to_optional_instant,
+    to_optional_micros,
 )
 from persistence.tables import business as table
 
@@ -72,7 +72,7 @@ class Columns:
 KEPT = Columns(segment.c.member_count, segment.c.last_calculated)
 
 
-def then(at: datetime) -> Columns:
+def build_columns_at(at: datetime) -> Columns:
     """As of an instant of just now: the kept count without what was written later, and the last calculation until then,
     as every one left a snapshot."""
     micros, log, last = to_micros(at), membership_change.c, segment.c.last_calculated
@@ -107,21 +107,21 @@ class SegmentStore:
 
         def build_select(columns: Columns) -> Select[Any]:
             value = columns.choose_sort_column(sort)
-            statement = columns.select().add_columns(value.label("sort_value")).where(*self._where(where))
-            return keyset(statement, value, segment.c.id, request, reverse)
+            statement = columns.select().add_columns(value.label("sort_value")).where(*self._build_conditions(where))
+            return apply_keyset(statement, value, segment.c.id, request, reverse)
 
-        rows = await self._rows(build_select)
+        rows = await self._load_rows(build_select)
         return build_page(rows, request, lambda row: (row.sort_value, row.id)).map(to_segment)
 
     async def count(self, where: SegmentFilter) -> int:
-        statement = select(func.count()).select_from(segment).where(*self._where(where))
+        statement = select(func.count()).select_from(segment).where(*self._build_conditions(where))
         return int((await self.connection.execute(statement)).scalar_one())
 
     async def load_all(self, *, automatic: bool = False) -> list[Segment]:
         """Those that are not deleted, by name; only AUTOMATIC ones where asked."""
-        where = self._where(SegmentFilter(kind=SegmentKind.AUTOMATIC if automatic else None))
+        where = self._build_conditions(SegmentFilter(kind=SegmentKind.AUTOMATIC if automatic else None))
         order = (segment.c.name_sort, segment.c.id)
-        rows = await self._rows(lambda columns: columns.select().where(*where).order_by(*order))
+        rows = await self._load_rows(lambda columns: columns.select().where(*where).order_by(*order))
         return [to_segment(row) for row in rows]
 
     async def get(self, segment_id: int) -> Segment | None:
@@ -136,12 +136,16 @@ class SegmentStore:
         where = [segment.c.business_id == self.business_id, segment.c.id.in_(ids)]
         if not deleted:
             where.append(segment.c.deleted_at.is_(None))
-        return {row.id: to_segment(row) for row in await self._rows(lambda columns: columns.select().where(*where))}
+        return {
+            row.id: to_segment(row) for row in await self._load_rows(lambda columns: columns.select().where(*where))
+        }
 
     async def find_by_keys(self, keys: Sequence[str]) -> Mapping[str, Segment]:
         """Those that exist and are not deleted."""
-        where = (*self._where(SegmentFilter()), segment.c.key.in_([key for key in keys if storable(key)]))
-        return {row.key: to_segment(row) for row in await self._rows(lambda columns: columns.select().where(*where))}
+        where = (*self._build_conditions(SegmentFilter()), segment.c.key.in_([key for key in keys if is_storable(key)]))
+        return {
+            row.key: to_segment(row) for row in await self._load_rows(lambda columns: columns.select().where(*where))
+        }
 
     async def add(self, new: NewSegment, at: datetime) -> Segment:
         """Keep a segment whose key and name are free; its id is never given again."""
@@ -174,7 +178,7 @@ class SegmentStore:
             kind=made.kind.value,
             created_at=to_micros(made.created_at),
             created_by=made.created_by,
-            **_changeable(made),
+            **_build_changeable(made),
         )
         self.session.add(row)
         await self.session.flush()
@@ -184,9 +188,9 @@ class SegmentStore:
         """Write what may change of a segment, all but the member count."""
         # All of it: a session that compares with the row as it was takes a rule's 1 and 1.0 for the same.
         statement = update(SegmentRow).where(segment.c.business_id == self.business_id, segment.c.id == changed.id)
-        await self.session.execute(statement.values(**_changeable(changed)))
+        await self.session.execute(statement.values(**_build_changeable(changed)))
 
-    async def _rows(self, build_select: Callable[[Columns], Select[Any]]) -> Sequence[Any]:
+    async def _load_rows(self, build_select: Callable[[Columns], Select[Any]]) -> Sequence[Any]:
         """The rows that are asked for. In a unit of one moment they come with the instant of the newest write; only
         where that is later they are read once more, as of the moment, which takes the log of changes."""
         if self.as_of is None:
@@ -195,9 +199,9 @@ class SegmentStore:
         rows = list(await self.connection.execute(build_select(KEPT).add_columns(newest.label("newest"))))
         if not rows or rows[0].newest <= to_micros(self.as_of):
             return rows
-        return list(await self.connection.execute(build_select(then(self.as_of))))
+        return list(await self.connection.execute(build_select(build_columns_at(self.as_of))))
 
-    def _where(self, where: SegmentFilter) -> list[ColumnElement[bool]]:
+    def _build_conditions(self, where: SegmentFilter) -> list[ColumnElement[bool]]:
         conditions = [segment.c.business_id == self.business_id, segment.c.deleted_at.is_(None)]
         for column, wanted in (
             (segment.c.kind, where.kind),
@@ -206,7 +210,7 @@ class SegmentStore:
         ):
             if wanted is not None:
                 conditions.append(column == wanted)
-        if where.search and not storable(where.search):
+        if where.search and not is_storable(where.search):
             conditions.append(false())
         elif where.search and (prefix := fold_text(where.search)):
             names = segment.c.name_sort
@@ -235,14 +239,14 @@ def to_segment(row: Any) -> Segment:
         updated_at=from_micros(row.updated_at),
         defined_at=from_micros(row.defined_at),
         created_by=row.created_by,
-        deleted_at=optional_instant(row.deleted_at),
-        next_run_at=optional_instant(row.next_run_at),
-        last_calculated=optional_instant(row.last_calculated),
+        deleted_at=to_optional_instant(row.deleted_at),
+        next_run_at=to_optional_instant(row.next_run_at),
+        last_calculated=to_optional_instant(row.last_calculated),
         member_count=row.member_count,
     )
 
 
-def _changeable(held: Segment) -> dict[str, Any]:
+def _build_changeable(held: Segment) -> dict[str, Any]:
     box = held.definition.rfm_config
     return {
         "name": held.name,
@@ -258,7 +262,7 @@ def _changeable(held: Segment) -> dict[str, Any]:
         "version": held.version,
         "updated_at": to_micros(held.updated_at),
         "defined_at": to_micros(held.defined_at),
-        "deleted_at": optional_micros(held.deleted_at),
-        "next_run_at": optional_micros(held.next_run_at),
-        "last_calculated": optional_micros(held.last_calculated),
+        "deleted_at": to_optional_micros(held.deleted_at),
+        "next_run_at": to_optional_micros(held.next_run_at),
+        "last_calculated": to_optional_micros(held.last_calculated),
     }

@@ -70,7 +70,7 @@ class FileMark:
         plain = magic != GZIP_MAGIC and last == b"\n" and returns == pairs
         return cls(at, state.st_mtime_ns, state.st_ino, whole.hexdigest(), before, lines, plain)
 
-    def still(self, path: Path) -> bool:
+    def is_unchanged(self, path: Path) -> bool:
         """Whether the file is the one that was read, by what the system says of it."""
         try:
             state = path.stat()
@@ -133,10 +133,10 @@ class AppendedCsv(WatchedCsv):
     def read_batches(self) -> Generator[Batch, None, None]:
         """The rows after the place."""
         for batch in super().read_batches():
-            yield replace(batch, lines=list(map(self.place, batch.lines)))
-        self.last = self.place(self.last)
+            yield replace(batch, lines=list(map(self.find_line, batch.lines)))
+        self.last = self.find_line(self.last)
 
-    def place(self, line: int) -> int:
+    def find_line(self, line: int) -> int:
         """The lines after the header stand further down."""
         return line + self.lines - 1 if line > 1 and self.start is not None else line
 
@@ -148,7 +148,7 @@ class AppendedCsv(WatchedCsv):
             return
         with self.path.open("rb") as file:
             file.seek(self.start)
-            yield _Text(io.BufferedReader(_JoinedFile(self.head, file)), self.name, self.place)
+            yield _Text(io.BufferedReader(_JoinedFile(self.head, file)), self.name, self.find_line)
 
 
 class _JoinedFile(io.RawIOBase):
@@ -181,7 +181,7 @@ OTHERS = """SELECT (SELECT COUNT(*) FROM audit_event WHERE business_id = :busine
     AND (id > :change OR status IN ('QUEUED', 'RUNNING')))"""
 
 
-def rows_of(
+def load_rows(
     connection: Connection, business_id: int, orders: Collection[str], imports: Collection[int]
 ) -> StagedColumns | None:
     """The stored rows of those of the orders that the store holds, numbered from 2 on; None where one of them was not
@@ -199,7 +199,7 @@ def rows_of(
     return StagedColumns(lines, order, customer, at, day, status, amount, category, storefront, channel)
 
 
-def alone(connection: Connection, business_id: int, change: int, imports: int) -> bool:
+def is_alone(connection: Connection, business_id: int, change: int, imports: int) -> bool:
     """Whether since the change number nobody wrote but so many imports, all of which have ended."""
     audits, found = connection.execute(text(OTHERS), {"business": business_id, "change": change}).one()
     return (audits, found) == (imports, imports)
@@ -239,7 +239,7 @@ def forget_state(connection: Connection, business_id: int, source: str) -> None:
     connection.execute(delete(source_state).where(kept.business_id == business_id, kept.source == source))
 
 
-def present_version(connection: Connection, business_id: int) -> int:
+def read_version(connection: Connection, business_id: int) -> int:
     """The business's data version in this transaction."""
     statement = select(business_table.c.data_version).where(business_table.c.id == business_id)
     return int(connection.execute(statement).scalar_one())

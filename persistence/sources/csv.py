@@ -46,12 +46,12 @@ class CsvSource:
         self.size = _check_size(path)
         self.position = 0
         with self._open() as text:
-            first = next(text.lines(), "")
+            first = next(text.read_lines(), "")
         if not first.strip():
             raise InvalidInput(f"No data found in {self.name}.")
         self.delimiter = max(",;\t", key=first.count)
         with self._open() as text:
-            self.header: list[str] = self._read(self._reader(text), text, 1)[0]
+            self.header: list[str] = self._read(self._make_reader(text), text, 1)[0]
         names = "".join(self.header)
         if "\0" in names or (CONTROL.search(names) and UNREAD.search(names)):
             raise InvalidInput(f"{self.name} is not a text file; give a CSV file.")
@@ -61,7 +61,7 @@ class CsvSource:
     def read_batches(self) -> Generator[Batch, None, None]:
         """The rows after the header, empty lines among them as rows without cells."""
         with self._open() as text:
-            reader = self._reader(text)
+            reader = self._make_reader(text)
             self._read(reader, text, 1)
             while True:
                 begins = reader.line_num + 1
@@ -72,7 +72,9 @@ class CsvSource:
                     rows.pop()
                 if not rows:
                     return
-                yield Batch(range(begins, begins + len(rows)) if plain else _begins(rows, begins), rows, text.clean)
+                yield Batch(
+                    range(begins, begins + len(rows)) if plain else _find_beginnings(rows, begins), rows, text.clean
+                )
 
     def read_rows(self) -> Iterator[tuple[int, list[str]]]:
         """Line number of the row's beginning, and its cells; empty lines are left out."""
@@ -81,13 +83,13 @@ class CsvSource:
                 if cells:
                     yield line, cells
 
-    def place(self, line: int) -> int:
+    def find_line(self, line: int) -> int:
         """The line of the file that the line of what is read stands on."""
         return line
 
-    def _reader(self, text: "_Text") -> Any:
+    def _make_reader(self, text: "_Text") -> Any:
         csv.field_size_limit(MAXIMUM_LINE)
-        return csv.reader(chain(text.lines(), (self.delimiter.join(ENDED),)), delimiter=self.delimiter)
+        return csv.reader(chain(text.read_lines(), (self.delimiter.join(ENDED),)), delimiter=self.delimiter)
 
     def _read(self, reader: Any, text: "_Text", count: int) -> list[list[str]]:
         """The next rows, cut where they have far too many cells; what is wrong with the file as a whole is a sentence
@@ -104,21 +106,21 @@ class CsvSource:
                     break
         except _RowTooLong as error:
             longest = f"a row goes on for more than {PIECES_OF_A_ROW * MAXIMUM_LINE:,} bytes"
-            raise self._at(rows, begins, longest) from error
+            raise self._make_error(rows, begins, longest) from error
         except csv.Error as error:
             # Lines are shorter than the longest cell, so only a quoted one over several lines comes here.
-            raise self._at(
+            raise self._make_error(
                 rows, begins, f"a quote is opened and not closed within {MAXIMUM_LINE} characters"
             ) from error
         except (EOFError, OSError, zlib.error) as error:
-            raise InvalidInput(f"{self.name} is damaged after line {self.place(reader.line_num)}.") from error
+            raise InvalidInput(f"{self.name} is damaged after line {self.find_line(reader.line_num)}.") from error
         if rows and rows[-1] and rows[-1][-1].endswith(END) and rows[-1] != ENDED:
-            raise self._at(rows[:-1], begins, "a quote is opened and never closed")
+            raise self._make_error(rows[:-1], begins, "a quote is opened and never closed")
         return rows
 
-    def _at(self, rows: list[list[str]], begins: int, what: str) -> InvalidInput:
+    def _make_error(self, rows: list[list[str]], begins: int, what: str) -> InvalidInput:
         """What is said of the row that follows these rows, the first of which begins on the line."""
-        line = self.place(_begins([*rows, []], begins)[-1])
+        line = self.find_line(_find_beginnings([*rows, []], begins)[-1])
         return InvalidInput(f"{self.name}, line {line}: {what}.")
 
     @contextmanager
@@ -126,7 +128,7 @@ class CsvSource:
         with _CountingFile(self.path, self) as raw:
             magic = raw.peek_magic()
             stream: Any = gzip.GzipFile(fileobj=raw) if magic == GZIP_MAGIC else raw
-            yield _Text(cast(BinaryIO, stream), self.name, self.place)
+            yield _Text(cast(BinaryIO, stream), self.name, self.find_line)
 
 
 class _Text:
@@ -141,11 +143,11 @@ class _Text:
         self.piece_is_clean = True
         self.pieces = self.row_began = 0
 
-    def lines(self) -> Iterator[str]:
+    def read_lines(self) -> Iterator[str]:
         """Every line with its end."""
-        return chain.from_iterable(io.StringIO(piece, newline="") for piece in self._pieces())
+        return chain.from_iterable(io.StringIO(piece, newline="") for piece in self._read_pieces())
 
-    def _pieces(self) -> Iterator[str]:
+    def _read_pieces(self) -> Iterator[str]:
         rest = b""
         before = 0
         first = True
@@ -153,7 +155,7 @@ class _Text:
             block = rest + data
             if first:
                 first = False
-                block = self._without_mark(block)
+                block = self._strip_mark(block)
             cut, ends = block.rfind(b"\n") + 1, b"\n"
             if not cut and (cut := block.rfind(b"\r", 0, -1) + 1):
                 ends = b"\r"
@@ -173,7 +175,7 @@ class _Text:
         except (EOFError, OSError, zlib.error) as error:
             raise InvalidInput(f"{self.name} is damaged after line {self.place(line)}.") from error
 
-    def _without_mark(self, block: bytes) -> bytes:
+    def _strip_mark(self, block: bytes) -> bytes:
         if block.startswith(OTHER_ENCODINGS) or b"\0" in block[:4]:
             raise InvalidInput(f"{self.name} is not UTF-8 text; save it as UTF-8.")
         return block.removeprefix(codecs.BOM_UTF8)
@@ -216,7 +218,7 @@ class _CountingFile(io.FileIO):
         return data or b""
 
 
-def _begins(rows: list[list[str]], line: int) -> list[int]:
+def _find_beginnings(rows: list[list[str]], line: int) -> list[int]:
     """The line that each row begins on, where quoted cells hold line breaks."""
     found = []
     for cells in rows:

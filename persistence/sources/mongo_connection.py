@@ -76,7 +76,7 @@ class MongoConnection:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
-        self.hosts = hosts_of(uri)
+        self.hosts = read_hosts(uri)
         self.loop = ClosingLoop()
         self.thread = threading.Thread(target=self.loop.run_forever, name="mongodb", daemon=True)
         self.client: AsyncMongoClient[Document] | None = None
@@ -97,7 +97,7 @@ class MongoConnection:
         finally:
             self._end()
 
-    def collection(self, database: str, name: str) -> Any:
+    def get_collection(self, database: str, name: str) -> Any:
         """One collection."""
         assert self.client is not None
         return self.client[database].get_collection(name, codec_options=LENIENT)
@@ -158,7 +158,7 @@ async def _cancel_tasks() -> None:
         await asyncio.sleep(0)
 
 
-def hosts_of(uri: str) -> str:
+def read_hosts(uri: str) -> str:
     """The hosts of a connection string, without anything else of it; InvalidInput where it is none."""
     if uri.startswith("mongodb+srv://"):
         # Looked up by the driver when it connects.
@@ -201,7 +201,7 @@ def explain_failure(error: BaseException, hosts: str) -> DomainError:
             return InvalidInput(f"MongoDB at {hosts} does not let this user read there. Give it the role read.")
         return Unavailable(f"MongoDB at {hosts} cannot answer (code {error.code}).")
     if isinstance(error, ServerSelectionTimeoutError):
-        return Unavailable(f"MongoDB at {hosts} cannot be reached: {_reason(said)}. Check the host in {WHERE}.")
+        return Unavailable(f"MongoDB at {hosts} cannot be reached: {_find_reason(said)}. Check the host in {WHERE}.")
     if isinstance(error, ConnectionFailure):
         return Unavailable(f"The connection to MongoDB at {hosts} was lost and could not be had again.")
     if isinstance(error, ConfigurationError) and not isinstance(error, InvalidURI) and "dns" in said.lower():
@@ -216,7 +216,7 @@ def strange(hosts: str, error: BaseException) -> Unavailable:
     return Unavailable(f"MongoDB at {hosts} answered what cannot be understood ({type(error).__name__}).")
 
 
-def _reason(said: str) -> str:
+def _find_reason(said: str) -> str:
     """Why no server was found, in words of ours: the driver's may hold more than belongs into a message."""
     lower = said.lower()
     for sign, words in (

@@ -36,7 +36,7 @@ class CellFault(ValueError):
     """Why a value cannot be a cell."""
 
 
-def cell(value: Any, decimal: str = ".") -> str:
+def format_cell(value: Any, decimal: str = ".") -> str:
     """The value as text; CellFault where it has no plain form."""
     if value is None:
         return ""
@@ -64,7 +64,7 @@ def cell(value: Any, decimal: str = ".") -> str:
     raise CellFault(f"is {KINDS.get(type(value), f'of the type {type(value).__name__}')}")
 
 
-def at_path(document: Mapping[str, Any], path: Sequence[str]) -> Any:
+def get_at_path(document: Mapping[str, Any], path: Sequence[str]) -> Any:
     """What stands at the path, None where nothing does; a whole number is a place in a list."""
     found: Any = document
     for part in path:
@@ -79,51 +79,53 @@ def at_path(document: Mapping[str, Any], path: Sequence[str]) -> Any:
     return found
 
 
-def paths(document: Mapping[str, Any], before: str = "", depth: int = 1) -> list[str]:
+def list_paths(document: Mapping[str, Any], before: str = "", depth: int = 1) -> list[str]:
     """Every path of a document that ends in a value."""
     found = []
     for name, value in document.items():
         if isinstance(value, Mapping) and depth < DEEPEST:
-            found += paths(value, f"{before}{name}.", depth + 1)
+            found += list_paths(value, f"{before}{name}.", depth + 1)
         else:
             found.append(f"{before}{name}")
     return found
 
 
-def row(document: Mapping[str, Any], header: Sequence[Sequence[str] | None], decimal: str) -> tuple[list[str], str]:
+def build_row(
+    document: Mapping[str, Any], header: Sequence[Sequence[str] | None], decimal: str
+) -> tuple[list[str], str]:
     """The cells at these paths, empty where there is none, and what could not be read, empty where all could."""
     cells, faults = [], []
     for path in header:
         try:
-            cells.append("" if path is None else cell(at_path(document, path), decimal))
+            cells.append("" if path is None else format_cell(get_at_path(document, path), decimal))
         except CellFault as fault:
             cells.append("")
             faults.append(f"{'.'.join(path or ())} {fault}")
     return cells, "; ".join(faults)
 
 
-def key_text(key: Any) -> str:
+def format_key(key: Any) -> str:
     """The `_id` of a document for people to read."""
     try:
-        return cell(key)
+        return format_cell(key)
     except CellFault:
         return repr(key)[:200]
 
 
-def name_of(document: Mapping[str, Any], path: Sequence[str]) -> tuple[str, str] | None:
+def read_name(document: Mapping[str, Any], path: Sequence[str]) -> tuple[str, str] | None:
     """The customer's id, which stands at the path, and name; None where either is missing."""
     try:
-        customer = cell(at_path(document, path)).strip()
-        name = cell(at_path(document, NAME_PATH.split("."))).strip()
+        customer = format_cell(get_at_path(document, path)).strip()
+        name = format_cell(get_at_path(document, NAME_PATH.split("."))).strip()
     except CellFault:
         return None
     return (customer, name) if customer and name and encodes(customer + name) else None
 
 
-def date_at(document: Mapping[str, Any], path: str) -> datetime | None:
+def read_date(document: Mapping[str, Any], path: str) -> datetime | None:
     """The date at the path, None where something else or nothing stands there."""
     try:
-        found = at_path(document, path.split("."))
+        found = get_at_path(document, path.split("."))
     except CellFault:
         return None
     if not isinstance(found, datetime):
@@ -133,7 +135,7 @@ def date_at(document: Mapping[str, Any], path: str) -> datetime | None:
 
 def any_date(documents: Sequence[Mapping[str, Any]], path: str) -> bool:
     """Whether one of them has a date there."""
-    return any(date_at(document, path) is not None for document in documents)
+    return any(read_date(document, path) is not None for document in documents)
 
 
 def encodes(text: str) -> bool:
@@ -183,16 +185,16 @@ class MongoSource:
         self.now = now
         self.names = CustomerNames()
         with MongoConnection(settings.uri) as connection:
-            sample = connection.run(self._sample(connection))
+            sample = connection.run(self._load_sample(connection))
         self.changed = settings.updated_field or next((name for name in CHANGED if any_date(sample, name)), None)
         if after is not None and after.get("updated_field") != self.changed:
             # What changed before cannot be told.
             after = None
         self.known: Any = None if after is None else json_util.loads(str(after["key"]))
-        self.after = None if after is None else _start(self.known)
+        self.after = None if after is None else _find_start(self.known)
         self.known_change = None if after is None else _read_time(after.get("updated"))
         self.last, self.last_change = self.known, self.known_change
-        seen = list(dict.fromkeys(path for document in sample for path in paths(document) if path != "_id"))
+        seen = list(dict.fromkeys(path for document in sample for path in list_paths(document) if path != "_id"))
         self.unseen = [path for path in mapping if path not in seen]
         said = {normalise_header(of) for of in mapping.values()}
         # A field that is told, or that only some documents have, need not stand in those that were looked at.
@@ -205,14 +207,14 @@ class MongoSource:
         }
         self.mapping = {**defaults, **mapping}
         self.paths: list[list[str] | None] = [name.split(".") for name in self.header]
-        self.customer = self._path_of("customer_id", "customer.id").split(".")
+        self.customer = self._find_path("customer_id", "customer.id").split(".")
 
-    def only(self, places: Iterable[int]) -> None:
+    def keep_columns(self, places: Iterable[int]) -> None:
         """From now on read these columns alone."""
         keep = set(places)
         self.paths = [name.split(".") if place in keep else None for place, name in enumerate(self.header)]
 
-    def state(self) -> dict[str, Any] | None:
+    def get_state(self) -> dict[str, Any] | None:
         """From where a later reading may go on; None where nothing was read."""
         if self.last is None:
             return None
@@ -227,9 +229,9 @@ class MongoSource:
         if self.changed is not None:
             conditions.append({self.changed: {"$gt": self.known_change or EPOCH}})
         with MongoConnection(self.settings.uri) as connection:
-            collection = connection.collection(self.database, self.collection)
+            collection = connection.get_collection(self.database, self.collection)
             for condition in conditions:
-                found = connection.run(_page(collection.find(condition, {"_id": 1}).limit(1)))
+                found = connection.run(_load_page(collection.find(condition, {"_id": 1}).limit(1)))
                 if isinstance(found, PyMongoError):
                     raise explain_failure(found, connection.hosts)
                 if found:
@@ -242,10 +244,10 @@ class MongoSource:
         self.last, self.last_change = self.known, self.known_change
         count = 0
         with MongoConnection(self.settings.uri) as connection:
-            for documents in self._documents(connection):
+            for documents in self._load_documents(connection):
                 for start in range(0, len(documents), BATCH):
                     part = documents[start : start + BATCH]
-                    yield self._batch(part, count + 1)
+                    yield self._build_batch(part, count + 1)
                     count += len(part)
 
     def read_rows(self) -> Iterator[tuple[int, list[str]]]:
@@ -254,8 +256,8 @@ class MongoSource:
             for batch in batches:
                 yield from zip(batch.lines, batch.raw or batch.rows, strict=True)
 
-    async def _sample(self, connection: MongoConnection) -> list[Document]:
-        collection = connection.collection(self.database, self.collection)
+    async def _load_sample(self, connection: MongoConnection) -> list[Document]:
+        collection = connection.get_collection(self.database, self.collection)
         found: list[Document] = await collection.find({}).sort("_id", -1).limit(SAMPLE).to_list(SAMPLE)
         if found:
             return found
@@ -269,43 +271,45 @@ class MongoSource:
             raise InvalidInput(f"The database {self.database} has no collection {self.collection}. There are: {names}.")
         raise InvalidInput(f"No data found in {self.name}.")
 
-    def _path_of(self, field: str, usual: str) -> str:
+    def _find_path(self, field: str, usual: str) -> str:
         """Where the field stands."""
         names = (normalise_header(field), *ALIASES[field])
         told = [path for path, of in self.mapping.items() if normalise_header(of) in names]
         return next(iter([*told, *(one for one in self.header if normalise_header(one) in names)]), usual)
 
-    def _documents(self, connection: MongoConnection) -> Iterator[list[Document]]:
+    def _load_documents(self, connection: MongoConnection) -> Iterator[list[Document]]:
         """All of them; or what was changed, and what is new, with the earlier documents of their orders."""
         if self.after is None:
-            yield from self._pages(connection, {}, True)
+            yield from self._load_pages(connection, {}, True)
             return
-        order = self._path_of("order_id", "order_id")
+        order = self._find_path("order_id", "order_id")
         fetched: set[str] = set()
         if self.changed is not None:
             since = EPOCH if self.known_change is None else self.known_change - OVERLAP
-            for page in self._pages(connection, {self.changed: {"$gte": since}, "_id": {"$lt": self.after}}, False):
+            for page in self._load_pages(
+                connection, {self.changed: {"$gte": since}, "_id": {"$lt": self.after}}, False
+            ):
                 # What has no order that could be asked for stands for itself; the others come with their orders.
-                alone = [one for one in page if not self._order(one, order)]
-                yield [*self._earlier(connection, page, order, fetched), *alone]
-        for page in self._pages(connection, {"_id": {"$gte": self.after}}, True):
-            yield [*self._earlier(connection, page, order, fetched), *page]
+                alone = [one for one in page if not self._read_order(one, order)]
+                yield [*self._load_earlier(connection, page, order, fetched), *alone]
+        for page in self._load_pages(connection, {"_id": {"$gte": self.after}}, True):
+            yield [*self._load_earlier(connection, page, order, fetched), *page]
 
     def _note(self, page: Sequence[Document]) -> None:
         """Remember the latest change of these documents."""
         if self.changed is None:
             return
         for document in page:
-            at = date_at(document, self.changed)
+            at = read_date(document, self.changed)
             if at is not None and at <= self.now and (self.last_change is None or at > self.last_change):
                 self.last_change = at
 
-    def _pages(self, connection: MongoConnection, where: Document, keys: bool) -> Iterator[list[Document]]:
+    def _load_pages(self, connection: MongoConnection, where: Document, keys: bool) -> Iterator[list[Document]]:
         """The documents in the order of `_id`, taken up again after the last where the connection is lost."""
         last, failures = None, 0
         cursor = self._find(connection, where)
         while True:
-            page = connection.run(_page(cursor))
+            page = connection.run(_load_page(cursor))
             if isinstance(page, PyMongoError):
                 failures += 1
                 if failures >= TRIES or not is_connection_lost(page):
@@ -317,7 +321,13 @@ class MongoSource:
             failures = 0
             if not page:
                 return
-            if len({_kind(document["_id"]) for document in page} | ({_kind(last)} if last is not None else set())) > 1:
+            if (
+                len(
+                    {_find_kind(document["_id"]) for document in page}
+                    | ({_find_kind(last)} if last is not None else set())
+                )
+                > 1
+            ):
                 raise InvalidInput(
                     f"{self.name} has documents whose _id are of several types. Only one type has a certain order."
                 )
@@ -328,45 +338,45 @@ class MongoSource:
             yield page
 
     def _find(self, connection: MongoConnection, where: Document) -> Any:
-        collection = connection.collection(self.database, self.collection)
+        collection = connection.get_collection(self.database, self.collection)
         more = [] if self.changed is None else [self.changed.split(".")]
         fields = {path[0]: 1 for path in (*filter(None, self.paths), NAME_PATH.split("."), self.customer, *more)}
         return collection.find(where, fields).sort("_id", 1).batch_size(BATCH)
 
-    def _earlier(
+    def _load_earlier(
         self, connection: MongoConnection, page: Sequence[Document], path: str, fetched: set[str]
     ) -> list[Document]:
         """What stood before the known key of the orders of these documents, each order once."""
         wanted: dict[str, list[Any]] = {}
         for document in page:
-            text = self._order(document, path)
+            text = self._read_order(document, path)
             if text and text not in fetched:
-                value = at_path(document, path.split("."))
+                value = get_at_path(document, path.split("."))
                 wanted[text] = [value, text, *([int(text)] if text.isdecimal() and len(text) < 18 else [])]
         if not wanted:
             return []
         fetched.update(wanted)
         variants = [one for values in wanted.values() for one in values]
         where = {path: {"$in": variants}, "_id": {"$lt": self.after}}
-        return [document for found in self._pages(connection, where, False) for document in found]
+        return [document for found in self._load_pages(connection, where, False) for document in found]
 
-    def _order(self, document: Document, path: str) -> str:
+    def _read_order(self, document: Document, path: str) -> str:
         """The document's order id, empty where it has none that could be asked for."""
         try:
-            text = cell(at_path(document, path.split("."))).strip()
+            text = format_cell(get_at_path(document, path.split("."))).strip()
         except CellFault:
             return ""
         return text if text.isprintable() else ""
 
-    def _batch(self, documents: Sequence[Document], first: int) -> Batch:
+    def _build_batch(self, documents: Sequence[Document], first: int) -> Batch:
         rows, raw, faults, names = [], [], {}, []
         for line, document in enumerate(documents, first):
-            cells, fault = row(document, self.paths, self.decimal)
+            cells, fault = build_row(document, self.paths, self.decimal)
             if fault:
                 faults[line] = fault
             rows.append(cells)
-            raw.append([f"_id {key_text(document.get('_id'))}", *(text for text in cells if text)])
-            names.append(name_of(document, self.customer))
+            raw.append([f"_id {format_key(document.get('_id'))}", *(text for text in cells if text)])
+            names.append(read_name(document, self.customer))
         self.names.keep(one for one in names if one is not None)
         joined = "".join(map("".join, rows))
         clean = joined.isascii() or encodes(joined)
@@ -377,19 +387,19 @@ def _read_time(text: Any) -> datetime | None:
     return None if text is None else datetime.fromisoformat(str(text))
 
 
-def _start(key: Any) -> Any:
+def _find_start(key: Any) -> Any:
     """From where to read after the key."""
     if isinstance(key, ObjectId):
         return ObjectId.from_datetime(key.generation_time - OVERLAP)
     return key
 
 
-def _kind(key: Any) -> str:
+def _find_kind(key: Any) -> str:
     """What keys are compared within."""
     return "number" if isinstance(key, int | float) else type(key).__name__
 
 
-async def _page(cursor: Any) -> Any:
+async def _load_page(cursor: Any) -> Any:
     """The next documents, or the driver's failure, so that the reader may decide about it."""
     try:
         return await cursor.to_list(BATCH)

@@ -30,7 +30,7 @@ from domain.model import Business, NewCustomer
 from domain.money import find_exponent
 from persistence.database.engines import Database
 from persistence.imports.customers_file import CustomerBatch
-from persistence.sources.appended import forget_state, present_version, read_state, write_state
+from persistence.sources.appended import forget_state, read_state, read_version, write_state
 from persistence.sources.csv import CsvSource
 from persistence.sources.spill import OrderAmounts
 from persistence.tables import purchase_import
@@ -39,35 +39,35 @@ if TYPE_CHECKING:
     from persistence.sources.mongodb import MongoSource
 
 
-def mongodb_settings(data: Path, uri: str, business_key: str) -> MongoSettings | None:
+def read_mongodb_settings(data: Path, uri: str, business_key: str) -> MongoSettings | None:
     """How the business's MongoDB is reached; None where nobody has said it."""
     return make_settings(read_section(data, business_key), uri)
 
 
-def section_file(data: Path, business_key: str) -> Path:
+def find_section_file(data: Path, business_key: str) -> Path:
     """Where the section of a business is kept."""
     return data / f"mongodb-{business_key}.json"
 
 
 def read_section(data: Path, business_key: str) -> dict[str, str]:
     """The section as it is kept, empty where there is none; InvalidInput where the file is not ours."""
-    path = section_file(data, business_key)
+    path = find_section_file(data, business_key)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise InvalidInput(_unreadable(path)) from error
+        raise InvalidInput(_describe_unreadable(path)) from error
     if not isinstance(found, dict) or not all(
         name in NAMES and isinstance(value, str) for name, value in found.items()
     ):
-        raise InvalidInput(_unreadable(path))
+        raise InvalidInput(_describe_unreadable(path))
     return found
 
 
 def write_section(data: Path, business_key: str, section: Mapping[str, str]) -> None:
     """Replace the section; an empty one removes the file."""
-    path = section_file(data, business_key)
+    path = find_section_file(data, business_key)
     if not section:
         path.unlink(missing_ok=True)
         return
@@ -83,7 +83,7 @@ def write_section(data: Path, business_key: str, section: Mapping[str, str]) -> 
         own.unlink(missing_ok=True)
 
 
-def _unreadable(path: Path) -> str:
+def _describe_unreadable(path: Path) -> str:
     return f"{path} cannot be read as the MongoDB settings. Remove it and run: segments settings apply FILE"
 
 
@@ -126,9 +126,9 @@ async def nothing_more(customers: Customers, business: Business) -> None:
 
 @dataclass(frozen=True, slots=True)
 class OpenedPurchases:
-    """A source whose header fits the business. `rows` and `texts` are what the importer asks for; `warnings` fills
-    while rows are read. `may_be_empty` where only what is new is read, `anything_new`
-    whether there is any; `finish` is awaited after the import; reasons of refusals have the `names` of a face."""
+    """A source whose header fits the business. `read_rows` and `read_texts` are what the importer asks for; `warnings`
+    fills while rows are read. `may_be_empty` where only what is new is read, `anything_new` whether there is any;
+    `finish` is awaited after the import; reasons of refusals have the `names` of a face."""
 
     source: PurchaseSource
     columns: Columns
@@ -151,7 +151,7 @@ class OpenedPurchases:
         """Whether rows carry the amount of their order."""
         return self.options.of_orders
 
-    def rows(self, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
+    def read_rows(self, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
         """The accepted rows; the others go to `reject`."""
         options, business = self.options, self.business
         reader = RowReader(
@@ -178,7 +178,7 @@ class OpenedPurchases:
             found = RepeatedAmounts().watch(found, self.warnings.append)
         yield from found
 
-    def texts(self, lines: Iterable[int]) -> Iterator[tuple[int, str]]:
+    def read_texts(self, lines: Iterable[int]) -> Iterator[tuple[int, str]]:
         """The text of rows, by their line numbers in rising order."""
         wanted = iter(lines)
         line = next(wanted, None)
@@ -279,23 +279,23 @@ def open_collection(
         raise InvalidInput(Sentence("{preset} {} is for files, not for MongoDB", settled.preset))
     # Read whole where anything says so, or where it is read otherwise than the last time.
     reading = hashlib.sha256(json.dumps([str(one) for one in astuple(settled)]).encode()).hexdigest()
-    kept = None if wanted.whole else load_position(store, business, state_name(place), reading)
+    kept = None if wanted.whole else load_position(store, business, build_state_name(place), reading)
     mapping = {**settled.kept_mapping, **settled.mapping}
     source = MongoSource(place, mapping, now=clock(), decimal=settled.amount_form.decimal, after=kept)
     opened = open_purchases(source, business, replace(settled, mapping=source.mapping), names)
     opened.warnings.extend(f"{path} stands in none of the documents that were looked at." for path in source.unseen)
-    source.only(opened.columns.places.values())
+    source.keep_columns(opened.columns.places.values())
     ignored = tuple(one for one in opened.columns.ignored if one not in ("customer.name", *source.rare))
     return replace(
         opened,
         columns=replace(opened.columns, ignored=ignored),
         may_be_empty=kept is not None,
         anything_new=source.anything_new,
-        finish=partial(finish, source, store, clock, state_name(place), reading),
+        finish=partial(finish, source, store, clock, build_state_name(place), reading),
     )
 
 
-def state_name(place: MongoSettings) -> str:
+def build_state_name(place: MongoSettings) -> str:
     """What the collection is called among the business's sources."""
     return f"mongodb:{place.database}.{place.collection}"
 
@@ -329,7 +329,7 @@ async def finish(
     for line, (customer, given) in enumerate(source.names, 1):
         await intake.take(line, customer, NewCustomer(customer, name=given, given=frozenset({"name"})))
     await intake.flush()
-    state = source.state()
+    state = source.get_state()
     if state is not None:
         await asyncio.to_thread(keep_position, store, clock, business, name, {**state, "reading": reading})
 
@@ -339,5 +339,5 @@ def keep_position(store: Database, clock: Clock, business: Business, name: str, 
     with store.bulk.begin() as connection:
         # First of all, so that the write lock is waited for and nothing was read before it is held.
         forget_state(connection, business.id, name)
-        version = present_version(connection, business.id)
+        version = read_version(connection, business.id)
         write_state(connection, business.id, name, state, version, clock())

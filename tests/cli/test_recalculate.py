@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from domain.segments.model import Definition, NewSegment, SegmentKind
-from gql.composition import system_clock
+from gql.composition import read_system_clock
 from persistence.database.engines import open_database
 from persistence.store import SqlStore
 from tests.cli.conftest import Segments
@@ -23,7 +23,7 @@ def add(segments: Segments, key: str, rules: object, kind: SegmentKind = Segment
 
     async def work() -> None:
         database = open_database(f"sqlite:///{segments.data / 'segments.sqlite'}")
-        store = SqlStore(database, system_clock)
+        store = SqlStore(database, read_system_clock)
         (business,) = await store.load_businesses()
         automatic = kind is SegmentKind.AUTOMATIC
         definition = Definition(rules=rules) if automatic else Definition()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from persistence.sources.opening import mongodb_settings
+from persistence.sources.opening import read_mongodb_settings
 from tests.cli.conftest import Segments
 from tests.cli.test_settings import MONGODB, written
 
@@ -22,7 +22,7 @@ def test_the_connection_of_mongodb_is_kept_for_its_owner_alone_and_never_shown(m
     assert all(b"p@ss/word" not in path.read_bytes() for path in made.data.glob("segments.sqlite*"))
     assert 'mongodb.password: none -> "********"' in ended.out
     assert "# password is set, and not shown" in said[1]
-    read = mongodb_settings(made.data, "", "shop")
+    read = read_mongodb_settings(made.data, "", "shop")
     assert read is not None
     assert (read.uri, read.database, read.collection) == (
         "mongodb://reader:p%40ss%2Fword@db.example:27017/",
@@ -30,7 +30,7 @@ def test_the_connection_of_mongodb_is_kept_for_its_owner_alone_and_never_shown(m
         "orders",
     )
     assert "word" not in repr(read)
-    assert mongodb_settings(made.data, "", "other") is None
+    assert read_mongodb_settings(made.data, "", "other") is None
 
 
 def test_parts_of_the_connection_change_and_go(made: Segments, tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_parts_of_the_connection_change_and_go(made: Segments, tmp_path: Path) -
 
     other = made.done("settings", "apply", written(tmp_path, '[mongodb]\npassword = "other"\n'))
     bare = made.done("settings", "apply", written(tmp_path, 'reset = ["mongodb.password", "mongodb.username"]\n'))
-    read = mongodb_settings(made.data, "", "shop")
+    read = read_mongodb_settings(made.data, "", "shop")
     made.done("settings", "apply", written(tmp_path, 'reset = ["mongodb"]\n'))
 
     assert other.lines[0] == "mongodb.password: another one"
@@ -60,11 +60,11 @@ def test_parts_of_the_connection_change_and_go(made: Segments, tmp_path: Path) -
 def test_hosts_and_connection_strings_become_an_address(made: Segments, tmp_path: Path, section: str, uri: str) -> None:
     made.done("settings", "apply", written(tmp_path, f"[mongodb]\n{section}\n"))
 
-    read = mongodb_settings(made.data, "", "shop")
+    read = read_mongodb_settings(made.data, "", "shop")
 
     assert read is not None
     assert read.uri == uri
-    over = mongodb_settings(made.data, "mongodb://first.example", "shop")
+    over = read_mongodb_settings(made.data, "mongodb://first.example", "shop")
     assert over is not None
     assert over.uri == "mongodb://first.example"
 

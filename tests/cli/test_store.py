@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from persistence.migrations.migrate import head
+from persistence.migrations.migrate import find_head
 from tests.cli.conftest import Segments
 
 COMMANDS = ("report", "customers", "businesses list", "db upgrade", "db check", "demo", "serve --demo --port 0")
@@ -30,7 +30,7 @@ def test_an_upgrade_makes_the_tables_and_a_second_one_changes_nothing(segments: 
     again = segments.done("db", "upgrade")
 
     assert missing.err == (
-        f"Error: The store has no tables yet, this program needs {head()}. Run: segments db upgrade.\n"
+        f"Error: The store has no tables yet, this program needs {find_head()}. Run: segments db upgrade.\n"
     )
     assert missing.code == 1
     assert first.out == again.out == "The store is up to date.\n"
@@ -67,7 +67,7 @@ def test_a_store_of_a_newer_program_is_left_alone(shop: Segments, command: str) 
 
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
-        f"Error: The store is at 9999, made by a newer version of this program; this one knows {head()}.\n"
+        f"Error: The store is at 9999, made by a newer version of this program; this one knows {find_head()}.\n"
     )
 
 
@@ -156,7 +156,7 @@ def test_a_store_on_postgresql_is_upgraded_by_its_operator(segments: Segments, t
     segments.done("import", ten, "--business", "shop", "--time-zone", "UTC", "--currency", "EUR")
 
     assert before.err == (
-        f"Error: The store has no tables yet, this program needs {head()}. Run: segments db upgrade.\n"
+        f"Error: The store has no tables yet, this program needs {find_head()}. Run: segments db upgrade.\n"
     )
     assert segments.done("db", "check").out == "The store is sound.\n"
     assert segments.done("report", "--as-of", "2024-03-31").lines[11] == "Customers: 10   Revenue: EUR 2,600.00"

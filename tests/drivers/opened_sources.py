@@ -22,6 +22,6 @@ def read(source: OpenedPurchases) -> tuple[list[tuple[object, ...]], list[Reject
     """Order, customer, status rank, amount and category of the accepted rows; and the rejected ones."""
     rejected: list[RejectedRow] = []
     rows: list[tuple[object, ...]] = []
-    for portion in source.rows(rejected.append):
+    for portion in source.read_rows(rejected.append):
         rows += zip(portion.order_id, portion.customer, portion.status, portion.amount, portion.category, strict=True)
     return rows, rejected

@@ -18,7 +18,7 @@ from gql.http.graphql import Executor, GraphQLEndpoint
 from gql.http.middleware import RequestMiddleware
 from gql.http.websocket import INIT_SECONDS, WebSocketEndpoint
 from gql.schema.context import Context
-from gql.schema.limits import extensions
+from gql.schema.limits import make_extensions
 from gql.schema.schema import ApiSchema
 from gql.settings import Settings
 from gql.signed_links import ExportLinks
@@ -73,7 +73,7 @@ def probe_app(
 
         @strawberry.field
         async def heavy_by_loader(self, info: strawberry.Info[Context, None]) -> int:
-            info.context.loaders.slow = info.context.loaders._loader(load)  # type: ignore[attr-defined]
+            info.context.loaders.slow = info.context.loaders._make_loader(load)  # type: ignore[attr-defined]
             await info.context.loaders.slow.load(1)  # type: ignore[attr-defined]
             return 1
 
@@ -121,7 +121,7 @@ def probe_app(
         @strawberry.subscription
         async def changes(self, info: strawberry.Info[Context, None]) -> AsyncIterator[int]:
             while True:
-                yield (await info.context.business()).change_number
+                yield (await info.context.load_business()).change_number
                 await asyncio.sleep(0.01)
 
         @strawberry.subscription
@@ -129,7 +129,7 @@ def probe_app(
             yield 1
             raise RuntimeError(DSN)
 
-    schema = ApiSchema(query=Query, mutation=Mutation, subscription=Subscription, extensions=extensions(settings))
+    schema = ApiSchema(query=Query, mutation=Mutation, subscription=Subscription, extensions=make_extensions(settings))
     links = ExportLinks(settings, clock)
     executor = Executor(schema, settings, lambda viewer, request_id: Context(viewer, services, request_id, links))
     authenticate = Authenticator(settings, clock).authenticate

@@ -21,7 +21,7 @@ from gql.schema.types import segment as segments
 from gql.schema.types.business import Storefront
 from gql.schema.types.enums import PurchaseStatus, RfmScheme
 from gql.schema.types.ids import Node, encode
-from gql.schema.types.pagination import After, Connection, First, connection, request_page
+from gql.schema.types.pagination import After, Connection, First, build_connection, request_page
 
 if TYPE_CHECKING:
     from gql.schema.types.membership import MembershipChange, SegmentMembership
@@ -202,7 +202,7 @@ class Customer(Node):
         loaders, key = info.context.loaders, self.record.customer.id
         page = await loaders.purchase_pages.load((key, request))
         of = partial(Purchase.of, self.business)
-        return connection(page, PURCHASE_ORDER, of, lambda: loaders.purchase_counts.load(key))
+        return build_connection(page, PURCHASE_ORDER, of, lambda: loaders.purchase_counts.load(key))
 
     @strawberry.field(description="The segments that the customer is in, by name.")
     async def segments(self, info: Info) -> list[Annotated["SegmentMembership", MEMBERSHIP]]:
@@ -214,7 +214,7 @@ class Customer(Node):
         self, info: Info, first: First = None, after: After = None
     ) -> Connection[Annotated["MembershipChange", MEMBERSHIP]]:
         changes = ChangeList(customer_id=self.record.customer.id)
-        return await memberships.changes_connection(info, self.business, changes, first, after)
+        return await memberships.load_changes_connection(info, self.business, changes, first, after)
 
     @strawberry.field(description="The automatic segments whose rule holds now, assigned or not, by name.")
     async def matching_segments(self, info: Info) -> list[Annotated["Segment", SEGMENT]]:

@@ -19,7 +19,7 @@ from gql.schema.types import membership as memberships
 from gql.schema.types import segment as segments
 from gql.schema.types.enums import JobStatus
 from gql.schema.types.ids import Node, encode
-from gql.schema.types.pagination import After, Connection, First, connection, request_page
+from gql.schema.types.pagination import After, Connection, First, build_connection, request_page
 
 if TYPE_CHECKING:
     from gql.schema.types.membership import Snapshot
@@ -110,7 +110,7 @@ class Recalculation(Node, Job):
         request = request_page(PART_ORDER, int, first, after)
         context, key = info.context, self.entity.id
         page = await context.read(lambda unit: unit.jobs.load_page(request, parent_id=key))
-        return connection(
+        return build_connection(
             page,
             PART_ORDER,
             partial(Recalculation.of, self.business),
@@ -189,7 +189,7 @@ class PurchaseImport(Node, Job):
             updated=entity.updated,
             unchanged=entity.unchanged,
             rejected=entity.rejected,
-            quality=quality_of(business, entity),
+            quality=to_quality(business, entity),
             undone_at=entity.undone_at,
             entity=entity,
             business=business,
@@ -199,10 +199,10 @@ class PurchaseImport(Node, Job):
     async def rejects(self, info: Info, first: First = None, after: After = None) -> Connection[Reject]:
         request = request_page(REJECT_ORDER, int, first, after)
         page = await info.context.loaders.rejects.load((self.entity.id, request))
-        return connection(page, REJECT_ORDER, Reject.of, self.entity.rejected)
+        return build_connection(page, REJECT_ORDER, Reject.of, self.entity.rejected)
 
 
-def quality_of(business: BusinessEntity, entity: ImportEntity) -> ImportQuality | None:
+def to_quality(business: BusinessEntity, entity: ImportEntity) -> ImportQuality | None:
     """What is doubtful, where it is known."""
     quality = entity.quality
     if quality is None:

@@ -30,9 +30,9 @@ from gql.schema.types.pagination import (
     Count,
     First,
     PageInfo,
-    connection,
+    build_connection,
+    build_page_info,
     encode_cursor,
-    page_info,
     request_page,
 )
 
@@ -106,7 +106,7 @@ class SegmentMemberConnection:
             )
             for (_, membership), node, position in zip(page.items, nodes, page.positions, strict=True)
         ]
-        return cls(edges=edges, nodes=nodes, page_info=page_info(page, MEMBER_ORDER), count=count)
+        return cls(edges=edges, nodes=nodes, page_info=build_page_info(page, MEMBER_ORDER), count=count)
 
     @strawberry.field(description="How many members there are in all.")
     async def total_count(self) -> int:
@@ -147,7 +147,7 @@ class MembershipChange:
         return await load_segment(info, self.business, self.entity.segment_id)
 
 
-async def changes_connection(
+async def load_changes_connection(
     info: Info, business: BusinessEntity, changes: ChangeList, first: int | None, after: str | None
 ) -> Connection[MembershipChange]:
     """A page of a list of changes."""
@@ -160,20 +160,20 @@ async def changes_connection(
         changes = replace(changes, since=business.history_from)
     loaders, of = info.context.loaders, partial(MembershipChange.of, business)
     page = await loaders.change_pages.load((changes, request))
-    return connection(page, CHANGE_ORDER, of, lambda: loaders.change_counts.load(changes))
+    return build_connection(page, CHANGE_ORDER, of, lambda: loaders.change_counts.load(changes))
 
 
 Customers = Connection[Annotated["Customer", CUSTOMER]]
 
 
-async def entrants(
+async def load_entrants(
     info: Info, business: BusinessEntity, between: Comparison, first: int | None, after: str | None
 ) -> "Connection[Customer]":
     """A page of those who are members at the second instant and were none at the first."""
     request = request_page(MEMBER_ORDER, int, first, after)
     loaders, of = info.context.loaders, partial(customers.Customer.of, business)
     page = await loaders.entrant_pages.load((between, request))
-    return connection(page, MEMBER_ORDER, of, lambda: loaders.entrant_counts.load(between))
+    return build_connection(page, MEMBER_ORDER, of, lambda: loaders.entrant_counts.load(between))
 
 
 @strawberry.type(description="What differs between two snapshots of one segment.")
@@ -185,12 +185,12 @@ class SnapshotDiff:
     @strawberry.field(description="Members of the second who are none of the first.")
     async def entered(self, info: Info, first: First = None, after: After = None) -> Customers:
         between = (self.before.segment_id, self.before.at, self.after.at)
-        return await entrants(info, self.business, between, first, after)
+        return await load_entrants(info, self.business, between, first, after)
 
     @strawberry.field(description="Members of the first who are none of the second.")
     async def left(self, info: Info, first: First = None, after: After = None) -> Customers:
         between = (self.before.segment_id, self.after.at, self.before.at)
-        return await entrants(info, self.business, between, first, after)
+        return await load_entrants(info, self.business, between, first, after)
 
     @strawberry.field(description="How many are members of both.")
     async def stayed_count(self, info: Info) -> int:
@@ -240,7 +240,7 @@ class Snapshot(Node):
         request = request_page(MEMBER_ORDER, int, first, after)
         check_reachable(self.business, self.entity.at)
         page = await info.context.loaders.members.load((self.entity.segment_id, request, self.entity.at))
-        return connection(
+        return build_connection(
             page,
             MEMBER_ORDER,
             lambda member: customers.Customer.of(self.business, member[0]),
@@ -260,7 +260,7 @@ class Snapshot(Node):
         return SnapshotDiff(business=self.business, before=self.entity, after=other)
 
 
-def snapshot_key(numbers: tuple[int, ...]) -> SnapshotKey | None:
+def read_snapshot_key(numbers: tuple[int, ...]) -> SnapshotKey | None:
     """Segment and instant of a snapshot's id; None where they are none."""
     try:
         segment, micros = numbers
@@ -272,5 +272,5 @@ def snapshot_key(numbers: tuple[int, ...]) -> SnapshotKey | None:
 async def find_snapshot(context: Context, business: BusinessEntity, value: str) -> SnapshotEntity | None:
     """The snapshot of a global id; None where there is none, or it is another business's."""
     id = decode_own(value, business)
-    key = snapshot_key(id.numbers) if id is not None and id.kind == "Snapshot" else None
+    key = read_snapshot_key(id.numbers) if id is not None and id.kind == "Snapshot" else None
     return None if key is None else await context.loaders.snapshots.load(key)

@@ -66,14 +66,14 @@ def decode_cursor(name: str, value: str | None, order: str, kind: type) -> Posit
             raise ValueError
         if abs(key) >= 2**63 or (isinstance(sort, int) and abs(sort) >= 2**63):
             raise ValueError
-        if isinstance(sort, str) and ("\0" in sort or (not sort.isprintable() and _surrogates(sort))):
+        if isinstance(sort, str) and ("\0" in sort or (not sort.isprintable() and _has_surrogates(sort))):
             raise ValueError
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidInput(f"{name} must be a cursor of this list in this order", (name,)) from error
     return position
 
 
-def order_of(value: str) -> str | None:
+def read_order(value: str) -> str | None:
     """The order that the cursor was made in; None where it is no cursor."""
     try:
         order, _, _ = _open_cursor(value)
@@ -88,7 +88,7 @@ def _open_cursor(value: str) -> Any:
     return json.loads(base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True))
 
 
-def _surrogates(text: str) -> bool:
+def _has_surrogates(text: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in text)
 
 
@@ -106,15 +106,15 @@ def request_page(
     )
 
 
-def connection(page: Page[T], order: str, of: Callable[[T], U], count: Count) -> Connection[U]:
+def build_connection(page: Page[T], order: str, of: Callable[[T], U], count: Count) -> Connection[U]:
     """The page as a connection of another type."""
     cursors = [encode_cursor(order, position) for position in page.positions]
     nodes = [of(item) for item in page.items]
     edges = [Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)]
-    return Connection(edges=edges, nodes=nodes, page_info=page_info(page, order), count=count)
+    return Connection(edges=edges, nodes=nodes, page_info=build_page_info(page, order), count=count)
 
 
-def page_info(page: Page[T], order: str) -> PageInfo:
+def build_page_info(page: Page[T], order: str) -> PageInfo:
     ends = [encode_cursor(order, position) for position in (*page.positions[:1], *page.positions[-1:])]
     return PageInfo(
         has_next_page=page.has_next,

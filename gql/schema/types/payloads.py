@@ -83,7 +83,7 @@ class UserError:
     path: str | None = strawberry.field(description="Place inside a rule, where the error is in one.", default=None)
 
 
-def user_errors(error: DomainError) -> list[UserError]:
+def to_user_errors(error: DomainError) -> list[UserError]:
     """The failure as user errors; anything that the caller cannot mend is raised again."""
     if isinstance(error, InvalidInput):
         return [
@@ -130,7 +130,7 @@ class AsUserErrors(FieldExtension):
             return await next_(source, info, **arguments)
         except DomainError as error:
             payload: Any = self.field.type
-            return payload(user_errors=user_errors(error))
+            return payload(user_errors=to_user_errors(error))
 
 
 P = TypeVar("P", bound="Payload")

@@ -26,7 +26,7 @@ from gql.schema.context import Info
 from gql.schema.types.business import Storefront
 from gql.schema.types.customer import Customer
 from gql.schema.types.enums import Method
-from gql.schema.types.pagination import After, Connection, First, connection, order_of, request_page
+from gql.schema.types.pagination import After, Connection, First, build_connection, read_order, request_page
 
 
 @dataclass(slots=True, eq=False)
@@ -39,13 +39,15 @@ class ReportSource:
     movements: Transitions
     _previous: "asyncio.Task[PreviousWindow | None] | None" = field(default=None)
 
-    async def previous(self) -> PreviousWindow | None:
+    async def load_previous(self) -> PreviousWindow | None:
         """Customers by group in the window before; computed once."""
         if self._previous is None:
             self._previous = asyncio.ensure_future(self.reporting.count_previous(self.business, self.report))
         return await asyncio.shield(self._previous)
 
-    async def pages(self, keys: Sequence[GroupKind], request: PageRequest) -> Mapping[GroupKind, Page[CustomerRecord]]:
+    async def load_pages(
+        self, keys: Sequence[GroupKind], request: PageRequest
+    ) -> Mapping[GroupKind, Page[CustomerRecord]]:
         """A page of the customers of each group."""
         return await self.movements.load_customers(self.business, self.report, keys, request)
 
@@ -125,7 +127,7 @@ class ReportSegment:
         description="Customers of the group in the window before, scored within itself; null where it has no purchase."
     )
     async def previous_customer_count(self) -> int | None:
-        before = await self.source.previous()
+        before = await self.source.load_previous()
         return None if before is None else before.of(self.group.kind)
 
     @strawberry.field(description="Customers of the group, by id.")
@@ -134,7 +136,7 @@ class ReportSegment:
         order = f"group {self.group.kind.code}"
         request = request_page(order, int, first, after)
         page = await info.context.loaders.group_pages.load((source, self.group.kind, request))
-        return connection(page, order, partial(Customer.of, source.business), self.group.customers)
+        return build_connection(page, order, partial(Customer.of, source.business), self.group.customers)
 
 
 @strawberry.type(description="How the customers of a window divide into named groups.")
@@ -170,7 +172,7 @@ class SegmentationReport:
 
     @strawberry.field(description="What stands out among the groups.")
     async def insights(self) -> SegmentationInsights:
-        entity = find_insights(self.source.report, await self.source.previous())
+        entity = find_insights(self.source.report, await self.source.load_previous())
         return SegmentationInsights(
             highest_revenue_segment=entity.highest_revenue,
             largest_segment=entity.largest,
@@ -189,21 +191,21 @@ class TransitionsSource:
     _orders: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._orders = frozenset(map(cell_order, self.transitions.transitions))
+        self._orders = frozenset(map(build_cell_order, self.transitions.transitions))
 
-    def owner(self, cursor: str) -> str | None:
+    def find_owner(self, cursor: str) -> str | None:
         """The order of the cell that the cursor is of; None where it is of none of these cells."""
-        order = order_of(cursor)
+        order = read_order(cursor)
         return order if order in self._orders else None
 
-    async def pages(
+    async def load_pages(
         self, keys: Sequence[Transition], request: PageRequest
     ) -> Mapping[Transition, Page[CustomerRecord]]:
         """A page of the customers of each move."""
         return await self.movements.load_transition_customers(self.business, self.transitions, keys, request)
 
 
-def cell_order(entity: GroupTransition) -> str:
+def build_cell_order(entity: GroupTransition) -> str:
     """The order that cursors of the cell are made in; short however long the names of its groups are."""
     codes = [None if group is None else group.code for group in (entity.before, entity.after)]
     return f"move {sha256(repr((entity.transition.dimension, *codes)).encode()).hexdigest()[:32]}"
@@ -248,12 +250,12 @@ class TransitionCell:
         " answers with its next page, the others with an empty one."
     )
     async def customers(self, info: Info, first: First = None, after: After = None) -> Connection[Customer]:
-        order = cell_order(self.entity)
+        order = build_cell_order(self.entity)
         page: Page[CustomerRecord] = Page([], [], has_next=False, has_previous=False)
-        if after is None or self.source.owner(after) in (order, None):
+        if after is None or self.source.find_owner(after) in (order, None):
             request = request_page(order, int, first, after)
             page = await info.context.loaders.group_pages.load((self.source, self.entity.transition, request))
-        return connection(page, order, partial(Customer.of, self.source.business), self.customer_count)
+        return build_connection(page, order, partial(Customer.of, self.source.business), self.customer_count)
 
 
 @strawberry.type(

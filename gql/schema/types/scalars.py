@@ -71,7 +71,7 @@ def _define(**options: Any) -> ScalarDefinition:
     return definition
 
 
-def scalar_map() -> dict[object, ScalarDefinition]:
+def build_scalar_map() -> dict[object, ScalarDefinition]:
     """Python type to scalar, for the schema's configuration."""
     return {
         Decimal: _define(

@@ -25,7 +25,7 @@ from gql.schema.types import job as jobs
 from gql.schema.types import membership as memberships
 from gql.schema.types.enums import SegmentKind, SeriesInterval
 from gql.schema.types.ids import Node, encode, match, missing
-from gql.schema.types.pagination import After, Before, Connection, First, Last, connection, request_page
+from gql.schema.types.pagination import After, Before, Connection, First, Last, build_connection, request_page
 from gql.schema.types.scalars import JSON
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ class Segment(Node):
         loaders, key = info.context.loaders, self.entity.id
         at = info.context.services.memberships.check_instant(self.business, as_of, "asOf")
         check_reachable(self.business, at)
-        moment = (await info.context.business()).as_of
+        moment = (await info.context.load_business()).as_of
         if at is not None and moment is not None and at >= moment:
             # What is written after the moment has no part in this operation.
             at = None
@@ -256,7 +256,7 @@ class Segment(Node):
         loaders, key = info.context.loaders, self.entity.id
         page = await loaders.snapshot_pages.load((key, request))
         of = partial(memberships.Snapshot.of, self.business)
-        return connection(page, SNAPSHOT_ORDER, of, lambda: loaders.snapshot_counts.load(key))
+        return build_connection(page, SNAPSHOT_ORDER, of, lambda: loaders.snapshot_counts.load(key))
 
     @strawberry.field(
         description="Size at the end of each interval that has begun (weeks from Monday), entries and exits in it; "
@@ -296,7 +296,7 @@ class Segment(Node):
         if start is not None and end is not None and end < start:
             raise InvalidInput("until must not be before since", ("until",))
         changes = ChangeList(segment_id=self.entity.id, since=start, until=end)
-        return await memberships.changes_connection(info, self.business, changes, first, after)
+        return await memberships.load_changes_connection(info, self.business, changes, first, after)
 
     @strawberry.field(description="The newest run of the segment; null where none was ever asked for.")
     async def latest_recalculation(self, info: Info) -> Annotated["Recalculation", JOB] | None:

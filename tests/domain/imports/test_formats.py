@@ -18,7 +18,7 @@ ENDED = ("refunded", "cancelled")
 def orders(source: OpenedPurchases) -> dict[str, int]:
     """The amount of each order in minor units, as the store gets it."""
     found: dict[str, int] = {}
-    for portion in put_together(source.rows(lambda row: None)):
+    for portion in put_together(source.read_rows(lambda row: None)):
         for order in portion.orders:
             found[str(order[2])] = found.get(str(order[2]), 0) + int(str(order[7]))
     return found
@@ -170,7 +170,7 @@ def test_what_is_said_wins_over_what_is_settled(tmp_path: Path) -> None:
 
     source = opened(tmp_path, "who,name,order_id,date,amount", "A,Ada,1,03/04/2024,5", business=settled, **said)
 
-    (portion,) = source.rows(lambda row: None)
+    (portion,) = source.read_rows(lambda row: None)
     assert portion.customer == ["Ada"]
     assert portion.day == (738949,)
 

@@ -35,7 +35,7 @@ def test_shopify_rows_after_an_order_s_first_are_its_lines_and_its_total_counts_
         ("#1001", "ada@x.test", 0, 0, None),
         ("#1002", "+94770000000", 0, 900, None),
     ]
-    (portion,) = source.rows(rejected.append)
+    (portion,) = source.read_rows(rejected.append)
     assert portion.at[:2] == (1705332600000000, 1705332600000000)
     assert portion.channel == ["web", "web", "pos"]
     assert source.columns.ignored == ("Paid at", "Subtotal", "Lineitem quantity", "Lineitem name", "Vendor")

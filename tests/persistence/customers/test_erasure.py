@@ -15,7 +15,7 @@ from domain.store import CustomerFilter, CustomerSort
 from gql.composition import Services
 from persistence import erasure as erased_names
 from persistence.database.engines import Database
-from persistence.erasure import digest
+from persistence.erasure import compute_digest
 from persistence.store import SqlStore
 from persistence.tables import audit_event, business, customer, customer_term, import_reject, metadata
 from tests.conftest import SetClock
@@ -185,7 +185,7 @@ async def test_who_is_erased_while_an_import_ends_is_not_kept_in_its_rejects(
         while waiting:
             with database.bulk.begin() as connection:
                 key = connection.execute(select(business.c.erasure_key)).scalar_one()
-                gone = {"external_id": digest(key, "zoe-1"), "erased": True}
+                gone = {"external_id": compute_digest(key, "zoe-1"), "erased": True}
                 mine = customer.c.external_id == waiting.pop()
                 connection.execute(update(customer).where(mine).values(**gone))
         return clock.now

@@ -24,17 +24,24 @@ from gql.composition import make_services
 from gql.schema.types.ids import encode
 from gql.settings import Settings
 from persistence.database.engines import Database, open_database
-from persistence.migrations.migrate import configuration, current, differences, head, steps, upgrade
+from persistence.migrations.migrate import (
+    build_configuration,
+    find_current,
+    find_head,
+    list_differences,
+    steps,
+    upgrade,
+)
 from persistence.store import SqlStore
 from tests.conftest import NOW, SetClock
 from tests.drivers.face import SECRET, Face
 
 
 def test_the_steps_are_those_of_the_migrations_one_after_the_other() -> None:
-    found = ScriptDirectory.from_config(configuration())
+    found = ScriptDirectory.from_config(build_configuration())
 
     assert steps() == [script.revision for script in reversed(list(found.walk_revisions()))]
-    assert [head()] == found.get_heads()
+    assert [find_head()] == found.get_heads()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -84,7 +91,7 @@ def counted(connection: Connection, tables: list[Table]) -> dict[str, int]:
 @pytest.mark.parametrize("step", steps()[:-1])
 def test_a_store_of_an_earlier_step_is_brought_to_the_newest_with_all_that_it_holds(empty: Database, step: str) -> None:
     with empty.bulk.begin() as connection:
-        command.upgrade(configuration(connection), step)
+        command.upgrade(build_configuration(connection), step)
     with empty.bulk.begin() as connection:
         before = filled(connection)
 
@@ -94,7 +101,7 @@ def test_a_store_of_an_earlier_step_is_brought_to_the_newest_with_all_that_it_ho
         metadata = MetaData()
         metadata.reflect(connection)
         after = counted(connection, [table for table in metadata.sorted_tables if table.name in before])
-        assert current(connection) == head()
+        assert find_current(connection) == find_head()
         if empty.dialect == "sqlite":
             assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
             assert connection.execute(text("PRAGMA foreign_keys")).scalar_one() == 1
@@ -103,7 +110,7 @@ def test_a_store_of_an_earlier_step_is_brought_to_the_newest_with_all_that_it_ho
         before["job"] += before["purchase_import"]
     assert after == {name: before[name] for name in after}
     assert {"business", "customer", "purchase", "purchase_line"} <= set(after)
-    assert differences(empty.bulk) == []
+    assert list_differences(empty.bulk) == []
 
 
 NOW_MICROS = to_micros(NOW)
@@ -251,7 +258,7 @@ def put(connection: Connection, table: Table, **row: object) -> None:
 @pytest.mark.anyio
 async def test_imports_that_become_jobs_keep_every_value_and_their_ids(empty: Database) -> None:
     with empty.bulk.begin() as connection:
-        command.upgrade(configuration(connection), "0007")
+        command.upgrade(build_configuration(connection), "0007")
     with empty.bulk.begin() as connection:
         metadata = MetaData()
         metadata.reflect(connection)

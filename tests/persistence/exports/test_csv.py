@@ -9,14 +9,14 @@ import pytest
 
 from domain.reports.document import ReportDocument
 from domain.reports.report import Insights
-from persistence.exports.csv import COLUMNS, report_csv, safe
+from persistence.exports.csv import COLUMNS, protect_text, write_report_csv
 from tests.shops.report_documents import categories, eight_segments
 
 MARK = b"\xef\xbb\xbf"
 
 
 def rows(document: ReportDocument) -> list[list[str]]:
-    text = report_csv(document).decode("utf-8-sig")
+    text = write_report_csv(document).decode("utf-8-sig")
     return list(csv.reader(io.StringIO(text, newline=""), strict=True))
 
 
@@ -27,7 +27,7 @@ def table(document: ReportDocument) -> list[dict[str, str]]:
 
 
 def test_every_row_has_the_same_number_of_cells_and_ends_as_the_rfc_says() -> None:
-    body = report_csv(eight_segments())
+    body = write_report_csv(eight_segments())
 
     assert {len(row) for row in rows(eight_segments())} == {len(COLUMNS)}
     assert body.endswith(b"\r\n")
@@ -89,8 +89,8 @@ def test_the_insights_stand_in_a_block_before_the_table() -> None:
 
 
 def test_a_report_of_ascii_has_no_mark_and_any_other_has_one() -> None:
-    assert not report_csv(eight_segments(business="Shop")).startswith(MARK)
-    assert report_csv(eight_segments(business="متجر")).startswith(MARK)
+    assert not write_report_csv(eight_segments(business="Shop")).startswith(MARK)
+    assert write_report_csv(eight_segments(business="متجر")).startswith(MARK)
 
 
 def test_times_are_those_of_the_business() -> None:
@@ -116,7 +116,7 @@ def test_a_name_that_looks_like_a_formula_is_text_everywhere(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["Plain", "1-2", "a=b", "'quoted", "", " plain", "é=1", "(1)"])
 def test_other_text_stays_as_it_is(name: str) -> None:
-    assert safe(name) == name
+    assert protect_text(name) == name
 
 
 def test_numbers_stay_numbers_also_negative_ones() -> None:

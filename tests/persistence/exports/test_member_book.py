@@ -16,7 +16,7 @@ from domain.model import Business, BusinessSettings
 from domain.segments.member_export import MemberExport, MemberPage
 from domain.segments.model import Definition, Segment, SegmentKind
 from persistence.exports import xlsx
-from persistence.exports.xlsx import members_xlsx
+from persistence.exports.xlsx import write_members_xlsx
 
 pytestmark = pytest.mark.anyio
 AT = datetime(2024, 6, 15, 20, tzinfo=UTC)
@@ -43,7 +43,7 @@ async def pages(count: int) -> AsyncGenerator[MemberPage, None]:
 
 
 async def test_rows_have_their_types_and_the_currency_its_format() -> None:
-    body = b"".join([piece async for piece in members_xlsx(export(), pages(1))])
+    body = b"".join([piece async for piece in write_members_xlsx(export(), pages(1))])
 
     sheet = load_workbook(io.BytesIO(body)).active
     assert [[cell.value for cell in row] for row in sheet] == [
@@ -59,7 +59,7 @@ async def test_rows_have_their_types_and_the_currency_its_format() -> None:
 async def test_a_full_sheet_is_followed_by_another_with_its_own_header(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(xlsx, "LARGEST_SHEET", 4)
 
-    body = b"".join([piece async for piece in members_xlsx(export(), pages(4))])
+    body = b"".join([piece async for piece in write_members_xlsx(export(), pages(4))])
 
     found = load_workbook(io.BytesIO(body))
     assert found.sheetnames == ["Members", "Members 2", "Members 3"]
@@ -71,7 +71,7 @@ async def test_a_full_sheet_is_followed_by_another_with_its_own_header(monkeypat
 
 
 async def test_a_finished_book_leaves_no_file(folder: Path) -> None:
-    made = [piece async for piece in members_xlsx(export(), pages(3))]
+    made = [piece async for piece in write_members_xlsx(export(), pages(3))]
 
     assert made
     assert list(folder.iterdir()) == []
@@ -87,7 +87,7 @@ async def test_a_book_that_is_given_up_leaves_no_file(folder: Path) -> None:
         await asyncio.sleep(60)
 
     async def read() -> None:
-        async for _ in members_xlsx(export(), endless()):
+        async for _ in write_members_xlsx(export(), endless()):
             pass
 
     reading = asyncio.create_task(read())
@@ -107,6 +107,6 @@ async def test_a_source_that_fails_leaves_no_file(folder: Path) -> None:
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        [piece async for piece in members_xlsx(export(), failing())]
+        [piece async for piece in write_members_xlsx(export(), failing())]
 
     assert list(folder.iterdir()) == []

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from persistence.exports import pdf
-from persistence.exports.pdf import LONGEST, clean_text, font_book, report_pdf
+from persistence.exports.pdf import LONGEST, clean_text, load_font_book, write_report_pdf
 from tests.drivers.pdf_reading import overlaps, save_font, shown, squeezed, whole_text
 from tests.shops.report_documents import categories
 
@@ -38,17 +38,17 @@ HOSTILE = (
 def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A machine without fonts."""
     monkeypatch.setattr(pdf, "SYSTEM", ())
-    font_book.cache_clear()
+    load_font_book.cache_clear()
     yield
-    font_book.cache_clear()
+    load_font_book.cache_clear()
 
 
 def report(*names: str, fonts: Path | None = None) -> bytes:
-    return report_pdf(categories(names), fonts)
+    return write_report_pdf(categories(names), fonts)
 
 
 def test_names_that_look_like_code_come_out_as_written(bare: None) -> None:
-    text = whole_text(report_pdf(categories(HOSTILE, business=HOSTILE[0], storefront=HOSTILE[1])))
+    text = whole_text(write_report_pdf(categories(HOSTILE, business=HOSTILE[0], storefront=HOSTILE[1])))
 
     for name in HOSTILE:
         assert text.count(squeezed(name)) >= 3, name
@@ -72,10 +72,10 @@ def test_the_template_can_read_no_other_file(
 
 def test_reports_made_at_once_are_those_made_one_by_one(bare: None) -> None:
     documents = [categories(("Books", f"Games {place}")) for place in range(4)]
-    alone = [report_pdf(each) for each in documents]
+    alone = [write_report_pdf(each) for each in documents]
 
     with ThreadPoolExecutor(4) as threads:
-        assert list(threads.map(report_pdf, documents)) == alone
+        assert list(threads.map(write_report_pdf, documents)) == alone
 
 
 def test_a_report_is_tagged_for_screen_readers(bare: None) -> None:
@@ -98,7 +98,7 @@ def test_characters_stand_in_the_order_of_the_bidirectional_algorithm(
     bare: None, tmp_path: Path, text: str, expected: str
 ) -> None:
     save_font(tmp_path / "Own.ttf", HEBREW)
-    document = pypdfium2.PdfDocument(report_pdf(categories(("Books",), business=text), tmp_path))
+    document = pypdfium2.PdfDocument(write_report_pdf(categories(("Books",), business=text), tmp_path))
 
     page = document[0].get_textpage()
 
@@ -182,7 +182,7 @@ def test_a_folder_may_be_named_from_where_the_program_runs(
     save_font(tmp_path / "fonts" / "Own.ttf", "B")
     monkeypatch.chdir(tmp_path)
 
-    assert font_book(Path("fonts")).families == ("Made",)
+    assert load_font_book(Path("fonts")).families == ("Made",)
 
 
 def test_a_file_that_is_no_font_is_passed_over(bare: None, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -207,11 +207,11 @@ def test_fonts_are_asked_in_a_fixed_order(tmp_path: Path, monkeypatch: pytest.Mo
     for place, family in enumerate(("House Style", "Corporate", "Noto Serif")):
         save_font(own / f"{place}.ttf", "B", family)
     monkeypatch.setattr(pdf, "SYSTEM", (system,))
-    font_book.cache_clear()
+    load_font_book.cache_clear()
 
-    families = font_book(own).families
+    families = load_font_book(own).families
 
-    font_book.cache_clear()
+    load_font_book.cache_clear()
     assert families == ("Corporate", "House Style", "Noto Sans", "Noto Sans Hebrew", "DejaVu Sans")
 
 
@@ -219,5 +219,5 @@ def test_fonts_are_asked_in_a_fixed_order(tmp_path: Path, monkeypatch: pytest.Mo
 @given(st.lists(st.text(min_size=1, max_size=200), min_size=1, max_size=4, unique=True))
 @example(["\ufffe", "\ue000 \U000e0001", "\u1680\u2028", "\u0301", "\u200e"])
 def test_any_names_make_a_file_with_everything_on_its_pages(names: list[str]) -> None:
-    for page in shown(report_pdf(categories(tuple(names), business=names[0]))):
+    for page in shown(write_report_pdf(categories(tuple(names), business=names[0]))):
         assert [box for box in page.boxes if box[2] > 554.5 or box[1] < 20 or box[3] > 815] == []

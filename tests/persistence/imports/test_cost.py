@@ -180,10 +180,10 @@ async def test_a_few_purchases_cost_as_much_however_many_there_are_and_however_o
 def test_ranges_that_became_small_in_a_moment_of_slowness_grow_again() -> None:
     sizes = [60_000]
     for _ in range(12):
-        sizes.append(bulk_import.next_size(sizes[-1], 4.0))
+        sizes.append(bulk_import.compute_next_size(sizes[-1], 4.0))
     slow = sizes[-1]
     for _ in range(8):
-        sizes.append(bulk_import.next_size(sizes[-1], 0.05 + sizes[-1] * 1e-5))
+        sizes.append(bulk_import.compute_next_size(sizes[-1], 0.05 + sizes[-1] * 1e-5))
 
     assert slow == bulk_import.FEWEST
     assert sizes[-1] > 30_000

@@ -14,7 +14,7 @@ from domain.classification.groups import Method
 from domain.model import Business
 from domain.segments.model import Definition
 from gql.composition import Services
-from persistence.database.dialects import among
+from persistence.database.dialects import is_among
 from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore
 from tests.conftest import SetClock
@@ -131,7 +131,7 @@ async def test_a_set_of_days_holds_the_days_that_its_periods_do(database: Databa
 
     with database.bulk.connect() as connection:
         found = [
-            bool(connection.execute(select(among(literal(day.toordinal(), BigInteger), ranges))).scalar_one())
+            bool(connection.execute(select(is_among(literal(day.toordinal(), BigInteger), ranges))).scalar_one())
             for day in days
         ]
 

@@ -14,8 +14,8 @@ from domain.segments.customer_facts import build_rule_context, read_customer_fac
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore, keep
-from persistence.migrations.migrate import configuration, upgrade
-from persistence.rules.compiler import RuleCompiler, matching
+from persistence.migrations.migrate import build_configuration, upgrade
+from persistence.rules.compiler import RuleCompiler, select_matching
 from persistence.store import SqlStore
 from tests.conftest import SetClock, once_a_store
 from tests.drivers.files import Importer, counts
@@ -81,7 +81,9 @@ async def selected(database: Database, business: Business, clock: SetClock, rule
         everyone = await read_customer_facts(unit, context, range(1, len(CATEGORIES) + 1))
     names = {key: str(each.values["external_id"]) for key, each in everyone.items()}
     assert sorted(names.values()) == sorted(CATEGORIES)
-    statement = matching(context, {"rule": RuleCompiler(context, lambda key: parse_rule(False)).condition(tree)})
+    statement = select_matching(
+        context, {"rule": RuleCompiler(context, lambda key: parse_rule(False)).compile_condition(tree)}
+    )
     with database.bulk.connect() as connection:
         found = {names[key] for key, answer in connection.execute(statement) if answer}
     assert found == {names[key] for key, each in everyone.items() if holds(tree, each)}
@@ -191,7 +193,7 @@ async def test_a_store_of_an_earlier_step_shows_what_was_refunded_and_all_that_d
         connection.execute(text("UPDATE customer_label SET category = 'Tea'"))
     version = (await services.businesses.open("shop")).data_version
     with database.bulk.begin() as connection:
-        command.downgrade(configuration(connection), "0006")
+        command.downgrade(build_configuration(connection), "0006")
 
     upgrade(database.bulk)
 

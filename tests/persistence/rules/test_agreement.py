@@ -20,7 +20,7 @@ from domain.rules.sentence import write_sentence
 from domain.rules.tree import Condition
 from domain.rules.variables import CUSTOMER, LISTS
 from persistence.database.engines import open_database
-from persistence.rules.compiler import RuleCompiler, matching
+from persistence.rules.compiler import RuleCompiler, select_matching
 from tests.conftest import examples
 from tests.drivers.stores import PostgresqlServer
 from tests.shops.rule_noise import ANYTHING
@@ -103,7 +103,9 @@ def parsed(rule: Any) -> Condition | None:
 def selected(population: Population, trees: Mapping[str, Condition]) -> dict[str, set[int]]:
     """The customers whom each of the rules selects, all in one statement."""
     compiler = RuleCompiler(population.context, population.segments)
-    statement = matching(population.context, {name: compiler.condition(tree) for name, tree in trees.items()})
+    statement = select_matching(
+        population.context, {name: compiler.compile_condition(tree) for name, tree in trees.items()}
+    )
     found: dict[str, set[int]] = {name: set() for name in trees}
     with population.database.bulk.connect() as connection:
         for key, *answers in connection.execute(statement):

@@ -10,7 +10,7 @@ from domain.rules.evaluator import holds
 from domain.rules.limits import MAXIMUM_LEVELS
 from domain.rules.parser import parse_rule
 from persistence.database.engines import Database
-from persistence.rules.compiler import RuleCompiler, members
+from persistence.rules.compiler import RuleCompiler, select_members
 from tests.shops.rule_population import Population, populate
 
 pytestmark = pytest.mark.usefixtures("anyio_backend")
@@ -102,9 +102,9 @@ def test_the_deepest_and_longest_rules_are_taken(people: Population) -> None:
 
     for name, rule in (DEEP | WIDE).items():
         tree = parse_rule(rule)
-        compiled = RuleCompiler(people.context, people.segments).condition(tree)
+        compiled = RuleCompiler(people.context, people.segments).compile_condition(tree)
         with people.database.bulk.connect() as connection:
-            found = set(connection.execute(members(people.context, compiled)).scalars())
+            found = set(connection.execute(select_members(people.context, compiled)).scalars())
         if found != {key for key, each in people.subjects.items() if holds(tree, each)}:
             wrong.append(name)
 

@@ -15,7 +15,7 @@ from domain.rules.tree import Condition
 from domain.segments.customer_facts import build_rule_context, read_customer_facts
 from gql.composition import make_services
 from persistence.database.engines import Database
-from persistence.rules.compiler import RuleCompiler, matching, members
+from persistence.rules.compiler import RuleCompiler, select_matching, select_members
 from persistence.store import SqlStore
 from persistence.tables import customer
 from tests.shops.factories import purchase
@@ -37,10 +37,10 @@ def rows(population: Population, statement: Any) -> list[tuple[Any, ...]]:
 
 
 async def test_ranges_of_customers_add_up_to_all_members(people: Population) -> None:
-    held = RuleCompiler(people.context).condition(BUYER)
+    held = RuleCompiler(people.context).compile_condition(BUYER)
 
-    whole = rows(people, members(people.context, held))
-    parts = [rows(people, members(people.context, held, low, low + 29)) for low in range(1, 121, 30)]
+    whole = rows(people, select_members(people.context, held))
+    parts = [rows(people, select_members(people.context, held, low, low + 29)) for low in range(1, 121, 30)]
 
     assert len(whole) > 70
     assert [row for part in parts for row in part] == whole
@@ -51,7 +51,9 @@ async def test_many_rules_are_answered_for_one_customer_in_one_statement(people:
     compiler = RuleCompiler(people.context, people.segments)
     rules = {"buyer": BUYER, "either": EITHER, "listed": parse_rule({"in": ["listed", {"var": "segments"}]})}
 
-    statement = matching(people.context, {name: compiler.condition(tree) for name, tree in rules.items()})
+    statement = select_matching(
+        people.context, {name: compiler.compile_condition(tree) for name, tree in rules.items()}
+    )
     found = rows(people, statement.where(customer.c.id == 3))
 
     keys = people.subjects[3].segments
@@ -59,7 +61,7 @@ async def test_many_rules_are_answered_for_one_customer_in_one_statement(people:
 
 
 async def test_a_segment_that_several_use_stands_once_in_the_statement(people: Population) -> None:
-    statement = members(people.context, RuleCompiler(people.context, people.segments).condition(EITHER))
+    statement = select_members(people.context, RuleCompiler(people.context, people.segments).compile_condition(EITHER))
 
     text = str(statement.compile(people.database.bulk))
     assert text.count(" AS \n(SELECT") == len(SEGMENTS)
@@ -71,14 +73,14 @@ async def test_a_segment_that_several_use_stands_once_in_the_statement(people: P
 async def test_a_segment_may_be_answered_by_its_members(people: Population) -> None:
     compiler = RuleCompiler(people.context, lambda key: literal_column("(customer.id = 5)"))
 
-    assert rows(people, members(people.context, compiler.condition(EITHER))) == [(5,)]
+    assert rows(people, select_members(people.context, compiler.compile_condition(EITHER))) == [(5,)]
 
 
 async def test_a_choice_between_numbers_is_asked_whether_it_is_there(people: Population) -> None:
     choice = {"if": [{"var": "erased"}, 1, {"var": "order_count"}]}
     rule = parse_rule({"!!": [{"+": [choice]}]})
 
-    found = rows(people, members(people.context, RuleCompiler(people.context).condition(rule)))
+    found = rows(people, select_members(people.context, RuleCompiler(people.context).compile_condition(rule)))
 
     assert [key for (key,) in found] == [key for key, each in people.subjects.items() if each.values["order_count"]]
     assert 70 < len(found) < len(people.subjects)
@@ -90,10 +92,10 @@ async def test_circles_and_unknown_segments_are_refused(people: Population) -> N
 
     rule = parse_rule({"in": ["a", {"var": "segments"}]})
     with pytest.raises(InvalidRule, match="a uses b uses a") as caught:
-        RuleCompiler(people.context, circle).condition(rule)
+        RuleCompiler(people.context, circle).compile_condition(rule)
     assert caught.value.problems[0].code == "CIRCULAR_REFERENCE"
     with pytest.raises(InvalidRule, match="There is no segment with the key a"):
-        RuleCompiler(people.context).condition(rule)
+        RuleCompiler(people.context).compile_condition(rule)
 
 
 async def test_another_business_is_never_looked_at(people: Population) -> None:
@@ -105,8 +107,8 @@ async def test_another_business_is_never_looked_at(people: Population) -> None:
     async with SqlStore(people.database, lambda: NOW).read(other) as unit:
         context = await build_rule_context(unit, NOW, [rule])
 
-    assert len(rows(people, members(context, RuleCompiler(context).condition(rule)))) == 1
-    assert rows(people, members(people.context, RuleCompiler(people.context).condition(rule))) == []
+    assert len(rows(people, select_members(context, RuleCompiler(context).compile_condition(rule)))) == 1
+    assert rows(people, select_members(people.context, RuleCompiler(people.context).compile_condition(rule))) == []
 
 
 async def test_a_customer_with_more_purchases_than_a_page_is_read_wholly(people: Population) -> None:

@@ -9,8 +9,8 @@ import pytest
 from bson import Decimal128, Int64, ObjectId, Regex
 
 from domain.errors import InvalidInput
-from persistence.sources.mongo_connection import LENIENT, hosts_of
-from persistence.sources.mongodb import CellFault, at_path, cell, paths, row
+from persistence.sources.mongo_connection import LENIENT, read_hosts
+from persistence.sources.mongodb import CellFault, build_row, format_cell, get_at_path, list_paths
 
 
 @pytest.mark.parametrize(
@@ -32,12 +32,12 @@ from persistence.sources.mongodb import CellFault, at_path, cell, paths, row
     ],
 )
 def test_values_become_text_exactly(value: object, text: str) -> None:
-    assert cell(value) == text
+    assert format_cell(value) == text
 
 
 def test_decimals_are_written_with_the_sign_that_texts_have() -> None:
-    assert cell(12.5, ",") == "12,5"
-    assert cell(Decimal128("12.50"), ",") == "12,50"
+    assert format_cell(12.5, ",") == "12,5"
+    assert format_cell(Decimal128("12.50"), ",") == "12,50"
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_decimals_are_written_with_the_sign_that_texts_have() -> None:
 )
 def test_what_has_no_plain_form_is_refused(value: object, reason: str) -> None:
     with pytest.raises(CellFault) as refused:
-        cell(value)
+        format_cell(value)
 
     assert str(refused.value) == reason
 
@@ -64,17 +64,17 @@ def test_what_has_no_plain_form_is_refused(value: object, reason: str) -> None:
 def test_paths_lead_through_objects_and_lists() -> None:
     document = {"a": {"b": [{"c": 1}, {"c": 2}]}, "d": None, "e": "text"}
 
-    assert at_path(document, ("a", "b", "1", "c")) == 2
-    assert at_path(document, ("a", "b", "9", "c")) is None
-    assert at_path(document, ("d", "x")) is None
+    assert get_at_path(document, ("a", "b", "1", "c")) == 2
+    assert get_at_path(document, ("a", "b", "9", "c")) is None
+    assert get_at_path(document, ("d", "x")) is None
     with pytest.raises(CellFault, match="stands in what is no object"):
-        at_path(document, ("e", "x"))
+        get_at_path(document, ("e", "x"))
     with pytest.raises(CellFault, match="stands in what is a list"):
-        at_path(document, ("a", "b", "c"))
+        get_at_path(document, ("a", "b", "c"))
 
 
 def test_every_path_of_a_document_is_a_column() -> None:
-    assert paths({"_id": 1, "customer": {"id": 2, "name": 3}, "lines": [{"x": 1}]}) == [
+    assert list_paths({"_id": 1, "customer": {"id": 2, "name": 3}, "lines": [{"x": 1}]}) == [
         "_id",
         "customer.id",
         "customer.name",
@@ -83,7 +83,7 @@ def test_every_path_of_a_document_is_a_column() -> None:
 
 
 def test_a_row_names_every_field_that_cannot_be_read() -> None:
-    assert row({"a": True, "b": {"c": [1]}, "d": 5}, [["a"], ["b", "c"], None, ["d"]], ".") == (
+    assert build_row({"a": True, "b": {"c": [1]}, "d": 5}, [["a"], ["b", "c"], None, ["d"]], ".") == (
         ["", "", "", "5"],
         "a is true or false; b.c is a list",
     )
@@ -96,9 +96,9 @@ def test_a_text_that_is_not_utf_8_and_a_date_beyond_the_years_cost_their_documen
 
     found = bson.decode(far, LENIENT)
 
-    assert cell(found["name"]) == "\udcff\udcfe"
+    assert format_cell(found["name"]) == "\udcff\udcfe"
     with pytest.raises(CellFault, match="is of the type DatetimeMS"):
-        cell(found["date"])
+        format_cell(found["date"])
 
 
 @pytest.mark.parametrize(
@@ -111,12 +111,12 @@ def test_a_text_that_is_not_utf_8_and_a_date_beyond_the_years_cost_their_documen
     ],
 )
 def test_messages_name_the_hosts_of_a_connection_string_and_nothing_else(uri: str, hosts: str) -> None:
-    assert hosts_of(uri) == hosts
+    assert read_hosts(uri) == hosts
 
 
 @pytest.mark.parametrize("uri", ["mongodb+srv://ada:hunter2@", "mongodb+srv://ada:hunter2", "mongodb+srv://"])
 def test_what_names_no_host_is_refused_without_a_secret(uri: str) -> None:
     with pytest.raises(InvalidInput, match="cannot be read") as refused:
-        hosts_of(uri)
+        read_hosts(uri)
 
     assert "hunter2" not in refused.value.message
