@@ -188,8 +188,8 @@ class UndoRefused(DomainError):
     code = "CHANGED_SINCE"
 
     def __init__(self, import_id: int, reasons: Sequence[str]) -> None:
-        found = "; ".join(reasons)
-        super().__init__(f"Import {import_id} cannot be taken back, and nothing was changed: {found}.")
+        listed = "; ".join(reasons)
+        super().__init__(f"Import {import_id} cannot be taken back, and nothing was changed: {listed}.")
 
 
 class HistoryCompacted(DomainError):

@@ -54,23 +54,23 @@ class ReportParameters:
 
 def read_report_parameters(query: Sequence[tuple[str, str]]) -> ReportParameters:
     """What the query asks for; InvalidInput names the parameter that is wrong."""
-    given = _read_query(query, REPORT_PARAMETERS)
+    values = _read_query(query, REPORT_PARAMETERS)
     return ReportParameters(
-        read_method(given.get("method", "rfm")),
-        read_days(given.get("days", "90")),
-        read_date(given["as_of"]) if "as_of" in given else None,
-        given.get("storefront"),
-        given.get("segment_name"),
-        given.get("segment_code"),
-        read_scheme(given.get("scheme", "eight")),
-        read_format(given["format"]) if "format" in given else None,
+        read_method(values.get("method", "rfm")),
+        read_days(values.get("days", "90")),
+        read_date(values["as_of"]) if "as_of" in values else None,
+        values.get("storefront"),
+        values.get("segment_name"),
+        values.get("segment_code"),
+        read_scheme(values.get("scheme", "eight")),
+        read_format(values["format"]) if "format" in values else None,
     )
 
 
 def read_member_columns(query: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     """The columns that the query chooses, separated by commas; all where it says none."""
-    given = _read_query(query, ("columns",))
-    names = [name.strip() for name in given.get("columns", "").split(",")]
+    values = _read_query(query, ("columns",))
+    names = [name.strip() for name in values.get("columns", "").split(",")]
     return check_columns([name for name in names if name])
 
 

@@ -62,18 +62,18 @@ class StoredLabels:
     @contextmanager
     def decide_labels(self, as_of: date | None) -> Iterator[DecidedLabels]:
         """As of the day."""
-        with self.store.decide_labels(as_of) as found:
-            yield found
+        with self.store.decide_labels(as_of) as labels:
+            yield labels
             # Where the store is busy, the next run decides all anew.
             with suppress(Unavailable), translate_errors():
-                keep(found)
+                keep(labels)
 
 
-def find_folder(settings: Settings, business: Business, given: str | Path | None = None) -> Path:
+def find_folder(settings: Settings, business: Business, path: str | Path | None = None) -> Path:
     """Where the files go: as given, else as the business has settled it, which is within the data folder where it does
     not begin with a slash, else a folder of the business there."""
-    if given is not None:
-        return Path(given)
+    if path is not None:
+        return Path(path)
     return settings.data / (business.settings.output_dir or Path("output") / business.key)
 
 
@@ -213,10 +213,10 @@ class Segmenter:
                 labels = StoredLabels(LabelStore(store, meant.id, self.clock, classifiers))
                 source = self._make_source(path, (store, meant, self.clock, classifiers))
                 pipeline = Pipeline(source, labels, folder, self.clock)
-                found = pipeline.run(RunRequest(as_of, check_freshness, force, self.next_run))
-                if self.source is not None and not found["metadata"]["skipped"]:
+                segmentation = pipeline.run(RunRequest(as_of, check_freshness, force, self.next_run))
+                if self.source is not None and not segmentation["metadata"]["skipped"]:
                     run_alone(store, self._follow(store, meant))
-                return found
+                return segmentation
 
     def find_zone(self) -> str:
         """The time zone of the business that is meant."""

@@ -108,13 +108,13 @@ def to_record(row: Any) -> CustomerRecord:
 
 def collect_terms(external_id: str, name: str | None, email: str | None) -> set[str]:
     """What a customer is found by: the beginning of any of these."""
-    found = {external_id.casefold()}
+    terms = {external_id.casefold()}
     if name:
         folded = name.casefold()
-        found.update((folded, *folded.split()))
+        terms.update((folded, *folded.split()))
     if email:
-        found.add(email.casefold())
-    return found
+        terms.add(email.casefold())
+    return terms
 
 
 class CustomerStore:
@@ -133,11 +133,11 @@ class CustomerStore:
             conditions.append(false())
         elif where.search:
             prefix = where.search.casefold()
-            found = select(customer_term.c.customer_id).where(
+            matches = select(customer_term.c.customer_id).where(
                 customer_term.c.business_id == self.business_id,
                 begins_with(customer_term.c.term, prefix),
             )
-            conditions.append(customer.c.id.in_(found))
+            conditions.append(customer.c.id.in_(matches))
         if where.loyalty_levels is not None:
             levels = [level for level in where.loyalty_levels if is_storable(level)]
             conditions.append(customer.c.loyalty_level.in_(levels))
@@ -156,8 +156,8 @@ class CustomerStore:
         else:
             key = customer.c.id
         rows = (await self.connection.execute(apply_keyset(statement, value, key, request, reverse))).all()
-        found = build_page(rows, request, lambda row: _read_position(row, str(value.key)))
-        return found.map(to_record)
+        page = build_page(rows, request, lambda row: _read_position(row, str(value.key)))
+        return page.map(to_record)
 
     async def count(self, where: CustomerFilter) -> int:
         source = customer if where.rule is None else JOINED

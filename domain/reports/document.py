@@ -106,10 +106,10 @@ class ReportDocument:
     @property
     def dimensions(self) -> dict[str, tuple[DocumentGroup, ...]]:
         """The rows of each dimension."""
-        found: dict[str, list[DocumentGroup]] = {}
+        dimensions: dict[str, list[DocumentGroup]] = {}
         for group in self.rows:
-            found.setdefault(group.dimension, []).append(group)
-        return {name: tuple(groups) for name, groups in found.items()}
+            dimensions.setdefault(group.dimension, []).append(group)
+        return {name: tuple(groups) for name, groups in dimensions.items()}
 
 
 def build_slices(groups: Sequence[DocumentGroup], limit: int = CHARTED) -> tuple[ChartSlice, ...]:

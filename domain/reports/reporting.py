@@ -49,13 +49,13 @@ class Reporting:
         known = list_groups(method, scheme)
         # Names that the data bring are known only with the data.
         codes = None if method is Method.BEHAVIOR else choose_groups(known, name, code)
-        found, cells, named, other = await self._measure_window(business, method, scheme, span)
+        cached, cells, named, other = await self._measure_window(business, method, scheme, span)
         if method is Method.BEHAVIOR:
             codes = choose_groups([group.kind for group in named], name, code)
         decimals = find_exponent(business.currency)
-        made_at = now - timedelta(seconds=found.age)
+        made_at = now - timedelta(seconds=cached.age)
         return Report(
-            method, scheme, window, storefront_id, decimals, named, other, made_at, codes, cells, found.hit, found.age
+            method, scheme, window, storefront_id, decimals, named, other, made_at, codes, cells, cached.hit, cached.age
         )
 
     async def count_previous(self, business: Business, report: Report) -> PreviousWindow | None:
@@ -78,11 +78,11 @@ class Reporting:
         window = Window(date.fromordinal(span.last_day), span.days)
         key = build_report_key(business, window, method, span.storefront_id, scheme)
         read = self._load_labels if method is Method.BEHAVIOR else self._load_cells
-        found: CachedValue[Any] = await self.cache.get_or_make(key, lambda: read(business, span))
+        cached: CachedValue[Any] = await self.cache.get_or_make(key, lambda: read(business, span))
         if method is Method.BEHAVIOR:
-            return found, (), group_labels([LabelSums(*row) for row in found.value]), None
-        cells = tuple(Cell(*row) for row in found.value)
-        return found, cells, *group_cells(cells, scheme, method)
+            return cached, (), group_labels([LabelSums(*row) for row in cached.value]), None
+        cells = tuple(Cell(*row) for row in cached.value)
+        return cached, cells, *group_cells(cells, scheme, method)
 
     async def _load_cells(self, business: Business, span: Span) -> list[list[int]]:
         """The window's customers by RFM score, as rows of Cell."""

@@ -86,8 +86,8 @@ def evaluate_value(node: Value, customer: CustomerFacts, values: Mapping[str, Sc
         case Variable(name=name):
             return here[name]
         case Default(variable=variable, other=other):
-            found = here[variable.name]
-            return evaluate_value(other, customer, here) if found is None else found
+            scalar = here[variable.name]
+            return evaluate_value(other, customer, here) if scalar is None else scalar
         case Arithmetic(op=op, operands=operands):
             return _calculate(op, [evaluate_value(operand, customer, here) for operand in operands])
         case Concat(operands=operands):
@@ -99,12 +99,12 @@ def evaluate_value(node: Value, customer: CustomerFacts, values: Mapping[str, Sc
             chosen = next((value for test, value in branches if _holds(test, customer, here)), otherwise)
             return evaluate_value(chosen, customer, here)
         case ShortCircuit(conjunction=conjunction, operands=operands):
-            found = None
+            scalar = None
             for operand in operands:
-                found = evaluate_value(operand, customer, here)
-                if bool(found) != conjunction:
+                scalar = evaluate_value(operand, customer, here)
+                if bool(scalar) != conjunction:
                     break
-            return found
+            return scalar
         case Aggregate(collection=collection, addend=addend):
             return _aggregate(select_elements(collection, customer), addend)
         case _:
@@ -213,16 +213,16 @@ def _take_part(text: Scalar, start: int, length: int | None) -> str | None:
 HALF = 1 << 20
 
 
-def _aggregate(found: Sequence[Element], addend: Variable | None) -> float:
+def _aggregate(elements: Sequence[Element], addend: Variable | None) -> float:
     if addend is None:
-        return float(len(found))
-    if not found:
+        return float(len(elements))
+    if not elements:
         return 0.0
-    if not found[0].whole:
-        return float(sum(float(each.values[addend.name] or 0) for each in found))
-    high = sum(_round_towards_zero(each.whole[addend.name]) for each in found)
-    low = sum(each.whole[addend.name] - HALF * _round_towards_zero(each.whole[addend.name]) for each in found)
-    return (float(high) * float(HALF) + float(low)) / found[0].scale.get(addend.name, 1.0)
+    if not elements[0].whole:
+        return float(sum(float(each.values[addend.name] or 0) for each in elements))
+    high = sum(_round_towards_zero(each.whole[addend.name]) for each in elements)
+    low = sum(each.whole[addend.name] - HALF * _round_towards_zero(each.whole[addend.name]) for each in elements)
+    return (float(high) * float(HALF) + float(low)) / elements[0].scale.get(addend.name, 1.0)
 
 
 def _round_towards_zero(whole: int) -> int:

@@ -101,14 +101,14 @@ def _explain_leaf(leaf: Leaf, customer: CustomerFacts, text: str) -> Clause:
             pass
     operands = _list_operands(leaf)
     asked = [operand for operand in operands if not isinstance(operand, Literal)]
-    given = [_evaluate_operand(operand, customer) for operand in operands if isinstance(operand, Literal)]
+    literals = [_evaluate_operand(operand, customer) for operand in operands if isinstance(operand, Literal)]
     has = [_evaluate_operand(operand, customer) for operand in asked]
     nothing = None in [evaluate_value(operand, customer) for operand in operands]
     return Clause(
         leaf.path,
         text,
         _find_name(asked[0]) if len(asked) == 1 else None,
-        given[0] if len(given) == 1 and not isinstance(leaf, OneOf) else given or None,
+        literals[0] if len(literals) == 1 and not isinstance(leaf, OneOf) else literals or None,
         has[0] if len(has) == 1 else has or None,
         _find_verdict(leaf, customer, nothing),
     )
@@ -171,16 +171,16 @@ def _describe_deciding(leaf: Quantified, customer: CustomerFacts) -> Json:
     matching = select_satisfying(leaf, customer)
     every = select_elements(leaf.collection, customer)
     # What breaks an `all` are the others.
-    found = [each for each in every if each not in matching] if leaf.quantity is Quantity.ALL else matching
+    deciding = [each for each in every if each not in matching] if leaf.quantity is Quantity.ALL else matching
     return {
         "count": len(every),
         "satisfying": len(matching),
-        "purchases": [_describe_purchase(each, customer) for each in found[:SHOWN]],
+        "purchases": [_describe_purchase(each, customer) for each in deciding[:SHOWN]],
     }
 
 
 def _describe_purchase(element: Element, customer: CustomerFacts) -> Json:
-    said: dict[str, Json] = {} if element.external_id is None else {"externalId": element.external_id}
+    purchase: dict[str, Json] = {} if element.external_id is None else {"externalId": element.external_id}
     for name, value in element.values.items():
-        said[name] = present(value, Kind.INSTANT if name == "purchased_at" else Kind.NOTHING, customer)
-    return said
+        purchase[name] = present(value, Kind.INSTANT if name == "purchased_at" else Kind.NOTHING, customer)
+    return purchase

@@ -263,17 +263,17 @@ def read_membership(reader: Reader, call: Call) -> Condition:
 
 def read_missing(reader: Reader, call: Call) -> Condition:
     """Whether variables are missing: any of them, or so many that fewer than a number are there."""
-    given, base, need = call.arguments, call.path + build_pointer(call.operator), None
+    arguments, base, need = call.arguments, call.path + build_pointer(call.operator), None
     if call.operator == "missing_some":
-        match given:
+        match arguments:
             case [int(count), list(names)] if not isinstance(count, bool):
-                given, base, need = names, base + build_pointer(1), count
+                arguments, base, need = names, base + build_pointer(1), count
             case _:
                 return reader.report(base, "missing_some takes a whole number and a list of names of variables.")
-    elif len(given) == 1 and isinstance(given[0], list):
-        given, base = given[0], base + build_pointer(0)
+    elif len(arguments) == 1 and isinstance(arguments[0], list):
+        arguments, base = arguments[0], base + build_pointer(0)
     variables = []
-    for index, name in enumerate(given):
+    for index, name in enumerate(arguments):
         path = base + build_pointer(index) if call.listed else base
         if isinstance(name, str):
             variables.append(reader.find_variable(name, path, call.scope))
@@ -349,9 +349,9 @@ CONDITION_OPERATORS: Mapping[str, ConditionHandler] = {
 }
 
 
-def parse_rule(given: object, catalogue: Catalogue = CATALOGUE) -> Condition:
+def parse_rule(rule: object, catalogue: Catalogue = CATALOGUE) -> Condition:
     """The tree of a rule; InvalidRule carries every problem with its path."""
-    reader, raw = _open(given, catalogue)
+    reader, raw = _open(rule, catalogue)
     scope = Scope(catalogue.variables)
     match raw:
         case dict():
@@ -368,22 +368,22 @@ def parse_rule(given: object, catalogue: Catalogue = CATALOGUE) -> Condition:
     raise InvalidRule([RuleProblem("", problem)])
 
 
-def parse_value(given: object, catalogue: Catalogue) -> Value:
+def parse_value(operand: object, catalogue: Catalogue) -> Value:
     """The tree of an expression whose value is asked for."""
-    reader, raw = _open(given, catalogue)
+    reader, raw = _open(operand, catalogue)
     return _finish(reader, reader.read_value(raw, "", Scope(catalogue.variables)))
 
 
-def _open(given: object, catalogue: Catalogue) -> tuple[Reader, object]:
+def _open(raw: object, catalogue: Catalogue) -> tuple[Reader, object]:
     """A reader, and the JSON that it is to read; InvalidRule where that is none or too large."""
-    if isinstance(given, str):
+    if isinstance(raw, str):
         try:
-            given = read_json(given)
+            raw = read_json(raw)
         except ValueError as error:
             raise InvalidRule([RuleProblem("", str(error))]) from error
-    if problem := find_size_problem(given):
+    if problem := find_size_problem(raw):
         raise InvalidRule([problem])
-    return Reader(catalogue, VALUE_OPERATORS, CONDITION_OPERATORS), given
+    return Reader(catalogue, VALUE_OPERATORS, CONDITION_OPERATORS), raw
 
 
 def _finish(reader: Reader, tree: V) -> V:

@@ -96,7 +96,7 @@ def find_reference_problems(key: str, tree: Condition | None, stored: Sequence[S
                if name not in known and name != key]  # fmt: skip
     if missing or tree is None:
         return list_rule_problems(missing)
-    found: list[RuleProblem] = []
+    problems: list[RuleProblem] = []
     for name, path in used.items():
         below = _collect_trees(name, key, known)
         try:
@@ -104,8 +104,8 @@ def find_reference_problems(key: str, tree: Condition | None, stored: Sequence[S
         except InvalidRule as error:
             if name == key or any(key in collect_references(each) for each in below.values()):
                 # Said of the place in this rule, wherever the circle was met.
-                found += [replace(each, path=path) for each in error.problems]
-    return list_rule_problems(found[:1])
+                problems += [replace(each, path=path) for each in error.problems]
+    return list_rule_problems(problems[:1])
 
 
 def find_users(key: str, stored: Sequence[Segment]) -> list[Segment]:

@@ -55,10 +55,10 @@ async def members(
     await write_pieces(make_writers(session.settings).members[form](export, files.load_pages(export)), output)
 
 
-def choose_format(given: str | None, output: Path | None, known: tuple[str, ...], default: str) -> str:
+def choose_format(wanted: str | None, output: Path | None, known: tuple[str, ...], default: str) -> str:
     """The format that is meant; InvalidInput lists those there are, and asks for a file where one is needed."""
     ending = "" if output is None else output.suffix[1:].lower()
-    form = given.lower() if given is not None else ending if ending in known else default
+    form = wanted.lower() if wanted is not None else ending if ending in known else default
     if form not in known:
         raise InvalidInput(f"--format must be one of: {', '.join(known)}")
     if form in BINARY and output is None:
@@ -202,9 +202,9 @@ async def report(
     place = None if storefront is None else await services.purchases.find_storefront(chosen, storefront)
     asked = ReportRequest(read, days, day, place, naming, segment_name, segment_code)
     if form == "table":
-        made = await services.report_files.load_report(chosen, asked)
-        previous = await services.reporting.count_previous(chosen, made)
-        print_table(chosen, made, find_insights(made, previous), storefront)
+        result = await services.report_files.load_report(chosen, asked)
+        previous = await services.reporting.count_previous(chosen, result)
+        print_table(chosen, result, find_insights(result, previous), storefront)
         return
     document = await services.report_files.build_document(chosen, asked)
     if form == "json" and output is None:

@@ -125,18 +125,18 @@ def _read_arguments(file: Path, values: dict[str, Any], kind: str) -> dict[str, 
     problems: list[FieldProblem] = []
 
     def note(error: GraphQLError, path: list[str | int]) -> None:
-        said = re.split(r",? [Ff]ound: ", error.message)[0] + list_enum_values(error.message, schema)
+        message = re.split(r",? [Ff]ound: ", error.message)[0] + list_enum_values(error.message, schema)
         place = ".".join(map(str, path))
-        problems.append(FieldProblem((), f"{file}: {place}: {said}" if place else f"{file}: {said}"))
+        problems.append(FieldProblem((), f"{file}: {place}: {message}" if place else f"{file}: {message}"))
 
     checked: GraphQLInputType = expected
     validate_input_value(values, checked, note)
     if problems:
         raise InvalidInput.of(problems)
     named = _to_snake_case(coerce_input_value(values, checked))
-    for name, made in NESTED.items():
+    for name, input_class in NESTED.items():
         if named.get(name) is not None:
-            named[name] = made(**_to_snake_case(named[name]))
+            named[name] = input_class(**_to_snake_case(named[name]))
     return named
 
 

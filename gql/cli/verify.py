@@ -97,13 +97,13 @@ def verify_all() -> Iterator[tuple[str, bool]]:
     )
     orders = compute_thresholds(sorted(row[1] for row in CUSTOMERS.values()))
     spend = compute_thresholds(sorted(row[2] for row in CUSTOMERS.values()))
-    found = {
+    groups = {
         name: Score(score_recency(row[0], 90), score_rank(row[1], orders), score_rank(row[2], spend))
         for name, row in CUSTOMERS.items()
     }
-    digits = {name: score.digits for name, score in found.items()}
+    digits = {name: score.digits for name, score in groups.items()}
     yield "scoring of ten customers, ties included", digits == {name: row[3] for name, row in CUSTOMERS.items()}
-    triples = {name: (score.recency, score.frequency, score.monetary) for name, score in found.items()}
+    triples = {name: (score.recency, score.frequency, score.monetary) for name, score in groups.items()}
     named = {
         name: (find_group_of_eight(*cell).name, find_group_of_eleven(*cell).name) for name, cell in triples.items()
     }
@@ -124,8 +124,8 @@ def verify_all() -> Iterator[tuple[str, bool]]:
     sums = sum(part["customer_count"] for part in parts), sum(part["total_revenue"] for part in parts)
     yield "the groups and the unclassified add up", sums == (data["customer_count"], data["total_revenue"]) == (3, 9.1)
     rising = find_insights(report, PreviousWindow(5, {"R5F5M5": 5}))
-    told = (rising.highest_revenue, rising.largest, rising.fastest_growing, rising.needs_attention)
-    yield "insights", told == ("Champions", "Champions", None, None)
+    insights = (rising.highest_revenue, rising.largest, rising.fastest_growing, rising.needs_attention)
+    yield "insights", insights == ("Champions", "Champions", None, None)
     yield "formats: table, csv, xlsx, pdf, json", FORMATS == ("table", "csv", "xlsx", "pdf", "json")
 
     key = build_report_key(shop, report.window, Method.RFM, 3, RfmScheme.EIGHT_SEGMENT)

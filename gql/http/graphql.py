@@ -151,9 +151,9 @@ class Executor:
         if result.data is None and not any(error.path for error in errors):
             return Answer(body, 500 if any(is_surprise(error) for error in errors) else 400)
         body["data"] = result.data
-        kept = context.cache
-        if kept.hit or kept.miss:
-            body["extensions"] = {"cache": {"hit": kept.hit, "miss": kept.miss, "age": round(kept.age, 3)}}
+        cache = context.cache
+        if cache.hit or cache.miss:
+            body["extensions"] = {"cache": {"hit": cache.hit, "miss": cache.miss, "age": round(cache.age, 3)}}
         return Answer(body)
 
 

@@ -355,16 +355,16 @@ def read_customers(items: list[CustomerInput], business: BusinessEntity) -> list
     tz = load_zone(business.time_zone)
     customers: list[NewCustomer] = []
     for index, item in enumerate(items):
-        given = {
+        present = {
             name: getattr(item, name)
             for name in ("name", "email", "loyalty_level", "registered_at")
             if getattr(item, name) is not strawberry.UNSET
         }
-        if given.get("registered_at") is not None:
+        if present.get("registered_at") is not None:
             try:
-                given["registered_at"] = to_utc(given["registered_at"], tz)
+                present["registered_at"] = to_utc(present["registered_at"], tz)
             except ValueError as error:
                 field = ("input", str(index), "registeredAt")
                 raise InvalidInput(f"registeredAt {error}", field) from error
-        customers.append(NewCustomer(item.external_id, given=frozenset(given), **given))
+        customers.append(NewCustomer(item.external_id, given=frozenset(present), **present))
     return customers

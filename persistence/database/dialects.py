@@ -65,11 +65,11 @@ def combine_lists(pages: Sequence[Select[Any]]) -> list[Select[Any]]:
 
 async def fetch_lists(connection: AsyncConnection, pages: Sequence[Select[Any]]) -> list[list[Any]]:
     """The rows of each list, unordered."""
-    found: list[list[Any]] = [[] for _ in pages]
+    lists: list[list[Any]] = [[] for _ in pages]
     for statement in combine_lists(pages):
         for row in await connection.execute(statement):
-            found[row.place].append(row)
-    return found
+            lists[row.place].append(row)
+    return lists
 
 
 Expression = ColumnElement[Any]

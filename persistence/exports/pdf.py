@@ -111,10 +111,10 @@ def load_font_book(folder: Path | None = None) -> FontBook:
     """The fonts under the given folder, then the system's, then the few of the typesetter."""
     places = [str(place) for place in (folder, *SYSTEM) if place is not None]
     fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=True, font_paths=places)
-    found = fonts.fonts()
-    own = {font.family for font in found if font.path and folder in Path(font.path).parents}
+    installed = fonts.fonts()
+    own = {font.family for font in installed if font.path and folder in Path(font.path).parents}
     put = sorted(family for family in own if family not in FAMILIES and not family.startswith("Noto"))
-    there = {font.family for font in found}
+    there = {font.family for font in installed}
     return FontBook(fonts, (*put, *(family for family in FAMILIES if family in there)))
 
 
@@ -126,20 +126,20 @@ def write_report_pdf(document: ReportDocument, fonts: Path | None = None) -> byt
     # Compilers are not for two threads, so each file has its own. The template is its root: it can read no other file.
     compiler = typst.Compiler(root=TEMPLATE, font_paths=book.fonts, sys_inputs={"data": data})
     try:
-        made = compiler.compile(template, format="pdf", pdf_standards="ua-1")
+        content = compiler.compile(template, format="pdf", pdf_standards="ua-1")
     except typst.TypstError as error:
         # A file for screen readers may hold no character without a glyph: the refusal names them. So one that is not.
         book.tell(_find_missing(error.diagnostic))
-        made = compiler.compile(template, format="pdf")
+        content = compiler.compile(template, format="pdf")
     for _ in range(REMEMBERED):
         compiler.compile(b"", format="svg")
-    assert isinstance(made, bytes), "a PDF is one file"
-    return made
+    assert isinstance(content, bytes), "a PDF is one file"
+    return content
 
 
 def _find_missing(diagnostic: str) -> Iterator[str]:
-    for found in MISSING.findall(diagnostic):
-        yield from ESCAPED.sub(lambda code: chr(int(code[1], 16)), found)
+    for characters in MISSING.findall(diagnostic):
+        yield from ESCAPED.sub(lambda code: chr(int(code[1], 16)), characters)
 
 
 def clean_text(text: str) -> str:
@@ -147,8 +147,8 @@ def clean_text(text: str) -> str:
     no lone surrogates, white space as single spaces, letters composed."""
     short = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
     spaced = "".join(" " if letter.isspace() else letter for letter in short)
-    kept = (letter for letter in spaced if letter in KEPT or unicodedata.category(letter) not in ("Cc", "Cf", "Cs"))
-    return " ".join(unicodedata.normalize("NFC", "".join(kept)).split())
+    letters = (letter for letter in spaced if letter in KEPT or unicodedata.category(letter) not in ("Cc", "Cf", "Cs"))
+    return " ".join(unicodedata.normalize("NFC", "".join(letters)).split())
 
 
 def _clean_value(value: Any) -> Any:
@@ -263,8 +263,8 @@ def _build_row(group: DocumentGroup) -> dict[str, Any]:
         _format_average(group.average_age, 1),
         _format_average(group.average_frequency, 2),
     )
-    said = group.code.casefold() == f"{group.dimension}:{group.name}".casefold()
-    return {"name": group.name, "code": "" if said else group.code, "cells": cells, "strong": False}
+    is_plain_name = group.code.casefold() == f"{group.dimension}:{group.name}".casefold()
+    return {"name": group.name, "code": "" if is_plain_name else group.code, "cells": cells, "strong": False}
 
 
 def _build_sum_row(document: ReportDocument) -> dict[str, Any]:
@@ -312,10 +312,10 @@ def _list_texts(group: DocumentGroup, hidden: str = "") -> tuple[str, ...]:
 
 def _build_card(members: Sequence[DocumentGroup]) -> dict[str, Any]:
     first, rest = members[0], len(members) - NAMED
-    said = first.description if first.profile is None else f"{first.description}. {first.profile}."
+    description = first.description if first.profile is None else f"{first.description}. {first.profile}."
     return {
         "names": [group.name for group in members[:NAMED]],
-        "said": [*([f"and {rest:,} more of the table"] if rest > 0 else []), said],
+        "said": [*([f"and {rest:,} more of the table"] if rest > 0 else []), description],
         "actions": first.actions,
     }
 
@@ -402,22 +402,22 @@ def _describe_insights(document: ReportDocument) -> list[str]:
     leading = LEADING[document.method]
     groups = (*document.groups, *([document.unclassified] if document.unclassified else []))
     known = {group.name: group for group in groups if group.dimension == leading}
-    found = document.insights
+    insights = document.insights
     sentences = []
-    if found.highest_revenue is not None:
-        sentences.append(_describe_highest(document, found.highest_revenue, known.get(found.highest_revenue)))
-    if found.largest is not None:
-        group = known.get(found.largest)
+    if insights.highest_revenue is not None:
+        sentences.append(_describe_highest(document, insights.highest_revenue, known.get(insights.highest_revenue)))
+    if insights.largest is not None:
+        group = known.get(insights.largest)
         more = (
             ""
             if group is None
             else f", {_format_customers(group.customers)}, {_format_share(group.customer_share)} of all"
         )
-        sentences.append(f"Largest group: {_isolate_name(found.largest)}{more}.")
-    if found.fastest_growing is not None:
-        sentences.append(_describe_growing(found.fastest_growing, known.get(found.fastest_growing)))
-    if found.needs_attention is not None:
-        sentences.append(_describe_attention(document, found.needs_attention, known.get(found.needs_attention)))
+        sentences.append(f"Largest group: {_isolate_name(insights.largest)}{more}.")
+    if insights.fastest_growing is not None:
+        sentences.append(_describe_growing(insights.fastest_growing, known.get(insights.fastest_growing)))
+    if insights.needs_attention is not None:
+        sentences.append(_describe_attention(document, insights.needs_attention, known.get(insights.needs_attention)))
     if sentences:
         return sentences
     if document.customers == 0:

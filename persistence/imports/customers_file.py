@@ -78,8 +78,8 @@ class CustomersFile:
             at = None if registered is None else read_instant(registered, load_zone(business.time_zone))
         except ValueError as error:
             raise RowFault(f"registered_at {error}") from error
-        given = frozenset(name for name in self.places if name != "external_id")
-        return NewCustomer(external_id, registered_at=at, given=given, **values)
+        columns = frozenset(name for name in self.places if name != "external_id")
+        return NewCustomer(external_id, registered_at=at, given=columns, **values)
 
     async def import_into(
         self,

@@ -74,8 +74,8 @@ def look(
     if fence is not None:
         outliers = connection.execute(text(BEYOND), {"fence": fence}).scalar_one()
     if outliers:
-        found = connection.execute(text(NAMES), {"fence": fence, "named": NAMED})
-        named = [Outlier(*row) for row in found]
+        names = connection.execute(text(NAMES), {"fence": fence, "named": NAMED})
+        named = [Outlier(*row) for row in names]
     return Quality(
         dateless,
         int(future),
@@ -383,8 +383,8 @@ class PurchaseImporter:
             wanted = connection.execute(text("SELECT line FROM rejected WHERE text IS NULL ORDER BY line")).scalars()
             lines = list(wanted)
             if lines:
-                found = texts(lines)
-                while chunk := [{"line": line, "text": content} for line, content in islice(found, CHUNK)]:
+                row_texts = texts(lines)
+                while chunk := [{"line": line, "text": content} for line, content in islice(row_texts, CHUNK)]:
                     connection.execute(text("UPDATE rejected SET text = :text WHERE line = :line"), chunk)
 
     def _read_rejects(self, connection: Connection) -> Iterator[RejectedRow]:

@@ -104,12 +104,12 @@ class ImportStore:
                 .subquery()
             )
             pages.append(select(page))
-        found: dict[int, list[Reject]] = {import_id: [] for import_id in ids}
+        rejects: dict[int, list[Reject]] = {import_id: [] for import_id in ids}
         for row in await self.connection.execute(union_all(*pages)):
-            found[row.import_id].append(Reject(row.line, row.text, row.reason))
+            rejects[row.import_id].append(Reject(row.line, row.text, row.reason))
         return {
             import_id: build_page(sorted(rows, key=lambda row: row.line), request, lambda row: (row.line, row.line))
-            for import_id, rows in found.items()
+            for import_id, rows in rejects.items()
         }
 
     async def find_by_key(self, key: str) -> tuple[PurchaseImport, str | None] | None:

@@ -268,7 +268,7 @@ class ImportUndo:
         return count - restored, restored, left
 
     def _remove_customers(self, connection: Connection, spans: Spans, summary: UndoSummary) -> UndoSummary:
-        kept, patient_until = 0, time.monotonic() + PATIENCE_SECONDS
+        remaining, patient_until = 0, time.monotonic() + PATIENCE_SECONDS
         for first, last in spans:
             for low in range(first, last + 1, STEP):
                 high = min(low + STEP - 1, last)
@@ -287,8 +287,8 @@ class ImportUndo:
                     if not free:
                         time.sleep(WAIT_SECONDS)
                 with connection.begin():
-                    kept += count_without_purchases(connection, self.business.id, low, high)
-        return replace(summary, customers_kept=kept)
+                    remaining += count_without_purchases(connection, self.business.id, low, high)
+        return replace(summary, customers_kept=remaining)
 
     def _finish(self, connection: Connection, storefronts: Spans, summary: UndoSummary, actor: Actor) -> UndoSummary:
         with connection.begin():

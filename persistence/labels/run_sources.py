@@ -207,17 +207,17 @@ class FileSource(RunSource):
             self.write_kept({**state, **self.build_request(as_of, output)}, version)
 
     def _import_whole(self, mark: FileMark | None, change: int) -> ImportedRows:
-        found = self._open_source()
-        opened = open_purchases(found, self.business, self.options)
+        source = self._open_source()
+        opened = open_purchases(source, self.business, self.options)
         summary = self._run_import(opened, opened.read_rows)
         if summary.rows_read == 0:
             raise InvalidInput(f"No data found in {opened.name}.")
         can_grow = (
             mark is not None
-            and isinstance(found, WatchedCsv)
+            and isinstance(source, WatchedCsv)
             and not opened.of_orders
             and not self.flawed
-            and found.can_grow(mark)
+            and source.can_grow(mark)
         )
         counts = {"rows": summary.rows_read, "rejected": summary.rejected, "can_grow": can_grow}
         imports = [] if summary.import_id is None else [summary.import_id]
@@ -226,8 +226,8 @@ class FileSource(RunSource):
 
     def _open_source(self) -> PurchaseSource:
         options = self.options.complete_from(self.business.settings).validate()
-        found = open_file(self.path, options.sheet, options.amount_form.decimal)
-        return WatchedCsv(self.path) if type(found) is CsvSource else found
+        source = open_file(self.path, options.sheet, options.amount_form.decimal)
+        return WatchedCsv(self.path) if type(source) is CsvSource else source
 
     def _import_tail(self, mark: FileMark, change: int, last: Mapping[str, Any]) -> ImportedRows | None:
         """Import what was appended; None where the file has to be read whole."""

@@ -72,25 +72,27 @@ def select_totals(business_id: int, span: Span) -> Select[Any]:
     within its bounds are purchases read, and of those no others than the window's."""
     if span.storefront_id is not None:
         return select_customers(business_id, span)
-    kept = customer_metrics.c
-    mine = kept.business_id == business_id
-    inner = and_(kept.first_day >= span.first_day, kept.last_day <= span.last_day)
-    outer = or_(kept.first_day < span.first_day, kept.last_day > span.last_day)
-    known = select(kept.customer_id, kept.order_count.label("orders"), kept.revenue.label("spend"), kept.last_day)
+    metrics = customer_metrics.c
+    mine = metrics.business_id == business_id
+    inner = and_(metrics.first_day >= span.first_day, metrics.last_day <= span.last_day)
+    outer = or_(metrics.first_day < span.first_day, metrics.last_day > span.last_day)
+    known = select(
+        metrics.customer_id, metrics.order_count.label("orders"), metrics.revenue.label("spend"), metrics.last_day
+    )
     joined = customer_metrics.join(
-        purchase, and_(purchase.c.business_id == kept.business_id, purchase.c.customer_id == kept.customer_id)
+        purchase, and_(purchase.c.business_id == metrics.business_id, purchase.c.customer_id == metrics.customer_id)
     )
     added = (
         select(
-            kept.customer_id,
+            metrics.customer_id,
             func.count().label("orders"),
             func.sum(purchase.c.amount).label("spend"),
             func.max(purchase.c.local_day).label("last_day"),
         )
         .select_from(joined)
-        .where(mine, kept.last_day >= span.first_day, kept.first_day <= span.last_day, outer)
+        .where(mine, metrics.last_day >= span.first_day, metrics.first_day <= span.last_day, outer)
         .where(*build_window_conditions(business_id, span))
-        .group_by(kept.customer_id)
+        .group_by(metrics.customer_id)
     )
     every = known.where(mine, inner).union_all(added).subquery("every")
     return select(every.c.customer_id, every.c.orders, every.c.spend, every.c.last_day)

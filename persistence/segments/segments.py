@@ -150,7 +150,7 @@ class SegmentStore:
     async def add(self, new: NewSegment, at: datetime) -> Segment:
         """Keep a segment whose key and name are free; its id is never given again."""
         last = select(func.coalesce(func.max(segment.c.id), 0)).where(segment.c.business_id == self.business_id)
-        made = Segment(
+        added = Segment(
             id=int((await self.connection.execute(last)).scalar_one()) + 1,
             key=new.key,
             name=new.name,
@@ -173,16 +173,16 @@ class SegmentStore:
         )
         row = SegmentRow(
             business_id=self.business_id,
-            id=made.id,
-            key=made.key,
-            kind=made.kind.value,
-            created_at=to_micros(made.created_at),
-            created_by=made.created_by,
-            **_build_changeable(made),
+            id=added.id,
+            key=added.key,
+            kind=added.kind.value,
+            created_at=to_micros(added.created_at),
+            created_by=added.created_by,
+            **_build_changeable(added),
         )
         self.session.add(row)
         await self.session.flush()
-        return made
+        return added
 
     async def change(self, changed: Segment) -> None:
         """Write what may change of a segment, all but the member count."""

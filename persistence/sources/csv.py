@@ -220,11 +220,11 @@ class _CountingFile(io.FileIO):
 
 def _find_beginnings(rows: list[list[str]], line: int) -> list[int]:
     """The line that each row begins on, where quoted cells hold line breaks."""
-    found = []
+    beginnings = []
     for cells in rows:
-        found.append(line)
+        beginnings.append(line)
         line += 1 + sum(len(LINE_BREAK.findall(cell)) for cell in cells)
-    return found
+    return beginnings
 
 
 def _check_size(path: Path) -> int:

@@ -45,11 +45,11 @@ class OrderAmounts:
 
     def load_stated(self, orders: Sequence[str]) -> Mapping[str, StatedAmount]:
         """What was said of these orders before."""
-        found = self.file.execute(
+        rows = self.file.execute(
             "SELECT id, amount, carried FROM stated WHERE id IN (SELECT value FROM json_each(?))",
             (json.dumps(orders),),
         )
-        return {key: StatedAmount(amount, frozenset(_list_places(carried))) for key, amount, carried in found}
+        return {key: StatedAmount(amount, frozenset(_list_places(carried))) for key, amount, carried in rows}
 
     def keep(self, stated: Mapping[str, StatedAmount]) -> None:
         """Remember it."""
