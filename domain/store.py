@@ -470,9 +470,7 @@ class GroupReports(Protocol):
 
     async def load_transition_pages(
         self, before: Span, after: Span, grouping: Grouping, transitions: Sequence[Transition], request: PageRequest
-    ) -> Mapping[Transition, Page[CustomerRecord]]:
-        """A page of each of the transitions."""
-        ...
+    ) -> Mapping[Transition, Page[CustomerRecord]]: ...
 
     async def count_labels(
         self, span: ClassificationSpan, settings: ClassificationSettings, decimals: int

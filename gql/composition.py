@@ -153,7 +153,6 @@ class Writers:
 
 
 def make_writers(settings: Settings) -> Writers:
-    """The writers of every format."""
     # openpyxl takes 300 ms to load, which no other command need wait for.
     from persistence.exports.xlsx import write_members_xlsx, write_report_xlsx
 
@@ -174,7 +173,6 @@ def format_report(document: ReportDocument) -> str:
 
 
 def read_system_clock() -> datetime:
-    """The present instant."""
     return datetime.now(UTC)
 
 
@@ -192,7 +190,6 @@ class OpenStore:
         return SqlStore(self.database, read_system_clock)
 
     def make_services(self, feed: ProgressFeed, clock: Clock = read_system_clock) -> Services:
-        """The services over this store."""
         return make_services(self.database, clock, feed)
 
     def make_recalculation(self, feed: ProgressFeed) -> RecalculationHandler:
@@ -200,7 +197,6 @@ class OpenStore:
         return make_recalculation(self.database, read_system_clock, feed)
 
     def make_worker(self, feed: ProgressFeed, clock: Clock) -> Worker:
-        """A worker on this store."""
         return make_worker(self.database, clock, feed)
 
     def open_purchases(

@@ -174,6 +174,5 @@ def read_options(document: Mapping[str, object]) -> ImportOptions:
 
 
 def make_options(mapping: Mapping[str, str], texts: Mapping[str, str]) -> ImportOptions:
-    """Options of the texts that are there."""
     values: dict[str, Any] = {name: texts.get(name) for name in TEXTS}
     return ImportOptions(mapping, **values)

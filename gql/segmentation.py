@@ -61,7 +61,6 @@ class StoredLabels:
 
     @contextmanager
     def decide_labels(self, as_of: date | None) -> Iterator[DecidedLabels]:
-        """As of the day."""
         with self.store.decide_labels(as_of) as labels:
             yield labels
             # Where the store is busy, the next run decides all anew.
@@ -200,7 +199,6 @@ class Segmenter:
     begun: bool = False
 
     def run(self, *, as_of: date | None = None, check_freshness: bool = False, force: bool = False) -> Segmentation:
-        """One run."""
         self.begun = False
         path = check_path(self.source, self.csv_path)
         self.options.validate()

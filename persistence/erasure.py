@@ -58,7 +58,6 @@ class Names:
         return or_(*(ContainsText(column, name) for name in spelt))
 
     def are_cells_of(self, text: str) -> bool:
-        """Whether one of them is a cell of the row."""
         return not self.held.isdisjoint(split_row(text))
 
     def remove_from(self, value: Any) -> Any:

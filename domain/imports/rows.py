@@ -293,9 +293,7 @@ class PurchaseSource(Protocol):
         """Whether its dates are ISO 8601 whatever form its texts have."""
         ...
 
-    def read_batches(self) -> Generator[Batch, None, None]:
-        """All its rows."""
-        ...
+    def read_batches(self) -> Generator[Batch, None, None]: ...
 
     def read_rows(self) -> Iterator[tuple[int, list[str]]]:
         """All its rows as they stand in it, with their line numbers; rows without cells are left out."""

@@ -105,7 +105,6 @@ class ReportDocument:
 
     @property
     def dimensions(self) -> dict[str, tuple[DocumentGroup, ...]]:
-        """The rows of each dimension."""
         dimensions: dict[str, list[DocumentGroup]] = {}
         for group in self.rows:
             dimensions.setdefault(group.dimension, []).append(group)
@@ -130,8 +129,6 @@ def build_slices(groups: Sequence[DocumentGroup], limit: int = CHARTED) -> tuple
 
 @dataclass(frozen=True, slots=True)
 class ReportRequest:
-    """Which report."""
-
     method: Method = Method.RFM
     days: int = 90
     as_of: date | None = None

@@ -85,7 +85,6 @@ class RuleContext:
 
     @property
     def zone(self) -> ZoneInfo:
-        """The business's zone."""
         return load_zone(self.business.time_zone)
 
     @property

@@ -158,7 +158,6 @@ def select_elements(collection: Collection, customer: CustomerFacts) -> list[Ele
 
 
 def select_satisfying(quantified: Quantified, customer: CustomerFacts) -> list[Element]:
-    """Those that satisfy the condition."""
     every = select_elements(quantified.collection, customer)
     return [each for each in every if _holds(quantified.condition, customer, each.values)]
 

@@ -67,7 +67,6 @@ class Call:
     scope: Scope
 
     def build_path(self, index: int) -> str:
-        """The path of an argument."""
         return (
             self.path + build_pointer(self.operator, index) if self.listed else self.path + build_pointer(self.operator)
         )

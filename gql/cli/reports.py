@@ -78,7 +78,6 @@ async def write_pieces(pieces: AsyncIterator[bytes], output: Path | None) -> Non
 
 
 def write_file(body: bytes, output: Path | None) -> None:
-    """Write a file that is made."""
     if output is None:
         typer.echo(body, nl=False)
         return

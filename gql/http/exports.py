@@ -173,7 +173,6 @@ class Downloads:
     seconds: float
 
     def list_routes(self) -> list[Route]:
-        """The addresses of files."""
         endpoints = Endpoints(
             "export", self._authenticate, self.services.businesses, _answer_wrong_input, RETRY_SECONDS
         )

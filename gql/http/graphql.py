@@ -79,7 +79,6 @@ class Answer:
 
     @property
     def codes(self) -> list[str]:
-        """The codes of its errors."""
         return [error["extensions"]["code"] for error in self.body.get("errors", [])]
 
 

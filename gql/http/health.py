@@ -56,5 +56,4 @@ class Health:
         return ready
 
     def list_routes(self) -> list[Route]:
-        """The addresses of the probes."""
         return [Route("/healthz", self.answer_healthz), Route("/readyz", self.answer_readyz)]

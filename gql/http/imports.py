@@ -69,7 +69,6 @@ class Uploads:
     coming: dict[int, int] = field(default_factory=dict)
 
     def list_routes(self) -> list[Route]:
-        """The addresses of uploads."""
         endpoints = Endpoints(
             "import", self._authenticate, self.services.businesses, _answer_wrong_input, RETRY_SECONDS
         )

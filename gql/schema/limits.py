@@ -263,7 +263,6 @@ def check_limits(
 
 
 def make_limit_error(message: str) -> GraphQLError:
-    """A refusal with the code of the limits."""
     return GraphQLError(message, extensions={"code": "LIMIT_EXCEEDED"})
 
 

@@ -204,12 +204,10 @@ def _compile_with_scalars(element: WithScalars, compiler: SQLCompiler, **kw: Any
 
 
 def to_double(column: Expression) -> Expression:
-    """A whole column as a double."""
     return cast(column, Double)
 
 
 def bind_double(value: float) -> Expression:
-    """A bound double."""
     return bindparam(None, value, type_=Double, unique=True)
 
 

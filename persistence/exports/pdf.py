@@ -152,7 +152,6 @@ def clean_text(text: str) -> str:
 
 
 def _clean_value(value: Any) -> Any:
-    """The value with every text in it cleaned."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, dict):
@@ -341,7 +340,6 @@ def _describe_method(document: ReportDocument) -> str:
 
 
 def _describe_window(document: ReportDocument) -> str:
-    """The window of the report."""
     days = "1 day" if document.days == 1 else f"{document.days:,} days"
     return f"{_format_day(document.first)} to {_format_day(document.last)} ({days})"
 
@@ -371,7 +369,6 @@ def _format_amount(value: Decimal | None) -> str:
 
 
 def _format_money(value: Decimal | None, currency: str) -> str:
-    """An amount with its currency."""
     return NONE if value is None else f"{_format_amount(value)} {currency}"
 
 
@@ -381,7 +378,6 @@ def _format_share(value: float) -> str:
 
 
 def _format_average(value: float | None, decimals: int) -> str:
-    """A mean."""
     return NONE if value is None else f"{value:,.{decimals}f}"
 
 
@@ -393,7 +389,6 @@ def _format_change(now: int, before: int | None) -> str:
 
 
 def _format_customers(value: int) -> str:
-    """A number of customers."""
     return "1 customer" if value == 1 else f"{value:,} customers"
 
 

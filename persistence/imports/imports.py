@@ -28,7 +28,6 @@ IMPORTS = select(purchase_import, *(column for column in job.c if column.name no
 
 
 def to_import(row: Row[Any]) -> PurchaseImport:
-    """The entity of a row."""
     return PurchaseImport(
         row.id,
         row.source,

@@ -105,7 +105,6 @@ class RunSource(ABC):
             return connection.execute(gone.limit(1)).first() is not None
 
     def write_kept(self, state: Mapping[str, Any], version: int) -> None:
-        """Replace what is kept."""
         with begin_write(self.database) as connection:
             write_state(connection, self.business.id, self.key, state, version, self.clock())
 
@@ -150,8 +149,6 @@ class StoreSource(RunSource):
 
 @dataclass(slots=True)
 class FileSource(RunSource):
-    """A file of purchases."""
-
     path: Path
     options: ImportOptions
     name: str = "csv"
@@ -299,8 +296,6 @@ class FileSource(RunSource):
 
 @dataclass(slots=True)
 class CollectionSource(RunSource):
-    """A collection of purchases."""
-
     customers: Customers
     reached: MongoSettings | None
     wanted: Collection

@@ -360,7 +360,6 @@ class RuleCompiler:
         return _false_if_missing(sql.Equal(self.compile_operand(left), self.compile_operand(right)), left, right)
 
     def _compile_element_test(self, name: str, test: Condition) -> Expression:
-        """A condition on an element of the list."""
         outer, self._list = self._list, name
         condition = self.compile_condition(test)
         self._list = outer

@@ -85,7 +85,6 @@ class Whole:
 
     @property
     def expression(self) -> Expression:
-        """The variable as a double."""
         if self.origin is not None:
             return to_double(Minus(literal(self.origin), self.column))
         return to_double(self.column) if self.scale == 1.0 else Divide(to_double(self.column), bind_double(self.scale))
@@ -134,7 +133,6 @@ class Variables:
         return columns.get(name)
 
     def get_element(self, name: str, collection: str) -> Expression:
-        """A variable of an element of the list."""
         whole = self.get_whole(name, collection)
         if whole is not None:
             return whole.expression
@@ -155,7 +153,6 @@ class Variables:
         return columns[name]
 
     def get_customer(self, name: str) -> Expression:
-        """A variable of the customer."""
         if name in OWN:
             return OWN[name]
         whole = self.get_whole(name, None)

@@ -106,7 +106,6 @@ CLOSE_ALL = """UPDATE membership SET left_at = :at, left_by = :by
 
 
 def is_of_segment(business_id: int, segment_id: int) -> ColumnElement[bool]:
-    """The memberships of one segment."""
     return and_(membership.c.business_id == business_id, membership.c.segment_id == segment_id)
 
 

@@ -51,7 +51,6 @@ class Columns:
     last_calculated: ColumnElement[int | None]
 
     def select(self) -> Select[Any]:
-        """All of them."""
         named: Mapping[str, ColumnElement[Any]] = {
             "member_count": self.member_count,
             "last_calculated": self.last_calculated,

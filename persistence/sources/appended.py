@@ -87,7 +87,6 @@ class WatchedCsv(CsvSource):
         self.last = 0
 
     def read_batches(self) -> Generator[Batch, None, None]:
-        """As they are."""
         last = 0
         for batch in super().read_batches():
             last = batch.lines[-1]

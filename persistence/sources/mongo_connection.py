@@ -98,7 +98,6 @@ class MongoConnection:
             self._end()
 
     def get_collection(self, database: str, name: str) -> Any:
-        """One collection."""
         assert self.client is not None
         return self.client[database].get_collection(name, codec_options=LENIENT)
 
@@ -192,7 +191,6 @@ def is_connection_lost(error: BaseException) -> bool:
 
 
 def explain_failure(error: BaseException, hosts: str) -> DomainError:
-    """The failure as a sentence."""
     message = str(error)
     if isinstance(error, OperationFailure):
         if error.code == REFUSED_LOGIN or (error.code == HOSTED and "auth" in message.lower()):

@@ -18,18 +18,15 @@ class CustomerNames:
         self.file.execute("BEGIN")
 
     def keep(self, names: Iterable[tuple[str, str]]) -> None:
-        """Remember them."""
         self.file.executemany("INSERT OR REPLACE INTO named VALUES (?, ?)", names)
 
     def clear(self) -> None:
-        """Forget all."""
         self.file.execute("DELETE FROM named")
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         yield from self.file.execute("SELECT customer, name FROM named ORDER BY customer")
 
     def close(self) -> None:
-        """Remove the file."""
         self.file.close()
 
 
@@ -52,17 +49,14 @@ class OrderAmounts:
         return {key: StatedAmount(amount, frozenset(_list_places(carried))) for key, amount, carried in rows}
 
     def keep(self, stated: Mapping[str, StatedAmount]) -> None:
-        """Remember it."""
         self.file.executemany(
             "INSERT OR REPLACE INTO stated VALUES (?, ?, ?)",
             [(key, one.amount, sum(1 << rank for rank in one.carried)) for key, one in stated.items()],
         )
 
     def close(self) -> None:
-        """Forget it all."""
         self.file.close()
 
 
 def _list_places(bits: int) -> Iterator[int]:
-    """The places of the bits that are set."""
     return (place for place in range(bits.bit_length()) if bits >> place & 1)

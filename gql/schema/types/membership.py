@@ -150,7 +150,6 @@ class MembershipChange:
 async def load_changes_connection(
     info: Info, business: BusinessEntity, changes: ChangeList, first: int | None, after: str | None
 ) -> Connection[MembershipChange]:
-    """A page of a list of changes."""
     request = request_page(CHANGE_ORDER, str, first, after)
     if request.after is not None:
         # Here, so that a wrong cursor is this field's error and not the whole batch's.
