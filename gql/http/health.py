@@ -56,4 +56,5 @@ class Health:
         return ready
 
     def list_routes(self) -> list[Route]:
+        """The addresses of the probes."""
         return [Route("/healthz", self.answer_healthz), Route("/readyz", self.answer_readyz)]
