@@ -122,7 +122,7 @@ class NotFound(DomainError):
     code = "NOT_FOUND"
 
 
-def unknown_id(noun: str, *field: str) -> InvalidInput | NotFound:
+def build_unknown_id(noun: str, *field: str) -> InvalidInput | NotFound:
     """The refusal of an id that nothing of the business has: of an input, whose path is `field`, where it is one."""
     message = f"There is no {noun} with this id."
     return InvalidInput(message, field, "NOT_FOUND") if field else NotFound(message)

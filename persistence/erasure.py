@@ -42,7 +42,7 @@ BEFORE, AFTER = r"(?<![\w@.+:/\-])", r"(?![\w@]|[.+:/\-]\w)"
 """Around a name that stands for itself: the 1 of 1.50, 2026-11-1 or zoe-1 does not."""
 
 
-def tells(name: str) -> bool:
+def is_telling(name: str) -> bool:
     """Whether the name means somebody within a longer text, too."""
     return len(name) > 1 and not (name.isdecimal() and len(name) < TELLING)
 
@@ -71,7 +71,7 @@ class Names:
         if value in self.held:
             return ERASED_TEXT
         # The longest first: a name may hold the id. The module remembers what it has compiled.
-        telling = sorted(filter(tells, self.held), key=len, reverse=True)
+        telling = sorted(filter(is_telling, self.held), key=len, reverse=True)
         if not telling:
             return value
         return re.sub(f"{BEFORE}(?:{'|'.join(map(re.escape, telling))}){AFTER}", ERASED_TEXT, value)

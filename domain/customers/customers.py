@@ -22,7 +22,7 @@ from domain.classification.labels import (
 from domain.classification.rfm import Quintiles, Score, build_rfm_span
 from domain.classifiers import ClassifierFailed, Classifiers
 from domain.customers.metrics import score_customer
-from domain.errors import FieldProblem, InvalidInput, find_text_problems, unknown_id
+from domain.errors import FieldProblem, InvalidInput, build_unknown_id, find_text_problems
 from domain.model import Actor, Business, CustomerTotals, NewCustomer, WriteCounts
 from domain.money import find_exponent, to_decimal
 from domain.store import Cache, Store, to_field_problem
@@ -39,7 +39,7 @@ class Erasure:
         async with self.store.write(business) as unit:
             record = (await unit.customers.find_by_ids([customer_id])).get(customer_id)
             if record is None:
-                raise unknown_id("customer", "customerId")
+                raise build_unknown_id("customer", "customerId")
             if not record.customer.erased:
                 ended = await unit.memberships.close_customer(customer_id, unit.instant, actor.name)
                 await unit.erasure.erase(customer_id, unit.instant)

@@ -11,7 +11,7 @@ from itertools import combinations
 from domain.calendar import Clock
 from domain.classification.rfm import Quintiles
 from domain.customers.customers import Customers
-from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem, unknown_id
+from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem, build_unknown_id
 from domain.model import Business
 from domain.rules.context import RuleContext, collect_references, uses_rank
 from domain.rules.evaluator import holds
@@ -186,7 +186,7 @@ class Analysis:
         async with self.store.read(business) as unit:
             other = None if against is None else await unit.segments.get(against)
             if against is not None and other is None:
-                raise unknown_id("segment", "againstSegmentId")
+                raise build_unknown_id("segment", "againstSegmentId")
             used: Sequence[Segment] = ()
             if tree is not None and collect_references(tree):
                 used = await unit.segments.load_all()
@@ -218,7 +218,7 @@ class Analysis:
         rules = [] if tree is None else [tree]
         quintiles = await self._load_quintiles(business, rules)
         async with self.store.read(business) as unit:
-            open_ones = (await unit.memberships.find_open([customer_id])).get(customer_id, [])
+            open_ones = (await unit.memberships.find_open_memberships([customer_id])).get(customer_id, [])
             named = await unit.segments.find_by_ids([each.segment_id for each in open_ones])
             keys = frozenset(each.key for each in named.values())
             context = await build_rule_context(unit, self.clock(), rules, quintiles)

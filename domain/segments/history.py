@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from domain.calendar import Clock, find_start_of_day, load_zone, to_micros
-from domain.errors import HistoryCompacted, InvalidInput, Sentence, unknown_id
+from domain.errors import HistoryCompacted, InvalidInput, Sentence, build_unknown_id
 from domain.model import Actor, Business
 from domain.segments.model import ArchivedMembership, Snapshot
 from domain.store import Store
@@ -26,7 +26,7 @@ class Snapshots:
         async with self.store.write(business) as unit:
             segment = None if segment_id is None else await unit.segments.get(segment_id)
             if segment is None:
-                raise unknown_id("segment", "segmentId")
+                raise build_unknown_id("segment", "segmentId")
             snapshot = Snapshot(segment.id, unit.instant, segment.member_count, None, actor.name)
             await unit.snapshots.add(snapshot)
             detail = {"segment": segment.key, "memberCount": segment.member_count}

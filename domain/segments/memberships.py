@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from domain.calendar import Clock, SeriesInterval, build_series, load_zone, to_local_date, to_utc
-from domain.errors import FieldProblem, InvalidInput, NotFound, unknown_id
+from domain.errors import FieldProblem, InvalidInput, NotFound, build_unknown_id
 from domain.jobs.queue import queue_following
 from domain.model import Actor, Business
 from domain.pages import Page
@@ -155,7 +155,7 @@ def _bound_changes(business: Business, which: ChangeList) -> ChangeList:
 async def _get_manual_segment(unit: Unit, segment_id: int, word: str) -> Segment:
     segment = await unit.segments.get(segment_id)
     if segment is None:
-        raise unknown_id("segment", "segmentId")
+        raise build_unknown_id("segment", "segmentId")
     if segment.kind is not SegmentKind.MANUAL:
         message = f"{word} must be that of a MANUAL segment; the members of {segment.name} follow from its definition"
         raise InvalidInput(message, ("segmentId",), "SEGMENT_IS_AUTOMATIC")

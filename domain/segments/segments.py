@@ -107,7 +107,7 @@ def _list_values(segment: Segment) -> dict[str, object]:
 
 
 def _to_camel_case(name: str) -> str:
-    return re.sub("_([a-z])", lambda found: found[1].upper(), name)
+    return re.sub("_([a-z])", lambda match: match[1].upper(), name)
 
 
 Written = tuple[Segment, Job | None]

@@ -141,7 +141,7 @@ def _read_arguments(file: Path, values: dict[str, Any], kind: str) -> dict[str, 
 
 
 def _to_snake_case(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", name): value for name, value in values.items()}
+    return {re.sub("[A-Z]", lambda match: f"_{match[0].lower()}", name): value for name, value in values.items()}
 
 
 segment_app = typer.Typer(no_args_is_help=True, help="Segments: named groups of customers.")

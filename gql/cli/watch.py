@@ -58,7 +58,7 @@ class Watcher:
     run: Callable[[Path], str]
     files: dict[Path, WatchedFile] = field(default_factory=dict)
 
-    def turn(self, stop: Event) -> None:
+    def run_due_files(self, stop: Event) -> None:
         """Look at every file once, and run those that are due, one after the other."""
         for path in sorted({*self.files, *self._list_files()}):
             if stop.is_set():
@@ -144,7 +144,7 @@ def keep_watch(watcher: Watcher, stop: Event) -> None:
     """Turn after turn until the end. The folder may vanish and come back: looking goes on without the system's help."""
     folder = watcher.path if watcher.path.is_dir() else watcher.path.absolute().parent
     while not stop.is_set():
-        watcher.turn(stop)
+        watcher.run_due_files(stop)
         if not folder.is_dir():
             stop.wait(TICK)
             continue
@@ -160,7 +160,7 @@ def keep_watch(watcher: Watcher, stop: Event) -> None:
                 raise_interrupt=False,
                 recursive=False,
             ):
-                watcher.turn(stop)
+                watcher.run_due_files(stop)
                 if stop.is_set() or not folder.is_dir():
                     break
         except (OSError, RuntimeError):

@@ -82,7 +82,7 @@ class Loaders:
         self.rejects = pages(lambda unit, keys, request: unit.imports.load_rejects(keys, request))
         # Deleted ones too, because history names them.
         self.segments = finds(lambda unit, keys: unit.segments.find_by_ids(keys, deleted=True))
-        self.memberships = reads(lambda unit, keys: unit.memberships.find_open(keys))
+        self.memberships = reads(lambda unit, keys: unit.memberships.find_open_memberships(keys))
         self.members: DataLoader[MemberKey, Page[Member]] = reads(
             lambda unit, keys: unit.memberships.load_member_pages(keys)
         )

@@ -26,10 +26,10 @@ from gql.schema.types.analysis import RuleVariable, SegmentExplanation, SegmentO
 from gql.schema.types.business import AuditEvent, Business, Storefront, StorefrontId, Viewer, find_storefront
 from gql.schema.types.customer import Customer, Purchase
 from gql.schema.types.enums import CustomerSort, Method, RfmScheme, SegmentKind, SegmentSort, SeriesInterval
-from gql.schema.types.ids import GlobalId, Node, decode_own, expect, match, missing
+from gql.schema.types.ids import GlobalId, Node, build_missing_error, decode_own, expect, match
 from gql.schema.types.job import RUN_ORDER, Job, PurchaseImport, Recalculation
 from gql.schema.types.membership import Snapshot, read_snapshot_key
-from gql.schema.types.pagination import After, Before, Connection, First, Last, build_connection, request_page
+from gql.schema.types.pagination import After, Before, Connection, First, Last, build_connection, build_page_request
 from gql.schema.types.report import (
     LabelCount,
     ReportSource,
@@ -199,7 +199,7 @@ class Query:
     ) -> Connection[Segment]:
         by, backwards = sort or SegmentSort.NAME, bool(reverse)
         order = f"segments {by.value}{' reverse' if backwards else ''}"
-        request = request_page(order, str if by is SegmentSort.NAME else int, first, after, last, before)
+        request = build_page_request(order, str if by is SegmentSort.NAME else int, first, after, last, before)
         where = SegmentFilterEntity() if filter is None else filter.to_entity()
         context, business = info.context, await info.context.load_business()
         page = await context.read(lambda unit: unit.segments.load_page(request, where, by, backwards))
@@ -274,19 +274,19 @@ class Query:
             strawberry.ID | None, strawberry.argument(description="Only runs of this segment, parts of others too.")
         ] = None,
     ) -> Connection[Recalculation]:
-        request = request_page(RUN_ORDER, int, first, after)
+        request = build_page_request(RUN_ORDER, int, first, after)
         context, business = info.context, await info.context.load_business()
         key = None if segment_id is None else expect(segment_id, "Segment", business, "segmentId")
         # Of a deleted one too: its runs are history.
         if key is not None and await context.loaders.segments.load(key) is None:
-            raise missing("Segment", "segmentId")
+            raise build_missing_error("Segment", "segmentId")
         page = await context.read(lambda unit: unit.jobs.load_page(request, segment_id=key))
         of = partial(Recalculation.of, business)
         return build_connection(page, RUN_ORDER, of, lambda: context.read(lambda unit: unit.jobs.count(segment_id=key)))
 
     @strawberry.field(permission_classes=[CanView], description="Imports of purchases, newest first.")
     async def imports(self, info: Info, first: First = None, after: After = None) -> Connection[PurchaseImport]:
-        request = request_page(IMPORT_ORDER, int, first, after)
+        request = build_page_request(IMPORT_ORDER, int, first, after)
         context, of = info.context, partial(PurchaseImport.of, await info.context.load_business())
         page = await context.read(lambda unit: unit.imports.load_page(request))
         return build_connection(page, IMPORT_ORDER, of, lambda: context.read(lambda unit: unit.imports.count()))
@@ -301,7 +301,7 @@ class Query:
             strawberry.ID | None, strawberry.argument(description="Only writes that changed this object.")
         ] = None,
     ) -> Connection[AuditEvent]:
-        request = request_page(AUDIT_ORDER, int, first, after)
+        request = build_page_request(AUDIT_ORDER, int, first, after)
         context, business = info.context, await info.context.load_business()
         target = None if subject_id is None else find_audit_target(subject_id, business)
         page = await context.read(lambda unit: unit.audits.load_page(request, target))
@@ -366,7 +366,7 @@ class Query:
     ) -> Connection[Customer]:
         by, backwards = sort or CustomerSort.EXTERNAL_ID, bool(reverse)
         order = f"{by.value}{' reverse' if backwards else ''}"
-        request = request_page(order, str if by in TEXT_SORTS else int, first, after, last, before)
+        request = build_page_request(order, str if by in TEXT_SORTS else int, first, after, last, before)
         context, business = info.context, await info.context.load_business()
         where = CustomerFilterEntity() if filter is None else await filter.to_entity(context, business)
         page = await context.read(lambda unit: unit.customers.load_page(request, where, by, backwards))

@@ -43,7 +43,7 @@ STOREFRONTS = """DELETE FROM storefront WHERE business_id = :business AND id BET
     UNION SELECT storefront_id FROM purchase_before WHERE business_id = :business AND storefront_id IS NOT NULL)"""
 
 
-def nobody_evaluates(connection: Connection, business: int) -> bool:
+def has_no_evaluation(connection: Connection, business: int) -> bool:
     """Whether no run is about to give memberships to customers that it has read; none begins in this transaction."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("LOCK TABLE job IN SHARE MODE"))
@@ -276,7 +276,7 @@ class ImportUndo:
                 while not free:
                     with connection.begin():
                         row = connection.execute(raise_change(self.business.id, self.clock())).one()
-                        free = nobody_evaluates(connection, self.business.id)
+                        free = has_no_evaluation(connection, self.business.id)
                         if free:
                             gone = remove_customers(connection, self.business.id, low, high)
                             summary = replace(summary, customers_removed=summary.customers_removed + gone)

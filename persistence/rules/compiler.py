@@ -274,7 +274,7 @@ class RuleCompiler:
     @visit.register
     def visit_contains(self, node: tree.Contains) -> Expression:
         texts = (self.cast_operand(each, Kind.TEXT) for each in (node.text, node.needle))
-        return _false_if_missing(sql.ContainsText(*texts), node.needle, node.text)
+        return _treat_missing_as_false(sql.ContainsText(*texts), node.needle, node.text)
 
     @visit.register
     def visit_in_segment(self, node: tree.InSegment) -> Expression:
@@ -315,11 +315,13 @@ class RuleCompiler:
             case Kind.NOTHING:
                 return false()
             case Kind.NUMBER:
-                return _false_if_missing(sql.Negation(sql.Equal(self.compile_operand(node), bind_double(0.0))), node)
+                return _treat_missing_as_false(
+                    sql.Negation(sql.Equal(self.compile_operand(node), bind_double(0.0))), node
+                )
             case Kind.TEXT:
-                return _false_if_missing(sql.Negation(sql.Equal(self.compile_operand(node), literal(""))), node)
+                return _treat_missing_as_false(sql.Negation(sql.Equal(self.compile_operand(node), literal(""))), node)
             case Kind.BOOLEAN:
-                return _false_if_missing(self.compile_operand(node), node)
+                return _treat_missing_as_false(self.compile_operand(node), node)
             case _:
                 return sql.Negation(NotDistinct(self.compile_operand(node), null()))
 
@@ -339,7 +341,7 @@ class RuleCompiler:
             first = self.compile_operand(left)
             ordered = sql.ByCodePoint(first) if find_kind(left) is Kind.TEXT else first
             comparison = COMPARE[op](ordered, self.compile_operand(right))
-        return _false_if_missing(comparison, left, right)
+        return _treat_missing_as_false(comparison, left, right)
 
     def _compare_column(self, op: Op, left: Value, right: Value) -> Expression | None:
         """A comparison that an index can answer; None where the two are not a whole variable and a number."""
@@ -357,7 +359,7 @@ class RuleCompiler:
         """The same value, or both missing."""
         if may_be_missing(left) and may_be_missing(right):
             return NotDistinct(self.compile_operand(left), self.compile_operand(right))
-        return _false_if_missing(sql.Equal(self.compile_operand(left), self.compile_operand(right)), left, right)
+        return _treat_missing_as_false(sql.Equal(self.compile_operand(left), self.compile_operand(right)), left, right)
 
     def _compile_element_test(self, name: str, test: Condition) -> Expression:
         outer, self._list = self._list, name
@@ -393,7 +395,7 @@ class RuleCompiler:
         return statement.cte(f"_segment_{len(self._segment_tables)}")
 
 
-def _false_if_missing(condition: Expression, *operands: Value) -> Expression:
+def _treat_missing_as_false(condition: Expression, *operands: Value) -> Expression:
     return FalseIfNull(condition) if any(may_be_missing(operand) for operand in operands) else condition
 
 

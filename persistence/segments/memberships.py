@@ -117,7 +117,7 @@ class MembershipStore:
     business_id: int
     as_of: datetime | None = None
 
-    async def find_open(self, customers: Sequence[int]) -> Mapping[int, list[Membership]]:
+    async def find_open_memberships(self, customers: Sequence[int]) -> Mapping[int, list[Membership]]:
         """The memberships of each customer that last, by name of the segment."""
         statement = (
             select(*MEMBERSHIP)

@@ -131,7 +131,7 @@ class MongoConnection:
         except LookupError as error:
             # The driver takes it for granted that an answer holds what it asked for.
             await client.close()
-            raise strange(self.hosts, error) from None
+            raise build_answer_error(self.hosts, error) from None
         except BaseException:
             await client.close()
             raise
@@ -164,18 +164,18 @@ def read_hosts(uri: str) -> str:
         # A password with a sign that ought to be written as %2F must not be taken for a host.
         host = re.split("[/?]", uri.removeprefix("mongodb+srv://").rpartition("@")[2])[0]
         if re.fullmatch(r"[\w.-]+", host) is None:
-            raise unreadable()
+            raise build_uri_error()
         return host
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             nodes = parse_uri(uri, validate=True, warn=False)["nodelist"]
     except (PyMongoError, ValueError):
-        raise unreadable() from None
+        raise build_uri_error() from None
     return ", ".join(f"{host}:{port}" for host, port in nodes)
 
 
-def unreadable() -> InvalidInput:
+def build_uri_error() -> InvalidInput:
     """What is said of a connection string that is none."""
     return InvalidInput(
         f"The connection string of MongoDB cannot be read ({WHERE}). It must be such as "
@@ -205,11 +205,11 @@ def explain_failure(error: BaseException, hosts: str) -> DomainError:
     if isinstance(error, ConfigurationError) and not isinstance(error, InvalidURI) and "dns" in message.lower():
         return Unavailable(f"MongoDB at {hosts} cannot be reached: the name is not known. Check the host in {WHERE}.")
     if isinstance(error, InvalidURI | ConfigurationError):
-        return unreadable()
-    return strange(hosts, error)
+        return build_uri_error()
+    return build_answer_error(hosts, error)
 
 
-def strange(hosts: str, error: BaseException) -> Unavailable:
+def build_answer_error(hosts: str, error: BaseException) -> Unavailable:
     """What is said of an answer that no MongoDB gives."""
     return Unavailable(f"MongoDB at {hosts} answered what cannot be understood ({type(error).__name__}).")
 

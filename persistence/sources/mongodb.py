@@ -221,7 +221,7 @@ class MongoSource:
         changed = None if self.last_change is None else self.last_change.isoformat()
         return {"key": json_util.dumps(self.last), "updated_field": self.changed, "updated": changed}
 
-    def anything_new(self) -> bool:
+    def has_new_documents(self) -> bool:
         """Whether there is a document beyond the last one that was read, or one that was changed later."""
         if self.known is None:
             return True

@@ -120,7 +120,7 @@ def always() -> bool:
     return True
 
 
-async def nothing_more(customers: Customers, business: Business) -> None:
+async def ask_nothing(customers: Customers, business: Business) -> None:
     """What files ask for after their import."""
 
 
@@ -138,7 +138,7 @@ class OpenedPurchases:
     warnings: list[str] = field(default_factory=list)
     may_be_empty: bool = False
     anything_new: Callable[[], bool] = always
-    finish: Callable[[Customers, Business], Coroutine[Any, Any, None]] = nothing_more
+    finish: Callable[[Customers, Business], Coroutine[Any, Any, None]] = ask_nothing
     names: Names = str
 
     @property
@@ -290,7 +290,7 @@ def open_collection(
         opened,
         columns=replace(opened.columns, ignored=ignored),
         may_be_empty=position is not None,
-        anything_new=source.anything_new,
+        anything_new=source.has_new_documents,
         finish=partial(finish, source, store, clock, build_state_name(place), reading),
     )
 

@@ -133,7 +133,7 @@ async def members(services: Services, store: SqlStore, business: Business, held:
     """A page of 100 members with their memberships."""
     async with store.read(business) as unit:
         page = await unit.memberships.load_members(held.id, PageRequest(100))
-        await unit.memberships.find_open([record.customer.id for record, _ in page.items])
+        await unit.memberships.find_open_memberships([record.customer.id for record, _ in page.items])
 
 
 async def timed(ask: Callable[[], Awaitable[object]]) -> float:

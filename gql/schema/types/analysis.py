@@ -93,17 +93,17 @@ class SegmentPreview:
 
     @strawberry.field(description="The first customers who match, by id.")
     async def sample(self, info: Info, first: SampleSize = DEFAULT_SAMPLE) -> list[Customer]:
-        return await self._sample(info, Side.MATCHING, first)
+        return await self._load_sample(info, Side.MATCHING, first)
 
     @strawberry.field(description="The first customers who would enter the other segment, by id; none without one.")
     async def entering_sample(self, info: Info, first: SampleSize = DEFAULT_SAMPLE) -> list[Customer]:
-        return await self._sample(info, Side.ENTERING, first)
+        return await self._load_sample(info, Side.ENTERING, first)
 
     @strawberry.field(description="The first customers who would leave the other segment, by id; none without one.")
     async def leaving_sample(self, info: Info, first: SampleSize = DEFAULT_SAMPLE) -> list[Customer]:
-        return await self._sample(info, Side.LEAVING, first)
+        return await self._load_sample(info, Side.LEAVING, first)
 
-    async def _sample(self, info: Info, side: Side, first: int | None) -> list[Customer]:
+    async def _load_sample(self, info: Info, side: Side, first: int | None) -> list[Customer]:
         size = DEFAULT_SAMPLE if first is None else first
         records = await info.context.services.analysis.load_sample(self.business, self.preview, side, size)
         return [Customer.of(self.business, record) for record in records]

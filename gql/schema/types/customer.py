@@ -21,7 +21,7 @@ from gql.schema.types import segment as segments
 from gql.schema.types.business import Storefront
 from gql.schema.types.enums import PurchaseStatus, RfmScheme
 from gql.schema.types.ids import Node, encode
-from gql.schema.types.pagination import After, Connection, First, build_connection, request_page
+from gql.schema.types.pagination import After, Connection, First, build_connection, build_page_request
 
 if TYPE_CHECKING:
     from gql.schema.types.membership import MembershipChange, SegmentMembership
@@ -198,7 +198,7 @@ class Customer(Node):
 
     @strawberry.field(description="Purchases of the customer, of every status, newest first.")
     async def purchases(self, info: Info, first: First = None, after: After = None) -> Connection[Purchase]:
-        request = request_page(PURCHASE_ORDER, int, first, after)
+        request = build_page_request(PURCHASE_ORDER, int, first, after)
         loaders, key = info.context.loaders, self.record.customer.id
         page = await loaders.purchase_pages.load((key, request))
         of = partial(Purchase.of, self.business)

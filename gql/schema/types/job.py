@@ -19,7 +19,7 @@ from gql.schema.types import membership as memberships
 from gql.schema.types import segment as segments
 from gql.schema.types.enums import JobStatus
 from gql.schema.types.ids import Node, encode
-from gql.schema.types.pagination import After, Connection, First, build_connection, request_page
+from gql.schema.types.pagination import After, Connection, First, build_connection, build_page_request
 
 if TYPE_CHECKING:
     from gql.schema.types.membership import Snapshot
@@ -107,7 +107,7 @@ class Recalculation(Node, Job):
 
     @strawberry.field(description="One run a segment where this one covers many, in the order of their work.")
     async def parts(self, info: Info, first: First = None, after: After = None) -> Connection["Recalculation"]:
-        request = request_page(PART_ORDER, int, first, after)
+        request = build_page_request(PART_ORDER, int, first, after)
         context, key = info.context, self.entity.id
         page = await context.read(lambda unit: unit.jobs.load_page(request, parent_id=key))
         return build_connection(
@@ -197,7 +197,7 @@ class PurchaseImport(Node, Job):
 
     @strawberry.field(description="The rows that were refused, in the order of the file; kept once it succeeded.")
     async def rejects(self, info: Info, first: First = None, after: After = None) -> Connection[Reject]:
-        request = request_page(REJECT_ORDER, int, first, after)
+        request = build_page_request(REJECT_ORDER, int, first, after)
         page = await info.context.loaders.rejects.load((self.entity.id, request))
         return build_connection(page, REJECT_ORDER, Reject.of, self.entity.rejected)
 

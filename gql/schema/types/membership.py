@@ -23,7 +23,7 @@ from gql.schema.context import Context, Info
 from gql.schema.types import customer as customers
 from gql.schema.types import segment as segments
 from gql.schema.types.enums import ChangeKind, MembershipSource
-from gql.schema.types.ids import Node, decode_own, encode, expect, missing
+from gql.schema.types.ids import Node, build_missing_error, decode_own, encode, expect
 from gql.schema.types.pagination import (
     After,
     Connection,
@@ -32,8 +32,8 @@ from gql.schema.types.pagination import (
     PageInfo,
     build_connection,
     build_page_info,
+    build_page_request,
     encode_cursor,
-    request_page,
 )
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class MembershipChange:
 async def load_changes_connection(
     info: Info, business: BusinessEntity, changes: ChangeList, first: int | None, after: str | None
 ) -> Connection[MembershipChange]:
-    request = request_page(CHANGE_ORDER, str, first, after)
+    request = build_page_request(CHANGE_ORDER, str, first, after)
     if request.after is not None:
         # Here, so that a wrong cursor is this field's error and not the whole batch's.
         check_reachable(business, Place.read(request.after).instant)
@@ -169,7 +169,7 @@ async def load_entrants(
     info: Info, business: BusinessEntity, between: Comparison, first: int | None, after: str | None
 ) -> "Connection[Customer]":
     """A page of those who are members at the second instant and were none at the first."""
-    request = request_page(MEMBER_ORDER, int, first, after)
+    request = build_page_request(MEMBER_ORDER, int, first, after)
     loaders, of = info.context.loaders, partial(customers.Customer.of, business)
     page = await loaders.entrant_pages.load((between, request))
     return build_connection(page, MEMBER_ORDER, of, lambda: loaders.entrant_counts.load(between))
@@ -236,7 +236,7 @@ class Snapshot(Node):
 
     @strawberry.field(description="The members then, as they are now.")
     async def members(self, info: Info, first: First = None, after: After = None) -> Customers:
-        request = request_page(MEMBER_ORDER, int, first, after)
+        request = build_page_request(MEMBER_ORDER, int, first, after)
         check_reachable(self.business, self.entity.at)
         page = await info.context.loaders.members.load((self.entity.segment_id, request, self.entity.at))
         return build_connection(
@@ -252,7 +252,7 @@ class Snapshot(Node):
     ) -> SnapshotDiff:
         other = await find_snapshot(info.context, self.business, to)
         if other is None:
-            raise missing("Snapshot")
+            raise build_missing_error("Snapshot")
         if other.segment_id != self.entity.segment_id:
             raise InvalidInput("to must be the id of a snapshot of the same segment", ("to",))
         check_reachable(self.business, self.entity.at, other.at)

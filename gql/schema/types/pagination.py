@@ -91,7 +91,7 @@ def _has_surrogates(text: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def request_page(
+def build_page_request(
     order: str,
     kind: type,
     first: int | None,

@@ -26,7 +26,7 @@ from gql.schema.context import Info
 from gql.schema.types.business import Storefront
 from gql.schema.types.customer import Customer
 from gql.schema.types.enums import Method
-from gql.schema.types.pagination import After, Connection, First, build_connection, read_order, request_page
+from gql.schema.types.pagination import After, Connection, First, build_connection, build_page_request, read_order
 
 
 @dataclass(slots=True, eq=False)
@@ -134,7 +134,7 @@ class ReportSegment:
     async def customers(self, info: Info, first: First = None, after: After = None) -> Connection[Customer]:
         source = self.source
         order = f"group {self.group.kind.code}"
-        request = request_page(order, int, first, after)
+        request = build_page_request(order, int, first, after)
         page = await info.context.loaders.group_pages.load((source, self.group.kind, request))
         return build_connection(page, order, partial(Customer.of, source.business), self.group.customers)
 
@@ -253,7 +253,7 @@ class TransitionCell:
         order = build_cell_order(self.entity)
         page: Page[CustomerRecord] = Page([], [], has_next=False, has_previous=False)
         if after is None or self.source.find_owner(after) in (order, None):
-            request = request_page(order, int, first, after)
+            request = build_page_request(order, int, first, after)
             page = await info.context.loaders.group_pages.load((self.source, self.entity.transition, request))
         return build_connection(page, order, partial(Customer.of, self.source.business), self.customer_count)
 

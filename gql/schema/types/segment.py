@@ -24,8 +24,8 @@ from gql.schema.context import Info
 from gql.schema.types import job as jobs
 from gql.schema.types import membership as memberships
 from gql.schema.types.enums import SegmentKind, SeriesInterval
-from gql.schema.types.ids import Node, encode, match, missing
-from gql.schema.types.pagination import After, Before, Connection, First, Last, build_connection, request_page
+from gql.schema.types.ids import Node, build_missing_error, encode, match
+from gql.schema.types.pagination import After, Before, Connection, First, Last, build_connection, build_page_request
 from gql.schema.types.scalars import JSON
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ class Segment(Node):
             datetime | None, strawberry.argument(description="Members at this timestamp; now where absent.")
         ] = None,
     ) -> Annotated["SegmentMemberConnection", MEMBERSHIP]:
-        request = request_page(memberships.MEMBER_ORDER, int, first, after, last, before)
+        request = build_page_request(memberships.MEMBER_ORDER, int, first, after, last, before)
         loaders, key = info.context.loaders, self.entity.id
         at = info.context.services.memberships.check_instant(self.business, as_of, "asOf")
         check_reachable(self.business, at)
@@ -240,7 +240,7 @@ class Segment(Node):
     ) -> bool:
         number = match(customer_id, "Customer", self.business)
         if number is None or await info.context.loaders.customers.load(number) is None:
-            raise missing("Customer")
+            raise build_missing_error("Customer")
         return bool(await info.context.loaders.are_members.load((self.entity.id, number)))
 
     @strawberry.field(description="The snapshots, newest first.")
@@ -252,7 +252,7 @@ class Segment(Node):
         ] = 10,
         after: After = None,
     ) -> Connection[Annotated["Snapshot", MEMBERSHIP]]:
-        request = request_page(SNAPSHOT_ORDER, int, 10 if first is None else first, after)
+        request = build_page_request(SNAPSHOT_ORDER, int, 10 if first is None else first, after)
         loaders, key = info.context.loaders, self.entity.id
         page = await loaders.snapshot_pages.load((key, request))
         of = partial(memberships.Snapshot.of, self.business)

@@ -41,7 +41,7 @@ async def keys_of(working: Working, name: str) -> list[str]:
     async with working.store.read(working.business) as unit:
         record = await unit.customers.find_by_external_id(name)
         assert record is not None
-        held = (await unit.memberships.find_open([record.customer.id]))[record.customer.id]
+        held = (await unit.memberships.find_open_memberships([record.customer.id]))[record.customer.id]
         segments = await unit.segments.find_by_ids([each.segment_id for each in held])
     return [segments[each.segment_id].key for each in held]
 

@@ -141,7 +141,7 @@ async def test_deleting_ends_memberships_and_keeps_their_history(
 
     kept = (await services.read(shop, lambda unit: unit.segments.find_by_ids([vip.id], deleted=True)))[vip.id]
     assert kept.member_count == 0
-    assert not any((await services.read(shop, lambda unit: unit.memberships.find_open([1, 2, 3]))).values())
+    assert not any((await services.read(shop, lambda unit: unit.memberships.find_open_memberships([1, 2, 3]))).values())
     async with SqlStore(database, clock).read(shop) as unit:
         changes = (await unit.history.load_change_pages([(ChangeList(vip.id), PageRequest())]))[0].items
     at = {change.at for change in changes if change.by == "anna"}
