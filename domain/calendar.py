@@ -237,9 +237,9 @@ def check(text: str, field: tuple[str, ...] = ("input", "schedule")) -> str:
     if _has_occurrence(expression):
         return expression
     wrong = [
-        f"as its {name} {right} (or a list, range or step of them), not `{given[:20]}`"
-        for place, (given, (name, right)) in enumerate(zip(fields, FIELDS, strict=True))
-        if not _has_occurrence(" ".join(given if other == place else "*" for other in range(len(FIELDS))))
+        f"as its {name} {right} (or a list, range or step of them), not `{part[:20]}`"
+        for place, (part, (name, right)) in enumerate(zip(fields, FIELDS, strict=True))
+        if not _has_occurrence(" ".join(part if other == place else "*" for other in range(len(FIELDS))))
     ]
     if not wrong:
         raise InvalidInput(f"{field[-1]} must come at some time: no month `{fields[3]}` has a day `{fields[2]}`", field)
@@ -260,14 +260,14 @@ def find_next_run(text: str | None, after: datetime, time_zone: str) -> datetime
     minute, hour, *_ = expression.split()
     try:
         if minute.startswith("*") or hour.startswith("*"):
-            found = _find_local_time(expression, after, tz)
+            run = _find_local_time(expression, after, tz)
         else:
             # Of a time that happens twice this yields the first, which is past where the clock shows the second.
             times = (local.astimezone(UTC) for local in CronSim(expression, after.astimezone(tz)))
-            found = next(instant for instant in times if instant > after)
+            run = next(instant for instant in times if instant > after)
     except (CronSimError, StopIteration, OverflowError):
         return None
-    return found if found - after < FARTHEST else None
+    return run if run - after < FARTHEST else None
 
 
 def _find_local_time(expression: str, after: datetime, tz: ZoneInfo) -> datetime:
@@ -276,10 +276,10 @@ def _find_local_time(expression: str, after: datetime, tz: ZoneInfo) -> datetime
     start, offset = after.astimezone(UTC), compute_offset(after, tz)
     local = start + offset
     while True:
-        found = next(CronSim(expression, local.replace(tzinfo=None))).replace(tzinfo=UTC) - offset
-        change = find_next_change(start, min(found, after + FARTHEST), tz)
+        instant = next(CronSim(expression, local.replace(tzinfo=None))).replace(tzinfo=UTC) - offset
+        change = find_next_change(start, min(instant, after + FARTHEST), tz)
         if change is None:
-            return found
+            return instant
         start, offset = change, compute_offset(change, tz)
         # So that the instant of the change itself is looked at.
         local = start + offset - timedelta(microseconds=1)

@@ -67,9 +67,9 @@ class Classifier:
             return None if callable(self.function) else "its function must be callable"
         if not isinstance(self.sql, str) or not 0 < len(self.sql.strip()) <= LONGEST_SQL:
             return f"its sql must be an expression of 1 to {LONGEST_SQL} characters"
-        found = WHOLE_TABLE.search(TEXTS.sub("''", self.sql))
-        if found is not None:
-            return f"its sql must be one expression over one customer's columns, without {found[0]!r}"
+        match = WHOLE_TABLE.search(TEXTS.sub("''", self.sql))
+        if match is not None:
+            return f"its sql must be one expression over one customer's columns, without {match[0]!r}"
         return None
 
 
@@ -111,8 +111,8 @@ class Classifiers:
     @property
     def mark(self) -> str:
         """What changes with what they say, as far as it can be seen: a function is known by where it stands."""
-        said = [[one.name, one.dimension, one.sql or _find_place(one.function)] for one in self.every]
-        return sha256(json.dumps(said).encode()).hexdigest()
+        parts = [[one.name, one.dimension, one.sql or _find_place(one.function)] for one in self.every]
+        return sha256(json.dumps(parts).encode()).hexdigest()
 
     def without_sql(self) -> "Classifiers":
         """The same where the store cannot answer."""
@@ -120,16 +120,16 @@ class Classifiers:
 
     def decide_labels(self, batch: ClassifiedBatch) -> dict[str, list[str | None]]:
         """The labels of each customer of the batch, by dimension. Calls the functions, so not on the event loop."""
-        answers = {name: list(given) for name, given in batch.answers.items()}
+        answers = {name: list(answer) for name, answer in batch.answers.items()}
         for one in self.functions:
             answers[one.dimension] = _call_classifier(one, batch)
         nothing: list[str | None] = [None] * len(batch.ids)
-        found = {}
+        labels = {}
         for dimension in self.dimensions:
-            given = answers.get(dimension, nothing)
+            answer = answers.get(dimension, nothing)
             standing = batch.columns[dimension] if dimension in BUILT_IN else nothing
-            found[dimension] = [label or built_in for label, built_in in zip(given, standing, strict=True)]
-        return found
+            labels[dimension] = [label or built_in for label, built_in in zip(answer, standing, strict=True)]
+        return labels
 
 
 def _find_place(function: object) -> str:
@@ -141,17 +141,17 @@ def _call_classifier(classifier: Classifier, batch: ClassifiedBatch) -> list[str
     """Its answers; none at all, and a word in the log, where it fails: a label that stands is better than no answer."""
     assert classifier.function is not None
     try:
-        given = list(classifier.function({name: list(values) for name, values in batch.columns.items()}))
+        answers = list(classifier.function({name: list(values) for name, values in batch.columns.items()}))
     except Exception as error:
         log.warning("classifier %s failed with %s; built-in labels stand", classifier.name, type(error).__name__)
         return [None] * len(batch.ids)
-    if len(given) != len(batch.ids):
-        said = "classifier %s answered %d of %d customers; built-in labels stand"
-        log.warning(said, classifier.name, len(given), len(batch.ids))
+    if len(answers) != len(batch.ids):
+        message = "classifier %s answered %d of %d customers; built-in labels stand"
+        log.warning(message, classifier.name, len(answers), len(batch.ids))
         return [None] * len(batch.ids)
-    if any(label is not None and not isinstance(label, str) for label in given):
+    if any(label is not None and not isinstance(label, str) for label in answers):
         log.warning("classifier %s answered what is no text; built-in labels stand there", classifier.name)
-    return [_check_label(label) for label in given]
+    return [_check_label(label) for label in answers]
 
 
 def _check_label(label: object) -> str | None:

@@ -8,7 +8,7 @@ DomainError
 ├── NotFound          nothing of that id is visible to the caller
 ├── Forbidden         the caller lacks the permission
 ├── Conflict          somebody else was faster
-├── Taken             a name or key that must be unique is in use
+├── AlreadyTaken      a name or key that must be unique is in use
 ├── AlreadyRunning    a run of the segment is active
 ├── NotCancellable    the job has ended already
 ├── TooManyImports    so many imports of the business wait already that another one is refused
@@ -188,8 +188,8 @@ class UndoRefused(DomainError):
     code = "CHANGED_SINCE"
 
     def __init__(self, import_id: int, reasons: Sequence[str]) -> None:
-        found = "; ".join(reasons)
-        super().__init__(f"Import {import_id} cannot be taken back, and nothing was changed: {found}.")
+        listed = "; ".join(reasons)
+        super().__init__(f"Import {import_id} cannot be taken back, and nothing was changed: {listed}.")
 
 
 class HistoryCompacted(DomainError):

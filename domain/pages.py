@@ -38,10 +38,10 @@ class Page(Generic[T]):
         return Page([change(item) for item in self.items], self.positions, self.has_next, self.has_previous)
 
 
-def build_page(found: Sequence[T], request: PageRequest, position: Callable[[T], Position]) -> Page[T]:
-    """The page from up to size + 1 found items, which stand in the order they were looked for."""
-    more = len(found) > request.size
-    items = list(found[: request.size])
+def build_page(rows: Sequence[T], request: PageRequest, position: Callable[[T], Position]) -> Page[T]:
+    """The page from up to size + 1 rows, which stand in the order they were looked for."""
+    more = len(rows) > request.size
+    items = list(rows[: request.size])
     if request.backward:
         items.reverse()
         has_next, has_previous = request.before is not None, more

@@ -45,9 +45,9 @@ STOP_SECONDS = 5.0
 """How long what works beside the requests may take to come to an end, or to be released."""
 
 
-def open_upload(path: Path, business: Business, kept: Mapping[str, object]) -> OpenedPurchases:
+def open_upload(path: Path, business: Business, options_document: Mapping[str, object]) -> OpenedPurchases:
     """An uploaded file, read as its request said."""
-    return open_purchases(path, business, read_options(kept))
+    return open_purchases(path, business, read_options(options_document))
 
 
 def create_app(

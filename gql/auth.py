@@ -122,7 +122,6 @@ class Authenticator:
 def issue_token(
     secret: str, *, subject: str, business: str, permissions: Iterable[str], lifetime: timedelta, now: datetime
 ) -> str:
-    """A token signed with the secret."""
     issued = int(now.timestamp())
     claims = {
         "sub": subject,

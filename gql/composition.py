@@ -45,7 +45,7 @@ from gql.settings import Settings
 from persistence.alerts import Alerts
 from persistence.database.engines import Database, open_database
 from persistence.exports.csv import write_members_csv, write_report_csv
-from persistence.exports.json import encode_value, write_members_json, build_report_data, write_report_json
+from persistence.exports.json import build_report_data, encode_value, write_members_json, write_report_json
 from persistence.exports.pdf import write_report_pdf
 from persistence.imports.customers_file import CustomersFile
 from persistence.imports.importer import PurchaseImporter
@@ -55,9 +55,9 @@ from persistence.reports.cache import MemoryCache
 from persistence.sources.csv import CsvSource
 from persistence.sources.opening import (
     OpenedPurchases,
-    read_mongodb_settings,
     open_collection,
     open_purchases,
+    read_mongodb_settings,
     read_section,
     write_section,
 )
@@ -153,12 +153,16 @@ class Writers:
 
 
 def make_writers(settings: Settings) -> Writers:
-    """The writers of every format."""
     # openpyxl takes 300 ms to load, which no other command need wait for.
     from persistence.exports.xlsx import write_members_xlsx, write_report_xlsx
 
     return Writers(
-        {"csv": write_report_csv, "xlsx": write_report_xlsx, "pdf": partial(write_report_pdf, fonts=settings.fonts), "json": write_report_json},
+        {
+            "csv": write_report_csv,
+            "xlsx": write_report_xlsx,
+            "pdf": partial(write_report_pdf, fonts=settings.fonts),
+            "json": write_report_json,
+        },
         {"csv": write_members_csv, "xlsx": write_members_xlsx, "json": write_members_json},
     )
 
@@ -169,7 +173,6 @@ def format_report(document: ReportDocument) -> str:
 
 
 def read_system_clock() -> datetime:
-    """The present instant."""
     return datetime.now(UTC)
 
 
@@ -187,7 +190,6 @@ class OpenStore:
         return SqlStore(self.database, read_system_clock)
 
     def make_services(self, feed: ProgressFeed, clock: Clock = read_system_clock) -> Services:
-        """The services over this store."""
         return make_services(self.database, clock, feed)
 
     def make_recalculation(self, feed: ProgressFeed) -> RecalculationHandler:
@@ -195,7 +197,6 @@ class OpenStore:
         return make_recalculation(self.database, read_system_clock, feed)
 
     def make_worker(self, feed: ProgressFeed, clock: Clock) -> Worker:
-        """A worker on this store."""
         return make_worker(self.database, clock, feed)
 
     def open_purchases(

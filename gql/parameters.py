@@ -54,23 +54,23 @@ class ReportParameters:
 
 def read_report_parameters(query: Sequence[tuple[str, str]]) -> ReportParameters:
     """What the query asks for; InvalidInput names the parameter that is wrong."""
-    given = _read_query(query, REPORT_PARAMETERS)
+    values = _read_query(query, REPORT_PARAMETERS)
     return ReportParameters(
-        read_method(given.get("method", "rfm")),
-        read_days(given.get("days", "90")),
-        read_date(given["as_of"]) if "as_of" in given else None,
-        given.get("storefront"),
-        given.get("segment_name"),
-        given.get("segment_code"),
-        read_scheme(given.get("scheme", "eight")),
-        read_format(given["format"]) if "format" in given else None,
+        read_method(values.get("method", "rfm")),
+        read_days(values.get("days", "90")),
+        read_date(values["as_of"]) if "as_of" in values else None,
+        values.get("storefront"),
+        values.get("segment_name"),
+        values.get("segment_code"),
+        read_scheme(values.get("scheme", "eight")),
+        read_format(values["format"]) if "format" in values else None,
     )
 
 
 def read_member_columns(query: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     """The columns that the query chooses, separated by commas; all where it says none."""
-    given = _read_query(query, ("columns",))
-    names = [name.strip() for name in given.get("columns", "").split(",")]
+    values = _read_query(query, ("columns",))
+    names = [name.strip() for name in values.get("columns", "").split(",")]
     return check_columns([name for name in names if name])
 
 
@@ -167,13 +167,12 @@ def read_upload_parameters(query: Sequence[tuple[str, str]]) -> UploadParameters
 
 
 def read_options(document: Mapping[str, object]) -> ImportOptions:
-    """The options that `UploadParameters.document` wrote down."""
+    """The options that `UploadParameters.to_document` wrote down."""
     mapping = document.get("map")
     texts = {name: str(document[name]) for name in TEXTS if document.get(name) is not None}
     return make_options(mapping if isinstance(mapping, dict) else {}, texts)
 
 
 def make_options(mapping: Mapping[str, str], texts: Mapping[str, str]) -> ImportOptions:
-    """Options of the texts that are there."""
     values: dict[str, Any] = {name: texts.get(name) for name in TEXTS}
     return ImportOptions(mapping, **values)

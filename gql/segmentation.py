@@ -20,8 +20,8 @@ from domain.classification.pipeline import (
     RunRequest,
     Segmentation,
     Source,
-    describe_error,
     build_idle_status,
+    describe_error,
     format_instant,
 )
 from domain.classifiers import Classifiers
@@ -42,7 +42,7 @@ from persistence.labels.labels import LabelStore, keep
 from persistence.labels.run_folder import RunFolder
 from persistence.labels.run_sources import CollectionSource, FileSource, StoreSource
 from persistence.reports.cache import MemoryCache
-from persistence.sources.opening import read_mongodb_settings, open_collection, open_purchases
+from persistence.sources.opening import open_collection, open_purchases, read_mongodb_settings
 from persistence.store import SqlStore
 
 HEARTBEAT_SECONDS = 5.0
@@ -61,19 +61,18 @@ class StoredLabels:
 
     @contextmanager
     def decide_labels(self, as_of: date | None) -> Iterator[DecidedLabels]:
-        """As of the day."""
-        with self.store.decide_labels(as_of) as found:
-            yield found
+        with self.store.decide_labels(as_of) as labels:
+            yield labels
             # Where the store is busy, the next run decides all anew.
             with suppress(Unavailable), translate_errors():
-                keep(found)
+                keep(labels)
 
 
-def find_folder(settings: Settings, business: Business, given: str | Path | None = None) -> Path:
+def find_folder(settings: Settings, business: Business, path: str | Path | None = None) -> Path:
     """Where the files go: as given, else as the business has settled it, which is within the data folder where it does
     not begin with a slash, else a folder of the business there."""
-    if given is not None:
-        return Path(given)
+    if path is not None:
+        return Path(path)
     return settings.data / (business.settings.output_dir or Path("output") / business.key)
 
 
@@ -200,21 +199,22 @@ class Segmenter:
     begun: bool = False
 
     def run(self, *, as_of: date | None = None, check_freshness: bool = False, force: bool = False) -> Segmentation:
-        """One run."""
         self.begun = False
         path = check_path(self.source, self.csv_path)
         self.options.validate()
         with self._open_store() as store:
             meant = self._find_business(store, path)
-            with RunFolder.acquire(find_folder(self.settings, meant, self.output), meant.settings.output_filename) as folder:
+            with RunFolder.acquire(
+                find_folder(self.settings, meant, self.output), meant.settings.output_filename
+            ) as folder:
                 classifiers = load_installed(store.bulk)
                 labels = StoredLabels(LabelStore(store, meant.id, self.clock, classifiers))
                 source = self._make_source(path, (store, meant, self.clock, classifiers))
                 pipeline = Pipeline(source, labels, folder, self.clock)
-                found = pipeline.run(RunRequest(as_of, check_freshness, force, self.next_run))
-                if self.source is not None and not found["metadata"]["skipped"]:
+                segmentation = pipeline.run(RunRequest(as_of, check_freshness, force, self.next_run))
+                if self.source is not None and not segmentation["metadata"]["skipped"]:
                     run_alone(store, self._follow(store, meant))
-                return found
+                return segmentation
 
     def find_zone(self) -> str:
         """The time zone of the business that is meant."""
@@ -225,7 +225,9 @@ class Segmenter:
         """Say in the status file when the next run is."""
         with self._open_store() as store:
             meant = run_alone(store, self._choose_business(store))
-        with RunFolder.acquire(find_folder(self.settings, meant, self.output), meant.settings.output_filename) as folder:
+        with RunFolder.acquire(
+            find_folder(self.settings, meant, self.output), meant.settings.output_filename
+        ) as folder:
             announced = None if self.next_run is None else format_instant(self.next_run)
             folder.write_status({**build_idle_status(self.source), **folder.read_status(), "next_run": announced})
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, false, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.calendar import to_local_day, load_zone
+from domain.calendar import load_zone, to_local_day
 from domain.model import ERASED_TEXT, Customer, CustomerTotals, NewCustomer, WriteCounts
 from domain.pages import Page, PageRequest, Position, build_page
 from domain.store import CustomerFilter, CustomerRecord, CustomerSort, Refusal
@@ -18,9 +18,9 @@ from persistence.tables import (
     customer,
     customer_metrics,
     customer_term,
+    is_storable,
     to_optional_instant,
     to_optional_micros,
-    is_storable,
 )
 
 SORT_COLUMNS: dict[CustomerSort, ColumnElement[Any]] = {
@@ -108,13 +108,13 @@ def to_record(row: Any) -> CustomerRecord:
 
 def collect_terms(external_id: str, name: str | None, email: str | None) -> set[str]:
     """What a customer is found by: the beginning of any of these."""
-    found = {external_id.casefold()}
+    terms = {external_id.casefold()}
     if name:
         folded = name.casefold()
-        found.update((folded, *folded.split()))
+        terms.update((folded, *folded.split()))
     if email:
-        found.add(email.casefold())
-    return found
+        terms.add(email.casefold())
+    return terms
 
 
 class CustomerStore:
@@ -133,11 +133,11 @@ class CustomerStore:
             conditions.append(false())
         elif where.search:
             prefix = where.search.casefold()
-            found = select(customer_term.c.customer_id).where(
+            matches = select(customer_term.c.customer_id).where(
                 customer_term.c.business_id == self.business_id,
                 begins_with(customer_term.c.term, prefix),
             )
-            conditions.append(customer.c.id.in_(found))
+            conditions.append(customer.c.id.in_(matches))
         if where.loyalty_levels is not None:
             levels = [level for level in where.loyalty_levels if is_storable(level)]
             conditions.append(customer.c.loyalty_level.in_(levels))
@@ -156,8 +156,8 @@ class CustomerStore:
         else:
             key = customer.c.id
         rows = (await self.connection.execute(apply_keyset(statement, value, key, request, reverse))).all()
-        found = build_page(rows, request, lambda row: _read_position(row, str(value.key)))
-        return found.map(to_record)
+        page = build_page(rows, request, lambda row: _read_position(row, str(value.key)))
+        return page.map(to_record)
 
     async def count(self, where: CustomerFilter) -> int:
         source = customer if where.rule is None else JOINED

@@ -58,7 +58,6 @@ class Names:
         return or_(*(ContainsText(column, name) for name in spelt))
 
     def are_cells_of(self, text: str) -> bool:
-        """Whether one of them is a cell of the row."""
         return not self.held.isdisjoint(split_row(text))
 
     def remove_from(self, value: Any) -> Any:
@@ -139,9 +138,11 @@ def mark_erased(connection: Connection, business_id: int) -> None:
         return
     gone = {row[0]: row[1] for row in connection.execute(_select_marks(business_id).add_columns(customer.c.id))}
     fresh = connection.execute(text("SELECT customer FROM buyer WHERE fresh")).scalars()
-    found = [{"customer": name, "id": gone[mark]} for name in fresh if (mark := compute_digest(key, name)) in gone]
-    if found:
-        connection.execute(text(KNOWN_AGAIN), found)
+    known_again = [
+        {"customer": name, "id": gone[mark]} for name in fresh if (mark := compute_digest(key, name)) in gone
+    ]
+    if known_again:
+        connection.execute(text(KNOWN_AGAIN), known_again)
 
 
 def hide_rejects(connection: Connection, business_id: int, known: int = 0) -> int:
@@ -176,10 +177,10 @@ async def find_erased(connection: AsyncConnection, business_id: int, external_id
     if key is None:
         return set()
     marks = {compute_digest(key, name): name for name in external_ids}
-    found = select(customer.c.external_id).where(
+    erased = select(customer.c.external_id).where(
         customer.c.business_id == business_id, customer.c.external_id.in_(marks), customer.c.erased
     )
-    return {marks[mark] for mark in (await connection.execute(found)).scalars()}
+    return {marks[mark] for mark in (await connection.execute(erased)).scalars()}
 
 
 class ErasureStore:
@@ -210,6 +211,6 @@ class ErasureStore:
 
     async def _load_key(self) -> str:
         mine = business.c.id == self.business_id
-        made = func.coalesce(business.c.erasure_key, secrets.token_hex(32))
-        statement = update(business).where(mine).values(erasure_key=made).returning(business.c.erasure_key)
+        new_key = func.coalesce(business.c.erasure_key, secrets.token_hex(32))
+        statement = update(business).where(mine).values(erasure_key=new_key).returning(business.c.erasure_key)
         return str((await self.connection.execute(statement)).scalar_one())

@@ -19,7 +19,6 @@ ACTIVE = (JobStatus.QUEUED.value, JobStatus.RUNNING.value)
 
 
 def to_job(row: Row[Any]) -> Job:
-    """The entity of a row."""
     return Job(
         row.id,
         JobKind(row.kind),

@@ -10,10 +10,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from domain.calendar import find_day_boundaries, to_local_day, to_micros, load_zone
+from domain.calendar import find_day_boundaries, load_zone, to_local_day, to_micros
 from domain.model import STATUS_ORDER, NewPurchase, WriteCounts
 from domain.store import Refusal
-from persistence.database.dialects import create, empty, prefer_index_joins, fill, make
+from persistence.database.dialects import create, empty, fill, make, prefer_index_joins
 from persistence.erasure import mark_erased
 from persistence.tables import FAR_FUTURE, MISSING_TEXT
 
@@ -199,13 +199,13 @@ def resolve(connection: Connection, part: Range) -> MergeResult:
     buyers = connection.execute(text(BUYERS), span).rowcount
     mark_erased(connection, part.business)
     connection.execute(text(RESOLVE_NEW if part.all_new else RESOLVE), span)
-    found = connection.execute(text(TALLY), span).all()
+    rows = connection.execute(text(TALLY), span).all()
     return MergeResult(
-        {row[0]: row[1] for row in found},
-        {row[0]: int(row[2]) for row in found},
-        sum(int(row[3]) for row in found if row[0] <= UNCHANGED),
+        {row[0]: row[1] for row in rows},
+        {row[0]: int(row[2]) for row in rows},
+        sum(int(row[3]) for row in rows if row[0] <= UNCHANGED),
         buyers,
-        any(row[4] for row in found if row[0] <= UPDATED),
+        any(row[4] for row in rows if row[0] <= UPDATED),
         span,
     )
 

@@ -20,7 +20,7 @@ from domain.pages import Page, PageRequest, build_page
 from domain.store import PurchaseRecord, Refusal
 from persistence.customers import apply_keyset
 from persistence.merge import count_due, move_days, record, refresh_customers
-from persistence.tables import StorefrontRow, purchase, purchase_line, is_storable, storefront
+from persistence.tables import StorefrontRow, is_storable, purchase, purchase_line, storefront
 
 COLUMNS = (
     purchase.c.customer_id,
@@ -84,12 +84,12 @@ class PurchaseStore:
         )
         inner = ranked.order_by(None).limit(None).subquery()
         statement = select(inner).where(inner.c.place <= request.size + 1).order_by(inner.c.customer_id, inner.c.place)
-        found: dict[int, list[Any]] = {key: [] for key in customers}
+        by_customer: dict[int, list[Any]] = {key: [] for key in customers}
         for row in await self.connection.execute(statement):
-            found[row.customer_id].append(row)
+            by_customer[row.customer_id].append(row)
         return {
             key: build_page(rows, request, lambda row: (row.purchased_at, row.id)).map(to_record)
-            for key, rows in found.items()
+            for key, rows in by_customer.items()
         }
 
     async def count_by_customer(self, customers: Sequence[int]) -> Mapping[int, int]:
@@ -98,8 +98,8 @@ class PurchaseStore:
             .where(purchase.c.business_id == self.business_id, purchase.c.customer_id.in_(customers))
             .group_by(purchase.c.customer_id)
         )
-        found = {row[0]: row[1] for row in await self.connection.execute(statement)}
-        return {key: found.get(key, 0) for key in customers}
+        counts = {row[0]: row[1] for row in await self.connection.execute(statement)}
+        return {key: counts.get(key, 0) for key in customers}
 
     async def find_by_keys(self, keys: Sequence[Key]) -> Mapping[Key, PurchaseRecord]:
         """Those that exist, by customer and purchase id."""
@@ -126,12 +126,12 @@ class PurchaseStore:
             )
             .order_by(line.customer_id, line.purchase_id, line.position)
         )
-        found: dict[Key, list[PurchaseLine]] = {key: [] for key in keys}
+        by_purchase: dict[Key, list[PurchaseLine]] = {key: [] for key in keys}
         for row in await self.connection.execute(statement):
-            lines = found.get((row.customer_id, row.purchase_id))
+            lines = by_purchase.get((row.customer_id, row.purchase_id))
             if lines is not None:
                 lines.append(PurchaseLine(row.category, row.amount, STATUS_ORDER[row.status]))
-        return found
+        return by_purchase
 
     async def load_storefronts(self) -> list[Storefront]:
         """All, by key."""

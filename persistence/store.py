@@ -67,8 +67,8 @@ from persistence.tables import (
     customer_metrics,
     label_state,
     membership,
-    to_optional_instant,
     segment,
+    to_optional_instant,
 )
 from persistence.tables import business as business_table
 
@@ -246,22 +246,24 @@ class SqlEvaluation:
         self, tree: Condition, references: Mapping[str, Segment], which: Sequence[ColumnElement[bool]]
     ) -> int:
         sql = RuleCompiler(self.context, lambda key: is_member(self.unit.business, references[key].id))
-        found = select_members(self.context, sql.compile_condition(tree)).where(~customer.c.erased, *which)
-        statement = insert(evaluated).from_select(["customer_id", "holds"], found.add_columns(literal(1)))
+        members = select_members(self.context, sql.compile_condition(tree)).where(~customer.c.erased, *which)
+        statement = insert(evaluated).from_select(["customer_id", "holds"], members.add_columns(literal(1)))
         return int((await self.connection.execute(statement)).rowcount)
 
     async def load_changed_customers(self, size: int) -> list[list[int]]:
         """The customers who changed and whose memberships have not followed, in portions."""
         own = self.unit.business.id
         since = select(business_table.c.followed_at).where(business_table.c.id == own).scalar_subquery()
-        kept = customer_metrics.c
+        metrics = customer_metrics.c
         statement = (
-            select(kept.customer_id)
-            .where(kept.business_id == own, kept.changed_at > since, kept.changed_at <= to_micros(self.seen_at))
-            .order_by(kept.customer_id)
+            select(metrics.customer_id)
+            .where(
+                metrics.business_id == own, metrics.changed_at > since, metrics.changed_at <= to_micros(self.seen_at)
+            )
+            .order_by(metrics.customer_id)
         )
-        found = list((await self.connection.execute(statement)).scalars())
-        return [found[start : start + size] for start in range(0, len(found), size)]
+        customers = list((await self.connection.execute(statement)).scalars())
+        return [customers[start : start + size] for start in range(0, len(customers), size)]
 
     async def mark_followed(self) -> None:
         """They have followed now; within the write unit."""
@@ -335,7 +337,7 @@ class SqlStore:
         return to_business(row), row.matures_at is not None and row.matures_at <= to_micros(self.clock())
 
     async def create_business(self, business: Business, now: datetime) -> Business:
-        """Add a tenant; Taken where the key is in use."""
+        """Add a tenant; AlreadyTaken where the key is in use."""
         row = BusinessRow(
             key=business.key,
             name=business.name,

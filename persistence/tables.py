@@ -49,7 +49,6 @@ def is_storable(text: str) -> bool:
 
 
 def to_optional_instant(micros: int | None) -> datetime | None:
-    """The instant of a nullable column."""
     return None if micros is None else from_micros(micros)
 
 

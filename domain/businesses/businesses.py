@@ -43,11 +43,11 @@ def find_affected_segments(names: Iterable[str], segments: Iterable[Segment]) ->
     variables = frozenset().union(*(MEASURES.get(name, frozenset()) for name in names))
     if not variables:
         return []
-    found = read_definitions(segments)
-    trees = found.trees
+    definitions = read_definitions(segments)
+    trees = definitions.trees
     return [
         each
-        for each in found.segments
+        for each in definitions.segments
         if each.key in trees and not variables.isdisjoint(collect_variable_names(trees[each.key]))
     ]
 
@@ -75,10 +75,10 @@ class Businesses:
 
     async def open(self, key: str) -> Business:
         """The business, with every purchase counted whose instant has passed; NotFound where there is none."""
-        found = await self.store.find_business(key)
-        if found is None:
+        row = await self.store.find_business(key)
+        if row is None:
             raise NotFound(f"There is no business with the key {key}.")
-        business, due = found
+        business, due = row
         if not due:
             return business
         async with self.store.write(business) as unit:
@@ -87,7 +87,7 @@ class Businesses:
         return business if again is None else again[0]
 
     async def create(self, key: str, name: str | None, time_zone: str, currency: str) -> Business:
-        """Add a tenant; InvalidInput and Taken name what is wrong."""
+        """Add a tenant; InvalidInput and AlreadyTaken name what is wrong."""
         find_exponent(currency)
         load_zone(time_zone)
         wanted = Business(0, check_key(key), name or key, currency, time_zone, BusinessSettings(), 1, 0, 0)
@@ -155,7 +155,9 @@ class Businesses:
                 await unit.save_settings({"settings": plan.kept, "settings_version": version + 1})
                 await unit.mark_data_changed()
                 names = [one.name for one in plan.changes]
-                await queue_following(unit, find_affected_segments(names, await unit.segments.load_all(automatic=True)), "settings")
+                await queue_following(
+                    unit, find_affected_segments(names, await unit.segments.load_all(automatic=True)), "settings"
+                )
                 business = replace(business, settings=BusinessSettings.of(plan.kept), settings_version=version + 1)
             if changed or outside:
                 detail = {"changed": changed | dict.fromkeys(outside), "version": business.settings_version}
@@ -201,12 +203,12 @@ class Businesses:
             message = Sentence("There is no business yet. Give {business} KEY, {time_zone} and {currency} to make one.")
             raise InvalidInput(message, ("business",))
         business = await self.choose(key, default)
-        for template, given, stored in (
+        for template, wanted, stored in (
             ("{time_zone} is {}, but the business {} has {}.", time_zone, business.time_zone),
             ("{currency} is {}, but the business {} has {}.", currency, business.currency),
         ):
-            if given is not None and given != stored:
-                raise InvalidInput(Sentence(template, given, business.key, stored))
+            if wanted is not None and wanted != stored:
+                raise InvalidInput(Sentence(template, wanted, business.key, stored))
         return business
 
     async def create_planned(self, planned: Business) -> Business:

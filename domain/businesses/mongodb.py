@@ -82,26 +82,28 @@ def _build_address(section: Mapping[str, str]) -> str | None:
     return f"{scheme}{quote_plus(user)}{secret}@{place}/"
 
 
-def merge_section(kept: Mapping[str, str], given: Mapping[str, object]) -> tuple[dict[str, str], list[tuple[str, str]]]:
+def merge_section(
+    stored: Mapping[str, str], changes: Mapping[str, object]
+) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """The section after the change, and every fault as name and sentence. Null clears, absent keeps."""
     faults: list[tuple[str, str]] = []
-    made = dict(kept)
-    for name, value in given.items():
+    section = dict(stored)
+    for name, value in changes.items():
         if name not in NAMES:
             near = get_close_matches(str(name), NAMES, 1)
             hint = f" Is {SECTION}.{near[0]} meant?" if near else f" There are: {', '.join(NAMES)}."
             faults.append((str(name), f"{SECTION}.{name} is no setting.{hint}"))
         elif value is None:
-            made.pop(name, None)
-        elif value == MASK and name in kept:
+            section.pop(name, None)
+        elif value == MASK and name in stored:
             continue
         elif not isinstance(value, str) or not _is_valid(name, value):
             faults.append((name, f"{SECTION}.{name} must be {FORMS.get(name, f'a text of 1 to {LONGEST} characters')}"))
         else:
-            made[name] = value
+            section[name] = value
     if not faults:
-        faults = _find_conflicts(made)
-    return made, faults
+        faults = _find_conflicts(section)
+    return section, faults
 
 
 def _is_valid(name: str, value: str) -> bool:
@@ -110,9 +112,9 @@ def _is_valid(name: str, value: str) -> bool:
     if name == "uri":
         return value.startswith(SCHEMES) and not re.search(r"\s", value)
     if name == "host":
-        found = HOST.fullmatch(value)
+        match = HOST.fullmatch(value)
         srv = value.startswith(SCHEMES[1])
-        return found is not None and not (srv and ("," in value or ":" in value.removeprefix(SCHEMES[1])))
+        return match is not None and not (srv and ("," in value or ":" in value.removeprefix(SCHEMES[1])))
     pattern = {"database": DATABASE, "collection": COLLECTION, "updated_field": PATH}.get(name)
     return pattern is None or pattern.fullmatch(value) is not None
 

@@ -161,10 +161,10 @@ def order() -> Kind:
     def read(value: object, decimals: int) -> object:
         if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
             raise ValueError(f"must be a list of {names}")
-        found = [one.upper() for one in value]
-        if sorted(found) != sorted(LABELS):
+        labels = [one.upper() for one in value]
+        if sorted(labels) != sorted(LABELS):
             raise ValueError(f"must hold each of {names} once")
-        return found
+        return labels
 
     return Kind(f"list of {names}, each once", read)
 
@@ -185,7 +185,7 @@ def columns() -> Kind:
     def read(value: object, decimals: int) -> object:
         if not isinstance(value, Mapping):
             raise ValueError("must say COLUMN = FIELD for each column")
-        found: dict[str, str] = {}
+        mapping: dict[str, str] = {}
         unknown, twice = list[str](), list[str]()
         for column, field in value.items():
             shown = _read_text(column, "made of columns that have a name")
@@ -193,15 +193,15 @@ def columns() -> Kind:
             target = next(known, None)
             if target is None:
                 unknown.append(shown)
-            elif target in found.values():
+            elif target in mapping.values():
                 twice.append(target)
             else:
-                found[shown] = target
+                mapping[shown] = target
         faults = [f"must give {', '.join(unknown)} one of the fields {fields}"] if unknown else []
         faults += [f"must give the field {target} one column only" for target in dict.fromkeys(twice)]
         if faults:
             raise ValueError("; ".join(faults))
-        return found
+        return mapping
 
     return Kind(f"table of COLUMN = FIELD; the fields are {fields}", read)
 

@@ -18,8 +18,8 @@ from domain.businesses.setting_types import (
     file_name,
     folder,
     order,
-    read_percents,
     periods,
+    read_percents,
     sign,
     switch,
     whole,
@@ -126,21 +126,21 @@ class SettingsPlan:
     notes: tuple[str, ...]
 
 
-def read_effective(kept: Mapping[str, object]) -> dict[str, object]:
+def read_effective(stored: Mapping[str, object]) -> dict[str, object]:
     """Every setting with its value in effect, sections as objects."""
-    held = _flatten_sections(kept)
+    held = _flatten_sections(stored)
     return _nest_sections({name: held.get(name, setting.default) for name, setting in BY_NAME.items()})
 
 
 def plan_changes(
-    kept: Mapping[str, object], stated: Mapping[str, object], decimals: int, *, here: bool = False
+    stored: Mapping[str, object], stated: Mapping[str, object], decimals: int, *, here: bool = False
 ) -> SettingsPlan:
     """What the statement comes to in a currency of so many decimals; InvalidInput carries every fault. `here` allows
     what only this machine's command line may set."""
     reading = _Reading(decimals, here)
     for name, value in stated.items():
         reading.read_entry(str(name), value)
-    before, after = _flatten_sections(kept), _flatten_sections(kept)
+    before, after = _flatten_sections(stored), _flatten_sections(stored)
     for name, value in reading.found.items():
         if value == BY_NAME[name].default:
             after.pop(name, None)
@@ -169,7 +169,9 @@ class _Reading:
     def read_entry(self, name: str, value: object) -> None:
         """One setting, or one section of them."""
         if name == MONGODB or name.startswith(f"{MONGODB}."):
-            self.note_fault(name, f"{MONGODB} is not kept in the store: run `segments settings apply FILE` on the server")
+            self.note_fault(
+                name, f"{MONGODB} is not kept in the store: run `segments settings apply FILE` on the server"
+            )
         elif name in SECTIONS:
             own = [one for one in BY_NAME if one.startswith(f"{name}.")]
             if value is None:
@@ -189,7 +191,9 @@ class _Reading:
         if setting is None:
             self.note_fault(stated, _describe_unknown(stated))
         elif name in self.said_as:
-            self.note_fault(stated, f"{stated} must not be given beside {self.said_as[name]}: they are the same setting")
+            self.note_fault(
+                stated, f"{stated} must not be given beside {self.said_as[name]}: they are the same setting"
+            )
         elif setting.here and not self.here:
             self.said_as[name] = stated
             self.note_fault(stated, f"{stated} must be set on the server: run `segments settings apply FILE` there")
@@ -211,13 +215,15 @@ class _Reading:
         wrong = {problem.field[-1] for problem in self.problems}
         wrong |= {name for name, said in self.said_as.items() if said in wrong}
         whole = {name: value for name, value in after.items() if "." not in name}
-        found = ClassificationSettings.from_unchecked(whole).find_contradictions()
+        contradictions = ClassificationSettings.from_unchecked(whole).find_contradictions()
         if after.get("import.thousands") == (after.get("import.decimal") or "."):
-            found.append(("import.thousands", "import.decimal", "import.thousands must differ from import.decimal"))
+            contradictions.append(
+                ("import.thousands", "import.decimal", "import.thousands must differ from import.decimal")
+            )
         if after.get("import.preset") is not None and after.get("import.amount") == LINE:
             message = "import.amount must not be line beside import.preset, whose amounts are of orders"
-            found.append(("import.amount", "import.preset", message))
-        for name, other, message in found:
+            contradictions.append(("import.amount", "import.preset", message))
+        for name, other, message in contradictions:
             if not {name, other} & wrong:
                 self.note_fault(name, message)
 
@@ -236,23 +242,23 @@ def _describe_unknown(name: str) -> str:
 
 
 def _flatten_sections(nested: Mapping[str, object]) -> dict[str, object]:
-    found: dict[str, object] = {}
+    flat: dict[str, object] = {}
     for name, value in nested.items():
         if name in SECTIONS and isinstance(value, Mapping):
-            found |= {f"{name}.{inner}": held for inner, held in value.items()}
+            flat |= {f"{name}.{inner}": held for inner, held in value.items()}
         else:
-            found[name] = value
-    return found
+            flat[name] = value
+    return flat
 
 
 def _nest_sections(flat: Mapping[str, object]) -> dict[str, object]:
-    found: dict[str, object] = {}
+    nested: dict[str, object] = {}
     for name, value in flat.items():
         section, dot, inner = name.partition(".")
         if dot:
-            held = found.setdefault(section, {})
+            held = nested.setdefault(section, {})
             assert isinstance(held, dict)
             held[inner] = value
         else:
-            found[name] = value
-    return found
+            nested[name] = value
+    return nested

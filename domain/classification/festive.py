@@ -23,17 +23,20 @@ class FestivePeriods:
 
     def find_day_ranges(self, first: int, last: int) -> list[tuple[int, int]]:
         """Merged inclusive ranges of day numbers inside the span."""
-        found: list[tuple[int, int]] = [(low.toordinal(), high.toordinal()) for low, high in self.dated]
+        ranges: list[tuple[int, int]] = [(low.toordinal(), high.toordinal()) for low, high in self.dated]
         begin, end = (date.fromordinal(min(max(day, 1), date.max.toordinal())) for day in (first, last))
         for year in range(begin.year - 1, end.year + 1):
             for low, high in self.yearly:
                 closing = year if low <= high else year + 1
                 if closing >= 1:
-                    found.append(
-                        (_find_first_day(year, *low), date.max.toordinal() if closing > 9999 else _to_day_number(closing, *high))
+                    ranges.append(
+                        (
+                            _find_first_day(year, *low),
+                            date.max.toordinal() if closing > 9999 else _to_day_number(closing, *high),
+                        )
                     )
         merged: list[tuple[int, int]] = []
-        for low_day, high_day in sorted((max(low, first), min(high, last)) for low, high in found):
+        for low_day, high_day in sorted((max(low, first), min(high, last)) for low, high in ranges):
             if low_day > high_day:
                 continue
             if merged and low_day <= merged[-1][1] + 1:
@@ -82,11 +85,11 @@ def _read_end(value: object) -> MonthDay | date | None:
         return None if isinstance(value, datetime) else value
     if not isinstance(value, str):
         return None
-    found = YEARLY.fullmatch(value)
+    match = YEARLY.fullmatch(value)
     try:
-        if found is not None:
+        if match is not None:
             # A leap year, so that 29 February can be an end.
-            day = date(2024, int(found[1]), int(found[2]))
+            day = date(2024, int(match[1]), int(match[2]))
             return day.month, day.day
         return date.fromisoformat(value) if DATED.fullmatch(value) else None
     except ValueError:
@@ -102,7 +105,9 @@ def _find_first_day(year: int, month: int, day: int) -> int:
     # A range that begins on 29 February begins on 1 March in other years; one that ends on it ends on the 28th.
     if year < 1:
         return 1
-    return _to_day_number(year, 3, 1) if (month, day) == (2, 29) and not isleap(year) else _to_day_number(year, month, day)
+    return (
+        _to_day_number(year, 3, 1) if (month, day) == (2, 29) and not isleap(year) else _to_day_number(year, month, day)
+    )
 
 
 def _to_day_number(year: int, month: int, day: int) -> int:

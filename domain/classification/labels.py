@@ -71,12 +71,14 @@ class ClassificationSettings:
 
     def find_contradictions(self) -> list[tuple[str, str, str]]:
         """Thresholds that contradict each other: the one to mend, the other, and the sentence."""
-        found = []
+        contradictions = []
         if self.low_lifetime >= self.high_lifetime:
-            found.append(("low_lifetime", "high_lifetime", "low_lifetime must be less than high_lifetime"))
+            contradictions.append(("low_lifetime", "high_lifetime", "low_lifetime must be less than high_lifetime"))
         if self.family_percent > self.dominant_percent:
-            found.append(("family_percent", "dominant_percent", "family_percent must be at most dominant_percent"))
-        return found
+            contradictions.append(
+                ("family_percent", "dominant_percent", "family_percent must be at most dominant_percent")
+            )
+        return contradictions
 
     def check(self) -> None:
         """InvalidInput names the threshold that contradicts another or is out of its bounds."""
@@ -160,7 +162,9 @@ def classify(
     if facts is None or not facts.order_count:
         return Classification()
     return Classification(
-        _classify_frequency(facts, settings, today), _classify_spending(facts, settings, decimals), _classify_category(facts, settings)
+        _classify_frequency(facts, settings, today),
+        _classify_spending(facts, settings, decimals),
+        _classify_category(facts, settings),
     )
 
 
@@ -265,11 +269,12 @@ class Distribution:
 
     def count_labels(self) -> Mapping[str, Mapping[str, int]]:
         """Dimension, label, number of customers, the most frequent first; who has none is in none."""
-        found: dict[str, Counter[str]] = {name: Counter() for name in self.dimensions}
+        counts: dict[str, Counter[str]] = {name: Counter() for name in self.dimensions}
         for group, count in self.groups.items():
             for name, label in zip(self.dimensions, group, strict=True):
                 if label is not None:
-                    found[name][label] += count
+                    counts[name][label] += count
         return {
-            name: dict(sorted(counted.items(), key=lambda item: (-item[1], item[0]))) for name, counted in found.items()
+            name: dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
+            for name, counted in counts.items()
         }

@@ -90,8 +90,6 @@ class DecidedLabels(Protocol):
 
 
 class LabelSource(Protocol):
-    """Decides the labels."""
-
     def decide_labels(self, as_of: date | None) -> AbstractContextManager[DecidedLabels]:
         """Those of all customers as of a day; kept when the block is left in order."""
         ...

@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-from domain.calendar import Clock, Span, to_local_date, to_utc, load_zone
+from domain.calendar import Clock, Span, load_zone, to_local_date, to_utc
 from domain.classification.labels import (
     Classification,
     ClassificationSettings,
     ClassificationSpan,
-    classify,
     build_labelling,
+    classify,
 )
 from domain.classification.rfm import Quintiles, Score, build_rfm_span
 from domain.classifiers import ClassifierFailed, Classifiers
 from domain.customers.metrics import score_customer
-from domain.errors import FieldProblem, InvalidInput, find_text_problems, build_unknown_id
+from domain.errors import FieldProblem, InvalidInput, build_unknown_id, find_text_problems
 from domain.model import Actor, Business, CustomerTotals, NewCustomer, WriteCounts
 from domain.money import find_exponent, to_decimal
 from domain.store import Cache, Store, to_field_problem
@@ -65,12 +65,12 @@ class ClassifierLabels:
 
     async def load_labels(self, customers: Sequence[int]) -> dict[int, Classification]:
         """Of those customers who have any."""
-        found: dict[int, Classification] = {}
+        classifications: dict[int, Classification] = {}
 
         def note(ids: Sequence[int], labels: Labels) -> None:
             for place, key in enumerate(ids):
                 further = ((name, labels[name][place]) for name in self.classifiers.added if name in labels)
-                found[key] = Classification(
+                classifications[key] = Classification(
                     labels["frequency"][place],
                     labels["spending"][place],
                     labels["category"][place],
@@ -78,11 +78,11 @@ class ClassifierLabels:
                 )
 
         async def ask(usable: Classifiers) -> None:
-            found.clear()
+            classifications.clear()
             await self._ask_each(usable, customers, note)
 
         await self._ask_safely(ask)
-        return found
+        return classifications
 
     async def count_labels(self) -> list[tuple[str, str, int]]:
         """Customers by dimension and label; in the store alone, where no classifier is a function."""
@@ -98,8 +98,8 @@ class ClassifierLabels:
                 await self._ask_each(usable, None, note)
                 return
             async with self.store.read(self.business) as unit:
-                found = await unit.classified.count_labels(self.span, self.settings, self.decimals, usable)
-            counted.update({(dimension, label): count for dimension, label, count in found})
+                counts = await unit.classified.count_labels(self.span, self.settings, self.decimals, usable)
+            counted.update({(dimension, label): count for dimension, label, count in counts})
 
         await self._ask_safely(ask)
         return [(*key, count) for key, count in counted.items()]
@@ -137,9 +137,9 @@ class Customers:
     def find_today(self, business: Business) -> date:
         return to_local_date(self.clock(), load_zone(business.time_zone))
 
-    def to_revenue(self, business: Business, kept: CustomerTotals) -> Decimal:
+    def to_revenue(self, business: Business, totals: CustomerTotals) -> Decimal:
         """The customer's revenue in major units."""
-        return to_decimal(kept.revenue, find_exponent(business.currency))
+        return to_decimal(totals.revenue, find_exponent(business.currency))
 
     async def load_quintiles(self, business: Business, span: Span) -> Quintiles:
         """The cut values of a window."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.calendar import Clock, to_utc, load_zone
+from domain.calendar import Clock, load_zone, to_utc
 from domain.errors import FieldProblem, InvalidInput, find_text_problems
 from domain.model import Actor, Business, NewPurchase, Storefront, WriteCounts
 from domain.money import LARGEST
@@ -28,10 +28,10 @@ class Purchases:
     async def find_storefront(self, business: Business, key: str) -> Storefront:
         """The storefront; InvalidInput where the business has none of that key."""
         async with self.store.read(business) as unit:
-            found = await unit.purchases.find_storefront(key)
-        if found is None:
+            storefront = await unit.purchases.find_storefront(key)
+        if storefront is None:
             raise InvalidInput(f"There is no storefront with the key {key}.", ("storefront",))
-        return found
+        return storefront
 
     async def record(
         self, business: Business, items: Sequence[NewPurchase], actor: Actor, *, limit: int = MAXIMUM_ITEMS

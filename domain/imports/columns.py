@@ -34,8 +34,8 @@ def check_text(text: str, what: str) -> str:
 
 def describe_width(cells: int, width: int) -> str:
     """What is wrong with a row of so many cells. Of a row that is far too long a source keeps only its beginning."""
-    found = count_noun(cells, "cell") if cells <= MAXIMUM_CELLS else f"more than {MAXIMUM_CELLS:,} cells"
-    return f"the row has {found}, the header has {width}"
+    width_text = count_noun(cells, "cell") if cells <= MAXIMUM_CELLS else f"more than {MAXIMUM_CELLS:,} cells"
+    return f"the row has {width_text}, the header has {width}"
 
 
 def check_encoding(cells: Sequence[str]) -> None:
@@ -111,7 +111,9 @@ def normalise_header(header: str) -> str:
 def find_mapped(column: str, field: str, header: Sequence[str]) -> str:
     """The field that a column is mapped to; InvalidInput where there is no such field, or no such column among the
     normalised names of the header."""
-    target = next((name for name, known in ALIASES.items() if normalise_header(field) in (normalise_header(name), *known)), None)
+    target = next(
+        (name for name, known in ALIASES.items() if normalise_header(field) in (normalise_header(name), *known)), None
+    )
     if target is None:
         raise InvalidInput(Sentence("{map} {}={}: the fields are {}", column, field, ", ".join(ALIASES)), ("map",))
     if normalise_header(column) not in header:
@@ -134,12 +136,12 @@ def resolve_columns(header: Sequence[str], mapping: Mapping[str, str], currency:
             if place is not None:
                 places[field] = place
     if "amount" not in places:
-        found = {name[-3:].upper(): place for place, name in enumerate(free) if AMOUNT_IN.fullmatch(name)}
-        others = [code for code in found if is_currency(code)]
-        if currency in found:
-            places["amount"] = found[currency]
+        currencies = {name[-3:].upper(): place for place, name in enumerate(free) if AMOUNT_IN.fullmatch(name)}
+        others = [code for code in currencies if is_currency(code)]
+        if currency in currencies:
+            places["amount"] = currencies[currency]
         elif others:
-            column = header[found[others[0]]].strip()
+            column = header[currencies[others[0]]].strip()
             raise InvalidInput(f"The amounts are in {others[0]} ({column}), the business has {currency}.")
     missing = [field for field in REQUIRED if field not in places]
     if missing:

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from domain.errors import InvalidInput, Sentence
-from domain.imports.columns import ALIASES, REQUIRED, describe_columns, find_mapped, normalise_header, format_row, describe_width
+from domain.imports.columns import (
+    ALIASES,
+    REQUIRED,
+    describe_columns,
+    describe_width,
+    find_mapped,
+    format_row,
+    normalise_header,
+)
 from domain.imports.rows import Batch, PurchaseSource
 from domain.imports.values import AmountForm, DateForm
 from domain.model import BusinessSettings
@@ -105,22 +113,24 @@ class PresetSource:
             seen = describe_columns(source.header)
             raise InvalidInput(Sentence(template, source.name, preset.title, wants, seen, missing[0]))
         used = {place for some in self.places.values() for place in some} | {*self.cancelled}
-        self.ignored = tuple(format_row([name.strip()]) for place, name in enumerate(source.header) if place not in used)
+        self.ignored = tuple(
+            format_row([name.strip()]) for place, name in enumerate(source.header) if place not in used
+        )
 
     def read_batches(self) -> Generator[Batch, None, None]:
         """The rows in our columns."""
         width = len(self.source.header)
         order: list[str] | None = None
         for batch in self.source.read_batches():
-            made: list[list[str]] = []
+            rows: list[list[str]] = []
             faults = dict(batch.faults)
             for line, cells in zip(batch.lines, batch.rows, strict=True):
                 if not cells:
-                    made.append([])
+                    rows.append([])
                     continue
                 if len(cells) != width:
                     faults[line] = describe_width(len(cells), width)
-                    made.append([""] * len(self.header))
+                    rows.append([""] * len(self.header))
                     continue
                 row = self._translate_row(cells)
                 key = row[self.header.index("order_id")]
@@ -131,21 +141,21 @@ class PresetSource:
                     ]
                 else:
                     order = row
-                made.append(row)
-            yield Batch(batch.lines, made, batch.clean, batch.raw or batch.rows, faults)
+                rows.append(row)
+            yield Batch(batch.lines, rows, batch.clean, batch.raw or batch.rows, faults)
 
     def read_rows(self) -> Iterator[tuple[int, list[str]]]:
         """The rows as they stand in the file."""
         return self.source.read_rows()
 
     def _translate_row(self, cells: Sequence[str]) -> list[str]:
-        made = {of: self._find_text(cells, self.places[of], of == "customer_id") for of in self.header}
-        word = made.get("status", "").lower().replace(" ", "_").replace("-", "_").removeprefix("wc_")
-        if "status" in made:
-            made["status"] = self.preset.statuses.get(word, made["status"])
+        row = {of: self._find_text(cells, self.places[of], of == "customer_id") for of in self.header}
+        word = row.get("status", "").lower().replace(" ", "_").replace("-", "_").removeprefix("wc_")
+        if "status" in row:
+            row["status"] = self.preset.statuses.get(word, row["status"])
         if any(cells[place].strip() for place in self.cancelled):
-            made["status"] = "cancelled"
-        return [made[of] for of in self.header]
+            row["status"] = "cancelled"
+        return [row[of] for of in self.header]
 
     def _find_text(self, cells: Sequence[str], places: Sequence[int], customer: bool) -> str:
         nothing = self.preset.nothing if customer else {""}
@@ -154,7 +164,7 @@ class PresetSource:
 
 def carry_down_amounts(batches: Iterator[Batch], order: int, amount: int, width: int) -> Iterator[Batch]:
     """Rows where an absent amount is that of the row before, if both are of one order."""
-    last, told = "", ""
+    last, amount_text = "", ""
     for batch in batches:
         rows = []
         for cells in batch.rows:
@@ -163,9 +173,9 @@ def carry_down_amounts(batches: Iterator[Batch], order: int, amount: int, width:
                 key = cells[order].strip()
                 if key and key == last and not cells[amount].strip():
                     row = list(cells)
-                    row[amount] = told
+                    row[amount] = amount_text
                 elif key != last or cells[amount].strip():
-                    last, told = key, cells[amount]
+                    last, amount_text = key, cells[amount]
             rows.append(row)
         yield Batch(batch.lines, rows, batch.clean, batch.raw or batch.rows, batch.faults)
 
@@ -207,8 +217,8 @@ class ImportOptions:
             if name in texts and isinstance(value, str) and getattr(self, name) is None
         }
         columns = section.get("columns")
-        kept = {str(column): str(of) for column, of in columns.items()} if isinstance(columns, Mapping) else {}
-        return replace(self, kept_mapping=kept, **open_)
+        stored = {str(column): str(of) for column, of in columns.items()} if isinstance(columns, Mapping) else {}
+        return replace(self, kept_mapping=stored, **open_)
 
     def validate(self) -> "ImportOptions":
         """The same; InvalidInput names what cannot be."""
@@ -237,9 +247,9 @@ class ImportOptions:
 
     def build_mapping(self, header: Mapping[str, object]) -> dict[str, str]:
         """The mapping for a source with these columns, as they are compared."""
-        given = set(self.mapping.values())
-        kept = {column: of for column, of in self.kept_mapping.items() if column in header and of not in given}
-        return {**kept, **self.mapping}
+        mapped = set(self.mapping.values())
+        stored = {column: of for column, of in self.kept_mapping.items() if column in header and of not in mapped}
+        return {**stored, **self.mapping}
 
 
 def check_date_format(form: str | None) -> None:

@@ -39,14 +39,14 @@ class PurchaseImports:
 
         if await poll() is None:
             raise NotFound("There is no job with this id.")
-        async for found in self.feed.follow((business.id, JobKind.IMPORT, import_id), poll):
-            yield found
+        async for state in self.feed.follow((business.id, JobKind.IMPORT, import_id), poll):
+            yield state
 
     async def find_earlier(self, business: Business, key: str, digest: str) -> PurchaseImport | None:
         """The import that an earlier request with this key began; Conflict where that was another request."""
         async with self.store.read(business) as unit:
-            found = await unit.imports.find_by_key(key)
-        return None if found is None else check_same_request(*found, digest)
+            earlier = await unit.imports.find_by_key(key)
+        return None if earlier is None else check_same_request(*earlier, digest)
 
     async def queue(self, business: Business, new: NewImport, request_id: str | None) -> PurchaseImport:
         """Let the file wait for a worker; TooManyImports where too many do. A request that was sent twice at once
@@ -59,25 +59,25 @@ class PurchaseImports:
             waiting = [one for one in await unit.imports.load_active() if one.status is JobStatus.QUEUED]
             if len(waiting) >= MOST_WAITING:
                 raise TooManyImports(f"{MOST_WAITING} imports of this business wait already. Try again later.")
-            made = await unit.imports.add(unit.business.change_number, new, unit.instant)
-            detail = {"source": new.source, "import": made.id}
+            queued = await unit.imports.add(unit.business.change_number, new, unit.instant)
+            detail = {"source": new.source, "import": queued.id}
             await unit.audit(Actor(new.requested_by, request_id), "uploadPurchases", None, detail)
         self.feed.notify_work()
-        return made
+        return queued
 
     async def cancel(self, business: Business, import_id: int, actor: Actor) -> PurchaseImport:
         """End an import that waits, and ask one that is worked on to end; what it has written stays."""
         async with self.store.write(business) as unit:
-            found = (await unit.imports.find_by_ids([import_id])).get(import_id)
-            if found is None:
+            current = (await unit.imports.find_by_ids([import_id])).get(import_id)
+            if current is None:
                 raise InvalidInput("There is no job with this id.", ("id",), "NOT_FOUND")
-            if found.status.final:
+            if current.status.final:
                 raise NotCancellable("The job has ended already.")
-            await stop(unit, found)
+            await stop(unit, current)
             await unit.audit(actor, "cancelJob", None, {"import": import_id})
-            found = (await unit.imports.find_by_ids([import_id]))[import_id]
-        self.feed.publish(business.id, found)
-        return found
+            current = (await unit.imports.find_by_ids([import_id]))[import_id]
+        self.feed.publish(business.id, current)
+        return current
 
     async def sweep(self, business: Business) -> int:
         """Mark the imports whose process died as failed; how many there were."""
@@ -97,11 +97,11 @@ class PurchaseImports:
         return len(expired)
 
 
-def check_same_request(found: PurchaseImport, digest: str | None, asked: str | None) -> PurchaseImport:
+def check_same_request(earlier: PurchaseImport, digest: str | None, asked: str | None) -> PurchaseImport:
     """The import where both requests are the same one; Conflict otherwise."""
     if digest != asked:
         raise Conflict("The Idempotency-Key was used for another upload.")
-    return found
+    return earlier
 
 
 EXAMPLES = 5

@@ -190,7 +190,9 @@ class StatedAmounts(Protocol):
     def keep(self, stated: Mapping[str, StatedAmount]) -> None: ...
 
 
-def place_order_amounts(portions: Iterable[StagedColumns], seen: StatedAmounts, decimals: int) -> Iterator[StagedColumns]:
+def place_order_amounts(
+    portions: Iterable[StagedColumns], seen: StatedAmounts, decimals: int
+) -> Iterator[StagedColumns]:
     """The rows with the order's amount on its first qualifying row and on the first of each other status, which may
     turn out to be the order's, and 0 on the rest; InvalidInput where an order has two amounts."""
     for portion in portions:
@@ -227,11 +229,11 @@ class RepeatedAmounts:
     same: int = 0
     rows: int = 0
 
-    def watch(self, portions: Iterable[StagedColumns], found: Callable[[str], None]) -> Iterator[StagedColumns]:
+    def watch(self, portions: Iterable[StagedColumns], warn: Callable[[str], None]) -> Iterator[StagedColumns]:
         """The rows as they are; `found` is told at the end of those looked at where they look repeated."""
         order, amounts, lines = "", set[int](), 0
         distinct: set[int] = set()
-        told = False
+        warned = False
         for portion in portions:
             if self.rows < LOOKED_AT:
                 self.rows += len(portion.line)
@@ -241,13 +243,13 @@ class RepeatedAmounts:
                         order, amounts, lines = key, set(), 0
                     amounts.add(amount)
                     lines += 1
-            elif not told:
-                told = True
-                self._warn_repeated(distinct, found)
+            elif not warned:
+                warned = True
+                self._warn_repeated(distinct, warn)
             yield portion
-        if not told:
+        if not warned:
             self._count(amounts, lines, distinct)
-            self._warn_repeated(distinct, found)
+            self._warn_repeated(distinct, warn)
 
     def _count(self, amounts: set[int], lines: int, distinct: set[int]) -> None:
         if lines > 1:
@@ -256,11 +258,11 @@ class RepeatedAmounts:
             if len(distinct) < MANY:
                 distinct |= amounts
 
-    def _warn_repeated(self, distinct: set[int], found: Callable[[str], None]) -> None:
+    def _warn_repeated(self, distinct: set[int], warn: Callable[[str], None]) -> None:
         # Prices that are all alike say nothing: every line then costs the same anyway.
         if self.several >= MANY and self.same * 20 >= self.several * 19 and len(distinct) > 1:
             template = (
                 "In {:,} of {:,} orders with several lines every line carries the same amount. If it is the order's, "
                 "import again with {amount} order; {amount} line says that it is the line's."
             )
-            found(Sentence(template, self.same, self.several))
+            warn(Sentence(template, self.same, self.several))

@@ -65,11 +65,11 @@ class Quality:
         return {**self.counts, "fence": self.fence, "named": named}
 
     @classmethod
-    def read(cls, kept: Mapping[str, Any]) -> "Quality":
-        """What `document` made."""
-        named = tuple(Outlier(one["order_id"], one["amount"]) for one in kept["named"])
+    def read(cls, document: Mapping[str, Any]) -> "Quality":
+        """What `to_document` made."""
+        named = tuple(Outlier(one["order_id"], one["amount"]) for one in document["named"])
         # What an earlier version did not look for is not known to be there.
-        return cls(**{name: kept.get(name, 0) for name in CHECKS}, fence=kept["fence"], named=named)
+        return cls(**{name: document.get(name, 0) for name in CHECKS}, fence=document["fence"], named=named)
 
 
 def find_usual_days(today: date) -> tuple[int, int]:

@@ -14,9 +14,9 @@ from domain.imports.columns import (
     RowFault,
     check_encoding,
     check_text,
+    describe_width,
     format_row,
     unquote_text,
-    describe_width,
 )
 from domain.imports.values import AmountForm, DateFault, DateReader, make_amount_reader
 from domain.model import LAST_QUALIFYING
@@ -293,9 +293,7 @@ class PurchaseSource(Protocol):
         """Whether its dates are ISO 8601 whatever form its texts have."""
         ...
 
-    def read_batches(self) -> Generator[Batch, None, None]:
-        """All its rows."""
-        ...
+    def read_batches(self) -> Generator[Batch, None, None]: ...
 
     def read_rows(self) -> Iterator[tuple[int, list[str]]]:
         """All its rows as they stand in it, with their line numbers; rows without cells are left out."""

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from domain.calendar import read_instant, to_micros, to_utc, load_zone
+from domain.calendar import load_zone, read_instant, to_micros, to_utc
 from domain.errors import InvalidInput, Names, Sentence
 from domain.money import parse_minor
 
@@ -60,7 +60,9 @@ class AmountForm:
         return (self.decimal, self.thousands, self.sign) == (".", "", "")
 
 
-def make_amount_reader(decimals: int, form: AmountForm, typed: bool = False, names: Names = str) -> Callable[[str], int]:
+def make_amount_reader(
+    decimals: int, form: AmountForm, typed: bool = False, names: Names = str
+) -> Callable[[str], int]:
     """Reads the text of an amount into minor units; ValueError with a sentence otherwise. `typed`: the source knows
     numbers, so that a point is a point."""
     if form.plain:
@@ -87,8 +89,8 @@ def _accept_brackets(read: Callable[[str], int], sign: str) -> Callable[[str], i
     def read_bracketed(text: str) -> int:
         if "(" not in text:
             return read(text)
-        found = within.fullmatch(text.strip())
-        return read(text) if found is None else -read(found[1].strip())
+        match = within.fullmatch(text.strip())
+        return read(text) if match is None else -read(match[1].strip())
 
     return read_bracketed
 
@@ -176,7 +178,7 @@ class DateForm:
         self.form = form
         parts = DIRECTIVE.findall(form)
         names = [name for part in parts if part[0] != "%" for name in ZONE_NAME.findall(part)]
-        self.zone = next((found for name in names if (found := find_zone(name)) is not None), None)
+        self.zone = next((zone for name in names if (zone := find_zone(name)) is not None), None)
         self.named = "%Z" in parts
         self.bare = "".join(part for part in parts if part != "%Z").strip()
         try:
@@ -190,11 +192,11 @@ class DateForm:
         """The time, with its zone where one is named; ValueError where the text is not of the form."""
         if not self.named:
             return self._set_zone(self.zone, datetime.strptime(text, self.form))
-        names = [(found, named) for found in ZONE_NAME.finditer(text) if (named := find_zone(found[0])) is not None]
+        names = [(match, named) for match in ZONE_NAME.finditer(text) if (named := find_zone(match[0])) is not None]
         if not names:
             raise ValueError(f"no zone is named in {text[:40]!r}")
-        found, named = names[-1]
-        without = f"{text[: found.start()]}{text[found.end() :]}".strip()
+        match, named = names[-1]
+        without = f"{text[: match.start()]}{text[match.end() :]}".strip()
         return self._set_zone(named, datetime.strptime(without, self.bare))
 
     def _set_zone(self, named: tzinfo | None, read: datetime) -> datetime:
@@ -206,10 +208,10 @@ def read_zoned(text: str, tz: ZoneInfo) -> datetime:
     try:
         return read_instant(text, tz)
     except ValueError:
-        found = ZONED.fullmatch(text)
-        if found is None:
+        match = ZONED.fullmatch(text)
+        if match is None:
             raise
-        time, name, offset = found.groups()
+        time, name, offset = match.groups()
         named = UTC if name is None else find_zone(name)
         # An offset says all there is to say; beside a name it can only be one from UTC.
         if named is None or (offset is None and name is None) or (offset and name and named is not UTC):
@@ -243,14 +245,14 @@ class DateReader:
                 return base + self.tails[text[13:]], day
             except LookupError:
                 pass
-        found = self.known.get(text)
-        if found is None:
-            found = self._read(text.strip())
+        pair = self.known.get(text)
+        if pair is None:
+            pair = self._read(text.strip())
             if len(self.known) >= REMEMBERED:
                 self.known.clear()
             if len(text) <= LONGEST_REMEMBERED:
-                self.known[text] = found
-        return found
+                self.known[text] = pair
+        return pair
 
     def _read(self, text: str) -> tuple[int, int]:
         if not text:
@@ -267,22 +269,22 @@ class DateReader:
     def _describe_fault(self, text: str) -> str:
         if self.form is not None:
             return f"is not {self.form.form}" + (" with a zone such as UTC or Europe/Berlin" if self.form.named else "")
-        found, option = find_readings(text), self.names("date_format")
-        if len(set(found.values())) > 1:
-            return f"may be {' or '.join(f'{format_day(day)} ({option} {form!r})' for form, day in found.items())}"
-        return f"is not ISO 8601 (or give {option}{' or'.join(f' {form!r}' for form in found)})"
+        readings, option = find_readings(text), self.names("date_format")
+        if len(set(readings.values())) > 1:
+            return f"may be {' or '.join(f'{format_day(day)} ({option} {form!r})' for form, day in readings.items())}"
+        return f"is not ISO 8601 (or give {option}{' or'.join(f' {form!r}' for form in readings)})"
 
 
 def find_readings(text: str) -> dict[str, date]:
     """The forms in which a date can be read that is not ISO 8601, and the day that each says; none where it is no
     date of numbers and has no month by name."""
-    found = NUMBERS.fullmatch(text.strip())
-    if found is None:
+    match = NUMBERS.fullmatch(text.strip())
+    if match is None:
         return _read_month_name(text.strip())
-    first, mark, _, last, clock, seconds, half = found.groups()
+    first, mark, _, last, clock, seconds, half = match.groups()
     tail = ""
     if clock:
-        tail = found.string[found.end(4)] + ("%I:%M" if half else "%H:%M") + (":%S" if seconds else "")
+        tail = match.string[match.end(4)] + ("%I:%M" if half else "%H:%M") + (":%S" if seconds else "")
         tail += {None: "", " ": " %p"}.get(half and half[0], "%p")
     year = "%Y" if 4 in (len(first), len(last)) else "%y"
     orders = [(year, "%m", "%d")] if len(first) == 4 else [("%d", "%m", year), ("%m", "%d", year)]
@@ -292,7 +294,7 @@ def find_readings(text: str) -> dict[str, date]:
     for order in orders:
         with suppress(ValueError):
             form = mark.join(order) + tail
-            days[form] = datetime.strptime(found.string, form).date()
+            days[form] = datetime.strptime(match.string, form).date()
     return days
 
 
@@ -345,10 +347,10 @@ class Tails(dict[str, int]):
 
     def __missing__(self, text: str) -> int:
         """Look at the text once."""
-        found = TAIL.fullmatch(text)
-        if found is None:
+        match = TAIL.fullmatch(text)
+        if match is None:
             raise LookupError(text)
-        minutes, seconds, fraction = found.groups()
+        minutes, seconds, fraction = match.groups()
         micros = (int(minutes) * 60 + int(seconds or 0)) * 1_000_000 + int((fraction or "").ljust(6, "0"))
         if len(self) >= REMEMBERED:
             self.clear()

@@ -105,11 +105,10 @@ class ReportDocument:
 
     @property
     def dimensions(self) -> dict[str, tuple[DocumentGroup, ...]]:
-        """The rows of each dimension."""
-        found: dict[str, list[DocumentGroup]] = {}
+        dimensions: dict[str, list[DocumentGroup]] = {}
         for group in self.rows:
-            found.setdefault(group.dimension, []).append(group)
-        return {name: tuple(groups) for name, groups in found.items()}
+            dimensions.setdefault(group.dimension, []).append(group)
+        return {name: tuple(groups) for name, groups in dimensions.items()}
 
 
 def build_slices(groups: Sequence[DocumentGroup], limit: int = CHARTED) -> tuple[ChartSlice, ...]:
@@ -130,8 +129,6 @@ def build_slices(groups: Sequence[DocumentGroup], limit: int = CHARTED) -> tuple
 
 @dataclass(frozen=True, slots=True)
 class ReportRequest:
-    """Which report."""
-
     method: Method = Method.RFM
     days: int = 90
     as_of: date | None = None

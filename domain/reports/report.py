@@ -185,19 +185,21 @@ def group_cells(
         row = sums.setdefault(kind.code, [0, 0, 0, 0])
         for place, value in enumerate((cell.customers, cell.orders, cell.spend, cell.ages)):
             row[place] += value
-    made = _sort_by_revenue(Group(kind, *sums.get(kind.code, (0, 0, 0, 0))) for kind in list_table_groups(method, scheme))
+    groups = _sort_by_revenue(
+        Group(kind, *sums.get(kind.code, (0, 0, 0, 0))) for kind in list_table_groups(method, scheme)
+    )
     if method is not Method.RFM or scheme is RfmScheme.ELEVEN_SEGMENT:
-        return made, None
-    return made, Group(UNCLASSIFIED, *sums.get(UNCLASSIFIED.code, (0, 0, 0, 0)))
+        return groups, None
+    return groups, Group(UNCLASSIFIED, *sums.get(UNCLASSIFIED.code, (0, 0, 0, 0)))
 
 
 def group_labels(sums: Sequence[LabelSums]) -> tuple[Group, ...]:
     """The groups of BEHAVIOR: the labels that were found, and those that are always there."""
-    found = {find_behavior_group(each.dimension, each.label): each for each in sums}
-    kinds = sort_by_table(Method.BEHAVIOR, RfmScheme.EIGHT_SEGMENT, {*found, *FIXED})
+    by_kind = {find_behavior_group(each.dimension, each.label): each for each in sums}
+    kinds = sort_by_table(Method.BEHAVIOR, RfmScheme.EIGHT_SEGMENT, {*by_kind, *FIXED})
     return _sort_by_revenue(
         Group(kind, each.customers, each.orders, each.spend, each.ages)
-        if (each := found.get(kind)) is not None
+        if (each := by_kind.get(kind)) is not None
         else Group(kind, 0, 0, 0, 0)
         for kind in kinds
     )
@@ -216,8 +218,8 @@ def _rank_kind(kind: GroupKind) -> tuple[int, int, str]:
     return DIMENSIONS.index(kind.dimension), FIXED.index(kind) + 1 if kind in FIXED else 0, kind.name
 
 
-def _sort_by_revenue(made: Iterable[Group]) -> tuple[Group, ...]:
-    return tuple(sorted(made, key=lambda group: -group.revenue))
+def _sort_by_revenue(groups: Iterable[Group]) -> tuple[Group, ...]:
+    return tuple(sorted(groups, key=lambda group: -group.revenue))
 
 
 def choose_groups(kinds: Sequence[GroupKind], name: str | None, code: str | None) -> frozenset[str] | None:
@@ -233,14 +235,16 @@ def choose_groups(kinds: Sequence[GroupKind], name: str | None, code: str | None
     return frozenset(kind.code for kind in left)
 
 
-def _match_groups(kinds: Sequence[GroupKind], wanted: str, gap: str, field: str, known: Sequence[str]) -> list[GroupKind]:
+def _match_groups(
+    kinds: Sequence[GroupKind], wanted: str, gap: str, field: str, known: Sequence[str]
+) -> list[GroupKind]:
     exact = [kind for kind, text in zip(kinds, known, strict=True) if text == wanted]
-    found = exact or [kind for kind, text in zip(kinds, known, strict=True) if text.casefold() == wanted.casefold()]
-    if not found:
+    matches = exact or [kind for kind, text in zip(kinds, known, strict=True) if text.casefold() == wanted.casefold()]
+    if not matches:
         listed = list(dict.fromkeys(known))
         more = f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
         raise InvalidInput(Sentence(f"{{{gap}}} must be one of: {{}}{{}}", ", ".join(listed[:LISTED]), more), (field,))
-    return found
+    return matches
 
 
 def find_insights(report: Report, previous: PreviousWindow | None) -> Insights:
@@ -260,7 +264,9 @@ def find_insights(report: Report, previous: PreviousWindow | None) -> Insights:
     )
 
 
-def _find_movement(scheme: RfmScheme, full: Sequence[Group], previous: PreviousWindow | None) -> tuple[str | None, str | None]:
+def _find_movement(
+    scheme: RfmScheme, full: Sequence[Group], previous: PreviousWindow | None
+) -> tuple[str | None, str | None]:
     named = {group.kind.name: group for group in full}
     growing = [named[name] for name in GROWING[scheme] if name in named]
     grown = [] if previous is None else [(each.customers - previous.of(each.kind), each) for each in growing]

@@ -5,7 +5,7 @@ from dataclasses import astuple, dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
-from domain.calendar import Clock, DayRanges, Span, check_days, to_local_date, load_zone
+from domain.calendar import Clock, DayRanges, Span, check_days, load_zone, to_local_date
 from domain.classification.groups import Cell, GroupKind, LabelSums
 from domain.classification.groups import Method as Method
 from domain.classification.labels import ClassificationSettings
@@ -49,13 +49,13 @@ class Reporting:
         known = list_groups(method, scheme)
         # Names that the data bring are known only with the data.
         codes = None if method is Method.BEHAVIOR else choose_groups(known, name, code)
-        found, cells, named, other = await self._measure_window(business, method, scheme, span)
+        cached, cells, named, other = await self._measure_window(business, method, scheme, span)
         if method is Method.BEHAVIOR:
             codes = choose_groups([group.kind for group in named], name, code)
         decimals = find_exponent(business.currency)
-        made_at = now - timedelta(seconds=found.age)
+        made_at = now - timedelta(seconds=cached.age)
         return Report(
-            method, scheme, window, storefront_id, decimals, named, other, made_at, codes, cells, found.hit, found.age
+            method, scheme, window, storefront_id, decimals, named, other, made_at, codes, cells, cached.hit, cached.age
         )
 
     async def count_previous(self, business: Business, report: Report) -> PreviousWindow | None:
@@ -78,11 +78,11 @@ class Reporting:
         window = Window(date.fromordinal(span.last_day), span.days)
         key = build_report_key(business, window, method, span.storefront_id, scheme)
         read = self._load_labels if method is Method.BEHAVIOR else self._load_cells
-        found: CachedValue[Any] = await self.cache.get_or_make(key, lambda: read(business, span))
+        cached: CachedValue[Any] = await self.cache.get_or_make(key, lambda: read(business, span))
         if method is Method.BEHAVIOR:
-            return found, (), group_labels([LabelSums(*row) for row in found.value]), None
-        cells = tuple(Cell(*row) for row in found.value)
-        return found, cells, *group_cells(cells, scheme, method)
+            return cached, (), group_labels([LabelSums(*row) for row in cached.value]), None
+        cells = tuple(Cell(*row) for row in cached.value)
+        return cached, cells, *group_cells(cells, scheme, method)
 
     async def _load_cells(self, business: Business, span: Span) -> list[list[int]]:
         """The window's customers by RFM score, as rows of Cell."""
@@ -92,7 +92,10 @@ class Reporting:
     async def _load_labels(self, business: Business, span: Span) -> list[list[str | int]]:
         """The window's customers by the labels of their behaviour, as rows of LabelSums."""
         async with self.store.read(business) as unit:
-            return [list(astuple(sums)) for sums in await unit.reports.load_label_sums(span, list_festive_days(business, span))]
+            return [
+                list(astuple(sums))
+                for sums in await unit.reports.load_label_sums(span, list_festive_days(business, span))
+            ]
 
 
 def list_festive_days(business: Business, *spans: Span) -> DayRanges:
@@ -109,7 +112,9 @@ def list_groups(method: Method, scheme: RfmScheme) -> tuple[GroupKind, ...]:
     return (*known, UNCLASSIFIED) if unnamed else known
 
 
-def build_report_key(business: Business, window: Window, method: Method, storefront_id: int | None, scheme: RfmScheme) -> str:
+def build_report_key(
+    business: Business, window: Window, method: Method, storefront_id: int | None, scheme: RfmScheme
+) -> str:
     """The name under which a report may be kept: another window, method, storefront, scheme or write is another name.
     Filters by name and code are no part of it, as they only choose rows."""
     first = date.fromordinal(max(window.first_day, 1))

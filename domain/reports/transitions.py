@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from domain.calendar import Clock, SeriesInterval, Span, check_days, to_local_date, load_zone
+from domain.calendar import Clock, SeriesInterval, Span, check_days, load_zone, to_local_date
 from domain.classification.groups import GroupKind, Method
 from domain.classification.labels import (
     FAMILY,
@@ -22,7 +22,7 @@ from domain.errors import InvalidInput
 from domain.model import Business, Window
 from domain.money import find_exponent
 from domain.pages import Page, PageRequest
-from domain.reports.report import SCORES, Report, sort_by_table, find_kind, find_kind_of_score
+from domain.reports.report import SCORES, Report, find_kind, find_kind_of_score, sort_by_table
 from domain.reports.reporting import list_festive_days, list_groups
 from domain.store import CustomerRecord, Grouping, Store, Transition
 
@@ -102,7 +102,7 @@ class Transitions:
         before, after = _build_span(first, days, storefront_id), _build_span(last, days, storefront_id)
         grouping = Grouping(method, scheme, list_festive_days(business, before, after))
         async with self.store.read(business) as unit:
-            found = await unit.groups.sum_transitions(before, after, grouping)
+            sums = await unit.groups.sum_transitions(before, after, grouping)
 
         def kind(dimension: str, label: str | None) -> GroupKind | None:
             return None if label is None else find_kind(method, scheme, dimension, label)
@@ -116,7 +116,7 @@ class Transitions:
                 each.spend_before,
                 each.spend_after,
             )
-            for each in found
+            for each in sums
         ]
         kinds = {side for each in transitions for side in (each.before, each.after) if side is not None}
         place = {kind: at for at, kind in enumerate(sort_by_table(method, scheme, kinds))}
@@ -179,10 +179,10 @@ class Transitions:
         spans = [_build_span(day, days, storefront_id) for day in dates]
         grouping = Grouping(method, scheme, list_festive_days(business, *spans))
         async with self.store.read(business) as unit:
-            found = await unit.groups.sum_trend(spans, grouping)
+            trend_sums = await unit.groups.sum_trend(spans, grouping)
         sums = {
             (each.window, find_kind(method, scheme, each.dimension, each.label)): (each.customers, each.spend)
-            for each in found
+            for each in trend_sums
         }
         kinds = sort_by_table(method, scheme, {kind for _, kind in sums} | {*list_groups(method, scheme)})
         return [
@@ -202,13 +202,13 @@ class Transitions:
             festive = tuple(settings.festive.find_day_ranges(first, last))
             span = ClassificationSpan(settings.find_recent_start(today).toordinal(), last, festive)
             classifiers, decimals = self.customers.classifiers, find_exponent(business.currency)
-            found = [] if classifiers.every else await unit.groups.count_labels(span, settings, decimals)
+            label_counts = [] if classifiers.every else await unit.groups.count_labels(span, settings, decimals)
         if classifiers.every:
             asked = ClassifierLabels(self.store, business, span, settings, decimals, classifiers)
-            found = await asked.count_labels()
+            label_counts = await asked.count_labels()
         counts = {(dimension, label): 0 for dimension, labels in LABEL_ORDER.items() for label in labels}
-        counts |= {(dimension, label): count for dimension, label, count in found}
-        everyone = sum(count for dimension, _, count in found if dimension == "frequency")
+        counts |= {(dimension, label): count for dimension, label, count in label_counts}
+        everyone = sum(count for dimension, _, count in label_counts if dimension == "frequency")
         dimensions = classifiers.dimensions
         places = {key: place for place, key in enumerate(counts) if key[1] in LABEL_ORDER.get(key[0], ())}
         rows = sorted(
@@ -220,12 +220,12 @@ class Transitions:
 
 def list_trend_dates(first: date, last: date, interval: SeriesInterval) -> list[date]:
     """From the first date on, every interval later, as far as the last; in a shorter month its last day."""
-    found: list[date] = []
-    while len(found) <= MAXIMUM_POINTS:
-        day = _add_intervals(first, interval, len(found))
+    dates: list[date] = []
+    while len(dates) <= MAXIMUM_POINTS:
+        day = _add_intervals(first, interval, len(dates))
         if day is None or day > last:
-            return found
-        found.append(day)
+            return dates
+        dates.append(day)
     message = f"from and to must span at most {MAXIMUM_POINTS} points of the interval {interval.value}"
     raise InvalidInput(message, ("to",))
 

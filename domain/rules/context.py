@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from domain.calendar import Span, to_local_day, load_zone
+from domain.calendar import Span, load_zone, to_local_day
 from domain.classification.labels import Labelling, build_labelling
 from domain.classification.rfm import Quintiles, build_rfm_span
 from domain.errors import InvalidRule, RuleProblem
@@ -20,16 +20,16 @@ from domain.rules.variables import RANKED
 
 def collect_variable_names(node: Value) -> frozenset[str]:
     """Variables of the customer and names of the lists that the rule reads; `segments` where it uses another one."""
-    found: set[str] = set()
+    names: set[str] = set()
     for each in walk(node):
         match each:
             case Variable(element=False) | Collection():
-                found.add(each.name)
+                names.add(each.name)
             case InSegment():
-                found.add("segments")
+                names.add("segments")
             case _:
                 pass
-    return frozenset(found)
+    return frozenset(names)
 
 
 def uses_rank(node: Value) -> bool:
@@ -39,11 +39,11 @@ def uses_rank(node: Value) -> bool:
 
 def collect_references(node: Value) -> dict[str, str]:
     """Keys of the stored segments that the rule uses, each with the path where it stands first."""
-    found: dict[str, str] = {}
+    keys: dict[str, str] = {}
     for each in walk(node):
         if isinstance(each, InSegment):
-            found.setdefault(each.key, each.path)
-    return found
+            keys.setdefault(each.key, each.path)
+    return keys
 
 
 def sort_by_dependency(trees: Mapping[str, Value]) -> tuple[str, ...]:
@@ -85,7 +85,6 @@ class RuleContext:
 
     @property
     def zone(self) -> ZoneInfo:
-        """The business's zone."""
         return load_zone(self.business.time_zone)
 
     @property

@@ -48,9 +48,9 @@ class SegmentCriteria:
 
     def as_json(self) -> dict[str, object]:
         """What is asked for as JSON values, money as text so that it stays exact."""
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
-        kept = {name: value for name, value in given.items() if value is not None}
-        plain = {name: format(value, "f") if name in MONEY else value for name, value in kept.items()}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        present = {name: value for name, value in values.items() if value is not None}
+        plain = {name: format(value, "f") if name in MONEY else value for name, value in present.items()}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
 
 
@@ -136,8 +136,8 @@ def _build_levels(levels: tuple[str, ...], problems: list[FieldProblem]) -> Iter
 
 
 def _build_box(config: RfmConfig, problems: list[FieldProblem]) -> Iterator[Condition]:
-    given = {"minScore": config.min_score, "maxScore": config.max_score}
-    wrong = [name for name, text in given.items() if not BOX.fullmatch(text)]
+    scores = {"minScore": config.min_score, "maxScore": config.max_score}
+    wrong = [name for name, text in scores.items() if not BOX.fullmatch(text)]
     for name in wrong:
         problems.append(FieldProblem(("rfmConfig", name), f"{name} must be three digits from 1 to 5, such as 344."))
     if wrong:
@@ -165,14 +165,14 @@ def build_customer_rule(
     places in the rules."""
     conditions: list[Condition] = []
     problems: list[FieldProblem] = []
-    for name, variable, given, known in (
+    for name, variable, labels, known in (
         ("frequency", "purchase_frequency_label", frequency, FREQUENCIES),
         ("spending", "spending_label", spending, SPENDINGS),
         ("category", "category_label", category, None),
     ):
-        if given is not None:
-            problems += _find_label_problems(name, given, known)
-            conditions.append(_build_any_of(variable, given))
+        if labels is not None:
+            problems += _find_label_problems(name, labels, known)
+            conditions.append(_build_any_of(variable, labels))
     if problems:
         raise InvalidInput.of(problems)
     if rules is not None:
@@ -180,11 +180,11 @@ def build_customer_rule(
     return join_conditions(tuple(conditions)) if conditions else None
 
 
-def _find_label_problems(name: str, given: Sequence[str], known: Sequence[str] | None) -> list[FieldProblem]:
-    if len(given) > MAXIMUM_LABELS:
+def _find_label_problems(name: str, labels: Sequence[str], known: Sequence[str] | None) -> list[FieldProblem]:
+    if len(labels) > MAXIMUM_LABELS:
         return [FieldProblem(("filter", name), f"{name} must hold at most {MAXIMUM_LABELS} labels")]
     problems = []
-    for place, label in enumerate(given):
+    for place, label in enumerate(labels):
         field = ("filter", name, str(place))
         if known is not None and label not in known:
             problems.append(FieldProblem(field, f"{name} must hold only these labels: {', '.join(known)}"))

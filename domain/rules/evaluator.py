@@ -9,44 +9,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from domain.calendar import read_instant, to_micros
-from domain.rules.tree import (
-    Aggregate,
-    AllOf,
-    AnyOf,
-    Arithmetic,
-    Between,
-    Choice,
-    Collection,
-    Comparison,
-    Concat,
-    Condition,
-    Contains,
-    Default,
-    Equality,
-    InSegment,
-    Literal,
-    Missing,
-    Not,
-    OneOf,
-    Op,
-    Quantified,
-    Quantity,
-    ShortCircuit,
-    Substring,
-    Truth,
-    Value,
-    Variable,
-    find_kind,
-)
+from domain.rules import tree
 from domain.rules.variables import Kind
 
 Scalar = bool | float | str | int | None
 """A value of a variable; instants are whole microseconds since 1970, numbers are floats, missing is None."""
-ORDERS: Mapping[Op, Callable[[Any, Any], bool]] = {
-    Op.LESS: lt,
-    Op.AT_MOST: le,
-    Op.MORE: gt,
-    Op.AT_LEAST: ge,
+ORDERS: Mapping[tree.Op, Callable[[Any, Any], bool]] = {
+    tree.Op.LESS: lt,
+    tree.Op.AT_MOST: le,
+    tree.Op.MORE: gt,
+    tree.Op.AT_LEAST: ge,
 }
 
 
@@ -70,85 +42,85 @@ class CustomerFacts:
     segments: frozenset[str] = frozenset()
 
 
-def holds(condition: Condition, customer: CustomerFacts) -> bool:
+def holds(condition: tree.Condition, customer: CustomerFacts) -> bool:
     """Whether the customer satisfies the rule."""
     return _holds(condition, customer, customer.values)
 
 
-def evaluate_value(node: Value, customer: CustomerFacts, values: Mapping[str, Scalar] | None = None) -> Scalar:
+def evaluate_value(node: tree.Value, customer: CustomerFacts, values: Mapping[str, Scalar] | None = None) -> Scalar:
     """The value for the customer, or for an element of its with those values; None where it is missing."""
     here = customer.values if values is None else values
     match node:
-        case Literal(value=str(text), kind=Kind.INSTANT):
+        case tree.Literal(value=str(text), kind=Kind.INSTANT):
             return to_micros(read_instant(text, customer.zone))
-        case Literal(value=value):
+        case tree.Literal(value=value):
             return value
-        case Variable(name=name):
+        case tree.Variable(name=name):
             return here[name]
-        case Default(variable=variable, other=other):
-            found = here[variable.name]
-            return evaluate_value(other, customer, here) if found is None else found
-        case Arithmetic(op=op, operands=operands):
+        case tree.Default(variable=variable, other=other):
+            scalar = here[variable.name]
+            return evaluate_value(other, customer, here) if scalar is None else scalar
+        case tree.Arithmetic(op=op, operands=operands):
             return _calculate(op, [evaluate_value(operand, customer, here) for operand in operands])
-        case Concat(operands=operands):
+        case tree.Concat(operands=operands):
             parts = [evaluate_value(operand, customer, here) for operand in operands]
             return None if None in parts else "".join(str(part) for part in parts)
-        case Substring(text=text, start=start, length=length):
+        case tree.Substring(text=text, start=start, length=length):
             return _take_part(evaluate_value(text, customer, here), start, length)
-        case Choice(branches=branches, otherwise=otherwise):
+        case tree.Choice(branches=branches, otherwise=otherwise):
             chosen = next((value for test, value in branches if _holds(test, customer, here)), otherwise)
             return evaluate_value(chosen, customer, here)
-        case ShortCircuit(conjunction=conjunction, operands=operands):
-            found = None
+        case tree.ShortCircuit(conjunction=conjunction, operands=operands):
+            scalar = None
             for operand in operands:
-                found = evaluate_value(operand, customer, here)
-                if bool(found) != conjunction:
+                scalar = evaluate_value(operand, customer, here)
+                if bool(scalar) != conjunction:
                     break
-            return found
-        case Aggregate(collection=collection, addend=addend):
+            return scalar
+        case tree.Aggregate(collection=collection, addend=addend):
             return _aggregate(select_elements(collection, customer), addend)
         case _:
             return _holds(node, customer, here)
 
 
-def _holds(condition: Value, customer: CustomerFacts, here: Mapping[str, Scalar]) -> bool:
+def _holds(condition: tree.Value, customer: CustomerFacts, here: Mapping[str, Scalar]) -> bool:
     match condition:
-        case AllOf(operands=operands):
+        case tree.AllOf(operands=operands):
             return all(_holds(operand, customer, here) for operand in operands)
-        case AnyOf(operands=operands):
+        case tree.AnyOf(operands=operands):
             return any(_holds(operand, customer, here) for operand in operands)
-        case Not(operand=operand):
+        case tree.Not(operand=operand):
             return not _holds(operand, customer, here)
-        case Truth(operand=value):
+        case tree.Truth(operand=value):
             return _is_full(value, evaluate_value(value, customer, here))
-        case Comparison(op=op, left=left, right=right):
+        case tree.Comparison(op=op, left=left, right=right):
             return _compare(op, evaluate_value(left, customer, here), evaluate_value(right, customer, here))
-        case Between(op=op, low=low, middle=middle, high=high):
+        case tree.Between(op=op, low=low, middle=middle, high=high):
             between = evaluate_value(middle, customer, here)
             return _compare(op, evaluate_value(low, customer, here), between) and _compare(
                 op, between, evaluate_value(high, customer, here)
             )
-        case Equality(left=left, right=right, negated=negated):
+        case tree.Equality(left=left, right=right, negated=negated):
             return (evaluate_value(left, customer, here) == evaluate_value(right, customer, here)) != negated
-        case OneOf(value=value, options=options):
+        case tree.OneOf(value=value, options=options):
             wanted = evaluate_value(value, customer, here)
             return any(evaluate_value(option, customer, here) == wanted for option in options)
-        case Contains(needle=needle, text=text):
+        case tree.Contains(needle=needle, text=text):
             inner, outer = evaluate_value(needle, customer, here), evaluate_value(text, customer, here)
             return isinstance(inner, str) and isinstance(outer, str) and inner in outer
-        case InSegment(key=key):
+        case tree.InSegment(key=key):
             return key in customer.segments
-        case Missing(variables=variables, need=need):
+        case tree.Missing(variables=variables, need=need):
             present = sum(here[variable.name] not in (None, "") for variable in variables)
             return present < len(variables) and (need is None or present < need)
-        case Quantified(quantity=quantity, collection=collection, condition=test):
+        case tree.Quantified(quantity=quantity, collection=collection, condition=test):
             answers = [_holds(test, customer, each.values) for each in select_elements(collection, customer)]
             return _is_quantity(quantity, answers)
         case _:
             return bool(evaluate_value(condition, customer, here))
 
 
-def select_elements(collection: Collection, customer: CustomerFacts) -> list[Element]:
+def select_elements(collection: tree.Collection, customer: CustomerFacts) -> list[Element]:
     """The customer's elements that satisfy the filters."""
     return [
         each
@@ -157,44 +129,43 @@ def select_elements(collection: Collection, customer: CustomerFacts) -> list[Ele
     ]
 
 
-def select_satisfying(quantified: Quantified, customer: CustomerFacts) -> list[Element]:
-    """Those that satisfy the condition."""
+def select_satisfying(quantified: tree.Quantified, customer: CustomerFacts) -> list[Element]:
     every = select_elements(quantified.collection, customer)
     return [each for each in every if _holds(quantified.condition, customer, each.values)]
 
 
-def _is_quantity(quantity: Quantity, answers: list[bool]) -> bool:
-    if quantity is Quantity.ALL:
+def _is_quantity(quantity: tree.Quantity, answers: list[bool]) -> bool:
+    if quantity is tree.Quantity.ALL:
         return bool(answers) and all(answers)
-    return any(answers) == (quantity is Quantity.SOME)
+    return any(answers) == (quantity is tree.Quantity.SOME)
 
 
-def _is_full(node: Value, value: Scalar) -> bool:
+def _is_full(node: tree.Value, value: Scalar) -> bool:
     # An instant is there or not; the first microsecond of 1970 is no empty one.
-    return value is not None if find_kind(node) is Kind.INSTANT else bool(value)
+    return value is not None if tree.find_kind(node) is Kind.INSTANT else bool(value)
 
 
-def _compare(op: Op, left: Scalar, right: Scalar) -> bool:
+def _compare(op: tree.Op, left: Scalar, right: Scalar) -> bool:
     return left is not None and right is not None and ORDERS[op](left, right)
 
 
-def _calculate(op: Op, operands: list[Scalar]) -> float | None:
+def _calculate(op: tree.Op, operands: list[Scalar]) -> float | None:
     numbers = [float(operand) for operand in operands if operand is not None]
     if len(numbers) < len(operands):
         return None
     first, rest = numbers[0], numbers[1:]
     match op:
-        case Op.SMALLEST:
+        case tree.Op.SMALLEST:
             return min(numbers)
-        case Op.LARGEST:
+        case tree.Op.LARGEST:
             return max(numbers)
-        case Op.MINUS if not rest:
+        case tree.Op.MINUS if not rest:
             return -first
-        case Op.DIVIDED:
+        case tree.Op.DIVIDED:
             return first / rest[0] if rest[0] else None
-        case Op.MODULO:
+        case tree.Op.MODULO:
             return first - rest[0] * float(math.trunc(first / rest[0])) if rest[0] else None
-    combine = {Op.PLUS: add, Op.MINUS: sub, Op.TIMES: mul}[op]
+    combine = {tree.Op.PLUS: add, tree.Op.MINUS: sub, tree.Op.TIMES: mul}[op]
     for number in rest:
         first = combine(first, number)
     return first
@@ -213,16 +184,16 @@ def _take_part(text: Scalar, start: int, length: int | None) -> str | None:
 HALF = 1 << 20
 
 
-def _aggregate(found: Sequence[Element], addend: Variable | None) -> float:
+def _aggregate(elements: Sequence[Element], addend: tree.Variable | None) -> float:
     if addend is None:
-        return float(len(found))
-    if not found:
+        return float(len(elements))
+    if not elements:
         return 0.0
-    if not found[0].whole:
-        return float(sum(float(each.values[addend.name] or 0) for each in found))
-    high = sum(_round_towards_zero(each.whole[addend.name]) for each in found)
-    low = sum(each.whole[addend.name] - HALF * _round_towards_zero(each.whole[addend.name]) for each in found)
-    return (float(high) * float(HALF) + float(low)) / found[0].scale.get(addend.name, 1.0)
+    if not elements[0].whole:
+        return float(sum(float(each.values[addend.name] or 0) for each in elements))
+    high = sum(_round_towards_zero(each.whole[addend.name]) for each in elements)
+    low = sum(each.whole[addend.name] - HALF * _round_towards_zero(each.whole[addend.name]) for each in elements)
+    return (float(high) * float(HALF) + float(low)) / elements[0].scale.get(addend.name, 1.0)
 
 
 def _round_towards_zero(whole: int) -> int:

@@ -6,32 +6,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.calendar import from_micros
-from domain.rules.evaluator import CustomerFacts, Element, Scalar, holds, select_elements, select_satisfying, evaluate_value
-from domain.rules.sentence import write_sentence
-from domain.rules.tree import (
-    Aggregate,
-    AllOf,
-    AnyOf,
-    Between,
-    Choice,
-    Comparison,
-    Condition,
-    Contains,
-    Default,
-    Equality,
-    InSegment,
-    Leaf,
-    Literal,
-    Missing,
-    Not,
-    OneOf,
-    Quantified,
-    Quantity,
-    Truth,
-    Value,
-    Variable,
-    find_kind,
+from domain.rules import tree
+from domain.rules.evaluator import (
+    CustomerFacts,
+    Element,
+    Scalar,
+    evaluate_value,
+    holds,
+    select_elements,
+    select_satisfying,
 )
+from domain.rules.sentence import write_sentence
 from domain.rules.variables import CATALOGUE, Catalogue, Kind
 
 SHOWN = 5
@@ -59,92 +44,94 @@ class Clause:
     verdict: Verdict
 
 
-def explain(tree: Condition, customer: CustomerFacts, currency: str, catalogue: Catalogue = CATALOGUE) -> list[Clause]:
+def explain(
+    condition: tree.Condition, customer: CustomerFacts, currency: str, catalogue: Catalogue = CATALOGUE
+) -> list[Clause]:
     """The clauses of the rule for one customer; negations around a clause are not part of it."""
-    return [_explain_leaf(leaf, customer, write_sentence(leaf, currency, catalogue)) for leaf in list_leaves(tree)]
+    return [_explain_leaf(leaf, customer, write_sentence(leaf, currency, catalogue)) for leaf in list_leaves(condition)]
 
 
-def list_leaves(tree: Value) -> Iterator[Leaf]:
+def list_leaves(condition: tree.Value) -> Iterator[tree.Leaf]:
     """The leaves in written order; what is asked inside a leaf belongs to it."""
-    match tree:
-        case AllOf(operands=operands) | AnyOf(operands=operands):
+    match condition:
+        case tree.AllOf(operands=operands) | tree.AnyOf(operands=operands):
             for operand in operands:
                 yield from list_leaves(operand)
-        case Not(operand=operand):
+        case tree.Not(operand=operand):
             yield from list_leaves(operand)
-        case Choice(branches=branches, otherwise=otherwise):
+        case tree.Choice(branches=branches, otherwise=otherwise):
             for test, value in branches:
                 yield from list_leaves(test)
                 yield from list_leaves(value)
             yield from list_leaves(otherwise)
-        case _ if isinstance(tree, Leaf):
-            yield tree
+        case _ if isinstance(condition, tree.Leaf):
+            yield condition
 
 
-def _explain_leaf(leaf: Leaf, customer: CustomerFacts, text: str) -> Clause:
+def _explain_leaf(leaf: tree.Leaf, customer: CustomerFacts, text: str) -> Clause:
     match leaf:
-        case InSegment(key=key):
+        case tree.InSegment(key=key):
             variable, expected, actual = "segments", key, [*sorted(customer.segments)]
             return Clause(leaf.path, text, variable, expected, list(actual), _find_verdict(leaf, customer, False))
-        case Quantified(collection=collection):
+        case tree.Quantified(collection=collection):
             return Clause(leaf.path, text, collection.name, None, _describe_deciding(leaf, customer),
                           _find_verdict(leaf, customer, False))  # fmt: skip
         case _:
             pass
     operands = _list_operands(leaf)
-    asked = [operand for operand in operands if not isinstance(operand, Literal)]
-    given = [_evaluate_operand(operand, customer) for operand in operands if isinstance(operand, Literal)]
+    asked = [operand for operand in operands if not isinstance(operand, tree.Literal)]
+    literals = [_evaluate_operand(operand, customer) for operand in operands if isinstance(operand, tree.Literal)]
     has = [_evaluate_operand(operand, customer) for operand in asked]
     nothing = None in [evaluate_value(operand, customer) for operand in operands]
     return Clause(
         leaf.path,
         text,
         _find_name(asked[0]) if len(asked) == 1 else None,
-        given[0] if len(given) == 1 and not isinstance(leaf, OneOf) else given or None,
+        literals[0] if len(literals) == 1 and not isinstance(leaf, tree.OneOf) else literals or None,
         has[0] if len(has) == 1 else has or None,
         _find_verdict(leaf, customer, nothing),
     )
 
 
-def _list_operands(leaf: Leaf) -> tuple[Value, ...]:
+def _list_operands(leaf: tree.Leaf) -> tuple[tree.Value, ...]:
     match leaf:
-        case Truth(operand=operand):
+        case tree.Truth(operand=operand):
             return (operand,)
-        case Comparison(left=left, right=right) | Equality(left=left, right=right):
+        case tree.Comparison(left=left, right=right) | tree.Equality(left=left, right=right):
             return (left, right)
-        case Between(low=low, middle=middle, high=high):
+        case tree.Between(low=low, middle=middle, high=high):
             return (low, middle, high)
-        case OneOf(value=value, options=options):
+        case tree.OneOf(value=value, options=options):
             return (value, *options)
-        case Contains(needle=needle, text=text):
+        case tree.Contains(needle=needle, text=text):
             return (needle, text)
-        case Missing(variables=variables):
+        case tree.Missing(variables=variables):
             return variables
         case _:
             return ()
 
 
-def _find_name(node: Value) -> str | None:
+def _find_name(node: tree.Value) -> str | None:
     match node:
-        case Variable(name=name) | Default(variable=Variable(name=name)):
+        case tree.Variable(name=name) | tree.Default(variable=tree.Variable(name=name)):
             return name
-        case Aggregate(collection=collection):
+        case tree.Aggregate(collection=collection):
             return collection.name
         case _:
             return None
 
 
-def _find_verdict(leaf: Leaf, customer: CustomerFacts, nothing: bool) -> Verdict:
+def _find_verdict(leaf: tree.Leaf, customer: CustomerFacts, nothing: bool) -> Verdict:
     if holds(leaf, customer):
         return Verdict.TRUE
-    compares = isinstance(leaf, Truth | Comparison | Between | Contains)
+    compares = isinstance(leaf, tree.Truth | tree.Comparison | tree.Between | tree.Contains)
     return Verdict.MISSING if nothing and compares else Verdict.FALSE
 
 
-def _evaluate_operand(node: Value, customer: CustomerFacts) -> Json:
-    if isinstance(node, Literal):
+def _evaluate_operand(node: tree.Value, customer: CustomerFacts) -> Json:
+    if isinstance(node, tree.Literal):
         return strip_fraction(node.value)
-    return present(evaluate_value(node, customer), find_kind(node), customer)
+    return present(evaluate_value(node, customer), tree.find_kind(node), customer)
 
 
 def present(value: Scalar, kind: Kind, customer: CustomerFacts) -> Json:
@@ -159,20 +146,20 @@ def strip_fraction(value: Scalar) -> Json:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _describe_deciding(leaf: Quantified, customer: CustomerFacts) -> Json:
+def _describe_deciding(leaf: tree.Quantified, customer: CustomerFacts) -> Json:
     matching = select_satisfying(leaf, customer)
     every = select_elements(leaf.collection, customer)
     # What breaks an `all` are the others.
-    found = [each for each in every if each not in matching] if leaf.quantity is Quantity.ALL else matching
+    deciding = [each for each in every if each not in matching] if leaf.quantity is tree.Quantity.ALL else matching
     return {
         "count": len(every),
         "satisfying": len(matching),
-        "purchases": [_describe_purchase(each, customer) for each in found[:SHOWN]],
+        "purchases": [_describe_purchase(each, customer) for each in deciding[:SHOWN]],
     }
 
 
 def _describe_purchase(element: Element, customer: CustomerFacts) -> Json:
-    said: dict[str, Json] = {} if element.external_id is None else {"externalId": element.external_id}
+    purchase: dict[str, Json] = {} if element.external_id is None else {"externalId": element.external_id}
     for name, value in element.values.items():
-        said[name] = present(value, Kind.INSTANT if name == "purchased_at" else Kind.NOTHING, customer)
-    return said
+        purchase[name] = present(value, Kind.INSTANT if name == "purchased_at" else Kind.NOTHING, customer)
+    return purchase

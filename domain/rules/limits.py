@@ -75,7 +75,9 @@ def find_size_problem(raw: object) -> RuleProblem | None:
             nodes += 0 if arguments else 1
             if len(value) > MAXIMUM_NODES:
                 return RuleProblem(path, f"A rule must have at most {MAXIMUM_NODES:,} nodes.")
-            waiting += [(inner, level, path + build_pointer(at), False) for at, inner in reversed(list(enumerate(value)))]
+            waiting += [
+                (inner, level, path + build_pointer(at), False) for at, inner in reversed(list(enumerate(value)))
+            ]
         else:
             nodes += 0 if path.endswith("/var") else 1
             if isinstance(value, str) and (problem := find_text_problem(value, path)):

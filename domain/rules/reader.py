@@ -67,8 +67,9 @@ class Call:
     scope: Scope
 
     def build_path(self, index: int) -> str:
-        """The path of an argument."""
-        return self.path + build_pointer(self.operator, index) if self.listed else self.path + build_pointer(self.operator)
+        return (
+            self.path + build_pointer(self.operator, index) if self.listed else self.path + build_pointer(self.operator)
+        )
 
 
 def find_instant_problem(text: str) -> str | None:
@@ -157,11 +158,13 @@ class Reader:
             case {"var": str(name) | [str(name)]} if name in self.catalogue.lists:
                 return Collection(name)
             case {"var": str(name) | [str(name)]}:
-                self.report(path + "/var", f"There is no list {name[:60]}.", find_closest_name(name, self.catalogue.lists))
+                self.report(
+                    path + "/var", f"There is no list {name[:60]}.", find_closest_name(name, self.catalogue.lists)
+                )
             case {"filter": [inner, test]}:
                 below = self.read_collection(inner, path + "/filter/0", scope)
-                kept = self.read_condition(test, path + "/filter/1", self.build_element_scope(below))
-                return Collection(below.name, (*below.filters, kept))
+                condition = self.read_condition(test, path + "/filter/1", self.build_element_scope(below))
+                return Collection(below.name, (*below.filters, condition))
             case {"filter": _}:
                 self.report(path + "/filter", "filter takes a list and a condition.")
             case _:
@@ -183,8 +186,8 @@ class Reader:
             self.report(path, f"{name} cannot be seen inside a list; its elements have {visible}.")
         elif not scope.element and (listed := self._list_before(name)) is not None:
             has = self.catalogue.lists[listed].variables
-            found = find_closest_name(name.removeprefix(listed).lstrip("[]."), has)
-            seen = f"each element of {listed} has {found or ', '.join(has)}"
+            closest = find_closest_name(name.removeprefix(listed).lstrip("[]."), has)
+            seen = f"each element of {listed} has {closest or ', '.join(has)}"
             where = f'inside some, all, none or reduce over {{"var": "{listed}"}}'
             self.report(path, f"There is no variable {name[:60]}: {seen}, which is seen {where}.")
         else:
@@ -226,11 +229,13 @@ class Reader:
 
     def require_kind(self, call: Call, node: Value, kind: Kind, index: int) -> Value:
         """The node, which must be of the kind."""
-        found = find_kind(node)
-        if found in (kind, Kind.NOTHING):
+        actual = find_kind(node)
+        if actual in (kind, Kind.NOTHING):
             return node
         hint = unquote_number(node) if kind is Kind.NUMBER else None
-        return self.report(call.build_path(index), f"{call.operator} takes {KINDS[kind]} here, not {KINDS[found]}.", hint)
+        return self.report(
+            call.build_path(index), f"{call.operator} takes {KINDS[kind]} here, not {KINDS[actual]}.", hint
+        )
 
     def has_arguments(self, call: Call, low: int, high: int | None = None) -> bool:
         """Whether the operator has as many arguments as it takes; `high` None for any number."""
@@ -250,8 +255,10 @@ ConditionHandler = Callable[[Reader, Call], Condition]
 
 
 def _call(raw: dict[str, object], path: str, scope: Scope) -> Call:
-    name, given = next(iter(raw.items()))
-    return Call(name, given if isinstance(given, list) else [given], path, isinstance(given, list), scope)
+    name, arguments = next(iter(raw.items()))
+    return Call(
+        name, arguments if isinstance(arguments, list) else [arguments], path, isinstance(arguments, list), scope
+    )
 
 
 def unquote_number(node: Value) -> str | None:
@@ -272,6 +279,6 @@ def find_closest_name(name: str, known: Iterable[str]) -> str | None:
         return last
     snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).strip("_")
     for attempt in (snake.replace(" ", "_").replace("-", "_"), last):
-        if found := get_close_matches(attempt, names, 1):
-            return found[0]
+        if matches := get_close_matches(attempt, names, 1):
+            return matches[0]
     return None

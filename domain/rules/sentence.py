@@ -6,43 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from domain.rules.tree import (
-    ALWAYS,
-    CONDITIONS,
-    Aggregate,
-    AllOf,
-    AnyOf,
-    Arithmetic,
-    Between,
-    Choice,
-    Collection,
-    Comparison,
-    Concat,
-    Condition,
-    Contains,
-    Default,
-    Equality,
-    InSegment,
-    Literal,
-    Missing,
-    Not,
-    OneOf,
-    Op,
-    Quantified,
-    Quantity,
-    ShortCircuit,
-    Substring,
-    Truth,
-    Value,
-    Variable,
-    find_kind,
-)
+from domain.rules import tree
+from domain.rules.tree import Op
 from domain.rules.variables import CATALOGUE, DAYS, MONEY, Catalogue, Kind, VariableInfo
 
 PLAIN_INSTANT = re.compile(r"[0-9TW:+.Z-]+")
 ORDERS: Mapping[Kind, Mapping[Op, str]] = {
-    Kind.NUMBER: {Op.LESS: "less than", Op.AT_MOST: "at most", Op.MORE: "more than", Op.AT_LEAST: "at least"},
-    Kind.INSTANT: {Op.LESS: "before", Op.AT_MOST: "at or before", Op.MORE: "after", Op.AT_LEAST: "at or after"},
+    Kind.NUMBER: {
+        Op.LESS: "less than",
+        Op.AT_MOST: "at most",
+        Op.MORE: "more than",
+        Op.AT_LEAST: "at least",
+    },
+    Kind.INSTANT: {
+        Op.LESS: "before",
+        Op.AT_MOST: "at or before",
+        Op.MORE: "after",
+        Op.AT_LEAST: "at or after",
+    },
     Kind.TEXT: {
         Op.LESS: "sorted before",
         Op.AT_MOST: "sorted at or before",
@@ -63,13 +44,18 @@ AGES = {
     Op.AT_LEAST: "{} or more days ago",
 }
 AGED = {"days_since_last_purchase": "the last purchase was", "days_ago": "it was"}
-BETWEEN_OPERANDS = {Op.PLUS: " plus ", Op.MINUS: " minus ", Op.TIMES: " times ", Op.DIVIDED: " divided by "}
+BETWEEN_OPERANDS = {
+    Op.PLUS: " plus ",
+    Op.MINUS: " minus ",
+    Op.TIMES: " times ",
+    Op.DIVIDED: " divided by ",
+}
 FULL = {Kind.NUMBER: "there and not 0", Kind.TEXT: "there and not blank", Kind.BOOLEAN: "so", Kind.INSTANT: "there"}
 
 
-def write_sentence(tree: Condition, currency: str, catalogue: Catalogue = CATALOGUE) -> str:
+def write_sentence(condition: tree.Condition, currency: str, catalogue: Catalogue = CATALOGUE) -> str:
     """The rule in words."""
-    return SentenceWriter(catalogue, currency, catalogue.variables).write_condition(tree)
+    return SentenceWriter(catalogue, currency, catalogue.variables).write_condition(condition)
 
 
 def format_number(value: float) -> str:
@@ -91,113 +77,117 @@ class SentenceWriter:
     currency: str
     scope: Mapping[str, VariableInfo]
 
-    def write_condition(self, node: Value) -> str:
+    def write_condition(self, node: tree.Value) -> str:
         """A condition; in brackets where it stands beside others and could be read in two ways."""
         match node:
-            case AllOf(operands=operands):
+            case tree.AllOf(operands=operands):
                 return " and ".join(self.write_beside(operand) for operand in operands)
-            case AnyOf(operands=operands):
+            case tree.AnyOf(operands=operands):
                 return " or ".join(self.write_beside(operand) for operand in operands)
-            case Not(operand=operand):
+            case tree.Not(operand=operand):
                 return f"not ({self.write_condition(operand)})"
-            case Choice(branches=branches, otherwise=otherwise):
+            case tree.Choice(branches=branches, otherwise=otherwise):
                 tests = [f"{self.write_beside(value)} if {self.write_beside(test)}" for test, value in branches]
                 return ", else ".join([*tests, self.write_beside(otherwise)])
-            case Literal(value=value):
+            case tree.Literal(value=value):
                 return "always" if value else "never"
             case _:
                 return self._write_leaf(node)
 
-    def write_beside(self, node: Value) -> str:
+    def write_beside(self, node: tree.Value) -> str:
         """The condition as one of several."""
         text = self.write_condition(node)
-        return f"({text})" if isinstance(node, AllOf | AnyOf | Not | Choice) else text
+        return f"({text})" if isinstance(node, tree.AllOf | tree.AnyOf | tree.Not | tree.Choice) else text
 
-    def _write_leaf(self, node: Value) -> str:
+    def _write_leaf(self, node: tree.Value) -> str:
         match node:
-            case Truth(operand=operand):
-                return f"{self.write_value(operand)} is {FULL.get(find_kind(operand), 'anything')}"
-            case Comparison(op=op, left=Variable(name=name), right=Literal(value=float(days))) if name in AGED:
+            case tree.Truth(operand=operand):
+                return f"{self.write_value(operand)} is {FULL.get(tree.find_kind(operand), 'anything')}"
+            case tree.Comparison(op=op, left=tree.Variable(name=name), right=tree.Literal(value=float(days))) if (
+                name in AGED
+            ):
                 return f"{AGED[name]} {AGES[op].format(format_number(days))}"
-            case Equality(left=Variable(name=name), right=Literal(value=float(days)), negated=negated) if name in AGED:
+            case tree.Equality(
+                left=tree.Variable(name=name), right=tree.Literal(value=float(days)), negated=negated
+            ) if name in AGED:
                 return f"{AGED[name]} {'not ' if negated else ''}exactly {format_number(days)} days ago"
-            case Comparison(op=op, left=left, right=right):
+            case tree.Comparison(op=op, left=left, right=right):
                 first, second = self._write_values((left, right))
-                kind = next((kind for kind in map(find_kind, (left, right)) if kind in ORDERS), Kind.NUMBER)
+                kind = next((kind for kind in map(tree.find_kind, (left, right)) if kind in ORDERS), Kind.NUMBER)
                 return f"{first} is {ORDERS[kind][op]} {second}"
-            case Between(op=op, low=low, middle=middle, high=high):
+            case tree.Between(op=op, low=low, middle=middle, high=high):
                 first, second, third = self._write_values((low, middle, high))
                 return f"{second} is {RANGES[op].format(first, third)}"
-            case Equality(left=left, right=right, negated=negated):
+            case tree.Equality(left=left, right=right, negated=negated):
                 first, second = self._write_values((left, right))
                 return f"{first} is {'not ' if negated else ''}{second}"
-            case OneOf(value=value, options=options):
+            case tree.OneOf(value=value, options=options):
                 first, *rest = self._write_values((value, *options))
                 return f"{first} is one of {', '.join(rest) or 'nothing'}"
-            case Contains(needle=needle, text=text):
+            case tree.Contains(needle=needle, text=text):
                 return f"{self.write_value(text)} contains {self.write_value(needle)}"
-            case InSegment(key=key):
+            case tree.InSegment(key=key):
                 return f"the customer belongs to {quote(key)}"
-            case Missing(variables=variables, need=need):
+            case tree.Missing(variables=variables, need=need):
                 named = ", ".join(self.write_value(variable) for variable in variables) or "nothing"
                 few = "not all" if need is None else f"fewer than {need} and not all"
                 return f"{few} of these are there and not blank: {named}"
-            case Quantified(quantity=quantity, collection=collection, condition=condition):
+            case tree.Quantified(quantity=quantity, collection=collection, condition=condition):
                 return self._write_quantity(quantity, collection, condition)
             case _:
                 raise TypeError(f"{type(node).__name__} is no condition")
 
-    def _write_quantity(self, quantity: Quantity, collection: Collection, condition: Condition) -> str:
+    def _write_quantity(self, quantity: tree.Quantity, collection: tree.Collection, condition: tree.Condition) -> str:
         inside = self._enter_collection(collection)
         elements = self._write_collection(collection, self.catalogue.lists[collection.name].phrase)
-        which = "" if condition == ALWAYS else f" for which {inside.write_beside(condition)}"
+        which = "" if condition == tree.ALWAYS else f" for which {inside.write_beside(condition)}"
         match quantity:
-            case Quantity.SOME:
+            case tree.Quantity.SOME:
                 return f"there is at least one {elements}{which}"
-            case Quantity.NONE:
+            case tree.Quantity.NONE:
                 return f"there is no {elements}{which}"
             case _:
                 return f"there is at least one {elements} and for each {inside.write_beside(condition)}"
 
-    def _enter_collection(self, collection: Collection) -> "SentenceWriter":
+    def _enter_collection(self, collection: tree.Collection) -> "SentenceWriter":
         return SentenceWriter(self.catalogue, self.currency, self.catalogue.lists[collection.name].variables)
 
-    def _write_collection(self, collection: Collection, noun: str) -> str:
+    def _write_collection(self, collection: tree.Collection, noun: str) -> str:
         inside = self._enter_collection(collection)
         return noun + "".join(f" where {inside.write_beside(test)}" for test in collection.filters)
 
-    def _write_values(self, nodes: Sequence[Value]) -> list[str]:
+    def _write_values(self, nodes: Sequence[tree.Value]) -> list[str]:
         """Values beside each other: numbers are said in the unit of the first that has one."""
         unit = next((unit for unit in map(self.find_unit, nodes) if unit is not None), None)
         return [self.write_value(node, unit) for node in nodes]
 
-    def find_unit(self, node: Value) -> str | None:
+    def find_unit(self, node: tree.Value) -> str | None:
         """What a number counts; None where that cannot be said."""
         match node:
-            case Variable(name=name):
+            case tree.Variable(name=name):
                 return self.scope[name].unit
-            case Default(variable=variable):
+            case tree.Default(variable=variable):
                 return self.find_unit(variable)
-            case Aggregate(collection=collection, addend=Variable(name=name)):
+            case tree.Aggregate(collection=collection, addend=tree.Variable(name=name)):
                 return self._enter_collection(collection).scope[name].unit
             case _:
                 return None
 
-    def write_value(self, node: Value, unit: str | None = None) -> str:
+    def write_value(self, node: tree.Value, unit: str | None = None) -> str:
         """A value, in brackets where it is made of several."""
         match node:
-            case Literal():
+            case tree.Literal():
                 return self._write_literal(node, unit)
-            case Variable(name=name):
+            case tree.Variable(name=name):
                 return self.scope[name].phrase
-            case Aggregate(collection=Collection(filters=())):
+            case tree.Aggregate(collection=tree.Collection(filters=())):
                 return self._write_calculation(node)
-            case _ if isinstance(node, CONDITIONS):
+            case _ if isinstance(node, tree.CONDITIONS):
                 return f"({self.write_condition(node)})"
             case _:
                 return f"({self._write_calculation(node)})"
 
-    def _write_literal(self, node: Literal, unit: str | None) -> str:
+    def _write_literal(self, node: tree.Literal, unit: str | None) -> str:
         match node.value:
             case None:
                 return "missing"
@@ -211,25 +201,25 @@ class SentenceWriter:
             case text:
                 return f"the time {quote(text)}" if node.kind is Kind.INSTANT else quote(text)
 
-    def _write_calculation(self, node: Value) -> str:
+    def _write_calculation(self, node: tree.Value) -> str:
         match node:
-            case Default(variable=variable, other=other):
+            case tree.Default(variable=variable, other=other):
                 return " or else ".join(self._write_values((variable, other)))
-            case Arithmetic(op=op, operands=operands):
+            case tree.Arithmetic(op=op, operands=operands):
                 return self._write_arithmetic(op, [self.write_value(operand) for operand in operands])
-            case Concat(operands=operands):
+            case tree.Concat(operands=operands):
                 return " followed by ".join(self.write_value(operand) for operand in operands)
-            case Substring(text=text, start=start, length=length):
+            case tree.Substring(text=text, start=start, length=length):
                 where = f"the last {-start} characters" if start < 0 else f"what follows the first {start} characters"
                 limit = "" if length is None else f", without its last {-length}" if length < 0 else f", up to {length}"
                 return f"{where} of {self.write_value(text)}{limit}"
-            case Choice(branches=branches, otherwise=otherwise):
+            case tree.Choice(branches=branches, otherwise=otherwise):
                 parts = [f"{self.write_value(value)} if {self.write_beside(test)}" for test, value in branches]
                 return ", else ".join([*parts, self.write_value(otherwise)])
-            case ShortCircuit(conjunction=conjunction, operands=operands):
+            case tree.ShortCircuit(conjunction=conjunction, operands=operands):
                 which = "empty" if conjunction else "not empty"
                 return f"the first that is {which} or else the last of {', '.join(map(self.write_value, operands))}"
-            case Aggregate(collection=collection, addend=addend):
+            case tree.Aggregate(collection=collection, addend=addend):
                 elements = self._write_collection(collection, self.catalogue.lists[collection.name].plural)
                 if addend is None:
                     return f"the number of {elements}"

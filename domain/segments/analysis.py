@@ -19,7 +19,7 @@ from domain.rules.explanation import Clause, explain
 from domain.rules.limits import build_pointer
 from domain.rules.sentence import write_sentence
 from domain.rules.tree import Condition
-from domain.segments.customer_facts import read_customer_facts, build_rule_context
+from domain.segments.customer_facts import build_rule_context, read_customer_facts
 from domain.segments.dependencies import find_reference_problems
 from domain.segments.model import Definition, Membership, Segment, SegmentKind
 from domain.segments.validation import Draft, validate_draft
@@ -123,7 +123,7 @@ def as_errors(problems: Iterable[RuleProblem]) -> list[Finding]:
 def find_warnings(tree: Condition, stored: Iterable[Segment], sizes: RuleSizes) -> list[Finding]:
     """What the author may not have meant."""
     by_key = {each.key: each for each in stored}
-    found = [
+    findings = [
         Finding(
             path,
             "NEVER_CALCULATED",
@@ -136,12 +136,12 @@ def find_warnings(tree: Condition, stored: Iterable[Segment], sizes: RuleSizes) 
         and segment.last_calculated is None
     ]
     if sizes.population and not sizes.matching:
-        found.append(Finding("", "NOBODY_MATCHES", "No customer matches the definition.", ProblemSeverity.WARNING))
+        findings.append(Finding("", "NOBODY_MATCHES", "No customer matches the definition.", ProblemSeverity.WARNING))
     if sizes.population and sizes.matching == sizes.population:
-        found.append(
+        findings.append(
             Finding("", "EVERYBODY_MATCHES", "Every customer matches the definition.", ProblemSeverity.WARNING)
         )
-    return found
+    return findings
 
 
 MAXIMUM_SAMPLE = 50
@@ -191,12 +191,12 @@ class Analysis:
             if tree is not None and collect_references(tree):
                 used = await unit.segments.load_all()
                 problems = check_references(tree, used, "" if other is None else other.key)
-            said = None if tree is None else write_sentence(tree, business.currency)
+            sentence = None if tree is None else write_sentence(tree, business.currency)
             if tree is None or problems:
-                return Preview(await unit.rules.count_population(), tuple(as_errors(problems)), said)
+                return Preview(await unit.rules.count_population(), tuple(as_errors(problems)), sentence)
             context = await build_rule_context(unit, self.clock(), [tree], quintiles)
             sizes = await unit.rules.compute_sizes(context, tree, None if other is None else other.id)
-        return Preview(sizes.population, tuple(find_warnings(tree, used, sizes)), said, sizes, tree, context, other)
+        return Preview(sizes.population, tuple(find_warnings(tree, used, sizes)), sentence, sizes, tree, context, other)
 
     async def load_sample(self, business: Business, preview: Preview, side: Side, size: int) -> list[CustomerRecord]:
         """The first customers by id of one side of a preview; none where it has an error or no other segment."""
@@ -245,8 +245,8 @@ class Analysis:
         quintiles = await self._load_quintiles(business, trees.values())
         async with self.store.read(business) as unit:
             context = await build_rule_context(unit, self.clock(), trees.values(), quintiles)
-            found = await unit.rules.find_matching(context, trees, customers)
-        return {key: [each for each in segments if each.id in found[key]] for key in customers}
+            matching = await unit.rules.find_matching(context, trees, customers)
+        return {key: [each for each in segments if each.id in matching[key]] for key in customers}
 
     async def compute_overlap(self, business: Business, segment_ids: Sequence[int | None]) -> Overlap:
         """How the members of two to ten segments coincide; None stands for an id that is no segment's."""
@@ -292,13 +292,13 @@ class Analysis:
 
 
 async def _get_segments(unit: Unit, ids: Sequence[int | None], field: tuple[str, ...]) -> list[Segment]:
-    found = await unit.segments.find_by_ids([key for key in ids if key is not None]) if ids else {}
+    by_id = await unit.segments.find_by_ids([key for key in ids if key is not None]) if ids else {}
     name = field[-1]
     problems = [
         FieldProblem((*field, str(place)), f"{name}[{place}] must be the id of a segment of this business")
         for place, key in enumerate(ids)
-        if key is None or key not in found
+        if key is None or key not in by_id
     ]
     if problems:
         raise InvalidInput.of(problems)
-    return [found[key] for key in ids if key is not None]
+    return [by_id[key] for key in ids if key is not None]

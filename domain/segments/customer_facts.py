@@ -10,7 +10,7 @@ from domain.classification.rfm import Quintiles, RfmScheme, Score, find_group
 from domain.customers.metrics import measure_customer, score_customer
 from domain.model import QUALIFYING, CustomerTotals, PurchaseLine
 from domain.pages import MAXIMUM_FIRST, PageRequest
-from domain.rules.context import RuleContext, uses_rank, collect_variable_names
+from domain.rules.context import RuleContext, collect_variable_names, uses_rank
 from domain.rules.evaluator import CustomerFacts, Element, Scalar
 from domain.rules.tree import Value
 from domain.store import CustomerRecord, PurchaseRecord, Unit
@@ -67,13 +67,17 @@ def build_customer_facts(
     segments: frozenset[str] = frozenset(),
 ) -> CustomerFacts:
     """One customer with everything that a rule can ask."""
-    values = _build_own_values(record) | _build_metric_values(context, record.totals) | _build_rank_values(score, labels)
+    values = (
+        _build_own_values(record) | _build_metric_values(context, record.totals) | _build_rank_values(score, labels)
+    )
     now = [(each, lines) for each, lines in bought if each.purchase.purchased_at <= context.now]
     counted = [(each, lines) for each, lines in now if each.purchase.status in QUALIFYING]
     lists = {
         "purchases": [_build_element(context, each) for each, _ in counted],
         "all_purchases": [_build_element(context, each) for each, _ in now],
-        "purchases.lines": [_build_element(context, each, line) for each, lines in counted for line in lines if line.bought],
+        "purchases.lines": [
+            _build_element(context, each, line) for each, lines in counted for line in lines if line.bought
+        ],
         "all_purchases.lines": [_build_element(context, each, line) for each, lines in now for line in lines],
     }
     return CustomerFacts(values, lists, context.zone, segments)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from domain.errors import DomainError, FieldProblem, InvalidRule, RuleProblem
-from domain.rules.context import sort_by_dependency, collect_references, uses_rank
+from domain.rules.context import collect_references, sort_by_dependency, uses_rank
 from domain.rules.tree import Condition
 from domain.segments.model import Segment, SegmentKind
 from domain.segments.validation import list_rule_problems
@@ -24,7 +24,9 @@ class SegmentDefinitions:
 
     def find_users(self, key: str) -> list[Segment]:
         """The segments whose rules use this one."""
-        return [item for item in self.segments if item.key in self.trees and key in collect_references(self.trees[item.key])]
+        return [
+            item for item in self.segments if item.key in self.trees and key in collect_references(self.trees[item.key])
+        ]
 
     def ranks(self, key: str) -> bool:
         """Whether what one customer does can change the segment for another, by its own rule or one that it uses."""
@@ -94,7 +96,7 @@ def find_reference_problems(key: str, tree: Condition | None, stored: Sequence[S
                if name not in known and name != key]  # fmt: skip
     if missing or tree is None:
         return list_rule_problems(missing)
-    found: list[RuleProblem] = []
+    problems: list[RuleProblem] = []
     for name, path in used.items():
         below = _collect_trees(name, key, known)
         try:
@@ -102,15 +104,17 @@ def find_reference_problems(key: str, tree: Condition | None, stored: Sequence[S
         except InvalidRule as error:
             if name == key or any(key in collect_references(each) for each in below.values()):
                 # Said of the place in this rule, wherever the circle was met.
-                found += [replace(each, path=path) for each in error.problems]
-    return list_rule_problems(found[:1])
+                problems += [replace(each, path=path) for each in error.problems]
+    return list_rule_problems(problems[:1])
 
 
 def find_users(key: str, stored: Sequence[Segment]) -> list[Segment]:
     """The segments whose rules use the one of that key."""
     # Reading a rule is dear; one that uses the key holds its text.
     near = [each for each in stored if json.dumps(key) in json.dumps(each.definition.rules)]
-    return [each for each in near if (tree := each.definition.build_tree()) is not None and key in collect_references(tree)]
+    return [
+        each for each in near if (tree := each.definition.build_tree()) is not None and key in collect_references(tree)
+    ]
 
 
 def _collect_trees(start: str, end: str, known: Mapping[str, Segment]) -> dict[str, Condition]:

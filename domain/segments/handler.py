@@ -57,23 +57,27 @@ class RecalculationHandler:
         done = 0
         async with self.store.evaluate(business) as evaluation:
             every = await evaluation.unit.segments.load_all()
-            found, by_key = read_definitions(every), {segment.key: segment for segment in every}
-            mine = [item for item in found.segments if item.is_dynamic and item.key in found.trees]
+            definitions, by_key = read_definitions(every), {segment.key: segment for segment in every}
+            mine = [item for item in definitions.segments if item.is_dynamic and item.key in definitions.trees]
             wanted = mine and business.settings.follow_purchases
             pages = await evaluation.load_changed_customers(PAGE) if wanted else []
-            own = [item for item in mine if not found.ranks(item.key) and are_references_known(found, item, by_key)]
-            await evaluation.prepare([found.trees[item.key] for item in own])
+            own = [
+                item
+                for item in mine
+                if not definitions.ranks(item.key) and are_references_known(definitions, item, by_key)
+            ]
+            await evaluation.prepare([definitions.trees[item.key] for item in own])
             for number, customers in enumerate(pages):
                 async with evaluation.write() as unit:
                     if unit.business.settings_version != evaluation.unit.business.settings_version:
                         # What is measured otherwise now is evaluated the next time.
                         return done
                     for segment in own:
-                        await evaluation.evaluate_customers(found.trees[segment.key], by_key, customers)
+                        await evaluation.evaluate_customers(definitions.trees[segment.key], by_key, customers)
                         await unit.memberships.sync_rule_members(segment.id, unit.instant, "purchases", only=True)
                     if number == len(pages) - 1:
                         await evaluation.mark_followed()
-                        await self._queue_ranked(unit, [item for item in mine if found.ranks(item.key)])
+                        await self._queue_ranked(unit, [item for item in mine if definitions.ranks(item.key)])
                 self.feed.notify_members_changed(business.id)
                 done += len(customers)
             if not pages:
@@ -117,9 +121,9 @@ class RecalculationHandler:
                 await unit.segments.change(replace(segment, next_run_at=then))
 
 
-def are_references_known(found: SegmentDefinitions, segment: Segment, by_key: dict[str, Segment]) -> bool:
+def are_references_known(definitions: SegmentDefinitions, segment: Segment, by_key: dict[str, Segment]) -> bool:
     """Whether every segment that the rule uses is there."""
-    return set(collect_references(found.trees[segment.key])) <= by_key.keys()
+    return set(collect_references(definitions.trees[segment.key])) <= by_key.keys()
 
 
 def is_due(segment: Segment, unit: Unit) -> bool:

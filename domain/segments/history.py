@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from domain.calendar import Clock, find_start_of_day, to_micros, load_zone
+from domain.calendar import Clock, find_start_of_day, load_zone, to_micros
 from domain.errors import HistoryCompacted, InvalidInput, Sentence, build_unknown_id
 from domain.model import Actor, Business
 from domain.segments.model import ArchivedMembership, Snapshot
@@ -54,16 +54,18 @@ class Compaction:
     def find_horizon(self, business: Business, before: date) -> datetime:
         """The beginning of the date; InvalidInput where it lies in the future or before an earlier horizon."""
         tz, reached = load_zone(business.time_zone), business.history_from
-        found = find_start_of_day(before, tz)
-        if found > self.clock():
+        horizon = find_start_of_day(before, tz)
+        if horizon > self.clock():
             raise InvalidInput(Sentence("{before} must not lie in the future"), ("before",))
-        if reached is not None and found <= reached:
+        if reached is not None and horizon <= reached:
             day = reached.astimezone(tz)
             # The day's name where it begins there, which it does not where the business's zone has changed since.
-            said = f"{day:%Y-%m-%d}" if find_start_of_day(day.date(), tz) == reached else f"{day:%Y-%m-%d %H:%M}"
-            message = Sentence("{before} must lie after {}: history is compacted up to there already", said)
+            reached_text = (
+                f"{day:%Y-%m-%d}" if find_start_of_day(day.date(), tz) == reached else f"{day:%Y-%m-%d %H:%M}"
+            )
+            message = Sentence("{before} must lie after {}: history is compacted up to there already", reached_text)
             raise InvalidInput(message, ("before",))
-        return found
+        return horizon
 
     async def archive(
         self, business: Business, horizon: datetime, keep: Callable[[Sequence[ArchivedMembership]], None]
@@ -71,10 +73,10 @@ class Compaction:
         """Hand over what will be removed, in one state of the store; how many memberships that is."""
         count, after = 0, None
         async with self.store.read(business) as unit:
-            while found := await unit.history.load_ended(horizon, after, PORTION):
-                keep(found)
-                count += len(found)
-                last = found[-1].membership
+            while memberships := await unit.history.load_ended(horizon, after, PORTION):
+                keep(memberships)
+                count += len(memberships)
+                last = memberships[-1].membership
                 after = (last.segment_id, last.customer_id, last.entered_at)
         return count
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from domain.calendar import Clock, SeriesInterval, to_local_date, build_series, to_utc, load_zone
+from domain.calendar import Clock, SeriesInterval, build_series, load_zone, to_local_date, to_utc
 from domain.errors import FieldProblem, InvalidInput, NotFound, build_unknown_id
 from domain.jobs.queue import queue_following
 from domain.model import Actor, Business
@@ -44,17 +44,19 @@ class Memberships:
     store: Store
     clock: Clock
 
-    def check_instant(self, business: Business, given: datetime | None, field: str) -> datetime | None:
+    def check_instant(self, business: Business, instant: datetime | None, field: str) -> datetime | None:
         """The instant that an argument means; InvalidInput where no calendar holds it."""
         try:
-            return None if given is None else to_utc(given, load_zone(business.time_zone))
+            return None if instant is None else to_utc(instant, load_zone(business.time_zone))
         except ValueError as error:
             raise InvalidInput(f"{field} {error}", (field,)) from error
 
     async def load_change_pages(self, business: Business, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
         """Pages of changes in commit order, in the order of the keys."""
         async with self.store.read(business) as unit:
-            return await unit.history.load_change_pages([(_bound_changes(business, which), page) for which, page in keys])
+            return await unit.history.load_change_pages(
+                [(_bound_changes(business, which), page) for which, page in keys]
+            )
 
     async def count_changes(self, business: Business, lists: Sequence[ChangeList]) -> list[int]:
         """How many changes each list has."""
@@ -64,7 +66,7 @@ class Memberships:
     async def load_sizes(self, business: Business, keys: Sequence[SeriesKey]) -> Mapping[SeriesKey, list[SizePoint]]:
         """Sizes of segments at the ends of intervals; of those that have begun, as nobody knows the others."""
         today = to_local_date(self.clock(), load_zone(business.time_zone))
-        found: dict[SeriesKey, list[SizePoint]] = {}
+        by_key: dict[SeriesKey, list[SizePoint]] = {}
         async with self.store.read(business) as unit:
             for first, last, interval in {key[1:] for key in keys}:
                 whole = build_series(first, last, interval, business.time_zone)
@@ -73,8 +75,8 @@ class Memberships:
                 sizes = await unit.history.compute_sizes([key[0] for key in asked], bounds)
                 for key in asked:
                     points = zip(whole.dates, sizes[key[0]], strict=True)
-                    found[key] = [SizePoint(day, *size) for day, size in points if day <= today]
-        return found
+                    by_key[key] = [SizePoint(day, *size) for day, size in points if day <= today]
+        return by_key
 
     async def load_totals(self, business: Business, segments: Sequence[int]) -> Mapping[int, MemberTotals]:
         """What the members of each segment amount to as of today."""
@@ -126,10 +128,10 @@ class Memberships:
         """Put the customers of these external ids into a MANUAL segment, or take them out of it; ids that nobody has,
         and those of the erased, are passed over and named."""
         async with self.store.write(business) as unit:
-            found = (await unit.segments.find_by_keys([key])).get(key)
-            if found is None:
+            stored = (await unit.segments.find_by_keys([key])).get(key)
+            if stored is None:
                 raise NotFound(f"There is no segment with the key {key}.")
-            segment = await _get_manual_segment(unit, found.id, "The key")
+            segment = await _get_manual_segment(unit, stored.id, "The key")
             known = await unit.customers.find_known(external_ids)
             ids = [number for number, erased in known.values() if not erased]
             changed = await _change(unit, segment, ids, actor, MembershipSource.IMPORT, entering)

@@ -225,7 +225,6 @@ class Place:
 
     @property
     def instant(self) -> datetime:
-        """When it happened."""
         return from_micros(self.at)
 
 

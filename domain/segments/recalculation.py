@@ -85,7 +85,9 @@ class Recalculations:
         self.feed.notify_work()
         return job
 
-    async def recalculate_customer(self, business: Business, customer_id: int, actor: Actor) -> tuple[list[Segment], list[Segment]]:
+    async def recalculate_customer(
+        self, business: Business, customer_id: int, actor: Actor
+    ) -> tuple[list[Segment], list[Segment]]:
         """Make the automatic memberships of one customer agree at once; the segments entered and left, as they are
         then."""
         entered: list[Segment] = []
@@ -94,13 +96,13 @@ class Recalculations:
             if customer_id not in await evaluation.unit.customers.find_by_ids([customer_id]):
                 raise InvalidInput("There is no customer with this id.", ("customerId",), "NOT_FOUND")
             every = await evaluation.unit.segments.load_all()
-            found = read_definitions(every)
+            definitions = read_definitions(every)
             by_key = {segment.key: segment for segment in every}
-            await evaluation.prepare(list(found.trees.values()))
+            await evaluation.prepare(list(definitions.trees.values()))
             async with evaluation.write() as unit:
                 now = {segment.id: segment.version for segment in await unit.segments.load_all()}
-                for segment in found.segments:
-                    tree = found.trees.get(segment.key)
+                for segment in definitions.segments:
+                    tree = definitions.trees.get(segment.key)
                     if tree is None or not set(collect_references(tree)) <= by_key.keys():
                         continue
                     if now.get(segment.id) != segment.version:
@@ -118,8 +120,8 @@ class Recalculations:
                     ("Customer", customer_id),
                     {"entered": [item.key for item in entered], "left": [item.key for item in left]},
                 )
-                kept = await unit.segments.find_by_ids([item.id for item in (*entered, *left)], deleted=True)
-                written = {key: replace(item, seen_at=unit.instant) for key, item in kept.items()}
+                segments = await unit.segments.find_by_ids([item.id for item in (*entered, *left)], deleted=True)
+                written = {key: replace(item, seen_at=unit.instant) for key, item in segments.items()}
         self.feed.notify_members_changed(business.id)
         return [written[item.id] for item in entered], [written[item.id] for item in left]
 
@@ -147,9 +149,9 @@ class Recalculations:
                 after = await unit.history.find_newest_place()
         while True:
             async with self.store.read(business) as unit:
-                found = await unit.history.load_changes_after(after, segment_id, CHANGES)
-            if found:
-                after = Place.of(found[-1])
-                yield found
+                changes = await unit.history.load_changes_after(after, segment_id, CHANGES)
+            if changes:
+                after = Place.of(changes[-1])
+                yield changes
             else:
                 await self.feed.wait_members_changed(business.id)

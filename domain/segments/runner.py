@@ -119,13 +119,13 @@ class Runner:
         """Evaluate and write; False where settings changed in between, and nothing was written."""
         async with self.store.evaluate(business) as evaluation:
             every = await evaluation.unit.segments.load_all()
-            found, by_key = read_definitions(every), {segment.key: segment for segment in every}
+            definitions, by_key = read_definitions(every), {segment.key: segment for segment in every}
             segment = next((item for item in every if item.id == job.segment_id), None)
             if segment is None or segment.kind is not SegmentKind.AUTOMATIC:
                 raise DomainError("The segment was deleted.")
-            tree = found.trees.get(segment.key)
+            tree = definitions.trees.get(segment.key)
             if tree is None:
-                raise DomainError(found.broken[segment.key])
+                raise DomainError(definitions.broken[segment.key])
             absent = sorted(set(collect_references(tree)) - by_key.keys())
             if absent:
                 raise DomainError(f"There is no segment with the key {absent[0]}.")
@@ -141,7 +141,7 @@ class Runner:
                 await evaluation.evaluate_range(tree, by_key, low, low + RANGE - 1)
             if not await self._heartbeat(business, job, "writing", population, population):
                 raise RunStopped
-            outcome = await self._commit(evaluation, job, segment, by_key, found, population)
+            outcome = await self._commit(evaluation, job, segment, by_key, definitions, population)
         if outcome is None:
             return False
         self.feed.notify_members_changed(business.id)
@@ -155,7 +155,7 @@ class Runner:
         job: Job,
         segment: Segment,
         by_key: Mapping[str, Segment],
-        found: SegmentDefinitions,
+        definitions: SegmentDefinitions,
         population: int,
     ) -> Outcome | None:
         async with evaluation.write() as unit:
@@ -168,7 +168,7 @@ class Runner:
             if unit.business.settings_version != evaluation.unit.business.settings_version:
                 # Days, labels and scores are measured otherwise now.
                 return None
-            await evaluation.reevaluate_changed(found.trees[segment.key], by_key)
+            await evaluation.reevaluate_changed(definitions.trees[segment.key], by_key)
             difference = await unit.memberships.sync_rule_members(segment.id, unit.instant, f"job {job.id}")
             await unit.snapshots.add(Snapshot(segment.id, unit.instant, difference.member_count, job.id, None))
             await unit.segments.change(replace(now, last_calculated=unit.instant))
@@ -177,7 +177,9 @@ class Runner:
                 raise RunStopped
             if difference.entered or difference.left:
                 # Within a run of many those come later anyway, but for one that somebody else ended before.
-                await queue_following(unit, found.find_users(segment.key), f"segment {segment.key}", held.parent_id)
+                await queue_following(
+                    unit, definitions.find_users(segment.key), f"segment {segment.key}", held.parent_id
+                )
         return outcome
 
     def _make_lease(self, job: Job) -> Lease:
@@ -201,25 +203,27 @@ class Runner:
     async def _end_if_cancelled(self, business: Business, job: Job) -> None:
         """A run that somebody asked to cancel ends; one that was ended, or taken up by somebody else, is left alone."""
         async with self.store.read(business) as unit:
-            found = (await unit.jobs.find_by_ids([job.id])).get(job.id)
-        if found is not None and found.cancel_requested:
+            current = (await unit.jobs.find_by_ids([job.id])).get(job.id)
+        if current is not None and current.cancel_requested:
             await self._finish(business, job, Outcome(JobStatus.CANCELLED, "CANCELLED", "It was cancelled."))
 
     async def _finish(self, business: Business, job: Job, outcome: Outcome) -> None:
         now = self.clock()
         async with self.store.open_heartbeats(business) as jobs:
             mine = await jobs.finish(self._make_lease(job), outcome, now)
-            found = (await jobs.find_by_ids([job.id])).get(job.id, end_job(job, outcome, now))
-        self.feed.publish(business.id, found)
+            finished = (await jobs.find_by_ids([job.id])).get(job.id, end_job(job, outcome, now))
+        self.feed.publish(business.id, finished)
         if (
             mine
-            and found.status is JobStatus.FAILED
-            and found.reason is JobReason.SCHEDULE
-            and found.segment_id is not None
+            and finished.status is JobStatus.FAILED
+            and finished.reason is JobReason.SCHEDULE
+            and finished.segment_id is not None
         ):
             async with self.store.read(business) as unit:
-                segment = (await unit.segments.find_by_ids([found.segment_id], deleted=True)).get(found.segment_id)
-            await self.alarm(business, "" if segment is None else segment.key, found)
+                segment = (await unit.segments.find_by_ids([finished.segment_id], deleted=True)).get(
+                    finished.segment_id
+                )
+            await self.alarm(business, "" if segment is None else segment.key, finished)
 
 
 def end_job(job: Job, outcome: Outcome, at: datetime) -> Job:

@@ -107,7 +107,7 @@ def _list_values(segment: Segment) -> dict[str, object]:
 
 
 def _to_camel_case(name: str) -> str:
-    return re.sub("_([a-z])", lambda found: found[1].upper(), name)
+    return re.sub("_([a-z])", lambda match: match[1].upper(), name)
 
 
 Written = tuple[Segment, Job | None]
@@ -141,15 +141,15 @@ class Segments:
         """Keep a new segment; an AUTOMATIC one is calculated at once. InvalidInput carries every problem."""
         ready = validate_draft(draft, business.currency)
         async with self.store.write(business) as unit:
-            made, job = await self._add(unit, ready, await unit.segments.load_all(), actor)
-            detail = {"segment": made.key, "changes": list_fields(made)}
-            await unit.audit(actor, "createSegment", ("Segment", made.id), detail)
+            segment, job = await self._add(unit, ready, await unit.segments.load_all(), actor)
+            detail = {"segment": segment.key, "changes": list_fields(segment)}
+            await unit.audit(actor, "createSegment", ("Segment", segment.id), detail)
         self.wake()
-        return made, job
+        return segment, job
 
     async def create_standard(self, business: Business, scheme: RfmScheme, actor: Actor) -> list[Segment]:
         """The segments of the scheme's named groups, in its order; those that are there already are left alone."""
-        found: list[Segment] = []
+        segments: list[Segment] = []
         created: list[str] = []
         async with self.store.write(business) as unit:
             stored = await unit.segments.load_all()
@@ -163,12 +163,12 @@ class Segments:
                     known, _ = await self._add(unit, ready, stored, actor)
                     stored.append(known)
                     created.append(known.key)
-                found.append(replace(known, seen_at=unit.instant))
+                segments.append(replace(known, seen_at=unit.instant))
             if created:
                 detail = {"scheme": scheme.value, "segments": created}
                 await unit.audit(actor, "createStandardSegments", None, detail)
         self.wake()
-        return found
+        return segments
 
     async def update(self, business: Business, change: Change, actor: Actor) -> Written:
         """Change what is given. Another definition is another version and is calculated at once."""
@@ -227,9 +227,9 @@ class Segments:
             created_by=actor.name,
             next_run_at=_find_due(ready.dynamic, draft.kind, draft.schedule, unit),
         )
-        made = await unit.segments.add(new, unit.instant)
-        automatic = made.kind is SegmentKind.AUTOMATIC
-        return made, await requeue(unit, made.id, actor.name) if automatic else None
+        segment = await unit.segments.add(new, unit.instant)
+        automatic = segment.kind is SegmentKind.AUTOMATIC
+        return segment, await requeue(unit, segment.id, actor.name) if automatic else None
 
 
 async def _get(unit: Unit, segment_id: int, field: tuple[str, ...]) -> Segment:
@@ -239,23 +239,25 @@ async def _get(unit: Unit, segment_id: int, field: tuple[str, ...]) -> Segment:
     return segment
 
 
-async def _apply(unit: Unit, old: Segment, given: Mapping[str, Any]) -> Segment:
+async def _apply(unit: Unit, old: Segment, values: Mapping[str, Any]) -> Segment:
     """The segment as it will be; InvalidInput where it cannot be so."""
-    kept = old.definition
+    old_definition = old.definition
     definition = Definition(
-        given.get("rules", kept.rules), given.get("criteria", kept.criteria), given.get("rfm_config", kept.rfm_config)
+        values.get("rules", old_definition.rules),
+        values.get("criteria", old_definition.criteria),
+        values.get("rfm_config", old_definition.rfm_config),
     )
     draft = Draft(
-        name=given.get("name", old.name) or "",
+        name=values.get("name", old.name) or "",
         kind=old.kind,
-        description=given.get("description", old.description),
-        is_dynamic=given.get("is_dynamic", old.is_dynamic),
+        description=values.get("description", old.description),
+        is_dynamic=values.get("is_dynamic", old.is_dynamic),
         definition=definition,
-        schedule=given.get("schedule", old.schedule),
+        schedule=values.get("schedule", old.schedule),
     )
     ready = validate_draft(draft, unit.business.currency)
     stored = [each for each in await unit.segments.load_all() if each.id != old.id]
-    redefined = not ready.draft.definition.is_same(kept)
+    redefined = not ready.draft.definition.is_same(old_definition)
     problems = _find_name_problems(ready.draft.name, stored)
     problems += find_reference_problems(old.key, ready.tree, stored) if redefined else []
     if problems:

@@ -55,13 +55,13 @@ class ValidDraft:
 def validate_draft(draft: Draft, currency: str) -> ValidDraft:
     """The draft as it is kept; InvalidInput carries everything that is wrong with it."""
     problems: list[FieldProblem] = []
-    kept = replace(
+    valid = replace(
         draft,
         name=draft.name.strip(),
         description=(draft.description or "").strip() or None,
         schedule=_check_schedule(draft, problems),
     )
-    problems = [*_check_texts(kept), *_check_flags(kept), *problems]
+    problems = [*_check_texts(valid), *_check_flags(valid), *problems]
     tree = None
     if draft.kind is SegmentKind.MANUAL:
         problems += [
@@ -70,13 +70,13 @@ def validate_draft(draft: Draft, currency: str) -> ValidDraft:
             if getattr(draft.definition, name) is not None
         ]
     else:
-        kept = replace(kept, definition=_drop_empty_criteria(draft.definition))
-        tree = _check_tree(kept.definition, currency, problems)
+        valid = replace(valid, definition=_drop_empty_criteria(draft.definition))
+        tree = _check_tree(valid.definition, currency, problems)
         if tree is not None and draft.is_rfm is not None and draft.is_rfm != is_rfm(tree):
             problems.append(_make_problem("isRfm", WRONG_RFM[draft.is_rfm]))
     if problems:
         raise InvalidInput.of(problems)
-    return ValidDraft(kept, tree)
+    return ValidDraft(valid, tree)
 
 
 WRONG_RFM = {
@@ -106,15 +106,17 @@ def find_free_key(wanted: str, taken: Iterable[str]) -> str:
     return key
 
 
-def _make_problem(said: str, message: str, code: str = "INVALID") -> FieldProblem:
-    return FieldProblem(("input", said), message, code)
+def _make_problem(field: str, message: str, code: str = "INVALID") -> FieldProblem:
+    return FieldProblem(("input", field), message, code)
 
 
 def _check_texts(draft: Draft) -> list[FieldProblem]:
     problems = [] if draft.name else [_make_problem("name", "name must not be blank", "BLANK")]
     problems += find_text_problems(("input", "name"), draft.name, MAXIMUM_NAME)
     if draft.key is not None and not draft.key.strip():
-        problems.append(_make_problem("key", "key must not be blank; leave it out to have it made from the name", "BLANK"))
+        problems.append(
+            _make_problem("key", "key must not be blank; leave it out to have it made from the name", "BLANK")
+        )
     elif draft.key is not None and len(draft.key) > MAXIMUM_KEY:
         problems.append(_make_problem("key", f"key must be at most {MAXIMUM_KEY} characters", "TOO_LONG"))
     elif draft.key is not None and KEY.fullmatch(draft.key) is None:
@@ -125,7 +127,9 @@ def _check_texts(draft: Draft) -> list[FieldProblem]:
 def _check_flags(draft: Draft) -> list[FieldProblem]:
     if draft.kind is SegmentKind.AUTOMATIC:
         if draft.schedule is not None and draft.is_dynamic is False:
-            return [_make_problem("schedule", "schedule must be null where isDynamic is false: the segment never follows")]
+            return [
+                _make_problem("schedule", "schedule must be null where isDynamic is false: the segment never follows")
+            ]
         return []
     by_hand = "for a MANUAL segment, whose members are put in by hand"
     problems = []
@@ -184,10 +188,10 @@ def _check_amounts(criteria: SegmentCriteria | None, currency: str) -> list[Fiel
     problems = []
     for name in () if criteria is None else MONEY:
         value = getattr(criteria, name)
-        said = f"{name[:3]}LifetimeValue"
+        field = f"{name[:3]}LifetimeValue"
         try:
             if value is not None and value.is_finite() and value >= 0:
                 to_minor(value, find_exponent(currency))
         except ValueError as error:
-            problems.append(FieldProblem(("input", "criteria", said), f"{said} {error}"))
+            problems.append(FieldProblem(("input", "criteria", field), f"{field} {error}"))
     return problems

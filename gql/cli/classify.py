@@ -46,7 +46,6 @@ class StopSignal:
         self.running = False
 
     def announce(self, number: int, frame: FrameType | None) -> None:
-        """The signal."""
         self.event.set()
         if self.running:
             raise KeyboardInterrupt

@@ -8,11 +8,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from domain.calendar import to_local_date, load_zone
+from domain.calendar import load_zone, to_local_date
 from domain.pages import PageRequest
 from domain.store import CustomerFilter, CustomerSort
 from gql.cli.imports import CurrencyOption, RejectsOption, ZoneOption
-from gql.cli.output import Rejects, make_cell, name_ignored_columns, print_summary, make_progress_bar
+from gql.cli.output import Rejects, make_cell, make_progress_bar, name_ignored_columns, print_summary
 from gql.cli.session import BusinessOption, Session, command
 from gql.composition import open_customers
 

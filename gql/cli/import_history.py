@@ -14,7 +14,15 @@ from domain.imports.imports import UndoSummary
 from domain.imports.model import PurchaseImport
 from domain.model import Business
 from domain.pages import PageRequest
-from gql.cli.output import FormatOption, make_cell, clean_line, print_quality, make_progress_bar, build_quality_document, format_second
+from gql.cli.output import (
+    FormatOption,
+    build_quality_document,
+    clean_line,
+    format_second,
+    make_cell,
+    make_progress_bar,
+    print_quality,
+)
 from gql.cli.recalculate import follow_import
 from gql.cli.session import ACTOR, BusinessOption, Session, command
 
@@ -44,7 +52,9 @@ async def list_imports(
     for one in imports:
         counts = (one.rows_read, one.created, one.updated, one.unchanged, one.rejected)
         began = f"{one.created_at:%Y-%m-%d}"
-        table.add_row(str(one.id), make_cell(one.source), describe_state(one), began, *(f"{count:,}" for count in counts))
+        table.add_row(
+            str(one.id), make_cell(one.source), describe_state(one), began, *(f"{count:,}" for count in counts)
+        )
     for place, column in enumerate(table.columns):
         # What does not fit goes on below, of names and never of figures.
         column.no_wrap = place != SOURCE_COLUMN
@@ -85,7 +95,11 @@ def undo(
                 chosen, number, ACTOR, lambda count, total: bar.update(task, completed=count, total=total)
             )
         session.run(follow_import(session, chosen, aside=format == "json"))
-    typer.echo(json.dumps(build_undo_document(number, done), indent=2) if format == "json" else write_undo_sentence(number, done))
+    typer.echo(
+        json.dumps(build_undo_document(number, done), indent=2)
+        if format == "json"
+        else write_undo_sentence(number, done)
+    )
 
 
 async def choose_swept(session: Session, key: str | None) -> Business:

@@ -22,12 +22,12 @@ from domain.model import Business
 from gql.cli.output import (
     FormatOption,
     Rejects,
-    name_ignored_columns,
+    build_quality_document,
     find_option_name,
+    make_progress_bar,
+    name_ignored_columns,
     print_quality,
     print_summary,
-    make_progress_bar,
-    build_quality_document,
 )
 from gql.cli.recalculate import follow_import
 from gql.cli.session import ACTOR, BusinessOption, Session, present

@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from typer.main import get_group
 
 from domain.errors import DomainError, FieldProblem, InvalidInput, Unavailable, name_fields
-from gql.cli.output import find_option_name, clean_line
+from gql.cli.output import clean_line, find_option_name
 from gql.logs import set_up
 from gql.settings import Settings
 

@@ -65,7 +65,6 @@ def print_table(table: Table, folded: str) -> None:
 
 
 def print_json(documents: Sequence[object]) -> None:
-    """Print them as one list."""
     typer.echo(json.dumps(documents, ensure_ascii=False, indent=2))
 
 
@@ -78,7 +77,6 @@ def clean_line(text: str | None) -> str:
 
 
 def make_cell(text: str | None) -> Text:
-    """The text as a cell of a table."""
     return Text(clean_line(text))
 
 

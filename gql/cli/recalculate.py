@@ -11,7 +11,7 @@ from domain.errors import AlreadyRunning, InvalidInput
 from domain.jobs.model import Job, JobStatus
 from domain.model import Business
 from domain.segments.model import Segment, SegmentKind
-from gql.cli.output import FormatOption, make_cell, format_minute, clean_line, print_json, print_table, format_second
+from gql.cli.output import FormatOption, clean_line, format_minute, format_second, make_cell, print_json, print_table
 from gql.cli.session import ACTOR, BusinessOption, Session, Worker, command, describe_end
 
 recalculate_app = typer.Typer()
@@ -60,7 +60,9 @@ async def status(session: Session, business: BusinessOption = None, format: Form
         run = "" if job is None else job.status.value.lower()
         if job is not None and job.error_message is not None:
             run = f"{run}: {job.error_message}"
-        instants = ["" if at is None else format_minute(at) for at in (segment.last_calculated, _find_next_run(segment))]
+        instants = [
+            "" if at is None else format_minute(at) for at in (segment.last_calculated, _find_next_run(segment))
+        ]
         table.add_row(make_cell(segment.key), f"{segment.member_count:,}", *instants, make_cell(run))
     print_table(table, "newest run")
 
@@ -112,7 +114,12 @@ def _build_run_document(job: Job) -> dict[str, object]:
     error = None if job.error_code is None else {"code": job.error_code, "message": job.error_message}
     instants = {"created_at": job.created_at, "started_at": job.started_at, "finished_at": job.finished_at}
     counts = {"evaluated": job.evaluated, "entered": job.entered, "left": job.left}
-    return {"status": job.status.value, **{name: format_second(at) for name, at in instants.items()}, **counts, "error": error}
+    return {
+        "status": job.status.value,
+        **{name: format_second(at) for name, at in instants.items()},
+        **counts,
+        "error": error,
+    }
 
 
 async def follow_import(session: Session, business: Business, *, aside: bool = False) -> None:

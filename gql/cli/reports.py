@@ -23,7 +23,7 @@ from domain.model import Business
 from domain.reports.document import DIMENSION_TITLES, ReportRequest
 from domain.reports.report import Insights, Report, find_insights
 from domain.segments.member_export import check_columns
-from gql.cli.output import make_cell, clean_line
+from gql.cli.output import clean_line, make_cell
 from gql.cli.session import BusinessOption, Session, command
 from gql.composition import format_report, make_writers
 from gql.parameters import MEMBER_FORMATS, REPORT_FORMATS, read_date, read_method, read_scheme
@@ -55,10 +55,10 @@ async def members(
     await write_pieces(make_writers(session.settings).members[form](export, files.load_pages(export)), output)
 
 
-def choose_format(given: str | None, output: Path | None, known: tuple[str, ...], default: str) -> str:
+def choose_format(wanted: str | None, output: Path | None, known: tuple[str, ...], default: str) -> str:
     """The format that is meant; InvalidInput lists those there are, and asks for a file where one is needed."""
     ending = "" if output is None else output.suffix[1:].lower()
-    form = given.lower() if given is not None else ending if ending in known else default
+    form = wanted.lower() if wanted is not None else ending if ending in known else default
     if form not in known:
         raise InvalidInput(f"--format must be one of: {', '.join(known)}")
     if form in BINARY and output is None:
@@ -78,7 +78,6 @@ async def write_pieces(pieces: AsyncIterator[bytes], output: Path | None) -> Non
 
 
 def write_file(body: bytes, output: Path | None) -> None:
-    """Write a file that is made."""
     if output is None:
         typer.echo(body, nl=False)
         return
@@ -202,9 +201,9 @@ async def report(
     place = None if storefront is None else await services.purchases.find_storefront(chosen, storefront)
     asked = ReportRequest(read, days, day, place, naming, segment_name, segment_code)
     if form == "table":
-        made = await services.report_files.load_report(chosen, asked)
-        previous = await services.reporting.count_previous(chosen, made)
-        print_table(chosen, made, find_insights(made, previous), storefront)
+        result = await services.report_files.load_report(chosen, asked)
+        previous = await services.reporting.count_previous(chosen, result)
+        print_table(chosen, result, find_insights(result, previous), storefront)
         return
     document = await services.report_files.build_document(chosen, asked)
     if form == "json" and output is None:

@@ -22,10 +22,10 @@ from domain.imports.columns import (
     RowFault,
     check_encoding,
     check_text,
-    describe_columns,
     count_noun,
-    normalise_header,
+    describe_columns,
     format_row,
+    normalise_header,
     unquote_text,
 )
 from domain.imports.rows import PurchaseSource
@@ -34,18 +34,18 @@ from domain.model import Business
 from domain.pages import PageRequest
 from domain.segments.memberships import Memberships
 from domain.segments.model import Segment, SegmentKind
-from domain.segments.segments import Change, to_definition_json, describe_definition
+from domain.segments.segments import Change, describe_definition, to_definition_json
 from domain.store import SegmentFilter, SegmentSort
 from gql.cli.output import (
     FormatOption,
-    make_cell,
     check_format,
-    format_minute,
     clean_line,
+    format_minute,
+    format_second,
+    make_cell,
+    make_progress_bar,
     print_json,
     print_table,
-    make_progress_bar,
-    format_second,
 )
 from gql.cli.session import ACTOR, BusinessOption, Session, Worker, command
 from gql.composition import open_csv
@@ -125,23 +125,23 @@ def _read_arguments(file: Path, values: dict[str, Any], kind: str) -> dict[str, 
     problems: list[FieldProblem] = []
 
     def note(error: GraphQLError, path: list[str | int]) -> None:
-        said = re.split(r",? [Ff]ound: ", error.message)[0] + list_enum_values(error.message, schema)
+        message = re.split(r",? [Ff]ound: ", error.message)[0] + list_enum_values(error.message, schema)
         place = ".".join(map(str, path))
-        problems.append(FieldProblem((), f"{file}: {place}: {said}" if place else f"{file}: {said}"))
+        problems.append(FieldProblem((), f"{file}: {place}: {message}" if place else f"{file}: {message}"))
 
     checked: GraphQLInputType = expected
     validate_input_value(values, checked, note)
     if problems:
         raise InvalidInput.of(problems)
     named = _to_snake_case(coerce_input_value(values, checked))
-    for name, made in NESTED.items():
+    for name, input_class in NESTED.items():
         if named.get(name) is not None:
-            named[name] = made(**_to_snake_case(named[name]))
+            named[name] = input_class(**_to_snake_case(named[name]))
     return named
 
 
 def _to_snake_case(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", name): value for name, value in values.items()}
+    return {re.sub("[A-Z]", lambda match: f"_{match[0].lower()}", name): value for name, value in values.items()}
 
 
 segment_app = typer.Typer(no_args_is_help=True, help="Segments: named groups of customers.")
@@ -342,10 +342,10 @@ class MembersFile:
                 return cls(source, place)
         raise InvalidInput(f"Missing required columns: customer_id. Columns seen: {describe_columns(source.header)}.")
 
-    def read_names(self, tally: AssignmentCounts) -> Iterator[tuple[int, str]]:
+    def read_names(self, counts: AssignmentCounts) -> Iterator[tuple[int, str]]:
         """Line and customer id of each row; those without a readable one are counted as unknown."""
         for line, cells in self.source.read_rows():
-            tally.read += 1
+            counts.read += 1
             try:
                 if len(cells) <= self.place:
                     raise RowFault("the row is too short")
@@ -354,37 +354,39 @@ class MembersFile:
                 if not name:
                     raise RowFault("no customer")
             except RowFault:
-                tally.count_unknown(line, format_row(cells))
+                counts.count_unknown(line, format_row(cells))
                 continue
             yield line, name
 
-    async def assign_members(self, memberships: Memberships, business: Business, key: str, entering: bool) -> AssignmentCounts:
+    async def assign_members(
+        self, memberships: Memberships, business: Business, key: str, entering: bool
+    ) -> AssignmentCounts:
         """Change the members and count the rows."""
-        tally = AssignmentCounts()
+        counts = AssignmentCounts()
         batch: dict[str, int] = {}
 
         async def flush() -> None:
             done = await memberships.assign_named(business, key, list(batch), ACTOR, entering=entering)
-            tally.changed += done.changed
-            tally.already += done.already
+            counts.changed += done.changed
+            counts.already += done.already
             for name in done.unknown:
-                tally.count_unknown(batch[name], name)
+                counts.count_unknown(batch[name], name)
             batch.clear()
 
         with make_progress_bar() as bar:
             task = bar.add_task("reading", total=None)
-            for line, name in self.read_names(tally):
+            for line, name in self.read_names(counts):
                 if name in batch:
-                    tally.already += 1
+                    counts.already += 1
                 batch.setdefault(name, line)
                 if len(batch) >= BATCH:
                     await flush()
-                    bar.update(task, completed=tally.read)
+                    bar.update(task, completed=counts.read)
             if batch:
                 await flush()
-        if tally.read == 0:
+        if counts.read == 0:
             raise InvalidInput(f"No data found in {self.source.name}.")
-        return tally
+        return counts
 
 
 @segment_app.command()
@@ -406,15 +408,15 @@ async def change_members(session: Session, key: str, file: Path, business: str |
     worker = Worker.of(session, await session.choose(business))
     newest = await worker.find_newest()
     await session.find_segment(worker.business, key)
-    tally = await MembersFile.read(file).assign_members(session.services.memberships, worker.business, key, entering)
+    counts = await MembersFile.read(file).assign_members(session.services.memberships, worker.business, key, entering)
     done, so = ("put in", "already in") if entering else ("taken out", "not in")
-    matched = tally.changed + tally.already
+    matched = counts.changed + counts.already
     typer.echo(
-        f"{clean_line(file.name)}: {count_noun(tally.read, 'row')} read: {matched:,} matched ({tally.changed:,} {done}, "
-        f"{tally.already:,} {so}), {tally.unknown:,} unknown."
+        f"{clean_line(file.name)}: {count_noun(counts.read, 'row')} read: {matched:,} matched "
+        f"({counts.changed:,} {done}, {counts.already:,} {so}), {counts.unknown:,} unknown."
     )
-    if tally.first is not None:
-        line, text = tally.first
+    if counts.first is not None:
+        line, text = counts.first
         typer.echo(f"First unknown: line {line}: {clean_line(text)}", err=True)
-    if tally.changed:
+    if counts.changed:
         await worker.report_followers(newest)

@@ -12,7 +12,7 @@ import typer
 import uvicorn
 from starlette.applications import Starlette
 
-from domain.calendar import to_local_date, load_zone
+from domain.calendar import load_zone, to_local_date
 from domain.demo import CURRENCY, DRAFTS, KEY, NAME, TIME_ZONE, VIP, VIP_CHANGES, DemoShop, make_demo_shop
 from domain.errors import InvalidInput
 from domain.jobs.progress import ProgressFeed
@@ -20,7 +20,7 @@ from domain.jobs.worker import Worker
 from domain.model import Actor, Business, Permission
 from domain.segments.validation import make_slug
 from gql.app import create_app
-from gql.auth import MAXIMUM_NAME, issue_token, require_secret, read_stored_secret
+from gql.auth import MAXIMUM_NAME, issue_token, read_stored_secret, require_secret
 from gql.cli.session import BusinessOption, Session, command
 from gql.composition import (
     OpenStore,

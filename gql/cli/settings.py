@@ -50,23 +50,23 @@ def read_statement(file: Path) -> Statement:
         fault(RESET, 'reset must be a list of names such as ["lapsed_days"]')
         resets = []
     mongodb = stated.pop(SECTION, {})
-    given: dict[str, object] = dict.fromkeys(NAMES) if mongodb is None else {}
+    mongodb_section: dict[str, object] = dict.fromkeys(NAMES) if mongodb is None else {}
     if isinstance(mongodb, dict):
-        given = mongodb
+        mongodb_section = mongodb
     elif mongodb is not None:
         fault(SECTION, f"{SECTION} must be a section with {', '.join(NAMES)}")
     for name in dict.fromkeys(resets):
         section, dot, inner = name.partition(".")
         held = stated.get(section)
-        if name in stated or (name == SECTION and given) or (section == SECTION and inner in given):
+        if name in stated or (name == SECTION and mongodb_section) or (section == SECTION and inner in mongodb_section):
             fault(RESET, f"reset must not name {name}, which the file sets")
         elif section == SECTION:
-            given = {**given, **({inner: None} if dot else dict.fromkeys(NAMES))}
+            mongodb_section = {**mongodb_section, **({inner: None} if dot else dict.fromkeys(NAMES))}
         elif dot and isinstance(held, dict) and inner in held:
             fault(RESET, f"reset must not name {name}, which the file sets")
         else:
             stated[name] = None
-    return Statement(stated, given, tuple(problems))
+    return Statement(stated, mongodb_section, tuple(problems))
 
 
 def mask_secrets(section: Mapping[str, str]) -> dict[str, str]:
@@ -210,8 +210,8 @@ def _describe_change(change: SettingChange) -> str:
     return f"{change.name}: {_format_text(change.old)} -> {_format_text(change.new)}"
 
 
-def _describe_mongodb(name: str, kept: Mapping[str, str], section: Mapping[str, str]) -> str:
-    old, new = mask_secrets(kept).get(name), mask_secrets(section).get(name)
+def _describe_mongodb(name: str, stored: Mapping[str, str], section: Mapping[str, str]) -> str:
+    old, new = mask_secrets(stored).get(name), mask_secrets(section).get(name)
     if name in SECRET and old == new:
         return f"{SECTION}.{name}: another one"
     return f"{SECTION}.{name}: {_format_text(old)} -> {_format_text(new)}"

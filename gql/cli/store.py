@@ -18,7 +18,7 @@ from rich.table import Table
 from domain.errors import InvalidInput
 from domain.segments.history import Compaction
 from domain.segments.model import ArchivedMembership
-from gql.cli.output import make_cell, escape_formula, clean_line
+from gql.cli.output import clean_line, escape_formula, make_cell
 from gql.cli.session import ACTOR, BusinessOption, Session, command
 from gql.composition import compare_tables, read_system_clock, upgrade_store
 from gql.schema.schema import print_sdl

@@ -25,7 +25,7 @@ from domain.classification.rfm import (
 from domain.errors import InvalidInput
 from domain.model import Business, BusinessSettings, Window
 from domain.reports.document import build_document
-from domain.reports.report import PreviousWindow, Report, choose_groups, group_cells, find_insights
+from domain.reports.report import PreviousWindow, Report, choose_groups, find_insights, group_cells
 from domain.reports.reporting import build_report_key
 from gql.cli.reports import FORMATS
 from gql.composition import make_writers
@@ -91,17 +91,22 @@ def verify_all() -> Iterator[tuple[str, bool]]:
     listed = [(group.name, group.code, sizes[group.name]) for group in EIGHT]
     yield "the eight groups: names, codes, order, cells", listed == GROUPS
     yield "the 125 cells: 87 in a group, 38 unclassified", sizes.total() == 125 and sizes[UNCLASSIFIED.name] == 38
-    yield "the eleven-segment scheme: all 125 cells", Counter(find_group_of_eleven(*cell).name for cell in CELLS) == ELEVEN
+    yield (
+        "the eleven-segment scheme: all 125 cells",
+        Counter(find_group_of_eleven(*cell).name for cell in CELLS) == ELEVEN,
+    )
     orders = compute_thresholds(sorted(row[1] for row in CUSTOMERS.values()))
     spend = compute_thresholds(sorted(row[2] for row in CUSTOMERS.values()))
-    found = {
+    groups = {
         name: Score(score_recency(row[0], 90), score_rank(row[1], orders), score_rank(row[2], spend))
         for name, row in CUSTOMERS.items()
     }
-    digits = {name: score.digits for name, score in found.items()}
+    digits = {name: score.digits for name, score in groups.items()}
     yield "scoring of ten customers, ties included", digits == {name: row[3] for name, row in CUSTOMERS.items()}
-    triples = {name: (score.recency, score.frequency, score.monetary) for name, score in found.items()}
-    named = {name: (find_group_of_eight(*cell).name, find_group_of_eleven(*cell).name) for name, cell in triples.items()}
+    triples = {name: (score.recency, score.frequency, score.monetary) for name, score in groups.items()}
+    named = {
+        name: (find_group_of_eight(*cell).name, find_group_of_eleven(*cell).name) for name, cell in triples.items()
+    }
     yield "naming of ten customers, both schemes", named == {name: row[4:] for name, row in CUSTOMERS.items()}
 
     report = _report()
@@ -119,8 +124,8 @@ def verify_all() -> Iterator[tuple[str, bool]]:
     sums = sum(part["customer_count"] for part in parts), sum(part["total_revenue"] for part in parts)
     yield "the groups and the unclassified add up", sums == (data["customer_count"], data["total_revenue"]) == (3, 9.1)
     rising = find_insights(report, PreviousWindow(5, {"R5F5M5": 5}))
-    told = (rising.highest_revenue, rising.largest, rising.fastest_growing, rising.needs_attention)
-    yield "insights", told == ("Champions", "Champions", None, None)
+    insights = (rising.highest_revenue, rising.largest, rising.fastest_growing, rising.needs_attention)
+    yield "insights", insights == ("Champions", "Champions", None, None)
     yield "formats: table, csv, xlsx, pdf, json", FORMATS == ("table", "csv", "xlsx", "pdf", "json")
 
     key = build_report_key(shop, report.window, Method.RFM, 3, RfmScheme.EIGHT_SEGMENT)

@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 from watchfiles import watch as watch_folder
 
-from domain.errors import DomainError, InvalidInput, AlreadyTaken, Unavailable
+from domain.errors import AlreadyTaken, DomainError, InvalidInput, Unavailable
 from domain.imports.columns import count_noun
 from domain.imports.formats import ImportOptions
 from gql.cli.imports import CurrencyOption, ZoneOption, with_format_options
@@ -107,7 +107,7 @@ def read_file_state(path: Path) -> FileState | None:
 
 @contextmanager
 def watch_alone(settings: Settings, path: Path) -> Iterator[None]:
-    """This process alone watches the path, by a lock that dies with it; Taken where another does."""
+    """This process alone watches the path, by a lock that dies with it; AlreadyTaken where another does."""
     with translate_folder_errors():
         check_folder(settings.data)
     name = hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
@@ -127,12 +127,12 @@ def stop_on_signals() -> Iterator[Event]:
     """Set by the first SIGINT or SIGTERM; what runs then comes to its end. The second interrupts it."""
     stop = Event()
 
-    def ended(number: int, frame: FrameType | None) -> None:
+    def obey(number: int, frame: FrameType | None) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
 
-    before = {one: signal.signal(one, ended) for one in (signal.SIGINT, signal.SIGTERM)}
+    before = {one: signal.signal(one, obey) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:

@@ -173,8 +173,9 @@ class Downloads:
     seconds: float
 
     def list_routes(self) -> list[Route]:
-        """The addresses of files."""
-        endpoints = Endpoints("export", self._authenticate, self.services.businesses, _answer_wrong_input, RETRY_SECONDS)
+        endpoints = Endpoints(
+            "export", self._authenticate, self.services.businesses, _answer_wrong_input, RETRY_SECONDS
+        )
         report, older, members = (
             endpoints.make_endpoint(METHODS, Permission.VIEW, self._limit_time(make))
             for make in (self.send_report, self.send_older_report, self.send_members)
@@ -269,8 +270,12 @@ class Downloads:
         files = self.services.member_files
         export = await files.open(business, number, columns)
         today = self.services.customers.find_today(business)
-        tag = compute_entity_tag("members", ending, business.id, business.change_number, export.segment.id, columns, today)
-        headers = build_file_headers(tag, ending, f"{export.segment.name} members {today}", f"{export.segment.key}-{today}")
+        tag = compute_entity_tag(
+            "members", ending, business.id, business.change_number, export.segment.id, columns, today
+        )
+        headers = build_file_headers(
+            tag, ending, f"{export.segment.name} members {today}", f"{export.segment.key}-{today}"
+        )
         response = answer_without_body(request, headers)
         if response is None:
             held = AsyncExitStack()

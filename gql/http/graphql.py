@@ -21,7 +21,7 @@ from gql.http.endpoint import CHALLENGE, HttpError
 from gql.http.json_body import MAXIMUM_BODY, BadBody, decode_json, encode_json
 from gql.http.middleware import CLOSED, log_request, run_with_deadline, while_connected
 from gql.schema.context import Context
-from gql.schema.errors import MAXIMUM_ERRORS, format_error, is_surprise, build_refusal
+from gql.schema.errors import MAXIMUM_ERRORS, build_refusal, format_error, is_surprise
 from gql.settings import Settings
 
 NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]{0,99}")
@@ -79,7 +79,6 @@ class Answer:
 
     @property
     def codes(self) -> list[str]:
-        """The codes of its errors."""
         return [error["extensions"]["code"] for error in self.body.get("errors", [])]
 
 
@@ -151,9 +150,9 @@ class Executor:
         if result.data is None and not any(error.path for error in errors):
             return Answer(body, 500 if any(is_surprise(error) for error in errors) else 400)
         body["data"] = result.data
-        kept = context.cache
-        if kept.hit or kept.miss:
-            body["extensions"] = {"cache": {"hit": kept.hit, "miss": kept.miss, "age": round(kept.age, 3)}}
+        cache = context.cache
+        if cache.hit or cache.miss:
+            body["extensions"] = {"cache": {"hit": cache.hit, "miss": cache.miss, "age": round(cache.age, 3)}}
         return Answer(body)
 
 

@@ -69,8 +69,9 @@ class Uploads:
     coming: dict[int, int] = field(default_factory=dict)
 
     def list_routes(self) -> list[Route]:
-        """The addresses of uploads."""
-        endpoints = Endpoints("import", self._authenticate, self.services.businesses, _answer_wrong_input, RETRY_SECONDS)
+        endpoints = Endpoints(
+            "import", self._authenticate, self.services.businesses, _answer_wrong_input, RETRY_SECONDS
+        )
         return [
             Route(PATH, endpoints.make_endpoint(("POST",), Permission.EDIT, self.upload)),
             Route(f"{PATH}/{{id}}", endpoints.make_endpoint(("GET",), Permission.VIEW, self.send_state)),

@@ -19,7 +19,7 @@ from gql.http.endpoint import HttpError
 from gql.http.graphql import Authenticate, Executor, Parameters
 from gql.http.json_body import BadBody, decode_json, encode_json
 from gql.http.middleware import log_request
-from gql.schema.errors import build_internal_error, log_surprise, build_refusal
+from gql.schema.errors import build_internal_error, build_refusal, log_surprise
 
 PROTOCOL = "graphql-transport-ws"
 MAXIMUM_OPERATIONS = 20

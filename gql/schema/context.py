@@ -29,7 +29,6 @@ class CacheStats:
     age: float = 0.0
 
     def add(self, hit: bool, age: float) -> None:
-        """Count one report."""
         self.hit += hit
         self.miss += not hit
         self.age = max(self.age, age)

@@ -42,7 +42,6 @@ def build_refusal(message: str, code: str) -> dict[str, Any]:
 
 
 def format_error(error: GraphQLError, request_id: str, schema: Any) -> dict[str, Any]:
-    """The error as clients see it."""
     original = error.original_error
     if is_surprise(error):
         shown = build_internal_error(request_id)

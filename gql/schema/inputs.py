@@ -127,7 +127,9 @@ def to_definition(
 ) -> Definition:
     """The three ways to say who belongs, as the domain reads them."""
     return Definition(
-        rules, None if criteria is None else criteria.to_entity(), None if rfm_config is None else rfm_config.to_entity()
+        rules,
+        None if criteria is None else criteria.to_entity(),
+        None if rfm_config is None else rfm_config.to_entity(),
     )
 
 

@@ -156,7 +156,9 @@ class Measurer:
                 total.add(self.measure_fragment(part.name.value))
             elif isinstance(part, InlineFragmentNode):
                 name = part.type_condition.name.value if part.type_condition is not None else None
-                total.add(self.measure_selection(part.selection_set, self.schema.type_map.get(name) if name else parent))
+                total.add(
+                    self.measure_selection(part.selection_set, self.schema.type_map.get(name) if name else parent)
+                )
             elif isinstance(part, FieldNode):
                 total.add(self.measure_field(part, parent))
         return total
@@ -261,7 +263,6 @@ def check_limits(
 
 
 def make_limit_error(message: str) -> GraphQLError:
-    """A refusal with the code of the limits."""
     return GraphQLError(message, extensions={"code": "LIMIT_EXCEEDED"})
 
 

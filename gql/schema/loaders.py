@@ -58,7 +58,12 @@ class Loaders:
         self._business = business
         self._running: set[asyncio.Task[Any]] = set()
         self._closed = False
-        finds, reads, asks, pages = self._make_lookup_loader, self._make_unit_loader, self._make_service_loader, self._make_page_loader
+        finds, reads, asks, pages = (
+            self._make_lookup_loader,
+            self._make_unit_loader,
+            self._make_service_loader,
+            self._make_page_loader,
+        )
         customers, memberships = services.customers, services.memberships
 
         self.customers = finds(lambda unit, keys: unit.customers.find_by_ids(keys))
@@ -90,7 +95,9 @@ class Loaders:
         self.change_counts = asks(memberships.count_changes)
         self.snapshots = finds(lambda unit, keys: unit.snapshots.find_by_keys(keys))
         self.newest_snapshots = reads(lambda unit, keys: unit.snapshots.load_newest(keys, NEWEST_SNAPSHOTS))
-        self.snapshot_pages: DataLoader[PageKey, Page[Snapshot]] = reads(lambda unit, keys: unit.snapshots.load_pages(keys))
+        self.snapshot_pages: DataLoader[PageKey, Page[Snapshot]] = reads(
+            lambda unit, keys: unit.snapshots.load_pages(keys)
+        )
         self.snapshot_counts = reads(lambda unit, keys: unit.snapshots.count_by_segment(keys))
         self.entrant_pages: DataLoader[ComparisonKey, Page[CustomerRecord]] = reads(
             lambda unit, keys: unit.history.load_entrant_pages(keys)
@@ -117,7 +124,9 @@ class Loaders:
 
         return DataLoader(batch)
 
-    def _make_service_loader(self, question: Callable[[Business, list[K]], Awaitable[Answers[K, V]]]) -> DataLoader[K, V]:
+    def _make_service_loader(
+        self, question: Callable[[Business, list[K]], Awaitable[Answers[K, V]]]
+    ) -> DataLoader[K, V]:
         """One call of a service a batch, which says something of every key."""
 
         async def load(keys: list[K]) -> list[V]:
@@ -128,16 +137,20 @@ class Loaders:
 
     def _make_unit_loader(self, question: Callable[[Unit, list[K]], Awaitable[Answers[K, V]]]) -> DataLoader[K, V]:
         """One read unit a batch, which says something of every key."""
-        return self._make_service_loader(lambda business, keys: self._services.read(business, lambda unit: question(unit, keys)))
+        return self._make_service_loader(
+            lambda business, keys: self._services.read(business, lambda unit: question(unit, keys))
+        )
 
-    def _make_lookup_loader(self, question: Callable[[Unit, list[K]], Awaitable[Mapping[K, V]]]) -> DataLoader[K, V | None]:
+    def _make_lookup_loader(
+        self, question: Callable[[Unit, list[K]], Awaitable[Mapping[K, V]]]
+    ) -> DataLoader[K, V | None]:
         """One read unit a batch; None for a key that nothing has."""
 
-        async def known(unit: Unit, keys: list[K]) -> list[V | None]:
+        async def find_all(unit: Unit, keys: list[K]) -> list[V | None]:
             answers = await question(unit, keys)
             return [answers.get(key) for key in keys]
 
-        return self._make_unit_loader(known)
+        return self._make_unit_loader(find_all)
 
     def _make_page_loader(
         self, question: Callable[[Unit, list[int], PageRequest], Awaitable[Mapping[int, Page[V]]]]

@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 
 import strawberry
 
-from domain.calendar import to_utc, load_zone
+from domain.calendar import load_zone, to_utc
 from domain.errors import AlreadyRunning, FieldProblem, InvalidInput
 from domain.jobs.model import Job as JobEntity
 from domain.model import Business as BusinessEntity
@@ -24,7 +24,7 @@ from gql.schema.segment_mutations import SegmentMutations
 from gql.schema.types.business import Business, find_storefront
 from gql.schema.types.customer import Customer
 from gql.schema.types.enums import Method, PurchaseStatus, RfmScheme, describe_enum
-from gql.schema.types.ids import encode, expect, match, build_missing_error
+from gql.schema.types.ids import build_missing_error, encode, expect, match
 from gql.schema.types.job import Job, PurchaseImport, Recalculation
 from gql.schema.types.payloads import Payload, mutation, payload, to_user_errors
 from gql.schema.types.scalars import JSON
@@ -355,16 +355,16 @@ def read_customers(items: list[CustomerInput], business: BusinessEntity) -> list
     tz = load_zone(business.time_zone)
     customers: list[NewCustomer] = []
     for index, item in enumerate(items):
-        given = {
+        present = {
             name: getattr(item, name)
             for name in ("name", "email", "loyalty_level", "registered_at")
             if getattr(item, name) is not strawberry.UNSET
         }
-        if given.get("registered_at") is not None:
+        if present.get("registered_at") is not None:
             try:
-                given["registered_at"] = to_utc(given["registered_at"], tz)
+                present["registered_at"] = to_utc(present["registered_at"], tz)
             except ValueError as error:
                 field = ("input", str(index), "registeredAt")
                 raise InvalidInput(f"registeredAt {error}", field) from error
-        customers.append(NewCustomer(item.external_id, given=frozenset(given), **given))
+        customers.append(NewCustomer(item.external_id, given=frozenset(present), **present))
     return customers

@@ -26,7 +26,7 @@ from gql.schema.types.analysis import RuleVariable, SegmentExplanation, SegmentO
 from gql.schema.types.business import AuditEvent, Business, Storefront, StorefrontId, Viewer, find_storefront
 from gql.schema.types.customer import Customer, Purchase
 from gql.schema.types.enums import CustomerSort, Method, RfmScheme, SegmentKind, SegmentSort, SeriesInterval
-from gql.schema.types.ids import GlobalId, Node, decode_own, expect, match, build_missing_error
+from gql.schema.types.ids import GlobalId, Node, build_missing_error, decode_own, expect, match
 from gql.schema.types.job import RUN_ORDER, Job, PurchaseImport, Recalculation
 from gql.schema.types.membership import Snapshot, read_snapshot_key
 from gql.schema.types.pagination import After, Before, Connection, First, Last, build_connection, build_page_request

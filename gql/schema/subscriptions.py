@@ -10,7 +10,7 @@ from domain.segments.history import check_reachable
 from domain.segments.model import Place
 from gql.schema.context import CanView, Info
 from gql.schema.queries import find_node
-from gql.schema.types.ids import expect, match, build_missing_error
+from gql.schema.types.ids import build_missing_error, expect, match
 from gql.schema.types.job import Job, PurchaseImport, Recalculation
 from gql.schema.types.membership import CHANGE_ORDER, MembershipChange
 from gql.schema.types.pagination import decode_cursor

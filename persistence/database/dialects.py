@@ -65,11 +65,11 @@ def combine_lists(pages: Sequence[Select[Any]]) -> list[Select[Any]]:
 
 async def fetch_lists(connection: AsyncConnection, pages: Sequence[Select[Any]]) -> list[list[Any]]:
     """The rows of each list, unordered."""
-    found: list[list[Any]] = [[] for _ in pages]
+    lists: list[list[Any]] = [[] for _ in pages]
     for statement in combine_lists(pages):
         for row in await connection.execute(statement):
-            found[row.place].append(row)
-    return found
+            lists[row.place].append(row)
+    return lists
 
 
 Expression = ColumnElement[Any]
@@ -102,10 +102,10 @@ def make_construct(write: Callable[..., str], sqlite: Callable[..., str] | None 
 def make_chain(symbol: str, sqlite: str | None = None) -> Operator:
     """The construct of two operands or more, in brackets, with the operator between them, from left to right."""
 
-    def joined(between: str) -> Callable[..., str]:
+    def join_with(between: str) -> Callable[..., str]:
         return lambda *operands: f"({f' {between} '.join(operands)})"
 
-    return make_construct(joined(symbol), joined(sqlite or symbol))
+    return make_construct(join_with(symbol), join_with(sqlite or symbol))
 
 
 Plus, Minus, Times = make_chain("+"), make_chain("-"), make_chain("*")
@@ -204,12 +204,10 @@ def _compile_with_scalars(element: WithScalars, compiler: SQLCompiler, **kw: Any
 
 
 def to_double(column: Expression) -> Expression:
-    """A whole column as a double."""
     return cast(column, Double)
 
 
 def bind_double(value: float) -> Expression:
-    """A bound double."""
     return bindparam(None, value, type_=Double, unique=True)
 
 

@@ -109,13 +109,13 @@ def _list_heading(document: ReportDocument) -> list[Sequence[Cell]]:
 
 
 def _list_insights(document: ReportDocument) -> list[Sequence[Cell]]:
-    found = document.insights
+    insights = document.insights
     return [
         ("Insights",),
-        ("Highest revenue segment", found.highest_revenue),
-        ("Largest segment", found.largest),
-        ("Fastest growing segment", found.fastest_growing),
-        ("Needs attention", found.needs_attention),
+        ("Highest revenue segment", insights.highest_revenue),
+        ("Largest segment", insights.largest),
+        ("Fastest growing segment", insights.fastest_growing),
+        ("Needs attention", insights.needs_attention),
     ]
 
 

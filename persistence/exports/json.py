@@ -19,17 +19,17 @@ def write_report_json(document: ReportDocument) -> bytes:
 
 
 def build_report_data(document: ReportDocument) -> dict[str, Any]:
-    found = document.insights
+    insights = document.insights
     other = document.unclassified
     return {
         "success": True,
         "data": {
             "method": document.method.value.lower(),
             "insights": {
-                "highest_revenue_segment": found.highest_revenue,
-                "largest_segment": found.largest,
-                "fastest_growing_segment": found.fastest_growing,
-                "needs_attention": found.needs_attention,
+                "highest_revenue_segment": insights.highest_revenue,
+                "largest_segment": insights.largest,
+                "fastest_growing_segment": insights.fastest_growing,
+                "needs_attention": insights.needs_attention,
             },
             "customer_count": document.customers,
             "total_revenue": document.revenue,

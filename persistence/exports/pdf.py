@@ -111,10 +111,10 @@ def load_font_book(folder: Path | None = None) -> FontBook:
     """The fonts under the given folder, then the system's, then the few of the typesetter."""
     places = [str(place) for place in (folder, *SYSTEM) if place is not None]
     fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=True, font_paths=places)
-    found = fonts.fonts()
-    own = {font.family for font in found if font.path and folder in Path(font.path).parents}
+    installed = fonts.fonts()
+    own = {font.family for font in installed if font.path and folder in Path(font.path).parents}
     put = sorted(family for family in own if family not in FAMILIES and not family.startswith("Noto"))
-    there = {font.family for font in found}
+    there = {font.family for font in installed}
     return FontBook(fonts, (*put, *(family for family in FAMILIES if family in there)))
 
 
@@ -126,20 +126,20 @@ def write_report_pdf(document: ReportDocument, fonts: Path | None = None) -> byt
     # Compilers are not for two threads, so each file has its own. The template is its root: it can read no other file.
     compiler = typst.Compiler(root=TEMPLATE, font_paths=book.fonts, sys_inputs={"data": data})
     try:
-        made = compiler.compile(template, format="pdf", pdf_standards="ua-1")
+        content = compiler.compile(template, format="pdf", pdf_standards="ua-1")
     except typst.TypstError as error:
         # A file for screen readers may hold no character without a glyph: the refusal names them. So one that is not.
         book.tell(_find_missing(error.diagnostic))
-        made = compiler.compile(template, format="pdf")
+        content = compiler.compile(template, format="pdf")
     for _ in range(REMEMBERED):
         compiler.compile(b"", format="svg")
-    assert isinstance(made, bytes), "a PDF is one file"
-    return made
+    assert isinstance(content, bytes), "a PDF is one file"
+    return content
 
 
 def _find_missing(diagnostic: str) -> Iterator[str]:
-    for found in MISSING.findall(diagnostic):
-        yield from ESCAPED.sub(lambda code: chr(int(code[1], 16)), found)
+    for characters in MISSING.findall(diagnostic):
+        yield from ESCAPED.sub(lambda code: chr(int(code[1], 16)), characters)
 
 
 def clean_text(text: str) -> str:
@@ -147,12 +147,11 @@ def clean_text(text: str) -> str:
     no lone surrogates, white space as single spaces, letters composed."""
     short = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
     spaced = "".join(" " if letter.isspace() else letter for letter in short)
-    kept = (letter for letter in spaced if letter in KEPT or unicodedata.category(letter) not in ("Cc", "Cf", "Cs"))
-    return " ".join(unicodedata.normalize("NFC", "".join(kept)).split())
+    letters = (letter for letter in spaced if letter in KEPT or unicodedata.category(letter) not in ("Cc", "Cf", "Cs"))
+    return " ".join(unicodedata.normalize("NFC", "".join(letters)).split())
 
 
 def _clean_value(value: Any) -> Any:
-    """The value with every text in it cleaned."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, dict):
@@ -193,7 +192,9 @@ def _list_footnotes(document: ReportDocument) -> list[str]:
 
 def _list_figures(document: ReportDocument) -> list[tuple[str, str, str]]:
     before = document.previous_customers
-    compared = "" if before is None else f"{_format_change(document.customers, before)}, before: {_format_count(before)}"
+    compared = (
+        "" if before is None else f"{_format_change(document.customers, before)}, before: {_format_count(before)}"
+    )
     return [
         ("Customers", _format_count(document.customers), compared),
         ("Revenue", _format_amount(document.revenue), document.currency),
@@ -261,8 +262,8 @@ def _build_row(group: DocumentGroup) -> dict[str, Any]:
         _format_average(group.average_age, 1),
         _format_average(group.average_frequency, 2),
     )
-    said = group.code.casefold() == f"{group.dimension}:{group.name}".casefold()
-    return {"name": group.name, "code": "" if said else group.code, "cells": cells, "strong": False}
+    is_plain_name = group.code.casefold() == f"{group.dimension}:{group.name}".casefold()
+    return {"name": group.name, "code": "" if is_plain_name else group.code, "cells": cells, "strong": False}
 
 
 def _build_sum_row(document: ReportDocument) -> dict[str, Any]:
@@ -310,10 +311,10 @@ def _list_texts(group: DocumentGroup, hidden: str = "") -> tuple[str, ...]:
 
 def _build_card(members: Sequence[DocumentGroup]) -> dict[str, Any]:
     first, rest = members[0], len(members) - NAMED
-    said = first.description if first.profile is None else f"{first.description}. {first.profile}."
+    description = first.description if first.profile is None else f"{first.description}. {first.profile}."
     return {
         "names": [group.name for group in members[:NAMED]],
-        "said": [*([f"and {rest:,} more of the table"] if rest > 0 else []), said],
+        "said": [*([f"and {rest:,} more of the table"] if rest > 0 else []), description],
         "actions": first.actions,
     }
 
@@ -339,7 +340,6 @@ def _describe_method(document: ReportDocument) -> str:
 
 
 def _describe_window(document: ReportDocument) -> str:
-    """The window of the report."""
     days = "1 day" if document.days == 1 else f"{document.days:,} days"
     return f"{_format_day(document.first)} to {_format_day(document.last)} ({days})"
 
@@ -350,7 +350,9 @@ def _describe_previous(document: ReportDocument) -> str:
         return "There is no window before it."
     first = document.previous_first
     span = (
-        f"up to {_format_day(document.previous_last)}" if first is None else f"{_format_day(first)} to {_format_day(document.previous_last)}"
+        f"up to {_format_day(document.previous_last)}"
+        if first is None
+        else f"{_format_day(first)} to {_format_day(document.previous_last)}"
     )
     suffix = "; it holds no purchases" if document.previous_customers is None else ""
     return f"Compared with the window before: {span}{suffix}"
@@ -367,7 +369,6 @@ def _format_amount(value: Decimal | None) -> str:
 
 
 def _format_money(value: Decimal | None, currency: str) -> str:
-    """An amount with its currency."""
     return NONE if value is None else f"{_format_amount(value)} {currency}"
 
 
@@ -377,7 +378,6 @@ def _format_share(value: float) -> str:
 
 
 def _format_average(value: float | None, decimals: int) -> str:
-    """A mean."""
     return NONE if value is None else f"{value:,.{decimals}f}"
 
 
@@ -389,7 +389,6 @@ def _format_change(now: int, before: int | None) -> str:
 
 
 def _format_customers(value: int) -> str:
-    """A number of customers."""
     return "1 customer" if value == 1 else f"{value:,} customers"
 
 
@@ -398,18 +397,22 @@ def _describe_insights(document: ReportDocument) -> list[str]:
     leading = LEADING[document.method]
     groups = (*document.groups, *([document.unclassified] if document.unclassified else []))
     known = {group.name: group for group in groups if group.dimension == leading}
-    found = document.insights
+    insights = document.insights
     sentences = []
-    if found.highest_revenue is not None:
-        sentences.append(_describe_highest(document, found.highest_revenue, known.get(found.highest_revenue)))
-    if found.largest is not None:
-        group = known.get(found.largest)
-        more = "" if group is None else f", {_format_customers(group.customers)}, {_format_share(group.customer_share)} of all"
-        sentences.append(f"Largest group: {_isolate_name(found.largest)}{more}.")
-    if found.fastest_growing is not None:
-        sentences.append(_describe_growing(found.fastest_growing, known.get(found.fastest_growing)))
-    if found.needs_attention is not None:
-        sentences.append(_describe_attention(document, found.needs_attention, known.get(found.needs_attention)))
+    if insights.highest_revenue is not None:
+        sentences.append(_describe_highest(document, insights.highest_revenue, known.get(insights.highest_revenue)))
+    if insights.largest is not None:
+        group = known.get(insights.largest)
+        more = (
+            ""
+            if group is None
+            else f", {_format_customers(group.customers)}, {_format_share(group.customer_share)} of all"
+        )
+        sentences.append(f"Largest group: {_isolate_name(insights.largest)}{more}.")
+    if insights.fastest_growing is not None:
+        sentences.append(_describe_growing(insights.fastest_growing, known.get(insights.fastest_growing)))
+    if insights.needs_attention is not None:
+        sentences.append(_describe_attention(document, insights.needs_attention, known.get(insights.needs_attention)))
     if sentences:
         return sentences
     if document.customers == 0:

@@ -81,19 +81,21 @@ def measure_width(text: str) -> int:
 
 def fit_width(texts: Iterable[str]) -> float:
     """A column width for all lines of these texts."""
-    return float(min(max([NARROWEST, *(measure_width(line) + 2 for text in texts for line in text.splitlines())]), WIDEST))
+    return float(
+        min(max([NARROWEST, *(measure_width(line) + 2 for text in texts for line in text.splitlines())]), WIDEST)
+    )
 
 
 def shorten_text(text: str, columns: int) -> str:
     """The text in at most so many columns, an ellipsis where it was longer."""
     if measure_width(text) <= columns:
         return text
-    kept = ""
+    start = ""
     for letter in text:
-        if measure_width(kept + letter) >= columns:
+        if measure_width(start + letter) >= columns:
             break
-        kept += letter
-    return f"{kept.rstrip()}…"
+        start += letter
+    return f"{start.rstrip()}…"
 
 
 def count_lines(text: str, columns: float) -> int:
@@ -181,7 +183,7 @@ class ReportBook:
         return cell
 
     def _write_summary(self, sheet: Any) -> None:
-        document, found = self.document, self.document.insights
+        document, insights = self.document, self.document.insights
         self._put(sheet, 1, 1, f"{document.business}: customer segmentation").font = TITLE
         lines: list[tuple[str, Cell | date, str | None]] = [
             ("Method", document.method.value, None),
@@ -199,10 +201,10 @@ class ReportBook:
             ("Revenue", document.revenue, MONEY),
             ("Average order", document.average_order, MONEY),
             ("Average spend of a customer", document.average_spend, MONEY),
-            ("Highest revenue segment", found.highest_revenue, None),
-            ("Largest segment", found.largest, None),
-            ("Fastest growing segment", found.fastest_growing, None),
-            ("Needs attention", found.needs_attention, None),
+            ("Highest revenue segment", insights.highest_revenue, None),
+            ("Largest segment", insights.largest, None),
+            ("Fastest growing segment", insights.fastest_growing, None),
+            ("Needs attention", insights.needs_attention, None),
         ]
         wide = fit_width([str(line[1]) for line in lines])
         for row, (name, value, form) in enumerate(lines, 3):

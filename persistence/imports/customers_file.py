@@ -5,17 +5,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from domain.calendar import read_instant, load_zone
+from domain.calendar import load_zone, read_instant
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput
 from domain.imports.columns import (
     RowFault,
     check_encoding,
     check_text,
-    describe_columns,
     count_noun,
-    normalise_header,
+    describe_columns,
     format_row,
+    normalise_header,
     unquote_text,
 )
 from domain.imports.model import ImportSummary
@@ -52,7 +52,9 @@ class CustomersFile:
             if known is not None:
                 places.setdefault(known, place)
         if "external_id" not in places:
-            raise InvalidInput(f"Missing required columns: customer_id. Columns seen: {describe_columns(source.header)}.")
+            raise InvalidInput(
+                f"Missing required columns: customer_id. Columns seen: {describe_columns(source.header)}."
+            )
         return cls(source, places)
 
     @property
@@ -76,8 +78,8 @@ class CustomersFile:
             at = None if registered is None else read_instant(registered, load_zone(business.time_zone))
         except ValueError as error:
             raise RowFault(f"registered_at {error}") from error
-        given = frozenset(name for name in self.places if name != "external_id")
-        return NewCustomer(external_id, registered_at=at, given=given, **values)
+        columns = frozenset(name for name in self.places if name != "external_id")
+        return NewCustomer(external_id, registered_at=at, given=columns, **values)
 
     async def import_into(
         self,

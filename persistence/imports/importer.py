@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Engine, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from domain.calendar import Clock, from_micros, to_local_date, to_micros, load_zone
+from domain.calendar import Clock, from_micros, load_zone, to_local_date, to_micros
 from domain.errors import DomainError, ImportEnded, ImportStopped, InvalidInput
 from domain.imports.model import ImportSummary, Progress
 from domain.imports.orders import put_together
@@ -74,8 +74,8 @@ def look(
     if fence is not None:
         outliers = connection.execute(text(BEYOND), {"fence": fence}).scalar_one()
     if outliers:
-        found = connection.execute(text(NAMES), {"fence": fence, "named": NAMED})
-        named = [Outlier(*row) for row in found]
+        names = connection.execute(text(NAMES), {"fence": fence, "named": NAMED})
+        named = [Outlier(*row) for row in names]
     return Quality(
         dateless,
         int(future),
@@ -208,7 +208,9 @@ class ImportRecord:
 
     def _audit(self, connection: Connection, number: int, at: int, outcome: str, detail: Mapping[str, object]) -> None:
         detail = {"source": self.source, "import": self.id, **detail}
-        event = build_event_row(self.business.id, number, at, Actor(self.actor), "importPurchases", None, detail, outcome)
+        event = build_event_row(
+            self.business.id, number, at, Actor(self.actor), "importPurchases", None, detail, outcome
+        )
         connection.execute(insert(AuditEventRow), event.model_dump())
 
 
@@ -381,8 +383,8 @@ class PurchaseImporter:
             wanted = connection.execute(text("SELECT line FROM rejected WHERE text IS NULL ORDER BY line")).scalars()
             lines = list(wanted)
             if lines:
-                found = texts(lines)
-                while chunk := [{"line": line, "text": content} for line, content in islice(found, CHUNK)]:
+                row_texts = texts(lines)
+                while chunk := [{"line": line, "text": content} for line, content in islice(row_texts, CHUNK)]:
                     connection.execute(text("UPDATE rejected SET text = :text WHERE line = :line"), chunk)
 
     def _read_rejects(self, connection: Connection) -> Iterator[RejectedRow]:

@@ -15,7 +15,7 @@ from domain.imports.quality import Quality
 from domain.jobs.model import Job, JobKind, JobReason, JobStatus, NewJob
 from domain.pages import Page, PageRequest, build_page
 from persistence.jobs import ACTIVE, JobStore
-from persistence.tables import business, import_reject, job, to_optional_instant, purchase_import
+from persistence.tables import business, import_reject, job, purchase_import, to_optional_instant
 
 OF_IMPORT = and_(
     job.c.business_id == purchase_import.c.business_id,
@@ -28,7 +28,6 @@ IMPORTS = select(purchase_import, *(column for column in job.c if column.name no
 
 
 def to_import(row: Row[Any]) -> PurchaseImport:
-    """The entity of a row."""
     return PurchaseImport(
         row.id,
         row.source,
@@ -104,12 +103,12 @@ class ImportStore:
                 .subquery()
             )
             pages.append(select(page))
-        found: dict[int, list[Reject]] = {import_id: [] for import_id in ids}
+        rejects: dict[int, list[Reject]] = {import_id: [] for import_id in ids}
         for row in await self.connection.execute(union_all(*pages)):
-            found[row.import_id].append(Reject(row.line, row.text, row.reason))
+            rejects[row.import_id].append(Reject(row.line, row.text, row.reason))
         return {
             import_id: build_page(sorted(rows, key=lambda row: row.line), request, lambda row: (row.line, row.line))
-            for import_id, rows in found.items()
+            for import_id, rows in rejects.items()
         }
 
     async def find_by_key(self, key: str) -> tuple[PurchaseImport, str | None] | None:

@@ -15,7 +15,7 @@ from domain.errors import Conflict, NotFound, UndoRefused
 from domain.imports.imports import CHANGED, DELETED, EXAMPLES, MOVED, UndoConflict, UndoSummary
 from domain.model import Actor, Business
 from persistence import merge
-from persistence.database.dialects import analyze, create, empty, prefer_index_joins, fill
+from persistence.database.dialects import analyze, create, empty, fill, prefer_index_joins
 from persistence.database.engines import Database
 from persistence.database.transactions import build_event_row, raise_change, translate_errors
 from persistence.imports.imports import IMPORTS
@@ -145,7 +145,10 @@ class ImportUndo:
             with connection.begin():
                 row = self._load_row(connection)
                 spans = self._load_spans(connection, "purchase")
-                customers, storefronts = self._load_spans(connection, "customer"), self._load_spans(connection, "storefront")
+                customers, storefronts = (
+                    self._load_spans(connection, "customer"),
+                    self._load_spans(connection, "storefront"),
+                )
                 if row.undo_begun_at is None:
                     self._refuse_changed(connection, row, spans)
                 summary = UndoSummary(**(row.undo or {}))
@@ -265,7 +268,7 @@ class ImportUndo:
         return count - restored, restored, left
 
     def _remove_customers(self, connection: Connection, spans: Spans, summary: UndoSummary) -> UndoSummary:
-        kept, patient_until = 0, time.monotonic() + PATIENCE_SECONDS
+        remaining, patient_until = 0, time.monotonic() + PATIENCE_SECONDS
         for first, last in spans:
             for low in range(first, last + 1, STEP):
                 high = min(low + STEP - 1, last)
@@ -284,8 +287,8 @@ class ImportUndo:
                     if not free:
                         time.sleep(WAIT_SECONDS)
                 with connection.begin():
-                    kept += count_without_purchases(connection, self.business.id, low, high)
-        return replace(summary, customers_kept=kept)
+                    remaining += count_without_purchases(connection, self.business.id, low, high)
+        return replace(summary, customers_kept=remaining)
 
     def _finish(self, connection: Connection, storefronts: Spans, summary: UndoSummary, actor: Actor) -> UndoSummary:
         with connection.begin():

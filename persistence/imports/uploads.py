@@ -229,9 +229,9 @@ def check_not_empty(opened: OpenedFile, reject: Callable[[RejectedRow], None]) -
         refused += 1
         reject(row)
 
-    found = False
+    has_rows = False
     for portion in opened.read_rows(count):
-        found = True
+        has_rows = True
         yield portion
-    if not (found or refused):
+    if not (has_rows or refused):
         raise InvalidInput(f"No data found in {opened.name}.")

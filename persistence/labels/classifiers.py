@@ -127,7 +127,7 @@ def select_classified(
     customers: Select[Any] | None = None,
     ids: tuple[int, int] | None = None,
 ) -> Select[Any]:
-    """One row a customer: id, facts, built-in labels, and the answer of each SQL classifier, for `batch_of`."""
+    """One row a customer: id, facts, built-in labels, and the answer of each SQL classifier, for `build_batch`."""
     each = select_labels(business_id, span, settings, decimals, customers, ids, FACTS).subquery("each")
     scale = 10**decimals
     spend, orders = cast(each.c.spend, BigInteger), cast(each.c.orders, BigInteger)
@@ -159,8 +159,8 @@ def select_classified(
 
 def answer(classifier: Classifier) -> Label[str | None]:
     """What its expression says of each row of `customers`; empty text is no answer."""
-    said: ColumnElement[str] = cast(literal_column(f"(\n{classifier.sql}\n)"), Text)
-    return func.nullif(func.substr(func.trim(said), 1, LONGEST_LABEL), "").label(f"answer_{classifier.dimension}")
+    expression: ColumnElement[str] = cast(literal_column(f"(\n{classifier.sql}\n)"), Text)
+    return func.nullif(func.substr(func.trim(expression), 1, LONGEST_LABEL), "").label(f"answer_{classifier.dimension}")
 
 
 def select_nobody(classifier: Classifier) -> Select[Any]:
@@ -174,7 +174,7 @@ def select_nobody(classifier: Classifier) -> Select[Any]:
 
 
 def build_batch(rows: Sequence[Row[Any]], today: int, decimals: int, classifiers: Classifiers) -> ClassifiedBatch:
-    """Rows of `classified` as columns."""
+    """Rows of `select_classified` as columns."""
     columns: dict[str, Sequence[Any]] = {}
     for name in COLUMNS:
         if name == "today":
@@ -195,9 +195,9 @@ GROUP = "segments.classifiers"
 log = logging.getLogger("segments")
 
 
-def load_installed(engine: Engine, found: Iterable[EntryPoint] | None = None) -> Classifiers:
+def load_installed(engine: Engine, entries: Iterable[EntryPoint] | None = None) -> Classifiers:
     """Those that can be used with this database; the others are named in the log."""
-    points = entry_points(group=GROUP) if found is None else found
+    points = entry_points(group=GROUP) if entries is None else entries
     usable: dict[str, Classifier] = {}
     for point in sorted(points, key=lambda one: (one.name, one.value)):
         fault, classifier = _load_classifier(point)
@@ -214,14 +214,14 @@ def load_installed(engine: Engine, found: Iterable[EntryPoint] | None = None) ->
 
 def _load_classifier(point: EntryPoint) -> tuple[str | None, Classifier | None]:
     try:
-        made = point.load()
-        if not isinstance(made, Classifier) and callable(made):
-            made = made()
+        loaded = point.load()
+        if not isinstance(loaded, Classifier) and callable(loaded):
+            loaded = loaded()
     except Exception as error:
         return f"{point.value} cannot be loaded ({type(error).__name__})", None
-    if not isinstance(made, Classifier):
+    if not isinstance(loaded, Classifier):
         return f"{point.value} is no Classifier of domain.classifiers, nor makes one", None
-    return None, made
+    return None, loaded
 
 
 def _find_sql_fault(engine: Engine, classifier: Classifier) -> str | None:
@@ -283,13 +283,13 @@ class Overlay:
         self, source: FromClause, shown: Sequence[ColumnElement[Any]]
     ) -> tuple[FromClause, list[ColumnElement[Any]]]:
         """The rows and the built-in labels, with the answers in front of them, and the added dimensions after them."""
-        said = self._table
+        table = self._table
         labels = [
-            func.coalesce(said.c[f"own_{name}"], label).label(name) if name in self._answers else label
+            func.coalesce(table.c[f"own_{name}"], label).label(name) if name in self._answers else label
             for name, label in zip(BUILT_IN, shown, strict=True)
         ]
-        further = [said.c[f"own_{name}"] for name in self.classifiers.added]
-        return source.outerjoin(said, said.c.customer_id == customer.c.id), [*labels, *further]
+        further = [table.c[f"own_{name}"] for name in self.classifiers.added]
+        return source.outerjoin(table, table.c.customer_id == customer.c.id), [*labels, *further]
 
     def _ask(self, columns: str, highest: int) -> None:
         create(self.connection, NAME, f"customer_id BIGINT PRIMARY KEY{columns}")
@@ -305,17 +305,19 @@ class Overlay:
 
     def _ask_some(self, low: int, high: int) -> None:
         how = self.how
-        statement = select_classified(self.business_id, how.span, how.settings, how.decimals, self.usable, ids=(low, high))
+        statement = select_classified(
+            self.business_id, how.span, how.settings, how.decimals, self.usable, ids=(low, high)
+        )
         names = tuple(one.dimension for one in self.usable.every)
         if not self.usable.functions:
             seen = statement.subquery("seen")
-            said = [seen.c[f"answer_{name}"] for name in names]
-            found = select(seen.c.own_id, *said).where(or_(*(each.is_not(None) for each in said)))
+            answers = [seen.c[f"answer_{name}"] for name in names]
+            answered = select(seen.c.own_id, *answers).where(or_(*(each.is_not(None) for each in answers)))
             into = ["customer_id", *(f"own_{name}" for name in names)]
-            self.connection.execute(insert(self._table).from_select(into, found))
+            self.connection.execute(insert(self._table).from_select(into, answered))
             return
         rows = self.connection.execute(statement).all()
         batch = build_batch(rows, how.span.today, how.decimals, self.usable)
         labels = self.usable.decide_labels(batch)
-        kept = list(zip(batch.ids, *(labels[name] for name in names), strict=True))
-        load(self.connection, NAME, ("customer_id", *(f"own_{name}" for name in names)), kept)
+        labelled_rows = list(zip(batch.ids, *(labels[name] for name in names), strict=True))
+        load(self.connection, NAME, ("customer_id", *(f"own_{name}" for name in names)), labelled_rows)

@@ -31,7 +31,7 @@ from sqlalchemy import (
     update,
 )
 
-from domain.calendar import Clock, to_local_date, load_zone
+from domain.calendar import Clock, load_zone, to_local_date
 from domain.classification.labels import DIMENSIONS, Labelling, build_labelling
 from domain.classifiers import Classifiers
 from persistence.database.dialects import analyze, create
@@ -75,7 +75,7 @@ class DecidedLabels:
         return self.overlay.classifiers.dimensions
 
     def load_rows(self) -> Iterator[Sequence[str | None]]:
-        """The rows of `parts`, one by one."""
+        """The rows of `load_parts`, one by one."""
         return chain.from_iterable(self.load_parts())
 
     def load_parts(self) -> Generator[Sequence[Sequence[str | None]], None, None]:
@@ -102,15 +102,17 @@ class DecidedLabels:
 
     def decide(self) -> None:
         """Fill `labelled`."""
-        connection, kept = self.connection, customer_metrics.c
+        connection, metrics = self.connection, customer_metrics.c
         highest = select(func.coalesce(func.max(customer.c.id), 0)).where(customer.c.business_id == self.business_id)
         self.highest = int(connection.execute(highest).scalar_one())
         create(connection, "labelled", LABELS)
         create(connection, "changed_customer", "customer_id BIGINT PRIMARY KEY")
         if self.some:
             since = 0 if self.kept is None else self.kept.seen_at
-            found = select(kept.customer_id).where(kept.business_id == self.business_id, kept.changed_at > since)
-            self._fill(changed, ("customer_id",), found)
+            changed_customers = select(metrics.customer_id).where(
+                metrics.business_id == self.business_id, metrics.changed_at > since
+            )
+            self._fill(changed, ("customer_id",), changed_customers)
             analyze(connection, "changed_customer")
             self._fill(labelled, COLUMNS, self._select_labels(customers=select(changed.c.customer_id)))
             without = select(changed.c.customer_id, *(literal(None, Text) for _ in DIMENSIONS)).where(
@@ -147,9 +149,9 @@ class LabelStore:
         with translate_errors(), self.database.bulk.connect() as connection:
             if self.database.dialect == "postgresql":
                 connection.execution_options(isolation_level="REPEATABLE READ")
-            found = self._begin(connection, as_of)
-            found.decide()
-            yield found
+            labels = self._begin(connection, as_of)
+            labels.decide()
+            yield labels
 
     def _begin(self, connection: Connection, as_of: date | None) -> DecidedLabels:
         row = connection.execute(select(business_table).where(business_table.c.id == self.business_id)).one()

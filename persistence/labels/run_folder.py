@@ -21,7 +21,7 @@ from domain.classification.pipeline import (
     STATUS_FILENAME,
     Part,
 )
-from domain.errors import InvalidInput, AlreadyTaken
+from domain.errors import AlreadyTaken, InvalidInput
 
 NAMES = ("purchase_frequency", "spending", "category")
 
@@ -36,7 +36,7 @@ class RunFolder:
     @classmethod
     @contextmanager
     def acquire(cls, path: Path, filename: str = OUTPUT_FILENAME) -> Iterator["RunFolder"]:
-        """The folder, made where it is not there; Taken where another run has it."""
+        """The folder, made where it is not there; AlreadyTaken where another run has it."""
         if Path(filename).name != filename or filename in ("", ".", "..", *RESERVED):
             raise InvalidInput(f"output_filename must be the name of a file in the folder, not {filename[:100]}")
         path = path.absolute()
@@ -61,18 +61,18 @@ class RunFolder:
     def has_answer(self, question: str) -> bool:
         """Whether the output is there and is of the run that was asked this."""
         try:
-            kept = json.loads((self.path / QUESTION_FILENAME).read_text(encoding="utf-8"))
+            stored = json.loads((self.path / QUESTION_FILENAME).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return False
-        return Path(self.output).is_file() and kept == question
+        return Path(self.output).is_file() and stored == question
 
     def read_status(self) -> Mapping[str, object]:
         """What the last run said; nothing where there was none, or where nobody can read it."""
         try:
-            found = json.loads((self.path / STATUS_FILENAME).read_text(encoding="utf-8"))
+            status = json.loads((self.path / STATUS_FILENAME).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return status if isinstance(status, dict) else {}
 
     def write_status(self, status: Mapping[str, object]) -> None:
         """Say how things stand."""
@@ -101,14 +101,14 @@ class RunFolder:
         the output answers is kept beside it; in between nobody knows."""
         asked = self.path / QUESTION_FILENAME
         asked.unlink(missing_ok=True)
-        made = _Segmentations((*NAMES, *further))
-        labels = itemgetter(*range(1, len(made.names) + 1))
+        texts = _Segmentations((*NAMES, *further))
+        labels = itemgetter(*range(1, len(texts.names) + 1))
         with replace_file(Path(self.output)) as file:
             file.write("[")
             before = "\n"
             for part in parts:
                 entries = [
-                    f'{{"customer_id": {encode_basestring(row[0] or "")}, "segmentation": {made[labels(row)]}}}'
+                    f'{{"customer_id": {encode_basestring(row[0] or "")}, "segmentation": {texts[labels(row)]}}}'
                     for row in part
                 ]
                 file.write(before + ",\n".join(entries))

@@ -36,11 +36,11 @@ from persistence.sources.appended import (
     FileMark,
     SourceState,
     WatchedCsv,
-    is_alone,
     forget_state,
-    read_version,
-    read_state,
+    is_alone,
     load_rows,
+    read_state,
+    read_version,
     write_state,
 )
 from persistence.sources.csv import CsvSource
@@ -105,7 +105,6 @@ class RunSource(ABC):
             return connection.execute(gone.limit(1)).first() is not None
 
     def write_kept(self, state: Mapping[str, Any], version: int) -> None:
-        """Replace what is kept."""
         with begin_write(self.database) as connection:
             write_state(connection, self.business.id, self.key, state, version, self.clock())
 
@@ -150,8 +149,6 @@ class StoreSource(RunSource):
 
 @dataclass(slots=True)
 class FileSource(RunSource):
-    """A file of purchases."""
-
     path: Path
     options: ImportOptions
     name: str = "csv"
@@ -166,7 +163,11 @@ class FileSource(RunSource):
     def is_unchanged(self, as_of: date | None, output: str) -> bool:
         """Whether size and content are those of the last run that succeeded, read the same way."""
         state, _, _ = self.read_kept()
-        if state is None or not self.build_request(as_of, output).items() <= state.state.items() or not self.path.is_file():
+        if (
+            state is None
+            or not self.build_request(as_of, output).items() <= state.state.items()
+            or not self.path.is_file()
+        ):
             return False
         if state.state.get("how") != self.describe_reading() or self.path.stat().st_size != state.state.get("size"):
             return False
@@ -203,17 +204,17 @@ class FileSource(RunSource):
             self.write_kept({**state, **self.build_request(as_of, output)}, version)
 
     def _import_whole(self, mark: FileMark | None, change: int) -> ImportedRows:
-        found = self._open_source()
-        opened = open_purchases(found, self.business, self.options)
+        source = self._open_source()
+        opened = open_purchases(source, self.business, self.options)
         summary = self._run_import(opened, opened.read_rows)
         if summary.rows_read == 0:
             raise InvalidInput(f"No data found in {opened.name}.")
         can_grow = (
             mark is not None
-            and isinstance(found, WatchedCsv)
+            and isinstance(source, WatchedCsv)
             and not opened.of_orders
             and not self.flawed
-            and found.can_grow(mark)
+            and source.can_grow(mark)
         )
         counts = {"rows": summary.rows_read, "rejected": summary.rejected, "can_grow": can_grow}
         imports = [] if summary.import_id is None else [summary.import_id]
@@ -222,8 +223,8 @@ class FileSource(RunSource):
 
     def _open_source(self) -> PurchaseSource:
         options = self.options.complete_from(self.business.settings).validate()
-        found = open_file(self.path, options.sheet, options.amount_form.decimal)
-        return WatchedCsv(self.path) if type(found) is CsvSource else found
+        source = open_file(self.path, options.sheet, options.amount_form.decimal)
+        return WatchedCsv(self.path) if type(source) is CsvSource else source
 
     def _import_tail(self, mark: FileMark, change: int, last: Mapping[str, Any]) -> ImportedRows | None:
         """Import what was appended; None where the file has to be read whole."""
@@ -263,14 +264,14 @@ class FileSource(RunSource):
     ) -> ImportSummary:
         self.flawed = False
 
-        def refused(row: RejectedRow) -> None:
+        def note_reject(row: RejectedRow) -> None:
             self.flawed = self.flawed or row.reason in OF_ORDERS
 
         importer = PurchaseImporter(self.database, self.business, self.clock)
         gc.disable()
         try:
             summary = importer.run(
-                opened.name, rows, opened.read_texts, actor=ACTOR, rejects=refused, of_orders=opened.of_orders
+                opened.name, rows, opened.read_texts, actor=ACTOR, rejects=note_reject, of_orders=opened.of_orders
             )
         finally:
             gc.enable()
@@ -295,8 +296,6 @@ class FileSource(RunSource):
 
 @dataclass(slots=True)
 class CollectionSource(RunSource):
-    """A collection of purchases."""
-
     customers: Customers
     reached: MongoSettings | None
     wanted: Collection
@@ -329,7 +328,9 @@ class CollectionSource(RunSource):
         importer = PurchaseImporter(self.database, self.business, self.clock)
         gc.disable()
         try:
-            summary = importer.run(opened.name, opened.read_rows, opened.read_texts, actor=ACTOR, of_orders=opened.of_orders)
+            summary = importer.run(
+                opened.name, opened.read_rows, opened.read_texts, actor=ACTOR, of_orders=opened.of_orders
+            )
         finally:
             gc.enable()
         if summary.rows_read == 0 and not opened.may_be_empty:

@@ -29,8 +29,8 @@ from domain.classification.labels import (
     ClassificationSettings,
     ClassificationSpan,
     build_frequency_conditions,
-    has_share,
     build_spending_conditions,
+    has_share,
 )
 from persistence.database.dialects import Divide, is_among
 from persistence.tables import WITH_BOUGHT, purchase, purchase_line

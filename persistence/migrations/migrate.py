@@ -108,9 +108,9 @@ def suspend_foreign_keys(connection: Connection) -> Iterator[None]:
 
 def list_differences(engine: Engine) -> list[str]:
     """What the store's tables and this program's disagree on; empty when the store is as it should be."""
-    found = stage(engine)
-    if found is not None:
-        return [found]
+    state = stage(engine)
+    if state is not None:
+        return [state]
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 

@@ -34,7 +34,15 @@ from persistence.customers import JOINED as CUSTOMERS
 from persistence.customers import to_record
 from persistence.database.dialects import is_among
 from persistence.labels.sql import select_label_counts
-from persistence.reports.windows import select_behaviours, select_customers, score_recency, select_score_counts, select_scores, add_up, select_totals
+from persistence.reports.windows import (
+    add_up,
+    score_recency,
+    select_behaviours,
+    select_customers,
+    select_score_counts,
+    select_scores,
+    select_totals,
+)
 from persistence.tables import WITH_BOUGHT, customer, customer_metrics, purchase, purchase_line
 
 
@@ -71,8 +79,8 @@ class ReportStore:
             func.sum(each.c.spend),
             func.sum(span.last_day - each.c.last_day),
         ).group_by(each.c.dimension, each.c.label)
-        found = await self.connection.execute(statement)
-        return [LabelSums(dimension, label, *(int(value) for value in sums)) for dimension, label, *sums in found]
+        rows = await self.connection.execute(statement)
+        return [LabelSums(dimension, label, *(int(value) for value in sums)) for dimension, label, *sums in rows]
 
     async def compute_quintiles(self, span: Span) -> Quintiles:
         """The four cut values of orders and of spend: the sorted value at position ceil(k*n/5)."""
@@ -123,7 +131,7 @@ class ReportStore:
             add_up([case((func.count() > cut_value, 1), else_=0) for cut_value in quintiles.orders]),
             add_up([case((func.sum(purchase.c.amount) > cut_value, 1), else_=0) for cut_value in quintiles.spend]),
         )
-        found = (
+        customers = (
             select_customers(self.business_id, span, *more)
             .having(triple.in_(scores))
             .order_by(key.desc() if request.backward else key)
@@ -132,7 +140,7 @@ class ReportStore:
         )
         statement = (
             select(*CUSTOMER_COLUMNS)
-            .select_from(_join_customers(self.business_id, found))
+            .select_from(_join_customers(self.business_id, customers))
             .order_by(customer.c.id.desc() if request.backward else customer.c.id)
         )
         rows = (await self.connection.execute(statement)).all()
@@ -190,7 +198,7 @@ class ReportStore:
 
     async def count_wrong_totals(self) -> int:
         """How many customers' kept totals differ from their purchases; 0 in a sound store."""
-        kept = customer_metrics.c
+        metrics = customer_metrics.c
         true = (
             select(
                 purchase.c.customer_id,
@@ -206,20 +214,20 @@ class ReportStore:
             .subquery("true")
         )
         different = or_(
-            kept.customer_id.is_(None),
-            kept.order_count != func.coalesce(true.c.orders, 0),
-            kept.revenue != func.coalesce(true.c.spend, 0),
-            kept.first_at.is_distinct_from(true.c.first_at),
-            kept.last_at.is_distinct_from(true.c.last_at),
-            kept.first_day.is_distinct_from(true.c.first_day),
-            kept.last_day.is_distinct_from(true.c.last_day),
+            metrics.customer_id.is_(None),
+            metrics.order_count != func.coalesce(true.c.orders, 0),
+            metrics.revenue != func.coalesce(true.c.spend, 0),
+            metrics.first_at.is_distinct_from(true.c.first_at),
+            metrics.last_at.is_distinct_from(true.c.last_at),
+            metrics.first_day.is_distinct_from(true.c.first_day),
+            metrics.last_day.is_distinct_from(true.c.last_day),
         )
         statement = (
             select(func.count())
             .select_from(
                 customer.outerjoin(
                     customer_metrics,
-                    and_(kept.business_id == customer.c.business_id, kept.customer_id == customer.c.id),
+                    and_(metrics.business_id == customer.c.business_id, metrics.customer_id == customer.c.id),
                 ).outerjoin(true, true.c.customer_id == customer.c.id)
             )
             .where(customer.c.business_id == self.business_id, different)
@@ -318,10 +326,10 @@ class GroupReportStore:
                     func.sum(each.c.spend),
                 ).group_by(each.c.dimension, each.c.label)
             )
-        found = await self.connection.execute(union_all(*parts))
+        rows = await self.connection.execute(union_all(*parts))
         return [
             TrendSums(window, dimension, label, customers, int(spend))
-            for window, dimension, label, customers, spend in found
+            for window, dimension, label, customers, spend in rows
         ]
 
     async def load_group_pages(
@@ -362,7 +370,7 @@ class GroupReportStore:
         each: Subquery,
         key: tuple[ColumnElement[Any], ...],
         wanted: Mapping[K, ColumnElement[bool]],
-        made: Callable[..., K],
+        make_key: Callable[..., K],
         request: PageRequest,
     ) -> dict[K, Page[CustomerRecord]]:
         named = [column.label(f"key_{place}") for place, column in enumerate(key)]
@@ -375,16 +383,16 @@ class GroupReportStore:
             rows = rows.where(each.c.customer_id > request.after[1])
         if len(wanted) <= FILTERED:
             rows = rows.where(or_(*wanted.values()))
-        found = rows.subquery("found")
+        matches = rows.subquery("found")
         statement = (
-            select(*CUSTOMER_COLUMNS, *(found.c[column.name] for column in named))
-            .select_from(_join_customers(self.business_id, found))
-            .where(found.c.place <= request.size + 1)
+            select(*CUSTOMER_COLUMNS, *(matches.c[column.name] for column in named))
+            .select_from(_join_customers(self.business_id, matches))
+            .where(matches.c.place <= request.size + 1)
             .order_by(customer.c.id)
         )
         listed: dict[K, list[Any]] = {one: [] for one in wanted}
         for row in await self.connection.execute(statement):
-            one = made(*row[len(CUSTOMER_COLUMNS) :])
+            one = make_key(*row[len(CUSTOMER_COLUMNS) :])
             if one in listed:
                 listed[one].append(row)
         return {

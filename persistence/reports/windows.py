@@ -72,25 +72,27 @@ def select_totals(business_id: int, span: Span) -> Select[Any]:
     within its bounds are purchases read, and of those no others than the window's."""
     if span.storefront_id is not None:
         return select_customers(business_id, span)
-    kept = customer_metrics.c
-    mine = kept.business_id == business_id
-    inner = and_(kept.first_day >= span.first_day, kept.last_day <= span.last_day)
-    outer = or_(kept.first_day < span.first_day, kept.last_day > span.last_day)
-    known = select(kept.customer_id, kept.order_count.label("orders"), kept.revenue.label("spend"), kept.last_day)
+    metrics = customer_metrics.c
+    mine = metrics.business_id == business_id
+    inner = and_(metrics.first_day >= span.first_day, metrics.last_day <= span.last_day)
+    outer = or_(metrics.first_day < span.first_day, metrics.last_day > span.last_day)
+    known = select(
+        metrics.customer_id, metrics.order_count.label("orders"), metrics.revenue.label("spend"), metrics.last_day
+    )
     joined = customer_metrics.join(
-        purchase, and_(purchase.c.business_id == kept.business_id, purchase.c.customer_id == kept.customer_id)
+        purchase, and_(purchase.c.business_id == metrics.business_id, purchase.c.customer_id == metrics.customer_id)
     )
     added = (
         select(
-            kept.customer_id,
+            metrics.customer_id,
             func.count().label("orders"),
             func.sum(purchase.c.amount).label("spend"),
             func.max(purchase.c.local_day).label("last_day"),
         )
         .select_from(joined)
-        .where(mine, kept.last_day >= span.first_day, kept.first_day <= span.last_day, outer)
+        .where(mine, metrics.last_day >= span.first_day, metrics.first_day <= span.last_day, outer)
         .where(*build_window_conditions(business_id, span))
-        .group_by(kept.customer_id)
+        .group_by(metrics.customer_id)
     )
     every = known.where(mine, inner).union_all(added).subquery("every")
     return select(every.c.customer_id, every.c.orders, every.c.spend, every.c.last_day)
@@ -136,9 +138,9 @@ def select_scores(business_id: int, span: Span) -> Subquery:
 
 def select_score_counts(business_id: int, span: Span) -> Select[int, int, Any, Any, Any]:
     """The window's customers by score: score as a number of three digits, customers, orders, spend, last days. The
-    scores are those of `scored`, found with the cut values instead of ranks, which takes half the time: q_k is the
-    sorted value at position ceil(k*n/5). The offset that leads there is the one place with a division; both databases
-    cut it off alike."""
+    scores are those of `select_scores`, found with the cut values instead of ranks, which takes half the time: q_k is
+    the sorted value at position ceil(k*n/5). The offset that leads there is the one place with a division; both
+    databases cut it off alike."""
     each = select_totals(business_id, span).cte("each").prefix_with("MATERIALIZED")
     size = select(func.count().label("n")).select_from(each).cte("size")
     spends = select(each.c.spend).order_by(each.c.spend).cte("spends").prefix_with("MATERIALIZED")
@@ -179,7 +181,9 @@ def _compute_offset(size: CTE, k: int) -> ColumnElement[int]:
 def select_behaviours(business_id: int, span: Span, festive: DayRanges) -> Subquery:
     """One row a customer of the window and dimension: label, orders, spend, last day."""
     each = select_customers(business_id, span).add_columns(
-        build_channel_label().label("channel"), build_season_label(festive).label("season"), cast(null(), Text).label("category")
+        build_channel_label().label("channel"),
+        build_season_label(festive).label("season"),
+        cast(null(), Text).label("category"),
     )
     zero: ColumnElement[int] = literal_column("0")
     preferred = _select_preferred(business_id, span)
@@ -225,7 +229,9 @@ def build_season_label(festive: DayRanges) -> ColumnElement[str]:
     """Of a customer's purchases, grouped."""
     if not festive:
         return literal(YEAR_ROUND)
-    often = 100 * func.sum(case((is_among(purchase.c.local_day, festive), 1), else_=0)) >= FESTIVE_PERCENT * func.count()
+    often = (
+        100 * func.sum(case((is_among(purchase.c.local_day, festive), 1), else_=0)) >= FESTIVE_PERCENT * func.count()
+    )
     return case((often, FESTIVE), else_=YEAR_ROUND)
 
 

@@ -43,7 +43,7 @@ from persistence.customers import JOINED
 from persistence.database import dialects as sql
 from persistence.database.dialects import Expression, FalseIfNull, NotDistinct, bind_double, to_double
 from persistence.rules.variables import COMPARE, DERIVED, Variables
-from persistence.tables import OF_PURCHASE, is_bought, customer, customer_metrics, purchase, purchase_line
+from persistence.tables import OF_PURCHASE, customer, customer_metrics, is_bought, purchase, purchase_line
 
 # Levels that are printed inside each other; what is itself a long expression counts for several.
 LEVELS, HEAVY = 6, 4
@@ -315,7 +315,9 @@ class RuleCompiler:
             case Kind.NOTHING:
                 return false()
             case Kind.NUMBER:
-                return _treat_missing_as_false(sql.Negation(sql.Equal(self.compile_operand(node), bind_double(0.0))), node)
+                return _treat_missing_as_false(
+                    sql.Negation(sql.Equal(self.compile_operand(node), bind_double(0.0))), node
+                )
             case Kind.TEXT:
                 return _treat_missing_as_false(sql.Negation(sql.Equal(self.compile_operand(node), literal(""))), node)
             case Kind.BOOLEAN:
@@ -360,7 +362,6 @@ class RuleCompiler:
         return _treat_missing_as_false(sql.Equal(self.compile_operand(left), self.compile_operand(right)), left, right)
 
     def _compile_element_test(self, name: str, test: Condition) -> Expression:
-        """A condition on an element of the list."""
         outer, self._list = self._list, name
         condition = self.compile_condition(test)
         self._list = outer

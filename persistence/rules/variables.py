@@ -46,13 +46,13 @@ from persistence.database.dialects import (
     Minus,
     More,
     Times,
-    is_among,
     bind_double,
     divide_half_even,
+    is_among,
     to_double,
 )
 from persistence.labels.sql import has_category_share
-from persistence.reports.windows import build_window_conditions, score_recency, add_up
+from persistence.reports.windows import add_up, build_window_conditions, score_recency
 from persistence.tables import WITH_BOUGHT, customer, customer_metrics, purchase, purchase_line, storefront
 
 metrics = customer_metrics.c
@@ -85,7 +85,6 @@ class Whole:
 
     @property
     def expression(self) -> Expression:
-        """The variable as a double."""
         if self.origin is not None:
             return to_double(Minus(literal(self.origin), self.column))
         return to_double(self.column) if self.scale == 1.0 else Divide(to_double(self.column), bind_double(self.scale))
@@ -134,7 +133,6 @@ class Variables:
         return columns.get(name)
 
     def get_element(self, name: str, collection: str) -> Expression:
-        """A variable of an element of the list."""
         whole = self.get_whole(name, collection)
         if whole is not None:
             return whole.expression
@@ -155,7 +153,6 @@ class Variables:
         return columns[name]
 
     def get_customer(self, name: str) -> Expression:
-        """A variable of the customer."""
         if name in OWN:
             return OWN[name]
         whole = self.get_whole(name, None)
@@ -205,7 +202,9 @@ class Variables:
 
     def recency_score(self) -> Expression:
         """From the kept last day: who bought before the window scores 1."""
-        return case((metrics.order_count > 0, to_double(score_recency(metrics.last_day, self.context.span))), else_=null())
+        return case(
+            (metrics.order_count > 0, to_double(score_recency(metrics.last_day, self.context.span))), else_=null()
+        )
 
     def _build_score(self, which: int) -> Expression:
         return add_up([case((condition, 1), else_=0) for condition in self._build_ranks()[which]])
@@ -238,7 +237,9 @@ class Variables:
     def purchase_frequency_label(self) -> Expression:
         """The first that holds in the order that the business gave."""
         how = self.context.labelling
-        recent = self._select_purchases(func.count(), purchase.c.local_day.between(how.span.recent_from, how.span.today))
+        recent = self._select_purchases(
+            func.count(), purchase.c.local_day.between(how.span.recent_from, how.span.today)
+        )
         # Counted, not selected: SQLite would look every festive day up by the index, customer by customer.
         festive = self._select_purchases(func.count(case((is_among(purchase.c.local_day, how.span.festive), 1))))
         named = build_frequency_conditions(

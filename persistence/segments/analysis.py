@@ -29,7 +29,7 @@ from domain.store import CustomerFilter, CustomerRecord, RuleSizes, Side, Unit
 from persistence.customers import COLUMNS, JOINED, PRESENT, to_record
 from persistence.database.dialects import Expression, Negation
 from persistence.rules.compiler import Lookup, RuleCompiler, select_matching, select_members
-from persistence.segments.memberships import covers, build_present_conditions
+from persistence.segments.memberships import build_present_conditions, covers
 from persistence.tables import customer, membership, segment
 
 MAXIMUM_RULES, MAXIMUM_STATEMENT_NODES = 500, 4000
@@ -96,8 +96,8 @@ class RuleAnalysisStore:
             parts.append(select(func.count()).select_from(each))
             parts.append(whom.where(is_member(self.unit.business, against)))
         columns = [part.scalar_subquery().label(f"n{index}") for index, part in enumerate(parts)]
-        found = [int(value) for value in (await self.connection.execute(select(*columns))).one()]
-        return RuleSizes(*found)
+        sizes = [int(value) for value in (await self.connection.execute(select(*columns))).one()]
+        return RuleSizes(*sizes)
 
     async def load_sample(
         self, context: RuleContext, tree: Condition, side: Side, against: int | None, size: int
@@ -116,14 +116,14 @@ class RuleAnalysisStore:
         self, context: RuleContext, trees: Mapping[int, Condition], customers: Sequence[int]
     ) -> dict[int, set[int]]:
         """The keys of the rules that hold for each of the customers."""
-        found: dict[int, set[int]] = {key: set() for key in customers}
+        matching: dict[int, set[int]] = {key: set() for key in customers}
         for part in _split_statements(trees):
             compiler = self._make_compiler(context)
             columns = {f"r{key}": compiler.compile_condition(tree) for key, tree in part.items()}
             statement = select_matching(context, columns).where(customer.c.id.in_(customers), PRESENT)
             for row in await self.connection.execute(statement):
-                found[row.id].update(key for key, holds in zip(part, row[1:], strict=True) if holds)
-        return found
+                matching[row.id].update(key for key, holds in zip(part, row[1:], strict=True) if holds)
+        return matching
 
     async def count_overlap(self, segments: Sequence[int]) -> dict[int, int]:
         """How many customers are in exactly which of the segments; bit n of the key stands for the nth."""

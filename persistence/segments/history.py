@@ -64,14 +64,14 @@ class HistoryStore:
         for which, request in keys:
             after = None if request.after is None else Place.read(request.after)
             lists += [self._select_ends(kind, which, after, request.size + 1) for kind in KINDS]
-        found = await fetch_lists(self.connection, lists)
+        rows = await fetch_lists(self.connection, lists)
         return [
             build_page(
                 _sort_changes((*left, *entered))[: request.size + 1],
                 request,
                 lambda change: Place.of(change).position,
             )
-            for (_, request), left, entered in zip(keys, found[::2], found[1::2], strict=True)
+            for (_, request), left, entered in zip(keys, rows[::2], rows[1::2], strict=True)
         ]
 
     async def load_changes_after(self, place: Place, segment_id: int | None, size: int) -> list[MembershipChange]:
@@ -99,8 +99,8 @@ class HistoryStore:
             known += 0 if same else line.size
             if known >= size:
                 break
-        found = await fetch_lists(self.connection, lists)
-        return _sort_changes(row for rows in found for row in rows)[:size]
+        lists_of_rows = await fetch_lists(self.connection, lists)
+        return _sort_changes(row for rows in lists_of_rows for row in rows)[:size]
 
     async def find_newest_place(self) -> Place:
         """Behind every change there is."""
@@ -126,10 +126,10 @@ class HistoryStore:
                 ]
             counts += parts
             places += [place] * len(parts)
-        found = [0] * len(lists)
+        sums = [0] * len(lists)
         for place, rows in zip(places, await fetch_lists(self.connection, counts), strict=True):
-            found[place] += int(rows[0].size or 0)
-        return found
+            sums[place] += int(rows[0].size or 0)
+        return sums
 
     async def compute_sizes(
         self, segments: Sequence[int], bounds: Sequence[datetime]
@@ -166,15 +166,15 @@ class HistoryStore:
             .group_by(log.segment_id, spans.c.place)
         )
         moved = {(row[0], row[1]): (int(row[2]), int(row[3])) for row in await self.connection.execute(moves)}
-        found: dict[int, list[tuple[int, int, int]]] = {}
+        sizes: dict[int, list[tuple[int, int, int]]] = {}
         for key in segments:
             count, points = counts.get(key, 0), []
             for place in range(len(bounds) - 1):
                 entered, left = moved.get((key, place), (0, 0))
                 count += entered - left
                 points.append((count, entered, left))
-            found[key] = points
-        return found
+            sizes[key] = points
+        return sizes
 
     def _build_conditions(self, which: ChangeList) -> list[ColumnElement[bool]]:
         conditions = [membership.c.business_id == self.business_id]
@@ -377,8 +377,8 @@ class SnapshotStore:
             .where(self._is_own(), snapshot.c.segment_id.in_(segments))
             .group_by(snapshot.c.segment_id)
         )
-        found = {row[0]: row[1] for row in await self.connection.execute(statement)}
-        return {key: found.get(key, 0) for key in segments}
+        counts = {row[0]: row[1] for row in await self.connection.execute(statement)}
+        return {key: counts.get(key, 0) for key in segments}
 
     async def load_newest(self, segments: Sequence[int], size: int) -> Mapping[int, list[Snapshot]]:
         """The newest of each segment, newest first."""

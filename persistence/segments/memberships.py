@@ -23,8 +23,8 @@ from persistence.tables import (
     customer_metrics,
     membership,
     membership_change,
-    to_optional_instant,
     segment,
+    to_optional_instant,
 )
 
 MEMBERSHIP = tuple(
@@ -106,7 +106,6 @@ CLOSE_ALL = """UPDATE membership SET left_at = :at, left_by = :by
 
 
 def is_of_segment(business_id: int, segment_id: int) -> ColumnElement[bool]:
-    """The memberships of one segment."""
     return and_(membership.c.business_id == business_id, membership.c.segment_id == segment_id)
 
 
@@ -137,10 +136,10 @@ class MembershipStore:
             )
             .order_by(segment.c.name_sort, segment.c.id)
         )
-        found: dict[int, list[Membership]] = {key: [] for key in customers}
+        memberships: dict[int, list[Membership]] = {key: [] for key in customers}
         for row in await self.connection.execute(statement):
-            found[row.customer_id].append(to_membership(row))
-        return found
+            memberships[row.customer_id].append(to_membership(row))
+        return memberships
 
     async def are_members(self, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
         """Those pairs of segment and customer where the customer is a member."""
@@ -168,16 +167,16 @@ class MembershipStore:
                 for number, condition in enumerate(wanted)
             ]
             places += [place] * len(wanted)
-        found: list[list[Any]] = [[] for _ in keys]
+        rows_by_key: list[list[Any]] = [[] for _ in keys]
         for place, rows in zip(places, await fetch_lists(self.connection, lists), strict=True):
-            found[place] += rows
+            rows_by_key[place] += rows
         return [
             build_page(
                 sorted(rows, key=lambda row: int(row.customer_id), reverse=request.backward),
                 request,
                 lambda row: (row.customer_id, row.customer_id),
             ).map(lambda row: (to_record(row), to_membership(row)))
-            for (_, request, _), rows in zip(keys, found, strict=True)
+            for (_, request, _), rows in zip(keys, rows_by_key, strict=True)
         ]
 
     def _select_part(
@@ -191,10 +190,10 @@ class MembershipStore:
             chosen = chosen.where(key > request.after[0])
         if request.before is not None:
             chosen = chosen.where(key < request.before[0])
-        found = chosen.order_by(key.desc() if request.backward else key).limit(request.size + 1).subquery()
-        own, its = customer.c.business_id == found.c.business_id, customer.c.id == found.c.customer_id
-        columns = (found.c[column.name] for column in MEMBERSHIP)
-        return select(*columns, *COLUMNS).select_from(found.join(JOINED, and_(own, its)))
+        part = chosen.order_by(key.desc() if request.backward else key).limit(request.size + 1).subquery()
+        own, its = customer.c.business_id == part.c.business_id, customer.c.id == part.c.customer_id
+        columns = (part.c[column.name] for column in MEMBERSHIP)
+        return select(*columns, *COLUMNS).select_from(part.join(JOINED, and_(own, its)))
 
     async def find_last_changes(self, segments: Sequence[int]) -> Mapping[int, datetime]:
         """When the members of each segment last changed, where they ever did."""
@@ -206,25 +205,27 @@ class MembershipStore:
         )
         return {row[0]: from_micros(row[1]) for row in await self.connection.execute(statement)}
 
-    async def compute_totals(self, segments: Sequence[int], today: int, inactive_days: int) -> Mapping[int, MemberTotals]:
+    async def compute_totals(
+        self, segments: Sequence[int], today: int, inactive_days: int
+    ) -> Mapping[int, MemberTotals]:
         """Of each segment; `inactive` are those without a qualifying purchase in the last days, today included."""
-        kept = customer_metrics.c
-        inactive = or_(kept.last_day.is_(None), kept.last_day <= today - inactive_days)
+        metrics = customer_metrics.c
+        inactive = or_(metrics.last_day.is_(None), metrics.last_day <= today - inactive_days)
         statement = (
             select(
                 membership.c.segment_id,
                 func.count(),
                 func.sum(case((inactive, 1), else_=0)),
-                func.sum(kept.revenue),
-                func.sum(kept.order_count),
-                func.sum(today - kept.last_day),
-                func.count(kept.last_day),
+                func.sum(metrics.revenue),
+                func.sum(metrics.order_count),
+                func.sum(today - metrics.last_day),
+                func.count(metrics.last_day),
             )
             .join(
                 customer_metrics,
                 and_(
-                    kept.business_id == membership.c.business_id,
-                    kept.customer_id == membership.c.customer_id,
+                    metrics.business_id == membership.c.business_id,
+                    metrics.customer_id == membership.c.customer_id,
                 ),
             )
             .where(
@@ -234,10 +235,10 @@ class MembershipStore:
             .group_by(membership.c.segment_id)
         )
         parts = union_all(*(statement.where(condition) for condition in build_present_conditions(self.as_of)))
-        found = {key: MemberTotals() for key in segments}
+        totals = {key: MemberTotals() for key in segments}
         for row in await self.connection.execute(parts):
-            found[row[0]] += MemberTotals(*(int(value or 0) for value in row[1:]))
-        return found
+            totals[row[0]] += MemberTotals(*(int(value or 0) for value in row[1:]))
+        return totals
 
     async def add(
         self, segment_id: int, customers: Sequence[int], at: datetime, source: MembershipSource, by: str | None

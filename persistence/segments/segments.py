@@ -28,17 +28,17 @@ from domain.pages import Page, PageRequest, build_page
 from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.store import SegmentFilter, SegmentSort
-from persistence.customers import begins_with, apply_keyset
+from persistence.customers import apply_keyset, begins_with
 from persistence.database.dialects import ContainsText
 from persistence.tables import (
     FAR_FUTURE,
     SegmentRow,
+    is_storable,
     membership_change,
-    to_optional_instant,
-    to_optional_micros,
     segment,
     snapshot,
-    is_storable,
+    to_optional_instant,
+    to_optional_micros,
 )
 from persistence.tables import business as table
 
@@ -51,7 +51,6 @@ class Columns:
     last_calculated: ColumnElement[int | None]
 
     def select(self) -> Select[Any]:
-        """All of them."""
         named: Mapping[str, ColumnElement[Any]] = {
             "member_count": self.member_count,
             "last_calculated": self.last_calculated,
@@ -100,15 +99,17 @@ class SegmentStore:
         self.business_id = business.id
         self.as_of = business.as_of
 
-    async def load_page(self, request: PageRequest, where: SegmentFilter, sort: SegmentSort, reverse: bool) -> Page[Segment]:
+    async def load_page(
+        self, request: PageRequest, where: SegmentFilter, sort: SegmentSort, reverse: bool
+    ) -> Page[Segment]:
         """One page in the order asked for; ties stand by id."""
 
-        def asked(columns: Columns) -> Select[Any]:
+        def build_select(columns: Columns) -> Select[Any]:
             value = columns.choose_sort_column(sort)
             statement = columns.select().add_columns(value.label("sort_value")).where(*self._build_conditions(where))
             return apply_keyset(statement, value, segment.c.id, request, reverse)
 
-        rows = await self._load_rows(asked)
+        rows = await self._load_rows(build_select)
         return build_page(rows, request, lambda row: (row.sort_value, row.id)).map(to_segment)
 
     async def count(self, where: SegmentFilter) -> int:
@@ -134,17 +135,21 @@ class SegmentStore:
         where = [segment.c.business_id == self.business_id, segment.c.id.in_(ids)]
         if not deleted:
             where.append(segment.c.deleted_at.is_(None))
-        return {row.id: to_segment(row) for row in await self._load_rows(lambda columns: columns.select().where(*where))}
+        return {
+            row.id: to_segment(row) for row in await self._load_rows(lambda columns: columns.select().where(*where))
+        }
 
     async def find_by_keys(self, keys: Sequence[str]) -> Mapping[str, Segment]:
         """Those that exist and are not deleted."""
         where = (*self._build_conditions(SegmentFilter()), segment.c.key.in_([key for key in keys if is_storable(key)]))
-        return {row.key: to_segment(row) for row in await self._load_rows(lambda columns: columns.select().where(*where))}
+        return {
+            row.key: to_segment(row) for row in await self._load_rows(lambda columns: columns.select().where(*where))
+        }
 
     async def add(self, new: NewSegment, at: datetime) -> Segment:
         """Keep a segment whose key and name are free; its id is never given again."""
         last = select(func.coalesce(func.max(segment.c.id), 0)).where(segment.c.business_id == self.business_id)
-        made = Segment(
+        added = Segment(
             id=int((await self.connection.execute(last)).scalar_one()) + 1,
             key=new.key,
             name=new.name,
@@ -167,16 +172,16 @@ class SegmentStore:
         )
         row = SegmentRow(
             business_id=self.business_id,
-            id=made.id,
-            key=made.key,
-            kind=made.kind.value,
-            created_at=to_micros(made.created_at),
-            created_by=made.created_by,
-            **_build_changeable(made),
+            id=added.id,
+            key=added.key,
+            kind=added.kind.value,
+            created_at=to_micros(added.created_at),
+            created_by=added.created_by,
+            **_build_changeable(added),
         )
         self.session.add(row)
         await self.session.flush()
-        return made
+        return added
 
     async def change(self, changed: Segment) -> None:
         """Write what may change of a segment, all but the member count."""
@@ -184,16 +189,16 @@ class SegmentStore:
         statement = update(SegmentRow).where(segment.c.business_id == self.business_id, segment.c.id == changed.id)
         await self.session.execute(statement.values(**_build_changeable(changed)))
 
-    async def _load_rows(self, asked: Callable[[Columns], Select[Any]]) -> Sequence[Any]:
+    async def _load_rows(self, build_select: Callable[[Columns], Select[Any]]) -> Sequence[Any]:
         """The rows that are asked for. In a unit of one moment they come with the instant of the newest write; only
         where that is later they are read once more, as of the moment, which takes the log of changes."""
         if self.as_of is None:
-            return list(await self.connection.execute(asked(KEPT)))
+            return list(await self.connection.execute(build_select(KEPT)))
         newest = select(table.c.last_instant).where(table.c.id == self.business_id).scalar_subquery()
-        rows = list(await self.connection.execute(asked(KEPT).add_columns(newest.label("newest"))))
+        rows = list(await self.connection.execute(build_select(KEPT).add_columns(newest.label("newest"))))
         if not rows or rows[0].newest <= to_micros(self.as_of):
             return rows
-        return list(await self.connection.execute(asked(build_columns_at(self.as_of))))
+        return list(await self.connection.execute(build_select(build_columns_at(self.as_of))))
 
     def _build_conditions(self, where: SegmentFilter) -> list[ColumnElement[bool]]:
         conditions = [segment.c.business_id == self.business_id, segment.c.deleted_at.is_(None)]

@@ -87,9 +87,8 @@ class WatchedCsv(CsvSource):
         self.last = 0
 
     def read_batches(self) -> Generator[Batch, None, None]:
-        """As they are."""
         last = 0
-        for batch in super().batches():
+        for batch in super().read_batches():
             last = batch.lines[-1]
             yield batch
         self.last = last
@@ -132,7 +131,7 @@ class AppendedCsv(WatchedCsv):
 
     def read_batches(self) -> Generator[Batch, None, None]:
         """The rows after the place."""
-        for batch in super().batches():
+        for batch in super().read_batches():
             yield replace(batch, lines=list(map(self.find_line, batch.lines)))
         self.last = self.find_line(self.last)
 
@@ -189,20 +188,20 @@ def load_rows(
     create(connection, "continued", "order_id {text} PRIMARY KEY")
     load(connection, "continued", ("order_id",), [(order,) for order in sorted(orders)])
     analyze(connection, "continued")
-    found = connection.execute(text(ROWS), {"business": business_id}).all()
-    if any(row[-1] not in imports or row[4] is None for row in found):
+    rows = connection.execute(text(ROWS), {"business": business_id}).all()
+    if any(row[-1] not in imports or row[4] is None for row in rows):
         return None
     order, customer, at, day, status, amount, category, storefront, channel = (
-        zip(*(row[:-1] for row in found), strict=True) if found else ((),) * 9
+        zip(*(row[:-1] for row in rows), strict=True) if rows else ((),) * 9
     )
-    lines: Sequence[int] = range(2, len(found) + 2)
+    lines: Sequence[int] = range(2, len(rows) + 2)
     return StagedColumns(lines, order, customer, at, day, status, amount, category, storefront, channel)
 
 
 def is_alone(connection: Connection, business_id: int, change: int, imports: int) -> bool:
     """Whether since the change number nobody wrote but so many imports, all of which have ended."""
-    audits, found = connection.execute(text(OTHERS), {"business": business_id, "change": change}).one()
-    return (audits, found) == (imports, imports)
+    audits, imports_ended = connection.execute(text(OTHERS), {"business": business_id, "change": change}).one()
+    return (audits, imports_ended) == (imports, imports)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +215,9 @@ class SourceState:
 
 def read_state(connection: Connection, business_id: int, source: str) -> SourceState | None:
     """What was kept of the source; None where nothing was."""
-    kept = source_state.c
-    statement = select(kept.state, kept.data_version, kept.at).where(
-        kept.business_id == business_id, kept.source == source
+    column = source_state.c
+    statement = select(column.state, column.data_version, column.at).where(
+        column.business_id == business_id, column.source == source
     )
     row = connection.execute(statement).one_or_none()
     return None if row is None else SourceState(dict(row.state), row.data_version, from_micros(row.at))
@@ -235,8 +234,8 @@ def write_state(
 
 def forget_state(connection: Connection, business_id: int, source: str) -> None:
     """Keep nothing of the source, so that it is read whole."""
-    kept = source_state.c
-    connection.execute(delete(source_state).where(kept.business_id == business_id, kept.source == source))
+    column = source_state.c
+    connection.execute(delete(source_state).where(column.business_id == business_id, column.source == source))
 
 
 def read_version(connection: Connection, business_id: int) -> int:

@@ -36,7 +36,7 @@ ENDED = [END, END]
 
 
 class CsvSource:
-    """One file. `header` is read at once; `batches` and `rows` may be asked for again and begin anew."""
+    """One file. `header` is read at once; `read_batches` and `read_rows` may be asked for again and begin anew."""
 
     typed = False
 
@@ -72,7 +72,9 @@ class CsvSource:
                     rows.pop()
                 if not rows:
                     return
-                yield Batch(range(begins, begins + len(rows)) if plain else _find_beginnings(rows, begins), rows, text.clean)
+                yield Batch(
+                    range(begins, begins + len(rows)) if plain else _find_beginnings(rows, begins), rows, text.clean
+                )
 
     def read_rows(self) -> Iterator[tuple[int, list[str]]]:
         """Line number of the row's beginning, and its cells; empty lines are left out."""
@@ -218,11 +220,11 @@ class _CountingFile(io.FileIO):
 
 def _find_beginnings(rows: list[list[str]], line: int) -> list[int]:
     """The line that each row begins on, where quoted cells hold line breaks."""
-    found = []
+    beginnings = []
     for cells in rows:
-        found.append(line)
+        beginnings.append(line)
         line += 1 + sum(len(LINE_BREAK.findall(cell)) for cell in cells)
-    return found
+    return beginnings
 
 
 def _check_size(path: Path) -> int:

@@ -98,7 +98,6 @@ class MongoConnection:
             self._end()
 
     def get_collection(self, database: str, name: str) -> Any:
-        """One collection."""
         assert self.client is not None
         return self.client[database].get_collection(name, codec_options=LENIENT)
 
@@ -116,8 +115,8 @@ class MongoConnection:
             raise
 
     async def _connect(self) -> AsyncMongoClient[Document]:
-        given = self.uri.lower()
-        waits: dict[str, Any] = {name: value for name, value in WAITS.items() if f"{name.lower()}=" not in given}
+        uri = self.uri.lower()
+        waits: dict[str, Any] = {name: value for name, value in WAITS.items() if f"{name.lower()}=" not in uri}
         with warnings.catch_warnings():
             # What the driver says of options may hold parts of the string.
             warnings.simplefilter("ignore")
@@ -192,19 +191,18 @@ def is_connection_lost(error: BaseException) -> bool:
 
 
 def explain_failure(error: BaseException, hosts: str) -> DomainError:
-    """The failure as a sentence."""
-    said = str(error)
+    message = str(error)
     if isinstance(error, OperationFailure):
-        if error.code == REFUSED_LOGIN or (error.code == HOSTED and "auth" in said.lower()):
+        if error.code == REFUSED_LOGIN or (error.code == HOSTED and "auth" in message.lower()):
             return InvalidInput(f"MongoDB at {hosts} refuses the user name or the password. Check {WHERE}.")
         if error.code == NOT_ALLOWED:
             return InvalidInput(f"MongoDB at {hosts} does not let this user read there. Give it the role read.")
         return Unavailable(f"MongoDB at {hosts} cannot answer (code {error.code}).")
     if isinstance(error, ServerSelectionTimeoutError):
-        return Unavailable(f"MongoDB at {hosts} cannot be reached: {_find_reason(said)}. Check the host in {WHERE}.")
+        return Unavailable(f"MongoDB at {hosts} cannot be reached: {_find_reason(message)}. Check the host in {WHERE}.")
     if isinstance(error, ConnectionFailure):
         return Unavailable(f"The connection to MongoDB at {hosts} was lost and could not be had again.")
-    if isinstance(error, ConfigurationError) and not isinstance(error, InvalidURI) and "dns" in said.lower():
+    if isinstance(error, ConfigurationError) and not isinstance(error, InvalidURI) and "dns" in message.lower():
         return Unavailable(f"MongoDB at {hosts} cannot be reached: the name is not known. Check the host in {WHERE}.")
     if isinstance(error, InvalidURI | ConfigurationError):
         return build_uri_error()
@@ -216,9 +214,9 @@ def build_answer_error(hosts: str, error: BaseException) -> Unavailable:
     return Unavailable(f"MongoDB at {hosts} answered what cannot be understood ({type(error).__name__}).")
 
 
-def _find_reason(said: str) -> str:
+def _find_reason(message: str) -> str:
     """Why no server was found, in words of ours: the driver's may hold more than belongs into a message."""
-    lower = said.lower()
+    lower = message.lower()
     for sign, words in (
         ("name or service not known", "the name is not known"),
         ("nodename nor servname", "the name is not known"),

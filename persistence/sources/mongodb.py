@@ -66,31 +66,33 @@ def format_cell(value: Any, decimal: str = ".") -> str:
 
 def get_at_path(document: Mapping[str, Any], path: Sequence[str]) -> Any:
     """What stands at the path, None where nothing does; a whole number is a place in a list."""
-    found: Any = document
+    value: Any = document
     for part in path:
-        if isinstance(found, Mapping):
-            found = found.get(part)
-        elif isinstance(found, list) and part.isdecimal():
-            found = found[int(part)] if int(part) < len(found) else None
-        elif found is None:
+        if isinstance(value, Mapping):
+            value = value.get(part)
+        elif isinstance(value, list) and part.isdecimal():
+            value = value[int(part)] if int(part) < len(value) else None
+        elif value is None:
             return None
         else:
-            raise CellFault(f"stands in what is {KINDS.get(type(found), 'no object')}")
-    return found
+            raise CellFault(f"stands in what is {KINDS.get(type(value), 'no object')}")
+    return value
 
 
 def list_paths(document: Mapping[str, Any], before: str = "", depth: int = 1) -> list[str]:
     """Every path of a document that ends in a value."""
-    found = []
+    paths = []
     for name, value in document.items():
         if isinstance(value, Mapping) and depth < DEEPEST:
-            found += list_paths(value, f"{before}{name}.", depth + 1)
+            paths += list_paths(value, f"{before}{name}.", depth + 1)
         else:
-            found.append(f"{before}{name}")
-    return found
+            paths.append(f"{before}{name}")
+    return paths
 
 
-def build_row(document: Mapping[str, Any], header: Sequence[Sequence[str] | None], decimal: str) -> tuple[list[str], str]:
+def build_row(
+    document: Mapping[str, Any], header: Sequence[Sequence[str] | None], decimal: str
+) -> tuple[list[str], str]:
     """The cells at these paths, empty where there is none, and what could not be read, empty where all could."""
     cells, faults = [], []
     for path in header:
@@ -123,12 +125,12 @@ def read_name(document: Mapping[str, Any], path: Sequence[str]) -> tuple[str, st
 def read_date(document: Mapping[str, Any], path: str) -> datetime | None:
     """The date at the path, None where something else or nothing stands there."""
     try:
-        found = get_at_path(document, path.split("."))
+        value = get_at_path(document, path.split("."))
     except CellFault:
         return None
-    if not isinstance(found, datetime):
+    if not isinstance(value, datetime):
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def any_date(documents: Sequence[Mapping[str, Any]], path: str) -> bool:
@@ -194,13 +196,15 @@ class MongoSource:
         self.last, self.last_change = self.known, self.known_change
         seen = list(dict.fromkeys(path for document in sample for path in list_paths(document) if path != "_id"))
         self.unseen = [path for path in mapping if path not in seen]
-        said = {normalise_header(of) for of in mapping.values()}
+        mapped = {normalise_header(of) for of in mapping.values()}
         # A field that is told, or that only some documents have, need not stand in those that were looked at.
         self.rare = [one for one in OPTIONAL if one not in seen]
-        if not {"category", "product.category"} & {*seen, *said}:
+        if not {"category", "product.category"} & {*seen, *mapped}:
             self.rare.append("product.category")
         self.header = list(dict.fromkeys([*seen, *mapping, *self.rare]))
-        defaults = {path: of for path, of in DEFAULTS.items() if path in self.header and normalise_header(of) not in said}
+        defaults = {
+            path: of for path, of in DEFAULTS.items() if path in self.header and normalise_header(of) not in mapped
+        }
         self.mapping = {**defaults, **mapping}
         self.paths: list[list[str] | None] = [name.split(".") for name in self.header]
         self.customer = self._find_path("customer_id", "customer.id").split(".")
@@ -227,10 +231,10 @@ class MongoSource:
         with MongoConnection(self.settings.uri) as connection:
             collection = connection.get_collection(self.database, self.collection)
             for condition in conditions:
-                found = connection.run(_load_page(collection.find(condition, {"_id": 1}).limit(1)))
-                if isinstance(found, PyMongoError):
-                    raise explain_failure(found, connection.hosts)
-                if found:
+                documents = connection.run(_load_page(collection.find(condition, {"_id": 1}).limit(1)))
+                if isinstance(documents, PyMongoError):
+                    raise explain_failure(documents, connection.hosts)
+                if documents:
                     return True
         return False
 
@@ -254,9 +258,9 @@ class MongoSource:
 
     async def _load_sample(self, connection: MongoConnection) -> list[Document]:
         collection = connection.get_collection(self.database, self.collection)
-        found: list[Document] = await collection.find({}).sort("_id", -1).limit(SAMPLE).to_list(SAMPLE)
-        if found:
-            return found
+        documents: list[Document] = await collection.find({}).sort("_id", -1).limit(SAMPLE).to_list(SAMPLE)
+        if documents:
+            return documents
         assert connection.client is not None
         try:
             there = await connection.client[self.database].list_collection_names()
@@ -270,8 +274,8 @@ class MongoSource:
     def _find_path(self, field: str, usual: str) -> str:
         """Where the field stands."""
         names = (normalise_header(field), *ALIASES[field])
-        told = [path for path, of in self.mapping.items() if normalise_header(of) in names]
-        return next(iter([*told, *(one for one in self.header if normalise_header(one) in names)]), usual)
+        mapped = [path for path, of in self.mapping.items() if normalise_header(of) in names]
+        return next(iter([*mapped, *(one for one in self.header if normalise_header(one) in names)]), usual)
 
     def _load_documents(self, connection: MongoConnection) -> Iterator[list[Document]]:
         """All of them; or what was changed, and what is new, with the earlier documents of their orders."""
@@ -282,7 +286,9 @@ class MongoSource:
         fetched: set[str] = set()
         if self.changed is not None:
             since = EPOCH if self.known_change is None else self.known_change - OVERLAP
-            for page in self._load_pages(connection, {self.changed: {"$gte": since}, "_id": {"$lt": self.after}}, False):
+            for page in self._load_pages(
+                connection, {self.changed: {"$gte": since}, "_id": {"$lt": self.after}}, False
+            ):
                 # What has no order that could be asked for stands for itself; the others come with their orders.
                 alone = [one for one in page if not self._read_order(one, order)]
                 yield [*self._load_earlier(connection, page, order, fetched), *alone]
@@ -315,7 +321,13 @@ class MongoSource:
             failures = 0
             if not page:
                 return
-            if len({_find_kind(document["_id"]) for document in page} | ({_find_kind(last)} if last is not None else set())) > 1:
+            if (
+                len(
+                    {_find_kind(document["_id"]) for document in page}
+                    | ({_find_kind(last)} if last is not None else set())
+                )
+                > 1
+            ):
                 raise InvalidInput(
                     f"{self.name} has documents whose _id are of several types. Only one type has a certain order."
                 )
@@ -346,7 +358,7 @@ class MongoSource:
         fetched.update(wanted)
         variants = [one for values in wanted.values() for one in values]
         where = {path: {"$in": variants}, "_id": {"$lt": self.after}}
-        return [document for found in self._load_pages(connection, where, False) for document in found]
+        return [document for earlier in self._load_pages(connection, where, False) for document in earlier]
 
     def _read_order(self, document: Document, path: str) -> str:
         """The document's order id, empty where it has none that could be asked for."""

@@ -21,16 +21,16 @@ from domain.businesses.mongodb import NAMES, Collection, MongoSettings, make_set
 from domain.calendar import Clock, to_micros
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput, Names, Sentence
-from domain.imports.columns import Columns, normalise_header, resolve_columns, format_row
+from domain.imports.columns import Columns, format_row, normalise_header, resolve_columns
 from domain.imports.formats import PRESETS, ImportOptions, PresetSource, carry_down_amounts
 from domain.imports.orders import RepeatedAmounts, place_order_amounts
 from domain.imports.rows import PurchaseSource, RejectedRow, RowReader, StagedColumns, read_rows
-from domain.imports.values import DateFault, DateReader, format_day, find_readings
+from domain.imports.values import DateFault, DateReader, find_readings, format_day
 from domain.model import Business, NewCustomer
 from domain.money import find_exponent
 from persistence.database.engines import Database
 from persistence.imports.customers_file import CustomerBatch
-from persistence.sources.appended import forget_state, read_version, read_state, write_state
+from persistence.sources.appended import forget_state, read_state, read_version, write_state
 from persistence.sources.csv import CsvSource
 from persistence.sources.spill import OrderAmounts
 from persistence.tables import purchase_import
@@ -53,16 +53,16 @@ def read_section(data: Path, business_key: str) -> dict[str, str]:
     """The section as it is kept, empty where there is none; InvalidInput where the file is not ours."""
     path = find_section_file(data, business_key)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        section = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError as error:
         raise InvalidInput(_describe_unreadable(path)) from error
-    if not isinstance(found, dict) or not all(
-        name in NAMES and isinstance(value, str) for name, value in found.items()
+    if not isinstance(section, dict) or not all(
+        name in NAMES and isinstance(value, str) for name, value in section.items()
     ):
         raise InvalidInput(_describe_unreadable(path))
-    return found
+    return section
 
 
 def write_section(data: Path, business_key: str, section: Mapping[str, str]) -> None:
@@ -126,9 +126,9 @@ async def ask_nothing(customers: Customers, business: Business) -> None:
 
 @dataclass(frozen=True, slots=True)
 class OpenedPurchases:
-    """A source whose header fits the business. `rows` and `texts` are what the importer asks for; `warnings` fills
-    while rows are read. `may_be_empty` where only what is new is read, `anything_new`
-    whether there is any; `finish` is awaited after the import; reasons of refusals have the `names` of a face."""
+    """A source whose header fits the business. `read_rows` and `read_texts` are what the importer asks for; `warnings`
+    fills while rows are read. `may_be_empty` where only what is new is read, `anything_new` whether there is any;
+    `finish` is awaited after the import; reasons of refusals have the `names` of a face."""
 
     source: PurchaseSource
     columns: Columns
@@ -165,14 +165,18 @@ class OpenedPurchases:
         )
         if options.of_orders:
             places = self.columns.places
-            batches = carry_down_amounts(self.source.read_batches(), places["order_id"], places["amount"], self.columns.width)
+            batches = carry_down_amounts(
+                self.source.read_batches(), places["order_id"], places["amount"], self.columns.width
+            )
             with closing(OrderAmounts()) as stated:
-                yield from place_order_amounts(read_rows(batches, reader, reject), stated, find_exponent(business.currency))
+                yield from place_order_amounts(
+                    read_rows(batches, reader, reject), stated, find_exponent(business.currency)
+                )
             return
-        found = read_rows(self.source.read_batches(), reader, reject)
+        portions = read_rows(self.source.read_batches(), reader, reject)
         if options.amount is None:
-            found = RepeatedAmounts().watch(found, self.warnings.append)
-        yield from found
+            portions = RepeatedAmounts().watch(portions, self.warnings.append)
+        yield from portions
 
     def read_texts(self, lines: Iterable[int]) -> Iterator[tuple[int, str]]:
         """The text of rows, by their line numbers in rising order."""
@@ -195,18 +199,20 @@ def open_purchases(
     InvalidInput says what is wrong with the header, the options or the dates."""
     options = options.complete_from(business.settings).validate()
     path = source if isinstance(source, Path) else None
-    found = open_file(source, options.sheet, options.amount_form.decimal) if isinstance(source, Path) else source
-    mapping = options.build_mapping({name: None for column in found.header for name in (column, normalise_header(column))})
+    opened = open_file(source, options.sheet, options.amount_form.decimal) if isinstance(source, Path) else source
+    mapping = options.build_mapping(
+        {name: None for column in opened.header for name in (column, normalise_header(column))}
+    )
     if options.preset is not None:
-        preset = PresetSource(found, PRESETS[options.preset], mapping)
+        preset = PresetSource(opened, PRESETS[options.preset], mapping)
         columns = resolve_columns(preset.header, {name: name for name in preset.header}, business.currency)
         columns = Columns(columns.places, preset.ignored, columns.width)
-        found = preset
+        opened = preset
     else:
-        columns = resolve_columns(found.header, mapping, business.currency)
+        columns = resolve_columns(opened.header, mapping, business.currency)
     if options.date_format is None:
-        refuse_guesses(found, columns, business)
-    return OpenedPurchases(found, columns, options, business, path, names=names)
+        refuse_guesses(opened, columns, business)
+    return OpenedPurchases(opened, columns, options, business, path, names=names)
 
 
 def refuse_guesses(source: PurchaseSource, columns: Columns, business: Business) -> None:
@@ -217,19 +223,19 @@ def refuse_guesses(source: PurchaseSource, columns: Columns, business: Business)
         dates = [cells[place].strip() for cells in next(batches).rows if len(cells) == width]
     reader = DateReader(business.time_zone, None)
     forms: set[str] | None = None
-    said = unread = ""
+    ambiguous = unread = ""
     for text in dict.fromkeys(filter(None, dates)):
         try:
             reader(text)
         except DateFault:
-            found = find_readings(text)
+            readings = find_readings(text)
             unread = unread or text
-            if found:
-                said = said or text
-                forms = set(found) if forms is None else forms & set(found)
+            if readings:
+                ambiguous = ambiguous or text
+                forms = set(readings) if forms is None else forms & set(readings)
         else:
             return
-    if not said:
+    if not ambiguous:
         if not unread:
             return
         template = (
@@ -237,15 +243,15 @@ def refuse_guesses(source: PurchaseSource, columns: Columns, business: Business)
             "such as %d/%m/%Y."
         )
         raise InvalidInput(Sentence(template, source.name, unread[:40]))
-    found = find_readings(said)
-    fitting = [form for form in found if form in (forms or ())] or list(found)
+    readings = find_readings(ambiguous)
+    fitting = [form for form in readings if form in (forms or ())] or list(readings)
     give = " or ".join(["{date_format} {!r}"] * len(fitting))
-    if len(fitting) > 1 and len(set(found.values())) > 1:
-        may = " or ".join(format_day(found[form]) for form in fitting)
+    if len(fitting) > 1 and len(set(readings.values())) > 1:
+        may = " or ".join(format_day(readings[form]) for form in fitting)
         template = f"The dates of {{}} can be read in more than one way: {{!r}} may be {{}}. Give {give}."
-        raise InvalidInput(Sentence(template, source.name, said, may, *fitting))
+        raise InvalidInput(Sentence(template, source.name, ambiguous, may, *fitting))
     template = f"The dates of {{}}, such as {{!r}}, are not ISO 8601. Give {give}."
-    raise InvalidInput(Sentence(template, source.name, said, *fitting))
+    raise InvalidInput(Sentence(template, source.name, ambiguous, *fitting))
 
 
 def open_collection(
@@ -273,9 +279,9 @@ def open_collection(
         raise InvalidInput(Sentence("{preset} {} is for files, not for MongoDB", settled.preset))
     # Read whole where anything says so, or where it is read otherwise than the last time.
     reading = hashlib.sha256(json.dumps([str(one) for one in astuple(settled)]).encode()).hexdigest()
-    kept = None if wanted.whole else load_position(store, business, build_state_name(place), reading)
+    position = None if wanted.whole else load_position(store, business, build_state_name(place), reading)
     mapping = {**settled.kept_mapping, **settled.mapping}
-    source = MongoSource(place, mapping, now=clock(), decimal=settled.amount_form.decimal, after=kept)
+    source = MongoSource(place, mapping, now=clock(), decimal=settled.amount_form.decimal, after=position)
     opened = open_purchases(source, business, replace(settled, mapping=source.mapping), names)
     opened.warnings.extend(f"{path} stands in none of the documents that were looked at." for path in source.unseen)
     source.keep_columns(opened.columns.places.values())
@@ -283,7 +289,7 @@ def open_collection(
     return replace(
         opened,
         columns=replace(opened.columns, ignored=ignored),
-        may_be_empty=kept is not None,
+        may_be_empty=position is not None,
         anything_new=source.has_new_documents,
         finish=partial(finish, source, store, clock, build_state_name(place), reading),
     )
@@ -300,12 +306,12 @@ def load_position(store: Database, business: Business, name: str, reading: str) 
     if not business.id:
         return None
     with store.bulk.connect() as connection:
-        kept = read_state(connection, business.id, name)
-        if kept is None or kept.state.get("reading") != reading:
+        stored = read_state(connection, business.id, name)
+        if stored is None or stored.state.get("reading") != reading:
             return None
         table = purchase_import.c
-        undone = select(table.id).where(table.business_id == business.id, table.undo_begun_at >= to_micros(kept.at))
-        return None if connection.execute(undone.limit(1)).first() is not None else dict(kept.state)
+        undone = select(table.id).where(table.business_id == business.id, table.undo_begun_at >= to_micros(stored.at))
+        return None if connection.execute(undone.limit(1)).first() is not None else dict(stored.state)
 
 
 async def finish(
@@ -320,8 +326,8 @@ async def finish(
     """After the import: customers get the names that the documents give them, and the position is kept."""
     # A customer all of whose documents were rejected is none.
     intake = CustomerBatch(customers, business, lambda row: None, known_only=True)
-    for line, (customer, given) in enumerate(source.names, 1):
-        await intake.take(line, customer, NewCustomer(customer, name=given, given=frozenset({"name"})))
+    for line, (customer, customer_name) in enumerate(source.names, 1):
+        await intake.take(line, customer, NewCustomer(customer, name=customer_name, given=frozenset({"name"})))
     await intake.flush()
     state = source.get_state()
     if state is not None:

@@ -18,18 +18,15 @@ class CustomerNames:
         self.file.execute("BEGIN")
 
     def keep(self, names: Iterable[tuple[str, str]]) -> None:
-        """Remember them."""
         self.file.executemany("INSERT OR REPLACE INTO named VALUES (?, ?)", names)
 
     def clear(self) -> None:
-        """Forget all."""
         self.file.execute("DELETE FROM named")
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         yield from self.file.execute("SELECT customer, name FROM named ORDER BY customer")
 
     def close(self) -> None:
-        """Remove the file."""
         self.file.close()
 
 
@@ -45,24 +42,21 @@ class OrderAmounts:
 
     def load_stated(self, orders: Sequence[str]) -> Mapping[str, StatedAmount]:
         """What was said of these orders before."""
-        found = self.file.execute(
+        rows = self.file.execute(
             "SELECT id, amount, carried FROM stated WHERE id IN (SELECT value FROM json_each(?))",
             (json.dumps(orders),),
         )
-        return {key: StatedAmount(amount, frozenset(_list_places(carried))) for key, amount, carried in found}
+        return {key: StatedAmount(amount, frozenset(_list_places(carried))) for key, amount, carried in rows}
 
     def keep(self, stated: Mapping[str, StatedAmount]) -> None:
-        """Remember it."""
         self.file.executemany(
             "INSERT OR REPLACE INTO stated VALUES (?, ?, ?)",
             [(key, one.amount, sum(1 << rank for rank in one.carried)) for key, one in stated.items()],
         )
 
     def close(self) -> None:
-        """Forget it all."""
         self.file.close()
 
 
 def _list_places(bits: int) -> Iterator[int]:
-    """The places of the bits that are set."""
     return (place for place in range(bits.bit_length()) if bits >> place & 1)

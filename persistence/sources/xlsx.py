@@ -91,11 +91,11 @@ class XlsxSource:
         rows: list[list[str]] = []
         last = self.first_line
         with self._open_book() as book:
-            found = self._read_values(book, width + 1)
+            numbered = self._read_values(book, width + 1)
             size = 0
             while True:
                 with self._translate_damage(last):
-                    row = next(found, None)
+                    row = next(numbered, None)
                 if row is None:
                     break
                 last, values = row

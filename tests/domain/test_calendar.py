@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from domain.calendar import (
     check_days,
     find_day_boundaries,
+    find_start_of_day,
     from_micros,
+    load_zone,
+    read_instant,
     to_local_date,
     to_local_day,
-    read_instant,
-    find_start_of_day,
     to_micros,
-    load_zone,
 )
 from domain.errors import InvalidInput
 from domain.model import Window

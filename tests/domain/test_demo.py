@@ -10,7 +10,14 @@ import pytest
 
 from domain.calendar import load_zone
 from domain.classification.labels import Classification, ClassificationFacts, ClassificationSettings, classify
-from domain.classification.rfm import EIGHT, UNCLASSIFIED, compute_thresholds, find_group_of_eight, score_rank, score_recency
+from domain.classification.rfm import (
+    EIGHT,
+    UNCLASSIFIED,
+    compute_thresholds,
+    find_group_of_eight,
+    score_rank,
+    score_recency,
+)
 from domain.demo import CATEGORIES, CHANNELS, LEVELS, STOREFRONTS, TIME_ZONE, DemoShop, make_demo_shop
 from domain.model import NewPurchase, PurchaseStatus
 from tests.shops.festivals import is_festive

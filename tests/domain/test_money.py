@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import InvalidInput
-from domain.money import LARGEST, divide_half_even, find_exponent, is_currency, compute_mean, parse_minor, to_decimal, to_minor
+from domain.money import (
+    LARGEST,
+    compute_mean,
+    divide_half_even,
+    find_exponent,
+    is_currency,
+    parse_minor,
+    to_decimal,
+    to_minor,
+)
 
 
 @pytest.mark.parametrize(

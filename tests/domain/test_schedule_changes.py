@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from domain.calendar import find_next_change, find_next_run, compute_offset
+from domain.calendar import compute_offset, find_next_change, find_next_run
 from tests.conftest import sampled
 
 FIRST, LAST = datetime(2020, 1, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)

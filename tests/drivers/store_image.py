@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, CursorResult, Select, Table, and_, select
 
-from domain.calendar import Clock, from_micros, to_local_day, load_zone
+from domain.calendar import Clock, from_micros, load_zone, to_local_day
 from domain.model import STATUS_ORDER, Business
 from persistence.database.engines import Database
 from persistence.store import SqlStore

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from domain.calendar import Clock
-from domain.imports.columns import resolve_columns, format_row
+from domain.imports.columns import format_row, resolve_columns
 from domain.imports.model import ImportSummary
 from domain.imports.rows import RejectedRow, RowReader, read_rows
 from domain.model import Business, NewPurchase, PurchaseLine, PurchaseStatus

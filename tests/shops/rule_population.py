@@ -14,7 +14,7 @@ from domain.rules.context import RuleContext
 from domain.rules.evaluator import CustomerFacts, holds
 from domain.rules.parser import parse_rule
 from domain.rules.tree import Condition
-from domain.segments.customer_facts import read_customer_facts, build_rule_context
+from domain.segments.customer_facts import build_rule_context, read_customer_facts
 from gql.composition import make_services
 from persistence.database.dialects import Expression
 from persistence.database.engines import Database

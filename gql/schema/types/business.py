@@ -10,7 +10,7 @@ from domain.model import AuditRecord
 from domain.model import Business as BusinessEntity
 from domain.model import Storefront as StorefrontEntity
 from gql.schema.context import Context
-from gql.schema.types.ids import Node, encode, match, build_missing_error
+from gql.schema.types.ids import Node, build_missing_error, encode, match
 from gql.schema.types.scalars import JSON
 
 

@@ -23,7 +23,7 @@ from gql.schema.context import Context, Info
 from gql.schema.types import customer as customers
 from gql.schema.types import segment as segments
 from gql.schema.types.enums import ChangeKind, MembershipSource
-from gql.schema.types.ids import Node, decode_own, encode, expect, build_missing_error
+from gql.schema.types.ids import Node, build_missing_error, decode_own, encode, expect
 from gql.schema.types.pagination import (
     After,
     Connection,
@@ -31,9 +31,9 @@ from gql.schema.types.pagination import (
     First,
     PageInfo,
     build_connection,
-    encode_cursor,
     build_page_info,
     build_page_request,
+    encode_cursor,
 )
 
 if TYPE_CHECKING:
@@ -150,7 +150,6 @@ class MembershipChange:
 async def load_changes_connection(
     info: Info, business: BusinessEntity, changes: ChangeList, first: int | None, after: str | None
 ) -> Connection[MembershipChange]:
-    """A page of a list of changes."""
     request = build_page_request(CHANGE_ORDER, str, first, after)
     if request.after is not None:
         # Here, so that a wrong cursor is this field's error and not the whole batch's.

@@ -50,7 +50,6 @@ class Connection(Generic[T]):
 
 
 def encode_cursor(order: str, position: Position) -> str:
-    """The cursor of a position in an order."""
     text = json.dumps([order, *position], ensure_ascii=False, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 

@@ -14,13 +14,13 @@ from strawberry.utils.str_converters import to_camel_case
 
 from domain.errors import (
     AlreadyRunning,
+    AlreadyTaken,
     Conflict,
     DomainError,
     InvalidInput,
     InvalidRule,
     NotCancellable,
     NotFound,
-    AlreadyTaken,
     name_fields,
 )
 from gql.schema.context import CanEdit, Info

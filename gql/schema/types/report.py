@@ -26,7 +26,7 @@ from gql.schema.context import Info
 from gql.schema.types.business import Storefront
 from gql.schema.types.customer import Customer
 from gql.schema.types.enums import Method
-from gql.schema.types.pagination import After, Connection, First, build_connection, read_order, build_page_request
+from gql.schema.types.pagination import After, Connection, First, build_connection, build_page_request, read_order
 
 
 @dataclass(slots=True, eq=False)
@@ -45,7 +45,9 @@ class ReportSource:
             self._previous = asyncio.ensure_future(self.reporting.count_previous(self.business, self.report))
         return await asyncio.shield(self._previous)
 
-    async def load_pages(self, keys: Sequence[GroupKind], request: PageRequest) -> Mapping[GroupKind, Page[CustomerRecord]]:
+    async def load_pages(
+        self, keys: Sequence[GroupKind], request: PageRequest
+    ) -> Mapping[GroupKind, Page[CustomerRecord]]:
         """A page of the customers of each group."""
         return await self.movements.load_customers(self.business, self.report, keys, request)
 

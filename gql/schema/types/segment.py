@@ -13,7 +13,7 @@ import strawberry
 from domain.calendar import build_series
 from domain.errors import InvalidInput
 from domain.model import Business as BusinessEntity
-from domain.money import find_exponent, compute_mean, to_decimal
+from domain.money import compute_mean, find_exponent, to_decimal
 from domain.rules.criteria import RfmConfig as RfmConfigEntity
 from domain.rules.criteria import SegmentCriteria as SegmentCriteriaEntity
 from domain.segments.history import check_reachable
@@ -24,7 +24,7 @@ from gql.schema.context import Info
 from gql.schema.types import job as jobs
 from gql.schema.types import membership as memberships
 from gql.schema.types.enums import SegmentKind, SeriesInterval
-from gql.schema.types.ids import Node, encode, match, build_missing_error
+from gql.schema.types.ids import Node, build_missing_error, encode, match
 from gql.schema.types.pagination import After, Before, Connection, First, Last, build_connection, build_page_request
 from gql.schema.types.scalars import JSON
 

@@ -13,7 +13,7 @@ depends_on = None
 ACTIVE = "status IN ('QUEUED', 'RUNNING')"
 
 
-def kept_text() -> sa.types.TypeEngine[str]:
+def code_point_text() -> sa.types.TypeEngine[str]:
     """Text that compares by code point."""
     return sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
@@ -33,34 +33,34 @@ def of_business(*names: str) -> tuple[sa.Constraint, ...]:
     return sa.ForeignKeyConstraint(["business_id"], ["business.id"]), sa.PrimaryKeyConstraint("business_id", *names)
 
 
-def added() -> list[sa.Column[Any]]:
+def list_added_columns() -> list[sa.Column[Any]]:
     """What each import says beyond its counts."""
     return [
-        sa.Column("phase", kept_text(), server_default=sa.text("''"), nullable=False),
+        sa.Column("phase", code_point_text(), server_default=sa.text("''"), nullable=False),
         sa.Column("done", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         number("total", True),
         number("started_at", True),
         number("heartbeat_at", True),
-        sa.Column("owner", kept_text(), nullable=True),
-        sa.Column("requested_by", kept_text(), nullable=True),
+        sa.Column("owner", code_point_text(), nullable=True),
+        sa.Column("requested_by", code_point_text(), nullable=True),
         sa.Column("cancel_requested", sa.Boolean(), server_default=sa.text("false"), nullable=False),
-        sa.Column("error_code", kept_text(), nullable=True),
+        sa.Column("error_code", code_point_text(), nullable=True),
         sa.Column("future", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("quality", sa.JSON(), nullable=True),
         sa.Column("options", sa.JSON(), nullable=True),
-        sa.Column("time_zone", kept_text(), nullable=True),
+        sa.Column("time_zone", code_point_text(), nullable=True),
         number("undo_begun_at", True),
         number("undone_at", True),
         sa.Column("undo", sa.JSON(), nullable=True),
-        sa.Column("request_key", kept_text(), nullable=True),
-        sa.Column("request_digest", kept_text(), nullable=True),
+        sa.Column("request_key", code_point_text(), nullable=True),
+        sa.Column("request_digest", code_point_text(), nullable=True),
     ]
 
 
 def upgrade() -> None:
     """Apply. Columns are added in place: the purchases are not copied."""
     op.add_column("purchase", sa.Column("written_by", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
-    for column in added():
+    for column in list_added_columns():
         op.add_column("purchase_import", column)
     op.create_index(
         "ix_import_active",
@@ -97,7 +97,7 @@ def upgrade() -> None:
         sa.Column("status", sa.SmallInteger(), nullable=False),
         number("amount"),
         number("storefront_id", True),
-        sa.Column("channel", kept_text(), nullable=True),
+        sa.Column("channel", code_point_text(), nullable=True),
         number("written_by"),
         *of_business("import_id", "customer_id", "purchase_id"),
         sqlite_with_rowid=False,
@@ -109,7 +109,7 @@ def upgrade() -> None:
         key("customer_id"),
         key("purchase_id"),
         key("position"),
-        sa.Column("category", kept_text(), nullable=True),
+        sa.Column("category", code_point_text(), nullable=True),
         number("amount"),
         sa.Column("status", sa.SmallInteger(), nullable=False),
         *of_business("import_id", "customer_id", "purchase_id", "position"),
@@ -123,6 +123,6 @@ def downgrade() -> None:
         op.drop_table(table)
     op.drop_index("uq_import_request", table_name="purchase_import")
     op.drop_index("ix_import_active", table_name="purchase_import")
-    for column in reversed(added()):
+    for column in reversed(list_added_columns()):
         op.drop_column("purchase_import", column.name)
     op.drop_column("purchase", "written_by")

@@ -9,7 +9,7 @@ branch_labels = None
 depends_on = None
 
 
-def kept_text() -> sa.types.TypeEngine[str]:
+def code_point_text() -> sa.types.TypeEngine[str]:
     """Text that compares by code point."""
     return sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
@@ -35,16 +35,16 @@ def upgrade() -> None:
         "customer_label",
         key("business_id"),
         key("customer_id"),
-        *(sa.Column(name, kept_text(), nullable=True) for name in ("frequency", "spending", "category")),
+        *(sa.Column(name, code_point_text(), nullable=True) for name in ("frequency", "spending", "category")),
         *of_business("customer_id"),
         sqlite_with_rowid=False,
     )
     op.create_table(
         "label_state",
         key("business_id"),
-        sa.Column("basis", kept_text(), nullable=True),
+        sa.Column("basis", code_point_text(), nullable=True),
         sa.Column("seen_at", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("owner", kept_text(), nullable=False),
+        sa.Column("owner", code_point_text(), nullable=False),
         number("due_at", True),
         *of_business(),
         sqlite_with_rowid=False,
@@ -52,7 +52,7 @@ def upgrade() -> None:
     op.create_table(
         "source_state",
         key("business_id"),
-        sa.Column("source", kept_text(), nullable=False),
+        sa.Column("source", code_point_text(), nullable=False),
         sa.Column("state", sa.JSON(), nullable=False),
         number("data_version"),
         number("at"),

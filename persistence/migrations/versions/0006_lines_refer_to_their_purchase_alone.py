@@ -9,7 +9,7 @@ branch_labels = None
 depends_on = None
 
 
-def kept_text() -> sa.types.TypeEngine[str]:
+def code_point_text() -> sa.types.TypeEngine[str]:
     """Text that compares by code point."""
     return sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
@@ -27,7 +27,7 @@ def upgrade() -> None:
     op.create_table(
         "purchase_line_without",
         *map(key, ("business_id", "customer_id", "purchase_id", "position")),
-        sa.Column("category", kept_text(), nullable=True),
+        sa.Column("category", code_point_text(), nullable=True),
         sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.Column("status", sa.SmallInteger(), nullable=False),
         sa.PrimaryKeyConstraint("business_id", "customer_id", "purchase_id", "position"),

@@ -27,7 +27,7 @@ BACK = """UPDATE purchase_import SET {column} = (SELECT {source} FROM job j
     WHERE j.business_id = purchase_import.business_id AND j.kind = 'IMPORT' AND j.id = purchase_import.id)"""
 
 
-def kept_text() -> sa.types.TypeEngine[str]:
+def code_point_text() -> sa.types.TypeEngine[str]:
     """Text that compares by code point."""
     return sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
@@ -39,7 +39,7 @@ def key(name: str) -> sa.Column[int]:
 
 def words(name: str, nullable: bool = False, default: str | None = None) -> sa.Column[str]:
     """A text."""
-    return sa.Column(name, kept_text(), nullable=nullable, server_default=default and sa.text(default))
+    return sa.Column(name, code_point_text(), nullable=nullable, server_default=default and sa.text(default))
 
 
 def number(name: str, default: str | None = None, nullable: bool = True) -> sa.Column[int]:
@@ -53,7 +53,7 @@ def no(name: str) -> sa.Column[bool]:
     return sa.Column(name, sa.Boolean(), server_default=sa.text("false"), nullable=False)
 
 
-def moved() -> list[sa.Column[Any]]:
+def list_job_columns() -> list[sa.Column[Any]]:
     """What an import has in common with other jobs, as its own table held it."""
     return [
         words("status", True),
@@ -125,7 +125,7 @@ def upgrade() -> None:
     op.execute(MOVE)
     move_attempts()
     op.drop_index("ix_import_active", table_name="purchase_import")
-    for column in moved():
+    for column in list_job_columns():
         op.drop_column("purchase_import", column.name)
 
 
@@ -144,7 +144,7 @@ def move_attempts() -> None:
 
 def downgrade() -> None:
     """Take back."""
-    for column in moved():
+    for column in list_job_columns():
         op.add_column("purchase_import", column)
         source = "error_message" if column.name == "error" else column.name
         op.execute(BACK.format(column=column.name, source=source))

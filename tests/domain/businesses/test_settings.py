@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.businesses.settings import ALIASES, BY_NAME, SECTIONS, read_effective, plan_changes
+from domain.businesses.settings import ALIASES, BY_NAME, SECTIONS, plan_changes, read_effective
 from domain.classification.labels import ClassificationSettings
 from domain.errors import InvalidInput
 from domain.model import Business, BusinessSettings

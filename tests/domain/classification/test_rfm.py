@@ -15,14 +15,14 @@ from domain.classification.rfm import (
     UNCLASSIFIED,
     RfmScheme,
     Score,
+    compute_recency_floors,
     compute_thresholds,
+    find_group,
     find_group_of_eight,
     find_group_of_eleven,
-    find_group,
     list_scheme_groups,
     score_rank,
     score_recency,
-    compute_recency_floors,
 )
 
 CELLS = list(product(range(1, 6), repeat=3))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from domain.calendar import to_local_day, read_instant, to_micros, load_zone
+from domain.calendar import load_zone, read_instant, to_local_day, to_micros
 from domain.imports.values import DateFault, DateForm, DateReader, find_readings
 
 ZONES = [

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from domain.calendar import to_micros
 from domain.errors import InvalidInput
-from domain.imports.columns import Columns, RowFault, resolve_columns, format_row, unquote_text
+from domain.imports.columns import Columns, RowFault, format_row, resolve_columns, unquote_text
 from domain.imports.rows import Batch, RowReader, StagedRow, read_rows
 
 REQUIRED = ["customer_id", "order_id", "date", "amount"]

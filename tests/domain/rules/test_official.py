@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from domain.errors import InvalidRule
-from domain.rules.evaluator import CustomerFacts, Element, Scalar, holds, evaluate_value
+from domain.rules.evaluator import CustomerFacts, Element, Scalar, evaluate_value, holds
 from domain.rules.parser import parse_rule, parse_value
 from domain.rules.variables import Catalogue, Kind, ListInfo, VariableInfo
 from tests.conftest import shared

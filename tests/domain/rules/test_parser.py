@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from domain.errors import InvalidRule, RuleProblem
-from domain.rules.context import sort_by_dependency, collect_references, uses_rank, collect_variable_names
+from domain.rules.context import collect_references, collect_variable_names, sort_by_dependency, uses_rank
 from domain.rules.limits import MAXIMUM_LEVELS
 from domain.rules.parser import parse_rule
 from domain.rules.tree import AllOf, Comparison, Literal, Op, Variable

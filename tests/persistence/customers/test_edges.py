@@ -94,7 +94,9 @@ async def test_one_who_bought_only_before_the_window_scores_one_everywhere(servi
     business = await bought(services, shop, items)
     records = await everybody(services, business)
 
-    scores = await services.customers.compute_scores(business, {record.customer.id: record.totals for record in records})
+    scores = await services.customers.compute_scores(
+        business, {record.customer.id: record.totals for record in records}
+    )
 
     assert {record.customer.external_id: scores[record.customer.id] for record in records} == {
         "old": Score(1, 1, 1),
@@ -187,7 +189,9 @@ async def test_a_future_purchase_counts_from_its_instant_on(
     for moment in (NOW, instant - timedelta(microseconds=1), instant, instant + timedelta(days=1)):
         clock.now = moment
         business = await services.businesses.open("shop")
-        seen.append(((await services.reporting.make_report(business)).revenue, image(database, business).totals["C1"][:2]))
+        seen.append(
+            ((await services.reporting.make_report(business)).revenue, image(database, business).totals["C1"][:2])
+        )
         await assert_sound(database, business, clock)
 
     assert seen == [(0, (0, 0)), (0, (0, 0)), (7, (1, 7)), (7, (1, 7))]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.calendar import to_local_date, load_zone
+from domain.calendar import load_zone, to_local_date
 from domain.errors import InvalidInput
 from domain.model import Actor, Business, NewCustomer, WriteCounts
 from gql.composition import Services

@@ -9,7 +9,7 @@ import pytest
 
 from domain.reports.document import ReportDocument
 from domain.reports.report import Insights
-from persistence.exports.csv import COLUMNS, write_report_csv, protect_text
+from persistence.exports.csv import COLUMNS, protect_text, write_report_csv
 from tests.shops.report_documents import categories, eight_segments
 
 MARK = b"\xef\xbb\xbf"

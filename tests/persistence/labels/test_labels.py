@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from domain.calendar import to_local_date, load_zone
+from domain.calendar import load_zone, to_local_date
 from domain.classification.labels import Classification, ClassificationFacts, ClassificationSettings, classify
 from domain.model import Actor, Business, NewPurchase, PurchaseLine, PurchaseStatus
 from gql.composition import Services
@@ -80,7 +80,9 @@ def one_by_one(
     recent, festive = chosen.find_recent_start(today), chosen.festive
     for customer in {item.customer_external_id for item in items}:
         all_of_it = [item for item in items if item.customer_external_id == customer and item.status in COUNTED]
-        mine = [item for item in all_of_it if item.purchased_at <= now and to_local_date(item.purchased_at, tz) <= today]
+        mine = [
+            item for item in all_of_it if item.purchased_at <= now and to_local_date(item.purchased_at, tz) <= today
+        ]
         days = [to_local_date(item.purchased_at, tz) for item in mine]
         categories = [each.category for item in mine for each in bought(item) or (line(None, 0),)]
         facts = None

@@ -10,7 +10,7 @@ from domain.model import Business, PurchaseStatus
 from domain.pages import PageRequest
 from domain.rules.evaluator import holds
 from domain.rules.parser import parse_rule
-from domain.segments.customer_facts import read_customer_facts, build_rule_context
+from domain.segments.customer_facts import build_rule_context, read_customer_facts
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore, keep
@@ -74,7 +74,9 @@ async def selected(database: Database, business: Business, clock: SetClock, rule
         everyone = await read_customer_facts(unit, context, range(1, len(CATEGORIES) + 1))
     names = {key: str(each.values["external_id"]) for key, each in everyone.items()}
     assert sorted(names.values()) == sorted(CATEGORIES)
-    statement = select_matching(context, {"rule": RuleCompiler(context, lambda key: parse_rule(False)).compile_condition(tree)})
+    statement = select_matching(
+        context, {"rule": RuleCompiler(context, lambda key: parse_rule(False)).compile_condition(tree)}
+    )
     with database.bulk.connect() as connection:
         found = {names[key] for key, answer in connection.execute(statement) if answer}
     assert found == {names[key] for key, each in everyone.items() if holds(tree, each)}

@@ -157,7 +157,9 @@ async def test_every_customers_labels_equal_the_independent_result(
         async with services.store.read(business) as unit:
             page = await unit.customers.load_page(request, CustomerFilter(), CustomerSort.EXTERNAL_ID, False)
         people = {record.customer.id: record for record in page.items}
-        found = await services.customers.load_classifications(business, {key: each.totals for key, each in people.items()})
+        found = await services.customers.load_classifications(
+            business, {key: each.totals for key, each in people.items()}
+        )
         alone |= {people[key].customer.external_id: labels(label) for key, label in found.items()}
         if not page.has_next:
             break

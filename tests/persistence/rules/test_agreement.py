@@ -102,7 +102,9 @@ def parsed(rule: Any) -> Condition | None:
 def selected(population: Population, trees: Mapping[str, Condition]) -> dict[str, set[int]]:
     """The customers whom each of the rules selects, all in one statement."""
     compiler = RuleCompiler(population.context, population.segments)
-    statement = select_matching(population.context, {name: compiler.compile_condition(tree) for name, tree in trees.items()})
+    statement = select_matching(
+        population.context, {name: compiler.compile_condition(tree) for name, tree in trees.items()}
+    )
     found: dict[str, set[int]] = {name: set() for name in trees}
     with population.database.bulk.connect() as connection:
         for key, *answers in connection.execute(statement):

@@ -15,7 +15,7 @@ from domain.rules.evaluator import holds
 from domain.rules.limits import MAXIMUM_LEVELS
 from domain.rules.parser import parse_rule
 from domain.rules.tree import Condition
-from domain.segments.customer_facts import read_customer_facts, build_rule_context
+from domain.segments.customer_facts import build_rule_context, read_customer_facts
 from gql.composition import make_services
 from persistence.database.engines import Database
 from persistence.rules.compiler import RuleCompiler, select_matching, select_members
@@ -59,7 +59,9 @@ async def test_many_rules_are_answered_for_one_customer_in_one_statement(people:
     compiler = RuleCompiler(people.context, people.segments)
     rules = {"buyer": BUYER, "either": EITHER, "listed": parse_rule({"in": ["listed", {"var": "segments"}]})}
 
-    statement = select_matching(people.context, {name: compiler.compile_condition(tree) for name, tree in rules.items()})
+    statement = select_matching(
+        people.context, {name: compiler.compile_condition(tree) for name, tree in rules.items()}
+    )
     found = rows(people, statement.where(customer.c.id == 3))
 
     keys = people.subjects[3].segments

@@ -37,7 +37,10 @@ async def gather(working: Working, segment: Segment | None, after: Place | None,
     """The next changes, so many of them."""
     found: list[MembershipChange] = []
     key = None if segment is None else segment.id
-    async with asyncio.timeout(20), aclosing(working.recalculations.follow_changes(working.business, key, after)) as stream:
+    async with (
+        asyncio.timeout(20),
+        aclosing(working.recalculations.follow_changes(working.business, key, after)) as stream,
+    ):
         async for portion in stream:
             assert 1 <= len(portion) <= 500
             found += portion

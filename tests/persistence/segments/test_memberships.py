@@ -47,7 +47,9 @@ async def store(database: Database, clock: SetClock, services: Services, shop: B
 
 
 async def members(unit: Unit, segment: int, at: datetime | None = None) -> list[int]:
-    return [record.customer.id for record, _ in (await unit.memberships.load_members(segment, PageRequest(250), at)).items]
+    return [
+        record.customer.id for record, _ in (await unit.memberships.load_members(segment, PageRequest(250), at)).items
+    ]
 
 
 async def put(

@@ -10,7 +10,7 @@ from bson import Decimal128, Int64, ObjectId, Regex
 
 from domain.errors import InvalidInput
 from persistence.sources.mongo_connection import LENIENT, read_hosts
-from persistence.sources.mongodb import CellFault, get_at_path, format_cell, list_paths, build_row
+from persistence.sources.mongodb import CellFault, build_row, format_cell, get_at_path, list_paths
 
 
 @pytest.mark.parametrize(
