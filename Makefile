@@ -2,8 +2,8 @@
 PYTHON ?= python3
 PORT ?= 8000
 BIN = .venv/bin
-# One more than there are cores: tests of real processes wait as much as they compute.
-PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
+# Twice as many as there are cores: tests of real processes wait as much as they compute.
+PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 
 # Hundreds of processes are started by the tests: what one of them compiled the next one loads.
 test test-slow: export PYTHONDONTWRITEBYTECODE =
