@@ -2,7 +2,7 @@
 minor unit; no float ever takes part."""
 
 import re
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 
 from domain.errors import InvalidInput, Sentence
 
@@ -256,8 +256,3 @@ def divide_half_even(total: int, count: int) -> int:
     quotient, rest = divmod(total, count)
     twice = 2 * rest
     return quotient + (twice > count or (twice == count and quotient % 2 == 1))
-
-
-def round_amount(value: Decimal, decimals: int) -> Decimal:
-    """The amount rounded half-even to the minor unit."""
-    return value.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_EVEN)
