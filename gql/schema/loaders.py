@@ -4,30 +4,21 @@ that asked."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 from strawberry.dataloader import DataLoader
 
 from domain.model import Business, CustomerTotals
 from domain.pages import Page, PageRequest
-from domain.segments.model import (
-    Snapshot,
-)
-from domain.store import (
-    Comparison,
-    ComparisonKey,
-    CustomerRecord,
-    IdsKey,
-    Member,
-    MemberKey,
-    SnapshotKey,
-    Unit,
-)
+from domain.segments.model import ChangeKey, ChangeList, MembershipChange, Snapshot
+from domain.store import Comparison, ComparisonKey, CustomerRecord, IdsKey, Member, MemberKey, SnapshotKey, Unit
 from gql.composition import Services
 from gql.schema.limits import make_limit_error
 
 K = TypeVar("K")
 V = TypeVar("V")
+Loader = cached_property[DataLoader[K, V]]
 Answers = Mapping[K, V] | Sequence[V]
 """By key, or in the order of the keys."""
 Owner = tuple[int, CustomerTotals]
@@ -50,68 +41,129 @@ GroupPage = tuple[PageSource, Hashable, PageRequest]
 """Which group of what, and which of its pages."""
 
 
-class Loaders:
-    """The loaders of one operation."""
+def _ask(question: Callable[[Services, Business, list[K]], Awaitable[Answers[K, V]]]) -> Loader[K, V]:
+    """One call of a service a batch, which says something of every key."""
 
-    def __init__(self, services: Services, business: Callable[[], Awaitable[Business]]) -> None:
-        self._services = services
-        self._business = business
+    def make(loaders: "Loaders") -> DataLoader[K, V]:
+        async def load(keys: list[K]) -> list[V]:
+            answers = await question(loaders.services, await loaders.load_business(), keys)
+            return [answers[key] for key in keys] if isinstance(answers, Mapping) else list(answers)
+
+        return loaders.make_loader(load)
+
+    return cached_property(make)
+
+
+def _ask_of_owners(
+    question: Callable[[Services, Business, Mapping[int, CustomerTotals]], Awaitable[Mapping[int, V]]],
+) -> Loader[Owner, V]:
+    """One call of a service for customers whose totals are known."""
+
+    async def ask(services: Services, business: Business, owners: list[Owner]) -> list[V]:
+        answers = await question(services, business, dict(owners))
+        return [answers[customer] for customer, _ in owners]
+
+    return _ask(ask)
+
+
+def _read(question: Callable[[Unit, list[K]], Awaitable[Answers[K, V]]]) -> Loader[K, V]:
+    """One read unit a batch, which says something of every key."""
+    return _ask(lambda services, business, keys: services.read(business, lambda unit: question(unit, keys)))
+
+
+def _find(question: Callable[[Unit, list[K]], Awaitable[Mapping[K, V]]]) -> Loader[K, V | None]:
+    """One read unit a batch; None for a key that nothing has."""
+
+    async def find(unit: Unit, keys: list[K]) -> list[V | None]:
+        answers = await question(unit, keys)
+        return [answers.get(key) for key in keys]
+
+    return _read(find)
+
+
+def _read_pages(
+    question: Callable[[Unit, list[int], PageRequest], Awaitable[Mapping[int, Page[V]]]],
+) -> Loader[PageKey, Page[V]]:
+    """Pages of the lists of many owners; those that begin alike share a statement, in practice all."""
+
+    async def read(unit: Unit, keys: list[PageKey]) -> Mapping[PageKey, Page[V]]:
+        pages: dict[PageKey, Page[V]] = {}
+        for request in {request for _, request in keys}:
+            owners = sorted({owner for owner, other in keys if other == request})
+            answers = await question(unit, owners, request)
+            pages |= {(owner, request): page for owner, page in answers.items()}
+        return pages
+
+    return _read(read)
+
+
+async def _are_members(unit: Unit, pairs: list[tuple[int, int]]) -> Mapping[tuple[int, int], bool]:
+    return dict.fromkeys(await unit.memberships.are_members(pairs), True)
+
+
+async def _load_groups(keys: list[GroupPage]) -> list[Page[CustomerRecord]]:
+    groups: dict[tuple[PageSource, PageRequest], list[Hashable]] = {}
+    for source, group, request in keys:
+        groups.setdefault((source, request), []).append(group)
+    if sum(len(some) * request.size for (_, request), some in groups.items()) > MAXIMUM_GROUPED:
+        raise make_limit_error(f"The pages of all groups together may hold {MAXIMUM_GROUPED} customers: ask for fewer.")
+    pages = {(source, request): await source.load_pages(some, request) for (source, request), some in groups.items()}
+    return [pages[source, request][group] for source, group, request in keys]
+
+
+class Loaders:
+    """The loaders of one operation, each made when it is first asked."""
+
+    customers = _find(lambda unit, keys: unit.customers.find_by_ids(keys))
+    scores = _ask_of_owners(lambda services, business, totals: services.customers.compute_scores(business, totals))
+    classifications = _ask_of_owners(
+        lambda services, business, totals: services.customers.load_classifications(business, totals)
+    )
+    matching_segments = _ask(lambda services, business, keys: services.analysis.find_matching(business, keys))
+    purchases = _find(lambda unit, keys: unit.purchases.find_by_keys(keys))
+    purchase_pages = _read_pages(lambda unit, keys, request: unit.purchases.load_pages(keys, request))
+    purchase_counts = _read(lambda unit, keys: unit.purchases.count_by_customer(keys))
+    lines = _read(lambda unit, keys: unit.purchases.load_lines(keys))
+    storefronts = _find(lambda unit, keys: unit.purchases.find_storefronts(keys))
+    audit_events = _find(lambda unit, keys: unit.audits.find_by_ids(keys))
+    jobs = _find(lambda unit, keys: unit.jobs.find_by_ids(keys))
+    newest_jobs = _find(lambda unit, keys: unit.jobs.find_newest(keys))
+    imports = _find(lambda unit, keys: unit.imports.find_by_ids(keys))
+    rejects = _read_pages(lambda unit, keys, request: unit.imports.load_rejects(keys, request))
+    # Deleted ones too, because history names them.
+    segments = _find(lambda unit, keys: unit.segments.find_by_ids(keys, deleted=True))
+    memberships = _read(lambda unit, keys: unit.memberships.find_open_memberships(keys))
+    members: Loader[MemberKey, Page[Member]] = _read(lambda unit, keys: unit.memberships.load_member_pages(keys))
+    are_members = _find(_are_members)
+    past_counts: Loader[SnapshotKey, int] = _read(lambda unit, keys: unit.history.count_past_members(keys))
+    past_ids: Loader[IdsKey, list[int]] = _read(lambda unit, keys: unit.history.load_id_lists(keys))
+    totals = _ask(lambda services, business, keys: services.memberships.load_totals(business, keys))
+    sizes = _ask(lambda services, business, keys: services.memberships.load_sizes(business, keys))
+    change_pages: Loader[ChangeKey, Page[MembershipChange]] = _ask(
+        lambda services, business, keys: services.memberships.load_change_pages(business, keys)
+    )
+    change_counts: Loader[ChangeList, int] = _ask(
+        lambda services, business, keys: services.memberships.count_changes(business, keys)
+    )
+    snapshots = _find(lambda unit, keys: unit.snapshots.find_by_keys(keys))
+    newest_snapshots = _read(lambda unit, keys: unit.snapshots.load_newest(keys, NEWEST_SNAPSHOTS))
+    snapshot_pages: Loader[PageKey, Page[Snapshot]] = _read(lambda unit, keys: unit.snapshots.load_pages(keys))
+    snapshot_counts = _read(lambda unit, keys: unit.snapshots.count_by_segment(keys))
+    entrant_pages: Loader[ComparisonKey, Page[CustomerRecord]] = _read(
+        lambda unit, keys: unit.history.load_entrant_pages(keys)
+    )
+    entrant_counts: Loader[Comparison, int] = _read(lambda unit, keys: unit.history.count_entrants(keys))
+    group_pages: Loader[GroupPage, Page[CustomerRecord]] = _ask(lambda services, business, keys: _load_groups(keys))
+
+    def __init__(self, services: Services, load_business: Callable[[], Awaitable[Business]]) -> None:
+        self.services = services
+        self.load_business = load_business
         self._running: set[asyncio.Task[Any]] = set()
         self._closed = False
-        finds, reads, asks, pages = (
-            self._make_lookup_loader,
-            self._make_unit_loader,
-            self._make_service_loader,
-            self._make_page_loader,
-        )
-        customers, memberships = services.customers, services.memberships
 
-        self.customers = finds(lambda unit, keys: unit.customers.find_by_ids(keys))
-        self.scores = self._make_owner_loader(customers.compute_scores)
-        self.classifications = self._make_owner_loader(customers.load_classifications)
-        self.matching_segments = asks(services.analysis.find_matching)
-        self.purchases = finds(lambda unit, keys: unit.purchases.find_by_keys(keys))
-        self.purchase_pages = pages(lambda unit, keys, request: unit.purchases.load_pages(keys, request))
-        self.purchase_counts = reads(lambda unit, keys: unit.purchases.count_by_customer(keys))
-        self.lines = reads(lambda unit, keys: unit.purchases.load_lines(keys))
-        self.storefronts = finds(lambda unit, keys: unit.purchases.find_storefronts(keys))
-        self.audit_events = finds(lambda unit, keys: unit.audits.find_by_ids(keys))
-        self.jobs = finds(lambda unit, keys: unit.jobs.find_by_ids(keys))
-        self.newest_jobs = finds(lambda unit, keys: unit.jobs.find_newest(keys))
-        self.imports = finds(lambda unit, keys: unit.imports.find_by_ids(keys))
-        self.rejects = pages(lambda unit, keys, request: unit.imports.load_rejects(keys, request))
-        # Deleted ones too, because history names them.
-        self.segments = finds(lambda unit, keys: unit.segments.find_by_ids(keys, deleted=True))
-        self.memberships = reads(lambda unit, keys: unit.memberships.find_open_memberships(keys))
-        self.members: DataLoader[MemberKey, Page[Member]] = reads(
-            lambda unit, keys: unit.memberships.load_member_pages(keys)
-        )
-        self.are_members = finds(_are_members)
-        self.past_counts: DataLoader[SnapshotKey, int] = reads(lambda unit, keys: unit.history.count_past_members(keys))
-        self.past_ids: DataLoader[IdsKey, list[int]] = reads(lambda unit, keys: unit.history.load_id_lists(keys))
-        self.totals = asks(memberships.load_totals)
-        self.sizes = asks(memberships.load_sizes)
-        self.change_pages = asks(memberships.load_change_pages)
-        self.change_counts = asks(memberships.count_changes)
-        self.snapshots = finds(lambda unit, keys: unit.snapshots.find_by_keys(keys))
-        self.newest_snapshots = reads(lambda unit, keys: unit.snapshots.load_newest(keys, NEWEST_SNAPSHOTS))
-        self.snapshot_pages: DataLoader[PageKey, Page[Snapshot]] = reads(
-            lambda unit, keys: unit.snapshots.load_pages(keys)
-        )
-        self.snapshot_counts = reads(lambda unit, keys: unit.snapshots.count_by_segment(keys))
-        self.entrant_pages: DataLoader[ComparisonKey, Page[CustomerRecord]] = reads(
-            lambda unit, keys: unit.history.load_entrant_pages(keys)
-        )
-        self.entrant_counts: DataLoader[Comparison, int] = reads(lambda unit, keys: unit.history.count_entrants(keys))
-        self.group_pages: DataLoader[GroupPage, Page[CustomerRecord]] = self._make_loader(_group_pages)
+    def make_loader(self, load: Callable[[list[K]], Awaitable[list[V]]]) -> DataLoader[K, V]:
+        """A loader whose batches end with the operation."""
 
-    def close(self) -> None:
-        """Stop the batches that run, and those that are about to."""
-        self._closed = True
-        for task in self._running:
-            task.cancel()
-
-    def _make_loader(self, load: Callable[[list[K]], Awaitable[list[V]]]) -> DataLoader[K, V]:
         async def batch(keys: list[K]) -> list[V]:
             task = asyncio.current_task()
             if self._closed or task is None:
@@ -124,70 +176,8 @@ class Loaders:
 
         return DataLoader(batch)
 
-    def _make_service_loader(
-        self, question: Callable[[Business, list[K]], Awaitable[Answers[K, V]]]
-    ) -> DataLoader[K, V]:
-        """One call of a service a batch, which says something of every key."""
-
-        async def load(keys: list[K]) -> list[V]:
-            answers = await question(await self._business(), keys)
-            return [answers[key] for key in keys] if isinstance(answers, Mapping) else list(answers)
-
-        return self._make_loader(load)
-
-    def _make_unit_loader(self, question: Callable[[Unit, list[K]], Awaitable[Answers[K, V]]]) -> DataLoader[K, V]:
-        """One read unit a batch, which says something of every key."""
-        return self._make_service_loader(
-            lambda business, keys: self._services.read(business, lambda unit: question(unit, keys))
-        )
-
-    def _make_lookup_loader(
-        self, question: Callable[[Unit, list[K]], Awaitable[Mapping[K, V]]]
-    ) -> DataLoader[K, V | None]:
-        """One read unit a batch; None for a key that nothing has."""
-
-        async def find_all(unit: Unit, keys: list[K]) -> list[V | None]:
-            answers = await question(unit, keys)
-            return [answers.get(key) for key in keys]
-
-        return self._make_unit_loader(find_all)
-
-    def _make_page_loader(
-        self, question: Callable[[Unit, list[int], PageRequest], Awaitable[Mapping[int, Page[V]]]]
-    ) -> DataLoader[PageKey, Page[V]]:
-        """Pages of the lists of many owners; those that begin alike share a statement, in practice all."""
-
-        async def alike(unit: Unit, keys: list[PageKey]) -> Mapping[PageKey, Page[V]]:
-            pages: dict[PageKey, Page[V]] = {}
-            for request in {request for _, request in keys}:
-                owners = sorted({owner for owner, other in keys if other == request})
-                answers = await question(unit, owners, request)
-                pages |= {(owner, request): page for owner, page in answers.items()}
-            return pages
-
-        return self._make_unit_loader(alike)
-
-    def _make_owner_loader(
-        self, question: Callable[[Business, Mapping[int, CustomerTotals]], Awaitable[Mapping[int, V]]]
-    ) -> DataLoader[Owner, V]:
-        """One call of a service for customers whose totals are known."""
-
-        async def by_owner(business: Business, owners: list[Owner]) -> list[V]:
-            answers = await question(business, dict(owners))
-            return [answers[customer] for customer, _ in owners]
-
-        return self._make_service_loader(by_owner)
-
-
-async def _are_members(unit: Unit, pairs: list[tuple[int, int]]) -> Mapping[tuple[int, int], bool]:
-    return dict.fromkeys(await unit.memberships.are_members(pairs), True)
-
-
-async def _group_pages(keys: list[GroupPage]) -> list[Page[CustomerRecord]]:
-    groups: dict[tuple[PageSource, PageRequest], list[Hashable]] = {}
-    for source, group, request in keys:
-        groups.setdefault((source, request), []).append(group)
-    if sum(len(some) * request.size for (_, request), some in groups.items()) > MAXIMUM_GROUPED:
-        raise make_limit_error(f"The pages of all groups together may hold {MAXIMUM_GROUPED} customers: ask for fewer.")
-    pages = {(source, request): await source.load_pages(some, request) for (source, request), some in groups.items()}
-    return [pages[source, request][group] for source, group, request in keys]
+    def close(self) -> None:
+        """Stop the batches that run, and those that are about to."""
+        self._closed = True
+        for task in self._running:
+            task.cancel()

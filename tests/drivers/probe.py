@@ -73,7 +73,7 @@ def probe_app(
 
         @strawberry.field
         async def heavy_by_loader(self, info: strawberry.Info[Context, None]) -> int:
-            info.context.loaders.slow = info.context.loaders._make_loader(load)  # type: ignore[attr-defined]
+            info.context.loaders.slow = info.context.loaders.make_loader(load)  # type: ignore[attr-defined]
             await info.context.loaders.slow.load(1)  # type: ignore[attr-defined]
             return 1
 
