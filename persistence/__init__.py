@@ -1,1 +1,1 @@
-"""The store and the outside world: implements domain.ports."""
+"""The store and the outside world: implements domain.store."""

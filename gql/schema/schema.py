@@ -1,4 +1,4 @@
-"""The schema, made once a process from the nouns. `sdl` is what schema.graphql holds."""
+"""The schema, made once a process from the nouns. `print_sdl` prints what schema.graphql holds."""
 
 import strawberry
 from graphql import GraphQLError
