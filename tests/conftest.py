@@ -27,7 +27,7 @@ from persistence.database import engines
 from persistence.database.engines import Database, open_database
 from persistence.migrations.migrate import upgrade
 from persistence.tables import metadata
-from tests.drivers.stores import PostgresqlServer, served_postgresql
+from tests.drivers.stores import PostgresqlServer, serve_postgresql
 
 SHARED = Path(__file__).parents[2] / "shared"
 T = TypeVar("T")
@@ -98,7 +98,7 @@ def anyio_backend() -> str:
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def pause_collector() -> Iterator[None]:
     """For what is measured: what a thousand tests before left is not collected meanwhile, which takes a second."""
     gc.disable()
     try:
@@ -108,7 +108,7 @@ def uncollected() -> Iterator[None]:
 
 
 @contextmanager
-def most_held() -> Iterator[list[int]]:
+def measure_memory() -> Iterator[list[int]]:
     """The most bytes that Python objects made in the block take at once, as the one number of the list."""
     found = [0]
     tracemalloc.start()
@@ -122,7 +122,7 @@ def most_held() -> Iterator[list[int]]:
 @pytest.fixture
 def undisturbed() -> Iterator[None]:
     """For a whole test that measures time."""
-    with uncollected():
+    with pause_collector():
         yield
 
 
@@ -149,7 +149,7 @@ def clock() -> SetClock:
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[PostgresqlServer]:
-    with served_postgresql() as server:
+    with serve_postgresql() as server:
         yield server
 
 
@@ -261,7 +261,7 @@ async def shop(database: Database, services: Services) -> Business:
     return await services.businesses.create("shop", "The Shop", "UTC", "EUR")
 
 
-def sampled(cases: Iterable[Any], *chosen: Any) -> list[Any]:
+def sample_cases(cases: Iterable[Any], *chosen: Any) -> list[Any]:
     """The cases for `parametrize`, of which only the chosen ones run in `make test`, and all in `make test-slow`."""
     return [
         case if case in chosen else pytest.param(*case if isinstance(case, tuple) else (case,), marks=pytest.mark.slow)
@@ -269,11 +269,11 @@ def sampled(cases: Iterable[Any], *chosen: Any) -> list[Any]:
     ]
 
 
-sqlite_alone = pytest.mark.parametrize("database", sampled(("sqlite", "postgresql"), "sqlite"), indirect=True)
+sqlite_alone = pytest.mark.parametrize("database", sample_cases(("sqlite", "postgresql"), "sqlite"), indirect=True)
 """For tests of shape and refusal over statements that storage tests run on both: on both in `make test-slow` alone."""
 
 
-def shared(*parts: str) -> Path:
+def find_shared(*parts: str) -> Path:
     """A file beside the project; the test is skipped with a word where it is absent."""
     path = SHARED.joinpath(*parts)
     if not path.exists():

@@ -106,7 +106,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def place(tmp_path: Path, filled: Path) -> Iterator[Place]:
     shutil.copytree(filled, tmp_path / "data")
-    with followed(tmp_path) as made:
+    with follow(tmp_path) as made:
         yield made
 
 
@@ -115,13 +115,13 @@ def toured(tmp_path_factory: pytest.TempPathFactory, filled: Path) -> Iterator[P
     """A place where the shop of the README's tour has been imported."""
     folder = tmp_path_factory.mktemp("toured")
     shutil.copytree(filled, folder / "data")
-    with followed(folder) as made:
-        imported(made)
+    with follow(folder) as made:
+        import_shop(made)
         yield made
 
 
 @contextmanager
-def followed(tmp_path: Path) -> Iterator[Place]:
+def follow(tmp_path: Path) -> Iterator[Place]:
     """A demo server with its data in `data`, as `make serve` leaves it, and the files of the README beside it."""
     (tmp_path / ".venv").symlink_to(sys.prefix)
     for block in blocks("README.md", "csv"):
@@ -144,7 +144,7 @@ def followed(tmp_path: Path) -> Iterator[Place]:
         yield Place(tmp_path, server, environment)
 
 
-def imported(place: Place) -> None:
+def import_shop(place: Place) -> None:
     """The shop of the README's tour."""
     command = blocks("README.md", "console")[0].text.splitlines()[0].removeprefix("$ ")
     assert "8 created" in place.shell(command)
@@ -153,7 +153,7 @@ def imported(place: Place) -> None:
 @pytest.mark.parametrize("document", ["README.md", "docs/operations.md", "docs/reports.md", "docs/classification.md"])
 def test_the_commands_print_what_the_document_says(place: Place, document: str) -> None:
     if document != "README.md":
-        imported(place)
+        import_shop(place)
     written = [step for block in blocks(document, "console") for step in steps(block)]
     port = place.server.url.rpartition(":")[2]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from graphql import build_schema
 
 from gql.schema.schema import print_sdl
-from tests.conftest import shared
+from tests.conftest import find_shared
 
 NOT_BUILT_YET = """
 TYPE_REMOVED: MemberSort was removed.
@@ -80,7 +80,7 @@ def test_schema_file_is_what_the_program_serves() -> None:
 
 
 def test_contract_is_kept_but_for_what_is_not_built_yet() -> None:
-    check = [sys.executable, str(shared("checks", "contract"))]
+    check = [sys.executable, str(find_shared("checks", "contract"))]
     done = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False)
     *found, summary = done.stdout.splitlines()
 

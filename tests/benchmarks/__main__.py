@@ -20,8 +20,8 @@ from fractions import Fraction
 from pathlib import Path
 from statistics import median
 
-from tests.benchmarks.data import AS_OF, FOLDER, ROWS, PurchaseFile, one_row_an_order, ten_rows_an_order, written
-from tests.benchmarks.processes import BUSINESS, SEGMENTS, Cost, Failed, python, run, watched
+from tests.benchmarks.data import AS_OF, FOLDER, ROWS, PurchaseFile, one_row_an_order, ten_rows_an_order, write_file
+from tests.benchmarks.processes import BUSINESS, SEGMENTS, Cost, Failed, python, run, watch_store
 
 COMPLETE = "complete"
 IMPORT_RUNS = 3
@@ -48,7 +48,7 @@ class Line:
     kept: bool | None = None
 
 
-def compared(what: str, ours: float, peer: float, limit: Fraction | None) -> Line:
+def compare_times(what: str, ours: float, peer: float, limit: Fraction | None) -> Line:
     """A line of two times and the ratio ours/peer with its limit, where there is one."""
     ratio = ours / peer
     written_ratio = f"{ratio:.2f}" if ratio >= 1 else f"1/{1 / ratio:.1f}"
@@ -88,23 +88,25 @@ def fresh(data: Path) -> Path:
 
 def import_ours(file: PurchaseFile, data: Path) -> Cost:
     """Import the file into the store of the folder."""
-    return segments(data, "import", written(file), *BUSINESS)
+    return segments(data, "import", write_file(file), *BUSINESS)
 
 
 def measure_import(file: PurchaseFile) -> Iterator[Line]:
     """Time, memory and lock of our import beside pandas' time and memory, each from an empty store."""
     what = f"import of {file.rows:,} rows, {file.form}"
-    written(file)
+    write_file(file)
     data = store_folder(file)
     ours, peer = [], []
     with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
         for number in range(IMPORT_RUNS):
             ours.append(import_ours(file, fresh(data)))
-            peer.append(python("peers", "import", written(file), Path(folder) / f"{number}.sqlite"))
-    with watched(fresh(data) / "segments.sqlite") as lock:
+            peer.append(python("peers", "import", write_file(file), Path(folder) / f"{number}.sqlite"))
+    with watch_store(fresh(data) / "segments.sqlite") as lock:
         import_ours(file, data)
     (data / COMPLETE).touch()
-    yield compared(what, median(c.seconds for c in ours), median(c.seconds for c in peer), IMPORT_LIMITS[file.name])
+    yield compare_times(
+        what, median(c.seconds for c in ours), median(c.seconds for c in peer), IMPORT_LIMITS[file.name]
+    )
     most, pandas_most = max(c.megabytes for c in ours), max(c.megabytes for c in peer)
     yield memory(what, most, pandas_most, f"under {MEMORY_LIMIT} MB", most < MEMORY_LIMIT)
     kept = lock.longest <= LOCK_LIMIT
@@ -113,15 +115,15 @@ def measure_import(file: PurchaseFile) -> Iterator[Line]:
 
 def measure_postgresql(file: PurchaseFile) -> Iterator[Line]:
     """Import and recording on PostgreSQL beside SQLite."""
-    found = json.loads(python("postgresql", written(file), str(IMPORT_RUNS)).output)
+    found = json.loads(python("postgresql", write_file(file), str(IMPORT_RUNS)).output)
     times = {name: median(taken) for name, taken in found.items()}
     what = f"import of {file.rows:,} rows into PostgreSQL, {file.form}; into SQLite"
-    yield compared(what, times["postgresql"], times["sqlite"], POSTGRESQL_LIMIT)
+    yield compare_times(what, times["postgresql"], times["sqlite"], POSTGRESQL_LIMIT)
     what = f"recording five purchases, PostgreSQL after {file.rows:,} rows; SQLite"
-    yield compared(what, times["record_postgresql"], times["record_sqlite"], None)
+    yield compare_times(what, times["record_postgresql"], times["record_sqlite"], None)
 
 
-def imported(file: PurchaseFile) -> Path:
+def import_once(file: PurchaseFile) -> Path:
     """The folder of a store that holds the file; it is imported where no earlier run left one."""
     data = store_folder(file)
     if not (data / COMPLETE).exists():
@@ -132,7 +134,7 @@ def imported(file: PurchaseFile) -> Path:
 
 def measure_report(file: PurchaseFile) -> Iterator[Line]:
     """The uncached report beside pandas on the same store; the groups must be equal."""
-    data = imported(file)
+    data = import_once(file)
     store = data / "segments.sqlite"
     for days, limit in REPORT_LIMITS.items():
         ours = json.loads(python("ours", "report", data, str(days), str(REPORT_RUNS)).output)
@@ -141,9 +143,11 @@ def measure_report(file: PurchaseFile) -> Iterator[Line]:
         loaded = json.loads(python("peers", *asked, str(SCRIPT_RUNS)).output)
         peer = json.loads(python("peers", *asked, str(REPORT_RUNS), "--tuned").output)
         ask = median(ours["seconds"])
-        yield compared(f"report of {days} days; a pandas script", ask, median(scripts), limit)
-        yield compared(f"report of {days} days; the script, pandas kept loaded", ask, median(loaded["seconds"]), None)
-        yield compared(f"report of {days} days; and tuned to the store", ask, median(peer["seconds"]), None)
+        yield compare_times(f"report of {days} days; a pandas script", ask, median(scripts), limit)
+        yield compare_times(
+            f"report of {days} days; the script, pandas kept loaded", ask, median(loaded["seconds"]), None
+        )
+        yield compare_times(f"report of {days} days; and tuned to the store", ask, median(peer["seconds"]), None)
         same = ours["groups"] == peer["groups"] == loaded["groups"]
         what = f"report of {days} days: customers and revenue of each group"
         counted = (f"{sum(count for count, _ in found['groups'].values()):,} customers" for found in (ours, peer))
@@ -154,16 +158,16 @@ def measure_report(file: PurchaseFile) -> Iterator[Line]:
 
 def measure_page(file: PurchaseFile) -> Iterator[Line]:
     """A page of 100 customers by revenue with metrics and RFM."""
-    page = json.loads(python("ours", "page", imported(file), "100", str(PAGE_RUNS)).output)
+    page = json.loads(python("ours", "page", import_once(file), "100", str(PAGE_RUNS)).output)
     yield Line(f"page of {page['customers']} customers with metrics and RFM", seconds(median(page["seconds"])))
 
 
 def measure_requests(file: PurchaseFile) -> Iterator[Line]:
     """Requests for the report, kept and computed, beside the smallest there is, and for its files."""
-    found = json.loads(python("reports", imported(file), str(REPORT_RUNS)).output)
+    found = json.loads(python("reports", import_once(file), str(REPORT_RUNS)).output)
     times = {name: median(taken) for name, taken in found.items()}
-    yield compared("request for a kept report of 90 days; computed", times["cached"], times["uncached"], None)
-    yield compared("request for a kept report; for { __typename }", times["cached"], times["typename"], None)
+    yield compare_times("request for a kept report of 90 days; computed", times["cached"], times["uncached"], None)
+    yield compare_times("request for a kept report; for { __typename }", times["cached"], times["typename"], None)
     for kind in ("json", "csv", "xlsx", "pdf"):
         yield Line(f"kept report of 90 days as {kind.upper()}", seconds(times[kind]))
 
@@ -175,7 +179,7 @@ def measure_exports(file: PurchaseFile) -> Iterator[Line]:
         ours = json.loads(python("exports", str(customers), form).output)
         peer = json.loads(python("exports", str(customers), form, "peer").output)
         what = f"{customers:,} members as {form.upper()}"
-        yield compared(f"{what}; {library} alone, the rows at hand", ours["seconds"], peer["seconds"], None)
+        yield compare_times(f"{what}; {library} alone, the rows at hand", ours["seconds"], peer["seconds"], None)
         yield Line(f"{what}: rows a second", f"{ours['rows_a_second']:,.0f}", f"{peer['rows_a_second']:,.0f}")
         before, after = ours["megabytes"]
         yield Line(f"{what}: memory before and at most", f"{before:.0f} and {after:.0f} MB")
@@ -186,7 +190,7 @@ def measure_segments(file: PurchaseFile) -> Iterator[Line]:
     customers = file.rows
     found = json.loads(python("segments", str(customers)).output)
     what = f"recalculation of {customers:,} customers"
-    yield compared(
+    yield compare_times(
         f"{what}, {found['entered']:,} entering; the bare INSERT … SELECT", found["first"], found["bare"], SEGMENT_LIMIT
     )
     yield Line(f"{what} again, nothing changes", seconds(found["again"]))
@@ -203,12 +207,12 @@ def measure_pipeline(file: PurchaseFile) -> Iterator[Line]:
     today = datetime.now(UTC).date().isoformat()
     with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
         data, labels = Path(folder) / "data", Path(folder) / "peer.json"
-        peer = [python("pipeline_peer", written(file), labels, today) for _ in range(SCRIPT_RUNS)]
+        peer = [python("pipeline_peer", write_file(file), labels, today) for _ in range(SCRIPT_RUNS)]
         script, most = median(c.seconds for c in peer), max(c.megabytes for c in peer)
-        ours = segments(fresh(data), "classify", "--csv-path", written(file), *BUSINESS)
+        ours = segments(fresh(data), "classify", "--csv-path", write_file(file), *BUSINESS)
         made = (data / "output" / "bench" / "customer_segmentation.json").read_text(encoding="utf-8")
         what = f"import, classification and output of {file.rows:,} rows"
-        yield compared(f"{what}; a pandas script that stores nothing", ours.seconds, script, Fraction(2))
+        yield compare_times(f"{what}; a pandas script that stores nothing", ours.seconds, script, Fraction(2))
         yield memory(what, ours.megabytes, most, "at most 1/3", 3 * ours.megabytes <= most)
         same = json.loads(made) == json.loads(labels.read_text(encoding="utf-8"))
         yield Line(f"{what}: labels", "", "", "equal" if same else "DIFFERENT", "equal", same)
@@ -216,11 +220,11 @@ def measure_pipeline(file: PurchaseFile) -> Iterator[Line]:
         with sqlite3.connect(data / "segments.sqlite") as connection:
             connection.execute("UPDATE label_state SET basis = NULL")
         store = segments(data, "classify", "--force")
-        yield compared("classification of the store alone; the script", store.seconds, script, Fraction(1))
-        found = json.loads(python("pipeline", fresh(data), written(file), str(file.rows)).output)
+        yield compare_times("classification of the store alone; the script", store.seconds, script, Fraction(1))
+        found = json.loads(python("pipeline", fresh(data), write_file(file), str(file.rows)).output)
     for name, words in (("appended", "1 % was appended to the file"), ("changed", "1 % changed in the store")):
         what = f"second run after {words}, in a process that stays; the first"
-        yield compared(what, found[name], found["first"], Fraction(1, 10))
+        yield compare_times(what, found[name], found["first"], Fraction(1, 10))
 
 
 PARTS = {
@@ -249,7 +253,7 @@ def machine() -> str:
     )
 
 
-def printed(lines: list[Line]) -> str:
+def format_table(lines: list[Line]) -> str:
     """The lines as a table that a README can quote as it is."""
     words = {None: "", True: "yes", False: "NO"}
     head = ("", "ours", "peer", "ours / peer", "limit", "kept")
@@ -277,7 +281,7 @@ def main(arguments: list[str]) -> int:
             lines += PARTS[name](ten if name.endswith("-ten") else one)
         except Failed as failure:
             lines.append(Line(name, str(failure), kept=False))
-    print(f"{machine()}\n\n{printed(lines)}")
+    print(f"{machine()}\n\n{format_table(lines)}")
     return 1 if any(line.kept is False for line in lines) else 0
 
 

@@ -85,7 +85,7 @@ def lines(file: PurchaseFile) -> Iterator[str]:
             )
 
 
-def written(file: PurchaseFile) -> Path:
+def write_file(file: PurchaseFile) -> Path:
     """The path of the file, which is written first where it is not there; a broken-off attempt leaves none."""
     if not file.path.exists():
         FOLDER.mkdir(exist_ok=True)

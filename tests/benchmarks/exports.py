@@ -24,7 +24,7 @@ from gql.settings import Settings
 from persistence.database.engines import Database, open_database
 from persistence.migrations.migrate import upgrade
 from persistence.store import SqlStore
-from tests.benchmarks.segments import NOW, made, peak, segment
+from tests.benchmarks.segments import NOW, make_store, peak, segment
 
 EVERYBODY = (
     "INSERT INTO membership (business_id, segment_id, customer_id, entered_at, source) "
@@ -76,9 +76,9 @@ def peer(form: str, customers: int, target: Path) -> tuple[float, float]:
     return time.perf_counter() - began, before
 
 
-async def measured(customers: int, form: str, folder: Path) -> tuple[float, float]:
+async def measure(customers: int, form: str, folder: Path) -> tuple[float, float]:
     """The same over a copy of the store."""
-    copyfile(made(customers), folder / "segments.sqlite")
+    copyfile(make_store(customers), folder / "segments.sqlite")
     database = open_database(f"sqlite:///{folder / 'segments.sqlite'}")
     upgrade(database.bulk)
     try:
@@ -92,7 +92,7 @@ def main(customers: int, form: str, alone: bool) -> None:
     with TemporaryDirectory(prefix="segments-bench-") as name:
         folder = Path(name)
         took, before = (
-            peer(form, customers, folder / f"peer.{form}") if alone else asyncio.run(measured(customers, form, folder))
+            peer(form, customers, folder / f"peer.{form}") if alone else asyncio.run(measure(customers, form, folder))
         )
     answer = {"rows": customers, "seconds": took, "rows_a_second": customers / took, "megabytes": [before, peak()]}
     print(json.dumps(answer))

@@ -20,7 +20,7 @@ from gql.settings import Settings
 from gql.signed_links import ExportLinks
 from persistence.database.engines import open_database
 from tests.benchmarks.data import AS_OF
-from tests.benchmarks.processes import Answer, timed
+from tests.benchmarks.processes import Answer, time_runs
 
 
 class NothingCached:
@@ -74,7 +74,7 @@ async def measure(
     try:
         (only,) = await services.businesses.load_all()
         business = await services.businesses.open(only.key)
-        return await timed(runs, lambda: ask(services, business))
+        return await time_runs(runs, lambda: ask(services, business))
     finally:
         await database.close()
 

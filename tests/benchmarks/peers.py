@@ -40,7 +40,7 @@ def rank_score(values: pd.Series) -> pd.Series:
     return 1 + 5 * less // len(values)
 
 
-def named(r: pd.Series, f: pd.Series, m: pd.Series) -> np.ndarray:
+def name_groups(r: pd.Series, f: pd.Series, m: pd.Series) -> np.ndarray:
     """The eight groups, first match first."""
     groups = {
         "Champions": (r >= 4) & (f >= 4) & (m >= 4),
@@ -65,7 +65,7 @@ def plain_window(connection: sqlite3.Connection, days: int, as_of: date) -> pd.D
     return rows[(age >= 0) & (age < days)]
 
 
-def tuned_window(connection: sqlite3.Connection, days: int, as_of: date) -> pd.DataFrame:
+def find_window(connection: sqlite3.Connection, days: int, as_of: date) -> pd.DataFrame:
     """The same, found by the store's index."""
     last = as_of.toordinal()
     return pd.read_sql_query(WINDOW, connection, params=(last - days + 1, last))
@@ -74,12 +74,12 @@ def tuned_window(connection: sqlite3.Connection, days: int, as_of: date) -> pd.D
 def report(store: Path, days: int, as_of: date, tuned: bool) -> dict[str, list[int]]:
     """Customers and revenue in minor units of every group that has members."""
     with closing(sqlite3.connect(f"{store.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-        rows = (tuned_window if tuned else plain_window)(connection, days, as_of)
+        rows = (find_window if tuned else plain_window)(connection, days, as_of)
     customers = rows.groupby("customer_id").agg(
         last_day=("local_day", "max"), orders=("amount", "size"), spend=("amount", "sum")
     )
     customers["age"] = as_of.toordinal() - customers["last_day"]
-    customers["segment"] = named(
+    customers["segment"] = name_groups(
         5 - 5 * customers["age"] // days, rank_score(customers["orders"]), rank_score(customers["spend"])
     )
     groups = customers.groupby("segment").agg(

@@ -14,7 +14,7 @@ QUALIFYING = ("completed", "partial", "")
 FESTIVE = ((401, 420), (1201, 1231))
 
 
-def classified(file: Path, today: date) -> pd.DataFrame:
+def classify(file: Path, today: date) -> pd.DataFrame:
     """The labels of every customer of the file, by id."""
     rows = pd.read_csv(file, keep_default_na=False, dtype={"amount": str})
     everyone = rows["customer_id"].drop_duplicates().sort_values()
@@ -57,7 +57,7 @@ def classified(file: Path, today: date) -> pd.DataFrame:
 
 def main(arguments: list[str]) -> None:
     """Read, classify, write."""
-    labels = classified(Path(arguments[0]), date.fromisoformat(arguments[2]))
+    labels = classify(Path(arguments[0]), date.fromisoformat(arguments[2]))
     names = ("purchase_frequency", "spending", "category")
     found = [
         {"customer_id": customer, "segmentation": dict(zip(names, row, strict=True))}

@@ -21,14 +21,14 @@ from tests.shops.factories import purchase
 CALLS, ITEMS = 40, 5
 
 
-def imported(url: str, file: Path) -> float:
+def time_import(url: str, file: Path) -> float:
     """Seconds of an import into an empty store."""
     settings = {"SEGMENTS_DATABASE_URL": url}
     run([SEGMENTS, "db", "upgrade"], settings)
     return run([SEGMENTS, "import", file, *BUSINESS], settings).seconds
 
 
-async def recorded(url: str) -> list[float]:
+async def time_records(url: str) -> list[float]:
     """Seconds of calls that record a few purchases each, of one caller, in a store that was just filled."""
     database = open_database(url)
     services = make_services(database, read_system_clock)
@@ -60,8 +60,8 @@ def main(file: Path, runs: int) -> None:
                     connection.execute(text("CREATE SCHEMA public"))
                 database.bulk.dispose()
                 for kind, url in (("sqlite", store), ("postgresql", server_url)):
-                    found[kind].append(imported(url, file))
-                    found[f"record_{kind}"] += asyncio.run(recorded(url))
+                    found[kind].append(time_import(url, file))
+                    found[f"record_{kind}"] += asyncio.run(time_records(url))
     print(json.dumps(found))
 
 

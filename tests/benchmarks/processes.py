@@ -63,7 +63,7 @@ def python(module: str, *arguments: str | Path) -> Cost:
     return run([sys.executable, "-m", f"tests.benchmarks.{module}", *arguments])
 
 
-async def timed(runs: int, ask: Callable[[], Awaitable[Answer]]) -> tuple[list[float], Answer]:
+async def time_runs(runs: int, ask: Callable[[], Awaitable[Answer]]) -> tuple[list[float], Answer]:
     """Seconds of each run, after one that is not counted, and the last answer."""
     answer = await ask()
     seconds = []
@@ -82,7 +82,7 @@ class Watch:
 
 
 @contextmanager
-def watched(store: Path) -> Iterator[Watch]:
+def watch_store(store: Path) -> Iterator[Watch]:
     """Try the write lock of the file from another process for as long as the block runs.
 
     What is found is what another writer would have waited: never less than the longest lock, and more where two locks

@@ -20,7 +20,7 @@ from gql.auth import issue_token
 from gql.settings import Settings
 from tests.benchmarks.data import AS_OF
 from tests.benchmarks.ours import address
-from tests.benchmarks.processes import timed
+from tests.benchmarks.processes import time_runs
 
 SECRET = "k8Zr2-p0Qm5xWv9Yt3Ls7Nd1Bf6Hg4Jc"
 NOW = datetime.combine(AS_OF, time_of_day(23), UTC)
@@ -31,7 +31,7 @@ FIRST_DAYS = 90
 """Each uncached request asks for another length of the window, from here on."""
 
 
-async def measured(data: Path, runs: int) -> dict[str, list[float]]:
+async def measure(data: Path, runs: int) -> dict[str, list[float]]:
     """Seconds of each run; the first of each kind is not counted."""
     with closing(sqlite3.connect(data / "segments.sqlite")) as store, store:
         # What an earlier run kept would answer at once: the clock here stands still.
@@ -65,8 +65,8 @@ async def measured(data: Path, runs: int) -> dict[str, list[float]]:
                 "typename": (runs * 20, lambda: ask("{ __typename }")),
                 **{kind: (runs, partial(file, kind)) for kind in ("json", "csv", "xlsx", "pdf")},
             }
-            return {name: (await timed(*each))[0] for name, each in asked.items()}
+            return {name: (await time_runs(*each))[0] for name, each in asked.items()}
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(measured(Path(sys.argv[1]), int(sys.argv[2])))))
+    print(json.dumps(asyncio.run(measure(Path(sys.argv[1]), int(sys.argv[2])))))

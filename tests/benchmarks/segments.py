@@ -26,7 +26,7 @@ from persistence.database.engines import Database, open_database
 from persistence.migrations.migrate import upgrade
 from persistence.store import SqlStore
 from tests.benchmarks.data import FOLDER
-from tests.benchmarks.processes import timed
+from tests.benchmarks.processes import time_runs
 
 PURCHASES = 5
 ENTERING = 48
@@ -54,7 +54,7 @@ BARE = (
 )
 
 
-def made(customers: int) -> Path:
+def make_store(customers: int) -> Path:
     """The store's file, which is made first where it is not there."""
     path = FOLDER / f"segments-{customers}.sqlite"
     if not path.exists():
@@ -113,8 +113,10 @@ async def measure(database: Database) -> dict[str, object]:
         async with store.read(business) as unit:
             found.setdefault("entered", (await unit.jobs.find_by_ids([job.id]))[job.id].entered)
     found["megabytes"] = [before, peak()]
-    found["preview"] = median((await timed(5, lambda: services.analysis.preview(business, Definition(rules=rule))))[0])
-    found["page"] = median((await timed(5, lambda: members(store, business, wanted)))[0])
+    found["preview"] = median(
+        (await time_runs(5, lambda: services.analysis.preview(business, Definition(rules=rule))))[0]
+    )
+    found["page"] = median((await time_runs(5, lambda: members(store, business, wanted)))[0])
     await clear(store, business, wanted)
     return found
 
@@ -161,7 +163,7 @@ def peak() -> float:
 
 async def main(customers: int, segments: int) -> None:
     """Measure and print."""
-    database = open_database(f"sqlite:///{made(customers)}")
+    database = open_database(f"sqlite:///{make_store(customers)}")
     try:
         if segments:
             print(json.dumps({"many": await many(database, segments)}))

@@ -23,7 +23,7 @@ from typer import rich_utils
 
 from gql.cli.main import main
 from persistence.database.engines import open_database
-from tests.drivers.mongo import Mongo, served
+from tests.drivers.mongo import Mongo, serve_mongodb
 
 # What the terminal or the machine would add to the output.
 TERMINAL = ("COLUMNS", "LINES", "TERM", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TTY_COMPATIBLE")
@@ -81,7 +81,7 @@ class Segments:
         assert isinstance(end.value.code, int)
         return Ended(end.value.code, said.out, said.err)
 
-    def done(self, *arguments: str | Path) -> Ended:
+    def run(self, *arguments: str | Path) -> Ended:
         """The same where it must succeed."""
         ended = self(*arguments)
         assert ended.code == 0, ended.err
@@ -89,9 +89,9 @@ class Segments:
 
     def json(self, *arguments: str | Path) -> Any:
         """What it answers in that format."""
-        return json.loads(self.done(*arguments, "--format", "json").out)
+        return json.loads(self.run(*arguments, "--format", "json").out)
 
-    def refused(self, *arguments: str | Path) -> str:
+    def expect_refusal(self, *arguments: str | Path) -> str:
         """What is said where nothing may come of it: one sentence. Wrong use has an exit code of its own."""
         ended = self(*arguments)
         said = re.fullmatch(r"Error: ([^\n]+)\n", ended.err)
@@ -101,7 +101,7 @@ class Segments:
 
     def environment(self, **more: str) -> dict[str, str]:
         """For a real process."""
-        kept = {name: value for name, value in os.environ.items() if not ours(name)}
+        kept = {name: value for name, value in os.environ.items() if not is_ours(name)}
         return {**kept, "SEGMENTS_DATA": str(self.data), "COLUMNS": "100", "PYTHONUTF8": "1", **more}
 
     def apart(self, *arguments: str | Path, **more: Any) -> dict[str, Any]:
@@ -116,13 +116,13 @@ class Segments:
         return Ended(done.returncode, done.stdout, done.stderr)
 
 
-def written(path: Path, *lines: str) -> Path:
+def write_lines(path: Path, *lines: str) -> Path:
     """The file, with these lines in it."""
     path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")
     return path
 
 
-def ours(name: str) -> bool:
+def is_ours(name: str) -> bool:
     """Whether the variable would change what the command does or how it looks."""
     return name.startswith("SEGMENTS_") or name == "PORT" or name in TERMINAL
 
@@ -130,7 +130,7 @@ def ours(name: str) -> bool:
 @pytest.fixture
 def segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Segments]:
     """The command with an empty data folder and none of this machine's settings."""
-    for name in [name for name in os.environ if ours(name)]:
+    for name in [name for name in os.environ if is_ours(name)]:
         monkeypatch.delenv(name)
     # Read from the environment once, at import.
     monkeypatch.setattr(rich_utils, "FORCE_TERMINAL", None)
@@ -172,7 +172,7 @@ def ten(tmp_path: Path) -> Path:
         day = AS_OF - timedelta(days=age)
         amounts = [1] * (orders - 1) + [spend - orders + 1]
         rows += [f"{name},{name}-{place},{day},{amount}.00,Tea,main" for place, amount in enumerate(amounts, 1)]
-    return written(tmp_path / "ten.csv", *rows)
+    return write_lines(tmp_path / "ten.csv", *rows)
 
 
 @pytest.fixture
@@ -195,25 +195,25 @@ def empty(postgresql: str) -> str:
 @pytest.fixture
 def shop(segments: Segments, ten: Path, stencils: Stencils) -> Segments:
     """The command with the ten customers in business `shop`."""
-    return stencils.fill(segments, "ten", lambda: segments.done("import", ten, *MAKE))
+    return stencils.fill(segments, "ten", lambda: segments.run("import", ten, *MAKE))
 
 
 @pytest.fixture
 def made(segments: Segments, stencils: Stencils) -> Segments:
     """The command with an empty business `shop`."""
-    return stencils.fill(segments, "empty", lambda: segments.done("businesses", "create", "shop", *UTC_EUR))
+    return stencils.fill(segments, "empty", lambda: segments.run("businesses", "create", "shop", *UTC_EUR))
 
 
 @pytest.fixture
 def rupees(segments: Segments, stencils: Stencils) -> Segments:
     """The same in the currency of the documents that the tests of MongoDB read."""
-    return stencils.fill(segments, "rupees", lambda: segments.done("businesses", "create", *MAKE_LKR[1:]))
+    return stencils.fill(segments, "rupees", lambda: segments.run("businesses", "create", *MAKE_LKR[1:]))
 
 
 @pytest.fixture(scope="session")
 def mongo_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """A MongoDB for all tests of a process."""
-    with served(tmp_path_factory.mktemp("mongodb")) as port:
+    with serve_mongodb(tmp_path_factory.mktemp("mongodb")) as port:
         yield port
 
 

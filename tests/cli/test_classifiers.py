@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import MAKE, Segments, written
+from tests.cli.conftest import MAKE, Segments, write_lines
 from tests.shops.classifiers import INSTEAD_FUNCTION, VIP_SQL, install
 
 
@@ -17,9 +17,9 @@ def classified(
         for name, count in (("Ada", 10), ("Ben", 9))
         for number in range(count)
     ]
-    file = written(tmp_path / "orders.csv", "customer_id,order_id,date,amount,category", *rows)
+    file = write_lines(tmp_path / "orders.csv", "customer_id,order_id,date,amount,category", *rows)
     folder = tmp_path / "labels"
-    segments.done("classify", "--csv-path", file, *MAKE, "--as-of", "2024-04-01", "--output", folder)
+    segments.run("classify", "--csv-path", file, *MAKE, "--as-of", "2024-04-01", "--output", folder)
     rows = json.loads((folder / "customer_segmentation.json").read_text())
     log = json.loads((folder / "segmentation_runs.log").read_text().splitlines()[-1])
     return {row["customer_id"]: row["segmentation"] for row in rows}, log["distribution"]

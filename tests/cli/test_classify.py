@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from persistence.labels.run_folder import RunFolder
-from tests.cli.conftest import AS_OF, MAKE, Segments, written
+from tests.cli.conftest import AS_OF, MAKE, Segments, write_lines
 
 DAY = ("--as-of", AS_OF.isoformat())
 
@@ -29,9 +29,9 @@ def status(folder: Path) -> dict[str, Any]:
 
 def test_a_file_becomes_the_labels_of_its_customers(segments: Segments, tmp_path: Path, labels: Path) -> None:
     rows = ('b,1,2024-03-30,200000.00,"Tea ""green""",', "é,2,2024-03-30,5,Tea,pending", "B,3,2023-12-01,5.00,Tea,")
-    file = written(tmp_path / "orders.csv", "customer_id,order_id,date,amount,category,status", *rows)
+    file = write_lines(tmp_path / "orders.csv", "customer_id,order_id,date,amount,category,status", *rows)
 
-    ended = segments.done("classify", "--source", "csv", "--csv-path", file, *MAKE, *DAY, "--output", labels)
+    ended = segments.run("classify", "--source", "csv", "--csv-path", file, *MAKE, *DAY, "--output", labels)
 
     assert ended.out == f"3 customers classified: {labels / 'customer_segmentation.json'}\n"
     assert (labels / "customer_segmentation.json").read_text() == (
@@ -54,7 +54,7 @@ def test_a_file_becomes_the_labels_of_its_customers(segments: Segments, tmp_path
 
 
 def test_without_a_source_the_store_is_classified_as_it_is(shop: Segments) -> None:
-    ended = shop.done("classify", *DAY)
+    ended = shop.run("classify", *DAY)
 
     folder = shop.data / "output" / "shop"
     assert ended.out == f"10 customers classified: {folder / 'customer_segmentation.json'}\n"
@@ -67,14 +67,14 @@ def test_without_a_source_the_store_is_classified_as_it_is(shop: Segments) -> No
 
 
 def test_labels_are_those_of_the_day_that_is_asked_for(shop: Segments, labels: Path) -> None:
-    shop.done("classify", "--as-of", "2024-03-25", "--output", labels)
+    shop.run("classify", "--as-of", "2024-03-25", "--output", labels)
 
     nothing = {"purchase_frequency": None, "spending": None, "category": None}
     assert read(labels)[7] == {"customer_id": "Hal", "segmentation": nothing}
 
 
 def test_a_source_that_has_not_changed_is_skipped(segments: Segments, ten: Path, labels: Path, tmp_path: Path) -> None:
-    settings = written(tmp_path / "settings.toml", "lapsed_days = 30")
+    settings = write_lines(tmp_path / "settings.toml", "lapsed_days = 30")
     asked = ("classify", "--csv-path", ten, "--check-freshness", "--output", labels)
     first = segments(*asked, *MAKE)
     before = (labels / "customer_segmentation.json").stat()
@@ -85,7 +85,7 @@ def test_a_source_that_has_not_changed_is_skipped(segments: Segments, ten: Path,
     forced = segments(*asked, "--force")
     ten.write_text(ten.read_text().replace("Ada,Ada-1,", "Ada,Ada-0,"))
     changed = segments(*asked)
-    segments.done("settings", "apply", settings)
+    segments.run("settings", "apply", settings)
     settled = segments(*asked)
 
     assert (first.code, again.code, forced.code, changed.code, settled.code) == (0, 10, 0, 0, 0)
@@ -97,10 +97,10 @@ def test_a_source_that_has_not_changed_is_skipped(segments: Segments, ten: Path,
 
 def test_a_store_that_has_not_changed_is_skipped(shop: Segments, ten: Path, labels: Path, tmp_path: Path) -> None:
     asked = ("classify", "--check-freshness", "--output", labels)
-    settings = written(tmp_path / "settings.toml", "lapsed_days = 30")
+    settings = write_lines(tmp_path / "settings.toml", "lapsed_days = 30")
 
     codes = [shop(*given).code for given in (asked, asked, (*asked, *DAY), (*asked, *DAY))]
-    shop.done("settings", "apply", settings)
+    shop.run("settings", "apply", settings)
     codes.append(shop(*asked, *DAY).code)
     (labels / "customer_segmentation.json").unlink()
     codes.append(shop(*asked, *DAY).code)
@@ -112,7 +112,7 @@ def test_a_run_that_failed_leaves_the_old_output_and_is_not_fresh(
     segments: Segments, ten: Path, labels: Path, tmp_path: Path
 ) -> None:
     asked = ("classify", "--csv-path", ten, "--output", labels, "--check-freshness")
-    segments.done(*asked, *MAKE)
+    segments.run(*asked, *MAKE)
     before, content = (labels / "customer_segmentation.json").read_bytes(), ten.read_text()
 
     ten.write_text(content.replace("order_id", "other"))
@@ -146,7 +146,7 @@ def test_one_run_at_a_time_has_a_folder(shop: Segments, labels: Path) -> None:
 
     assert ended.code == 12
     assert ended.err == f"Error: Another run writes into {labels}. Wait until it has ended, or give another folder.\n"
-    shop.done("classify", "--output", labels)
+    shop.run("classify", "--output", labels)
 
 
 @pytest.mark.parametrize(
@@ -194,15 +194,15 @@ def test_on_postgresql_a_file_that_grows_is_classified_as_it_is_there(
     segments: Segments, ten: Path, labels: Path, empty: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEGMENTS_DATABASE_URL", empty)
-    segments.done("db", "upgrade")
+    segments.run("db", "upgrade")
     asked = ("classify", "--csv-path", ten, "--output", labels)
-    segments.done(*asked, *MAKE)
+    segments.run(*asked, *MAKE)
     with ten.open("a") as file:
         file.write("Jo,Jo-2,2024-03-30,200000.00,Tea,main\nJo,Jo-1,2024-03-30,1.00,Rice,\n")
 
-    grown = segments.done(*asked)
+    grown = segments.run(*asked)
     skipped = segments(*asked, "--check-freshness")
-    alone = segments.done("classify", *DAY, "--output", labels)
+    alone = segments.run("classify", *DAY, "--output", labels)
 
     assert (grown.out, skipped.code) == (alone.out, 10)
     found = {"purchase_frequency": "Regular", "spending": "High Value", "category": "Family"}

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from tests.cli.conftest import Segments, written
+from tests.cli.conftest import Segments, write_lines
 
 MAKE = ("--business", "shop", "--time-zone", "Asia/Colombo", "--currency", "LKR")
 HEADER = "customer_id,name,email,loyalty_level,registered_at"
@@ -13,11 +13,11 @@ def test_a_file_of_customers_is_imported_and_the_second_time_changes_nothing(
     segments: Segments, tmp_path: Path
 ) -> None:
     rows = ("C1,Nimali Perera,nimali@example.com,GOLD,2024-01-31", "C2,'=Sum(1),,,")
-    file = written(tmp_path / "customers.csv", HEADER, *rows)
+    file = write_lines(tmp_path / "customers.csv", HEADER, *rows)
 
-    first = segments.done("import-customers", file, *MAKE)
-    again = segments.done("import-customers", file)
-    listed = segments.done("customers")
+    first = segments.run("import-customers", file, *MAKE)
+    again = segments.run("import-customers", file)
+    listed = segments.run("customers")
 
     assert first.out == "customers.csv: 2 rows read: 2 created, 0 updated, 0 unchanged, 0 rejected.\n"
     assert again.out == "customers.csv: 2 rows read: 0 created, 0 updated, 2 unchanged, 0 rejected.\n"
@@ -28,11 +28,11 @@ def test_a_file_of_customers_is_imported_and_the_second_time_changes_nothing(
 
 
 def test_of_two_rows_of_one_customer_the_later_holds_and_the_counts_add_up(segments: Segments, tmp_path: Path) -> None:
-    file = written(tmp_path / "customers.csv", "customer_id,name", "C1,Old", "C2,Two", "C1,New")
+    file = write_lines(tmp_path / "customers.csv", "customer_id,name", "C1,Old", "C2,Two", "C1,New")
 
-    first = segments.done("import-customers", file, *MAKE)
-    again = segments.done("import-customers", file)
-    listed = segments.done("customers")
+    first = segments.run("import-customers", file, *MAKE)
+    again = segments.run("import-customers", file)
+    listed = segments.run("customers")
 
     assert first.out == "customers.csv: 3 rows read: 2 created, 0 updated, 1 unchanged, 0 rejected.\n"
     assert again.out == "customers.csv: 3 rows read: 0 created, 0 updated, 3 unchanged, 0 rejected.\n"
@@ -48,10 +48,10 @@ def test_wrong_rows_are_listed_and_the_others_taken(segments: Segments, tmp_path
         "C4,\udcff,,,,",
         f"C5,{'x' * 1001},,,,",
     )
-    file = written(tmp_path / "customers.csv", f"{HEADER},shoe size", *rows)
+    file = write_lines(tmp_path / "customers.csv", f"{HEADER},shoe size", *rows)
 
-    ended = segments.done("import-customers", file, *MAKE, "--rejects", tmp_path / "rejects.csv")
-    silent = segments.done("import-customers", file)
+    ended = segments.run("import-customers", file, *MAKE, "--rejects", tmp_path / "rejects.csv")
+    silent = segments.run("import-customers", file)
 
     assert ended.out == "customers.csv: 6 rows read: 1 created, 0 updated, 0 unchanged, 5 rejected.\n"
     assert ended.err == "Ignored columns: shoe size\n"
@@ -67,16 +67,18 @@ def test_wrong_rows_are_listed_and_the_others_taken(segments: Segments, tmp_path
 
 
 def test_a_file_without_customers_is_refused_before_the_business_is_made(segments: Segments, tmp_path: Path) -> None:
-    nameless = segments.refused("import-customers", written(tmp_path / "names.csv", "name,email", "Ada,"), *MAKE)
-    empty = segments.refused("import-customers", written(tmp_path / "empty.csv", HEADER), *MAKE)
+    nameless = segments.expect_refusal(
+        "import-customers", write_lines(tmp_path / "names.csv", "name,email", "Ada,"), *MAKE
+    )
+    empty = segments.expect_refusal("import-customers", write_lines(tmp_path / "empty.csv", HEADER), *MAKE)
 
     assert nameless == "Missing required columns: customer_id. Columns seen: name, email."
     assert empty == "No data found in empty.csv."
 
 
 def test_the_list_is_sorted_searched_turned_round_and_cut(shop: Segments) -> None:
-    best = shop.done("customers", "--sort", "total_revenue", "--reverse", "--first", "3")
-    found = shop.done("customers", "--search", "ha")
+    best = shop.run("customers", "--sort", "total_revenue", "--reverse", "--first", "3")
+    found = shop.run("customers", "--search", "ha")
 
     assert best.lines[0].split() == ["customer", "name", "level", "orders", "revenue", "EUR", "last", "purchase"]
     assert [line.split() for line in best.lines[1:]] == [
@@ -88,22 +90,22 @@ def test_the_list_is_sorted_searched_turned_round_and_cut(shop: Segments) -> Non
 
 
 def test_the_last_purchase_is_a_day_of_the_business(segments: Segments, tmp_path: Path) -> None:
-    file = written(tmp_path / "o.csv", "customer_id,order_id,timestamp,amount", "C1,1,2024-03-30T22:00:00Z,1000.00")
-    segments.done("import", file, *MAKE)
+    file = write_lines(tmp_path / "o.csv", "customer_id,order_id,timestamp,amount", "C1,1,2024-03-30T22:00:00Z,1000.00")
+    segments.run("import", file, *MAKE)
 
-    listed = segments.done("customers")
+    listed = segments.run("customers")
 
     assert listed.lines[1].split() == ["C1", "1", "1,000.00", "2024-03-31"]
 
 
 def test_names_are_shown_as_they_are_and_cannot_steer_the_terminal(segments: Segments, tmp_path: Path) -> None:
-    file = written(tmp_path / "c.csv", "customer_id,name", "[/],[bold]:smile:", "b,\x1b[31mred")
-    segments.done("import-customers", file, *MAKE)
+    file = write_lines(tmp_path / "c.csv", "customer_id,name", "[/],[bold]:smile:", "b,\x1b[31mred")
+    segments.run("import-customers", file, *MAKE)
 
-    listed = segments.done("customers")
+    listed = segments.run("customers")
 
     assert [line.split()[:2] for line in listed.lines[1:]] == [["[/]", "[bold]:smile:"], ["b", "�[31mred"]]
 
 
 def test_a_list_of_nobody_has_its_heading(made: Segments) -> None:
-    assert len(made.done("customers").lines) == 1
+    assert len(made.run("customers").lines) == 1

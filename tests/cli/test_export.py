@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
-from tests.cli.conftest import MAKE, WINDOW, Segments, Stencils, written
+from tests.cli.conftest import MAKE, WINDOW, Segments, Stencils, write_lines
 
 
 @pytest.fixture
@@ -16,9 +16,9 @@ def shop(segments: Segments, ten: Path, stencils: Stencils) -> Segments:
     """The ten customers, two of them in the segment vip."""
 
     def fill() -> None:
-        segments.done("import", ten, *MAKE)
-        segments.done("segment", "create", written(ten.with_name("vip.json"), '{"name": "VIP", "kind": "MANUAL"}'))
-        segments.done("segment", "assign", "vip", written(ten.with_name("members.csv"), "customer_id", "Ada", "Ben"))
+        segments.run("import", ten, *MAKE)
+        segments.run("segment", "create", write_lines(ten.with_name("vip.json"), '{"name": "VIP", "kind": "MANUAL"}'))
+        segments.run("segment", "assign", "vip", write_lines(ten.with_name("members.csv"), "customer_id", "Ada", "Ben"))
 
     return stencils.fill(segments, "vip", fill)
 
@@ -26,7 +26,7 @@ def shop(segments: Segments, ten: Path, stencils: Stencils) -> Segments:
 def test_the_ending_of_the_file_decides_its_format(shop: Segments, tmp_path: Path) -> None:
     files = [tmp_path / f"report.{ending}" for ending in ("csv", "xlsx", "pdf", "json")]
 
-    said = [shop.done("report", *WINDOW, "--output", file).out for file in files]
+    said = [shop.run("report", *WINDOW, "--output", file).out for file in files]
 
     assert said == [""] * 4
     rows = list(csv.reader(io.StringIO(files[0].read_text(encoding="utf-8-sig"), newline="")))
@@ -38,24 +38,24 @@ def test_the_ending_of_the_file_decides_its_format(shop: Segments, tmp_path: Pat
 
 
 def test_a_format_that_is_named_goes_before_the_ending(shop: Segments, tmp_path: Path) -> None:
-    shop.done("report", *WINDOW, "--format", "json", "--output", tmp_path / "report.txt")
+    shop.run("report", *WINDOW, "--format", "json", "--output", tmp_path / "report.txt")
 
     assert json.loads((tmp_path / "report.txt").read_text())["success"] is True
 
 
 def test_text_goes_to_standard_output_and_nothing_else_does(shop: Segments) -> None:
-    report = shop.done("report", *WINDOW, "--format", "csv").out
-    book = shop.refused("report", *WINDOW, "--format", "xlsx")
-    members = shop.refused("export", "members", "vip", "--format", "xlsx")
+    report = shop.run("report", *WINDOW, "--format", "csv").out
+    book = shop.expect_refusal("report", *WINDOW, "--format", "xlsx")
+    members = shop.expect_refusal("export", "members", "vip", "--format", "xlsx")
 
     assert report.startswith("Customer segmentation report,shop,")
     assert book == members == "--output must name the file for --format xlsx."
 
 
 def test_members_of_a_segment_are_written(shop: Segments, tmp_path: Path) -> None:
-    printed = shop.done("export", "members", "vip", "--columns", "customer_id,total_revenue,order_count")
-    shop.done("export", "members", "vip", "--output", tmp_path / "vip.json")
-    shop.done("export", "members", "vip", "--output", tmp_path / "vip.xlsx", "--columns", "customer_id")
+    printed = shop.run("export", "members", "vip", "--columns", "customer_id,total_revenue,order_count")
+    shop.run("export", "members", "vip", "--output", tmp_path / "vip.json")
+    shop.run("export", "members", "vip", "--output", tmp_path / "vip.xlsx", "--columns", "customer_id")
 
     assert printed.lines == ["customer_id,total_revenue,order_count", "Ada,900.00,9", "Ben,400.00,7"]
     made = json.loads((tmp_path / "vip.json").read_text())
@@ -69,9 +69,9 @@ def test_a_file_that_cannot_be_written_is_one_sentence_and_leaves_what_was_there
 ) -> None:
     (tmp_path / "kept.csv").write_text("before")
 
-    nowhere = shop.refused("report", *WINDOW, "--output", tmp_path / "no" / "report.csv")
-    folder = shop.refused("export", "members", "vip", "--format", "csv", "--output", tmp_path / "data")
-    shop.refused("export", "members", "nobody", "--output", tmp_path / "kept.csv")
+    nowhere = shop.expect_refusal("report", *WINDOW, "--output", tmp_path / "no" / "report.csv")
+    folder = shop.expect_refusal("export", "members", "vip", "--format", "csv", "--output", tmp_path / "data")
+    shop.expect_refusal("export", "members", "nobody", "--output", tmp_path / "kept.csv")
 
     assert "report.csv cannot be written: No such file or directory" in nowhere
     assert "cannot be written" in folder
@@ -87,4 +87,4 @@ def test_a_file_that_cannot_be_written_is_one_sentence_and_leaves_what_was_there
     ],
 )
 def test_a_wrong_option_is_named(shop: Segments, arguments: tuple[str, str], sentence: str) -> None:
-    assert shop.refused("export", "members", "vip", *arguments).startswith(sentence)
+    assert shop.expect_refusal("export", "members", "vip", *arguments).startswith(sentence)

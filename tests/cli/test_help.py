@@ -54,7 +54,7 @@ OPTIONS = {
 
 @pytest.mark.parametrize("command", OPTIONS)
 def test_help_says_what_the_command_does_and_shows_an_example(segments: Segments, command: str) -> None:
-    shown = segments.done(*command.split(), "--help")
+    shown = segments.run(*command.split(), "--help")
 
     text = " ".join(shown.out.replace("│", " ").split())
     example = re.search(rf"[a-z]\w+[^.]*\. Example: segments {command}\b", text)
@@ -64,7 +64,7 @@ def test_help_says_what_the_command_does_and_shows_an_example(segments: Segments
 
 
 def test_the_list_of_commands_is_complete(segments: Segments) -> None:
-    shown = segments.done("--help").out
+    shown = segments.run("--help").out
 
     listed = re.findall(r"^│ ([a-z][a-z-]*)  ", shown, re.MULTILINE)
 
@@ -83,7 +83,7 @@ def every_command(command: Any, *path: str) -> Iterator[str]:
 
 
 def test_help_reads_no_store(segments: Segments) -> None:
-    segments.done("report", "--help")
+    segments.run("report", "--help")
 
     assert not segments.data.exists()
 
@@ -98,8 +98,8 @@ def test_without_a_command_the_help_is_shown_and_the_exit_code_is_2(segments: Se
 
 
 def test_the_examples_of_the_help_are_taken_by_the_parser(segments: Segments) -> None:
-    assert segments.done("businesses", "create", "shop", "--time-zone", "Asia/Colombo", "--currency", "LKR")
-    assert segments.done("businesses", "set", "shop", "--name", "The Shop")
-    assert segments.done("businesses", "list").lines[1].split() == ["shop", "The", "Shop", "Asia/Colombo", "LKR"]
-    assert segments.done("report", "--days", "90", "--format", "json")
-    assert segments.done("customers", "--sort", "TOTAL_REVENUE", "--reverse", "--first", "10")
+    assert segments.run("businesses", "create", "shop", "--time-zone", "Asia/Colombo", "--currency", "LKR")
+    assert segments.run("businesses", "set", "shop", "--name", "The Shop")
+    assert segments.run("businesses", "list").lines[1].split() == ["shop", "The", "Shop", "Asia/Colombo", "LKR"]
+    assert segments.run("report", "--days", "90", "--format", "json")
+    assert segments.run("customers", "--sort", "TOTAL_REVENUE", "--reverse", "--first", "10")

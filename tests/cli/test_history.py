@@ -17,7 +17,7 @@ from domain.segments.history import check_reachable
 from domain.segments.model import ChangeList, MembershipSource
 from persistence.database.engines import Database, open_database
 from persistence.store import SqlStore
-from tests.cli.conftest import MAKE, Segments, written
+from tests.cli.conftest import MAKE, Segments, write_lines
 from tests.conftest import SetClock
 from tests.drivers.working import Working
 
@@ -58,7 +58,7 @@ async def history(database: Database) -> None:
 @pytest.fixture
 def kept(segments: Segments, tmp_path: Path) -> Segments:
     rows = ("A,1,2024-03-01,5", "B,2,2024-03-01,20", "C,3,2024-03-01,30")
-    segments.done("import", written(tmp_path / "orders.csv", "customer_id,order_id,date,amount", *rows), *MAKE)
+    segments.run("import", write_lines(tmp_path / "orders.csv", "customer_id,order_id,date,amount", *rows), *MAKE)
     with store(segments) as database, database.bulk.begin() as connection:
         # The history begins before the import, which happens today.
         connection.exec_driver_sql("UPDATE business SET last_instant = 0")
@@ -70,7 +70,7 @@ def kept(segments: Segments, tmp_path: Path) -> Segments:
 def test_what_ended_is_archived_and_then_removed(kept: Segments, tmp_path: Path) -> None:
     archive = tmp_path / "old.csv.gz"
 
-    ended = kept.done(*COMPACT, archive)
+    ended = kept.run(*COMPACT, archive)
 
     assert ended.out == f"1 memberships are in {archive}; 1 were removed.\n"
     with gzip.open(archive, "rt", encoding="utf-8", newline="") as file:
@@ -110,7 +110,7 @@ async def after(database: Database) -> None:
     ],
 )
 def test_a_wrong_date_removes_nothing(before: str, sentence: str, kept: Segments, tmp_path: Path) -> None:
-    refused = kept.refused("history", "compact", "--before", before, "--archive", tmp_path / "old.csv.gz")
+    refused = kept.expect_refusal("history", "compact", "--before", before, "--archive", tmp_path / "old.csv.gz")
 
     assert refused == sentence
     assert not (tmp_path / "old.csv.gz").exists()
@@ -119,31 +119,31 @@ def test_a_wrong_date_removes_nothing(before: str, sentence: str, kept: Segments
 def test_an_archive_that_is_there_or_cannot_be_written_removes_nothing(kept: Segments, tmp_path: Path) -> None:
     (tmp_path / "old.csv.gz").write_text("precious")
 
-    there = kept.refused(*COMPACT, tmp_path / "old.csv.gz")
-    nowhere = kept.refused(*COMPACT, tmp_path / "no" / "old.csv.gz")
+    there = kept.expect_refusal(*COMPACT, tmp_path / "old.csv.gz")
+    nowhere = kept.expect_refusal(*COMPACT, tmp_path / "no" / "old.csv.gz")
 
     assert "exists already" in there
     assert "cannot be written" in nowhere
     assert (tmp_path / "old.csv.gz").read_text() == "precious"
-    assert kept.done(*COMPACT, tmp_path / "a.csv.gz").out.endswith("1 were removed.\n")
+    assert kept.run(*COMPACT, tmp_path / "a.csv.gz").out.endswith("1 were removed.\n")
 
 
 def test_the_same_date_again_is_named_as_the_business_names_it(kept: Segments, tmp_path: Path) -> None:
     with store(kept) as database, database.bulk.begin() as connection:
         connection.exec_driver_sql("UPDATE business SET time_zone = 'Asia/Colombo'")
-    kept.done(*COMPACT, tmp_path / "a.csv.gz")
+    kept.run(*COMPACT, tmp_path / "a.csv.gz")
 
-    again = kept.refused(*COMPACT, tmp_path / "b.csv.gz")
+    again = kept.expect_refusal(*COMPACT, tmp_path / "b.csv.gz")
     with store(kept) as database, database.bulk.begin() as connection:
         connection.exec_driver_sql("UPDATE business SET time_zone = 'UTC'")
-    moved = kept.refused("history", "compact", "--before", "2024-03-31", "--archive", tmp_path / "b.csv.gz")
+    moved = kept.expect_refusal("history", "compact", "--before", "2024-03-31", "--archive", tmp_path / "b.csv.gz")
 
     sentence = "--before must lie after {}: history is compacted up to there already."
     assert (again, moved) == (sentence.format("2024-04-01"), sentence.format("2024-03-31 18:30"))
 
 
 def test_the_archive_is_named_as_what_it_is(kept: Segments, tmp_path: Path) -> None:
-    refused = kept.refused(*COMPACT, tmp_path / "old.txt")
+    refused = kept.expect_refusal(*COMPACT, tmp_path / "old.txt")
 
     assert refused == f"--archive must end in .gz, such as {tmp_path}/old.csv.gz."
     assert list(tmp_path.glob("old*")) == []

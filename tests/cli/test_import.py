@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import MAKE, UTC_EUR, Segments, written
-from tests.conftest import shared
+from tests.cli.conftest import MAKE, UTC_EUR, Segments, write_lines
+from tests.conftest import find_shared
 
 HEADER = "customer_id,order_id,date,amount"
 NOBODY = ["key", "name", "time", "zone", "currency"]
@@ -15,8 +15,8 @@ NOBODY = ["key", "name", "time", "zone", "currency"]
 
 
 def test_the_first_import_makes_the_business_and_the_second_changes_nothing(segments: Segments, ten: Path) -> None:
-    first = segments.done("import", ten, *MAKE)
-    again = segments.done("import", ten)
+    first = segments.run("import", ten, *MAKE)
+    again = segments.run("import", ten)
 
     assert first.lines[0] == "ten.csv: 34 rows read: 34 created, 0 updated, 0 unchanged, 0 rejected."
     assert again.lines[0] == "ten.csv: 34 rows read: 0 created, 0 updated, 34 unchanged, 0 rejected."
@@ -24,24 +24,24 @@ def test_the_first_import_makes_the_business_and_the_second_changes_nothing(segm
 
 
 def test_a_dry_run_counts_and_writes_nothing_not_even_the_business(segments: Segments, ten: Path) -> None:
-    dry = segments.done("import", ten, *MAKE, "--dry-run")
-    none = segments.done("businesses", "list")
-    segments.done("import", ten, *MAKE)
-    written(ten, HEADER, "Ada,new,2024-03-31,5.00")
-    known = segments.done("import", ten, "--dry-run")
+    dry = segments.run("import", ten, *MAKE, "--dry-run")
+    none = segments.run("businesses", "list")
+    segments.run("import", ten, *MAKE)
+    write_lines(ten, HEADER, "Ada,new,2024-03-31,5.00")
+    known = segments.run("import", ten, "--dry-run")
 
     assert dry.lines[0] == "ten.csv: 34 rows read: 34 created, 0 updated, 0 unchanged, 0 rejected."
     assert dry.lines[-1] == "Dry run: nothing was written."
     assert none.out.split() == NOBODY
     assert known.lines[0] == "ten.csv: 1 row read: 1 created, 0 updated, 0 unchanged, 0 rejected."
-    assert segments.done("import", ten).lines[0] == known.lines[0]
+    assert segments.run("import", ten).lines[0] == known.lines[0]
 
 
 def test_rejected_rows_go_to_the_file_with_line_reason_and_text(segments: Segments, tmp_path: Path) -> None:
     rows = ("Ada,1,2024-03-01,5.00", ",2,2024-03-01,5.00", "=cmd|x,3,yesterday,5.00", "Ben,4,2024-03-01,-1")
-    purchases = written(tmp_path / "orders.csv", HEADER, *rows)
+    purchases = write_lines(tmp_path / "orders.csv", HEADER, *rows)
 
-    ended = segments.done("import", purchases, *MAKE, "--rejects", tmp_path / "rejects.csv")
+    ended = segments.run("import", purchases, *MAKE, "--rejects", tmp_path / "rejects.csv")
 
     assert ended.lines[0] == "orders.csv: 4 rows read: 1 created, 0 updated, 0 unchanged, 3 rejected."
     assert list(csv.reader((tmp_path / "rejects.csv").read_text().splitlines())) == [
@@ -53,11 +53,11 @@ def test_rejected_rows_go_to_the_file_with_line_reason_and_text(segments: Segmen
 
 
 def test_columns_and_dates_of_another_form_are_named(segments: Segments, tmp_path: Path) -> None:
-    purchases = written(tmp_path / "till.csv", "who;no;when;sum;note", "Ada;1;31/03/2024;5.00;x")
+    purchases = write_lines(tmp_path / "till.csv", "who;no;when;sum;note", "Ada;1;31/03/2024;5.00;x")
     named = ("--map", "who=customer_id", "--map", "no=order_id", "--map", "when=purchase_date", "--map", "sum=amount")
 
-    ended = segments.done("import", purchases, *MAKE, *named, "--date-format", "%d/%m/%Y")
-    listed = segments.done("customers")
+    ended = segments.run("import", purchases, *MAKE, *named, "--date-format", "%d/%m/%Y")
+    listed = segments.run("customers")
 
     assert ended.lines[0] == "till.csv: 1 row read: 1 created, 0 updated, 0 unchanged, 0 rejected."
     assert ended.err == "Ignored columns: note\n"
@@ -65,9 +65,9 @@ def test_columns_and_dates_of_another_form_are_named(segments: Segments, tmp_pat
 
 
 def test_rows_of_the_future_are_counted_apart(segments: Segments, tmp_path: Path) -> None:
-    purchases = written(tmp_path / "orders.csv", HEADER, "Ada,1,2999-01-01,5.00")
+    purchases = write_lines(tmp_path / "orders.csv", HEADER, "Ada,1,2999-01-01,5.00")
 
-    ended = segments.done("import", purchases, *MAKE)
+    ended = segments.run("import", purchases, *MAKE)
 
     assert ended.lines[1] == "1 row lies in the future and counts from its instant on."
 
@@ -118,11 +118,11 @@ def test_what_cannot_be_imported_is_one_sentence(
 ) -> None:
     monkeypatch.chdir(ten.parent)
     (ten.parent / "empty.csv").touch()
-    written(ten.parent / "header.csv", HEADER)
-    written(ten.parent / "short.csv", "customer_id,order_id,amount", "Ada,1,5.00")
+    write_lines(ten.parent / "header.csv", HEADER)
+    write_lines(ten.parent / "short.csv", "customer_id,order_id,amount", "Ada,1,5.00")
     before = ten.read_text()
 
-    assert segments.refused("import", *arguments).endswith(sentence)
+    assert segments.expect_refusal("import", *arguments).endswith(sentence)
     assert ten.read_text() == before
 
 
@@ -146,29 +146,29 @@ def test_where_the_rejects_cannot_go_nothing_is_imported_and_no_business_made(
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.splitlines()[-1] == f"Error: {sentence.format(path=path)}"
     assert ten.read_text() == before
-    assert segments.done("businesses", "list").out.split() == NOBODY
+    assert segments.run("businesses", "list").out.split() == NOBODY
 
 
 def test_a_file_that_cannot_be_read_makes_no_business(segments: Segments, tmp_path: Path) -> None:
     segments("import", tmp_path / "none.csv", *MAKE)
 
-    assert segments.done("businesses", "list").out.split() == NOBODY
+    assert segments.run("businesses", "list").out.split() == NOBODY
 
 
 def test_zone_and_currency_that_differ_from_the_stored_ones_are_refused(shop: Segments, ten: Path) -> None:
-    zone = shop.refused("import", ten, "--time-zone", "Asia/Colombo")
-    currency = shop.refused("import", ten, "--currency", "LKR")
+    zone = shop.expect_refusal("import", ten, "--time-zone", "Asia/Colombo")
+    currency = shop.expect_refusal("import", ten, "--currency", "LKR")
 
     assert zone == "--time-zone is Asia/Colombo, but the business shop has UTC."
     assert currency == "--currency is LKR, but the business shop has EUR."
 
 
 def test_names_cannot_steer_the_terminal(segments: Segments, tmp_path: Path) -> None:
-    purchases = written(tmp_path / "[red]\x1b[31m.csv", f"{HEADER},\x1b]0;x\x07", "Ada,1,2024-03-31,5,")
-    faulty = written(tmp_path / "faulty.csv", "customer\x1b[2J,order_id", "Ada,1")
+    purchases = write_lines(tmp_path / "[red]\x1b[31m.csv", f"{HEADER},\x1b]0;x\x07", "Ada,1,2024-03-31,5,")
+    faulty = write_lines(tmp_path / "faulty.csv", "customer\x1b[2J,order_id", "Ada,1")
 
-    ended = segments.done("import", purchases, *MAKE)
-    refused = segments.refused("import", faulty)
+    ended = segments.run("import", purchases, *MAKE)
+    refused = segments.expect_refusal("import", faulty)
 
     assert ended.lines[0] == "[red]�[31m.csv: 1 row read: 1 created, 0 updated, 0 unchanged, 0 rejected."
     assert ended.err == "Ignored columns: �]0;x�\n"
@@ -186,12 +186,12 @@ def test_names_cannot_steer_the_terminal(segments: Segments, tmp_path: Path) -> 
 def test_real_files_are_imported_with_no_flags_but_the_business(
     segments: Segments, name: str, zone: str, currency: str, counts: tuple[int, int, int]
 ) -> None:
-    path = shared("data", f"{name}.csv.gz")
+    path = find_shared("data", f"{name}.csv.gz")
     read, created, rejected = counts
-    segments.done("businesses", "create", "shop", "--time-zone", zone, "--currency", currency)
+    segments.run("businesses", "create", "shop", "--time-zone", zone, "--currency", currency)
 
-    first = segments.done("import", path, "--business", "shop")
-    again = segments.done("import", path, "--business", "shop")
+    first = segments.run("import", path, "--business", "shop")
+    again = segments.run("import", path, "--business", "shop")
 
     start = f"{name}.csv.gz: {read:,} rows read: "
     assert first.lines[0] == f"{start}{created:,} created, 0 updated, 0 unchanged, {rejected:,} rejected."

@@ -9,7 +9,7 @@ import pytest
 
 from domain.calendar import from_micros
 from tests.cli.conftest import Segments
-from tests.conftest import shared
+from tests.conftest import find_shared
 
 ORDERS = "SELECT external_id, amount, purchased_at FROM purchase ORDER BY external_id"
 DAY = "2024-03-01T00:00:00+00:00"
@@ -29,10 +29,10 @@ RIGHT = {
 
 @pytest.mark.parametrize("case", RIGHT)
 def test_the_file_is_read_as_its_note_says(case: str, segments: Segments) -> None:
-    file, note = shared("cases", "imports", f"{case}.csv"), shared("cases", "imports", f"{case}.txt")
+    file, note = find_shared("cases", "imports", f"{case}.csv"), find_shared("cases", "imports", f"{case}.txt")
     _, command, _, *options = shlex.split(note.read_text().splitlines()[0])
 
-    segments.done(command, file, *options)
+    segments.run(command, file, *options)
 
     with closing(sqlite3.connect(segments.data / "segments.sqlite")) as store:
         found = [(order, amount, from_micros(at).isoformat()) for order, amount, at in store.execute(ORDERS)]

@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
-from tests.cli.conftest import SOUND, WINDOW, Segments, written
+from tests.cli.conftest import SOUND, WINDOW, Segments, write_lines
 
 HEADER = "customer_id,order_id,date,amount,category"
 
 
 def test_imports_are_listed_newest_first_with_their_counts(shop: Segments, tmp_path: Path) -> None:
-    shop.done("import", written(tmp_path / "more.csv", HEADER, "Ada,new,2024-03-31,5.00,Tea", ",x,2024-03-31,5.00,Tea"))
+    shop.run(
+        "import", write_lines(tmp_path / "more.csv", HEADER, "Ada,new,2024-03-31,5.00,Tea", ",x,2024-03-31,5.00,Tea")
+    )
 
     listed = shop.json("imports", "list")
-    table = shop.done("imports", "list", "--first", "1").lines
+    table = shop.run("imports", "list", "--first", "1").lines
 
     told = [(one["source"], one["status"], one["rows_read"], one["created"], one["rejected"]) for one in listed]
     assert told == [("more.csv", "SUCCEEDED", 2, 1, 1), ("ten.csv", "SUCCEEDED", 34, 34, 0)]
@@ -20,10 +22,10 @@ def test_imports_are_listed_newest_first_with_their_counts(shop: Segments, tmp_p
 
 
 def test_at_eighty_columns_names_go_on_below_and_no_figure_is_cut(shop: Segments, tmp_path: Path) -> None:
-    shop.done("import", written(tmp_path / f"{'long' * 20}.csv", HEADER, "Ada,new,2024-03-31,5.00,Tea"))
+    shop.run("import", write_lines(tmp_path / f"{'long' * 20}.csv", HEADER, "Ada,new,2024-03-31,5.00,Tea"))
     shop.patch.setenv("COLUMNS", "80")
 
-    table = shop.done("imports", "list").lines
+    table = shop.run("imports", "list").lines
 
     assert max(map(len, table)) <= 80
     assert " ".join(table[0].split()) == "id source status began read created updated unchanged rejected"
@@ -32,8 +34,8 @@ def test_at_eighty_columns_names_go_on_below_and_no_figure_is_cut(shop: Segments
 
 
 def test_a_business_without_imports_says_so(made: Segments) -> None:
-    assert made.done("imports", "list").out == "There are no imports yet.\n"
-    assert made.refused("imports", "show", "7") == (
+    assert made.run("imports", "list").out == "There are no imports yet.\n"
+    assert made.expect_refusal("imports", "show", "7") == (
         "There is no import 7. segments imports list shows those there are."
     )
 
@@ -41,7 +43,7 @@ def test_a_business_without_imports_says_so(made: Segments) -> None:
 def test_what_is_doubtful_is_a_table_after_the_import_and_json_where_that_is_asked_for(
     shop: Segments, tmp_path: Path
 ) -> None:
-    doubtful = written(
+    doubtful = write_lines(
         tmp_path / "doubtful.csv",
         HEADER,
         *(f"Ada,usual-{number},2024-03-01,{number + 10}.00,Tea" for number in range(30)),
@@ -53,7 +55,7 @@ def test_what_is_doubtful_is_a_table_after_the_import_and_json_where_that_is_ask
         "Cy,never,,11.00,Tea",
     )
 
-    table = shop.done("import", doubtful, "--dry-run")
+    table = shop.run("import", doubtful, "--dry-run")
     told = shop.json("import", doubtful)
     shown = shop.json("imports", "show", str(told["id"]))
 
@@ -86,27 +88,27 @@ def test_what_is_doubtful_is_a_table_after_the_import_and_json_where_that_is_ask
 
 
 def test_undo_takes_the_newest_import_back_and_the_report_is_as_before(shop: Segments, tmp_path: Path) -> None:
-    more = written(tmp_path / "more.csv", HEADER, "Ada,Ada-1,2024-03-30,700.00,Tea", "Zoe,z,2024-03-30,70.00,Tea")
+    more = write_lines(tmp_path / "more.csv", HEADER, "Ada,Ada-1,2024-03-30,700.00,Tea", "Zoe,z,2024-03-30,70.00,Tea")
     before = shop.json("report", *WINDOW)
     told = shop.json("import", more)
     changed = shop.json("report", *WINDOW)
 
-    undone = shop.done("imports", "undo", str(told["id"]))
-    again = shop.refused("imports", "undo", str(told["id"]))
+    undone = shop.run("imports", "undo", str(told["id"]))
+    again = shop.expect_refusal("imports", "undo", str(told["id"]))
 
     assert (told["created"], told["updated"]) == (1, 1)
     assert undone.out == f"Import {told['id']} was taken back: 1 orders removed, 1 restored, 1 customers removed.\n"
     assert shop.json("report", *WINDOW) == before != changed
     assert again == f"Import {told['id']} was taken back already."
-    assert "undone" in shop.done("imports", "list").out
-    assert shop.done("db", "check").out == SOUND
+    assert "undone" in shop.run("imports", "list").out
+    assert shop.run("db", "check").out == SOUND
 
 
 def test_undo_says_what_has_changed_since(shop: Segments, tmp_path: Path) -> None:
     first = shop.json("imports", "list")[0]["id"]
-    shop.done("import", written(tmp_path / "more.csv", HEADER, "Ada,Ada-1,2024-03-30,700.00,Tea"))
+    shop.run("import", write_lines(tmp_path / "more.csv", HEADER, "Ada,Ada-1,2024-03-30,700.00,Tea"))
 
-    refused = shop.refused("imports", "undo", str(first))
+    refused = shop.expect_refusal("imports", "undo", str(first))
 
     assert refused == (
         f"Import {first} cannot be taken back, and nothing was changed: 1 orders were changed since: Ada-1."
@@ -115,4 +117,4 @@ def test_undo_says_what_has_changed_since(shop: Segments, tmp_path: Path) -> Non
 
 def test_forms_that_there_are_not_are_refused(shop: Segments) -> None:
     for command in (["list"], ["show", "1"], ["undo", "1"]):
-        assert shop.refused("imports", *command, "--format", "xml") == "--format must be one of: table, json."
+        assert shop.expect_refusal("imports", *command, "--format", "xml") == "--format must be one of: table, json."

@@ -6,30 +6,30 @@ from pathlib import Path
 import pytest
 
 from gql.cli import segments as cli_members
-from tests.cli.conftest import Segments, written
+from tests.cli.conftest import Segments, write_lines
 
 
 @pytest.fixture
 def vip(shop: Segments, tmp_path: Path) -> Segments:
     """The ten customers and the MANUAL segment `vip`."""
-    shop.done("segment", "create", written(tmp_path / "vip.json", '{"name": "VIP", "kind": "MANUAL"}'))
+    shop.run("segment", "create", write_lines(tmp_path / "vip.json", '{"name": "VIP", "kind": "MANUAL"}'))
     return shop
 
 
 def members(segments: Segments) -> str:
-    shown = segments.done("segment", "show", "vip")
+    shown = segments.run("segment", "show", "vip")
     return next(line.split()[1] for line in shown.lines if line.startswith("members"))
 
 
 def test_segments_that_use_the_manual_one_follow_before_the_command_ends(vip: Segments, tmp_path: Path) -> None:
     rule = '{"name": "User", "rules": {"in": ["vip", {"var": "segments"}]}}'
-    vip.done("segment", "create", written(tmp_path / "user.json", rule))
-    vip.done("recalculate", "user")
-    some = written(tmp_path / "some.csv", "customer_id", "Ada", "Ben")
+    vip.run("segment", "create", write_lines(tmp_path / "user.json", rule))
+    vip.run("recalculate", "user")
+    some = write_lines(tmp_path / "some.csv", "customer_id", "Ada", "Ben")
 
-    first = vip.done("segment", "assign", "vip", some)
-    again = vip.done("segment", "assign", "vip", some)
-    out = vip.done("segment", "remove", "vip", written(tmp_path / "one.csv", "customer_id", "Ada"))
+    first = vip.run("segment", "assign", "vip", some)
+    again = vip.run("segment", "assign", "vip", some)
+    out = vip.run("segment", "remove", "vip", write_lines(tmp_path / "one.csv", "customer_id", "Ada"))
 
     assert first.lines[1:] == ["user: 10 customers evaluated, 2 entered, 0 left."]
     assert again.lines[1:] == []
@@ -37,12 +37,12 @@ def test_segments_that_use_the_manual_one_follow_before_the_command_ends(vip: Se
 
 
 def test_a_file_of_customers_is_put_in_and_taken_out(vip: Segments, tmp_path: Path) -> None:
-    file = written(tmp_path / "some.csv", "name,Customer ID", "a,Ada", "b,Ben", "x,Xavier", "c,Cy", "b,Ben", ",")
+    file = write_lines(tmp_path / "some.csv", "name,Customer ID", "a,Ada", "b,Ben", "x,Xavier", "c,Cy", "b,Ben", ",")
 
-    first = vip.done("segment", "assign", "vip", file)
-    again = vip.done("segment", "assign", "vip", file)
+    first = vip.run("segment", "assign", "vip", file)
+    again = vip.run("segment", "assign", "vip", file)
     inside = members(vip)
-    out = vip.done("segment", "remove", "vip", written(tmp_path / "two.csv", "customer_id", "Ada", "Dee", "Nobody"))
+    out = vip.run("segment", "remove", "vip", write_lines(tmp_path / "two.csv", "customer_id", "Ada", "Dee", "Nobody"))
 
     assert first.out == "some.csv: 6 rows read: 4 matched (3 put in, 1 already in), 2 unknown.\n"
     assert first.err == "First unknown: line 4: Xavier\n"
@@ -58,21 +58,21 @@ def test_batches_count_like_one(vip: Segments, tmp_path: Path, monkeypatch: pyte
     file.write_bytes(gzip.compress("\n".join(["customer", *names]).encode()))
     monkeypatch.setattr(cli_members, "BATCH", 2)
 
-    done = vip.done("segment", "assign", "vip", file)
+    done = vip.run("segment", "assign", "vip", file)
 
     assert done.out == "all.csv.gz: 7 rows read: 5 matched (4 put in, 1 already in), 2 unknown.\n"
     assert done.err == "First unknown: line 4: Zoe\n"
 
 
 def test_what_cannot_be_is_a_sentence(vip: Segments, tmp_path: Path) -> None:
-    rich = written(tmp_path / "rich.json", '{"name": "Rich", "criteria": {"minOrders": 2}}')
-    vip.done("segment", "create", rich)
-    good = written(tmp_path / "good.csv", "customer_id", "Ada")
-    bare = written(tmp_path / "bare.csv", "name,email", "a,b")
-    empty = written(tmp_path / "empty.csv", "customer_id")
+    rich = write_lines(tmp_path / "rich.json", '{"name": "Rich", "criteria": {"minOrders": 2}}')
+    vip.run("segment", "create", rich)
+    good = write_lines(tmp_path / "good.csv", "customer_id", "Ada")
+    bare = write_lines(tmp_path / "bare.csv", "name,email", "a,b")
+    empty = write_lines(tmp_path / "empty.csv", "customer_id")
 
     asked = (("rich", good), ("nope", good), ("vip", bare), ("vip", empty))
-    said = [vip.refused("segment", "assign", *arguments) for arguments in asked]
+    said = [vip.expect_refusal("segment", "assign", *arguments) for arguments in asked]
 
     assert said == [
         "The key must be that of a MANUAL segment; the members of Rich follow from its definition.",

@@ -13,7 +13,7 @@ import pytest
 from pymongo import common
 
 from persistence.sources import mongodb
-from tests.cli.conftest import MAKE, MAKE_LKR, Segments, written
+from tests.cli.conftest import MAKE, MAKE_LKR, Segments, write_lines
 from tests.drivers.mongo import Mongo, Proxy, key, place, purchase
 
 DAY = datetime(2024, 3, 1, tzinfo=UTC)
@@ -42,11 +42,11 @@ def test_documents_become_purchases_and_customers_have_their_names(segments: Seg
         purchase("Ben", "B-8", "2024-03-03T09:30:00Z", 10),
     )
 
-    ended = segments.done("import", *place(mongo), *MAKE_LKR)
+    ended = segments.run("import", *place(mongo), *MAKE_LKR)
 
     assert ended.out == f"{mongo.database}.purchases: 4 rows read: 4 created, 0 updated, 0 unchanged, 0 rejected.\n"
     assert ended.err == ""
-    assert [line.split() for line in segments.done("customers").lines[1:]] == [
+    assert [line.split() for line in segments.run("customers").lines[1:]] == [
         ["Ada", "Ada", "of", "Galle", "1", "1,750.50", "2024-03-01"],
         ["Ben", "Ben", "of", "Galle", "1", "10.00", "2024-03-03"],
     ]
@@ -63,8 +63,8 @@ def test_fields_elsewhere_are_found_by_a_map_of_paths(segments: Segments, mongo:
     mongo.insert("orders", document)
     paths = ("buyer.ref=customer_id", "no=order_id", "placed.at=purchase_date", "sum.net.0=amount", "kind=category")
 
-    missing = segments.refused("import", *place(mongo, "orders"), *MAKE_LKR)
-    ended = segments.done(
+    missing = segments.expect_refusal("import", *place(mongo, "orders"), *MAKE_LKR)
+    ended = segments.run(
         "import", *place(mongo, "orders"), *MAKE_LKR, *(part for one in paths for part in ("--map", one))
     )
 
@@ -76,13 +76,13 @@ def test_fields_elsewhere_are_found_by_a_map_of_paths(segments: Segments, mongo:
 
 def test_the_next_reading_takes_only_what_is_new(segments: Segments, mongo: Mongo) -> None:
     mongo.insert("purchases", *hourly(range(50)))
-    first = segments.done("import", *place(mongo), *MAKE_LKR)
+    first = segments.run("import", *place(mongo), *MAKE_LKR)
     mongo.insert("purchases", *hourly([60], "Ben"))
 
-    second = segments.done("import", *place(mongo))
-    third = segments.done("import", *place(mongo))
-    whole = segments.done("import", *place(mongo), "--whole")
-    otherwise = segments.done("import", *place(mongo), "--amount", "line")
+    second = segments.run("import", *place(mongo))
+    third = segments.run("import", *place(mongo))
+    whole = segments.run("import", *place(mongo), "--whole")
+    otherwise = segments.run("import", *place(mongo), "--amount", "line")
 
     assert "50 rows read: 50 created" in first.out
     # The last one that was known is looked at again, for what other machines made at about the same time.
@@ -96,14 +96,14 @@ def test_a_classification_of_a_collection_is_skipped_until_it_has_something_new(
     mongo.insert("purchases", *hourly(range(5)))
     classify = ("classify", *place(mongo), "--check-freshness")
 
-    first = rupees.done(*classify)
+    first = rupees.run(*classify)
     again = rupees(*classify)
     mongo.insert("purchases", *hourly([5], "Ben"))
-    rupees.done(*classify)
+    rupees.run(*classify)
 
     assert again.code not in (0, 1, 2)
     assert first.out != again.out
-    assert [line.split()[0] for line in rupees.done("customers").lines[1:]] == ["Ada", "Ben"]
+    assert [line.split()[0] for line in rupees.run("customers").lines[1:]] == ["Ada", "Ben"]
 
 
 def test_documents_that_have_changed_are_read_again_with_their_orders(rupees: Segments, mongo: Mongo) -> None:
@@ -113,11 +113,11 @@ def test_documents_that_have_changed_are_read_again_with_their_orders(rupees: Se
 
     old = DAY - timedelta(days=1)
     mongo.insert("purchases", *(document(n, n // 2, 10, old) for n in range(7)), document(7, 3, 10, DAY))
-    file = written(rupees.data.parent / "mongodb.toml", "[mongodb]", 'updated_field = "meta.changed"')
-    rupees.done("settings", "apply", file)
+    file = write_lines(rupees.data.parent / "mongodb.toml", "[mongodb]", 'updated_field = "meta.changed"')
+    rupees.run("settings", "apply", file)
     classify = ("classify", *place(mongo), "--check-freshness")
 
-    rupees.done(*classify)
+    rupees.run(*classify)
     again = rupees(*classify)
     mongo.change("purchases", {"order_id": 1, "total_amount_lkr": 10}, {"total_amount_lkr": 25})
     unseen = rupees(*classify)
@@ -136,10 +136,10 @@ def test_a_change_in_the_future_hides_no_later_one(segments: Segments, mongo: Mo
     keys = [key(DAY + timedelta(hours=n)) for n in range(3)]
     mongo.insert("purchases", purchase("Ada", 0, DAY, 10, _id=keys[0], updated_at=wrong))
     mongo.insert("purchases", *(purchase("Ada", n, DAY, 10, _id=keys[n], updated_at=DAY) for n in (1, 2)))
-    segments.done("import", *place(mongo), *MAKE_LKR)
+    segments.run("import", *place(mongo), *MAKE_LKR)
     mongo.change("purchases", {"_id": keys[1]}, {"total_amount_lkr": 99, "updated_at": DAY + timedelta(hours=1)})
 
-    ended = segments.done("import", *place(mongo))
+    ended = segments.run("import", *place(mongo))
 
     assert "3 rows read: 0 created, 1 updated, 2 unchanged" in ended.out
     assert ("1", 9900) in [row[:2] for row in stored(segments, LINES)]
@@ -148,17 +148,17 @@ def test_a_change_in_the_future_hides_no_later_one(segments: Segments, mongo: Mo
 def test_a_customer_whose_documents_were_all_rejected_is_none(segments: Segments, mongo: Mongo) -> None:
     mongo.insert("purchases", purchase("Ada", 1, DAY, "nonsense"), purchase("Ben", 2, DAY, 10))
 
-    segments.done("import", *place(mongo), *MAKE_LKR)
+    segments.run("import", *place(mongo), *MAKE_LKR)
 
-    assert [line.split()[0] for line in segments.done("customers").lines[1:]] == ["Ben"]
+    assert [line.split()[0] for line in segments.run("customers").lines[1:]] == ["Ben"]
 
 
 def test_names_belong_to_the_field_that_is_mapped(segments: Segments, mongo: Mongo) -> None:
     mongo.insert("purchases", purchase("internal-7", 1, DAY, 10, code="Ada"))
 
-    segments.done("import", *place(mongo), *MAKE_LKR, "--map", "code=customer_id")
+    segments.run("import", *place(mongo), *MAKE_LKR, "--map", "code=customer_id")
 
-    assert segments.done("customers").lines[1].split()[:4] == ["Ada", "internal-7", "of", "Galle"]
+    assert segments.run("customers").lines[1].split()[:4] == ["Ada", "internal-7", "of", "Galle"]
 
 
 def test_an_order_that_goes_on_keeps_the_lines_that_were_read_before(segments: Segments, mongo: Mongo) -> None:
@@ -169,11 +169,11 @@ def test_an_order_that_goes_on_keeps_the_lines_that_were_read_before(segments: S
         return purchase("Ada", order, DAY, amount, _id=at, product={"category": category})
 
     mongo.insert("purchases", line(1, 10, "Tea"), line(2, 10, "Tea"), line(1, 20, "Cups"), line(3, 5, "Tea"))
-    segments.done("import", *place(mongo), *MAKE_LKR)
+    segments.run("import", *place(mongo), *MAKE_LKR)
     # The number of an order may be written as text the next time.
     mongo.insert("purchases", line("1", 30, "Pots"), line(4, 5, "Tea"), line("1", 40, "Pans"))
 
-    ended = segments.done("import", *place(mongo))
+    ended = segments.run("import", *place(mongo))
 
     assert "6 rows read: 1 created, 4 updated, 1 unchanged" in ended.out
     assert stored(segments, LINES) == [
@@ -189,10 +189,10 @@ def test_an_order_that_goes_on_keeps_the_lines_that_were_read_before(segments: S
 
 def test_after_an_import_was_undone_all_is_read_again(segments: Segments, mongo: Mongo) -> None:
     mongo.insert("purchases", *hourly(range(5)))
-    segments.done("import", *place(mongo), *MAKE_LKR)
+    segments.run("import", *place(mongo), *MAKE_LKR)
     stored(segments, "UPDATE purchase_import SET undo_begun_at = 9000000000000000")
 
-    assert "5 rows read" in segments.done("import", *place(mongo)).out
+    assert "5 rows read" in segments.run("import", *place(mongo)).out
 
 
 @pytest.fixture
@@ -211,12 +211,12 @@ def test_a_connection_that_drops_is_taken_up_where_it_was_lost(segments: Segment
 
     with Proxy(mongo.port, after=150_000, drops=3) as proxy:
         segments.patch.setenv("SEGMENTS_MONGODB_URI", proxy.uri)
-        ended = segments.done("import", *place(mongo), *MAKE_LKR)
+        ended = segments.run("import", *place(mongo), *MAKE_LKR)
         dropped = proxy.cut
         segments.patch.setenv("SEGMENTS_MONGODB_URI", f"{proxy.uri}?serverSelectionTimeoutMS=500")
-    again = segments.refused("import", *place(mongo), "--whole")
+    again = segments.expect_refusal("import", *place(mongo), "--whole")
     segments.patch.setenv("SEGMENTS_MONGODB_URI", mongo.uri)
-    whole = segments.done("import", *place(mongo), "--whole")
+    whole = segments.run("import", *place(mongo), "--whole")
 
     assert dropped == 3
     assert "3,000 rows read: 3,000 created, 0 updated, 0 unchanged, 0 rejected." in ended.out
@@ -230,7 +230,7 @@ def test_a_connection_that_drops_for_good_leaves_the_store_as_it_was(rupees: Seg
 
     with Proxy(mongo.port, after=60_000, drops=1_000) as proxy:
         rupees.patch.setenv("SEGMENTS_MONGODB_URI", proxy.uri)
-        refused = rupees.refused("import", *place(mongo))
+        refused = rupees.expect_refusal("import", *place(mongo))
         host = proxy.uri.removeprefix("mongodb://").rstrip("/")
 
     assert refused == f"The connection to MongoDB at {host} was lost and could not be had again."
@@ -252,7 +252,7 @@ def test_documents_that_cannot_be_read_are_rejected_with_their_key(
         purchase("Ada", 7, "soon", 10, _id=keys[6]),
     )
 
-    ended = segments.done("import", *place(mongo), *MAKE_LKR, "--rejects", tmp_path / "rejects.csv")
+    ended = segments.run("import", *place(mongo), *MAKE_LKR, "--rejects", tmp_path / "rejects.csv")
 
     assert "7 rows read: 1 created, 0 updated, 0 unchanged, 6 rejected." in ended.out
     listed = list(csv.reader((tmp_path / "rejects.csv").read_text().splitlines()))[1:]
@@ -269,7 +269,7 @@ def test_documents_that_cannot_be_read_are_rejected_with_their_key(
 def test_keys_of_several_types_have_no_certain_order_and_are_refused(segments: Segments, mongo: Mongo) -> None:
     mongo.insert("purchases", purchase("Ada", 1, DAY, 10), purchase("Ada", 2, DAY, 10, _id="text"))
 
-    refused = segments.refused("import", *place(mongo), *MAKE_LKR)
+    refused = segments.expect_refusal("import", *place(mongo), *MAKE_LKR)
 
     assert "has documents whose _id are of several types. Only one type has a certain order." in refused
 
@@ -277,6 +277,6 @@ def test_keys_of_several_types_have_no_certain_order_and_are_refused(segments: S
 def test_amounts_in_another_currency_are_refused_before_anything_is_read(segments: Segments, mongo: Mongo) -> None:
     mongo.insert("purchases", purchase("Ada", 1, DAY, 10))
 
-    refused = segments.refused("import", *place(mongo), *MAKE)
+    refused = segments.expect_refusal("import", *place(mongo), *MAKE)
 
     assert refused == "The amounts are in LKR (total_amount_lkr), the business has EUR."

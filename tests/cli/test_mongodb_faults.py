@@ -66,8 +66,8 @@ def test_what_the_server_refuses_is_one_sentence_without_a_secret(
 def test_names_that_cannot_be_and_fields_that_are_nowhere_are_said(segments: Segments, mongo: Mongo) -> None:
     mongo.insert("purchases", purchase("Ada", 1, DAY, 10))
 
-    odd = segments.refused("import", *NOWHERE, "--database", "sh op$", *MAKE_LKR)
-    done = segments.done("import", *place(mongo), *MAKE_LKR, "--map", "nope.x=category")
+    odd = segments.expect_refusal("import", *NOWHERE, "--database", "sh op$", *MAKE_LKR)
+    done = segments.run("import", *place(mongo), *MAKE_LKR, "--map", "nope.x=category")
 
     assert odd.startswith("--database must be the name of a database, without spaces and ")
     assert "Warning: nope.x stands in none of the documents that were looked at." in done.err
@@ -76,7 +76,7 @@ def test_names_that_cannot_be_and_fields_that_are_nowhere_are_said(segments: Seg
 def test_a_server_without_logins_is_a_sentence(segments: Segments, mongo: Mongo) -> None:
     segments.patch.setenv("SEGMENTS_MONGODB_URI", mongo.uri.replace("//", "//ada:hunter2@"))
 
-    refused = segments.refused("import", *place(mongo), *MAKE_LKR)
+    refused = segments.expect_refusal("import", *place(mongo), *MAKE_LKR)
 
     assert f"MongoDB at 127.0.0.1:{mongo.port} answered what cannot be understood" in refused
     assert "hunter2" not in refused
@@ -87,7 +87,7 @@ def test_a_server_that_does_not_answer_is_one_sentence_and_leaves_no_socket(segm
     with silent() as host, warnings.catch_warnings(record=True) as left:
         warnings.simplefilter("always")
         segments.patch.setenv("SEGMENTS_MONGODB_URI", f"mongodb://{host}/?serverSelectionTimeoutMS=500")
-        refused = segments.refused("import", *NOWHERE, *MAKE_LKR)
+        refused = segments.expect_refusal("import", *NOWHERE, *MAKE_LKR)
         gc.collect()
 
     assert refused.startswith(f"MongoDB at {host} cannot be reached: it does not answer.")
@@ -98,15 +98,15 @@ def test_what_is_missing_is_named(segments: Segments, mongo: Mongo) -> None:
     mongo.insert("orders", purchase("Ada", 1, DAY, 10))
 
     said = [
-        segments.refused("import", *place(mongo), *MAKE_LKR),
-        segments.refused("import", "--source", "mongodb", *MAKE_LKR),
-        segments.refused("import", "--source", "mongodb", "--database", mongo.database, *MAKE_LKR),
-        segments.refused("import", "orders.csv", *place(mongo), *MAKE_LKR),
-        segments.refused("import", "orders.csv", "--whole", *MAKE_LKR),
-        segments.refused("import", *MAKE_LKR),
+        segments.expect_refusal("import", *place(mongo), *MAKE_LKR),
+        segments.expect_refusal("import", "--source", "mongodb", *MAKE_LKR),
+        segments.expect_refusal("import", "--source", "mongodb", "--database", mongo.database, *MAKE_LKR),
+        segments.expect_refusal("import", "orders.csv", *place(mongo), *MAKE_LKR),
+        segments.expect_refusal("import", "orders.csv", "--whole", *MAKE_LKR),
+        segments.expect_refusal("import", *MAKE_LKR),
     ]
     segments.patch.delenv("SEGMENTS_MONGODB_URI")
-    address = segments.refused("import", *place(mongo), *MAKE_LKR)
+    address = segments.expect_refusal("import", *place(mongo), *MAKE_LKR)
 
     assert said == [
         f"The database {mongo.database} has no collection purchases. There are: orders.",
@@ -120,4 +120,4 @@ def test_what_is_missing_is_named(segments: Segments, mongo: Mongo) -> None:
         "Where MongoDB is has not been said. Set SEGMENTS_MONGODB_URI, or the section mongodb of a settings file and "
         "run: segments settings apply FILE."
     )
-    assert segments.done("businesses", "list").lines[1:] == []
+    assert segments.run("businesses", "list").lines[1:] == []

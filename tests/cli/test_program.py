@@ -15,30 +15,30 @@ import pytest
 from gql.cli import verify as cli_verify
 from gql.cli.main import describe_failure
 from persistence.database import engines as database
-from tests.cli.conftest import SOUND, WINDOW, Segments, written
-from tests.conftest import sampled
+from tests.cli.conftest import SOUND, WINDOW, Segments, write_lines
+from tests.conftest import sample_cases
 from tests.drivers.documents import ROOT
 
 
 def test_the_schema_is_printed_as_it_is_committed(segments: Segments) -> None:
-    printed = segments.done("schema")
+    printed = segments.run("schema")
 
     assert printed.out == (ROOT / "schema.graphql").read_text()
     assert printed.err == ""
 
 
 def test_a_schema_file_is_compared(segments: Segments, tmp_path: Path) -> None:
-    stale = written(tmp_path / "schema.graphql", "type Query { a: Int }")
+    stale = write_lines(tmp_path / "schema.graphql", "type Query { a: Int }")
 
-    wrong = segments.refused("schema", "--check", stale)
-    segments.done("schema", "--check", ROOT / "schema.graphql")
+    wrong = segments.expect_refusal("schema", "--check", stale)
+    segments.run("schema", "--check", ROOT / "schema.graphql")
 
     assert wrong == f"{stale} is not the schema of this program. Run: segments schema > {stale}."
 
 
 def test_the_demo_shop_is_made_once(segments: Segments) -> None:
-    first = segments.done("demo")
-    again = segments.done("demo")
+    first = segments.run("demo")
+    again = segments.run("demo")
 
     made = re.fullmatch(
         r"([\d,]+) customers and ([\d,]+) purchases in business demo, and 8 segments with 60 days of history\.\n",
@@ -48,13 +48,13 @@ def test_the_demo_shop_is_made_once(segments: Segments) -> None:
     assert int(made[1].replace(",", "")) >= 2_000
     assert int(made[2].replace(",", "")) >= 12_000
     assert again.out == "The demo shop is there already, in business demo.\n"
-    assert segments.done("db", "check").out == SOUND
+    assert segments.run("db", "check").out == SOUND
     groups = segments.json("report")["data"]["segments"]
     assert min(group["customer_count"] for group in groups) > 0
 
 
 def test_verify_needs_no_store_and_says_one_line_a_check(segments: Segments) -> None:
-    checked = segments.done("verify")
+    checked = segments.run("verify")
 
     assert len(checked.lines) == 13
     assert all(line.startswith("ok  ") for line in checked.lines)
@@ -76,13 +76,13 @@ def test_statements_are_told_with_durations_and_never_with_their_parameters(
     shop: Segments, tmp_path: Path, way: str
 ) -> None:
     row = "Canary-Id,Canary-Order,2024-03-01,7.31,Canary-Tea"
-    file = written(tmp_path / "private.csv", "customer_id,order_id,date,amount,category", row)
+    file = write_lines(tmp_path / "private.csv", "customer_id,order_id,date,amount,category", row)
     flags = [way] if way.startswith("-") else []
     if not flags:
         shop.patch.setenv(way, "debug")
 
-    imported = shop.done(*flags, "import", file)
-    found = shop.done(*flags, "customers", "--search", "canary")
+    imported = shop.run(*flags, "import", file)
+    found = shop.run(*flags, "customers", "--search", "canary")
 
     assert re.search(r"level=DEBUG segments\.sql ms=\d+\.\d INSERT INTO purchase", imported.err)
     assert re.search(r"level=DEBUG segments\.sql ms=\d+\.\d SELECT customer\.id", found.err)
@@ -91,7 +91,7 @@ def test_statements_are_told_with_durations_and_never_with_their_parameters(
 
 
 def test_nothing_but_the_result_is_said_without_asking_for_more(shop: Segments) -> None:
-    assert shop.done("customers").err == ""
+    assert shop.run("customers").err == ""
 
 
 def test_the_flag_for_more_stands_before_the_command(segments: Segments) -> None:
@@ -115,11 +115,11 @@ def test_the_flag_for_more_stands_before_the_command(segments: Segments) -> None
 def test_a_wrong_setting_is_named(segments: Segments, variable: str, value: str, sentence: str) -> None:
     segments.patch.setenv(variable, value)
 
-    assert segments.refused("customers") == sentence
+    assert segments.expect_refusal("customers") == sentence
 
 
 def test_a_command_that_is_not_there_is_wrong_use(segments: Segments) -> None:
-    assert segments.refused("frobnicate") == "No such command 'frobnicate'. --help shows how it is used."
+    assert segments.expect_refusal("frobnicate") == "No such command 'frobnicate'. --help shows how it is used."
 
 
 def test_a_fault_of_the_program_is_a_sentence_too_and_shows_nothing_of_its_cause() -> None:
@@ -141,8 +141,8 @@ def test_a_store_that_another_process_holds_is_told_and_reading_goes_on(shop: Se
     other.execute("BEGIN IMMEDIATE")
     shop.patch.setattr(database, "BUSY_SECONDS", 1)
 
-    refused = shop.refused("businesses", "set", "shop", "--name", "Other")
-    read = shop.done("customers", "--first", "1")
+    refused = shop.expect_refusal("businesses", "set", "shop", "--name", "Other")
+    read = shop.run("customers", "--first", "1")
     other.execute("ROLLBACK")
     other.close()
 
@@ -185,7 +185,7 @@ def test_a_reader_that_leaves_early_is_no_fault(segments: Segments) -> None:
 WRITERS = (["schema"], ["report", "--as-of", "2024-03-31"], ["verify"])
 
 
-@pytest.mark.parametrize("arguments", sampled(WRITERS, WRITERS[1]))
+@pytest.mark.parametrize("arguments", sample_cases(WRITERS, WRITERS[1]))
 def test_a_disk_that_is_full_is_a_sentence(shop: Segments, arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(**shop.apart(*arguments, stdout=full), timeout=60, check=False)
@@ -195,7 +195,7 @@ def test_a_disk_that_is_full_is_a_sentence(shop: Segments, arguments: list[str])
 
 def test_an_interruption_is_a_sentence_and_the_import_can_be_run_again(made: Segments, tmp_path: Path) -> None:
     rows = (f"C{row % 999},O{row},2024-03-01,1.00" for row in range(100_000))
-    file = written(tmp_path / "many.csv", "customer_id,order_id,date,amount", *rows)
+    file = write_lines(tmp_path / "many.csv", "customer_id,order_id,date,amount", *rows)
 
     given = made.apart("import", file, env=made.environment(SEGMENTS_LOG_LEVEL="debug"))
     # A test run in the background of a shell ignores interruptions, and so would the program.
@@ -209,5 +209,5 @@ def test_an_interruption_is_a_sentence_and_the_import_can_be_run_again(made: Seg
     assert "level=DEBUG segments.sql" in seen
     assert (process.returncode, out) == (130, ""), err
     assert err.splitlines()[-1] == ("Error: Interrupted. What was written stays whole; run the command again to go on.")
-    assert made.done("import", file).lines[0].startswith("many.csv: 100,000 rows read: ")
-    assert made.done("db", "check").out == SOUND
+    assert made.run("import", file).lines[0].startswith("many.csv: 100,000 rows read: ")
+    assert made.run("db", "check").out == SOUND

@@ -7,7 +7,7 @@ from tests.cli.test_report_methods import table
 
 
 def test_the_table_lists_every_group_and_its_sums(shop: Segments) -> None:
-    shown = shop.done("report", *WINDOW)
+    shown = shop.run("report", *WINDOW)
 
     assert shown.lines[0] == "shop: RFM report, 2024-01-02 to 2024-03-31"
     assert table(shown.lines[2:11]) == [
@@ -77,9 +77,9 @@ def test_the_averages_of_an_empty_group_are_null(shop: Segments) -> None:
 
 
 def test_a_group_can_be_chosen_by_name_or_code_and_the_totals_stay(shop: Segments) -> None:
-    by_name = shop.done("report", *WINDOW, "--segment-name", "AT RISK")
-    other = shop.done("report", *WINDOW, "--segment-code", "OTHER")
-    eleven = shop.done("report", *WINDOW, "--scheme", "eleven", "--segment-name", "dormant")
+    by_name = shop.run("report", *WINDOW, "--segment-name", "AT RISK")
+    other = shop.run("report", *WINDOW, "--segment-code", "OTHER")
+    eleven = shop.run("report", *WINDOW, "--scheme", "eleven", "--segment-name", "dormant")
 
     assert [line.split()[0] for line in by_name.lines[2:]] == ["At", "Customers:", "Most", "Growing:"]
     assert by_name.lines[3] == "Customers: 10   Revenue: EUR 2,600.00"
@@ -88,7 +88,7 @@ def test_a_group_can_be_chosen_by_name_or_code_and_the_totals_stay(shop: Segment
 
 
 def test_a_storefront_limits_the_report_and_is_named(shop: Segments) -> None:
-    shown = shop.done("report", *WINDOW, "--storefront", "main")
+    shown = shop.run("report", *WINDOW, "--storefront", "main")
 
     assert shown.lines[0] == "shop: RFM report, 2024-01-02 to 2024-03-31, storefront main"
     assert shown.lines[11] == "Customers: 10   Revenue: EUR 2,600.00"
@@ -103,9 +103,9 @@ def test_the_eleven_segment_scheme_has_no_unclassified(shop: Segments) -> None:
 
 
 def test_a_business_without_purchases_has_a_report_of_zeros(segments: Segments) -> None:
-    segments.done("businesses", "create", "shop", "--time-zone", "UTC", "--currency", "JPY", "--name", "[b]Shop")
+    segments.run("businesses", "create", "shop", "--time-zone", "UTC", "--currency", "JPY", "--name", "[b]Shop")
 
-    shown = segments.done("report", *WINDOW)
+    shown = segments.run("report", *WINDOW)
 
     assert shown.lines[0] == "[b]Shop: RFM report, 2024-01-02 to 2024-03-31"
     assert shown.lines[-3:] == [
@@ -141,4 +141,4 @@ def test_a_business_without_purchases_has_a_report_of_zeros(segments: Segments) 
     ],
 )
 def test_a_wrong_option_is_one_sentence_with_what_would_be_right(shop: Segments, arguments: str, sentence: str) -> None:
-    assert shop.refused("report", *arguments.split()) == sentence
+    assert shop.expect_refusal("report", *arguments.split()) == sentence

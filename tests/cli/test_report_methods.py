@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from tests.cli.conftest import MAKE, WINDOW, Segments, Stencils, written
+from tests.cli.conftest import MAKE, WINDOW, Segments, Stencils, write_lines
 
 HEADER = "customer_id,order_id,date,amount,category"
 
@@ -17,7 +17,7 @@ def table(lines: list[str]) -> list[list[str]]:
 
 
 def test_value_has_three_groups_and_no_movement(shop: Segments) -> None:
-    shown = shop.done("report", *WINDOW, "--method", "value")
+    shown = shop.run("report", *WINDOW, "--method", "value")
 
     assert shown.lines[0] == "shop: VALUE report, 2024-01-02 to 2024-03-31"
     assert table(shown.lines[2:5]) == [
@@ -30,7 +30,7 @@ def test_value_has_three_groups_and_no_movement(shop: Segments) -> None:
 
 
 def test_behaviour_shows_its_dimensions_one_under_the_other(shop: Segments) -> None:
-    shown = shop.done("report", *WINDOW, "--method", "BEHAVIOR")
+    shown = shop.run("report", *WINDOW, "--method", "BEHAVIOR")
 
     assert table(shown.lines[2:11]) == [
         ["Category preference"],
@@ -44,17 +44,17 @@ def test_behaviour_shows_its_dimensions_one_under_the_other(shop: Segments) -> N
         ["Festive", "0", "0.00", "0"],
     ]
     assert shown.lines[11:] == ["Customers: 10   Revenue: EUR 2,600.00", "Most revenue: Tea   Largest: Tea"]
-    only = shop.done("report", *WINDOW, "--method", "behavior", "--segment-code", "season:festive")
+    only = shop.run("report", *WINDOW, "--method", "behavior", "--segment-code", "season:festive")
     assert table(only.lines[2:4]) == [["Season"], ["Festive", "0", "0.00", "0"]]
 
 
 @pytest.mark.parametrize("category", ["[bold]Sale[/]", "=cmd()", "お茶" * 60, "x" * 200, "a\x1b[2Jb"])
 def test_any_category_fits_into_eighty_columns(segments: Segments, tmp_path: Path, category: str) -> None:
-    file = written(tmp_path / "one.csv", HEADER, f"Ada,1,2024-03-01,12345678901.00,{category}")
-    segments.done("import", file, *MAKE)
+    file = write_lines(tmp_path / "one.csv", HEADER, f"Ada,1,2024-03-01,12345678901.00,{category}")
+    segments.run("import", file, *MAKE)
     segments.patch.setenv("COLUMNS", "80")
 
-    shown = segments.done("report", *WINDOW, "--method", "behavior")
+    shown = segments.run("report", *WINDOW, "--method", "behavior")
 
     assert max(map(cell_len, shown.lines)) <= 80
     assert shown.lines[1].split() == ["segment", "customers", "revenue", "EUR", "orders"]
@@ -72,10 +72,10 @@ def test_figures_headings_and_bars_are_whole_at_any_width(
 ) -> None:
     orders = (f"C{n % 4_321},O{n},2024-03-01,1234567.89,{'x' * 64}" for n in range(12_345))
     file = tmp_path / "many.csv"
-    stencils.fill(segments, "many", lambda: segments.done("import", written(file, HEADER, *orders), *MAKE))
+    stencils.fill(segments, "many", lambda: segments.run("import", write_lines(file, HEADER, *orders), *MAKE))
     segments.patch.setenv("COLUMNS", str(width))
 
-    shown = segments.done("report", *WINDOW, "--method", "behavior")
+    shown = segments.run("report", *WINDOW, "--method", "behavior")
 
     begins = next(place for place, line in enumerate(shown.lines) if line.startswith("segment"))
     heading, *rows = shown.lines[begins : begins + 10]

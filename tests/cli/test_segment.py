@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Segments, written
+from tests.cli.conftest import Segments, write_lines
 
 TOML = """name = "High value"
 description = "Who buys most"
@@ -28,11 +28,11 @@ WAITS = "Its recalculation waits for a server, or for segments recalculate high-
 
 def segment(folder: Path, value: object, name: str = "segment.json") -> Path:
     """A file of a segment."""
-    return written(folder / name, value if isinstance(value, str) else json.dumps(value))
+    return write_lines(folder / name, value if isinstance(value, str) else json.dumps(value))
 
 
 def test_a_segment_comes_from_toml_and_goes_back_as_json(shop: Segments, tmp_path: Path) -> None:
-    created = shop.done("segment", "create", segment(tmp_path, TOML, "high.toml"))
+    created = shop.run("segment", "create", segment(tmp_path, TOML, "high.toml"))
     kept = shop.json("segment", "show", "high-value")
 
     assert created.out == f"Created high-value (AUTOMATIC). {WAITS}\n"
@@ -48,17 +48,17 @@ def test_a_segment_comes_from_toml_and_goes_back_as_json(shop: Segments, tmp_pat
         "rfmConfig": {"minScore": "344", "maxScore": "555"},
         "schedule": "0 4 * * 1",
     }
-    shop.done("segment", "delete", "high-value")
-    shop.done("segment", "create", segment(tmp_path, kept))
+    shop.run("segment", "delete", "high-value")
+    shop.run("segment", "create", segment(tmp_path, kept))
     assert shop.json("segment", "show", "high-value") == kept
 
 
 def test_a_rule_may_be_a_table_of_toml_with_its_dates(shop: Segments, tmp_path: Path) -> None:
     text = 'name = "Old"\nrules = { "<" = [ { var = "registered_at" }, 2024-01-31 ] }\n'
 
-    shop.done("segment", "create", segment(tmp_path, text, "old.toml"))
+    shop.run("segment", "create", segment(tmp_path, text, "old.toml"))
 
-    shown = shop.done("segment", "show", "old").lines
+    shown = shop.run("segment", "show", "old").lines
     assert shown[0] == "key          old"
     assert "definition   the registration is before 2024-01-31" in shown
     assert 'rules        {"<": [{"var": "registered_at"}, "2024-01-31"]}' in shown
@@ -66,10 +66,10 @@ def test_a_rule_may_be_a_table_of_toml_with_its_dates(shop: Segments, tmp_path: 
 
 def test_segments_are_listed_by_name(shop: Segments, tmp_path: Path) -> None:
     for name in ("beta", "Alpha", "gold"):
-        shop.done("segment", "create", segment(tmp_path, {"name": name, "kind": "MANUAL"}))
+        shop.run("segment", "create", segment(tmp_path, {"name": name, "kind": "MANUAL"}))
 
-    listed = [line.split() for line in shop.done("segment", "list").lines]
-    turned = shop.done("segment", "list", "--search", "A", "--kind", "manual", "--reverse").lines
+    listed = [line.split() for line in shop.run("segment", "list").lines]
+    turned = shop.run("segment", "list", "--search", "A", "--kind", "manual", "--reverse").lines
 
     assert listed[0] == ["key", "name", "kind", "members", "calculated"]
     assert [line[0] for line in listed[1:]] == ["alpha", "beta", "gold"]
@@ -83,12 +83,12 @@ KEY = "customers-of-the-shop-at-the-harbour-who-buy-much-and-often"
 @pytest.mark.parametrize("terminal", [False, True])
 def test_keys_are_never_cut(shop: Segments, tmp_path: Path, terminal: bool) -> None:
     name = "Customers of the shop at the harbour who buy much and often, and have done so for years"
-    shop.done("segment", "create", segment(tmp_path, {"name": name, "key": KEY, "kind": "MANUAL"}))
+    shop.run("segment", "create", segment(tmp_path, {"name": name, "key": KEY, "kind": "MANUAL"}))
     shop.patch.setenv("COLUMNS", "60")
     if terminal:
         shop.patch.setenv("FORCE_COLOR", "1")
 
-    listed, status = shop.done("segment", "list").lines, shop.done("status").lines
+    listed, status = shop.run("segment", "list").lines, shop.run("status").lines
 
     assert [line.startswith(KEY) for line in listed[:2]] == [False, True]
     assert [line.startswith(KEY) for line in status] == [False, True]
@@ -97,13 +97,13 @@ def test_keys_are_never_cut(shop: Segments, tmp_path: Path, terminal: bool) -> N
 
 def test_segments_and_their_state_are_listed_as_json(shop: Segments, tmp_path: Path) -> None:
     rule = {"name": "Big", "criteria": {"minOrders": 1}, "isDynamic": False}
-    shop.done("segment", "create", segment(tmp_path, {"name": "VIP", "kind": "MANUAL", "description": "By hand"}))
-    shop.done("segment", "create", segment(tmp_path, rule))
-    shop.done("recalculate", "big")
+    shop.run("segment", "create", segment(tmp_path, {"name": "VIP", "kind": "MANUAL", "description": "By hand"}))
+    shop.run("segment", "create", segment(tmp_path, rule))
+    shop.run("recalculate", "big")
 
     big, vip = shop.json("segment", "list")
     first, second = shop.json("status")
-    shown = [line.split(maxsplit=1)[1] for line in shop.done("segment", "show", "big").lines if "calculated" in line]
+    shown = [line.split(maxsplit=1)[1] for line in shop.run("segment", "show", "big").lines if "calculated" in line]
 
     empty = {"key": "vip", "kind": "MANUAL", "member_count": 0, "last_calculated": None}
     told = {"name": "VIP", "description": "By hand", "version": 1}
@@ -114,16 +114,18 @@ def test_segments_and_their_state_are_listed_as_json(shop: Segments, tmp_path: P
     assert (first["last_calculated"], first["next_run_at"]) == (big["last_calculated"], None)
     assert first["newest_run"].items() >= {"status": "SUCCEEDED", "evaluated": 10, "entered": 10, "error": None}.items()
     assert second == {**empty, "next_run_at": None, "newest_run": None}
-    assert shop.refused("status", "--format", "xml") == "--format must be one of: table, json."
+    assert shop.expect_refusal("status", "--format", "xml") == "--format must be one of: table, json."
 
 
 def test_an_update_changes_what_the_file_holds_and_clears_what_is_named(shop: Segments, tmp_path: Path) -> None:
-    shop.done("segment", "create", segment(tmp_path, TOML, "high.toml"))
+    shop.run("segment", "create", segment(tmp_path, TOML, "high.toml"))
 
     change = segment(tmp_path, {"name": "Higher", "expectedVersion": 1, "criteria": None})
-    changed = shop.done("segment", "update", "high-value", change, "--clear", "rfmConfig")
-    again = shop.done("segment", "update", "high-value", segment(tmp_path, {"name": "Higher"}))
-    late = shop.refused("segment", "update", "high-value", segment(tmp_path, {"expectedVersion": 1, "name": "Mine"}))
+    changed = shop.run("segment", "update", "high-value", change, "--clear", "rfmConfig")
+    again = shop.run("segment", "update", "high-value", segment(tmp_path, {"name": "Higher"}))
+    late = shop.expect_refusal(
+        "segment", "update", "high-value", segment(tmp_path, {"expectedVersion": 1, "name": "Mine"})
+    )
 
     assert changed.out == f"Changed high-value (version 2). {WAITS}\n"
     assert again.out == "Nothing changed in high-value (version 2).\n"
@@ -134,27 +136,29 @@ def test_an_update_changes_what_the_file_holds_and_clears_what_is_named(shop: Se
 
 
 def test_a_used_segment_is_not_deleted(shop: Segments, tmp_path: Path) -> None:
-    shop.done("segment", "create", segment(tmp_path, {"name": "VIP", "kind": "MANUAL"}))
-    shop.done("segment", "create", segment(tmp_path, {"name": "Good", "rules": {"in": ["vip", {"var": "segments"}]}}))
+    shop.run("segment", "create", segment(tmp_path, {"name": "VIP", "kind": "MANUAL"}))
+    shop.run("segment", "create", segment(tmp_path, {"name": "Good", "rules": {"in": ["vip", {"var": "segments"}]}}))
 
-    refused = shop.refused("segment", "delete", "vip")
+    refused = shop.expect_refusal("segment", "delete", "vip")
 
     assert refused == "vip is used by the rules of: Good (good)."
-    assert shop.done("segment", "delete", "good").out == "Deleted good. 0 memberships ended.\n"
-    assert shop.done("segment", "delete", "vip").out == "Deleted vip. 0 memberships ended.\n"
-    assert shop.refused("segment", "delete", "vip") == "There is no segment with the key vip in the business shop."
+    assert shop.run("segment", "delete", "good").out == "Deleted good. 0 memberships ended.\n"
+    assert shop.run("segment", "delete", "vip").out == "Deleted vip. 0 memberships ended.\n"
+    assert (
+        shop.expect_refusal("segment", "delete", "vip") == "There is no segment with the key vip in the business shop."
+    )
 
 
 def test_standard_segments_are_made_once(shop: Segments) -> None:
-    first = shop.done("segment", "create-standard").lines
-    again = shop.done("segment", "create-standard").lines
-    eleven = shop.done("segment", "create-standard", "--scheme", "eleven").lines
+    first = shop.run("segment", "create-standard").lines
+    again = shop.run("segment", "create-standard").lines
+    eleven = shop.run("segment", "create-standard", "--scheme", "eleven").lines
 
     assert first[:2] == ["8 created, 0 there already:", "  rfm-champions  Champions"]
     assert first[-1] == "Their recalculation waits for a server, or for segments recalculate."
     assert (again[0], len(again)) == ("0 created, 8 there already:", 9)
     assert (eleven[0], len(eleven)) == ("10 created, 0 there already:", 12)
-    wrong = shop.refused("segment", "create-standard", "--scheme", "nine")
+    wrong = shop.expect_refusal("segment", "create-standard", "--scheme", "nine")
     assert wrong == "--scheme must be one of: eight, eleven."
 
 
@@ -181,16 +185,16 @@ def test_standard_segments_are_made_once(shop: Segments) -> None:
 def test_what_is_wrong_in_a_file_is_said_with_its_place(
     shop: Segments, tmp_path: Path, ending: str, content: str, sentence: str
 ) -> None:
-    refused = shop.refused("segment", "create", segment(tmp_path, content, f"a.{ending}"))
+    refused = shop.expect_refusal("segment", "create", segment(tmp_path, content, f"a.{ending}"))
 
     assert refused.removeprefix(f"{tmp_path}/").startswith(sentence), refused
-    assert len(shop.done("segment", "list").lines) == 1
+    assert len(shop.run("segment", "list").lines) == 1
 
 
 def test_an_update_needs_something_to_change(shop: Segments, tmp_path: Path) -> None:
-    nothing = shop.refused("segment", "update", "vip")
-    with_id = shop.refused("segment", "update", "vip", segment(tmp_path, {"id": "x"}))
-    unknown = shop.refused("segment", "update", "vip", "--clear", "kind")
+    nothing = shop.expect_refusal("segment", "update", "vip")
+    with_id = shop.expect_refusal("segment", "update", "vip", segment(tmp_path, {"id": "x"}))
+    unknown = shop.expect_refusal("segment", "update", "vip", "--clear", "kind")
 
     assert nothing == "Nothing to change: give a file or --clear."
     assert with_id.endswith("segment.json must not hold id: the command line says it.")
@@ -198,6 +202,6 @@ def test_an_update_needs_something_to_change(shop: Segments, tmp_path: Path) -> 
 
 
 def test_a_file_that_is_not_there_is_named(shop: Segments, tmp_path: Path) -> None:
-    refused = shop.refused("segment", "create", tmp_path / "none.json")
+    refused = shop.expect_refusal("segment", "create", tmp_path / "none.json")
 
     assert refused == f"{tmp_path}/none.json: No such file or directory."

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tests.cli.conftest import Segments, written
+from tests.cli.conftest import Segments, write_lines
 from tests.drivers.documents import ROOT
 
 PAGE = ROOT / "docs" / "segments.md"
@@ -15,8 +15,8 @@ def test_the_files_of_the_page_make_what_is_said_of_them(shop: Segments, tmp_pat
     said = []
 
     for form, text, _ in examples:
-        key = shop.done("segment", "create", written(tmp_path / f"segment.{form}", text)).out.split()[1]
-        shown = {line[:12].strip(): line[13:] for line in shop.done("segment", "show", key).lines}
+        key = shop.run("segment", "create", write_lines(tmp_path / f"segment.{form}", text)).out.split()[1]
+        shown = {line[:12].strip(): line[13:] for line in shop.run("segment", "show", key).lines}
         said.append(shown.get("definition", ""))
 
     assert len(examples) == 5
@@ -27,6 +27,6 @@ def test_the_fields_of_the_page_are_those_that_a_segment_has(shop: Segments, tmp
     told = re.findall(r"^\| `(\w+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     new = '{"name": "X", "rules": {"!!": [1]}, "schedule": "0 1 * * *"}'
 
-    shop.done("segment", "create", written(tmp_path / "new.json", new))
+    shop.run("segment", "create", write_lines(tmp_path / "new.json", new))
 
     assert {*told, "rules"} == {*shop.json("segment", "show", "x"), "version"}

@@ -61,7 +61,7 @@ def test_serve_refuses_to_start_with_one_sentence_and_makes_nothing(
     for name, value in environment.items():
         segments.patch.setenv(name, value)
 
-    assert segments.refused("serve", *arguments).startswith(sentence)
+    assert segments.expect_refusal("serve", *arguments).startswith(sentence)
     assert not segments.data.exists()
 
 
@@ -75,7 +75,7 @@ def test_serve_refuses_to_start_with_one_sentence_and_makes_nothing(
     ],
 )
 def test_a_wrong_option_of_serve_is_wrong_use(segments: Segments, arguments: list[str], sentence: str) -> None:
-    assert segments.refused("serve", "--demo", *arguments) == f"{sentence} --help shows how it is used."
+    assert segments.expect_refusal("serve", "--demo", *arguments) == f"{sentence} --help shows how it is used."
 
 
 def test_a_port_in_use_is_a_sentence_and_leaves_the_store_alone(segments: Segments) -> None:
@@ -92,7 +92,7 @@ def test_a_port_in_use_is_a_sentence_and_leaves_the_store_alone(segments: Segmen
 def test_with_a_secret_it_serves_and_says_no_token(segments: Segments, tmp_path: Path) -> None:
     with serving(tmp_path, "--port", "0") as server:
         health, refused = httpx.get(f"{server.url}/healthz"), server.status("/graphql?query=%7Bviewer%7Bsubject%7D%7D")
-        code, _ = server.told_to_end()
+        code, _ = server.tell_to_end()
 
     assert (health.status_code, health.text) == (200, '{"status":"ok"}')
     assert refused in (400, 401, 405)
@@ -127,7 +127,7 @@ def test_the_demo_leaves_a_store_that_is_in_use_as_it_is(shop: Segments, tmp_pat
         told = server.query("{ viewer { business { key } } customers { totalCount } }")
 
     assert told == {"viewer": {"business": {"key": "shop"}}, "customers": {"totalCount": 10}}
-    assert len(shop.done("businesses", "list").lines) == 2
+    assert len(shop.run("businesses", "list").lines) == 2
 
 
 @pytest.mark.usefixtures("shop")
@@ -136,7 +136,7 @@ def test_several_workers_share_port_store_and_secret_and_end_together(tmp_path: 
         children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
         workers = [int(one) for one in children.read_text().split()]
         answered = [server.query("{ customers { totalCount } }") for _ in range(20)]
-        code, _ = server.told_to_end()
+        code, _ = server.tell_to_end()
 
     assert len(workers) >= 2
     assert answered == [{"customers": {"totalCount": 10}}] * 20
@@ -147,7 +147,7 @@ def test_several_workers_share_port_store_and_secret_and_end_together(tmp_path: 
 @pytest.mark.usefixtures("shop")
 def test_an_interruption_ends_the_server_quietly(tmp_path: Path) -> None:
     with serving(tmp_path, "--demo") as server:
-        code, _ = server.told_to_end(signal.SIGINT)
+        code, _ = server.tell_to_end(signal.SIGINT)
 
     assert code == 0
     assert "Error" not in server.log.read_text()

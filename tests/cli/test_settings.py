@@ -28,7 +28,7 @@ def written(tmp_path: Path, text: str, name: str = "shop.toml") -> Path:
 def test_a_file_is_applied_and_what_changed_is_printed(made: Segments, tmp_path: Path) -> None:
     file = written(tmp_path, 'lapsed_days = 120\nhigh_lifetime = 20000.50\n[import]\npreset = "shopify"\n')
 
-    ended = made.done("settings", "apply", file)
+    ended = made.run("settings", "apply", file)
 
     assert ended.lines == [
         "high_lifetime: 150000 -> 20000.5",
@@ -41,15 +41,15 @@ def test_a_file_is_applied_and_what_changed_is_printed(made: Segments, tmp_path:
 
 def test_a_file_that_was_applied_changes_nothing_again(made: Segments, tmp_path: Path) -> None:
     file = written(tmp_path, "lapsed_days = 120\n" + MONGODB)
-    made.done("settings", "apply", file)
+    made.run("settings", "apply", file)
 
-    assert made.done("settings", "apply", file).out == "Nothing changed in shop (version 2).\n"
+    assert made.run("settings", "apply", file).out == "Nothing changed in shop (version 2).\n"
 
 
 def test_check_says_what_would_change_and_writes_nothing(made: Segments, tmp_path: Path) -> None:
     file = written(tmp_path, "lapsed_days = 120\n" + MONGODB)
 
-    ended = made.done("settings", "apply", file, "--check")
+    ended = made.run("settings", "apply", file, "--check")
 
     assert ended.lines[0] == "lapsed_days: 90 -> 120"
     assert ended.lines[-1] == "6 settings would change in shop (version 1)."
@@ -103,13 +103,13 @@ classify_every = "15  2 * * *"
 columns = {"Order No." = "order_id", "Käufer" = "customer"}
 thousands = "'"
 """
-    made.done("settings", "apply", written(tmp_path, text + MONGODB))
-    toml = written(tmp_path, made.done("settings", "show").out, "shown.toml")
-    shown_json = written(tmp_path, made.done("settings", "show", "--format", "json").out, "shown.json")
+    made.run("settings", "apply", written(tmp_path, text + MONGODB))
+    toml = written(tmp_path, made.run("settings", "show").out, "shown.toml")
+    shown_json = written(tmp_path, made.run("settings", "show", "--format", "json").out, "shown.json")
 
-    again = [made.done("settings", "apply", file, "--check").out for file in (toml, shown_json)]
-    made.done("businesses", "create", "copy", *UTC_EUR)
-    made.done("settings", "apply", toml, "--business", "copy")
+    again = [made.run("settings", "apply", file, "--check").out for file in (toml, shown_json)]
+    made.run("businesses", "create", "copy", *UTC_EUR)
+    made.run("settings", "apply", toml, "--business", "copy")
 
     copy = made.json("settings", "show", "--business", "copy")
     assert again == ["Nothing would change in shop (version 2).\n"] * 2
@@ -122,11 +122,11 @@ thousands = "'"
 def test_defaults_come_back_by_reset_and_by_null(made: Segments, tmp_path: Path) -> None:
     text = "lapsed_days = 120\nrfm_days = 30\nloyal_orders = 9\n"
     text += '[import]\npreset = "shopify"\nthousands = ","\ndecimal = "."\n'
-    made.done("settings", "apply", written(tmp_path, text))
+    made.run("settings", "apply", written(tmp_path, text))
 
     reset = 'reset = ["lapsed_days", "import"]\nloyal_orders = 8\n'
-    by_reset = made.done("settings", "apply", written(tmp_path, reset))
-    by_null = made.done("settings", "apply", written(tmp_path, '{"rfm_days": null}', "null.json"))
+    by_reset = made.run("settings", "apply", written(tmp_path, reset))
+    by_null = made.run("settings", "apply", written(tmp_path, '{"rfm_days": null}', "null.json"))
 
     assert by_reset.lines[:-1] == [
         "loyal_orders: 9 -> 8",
@@ -143,7 +143,7 @@ def test_the_examples_of_the_documentation_are_right(made: Segments, tmp_path: P
     examples = blocks("docs/settings.md", "toml")
 
     for example in examples:
-        made.done("settings", "apply", written(tmp_path, example.text, example.name))
+        made.run("settings", "apply", written(tmp_path, example.text, example.name))
 
     assert [example.name for example in examples] == ["shop.toml", "mongodb.toml"]
 
@@ -158,7 +158,7 @@ output_dir = "out"
 output_filename = "labels.json"
 """
 
-    ended = made.done("settings", "apply", written(tmp_path, text))
+    ended = made.run("settings", "apply", written(tmp_path, text))
 
     assert ended.lines[:5] == [
         "high_aov_threshold is taken as high_average_order",
@@ -190,32 +190,32 @@ output_filename = "labels.json"
     ],
 )
 def test_a_file_that_cannot_be_is_one_sentence(made: Segments, tmp_path: Path, name: str, text: str, said: str) -> None:
-    assert said in made.refused("settings", "apply", written(tmp_path, text, name))
+    assert said in made.expect_refusal("settings", "apply", written(tmp_path, text, name))
 
 
 def test_a_file_that_is_not_there_is_one_sentence(made: Segments, tmp_path: Path) -> None:
-    refused = made.refused("settings", "apply", tmp_path / "none.toml")
+    refused = made.expect_refusal("settings", "apply", tmp_path / "none.toml")
 
     assert refused == f"{tmp_path}/none.toml: No such file or directory."
 
 
 def test_thresholds_must_be_amounts_of_another_currency_too(made: Segments, tmp_path: Path) -> None:
-    made.done("settings", "apply", written(tmp_path, "high_lifetime = 20000.50\n"))
+    made.run("settings", "apply", written(tmp_path, "high_lifetime = 20000.50\n"))
 
-    refused = made.refused("businesses", "set", "shop", "--currency", "JPY")
+    refused = made.expect_refusal("businesses", "set", "shop", "--currency", "JPY")
 
     assert refused == "high_lifetime must have at most 0 decimals."
 
 
 def test_segments_follow_the_settings_before_the_command_ends(shop: Segments, tmp_path: Path) -> None:
     low = '{"name": "Low", "rules": {"==": [{"var": "spending_label"}, "Low Value"]}}'
-    shop.done("segment", "create", written(tmp_path, low, "low.json"))
-    before = shop.done("recalculate", "low")
+    shop.run("segment", "create", written(tmp_path, low, "low.json"))
+    before = shop.run("recalculate", "low")
     settings = written(tmp_path, "low_lifetime = 50\n")
 
-    checked = shop.done("settings", "apply", settings, "--check")
-    applied = shop.done("settings", "apply", settings)
-    again = shop.done("settings", "apply", settings)
+    checked = shop.run("settings", "apply", settings, "--check")
+    applied = shop.run("settings", "apply", settings)
+    again = shop.run("settings", "apply", settings)
 
     assert before.out == "low: 10 customers evaluated, 10 entered, 0 left.\n"
     assert checked.lines[-1] == "1 setting would change in shop (version 1)."

@@ -25,19 +25,19 @@ def execute(data: Path, statement: str) -> None:
 
 
 def test_an_upgrade_makes_the_tables_and_a_second_one_changes_nothing(segments: Segments) -> None:
-    missing = segments.refused("db", "check")
-    first = segments.done("db", "upgrade")
-    again = segments.done("db", "upgrade")
+    missing = segments.expect_refusal("db", "check")
+    first = segments.run("db", "upgrade")
+    again = segments.run("db", "upgrade")
 
     assert missing == NO_TABLES
     assert first.out == again.out == "The store is up to date.\n"
-    assert segments.done("db", "check").out == SOUND
+    assert segments.run("db", "check").out == SOUND
 
 
 def test_the_check_finds_totals_that_differ_from_the_purchases(shop: Segments) -> None:
     execute(shop.data, "UPDATE customer_metrics SET revenue = revenue + 1 WHERE order_count IN (1, 9)")
 
-    refused = shop.refused("db", "check")
+    refused = shop.expect_refusal("db", "check")
 
     assert refused == "The store is not as it should be: shop: the totals of 4 customers differ from their purchases."
 
@@ -45,7 +45,7 @@ def test_the_check_finds_totals_that_differ_from_the_purchases(shop: Segments) -
 def test_the_check_finds_tables_that_are_not_ours(shop: Segments) -> None:
     execute(shop.data, "ALTER TABLE customer ADD COLUMN shoe_size INTEGER")
 
-    refused = shop.refused("db", "check")
+    refused = shop.expect_refusal("db", "check")
 
     assert refused.startswith("The store is not as it should be: ")
     assert "shoe_size" in refused
@@ -55,7 +55,7 @@ def test_the_check_finds_tables_that_are_not_ours(shop: Segments) -> None:
 def test_a_store_of_a_newer_program_is_left_alone(shop: Segments, command: str) -> None:
     execute(shop.data, "UPDATE alembic_version SET version_num = '9999'")
 
-    refused = shop.refused(*command.split())
+    refused = shop.expect_refusal(*command.split())
 
     assert refused == f"The store is at 9999, made by a newer version of this program; this one knows {find_head()}."
 
@@ -65,7 +65,7 @@ def test_a_file_that_is_no_store_is_refused(segments: Segments, command: str) ->
     segments.data.mkdir()
     (segments.data / "segments.sqlite").write_text("Nothing that a database would write into its first page. " * 20)
 
-    assert segments.refused(*command.split()) == "The store cannot be used: file is not a database."
+    assert segments.expect_refusal(*command.split()) == "The store cannot be used: file is not a database."
 
 
 @commands
@@ -73,7 +73,7 @@ def test_a_data_folder_that_cannot_be_made_is_named(segments: Segments, tmp_path
     (tmp_path / "file").write_text("")
     segments.patch.setenv("SEGMENTS_DATA", str(tmp_path / "file" / "data"))
 
-    refused = segments.refused(*command.split())
+    refused = segments.expect_refusal(*command.split())
 
     assert refused == f"The folder of the store cannot be used: {tmp_path}/file/data: Not a directory."
 
@@ -100,7 +100,7 @@ def test_a_data_folder_that_cannot_be_written_is_named(segments: Segments, comma
         segments.patch.setenv("SEGMENTS_DATA", str(locked))
 
         with without_privileges():
-            refused = segments.refused(*command.split())
+            refused = segments.expect_refusal(*command.split())
 
     place = f"{locked}/secret" if command.startswith("serve") else locked
     assert refused == f"The folder of the store cannot be used: {place}: Permission denied."
@@ -124,17 +124,17 @@ def test_an_address_that_leads_to_no_store_is_a_sentence_without_the_address(
 ) -> None:
     segments.patch.setenv("SEGMENTS_DATABASE_URL", address)
 
-    assert segments.refused("businesses", "list") == sentence
+    assert segments.expect_refusal("businesses", "list") == sentence
 
 
 def test_a_store_on_postgresql_is_upgraded_by_its_operator(segments: Segments, ten: Path, empty: str) -> None:
     segments.patch.setenv("SEGMENTS_DATABASE_URL", empty)
 
-    before = segments.refused("businesses", "list")
-    segments.done("db", "upgrade")
-    segments.done("import", ten, *MAKE)
+    before = segments.expect_refusal("businesses", "list")
+    segments.run("db", "upgrade")
+    segments.run("import", ten, *MAKE)
 
     assert before == NO_TABLES
-    assert segments.done("db", "check").out == SOUND
-    assert segments.done("report", *WINDOW).lines[11] == "Customers: 10   Revenue: EUR 2,600.00"
+    assert segments.run("db", "check").out == SOUND
+    assert segments.run("report", *WINDOW).lines[11] == "Customers: 10   Revenue: EUR 2,600.00"
     assert not segments.data.exists()

@@ -22,7 +22,7 @@ def claims(token: str) -> dict[str, Any]:
 
 
 def test_the_token_stands_alone_and_may_do_everything_for_eight_hours(signing: Segments) -> None:
-    printed = signing.done("token")
+    printed = signing.run("token")
 
     found = claims(printed.out)
     assert len(printed.lines) == 1
@@ -34,7 +34,7 @@ def test_the_token_stands_alone_and_may_do_everything_for_eight_hours(signing: S
 
 
 def test_subject_permissions_and_lifetime_are_those_asked_for(signing: Segments) -> None:
-    printed = signing.done("token", "--subject", "pos-7", "--permission", "customers:view", "--expires", "0.5")
+    printed = signing.run("token", "--subject", "pos-7", "--permission", "customers:view", "--expires", "0.5")
 
     found = claims(printed.out)
     assert (found["sub"], found["permissions"]) == ("pos-7", ["customers:view"])
@@ -44,7 +44,7 @@ def test_subject_permissions_and_lifetime_are_those_asked_for(signing: Segments)
 def test_the_default_lifetime_is_never_longer_than_the_longest(signing: Segments) -> None:
     signing.patch.setenv("SEGMENTS_TOKEN_LIFETIME_HOURS", "4")
 
-    found = claims(signing.done("token").out)
+    found = claims(signing.run("token").out)
 
     assert found["exp"] - found["iat"] == 4 * 3600
 
@@ -52,7 +52,7 @@ def test_the_default_lifetime_is_never_longer_than_the_longest(signing: Segments
 def test_the_secret_of_the_demo_mode_signs_where_none_is_set(made: Segments) -> None:
     (made.data / "secret").write_text(SECRET)
 
-    assert claims(made.done("token").out)["business"] == "shop"
+    assert claims(made.run("token").out)["business"] == "shop"
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_the_secret_of_the_demo_mode_signs_where_none_is_set(made: Segments) -> 
     ],
 )
 def test_what_makes_no_token_is_one_sentence(signing: Segments, option: str, value: str, sentence: str) -> None:
-    assert signing.refused("token", f"--{option}", value) == sentence
+    assert signing.expect_refusal("token", f"--{option}", value) == sentence
 
 
 @pytest.mark.parametrize(
@@ -89,4 +89,4 @@ def test_a_secret_that_cannot_be_trusted_signs_nothing_and_is_not_shown(
 ) -> None:
     signing.patch.setenv("SEGMENTS_JWT_SECRET", secret)
 
-    assert signing.refused("token") == sentence
+    assert signing.expect_refusal("token") == sentence

@@ -190,6 +190,6 @@ def status(segments: Segments) -> object:
 
 
 def test_a_folder_that_is_not_there_cannot_be_watched(segments: Segments, tmp_path: Path) -> None:
-    refused = segments.refused("watch", tmp_path / "none" / "orders.csv")
+    refused = segments.expect_refusal("watch", tmp_path / "none" / "orders.csv")
 
     assert refused.endswith("orders.csv is not there, so nothing in it can be watched.")

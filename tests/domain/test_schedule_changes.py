@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import pytest
 
 from domain.calendar import compute_offset, find_next_change, find_next_run
-from tests.conftest import sampled
+from tests.conftest import sample_cases
 
 FIRST, LAST = datetime(2020, 1, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -72,7 +72,7 @@ def test_there_are_changes_of_every_kind() -> None:
     assert {timedelta(minutes=30), timedelta(hours=-1), timedelta(hours=2), timedelta(hours=-2)} <= steps
 
 
-@pytest.mark.parametrize("nights", sampled((2, 100), 2), ids=["the first and the last two", "all"])
+@pytest.mark.parametrize("nights", sample_cases((2, 100), 2), ids=["the first and the last two", "all"])
 @pytest.mark.parametrize("text", [*FIXED, *FOLLOWED])
 def test_the_next_time_lies_ahead_and_is_the_right_one_on_every_night_of_change(text: str, nights: int) -> None:
     wrong = []

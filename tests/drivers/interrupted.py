@@ -31,7 +31,7 @@ class Interrupted(SqlStore):
             yield jobs
 
 
-def interrupted(working: Working, place: int, meanwhile: Callable[[], Awaitable[object]], owner: str) -> Runner:
+def make_interrupted(working: Working, place: int, meanwhile: Callable[[], Awaitable[object]], owner: str) -> Runner:
     """A worker of its own on the store."""
     store = Interrupted(working.store.database, working.clock, place, meanwhile)
     return Runner(store, working.clock, working.feed, owner)

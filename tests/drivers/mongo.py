@@ -52,7 +52,7 @@ def place(mongo: Mongo, collection: str = "purchases") -> tuple[str, ...]:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[int]:
+def serve_mongodb(folder: Path) -> Iterator[int]:
     """A server in memory, on a port of its own."""
     port = free_port()
     own = ["--log-file", str(folder / "log"), "--pid-file", str(folder / "pid")]

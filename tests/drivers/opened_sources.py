@@ -12,7 +12,7 @@ def shop(**settings: object) -> Business:
     return Business(1, "shop", "Shop", "EUR", "UTC", BusinessSettings.of(settings), 1, 0, 0)
 
 
-def opened(folder: Path, *lines: str, business: Business | None = None, **options: object) -> OpenedPurchases:
+def open_source(folder: Path, *lines: str, business: Business | None = None, **options: object) -> OpenedPurchases:
     path = folder / "orders.csv"
     path.write_text("\n".join(lines) + "\n")
     return open_purchases(path, business or shop(), ImportOptions(**options))  # type: ignore[arg-type]

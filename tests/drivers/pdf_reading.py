@@ -24,14 +24,14 @@ def shown(data: bytes) -> list[Shown]:
     for page in document:
         text = page.get_textpage()
         boxes = tuple(text.get_rect(place) for place in range(text.count_rects()))
-        pages.append(Shown(squeezed(text.get_text_range()), boxes))
+        pages.append(Shown(drop_spaces(text.get_text_range()), boxes))
         text.close()
         page.close()
     document.close()
     return pages
 
 
-def squeezed(text: str) -> str:
+def drop_spaces(text: str) -> str:
     return "".join(text.split())
 
 

@@ -33,7 +33,7 @@ class Cluster:
                 os.kill(pid, number)
 
     @contextmanager
-    def frozen(self) -> Iterator[None]:
+    def freeze(self) -> Iterator[None]:
         """Alive, connected and silent."""
         self.signal(signal.SIGSTOP)
         try:

@@ -42,9 +42,9 @@ class RootField:
 
     @property
     def document(self) -> str:
-        return self.asked({})
+        return self.ask_with({})
 
-    def asked(self, arguments: dict[str, str]) -> str:
+    def ask_with(self, arguments: dict[str, str]) -> str:
         """The call with some arguments of one's own."""
         operation, _, field = self.name.partition(" ")
         given = ", ".join(f"{key}: {value}" for key, value in {**self.given, **arguments}.items())

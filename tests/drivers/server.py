@@ -72,15 +72,15 @@ class Server:
         finally:
             connection.close()
 
-    def ended(self, seconds: float = 20) -> int:
+    def wait_end(self, seconds: float = 20) -> int:
         """The code with which the process ends."""
         return self.process.wait(timeout=seconds)
 
-    def told_to_end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
+    def tell_to_end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
         """The code with which the process ends after the signal, and after how many seconds."""
         began = time.monotonic()
         self.process.send_signal(number)
-        return self.ended(), time.monotonic() - began
+        return self.wait_end(), time.monotonic() - began
 
     @property
     def printed(self) -> str:
@@ -193,7 +193,7 @@ def until(found: Callable[[], Found], seconds: float = 30, told: Callable[[], st
     return value
 
 
-def opened(server: Server, stack: ExitStack, sent: bytes = b"") -> socket.socket:
+def open_connection(server: Server, stack: ExitStack, sent: bytes = b"") -> socket.socket:
     """A connection on which that much was sent; the stack closes it."""
     made = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=15))
     made.sendall(sent)

@@ -47,11 +47,11 @@ class Live:
         return websockets.connect(f"ws://{self.host}/graphql", **given)
 
     @asynccontextmanager
-    async def initiated(self, token: str, **options: Any) -> AsyncIterator[ClientConnection]:
+    async def initiate(self, token: str, **options: Any) -> AsyncIterator[ClientConnection]:
         """A socket whose token was accepted."""
         async with self.connect(**options) as client:
             await send(client, type="connection_init", payload={"Authorization": f"Bearer {token}"})
-            assert await received(client) == {"type": "connection_ack"}
+            assert await receive(client) == {"type": "connection_ack"}
             yield client
 
 
@@ -85,7 +85,7 @@ async def send(client: ClientConnection, **message: Any) -> None:
     await client.send(json.dumps(message))
 
 
-async def received(client: ClientConnection, seconds: float = 5) -> Any:
+async def receive(client: ClientConnection, seconds: float = 5) -> Any:
     async with asyncio.timeout(seconds):
         return json.loads(await client.recv())
 
@@ -94,16 +94,16 @@ async def subscribe(client: ClientConnection, key: str, query: str, variables: o
     await send(client, type="subscribe", id=key, payload={"query": query, "variables": variables})
 
 
-async def answered(client: ClientConnection, key: str, query: str, variables: object = None) -> Any:
+async def fetch_answer(client: ClientConnection, key: str, query: str, variables: object = None) -> Any:
     """The one answer of a query or mutation, complete."""
     await subscribe(client, key, query, variables)
-    answer, end = await received(client), await received(client)
+    answer, end = await receive(client), await receive(client)
     assert (answer["type"], answer["id"]) == ("next", key), answer
     assert end == {"type": "complete", "id": key}
     return answer["payload"]
 
 
-async def closed(client: ClientConnection, seconds: float = 5) -> int | None:
+async def wait_closed(client: ClientConnection, seconds: float = 5) -> int | None:
     """The code that the server closed with; whatever it sent before is passed over."""
     async with asyncio.timeout(seconds):
         with suppress(ConnectionClosed):

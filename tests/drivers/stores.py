@@ -77,13 +77,13 @@ class PostgresqlServer:
 
     def empty_store(self) -> str:
         """The address of the store, whose tables are the newest and empty; made anew where a test changed them."""
-        if not self.emptied():
+        if not self.try_to_empty():
             self.store.dispose()
             self.drop(STORE)
             self.create(STORE)
         return self.address_of(STORE)
 
-    def emptied(self) -> bool:
+    def try_to_empty(self) -> bool:
         """Whether the tables are as they were, and so have been emptied."""
         with self.store.begin() as connection:
             if not connection.dialect.has_table(connection, "alembic_version"):
@@ -104,7 +104,7 @@ class PostgresqlServer:
 
 
 @contextmanager
-def served_postgresql() -> Iterator[PostgresqlServer]:
+def serve_postgresql() -> Iterator[PostgresqlServer]:
     """A server of its own, until the block ends."""
     # Not under pytest's folder, which the next run beside this one closes to the user that PostgreSQL runs as.
     with TemporaryDirectory(prefix="segments-postgresql-", ignore_cleanup_errors=True) as folder:

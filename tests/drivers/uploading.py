@@ -39,7 +39,7 @@ class Place:
         given = {**CSV, **self.face.bearer(token), **headers}
         return await self.face.client.post(f"/imports/purchases{query}", content=content, headers=given)
 
-    async def worked(self) -> None:
+    async def import_waiting(self) -> None:
         """Let everything that waits be imported."""
         for business in await self.worker.store.load_businesses():
             await self.worker.run_once(business)

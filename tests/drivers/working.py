@@ -43,9 +43,9 @@ class Working:
 
     async def segment(self, key: str, rules: object, *, dynamic: bool = True, ranks: bool = False) -> Segment:
         """An automatic segment with these rules, not calculated yet."""
-        return await self.defined(key, Definition(rules=rules), dynamic=dynamic, ranks=ranks)
+        return await self.define(key, Definition(rules=rules), dynamic=dynamic, ranks=ranks)
 
-    async def defined(self, key: str, definition: Definition, *, dynamic: bool = True, ranks: bool = False) -> Segment:
+    async def define(self, key: str, definition: Definition, *, dynamic: bool = True, ranks: bool = False) -> Segment:
         """The same with any definition."""
         new = NewSegment(key, key.title(), None, SegmentKind.AUTOMATIC, dynamic, ranks, definition, None, "tester")
         async with self.store.write(self.business) as unit:

@@ -96,7 +96,7 @@ async def test_what_waits_is_bounded_and_can_be_cancelled(place: Place) -> None:
 async def test_a_file_that_turns_out_bad_fails_with_a_sentence(place: Place) -> None:
     packed = gzip.compress(ROWS.encode() * 400)
     sent = await place.send(packed[:-10], **{"Content-Type": "application/gzip"})
-    await place.worked()
+    await place.import_waiting()
     told = await place.told(sent.json()["id"])
 
     assert told["status"] == "FAILED"

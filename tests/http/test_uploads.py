@@ -22,7 +22,7 @@ from persistence.database.engines import Database
 from persistence.imports import uploads
 from persistence.sources.opening import OpenedPurchases
 from tests.conftest import SetClock, sqlite_alone
-from tests.drivers.sockets import live, received, subscribe
+from tests.drivers.sockets import live, receive, subscribe
 from tests.drivers.uploading import IMPORT, ROWS, Place, placing
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +41,7 @@ async def test_a_file_waits_is_imported_and_goes(place: Place) -> None:
     sent = await place.send(query="?name=march.csv")
     number = sent.json()["id"]
     waiting, kept = await place.told(number), place.files
-    await place.worked()
+    await place.import_waiting()
     done = await place.told(number)
 
     assert (sent.status_code, sent.headers["location"]) == (202, f"/imports/purchases/{number}")
@@ -67,7 +67,7 @@ async def test_gzip_and_the_options_of_the_command_line_are_understood(place: Pl
     more = "&date_format=%25d/%25m/%25Y&decimal=,&thousands=."
 
     sent = await place.send(packed, query + more, **{"Content-Type": "application/gzip"})
-    await place.worked()
+    await place.import_waiting()
 
     assert sent.status_code == 202, sent.text
     found = await place.face.data("{ customers { nodes { externalId metrics { totalRevenue } } } }")
@@ -78,7 +78,7 @@ async def test_the_same_request_has_one_effect_and_another_with_its_key_is_refus
     key = {"Idempotency-Key": "once"}
 
     first, again = await place.send(**key), await place.send(**key)
-    await place.worked()
+    await place.import_waiting()
     later, other = await place.send(**key), await place.send(ROWS + "C,x,2024-03-01,5,Tea\n", **key)
 
     assert first.json() == again.json() == later.json()
@@ -99,10 +99,10 @@ async def test_a_process_that_died_is_followed_by_one_that_goes_on(place: Place,
     number = (await place.send()).json()["id"]
     await begun_by_the_dead(place)
 
-    await place.worked()
+    await place.import_waiting()
     held = await place.told(number)
     clock.now += timedelta(seconds=40)
-    await place.worked()
+    await place.import_waiting()
     done = await place.told(number)
 
     assert (held["status"], done["status"], done["created"]) == ("RUNNING", "SUCCEEDED", 30)
@@ -114,10 +114,10 @@ async def test_an_import_whose_process_and_file_are_gone_is_marked_as_failed(pla
         path.unlink()
 
     clock.now += timedelta(seconds=29)
-    await place.worked()
+    await place.import_waiting()
     waiting = await place.told(number)
     clock.now += timedelta(seconds=2)
-    await place.worked()
+    await place.import_waiting()
     failed = await place.told(number)
 
     assert waiting["status"] == "QUEUED"
@@ -135,7 +135,7 @@ async def test_a_server_that_ends_lets_the_import_wait_for_the_next(place: Place
         assert await place.handler.run_next(shop)
         stopped.append(((await place.told(number))["status"], place.files))
     place.handler.stopping = False
-    await place.worked()
+    await place.import_waiting()
 
     assert stopped == [("QUEUED", ["upload.csv"])] * (ATTEMPTS + 1)
     assert (await place.told(number))["status"] == "SUCCEEDED"
@@ -163,7 +163,7 @@ async def test_an_import_that_does_not_come_to_the_end_of_a_write_in_time_is_lef
     reading.set()
     await asyncio.wait(asyncio.all_tasks() - before)
     after = await place.told(number), place.files
-    await place.worked()
+    await place.import_waiting()
 
     assert (left["status"], kept) == ("QUEUED", ["upload.csv"])
     assert after == (left, kept)
@@ -175,12 +175,12 @@ async def test_jobprogress_follows_an_import_to_its_end(place: Place) -> None:
     number = (await place.send()).json()["id"]
     document = f'subscription {{ jobProgress(id: "{number}") {{ __typename status }} }}'
 
-    async with live(place.face.app) as server, server.initiated(place.face.token()) as client:
+    async with live(place.face.app) as server, server.initiate(place.face.token()) as client:
         await subscribe(client, "1", document)
-        first = (await received(client, 5))["payload"]["data"]["jobProgress"]
+        first = (await receive(client, 5))["payload"]["data"]["jobProgress"]
         last = first
         while last["status"] != "SUCCEEDED":
-            last = (await received(client, 10))["payload"]["data"]["jobProgress"]
+            last = (await receive(client, 10))["payload"]["data"]["jobProgress"]
 
     assert first["__typename"] == "PurchaseImport"
 
@@ -215,7 +215,7 @@ async def test_a_page_of_imports_with_their_rejects_costs_the_same_for_one_and_f
     for _ in range(2):
         for name in ("a", "b", "c"):
             await place.send(query=f"?name={name}.csv")
-            await place.worked()
+            await place.import_waiting()
         seen = place.face.statements()
         await place.face.data(query)
         counts.append(len(seen))
@@ -265,7 +265,7 @@ async def test_uploads_whose_process_died_wait_for_a_place_where_their_files_are
     clock.now += timedelta(seconds=40)
     await place.handler.prepare(shop, await place.worker.store.load_agenda(shop, clock()))
     waiting = [(await place.told(number))["status"] for number in numbers]
-    await place.worked()
+    await place.import_waiting()
 
     assert waiting == ["QUEUED"] * 3
     assert [(await place.told(number))["status"] for number in numbers] == ["SUCCEEDED"] * 3

@@ -10,7 +10,7 @@ import websockets
 
 from gql.settings import Settings
 from tests.drivers.face import SECRET, Face, Opening
-from tests.drivers.sockets import Live, answered, closed, live, received, send, subscribe
+from tests.drivers.sockets import Live, fetch_answer, live, receive, send, subscribe, wait_closed
 from tests.http.test_tokens import ATTACKS
 
 pytestmark = pytest.mark.anyio
@@ -26,11 +26,11 @@ async def server(face: Face) -> AsyncIterator[Live]:
 
 async def test_queries_and_mutations_are_answered_over_the_socket(server: Live, face: Face) -> None:
     upsert = 'mutation { upsertCustomers(input: [{externalId: "A"}]) { created } }'
-    async with server.initiated(face.token()) as client:
-        viewer = await answered(client, "1", VIEWER)
-        written = await answered(client, "2", upsert)
-        read = await answered(client, "3", "{ customers { nodes { externalId } } }")
-        again = await answered(client, "3", "{ customers { totalCount } }")
+    async with server.initiate(face.token()) as client:
+        viewer = await fetch_answer(client, "1", VIEWER)
+        written = await fetch_answer(client, "2", upsert)
+        read = await fetch_answer(client, "3", "{ customers { nodes { externalId } } }")
+        again = await fetch_answer(client, "3", "{ customers { totalCount } }")
 
     assert viewer == {"data": {"viewer": {"subject": "tester"}}}
     assert written == {"data": {"upsertCustomers": {"created": 1}}}
@@ -56,10 +56,10 @@ async def test_queries_and_mutations_are_answered_over_the_socket(server: Live, 
 async def test_w4_a_document_that_is_refused_over_http_is_refused_over_the_socket(
     server: Live, face: Face, query: str, code: str
 ) -> None:
-    async with server.initiated(face.token()) as client:
+    async with server.initiate(face.token()) as client:
         await subscribe(client, "1", query)
-        refused = await received(client)
-        after = await answered(client, "1", VIEWER)
+        refused = await receive(client)
+        after = await fetch_answer(client, "1", VIEWER)
 
     assert (refused["type"], refused["id"]) == ("error", "1")
     assert refused["payload"][0]["extensions"]["code"] == code
@@ -68,8 +68,8 @@ async def test_w4_a_document_that_is_refused_over_http_is_refused_over_the_socke
 
 @pytest.mark.read_only
 async def test_a_missing_permission_is_an_error_of_the_field(server: Live, face: Face) -> None:
-    async with server.initiated(face.token("customers:view")) as client:
-        answer = await answered(client, "1", 'mutation { deletePurchases(externalIds: ["1"]) { deletedCount } }')
+    async with server.initiate(face.token("customers:view")) as client:
+        answer = await fetch_answer(client, "1", 'mutation { deletePurchases(externalIds: ["1"]) { deletedCount } }')
 
     assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
 
@@ -77,7 +77,7 @@ async def test_a_missing_permission_is_an_error_of_the_field(server: Live, face:
 @pytest.mark.parametrize("offered", [None, ["graphql-ws"], ["nonsense"], ["graphql-ws", "graphql-transport-w"]])
 async def test_w1_a_socket_without_the_protocol_is_closed_with_4406(server: Live, offered: list[str] | None) -> None:
     async with server.connect(subprotocols=offered) as client:
-        code = await closed(client)
+        code = await wait_closed(client)
 
     assert code == 4406
 
@@ -95,8 +95,8 @@ async def test_w1_of_several_protocols_only_ours_is_chosen(server: Live) -> None
 async def test_w1_the_token_comes_in_the_first_message(server: Live, face: Face, name: str, scheme: str) -> None:
     async with server.connect() as client:
         await send(client, type="connection_init", payload={name: f"{scheme} {face.token()}"})
-        acknowledged = await received(client)
-        answer = await answered(client, "1", VIEWER)
+        acknowledged = await receive(client)
+        answer = await fetch_answer(client, "1", VIEWER)
 
     assert acknowledged == {"type": "connection_ack"}
     assert answer["data"]["viewer"] == {"subject": "tester"}
@@ -120,7 +120,7 @@ async def test_w1_without_a_good_token_the_socket_is_closed_with_4403(server: Li
 
     async with server.connect() as client:
         await client.send(text)
-        code = await closed(client)
+        code = await wait_closed(client)
 
     assert code == 4403
 
@@ -129,7 +129,7 @@ async def test_w1_without_a_good_token_the_socket_is_closed_with_4403(server: Li
 async def test_w1_a_bad_token_closes_the_socket_without_a_reason(server: Live, attack: str) -> None:
     async with server.connect() as client:
         await send(client, type="connection_init", payload={"Authorization": f"Bearer {ATTACKS[attack]}"})
-        code = await closed(client)
+        code = await wait_closed(client)
 
     assert (code, client.close_reason) == (4403, "Forbidden")
 
@@ -138,7 +138,7 @@ async def test_w1_a_bad_token_closes_the_socket_without_a_reason(server: Live, a
 async def test_w1_a_token_in_a_header_or_the_address_counts_nothing(server: Live, face: Face) -> None:
     async with server.connect(additional_headers=face.bearer()) as client:
         await send(client, type="connection_init")
-        code = await closed(client)
+        code = await wait_closed(client)
 
     assert code == 4403
 
@@ -161,7 +161,7 @@ async def test_w1_pages_of_the_setting_and_our_own_come_in(opening: Opening, ori
     settings = Settings(jwt_secret=SECRET, cors_origins=("https://shop.example",))
     async with opening(settings) as face, live(face.app) as server:
         headers = {} if origin is None else {"Origin": origin.replace("{host}", server.host)}
-        async with server.initiated(face.token(), additional_headers=headers) as client:
-            answer = await answered(client, "1", VIEWER)
+        async with server.initiate(face.token(), additional_headers=headers) as client:
+            answer = await fetch_answer(client, "1", VIEWER)
 
     assert answer["data"]["viewer"] == {"subject": "tester"}

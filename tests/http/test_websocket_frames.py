@@ -13,7 +13,7 @@ from websockets.frames import Frame, Opcode
 from gql.settings import Settings
 from tests.drivers.face import SECRET, Face
 from tests.drivers.probe import Journal, probe_app
-from tests.drivers.sockets import Live, answered, closed, live, received, send, subscribe
+from tests.drivers.sockets import Live, fetch_answer, live, receive, send, subscribe, wait_closed
 
 pytestmark = pytest.mark.anyio
 SLOW = "{ slow }"
@@ -33,8 +33,8 @@ async def test_w1_a_client_that_never_introduces_itself_is_let_go(probe: Live) -
     began = asyncio.get_running_loop().time()
     async with probe.connect() as client:
         await send(client, type="ping")
-        pong = await received(client)
-        code = await closed(client)
+        pong = await receive(client)
+        code = await wait_closed(client)
     took = asyncio.get_running_loop().time() - began
 
     assert pong == {"type": "pong"}
@@ -95,7 +95,7 @@ async def test_w2_a_frame_that_breaks_the_protocol_closes_with_its_code(
     async with probe.connect() as client:
         for frame in frames:
             await client.send(frame.replace("{}", face.token()) if isinstance(frame, str) else frame)
-        found = await closed(client)
+        found = await wait_closed(client)
 
     assert found == code
 
@@ -104,42 +104,42 @@ async def test_w2_a_frame_that_breaks_the_protocol_closes_with_its_code(
 async def test_w2_pings_are_answered_before_and_after_the_first_message(probe: Live, face: Face) -> None:
     async with probe.connect() as client:
         await send(client, type="ping", payload=None)
-        before = await received(client)
+        before = await receive(client)
         await send(client, type="pong")
         await send(client, type="connection_init", payload={"Authorization": f"Bearer {face.token()}"})
-        acknowledged = await received(client)
+        acknowledged = await receive(client)
         await send(client, type="ping", payload={"a": 1})
-        after = await received(client)
+        after = await receive(client)
 
     assert [before, acknowledged, after] == [{"type": "pong"}, {"type": "connection_ack"}, {"type": "pong"}]
 
 
 @pytest.mark.read_only
 async def test_w2_a_complete_for_what_is_not_running_is_passed_over(probe: Live, face: Face) -> None:
-    async with probe.initiated(face.token()) as client:
+    async with probe.initiate(face.token()) as client:
         await send(client, type="complete", id="nothing")
-        answer = await answered(client, "1", "{ notANumber }")
+        answer = await fetch_answer(client, "1", "{ notANumber }")
         await send(client, type="complete", id="1")
-        again = await answered(client, "1", "{ notANumber }")
+        again = await fetch_answer(client, "1", "{ notANumber }")
 
     assert answer == again == {"data": {"notANumber": 1.5}}
 
 
 @pytest.mark.read_only
 async def test_w2_an_early_complete_frees_the_id_and_nothing_more_comes_of_it(probe: Live, face: Face) -> None:
-    async with probe.initiated(face.token()) as client:
+    async with probe.initiate(face.token()) as client:
         await subscribe(client, "1", SLOW)
         await send(client, type="complete", id="1")
-        answer = await answered(client, "1", "{ notANumber }")
+        answer = await fetch_answer(client, "1", "{ notANumber }")
 
     assert answer == {"data": {"notANumber": 1.5}}
 
 
 async def test_w2_a_slow_operation_does_not_hold_up_another(probe: Live, face: Face) -> None:
-    async with probe.initiated(face.token()) as client:
+    async with probe.initiate(face.token()) as client:
         await subscribe(client, "slow", "{ slow(seconds: 0.5) }")
-        quick = await answered(client, "quick", "{ notANumber }")
-        slow = await received(client)
+        quick = await fetch_answer(client, "quick", "{ notANumber }")
+        slow = await receive(client)
 
     assert quick == {"data": {"notANumber": 1.5}}
     assert slow == {"type": "next", "id": "slow", "payload": {"data": {"slow": 1}}}
@@ -148,7 +148,7 @@ async def test_w2_a_slow_operation_does_not_hold_up_another(probe: Live, face: F
 async def test_w2_a_text_frame_that_is_no_utf_8_closes_with_1007(probe: Live) -> None:
     async with probe.connect() as client:
         await client.send(b'{"type": "ping", "payload": {"a": "\xff"}}', text=True)
-        code = await closed(client)
+        code = await wait_closed(client)
 
     assert code == 1007
 
@@ -156,7 +156,7 @@ async def test_w2_a_text_frame_that_is_no_utf_8_closes_with_1007(probe: Live) ->
 async def test_w2_a_message_may_come_in_parts(probe: Live) -> None:
     async with probe.connect() as client:
         await client.send(['{"type"', "", ': "ping"', "}"])
-        answer = await received(client)
+        answer = await receive(client)
 
     assert answer == {"type": "pong"}
 

@@ -30,16 +30,16 @@ def importer(database: Database, shop: Business, tmp_path: Path, clock: SetClock
 async def new_shop(services: Services, items: Sequence[NewPurchase], currency: str = "EUR") -> Business:
     """A business of its own in UTC with these purchases."""
     made = await services.businesses.create(f"b{len(await services.businesses.load_all())}", None, "UTC", currency)
-    return await bought(services, made, items)
+    return await buy(services, made, items)
 
 
-async def bought(services: Services, business: Business, items: Sequence[NewPurchase]) -> Business:
+async def buy(services: Services, business: Business, items: Sequence[NewPurchase]) -> Business:
     """The business as it is with these purchases."""
     await services.purchases.record(business, items, Actor("test"), limit=len(items))
     return await services.businesses.open(business.key)
 
 
-async def settled(services: Services, database: Database, key: str = "shop", **settings: object) -> Business:
+async def change_settings(services: Services, database: Database, key: str = "shop", **settings: object) -> Business:
     """The business with these settings alone."""
     with database.bulk.begin() as connection:
         statement = text(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drivers.server import Server, opened, run, running
+from tests.drivers.server import Server, open_connection, run, running
 
 MEMBERS = 12_000
 DROPPED = 12
@@ -46,7 +46,7 @@ def test_what_a_dropped_download_held_is_free_again(filled: tuple[Server, str], 
 
     for _ in range(DROPPED):
         with ExitStack() as stack:
-            connection = opened(server, stack)
+            connection = open_connection(server, stack)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.sendall(request(server, path))
             if ending != "xlsx":

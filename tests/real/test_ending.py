@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 import websockets
 
-from tests.conftest import sampled
+from tests.conftest import sample_cases
 from tests.drivers.postgresql import cluster
-from tests.drivers.server import Server, opened, run, running, to_the_end
+from tests.drivers.server import Server, open_connection, run, running, to_the_end
 
 LIMIT = 10
 ZONE = ("--time-zone", "UTC", "--currency", "EUR")
@@ -65,7 +65,7 @@ def test_r11_under_load_a_server_drains_and_no_client_is_cut_off(folder: Path) -
         warned.set()
         for client in clients:
             client.thread.join()
-        code = server.ended()
+        code = server.wait_end()
         took = time.monotonic() - began
 
     assert code == 0
@@ -87,7 +87,7 @@ def test_r11_a_request_that_is_on_its_way_is_answered(folder: Path) -> None:
             server.status("/healthz")
         connection.sendall(QUERY[20:])
         answer = to_the_end(connection)
-        code = server.ended()
+        code = server.wait_end()
 
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     body = json.loads(answer.partition(b"\r\n\r\n")[2])
@@ -99,7 +99,7 @@ def test_r11_a_client_that_never_finishes_does_not_hold_up_the_end(folder: Path)
     with running(folder) as server, socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.sendall(server.head(len(QUERY)) + QUERY[:20])
         time.sleep(0.2)
-        code, took = server.told_to_end()
+        code, took = server.tell_to_end()
 
     assert code == 0
     assert not server.forced
@@ -108,17 +108,17 @@ def test_r11_a_client_that_never_finishes_does_not_hold_up_the_end(folder: Path)
 
 @pytest.mark.parametrize(
     ("workers", "number"),
-    sampled(product((1, 2), (signal.SIGTERM, signal.SIGINT)), (1, signal.SIGINT), (2, signal.SIGTERM)),
+    sample_cases(product((1, 2), (signal.SIGTERM, signal.SIGINT)), (1, signal.SIGINT), (2, signal.SIGTERM)),
 )
 def test_r11_a_second_signal_ends_every_process_at_once(folder: Path, workers: int, number: signal.Signals) -> None:
     with running(folder, "--workers", str(workers)) as server, ExitStack() as stack:
         # A client that never finishes, for whom a first signal waits.
-        opened(server, stack, server.head(len(QUERY)) + QUERY[:20])
+        open_connection(server, stack, server.head(len(QUERY)) + QUERY[:20])
         time.sleep(0.2)
         server.process.send_signal(number)
         time.sleep(1.5)
         waiting = server.process.poll() is None
-        code, took = server.told_to_end(number)
+        code, took = server.tell_to_end(number)
         gone = not listens(server.port)
 
     assert waiting
@@ -127,11 +127,11 @@ def test_r11_a_second_signal_ends_every_process_at_once(folder: Path, workers: i
     assert gone
 
 
-@pytest.mark.parametrize("workers", sampled((1, 2), 2))
+@pytest.mark.parametrize("workers", sample_cases((1, 2), 2))
 def test_r11_a_signal_to_every_process_of_a_service_is_one_signal(folder: Path, workers: int) -> None:
     # As systemd does it: the process that was started hears it, and each that it has made.
     with running(folder, "--workers", str(workers)) as server, ExitStack() as stack:
-        connection = opened(server, stack, server.head(len(QUERY)) + QUERY[:20])
+        connection = open_connection(server, stack, server.head(len(QUERY)) + QUERY[:20])
         time.sleep(0.2)
         first = server.process.pid
         made = Path(f"/proc/{first}/task/{first}/children").read_text().split()
@@ -140,7 +140,7 @@ def test_r11_a_signal_to_every_process_of_a_service_is_one_signal(folder: Path, 
         time.sleep(2)
         connection.sendall(QUERY[20:])
         answer = to_the_end(connection)
-        code = server.ended()
+        code = server.wait_end()
 
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert code == 0
@@ -156,9 +156,9 @@ def test_r11_a_store_that_is_locked_does_not_hold_up_the_end(folder: Path) -> No
     with ExitStack() as stack, running(folder) as server:
         other = stack.enter_context(closing(sqlite3.connect(folder / "data" / "segments.sqlite", isolation_level=None)))
         other.execute("BEGIN IMMEDIATE")
-        opened(server, stack, server.head(len(WRITE)) + WRITE)
+        open_connection(server, stack, server.head(len(WRITE)) + WRITE)
         time.sleep(1)
-        code, took = server.told_to_end()
+        code, took = server.tell_to_end()
 
     assert code in (0, -signal.SIGTERM)
     assert took < LIMIT
@@ -168,9 +168,9 @@ def test_r11_a_database_that_is_frozen_does_not_hold_up_the_end(tmp_path: Path) 
     with cluster(tmp_path / "cluster") as frozen:
         address = {"SEGMENTS_DATABASE_URL": frozen.url}
         assert run(tmp_path, "businesses", "create", "shop", *ZONE, **address).returncode == 0
-        with running(tmp_path, **address) as server, frozen.frozen():
+        with running(tmp_path, **address) as server, frozen.freeze():
             time.sleep(1)
-            code, took = server.told_to_end()
+            code, took = server.tell_to_end()
 
     assert code in (0, -signal.SIGTERM)
     assert took < LIMIT
@@ -178,7 +178,7 @@ def test_r11_a_database_that_is_frozen_does_not_hold_up_the_end(tmp_path: Path) 
 
 def test_r11_an_interruption_from_the_keyboard_is_an_ordinary_end(folder: Path) -> None:
     with running(folder) as server:
-        code, _ = server.told_to_end(signal.SIGINT)
+        code, _ = server.tell_to_end(signal.SIGINT)
 
     assert code == 0
     assert server.log.read_text() == ""
@@ -189,7 +189,7 @@ def test_r11_several_workers_end_together(folder: Path) -> None:
     with running(folder, "--workers", "2") as server:
         answer = server.query("{ viewer { subject } }")
         server.process.send_signal(signal.SIGTERM)
-        code = server.ended()
+        code = server.wait_end()
         with pytest.raises(ConnectionRefusedError):
             server.status("/healthz")
 
@@ -217,7 +217,7 @@ async def last_words(server: Server) -> list[int | None]:
 def test_w7_a_server_that_ends_says_so_to_a_hundred_sockets(folder: Path) -> None:
     with running(folder) as server:
         codes = asyncio.run(last_words(server))
-        code = server.ended()
+        code = server.wait_end()
 
     assert set(codes) <= {1001, 1012}
     assert code == 0

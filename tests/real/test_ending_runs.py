@@ -29,12 +29,12 @@ RUNS = text(
 MEMBERS = text("SELECT COUNT(*) FROM membership WHERE left_at IS NULL GROUP BY segment_id")
 
 
-def told(database: Database, statement: Any) -> list[Any]:
+def select_rows(database: Database, statement: Any) -> list[Any]:
     with database.bulk.connect() as connection:
         return [tuple(row) for row in connection.execute(statement)]
 
 
-async def filled(database: Database, folder: Path, customers: int) -> dict[str, str]:
+async def fill_shop(database: Database, folder: Path, customers: int) -> dict[str, str]:
     """A shop with segments that everybody belongs to and that have no members yet; the settings of its server."""
     settings = {"SEGMENTS_DATABASE_URL": database.bulk.url.render_as_string(hide_password=False)}
     rows = (f"C{number},O{number},2024-03-01,{number % 90 + 10}.50" for number in range(customers))
@@ -62,17 +62,17 @@ async def filled(database: Database, folder: Path, customers: int) -> dict[str, 
 async def test_r11_a_signal_during_a_recalculation_ends_the_server_and_the_run_goes_on_with_the_next(
     database: Database, tmp_path: Path, customers: int, signals: int, longest: float
 ) -> None:
-    settings = await filled(database, tmp_path, customers)
+    settings = await fill_shop(database, tmp_path, customers)
     ends, left, slowest = [], [], 0.0
 
     for _ in range(signals):
         with running(tmp_path, **settings) as server:
             server.query(BEGIN)
             await asyncio.sleep(DRAW.uniform(0, longest))
-            code, took = server.told_to_end()
+            code, took = server.tell_to_end()
             ends.append((code, server.forced))
             slowest = max(slowest, took)
-        left.append(told(database, RUNS)[-1][:2])
+        left.append(select_rows(database, RUNS)[-1][:2])
 
     print(f"slowest end {slowest:.2f} s, {left.count(QUEUED)} of {signals} signals within a run")
     assert set(ends) <= {(0, False), (-signal.SIGTERM, False)}
@@ -82,10 +82,10 @@ async def test_r11_a_signal_during_a_recalculation_ends_the_server_and_the_run_g
     with running(tmp_path, **settings) as server:
         server.query(BEGIN)
         until = time.monotonic() + 300
-        while told(database, RUNS)[-1][0] != "SUCCEEDED":
+        while select_rows(database, RUNS)[-1][0] != "SUCCEEDED":
             assert time.monotonic() < until
             await asyncio.sleep(0.02)
-    runs = told(database, RUNS)
+    runs = select_rows(database, RUNS)
     assert {(status, error) for status, error, _ in runs} == {("SUCCEEDED", None)}
     assert sum(entered for _, _, entered in runs) == customers * SEGMENTS
-    assert told(database, MEMBERS) == [(customers,)] * SEGMENTS
+    assert select_rows(database, MEMBERS) == [(customers,)] * SEGMENTS

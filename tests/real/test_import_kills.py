@@ -27,7 +27,7 @@ AFTER = [order(f"C{number:02}", f"O{number}", "11", storefront="new") for number
 BAD = ",x,2024-03-01,1,,,,"
 
 
-async def killed(database: Database, what: str, times: int, statement: str) -> None:
+async def kill_import(database: Database, what: str, times: int, statement: str) -> None:
     """Work in a process that dies there."""
     url = database.bulk.url.render_as_string(hide_password=False)
     arguments = ("-m", "tests.drivers.dying_import", url, what, str(times), statement)
@@ -68,7 +68,7 @@ async def test_i3_an_import_that_is_killed_is_marked_and_run_again_ends_as_if_no
     undo(importer)
     assert tables(database) == before
 
-    await killed(database, str(importer.folder / "orders.csv"), times, statement)
+    await kill_import(database, str(importer.folder / "orders.csv"), times, statement)
     died = newest(database)
     clock.now += timedelta(seconds=31)
     swept = await imports.sweep(shop)
@@ -97,7 +97,7 @@ async def test_i3_a_taking_back_that_is_killed_is_finished_by_the_next(
     importer.lines(*AFTER, header=RICH)
     number = newest(database)
 
-    await killed(database, str(number), times, statement)
+    await kill_import(database, str(number), times, statement)
     await assert_sound(database, shop, clock)
     done = undo(importer, number)
 

@@ -110,7 +110,7 @@ async def ask_over_a_socket(server: Server) -> None:
         await client.wait_closed()
 
 
-def said(server: Server) -> str:
+def read_output(server: Server) -> str:
     out = server.log.with_suffix(".out").read_text()
     return server.log.read_text() + out
 
@@ -118,7 +118,7 @@ def said(server: Server) -> str:
 def test_t10_no_line_holds_what_a_client_sent(talked: tuple[Server, Path, list[str]]) -> None:
     server, _, _ = talked
 
-    text = said(server)
+    text = read_output(server)
 
     assert [line for line in text.splitlines() if MARK.lower() in line.lower()] == []
     assert "12345" not in text
@@ -127,7 +127,7 @@ def test_t10_no_line_holds_what_a_client_sent(talked: tuple[Server, Path, list[s
 def test_t10_no_line_holds_a_token_or_the_secret(talked: tuple[Server, Path, list[str]]) -> None:
     server, _, _ = talked
 
-    text = said(server)
+    text = read_output(server)
 
     assert SECRET not in text
     assert [part for part in server.token.split(".") if part in text] == []

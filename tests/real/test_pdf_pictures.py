@@ -10,7 +10,7 @@ from PIL import Image, ImageChops
 
 from domain.reports.document import ReportDocument
 from persistence.exports.pdf import load_font_book, write_report_pdf
-from tests.drivers.pdf_reading import overlaps, shown, squeezed, whole_text
+from tests.drivers.pdf_reading import drop_spaces, overlaps, shown, whole_text
 from tests.shops.report_documents import categories, eight_segments
 
 pytestmark = [pytest.mark.tools, pytest.mark.fonts]
@@ -88,7 +88,7 @@ def test_every_script_is_read_back_and_has_ink(tmp_path: Path, caplog: pytest.Lo
     assert caplog.records == [], "install fonts-noto-core and fonts-noto-cjk, or name their folder in SEGMENTS_FONTS"
     text = whole_text(data)
     for script, name in NAMES.items():
-        assert squeezed(name) in text, script
+        assert drop_spaces(name) in text, script
     pages = shown(data)
     for place, (page, picture) in enumerate(zip(pages, pictures(data), strict=True)):
         picture.save(tmp_path / f"scripts-{place + 1}.png")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drivers.server import Server, opened, running, to_the_end
+from tests.drivers.server import Server, open_connection, running, to_the_end
 
 VIEWER = b'{"query": "{ viewer { subject } }"}'
 
@@ -24,7 +24,7 @@ VIEWER = b'{"query": "{ viewer { subject } }"}'
 )
 def test_c2_headers_beyond_32_kilobytes_are_refused(server: Server, name: str, sent: bytes) -> None:
     with ExitStack() as stack:
-        connection = opened(server, stack)
+        connection = open_connection(server, stack)
         with suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall(sent)
         answer = to_the_end(connection)
@@ -68,7 +68,7 @@ def test_b1_a_connection_is_good_for_the_next_request_after_a_bad_body(server: S
 )
 def test_b1_bytes_that_are_no_http_are_the_clients_fault(server: Server, sent: bytes) -> None:
     with ExitStack() as stack:
-        answer = to_the_end(opened(server, stack, sent))
+        answer = to_the_end(open_connection(server, stack, sent))
 
     assert answer.startswith(b"HTTP/1.1 4")
     assert server.query("{ viewer { subject } }") == {"viewer": {"subject": "tester"}}
@@ -78,7 +78,7 @@ def test_c2_a_second_request_cannot_hide_in_the_first(server: Server) -> None:
     hidden = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
     head = server.head(len(VIEWER)).replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
     with ExitStack() as stack:
-        answer = to_the_end(opened(server, stack, head + VIEWER + hidden))
+        answer = to_the_end(open_connection(server, stack, head + VIEWER + hidden))
 
     assert answer.count(b"HTTP/1.1 ") == 1
     assert b'"subject":"tester"' in answer
@@ -108,7 +108,7 @@ def test_b2_a_body_without_end_is_refused_soon_and_not_held(server: Server, chun
         piece = b"100000\r\n" + piece + b"\r\n"
     before, began = memory_of(server), time.monotonic()
     with ExitStack() as stack:
-        connection = opened(server, stack, head)
+        connection = open_connection(server, stack, head)
         with pytest.raises(ConnectionError):
             while time.monotonic() - began < 10:
                 connection.sendall(piece)
@@ -121,7 +121,7 @@ def test_b2_a_body_without_end_is_refused_soon_and_not_held(server: Server, chun
 
 def test_b2_the_refusal_of_a_large_body_can_be_read(server: Server) -> None:
     with ExitStack() as stack:
-        connection = opened(server, stack, server.head(2 << 20) + b"x" * (1_100_000))
+        connection = open_connection(server, stack, server.head(2 << 20) + b"x" * (1_100_000))
         answer = to_the_end(connection)
 
     assert answer.startswith(b"HTTP/1.1 413 ")
@@ -134,7 +134,7 @@ def test_s1_a_server_without_free_descriptors_serves_again_when_they_are_back(fo
         with ExitStack() as stack:
             for _ in range(200):
                 with suppress(ConnectionError):
-                    opened(server, stack, b"GET /hea")
+                    open_connection(server, stack, b"GET /hea")
             time.sleep(0.5)
             alive = server.process.poll() is None
         time.sleep(0.5)

@@ -13,7 +13,7 @@ from domain.model import Business
 from domain.segments.model import MembershipSource, Segment
 from gql.composition import Services
 from persistence.database.engines import Database
-from tests.conftest import SetClock, sampled
+from tests.conftest import SetClock, sample_cases
 from tests.drivers.working import ACTOR, Working
 from tests.shops.factories import purchase
 
@@ -59,7 +59,7 @@ async def working(database: Database, services: Services, shop: Business, clock:
     return made
 
 
-async def killed(working: Working, work: str, place: int, statement: str) -> None:
+async def kill_worker(working: Working, work: str, place: int, statement: str) -> None:
     """A worker dies before that statement comes for the time of that number."""
     url = working.store.database.bulk.url.render_as_string(hide_password=False)
     command = (sys.executable, "-m", "tests.drivers.dying", url, work, str(place), statement)
@@ -67,7 +67,7 @@ async def killed(working: Working, work: str, place: int, statement: str) -> Non
     assert await asyncio.wait_for(dying.wait(), 60) == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("stage", sampled(STAGES, "INSERT INTO evaluated", "INSERT INTO membership ("))
+@pytest.mark.parametrize("stage", sample_cases(STAGES, "INSERT INTO evaluated", "INSERT INTO membership ("))
 async def test_a_worker_that_is_killed_leaves_the_old_set_and_a_run_that_ends(
     stage: str, working: Working, clock: SetClock
 ) -> None:
@@ -75,7 +75,7 @@ async def test_a_worker_that_is_killed_leaves_the_old_set_and_a_run_that_ends(
         segment = (await unit.segments.find_by_keys(["big"]))["big"]
     job = await working.recalculations.start(working.business, segment.id, ACTOR)
 
-    await killed(working, "runs", 1, stage)
+    await kill_worker(working, "runs", 1, stage)
 
     assert await working.members(segment) == OLD
     assert (await working.job(job.id)).status in (JobStatus.QUEUED, JobStatus.RUNNING)
@@ -94,7 +94,7 @@ async def snapshots(working: Working, segment: Segment) -> int:
         return (await unit.snapshots.count_by_segment([segment.id]))[segment.id]
 
 
-@pytest.mark.parametrize(("statement", "place", "done"), sampled(PARTS, PARTS[1], PARTS[3]))
+@pytest.mark.parametrize(("statement", "place", "done"), sample_cases(PARTS, PARTS[1], PARTS[3]))
 async def test_a_worker_that_is_killed_between_parts_leaves_whole_ones_and_none_is_done_twice(
     statement: str, place: int, done: int, working: Working, clock: SetClock
 ) -> None:
@@ -105,7 +105,7 @@ async def test_a_worker_that_is_killed_between_parts_leaves_whole_ones_and_none_
         await unit.memberships.add(user.id, [2], unit.instant, MembershipSource.RULE, "before")
     job = await working.recalculations.start_all(working.business, ACTOR)
 
-    await killed(working, "runs", place, statement)
+    await kill_worker(working, "runs", place, statement)
 
     assert [await working.members(each) for each in (base, user)] == [NEW] * done + [OLD] * (2 - done)
     assert [await snapshots(working, each) for each in (base, user)] == [1 + (done > 0), int(done > 1)]
@@ -119,14 +119,14 @@ async def test_a_worker_that_is_killed_between_parts_leaves_whole_ones_and_none_
     assert not await working.runner.run_next(working.business)
 
 
-@pytest.mark.parametrize("statement", sampled(FOLLOWING, "INSERT INTO membership ("))
+@pytest.mark.parametrize("statement", sample_cases(FOLLOWING, "INSERT INTO membership ("))
 async def test_a_worker_that_is_killed_while_memberships_follow_leaves_the_old_ones(
     statement: str, working: Working
 ) -> None:
     async with working.store.read(working.business) as unit:
         segment = (await unit.segments.find_by_keys(["big"]))["big"]
 
-    await killed(working, "follow", 1, statement)
+    await kill_worker(working, "follow", 1, statement)
 
     assert await working.members(segment) == OLD
     assert (await working.store.load_agenda(working.business, working.clock.now)).changed

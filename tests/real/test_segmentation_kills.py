@@ -12,7 +12,7 @@ import pytest
 from gql.segmentation import run_segmentation
 from gql.settings import Settings
 from persistence.database.engines import open_database
-from tests.conftest import sampled
+from tests.conftest import sample_cases
 from tests.drivers.dying_segmentation import SHOP, now
 
 OUTPUT = "customer_segmentation.json"
@@ -51,7 +51,7 @@ def purchases(data: Path) -> list[tuple[object, ...]]:
         store.bulk.dispose()
 
 
-@pytest.mark.parametrize("stage", sampled(STAGES, "INSERT INTO purchase (", "INSERT INTO customer_label"))
+@pytest.mark.parametrize("stage", sample_cases(STAGES, "INSERT INTO purchase (", "INSERT INTO customer_label"))
 def test_a_run_that_is_killed_leaves_the_old_output_and_the_next_one_is_right(stage: str, tmp_path: Path) -> None:
     data, file, whole = tmp_path / "data", tmp_path / "orders.csv", tmp_path / "whole"
     file.write_text(FIRST)

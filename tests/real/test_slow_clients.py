@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.conftest import uncollected
-from tests.drivers.server import Server, opened, to_the_end
+from tests.conftest import pause_collector
+from tests.drivers.server import Server, open_connection, to_the_end
 
 LATE = b"HTTP/1.1 408 Request Timeout"
 
@@ -36,10 +36,10 @@ def crowd(server: Server) -> Crowd:
     }
     drips = {"dripping headers": b"GET /healthz HTTP/1.1\r\nX-Drip: ", "dripping body": server.head(99)}
     made, over = Crowd(), threading.Event()
-    with uncollected(), ExitStack() as stack:
+    with pause_collector(), ExitStack() as stack:
         began = time.monotonic()
-        connections = [(name, opened(server, stack, half)) for _ in range(50) for name, half in halves.items()]
-        dripping = [(name, opened(server, stack, half)) for name, half in drips.items()]
+        connections = [(name, open_connection(server, stack, half)) for _ in range(50) for name, half in halves.items()]
+        dripping = [(name, open_connection(server, stack, half)) for name, half in drips.items()]
 
         def drip() -> None:
             while not over.wait(0.2):

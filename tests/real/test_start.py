@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import sampled
+from tests.conftest import sample_cases
 from tests.drivers.server import demo_server, free_port, run, wait_until_ready
 
 COUNTS = "{ customers { totalCount } segmentationReport { customerCount totalRevenue } viewer { business { id } } }"
@@ -74,7 +74,7 @@ UNSAFE: list[tuple[list[str], dict[str, str], tuple[str, str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "environment", "words"), sampled(UNSAFE, *UNSAFE[:3]))
+@pytest.mark.parametrize(("arguments", "environment", "words"), sample_cases(UNSAFE, *UNSAFE[:3]))
 def test_t3_what_is_not_safe_does_not_start_and_one_sentence_names_the_setting(
     tmp_path: Path, arguments: list[str], environment: dict[str, str], words: tuple[str, ...]
 ) -> None:

@@ -72,7 +72,7 @@ async def test_r7_while_the_store_is_frozen_every_question_has_an_end_and_the_pr
     face: Face, postgres: Cluster
 ) -> None:
     first, _ = await outcome(face)
-    with postgres.frozen():
+    with postgres.freeze():
         await asyncio.sleep(READY_SECONDS)
         found, ready, live = await asyncio.gather(
             asyncio.gather(*(outcome(face) for _ in range(60))), status(face, "/readyz"), status(face, "/healthz")

@@ -23,7 +23,7 @@ def file_of(rows: int) -> bytes:
     return "\n".join((HEADER, *lines, "")).encode()
 
 
-def sent(server: Server, body: bytes) -> str:
+def send_file(server: Server, body: bytes) -> str:
     """The id of the import of the file."""
     connection = server.connection(30)
     headers = {"Authorization": f"Bearer {server.token}", "Content-Type": "text/csv"}
@@ -56,7 +56,7 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def silenced(place: Path) -> None:
+def expire_lease(place: Path) -> None:
     """As if half a minute had passed since the last sign of life."""
     with sqlite3.connect(place / "data" / "segments.sqlite") as connection:
         connection.execute("UPDATE job SET heartbeat_at = heartbeat_at - 31000000")
@@ -64,13 +64,13 @@ def silenced(place: Path) -> None:
 
 def test_i3_an_upload_whose_server_is_killed_is_imported_by_the_next(place: Path) -> None:
     with running(place) as server:
-        number = sent(server, file_of(ROWS))
+        number = send_file(server, file_of(ROWS))
         until(lambda: state(server, number)["status"] == "RUNNING")
         assert server.status("/healthz") == 200
         server.process.kill()
-        server.ended()
+        server.wait_end()
     kept = [path.name for path in (place / "data" / "imports").rglob("*") if path.is_file()]
-    silenced(place)
+    expire_lease(place)
 
     with running(place) as server:
         until(lambda: state(server, number)["status"] not in ("QUEUED", "RUNNING"))
@@ -96,10 +96,10 @@ def most_memory(server: Server) -> int:
 def test_i2_a_small_upload_of_endless_rows_does_not_fill_the_memory(place: Path) -> None:
     ragged = gzip.compress(f"{HEADER}\n".encode() + (b"," * 1_000_000 + b"\n") * 30)
     with running(place) as server:
-        first = sent(server, file_of(1))
+        first = send_file(server, file_of(1))
         until(lambda: state(server, first)["status"] == "SUCCEEDED")
         before = most_memory(server)
-        number = sent(server, ragged)
+        number = send_file(server, ragged)
         until(lambda: state(server, number)["status"] not in ("QUEUED", "RUNNING"))
         after = most_memory(server)
         done = state(server, number)

@@ -22,7 +22,7 @@ AT = datetime(2024, 6, 15, 12, tzinfo=UTC)
 NAMES = ("=1+1", "@SUM(A1)", "高级客户", "ملابس", *(f"Category {place}" for place in range(296)))
 
 
-def converted(file: Path, kind: str) -> list[Path]:
+def convert(file: Path, kind: str) -> list[Path]:
     """What LibreOffice makes of the file."""
     program = shutil.which("soffice")
     assert program is not None, "LibreOffice is not installed: apt-get install --no-install-recommends libreoffice-calc"
@@ -38,7 +38,7 @@ def converted(file: Path, kind: str) -> list[Path]:
 
 def tables(file: Path) -> dict[str, list[list[str]]]:
     """Every sheet with the values of its cells."""
-    made = converted(file, "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1")
+    made = convert(file, "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1")
     return {path.stem.partition("-")[2]: list(csv.reader(path.read_text().splitlines(keepends=True))) for path in made}
 
 
@@ -62,7 +62,7 @@ def test_the_charts_are_drawn(tmp_path: Path) -> None:
     file = tmp_path / "report.xlsx"
     file.write_bytes(write_report_xlsx(eight_segments()))
 
-    (page,) = converted(file, "pdf")
+    (page,) = convert(file, "pdf")
 
     pages = pypdfium2.PdfDocument(page)
     text = pages[0].get_textpage().get_text_range()
@@ -77,7 +77,7 @@ def test_every_heading_and_every_action_is_to_be_seen(tmp_path: Path) -> None:
     file, made = tmp_path / "report.xlsx", eight_segments()
     file.write_bytes(write_report_xlsx(made))
 
-    (page,) = converted(file, "pdf")
+    (page,) = convert(file, "pdf")
 
     shown = pypdfium2.PdfDocument(page)[1].get_textpage()
     place, _ = shown.search("Champions").get_next()

@@ -90,7 +90,7 @@ def test_a_worker_that_says_nothing_is_replaced_and_the_log_says_why(folder: Pat
         os.kill(silent, signal.SIGSTOP)
         until(lambda: silent in reasons(server))
         process.send_signal(signal.SIGTERM)
-        code = server.ended()
+        code = server.wait_end()
 
     assert re.fullmatch(r"did not answer for \d s", reasons(server)[silent])
     assert code == 0

@@ -55,7 +55,7 @@ def document(field: RootField, argument: str, own: list[str]) -> str:
     arguments = {name: others[name] for name in field.given if name in others}
     if argument != "segmentIds":
         arguments[argument] = "[$id]" if argument.endswith("ds") else "$id"
-    return field.asked(arguments).replace(" {", " Tried($id: ID!) {", 1)
+    return field.ask_with(arguments).replace(" {", " Tried($id: ID!) {", 1)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from gql.signed_links import ExportLinks
 from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.drivers.face import SECRET, Face, facing
-from tests.drivers.sockets import answered, live, received, subscribe
+from tests.drivers.sockets import fetch_answer, live, receive, subscribe
 from tests.drivers.working import Working
 
 pytestmark = pytest.mark.anyio
@@ -57,7 +57,7 @@ async def face(database: Database) -> AsyncIterator[Face]:
         yield made
 
 
-async def started(face: Face, keys: list[str]) -> list[str]:
+async def start_runs(face: Face, keys: list[str]) -> list[str]:
     """A run of each of these segments."""
     parts = (
         f's{place}: recalculateSegment(segmentId: "{key}") {{ recalculation {{ id }} userErrors {{ code }} }}'
@@ -88,7 +88,7 @@ async def test_a_run_that_ends_while_somebody_begins_to_follow_it_is_told_with_i
     working = Working.of(face.database, face.clock, business)
     await face.services.customers.upsert(business, [NewCustomer("C1", loyalty_level="GOLD")], ACTOR)
     segment = await working.segment("gold", GOLD, dynamic=False)
-    (run,) = await started(face, [encode("Segment", business.id, segment.id)])
+    (run,) = await start_runs(face, [encode("Segment", business.id, segment.id)])
     runs = EndedMeanwhile(working.store, face.clock, working.feed, working.runner)
     services = replace(face.services, recalculations=runs)
     settings = Settings(jwt_secret=SECRET)
@@ -126,24 +126,24 @@ async def test_the_last_message_of_a_run_agrees_with_a_query_made_after_it(face:
 
     async with (
         live(face.app) as server,
-        server.initiated(face.token()) as client,
-        server.initiated(face.token()) as ask,
+        server.initiate(face.token()) as client,
+        server.initiate(face.token()) as ask,
     ):
         for number in range(rounds):
             gold = NewCustomer(f"C{number}", loyalty_level="GOLD")
             await face.services.customers.upsert(business, [gold], ACTOR)
-            runs = dict(zip(map(str, range(SEGMENTS)), await started(face, keys), strict=True))
+            runs = dict(zip(map(str, range(SEGMENTS)), await start_runs(face, keys), strict=True))
             last: dict[str, Any] = {}
             for place, run in runs.items():
                 await subscribe(client, place, FOLLOW if int(place) % 2 else ANY, {"id": run})
             while runs:
-                message = await received(client)
+                message = await receive(client)
                 if message["type"] == "next":
                     (last[message["id"]],) = message["payload"]["data"].values()
                     continue
                 assert message["type"] == "complete"
                 said = last[message["id"]]
-                after = (await answered(ask, "q", QUERY, {"id": runs.pop(message["id"])}))["data"]["job"]
+                after = (await fetch_answer(ask, "q", QUERY, {"id": runs.pop(message["id"])}))["data"]["job"]
                 if said == after and said["segment"]["memberCount"] == number + 1:
                     agreeing += 1
                 else:

@@ -16,7 +16,7 @@ LINES = "fragment C on Customer { purchases(first: 100) { nodes { id } } }"
 ALL = "{ ... on Customer { purchases(first: 250) { nodes { id } } } }"
 
 
-def aliased(count: int, field: str = "viewer { subject }") -> str:
+def write_aliases(count: int, field: str = "viewer { subject }") -> str:
     return "{ " + " ".join(f"a{n}: {field}" for n in range(count)) + " }"
 
 
@@ -70,10 +70,10 @@ REFUSED = {
         "BAD_USER_INPUT",
         "itself",
     ),
-    "d2 16 aliases": (aliased(16), "LIMIT_EXCEEDED", "16"),
-    "d2 101 aliases": (aliased(101), "LIMIT_EXCEEDED", "101"),
+    "d2 16 aliases": (write_aliases(16), "LIMIT_EXCEEDED", "16"),
+    "d2 101 aliases": (write_aliases(101), "LIMIT_EXCEEDED", "101"),
     "d2 aliases in a fragment that is used twice": (
-        f"{{ viewer {{ ...F }} again: viewer {{ ...F }} }} fragment F on Viewer {aliased(8, 'subject')}",
+        f"{{ viewer {{ ...F }} again: viewer {{ ...F }} }} fragment F on Viewer {write_aliases(8, 'subject')}",
         "LIMIT_EXCEEDED",
         "17",
     ),
@@ -91,7 +91,7 @@ async def test_what_unfolds_to_too_much_is_refused(face: Face, what: str) -> Non
 
 
 async def test_d2_15_aliases_are_answered(face: Face) -> None:
-    assert len(await face.data(aliased(15))) == 15
+    assert len(await face.data(write_aliases(15))) == 15
 
 
 BATCH = b"[" + b",".join([b'{"query":"{ viewer { subject } }"}'] * 100) + b"]"

@@ -44,7 +44,7 @@ async def filled(database: Database, both: Face) -> Face:
     return both
 
 
-def counted(statements: list[str]) -> int:
+def count_statements(statements: list[str]) -> int:
     found = sum(not statement.startswith(("BEGIN", "PRAGMA", "SELECT pg_catalog")) for statement in statements)
     statements.clear()
     return found
@@ -59,7 +59,7 @@ async def test_a_page_of_segments_costs_the_same_for_one_and_for_many(filled: Fa
     for first in (1, 40):
         data = await filled.data(query, {"first": first})
         assert len(data["segments"]["nodes"]) == first
-        costs.append(counted(statements))
+        costs.append(count_statements(statements))
 
     assert costs[0] == costs[1] <= 9
 
@@ -79,7 +79,7 @@ async def test_a_page_of_customers_costs_the_same_for_one_and_for_many(filled: F
     for first in (1, 40):
         data = await filled.data(query, {"first": first})
         assert len(data["customers"]["nodes"]) == first
-        costs.append(counted(statements))
+        costs.append(count_statements(statements))
 
     assert costs[0] == costs[1] <= 5
 
@@ -93,6 +93,6 @@ async def test_a_page_of_250_members_with_metrics_costs_the_same(filled: Face) -
     for first in (1, 250):
         data: Any = await filled.data(query, {"first": first, "id": encode("Segment", 1, 7)})
         assert len(data["segment"]["members"]["edges"]) == first
-        costs.append(counted(statements))
+        costs.append(count_statements(statements))
 
     assert costs[0] == costs[1] <= 4

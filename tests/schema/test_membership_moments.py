@@ -9,7 +9,7 @@ import pytest
 
 from domain.model import NewCustomer
 from gql.schema.types.ids import encode
-from tests.conftest import sampled
+from tests.conftest import sample_cases
 from tests.drivers.face import Face
 from tests.drivers.segment_client import UPDATE, by_hand, uses
 from tests.drivers.working import ACTOR, Working
@@ -17,7 +17,7 @@ from tests.schema.test_memberships import assign, business, remove
 
 pytestmark = pytest.mark.anyio
 LEVELS = ("GOLD", "SILVER", "SILVER")
-several_turns = pytest.mark.parametrize("turns", sampled((3, 30), 3))
+several_turns = pytest.mark.parametrize("turns", sample_cases((3, 30), 3))
 EVERYTHING = """query Everything($id: ID!, $other: ID!, $gold: ID!, $rules: JSON) {
   segment(id: $id) { memberCount lastCalculated metrics { totalMembers lastCalculated snapshots { memberCount } }
     members(first: 250) { totalCount nodes { externalId segments { segment { memberCount } } } }
@@ -32,7 +32,7 @@ EVERYTHING = """query Everything($id: ID!, $other: ID!, $gold: ID!, $rules: JSON
   segmentPreview(definition: {rules: $rules}, againstSegmentId: $id) { leaving } }"""
 
 
-async def filled(face: Face, count: int) -> list[str]:
+async def fill_shop(face: Face, count: int) -> list[str]:
     """Customers C000, C001, … every third of them GOLD, the others SILVER; their ids."""
     shop = await business(face)
     named = [NewCustomer(f"C{n:03d}", loyalty_level=LEVELS[n % 3]) for n in range(count)]
@@ -40,7 +40,7 @@ async def filled(face: Face, count: int) -> list[str]:
     return [encode("Customer", shop.id, number) for number in range(1, count + 1)]
 
 
-def told(data: Any, key: str) -> set[int]:
+def collect_sizes(data: Any, key: str) -> set[int]:
     """Every size that the answer tells of the segment: one, where it is of one moment."""
     segment, pages = data["segment"], [data["customers"]]
     pages += [segment["members"], segment["upToNow"]]
@@ -97,21 +97,21 @@ async def read_while(
 
 @several_turns
 async def test_putting_in_and_taking_out_by_hand_is_seen_wholly_or_not_at_all(both: Face, turns: int) -> None:
-    ids, vip = await filled(both, 9), await by_hand(both, "VIP")
+    ids, vip = await fill_shop(both, 9), await by_hand(both, "VIP")
 
     async def write(turn: int) -> None:
         await (remove if turn % 2 else assign)(both, vip, ids)
 
     answers = await read_while(both, vip, ids[0], write, turns)
 
-    sizes = [told(answer, vip) for answer in answers]
+    sizes = [collect_sizes(answer, vip) for answer in answers]
     assert [found for found in sizes if len(found) != 1] == []
     assert set.union(*sizes) == {0, 9}
 
 
 @several_turns
 async def test_a_recalculation_is_seen_wholly_or_not_at_all(both: Face, turns: int) -> None:
-    ids = await filled(both, 9)
+    ids = await fill_shop(both, 9)
     working = Working.of(both.database, both.clock, await business(both))
     made = await working.segment("level", {"==": [{"var": "loyalty_level"}, "GOLD"]})
     await working.calculate(made)
@@ -126,7 +126,7 @@ async def test_a_recalculation_is_seen_wholly_or_not_at_all(both: Face, turns: i
 
     for answer in answers:
         segment = answer["segment"]
-        sizes = told(answer, level)
+        sizes = collect_sizes(answer, level)
         newest, metrics = segment["snapshots"]["nodes"][0], segment["metrics"]
         # A run's snapshot, its instant and its members belong together.
         assert sizes | {newest["memberCount"], metrics["snapshots"][0]["memberCount"]} in ({3}, {6})
@@ -135,7 +135,7 @@ async def test_a_recalculation_is_seen_wholly_or_not_at_all(both: Face, turns: i
 
 
 async def test_a_mutation_answers_with_what_it_wrote_whatever_others_write(both: Face) -> None:
-    ids, vip = await filled(both, 9), await by_hand(both, "VIP")
+    ids, vip = await fill_shop(both, 9), await by_hand(both, "VIP")
     told = """segment { memberCount metrics { totalMembers } members(first: 20) { totalCount nodes { id } }
         sizeSeries(from: "2024-06-15", to: "2024-06-15") { memberCount } }"""
 
@@ -153,7 +153,7 @@ async def test_a_mutation_answers_with_what_it_wrote_whatever_others_write(both:
 
 
 async def test_recalculating_a_customer_answers_with_the_counts_that_it_made(both: Face) -> None:
-    ids = await filled(both, 3)
+    ids = await fill_shop(both, 3)
     working = Working.of(both.database, both.clock, await business(both))
     gold = await working.segment("gold", {"==": [{"var": "loyalty_level"}, "GOLD"]})
     silver = await working.segment("silver", {"==": [{"var": "loyalty_level"}, "SILVER"]})

@@ -5,7 +5,7 @@ import pytest
 
 from tests.drivers.face import Face
 from tests.drivers.root_fields import FIELDS, RootField
-from tests.drivers.sockets import live, received, subscribe
+from tests.drivers.sockets import live, receive, subscribe
 
 pytestmark = pytest.mark.anyio
 VIEW, EDIT = "customers:view", "customers:edit"
@@ -72,10 +72,10 @@ async def test_t4_a_subscription_begins_for_those_who_hold_its_permission(
     assert permissions is not None
     permitted = RULES[field.name] in permissions
 
-    async with live(face.app) as server, server.initiated(face.token(*permissions)) as client:
+    async with live(face.app) as server, server.initiate(face.token(*permissions)) as client:
         await subscribe(client, "1", field.document)
         try:
-            first = str(await received(client, 0.5 if permitted else 5))
+            first = str(await receive(client, 0.5 if permitted else 5))
         except TimeoutError:
             # It waits for something to happen.
             first = ""

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from domain.model import Actor, NewCustomer
 from gql.schema.types.ids import encode
 from tests.drivers.face import Face
-from tests.drivers.sockets import Live, live, received, subscribe
+from tests.drivers.sockets import Live, live, receive, subscribe
 from tests.drivers.working import Working
 
 pytestmark = pytest.mark.anyio
@@ -47,9 +47,9 @@ async def server(face: Face) -> AsyncIterator[Live]:
 async def followed(server: Live, face: Face, run: str, query: str = FOLLOW) -> list[Any]:
     """Every message of the run until its end."""
     found = []
-    async with server.initiated(face.token("customers:view")) as client:
+    async with server.initiate(face.token("customers:view")) as client:
         await subscribe(client, "1", query, {"id": run})
-        while (message := await received(client))["type"] == "next":
+        while (message := await receive(client))["type"] == "next":
             found.append(message["payload"])
         assert message == {"type": "complete", "id": "1"}
     return found
@@ -143,9 +143,9 @@ async def test_runs_of_nobody_and_of_another_business_are_not_there(
     job = await foreign.calculate(await foreign.segment("everybody", ALL))
     run = encode("Recalculation", working.business.id if number == 1 else other.id, job.id)
 
-    async with server.initiated(face.token()) as client:
+    async with server.initiate(face.token()) as client:
         await subscribe(client, "1", FOLLOW, {"id": run})
-        message = await received(client)
+        message = await receive(client)
 
     errors = message["payload"] if message["type"] == "error" else message["payload"]["errors"]
     assert errors[0]["extensions"]["code"] == "NOT_FOUND"

@@ -17,7 +17,7 @@ from gql.settings import Settings
 from tests.conftest import NOW
 from tests.drivers.face import SECRET, Face
 from tests.drivers.probe import DSN, Journal, probe_app
-from tests.drivers.sockets import Live, answered, becomes, closed, live, received, send, subscribe
+from tests.drivers.sockets import Live, becomes, fetch_answer, live, receive, send, subscribe, wait_closed
 
 pytestmark = pytest.mark.anyio
 COUNT = "subscription Count($to: Int! = 1000000, $pause: Float! = 0.01) { count(to: $to, pause: $pause) }"
@@ -39,9 +39,9 @@ async def server(face: Face, journal: Journal) -> AsyncIterator[Live]:
 
 
 async def test_a_subscription_sends_each_event_and_ends(server: Live, face: Face, journal: Journal) -> None:
-    async with server.initiated(face.token()) as client:
+    async with server.initiate(face.token()) as client:
         await subscribe(client, "1", COUNT, {"to": 3})
-        messages = [await received(client) for _ in range(4)]
+        messages = [await receive(client) for _ in range(4)]
 
     assert messages == [
         {"type": "next", "id": "1", "payload": {"data": {"count": "0"}}},
@@ -53,12 +53,12 @@ async def test_a_subscription_sends_each_event_and_ends(server: Live, face: Face
 
 
 async def test_a_subscription_outlives_the_deadline_that_stops_a_query(server: Live, face: Face) -> None:
-    async with server.initiated(face.token()) as client:
+    async with server.initiate(face.token()) as client:
         await subscribe(client, "1", COUNT, {"to": 3, "pause": 0.25})
         await subscribe(client, "2", "{ slow }")
         found: dict[str, list[Any]] = {"1": [], "2": []}
         for _ in range(6):
-            message = await received(client)
+            message = await receive(client)
             found[message["id"]].append(message)
 
     assert [message["type"] for message in found["1"]] == ["next", "next", "next", "complete"]
@@ -68,9 +68,9 @@ async def test_a_subscription_outlives_the_deadline_that_stops_a_query(server: L
 async def test_a_subscription_that_breaks_is_masked_with_the_id_that_is_in_the_log(
     server: Live, face: Face, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with server.initiated(face.token()) as client:
+    async with server.initiate(face.token()) as client:
         await subscribe(client, "1", "subscription { breaks }")
-        messages = [await received(client) for _ in range(2)]
+        messages = [await receive(client) for _ in range(2)]
 
     assert [message["type"] for message in messages] == ["next", "error"]
     error = messages[1]["payload"][0]
@@ -80,46 +80,46 @@ async def test_a_subscription_that_breaks_is_masked_with_the_id_that_is_in_the_l
 
 
 async def test_each_event_sees_the_store_as_it_is_then(server: Live, face: Face) -> None:
-    async with server.initiated(face.token()) as client:
+    async with server.initiate(face.token()) as client:
         await subscribe(client, "1", "subscription { changes }")
-        before = (await received(client))["payload"]["data"]["changes"]
+        before = (await receive(client))["payload"]["data"]["changes"]
         await face.services.customers.upsert(
             await face.services.businesses.open("shop"), [NewCustomer("A")], Actor("tester")
         )
-        seen = [(await received(client))["payload"]["data"]["changes"] for _ in range(20)]
+        seen = [(await receive(client))["payload"]["data"]["changes"] for _ in range(20)]
 
     assert before == 0
     assert seen[-1] == 1
 
 
 async def test_a_completed_subscription_stops_and_others_go_on(server: Live, face: Face, journal: Journal) -> None:
-    async with server.initiated(face.token()) as client:
+    async with server.initiate(face.token()) as client:
         await subscribe(client, "1", COUNT)
         await subscribe(client, "2", COUNT)
         await becomes(lambda: journal.counters == 2)
         await send(client, type="complete", id="1")
         await becomes(lambda: journal.counters == 1)
         await send(client, type="ping")
-        while (await received(client))["type"] != "pong":
+        while (await receive(client))["type"] != "pong":
             pass
-        ids = {(await received(client))["id"] for _ in range(10)}
+        ids = {(await receive(client))["id"] for _ in range(10)}
 
     assert ids == {"2"}
     await becomes(lambda: journal.counters == 0)
 
 
 async def test_w3_the_socket_is_closed_when_the_token_ends(server: Live, face: Face, journal: Journal) -> None:
-    async with server.initiated(face.token(hours=1)) as client:
+    async with server.initiate(face.token(hours=1)) as client:
         await subscribe(client, "1", COUNT)
-        first = await received(client)
+        first = await receive(client)
         face.clock.now = NOW + timedelta(hours=1)
-        code = await closed(client, 5)
+        code = await wait_closed(client, 5)
         await becomes(lambda: journal.counters == 0)
         counted = len(journal.counted)
         await asyncio.sleep(0.1)
 
-    async with server.initiated(face.token()) as client:
-        again = await answered(client, "1", "{ notANumber }")
+    async with server.initiate(face.token()) as client:
+        again = await fetch_answer(client, "1", "{ notANumber }")
 
     assert first["type"] == "next"
     assert code == 4403
@@ -128,25 +128,25 @@ async def test_w3_the_socket_is_closed_when_the_token_ends(server: Live, face: F
 
 
 async def test_w3_nothing_begins_after_the_token_has_ended(server: Live, face: Face, journal: Journal) -> None:
-    async with server.initiated(face.token(hours=1)) as client:
+    async with server.initiate(face.token(hours=1)) as client:
         face.clock.now = NOW + timedelta(hours=1)
         await subscribe(client, "1", "mutation { touch }")
-        code = await closed(client, 5)
+        code = await wait_closed(client, 5)
 
     assert code == 4403
     assert journal.began == []
 
 
 async def test_w4_a_socket_runs_twenty_operations_at_once(server: Live, face: Face, journal: Journal) -> None:
-    async with server.initiated(face.token()) as client:
+    async with server.initiate(face.token()) as client:
         for number in range(MAXIMUM_OPERATIONS):
             await subscribe(client, f"{number}", COUNT, {"pause": 60})
         await becomes(lambda: journal.counters == 20)
         await subscribe(client, "more", COUNT)
-        messages = [await received(client) for _ in range(21)]
+        messages = [await receive(client) for _ in range(21)]
         await send(client, type="complete", id="0")
         await becomes(lambda: journal.counters == 19)
-        more = await answered(client, "more", "{ notANumber }")
+        more = await fetch_answer(client, "more", "{ notANumber }")
 
     refused = [message for message in messages if message["type"] == "error"]
     assert [message["id"] for message in refused] == ["more"]
@@ -159,26 +159,26 @@ async def test_w4_a_subject_has_a_hundred_sockets_and_others_have_theirs(server:
     clients = [await server.connect() for _ in range(MAXIMUM_SOCKETS)]
     for client in clients:
         await send(client, type="connection_init", payload=init)
-        assert (await received(client))["type"] == "connection_ack"
+        assert (await receive(client))["type"] == "connection_ack"
 
     async with server.connect() as one_too_many:
         await send(one_too_many, type="connection_init", payload=init)
-        refused = await closed(one_too_many)
-    async with server.initiated(face.token(subject="another")) as other:
-        answer = await answered(other, "1", "{ notANumber }")
+        refused = await wait_closed(one_too_many)
+    async with server.initiate(face.token(subject="another")) as other:
+        answer = await fetch_answer(other, "1", "{ notANumber }")
     await asyncio.gather(*(client.close() for client in clients))
     await becomes(lambda: server.server.connections == 0)
-    async with server.initiated(token) as later:
-        after = await answered(later, "1", "{ notANumber }")
+    async with server.initiate(token) as later:
+        after = await fetch_answer(later, "1", "{ notANumber }")
 
     assert refused == 1013
     assert answer == after == {"data": {"notANumber": 1.5}}
 
 
 async def test_w4_a_subscription_is_held_to_the_limits_of_documents(server: Live, face: Face) -> None:
-    async with server.initiated(face.token()) as client:
+    async with server.initiate(face.token()) as client:
         await subscribe(client, "1", "subscription { count " + "@include(if: true) " * 1000 + "}")
-        refused = await received(client)
+        refused = await receive(client)
 
     assert refused["type"] == "error"
     assert refused["payload"][0]["extensions"]["code"] == "LIMIT_EXCEEDED"
@@ -194,18 +194,18 @@ async def test_w4_messages_are_not_compressed(server: Live, face: Face) -> None:
 async def test_w6_nothing_is_queued_for_a_subscriber_that_stops_reading(
     server: Live, face: Face, journal: Journal
 ) -> None:
-    async with server.initiated(face.token(), max_queue=1) as stopped:
+    async with server.initiate(face.token(), max_queue=1) as stopped:
         await subscribe(stopped, "1", LARGE)
         await becomes(lambda: len(journal.counted) > 1)
         held = 0
         while held != len(journal.counted):
             held = len(journal.counted)
             await asyncio.sleep(0.25)
-        async with server.initiated(face.token()) as quick:
+        async with server.initiate(face.token()) as quick:
             began = asyncio.get_running_loop().time()
-            other = await answered(quick, "1", "{ notANumber }")
+            other = await fetch_answer(quick, "1", "{ notANumber }")
             took = asyncio.get_running_loop().time() - began
-        numbers = [int((await received(stopped))["payload"]["data"]["count"].rstrip("x")) for _ in range(held + 20)]
+        numbers = [int((await receive(stopped))["payload"]["data"]["count"].rstrip("x")) for _ in range(held + 20)]
         stopped.transport.abort()
 
     # What it cannot take waits in the buffers of the connection, 100 kB an event; none is lost, none is made ahead.
@@ -236,10 +236,10 @@ async def test_w7_abrupt_disconnects_leave_nothing_behind(server: Live, face: Fa
         client = await server.connect()
         await send(client, type="connection_init", payload={"Authorization": f"Bearer {face.token()}"})
         if number % 3:
-            await received(client)
+            await receive(client)
             await subscribe(client, "1", COUNT)
         if number % 3 == 1:
-            await received(client)
+            await receive(client)
         client.transport.abort()
         await client.wait_closed()
 
@@ -265,11 +265,11 @@ async def test_w7_an_operation_is_stopped_when_its_socket_goes(server: Live, fac
 
 async def test_w7_a_server_that_ends_closes_its_sockets_with_1012(face: Face, journal: Journal) -> None:
     app = probe_app(Settings(jwt_secret=SECRET), face.clock, face.services, face.database, journal)
-    async with live(app) as server, server.initiated(face.token()) as client:
+    async with live(app) as server, server.initiate(face.token()) as client:
         await subscribe(client, "1", COUNT)
         await becomes(lambda: journal.counters == 1)
         server.server.should_exit = True
-        code = await closed(client)
+        code = await wait_closed(client)
 
     assert code == 1012
     assert journal.counters == 0

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.drivers.face import Face
-from tests.drivers.sockets import Live, becomes, live, received, subscribe
+from tests.drivers.sockets import Live, becomes, live, receive, subscribe
 
 pytestmark = pytest.mark.anyio
 SHOPS = ("shop", "other")
@@ -78,7 +78,7 @@ async def test_t6_no_row_of_one_business_reaches_the_other_whoever_goes_away(bot
 async def run_on_socket(server: Live, face: Face, shop: str, chance: random.Random) -> list[str]:
     """Forty operations on one socket, some of them called off."""
     kept: list[str] = []
-    async with server.initiated(face.token(business=shop)) as client:
+    async with server.initiate(face.token(business=shop)) as client:
         running: dict[str, bool] = {}
         for number in range(40):
             await subscribe(client, f"{number}", chance.choice(QUERIES).replace("%s", shop))
@@ -87,7 +87,7 @@ async def run_on_socket(server: Live, face: Face, shop: str, chance: random.Rand
                 await client.send(f'{{"type": "complete", "id": "{number}"}}')
                 del running[f"{number}"]
             while len(running) > 10:
-                message: Any = await received(client)
+                message: Any = await receive(client)
                 kept.append(str(message).replace("'", '"'))
                 if message["type"] in ("complete", "error"):
                     running.pop(message["id"], None)

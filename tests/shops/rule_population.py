@@ -137,10 +137,10 @@ async def populate(database: Database, now: datetime = NOW) -> Population:
     await services.customers.upsert(made, customers, actor, limit=len(customers))
     await services.purchases.record(made, purchases, actor, limit=len(purchases))
     business = replace(await services.businesses.open("people"), settings=BusinessSettings.of(SETTINGS))
-    return await _seen(database, business, now)
+    return await _read_population(database, business, now)
 
 
-async def _seen(database: Database, business: Business, now: datetime) -> Population:
+async def _read_population(database: Database, business: Business, now: datetime) -> Population:
     trees: dict[str, Condition] = {key: parse_rule(rule) for key, rule in SEGMENTS.items()}
     uses = parse_rule({"missing": ["rfm_segment", "purchase_frequency_label"]})
     async with SqlStore(database, lambda: now).read(business) as unit:

@@ -52,7 +52,7 @@ class Shop:
     async def preview(self, rule: object, against: int | None = None) -> Preview:
         return await self.analysis.preview(self.business, Definition(rule), against)
 
-    async def sampled(self, preview: Preview, side: Side, size: int = 50) -> list[int]:
+    async def load_sample(self, preview: Preview, side: Side, size: int = 50) -> list[int]:
         found = await self.analysis.load_sample(self.business, preview, side, size)
         return [record.customer.id for record in found]
 

@@ -171,7 +171,7 @@ def plain(draw: st.DrawFn, scope: str) -> Json:
 
 
 @st.composite
-def compared(draw: st.DrawFn, scope: str, deep: int) -> Json:
+def comparisons(draw: st.DrawFn, scope: str, deep: int) -> Json:
     """Calculated values against each other."""
     kind = draw(st.sampled_from((numbers, numbers, texts, instants)))
     values = kind(scope, deep)
@@ -202,7 +202,7 @@ def conditions(draw: st.DrawFn, scope: str, deep: int) -> Json:
     if shape <= 2:
         return draw(plain(scope))
     if shape <= 4:
-        return draw(compared(scope, deep))
+        return draw(comparisons(scope, deep))
     if shape <= 6:
         return {draw(st.sampled_from(("and", "or"))): draw(st.lists(below, min_size=1, max_size=3))}
     if shape == 7:

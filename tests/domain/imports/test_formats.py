@@ -9,7 +9,7 @@ from domain.errors import InvalidInput
 from domain.imports.orders import RepeatedAmounts, put_together
 from domain.imports.rows import StagedColumns
 from persistence.sources.opening import OpenedPurchases
-from tests.drivers.opened_sources import opened, read, shop
+from tests.drivers.opened_sources import open_source, read, shop
 
 PLAIN = "customer_id,order_id,date,amount,category,status"
 ENDED = ("refunded", "cancelled")
@@ -27,7 +27,7 @@ def orders(source: OpenedPurchases) -> dict[str, int]:
 
 def test_the_amount_of_an_order_counts_once_and_its_lines_keep_their_categories(tmp_path: Path) -> None:
     lines = (f"{ADA},30.00,Tea,", f"{ADA},30.00,Cups,", f"{BEN},10.00,Tea,", f"{ADA},30.00,Pots,")
-    source = opened(tmp_path, PLAIN, *lines, amount="order")
+    source = open_source(tmp_path, PLAIN, *lines, amount="order")
 
     assert [row[3:] for row in read(source)[0]] == [(3000, "Tea"), (0, "Cups"), (1000, "Tea"), (0, "Pots")]
     assert orders(source) == {"1": 3000, "2": 1000}
@@ -36,7 +36,7 @@ def test_the_amount_of_an_order_counts_once_and_its_lines_keep_their_categories(
 def test_the_amount_may_stand_on_one_row_of_the_order_alone(tmp_path: Path) -> None:
     lines = (f"{ADA},30.00,Tea,", f"{ADA},,Cups,", f"{BEN},0.00,Tea,", f"{BEN},10.00,Cups,", f"{CY},,Cups,")
 
-    rows, rejected = read(opened(tmp_path, PLAIN, *lines, amount="order"))
+    rows, rejected = read(open_source(tmp_path, PLAIN, *lines, amount="order"))
 
     assert [row[3] for row in rows] == [3000, 0, 0, 1000]
     assert [(row.line, row.reason) for row in rejected] == [(6, "the amount is absent")]
@@ -44,7 +44,7 @@ def test_the_amount_may_stand_on_one_row_of_the_order_alone(tmp_path: Path) -> N
 
 def test_an_order_s_amount_stands_on_a_row_that_qualifies(tmp_path: Path) -> None:
     cells = ("30.00,Tea,refunded", "30.00,Cups,refunded", "30.00,Pots,completed", "-5.00,Pots,completed")
-    source = opened(tmp_path, PLAIN, *(f"{ADA},{each}" for each in cells), amount="order")
+    source = open_source(tmp_path, PLAIN, *(f"{ADA},{each}" for each in cells), amount="order")
 
     assert [row[3] for row in read(source)[0]] == [3000, 0, 3000, -500]
     assert orders(source) == {"1": 2500}
@@ -56,14 +56,14 @@ def test_an_order_none_of_whose_rows_qualifies_has_its_amount_whichever_of_its_s
     rows = [f"{ADA},30.00,{category},{status}" for category, status in product(("Tea", "Cups"), ENDED)]
 
     for order in (rows, rows[::-1]):
-        source = opened(tmp_path, PLAIN, *order, amount="order")
+        source = open_source(tmp_path, PLAIN, *order, amount="order")
 
         assert sorted(row[3] for row in read(source)[0]) == [0, 0, 3000, 3000]
         assert orders(source) == {"1": 3000}
 
 
 def test_an_order_with_two_amounts_is_refused_and_the_line_named(tmp_path: Path) -> None:
-    source = opened(tmp_path, PLAIN, f"{ADA},30.00,Tea,", f"{ADA},20.00,Cups,", amount="order")
+    source = open_source(tmp_path, PLAIN, f"{ADA},30.00,Tea,", f"{ADA},20.00,Cups,", amount="order")
 
     with pytest.raises(InvalidInput) as refused:
         read(source)
@@ -84,7 +84,7 @@ def repeated(count: int, differing: int = 0) -> list[str]:
 
 
 def test_amounts_that_look_like_those_of_orders_are_warned_of(tmp_path: Path) -> None:
-    source = opened(tmp_path, *repeated(40, differing=2))
+    source = open_source(tmp_path, *repeated(40, differing=2))
 
     rows, _ = read(source)
 
@@ -106,7 +106,7 @@ def test_amounts_that_look_like_those_of_orders_are_warned_of(tmp_path: Path) ->
     ],
 )
 def test_amounts_of_lines_are_not_warned_of(tmp_path: Path, lines: list[str], options: dict[str, str]) -> None:
-    source = opened(tmp_path, *lines, **options)
+    source = open_source(tmp_path, *lines, **options)
 
     read(source)
 
@@ -134,18 +134,18 @@ def test_what_is_not_said_is_as_the_business_has_settled_it(tmp_path: Path) -> N
     settled = shop(**{"import": {"date_format": "%d/%m/%Y", "decimal": ",", "columns": columns}})
     line = "Ada;1;03/04/2024;12,50"
 
-    rows, rejected = read(opened(tmp_path, "who;order_id;date;amount", line, business=settled))
+    rows, rejected = read(open_source(tmp_path, "who;order_id;date;amount", line, business=settled))
 
     assert (rows, rejected) == ([("1", "Ada", 0, 1250, None)], [])
     with pytest.raises(InvalidInput, match="Missing required columns: customer_id"):
-        opened(tmp_path, "whom;order_id;date;amount", line, business=settled)
+        open_source(tmp_path, "whom;order_id;date;amount", line, business=settled)
 
 
 def test_what_is_said_wins_over_what_is_settled(tmp_path: Path) -> None:
     settled = shop(**{"import": {"date_format": "%d/%m/%Y", "columns": {"who": "customer_id"}}})
     said = {"date_format": "%m/%d/%Y", "mapping": {"name": "customer_id"}}
 
-    source = opened(tmp_path, "who,name,order_id,date,amount", "A,Ada,1,03/04/2024,5", business=settled, **said)
+    source = open_source(tmp_path, "who,name,order_id,date,amount", "A,Ada,1,03/04/2024,5", business=settled, **said)
 
     (portion,) = source.read_rows(lambda row: None)
     assert portion.customer == ["Ada"]
@@ -166,7 +166,7 @@ def test_what_is_said_wins_over_what_is_settled(tmp_path: Path) -> None:
 )
 def test_options_that_cannot_be(tmp_path: Path, options: dict[str, str], sentence: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        opened(tmp_path, PLAIN, f"{ADA},30.00,Tea,", **options)
+        open_source(tmp_path, PLAIN, f"{ADA},30.00,Tea,", **options)
 
     assert refused.value.message == sentence
 
@@ -193,13 +193,13 @@ def test_dates_that_would_be_guessed_are_refused_before_anything_is_read(
     tmp_path: Path, dates: list[str], sentence: str
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
-        opened(tmp_path, PLAIN, *(f"Ada,{place},{day},5.00,Tea," for place, day in enumerate(dates)))
+        open_source(tmp_path, PLAIN, *(f"Ada,{place},{day},5.00,Tea," for place, day in enumerate(dates)))
 
     assert refused.value.message == sentence
 
 
 def test_where_some_dates_are_iso_8601_the_others_are_rejected_row_by_row(tmp_path: Path) -> None:
-    source = opened(tmp_path, PLAIN, "Ada,1,03/04/2024,5.00,Tea,", "Ada,2,2024-04-03,5.00,Tea,")
+    source = open_source(tmp_path, PLAIN, "Ada,1,03/04/2024,5.00,Tea,", "Ada,2,2024-04-03,5.00,Tea,")
 
     rows, rejected = read(source)
 

@@ -6,7 +6,7 @@ import pytest
 
 from domain.errors import InvalidInput
 from domain.imports.rows import RejectedRow
-from tests.drivers.opened_sources import opened, read
+from tests.drivers.opened_sources import open_source, read
 
 SHOPIFY = (
     "Name,Email,Financial Status,Paid at,Currency,Subtotal,Total,Created at,Lineitem quantity,Lineitem name,"
@@ -24,7 +24,7 @@ def shopify(status: str = "paid", cancelled: str = "", back: str = "", currency:
 
 
 def test_shopify_rows_after_an_order_s_first_are_its_lines_and_its_total_counts_once(tmp_path: Path) -> None:
-    source = opened(
+    source = open_source(
         tmp_path,
         SHOPIFY,
         "#1001,ada@x.test,paid,2024-01-15 10:30:00 -0500,EUR,50,53.91,2024-01-15 10:30:00 -0500,2,Tea,,0.00,Leaf,web,",
@@ -67,7 +67,7 @@ def test_shopify_rows_after_an_order_s_first_are_its_lines_and_its_total_counts_
     ],
 )
 def test_statuses_of_shopify(tmp_path: Path, status: str, cancelled: str, back: str, rank: int, amount: int) -> None:
-    source = opened(tmp_path, SHOPIFY, shopify(status, cancelled, back), preset="shopify")
+    source = open_source(tmp_path, SHOPIFY, shopify(status, cancelled, back), preset="shopify")
 
     assert read(source)[0] == [("#1", "ada@x.test", rank, amount, None)]
 
@@ -96,13 +96,15 @@ def test_what_was_paid_back_is_read_in_the_form_of_the_amounts(tmp_path: Path, p
     }[preset]
     line = f"#1\tada@x.test\t{status}\t{total}\t2024-01-15\t{back}"
 
-    rows, rejected = read(opened(tmp_path, header, line, preset=preset, **options))
+    rows, rejected = read(open_source(tmp_path, header, line, preset=preset, **options))
 
     assert (rows, rejected) == ([("#1", "ada@x.test", 0, 23450, None)], [])
 
 
 def test_what_was_paid_back_and_cannot_be_read_is_rejected_and_not_passed_over(tmp_path: Path) -> None:
-    rows, (rejected,) = read(opened(tmp_path, SHOPIFY, shopify("partially_refunded", back="5 EUR"), preset="shopify"))
+    rows, (rejected,) = read(
+        open_source(tmp_path, SHOPIFY, shopify("partially_refunded", back="5 EUR"), preset="shopify")
+    )
 
     assert rows == []
     assert rejected.reason.startswith("the refunded amount '5 EUR' must be a number")
@@ -112,19 +114,19 @@ def test_a_column_of_what_was_paid_back_can_be_mapped_without_a_preset(tmp_path:
     header = "customer_id,order_id,date,amount,status,back"
     lines = ("A,1,2024-01-15,20.00,paid,5.50", "A,2,2024-01-15,20.00,refunded,20.00", "A,3,2024-01-15,20.00,paid,")
 
-    rows, rejected = read(opened(tmp_path, header, *lines, mapping={"back": "refunded"}))
+    rows, rejected = read(open_source(tmp_path, header, *lines, mapping={"back": "refunded"}))
 
     assert ([row[2:4] for row in rows], rejected) == ([(0, 1450), (3, 2000), (0, 2000)], [])
 
 
 def test_an_unknown_status_of_a_platform_is_rejected_with_the_text_of_the_file(tmp_path: Path) -> None:
-    source = opened(tmp_path, SHOPIFY, shopify("dreamt"), preset="shopify")
+    source = open_source(tmp_path, SHOPIFY, shopify("dreamt"), preset="shopify")
 
     assert read(source) == ([], [RejectedRow(2, shopify("dreamt"), "unknown status 'dreamt'")])
 
 
 def test_a_row_of_another_width_is_rejected_and_the_next_one_is_read(tmp_path: Path) -> None:
-    rows, rejected = read(opened(tmp_path, SHOPIFY, "#1,ada@x.test", shopify(order="#2"), preset="shopify"))
+    rows, rejected = read(open_source(tmp_path, SHOPIFY, "#1,ada@x.test", shopify(order="#2"), preset="shopify"))
 
     assert [row[0] for row in rows] == ["#2"]
     assert rejected == [RejectedRow(2, "#1,ada@x.test", "the row has 2 cells, the header has 15")]
@@ -132,7 +134,7 @@ def test_a_row_of_another_width_is_rejected_and_the_next_one_is_read(tmp_path: P
 
 def test_a_column_of_shopify_can_be_mapped_besides(tmp_path: Path) -> None:
     lines = (shopify(), "#1,ada@x.test,,,,,,,1,Cup,,,,,")
-    source = opened(tmp_path, SHOPIFY, *lines, preset="shopify", mapping={"Vendor": "category"})
+    source = open_source(tmp_path, SHOPIFY, *lines, preset="shopify", mapping={"Vendor": "category"})
 
     assert [row[4] for row in read(source)[0]] == ["Leaf", None]
 
@@ -148,14 +150,14 @@ def test_a_column_of_shopify_can_be_mapped_besides(tmp_path: Path) -> None:
 )
 def test_statuses_of_woocommerce(tmp_path: Path, status: str, rank: int, amount: int) -> None:
     line = f"7,1007,2024-01-15 10:30:00,{status},20.00,-5.00,EUR,ada@x.test"
-    source = opened(tmp_path, WOOCOMMERCE, f"{line},Tea", f"{line},Cup", preset="woocommerce")
+    source = open_source(tmp_path, WOOCOMMERCE, f"{line},Tea", f"{line},Cup", preset="woocommerce")
 
     assert [row[:4] for row in read(source)[0]] == [("1007", "ada@x.test", rank, paid) for paid in (amount, 0)]
 
 
 def test_a_guest_of_woocommerce_has_no_number_and_is_known_by_nothing(tmp_path: Path) -> None:
     lines = ("7,2024-01-15,completed,20.00,0", "8,2024-01-15,completed,20.00,31")
-    source = opened(tmp_path, "order_id,date,status,order_total,customer_id", *lines, preset="woocommerce")
+    source = open_source(tmp_path, "order_id,date,status,order_total,customer_id", *lines, preset="woocommerce")
 
     rows, rejected = read(source)
 
@@ -165,7 +167,7 @@ def test_a_guest_of_woocommerce_has_no_number_and_is_known_by_nothing(tmp_path: 
 
 def test_a_file_of_something_else_is_refused_with_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput) as refused:
-        opened(tmp_path, "Handle,Title", "a,b", preset="shopify")
+        open_source(tmp_path, "Handle,Title", "a,b", preset="shopify")
 
     assert refused.value.message == (
         "orders.csv is not Shopify's order export: it lacks customer_id (email or phone), order_id (name), "
@@ -174,6 +176,6 @@ def test_a_file_of_something_else_is_refused_with_what_is_missing(tmp_path: Path
 
 
 def test_an_export_in_another_currency_is_rejected_row_by_row(tmp_path: Path) -> None:
-    source = opened(tmp_path, SHOPIFY, shopify(currency="USD"), preset="shopify")
+    source = open_source(tmp_path, SHOPIFY, shopify(currency="USD"), preset="shopify")
 
     assert [row.reason for row in read(source)[1]] == ["the currency is USD, the business's is EUR"]

@@ -12,7 +12,7 @@ from domain.errors import InvalidRule
 from domain.rules.evaluator import CustomerFacts, Element, Scalar, evaluate_value, holds
 from domain.rules.parser import parse_rule, parse_value
 from domain.rules.variables import Catalogue, Kind, ListInfo, VariableInfo
-from tests.conftest import shared
+from tests.conftest import find_shared
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "rules.md"
 CASES, AT_LEAST = 277, 223
@@ -106,7 +106,7 @@ def outcome(rule: Any, data: Any, expected: Any) -> str:
 
 
 def official() -> list[tuple[Any, Any, Any]]:
-    given = json.loads(shared("jsonlogic", "official_tests.json").read_text(encoding="utf-8"))
+    given = json.loads(find_shared("jsonlogic", "official_tests.json").read_text(encoding="utf-8"))
     return [(rule, data, expected) for rule, data, expected in (case for case in given if isinstance(case, list))]
 
 

@@ -20,7 +20,7 @@ from persistence.database.engines import Database
 from persistence.store import SqlStore
 from tests.conftest import NOW, SetClock, examples
 from tests.drivers.store_image import assert_sound, image
-from tests.persistence.conftest import bought, everybody, new_shop, record_of
+from tests.persistence.conftest import buy, everybody, new_shop, record_of
 from tests.shops.factories import line, purchase
 
 pytestmark = pytest.mark.anyio
@@ -70,7 +70,7 @@ async def test_customers_without_purchases_have_zeros_no_score_and_no_labels(
 
 
 async def test_the_only_customer_is_new(services: Services, shop: Business) -> None:
-    business = await bought(services, shop, [purchase("C1", "O1", "2024-06-15", 100)])
+    business = await buy(services, shop, [purchase("C1", "O1", "2024-06-15", 100)])
 
     assert named(await services.reporting.make_report(business)) == {"New Customers": (1, 1, 100)}
     record = await record_of(services, business, "C1")
@@ -81,7 +81,7 @@ async def test_the_only_customer_is_new(services: Services, shop: Business) -> N
 @pytest.mark.parametrize("amount", [0, 500])
 async def test_equal_customers_score_equally(amount: int, services: Services, shop: Business) -> None:
     items = [purchase(f"C{n}", f"O{n}", "2024-06-15", amount) for n in range(997)]
-    business = await bought(services, shop, items)
+    business = await buy(services, shop, items)
 
     report = await services.reporting.make_report(business)
 
@@ -91,7 +91,7 @@ async def test_equal_customers_score_equally(amount: int, services: Services, sh
 
 async def test_one_who_bought_only_before_the_window_scores_one_everywhere(services: Services, shop: Business) -> None:
     items = [purchase("old", "O1", "2020-01-01", 10**9), purchase("new", "O2", "2024-06-01", 1)]
-    business = await bought(services, shop, items)
+    business = await buy(services, shop, items)
     records = await everybody(services, business)
 
     scores = await services.customers.compute_scores(
@@ -114,7 +114,7 @@ async def test_a_window_of_9999_days_reaches_to_its_first_day_and_not_beyond(
         purchase("now", "O3", NOW.isoformat(), 100),
         purchase("leap", "O4", "2000-02-29T12:00:00", 1000),
     ]
-    business = await bought(services, shop, items)
+    business = await buy(services, shop, items)
 
     report = await services.reporting.make_report(business, days=9999)
 
@@ -127,7 +127,7 @@ async def test_a_window_of_9999_days_reaches_to_its_first_day_and_not_beyond(
 
 async def test_leap_days_are_days_of_their_own(services: Services, shop: Business) -> None:
     items = [purchase(f"C{n}", f"O{n}", f"2024-{day}", 1) for n, day in enumerate(("02-28", "02-29", "03-01"))]
-    business = await bought(services, shop, items)
+    business = await buy(services, shop, items)
 
     async def counted(days: int, as_of: date) -> int:
         return (await services.reporting.make_report(business, days=days, as_of=as_of)).customers
@@ -142,7 +142,7 @@ async def test_ten_thousand_storefronts(
     services: Services, shop: Business, database: Database, clock: SetClock
 ) -> None:
     items = [purchase(f"C{n % 100}", f"O{n}", "2024-06-01", n, storefront_key=f"Store {n} 🏬") for n in range(10_000)]
-    business = await bought(services, shop, items)
+    business = await buy(services, shop, items)
 
     storefronts = await services.read(business, lambda unit: unit.purchases.load_storefronts())
     one = await services.purchases.find_storefront(business, "Store 9999 🏬")
@@ -171,7 +171,7 @@ async def test_averages_have_the_decimals_of_the_currency(currency: str, average
 
 async def test_only_completed_and_partial_purchases_count(services: Services, shop: Business) -> None:
     items = [purchase(status.value, status.value, "2024-06-01", 10, status=status) for status in PurchaseStatus]
-    business = await bought(services, shop, items)
+    business = await buy(services, shop, items)
 
     assert (await services.reporting.make_report(business)).customers == 2
     records = await everybody(services, business, CustomerSort.ORDER_COUNT, True)
@@ -183,7 +183,7 @@ async def test_a_future_purchase_counts_from_its_instant_on(
     services: Services, shop: Business, clock: SetClock, database: Database
 ) -> None:
     instant = NOW + timedelta(hours=5)
-    await bought(services, shop, [purchase("C1", "O1", instant.isoformat(), 7, lines=(line("Tea", 7),))])
+    await buy(services, shop, [purchase("C1", "O1", instant.isoformat(), 7, lines=(line("Tea", 7),))])
 
     seen = []
     for moment in (NOW, instant - timedelta(microseconds=1), instant, instant + timedelta(days=1)):

@@ -15,7 +15,7 @@ from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import SetClock, examples
 from tests.drivers.store_image import assert_sound, image
-from tests.persistence.conftest import bought
+from tests.persistence.conftest import buy
 from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
@@ -156,7 +156,7 @@ async def test_a_report_of_one_day_holds_the_business_s_own_day(
 
 async def test_no_answer_moves_within_a_local_day(services: Services, clock: SetClock) -> None:
     business = await services.businesses.create("place", None, "America/New_York", "EUR")
-    business = await bought(services, business, [purchase("C", "O", "2024-03-01T12:00:00", 5)])
+    business = await buy(services, business, [purchase("C", "O", "2024-03-01T12:00:00", 5)])
 
     seen = []
     for minute in range(0, 23 * 60, 115):

@@ -11,7 +11,7 @@ from domain.reports.document import DocumentGroup, ReportDocument
 from domain.reports.report import Insights
 from persistence.exports import pdf
 from persistence.exports.pdf import load_font_book, write_report_pdf
-from tests.drivers.pdf_reading import overlaps, shown, squeezed, whole_text
+from tests.drivers.pdf_reading import drop_spaces, overlaps, shown, whole_text
 from tests.shops.report_documents import EIGHT_ROWS, GENERATED, categories, document, eight_segments, group
 
 LEFT, RIGHT, FOOT, TOP = 41.0, 554.5, 20.0, 806.0
@@ -26,7 +26,7 @@ def signed(now: int, before: int) -> str:
 def table_row(row: DocumentGroup) -> str:
     assert row.previous_customers is not None and row.average_order is not None and row.average_spend is not None
     assert row.average_age is not None and row.average_frequency is not None
-    return squeezed(
+    return drop_spaces(
         f"{row.customers:,} {row.customer_share * 100:.1f} % {row.previous_customers:,} "
         f"{signed(row.customers, row.previous_customers)} {row.revenue:,} {row.revenue_share * 100:.1f} % "
         f"{row.average_order:,} {row.average_spend:,} {row.average_age:,.1f} {row.average_frequency:,.2f}"
@@ -90,27 +90,27 @@ def test_all_names_numbers_and_actions_of_the_document_are_there() -> None:
     for row in made.rows:
         assert table_row(row) in text, row.name
         for said in (row.name, *row.actions):
-            assert squeezed(said) in text, said
-    assert squeezed("124 12.4 % 118 +6 148,204.50 42.0 % 132.80 1,195.20 8.0 9.00") in text
-    assert squeezed("All customers 1,000 100.0 % 939 +61 353,213.38 100.0 % 107.39 353.21 3.29") in text
+            assert drop_spaces(said) in text, said
+    assert drop_spaces("124 12.4 % 118 +6 148,204.50 42.0 % 132.80 1,195.20 8.0 9.00") in text
+    assert drop_spaces("All customers 1,000 100.0 % 939 +61 353,213.38 100.0 % 107.39 353.21 3.29") in text
 
 
 def test_the_headline_figures_are_those_of_the_whole_report() -> None:
     text = whole_text(write_report_pdf(eight_segments()))
 
     for figure in ("Customers 1,000", "Revenue 353,213.38", "Orders 3,289", "Average order 107.39 EUR"):
-        assert squeezed(figure) in text
-    assert squeezed("Spend per customer 353.21 EUR") in text
-    assert squeezed("+61, before: 939") in text
+        assert drop_spaces(figure) in text
+    assert drop_spaces("Spend per customer 353.21 EUR") in text
+    assert drop_spaces("+61, before: 939") in text
 
 
 def test_the_head_names_business_window_and_time_zone() -> None:
     first = shown(write_report_pdf(eight_segments(storefront="Hauptstraße")))[0].text
 
-    assert first.startswith(squeezed("Brückner & Söhne Customer segmentation, RFM, eight segments"))
-    assert squeezed("1 July 2026 to 28 September 2026 (90 days) · time zone Europe/Berlin") in first
-    assert squeezed("storefront Hauptstraße · amounts in EUR") in first
-    assert squeezed("Compared with the window before: 2 April 2026 to 30 June 2026") in first
+    assert first.startswith(drop_spaces("Brückner & Söhne Customer segmentation, RFM, eight segments"))
+    assert drop_spaces("1 July 2026 to 28 September 2026 (90 days) · time zone Europe/Berlin") in first
+    assert drop_spaces("storefront Hauptstraße · amounts in EUR") in first
+    assert drop_spaces("Compared with the window before: 2 April 2026 to 30 June 2026") in first
 
 
 def test_insights_are_sentences_with_their_numbers() -> None:
@@ -122,14 +122,14 @@ def test_insights_are_sentences_with_their_numbers() -> None:
         "Fastest growing: New Customers, 132 customers, 42 more than in the window before.",
         "Needs attention: At Risk, 88 customers who spent 27,455.00 EUR. First step: Send win-back offers.",
     ):
-        assert squeezed(sentence) in first
+        assert drop_spaces(sentence) in first
 
 
 def test_a_group_that_did_not_grow_is_not_called_growing() -> None:
     text = whole_text(write_report_pdf(eight_segments(insights=Insights(None, None, "Promising", None))))
 
-    assert squeezed("To be grown: Promising, 75 customers, no more than in the window before.") in text
-    assert squeezed("Fastest growing") not in text
+    assert drop_spaces("To be grown: Promising, 75 customers, no more than in the window before.") in text
+    assert drop_spaces("Fastest growing") not in text
 
 
 def test_the_heat_map_shows_every_cell() -> None:
@@ -140,7 +140,7 @@ def test_the_heat_map_shows_every_cell() -> None:
 
     for recency in range(5, 0, -1):
         cells = " ".join(str(customers) for customers in made.matrix[recency - 1])
-        assert squeezed(f"Recency {recency} {cells}") in first
+        assert drop_spaces(f"Recency {recency} {cells}") in first
 
 
 def test_every_page_has_its_number_and_the_time_it_was_made() -> None:
@@ -148,7 +148,7 @@ def test_every_page_has_its_number_and_the_time_it_was_made() -> None:
 
     assert len(pages) == 2
     for place, page in enumerate(pages, 1):
-        assert squeezed(f"Generated 28 September 2026, 14:05:33 (Europe/Berlin) Page {place} of 2") in page.text
+        assert drop_spaces(f"Generated 28 September 2026, 14:05:33 (Europe/Berlin) Page {place} of 2") in page.text
 
 
 def test_the_same_document_gives_the_same_bytes() -> None:
@@ -170,16 +170,16 @@ def test_currencies_without_decimals_have_none() -> None:
 
     text = whole_text(write_report_pdf(document(rows, currency="JPY", decimals=0)))
 
-    assert squeezed("Revenue 34,301,005 JPY") in text
-    assert squeezed("14,820,450 43.2 % 13,280 119,520 8.0") in text
+    assert drop_spaces("Revenue 34,301,005 JPY") in text
+    assert drop_spaces("14,820,450 43.2 % 13,280 119,520 8.0") in text
 
 
 def test_an_empty_report_says_so() -> None:
     text = whole_text(write_report_pdf(nobody()))
 
-    assert squeezed("No customer bought in this window, so there is nothing to compare.") in text
-    assert squeezed("Customers 0") in text
-    assert squeezed("0 0.0 % – – 0.00 0.0 % – – – –") in text
+    assert drop_spaces("No customer bought in this window, so there is nothing to compare.") in text
+    assert drop_spaces("Customers 0") in text
+    assert drop_spaces("0 0.0 % – – 0.00 0.0 % – – – –") in text
 
 
 def test_charts_group_the_long_tail_and_the_table_never() -> None:
@@ -187,10 +187,10 @@ def test_charts_group_the_long_tail_and_the_table_never() -> None:
 
     text = whole_text(write_report_pdf(made))
 
-    assert squeezed("Other (289)") in text
+    assert drop_spaces("Other (289)") in text
     for row in made.groups:
-        assert squeezed(row.name) + table_row(row) in text
-    assert squeezed("for 288 more groups of the table Category preference.") in text
+        assert drop_spaces(row.name) + table_row(row) in text
+    assert drop_spaces("for 288 more groups of the table Category preference.") in text
 
 
 @pytest.mark.parametrize(("count", "left_out"), [(12, 0), (13, 0), (18, 0), (19, 7)])
@@ -200,11 +200,11 @@ def test_actions_of_some_groups_are_left_out_only_where_it_saves_rows(count: int
     text = whole_text(write_report_pdf(made))
 
     cards = [f"Show what is new in {group.name}" for group in made.groups if group.dimension == "category"]
-    assert [squeezed(f"{card} Recommend") in text for card in cards] == [
+    assert [drop_spaces(f"{card} Recommend") in text for card in cards] == [
         place < count - left_out for place in range(count)
     ]
-    assert (squeezed("The same holds") in text) == (left_out > 0)
-    assert squeezed(f"for {left_out} more groups of the table") in text or not left_out
+    assert (drop_spaces("The same holds") in text) == (left_out > 0)
+    assert drop_spaces(f"for {left_out} more groups of the table") in text or not left_out
 
 
 def test_a_long_name_stands_in_full_in_the_table() -> None:
@@ -213,7 +213,7 @@ def test_a_long_name_stands_in_full_in_the_table() -> None:
     text = whole_text(write_report_pdf(made))
 
     for row in made.groups[: len(LONG)]:
-        assert squeezed(row.name) + table_row(row) in text
+        assert drop_spaces(row.name) + table_row(row) in text
 
 
 def test_groups_that_were_asked_for_stand_beside_the_figures_of_all() -> None:
@@ -222,11 +222,11 @@ def test_groups_that_were_asked_for_stand_beside_the_figures_of_all() -> None:
 
     text = whole_text(write_report_pdf(asked))
 
-    assert squeezed("Only the groups that were asked for are listed") in text
-    assert squeezed("Customers 1,000") in text
+    assert drop_spaces("Only the groups that were asked for are listed") in text
+    assert drop_spaces("Customers 1,000") in text
     assert table_row(made.groups[1]) in text
-    assert squeezed("All customers") not in text
-    assert squeezed("Most revenue: Champions.") in text
+    assert drop_spaces("All customers") not in text
+    assert drop_spaces("Most revenue: Champions.") in text
 
 
 def test_without_a_window_before_nothing_is_compared() -> None:
@@ -235,9 +235,9 @@ def test_without_a_window_before_nothing_is_compared() -> None:
 
     text = whole_text(write_report_pdf(replace(made, groups=rows, unclassified=None)))
 
-    assert squeezed("There is no window before it.") in text
-    assert squeezed("Against the window before") not in text
-    assert squeezed("124 12.4 % – – 148,204.50") in text
+    assert drop_spaces("There is no window before it.") in text
+    assert drop_spaces("Against the window before") not in text
+    assert drop_spaces("124 12.4 % – – 148,204.50") in text
 
 
 def test_amounts_are_never_rounded() -> None:
@@ -256,7 +256,7 @@ def test_dimensions_stand_in_their_order_whatever_they_sold() -> None:
     text = whole_text(write_report_pdf(backwards))
 
     titles = ("Category preference", "Channel", "Season")
-    places = [text.index(squeezed(f"{title} in figures")) for title in titles]
+    places = [text.index(drop_spaces(f"{title} in figures")) for title in titles]
     assert places == sorted(places)
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from persistence.exports import pdf
 from persistence.exports.pdf import LONGEST, clean_text, load_font_book, write_report_pdf
-from tests.drivers.pdf_reading import overlaps, save_font, shown, squeezed, whole_text
+from tests.drivers.pdf_reading import drop_spaces, overlaps, save_font, shown, whole_text
 from tests.shops.report_documents import categories
 
 HEBREW = "".join(chr(code) for code in range(0x05D0, 0x05EB))
@@ -51,8 +51,8 @@ def test_names_that_look_like_code_come_out_as_written(bare: None) -> None:
     text = whole_text(write_report_pdf(categories(HOSTILE, business=HOSTILE[0], storefront=HOSTILE[1])))
 
     for name in HOSTILE:
-        assert text.count(squeezed(name)) >= 3, name
-    assert text.startswith(squeezed(HOSTILE[0]))
+        assert text.count(drop_spaces(name)) >= 3, name
+    assert text.startswith(drop_spaces(HOSTILE[0]))
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "secret.txt", "/secret.txt", "../secret.txt"])
@@ -103,7 +103,7 @@ def test_characters_stand_in_the_order_of_the_bidirectional_algorithm(
     page = document[0].get_textpage()
 
     title = [(page.get_charbox(place)[0], page.get_text_range(place, 1)) for place in range(len(text))]
-    assert squeezed("".join(letter for _left, letter in sorted(title))) == squeezed(expected)
+    assert drop_spaces("".join(letter for _left, letter in sorted(title))) == drop_spaces(expected)
     assert (title[0][0] > 300) == (text[0] in HEBREW), "a name stands where its script begins"
     document.close()
 
@@ -113,7 +113,7 @@ def test_names_that_run_leftwards_are_read_back_in_order(bare: None, tmp_path: P
 
     text = whole_text(report("ספרים וכלים", "Books", fonts=tmp_path))
 
-    assert squeezed("ספרים וכלים") in text
+    assert drop_spaces("ספרים וכלים") in text
 
 
 def test_control_characters_and_lone_surrogates_are_not_shown() -> None:
@@ -151,7 +151,7 @@ def test_a_character_without_a_font_is_told_once_in_the_log_and_never_on_the_pag
     for made in (data, again):
         text = whole_text(made)
         assert "SEGMENTS_FONTS" not in text and "U+" not in text
-        assert squeezed("Books 897" if made is data else "Games 897") in text
+        assert drop_spaces("Books 897" if made is data else "Games 897") in text
         assert [pair for page in shown(made) for pair in overlaps(page.boxes)] == []
 
 
@@ -195,7 +195,7 @@ def test_a_file_that_is_no_font_is_passed_over(bare: None, tmp_path: Path, caplo
 
 
 def test_a_folder_that_is_not_there_is_no_error(bare: None, tmp_path: Path) -> None:
-    assert squeezed("Category preference") in whole_text(report("Books", fonts=tmp_path / "gone"))
+    assert drop_spaces("Category preference") in whole_text(report("Books", fonts=tmp_path / "gone"))
 
 
 def test_fonts_are_asked_in_a_fixed_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

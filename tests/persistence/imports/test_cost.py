@@ -16,7 +16,7 @@ from persistence.database.engines import Database
 from persistence.imports import importer as bulk_import
 from persistence.imports import undo as import_undo
 from persistence.imports.undo import ImportUndo
-from tests.conftest import NOW, sampled
+from tests.conftest import NOW, sample_cases
 from tests.drivers.files import HEADER, Importer
 from tests.persistence.imports.test_undo import ACTOR, newest
 from tests.shops.factories import purchase
@@ -152,7 +152,7 @@ async def test_what_ranges_leave_behind_in_temporary_tables_does_not_pile_up(
     assert 100_000 < max(sizes) < 600_000
 
 
-@pytest.mark.parametrize("times", sampled((100, 300), 100))
+@pytest.mark.parametrize("times", sample_cases((100, 300), 100))
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 async def test_a_few_purchases_cost_as_much_however_many_there_are_and_however_often_some_were_recorded(
     services: Services, shop: Business, importer: Importer, database: Database, times: int

@@ -16,7 +16,7 @@ from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore
 from tests.conftest import SetClock
 from tests.drivers.files import Importer
-from tests.persistence.conftest import settled, statements
+from tests.persistence.conftest import change_settings, statements
 from tests.shops.festivals import is_festive
 
 pytestmark = pytest.mark.anyio
@@ -67,7 +67,7 @@ async def test_labels_behaviour_and_rules_with_an_order_of_1204_and_periods_in_e
     services: Services, database: Database, importer: Importer, clock: SetClock
 ) -> None:
     summary = importer.lines(*ORDERS, header=HEADER)
-    shop = await settled(services, database, festive_periods=PERIODS, frequency_order=ORDER, lapsed_days=9999)
+    shop = await change_settings(services, database, festive_periods=PERIODS, frequency_order=ORDER, lapsed_days=9999)
 
     found = await asked(services, database, shop, clock)
 
@@ -80,7 +80,7 @@ async def test_statements_do_not_grow_with_the_years(
     services: Services, database: Database, importer: Importer, clock: SetClock
 ) -> None:
     importer.lines(*ORDERS[3:], header=HEADER)
-    shop = await settled(services, database, festive_periods=PERIODS, frequency_order=ORDER)
+    shop = await change_settings(services, database, festive_periods=PERIODS, frequency_order=ORDER)
 
     with statements(database) as few:
         await asked(services, database, shop, clock)

@@ -14,7 +14,7 @@ from persistence.tables import audit_event, import_reject, job
 from tests.conftest import SetClock
 from tests.drivers.files import Importer, counts
 from tests.drivers.store_image import assert_sound, image
-from tests.persistence.conftest import ALL_COLUMNS, bought
+from tests.persistence.conftest import ALL_COLUMNS, buy
 from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
@@ -66,7 +66,7 @@ async def test_a_refund_without_a_positive_row_is_rejected_and_the_rest_of_its_o
 async def test_an_order_id_that_the_store_knows_of_another_customer_is_rejected(
     importer: Importer, services: Services, shop: Business, clock: SetClock
 ) -> None:
-    await bought(services, shop, [purchase("C1", "O1", DAY, 100)])
+    await buy(services, shop, [purchase("C1", "O1", DAY, 100)])
     before = image(importer.database, shop)
 
     summary = importer.lines("C2,O1,2024-03-01,5", "C2,O1,2024-03-01,6")
@@ -96,7 +96,7 @@ async def test_future_rows_are_counted_and_qualify_from_their_instant_on(
 async def test_future_rows_that_are_rejected_are_not_among_those_that_wait(
     importer: Importer, services: Services, shop: Business
 ) -> None:
-    await bought(services, shop, [purchase("C1", "O1", DAY, 100)])
+    await buy(services, shop, [purchase("C1", "O1", DAY, 100)])
 
     summary = importer.lines("C2,O1,2999-12-31,20", "C2,O2,2999-12-31,20")
 
@@ -104,7 +104,7 @@ async def test_future_rows_that_are_rejected_are_not_among_those_that_wait(
 
 
 async def test_an_erased_customers_rows_are_rejected(importer: Importer, services: Services, shop: Business) -> None:
-    await bought(services, shop, [purchase("C1", "O1", DAY, 100)])
+    await buy(services, shop, [purchase("C1", "O1", DAY, 100)])
     with importer.database.bulk.begin() as connection:
         connection.exec_driver_sql("UPDATE customer SET erased = true")
     before = image(importer.database, shop)

@@ -45,13 +45,13 @@ def another(working: Working) -> Working:
     return Working.of(working.store.database, working.clock, working.business, "other")
 
 
-async def started(working: Working) -> tuple[Segment, Job]:
+async def start_run(working: Working) -> tuple[Segment, Job]:
     """A segment of those who spent more than 10, and a run of it that waits."""
     segment = await working.segment("big", OVER_10)
     return segment, await working.recalculations.start(working.business, segment.id, ACTOR)
 
 
-async def taken(working: Working, owner: str = "worker") -> Job:
+async def acquire_run(working: Working, owner: str = "worker") -> Job:
     """The run that waits, as somebody of that name has it now."""
     async with working.store.open_heartbeats(working.business) as jobs:
         held = await jobs.acquire(JobKind.RECALCULATION, owner, working.clock.now)

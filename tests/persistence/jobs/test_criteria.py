@@ -35,7 +35,7 @@ async def working(database: Database, services: Services, shop: Business, clock:
 
 async def by(working: Working, key: str, criteria: SegmentCriteria) -> Segment:
     """A segment by criteria, not calculated yet."""
-    return await working.defined(key, Definition(criteria=criteria))
+    return await working.define(key, Definition(criteria=criteria))
 
 
 async def test_excludes_when_criteria_are_not_met(working: Working) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from domain.jobs.model import Job, JobStatus
 from domain.segments.model import Segment
-from tests.drivers.interrupted import EVALUATING, WRITING, interrupted
+from tests.drivers.interrupted import EVALUATING, WRITING, make_interrupted
 from tests.drivers.working import ACTOR, Working
-from tests.persistence.jobs.conftest import OVER_10, started
+from tests.persistence.jobs.conftest import OVER_10, start_run
 
 pytestmark = pytest.mark.anyio
 SPENT = {"C1": 500, "C2": 2000}
@@ -40,8 +40,8 @@ async def slept(
             await then()
 
     others: list[asyncio.Task[bool]] = []
-    second = interrupted(working, ending, pause, "second")
-    await interrupted(working, place, sleep, "first").run_next(working.business)
+    second = make_interrupted(working, ending, pause, "second")
+    await make_interrupted(working, place, sleep, "first").run_next(working.business)
     left = await working.job(job.id)
     woken.set()
     assert await others[0]
@@ -70,7 +70,7 @@ async def fail() -> None:
 async def test_a_holder_that_wakes_leaves_the_run_to_who_took_it_over(
     place: int, then: Callable[[], Awaitable[object]] | None, working: Working
 ) -> None:
-    segment, job = await started(working)
+    segment, job = await start_run(working)
 
     left = await slept(working, job, place, WRITING, then)
 
@@ -91,12 +91,12 @@ async def test_a_run_with_parts_is_left_to_who_took_it_over(place: int, working:
 
 
 async def test_a_holder_that_slept_unnoticed_goes_on(working: Working) -> None:
-    _, job = await started(working)
+    _, job = await start_run(working)
 
     async def sleep() -> None:
         working.clock.now += SLEEP
 
-    await interrupted(working, WRITING, sleep, "first").run_next(working.business)
+    await make_interrupted(working, WRITING, sleep, "first").run_next(working.business)
 
     ended = await working.job(job.id)
     assert (ended.status, ended.attempts) == (JobStatus.SUCCEEDED, 1)
@@ -105,7 +105,7 @@ async def test_a_holder_that_slept_unnoticed_goes_on(working: Working) -> None:
 async def test_a_run_that_is_cancelled_while_its_holder_sleeps_is_cancelled_by_the_one_who_has_it(
     working: Working,
 ) -> None:
-    segment, job = await started(working)
+    segment, job = await start_run(working)
 
     cancel = partial(working.recalculations.cancel, working.business, job.id, ACTOR)
     left = await slept(working, job, WRITING, WRITING, cancel)

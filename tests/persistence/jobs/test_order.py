@@ -14,7 +14,7 @@ from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.segments.memberships import MANY
 from tests.conftest import SetClock
-from tests.drivers.interrupted import WRITING, interrupted
+from tests.drivers.interrupted import WRITING, make_interrupted
 from tests.drivers.working import ACTOR, Working
 from tests.persistence.jobs.conftest import another, over, uses
 
@@ -86,7 +86,7 @@ async def test_what_is_used_may_change_while_a_run_evaluates(working: Working) -
         assert await working.members(base) == ["C1", "C2", "C3"]
 
     await working.recalculations.start(working.business, user.id, ACTOR)
-    await interrupted(working, WRITING, meanwhile, "worker").run_next(working.business)
+    await make_interrupted(working, WRITING, meanwhile, "worker").run_next(working.business)
     await drained(working)
 
     assert await working.members(user) == ["C1", "C2", "C3"]
@@ -101,7 +101,7 @@ async def test_who_leaves_what_is_used_while_a_run_evaluates_leaves_too(working:
         await drained(other)
 
     job = await working.recalculations.start(working.business, user.id, ACTOR)
-    await interrupted(working, WRITING, meanwhile, "worker").run_next(working.business)
+    await make_interrupted(working, WRITING, meanwhile, "worker").run_next(working.business)
 
     assert (await working.job(job.id)).left == 1
     assert await working.members(base) == await working.members(user) == ["C3"]
@@ -177,7 +177,7 @@ async def test_a_change_by_hand_while_a_run_evaluates_is_seen_by_it(working: Wor
 
     meanwhile = partial(services.memberships.assign, working.business, hand.id, [3], ACTOR)
     await working.recalculations.start(working.business, user.id, ACTOR)
-    await interrupted(working, WRITING, meanwhile, "worker").run_next(working.business)
+    await make_interrupted(working, WRITING, meanwhile, "worker").run_next(working.business)
 
     assert await working.members(user) == ["C3"]
 

@@ -12,7 +12,7 @@ from domain.segments.model import MembershipSource
 from gql.composition import Services
 from tests.conftest import SetClock
 from tests.drivers.working import ACTOR, Working
-from tests.persistence.jobs.conftest import DAY, OVER_10, another, started, taken, uses
+from tests.persistence.jobs.conftest import DAY, OVER_10, acquire_run, another, start_run, uses
 from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
@@ -59,7 +59,7 @@ async def test_preserves_manual_assignments_during_automatic_updates(working: Wo
 
 
 async def test_a_second_request_is_told_of_the_active_run(working: Working) -> None:
-    segment, first = await started(working)
+    segment, first = await start_run(working)
 
     with pytest.raises(AlreadyRunning) as refused:
         await working.recalculations.start(working.business, segment.id, ACTOR)
@@ -79,7 +79,7 @@ async def test_of_twenty_requests_at_once_one_becomes_a_run(working: Working) ->
 
 async def test_two_workers_never_take_one_run(working: Working) -> None:
     other = another(working)
-    segment, _ = await started(working)
+    segment, _ = await start_run(working)
 
     taken = await asyncio.gather(*(each.runner.run_next(working.business) for each in (working, other, working, other)))
 
@@ -88,8 +88,8 @@ async def test_two_workers_never_take_one_run(working: Working) -> None:
 
 
 async def test_a_run_whose_holder_died_is_taken_up_again(working: Working, clock: SetClock) -> None:
-    _, job = await started(working)
-    await taken(working, "dead")
+    _, job = await start_run(working)
+    await acquire_run(working, "dead")
     assert not await working.runner.run_next(working.business)
 
     clock.now += timedelta(seconds=31)
@@ -99,10 +99,10 @@ async def test_a_run_whose_holder_died_is_taken_up_again(working: Working, clock
 
 
 async def test_a_run_that_kills_its_holders_fails_in_the_end(working: Working, clock: SetClock) -> None:
-    segment, job = await started(working)
+    segment, job = await start_run(working)
     for number in range(3):
         clock.now += timedelta(minutes=1)
-        await taken(working, f"dead {number}")
+        await acquire_run(working, f"dead {number}")
 
     clock.now += timedelta(minutes=1)
     await working.runner.run_next(working.business)
@@ -114,7 +114,7 @@ async def test_a_run_that_kills_its_holders_fails_in_the_end(working: Working, c
 
 
 async def test_cancelling_ends_a_run_that_waits_and_one_that_ended_cannot_be_cancelled(working: Working) -> None:
-    segment, job = await started(working)
+    segment, job = await start_run(working)
 
     cancelled = await working.recalculations.cancel(working.business, job.id, ACTOR)
 
@@ -126,8 +126,8 @@ async def test_cancelling_ends_a_run_that_waits_and_one_that_ended_cannot_be_can
 
 
 async def test_cancelling_a_run_that_is_worked_on_changes_nothing(working: Working) -> None:
-    segment, job = await started(working)
-    held = await taken(working)
+    segment, job = await start_run(working)
+    held = await acquire_run(working)
     await working.recalculations.cancel(working.business, job.id, ACTOR)
 
     await working.runner.run(working.business, held)
@@ -137,8 +137,8 @@ async def test_cancelling_a_run_that_is_worked_on_changes_nothing(working: Worki
 
 
 async def test_an_edit_ends_the_run_of_the_old_definition_and_queues_a_new_one(working: Working) -> None:
-    segment, old = await started(working)
-    held = await taken(working)
+    segment, old = await start_run(working)
+    held = await acquire_run(working)
 
     new = await working.redefine(segment)
     await working.runner.run(working.business, held)

@@ -10,7 +10,7 @@ from domain.businesses.settings import BY_NAME
 from domain.classification.labels import ClassificationSettings
 from domain.jobs.model import JobReason, JobStatus
 from gql.composition import Services
-from tests.drivers.interrupted import WRITING, interrupted
+from tests.drivers.interrupted import WRITING, make_interrupted
 from tests.drivers.working import ACTOR, Working
 from tests.persistence.jobs.conftest import uses
 from tests.shops.factories import purchase
@@ -69,7 +69,7 @@ async def test_settings_that_change_while_a_run_evaluates_are_those_it_is_writte
 
     meanwhile = partial(services.businesses.set_settings, "shop", {"low_lifetime": 100}, ACTOR)
     job = await working.recalculations.start(working.business, segment.id, ACTOR)
-    await interrupted(working, WRITING, meanwhile, "worker").run_next(working.business)
+    await make_interrupted(working, WRITING, meanwhile, "worker").run_next(working.business)
 
     ended = await working.job(job.id)
     assert (ended.status, ended.entered, ended.attempts) == (JobStatus.SUCCEEDED, 1, 1)
@@ -84,7 +84,7 @@ async def test_the_days_of_another_zone_are_those_a_run_is_written_by(working: W
     zone = {"name": None, "time_zone": "Pacific/Kiritimati", "currency": None}
     meanwhile = partial(services.businesses.change, "shop", ACTOR, **zone)
     await working.recalculations.start(working.business, segment.id, ACTOR)
-    await interrupted(working, WRITING, meanwhile, "worker").run_next(working.business)
+    await make_interrupted(working, WRITING, meanwhile, "worker").run_next(working.business)
 
     assert await working.members(segment) == ["C3"]
 

@@ -16,7 +16,7 @@ from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore, keep
 from tests.conftest import NOW, SetClock
-from tests.persistence.conftest import settled
+from tests.persistence.conftest import change_settings
 from tests.shops.factories import line, purchase
 from tests.shops.festivals import is_festive
 
@@ -108,7 +108,7 @@ async def test_random_customers_have_the_labels_that_each_has_alone(
     business = await services.businesses.create("noise", None, "Asia/Colombo", "EUR")
     items = noise(draw, 200)
     await services.purchases.record(business, items, ACTOR)
-    await settled(services, database, "noise", **settings)
+    await change_settings(services, database, "noise", **settings)
 
     for today in (None, date(2024, 6, 1), date(2023, 4, 20), date(2021, 1, 1)):
         found, _ = batch(database, business, clock, today)
@@ -149,7 +149,7 @@ async def test_another_day_or_other_settings_decide_all_anew(
     await services.purchases.record(shop, items, ACTOR)
     assert batch(database, shop, clock) == ({"A": ("Regular", "Low Value", "Mixed")}, 1)
 
-    await settled(services, database, low_lifetime="1")
+    await change_settings(services, database, low_lifetime="1")
     assert batch(database, shop, clock) == ({"A": ("Regular", "Medium Value", "Mixed")}, 1)
     clock.now += timedelta(days=1)
     assert batch(database, shop, clock) == ({"A": ("Lapsed", "Medium Value", "Mixed")}, 1)

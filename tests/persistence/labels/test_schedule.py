@@ -21,7 +21,7 @@ from gql.settings import Settings
 from persistence.database.engines import Database
 from persistence.labels.run_folder import RunFolder
 from tests.conftest import NOW, SetClock
-from tests.persistence.conftest import settled
+from tests.persistence.conftest import change_settings
 from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
@@ -42,7 +42,7 @@ class Server:
         """The shop with a purchase that counts from 12:30 on, as the server saw it first."""
         (shop,) = await self.services.businesses.load_all()
         await self.services.purchases.record(shop, [purchase("A", "O1", "2024-06-15T12:30:00", 100)], Actor("test"))
-        business = await settled(self.services, self.database, **HOURLY | settings)
+        business = await change_settings(self.services, self.database, **HOURLY | settings)
         assert not await self.worker.run_once(business)
         return business
 

@@ -21,7 +21,7 @@ from tests.conftest import SetClock, once_a_store
 from tests.drivers.files import Importer, counts
 from tests.drivers.store_image import image
 from tests.drivers.working import Working
-from tests.persistence.conftest import bought, record_of
+from tests.persistence.conftest import buy, record_of
 from tests.shops.factories import line, purchase
 
 pytestmark = pytest.mark.anyio
@@ -63,7 +63,7 @@ async def filled(database: Database, services: Services, shop: Business, importe
         purchase("Half", "h1", "2024-06-01", 3000, lines=(refund, refund)),
         purchase("Half", "h2", "2024-06-01", 3000, lines=(line("Cup", 3000),)),
     ]
-    return await bought(services, shop, items)
+    return await buy(services, shop, items)
 
 
 async def selected(database: Database, business: Business, clock: SetClock, rule: object) -> set[str]:
@@ -163,7 +163,7 @@ async def test_a_store_of_an_earlier_step_shows_what_was_refunded_and_all_that_d
     importer.lines(*ORDERS, header=HEADER)
     stated = purchase("Told", "t1", "2024-06-01", 0, status=PurchaseStatus.REFUNDED, lines=(line("Tea", 500),))
     whole = purchase("Plain", "p1", "2024-06-01", 700, lines=(line("Tea", 700),))
-    await bought(services, shop, [stated, whole])
+    await buy(services, shop, [stated, whole])
     changed = [row.replace(",40.00,refunded", ",41.00,refunded") for row in ORDERS]
     importer.lines(*changed, header=HEADER)
     right, kept = image(database, shop), before(database)

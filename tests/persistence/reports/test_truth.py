@@ -23,7 +23,7 @@ from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore, keep
 from persistence.store import SqlStore
-from tests.conftest import SetClock, shared
+from tests.conftest import SetClock, find_shared
 from tests.shops.factories import import_file
 
 pytestmark = [pytest.mark.anyio, pytest.mark.shared_store]
@@ -44,7 +44,7 @@ async def imported(name: str, services: Services, database: Database, clock: Set
     key = name.replace("_", "-")
     if key not in {business.key for business in await services.businesses.load_all()}:
         business = await services.businesses.create(key, None, "UTC", "USD")
-        summary = import_file(database, business, clock, shared("data", f"{name}.csv.gz"))
+        summary = import_file(database, business, clock, find_shared("data", f"{name}.csv.gz"))
         assert summary.created + summary.rejected == summary.rows_read
     return await services.businesses.open(key)
 
@@ -54,7 +54,7 @@ async def test_reports_equal_the_independent_result(
     scenario: str, services: Services, database: Database, clock: SetClock
 ) -> None:
     name, as_of, length, *place = scenario.split(".")
-    truth = json.loads(shared("truth", f"{scenario}.json").read_text())
+    truth = json.loads(find_shared("truth", f"{scenario}.json").read_text())
     clock.now = LONG_AFTER
     business = await imported(name, services, database, clock)
     storefront = (await services.purchases.find_storefront(business, place[0])).id if place else None
@@ -108,7 +108,7 @@ async def test_every_customers_scores_equal_the_independent_result(
 ) -> None:
     name, as_of, length = scenario.split(".")
     clock.now = LONG_AFTER
-    truth = _rows(shared("truth", f"{scenario}.customers.csv.gz"))
+    truth = _rows(find_shared("truth", f"{scenario}.customers.csv.gz"))
     business = await imported(name, services, database, clock)
     last, days = date.fromisoformat(as_of).toordinal(), int(length[:-1])
     span = Span(last - days + 1, last)
@@ -147,7 +147,7 @@ async def test_every_customers_labels_equal_the_independent_result(
             row["spending_literal"],
             row["category"].replace("Unclassified", "Mixed"),
         )
-        for row in _rows(shared("truth", f"{scenario}.customers.csv.gz"))
+        for row in _rows(find_shared("truth", f"{scenario}.customers.csv.gz"))
     }
     clock.now = datetime.fromisoformat(f"{day}T23:59:59+00:00")
     business = await imported(name, services, database, clock)
@@ -175,7 +175,7 @@ async def test_every_customers_labels_equal_the_independent_result(
     assert list(together) == sorted(together)
     assert {key: value for key, value in together.items() if value != (None, None, None)} == truth
     assert len(truth) > 800
-    totals = json.loads(shared("truth", f"{scenario}.json").read_text())
+    totals = json.loads(find_shared("truth", f"{scenario}.json").read_text())
     for place, (dimension, key, other) in enumerate(
         (
             ("frequency", "frequency", "Regular"),
@@ -198,7 +198,7 @@ async def test_importing_again_changes_nothing_and_totals_agree(
     clock.now = LONG_AFTER
     business = await imported(name, services, database, clock)
 
-    again = import_file(database, business, clock, shared("data", f"{name}.csv.gz"))
+    again = import_file(database, business, clock, find_shared("data", f"{name}.csv.gz"))
 
     assert (again.created, again.updated) == (0, 0)
     assert again.unchanged + again.rejected == again.rows_read

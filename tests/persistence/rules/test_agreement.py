@@ -104,7 +104,7 @@ def list_name(raw: Any) -> str:
     return str(raw["var"]) if "var" in raw else list_name(raw["filter"][0])
 
 
-def parsed(rule: Any) -> Condition | None:
+def parse_fitting(rule: Any) -> Condition | None:
     """The tree; None where the only fault is that a calculation could become too large."""
     try:
         return parse_rule(rule)
@@ -113,7 +113,7 @@ def parsed(rule: Any) -> Condition | None:
         return None
 
 
-def selected(population: Population, trees: Mapping[str, Condition]) -> dict[str, set[int]]:
+def select_customers(population: Population, trees: Mapping[str, Condition]) -> dict[str, set[int]]:
     """The customers whom each of the rules selects, all in one statement."""
     compiler = RuleCompiler(population.context, population.segments)
     statement = select_matching(
@@ -133,7 +133,7 @@ def agree(both: tuple[Population, Population], count: int) -> Seen:
     """Compare that many rules, in batches of one statement."""
     everyone = both[0].subjects
     seen = Seen()
-    fitting = rules().filter(lambda rule: parsed(rule) is not None)
+    fitting = rules().filter(lambda rule: parse_fitting(rule) is not None)
 
     @settings(
         phases=(Phase.explicit, Phase.generate, Phase.shrink),
@@ -147,7 +147,7 @@ def agree(both: tuple[Population, Population], count: int) -> Seen:
         trees = {f"r{place}": parse_rule(rule) for place, rule in enumerate(batch)}
         negations = {f"n{place}": parse_rule({"!": [{"and": rule} if isinstance(rule, list) else rule]})
                      for place, rule in enumerate(batch)}  # fmt: skip
-        answers = [selected(population, trees | negations) for population in both]
+        answers = [select_customers(population, trees | negations) for population in both]
         for place, rule in enumerate(batch):
             expected = {key for key, each in everyone.items() if holds(trees[f"r{place}"], each)}
             for found in answers:
@@ -203,7 +203,7 @@ def test_they_agree_where_nobody_bought_inside_the_window(both: tuple[Population
     for name, tree in trees.items():
         assert {key for key, each in everyone.items() if holds(tree, each)} == buyers, name
     for population in both:
-        assert selected(population, trees) == dict.fromkeys(trees, buyers)
+        assert select_customers(population, trees) == dict.fromkeys(trees, buyers)
     count = examples(60, 200)
     assert agree(both, count).rules >= count
 
@@ -233,7 +233,7 @@ def test_any_json_is_a_rule_on_both_databases_or_is_refused(both: tuple[Populati
             return
         accepted += 1
         expected = {key for key, each in everyone.items() if holds(tree, each)}
-        assert [selected(population, {"odd": tree})["odd"] for population in both] == [expected, expected]
+        assert [select_customers(population, {"odd": tree})["odd"] for population in both] == [expected, expected]
 
     understood_or_refused()
     print(f"{accepted} accepted, {refused} refused")

@@ -37,8 +37,8 @@ async def test_a_preview_counts_those_for_whom_the_rule_holds(shop: Shop, name: 
     assert 0 < len(expected) < len(shop.subjects)
     assert found.sizes is not None
     assert (found.sizes.matching, found.population) == (len(expected), len(shop.subjects))
-    assert await shop.sampled(found, Side.MATCHING) == expected[:50]
-    assert await shop.sampled(found, Side.MATCHING, 3) == expected[:3]
+    assert await shop.load_sample(found, Side.MATCHING) == expected[:50]
+    assert await shop.load_sample(found, Side.MATCHING, 3) == expected[:3]
 
 
 @pytest.mark.read_only
@@ -49,9 +49,9 @@ async def test_a_preview_tells_who_would_enter_leave_and_stay(shop: Shop) -> Non
 
     assert found.sizes is not None
     assert (found.sizes.members, found.sizes.staying) == (40, len(expected & members))
-    assert await shop.sampled(found, Side.ENTERING) == sorted(expected - members)[:50]
-    assert await shop.sampled(found, Side.LEAVING) == sorted(members - expected)
-    assert await shop.sampled(await shop.preview(RULES["spenders"]), Side.LEAVING) == []
+    assert await shop.load_sample(found, Side.ENTERING) == sorted(expected - members)[:50]
+    assert await shop.load_sample(found, Side.LEAVING) == sorted(members - expected)
+    assert await shop.load_sample(await shop.preview(RULES["spenders"]), Side.LEAVING) == []
 
 
 async def test_a_reference_stands_for_the_members_of_now_and_not_for_the_rule(shop: Shop) -> None:
@@ -61,7 +61,7 @@ async def test_a_reference_stands_for_the_members_of_now_and_not_for_the_rule(sh
 
     found = await shop.preview(rule)
 
-    assert await shop.sampled(found, Side.MATCHING) == list(range(1, 11))
+    assert await shop.load_sample(found, Side.MATCHING) == list(range(1, 11))
     warned = [(each.code, each.severity) for each in found.findings]
     assert warned == [("NEVER_CALCULATED", ProblemSeverity.WARNING)]
 
@@ -79,7 +79,7 @@ async def test_a_segment_of_another_business_is_not_there(shop: Shop) -> None:
     # The same key in both is each one's own.
     await add(shop.store, other, "vip")
     assert (await shop.analysis.preview(other, Definition(VIP))).population == 0
-    assert await shop.sampled(await shop.preview(VIP), Side.MATCHING, 2) == [3, 6]
+    assert await shop.load_sample(await shop.preview(VIP), Side.MATCHING, 2) == [3, 6]
 
 
 async def test_who_was_erased_belongs_to_no_segment(shop: Shop) -> None:
@@ -92,7 +92,7 @@ async def test_who_was_erased_belongs_to_no_segment(shop: Shop) -> None:
 
     assert found.sizes is not None
     assert (found.sizes.matching, found.population) == (len(before) - 1, len(shop.subjects) - 1)
-    assert await shop.sampled(found, Side.MATCHING, 2) == before[1:3]
+    assert await shop.load_sample(found, Side.MATCHING, 2) == before[1:3]
     assert [[each.key for each in matching[key]] for key in before[:2]] == [[], ["buyers"]]
     assert explained is not None
     assert not explained.matches
@@ -206,7 +206,7 @@ async def test_an_explanation_has_a_clause_for_every_leaf(shop: Shop) -> None:
 async def test_explanations_agree_with_previews(shop: Shop) -> None:
     for name in ("ranked", "labelled", "others"):
         made = await add(shop.store, shop.business, name, RULES[name])
-        matching = set(await shop.sampled(await shop.preview(RULES[name]), Side.MATCHING))
+        matching = set(await shop.load_sample(await shop.preview(RULES[name]), Side.MATCHING))
 
         for key in (1, 2, 3, 4, 5, 6):
             explained = await shop.analysis.explain(shop.business, made.id, key)

@@ -11,7 +11,7 @@ from domain.errors import InvalidInput
 from domain.imports.columns import MAXIMUM_CELLS, resolve_columns
 from domain.imports.rows import RejectedRow, RowReader, read_rows
 from persistence.sources.csv import BATCH, CsvSource
-from tests.conftest import most_held
+from tests.conftest import measure_memory
 
 HEADER = "customer_id,order_id,date,amount"
 ROW = "C1,O1,2024-03-01,10"
@@ -85,7 +85,7 @@ LARGEST = 48 << 20
 
 def peak(path: Path) -> tuple[int, list[tuple[int, int]]]:
     """The most bytes held at once while the rows are read, and line and cells of each."""
-    with most_held() as most:
+    with measure_memory() as most:
         found = [
             (line, len(cells))
             for batch in CsvSource(path).read_batches()
@@ -137,7 +137,7 @@ def test_a_row_that_goes_on_over_many_lines_refuses_the_file(tmp_path: Path) -> 
     cell = b'"' + (b"x" * 999 + b"\n") * 900 + b'",'
     path = packed(tmp_path, [ROW.encode() + b"\n", *(cell,) * 30, b"\n"])
 
-    with most_held() as most, pytest.raises(InvalidInput) as refused:
+    with measure_memory() as most, pytest.raises(InvalidInput) as refused:
         list(CsvSource(path).read_batches())
 
     assert most[0] < LARGEST
@@ -150,7 +150,7 @@ def test_cells_that_are_long_and_good_are_not_remembered(tmp_path: Path) -> None
     path = packed(tmp_path, rows)
     rejected: list[RejectedRow] = []
 
-    with most_held() as most:
+    with measure_memory() as most:
         count = sum(len(portion.line) for portion in read_rows(CsvSource(path).read_batches(), READER, rejected.append))
 
     assert (count, rejected) == (300, [])

@@ -16,7 +16,7 @@ from domain.imports.formats import ImportOptions
 from persistence.sources import xlsx
 from persistence.sources.opening import open_file, open_purchases
 from persistence.sources.xlsx import XlsxSource
-from tests.conftest import most_held
+from tests.conftest import measure_memory
 from tests.drivers.opened_sources import read, shop
 
 HEADER = ("customer_id", "order_id", "date", "amount", "category")
@@ -268,7 +268,7 @@ def test_a_small_file_with_a_part_that_memory_would_not_hold_is_refused(
     new = more + after if after in (b"</sst>", b"</cellXfs>") else after + more
     changed(path, part, lambda xml: xml.replace(after, new, 1))
 
-    with most_held() as most, pytest.raises(InvalidInput) as refused:
+    with measure_memory() as most, pytest.raises(InvalidInput) as refused:
         cells(XlsxSource(path))
 
     assert path.stat().st_size < 100_000
