@@ -155,7 +155,7 @@ def test_different_trees_have_different_sentences() -> None:
     said: dict[str, Value] = {}
     met = set()
 
-    @settings(max_examples=examples(150, 800), suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(150, 1_200), suppress_health_check=list(HealthCheck))
     @given(rules())
     def each_is_its_own(rule: Anything) -> None:
         try:
