@@ -24,13 +24,13 @@ from typer import rich_utils
 from gql.cli.main import main
 from persistence.database.engines import open_database
 from tests.drivers.mongo import Mongo, serve_mongodb
+from tests.drivers.server import COMMAND
 
 # What the terminal or the machine would add to the output.
 TERMINAL = ("COLUMNS", "LINES", "TERM", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TTY_COMPATIBLE")
 UTC_EUR = ("--time-zone", "UTC", "--currency", "EUR")
 MAKE = ("--business", "shop", *UTC_EUR)
 MAKE_LKR = ("--business", "shop", "--time-zone", "UTC", "--currency", "LKR")
-COMMAND = Path(sys.executable).parent / "segments"
 DATABASES = count()
 AS_OF = date(2024, 3, 31)
 WINDOW = ("--as-of", AS_OF.isoformat(), "--days", "90")

@@ -100,10 +100,10 @@ def test_a_file_is_followed_through_everything_that_happens_to_it(segments: Segm
 def test_a_file_is_read_when_its_writing_has_ended(segments: Segments, tmp_path: Path) -> None:
     orders = tmp_path / "orders.csv"
 
-    with watching(segments, orders, *MAKE[:-1], "1.0") as watch:
+    with watching(segments, orders, *MAKE[:-1], "2.0") as watch:
         with orders.open("w") as file:
             file.write(HEADER)
-            for order in range(8):
+            for order in range(12):
                 file.write(f"C{order},{order},2024-03-01,5.00\n")
                 file.flush()
                 time.sleep(0.2)
@@ -113,7 +113,7 @@ def test_a_file_is_read_when_its_writing_has_ended(segments: Segments, tmp_path:
 
     assert written.count("\n") == 1
     assert log.count(DONE) == 1
-    assert len(labels(segments)) == 8
+    assert len(labels(segments)) == 12
 
 
 def test_a_run_that_fails_is_said_and_the_watch_goes_on(segments: Segments, tmp_path: Path) -> None:

@@ -72,6 +72,13 @@ class Server:
         finally:
             connection.close()
 
+    @property
+    def workers(self) -> set[int]:
+        """The processes that serve, without the one that watches over what they share."""
+        first = self.process.pid
+        made = map(int, Path(f"/proc/{first}/task/{first}/children").read_text().split())
+        return {pid for pid in made if b"--multiprocessing-fork" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
     def wait_end(self, seconds: float = 20) -> int:
         """The code with which the process ends."""
         return self.process.wait(timeout=seconds)

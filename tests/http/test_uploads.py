@@ -223,7 +223,6 @@ async def test_a_page_of_imports_with_their_rejects_costs_the_same_for_one_and_f
     assert counts[0] == counts[1]
 
 
-@sqlite_alone
 async def test_two_files_of_a_business_are_imported_at_once_and_a_third_waits(place: Place) -> None:
     numbers = [(await place.send(query=f"?name={name}.csv")).json()["id"] for name in ("a", "b", "c")]
     shop, imports = await place.face.services.businesses.open("shop"), place.face.services.imports

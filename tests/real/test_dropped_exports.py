@@ -3,14 +3,13 @@ nothing about it as if it were a fault."""
 
 import json
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.drivers.server import Server, open_connection, run, running
+from tests.drivers.server import Server, open_connection, run, running, until
 
 MEMBERS = 12_000
 DROPPED = 12
@@ -29,8 +28,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, s
     assert run(folder, "import", str(folder / "orders.csv"), *made).returncode == 0
     with running(folder) as server:
         segment = server.query(CREATE)["createSegment"]["segment"]["id"]
-        while server.query("{ segments { nodes { memberCount } } }")["segments"]["nodes"] != [{"memberCount": MEMBERS}]:
-            time.sleep(0.1)
+        counted = {"segments": {"nodes": [{"memberCount": MEMBERS}]}}
+        until(lambda: server.query("{ segments { nodes { memberCount } } }") == counted, 60, server.log.read_text)
         yield server, segment
 
 

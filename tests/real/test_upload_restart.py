@@ -5,16 +5,16 @@ import gzip
 import json
 import re
 import sqlite3
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.drivers.server import Server, run, running
+from tests.drivers.server import Server, run, running, until
 
-ROWS = 40_000
+ROWS = 60_000
 HEADER = "customer_id,order_id,date,amount,category"
 
 
@@ -40,20 +40,21 @@ def state(server: Server, number: str) -> Any:
     return server.query(f'{{ node(id: "{number}") {{ ... on PurchaseImport {{ {fields} }} }} }}')["node"]
 
 
-def until(found: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait for it."""
-    end = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """A data folder with the business `shop`."""
     made = run(tmp_path, "businesses", "create", "shop", "--time-zone", "UTC", "--currency", "EUR")
     assert made.returncode == 0, made.stderr
     return tmp_path
+
+
+@contextmanager
+def held_store(place: Path) -> Iterator[None]:
+    """Nothing can be written within the block, so that no import comes to its end."""
+    with closing(sqlite3.connect(place / "data" / "segments.sqlite", isolation_level=None, timeout=30)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
 
 
 def expire_lease(place: Path) -> None:
@@ -65,15 +66,17 @@ def expire_lease(place: Path) -> None:
 def test_i3_an_upload_whose_server_is_killed_is_imported_by_the_next(place: Path) -> None:
     with running(place) as server:
         number = send_file(server, file_of(ROWS))
-        until(lambda: state(server, number)["status"] == "RUNNING")
-        assert server.status("/healthz") == 200
-        server.process.kill()
-        server.wait_end()
+        until(lambda: state(server, number)["status"] != "QUEUED", 60)
+        with held_store(place):
+            assert state(server, number)["status"] == "RUNNING"
+            assert server.status("/healthz") == 200
+            server.process.kill()
+            server.wait_end()
     kept = [path.name for path in (place / "data" / "imports").rglob("*") if path.is_file()]
     expire_lease(place)
 
     with running(place) as server:
-        until(lambda: state(server, number)["status"] not in ("QUEUED", "RUNNING"))
+        until(lambda: state(server, number)["status"] not in ("QUEUED", "RUNNING"), 60)
         done = state(server, number)
         customers = server.query("{ customers { totalCount } }")["customers"]["totalCount"]
 
@@ -100,7 +103,7 @@ def test_i2_a_small_upload_of_endless_rows_does_not_fill_the_memory(place: Path)
         until(lambda: state(server, first)["status"] == "SUCCEEDED")
         before = most_memory(server)
         number = send_file(server, ragged)
-        until(lambda: state(server, number)["status"] not in ("QUEUED", "RUNNING"))
+        until(lambda: state(server, number)["status"] not in ("QUEUED", "RUNNING"), 60)
         after = most_memory(server)
         done = state(server, number)
 

@@ -7,10 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-from tests.drivers.server import SECRET, Server, environment, free_port, running, wait_until_ready
+from tests.drivers.server import SECRET, Server, environment, free_port, running, until, wait_until_ready
 
 SLOW_START = """
 import sys
@@ -27,31 +26,17 @@ main()
 REPLACED = re.compile(r"worker (\d+) (.*); worker \d+ takes its place")
 
 
-def workers(server: Server) -> set[int]:
-    """The processes that serve, without the one that watches over what they share."""
-    first = server.process.pid
-    made = map(int, Path(f"/proc/{first}/task/{first}/children").read_text().split())
-    return {pid for pid in made if b"--multiprocessing-fork" in Path(f"/proc/{pid}/cmdline").read_bytes()}
-
-
 def reasons(server: Server) -> dict[int, str]:
     """Who was replaced, and why."""
     return {int(pid): why for pid, why in REPLACED.findall(server.log.read_text())}
 
 
-def until(found: Callable[[], object], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def test_workers_that_take_long_to_start_are_left_alone(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(SLOW_START)
     with running(folder, "--workers", "2", PYTHONPATH=str(tmp_path)) as server:
-        serving = workers(server)
+        serving = server.workers
         time.sleep(2)
-        after = workers(server)
+        after = server.workers
         answer = server.query("{ viewer { subject } }")
 
     assert len(serving) == 2
@@ -62,12 +47,12 @@ def test_workers_that_take_long_to_start_are_left_alone(folder: Path, tmp_path: 
 
 def test_a_worker_that_died_is_replaced_and_the_log_says_why(folder: Path) -> None:
     with running(folder, "--workers", "2") as server:
-        until(lambda: len(workers(server)) == 2)
-        first, second = sorted(workers(server))
+        until(lambda: len(server.workers) == 2)
+        first, second = sorted(server.workers)
         os.kill(first, signal.SIGKILL)
         until(lambda: reasons(server))
-        until(lambda: len(workers(server)) == 2)
-        after = workers(server)
+        until(lambda: len(server.workers) == 2)
+        after = server.workers
         answer = server.query("{ viewer { subject } }")
 
     assert reasons(server) == {first: "was ended by SIGKILL"}
@@ -85,8 +70,8 @@ def test_a_worker_that_says_nothing_is_replaced_and_the_log_says_why(folder: Pat
     ):
         server = Server(f"http://127.0.0.1:{port}", "", process, log)
         wait_until_ready(server.url, process, log)
-        until(lambda: len(workers(server)) == 2)
-        silent = min(workers(server))
+        until(lambda: len(server.workers) == 2)
+        silent = min(server.workers)
         os.kill(silent, signal.SIGSTOP)
         until(lambda: silent in reasons(server))
         process.send_signal(signal.SIGTERM)

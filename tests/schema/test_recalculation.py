@@ -60,7 +60,8 @@ async def followed(server: Live, face: Face, run: str, query: str = FOLLOW) -> l
     found = []
     async with server.initiate(face.token("customers:view")) as client:
         await subscribe(client, "1", query, {"id": run})
-        while (message := await receive(client))["type"] == "next":
+        # Nothing is told while many memberships are written.
+        while (message := await receive(client, 60))["type"] == "next":
             found.append(message["payload"])
         assert message == {"type": "complete", "id": "1"}
     return found

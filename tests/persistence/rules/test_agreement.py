@@ -153,12 +153,16 @@ def agree(both: tuple[Population, Population], count: int) -> Seen:
             for found in answers:
                 assert found[f"r{place}"] == expected, rule
                 assert found[f"n{place}"] == everyone.keys() - expected, rule
-            seen.note(rule)
-            seen.rules += 1
-            seen.selective += 0.05 * len(everyone) <= len(expected) <= 0.95 * len(everyone)
+            if batch not in (SUMS, EACH):
+                seen.note(rule)
+                seen.rules += 1
+                seen.selective += 0.05 * len(everyone) <= len(expected) <= 0.95 * len(everyone)
 
     compare()
     return seen
+
+
+OPERATORS = {*VALUE_OPERATORS, *CONDITION_OPERATORS, "filter"}
 
 
 def every_name() -> Iterator[str]:
@@ -174,8 +178,18 @@ def check(seen: Seen, count: int) -> None:
     print(f"{seen.rules} rules, of which {seen.selective} select 5 to 95 % of the customers")
     assert seen.rules >= count
     assert seen.selective * 3 >= seen.rules
-    operators = {*VALUE_OPERATORS, *CONDITION_OPERATORS, "filter"}
-    assert seen.operators == operators
+    # What few rules leave out by chance stands among the examples.
+    assert seen.operators <= OPERATORS
+    assert len(OPERATORS - seen.operators) <= 3
+    assert len(set(every_name()) - seen.names) <= 8
+
+
+def test_the_examples_hold_every_operator_and_every_variable() -> None:
+    seen = Seen()
+    for rule in (*SUMS, *EACH):
+        seen.note(rule)
+
+    assert seen.operators == OPERATORS
     assert set(every_name()) <= seen.names
 
 

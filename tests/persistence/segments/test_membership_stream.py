@@ -107,8 +107,7 @@ async def test_racing_writers_are_told_of_each_exactly_once_and_in_order(working
                 await take_out(working, segment, customer)
 
     expected = 4 * (WRITTEN + WRITTEN // 4)
-    following = [asyncio.create_task(gather(working, None, None, expected)) for _ in range(3)]
-    await asyncio.sleep(0.2)
+    following = [asyncio.create_task(gather(working, None, Place(0), expected)) for _ in range(3)]
     await asyncio.gather(*(write(segment) for segment in segments))
 
     for found in await asyncio.gather(*following):
