@@ -122,6 +122,11 @@ def write_lines(path: Path, *lines: str) -> Path:
     return path
 
 
+def write_settings(folder: Path, text: str, name: str = "shop.toml") -> Path:
+    """The file of settings, with that text in it."""
+    return write_lines(folder / name, text)
+
+
 def is_ours(name: str) -> bool:
     """Whether the variable would change what the command does or how it looks."""
     return name.startswith("SEGMENTS_") or name == "PORT" or name in TERMINAL

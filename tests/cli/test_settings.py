@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from domain.businesses.settings import read_effective
-from tests.cli.conftest import UTC_EUR, Segments
+from tests.cli.conftest import UTC_EUR, Segments, write_settings
 from tests.drivers.documents import blocks
 
 MONGODB = """[mongodb]
@@ -19,14 +19,8 @@ collection = "orders"
 """
 
 
-def written(tmp_path: Path, text: str, name: str = "shop.toml") -> Path:
-    path = tmp_path / name
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
 def test_a_file_is_applied_and_what_changed_is_printed(made: Segments, tmp_path: Path) -> None:
-    file = written(tmp_path, 'lapsed_days = 120\nhigh_lifetime = 20000.50\n[import]\npreset = "shopify"\n')
+    file = write_settings(tmp_path, 'lapsed_days = 120\nhigh_lifetime = 20000.50\n[import]\npreset = "shopify"\n')
 
     ended = made.run("settings", "apply", file)
 
@@ -40,14 +34,14 @@ def test_a_file_is_applied_and_what_changed_is_printed(made: Segments, tmp_path:
 
 
 def test_a_file_that_was_applied_changes_nothing_again(made: Segments, tmp_path: Path) -> None:
-    file = written(tmp_path, "lapsed_days = 120\n" + MONGODB)
+    file = write_settings(tmp_path, "lapsed_days = 120\n" + MONGODB)
     made.run("settings", "apply", file)
 
     assert made.run("settings", "apply", file).out == "Nothing changed in shop (version 2).\n"
 
 
 def test_check_says_what_would_change_and_writes_nothing(made: Segments, tmp_path: Path) -> None:
-    file = written(tmp_path, "lapsed_days = 120\n" + MONGODB)
+    file = write_settings(tmp_path, "lapsed_days = 120\n" + MONGODB)
 
     ended = made.run("settings", "apply", file, "--check")
 
@@ -75,7 +69,7 @@ hots = "x"
 password = "secret"
 """
 
-    ended = made("settings", "apply", written(tmp_path, text), *options)
+    ended = made("settings", "apply", write_settings(tmp_path, text), *options)
 
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.splitlines() == [
@@ -103,9 +97,9 @@ classify_every = "15  2 * * *"
 columns = {"Order No." = "order_id", "Käufer" = "customer"}
 thousands = "'"
 """
-    made.run("settings", "apply", written(tmp_path, text + MONGODB))
-    toml = written(tmp_path, made.run("settings", "show").out, "shown.toml")
-    shown_json = written(tmp_path, made.run("settings", "show", "--format", "json").out, "shown.json")
+    made.run("settings", "apply", write_settings(tmp_path, text + MONGODB))
+    toml = write_settings(tmp_path, made.run("settings", "show").out, "shown.toml")
+    shown_json = write_settings(tmp_path, made.run("settings", "show", "--format", "json").out, "shown.json")
 
     again = [made.run("settings", "apply", file, "--check").out for file in (toml, shown_json)]
     made.run("businesses", "create", "copy", *UTC_EUR)
@@ -122,11 +116,11 @@ thousands = "'"
 def test_defaults_come_back_by_reset_and_by_null(made: Segments, tmp_path: Path) -> None:
     text = "lapsed_days = 120\nrfm_days = 30\nloyal_orders = 9\n"
     text += '[import]\npreset = "shopify"\nthousands = ","\ndecimal = "."\n'
-    made.run("settings", "apply", written(tmp_path, text))
+    made.run("settings", "apply", write_settings(tmp_path, text))
 
     reset = 'reset = ["lapsed_days", "import"]\nloyal_orders = 8\n'
-    by_reset = made.run("settings", "apply", written(tmp_path, reset))
-    by_null = made.run("settings", "apply", written(tmp_path, '{"rfm_days": null}', "null.json"))
+    by_reset = made.run("settings", "apply", write_settings(tmp_path, reset))
+    by_null = made.run("settings", "apply", write_settings(tmp_path, '{"rfm_days": null}', "null.json"))
 
     assert by_reset.lines[:-1] == [
         "loyal_orders: 9 -> 8",
@@ -143,7 +137,7 @@ def test_the_examples_of_the_documentation_are_right(made: Segments, tmp_path: P
     examples = blocks("docs/settings.md", "toml")
 
     for example in examples:
-        made.run("settings", "apply", written(tmp_path, example.text, example.name))
+        made.run("settings", "apply", write_settings(tmp_path, example.text, example.name))
 
     assert [example.name for example in examples] == ["shop.toml", "mongodb.toml"]
 
@@ -158,7 +152,7 @@ output_dir = "out"
 output_filename = "labels.json"
 """
 
-    ended = made.run("settings", "apply", written(tmp_path, text))
+    ended = made.run("settings", "apply", write_settings(tmp_path, text))
 
     assert ended.lines[:5] == [
         "high_aov_threshold is taken as high_average_order",
@@ -190,7 +184,7 @@ output_filename = "labels.json"
     ],
 )
 def test_a_file_that_cannot_be_is_one_sentence(made: Segments, tmp_path: Path, name: str, text: str, said: str) -> None:
-    assert said in made.expect_refusal("settings", "apply", written(tmp_path, text, name))
+    assert said in made.expect_refusal("settings", "apply", write_settings(tmp_path, text, name))
 
 
 def test_a_file_that_is_not_there_is_one_sentence(made: Segments, tmp_path: Path) -> None:
@@ -200,7 +194,7 @@ def test_a_file_that_is_not_there_is_one_sentence(made: Segments, tmp_path: Path
 
 
 def test_thresholds_must_be_amounts_of_another_currency_too(made: Segments, tmp_path: Path) -> None:
-    made.run("settings", "apply", written(tmp_path, "high_lifetime = 20000.50\n"))
+    made.run("settings", "apply", write_settings(tmp_path, "high_lifetime = 20000.50\n"))
 
     refused = made.expect_refusal("businesses", "set", "shop", "--currency", "JPY")
 
@@ -209,9 +203,9 @@ def test_thresholds_must_be_amounts_of_another_currency_too(made: Segments, tmp_
 
 def test_segments_follow_the_settings_before_the_command_ends(shop: Segments, tmp_path: Path) -> None:
     low = '{"name": "Low", "rules": {"==": [{"var": "spending_label"}, "Low Value"]}}'
-    shop.run("segment", "create", written(tmp_path, low, "low.json"))
+    shop.run("segment", "create", write_settings(tmp_path, low, "low.json"))
     before = shop.run("recalculate", "low")
-    settings = written(tmp_path, "low_lifetime = 50\n")
+    settings = write_settings(tmp_path, "low_lifetime = 50\n")
 
     checked = shop.run("settings", "apply", settings, "--check")
     applied = shop.run("settings", "apply", settings)
@@ -231,7 +225,7 @@ def test_every_wrong_period_and_column_is_named(shop: Segments, tmp_path: Path) 
         '[import]\ncolumns = {X = "foo", Y = "bar", A = "category", B = "category"}\n'
     )
 
-    ended = shop("settings", "apply", written(tmp_path, wrong), "--check")
+    ended = shop("settings", "apply", write_settings(tmp_path, wrong), "--check")
 
     form = 'must have from and to, either both MM-DD such as "12-24" or both dates such as "2025-03-30"'
     assert ended.code == 1

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from persistence.sources.opening import read_mongodb_settings
-from tests.cli.conftest import Segments
-from tests.cli.test_settings import MONGODB, written
+from tests.cli.conftest import Segments, write_settings
+from tests.cli.test_settings import MONGODB
 
 
 def test_the_connection_of_mongodb_is_kept_for_its_owner_alone_and_never_shown(made: Segments, tmp_path: Path) -> None:
-    ended = made.run("settings", "apply", written(tmp_path, MONGODB))
+    ended = made.run("settings", "apply", write_settings(tmp_path, MONGODB))
 
     kept = made.data / "mongodb-shop.json"
     said = [ended.out, *(made.run("settings", "show", "--format", form).out for form in ("toml", "json"))]
@@ -31,12 +31,12 @@ def test_the_connection_of_mongodb_is_kept_for_its_owner_alone_and_never_shown(m
 
 
 def test_parts_of_the_connection_change_and_go(made: Segments, tmp_path: Path) -> None:
-    made.run("settings", "apply", written(tmp_path, MONGODB))
+    made.run("settings", "apply", write_settings(tmp_path, MONGODB))
 
-    other = made.run("settings", "apply", written(tmp_path, '[mongodb]\npassword = "other"\n'))
-    bare = made.run("settings", "apply", written(tmp_path, 'reset = ["mongodb.password", "mongodb.username"]\n'))
+    other = made.run("settings", "apply", write_settings(tmp_path, '[mongodb]\npassword = "other"\n'))
+    bare = made.run("settings", "apply", write_settings(tmp_path, 'reset = ["mongodb.password", "mongodb.username"]\n'))
     read = read_mongodb_settings(made.data, "", "shop")
-    made.run("settings", "apply", written(tmp_path, 'reset = ["mongodb"]\n'))
+    made.run("settings", "apply", write_settings(tmp_path, 'reset = ["mongodb"]\n'))
 
     assert other.lines[0] == "mongodb.password: another one"
     assert bare.lines[0] == 'mongodb.username: "reader" -> none'
@@ -55,7 +55,7 @@ def test_parts_of_the_connection_change_and_go(made: Segments, tmp_path: Path) -
     ],
 )
 def test_hosts_and_connection_strings_become_an_address(made: Segments, tmp_path: Path, section: str, uri: str) -> None:
-    made.run("settings", "apply", written(tmp_path, f"[mongodb]\n{section}\n"))
+    made.run("settings", "apply", write_settings(tmp_path, f"[mongodb]\n{section}\n"))
 
     read = read_mongodb_settings(made.data, "", "shop")
 
@@ -78,7 +78,7 @@ def test_hosts_and_connection_strings_become_an_address(made: Segments, tmp_path
     ],
 )
 def test_a_connection_that_cannot_be_is_refused(made: Segments, tmp_path: Path, section: str, said: str) -> None:
-    ended = made("settings", "apply", written(tmp_path, f"[mongodb]\n{section}\n"))
+    ended = made("settings", "apply", write_settings(tmp_path, f"[mongodb]\n{section}\n"))
 
     assert ended.code == 1
     assert ended.err.startswith(f"Error: {said}")

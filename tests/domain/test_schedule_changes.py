@@ -78,7 +78,9 @@ def test_the_next_time_lies_ahead_and_is_the_right_one_on_every_night_of_change(
     wrong = []
 
     for own, zone in changes().items():
-        for change in {*own[:nights], *own[-nights:]}:
+        # Of each kind of change one night, besides.
+        kinds = {change[1:]: change for change in own}
+        for change in {*own[:nights], *own[-nights:], *kinds.values()}:
             instant, before, after = change
             times, shift = due(text, change), abs(after - before)
             # Both times that the clock shows the same, the change itself, and a day before and after.

@@ -54,7 +54,7 @@ def endpoint() -> Iterator[Endpoint]:
         yield made
 
 
-async def fail_scheduled_run(face: Face, url: str) -> Working:
+async def make_alarmed(face: Face, url: str) -> Working:
     """A worker that posts to the address."""
     made = Working.of(face.database, face.clock, await face.services.businesses.open("shop"))
     runner = Runner(made.store, made.clock, made.feed, "worker", Alerts(url))
@@ -68,7 +68,7 @@ async def due(working: Working, segment: Segment) -> None:
 
 
 async def test_a_failed_scheduled_run_is_posted(face: Face, endpoint: Endpoint) -> None:
-    working = await fail_scheduled_run(face, endpoint.url)
+    working = await make_alarmed(face, endpoint.url)
     await due(working, await working.segment("odd", BROKEN))
 
     await working.worker.run_once(working.business)
@@ -86,7 +86,7 @@ async def test_a_failed_scheduled_run_is_posted(face: Face, endpoint: Endpoint) 
 
 
 async def test_nobody_is_told_of_what_succeeded_or_was_asked_for(face: Face, endpoint: Endpoint) -> None:
-    working = await fail_scheduled_run(face, endpoint.url)
+    working = await make_alarmed(face, endpoint.url)
     await due(working, await working.segment("good", {">": [{"var": "order_count"}, 0]}))
     await working.recalculations.start(working.business, (await working.segment("odd", BROKEN)).id, ACTOR)
 
@@ -119,7 +119,7 @@ async def test_an_endpoint_in_trouble_keeps_nothing_from_going_on(
 ) -> None:
     endpoint.status = {"error": 500, "redirect": 302}.get(trouble, 204)
     url = {"refused": "http://127.0.0.1:9/", "nonsense": "http://[/"}.get(trouble, endpoint.url)
-    working = await fail_scheduled_run(face, url)
+    working = await make_alarmed(face, url)
     await due(working, await working.segment("odd", BROKEN))
     good = await working.segment("good", {">=": [{"var": "order_count"}, 0]})
     await due(working, good)

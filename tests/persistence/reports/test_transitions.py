@@ -18,11 +18,11 @@ from domain.errors import InvalidInput
 from domain.model import Business, NewPurchase
 from domain.pages import PageRequest
 from domain.reports.transitions import TransitionMatrix, list_trend_dates
-from domain.store import CustomerFilter, CustomerSort, Transition
+from domain.store import Transition
 from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import NOW, SetClock, examples
-from tests.persistence.conftest import new_shop
+from tests.persistence.conftest import everybody, new_shop
 from tests.shops.factories import line, purchase
 from tests.shops.reported_shop import AS_OF
 
@@ -58,12 +58,6 @@ def made(found: list[tuple[int, int, int, str | None, list[str | None]]]) -> lis
 def figures(found: Iterable[Any]) -> dict[str, tuple[int, int]]:
     """Customers and revenue of every group that has any."""
     return {each.kind.code: (each.customers, each.revenue) for each in found if each.customers}
-
-
-async def everybody(services: Services, business: Business) -> list[Any]:
-    request = PageRequest(250)
-    async with services.store.read(business) as unit:
-        return list((await unit.customers.load_page(request, CustomerFilter(), CustomerSort.EXTERNAL_ID, False)).items)
 
 
 @settings(max_examples=examples(5, 15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
