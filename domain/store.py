@@ -1,4 +1,5 @@
-"""What the services need from the store, as Protocols that persistence implements, and the values that cross them. A
+"""What the services need from the store, as Protocols that persistence implements, and the values that cross them. Each
+has one implementation: they are Protocols because the domain imports no persistence, and tests use real stores. A
 unit is one service call's transaction on one business: a read unit sees one state, a write unit is the only one that
 writes. The nouns of a business come first, each with its repository: customers, purchases, reports, segments,
 memberships, snapshots, jobs, rules, imports, the audit log, groups; then Unit, Evaluation and Store, which hold them,
