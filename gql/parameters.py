@@ -11,6 +11,7 @@ from domain.classification.groups import Method
 from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput, Sentence
 from domain.imports.formats import ImportOptions
+from domain.imports.sources import WORKBOOK
 from domain.segments.member_export import check_columns
 
 METHODS = tuple(method.value.lower() for method in Method)
@@ -28,7 +29,6 @@ class FileFormat:
     binary: bool = False
 
 
-WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FILE_FORMATS = {
     "csv": FileFormat("text/csv; charset=utf-8", "Comma-separated values.", "Comma-separated values."),
     "xlsx": FileFormat(WORKBOOK, "A workbook with charts.", "A workbook.", binary=True),

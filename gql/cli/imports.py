@@ -14,10 +14,10 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.progress import TaskID
 
-from domain.businesses.mongodb import Collection
 from domain.errors import InvalidInput, name_fields
 from domain.imports.formats import ImportOptions
 from domain.imports.model import ImportSummary, Progress
+from domain.imports.sources import COLLECTIONS, SOURCES, Collection, Place
 from domain.model import Business
 from gql.cli.output import (
     FormatOption,
@@ -46,13 +46,12 @@ FORMAT_OPTIONS: dict[str, Any] = {
     "sheet": Annotated[str | None, typer.Option("--sheet", help="Sheet of a workbook; the first where absent.")],
 }
 """How a source is written, in the order of the help."""
-SourceOption = Annotated[str | None, typer.Option("--source", help="csv (any file) or mongodb.")]
+SourceOption = Annotated[str | None, typer.Option("--source", help=f"csv (any file) or {' or '.join(COLLECTIONS)}.")]
 DatabaseOption = Annotated[str | None, typer.Option("--database", help="MongoDB: the database.")]
 CollectionOption = Annotated[str | None, typer.Option("--collection", help="MongoDB: the collection.")]
 ZoneOption = Annotated[str | None, typer.Option("--time-zone", help="IANA zone; makes the business on first import.")]
 CurrencyOption = Annotated[str | None, typer.Option("--currency", help="ISO 4217 code; makes the business, too.")]
 RejectsOption = Annotated[Path | None, typer.Option("--rejects", help="CSV file for the rejected rows.")]
-SOURCES = ("csv", "mongodb")
 import_app = typer.Typer()
 
 
@@ -136,19 +135,20 @@ def import_(
             session.run(follow_import(session, chosen, aside=format == "json"))
 
 
-def choose_source(file: Path | None, source: str | None, collection: Collection) -> Path | Collection:
+def choose_source(file: Path | None, source: str | None, collection: Collection) -> Place:
     """The file or the collection; InvalidInput where what is given does not go together."""
-    kind = source or ("mongodb" if file is None and collection != Collection() else "csv")
+    kind = source or (collection.source if file is None and collection != Collection() else "csv")
     if kind not in SOURCES:
         raise InvalidInput(f"--source must be one of: {', '.join(SOURCES)}, not {kind[:40]}", ("source",))
-    if kind == "mongodb":
+    if kind in COLLECTIONS:
         if file is not None:
-            raise InvalidInput("--source mongodb takes no file: give --database and --collection")
-        return collection
+            raise InvalidInput(f"--source {kind} takes no file: give --database and --collection")
+        return replace(collection, source=kind)
+    others = " or ".join(COLLECTIONS)
     if collection != Collection():
-        raise InvalidInput("--database, --collection and --whole are for --source mongodb")
+        raise InvalidInput(f"--database, --collection and --whole are for --source {others}")
     if file is None:
-        raise InvalidInput("A file must be named, or --source mongodb given")
+        raise InvalidInput(f"A file must be named, or --source {others} given")
     return file
 
 
