@@ -61,4 +61,6 @@ def choose_place(source: str | None, csv_path: str | Path | None, collection: Co
 
 def get_source(place: Place | None) -> str | None:
     """The kind of the source that is there."""
-    return "csv" if isinstance(place, Path) else None if place is None else place.source
+    if place is None:
+        return None
+    return "csv" if isinstance(place, Path) else place.source

@@ -21,6 +21,7 @@ from domain.errors import DomainError, InvalidInput
 from domain.imports.formats import ImportOptions
 from domain.imports.sources import COLLECTIONS, SOURCES, Collection, choose_place
 from gql.cli.imports import (
+    FILES,
     CollectionOption,
     CurrencyOption,
     DatabaseOption,
@@ -128,7 +129,7 @@ def classify(
     *,
     business: BusinessOption = None,
     source: SourceOption = None,
-    csv_path: Annotated[Path | None, typer.Option("--csv-path", help="File of purchases: CSV or .xlsx.")] = None,
+    csv_path: Annotated[Path | None, typer.Option("--csv-path", help=FILES)] = None,
     database: DatabaseOption = None,
     collection: CollectionOption = None,
     check_freshness: Annotated[

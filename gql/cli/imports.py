@@ -17,7 +17,7 @@ from rich.progress import TaskID
 from domain.errors import InvalidInput, name_fields
 from domain.imports.formats import ImportOptions
 from domain.imports.model import ImportSummary, Progress
-from domain.imports.sources import COLLECTIONS, SOURCES, Collection, Place
+from domain.imports.sources import COLLECTIONS, FILE_TYPES, SOURCES, Collection, Place
 from domain.model import Business
 from gql.cli.output import (
     FormatOption,
@@ -46,6 +46,7 @@ FORMAT_OPTIONS: dict[str, Any] = {
     "sheet": Annotated[str | None, typer.Option("--sheet", help="Sheet of a workbook; the first where absent.")],
 }
 """How a source is written, in the order of the help."""
+FILES = f"File of purchases: {', '.join(one.endings[0] for one in FILE_TYPES)}."
 SourceOption = Annotated[str | None, typer.Option("--source", help=f"csv (any file) or {' or '.join(COLLECTIONS)}.")]
 DatabaseOption = Annotated[str | None, typer.Option("--database", help="MongoDB: the database.")]
 CollectionOption = Annotated[str | None, typer.Option("--collection", help="MongoDB: the collection.")]
@@ -91,7 +92,7 @@ def read_mapping(pairs: Iterable[str]) -> dict[str, str]:
 def import_(
     context: typer.Context,
     *,
-    file: Annotated[Path | None, typer.Argument(help="CSV file of purchases, plain or gzip, or .xlsx.")] = None,
+    file: Annotated[Path | None, typer.Argument(help=FILES)] = None,
     business: BusinessOption = None,
     options: ImportOptions,
     source: SourceOption = None,

@@ -270,7 +270,7 @@ class SourceOpener:
         Unavailable say what is wrong."""
         if isinstance(place, Path):
             return open_purchases(place, business, options, names)
-        return self._open_mongodb(place, business, options, names)
+        return {"mongodb": self._open_mongodb}[place.source](place, business, options, names)
 
     def _open_mongodb(
         self, wanted: Collection, business: Business, options: ImportOptions, names: Names
