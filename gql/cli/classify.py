@@ -22,6 +22,7 @@ from domain.imports.formats import ImportOptions
 from domain.imports.sources import COLLECTIONS, SOURCES, Collection, choose_place
 from gql.cli.imports import (
     FILES,
+    OTHERS,
     CollectionOption,
     CurrencyOption,
     DatabaseOption,
@@ -156,7 +157,7 @@ def classify(
     if kind == "csv" and csv_path is None:
         raise InvalidInput("--csv-path must name the file of --source csv", ("csv_path",))
     if kind not in COLLECTIONS and (database or collection):
-        raise InvalidInput(f"--database and --collection are for --source {' or '.join(COLLECTIONS)}")
+        raise InvalidInput(f"--database and --collection are for --source {OTHERS}")
     if kind is None and options != ImportOptions():
         raise InvalidInput(f"Options that say how a source is written are for --source {' or '.join(SOURCES)}")
     segmenter = Segmenter(

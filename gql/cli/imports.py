@@ -47,9 +47,10 @@ FORMAT_OPTIONS: dict[str, Any] = {
 }
 """How a source is written, in the order of the help."""
 FILES = f"File of purchases: {', '.join(one.endings[0] for one in FILE_TYPES)}."
-SourceOption = Annotated[str | None, typer.Option("--source", help=f"csv (any file) or {' or '.join(COLLECTIONS)}.")]
-DatabaseOption = Annotated[str | None, typer.Option("--database", help="MongoDB: the database.")]
-CollectionOption = Annotated[str | None, typer.Option("--collection", help="MongoDB: the collection.")]
+OTHERS = " or ".join(COLLECTIONS)
+SourceOption = Annotated[str | None, typer.Option("--source", help=f"csv (any file) or {OTHERS}.")]
+DatabaseOption = Annotated[str | None, typer.Option("--database", help=f"The database of {OTHERS}.")]
+CollectionOption = Annotated[str | None, typer.Option("--collection", help=f"The collection of {OTHERS}.")]
 ZoneOption = Annotated[str | None, typer.Option("--time-zone", help="IANA zone; makes the business on first import.")]
 CurrencyOption = Annotated[str | None, typer.Option("--currency", help="ISO 4217 code; makes the business, too.")]
 RejectsOption = Annotated[Path | None, typer.Option("--rejects", help="CSV file for the rejected rows.")]
@@ -98,7 +99,7 @@ def import_(
     source: SourceOption = None,
     database: DatabaseOption = None,
     collection: CollectionOption = None,
-    whole: Annotated[bool, typer.Option("--whole", help="MongoDB: read all again, not only what is new.")] = False,
+    whole: Annotated[bool, typer.Option("--whole", help=f"Read all of {OTHERS} again, not only what is new.")] = False,
     time_zone: ZoneOption = None,
     currency: CurrencyOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and count, write nothing.")] = False,
@@ -145,11 +146,10 @@ def choose_source(file: Path | None, source: str | None, collection: Collection)
         if file is not None:
             raise InvalidInput(f"--source {kind} takes no file: give --database and --collection")
         return replace(collection, source=kind)
-    others = " or ".join(COLLECTIONS)
     if collection != Collection():
-        raise InvalidInput(f"--database, --collection and --whole are for --source {others}")
+        raise InvalidInput(f"--database, --collection and --whole are for --source {OTHERS}")
     if file is None:
-        raise InvalidInput(f"A file must be named, or --source {others} given")
+        raise InvalidInput(f"A file must be named, or --source {OTHERS} given")
     return file
 
 
