@@ -1,6 +1,6 @@
 """The query of an address as what it asks for: a report, members, or how an uploaded file is written, as the command
-line has it. Every parameter has one name and perhaps an older one; one that nobody knows, or that is given twice, is
-refused, as a misspelt one would silently give another report."""
+line has it, and the formats of files that there are. Every parameter has one name and perhaps an older one; one that
+nobody knows, or that is given twice, is refused, as a misspelt one would silently give another report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
