@@ -15,7 +15,6 @@ from typing import TypeVar
 from uuid import uuid4
 
 from domain.businesses.businesses import Businesses
-from domain.businesses.mongodb import Collection
 from domain.calendar import Clock
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers, Erasure
@@ -25,6 +24,7 @@ from domain.imports.formats import ImportOptions
 from domain.imports.imports import PurchaseImports, UndoSummary
 from domain.imports.model import ImportSummary, Progress
 from domain.imports.rows import PurchaseSource, RejectedRow
+from domain.imports.sources import Place
 from domain.jobs.progress import ProgressFeed
 from domain.jobs.worker import Handler, Worker
 from domain.model import Actor, Business
@@ -53,14 +53,7 @@ from persistence.imports.undo import ImportUndo
 from persistence.migrations.migrate import list_differences, stage, upgrade
 from persistence.reports.cache import MemoryCache
 from persistence.sources.csv import CsvSource
-from persistence.sources.opening import (
-    OpenedPurchases,
-    open_collection,
-    open_purchases,
-    read_mongodb_settings,
-    read_section,
-    write_section,
-)
+from persistence.sources.opening import OpenedPurchases, SourceOpener, read_section, write_section
 from persistence.store import SqlStore
 
 T = TypeVar("T")
@@ -167,6 +160,11 @@ def make_writers(settings: Settings) -> Writers:
     )
 
 
+def make_opener(settings: Settings, database: Database, clock: Clock) -> SourceOpener:
+    """What opens sources of purchases."""
+    return SourceOpener(database, clock, settings.data, settings.mongodb_uri)
+
+
 def format_report(document: ReportDocument) -> str:
     """The report's JSON, indented for people."""
     return encode_value(build_report_data(document), indent=2)
@@ -199,15 +197,10 @@ class OpenStore:
     def make_worker(self, feed: ProgressFeed, clock: Clock) -> Worker:
         return make_worker(self.database, clock, feed)
 
-    def open_purchases(
-        self, source: Path | Collection, business: Business, options: ImportOptions, names: Names
-    ) -> OpenedPurchases:
+    def open_purchases(self, place: Place, business: Business, options: ImportOptions, names: Names) -> OpenedPurchases:
         """A file or a collection with its columns understood; InvalidInput says what is wrong with it. Reasons of
         rejected rows are in the words of the face."""
-        if isinstance(source, Path):
-            return open_purchases(source, business, options, names)
-        reached = read_mongodb_settings(self.settings.data, self.settings.mongodb_uri, business.key)
-        return open_collection(reached, self.database, read_system_clock, business, source, options, names)
+        return make_opener(self.settings, self.database, read_system_clock).open(place, business, options, names)
 
     def import_purchases(
         self,

@@ -9,10 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Literal
 
 from domain.businesses.businesses import Businesses
-from domain.businesses.mongodb import Collection, MongoSettings
 from domain.calendar import Clock, find_next_run
 from domain.classification.pipeline import (
     DecidedLabels,
@@ -26,13 +24,14 @@ from domain.classification.pipeline import (
 )
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers
-from domain.errors import DomainError, InvalidInput, Sentence, Unavailable
+from domain.errors import DomainError, InvalidInput, Unavailable
 from domain.imports.formats import ImportOptions
+from domain.imports.sources import Collection, Place, SourceName, choose_place, get_source
 from domain.jobs.model import ATTEMPTS, JobKind, JobStatus, Lease, Outcome
 from domain.jobs.progress import ProgressFeed
 from domain.model import Business
 from domain.store import Agenda
-from gql.composition import make_owner, make_recalculation, open_store, read_system_clock
+from gql.composition import make_opener, make_owner, make_recalculation, open_store, read_system_clock
 from gql.settings import Settings
 from persistence.alerts import Alerts
 from persistence.database.engines import Database, run_alone
@@ -42,7 +41,6 @@ from persistence.labels.labels import LabelStore, keep
 from persistence.labels.run_folder import RunFolder
 from persistence.labels.run_sources import CollectionSource, FileSource, StoreSource
 from persistence.reports.cache import MemoryCache
-from persistence.sources.opening import open_collection, open_purchases, read_mongodb_settings
 from persistence.store import SqlStore
 
 HEARTBEAT_SECONDS = 5.0
@@ -176,19 +174,13 @@ class ScheduledSegmentation:
             Pipeline(source, labels, folder, self.clock).run(RunRequest(next_run=then))
 
 
-SourceName = Literal["csv", "mongodb"]
-
-
 @dataclass(slots=True)
 class Segmenter:
     """Runs of one source of one business into one folder; `next_run` is when its schedule comes next, `begun` says that
     what was asked could be meant. What the fields mean is said at `run_segmentation`."""
 
     settings: Settings
-    source: str | None = None
-    csv_path: str | Path | None = None
-    database: str | None = None
-    collection: str | None = None
+    place: Place | None = None
     business: str | None = None
     output: str | Path | None = None
     options: ImportOptions = field(default_factory=ImportOptions)
@@ -200,19 +192,18 @@ class Segmenter:
 
     def run(self, *, as_of: date | None = None, check_freshness: bool = False, force: bool = False) -> Segmentation:
         self.begun = False
-        path = check_path(self.source, self.csv_path)
         self.options.validate()
         with self._open_store() as store:
-            meant = self._find_business(store, path)
+            meant = self._find_business(store)
             with RunFolder.acquire(
                 find_folder(self.settings, meant, self.output), meant.settings.output_filename
             ) as folder:
                 classifiers = load_installed(store.bulk)
                 labels = StoredLabels(LabelStore(store, meant.id, self.clock, classifiers))
-                source = self._make_source(path, (store, meant, self.clock, classifiers))
+                source = self._make_source(store, meant, classifiers)
                 pipeline = Pipeline(source, labels, folder, self.clock)
                 segmentation = pipeline.run(RunRequest(as_of, check_freshness, force, self.next_run))
-                if self.source is not None and not segmentation["metadata"]["skipped"]:
+                if self.place is not None and not segmentation["metadata"]["skipped"]:
                     run_alone(store, self._follow(store, meant))
                 return segmentation
 
@@ -229,7 +220,9 @@ class Segmenter:
             find_folder(self.settings, meant, self.output), meant.settings.output_filename
         ) as folder:
             announced = None if self.next_run is None else format_instant(self.next_run)
-            folder.write_status({**build_idle_status(self.source), **folder.read_status(), "next_run": announced})
+            folder.write_status(
+                {**build_idle_status(get_source(self.place)), **folder.read_status(), "next_run": announced}
+            )
 
     @contextmanager
     def _open_store(self) -> Iterator[Database]:
@@ -239,18 +232,15 @@ class Segmenter:
         finally:
             store.bulk.dispose()
 
-    def _find_business(self, store: Database, path: Path | None) -> Business:
+    def _find_business(self, store: Database) -> Business:
         """The one that is meant; a new one is made when its source is known to be readable."""
         meant = run_alone(store, self._choose_business(store))
         self.begun = True
         if meant.id:
             return meant
-        if self.source is None:
+        if self.place is None:
             raise InvalidInput(f"There is no business with the key {meant.key} to classify.", ("business",))
-        if path is None:
-            open_collection(self._find_mongodb(meant), store, self.clock, meant, self._collection, self.options)
-        else:
-            open_purchases(path, meant, self.options)
+        make_opener(self.settings, store, self.clock).open(self.place, meant, self.options)
         return run_alone(store, Businesses(SqlStore(store, self.clock), self.clock).create_planned(meant))
 
     async def _choose_business(self, store: Database) -> Business:
@@ -259,21 +249,15 @@ class Segmenter:
             return await businesses.choose(self.business, self.settings.business)
         return await businesses.plan_for_import(self.settings.business, self.business, self.time_zone, self.currency)
 
-    @property
-    def _collection(self) -> Collection:
-        return Collection(self.database, self.collection)
-
-    def _make_source(self, path: Path | None, place: tuple[Database, Business, Clock, Classifiers]) -> Source:
-        if path is not None:
-            return FileSource(*place, path, self.options)
-        if self.source is not None:
-            store, business, clock, classifiers = place
-            customers = Customers(SqlStore(store, clock), clock, MemoryCache(), classifiers)
-            return CollectionSource(*place, customers, self._find_mongodb(business), self._collection, self.options)
-        return StoreSource(*place)
-
-    def _find_mongodb(self, business: Business) -> MongoSettings | None:
-        return read_mongodb_settings(self.settings.data, self.settings.mongodb_uri, business.key)
+    def _make_source(self, store: Database, business: Business, classifiers: Classifiers) -> Source:
+        kept = (store, business, self.clock, classifiers)
+        if self.place is None:
+            return StoreSource(*kept)
+        if isinstance(self.place, Path):
+            return FileSource(*kept, self.place, self.options)
+        customers = Customers(SqlStore(store, self.clock), self.clock, MemoryCache(), classifiers)
+        opener = make_opener(self.settings, store, self.clock)
+        return CollectionSource(*kept, customers, opener, self.place, self.options)
 
     async def _follow(self, store: Database, business: Business) -> None:
         """Memberships follow the purchases that were imported."""
@@ -309,10 +293,7 @@ def run_segmentation(
     Raises DomainError with a sentence where it cannot be done; the output of the run before is left as it was."""
     segmenter = Segmenter(
         settings or Settings.from_environment(),
-        source=source,
-        csv_path=csv_path,
-        database=database,
-        collection=collection,
+        choose_place(source, csv_path, Collection(database, collection)),
         business=business,
         output=output,
         options=options or ImportOptions(),
@@ -321,14 +302,3 @@ def run_segmentation(
         clock=clock,
     )
     return segmenter.run(as_of=as_of, check_freshness=check_freshness, force=force)
-
-
-def check_path(source: str | None, csv_path: str | Path | None) -> Path | None:
-    """The file that is the source; InvalidInput where it is not said which."""
-    if source not in (None, "csv", "mongodb"):
-        raise InvalidInput(Sentence("{source} must be csv or mongodb, not {}", source[:40]), ("source",))
-    if source == "csv" and csv_path is None:
-        raise InvalidInput(Sentence("{csv_path} must name the file of the source csv"), ("csv_path",))
-    if source != "csv" and csv_path is not None:
-        raise InvalidInput(Sentence("{csv_path} goes with the source csv"), ("csv_path",))
-    return None if csv_path is None else Path(csv_path)

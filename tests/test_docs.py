@@ -9,6 +9,7 @@ import pytest
 from domain.businesses.settings import ALIASES, SETTINGS
 from domain.classifiers import COLUMNS
 from domain.customers.customers import MAXIMUM_ITEMS
+from domain.imports.sources import FILE_TYPES
 from domain.pages import MAXIMUM_FIRST
 from gql.cli.verify import CUSTOMERS
 from gql.http.json_body import MAXIMUM_BODY
@@ -106,6 +107,31 @@ def test_the_worked_example_is_the_one_that_verify_computes() -> None:
     told = {name: (int(age), int(orders), int(spend), *rest[2:]) for name, age, orders, spend, *rest in rows}
 
     assert told == CUSTOMERS
+
+
+def test_the_types_of_files_are_those_that_are_read() -> None:
+    section = (ROOT / "docs/sources.md").read_text().split("\n## Types of files\n")[1].split("\n## ")[0]
+
+    told = [
+        tuple(tuple(re.findall(r"`([^`]+)`", cell)) for cell in cells)
+        for cells in re.findall(r"^\| \w[^|]*\| (`[^|]+)\| (`[^|]+)\|$", section, re.MULTILINE)
+    ]
+
+    assert told == [(one.endings, one.media_types) for one in FILE_TYPES]
+
+
+@pytest.mark.parametrize("document", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_every_path_that_is_named_is_there(document: str) -> None:
+    text = re.sub(r"^```.*?^```$", "", (ROOT / document).read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    missing = []
+
+    # A file stands at the root, or in a folder that its paragraph, or its row of a table, names.
+    for paragraph in re.split(r"\n\n|\n(?=\|)", text):
+        paths = re.findall(r"`([\w./-]*(?:/|\.(?:py|md|toml|lock|graphql))[\w./-]*)`", paragraph)
+        folders = {ROOT, *(folder for path in paths for folder in ((ROOT / path), (ROOT / path).parent))}
+        missing += [path for path in paths if not any((folder / path).exists() for folder in folders)]
+
+    assert missing == []
 
 
 @pytest.mark.parametrize("document", [*DOCUMENTS, "CONTRIBUTING.md", "CHANGELOG.md"])

@@ -43,15 +43,6 @@ class MongoSettings:
     updated_field: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Collection:
-    """Which collection of MongoDB is meant, where the settings do not say it, and whether it is read whole."""
-
-    database: str | None = None
-    name: str | None = None
-    whole: bool = False
-
-
 def make_settings(section: Mapping[str, str], uri: str = "") -> MongoSettings | None:
     """What the kept section says; another connection string wins over its own. None where neither has one."""
     address = uri or section.get("uri") or _build_address(section)

@@ -60,7 +60,7 @@ class ImportedRows:
 
 
 class Source(Protocol):
-    """Where purchases come from. `name` is its kind: csv, mongodb or store."""
+    """Where purchases come from. `name` is its kind, or store."""
 
     @property
     def name(self) -> str: ...

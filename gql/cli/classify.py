@@ -19,7 +19,10 @@ from domain.calendar import check, find_next_run
 from domain.classification.pipeline import Segmentation
 from domain.errors import DomainError, InvalidInput
 from domain.imports.formats import ImportOptions
+from domain.imports.sources import COLLECTIONS, SOURCES, Collection, choose_place
 from gql.cli.imports import (
+    FILES,
+    OTHERS,
     CollectionOption,
     CurrencyOption,
     DatabaseOption,
@@ -127,7 +130,7 @@ def classify(
     *,
     business: BusinessOption = None,
     source: SourceOption = None,
-    csv_path: Annotated[Path | None, typer.Option("--csv-path", help="File of purchases: CSV or .xlsx.")] = None,
+    csv_path: Annotated[Path | None, typer.Option("--csv-path", help=FILES)] = None,
     database: DatabaseOption = None,
     collection: CollectionOption = None,
     check_freshness: Annotated[
@@ -149,19 +152,17 @@ def classify(
 ) -> None:
     """Classify every customer. Exit codes: 0 done, 10 skipped, 11 done but rows were rejected, 12 failed. Example:
     segments classify --source csv --csv-path orders.csv --output labels"""
-    kind = source or ("csv" if csv_path is not None else "mongodb" if database or collection else None)
+    meant = Collection(database, collection)
+    kind = source or ("csv" if csv_path is not None else meant.source if database or collection else None)
     if kind == "csv" and csv_path is None:
         raise InvalidInput("--csv-path must name the file of --source csv", ("csv_path",))
-    if kind != "mongodb" and (database or collection):
-        raise InvalidInput("--database and --collection are for --source mongodb")
+    if kind not in COLLECTIONS and (database or collection):
+        raise InvalidInput(f"--database and --collection are for --source {OTHERS}")
     if kind is None and options != ImportOptions():
-        raise InvalidInput("Options that say how a source is written are for --source csv or mongodb")
+        raise InvalidInput(f"Options that say how a source is written are for --source {' or '.join(SOURCES)}")
     segmenter = Segmenter(
         context.obj,
-        source=kind,
-        csv_path=csv_path,
-        database=database,
-        collection=collection,
+        choose_place(kind, csv_path, meant),
         business=business,
         output=output,
         options=options,

@@ -14,10 +14,10 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.progress import TaskID
 
-from domain.businesses.mongodb import Collection
 from domain.errors import InvalidInput, name_fields
 from domain.imports.formats import ImportOptions
 from domain.imports.model import ImportSummary, Progress
+from domain.imports.sources import COLLECTIONS, FILE_TYPES, SOURCES, Collection, Place
 from domain.model import Business
 from gql.cli.output import (
     FormatOption,
@@ -46,13 +46,14 @@ FORMAT_OPTIONS: dict[str, Any] = {
     "sheet": Annotated[str | None, typer.Option("--sheet", help="Sheet of a workbook; the first where absent.")],
 }
 """How a source is written, in the order of the help."""
-SourceOption = Annotated[str | None, typer.Option("--source", help="csv (any file) or mongodb.")]
-DatabaseOption = Annotated[str | None, typer.Option("--database", help="MongoDB: the database.")]
-CollectionOption = Annotated[str | None, typer.Option("--collection", help="MongoDB: the collection.")]
+FILES = f"File of purchases: {', '.join(one.endings[0] for one in FILE_TYPES)}."
+OTHERS = " or ".join(COLLECTIONS)
+SourceOption = Annotated[str | None, typer.Option("--source", help=f"csv (any file) or {OTHERS}.")]
+DatabaseOption = Annotated[str | None, typer.Option("--database", help=f"The database of {OTHERS}.")]
+CollectionOption = Annotated[str | None, typer.Option("--collection", help=f"The collection of {OTHERS}.")]
 ZoneOption = Annotated[str | None, typer.Option("--time-zone", help="IANA zone; makes the business on first import.")]
 CurrencyOption = Annotated[str | None, typer.Option("--currency", help="ISO 4217 code; makes the business, too.")]
 RejectsOption = Annotated[Path | None, typer.Option("--rejects", help="CSV file for the rejected rows.")]
-SOURCES = ("csv", "mongodb")
 import_app = typer.Typer()
 
 
@@ -92,13 +93,13 @@ def read_mapping(pairs: Iterable[str]) -> dict[str, str]:
 def import_(
     context: typer.Context,
     *,
-    file: Annotated[Path | None, typer.Argument(help="CSV file of purchases, plain or gzip, or .xlsx.")] = None,
+    file: Annotated[Path | None, typer.Argument(help=FILES)] = None,
     business: BusinessOption = None,
     options: ImportOptions,
     source: SourceOption = None,
     database: DatabaseOption = None,
     collection: CollectionOption = None,
-    whole: Annotated[bool, typer.Option("--whole", help="MongoDB: read all again, not only what is new.")] = False,
+    whole: Annotated[bool, typer.Option("--whole", help=f"Read all of {OTHERS} again, not only what is new.")] = False,
     time_zone: ZoneOption = None,
     currency: CurrencyOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and count, write nothing.")] = False,
@@ -136,19 +137,19 @@ def import_(
             session.run(follow_import(session, chosen, aside=format == "json"))
 
 
-def choose_source(file: Path | None, source: str | None, collection: Collection) -> Path | Collection:
+def choose_source(file: Path | None, source: str | None, collection: Collection) -> Place:
     """The file or the collection; InvalidInput where what is given does not go together."""
-    kind = source or ("mongodb" if file is None and collection != Collection() else "csv")
+    kind = source or (collection.source if file is None and collection != Collection() else "csv")
     if kind not in SOURCES:
         raise InvalidInput(f"--source must be one of: {', '.join(SOURCES)}, not {kind[:40]}", ("source",))
-    if kind == "mongodb":
+    if kind in COLLECTIONS:
         if file is not None:
-            raise InvalidInput("--source mongodb takes no file: give --database and --collection")
-        return collection
+            raise InvalidInput(f"--source {kind} takes no file: give --database and --collection")
+        return replace(collection, source=kind)
     if collection != Collection():
-        raise InvalidInput("--database, --collection and --whole are for --source mongodb")
+        raise InvalidInput(f"--database, --collection and --whole are for --source {OTHERS}")
     if file is None:
-        raise InvalidInput("A file must be named, or --source mongodb given")
+        raise InvalidInput(f"A file must be named, or --source {OTHERS} given")
     return file
 
 

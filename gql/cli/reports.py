@@ -3,7 +3,7 @@ JSON, or a file by the same writers as over HTTP. A file is there whole or not a
 what is no text never does."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
@@ -26,11 +26,17 @@ from domain.segments.member_export import check_columns
 from gql.cli.output import clean_line, make_cell
 from gql.cli.session import BusinessOption, Session, command
 from gql.composition import format_report, make_writers
-from gql.parameters import MEMBER_FORMATS, REPORT_FORMATS, read_date, read_method, read_scheme
+from gql.parameters import FILE_FORMATS, MEMBER_FORMATS, REPORT_FORMATS, read_date, read_method, read_scheme
 
 export_app = typer.Typer(no_args_is_help=True, help="Files of what is stored.")
-BINARY = ("xlsx", "pdf")
+FORMATS = ("table", *REPORT_FORMATS)
 OutputOption = Annotated[Path | None, typer.Option("--output", help="File to write; standard output where absent.")]
+
+
+def describe_formats(known: Collection[str], default: str) -> str:
+    """The help of an option that takes one of them."""
+    *first, last = known
+    return f"{', '.join(first)} or {last}; the ending of the file where absent, else {default}."
 
 
 @export_app.command()
@@ -39,9 +45,7 @@ async def members(
     session: Session,
     key: Annotated[str, typer.Argument(help="Key of the segment.")],
     business: BusinessOption = None,
-    format: Annotated[
-        str | None, typer.Option(help="csv, xlsx or json; the ending of the file where absent, else csv.")
-    ] = None,
+    format: Annotated[str | None, typer.Option(help=describe_formats(MEMBER_FORMATS, "csv"))] = None,
     columns: Annotated[str | None, typer.Option(help="Columns in their order, separated by commas.")] = None,
     output: OutputOption = None,
 ) -> None:
@@ -55,13 +59,13 @@ async def members(
     await write_pieces(make_writers(session.settings).members[form](export, files.load_pages(export)), output)
 
 
-def choose_format(wanted: str | None, output: Path | None, known: tuple[str, ...], default: str) -> str:
+def choose_format(wanted: str | None, output: Path | None, known: Collection[str], default: str) -> str:
     """The format that is meant; InvalidInput lists those there are, and asks for a file where one is needed."""
     ending = "" if output is None else output.suffix[1:].lower()
     form = wanted.lower() if wanted is not None else ending if ending in known else default
     if form not in known:
         raise InvalidInput(f"--format must be one of: {', '.join(known)}")
-    if form in BINARY and output is None:
+    if form in FILE_FORMATS and FILE_FORMATS[form].binary and output is None:
         raise InvalidInput(f"--output must name the file for --format {form}")
     return form
 
@@ -108,7 +112,6 @@ def open_whole_file(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-FORMATS = ("table", *REPORT_FORMATS)
 BAR = 12
 BAR_COLUMN = 2
 COLUMN_GAP = 2
@@ -186,9 +189,7 @@ async def report(
     segment_name: Annotated[str | None, typer.Option(help="Only this group.")] = None,
     segment_code: Annotated[str | None, typer.Option(help="Only the group of this code.")] = None,
     scheme: Annotated[str, typer.Option(help="eight or eleven")] = "eight",
-    format: Annotated[
-        str | None, typer.Option(help="table, csv, xlsx, pdf or json; the ending of the file where absent, else table.")
-    ] = None,
+    format: Annotated[str | None, typer.Option(help=describe_formats(FORMATS, "table"))] = None,
     output: OutputOption = None,
 ) -> None:
     """Print or write the segmentation report. Example: segments report --days 90 --output report.pdf"""

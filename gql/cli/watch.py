@@ -20,6 +20,7 @@ from watchfiles import watch as watch_folder
 from domain.errors import AlreadyTaken, DomainError, InvalidInput, Unavailable
 from domain.imports.columns import count_noun
 from domain.imports.formats import ImportOptions
+from domain.imports.sources import FILE_TYPES
 from gql.cli.imports import CurrencyOption, ZoneOption, with_format_options
 from gql.cli.main import describe_failure
 from gql.cli.output import clean_line
@@ -29,7 +30,7 @@ from gql.segmentation import run_segmentation
 from gql.settings import Settings
 
 watch_app = typer.Typer()
-ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz", ".xlsx")
+ENDINGS = tuple(ending for one in FILE_TYPES for ending in one.endings)
 """Files of a folder that are taken for purchases."""
 TICK = 0.5
 """Seconds until files are looked at again, whatever the system says."""

@@ -27,6 +27,7 @@ from gql.http.endpoint import Endpoints, Make, make_json_response
 from gql.http.graphql import Authenticate
 from gql.http.middleware import run_with_deadline, while_connected
 from gql.parameters import (
+    FILE_FORMATS,
     MEMBER_FORMATS,
     REPORT_FORMATS,
     SIGNATURE,
@@ -41,16 +42,8 @@ T = TypeVar("T")
 OLDER_PATH = "/api/reports/customers/segmentation"
 METHODS = ("GET", "HEAD")
 RETRY_SECONDS = 5
-MEDIA = {
-    "csv": "text/csv; charset=utf-8",
-    "json": "application/json",
-    "pdf": "application/pdf",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
-HEAVY = frozenset({"pdf", "xlsx"})
-"""Files that take a processor for a while."""
 AT_ONCE = 2
-"""Heavy files that are made at once in a process."""
+"""Binary files that are made at once in a process."""
 BUSY = "Too many files are being made, or this one takes too long. Try again in a moment."
 UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f"*/:<>?\\|%\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+')
 LONGEST_NAME = 150
@@ -60,7 +53,7 @@ VERSION = 2
 
 @dataclass(slots=True)
 class RenderPool:
-    """Slots for the making of heavy files; Unavailable for whoever waits longer than `seconds`."""
+    """Slots for the making of binary files; Unavailable for whoever waits longer than `seconds`."""
 
     seconds: float
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
@@ -122,7 +115,7 @@ def compute_entity_tag(*parts: object) -> str:
 def build_file_headers(tag: str, ending: str, name: str | None, plain: str) -> dict[str, str]:
     """Headers of a file; with a name it is one to be saved, `plain` being the name for those who read ASCII only."""
     headers = {
-        "Content-Type": MEDIA[ending],
+        "Content-Type": FILE_FORMATS[ending].media_type,
         "Cache-Control": "private, no-cache",
         "ETag": tag,
         "Vary": "Authorization",
@@ -236,7 +229,7 @@ class Downloads:
         if response is None:
             document = await self.services.report_files.build_document(business, asked)
             write = self.writers.reports[ending]
-            body = await self.pool.run(lambda: write(document)) if ending in HEAVY else write(document)
+            body = await self.pool.run(lambda: write(document)) if FILE_FORMATS[ending].binary else write(document)
             response = Response(body, headers=headers)
         return response
 
@@ -279,7 +272,7 @@ class Downloads:
         response = answer_without_body(request, headers)
         if response is None:
             held = AsyncExitStack()
-            if ending in HEAVY:
+            if FILE_FORMATS[ending].binary:
                 await held.enter_async_context(self.pool.acquire_slot())
             response = FileStream(self._write_members(export, ending), headers, held)
         return response

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from domain.errors import InvalidInput, NotFound, TooManyImports, Unavailable
 from domain.imports.formats import ImportOptions
 from domain.imports.model import NewImport, PurchaseImport
+from domain.imports.sources import FILE_TYPES
 from domain.model import Business, Permission, Viewer
 from gql.auth import read_bearer_token
 from gql.composition import Services
@@ -27,13 +28,8 @@ from gql.parameters import UploadParameters, read_upload_parameters
 from gql.schema.types.ids import encode, match
 
 PATH = "/imports/purchases"
-TYPES = {
-    "text/csv": ".csv",
-    "application/csv": ".csv",
-    "application/gzip": ".csv.gz",
-    "application/x-gzip": ".csv.gz",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
-}
+ENDINGS = {media: one.endings[0] for one in FILE_TYPES for media in one.media_types}
+"""How the name of a file ends by its Content-Type."""
 ENCODINGS = ("", "identity", "gzip")
 AT_ONCE = 4
 """Uploads of one business that may be on their way at once."""
@@ -174,11 +170,11 @@ def _answer_wrong_input(message: str) -> Response:
 def find_file_ending(request: Request) -> str:
     """The ending of a file of the body's type; HttpError where it is not read."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in TYPES:
-        raise HttpError(415, f"Content-Type must be one of: {', '.join(TYPES)}")
+    if kind not in ENDINGS:
+        raise HttpError(415, f"Content-Type must be one of: {', '.join(ENDINGS)}")
     if request.headers.get("content-encoding", "").strip().lower() not in ENCODINGS:
         raise HttpError(415, "Content-Encoding must be gzip, or be left out")
-    return TYPES[kind]
+    return ENDINGS[kind]
 
 
 def build_state_document(one: PurchaseImport) -> Mapping[str, object]:

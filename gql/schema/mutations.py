@@ -18,7 +18,7 @@ from domain.model import NewCustomer, NewPurchase
 from domain.model import PurchaseLine as NewLine
 from domain.money import find_exponent, to_minor
 from domain.reports.document import ReportRequest
-from gql.parameters import ReportParameters
+from gql.parameters import MEMBER_FORMATS, REPORT_FORMATS, ReportParameters
 from gql.schema.context import CanView, Info
 from gql.schema.segment_mutations import SegmentMutations
 from gql.schema.types.business import Business, find_storefront
@@ -64,40 +64,21 @@ async def answer_with_run(kind: type[R], business: BusinessEntity, run: Awaitabl
         return kind(recalculation=Recalculation.of(business, error.job), user_errors=to_user_errors(error))
 
 
-class ExportFormat(StrEnum):
-    """What kind of file a report is."""
-
-    CSV = "CSV"
-    XLSX = "XLSX"
-    PDF = "PDF"
-    JSON = "JSON"
-
-
-class MembersFormat(StrEnum):
-    """What kind of file a list of members is."""
-
-    CSV = "CSV"
-    XLSX = "XLSX"
-    JSON = "JSON"
-
-
+# The type checker does not see what stands in a table.
+ExportFormat = StrEnum("ExportFormat", {ending.upper(): ending for ending in REPORT_FORMATS})  # type: ignore[misc]
+MembersFormat = StrEnum("MembersFormat", {ending.upper(): ending for ending in MEMBER_FORMATS})  # type: ignore[misc]
 ENUMS = (
     describe_enum(
         ExportFormat,
         "ExportFormat",
         "What kind of file a report is.",
-        CSV="Comma-separated values.",
-        XLSX="A workbook with charts.",
-        PDF="A document to print.",
-        JSON="The documented response.",
+        **{ending.upper(): text for ending, text in REPORT_FORMATS.items()},
     ),
     describe_enum(
         MembersFormat,
         "MembersFormat",
         "What kind of file a list of members is.",
-        CSV="Comma-separated values.",
-        XLSX="A workbook.",
-        JSON="An object with a list of members.",
+        **{ending.upper(): text for ending, text in MEMBER_FORMATS.items()},
     ),
 )
 
@@ -242,7 +223,7 @@ class Mutation(SegmentMutations):
         # The day is said, so that the link shows tomorrow what it shows today.
         last, place = report.window.as_of, None if storefront is None else storefront.key
         query = ReportParameters(method, days, last, place, segment_name, segment_code, scheme).query
-        url, expires = context.links.sign(f"/exports/segmentation.{format.value.lower()}", query, context.viewer)
+        url, expires = context.links.sign(f"/exports/segmentation.{format.value}", query, context.viewer)
         return ExportPayload(url=url, expires_at=expires)
 
     @mutation("A signed, expiring link to the members of a segment as a file.", CanView)
@@ -256,7 +237,7 @@ class Mutation(SegmentMutations):
         segment = await context.loaders.segments.load(expect(segment_id, "Segment", business, "segmentId"))
         if segment is None or segment.deleted_at is not None:
             raise build_missing_error("Segment", "segmentId")
-        path = f"/exports/segments/{encode('Segment', business.id, segment.id)}/members.{format.value.lower()}"
+        path = f"/exports/segments/{encode('Segment', business.id, segment.id)}/members.{format.value}"
         url, expires = context.links.sign(path, [], context.viewer)
         return ExportPayload(url=url, expires_at=expires)
 

@@ -16,7 +16,6 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from domain.businesses.mongodb import Collection, MongoSettings
 from domain.calendar import Clock
 from domain.classification.pipeline import ImportedRows
 from domain.classifiers import Classifiers
@@ -25,6 +24,7 @@ from domain.errors import InvalidInput
 from domain.imports.formats import ImportOptions
 from domain.imports.model import ImportSummary
 from domain.imports.rows import PurchaseSource, RejectedRow, StagedColumns
+from domain.imports.sources import Collection
 from domain.model import Business
 from persistence.database.engines import Database, run_alone
 from persistence.erasure import ERASED_REASON
@@ -44,7 +44,7 @@ from persistence.sources.appended import (
     write_state,
 )
 from persistence.sources.csv import CsvSource
-from persistence.sources.opening import OpenedPurchases, open_collection, open_file, open_purchases
+from persistence.sources.opening import OpenedPurchases, SourceOpener, open_file, open_purchases
 from persistence.tables import business as business_table
 from persistence.tables import purchase_import
 
@@ -296,21 +296,27 @@ class FileSource(RunSource):
 
 @dataclass(slots=True)
 class CollectionSource(RunSource):
+    """A collection of any kind of database."""
+
     customers: Customers
-    reached: MongoSettings | None
+    opener: SourceOpener
     wanted: Collection
     options: ImportOptions
-    name: str = "mongodb"
+
+    @property
+    def name(self) -> str:
+        """The kind of the database."""
+        return self.wanted.source
 
     @property
     def key(self) -> str:
         """The name of its state, which says that a run succeeded with what was read."""
-        return f"run:mongodb:{self.wanted.database or ''}.{self.wanted.name or ''}"
+        return f"run:{self.name}:{self.wanted.database or ''}.{self.wanted.name or ''}"
 
     def open(self, whole: bool = False) -> OpenedPurchases:
         """The collection, from where it was last read to."""
         wanted = replace(self.wanted, whole=whole or self.wanted.whole)
-        return open_collection(self.reached, self.database, self.clock, self.business, wanted, self.options)
+        return self.opener.open(wanted, self.business, self.options)
 
     def is_unchanged(self, as_of: date | None, output: str) -> bool:
         """Whether it holds no document beyond the last one that a run succeeded with."""

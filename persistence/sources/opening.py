@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from domain.businesses.mongodb import NAMES, Collection, MongoSettings, make_settings
+from domain.businesses.mongodb import NAMES, MongoSettings, make_settings
 from domain.calendar import Clock, to_micros
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput, Names, Sentence
@@ -25,6 +25,7 @@ from domain.imports.columns import Columns, format_row, normalise_header, resolv
 from domain.imports.formats import PRESETS, ImportOptions, PresetSource, carry_down_amounts
 from domain.imports.orders import RepeatedAmounts, place_order_amounts
 from domain.imports.rows import PurchaseSource, RejectedRow, RowReader, StagedColumns, read_rows
+from domain.imports.sources import Collection, Place
 from domain.imports.values import DateFault, DateReader, find_readings, format_day
 from domain.model import Business, NewCustomer
 from domain.money import find_exponent
@@ -254,45 +255,57 @@ def refuse_guesses(source: PurchaseSource, columns: Columns, business: Business)
     raise InvalidInput(Sentence(template, source.name, ambiguous, *fitting))
 
 
-def open_collection(
-    reached: MongoSettings | None,
-    store: Database,
-    clock: Clock,
-    business: Business,
-    wanted: Collection,
-    options: ImportOptions,
-    names: Names = str,
-) -> OpenedPurchases:
-    """The collection with its fields understood, from where it was last read to; InvalidInput and Unavailable say what
-    is wrong."""
-    # The driver takes 150 ms to load, which files need not wait for.
-    from persistence.sources.mongodb import MongoSource
+@dataclass(frozen=True, slots=True)
+class SourceOpener:
+    """Opens every kind of source for an import or a run. How far a collection was read stands in the store, how its
+    database is reached in the data folder, where no `mongodb_uri` says it."""
 
-    if reached is None:
-        raise InvalidInput(
-            "Where MongoDB is has not been said. Set SEGMENTS_MONGODB_URI, or the section mongodb of a settings file "
-            "and run: segments settings apply FILE"
+    database: Database
+    clock: Clock
+    data: Path
+    mongodb_uri: str
+
+    def open(self, place: Place, business: Business, options: ImportOptions, names: Names = str) -> OpenedPurchases:
+        """The source with its columns understood, a collection from where it was last read to; InvalidInput and
+        Unavailable say what is wrong."""
+        if isinstance(place, Path):
+            return open_purchases(place, business, options, names)
+        return {"mongodb": self._open_mongodb}[place.source](place, business, options, names)
+
+    def _open_mongodb(
+        self, wanted: Collection, business: Business, options: ImportOptions, names: Names
+    ) -> OpenedPurchases:
+        # The driver takes 150 ms to load, which files need not wait for.
+        from persistence.sources.mongodb import MongoSource
+
+        reached = read_mongodb_settings(self.data, self.mongodb_uri, business.key)
+        if reached is None:
+            raise InvalidInput(
+                "Where MongoDB is has not been said. Set SEGMENTS_MONGODB_URI, or the section mongodb of a settings "
+                "file and run: segments settings apply FILE"
+            )
+        place = replace(
+            reached, database=wanted.database or reached.database, collection=wanted.name or reached.collection
         )
-    place = replace(reached, database=wanted.database or reached.database, collection=wanted.name or reached.collection)
-    settled = options.complete_from(business.settings).validate()
-    if settled.preset is not None:
-        raise InvalidInput(Sentence("{preset} {} is for files, not for MongoDB", settled.preset))
-    # Read whole where anything says so, or where it is read otherwise than the last time.
-    reading = hashlib.sha256(json.dumps([str(one) for one in astuple(settled)]).encode()).hexdigest()
-    position = None if wanted.whole else load_position(store, business, build_state_name(place), reading)
-    mapping = {**settled.kept_mapping, **settled.mapping}
-    source = MongoSource(place, mapping, now=clock(), decimal=settled.amount_form.decimal, after=position)
-    opened = open_purchases(source, business, replace(settled, mapping=source.mapping), names)
-    opened.warnings.extend(f"{path} stands in none of the documents that were looked at." for path in source.unseen)
-    source.keep_columns(opened.columns.places.values())
-    ignored = tuple(one for one in opened.columns.ignored if one not in ("customer.name", *source.rare))
-    return replace(
-        opened,
-        columns=replace(opened.columns, ignored=ignored),
-        may_be_empty=position is not None,
-        anything_new=source.has_new_documents,
-        finish=partial(finish, source, store, clock, build_state_name(place), reading),
-    )
+        settled = options.complete_from(business.settings).validate()
+        if settled.preset is not None:
+            raise InvalidInput(Sentence("{preset} {} is for files, not for MongoDB", settled.preset))
+        # Read whole where anything says so, or where it is read otherwise than the last time.
+        reading = hashlib.sha256(json.dumps([str(one) for one in astuple(settled)]).encode()).hexdigest()
+        position = None if wanted.whole else load_position(self.database, business, build_state_name(place), reading)
+        mapping = {**settled.kept_mapping, **settled.mapping}
+        source = MongoSource(place, mapping, now=self.clock(), decimal=settled.amount_form.decimal, after=position)
+        opened = open_purchases(source, business, replace(settled, mapping=source.mapping), names)
+        opened.warnings.extend(f"{path} stands in none of the documents that were looked at." for path in source.unseen)
+        source.keep_columns(opened.columns.places.values())
+        ignored = tuple(one for one in opened.columns.ignored if one not in ("customer.name", *source.rare))
+        return replace(
+            opened,
+            columns=replace(opened.columns, ignored=ignored),
+            may_be_empty=position is not None,
+            anything_new=source.has_new_documents,
+            finish=partial(finish, source, self.database, self.clock, build_state_name(place), reading),
+        )
 
 
 def build_state_name(place: MongoSettings) -> str:

@@ -11,6 +11,9 @@ import pytest
 from openpyxl import load_workbook
 
 from domain.model import Actor, NewCustomer
+from gql.composition import make_writers
+from gql.parameters import MEMBER_FORMATS, REPORT_FORMATS
+from gql.settings import Settings
 from tests.drivers.face import Face
 from tests.shops.factories import line, purchase
 from tests.shops.segmented_shop import fill
@@ -34,6 +37,13 @@ async def small_shop(face: Face) -> None:
 
 async def get(face: Face, path: str, **headers: str) -> Any:
     return await face.client.get(path, headers={**face.bearer(), **headers})
+
+
+def test_every_format_has_its_writer() -> None:
+    writers = make_writers(Settings())
+
+    assert list(writers.reports) == list(REPORT_FORMATS)
+    assert list(writers.members) == list(MEMBER_FORMATS)
 
 
 async def test_json_is_exactly_the_documented_response(both: Face) -> None:

@@ -1,0 +1,66 @@
+"""What purchases are read from: files of some types, and collections of databases. Here stands which there are, for the
+faces; `SourceOpener` in `persistence/sources/opening.py` opens them."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, get_args
+
+from domain.errors import InvalidInput, Sentence
+
+WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+@dataclass(frozen=True, slots=True)
+class FileType:
+    """How names of such files end, the first way being the usual one, and their media types. What a file is when it is
+    opened, its first bytes say."""
+
+    endings: tuple[str, ...]
+    media_types: tuple[str, ...]
+
+
+FILE_TYPES = (
+    FileType((".csv", ".tsv", ".txt"), ("text/csv", "application/csv")),
+    FileType((".csv.gz", ".tsv.gz", ".txt.gz"), ("application/gzip", "application/x-gzip")),
+    FileType((".xlsx",), (WORKBOOK,)),
+)
+SourceName = Literal["csv", "mongodb"]
+"""Kinds of sources; `csv` is a file of any type."""
+SOURCES: tuple[SourceName, ...] = get_args(SourceName)
+COLLECTIONS = SOURCES[1:]
+"""Those that are no files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """Which collection of which kind of database is meant, where the settings do not say it, and whether it is read
+    whole."""
+
+    database: str | None = None
+    name: str | None = None
+    whole: bool = False
+    source: str = COLLECTIONS[0]
+
+
+Place = Path | Collection
+"""Where purchases are."""
+
+
+def choose_place(source: str | None, csv_path: str | Path | None, collection: Collection) -> Place | None:
+    """The file or the collection, None where no source is named; InvalidInput where it is not said which."""
+    if source is not None and source not in SOURCES:
+        raise InvalidInput(Sentence("{source} must be {}, not {}", " or ".join(SOURCES), source[:40]), ("source",))
+    if source == "csv" and csv_path is None:
+        raise InvalidInput(Sentence("{csv_path} must name the file of the source csv"), ("csv_path",))
+    if source != "csv" and csv_path is not None:
+        raise InvalidInput(Sentence("{csv_path} goes with the source csv"), ("csv_path",))
+    if csv_path is not None:
+        return Path(csv_path)
+    return None if source is None else replace(collection, source=source)
+
+
+def get_source(place: Place | None) -> str | None:
+    """The kind of the source that is there."""
+    if place is None:
+        return None
+    return "csv" if isinstance(place, Path) else place.source
