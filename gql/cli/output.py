@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from domain.errors import InvalidInput
-from domain.imports.columns import FORMULA_STARTS, count_noun
+from domain.imports.columns import count_noun, protect_text
 from domain.imports.model import ImportSummary
 from domain.imports.quality import CHECKS, Quality
 from domain.imports.rows import RejectedRow
@@ -146,7 +146,7 @@ class Rejects:
         with self.path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(("line", "reason", "text"))
-            yield lambda row: writer.writerow((row.line, row.reason, escape_formula(row.text)))
+            yield lambda row: writer.writerow((row.line, row.reason, protect_text(row.text)))
 
     def _remember(self, row: RejectedRow) -> None:
         self.first = self.first or row
@@ -156,11 +156,6 @@ class Rejects:
         if self.first is not None:
             reason = f"line {self.first.line}: {clean_line(self.first.reason)}"
             typer.echo(f"First rejected: {reason}. --rejects FILE lists every one.", err=True)
-
-
-def escape_formula(text: str) -> str:
-    """Text that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text.startswith((*FORMULA_STARTS, "\t", "\r")) else text
 
 
 class RateColumn(ProgressColumn):

@@ -16,9 +16,10 @@ from rich.console import Console
 from rich.table import Table
 
 from domain.errors import InvalidInput
+from domain.imports.columns import protect_text
 from domain.segments.history import Compaction
 from domain.segments.model import ArchivedMembership
-from gql.cli.output import clean_line, escape_formula, make_cell
+from gql.cli.output import clean_line, make_cell
 from gql.cli.session import ACTOR, BusinessOption, Session, command
 from gql.composition import compare_tables, read_system_clock, upgrade_store
 from gql.schema.schema import print_sdl
@@ -161,8 +162,8 @@ def archive_row(item: ArchivedMembership) -> tuple[str, ...]:
     membership = item.membership
     ends = (membership.entered_at, membership.left_at)
     instants = ["" if at is None else at.astimezone(UTC).isoformat() for at in ends]
-    texts = (escape_formula(text or "") for text in (membership.entered_by, membership.left_by))
-    return (item.segment_key, escape_formula(item.customer_external_id), *instants, membership.source.value, *texts)
+    texts = (protect_text(text or "") for text in (membership.entered_by, membership.left_by))
+    return (item.segment_key, protect_text(item.customer_external_id), *instants, membership.source.value, *texts)
 
 
 schema_app = typer.Typer()

@@ -11,26 +11,13 @@ from decimal import Decimal
 from io import StringIO
 
 from domain.calendar import load_zone
+from domain.imports.columns import protect_text
 from domain.reports.document import DocumentGroup, ReportDocument
 from domain.segments.member_export import MemberExport, MemberPage
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """What no XML file may hold."""
 Cell = str | int | float | Decimal | datetime | None
-
-
-def is_formula(text: str) -> bool:
-    """Whether a spreadsheet would take the text for a formula, also after blanks."""
-    # Nearly every text begins so, and exports look at millions.
-    if text[:1].isalnum():
-        return False
-    return text.startswith(FORMULA) or text.lstrip().startswith(FORMULA)
-
-
-def protect_text(text: str) -> str:
-    """The text for a file without types: an apostrophe before what looks like a formula."""
-    return f"'{text}" if is_formula(text) else text
 
 
 def strip_unreadable(text: str) -> str:

@@ -25,10 +25,11 @@ from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 
 from domain.calendar import load_zone
+from domain.imports.columns import is_formula
 from domain.money import find_exponent
 from domain.reports.document import DIMENSION_TITLES, DocumentGroup, ReportDocument, build_slices
 from domain.segments.member_export import MemberExport, MemberPage
-from persistence.exports.csv import Cell, is_formula, strip_unreadable
+from persistence.exports.csv import Cell, strip_unreadable
 
 FIRST_YEAR = 1900
 """Sheets count days from here; what is earlier is shown as text."""

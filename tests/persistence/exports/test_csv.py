@@ -7,9 +7,10 @@ from decimal import Decimal
 
 import pytest
 
+from domain.imports.columns import protect_text
 from domain.reports.document import ReportDocument
 from domain.reports.report import Insights
-from persistence.exports.csv import COLUMNS, protect_text, write_report_csv
+from persistence.exports.csv import COLUMNS, write_report_csv
 from tests.shops.report_documents import categories, eight_segments
 
 MARK = b"\xef\xbb\xbf"
