@@ -11,7 +11,7 @@ from typing import Any
 
 from domain.calendar import Clock, find_next_run
 from domain.classification.rfm import ELEVEN_BY_RECENCY, RfmClass, RfmScheme, list_scheme_groups
-from domain.errors import FieldProblem, InvalidInput, fold_text
+from domain.errors import FieldProblem, InvalidInput, build_unknown_id, fold_text
 from domain.jobs.model import Job, JobStatus, Outcome
 from domain.jobs.queue import requeue
 from domain.model import Actor, Business
@@ -235,7 +235,7 @@ class Segments:
 async def _get(unit: Unit, segment_id: int, field: tuple[str, ...]) -> Segment:
     segment = await unit.segments.get(segment_id)
     if segment is None:
-        raise InvalidInput("There is no segment with this id.", field, "NOT_FOUND")
+        raise build_unknown_id("segment", *field)
     return segment
 
 
