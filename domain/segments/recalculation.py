@@ -32,13 +32,13 @@ class Recalculations:
         async with self.store.write(business) as unit:
             segment = (await unit.segments.find_by_ids([segment_id])).get(segment_id)
             if segment is None:
-                raise build_unknown_id("segment", "segmentId")
+                raise build_unknown_id("segment", "segment_id")
             if segment.kind is not SegmentKind.AUTOMATIC:
-                field = ("segmentId",)
+                field = ("segment_id",)
                 raise InvalidInput("The members of this segment are put in by hand.", field, "SEGMENT_IS_MANUAL")
             active = (await unit.jobs.find_active([segment_id])).get(segment_id)
             if active is not None:
-                raise AlreadyRunning(active, ("segmentId",))
+                raise AlreadyRunning(active, ("segment_id",))
             job = await queue(unit, segment_id, JobReason.REQUEST, actor.name)
             await unit.audit(
                 actor, "recalculateSegment", ("Segment", segment.id), {"segment": segment.key, "job": job.id}
@@ -94,7 +94,7 @@ class Recalculations:
         left: list[Segment] = []
         async with self.store.evaluate(business) as evaluation:
             if customer_id not in await evaluation.unit.customers.find_by_ids([customer_id]):
-                raise build_unknown_id("customer", "customerId")
+                raise build_unknown_id("customer", "customer_id")
             every = await evaluation.unit.segments.load_all()
             definitions = read_definitions(every)
             by_key = {segment.key: segment for segment in every}

@@ -22,7 +22,7 @@ def test_what_a_user_wrote_is_no_gap() -> None:
 
 
 def test_a_failure_without_a_face_has_the_plain_names() -> None:
-    error = InvalidInput(Sentence("{date_format} must name year, month and day"), ("dateFormat",))
+    error = InvalidInput(Sentence("{date_format} must name year, month and day"), ("date_format",))
 
     assert str(error) == error.message == "date_format must name year, month and day"
     assert [name_fields(problem.message, option) for problem in error.problems] == [

@@ -219,7 +219,7 @@ class Segment(Node):
     ) -> Annotated["SegmentMemberConnection", MEMBERSHIP]:
         request = build_page_request(memberships.MEMBER_ORDER, int, first, after, last, before)
         loaders, key = info.context.loaders, self.entity.id
-        at = info.context.services.memberships.check_instant(self.business, as_of, "asOf")
+        at = info.context.services.memberships.check_instant(self.business, as_of, "as_of")
         check_reachable(self.business, at)
         moment = (await info.context.load_business()).as_of
         if at is not None and moment is not None and at >= moment:
