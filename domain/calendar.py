@@ -53,7 +53,7 @@ def load_zone(name: str) -> ZoneInfo:
     """The IANA zone; InvalidInput when there is none of that name."""
     if name != "UTC" and name not in available_timezones():
         message = Sentence("{time_zone} must be an IANA name such as Asia/Colombo, not {!r}", name[:40])
-        raise InvalidInput(message, ("timeZone",))
+        raise InvalidInput(message, ("time_zone",))
     return ZoneInfo(name)
 
 

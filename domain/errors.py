@@ -30,8 +30,8 @@ Names = Callable[[str], str]
 
 
 class Sentence(str):
-    """A sentence about fields: `{date_format}` in the template stands for the field of that name, `{}` for the next
-    value. As text it has the plain names."""
+    """A sentence about fields, or a pointer to one: `{date_format}` in the template stands for the field of that name,
+    `{}` for the next value. As text it has the plain names."""
 
     template: str
     values: tuple[object, ...]
@@ -72,8 +72,8 @@ class DomainError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
-    """One thing wrong with one input: `field` is the path to it, e.g. ("input", "3", "amount"); `path` is the place
-    inside a rule, where the input is one."""
+    """One thing wrong with one input: `field` is the path to it in plain names, e.g. ("input", "3", "external_id");
+    `path` is the place inside a rule, where the input is one."""
 
     field: tuple[str, ...]
     message: str
@@ -214,13 +214,15 @@ def find_text_problems(field: tuple[str, ...], value: str | None, maximum: int =
     """Why the text cannot be kept: too long, or holding what a database cannot store."""
     if value is None:
         return []
-    name, problems = field[-1], []
+    gap, problems = f"{{{field[-1]}}}", []
     if len(value) > maximum:
-        problems.append(FieldProblem(field, f"{name} must be at most {maximum} characters", "TOO_LONG"))
+        message = Sentence(f"{gap} must be at most {{}} characters", maximum)
+        problems.append(FieldProblem(field, message, "TOO_LONG"))
     if "\0" in value:
-        problems.append(FieldProblem(field, f"{name} must not hold a NUL character"))
+        problems.append(FieldProblem(field, Sentence(f"{gap} must not hold a NUL character")))
     if any("\ud800" <= character <= "\udfff" for character in value):
-        problems.append(FieldProblem(field, f"{name} must hold whole characters, not half of a surrogate pair"))
+        message = Sentence(f"{gap} must hold whole characters, not half of a surrogate pair")
+        problems.append(FieldProblem(field, message))
     return problems
 
 

@@ -18,7 +18,7 @@ from domain.classification.groups import Cell, LabelSums, Method
 from domain.classification.labels import ClassificationFacts, ClassificationSettings, ClassificationSpan
 from domain.classification.rfm import Quintiles, RfmScheme
 from domain.classifiers import ClassifiedBatch, Classifiers
-from domain.errors import FieldProblem
+from domain.errors import FieldProblem, Sentence
 from domain.imports.model import NewImport, PurchaseImport, Reject
 from domain.jobs.model import Difference, Job, JobKind, Lease, NewJob, Outcome
 from domain.model import (
@@ -197,7 +197,7 @@ class ClassifiedCustomers(Protocol):
 
 
 SENTENCES = {
-    "FOREIGN": ("INVALID", "externalId belongs to another customer's purchase"),
+    "FOREIGN": ("INVALID", Sentence("{external_id} belongs to another customer's purchase")),
     "ERASED": ("ERASED", "this customer was erased"),
 }
 

@@ -133,7 +133,7 @@ def read_date(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError as error:
         message = Sentence("{as_of} must be an ISO 8601 date, such as 2024-03-01")
-        raise InvalidInput(message, ("asOf",)) from error
+        raise InvalidInput(message, ("as_of",)) from error
 
 
 def read_days(text: str) -> int:

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -148,6 +149,10 @@ LOADED_LATE = {
     "persistence/sources/opening.py": {"persistence.sources.mongodb", "persistence.sources.xlsx"},
 }
 """Imports inside functions, where loading costs more than 100 ms that others need not wait for."""
+SCHEMA_NAME = re.compile(r"(?<![%\w])[a-z][a-z0-9]*[A-Z]\w*")
+"""A name in the way of GraphQL, such as segmentId; the domain says segment_id, and each face translates."""
+STORED_NAMES = {"assignSegment", "removeSegment", "memberCount", "externalId"}
+"""Those that are no fields of an input: what the audit log keeps, and the key of an order in an explanation."""
 LONG_LINES, TINY_LINES, MOST_MODULES, SAME_PREFIX = 600, 60, 16, 4
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "base", "manager"}
 # In pieces, so that this file does not hold what it looks for.
@@ -296,6 +301,36 @@ def test_the_domain_imports_only_the_standard_library_and_itself() -> None:
     ]
 
     assert wrong == []
+
+
+def test_the_domain_speaks_no_names_of_the_schema() -> None:
+    wrong = [
+        f"{shown(path)}:{text.lineno} says {name}"
+        for path in modules("domain")
+        for text in texts_of(tree(path))
+        for name in SCHEMA_NAME.findall(text.value)
+        if name not in STORED_NAMES
+    ]
+
+    assert wrong == []
+
+
+def texts_of(module: ast.Module) -> list[Any]:
+    """The texts that may reach a client: no docstring, and nothing of a call that writes to the audit log."""
+    silent: set[ast.AST] = set()
+    for node in ast.walk(module):
+        match node:
+            case ast.Expr(value=ast.Constant() as docstring):
+                silent.add(docstring)
+            case ast.Call(func=ast.Attribute(attr="audit")):
+                silent |= set(ast.walk(node))
+            case _:
+                pass
+    return [
+        node
+        for node in ast.walk(module)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in silent
+    ]
 
 
 def test_imports_inside_functions_are_those_that_cost_too_much_elsewhere() -> None:

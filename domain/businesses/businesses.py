@@ -147,8 +147,9 @@ class Businesses:
             business = unit.business
             version = business.settings_version
             if expected_version not in (None, version):
-                message = f"expectedVersion is {expected_version}, but the settings have version {version} now"
-                raise InvalidInput(message, ("expectedVersion",), "CONFLICT")
+                template = "{expected_version} is {}, but the settings have version {} now"
+                message = Sentence(template, expected_version, version)
+                raise InvalidInput(message, ("expected_version",), "CONFLICT")
             plan = plan_changes(business.settings.stored, stated, find_exponent(business.currency), here=here)
             changed: dict[str, object] = {one.name: {"old": one.old, "new": one.new} for one in plan.changes}
             if plan.changes:

@@ -22,7 +22,7 @@ from domain.classification.labels import (
 from domain.classification.rfm import Quintiles, Score, build_rfm_span
 from domain.classifiers import ClassifierFailed, Classifiers
 from domain.customers.metrics import score_customer
-from domain.errors import FieldProblem, InvalidInput, build_unknown_id, find_text_problems
+from domain.errors import FieldProblem, InvalidInput, Sentence, build_unknown_id, find_text_problems
 from domain.model import Actor, Business, CustomerTotals, NewCustomer, WriteCounts
 from domain.money import find_exponent, to_decimal
 from domain.store import Cache, Store, to_field_problem
@@ -39,7 +39,7 @@ class Erasure:
         async with self.store.write(business) as unit:
             record = (await unit.customers.find_by_ids([customer_id])).get(customer_id)
             if record is None:
-                raise build_unknown_id("customer", "customerId")
+                raise build_unknown_id("customer", "customer_id")
             if not record.customer.erased:
                 ended = await unit.memberships.close_customer(customer_id, unit.instant, actor.name)
                 await unit.erasure.erase(customer_id, unit.instant)
@@ -196,7 +196,7 @@ class Customers:
                 items = [item for item in items if item.external_id in known]
             counts, refused = await unit.customers.upsert(items, unit.business.time_zone)
             if refused:
-                raise InvalidInput.of([to_field_problem("externalId", refusal) for refusal in refused])
+                raise InvalidInput.of([to_field_problem("external_id", refusal) for refusal in refused])
             if counts.created or counts.updated:
                 await unit.mark_data_changed()
             detail = {"created": counts.created, "updated": counts.updated, "unchanged": counts.unchanged}
@@ -211,16 +211,17 @@ def _find_problems(items: Sequence[NewCustomer], limit: int) -> list[FieldProble
     seen: set[str] = set()
     for index, item in enumerate(items):
         where = ("input", str(index))
+        place = (*where, "external_id")
         if not item.external_id.strip():
-            problems.append(FieldProblem((*where, "externalId"), "externalId must not be blank", "BLANK"))
+            problems.append(FieldProblem(place, Sentence("{external_id} must not be blank"), "BLANK"))
         elif item.external_id in seen:
-            problems.append(FieldProblem((*where, "externalId"), "externalId stands in the input twice"))
+            problems.append(FieldProblem(place, Sentence("{external_id} stands in the input twice")))
         seen.add(item.external_id)
         texts = {
-            "externalId": item.external_id,
+            "external_id": item.external_id,
             "name": item.name,
             "email": item.email,
-            "loyaltyLevel": item.loyalty_level,
+            "loyalty_level": item.loyalty_level,
         }
         for name, value in texts.items():
             problems += find_text_problems((*where, name), value)
@@ -228,5 +229,5 @@ def _find_problems(items: Sequence[NewCustomer], limit: int) -> list[FieldProble
             try:
                 to_utc(item.registered_at, load_zone("UTC"))
             except ValueError as error:
-                problems.append(FieldProblem((*where, "registeredAt"), f"registeredAt {error}"))
+                problems.append(FieldProblem((*where, "registered_at"), Sentence("{registered_at} {}", error)))
     return problems

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from domain.calendar import Clock, load_zone, to_utc
-from domain.errors import FieldProblem, InvalidInput, find_text_problems
+from domain.errors import FieldProblem, InvalidInput, Sentence, find_text_problems
 from domain.model import Actor, Business, NewPurchase, Storefront, WriteCounts
 from domain.money import LARGEST
 from domain.store import Store, Unit, to_field_problem
 
 MAXIMUM_ITEMS = 1000
 MAXIMUM_LINES = 1000
-REFUSED_FIELDS = {"FOREIGN": "externalId", "ERASED": "customerExternalId"}
+REFUSED_FIELDS = {"FOREIGN": "external_id", "ERASED": "customer_external_id"}
 """Which field each refusal of a purchase is about."""
 Key = tuple[int, int]
 
@@ -55,9 +55,8 @@ class Purchases:
     async def delete(self, business: Business, external_ids: Sequence[str], actor: Actor) -> int:
         """Take purchases away; those that are not there are passed over. How many were deleted."""
         if len(external_ids) > MAXIMUM_ITEMS:
-            raise InvalidInput(
-                f"externalIds must hold at most {MAXIMUM_ITEMS} items", ("externalIds",), "LIMIT_REACHED"
-            )
+            message = Sentence("{external_ids} must hold at most {} items", MAXIMUM_ITEMS)
+            raise InvalidInput(message, ("external_ids",), "LIMIT_REACHED")
         if not external_ids:
             return 0
         async with self.store.write(business) as unit:
@@ -75,11 +74,11 @@ def _find_problems(items: Sequence[NewPurchase], limit: int) -> list[FieldProble
     seen: set[str] = set()
     for index, item in enumerate(items):
         where = ("input", str(index))
-        for name, value in (("customerExternalId", item.customer_external_id), ("externalId", item.external_id)):
+        for name, value in (("customer_external_id", item.customer_external_id), ("external_id", item.external_id)):
             if not value.strip():
-                problems.append(FieldProblem((*where, name), f"{name} must not be blank", "BLANK"))
+                problems.append(FieldProblem((*where, name), Sentence(f"{{{name}}} must not be blank"), "BLANK"))
         if item.external_id in seen:
-            problems.append(FieldProblem((*where, "externalId"), "externalId stands in the input twice"))
+            problems.append(FieldProblem((*where, "external_id"), Sentence("{external_id} stands in the input twice")))
         seen.add(item.external_id)
         if item.amount < 0:
             problems.append(FieldProblem((*where, "amount"), "amount must not be negative"))
@@ -87,9 +86,9 @@ def _find_problems(items: Sequence[NewPurchase], limit: int) -> list[FieldProble
             message = f"lines must hold at most {MAXIMUM_LINES} items"
             problems.append(FieldProblem((*where, "lines"), message, "LIMIT_REACHED"))
         texts = {
-            "customerExternalId": item.customer_external_id,
-            "externalId": item.external_id,
-            "storefrontKey": item.storefront_key,
+            "customer_external_id": item.customer_external_id,
+            "external_id": item.external_id,
+            "storefront_key": item.storefront_key,
             "channel": item.channel,
         }
         texts.update({f"lines.{place}.category": line.category for place, line in enumerate(item.lines)})
@@ -104,7 +103,7 @@ def _find_problems(items: Sequence[NewPurchase], limit: int) -> list[FieldProble
         try:
             to_utc(item.purchased_at, load_zone("UTC"))
         except ValueError as error:
-            problems.append(FieldProblem((*where, "purchasedAt"), f"purchasedAt {error}"))
+            problems.append(FieldProblem((*where, "purchased_at"), Sentence("{purchased_at} {}", error)))
     return problems
 
 

@@ -258,4 +258,4 @@ def check_date_format(form: str | None) -> None:
         if form is not None:
             DateForm(form)
     except ValueError as error:
-        raise InvalidInput(Sentence("{date_format} {}, not {}", error, form), ("dateFormat",)) from error
+        raise InvalidInput(Sentence("{date_format} {}, not {}", error, form), ("date_format",)) from error

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 from domain.calendar import Clock
-from domain.errors import Conflict, InvalidInput, NotCancellable, NotFound, TooManyImports
+from domain.errors import Conflict, NotCancellable, TooManyImports, build_unknown_id
 from domain.imports.model import NewImport, PurchaseImport
 from domain.jobs.model import JobKind, JobStatus, Outcome
 from domain.jobs.progress import ProgressFeed
@@ -38,7 +38,7 @@ class PurchaseImports:
                 return (await unit.imports.find_by_ids([import_id])).get(import_id)
 
         if await poll() is None:
-            raise NotFound("There is no job with this id.")
+            raise build_unknown_id("job")
         async for state in self.feed.follow((business.id, JobKind.IMPORT, import_id), poll):
             yield state
 
@@ -70,7 +70,7 @@ class PurchaseImports:
         async with self.store.write(business) as unit:
             current = (await unit.imports.find_by_ids([import_id])).get(import_id)
             if current is None:
-                raise InvalidInput("There is no job with this id.", ("id",), "NOT_FOUND")
+                raise build_unknown_id("job", "id")
             if current.status.final:
                 raise NotCancellable("The job has ended already.")
             await stop(unit, current)

@@ -51,7 +51,7 @@ class AmountForm:
         mark = (sign or "").strip()
         if len(mark) > LONGEST_SIGN or re.search(r"\d|^[-+.,']$", mark):
             message = Sentence("{currency_sign} must be a sign or code such as € or Rs., not {!r}", mark[:20])
-            raise InvalidInput(message, ("currencySign",))
+            raise InvalidInput(message, ("currency_sign",))
         return cls(point, groups, mark)
 
     @property

@@ -228,22 +228,21 @@ def choose_groups(kinds: Sequence[GroupKind], name: str | None, code: str | None
         return None
     left = list(kinds)
     if name is not None:
-        left = _match_groups(left, name, "segment_name", "segmentName", [kind.name for kind in kinds])
+        left = _match_groups(left, name, "segment_name", [kind.name for kind in kinds])
     if code is not None:
-        by_code = _match_groups(kinds, code, "segment_code", "segmentCode", [kind.code for kind in kinds])
+        by_code = _match_groups(kinds, code, "segment_code", [kind.code for kind in kinds])
         left = [kind for kind in left if kind in by_code]
     return frozenset(kind.code for kind in left)
 
 
-def _match_groups(
-    kinds: Sequence[GroupKind], wanted: str, gap: str, field: str, known: Sequence[str]
-) -> list[GroupKind]:
+def _match_groups(kinds: Sequence[GroupKind], wanted: str, field: str, known: Sequence[str]) -> list[GroupKind]:
     exact = [kind for kind, text in zip(kinds, known, strict=True) if text == wanted]
     matches = exact or [kind for kind, text in zip(kinds, known, strict=True) if text.casefold() == wanted.casefold()]
     if not matches:
         listed = list(dict.fromkeys(known))
         more = f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
-        raise InvalidInput(Sentence(f"{{{gap}}} must be one of: {{}}{{}}", ", ".join(listed[:LISTED]), more), (field,))
+        message = Sentence(f"{{{field}}} must be one of: {{}}{{}}", ", ".join(listed[:LISTED]), more)
+        raise InvalidInput(message, (field,))
     return matches
 
 

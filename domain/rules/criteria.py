@@ -5,12 +5,12 @@ rule besides."""
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
 from typing import Any
 
 from domain.classification.labels import FREQUENCIES, SPENDINGS
-from domain.errors import FieldProblem, InvalidInput
+from domain.errors import FieldProblem, InvalidInput, Sentence
 from domain.rules.context import uses_rank
 from domain.rules.limits import LARGEST_LITERAL, MAXIMUM_NODES, MAXIMUM_TEXT_BYTES, SMALLEST_LITERAL, find_text_problem
 from domain.rules.parser import parse_rule
@@ -63,13 +63,13 @@ class RfmConfig:
 
 
 BOUNDS = (
-    ("lifetime_value", "LifetimeValue", "total_revenue"),
-    ("orders", "Orders", "order_count"),
-    ("days_since_last_purchase", "DaysSinceLastPurchase", "days_since_last_purchase"),
-    ("purchase_frequency", "PurchaseFrequency", "purchase_frequency"),
-    ("tenure_days", "TenureDays", "tenure_days"),
+    ("lifetime_value", "total_revenue"),
+    ("orders", "order_count"),
+    ("days_since_last_purchase", "days_since_last_purchase"),
+    ("purchase_frequency", "purchase_frequency"),
+    ("tenure_days", "tenure_days"),
 )
-"""Each pair of bounds: the fields' names here and outside, and the variable."""
+"""Each pair of bounds, and its variable."""
 
 
 def build_definition_tree(
@@ -77,7 +77,7 @@ def build_definition_tree(
 ) -> Condition | None:
     """Everything that a definition asks for, in that order; None where it has no condition at all.
 
-    InvalidInput names the wrong fields of criteria and rfmConfig, InvalidRule the places in the rules.
+    InvalidInput names the wrong fields of criteria and rfm_config, InvalidRule the places in the rules.
     """
     problems: list[FieldProblem] = []
     bounds = [] if criteria is None else list(_build_criteria(criteria, problems))
@@ -100,56 +100,60 @@ def _make_variable(name: str) -> Variable:
 
 
 def _build_criteria(criteria: SegmentCriteria, problems: list[FieldProblem]) -> Iterator[Condition]:
-    for field, said, name in BOUNDS:
-        low, high = getattr(criteria, f"min_{field}"), getattr(criteria, f"max_{field}")
-        first = _build_bound(low, f"min{said}", Op.AT_LEAST, name, problems)
-        second = _build_bound(high, f"max{said}", Op.AT_MOST, name, problems)
+    for bound, name in BOUNDS:
+        least, most = f"min_{bound}", f"max_{bound}"
+        low, high = getattr(criteria, least), getattr(criteria, most)
+        first = _build_bound(low, least, Op.AT_LEAST, name, problems)
+        second = _build_bound(high, most, Op.AT_MOST, name, problems)
         if first is not None and second is not None and low > high:
-            problems.append(FieldProblem(("criteria", f"max{said}"), f"max{said} must be at least min{said}."))
+            message = Sentence(f"{{{most}}} must be at least {{{least}}}.")
+            problems.append(FieldProblem(("criteria", most), message))
         yield from (each for each in (first, second) if each is not None)
     if criteria.loyalty_levels is not None:
         yield from _build_levels(criteria.loyalty_levels, problems)
 
 
 def _build_bound(
-    value: Decimal | float | None, said: str, op: Op, name: str, problems: list[FieldProblem]
+    value: Decimal | float | None, field: str, op: Op, name: str, problems: list[FieldProblem]
 ) -> Condition | None:
     if value is None:
         return None
     size = float(value) if math.isfinite(value) else -1.0
     if size and not SMALLEST_LITERAL <= size <= LARGEST_LITERAL:
-        problems.append(FieldProblem(("criteria", said), f"{said} must be 0 or more, and at most 15 digits long."))
+        message = Sentence(f"{{{field}}} must be 0 or more, and at most 15 digits long.")
+        problems.append(FieldProblem(("criteria", field), message))
         return None
-    return Comparison(op, _make_variable(name), Literal(size + 0.0, Kind.NUMBER), f"/criteria/{said}")
+    return Comparison(op, _make_variable(name), Literal(size + 0.0, Kind.NUMBER), Sentence(f"/criteria/{{{field}}}"))
 
 
 def _build_levels(levels: tuple[str, ...], problems: list[FieldProblem]) -> Iterator[Condition]:
-    place = ("criteria", "loyaltyLevels")
+    place = ("criteria", "loyalty_levels")
     if not 1 <= len(levels) < MAXIMUM_NODES:
-        problems.append(FieldProblem(place, f"loyaltyLevels must hold 1 to {MAXIMUM_NODES - 1} levels."))
+        message = Sentence("{loyalty_levels} must hold 1 to {} levels.", MAXIMUM_NODES - 1)
+        problems.append(FieldProblem(place, message))
     elif any(not level or find_text_problem(level, "") for level in levels):
-        text = f"Each of loyaltyLevels must be a text of 1 to {MAXIMUM_TEXT_BYTES:,} bytes."
-        problems.append(FieldProblem(place, text))
+        message = Sentence("Each of {loyalty_levels} must be a text of 1 to {:,} bytes.", MAXIMUM_TEXT_BYTES)
+        problems.append(FieldProblem(place, message))
     else:
         options = tuple(Literal(level, Kind.TEXT) for level in dict.fromkeys(levels))
-        yield OneOf(_make_variable("loyalty_level"), options, "/criteria/loyaltyLevels")
+        yield OneOf(_make_variable("loyalty_level"), options, Sentence("/criteria/{loyalty_levels}"))
 
 
 def _build_box(config: RfmConfig, problems: list[FieldProblem]) -> Iterator[Condition]:
-    scores = {"minScore": config.min_score, "maxScore": config.max_score}
-    wrong = [name for name, text in scores.items() if not BOX.fullmatch(text)]
+    wrong = [name for name, text in asdict(config).items() if not BOX.fullmatch(text)]
     for name in wrong:
-        problems.append(FieldProblem(("rfmConfig", name), f"{name} must be three digits from 1 to 5, such as 344."))
+        message = Sentence(f"{{{name}}} must be three digits from 1 to 5, such as 344.")
+        problems.append(FieldProblem(("rfm_config", name), message))
     if wrong:
         return
     pairs = list(zip(SCORES, config.min_score, config.max_score, strict=True))
     if any(low > high for _, low, high in pairs):
-        text = "maxScore must be at least minScore in each of its digits."
-        problems.append(FieldProblem(("rfmConfig", "maxScore"), text))
+        message = Sentence("{max_score} must be at least {min_score} in each of its digits.")
+        problems.append(FieldProblem(("rfm_config", "max_score"), message))
         return
     for name, low, high in pairs:
         ends = [Literal(float(digit), Kind.NUMBER) for digit in (low, high)]
-        yield Between(Op.AT_MOST, ends[0], _make_variable(name), ends[1], "/rfmConfig")
+        yield Between(Op.AT_MOST, ends[0], _make_variable(name), ends[1], Sentence("/{rfm_config}"))
 
 
 MAXIMUM_LABELS = 100

@@ -11,12 +11,11 @@ from itertools import combinations
 from domain.calendar import Clock
 from domain.classification.rfm import Quintiles
 from domain.customers.customers import Customers
-from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem, build_unknown_id
+from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem, Sentence, build_unknown_id
 from domain.model import Business
 from domain.rules.context import RuleContext, collect_references, uses_rank
 from domain.rules.evaluator import holds
 from domain.rules.explanation import Clause, explain
-from domain.rules.limits import build_pointer
 from domain.rules.sentence import write_sentence
 from domain.rules.tree import Condition
 from domain.segments.customer_facts import build_rule_context, read_customer_facts
@@ -111,7 +110,7 @@ def check_references(tree: Condition, stored: Sequence[Segment], key: str = "") 
 
 def _place_inside(problem: FieldProblem) -> RuleProblem:
     # The first step is the input as a whole.
-    path = build_pointer(*problem.field[1:]) if problem.path is None else problem.path
+    path = Sentence("".join(f"/{{{name}}}" for name in problem.field[1:])) if problem.path is None else problem.path
     return RuleProblem(path, problem.message, None, problem.code)
 
 
@@ -186,7 +185,7 @@ class Analysis:
         async with self.store.read(business) as unit:
             other = None if against is None else await unit.segments.get(against)
             if against is not None and other is None:
-                raise build_unknown_id("segment", "againstSegmentId")
+                raise build_unknown_id("segment", "against_segment_id")
             used: Sequence[Segment] = ()
             if tree is not None and collect_references(tree):
                 used = await unit.segments.load_all()
@@ -251,13 +250,15 @@ class Analysis:
     async def compute_overlap(self, business: Business, segment_ids: Sequence[int | None]) -> Overlap:
         """How the members of two to ten segments coincide; None stands for an id that is no segment's."""
         if not FEWEST <= len(segment_ids) <= MOST:
-            raise InvalidInput(f"segmentIds must hold between {FEWEST} and {MOST} ids", ("segmentIds",))
+            message = Sentence("{segment_ids} must hold between {} and {} ids", FEWEST, MOST)
+            raise InvalidInput(message, ("segment_ids",))
         async with self.store.read(business) as unit:
-            segments = await _get_segments(unit, segment_ids, ("segmentIds",))
+            segments = await _get_segments(unit, segment_ids, ("segment_ids",))
             keys = [each.id for each in segments]
             for place, key in enumerate(keys):
                 if key in keys[:place]:
-                    raise InvalidInput("segmentIds must hold each segment once", ("segmentIds", str(place)))
+                    message = Sentence("{segment_ids} must hold each segment once")
+                    raise InvalidInput(message, ("segment_ids", str(place)))
             return build_overlap(segments, await unit.rules.count_overlap(keys))
 
     async def narrow(
@@ -269,14 +270,13 @@ class Analysis:
     ) -> CustomerFilter:
         """The filter with the segments and the rule, which are checked; None stands for an id that is no segment's."""
         if len(segment_ids) > MAXIMUM_FILTERED_SEGMENTS:
-            raise InvalidInput(
-                f"segmentIds must hold at most {MAXIMUM_FILTERED_SEGMENTS} ids", ("filter", "segmentIds")
-            )
+            message = Sentence("{segment_ids} must hold at most {} ids", MAXIMUM_FILTERED_SEGMENTS)
+            raise InvalidInput(message, ("filter", "segment_ids"))
         keys = {} if rule is None else collect_references(rule)
         segments: list[Segment] = []
         if segment_ids or keys:
             async with self.store.read(business) as unit:
-                segments = await _get_segments(unit, segment_ids, ("filter", "segmentIds"))
+                segments = await _get_segments(unit, segment_ids, ("filter", "segment_ids"))
                 problems = check_references(rule, await unit.segments.load_all()) if rule is not None and keys else []
                 if problems:
                     raise InvalidRule(problems)
@@ -293,9 +293,9 @@ class Analysis:
 
 async def _get_segments(unit: Unit, ids: Sequence[int | None], field: tuple[str, ...]) -> list[Segment]:
     by_id = await unit.segments.find_by_ids([key for key in ids if key is not None]) if ids else {}
-    name = field[-1]
+    template = f"{{{field[-1]}}}[{{}}] must be the id of a segment of this business"
     problems = [
-        FieldProblem((*field, str(place)), f"{name}[{place}] must be the id of a segment of this business")
+        FieldProblem((*field, str(place)), Sentence(template, place))
         for place, key in enumerate(ids)
         if key is None or key not in by_id
     ]

@@ -26,7 +26,7 @@ class Snapshots:
         async with self.store.write(business) as unit:
             segment = None if segment_id is None else await unit.segments.get(segment_id)
             if segment is None:
-                raise build_unknown_id("segment", "segmentId")
+                raise build_unknown_id("segment", "segment_id")
             snapshot = Snapshot(segment.id, unit.instant, segment.member_count, None, actor.name)
             await unit.snapshots.add(snapshot)
             detail = {"segment": segment.key, "memberCount": segment.member_count}

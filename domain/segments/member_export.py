@@ -10,7 +10,7 @@ from typing import Protocol
 from domain.calendar import Clock
 from domain.classification.rfm import Score
 from domain.customers.customers import Customers
-from domain.errors import InvalidInput, NotFound, Sentence
+from domain.errors import InvalidInput, Sentence, build_unknown_id
 from domain.model import Business
 from domain.money import find_exponent, to_decimal
 from domain.pages import PageRequest
@@ -66,7 +66,7 @@ class MemberFiles:
         async with self.store.read(business) as unit:
             segment = None if segment_id is None else await unit.segments.get(segment_id)
             if segment is None:
-                raise NotFound("There is no segment with this id.")
+                raise build_unknown_id("segment")
             changes = await unit.memberships.find_last_changes([segment.id])
         return MemberExport(business, segment, changes.get(segment.id, self.clock()), checked)
 

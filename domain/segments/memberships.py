@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from domain.calendar import Clock, SeriesInterval, build_series, load_zone, to_local_date, to_utc
-from domain.errors import FieldProblem, InvalidInput, NotFound, build_unknown_id
+from domain.errors import FieldProblem, InvalidInput, NotFound, Sentence, build_unknown_id
 from domain.jobs.queue import queue_following
 from domain.model import Actor, Business
 from domain.pages import Page
@@ -49,7 +49,7 @@ class Memberships:
         try:
             return None if instant is None else to_utc(instant, load_zone(business.time_zone))
         except ValueError as error:
-            raise InvalidInput(f"{field} {error}", (field,)) from error
+            raise InvalidInput(Sentence(f"{{{field}}} {{}}", error), (field,)) from error
 
     async def load_change_pages(self, business: Business, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
         """Pages of changes in commit order, in the order of the keys."""
@@ -100,22 +100,21 @@ class Memberships:
         self, business: Business, segment_id: int, customers: Sequence[int | None], actor: Actor, entering: bool
     ) -> tuple[Segment, int]:
         if len(customers) > MAXIMUM_ITEMS:
-            message = f"customerIds must hold at most {MAXIMUM_ITEMS} items"
-            raise InvalidInput(message, ("customerIds",), "LIMIT_REACHED")
+            message = Sentence("{customer_ids} must hold at most {} items", MAXIMUM_ITEMS)
+            raise InvalidInput(message, ("customer_ids",), "LIMIT_REACHED")
         async with self.store.write(business) as unit:
-            segment = await _get_manual_segment(unit, segment_id, "segmentId")
+            segment = await _get_manual_segment(unit, segment_id, "{segment_id}")
             known = await unit.customers.find_by_ids([key for key in customers if key is not None])
             problems = []
             for index, key in enumerate(customers):
-                field = ("customerIds", str(index))
+                field = ("customer_ids", str(index))
                 record = None if key is None else known.get(key)
                 if record is None:
-                    message = "customerIds must be ids of customers of this business"
+                    message = Sentence("{customer_ids} must be ids of customers of this business")
                     problems.append(FieldProblem(field, message, "NOT_FOUND"))
                 elif entering and record.customer.erased:
-                    problems.append(
-                        FieldProblem(field, "customerIds must not name a customer who was erased", "ERASED")
-                    )
+                    message = Sentence("{customer_ids} must not name a customer who was erased")
+                    problems.append(FieldProblem(field, message, "ERASED"))
             if problems:
                 raise InvalidInput.of(problems)
             changed = await _change(unit, segment, list(known), actor, MembershipSource.MANUAL, entering)
@@ -155,10 +154,10 @@ def _bound_changes(business: Business, which: ChangeList) -> ChangeList:
 async def _get_manual_segment(unit: Unit, segment_id: int, word: str) -> Segment:
     segment = await unit.segments.get(segment_id)
     if segment is None:
-        raise build_unknown_id("segment", "segmentId")
+        raise build_unknown_id("segment", "segment_id")
     if segment.kind is not SegmentKind.MANUAL:
-        message = f"{word} must be that of a MANUAL segment; the members of {segment.name} follow from its definition"
-        raise InvalidInput(message, ("segmentId",), "SEGMENT_IS_AUTOMATIC")
+        template = f"{word} must be that of a MANUAL segment; the members of {{}} follow from its definition"
+        raise InvalidInput(Sentence(template, segment.name), ("segment_id",), "SEGMENT_IS_AUTOMATIC")
     return segment
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 from domain.calendar import Clock
-from domain.errors import AlreadyRunning, InvalidInput, NotCancellable, NotFound
+from domain.errors import AlreadyRunning, InvalidInput, NotCancellable, build_unknown_id
 from domain.jobs.model import Job, JobKind, JobReason, NewJob
 from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import queue, stop
@@ -32,13 +32,13 @@ class Recalculations:
         async with self.store.write(business) as unit:
             segment = (await unit.segments.find_by_ids([segment_id])).get(segment_id)
             if segment is None:
-                raise InvalidInput("There is no segment with this id.", ("segmentId",), "NOT_FOUND")
+                raise build_unknown_id("segment", "segment_id")
             if segment.kind is not SegmentKind.AUTOMATIC:
-                field = ("segmentId",)
+                field = ("segment_id",)
                 raise InvalidInput("The members of this segment are put in by hand.", field, "SEGMENT_IS_MANUAL")
             active = (await unit.jobs.find_active([segment_id])).get(segment_id)
             if active is not None:
-                raise AlreadyRunning(active, ("segmentId",))
+                raise AlreadyRunning(active, ("segment_id",))
             job = await queue(unit, segment_id, JobReason.REQUEST, actor.name)
             await unit.audit(
                 actor, "recalculateSegment", ("Segment", segment.id), {"segment": segment.key, "job": job.id}
@@ -73,7 +73,7 @@ class Recalculations:
         async with self.store.write(business) as unit:
             job = (await unit.jobs.find_by_ids([job_id])).get(job_id)
             if job is None:
-                raise InvalidInput("There is no job with this id.", ("id",), "NOT_FOUND")
+                raise build_unknown_id("job", "id")
             if job.status.final:
                 raise NotCancellable("The job has ended already.")
             parts = await unit.jobs.load_parts(job_id)
@@ -94,7 +94,7 @@ class Recalculations:
         left: list[Segment] = []
         async with self.store.evaluate(business) as evaluation:
             if customer_id not in await evaluation.unit.customers.find_by_ids([customer_id]):
-                raise InvalidInput("There is no customer with this id.", ("customerId",), "NOT_FOUND")
+                raise build_unknown_id("customer", "customer_id")
             every = await evaluation.unit.segments.load_all()
             definitions = read_definitions(every)
             by_key = {segment.key: segment for segment in every}
@@ -133,7 +133,7 @@ class Recalculations:
                 return (await unit.jobs.find_by_ids([job_id])).get(job_id)
 
         if await poll() is None:
-            raise NotFound("There is no job with this id.")
+            raise build_unknown_id("job")
         async for job in self.feed.follow((business.id, JobKind.RECALCULATION, job_id), poll):
             yield job
 

@@ -5,13 +5,13 @@ key."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from domain.calendar import Clock, find_next_run
 from domain.classification.rfm import ELEVEN_BY_RECENCY, RfmClass, RfmScheme, list_scheme_groups
-from domain.errors import FieldProblem, InvalidInput, fold_text
+from domain.errors import FieldProblem, InvalidInput, Sentence, build_unknown_id, fold_text
 from domain.jobs.model import Job, JobStatus, Outcome
 from domain.jobs.queue import requeue
 from domain.model import Actor, Business
@@ -59,15 +59,7 @@ def _build_cells_rule(name: str) -> object:
     return {"and": [{"<=": [low, {"var": "recency_score"}, high]}, BANDS[places[0][1]]]}
 
 
-FIELDS = {
-    "key": "key",
-    "name": "name",
-    "description": "description",
-    "kind": "kind",
-    "is_dynamic": "isDynamic",
-    "is_rfm": "isRfm",
-    "schedule": "schedule",
-}
+FIELDS = ("key", "name", "description", "kind", "is_dynamic", "is_rfm", "schedule")
 
 
 def list_changes(old: Segment, new: Segment) -> dict[str, dict[str, object]]:
@@ -75,7 +67,7 @@ def list_changes(old: Segment, new: Segment) -> dict[str, dict[str, object]]:
     before, after = _list_values(old), _list_values(new)
     same = new.definition.is_same(old.definition)
     differing = [name for name in after if before[name] != after[name]]
-    if not same and not {"rules", "criteria", "rfmConfig"} & set(differing):
+    if not same and not to_definition_json(new.definition).keys() & set(differing):
         # Only the writing of the rules differs, such as 1 and 1.0.
         differing.append("rules")
     return {name: {"old": before[name], "new": after[name]} for name in differing}
@@ -92,22 +84,22 @@ def list_fields(segment: Segment, *, gone: bool = False) -> dict[str, dict[str, 
 def to_definition_json(definition: Definition) -> dict[str, object]:
     """The three parts of a definition as JSON, under the names of the API."""
     box, criteria = definition.rfm_config, definition.criteria
-    return {
-        "rules": definition.rules,
-        "criteria": None
-        if criteria is None
-        else {_to_camel_case(name): held for name, held in criteria.as_json().items()},
-        "rfmConfig": None if box is None else {"minScore": box.min_score, "maxScore": box.max_score},
-    }
+    return _name_as_api(
+        {
+            "rules": definition.rules,
+            "criteria": None if criteria is None else _name_as_api(criteria.as_json()),
+            "rfm_config": None if box is None else _name_as_api(asdict(box)),
+        }
+    )
 
 
 def _list_values(segment: Segment) -> dict[str, object]:
-    own = {said: getattr(segment, name) for name, said in FIELDS.items()}
-    return {**own, **to_definition_json(segment.definition)}
+    own = {name: getattr(segment, name) for name in FIELDS}
+    return {**_name_as_api(own), **to_definition_json(segment.definition)}
 
 
-def _to_camel_case(name: str) -> str:
-    return re.sub("_([a-z])", lambda match: match[1].upper(), name)
+def _name_as_api(values: Mapping[str, object]) -> dict[str, object]:
+    return {re.sub("_([a-z])", lambda match: match[1].upper(), name): value for name, value in values.items()}
 
 
 Written = tuple[Segment, Job | None]
@@ -175,8 +167,9 @@ class Segments:
         async with self.store.write(business) as unit:
             old = await _get(unit, change.segment_id, ("input", "id"))
             if change.expected_version not in (None, old.version):
-                message = f"expectedVersion is {change.expected_version}, but the segment has version {old.version} now"
-                raise InvalidInput(message, ("input", "expectedVersion"), "CONFLICT")
+                template = "{expected_version} is {}, but the segment has version {} now"
+                message = Sentence(template, change.expected_version, old.version)
+                raise InvalidInput(message, ("input", "expected_version"), "CONFLICT")
             new = await _apply(unit, old, change.given)
             difference = list_changes(old, new)
             if not difference:
@@ -235,7 +228,7 @@ class Segments:
 async def _get(unit: Unit, segment_id: int, field: tuple[str, ...]) -> Segment:
     segment = await unit.segments.get(segment_id)
     if segment is None:
-        raise InvalidInput("There is no segment with this id.", field, "NOT_FOUND")
+        raise build_unknown_id("segment", *field)
     return segment
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from domain.calendar import check as check_schedule
-from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem, find_text_problems
+from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem, Sentence, find_text_problems
 from domain.money import find_exponent, to_minor
 from domain.rules.criteria import MONEY, SegmentCriteria, build_definition_tree, is_rfm
 from domain.rules.tree import Condition
@@ -16,8 +16,9 @@ from domain.segments.model import Definition, SegmentKind
 MAXIMUM_NAME = 255
 MAXIMUM_KEY = 64
 MAXIMUM_SCHEDULE = 255
+BY_HAND = "for a MANUAL segment, whose members are put in by hand"
 KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
-FIELDS = (("rules", "rules"), ("criteria", "criteria"), ("rfm_config", "rfmConfig"))
+FIELDS = ("rules", "criteria", "rfm_config")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +66,23 @@ def validate_draft(draft: Draft, currency: str) -> ValidDraft:
     tree = None
     if draft.kind is SegmentKind.MANUAL:
         problems += [
-            _make_problem(said, f"{said} must be left out for a MANUAL segment, whose members are put in by hand")
-            for name, said in FIELDS
+            _make_problem(name, f"{{{name}}} must be left out {BY_HAND}")
+            for name in FIELDS
             if getattr(draft.definition, name) is not None
         ]
     else:
         valid = replace(valid, definition=_drop_empty_criteria(draft.definition))
         tree = _check_tree(valid.definition, currency, problems)
         if tree is not None and draft.is_rfm is not None and draft.is_rfm != is_rfm(tree):
-            problems.append(_make_problem("isRfm", WRONG_RFM[draft.is_rfm]))
+            problems.append(_make_problem("is_rfm", WRONG_RFM[draft.is_rfm]))
     if problems:
         raise InvalidInput.of(problems)
     return ValidDraft(valid, tree)
 
 
 WRONG_RFM = {
-    True: "isRfm must be left out or false where neither rfmConfig is given nor a rule uses an RFM variable",
-    False: "isRfm must be left out or true where rfmConfig is given or a rule uses an RFM variable",
+    True: "{is_rfm} must be left out or false where neither {rfm_config} is given nor a rule uses an RFM variable",
+    False: "{is_rfm} must be left out or true where {rfm_config} is given or a rule uses an RFM variable",
 }
 
 
@@ -106,8 +107,8 @@ def find_free_key(wanted: str, taken: Iterable[str]) -> str:
     return key
 
 
-def _make_problem(field: str, message: str, code: str = "INVALID") -> FieldProblem:
-    return FieldProblem(("input", field), message, code)
+def _make_problem(field: str, template: str, code: str = "INVALID") -> FieldProblem:
+    return FieldProblem(("input", field), Sentence(template), code)
 
 
 def _check_texts(draft: Draft) -> list[FieldProblem]:
@@ -127,18 +128,16 @@ def _check_texts(draft: Draft) -> list[FieldProblem]:
 def _check_flags(draft: Draft) -> list[FieldProblem]:
     if draft.kind is SegmentKind.AUTOMATIC:
         if draft.schedule is not None and draft.is_dynamic is False:
-            return [
-                _make_problem("schedule", "schedule must be null where isDynamic is false: the segment never follows")
-            ]
+            template = "schedule must be null where {is_dynamic} is false: the segment never follows"
+            return [_make_problem("schedule", template)]
         return []
-    by_hand = "for a MANUAL segment, whose members are put in by hand"
     problems = []
     if draft.is_dynamic:
-        problems.append(_make_problem("isDynamic", f"isDynamic must be left out or false {by_hand}"))
+        problems.append(_make_problem("is_dynamic", f"{{is_dynamic}} must be left out or false {BY_HAND}"))
     if draft.is_rfm:
-        problems.append(_make_problem("isRfm", f"isRfm must be left out or false {by_hand}"))
+        problems.append(_make_problem("is_rfm", f"{{is_rfm}} must be left out or false {BY_HAND}"))
     if draft.schedule is not None:
-        problems.append(_make_problem("schedule", f"schedule must be left out {by_hand}"))
+        problems.append(_make_problem("schedule", f"schedule must be left out {BY_HAND}"))
     return problems
 
 
@@ -162,8 +161,8 @@ def _drop_empty_criteria(definition: Definition) -> Definition:
 
 def _check_tree(definition: Definition, currency: str, problems: list[FieldProblem]) -> Condition | None:
     if definition.empty:
-        message = "rules, criteria or rfmConfig must hold a condition for an AUTOMATIC segment"
-        problems.append(_make_problem("rules", message))
+        template = "rules, criteria or {rfm_config} must hold a condition for an AUTOMATIC segment"
+        problems.append(_make_problem("rules", template))
         return None
     before = len(problems)
     try:
@@ -188,10 +187,9 @@ def _check_amounts(criteria: SegmentCriteria | None, currency: str) -> list[Fiel
     problems = []
     for name in () if criteria is None else MONEY:
         value = getattr(criteria, name)
-        field = f"{name[:3]}LifetimeValue"
         try:
             if value is not None and value.is_finite() and value >= 0:
                 to_minor(value, find_exponent(currency))
         except ValueError as error:
-            problems.append(FieldProblem(("input", "criteria", field), f"{field} {error}"))
+            problems.append(FieldProblem(("input", "criteria", name), Sentence(f"{{{name}}} {{}}", error)))
     return problems

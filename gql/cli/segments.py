@@ -5,16 +5,18 @@ customers, of which every row is counted once: it changed something, it was so a
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, cast
 
 import typer
 from graphql import GraphQLError, GraphQLInputType
 from graphql.utilities import coerce_input_value, validate_input_value
 from rich.table import Table
+from strawberry.types.arguments import convert_argument
 
 from domain.errors import FieldProblem, InvalidInput
 from domain.imports.columns import (
@@ -50,21 +52,18 @@ from gql.cli.output import (
 from gql.cli.session import ACTOR, BusinessOption, Session, Worker, command
 from gql.composition import open_csv
 from gql.parameters import SCHEMES
-from gql.schema.errors import list_enum_values
-from gql.schema.inputs import CreateSegmentInput, RfmConfigInput, SegmentCriteriaInput, UpdateSegmentInput
+from gql.schema.errors import list_enum_values, name_text
+from gql.schema.inputs import CreateSegmentInput, UpdateSegmentInput
 from gql.schema.schema import make_schema
 from gql.settings import Settings
 
 MAXIMUM_BYTES = 1024 * 1024
-NESTED: Mapping[str, type[SegmentCriteriaInput] | type[RfmConfigInput]] = {
-    "criteria": SegmentCriteriaInput,
-    "rfm_config": RfmConfigInput,
-}
+Input = TypeVar("Input", CreateSegmentInput, UpdateSegmentInput)
 
 
 def read_new(file: Path) -> CreateSegmentInput:
     """The new segment that a file states; InvalidInput says what is wrong with it."""
-    return CreateSegmentInput(**_read_arguments(file, _read(file), "CreateSegmentInput"))
+    return _read_input(file, _read(file), CreateSegmentInput)
 
 
 def read_change(file: Path | None, clear: list[str]) -> UpdateSegmentInput:
@@ -75,7 +74,7 @@ def read_change(file: Path | None, clear: list[str]) -> UpdateSegmentInput:
     if twice:
         raise InvalidInput(f"{place} must not hold {twice[0]}: the command line says it")
     values = {**stated, **dict.fromkeys(clear), "id": "-"}
-    return UpdateSegmentInput(**_read_arguments(place, values, "UpdateSegmentInput"))
+    return _read_input(place, values, UpdateSegmentInput)
 
 
 def as_stated(segment: Segment) -> dict[str, object]:
@@ -118,10 +117,10 @@ def _to_plain(value: object) -> Any:
     return value.isoformat() if isinstance(value, datetime | date | time) else value
 
 
-def _read_arguments(file: Path, values: dict[str, Any], kind: str) -> dict[str, Any]:
-    """The values by the names that the input's class has for them."""
+def _read_input(file: Path, values: dict[str, Any], kind: type[Input]) -> Input:
+    """The values as the input of the API that they are."""
     schema = make_schema(Settings())
-    expected: Any = schema._schema.type_map[kind]
+    expected: Any = schema._schema.type_map[kind.__name__]
     problems: list[FieldProblem] = []
 
     def note(error: GraphQLError, path: list[str | int]) -> None:
@@ -133,15 +132,18 @@ def _read_arguments(file: Path, values: dict[str, Any], kind: str) -> dict[str, 
     validate_input_value(values, checked, note)
     if problems:
         raise InvalidInput.of(problems)
-    named = _to_snake_case(coerce_input_value(values, checked))
-    for name, input_class in NESTED.items():
-        if named.get(name) is not None:
-            named[name] = input_class(**_to_snake_case(named[name]))
-    return named
+    read = coerce_input_value(values, checked)
+    return cast(Input, convert_argument(read, kind, schema.schema_converter.scalar_registry, schema.config))
 
 
-def _to_snake_case(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {re.sub("[A-Z]", lambda match: f"_{match[0].lower()}", name): value for name, value in values.items()}
+@contextmanager
+def name_fields_as_in_files() -> Iterator[None]:
+    """What is wrong with a segment names its fields as its file does: as the API."""
+    try:
+        yield
+    except InvalidInput as error:
+        named = [replace(problem, message=name_text(problem.message)) for problem in error.problems]
+        raise InvalidInput.of(named) from error
 
 
 segment_app = typer.Typer(no_args_is_help=True, help="Segments: named groups of customers.")
@@ -203,7 +205,8 @@ async def create(
 ) -> None:
     """Create a segment. Example: segments segment create high-value.toml"""
     chosen = await session.choose(business)
-    segment, job = await session.services.segments.create(chosen, read_new(file).to_draft(), ACTOR)
+    with name_fields_as_in_files():
+        segment, job = await session.services.segments.create(chosen, read_new(file).to_draft(), ACTOR)
     typer.echo(f"Created {segment.key} ({segment.kind}).{_describe_queued(segment.key, job)}")
 
 
@@ -225,7 +228,8 @@ async def update(
     stated = read_change(file, clear or [])
     old = await session.find_segment(chosen, key)
     change = Change(old.id, stated.to_changes(), stated.expected_version)
-    new, job = await session.services.segments.update(chosen, change, ACTOR)
+    with name_fields_as_in_files():
+        new, job = await session.services.segments.update(chosen, change, ACTOR)
     done = "Nothing changed in" if new == old else "Changed"
     typer.echo(f"{done} {new.key} (version {new.version}).{_describe_queued(new.key, job)}")
 

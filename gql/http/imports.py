@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from domain.errors import InvalidInput, NotFound, TooManyImports, Unavailable
+from domain.errors import InvalidInput, TooManyImports, Unavailable, build_unknown_id
 from domain.imports.formats import ImportOptions
 from domain.imports.model import NewImport, PurchaseImport
 from domain.imports.sources import FILE_TYPES
@@ -159,7 +159,7 @@ class Uploads:
         ids = [] if number is None else [number]
         imports = await self.services.read(business, lambda unit: unit.imports.find_by_ids(ids))
         if number is None or number not in imports:
-            raise NotFound("There is no import with this id.")
+            raise build_unknown_id("import")
         return make_json_response({"id": key, **build_state_document(imports[number])})
 
 

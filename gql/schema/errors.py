@@ -1,5 +1,6 @@
-"""What a client is told of a failure. Expected failures keep their sentence and code; surprises are masked, logged
-once under the request's id, and the id is in the answer. Nothing of a document or its variables is logged."""
+"""What a client is told of a failure, with every field named as in the schema. Expected failures keep their sentence
+and code; surprises are masked, logged once under the request's id, and the id is in the answer. Nothing of a document
+or its variables is logged."""
 
 import logging
 from typing import Any
@@ -13,6 +14,16 @@ from domain.errors import DomainError, InvalidInput, InvalidRule, name_fields
 log = logging.getLogger("segments")
 MAXIMUM_ERRORS = 5
 MAXIMUM_MESSAGE = 500
+
+
+def name_path(field: tuple[str, ...]) -> list[str]:
+    """The path to an input in the names of the schema; the keys in `settings` are what they are."""
+    return list(field) if "settings" in field[:1] else [to_camel_case(name) for name in field]
+
+
+def name_text(text: str) -> str:
+    """The sentence, or the pointer to a field, in the names of the schema."""
+    return name_fields(text, to_camel_case)
 
 
 def is_surprise(error: GraphQLError) -> bool:
@@ -46,9 +57,9 @@ def format_error(error: GraphQLError, request_id: str, schema: Any) -> dict[str,
     if is_surprise(error):
         shown = build_internal_error(request_id)
     elif isinstance(original, DomainError):
-        shown = build_refusal(name_fields(original.message, to_camel_case), original.code)
+        shown = build_refusal(name_text(original.message), original.code)
         if isinstance(original, InvalidInput) and original.problems[0].field:
-            shown["extensions"]["field"] = list(original.problems[0].field)
+            shown["extensions"]["field"] = name_path(original.problems[0].field)
         if isinstance(original, InvalidRule):
             names = ("path", "code", "message", "suggestion")
             shown["extensions"]["problems"] = [

@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 import strawberry
 
 from domain.calendar import load_zone, to_utc
-from domain.errors import AlreadyRunning, FieldProblem, InvalidInput
+from domain.errors import AlreadyRunning, FieldProblem, InvalidInput, build_unknown_id
 from domain.jobs.model import Job as JobEntity
 from domain.model import Business as BusinessEntity
 from domain.model import NewCustomer, NewPurchase
@@ -24,7 +24,7 @@ from gql.schema.segment_mutations import SegmentMutations
 from gql.schema.types.business import Business, find_storefront
 from gql.schema.types.customer import Customer
 from gql.schema.types.enums import Method, PurchaseStatus, RfmScheme, describe_enum
-from gql.schema.types.ids import build_missing_error, encode, expect, match
+from gql.schema.types.ids import encode, expect, match
 from gql.schema.types.job import Job, PurchaseImport, Recalculation
 from gql.schema.types.payloads import Payload, mutation, payload, to_user_errors
 from gql.schema.types.scalars import JSON
@@ -236,7 +236,7 @@ class Mutation(SegmentMutations):
         context, business = info.context, await info.context.load_business()
         segment = await context.loaders.segments.load(expect(segment_id, "Segment", business, "segmentId"))
         if segment is None or segment.deleted_at is not None:
-            raise build_missing_error("Segment", "segmentId")
+            raise build_unknown_id("segment", "segmentId")
         path = f"/exports/segments/{encode('Segment', business.id, segment.id)}/members.{format.value}"
         url, expires = context.links.sign(path, [], context.viewer)
         return ExportPayload(url=url, expires_at=expires)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, build_unknown_id
 from domain.model import AuditTarget, Permission
 from domain.model import Business as BusinessEntity
 from domain.money import find_exponent
@@ -26,7 +26,7 @@ from gql.schema.types.analysis import RuleVariable, SegmentExplanation, SegmentO
 from gql.schema.types.business import AuditEvent, Business, Storefront, StorefrontId, Viewer, find_storefront
 from gql.schema.types.customer import Customer, Purchase
 from gql.schema.types.enums import CustomerSort, Method, RfmScheme, SegmentKind, SegmentSort, SeriesInterval
-from gql.schema.types.ids import GlobalId, Node, build_missing_error, decode_own, expect, match
+from gql.schema.types.ids import GlobalId, Node, decode_own, expect, match
 from gql.schema.types.job import RUN_ORDER, Job, PurchaseImport, Recalculation
 from gql.schema.types.membership import Snapshot, read_snapshot_key
 from gql.schema.types.pagination import After, Before, Connection, First, Last, build_connection, build_page_request
@@ -279,7 +279,7 @@ class Query:
         key = None if segment_id is None else expect(segment_id, "Segment", business, "segmentId")
         # Of a deleted one too: its runs are history.
         if key is not None and await context.loaders.segments.load(key) is None:
-            raise build_missing_error("Segment", "segmentId")
+            raise build_unknown_id("segment", "segmentId")
         page = await context.read(lambda unit: unit.jobs.load_page(request, segment_id=key))
         of = partial(Recalculation.of, business)
         return build_connection(page, RUN_ORDER, of, lambda: context.read(lambda unit: unit.jobs.count(segment_id=key)))

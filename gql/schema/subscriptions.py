@@ -5,12 +5,13 @@ from typing import Annotated
 
 import strawberry
 
+from domain.errors import build_unknown_id
 from domain.model import Business as BusinessEntity
 from domain.segments.history import check_reachable
 from domain.segments.model import Place
 from gql.schema.context import CanView, Info
 from gql.schema.queries import find_node
-from gql.schema.types.ids import build_missing_error, expect, match
+from gql.schema.types.ids import expect, match
 from gql.schema.types.job import Job, PurchaseImport, Recalculation
 from gql.schema.types.membership import CHANGE_ORDER, MembershipChange
 from gql.schema.types.pagination import decode_cursor
@@ -69,7 +70,7 @@ class Subscription:
         if segment_id is not None:
             segment = await find_node(info.context, segment_id)
             if not isinstance(segment, Segment):
-                raise build_missing_error("Segment")
+                raise build_unknown_id("segment")
             key = segment.entity.id
         position = decode_cursor("after", after, CHANGE_ORDER, str)
         place = None if position is None else Place.read(position)

@@ -66,7 +66,7 @@ def test_a_zone_that_does_not_exist_is_refused_with_the_field(name: str) -> None
     with pytest.raises(InvalidInput, match="time_zone must be an IANA name such as Asia/Colombo") as refused:
         load_zone(name)
 
-    assert refused.value.problems[0].field == ("timeZone",)
+    assert refused.value.problems[0].field == ("time_zone",)
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,13 @@ def test_what_a_user_wrote_is_no_gap() -> None:
     assert name_fields("There is no {map}", option) == "There is no {map}"
 
 
+def test_a_pointer_names_its_fields_as_a_sentence_does_and_a_place_in_a_rule_stays() -> None:
+    assert name_fields(Sentence("/criteria/{min_orders}"), str.upper) == "/criteria/MIN_ORDERS"
+    assert name_fields("/criteria/min_orders", str.upper) == "/criteria/min_orders"
+
+
 def test_a_failure_without_a_face_has_the_plain_names() -> None:
-    error = InvalidInput(Sentence("{date_format} must name year, month and day"), ("dateFormat",))
+    error = InvalidInput(Sentence("{date_format} must name year, month and day"), ("date_format",))
 
     assert str(error) == error.message == "date_format must name year, month and day"
     assert [name_fields(problem.message, option) for problem in error.problems] == [

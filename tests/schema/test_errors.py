@@ -9,6 +9,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from domain.errors import Sentence
+from gql.schema.errors import name_path, name_text
 from gql.settings import Settings
 from persistence.database.engines import Database
 from tests.conftest import SetClock
@@ -235,3 +237,9 @@ async def test_a_literal_that_is_wrong_is_named_by_its_argument_and_place(
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "field": field}
     start = query.rindex('"', 0, query.index("??"))
     assert error["locations"] == [{"line": 1, "column": start + 1}]
+
+
+def test_fields_are_named_as_in_the_schema_and_keys_of_settings_as_they_are() -> None:
+    assert name_path(("input", "3", "external_id")) == ["input", "3", "externalId"]
+    assert name_path(("settings", "lapsed_days")) == ["settings", "lapsed_days"]
+    assert name_text(Sentence("{external_id} is {!r}", "a_b")) == "externalId is 'a_b'"

@@ -14,6 +14,7 @@ from domain.segments.analysis import Explanation, Finding, Overlap, PairOverlap,
 from domain.segments.analysis import ProblemSeverity as ProblemSeverity
 from domain.store import Side
 from gql.schema.context import Info
+from gql.schema.errors import name_text
 from gql.schema.types.customer import Customer
 from gql.schema.types.enums import MembershipSource, describe_enum
 from gql.schema.types.scalars import JSON
@@ -52,7 +53,8 @@ class RuleProblem:
 
     @classmethod
     def of(cls, finding: Finding) -> "RuleProblem":
-        return cls(path=finding.path, code=finding.code, message=finding.message, severity=finding.severity)
+        path, message = name_text(finding.path), name_text(finding.message)
+        return cls(path=path, code=finding.code, message=message, severity=finding.severity)
 
 
 @strawberry.type(description="What a definition would come to if it were calculated now.")
@@ -126,7 +128,7 @@ class ClauseExplanation:
     @classmethod
     def of(cls, clause: Clause) -> "ClauseExplanation":
         return cls(
-            path=clause.path,
+            path=name_text(clause.path),
             text=clause.text,
             variable=clause.variable,
             expected=None if clause.expected is None else JSON(clause.expected),

@@ -6,11 +6,12 @@ from typing import Annotated
 import strawberry
 
 from domain.businesses.settings import read_effective
+from domain.errors import build_unknown_id
 from domain.model import AuditRecord
 from domain.model import Business as BusinessEntity
 from domain.model import Storefront as StorefrontEntity
 from gql.schema.context import Context
-from gql.schema.types.ids import Node, build_missing_error, encode, match
+from gql.schema.types.ids import Node, encode, match
 from gql.schema.types.scalars import JSON
 
 
@@ -67,7 +68,7 @@ async def find_storefront(context: Context, business: BusinessEntity, value: str
     number = match(value, "Storefront", business)
     storefront = None if number is None else await context.loaders.storefronts.load(number)
     if storefront is None:
-        raise build_missing_error("Storefront", "storefrontId")
+        raise build_unknown_id("storefront", "storefrontId")
     return storefront
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import strawberry
 from strawberry import ID
 
-from domain.errors import DomainError, build_unknown_id
+from domain.errors import build_unknown_id
 from domain.model import Business
 
 CONTENT = re.compile(r"([A-Za-z]{1,40}):(\d{1,18}(?:\.\d{1,18}){0,3})")
@@ -55,16 +55,11 @@ def match(value: str, kind: str, business: Business) -> int | None:
 
 
 def expect(value: str, kind: str, business: Business, *field: str) -> int:
-    """The same, but refused where `match` says None."""
+    """The same, but refused where `match` says None; `field` is the path to the input that holds the id."""
     number = match(value, kind, business)
     if number is None:
-        raise build_missing_error(kind, *field)
+        raise build_unknown_id(NAMES.get(kind, kind.lower()), *field)
     return number
-
-
-def build_missing_error(kind: str, *field: str) -> DomainError:
-    """The refusal of an id that nothing of the type has; `field` is the path to the input that holds it."""
-    return build_unknown_id(NAMES.get(kind, kind.lower()), *field)
 
 
 @strawberry.interface(description="Anything that has a global id and can be fetched again by `node`.")

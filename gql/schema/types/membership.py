@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from domain.calendar import from_micros, to_micros
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, build_unknown_id
 from domain.model import Business as BusinessEntity
 from domain.pages import Page
 from domain.segments.history import check_reachable
@@ -19,11 +19,11 @@ from domain.segments.model import Membership as MembershipEntity
 from domain.segments.model import MembershipChange as ChangeEntity
 from domain.segments.model import Snapshot as SnapshotEntity
 from domain.store import Comparison, Member, SnapshotKey
-from gql.schema.context import Context, Info
+from gql.schema.context import Info
 from gql.schema.types import customer as customers
 from gql.schema.types import segment as segments
 from gql.schema.types.enums import ChangeKind, MembershipSource
-from gql.schema.types.ids import Node, build_missing_error, decode_own, encode, expect
+from gql.schema.types.ids import Node, decode_own, encode, expect
 from gql.schema.types.pagination import (
     After,
     Connection,
@@ -250,9 +250,11 @@ class Snapshot(Node):
     async def compare(
         self, info: Info, to: Annotated[strawberry.ID, strawberry.argument(description="Id of the other snapshot.")]
     ) -> SnapshotDiff:
-        other = await find_snapshot(info.context, self.business, to)
+        id = decode_own(to, self.business)
+        key = read_snapshot_key(id.numbers) if id is not None and id.kind == "Snapshot" else None
+        other = None if key is None else await info.context.loaders.snapshots.load(key)
         if other is None:
-            raise build_missing_error("Snapshot")
+            raise build_unknown_id("snapshot")
         if other.segment_id != self.entity.segment_id:
             raise InvalidInput("to must be the id of a snapshot of the same segment", ("to",))
         check_reachable(self.business, self.entity.at, other.at)
@@ -266,10 +268,3 @@ def read_snapshot_key(numbers: tuple[int, ...]) -> SnapshotKey | None:
         return segment, from_micros(micros)
     except (ValueError, OverflowError):
         return None
-
-
-async def find_snapshot(context: Context, business: BusinessEntity, value: str) -> SnapshotEntity | None:
-    """The snapshot of a global id; None where there is none, or it is another business's."""
-    id = decode_own(value, business)
-    key = read_snapshot_key(id.numbers) if id is not None and id.kind == "Snapshot" else None
-    return None if key is None else await context.loaders.snapshots.load(key)

@@ -10,7 +10,6 @@ from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission
 from strawberry.types import get_object_definition
 from strawberry.types.field import StrawberryField
-from strawberry.utils.str_converters import to_camel_case
 
 from domain.errors import (
     AlreadyRunning,
@@ -21,9 +20,9 @@ from domain.errors import (
     InvalidRule,
     NotCancellable,
     NotFound,
-    name_fields,
 )
 from gql.schema.context import CanEdit, Info
+from gql.schema.errors import name_path, name_text
 from gql.schema.types.enums import describe_enum
 
 
@@ -88,8 +87,8 @@ def to_user_errors(error: DomainError) -> list[UserError]:
     if isinstance(error, InvalidInput):
         return [
             UserError(
-                field=list(problem.field) or None,
-                message=name_fields(problem.message, to_camel_case),
+                field=name_path(problem.field) or None,
+                message=name_text(problem.message),
                 code=UserErrorCode(problem.code),
                 path=problem.path,
             )
@@ -112,7 +111,7 @@ def to_user_errors(error: DomainError) -> list[UserError]:
     if code is None:
         raise error
     argument = error.field if isinstance(error, AlreadyRunning | NotCancellable) else ()
-    return [UserError(field=list(argument) or None, message=error.message, code=code)]
+    return [UserError(field=name_path(argument) or None, message=error.message, code=code)]
 
 
 class AsUserErrors(FieldExtension):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from domain.calendar import build_series
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, build_unknown_id
 from domain.model import Business as BusinessEntity
 from domain.money import compute_mean, find_exponent, to_decimal
 from domain.rules.criteria import RfmConfig as RfmConfigEntity
@@ -24,7 +24,7 @@ from gql.schema.context import Info
 from gql.schema.types import job as jobs
 from gql.schema.types import membership as memberships
 from gql.schema.types.enums import SegmentKind, SeriesInterval
-from gql.schema.types.ids import Node, build_missing_error, encode, match
+from gql.schema.types.ids import Node, encode, match
 from gql.schema.types.pagination import After, Before, Connection, First, Last, build_connection, build_page_request
 from gql.schema.types.scalars import JSON
 
@@ -219,7 +219,7 @@ class Segment(Node):
     ) -> Annotated["SegmentMemberConnection", MEMBERSHIP]:
         request = build_page_request(memberships.MEMBER_ORDER, int, first, after, last, before)
         loaders, key = info.context.loaders, self.entity.id
-        at = info.context.services.memberships.check_instant(self.business, as_of, "asOf")
+        at = info.context.services.memberships.check_instant(self.business, as_of, "as_of")
         check_reachable(self.business, at)
         moment = (await info.context.load_business()).as_of
         if at is not None and moment is not None and at >= moment:
@@ -240,7 +240,7 @@ class Segment(Node):
     ) -> bool:
         number = match(customer_id, "Customer", self.business)
         if number is None or await info.context.loaders.customers.load(number) is None:
-            raise build_missing_error("Customer")
+            raise build_unknown_id("customer")
         return bool(await info.context.loaders.are_members.load((self.entity.id, number)))
 
     @strawberry.field(description="The snapshots, newest first.")

@@ -72,14 +72,14 @@ def test_a_definition_may_be_without_any_condition() -> None:
 def test_what_is_wrong_with_criteria_is_told_by_field() -> None:
     bounds = "must be 0 or more, and at most 15 digits long."
     assert wrong(min_orders=5, max_orders=4, min_tenure_days=-1, max_purchase_frequency=float("nan")) == [
-        ("criteria.maxOrders", "INVALID", "maxOrders must be at least minOrders."),
-        ("criteria.maxPurchaseFrequency", "INVALID", f"maxPurchaseFrequency {bounds}"),
-        ("criteria.minTenureDays", "INVALID", f"minTenureDays {bounds}"),
+        ("criteria.max_orders", "INVALID", "max_orders must be at least min_orders."),
+        ("criteria.max_purchase_frequency", "INVALID", f"max_purchase_frequency {bounds}"),
+        ("criteria.min_tenure_days", "INVALID", f"min_tenure_days {bounds}"),
     ]
-    assert wrong(max_lifetime_value=Decimal("Infinity"))[0][0] == "criteria.maxLifetimeValue"
-    assert wrong(min_lifetime_value=Decimal("1e30"))[0][0] == "criteria.minLifetimeValue"
-    assert wrong(loyalty_levels=())[0][2] == "loyaltyLevels must hold 1 to 999 levels."
-    assert wrong(loyalty_levels=("GOLD", ""))[0][0] == "criteria.loyaltyLevels"
+    assert wrong(max_lifetime_value=Decimal("Infinity"))[0][0] == "criteria.max_lifetime_value"
+    assert wrong(min_lifetime_value=Decimal("1e30"))[0][0] == "criteria.min_lifetime_value"
+    assert wrong(loyalty_levels=())[0][2] == "loyalty_levels must hold 1 to 999 levels."
+    assert wrong(loyalty_levels=("GOLD", ""))[0][0] == "criteria.loyalty_levels"
 
 
 def test_equal_bounds_are_a_value() -> None:
@@ -90,13 +90,13 @@ def test_equal_bounds_are_a_value() -> None:
 @pytest.mark.parametrize("score", ["", "34", "3444", "340", "346", "a44", "٣٤٤", "344\n"])
 def test_a_score_is_three_digits_from_1_to_5(score: str) -> None:
     assert wrong((score, "555")) == [
-        ("rfmConfig.minScore", "INVALID", "minScore must be three digits from 1 to 5, such as 344.")
+        ("rfm_config.min_score", "INVALID", "min_score must be three digits from 1 to 5, such as 344.")
     ]
 
 
 def test_a_box_upside_down_in_one_digit_is_refused() -> None:
     assert wrong(("334", "525")) == [
-        ("rfmConfig.maxScore", "INVALID", "maxScore must be at least minScore in each of its digits.")
+        ("rfm_config.max_score", "INVALID", "max_score must be at least min_score in each of its digits.")
     ]
 
 

@@ -57,17 +57,17 @@ def test_a_draft_is_kept_without_the_space_around_it() -> None:
         ({"schedule": "0" + ",0" * 130 + " 3 * * *"}, ("input.schedule", "TOO_LONG")),
         ({"schedule": "61 3 * * *"}, ("input.schedule", "INVALID")),
         ({"schedule": "0 3 * * *", "is_dynamic": False}, ("input.schedule", "INVALID")),
-        ({"is_rfm": True}, ("input.isRfm", "INVALID")),
-        ({"is_rfm": False, "definition": Definition(RANKED)}, ("input.isRfm", "INVALID")),
+        ({"is_rfm": True}, ("input.is_rfm", "INVALID")),
+        ({"is_rfm": False, "definition": Definition(RANKED)}, ("input.is_rfm", "INVALID")),
         (ruled(None), ("input.rules", "INVALID")),
         (meeting(), ("input.rules", "INVALID")),
         (ruled([]), ("input.rules", "INVALID")),
         (ruled({}), ("input.rules", "INVALID")),
         (ruled({"frobnicate": [1]}), ("input.rules", "INVALID_RULE")),
-        (meeting(min_orders=5, max_orders=4), ("input.criteria.maxOrders", "INVALID")),
-        (meeting(min_lifetime_value=Decimal("1.005")), ("input.criteria.minLifetimeValue", "INVALID")),
-        (meeting(max_lifetime_value=Decimal(-1)), ("input.criteria.maxLifetimeValue", "INVALID")),
-        ({"definition": Definition(rfm_config=RfmConfig("555", "600"))}, ("input.rfmConfig.maxScore", "INVALID")),
+        (meeting(min_orders=5, max_orders=4), ("input.criteria.max_orders", "INVALID")),
+        (meeting(min_lifetime_value=Decimal("1.005")), ("input.criteria.min_lifetime_value", "INVALID")),
+        (meeting(max_lifetime_value=Decimal(-1)), ("input.criteria.max_lifetime_value", "INVALID")),
+        ({"definition": Definition(rfm_config=RfmConfig("555", "600"))}, ("input.rfm_config.max_score", "INVALID")),
     ],
 )
 def test_what_is_wrong_with_an_automatic_segment_names_its_field(
@@ -81,9 +81,9 @@ def test_what_is_wrong_with_an_automatic_segment_names_its_field(
     [
         (ruled(RULES), "input.rules"),
         (meeting(), "input.criteria"),
-        ({"definition": Definition(rfm_config=RfmConfig("111", "555"))}, "input.rfmConfig"),
-        ({"is_dynamic": True}, "input.isDynamic"),
-        ({"is_rfm": True}, "input.isRfm"),
+        ({"definition": Definition(rfm_config=RfmConfig("111", "555"))}, "input.rfm_config"),
+        ({"is_dynamic": True}, "input.is_dynamic"),
+        ({"is_rfm": True}, "input.is_rfm"),
         ({"schedule": "0 3 * * *"}, "input.schedule"),
     ],
 )
@@ -114,8 +114,8 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
 
     assert said(draft) == [
         ("input.name", "BLANK"), ("input.key", "INVALID"), ("input.description", "TOO_LONG"),
-        ("input.schedule", "INVALID"), ("input.rules", "INVALID_RULE"), ("input.criteria.minOrders", "INVALID"),
-        ("input.rfmConfig.minScore", "INVALID"),
+        ("input.schedule", "INVALID"), ("input.rules", "INVALID_RULE"), ("input.criteria.min_orders", "INVALID"),
+        ("input.rfm_config.min_score", "INVALID"),
     ]  # fmt: skip
 
 

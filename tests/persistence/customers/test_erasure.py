@@ -246,4 +246,4 @@ async def test_an_unknown_customer_cannot_be_erased(store: SqlStore, services: S
     with pytest.raises(InvalidInput) as caught:
         await services.erasure.erase(shop, 99, ACTOR)
 
-    assert [(problem.field, problem.code) for problem in caught.value.problems] == [(("customerId",), "NOT_FOUND")]
+    assert [(problem.field, problem.code) for problem in caught.value.problems] == [(("customer_id",), "NOT_FOUND")]

@@ -23,7 +23,7 @@ DAY = "2024-03-01"
 
 
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-LONG_AND_INVALID = {"storefrontKey": "TOO_LONG", "channel": "INVALID"}
+LONG_AND_INVALID = {"storefront_key": "TOO_LONG", "channel": "INVALID"}
 
 
 def by_index(found: Iterable[dict[str, str]]) -> list[tuple[str, str]]:
@@ -96,18 +96,18 @@ async def test_with_one_wrong_item_nothing_is_written_and_each_wrong_field_is_na
     before, business = image(database, shop), await services.businesses.open("shop")
     wrong: list[tuple[NewPurchase, dict[str, str]]] = [
         (purchase("C1", "good", DAY, 1), {}),
-        (purchase(" ", "a", DAY, 1), {"customerExternalId": "BLANK"}),
-        (purchase("C1", "", DAY, 1), {"externalId": "BLANK"}),
+        (purchase(" ", "a", DAY, 1), {"customer_external_id": "BLANK"}),
+        (purchase("C1", "", DAY, 1), {"external_id": "BLANK"}),
         (purchase("C1", "b", DAY, -1), {"amount": "INVALID"}),
-        (purchase("C1", "good", DAY, 1), {"externalId": "INVALID"}),
-        (purchase("C1", "c\0", DAY, 1), {"externalId": "INVALID"}),
-        (purchase("C" * 1001, "d", DAY, 1), {"customerExternalId": "TOO_LONG"}),
+        (purchase("C1", "good", DAY, 1), {"external_id": "INVALID"}),
+        (purchase("C1", "c\0", DAY, 1), {"external_id": "INVALID"}),
+        (purchase("C" * 1001, "d", DAY, 1), {"customer_external_id": "TOO_LONG"}),
         (purchase("C1", "e", DAY, 1, storefront_key="s" * 1001, channel="\ud800"), LONG_AND_INVALID),
         (purchase("C1", "f", DAY, 1, lines=(line("Tea", 1), line("T\0", 1))), {"lines.1.category": "INVALID"}),
         (purchase("C1", "g", DAY, 2**63), {"amount": "INVALID"}),
         (purchase("C1", "h", DAY, 1, lines=(line("Tea", -(2**63)),)), {"lines.0.amount": "INVALID"}),
-        (replace(purchase("C1", "i", DAY, 1), purchased_at=LAST), {"purchasedAt": "INVALID"}),
-        (replace(purchase("C1", "j", DAY, 1), purchased_at=FIRST), {"purchasedAt": "INVALID"}),
+        (replace(purchase("C1", "i", DAY, 1), purchased_at=LAST), {"purchased_at": "INVALID"}),
+        (replace(purchase("C1", "j", DAY, 1), purchased_at=FIRST), {"purchased_at": "INVALID"}),
         (purchase("C1", "k", DAY, 1, lines=(line(None, 1),) * 1001), {"lines": "LIMIT_REACHED"}),
     ]
 
@@ -131,7 +131,7 @@ async def test_purchases_of_another_customer_or_of_an_erased_one_are_refused_wit
     with pytest.raises(InvalidInput) as refused:
         await services.purchases.record(shop, items, ACTOR)
 
-    assert problems(refused.value) == [("input.1.externalId", "INVALID"), ("input.2.customerExternalId", "ERASED")]
+    assert problems(refused.value) == [("input.1.external_id", "INVALID"), ("input.2.customer_external_id", "ERASED")]
     assert image(database, shop) == before
 
 
@@ -261,12 +261,12 @@ async def test_with_one_wrong_customer_none_is_written(services: Services, shop:
     before = image(database, shop)
     wrong: list[tuple[NewCustomer, dict[str, str]]] = [
         (NewCustomer("good", "Good"), {}),
-        (NewCustomer("  "), {"externalId": "BLANK"}),
+        (NewCustomer("  "), {"external_id": "BLANK"}),
         (NewCustomer("a", name="x" * 1001), {"name": "TOO_LONG"}),
         (NewCustomer("b", email="x\0"), {"email": "INVALID"}),
-        (NewCustomer("good"), {"externalId": "INVALID"}),
-        (NewCustomer("c", loyalty_level="\udfff"), {"loyaltyLevel": "INVALID"}),
-        (NewCustomer("d", registered_at=LAST), {"registeredAt": "INVALID"}),
+        (NewCustomer("good"), {"external_id": "INVALID"}),
+        (NewCustomer("c", loyalty_level="\udfff"), {"loyalty_level": "INVALID"}),
+        (NewCustomer("d", registered_at=LAST), {"registered_at": "INVALID"}),
     ]
 
     with pytest.raises(InvalidInput) as refused:
@@ -275,5 +275,5 @@ async def test_with_one_wrong_customer_none_is_written(services: Services, shop:
         await services.customers.upsert(shop, [NewCustomer("fine"), NewCustomer("gone", "Back")], ACTOR)
 
     assert problems(refused.value) == by_index(found for _, found in wrong)
-    assert problems(erased.value) == [("input.1.externalId", "ERASED")]
+    assert problems(erased.value) == [("input.1.external_id", "ERASED")]
     assert image(database, shop) == before

@@ -175,10 +175,10 @@ async def test_overlaps_count_every_customer_once(shop: Shop) -> None:
 async def test_overlaps_take_two_to_ten_different_segments(shop: Shop) -> None:
     both = [shop.vip.id, shop.buyers.id]
     for ids, field in (
-        ([shop.vip.id], ("segmentIds",)),
-        ([*both, *range(100, 109)], ("segmentIds",)),
-        ([*both, None], ("segmentIds", "2")),
-        ([*both, shop.vip.id], ("segmentIds", "2")),
+        ([shop.vip.id], ("segment_ids",)),
+        ([*both, *range(100, 109)], ("segment_ids",)),
+        ([*both, None], ("segment_ids", "2")),
+        ([*both, shop.vip.id], ("segment_ids", "2")),
     ):
         with pytest.raises(InvalidInput) as caught:
             await shop.analysis.compute_overlap(shop.business, ids)
@@ -238,10 +238,10 @@ async def test_lists_of_customers_are_narrowed_by_segments_and_rules(shop: Shop,
 
 @pytest.mark.read_only
 async def test_a_filter_refuses_segments_that_are_not_there(shop: Shop) -> None:
-    with pytest.raises(InvalidInput, match=r"segmentIds\[1\]") as caught:
+    with pytest.raises(InvalidInput, match=r"segment_ids\[1\]") as caught:
         await shop.analysis.narrow(shop.business, CustomerFilter(), [shop.vip.id, 77], None)
     unknown = parse_rule({"in": ["nobody", {"var": "segments"}]})
     with pytest.raises(InvalidRule, match="no segment with the key nobody"):
         await shop.analysis.narrow(shop.business, CustomerFilter(), [], unknown)
 
-    assert caught.value.problems[0].field == ("filter", "segmentIds", "1")
+    assert caught.value.problems[0].field == ("filter", "segment_ids", "1")
