@@ -49,7 +49,7 @@ REPOSITORIES = (
     "persistence.labels.sql",
     "persistence.imports.imports",
 )
-TYPES = ("domain", "gql.schema.context", "gql.schema.types")
+TYPES = ("domain", "gql.schema.context", "gql.schema.errors", "gql.schema.types")
 ROOMS: dict[str, tuple[str, ...]] = {
     # The root, each module knowing those before it.
     "domain.errors": (),
