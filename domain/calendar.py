@@ -4,6 +4,7 @@ Schedules are five cron fields in it: a time that does not exist on a night of c
 the gap, one that happens twice comes once; but where minute or hour begin with `*`, the clock is followed as it goes,
 so that what the gap skips is left out and what happens twice comes twice."""
 
+from calendar import month_name
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -146,6 +147,16 @@ def to_micros(instant: datetime) -> int:
 def from_micros(micros: int) -> datetime:
     """The UTC instant of microseconds since 1970."""
     return EPOCH + timedelta(microseconds=micros)
+
+
+def format_instant(instant: datetime) -> str:
+    """ISO 8601 in UTC, such as 2024-03-01T09:30:00Z."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def format_day(day: date) -> str:
+    """Such as 3 April 2024."""
+    return f"{day.day} {month_name[day.month]} {day.year}"
 
 
 def check_days(days: int) -> int:

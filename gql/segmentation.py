@@ -11,7 +11,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from domain.businesses.businesses import Businesses
-from domain.calendar import Clock, find_next_run
+from domain.calendar import Clock, find_next_run, format_instant
 from domain.classification.pipeline import (
     DecidedLabels,
     Pipeline,
@@ -20,7 +20,6 @@ from domain.classification.pipeline import (
     Source,
     build_idle_status,
     describe_error,
-    format_instant,
 )
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers

@@ -10,7 +10,7 @@ from enum import StrEnum
 from operator import itemgetter
 from typing import Protocol, TypedDict
 
-from domain.calendar import Clock
+from domain.calendar import Clock, format_instant
 from domain.classification.labels import Distribution
 from domain.errors import DomainError
 from domain.model import BusinessSettings
@@ -253,11 +253,6 @@ def read_next_run(last: Mapping[str, object], now: datetime) -> object:
     """The next run that a schedule announced, which a run by hand leaves as it is; None where that time is over."""
     announced = last.get("next_run")
     return announced if isinstance(announced, str) and announced > format_instant(now) else None
-
-
-def format_instant(instant: datetime) -> str:
-    """ISO 8601 in UTC."""
-    return instant.isoformat().replace("+00:00", "Z")
 
 
 def build_idle_status(source: str | None) -> dict[str, object]:

@@ -3,7 +3,6 @@ part. Most instants share their hour with thousands of others, so an hour is loo
 added to it; a zone that a cell or the form names is honoured, and a time without one is local."""
 
 import re
-from calendar import month_name
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from domain.calendar import load_zone, read_instant, to_micros, to_utc
+from domain.calendar import format_day, load_zone, read_instant, to_micros, to_utc
 from domain.errors import InvalidInput, Names, Sentence
 from domain.money import parse_minor
 
@@ -303,11 +302,6 @@ def _read_month_name(text: str) -> dict[str, date]:
         with suppress(ValueError):
             return {form: datetime.strptime(text, form).date()}
     return {}
-
-
-def format_day(day: date) -> str:
-    """Such as 3 April 2024."""
-    return f"{day.day} {month_name[day.month]} {day.year}"
 
 
 class Hours(dict[str, tuple[int, int]]):

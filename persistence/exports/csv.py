@@ -6,11 +6,11 @@ spreadsheets need it; a list of members never does, as programs read it."""
 import csv
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from io import StringIO
 
-from domain.calendar import load_zone
+from domain.calendar import format_instant, load_zone
 from domain.imports.columns import protect_text
 from domain.reports.document import DocumentGroup, ReportDocument
 from domain.segments.member_export import MemberExport, MemberPage
@@ -34,13 +34,8 @@ def format_value(value: Cell) -> str:
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, datetime):
-        return format_timestamp(value)
+        return format_instant(value)
     return repr(value)
-
-
-def format_timestamp(instant: datetime) -> str:
-    """ISO 8601 in UTC, such as 2024-03-01T09:30:00Z."""
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"

@@ -8,9 +8,9 @@ from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any
 
+from domain.calendar import format_instant
 from domain.reports.document import DocumentGroup, ReportDocument
 from domain.segments.member_export import MemberExport, MemberPage
-from persistence.exports.csv import format_timestamp
 
 
 def write_report_json(document: ReportDocument) -> bytes:
@@ -83,7 +83,7 @@ def encode_value(value: object, indent: int | None = None, level: int = 0) -> st
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, datetime):
-        return f'"{format_timestamp(value)}"'
+        return f'"{format_instant(value)}"'
     if isinstance(value, dict):
         items = [
             f"{json.dumps(key)}:{' ' if indent else ''}{encode_value(item, indent, level + 1)}"

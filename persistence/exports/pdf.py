@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 
 import typst
 
-from domain.calendar import load_zone
+from domain.calendar import format_day, load_zone
 from domain.classification.groups import Method
 from domain.classification.rfm import RfmScheme
 from domain.reports.document import CHARTED, DIMENSION_TITLES, ChartSlice, DocumentGroup, ReportDocument, build_slices
@@ -60,20 +60,6 @@ CARDS = 3
 """Cards beside each other."""
 MANY = CHARTED + 2 * CARDS
 """Cards of groups that differ by nothing but their names; of more, only the first have one."""
-MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
 METHODS = {Method.VALUE: "by value", Method.BEHAVIOR: "by behaviour"}
 SCHEMES = {RfmScheme.EIGHT_SEGMENT: "RFM, eight segments", RfmScheme.ELEVEN_SEGMENT: "RFM, eleven segments"}
 LEADING = {Method.RFM: "rfm", Method.VALUE: "value", Method.BEHAVIOR: "category"}
@@ -165,7 +151,7 @@ def _build_content(document: ReportDocument) -> dict[str, Any]:
     cards, likewise = _build_actions([group for groups in dimensions.values() for group in groups])
     return {
         "title": f"Customer segmentation, {document.business}",
-        "foot": f"Generated {_format_instant(document.generated_at, document.time_zone)}",
+        "foot": f"Generated {_format_second(document.generated_at, document.time_zone)}",
         "business": document.business,
         "subtitle": f"Customer segmentation, {_describe_method(document)}",
         "under": _list_footnotes(document),
@@ -323,15 +309,10 @@ def _write_title(dimension: str) -> str:
     return DIMENSION_TITLES.get(dimension, dimension)
 
 
-def _format_day(value: date) -> str:
-    """Such as 1 July 2026."""
-    return f"{value.day} {MONTHS[value.month - 1]} {value.year}"
-
-
-def _format_instant(value: datetime, time_zone: str) -> str:
+def _format_second(value: datetime, time_zone: str) -> str:
     """The second it was, in the business's zone."""
     local = value.astimezone(load_zone(time_zone))
-    return f"{_format_day(local.date())}, {local:%H:%M:%S} ({time_zone})"
+    return f"{format_day(local.date())}, {local:%H:%M:%S} ({time_zone})"
 
 
 def _describe_method(document: ReportDocument) -> str:
@@ -341,7 +322,7 @@ def _describe_method(document: ReportDocument) -> str:
 
 def _describe_window(document: ReportDocument) -> str:
     days = "1 day" if document.days == 1 else f"{document.days:,} days"
-    return f"{_format_day(document.first)} to {_format_day(document.last)} ({days})"
+    return f"{format_day(document.first)} to {format_day(document.last)} ({days})"
 
 
 def _describe_previous(document: ReportDocument) -> str:
@@ -350,9 +331,9 @@ def _describe_previous(document: ReportDocument) -> str:
         return "There is no window before it."
     first = document.previous_first
     span = (
-        f"up to {_format_day(document.previous_last)}"
+        f"up to {format_day(document.previous_last)}"
         if first is None
-        else f"{_format_day(first)} to {_format_day(document.previous_last)}"
+        else f"{format_day(first)} to {format_day(document.previous_last)}"
     )
     suffix = "; it holds no purchases" if document.previous_customers is None else ""
     return f"Compared with the window before: {span}{suffix}"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from domain.businesses.mongodb import NAMES, MongoSettings, make_settings
-from domain.calendar import Clock, to_micros
+from domain.calendar import Clock, format_day, to_micros
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput, Names, Sentence
 from domain.imports.columns import Columns, format_row, normalise_header, resolve_columns
@@ -26,7 +26,7 @@ from domain.imports.formats import PRESETS, ImportOptions, PresetSource, carry_d
 from domain.imports.orders import RepeatedAmounts, place_order_amounts
 from domain.imports.rows import PurchaseSource, RejectedRow, RowReader, StagedColumns, read_rows
 from domain.imports.sources import Collection, Place
-from domain.imports.values import DateFault, DateReader, find_readings, format_day
+from domain.imports.values import DateFault, DateReader, find_readings
 from domain.model import Business, NewCustomer
 from domain.money import find_exponent
 from persistence.database.engines import Database
