@@ -29,7 +29,14 @@ from domain.classification.labels import (
     build_frequency_conditions,
     build_spending_conditions,
 )
-from domain.classification.rfm import EIGHT, EIGHT_BOXES, UNCLASSIFIED, Quintiles, compute_recency_floors
+from domain.classification.rfm import (
+    EIGHT,
+    EIGHT_BOXES,
+    UNCLASSIFIED,
+    Quintiles,
+    build_rank_conditions,
+    build_recency_conditions,
+)
 from domain.customers.metrics import FREQUENCY_DAYS
 from domain.model import STATUS_ORDER
 from domain.rules.context import RuleContext
@@ -194,10 +201,10 @@ class Variables:
 
     def _build_ranks(self) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]], list[ColumnElement[bool]]]:
         quintiles, span = self._get_quintiles(), self.context.span
-        recent = [metrics.last_day >= floor for floor in compute_recency_floors(span.last_day, span.days)]
+        recent = build_recency_conditions(metrics.last_day, span.last_day, span.days)
         none: list[ColumnElement[bool]] = [false()] * 4
-        often = [func.count() > cut for cut in quintiles.orders] or none
-        much = [func.coalesce(func.sum(purchase.c.amount), 0) > cut for cut in quintiles.spend] or none
+        often = build_rank_conditions(func.count(), quintiles.orders) or none
+        much = build_rank_conditions(func.coalesce(func.sum(purchase.c.amount), 0), quintiles.spend) or none
         return recent, often, much
 
     def recency_score(self) -> Expression:
@@ -207,7 +214,7 @@ class Variables:
         )
 
     def _build_score(self, which: int) -> Expression:
-        return add_up([case((condition, 1), else_=0) for condition in self._build_ranks()[which]])
+        return add_up(self._build_ranks()[which])
 
     def frequency_score(self) -> Expression:
         """One more than the cut values that the orders in the window exceed."""
