@@ -4,7 +4,7 @@ numbers of one customer and for the columns of a statement over all of them, whi
 
 from calendar import monthrange
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -193,6 +193,12 @@ def build_spending_conditions(
     return [((mean >= average) | (lifetime >= high), HIGH), (lifetime <= low, LOW)]
 
 
+def build_category_conditions(*, dominant: Any, largest: Any, strong: Any) -> list[tuple[Any, Any]]:
+    """Each condition with its label; MIXED where none holds. `largest` is the category of most lines, `dominant`
+    whether it has the dominant share, `strong` how many categories have that of families."""
+    return [(dominant, largest), (strong >= 2, FAMILY)]
+
+
 def has_share(percent: int, part: Any, whole: Any) -> Any:
     """Whether the part is at least so many per cent of the whole."""
     return 100 * part >= percent * whole
@@ -207,24 +213,32 @@ def _classify_frequency(facts: ClassificationFacts, settings: ClassificationSett
         festive=facts.festive_orders,
         last_day=facts.last_day,
     )
-    return next((label for holds, label in conditions if holds), REGULAR)
+    return _find_first(conditions, REGULAR)
 
 
 def _classify_spending(facts: ClassificationFacts, settings: ClassificationSettings, decimals: int) -> str:
     mean = facts.lifetime // facts.order_count
     conditions = build_spending_conditions(settings, decimals, mean=mean, lifetime=facts.lifetime)
-    return next((label for holds, label in conditions if holds), MEDIUM)
+    return _find_first(conditions, MEDIUM)
 
 
 def _classify_category(facts: ClassificationFacts, settings: ClassificationSettings) -> str:
     lines = sum(facts.category_lines.values())
     named = {name: count for name, count in facts.category_lines.items() if name is not None}
+    if not named:
+        return MIXED
     # Two categories can both reach the dominant share only where it is half or less: the larger, then the name, wins.
-    dominant = [name for name, count in named.items() if has_share(settings.dominant_percent, count, lines)]
-    if dominant:
-        return min(dominant, key=lambda name: (-named[name], name))
-    strong = sum(has_share(settings.family_percent, count, lines) for count in named.values())
-    return FAMILY if strong >= 2 else MIXED
+    largest = min(named, key=lambda name: (-named[name], name))
+    conditions = build_category_conditions(
+        dominant=has_share(settings.dominant_percent, named[largest], lines),
+        largest=largest,
+        strong=sum(has_share(settings.family_percent, count, lines) for count in named.values()),
+    )
+    return _find_first(conditions, MIXED)
+
+
+def _find_first(conditions: Iterable[tuple[bool, str]], otherwise: str) -> str:
+    return next((label for holds, label in conditions if holds), otherwise)
 
 
 DIMENSIONS = ("frequency", "spending", "category")

@@ -22,10 +22,10 @@ from sqlalchemy import (
 )
 
 from domain.classification.labels import (
-    FAMILY,
     MEDIUM,
     MIXED,
     REGULAR,
+    build_category_conditions,
     build_frequency_conditions,
     build_spending_conditions,
 )
@@ -267,8 +267,7 @@ class Variables:
         return case((metrics.order_count == 0, null()), *named, else_=MEDIUM)
 
     def category_label(self) -> Expression:
-        """The category of most lines where it dominates, FAMILY where two are strong, else MIXED. The statement of all
-        customers groups the whole set; this one looks up one customer, so only the shares are shared."""
+        """From the lines of one customer, looked up; the statement of all customers groups the whole set instead."""
         settings, category = self.context.labelling.settings, purchase_line.c.category
         each = (
             self._select_purchases(category.label("category"))
@@ -278,8 +277,10 @@ class Variables:
             .subquery()
         )
         strong = func.sum(case((has_category_share(each, settings.family_percent), 1), else_=0)).over()
-        dominant = has_category_share(each, settings.dominant_percent)
-        label = case((dominant, each.c.category), (strong >= 2, FAMILY), else_=MIXED)
+        named = build_category_conditions(
+            dominant=has_category_share(each, settings.dominant_percent), largest=each.c.category, strong=strong
+        )
+        label = case(*named, else_=MIXED)
         first = (case((each.c.category.is_(None), 1), else_=0), each.c.lines.desc(), each.c.category)
         inner = select(label).select_from(each).order_by(*first).limit(1).correlate(customer, customer_metrics)
         return case((metrics.order_count == 0, null()), else_=inner.scalar_subquery())
