@@ -37,7 +37,7 @@ from domain.classification.rfm import (
     build_rank_conditions,
     build_recency_conditions,
 )
-from domain.customers.metrics import FREQUENCY_DAYS
+from domain.customers.metrics import build_purchase_frequency
 from domain.model import STATUS_ORDER
 from domain.rules.context import RuleContext
 from domain.rules.evaluator import ORDERS
@@ -52,7 +52,6 @@ from persistence.database.dialects import (
     Less,
     Minus,
     More,
-    Times,
     bind_double,
     divide_half_even,
     is_among,
@@ -171,13 +170,13 @@ class Variables:
         return case((metrics.order_count > 0, Divide(to_double(mean), bind_double(self.context.scale))), else_=null())
 
     def purchase_frequency(self) -> Expression:
-        """Orders per 30 days, from the first purchase to now, at least 30 days."""
-        days = Minus(literal(self.today), metrics.first_day)
-        orders = to_double(Times(metrics.order_count, literal(FREQUENCY_DAYS)))
-        return Divide(orders, to_double(case((days > FREQUENCY_DAYS, days), else_=FREQUENCY_DAYS)))
+        """Orders per 30 days, the fraction of `domain.customers.metrics` in doubles."""
+        age = Minus(literal(self.today), metrics.first_day)
+        orders, days = build_purchase_frequency(metrics.order_count, age, lambda a, b: case((a > b, a), else_=b))
+        return Divide(to_double(orders), to_double(days))
 
     def tenure_days(self) -> Expression:
-        """Since the registration, or else the first purchase."""
+        """As `measure_customer` says; of two days the first that is known, COALESCE here, is a test for None there."""
         return to_double(Minus(literal(self.today), func.coalesce(customer.c.registered_day, metrics.first_day)))
 
     def _select_purchases(self, what: Expression, *where: ColumnElement[bool]) -> Select[Any]:
