@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from domain.classification.festive import FestivePeriods, read_periods
 from domain.errors import InvalidInput
-from domain.model import Business
+from domain.model import Business, BusinessSettings
 from domain.money import find_exponent, to_minor
 
 
@@ -103,7 +104,7 @@ class ClassificationSettings:
     @classmethod
     def from_unchecked(cls, settings: Mapping[str, object]) -> "ClassificationSettings":
         """The same where they may contradict each other."""
-        known: dict[str, object] = {}
+        known: dict[str, Any] = {}
         known |= {name: _read_amount(name, settings[name]) for name in AMOUNTS if name in settings}
         known |= {name: _read_whole(name, settings[name]) for name in BOUNDS if name in settings}
         if "frequency_order" in settings:
@@ -114,7 +115,13 @@ class ClassificationSettings:
                 known["festive"] = read_periods(settings["festive_periods"])
             except ValueError as error:
                 raise InvalidInput(f"festive_periods {error}", ("festive_periods",)) from error
-        return cls(**known)  # type: ignore[arg-type]
+        return cls(**known)
+
+
+@lru_cache(maxsize=256)
+def read_thresholds(settings: BusinessSettings) -> ClassificationSettings:
+    """Those among the settings of a business, understood once; InvalidInput where they cannot be."""
+    return ClassificationSettings.from_settings(settings.stored)
 
 
 def _read_amount(name: str, value: object) -> Decimal:
@@ -259,7 +266,7 @@ class Labelling:
 
 def build_labelling(business: Business, today: date, first_day: int | None) -> Labelling:
     """As of `today`, by the business's settings; `first_day` is that of its earliest purchase."""
-    settings = ClassificationSettings.from_settings(business.settings.stored)
+    settings = read_thresholds(business.settings)
     last = today.toordinal()
     first = last if first_day is None else min(first_day, last)
     span = ClassificationSpan(
