@@ -42,7 +42,8 @@ class BusinessSettings:
     output_dir: str | None = None
     output_filename: str = "customer_segmentation.json"
     classify_every: str | None = None
-    stored: Mapping[str, object] = field(default_factory=dict)
+    # Compared and not hashed, as JSON cannot be: what rooms understand of it is kept by the settings as a whole.
+    stored: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     @classmethod
     def of(cls, stored: Mapping[str, object]) -> "BusinessSettings":

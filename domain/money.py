@@ -3,6 +3,7 @@ minor unit; no float ever takes part."""
 
 import re
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from domain.errors import InvalidInput, Sentence
 
@@ -253,6 +254,11 @@ def compute_mean(total: int, count: int, decimals: int) -> Decimal | None:
 
 def divide_half_even(total: int, count: int) -> int:
     """total / count rounded half-even, in integers; count is positive."""
-    quotient, rest = divmod(total, count)
-    twice = 2 * rest
-    return quotient + (twice > count or (twice == count and quotient % 2 == 1))
+    quotient = total // count
+    return quotient + bool(is_rounded_up(total, count, quotient))
+
+
+def is_rounded_up(total: Any, count: Any, quotient: Any) -> Any:
+    """Whether half-even rounding makes the quotient, rounded down, one more; of integers and of columns alike. It does
+    where twice the rest is more than the count, or as much and the quotient odd."""
+    return 2 * (total - quotient * count) + quotient % 2 > count

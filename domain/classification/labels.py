@@ -4,15 +4,16 @@ numbers of one customer and for the columns of a statement over all of them, whi
 
 from calendar import monthrange
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from domain.classification.festive import FestivePeriods, read_periods
 from domain.errors import InvalidInput
-from domain.model import Business
+from domain.model import Business, BusinessSettings
 from domain.money import find_exponent, to_minor
 
 
@@ -103,7 +104,7 @@ class ClassificationSettings:
     @classmethod
     def from_unchecked(cls, settings: Mapping[str, object]) -> "ClassificationSettings":
         """The same where they may contradict each other."""
-        known: dict[str, object] = {}
+        known: dict[str, Any] = {}
         known |= {name: _read_amount(name, settings[name]) for name in AMOUNTS if name in settings}
         known |= {name: _read_whole(name, settings[name]) for name in BOUNDS if name in settings}
         if "frequency_order" in settings:
@@ -114,7 +115,13 @@ class ClassificationSettings:
                 known["festive"] = read_periods(settings["festive_periods"])
             except ValueError as error:
                 raise InvalidInput(f"festive_periods {error}", ("festive_periods",)) from error
-        return cls(**known)  # type: ignore[arg-type]
+        return cls(**known)
+
+
+@lru_cache(maxsize=256)
+def read_thresholds(settings: BusinessSettings) -> ClassificationSettings:
+    """Those among the settings of a business, understood once; InvalidInput where they cannot be."""
+    return ClassificationSettings.from_settings(settings.stored)
 
 
 def _read_amount(name: str, value: object) -> Decimal:
@@ -193,6 +200,12 @@ def build_spending_conditions(
     return [((mean >= average) | (lifetime >= high), HIGH), (lifetime <= low, LOW)]
 
 
+def build_category_conditions(*, dominant: Any, largest: Any, strong: Any) -> list[tuple[Any, Any]]:
+    """Each condition with its label; MIXED where none holds. `largest` is the category of most lines, `dominant`
+    whether it has the dominant share, `strong` how many categories have that of families."""
+    return [(dominant, largest), (strong >= 2, FAMILY)]
+
+
 def has_share(percent: int, part: Any, whole: Any) -> Any:
     """Whether the part is at least so many per cent of the whole."""
     return 100 * part >= percent * whole
@@ -207,24 +220,32 @@ def _classify_frequency(facts: ClassificationFacts, settings: ClassificationSett
         festive=facts.festive_orders,
         last_day=facts.last_day,
     )
-    return next((label for holds, label in conditions if holds), REGULAR)
+    return _find_first(conditions, REGULAR)
 
 
 def _classify_spending(facts: ClassificationFacts, settings: ClassificationSettings, decimals: int) -> str:
     mean = facts.lifetime // facts.order_count
     conditions = build_spending_conditions(settings, decimals, mean=mean, lifetime=facts.lifetime)
-    return next((label for holds, label in conditions if holds), MEDIUM)
+    return _find_first(conditions, MEDIUM)
 
 
 def _classify_category(facts: ClassificationFacts, settings: ClassificationSettings) -> str:
     lines = sum(facts.category_lines.values())
     named = {name: count for name, count in facts.category_lines.items() if name is not None}
+    if not named:
+        return MIXED
     # Two categories can both reach the dominant share only where it is half or less: the larger, then the name, wins.
-    dominant = [name for name, count in named.items() if has_share(settings.dominant_percent, count, lines)]
-    if dominant:
-        return min(dominant, key=lambda name: (-named[name], name))
-    strong = sum(has_share(settings.family_percent, count, lines) for count in named.values())
-    return FAMILY if strong >= 2 else MIXED
+    largest = min(named, key=lambda name: (-named[name], name))
+    conditions = build_category_conditions(
+        dominant=has_share(settings.dominant_percent, named[largest], lines),
+        largest=largest,
+        strong=sum(has_share(settings.family_percent, count, lines) for count in named.values()),
+    )
+    return _find_first(conditions, MIXED)
+
+
+def _find_first(conditions: Iterable[tuple[bool, str]], otherwise: str) -> str:
+    return next((label for holds, label in conditions if holds), otherwise)
 
 
 DIMENSIONS = ("frequency", "spending", "category")
@@ -245,7 +266,7 @@ class Labelling:
 
 def build_labelling(business: Business, today: date, first_day: int | None) -> Labelling:
     """As of `today`, by the business's settings; `first_day` is that of its earliest purchase."""
-    settings = ClassificationSettings.from_settings(business.settings.stored)
+    settings = read_thresholds(business.settings)
     last = today.toordinal()
     first = last if first_day is None else min(first_day, last)
     span = ClassificationSpan(

@@ -1,13 +1,15 @@
 """RFM scores and the named groups of both schemes: tables and integer arithmetic; no floating point decides a score.
 R = 5 - floor(5*age/days). F and M = 1 + floor(5*less/n), where `less` counts the customers with a strictly smaller
 value; equivalently 1 + the number of cut values smaller than the value, cut k being the sorted value at position
-ceil(k*n/5). Equal customers therefore always score equally.
+ceil(k*n/5). Equal customers therefore always score equally. A score is one more than how many of four conditions hold;
+these are written once, for numbers and for the columns of a statement, which compare alike.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from typing import Any
 
 from domain.calendar import Span
 from domain.classification.groups import GroupKind
@@ -173,6 +175,8 @@ ELEVEN_BY_RECENCY = {
     1: ("Previously Loyal", "At Risk", "Dormant"),
 }
 _ELEVEN_BY_NAME = {group.name: group for group in ELEVEN}
+CUTS = range(1, 5)
+"""The four bounds between five scores, k each."""
 GROWING = {
     RfmScheme.EIGHT_SEGMENT: ("Potential Loyalists", "Promising", "New Customers"),
     RfmScheme.ELEVEN_SEGMENT: ("Active", "Promising", "New"),
@@ -217,20 +221,41 @@ def build_rfm_span(business: Business, today: int) -> Span:
 
 def score_recency(age: int, days: int) -> int:
     """Score of an age in days, 0 to days - 1, in a window of `days`: a fifth of the window each."""
-    return 5 - 5 * age // days
+    return 1 + build_recency_conditions(-age, 0, days).count(True)
+
+
+def build_recency_conditions(day: Any, last_day: int, days: int) -> list[Any]:
+    """For k = 1…4, whether a day of the `days` up to `last_day` scores more than k."""
+    return [day >= floor for floor in compute_recency_floors(last_day, days)]
 
 
 def compute_recency_floors(last_day: int, days: int) -> tuple[int, int, int, int]:
     """For k = 1…4, the earliest day number whose score is more than k: 5*age < (5-k)*days, solved for the day."""
-    return tuple(last_day - ((5 - k) * days - 1) // 5 for k in range(1, 5))  # type: ignore[return-value]
+    return tuple(last_day - ((5 - k) * days - 1) // 5 for k in CUTS)  # type: ignore[return-value]
 
 
 def compute_thresholds(ascending: Sequence[int]) -> tuple[int, ...]:
     """The four cut values of a sorted population; none where it is empty."""
     n = len(ascending)
-    return tuple(ascending[-(-k * n // 5) - 1] for k in range(1, 5)) if n else ()
+    return tuple(ascending[compute_cut_place(k, n) - 1] for k in CUTS) if n else ()
+
+
+def compute_cut_place(k: int, n: Any) -> Any:
+    """The position of cut k among n sorted values, counted from 1: ceil(k*n/5)."""
+    return (k * n + 4) // 5
+
+
+def reaches_cut(k: int, count: Any, n: Any) -> Any:
+    """Whether so many of n are k fifths or more: of positions, whether it is that of cut k or a later one; of the
+    number of smaller values, whether the score is more than k. The same as compute_cut_place, without a division."""
+    return 5 * count >= k * n
 
 
 def score_rank(value: int, quintiles: Sequence[int]) -> int:
     """1 + the number of cut values smaller than the value."""
-    return 1 + sum(cut < value for cut in quintiles)
+    return 1 + build_rank_conditions(value, quintiles).count(True)
+
+
+def build_rank_conditions(value: Any, quintiles: Iterable[Any]) -> list[Any]:
+    """Of each cut value, whether it is smaller than the value."""
+    return [value > cut for cut in quintiles]

@@ -1,8 +1,10 @@
 """What follows from one customer's kept totals: the metrics of a day, and the customer's own scores in a window. The
-GraphQL face, the rules' view of a customer and the service read them from here; statements over all customers compute
-the same in `persistence/rules/variables.py`."""
+GraphQL face, the rules' view of a customer and the service read them from here; `persistence/rules/variables.py` makes
+columns of the same formulas, where a missing day is NULL and not None."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from domain.calendar import Span
 from domain.classification.rfm import Quintiles, Score, score_rank, score_recency
@@ -28,13 +30,19 @@ def measure_customer(totals: CustomerTotals, today: int) -> CustomerMetrics:
     """The metrics as of a day number; tenure runs from the registration, or else the first purchase."""
     count, first_day, last_day = totals.order_count, totals.first_day, totals.last_day
     since = first_day if totals.registered_day is None else totals.registered_day
-    days = FREQUENCY_DAYS if first_day is None else max(today - first_day, FREQUENCY_DAYS)
+    orders, days = build_purchase_frequency(count, 0 if first_day is None else today - first_day, max)
     return CustomerMetrics(
         divide_half_even(totals.revenue, count) if count else None,
         None if last_day is None else today - last_day,
         None if since is None else today - since,
-        count * FREQUENCY_DAYS / days,
+        orders / days,
     )
+
+
+def build_purchase_frequency(orders: Any, age: Any, larger: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
+    """Orders per 30 days since the first one, `age` days ago, over at least 30 days, as a fraction of whole numbers or
+    of columns; `larger` is of two of them."""
+    return orders * FREQUENCY_DAYS, larger(age, FREQUENCY_DAYS)
 
 
 def score_customer(

@@ -8,7 +8,7 @@ from typing import Any
 from domain.calendar import Clock, DayRanges, Span, check_days, load_zone, to_local_date
 from domain.classification.groups import Cell, GroupKind, LabelSums
 from domain.classification.groups import Method as Method
-from domain.classification.labels import ClassificationSettings
+from domain.classification.labels import read_thresholds
 from domain.classification.rfm import UNCLASSIFIED, RfmScheme
 from domain.model import Business, Window
 from domain.money import find_exponent
@@ -101,8 +101,7 @@ class Reporting:
 def list_festive_days(business: Business, *spans: Span) -> DayRanges:
     """The festive days inside the windows, as day numbers."""
     first, last = min(span.first_day for span in spans), max(span.last_day for span in spans)
-    festive = ClassificationSettings.from_settings(business.settings.stored).festive
-    return tuple(festive.find_day_ranges(first, last))
+    return tuple(read_thresholds(business.settings).festive.find_day_ranges(first, last))
 
 
 def list_groups(method: Method, scheme: RfmScheme) -> tuple[GroupKind, ...]:

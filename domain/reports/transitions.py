@@ -13,8 +13,7 @@ from domain.classification.labels import (
     FREQUENCIES,
     MIXED,
     SPENDINGS,
-    ClassificationSettings,
-    ClassificationSpan,
+    build_labelling,
 )
 from domain.classification.rfm import RfmScheme
 from domain.customers.customers import ClassifierLabels, Customers
@@ -193,18 +192,15 @@ class Transitions:
 
     async def count_labels(self, business: Business, as_of: date | None) -> list[LabelCount]:
         """Customers by label of classification, dimension by dimension, the most frequent first."""
-        settings = ClassificationSettings.from_settings(business.settings.stored)
         today = as_of or to_local_date(self.clock(), load_zone(business.time_zone))
-        last = today.toordinal()
+        classifiers = self.customers.classifiers
         async with self.store.read(business) as unit:
             bounds = await unit.reports.find_day_bounds()
-            first = last if bounds is None else min(bounds[0], last)
-            festive = tuple(settings.festive.find_day_ranges(first, last))
-            span = ClassificationSpan(settings.find_recent_start(today).toordinal(), last, festive)
-            classifiers, decimals = self.customers.classifiers, find_exponent(business.currency)
-            label_counts = [] if classifiers.every else await unit.groups.count_labels(span, settings, decimals)
+            how = build_labelling(business, today, None if bounds is None else bounds[0])
+            counting = unit.groups.count_labels
+            label_counts = [] if classifiers.every else await counting(how.span, how.settings, how.decimals)
         if classifiers.every:
-            asked = ClassifierLabels(self.store, business, span, settings, decimals, classifiers)
+            asked = ClassifierLabels(self.store, business, how.span, how.settings, how.decimals, classifiers)
             label_counts = await asked.count_labels()
         counts = {(dimension, label): 0 for dimension, labels in LABEL_ORDER.items() for label in labels}
         counts |= {(dimension, label): count for dimension, label, count in label_counts}

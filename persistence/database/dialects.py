@@ -16,7 +16,6 @@ from sqlalchemy import (
     Double,
     Select,
     Text,
-    and_,
     bindparam,
     case,
     cast,
@@ -32,6 +31,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from domain.calendar import DayRanges
+from domain.money import is_rounded_up
 
 PORTION = 500
 """Lists read by one statement, the most parts that SQLite takes: two for each item of the largest page."""
@@ -212,11 +212,9 @@ def bind_double(value: float) -> Expression:
 
 
 def divide_half_even(total: Expression, count: Expression) -> Expression:
-    """The total, which is not negative, by the count: rounded half-even, in whole numbers."""
+    """As `domain.money.divide_half_even`, of a total that is not negative, because `Divide` cuts towards zero."""
     quotient = Divide(total, count)
-    twice = Times(literal(2), Minus(total, Times(quotient, count)))
-    odd = Minus(quotient, Times(literal(2), Divide(quotient, literal(2))))
-    return quotient + case((twice > count, 1), (and_(twice == count, odd == 1), 1), else_=0)
+    return quotient + case((is_rounded_up(total, count, quotient), 1), else_=0)
 
 
 GROWN = 1 << 18

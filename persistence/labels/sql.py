@@ -22,12 +22,12 @@ from sqlalchemy import (
 )
 
 from domain.classification.labels import (
-    FAMILY,
     MEDIUM,
     MIXED,
     REGULAR,
     ClassificationSettings,
     ClassificationSpan,
+    build_category_conditions,
     build_frequency_conditions,
     build_spending_conditions,
     has_share,
@@ -67,12 +67,14 @@ def select_labels(
     )
     mean = Divide(cast(each.c.spend, BigInteger), each.c.orders)
     spendings = build_spending_conditions(settings, decimals, mean=mean, lifetime=each.c.spend)
-    category = case((each.c.dominant.is_not(None), each.c.dominant), (each.c.strong >= 2, FAMILY), else_=MIXED)
+    categories = build_category_conditions(
+        dominant=each.c.dominant.is_not(None), largest=each.c.dominant, strong=each.c.strong
+    )
     return select(
         each.c.customer_id,
         case(*frequencies, else_=REGULAR).label("frequency"),
         case(*spendings, else_=MEDIUM).label("spending"),
-        category.label("category"),
+        case(*categories, else_=MIXED).label("category"),
         *(each.c[name] for name in facts),
     )
 

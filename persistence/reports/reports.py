@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.calendar import DayRanges, Span
 from domain.classification.groups import Cell, LabelSums, Method
 from domain.classification.labels import ClassificationFacts, ClassificationSettings, ClassificationSpan
-from domain.classification.rfm import Quintiles
+from domain.classification.rfm import CUTS, Quintiles, build_rank_conditions, reaches_cut
 from domain.pages import Page, PageRequest, build_page
 from domain.reports.report import SCORES, find_kind_of_score
 from domain.store import CustomerRecord, Grouping, Transition, TransitionSums, TrendSums, WindowTotals
@@ -83,7 +83,7 @@ class ReportStore:
         return [LabelSums(dimension, label, *(int(value) for value in sums)) for dimension, label, *sums in rows]
 
     async def compute_quintiles(self, span: Span) -> Quintiles:
-        """The four cut values of orders and of spend: the sorted value at position ceil(k*n/5)."""
+        """The four cut values of orders and of spend, read at their positions."""
         each = select_totals(self.business_id, span).cte("each")
         parts = []
         for kind, column in ((0, each.c.orders), (1, each.c.spend)):
@@ -93,10 +93,10 @@ class ReportStore:
                 func.count().over().label("n"),
             ).subquery()
             wanted = [
-                and_(5 * placed.c.place >= k * placed.c.n, 5 * (placed.c.place - 1) < k * placed.c.n)
-                for k in range(1, 5)
+                and_(reaches_cut(k, placed.c.place, placed.c.n), ~reaches_cut(k, placed.c.place - 1, placed.c.n))
+                for k in CUTS
             ]
-            hits = add_up([case((condition, 1), else_=0) for condition in wanted]) - 1
+            hits = add_up(wanted) - 1
             parts.append(
                 select(literal_column(str(kind)).label("kind"), placed.c.value, hits.label("hits"), placed.c.n).where(
                     or_(*wanted)
@@ -128,8 +128,8 @@ class ReportStore:
             more.append(key < request.before[1])
         triple = tuple_(
             score_recency(func.max(purchase.c.local_day), span),
-            add_up([case((func.count() > cut_value, 1), else_=0) for cut_value in quintiles.orders]),
-            add_up([case((func.sum(purchase.c.amount) > cut_value, 1), else_=0) for cut_value in quintiles.spend]),
+            add_up(build_rank_conditions(func.count(), quintiles.orders)),
+            add_up(build_rank_conditions(func.sum(purchase.c.amount), quintiles.spend)),
         )
         customers = (
             select_customers(self.business_id, span, *more)

@@ -2,11 +2,10 @@
 Scores come from RANK and bound day numbers, shares are compared by cross-multiplication in whole numbers; there is no
 division, no date arithmetic and no NTILE, so every engine reads them alike."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import (
-    CTE,
     ColumnElement,
     FromClause,
     Select,
@@ -36,7 +35,14 @@ from domain.classification.groups import (
     UNKNOWN,
     YEAR_ROUND,
 )
-from domain.classification.rfm import compute_recency_floors
+from domain.classification.labels import has_share
+from domain.classification.rfm import (
+    CUTS,
+    build_rank_conditions,
+    build_recency_conditions,
+    compute_cut_place,
+    reaches_cut,
+)
 from persistence.database.dialects import is_among
 from persistence.tables import WITH_BOUGHT, customer_metrics, purchase, purchase_line
 
@@ -98,22 +104,22 @@ def select_totals(business_id: int, span: Span) -> Select[Any]:
     return select(every.c.customer_id, every.c.orders, every.c.spend, every.c.last_day)
 
 
-def add_up(parts: Sequence[ColumnElement[int]]) -> ColumnElement[int]:
-    """The sum of the parts, starting from 1."""
+def add_up(conditions: Iterable[ColumnElement[bool]]) -> ColumnElement[int]:
+    """One more than how many of the conditions hold."""
     result: ColumnElement[int] = literal_column("1")
-    for part in parts:
-        result = result + part
+    for condition in conditions:
+        result = result + case((condition, 1), else_=0)
     return result
 
 
 def score_recency(last_day: ColumnElement[int], span: Span) -> ColumnElement[int]:
-    """1 + how many of the four bound days the last purchase is not before."""
-    return add_up([case((last_day >= floor, 1), else_=0) for floor in compute_recency_floors(span.last_day, span.days)])
+    """From the four bound days, as there is no portable division."""
+    return add_up(build_recency_conditions(last_day, span.last_day, span.days))
 
 
 def score_fifths(less: ColumnElement[int], n: ColumnElement[int]) -> ColumnElement[int]:
-    """1 + floor(5*less/n) without a division."""
-    return add_up([case((5 * less >= k * n, 1), else_=0) for k in range(1, 5)])
+    """1 + floor(5*less/n), the same score as from cut values: a rank tells how many customers have less."""
+    return add_up(reaches_cut(k, less, n) for k in CUTS)
 
 
 def select_scores(business_id: int, span: Span) -> Subquery:
@@ -150,20 +156,24 @@ def select_score_counts(business_id: int, span: Span) -> Select[int, int, Any, A
     ).subquery("steps")
     order_cuts = (
         select(
-            *(func.min(case((5 * steps.c.up_to >= k * size.c.n, steps.c.orders))).label(f"cut{k}") for k in range(1, 5))
+            *(func.min(case((reaches_cut(k, steps.c.up_to, size.c.n), steps.c.orders))).label(f"cut{k}") for k in CUTS)
         )
         .select_from(steps.join(size, literal_column("true")))
         .cte("order_cuts")
     )
     spend_cuts = select(
         *(
-            select(spends.c.spend).limit(1).offset(_compute_offset(size, k)).scalar_subquery().label(f"cut{k}")
-            for k in range(1, 5)
+            select(spends.c.spend)
+            .limit(1)
+            .offset(select(compute_cut_place(k, size.c.n) - 1).scalar_subquery())
+            .scalar_subquery()
+            .label(f"cut{k}")
+            for k in CUTS
         )
     ).cte("spend_cuts")
     score = 100 * score_recency(each.c.last_day, span)
     for weight, value, quintiles in ((10, each.c.orders, order_cuts), (1, each.c.spend, spend_cuts)):
-        score = score + weight * add_up([case((value > cut, 1), else_=0) for cut in quintiles.c])
+        score = score + weight * add_up(build_rank_conditions(value, quintiles.c))
     digits = score.label("digits")
     source: FromClause = each.join(order_cuts, literal_column("true")).join(spend_cuts, literal_column("true"))
     return (
@@ -171,11 +181,6 @@ def select_score_counts(business_id: int, span: Span) -> Select[int, int, Any, A
         .select_from(source)
         .group_by(digits)
     )
-
-
-def _compute_offset(size: CTE, k: int) -> ColumnElement[int]:
-    place: ColumnElement[int] = select((k * size.c.n + 4).op("/", precedence=8)(5) - 1).scalar_subquery()
-    return place
 
 
 def select_behaviours(business_id: int, span: Span, festive: DayRanges) -> Subquery:
@@ -229,10 +234,8 @@ def build_season_label(festive: DayRanges) -> ColumnElement[str]:
     """Of a customer's purchases, grouped."""
     if not festive:
         return literal(YEAR_ROUND)
-    often = (
-        100 * func.sum(case((is_among(purchase.c.local_day, festive), 1), else_=0)) >= FESTIVE_PERCENT * func.count()
-    )
-    return case((often, FESTIVE), else_=YEAR_ROUND)
+    during = func.sum(case((is_among(purchase.c.local_day, festive), 1), else_=0))
+    return case((has_share(FESTIVE_PERCENT, during, func.count()), FESTIVE), else_=YEAR_ROUND)
 
 
 def _select_preferred(business_id: int, span: Span) -> Subquery:
@@ -249,7 +252,7 @@ def _select_preferred(business_id: int, span: Span) -> Subquery:
         .group_by(purchase.c.customer_id, category)
         .subquery("lines")
     )
-    dominant = case((100 * lines.c.lines >= DOMINANT_PERCENT * lines.c.every, lines.c.category))
+    dominant = case((has_share(DOMINANT_PERCENT, lines.c.lines, lines.c.every), lines.c.category))
     return (
         select(lines.c.customer_id, func.coalesce(func.max(dominant), MIXED).label("category"))
         .group_by(lines.c.customer_id)

@@ -22,15 +22,22 @@ from sqlalchemy import (
 )
 
 from domain.classification.labels import (
-    FAMILY,
     MEDIUM,
     MIXED,
     REGULAR,
+    build_category_conditions,
     build_frequency_conditions,
     build_spending_conditions,
 )
-from domain.classification.rfm import EIGHT, EIGHT_BOXES, UNCLASSIFIED, Quintiles, compute_recency_floors
-from domain.customers.metrics import FREQUENCY_DAYS
+from domain.classification.rfm import (
+    EIGHT,
+    EIGHT_BOXES,
+    UNCLASSIFIED,
+    Quintiles,
+    build_rank_conditions,
+    build_recency_conditions,
+)
+from domain.customers.metrics import build_purchase_frequency
 from domain.model import STATUS_ORDER
 from domain.rules.context import RuleContext
 from domain.rules.evaluator import ORDERS
@@ -45,7 +52,6 @@ from persistence.database.dialects import (
     Less,
     Minus,
     More,
-    Times,
     bind_double,
     divide_half_even,
     is_among,
@@ -164,13 +170,13 @@ class Variables:
         return case((metrics.order_count > 0, Divide(to_double(mean), bind_double(self.context.scale))), else_=null())
 
     def purchase_frequency(self) -> Expression:
-        """Orders per 30 days, from the first purchase to now, at least 30 days."""
-        days = Minus(literal(self.today), metrics.first_day)
-        orders = to_double(Times(metrics.order_count, literal(FREQUENCY_DAYS)))
-        return Divide(orders, to_double(case((days > FREQUENCY_DAYS, days), else_=FREQUENCY_DAYS)))
+        """Orders per 30 days, the fraction of `domain.customers.metrics` in doubles."""
+        age = Minus(literal(self.today), metrics.first_day)
+        orders, days = build_purchase_frequency(metrics.order_count, age, lambda a, b: case((a > b, a), else_=b))
+        return Divide(to_double(orders), to_double(days))
 
     def tenure_days(self) -> Expression:
-        """Since the registration, or else the first purchase."""
+        """As `measure_customer` says; of two days the first that is known, COALESCE here, is a test for None there."""
         return to_double(Minus(literal(self.today), func.coalesce(customer.c.registered_day, metrics.first_day)))
 
     def _select_purchases(self, what: Expression, *where: ColumnElement[bool]) -> Select[Any]:
@@ -194,10 +200,10 @@ class Variables:
 
     def _build_ranks(self) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]], list[ColumnElement[bool]]]:
         quintiles, span = self._get_quintiles(), self.context.span
-        recent = [metrics.last_day >= floor for floor in compute_recency_floors(span.last_day, span.days)]
+        recent = build_recency_conditions(metrics.last_day, span.last_day, span.days)
         none: list[ColumnElement[bool]] = [false()] * 4
-        often = [func.count() > cut for cut in quintiles.orders] or none
-        much = [func.coalesce(func.sum(purchase.c.amount), 0) > cut for cut in quintiles.spend] or none
+        often = build_rank_conditions(func.count(), quintiles.orders) or none
+        much = build_rank_conditions(func.coalesce(func.sum(purchase.c.amount), 0), quintiles.spend) or none
         return recent, often, much
 
     def recency_score(self) -> Expression:
@@ -207,7 +213,7 @@ class Variables:
         )
 
     def _build_score(self, which: int) -> Expression:
-        return add_up([case((condition, 1), else_=0) for condition in self._build_ranks()[which]])
+        return add_up(self._build_ranks()[which])
 
     def frequency_score(self) -> Expression:
         """One more than the cut values that the orders in the window exceed."""
@@ -260,8 +266,7 @@ class Variables:
         return case((metrics.order_count == 0, null()), *named, else_=MEDIUM)
 
     def category_label(self) -> Expression:
-        """The category of most lines where it dominates, FAMILY where two are strong, else MIXED. The statement of all
-        customers groups the whole set; this one looks up one customer, so only the shares are shared."""
+        """From the lines of one customer, looked up; the statement of all customers groups the whole set instead."""
         settings, category = self.context.labelling.settings, purchase_line.c.category
         each = (
             self._select_purchases(category.label("category"))
@@ -271,8 +276,10 @@ class Variables:
             .subquery()
         )
         strong = func.sum(case((has_category_share(each, settings.family_percent), 1), else_=0)).over()
-        dominant = has_category_share(each, settings.dominant_percent)
-        label = case((dominant, each.c.category), (strong >= 2, FAMILY), else_=MIXED)
+        named = build_category_conditions(
+            dominant=has_category_share(each, settings.dominant_percent), largest=each.c.category, strong=strong
+        )
+        label = case(*named, else_=MIXED)
         first = (case((each.c.category.is_(None), 1), else_=0), each.c.lines.desc(), each.c.category)
         inner = select(label).select_from(each).order_by(*first).limit(1).correlate(customer, customer_metrics)
         return case((metrics.order_count == 0, null()), else_=inner.scalar_subquery())

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import literal_column
+from sqlalchemy import BigInteger, literal, literal_column, select
 
 from domain.errors import InvalidRule
 from domain.model import Actor
+from domain.money import LARGEST, divide_half_even
 from domain.pages import MAXIMUM_FIRST
 from domain.rules.evaluator import holds
 from domain.rules.limits import MAXIMUM_LEVELS
@@ -17,6 +18,7 @@ from domain.rules.parser import parse_rule
 from domain.rules.tree import Condition
 from domain.segments.customer_facts import build_rule_context, read_customer_facts
 from gql.composition import make_services
+from persistence.database.dialects import divide_half_even as mean_of_columns
 from persistence.database.engines import Database
 from persistence.rules.compiler import RuleCompiler, select_matching, select_members
 from persistence.store import SqlStore
@@ -207,6 +209,17 @@ WIDE: dict[str, Any] = {
     "many that miss": {"missing_some": [3, ["email", "name", "registered_at", "recency_score"] * 100]},
     "every label": {"or": [{"==": [LABEL, str(place)]} for place in range(60)]},
 }
+
+
+@pytest.mark.read_only
+async def test_averages_in_statements_are_rounded_as_those_of_one_customer(people: Population) -> None:
+    totals = [*range(25), *range(LARGEST - 12, LARGEST + 1)]
+    pairs = [(total, count) for count in range(1, 9) for total in totals]
+    columns = [(literal(total, BigInteger), literal(count, BigInteger)) for total, count in pairs]
+
+    found = rows(people, select(*(mean_of_columns(*pair) for pair in columns)))
+
+    assert found == [tuple(divide_half_even(*pair) for pair in pairs)]
 
 
 @pytest.mark.read_only
