@@ -2,7 +2,7 @@
 nobody uses itself in a circle, and what is used is not deleted."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
@@ -27,6 +27,10 @@ class SegmentDefinitions:
         return [
             item for item in self.segments if item.key in self.trees and key in collect_references(self.trees[item.key])
         ]
+
+    def list_absent(self, key: str, known: Collection[str]) -> list[str]:
+        """Keys that the segment's rule uses and that are not known."""
+        return sorted(set(collect_references(self.trees[key])) - set(known))
 
     def ranks(self, key: str) -> bool:
         """Whether what one customer does can change the segment for another, by its own rule or one that it uses."""

@@ -10,8 +10,7 @@ from domain.jobs.model import JobKind, JobReason
 from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import queue
 from domain.model import Business
-from domain.rules.context import collect_references
-from domain.segments.dependencies import SegmentDefinitions, read_definitions
+from domain.segments.dependencies import read_definitions
 from domain.segments.model import Segment, SegmentKind, Snapshot
 from domain.segments.runner import Runner
 from domain.store import Agenda, Store, Unit
@@ -64,7 +63,7 @@ class RecalculationHandler:
             own = [
                 item
                 for item in mine
-                if not definitions.ranks(item.key) and are_references_known(definitions, item, by_key)
+                if not definitions.ranks(item.key) and not definitions.list_absent(item.key, by_key)
             ]
             await evaluation.prepare([definitions.trees[item.key] for item in own])
             for number, customers in enumerate(pages):
@@ -119,11 +118,6 @@ class RecalculationHandler:
                     await unit.snapshots.add(snapshot)
                 then = find_next_run(segment.schedule, unit.instant, unit.business.time_zone)
                 await unit.segments.change(replace(segment, next_run_at=then))
-
-
-def are_references_known(definitions: SegmentDefinitions, segment: Segment, by_key: dict[str, Segment]) -> bool:
-    """Whether every segment that the rule uses is there."""
-    return set(collect_references(definitions.trees[segment.key])) <= by_key.keys()
 
 
 def is_due(segment: Segment, unit: Unit) -> bool:

@@ -10,7 +10,6 @@ from domain.jobs.model import Job, JobKind, JobReason, NewJob
 from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import queue, stop
 from domain.model import Actor, Business
-from domain.rules.context import collect_references
 from domain.segments.dependencies import read_definitions
 from domain.segments.model import MembershipChange, Place, Segment, SegmentKind
 from domain.store import Store
@@ -103,7 +102,7 @@ class Recalculations:
                 now = {segment.id: segment.version for segment in await unit.segments.load_all()}
                 for segment in definitions.segments:
                     tree = definitions.trees.get(segment.key)
-                    if tree is None or not set(collect_references(tree)) <= by_key.keys():
+                    if tree is None or definitions.list_absent(segment.key, by_key):
                         continue
                     if now.get(segment.id) != segment.version:
                         # Deleted, or defined anew and to be calculated whole.

@@ -13,7 +13,6 @@ from domain.jobs.model import ATTEMPTS, Difference, Job, JobKind, JobReason, Job
 from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import queue_following
 from domain.model import Business
-from domain.rules.context import collect_references
 from domain.segments.dependencies import SegmentDefinitions, read_definitions
 from domain.segments.model import Segment, SegmentKind, Snapshot
 from domain.store import Evaluation, Store
@@ -126,7 +125,7 @@ class Runner:
             tree = definitions.trees.get(segment.key)
             if tree is None:
                 raise DomainError(definitions.broken[segment.key])
-            absent = sorted(set(collect_references(tree)) - by_key.keys())
+            absent = definitions.list_absent(segment.key, by_key)
             if absent:
                 raise DomainError(f"There is no segment with the key {absent[0]}.")
             await evaluation.prepare([tree])
