@@ -150,8 +150,8 @@ class Unit:
         self.history = HistoryStore(self.connection, self.business.id)
         self.snapshots = SnapshotStore(self.connection, self.session, self.business.id, self.business.as_of)
         self.erasure = ErasureStore(self.connection, self.session, self.business.id)
-        self.jobs = JobStore(self.connection, self.business.id)
-        self.imports = ImportStore(self.connection, self.business.id)
+        self.jobs = JobStore(self.session, self.business.id)
+        self.imports = ImportStore(self.session, self.business.id)
         self.audits = AuditStore(self.connection, self.session, self.business.id)
 
     async def mark_data_changed(self) -> None:
@@ -417,4 +417,4 @@ class SqlStore:
         """Leases, in a short transaction that changes no data of the business."""
         with translate_errors():
             async with self.database.writer.begin() as connection:
-                yield JobStore(connection, business.id)
+                yield JobStore(open_session(connection), business.id)

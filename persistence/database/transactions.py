@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Executable, Row, case, update
+from sqlalchemy import Connection, Engine, Executable, Row, case, update
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.orm import Session
 
 from domain.calendar import from_micros, to_micros
 from domain.errors import InvalidInput, Unavailable
@@ -38,11 +39,22 @@ def raise_change(business: int, now: datetime) -> Executable:
     )
 
 
+SESSION: dict[str, Any] = {
+    "autoflush": False,
+    "expire_on_commit": False,
+    "execution_options": {"populate_existing": True, "synchronize_session": False},
+}
+
+
 def open_session(bind: AsyncConnection | AsyncEngine) -> AsyncSession:
     """A session for single rows. Statements over sets go past it, so it reads anew whatever it reads again, and keeps
     nothing in step with a statement that changes rows."""
-    options = {"populate_existing": True, "synchronize_session": False}
-    return AsyncSession(bind, autoflush=False, expire_on_commit=False, execution_options=options)
+    return AsyncSession(bind, **SESSION)
+
+
+def open_blocking_session(bind: Connection | Engine) -> Session:
+    """The same outside the event loop."""
+    return Session(bind, **SESSION)
 
 
 def build_event_row(
