@@ -13,7 +13,7 @@ from domain.jobs.model import LEASE_SECONDS, Job, JobKind, JobReason, JobStatus,
 from domain.pages import Page, PageRequest, build_page
 from persistence.tables import JobRow, LabelStateRow, job, label_state, to_optional_instant, to_optional_micros
 
-FIRST = "INSERT INTO label_state (business_id, owner) VALUES (:business, '') ON CONFLICT DO NOTHING"
+ADD_LABEL_STATE = "INSERT INTO label_state (business_id, owner) VALUES (:business, '') ON CONFLICT DO NOTHING"
 ACTIVE = (JobStatus.QUEUED.value, JobStatus.RUNNING.value)
 
 
@@ -235,7 +235,7 @@ class JobStore:
     async def plan_classification(self, due: datetime | None, then: datetime | None, now: datetime) -> bool:
         """Move on when the classification is due, and queue one where that has come; False where somebody else has
         moved it, or nothing was queued. At most one waits or is worked on, and none of those before it is kept."""
-        await self.session.execute(text(FIRST), {"business": self.business_id})
+        await self.session.execute(text(ADD_LABEL_STATE), {"business": self.business_id})
         still = label_state.c.due_at.is_not_distinct_from(to_optional_micros(due))
         statement = update(LabelStateRow).where(label_state.c.business_id == self.business_id, still)
         moved = statement.values(due_at=to_optional_micros(then)).returning(label_state.c.business_id)

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
-from sqlalchemy import Executable, and_, delete, or_, select, update
+from sqlalchemy import Executable, and_, delete, or_, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,7 +23,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.errors import InvalidInput
 from domain.store import CachedValue
 from persistence.database.engines import BUSY_SECONDS, Database
-from persistence.tables import kept_report
+from persistence.database.transactions import open_session
+from persistence.tables import CachedReportRow, kept_report
 
 T = TypeVar("T")
 Json = Any
@@ -159,20 +160,20 @@ class DatabaseCache:
 
     async def get(self, key: str) -> Json | None:
         """The value of a row that is not too old."""
-        fresh = column.made_at > int(time.time()) - SECONDS
-        statement = select(column.value).where(*_is_row(key), column.value.is_not(None), fresh)
         # A store that cannot be read fails here, since computing the value would fail too.
-        async with self.database.reader.connect() as connection:
-            value = (await connection.execute(statement)).scalar_one_or_none()
-        return None if value is None else json.loads(value)
+        async with open_session(self.database.reader) as session:
+            row = await session.get(CachedReportRow, (_read_business_id(key), key))
+        if row is None or row.value is None or row.made_at is None or row.made_at <= int(time.time()) - SECONDS:
+            return None
+        return json.loads(row.value)
 
     async def set(self, key: str, value: Json) -> None:
         """Share it; what is too old of the business goes."""
         now = int(time.time())
         unborn = and_(column.made_at.is_(None), column.leased_until < now - SECONDS)
         await self._write(
-            update(kept_report).where(*_is_row(key)).values(value=json.dumps(value), made_at=now),
-            delete(kept_report).where(
+            update(CachedReportRow).where(*_is_row(key)).values(value=json.dumps(value), made_at=now),
+            delete(CachedReportRow).where(
                 column.business_id == _read_business_id(key), or_(column.made_at < now - SECONDS, unborn)
             ),
         )
@@ -183,7 +184,7 @@ class DatabaseCache:
         insert = insert_postgresql if self.database.dialect == "postgresql" else insert_sqlite
         row = {"owner": owner, "leased_until": now + LEASE_SECONDS, "made_at": None, "value": None}
         statement = (
-            insert(kept_report)
+            insert(CachedReportRow)
             .values(business_id=_read_business_id(key), key=key, **row)
             .on_conflict_do_update(
                 index_elements=["business_id", "key"],
@@ -196,7 +197,7 @@ class DatabaseCache:
 
     async def release(self, key: str, owner: str) -> None:
         """A lease that came to nothing is free."""
-        await self._write(delete(kept_report).where(*_is_row(key), column.owner == owner, column.value.is_(None)))
+        await self._write(delete(CachedReportRow).where(*_is_row(key), column.owner == owner, column.value.is_(None)))
 
     async def close(self) -> None:
         """The store is closed by whoever opened it."""
