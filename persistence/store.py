@@ -140,7 +140,7 @@ class Unit:
         """One repository a noun, all on this connection."""
         self.session = open_session(self.connection)
         self.rules = RuleAnalysisStore(self.connection, self, self.instant)
-        self.customers = CustomerStore(self.connection, self.business.id, self.rules.build_condition)
+        self.customers = CustomerStore(self.connection, self.session, self.business.id, self.rules.build_condition)
         self.purchases = PurchaseStore(self.connection, self.session, self.business.id)
         self.reports = ReportStore(self.connection, self.business.id)
         self.groups = GroupReportStore(self.connection, self.business.id)
@@ -267,7 +267,7 @@ class SqlEvaluation:
 
     async def mark_followed(self) -> None:
         """They have followed now; within the write unit."""
-        statement = update(business_table).where(business_table.c.id == self.unit.business.id)
+        statement = update(BusinessRow).where(business_table.c.id == self.unit.business.id)
         await self.connection.execute(statement.values(followed_at=to_micros(self.seen_at)))
 
     @asynccontextmanager
@@ -376,8 +376,7 @@ class SqlStore:
                     await connection.run_sync(create, "evaluated", EVALUATED)
                     # Or a run that fails would take the table away with it.
                     await connection.commit()
-                    statement = select(business_table).where(business_table.c.id == business.id)
-                    row = (await connection.execute(statement)).one()
+                    row = await open_session(connection).get_one(BusinessRow, business.id)
                     unit = Unit(connection, to_business(row), self.clock())
                     yield SqlEvaluation(connection, unit, self.clock, from_micros(row.last_instant))
                 finally:

@@ -38,8 +38,7 @@ from persistence.database.transactions import open_blocking_session, to_business
 from persistence.jobs import ADD_LABEL_STATE
 from persistence.labels.classifiers import Overlay
 from persistence.labels.sql import select_labels
-from persistence.tables import LabelStateRow, customer, customer_label, customer_metrics
-from persistence.tables import business as business_table
+from persistence.tables import BusinessRow, LabelStateRow, customer, customer_label, customer_metrics
 
 RANGE = 10_000
 """Customer ids decided at a time: few enough that what is sorted stays in the cache."""
@@ -153,14 +152,14 @@ class LabelStore:
             yield labels
 
     def _begin(self, connection: Connection, as_of: date | None) -> DecidedLabels:
-        row = connection.execute(select(business_table).where(business_table.c.id == self.business_id)).one()
+        with open_blocking_session(connection) as session:
+            row = session.get_one(BusinessRow, self.business_id)
+            state = session.get(LabelStateRow, self.business_id)
         business = to_business(row)
         present = to_local_date(self.clock(), load_zone(business.time_zone))
         today = as_of or present
         first = select(func.min(customer_metrics.c.first_day)).where(customer_metrics.c.business_id == self.business_id)
         how = build_labelling(business, today, connection.execute(first).scalar_one())
-        with open_blocking_session(connection) as session:
-            state = session.get(LabelStateRow, self.business_id)
         some = state is not None and state.basis == how.basis
         return DecidedLabels(
             connection,
