@@ -46,7 +46,15 @@ from domain.store import Agenda
 from persistence.customers import CustomerStore
 from persistence.database.dialects import create, empty
 from persistence.database.engines import Database
-from persistence.database.transactions import build_event_row, open_session, raise_change, to_business, translate_errors
+from persistence.database.transactions import (
+    build_event_row,
+    choose_reading,
+    choose_writing,
+    open_session,
+    raise_change,
+    to_business,
+    translate_errors,
+)
 from persistence.erasure import ErasureStore
 from persistence.imports.imports import ImportStore
 from persistence.jobs import JobStore, is_waiting
@@ -274,10 +282,7 @@ class SqlEvaluation:
     async def write(self) -> AsyncIterator[Unit]:
         """End the reading and hold the business's only write transaction, on the same connection: all or nothing."""
         await self.connection.commit()
-        if self.connection.dialect.name == "postgresql":
-            await self.connection.execution_options(isolation_level="READ COMMITTED")
-        else:
-            await self.connection.execution_options(begin="BEGIN IMMEDIATE")
+        await self.connection.execution_options(**choose_writing(self.connection.dialect.name))
         row = (await self.connection.execute(raise_change(self.unit.business.id, self.clock()))).one()
         yield Unit(self.connection, to_business(row), from_micros(row.last_instant))
         await self.connection.commit()
@@ -303,9 +308,7 @@ class SqlStore:
         """One state of the business, its members those of `business.as_of` where that is set; nothing is written."""
         with translate_errors():
             async with self.database.reader.connect() as connection:
-                if self.database.dialect == "postgresql":
-                    # Its default would let every statement of the unit see another state.
-                    await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                await connection.execution_options(**choose_reading(self.database.dialect), postgresql_readonly=True)
                 try:
                     yield Unit(connection, business, self.clock())
                 finally:
@@ -368,10 +371,7 @@ class SqlStore:
         """A run's connection; what it did not commit is gone with it."""
         with translate_errors():
             async with self.database.worker.connect() as connection:
-                if self.database.dialect == "postgresql":
-                    await connection.execution_options(isolation_level="REPEATABLE READ")
-                else:
-                    await connection.execution_options(begin="BEGIN")
+                await connection.execution_options(**choose_reading(self.database.dialect))
                 try:
                     await connection.run_sync(create, "evaluated", EVALUATED)
                     # Or a run that fails would take the table away with it.

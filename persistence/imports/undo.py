@@ -14,7 +14,7 @@ from domain.errors import Conflict, NotFound, UndoRefused
 from domain.imports.imports import CHANGED, DELETED, EXAMPLES, MOVED, UndoConflict, UndoSummary
 from domain.model import Actor, Business
 from persistence import merge
-from persistence.database.dialects import analyze, create, empty, fill, prefer_index_joins
+from persistence.database.dialects import analyze, create, empty, fill, lock_table, prefer_index_joins
 from persistence.database.engines import Database
 from persistence.database.transactions import build_event_row, open_blocking_session, raise_change, translate_errors
 from persistence.imports.imports import IMPORTS
@@ -44,8 +44,7 @@ STOREFRONTS = """DELETE FROM storefront WHERE business_id = :business AND id BET
 
 def has_no_evaluation(connection: Connection, business: int) -> bool:
     """Whether no run is about to give memberships to customers that it has read; none begins in this transaction."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("LOCK TABLE job IN SHARE MODE"))
+    lock_table(connection, "job")
     return not connection.execute(text(RUNNING), {"business": business}).scalar_one()
 
 

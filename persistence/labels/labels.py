@@ -34,7 +34,13 @@ from domain.classification.labels import DIMENSIONS, Labelling, build_labelling
 from domain.classifiers import Classifiers
 from persistence.database.dialects import analyze, create
 from persistence.database.engines import Database
-from persistence.database.transactions import open_blocking_session, to_business, translate_errors
+from persistence.database.transactions import (
+    choose_reading,
+    choose_writing,
+    open_blocking_session,
+    to_business,
+    translate_errors,
+)
 from persistence.jobs import ADD_LABEL_STATE
 from persistence.labels.classifiers import Overlay
 from persistence.labels.sql import select_labels
@@ -145,8 +151,7 @@ class LabelStore:
     def decide_labels(self, as_of: date | None = None) -> Iterator[DecidedLabels]:
         """All labels as of the day, today where there is none, in one state of the store."""
         with translate_errors(), self.database.bulk.connect() as connection:
-            if self.database.dialect == "postgresql":
-                connection.execution_options(isolation_level="REPEATABLE READ")
+            connection.execution_options(**choose_reading(self.database.dialect))
             labels = self._begin(connection, as_of)
             labels.decide()
             yield labels
@@ -185,10 +190,7 @@ def keep(decided: DecidedLabels) -> None:
     if not decided.present or (decided.some and not decided.fresh):
         return
     connection.commit()
-    if connection.dialect.name == "postgresql":
-        connection.execution_options(isolation_level="READ COMMITTED")
-    else:
-        connection.execution_options(begin="BEGIN IMMEDIATE")
+    connection.execution_options(**choose_writing(connection.dialect.name))
     mine = uuid4().hex
     before = "" if decided.kept is None else decided.kept.owner
     size = decided.highest + 1 if decided.some and decided.fresh <= FOLLOW_RANGE else FOLLOW_RANGE

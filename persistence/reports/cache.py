@@ -15,15 +15,13 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from sqlalchemy import Executable, and_, delete, or_, update
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import InvalidInput
 from domain.store import CachedValue
-from persistence.database.engines import BUSY_SECONDS, Database
-from persistence.database.transactions import open_session
+from persistence.database.dialects import make_insert
+from persistence.database.engines import Database
+from persistence.database.transactions import connect_briefly, open_session
 from persistence.tables import CachedReportRow, kept_report
 
 T = TypeVar("T")
@@ -181,10 +179,9 @@ class DatabaseCache:
     async def acquire(self, key: str, owner: str) -> bool:
         """Whoever makes the row computes, and whoever finds a lease that ran out."""
         now = int(time.time())
-        insert = insert_postgresql if self.database.dialect == "postgresql" else insert_sqlite
         row = {"owner": owner, "leased_until": now + LEASE_SECONDS, "made_at": None, "value": None}
         statement = (
-            insert(CachedReportRow)
+            make_insert(self.database.dialect, CachedReportRow)
             .values(business_id=_read_business_id(key), key=key, **row)
             .on_conflict_do_update(
                 index_elements=["business_id", "key"],
@@ -204,31 +201,17 @@ class DatabaseCache:
 
     async def _write(self, *statements: Executable) -> int | None:
         """Rows that the first one changed, in a short transaction; None where that cannot be had at once."""
-        sqlite = self.database.dialect == "sqlite"
+        counted = {"preserve_rowcount": True}
         try:
-            async with self.database.reader.connect() as connection:
-                if sqlite:
-                    # Its wait for the write lock cannot be broken off, so it must be a short one.
-                    await connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(ANSWER_SECONDS * 1000)}")
-                try:
-                    async with asyncio.timeout(None if sqlite else ANSWER_SECONDS):
-                        counted = {"preserve_rowcount": True}
-                        changed = [
-                            (await connection.execute(statement, execution_options=counted)).rowcount
-                            for statement in statements
-                        ]
-                        await connection.commit()
-                finally:
-                    await asyncio.shield(self._leave(connection))
+            async with connect_briefly(self.database, ANSWER_SECONDS) as connection:
+                changed = [
+                    (await connection.execute(statement, execution_options=counted)).rowcount
+                    for statement in statements
+                ]
+                await connection.commit()
                 return changed[0]
         except (SQLAlchemyError, TimeoutError):
             return None
-
-    async def _leave(self, connection: AsyncConnection) -> None:
-        await connection.rollback()
-        if self.database.dialect == "sqlite":
-            await connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-            await connection.rollback()
 
 
 def _read_business_id(key: str) -> int:
