@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, false, func, insert, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.calendar import load_zone, to_local_day
 from domain.model import ERASED_TEXT, Customer, CustomerTotals, NewCustomer, WriteCounts
@@ -14,6 +14,8 @@ from persistence.erasure import find_erased
 from persistence.tables import (
     FAR_FUTURE,
     MISSING_TEXT,
+    CustomerMetricsRow,
+    CustomerRow,
     business,
     customer,
     customer_metrics,
@@ -84,6 +86,11 @@ def begins_with(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
 
 def to_record(row: Any) -> CustomerRecord:
     """The entity of a row that holds COLUMNS."""
+    return build_record(row, row)
+
+
+def build_record(row: CustomerRow, totals: CustomerMetricsRow) -> CustomerRecord:
+    """The entity of a customer's two rows."""
     return CustomerRecord(
         Customer(
             row.id,
@@ -95,12 +102,12 @@ def to_record(row: Any) -> CustomerRecord:
             bool(row.erased),
         ),
         CustomerTotals(
-            row.order_count,
-            row.revenue,
-            to_optional_instant(row.first_at),
-            to_optional_instant(row.last_at),
-            row.first_day,
-            row.last_day,
+            totals.order_count,
+            totals.revenue,
+            to_optional_instant(totals.first_at),
+            to_optional_instant(totals.last_at),
+            totals.first_day,
+            totals.last_day,
             row.registered_day,
         ),
     )
@@ -120,8 +127,9 @@ def collect_terms(external_id: str, name: str | None, email: str | None) -> set[
 class CustomerStore:
     """Customers of one business on one connection."""
 
-    def __init__(self, connection: AsyncConnection, business_id: int, ruled: Ruled) -> None:
+    def __init__(self, connection: AsyncConnection, session: AsyncSession, business_id: int, ruled: Ruled) -> None:
         self.connection = connection
+        self.session = session
         self.business_id = business_id
         self.ruled = ruled
 
@@ -178,12 +186,12 @@ class CustomerStore:
         if not is_storable(external_id):
             return None
         statement = (
-            select(*COLUMNS)
+            select(CustomerRow, CustomerMetricsRow)
             .select_from(JOINED)
             .where(customer.c.business_id == self.business_id, customer.c.external_id == external_id)
         )
-        row = (await self.connection.execute(statement)).one_or_none()
-        return None if row is None else to_record(row)
+        rows = (await self.session.execute(statement)).one_or_none()
+        return None if rows is None else build_record(*rows)
 
     async def find_known(self, external_ids: Sequence[str]) -> Mapping[str, tuple[int, bool]]:
         """Id of each customer that exists, and whether it was erased."""

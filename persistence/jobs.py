@@ -4,21 +4,20 @@ statements of a lease stand apart from the store, because imports execute them i
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import ColumnElement, Insert, Row, Update, and_, delete, exists, func, insert, or_, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Update, and_, delete, exists, func, or_, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.calendar import from_micros, to_micros
 from domain.jobs.model import LEASE_SECONDS, Job, JobKind, JobReason, JobStatus, Lease, NewJob, Outcome
 from domain.pages import Page, PageRequest, build_page
-from persistence.tables import job, label_state, to_optional_instant, to_optional_micros
+from persistence.tables import JobRow, LabelStateRow, job, label_state, to_optional_instant, to_optional_micros
 
-FIRST = "INSERT INTO label_state (business_id, owner) VALUES (:business, '') ON CONFLICT DO NOTHING"
+ADD_LABEL_STATE = "INSERT INTO label_state (business_id, owner) VALUES (:business, '') ON CONFLICT DO NOTHING"
 ACTIVE = (JobStatus.QUEUED.value, JobStatus.RUNNING.value)
 
 
-def to_job(row: Row[Any]) -> Job:
+def to_job(row: JobRow) -> Job:
     return Job(
         row.id,
         JobKind(row.kind),
@@ -68,9 +67,9 @@ def is_held(business_id: int, lease: Lease) -> ColumnElement[bool]:
     )
 
 
-def build_insert(business_id: int, job_id: int, new: NewJob, at: datetime) -> Insert:
-    """The statement that queues work."""
-    return insert(job).values(
+def build_row(business_id: int, job_id: int, new: NewJob, at: datetime) -> JobRow:
+    """The row of work that waits."""
+    return JobRow(
         business_id=business_id,
         id=job_id,
         kind=new.kind.value,
@@ -87,7 +86,7 @@ def build_insert(business_id: int, job_id: int, new: NewJob, at: datetime) -> In
 def build_heartbeat(business_id: int, lease: Lease, now: datetime, phase: str, done: int, total: int | None) -> Update:
     """The statement that keeps a lease."""
     values = {"heartbeat_at": to_micros(now), "phase": phase, "done": done, "total": total}
-    return update(job).where(is_held(business_id, lease)).values(**values)
+    return update(JobRow).where(is_held(business_id, lease)).values(**values)
 
 
 def build_finish(which: ColumnElement[bool], outcome: Outcome, at: int, **values: object) -> Update:
@@ -105,20 +104,20 @@ def build_finish(which: ColumnElement[bool], outcome: Outcome, at: int, **values
         "left_count": outcome.difference.left,
         "snapshot_at": to_optional_micros(outcome.snapshot_at),
     }
-    return update(job).where(which).values(**{**ended, **values})
+    return update(JobRow).where(which).values(**{**ended, **values})
 
 
 def build_release(business_id: int, lease: Lease) -> Update:
     """The statement that lets work wait for another holder, as if this one had not begun it."""
     waiting = {"status": JobStatus.QUEUED.value, "phase": "queued", "owner": None, "attempts": lease.attempt - 1}
-    return update(job).where(is_held(business_id, lease)).values(**waiting)
+    return update(JobRow).where(is_held(business_id, lease)).values(**waiting)
 
 
 class JobStore:
-    """Recalculations, and the leases of work of every kind; on one connection, of one business."""
+    """Recalculations, and the leases of work of every kind; in one session, of one business."""
 
-    def __init__(self, connection: AsyncConnection, business_id: int) -> None:
-        self.connection = connection
+    def __init__(self, session: AsyncSession, business_id: int) -> None:
+        self.session = session
         self.business_id = business_id
         self._own = and_(job.c.business_id == business_id, job.c.kind == JobKind.RECALCULATION.value)
 
@@ -127,10 +126,11 @@ class JobStore:
         it gets the next one of its kind."""
         if job_id is None:
             of_kind = (job.c.business_id == self.business_id, job.c.kind == new.kind.value)
-            highest = (await self.connection.execute(select(func.max(job.c.id)).where(*of_kind))).scalar_one()
-            job_id = (highest or 0) + 1
-        statement = build_insert(self.business_id, job_id, new, at)
-        return to_job((await self.connection.execute(statement.returning(job))).one())
+            job_id = (await self.session.scalar(select(func.max(job.c.id)).where(*of_kind)) or 0) + 1
+        row = build_row(self.business_id, job_id, new, at)
+        self.session.add(row)
+        await self.session.flush()
+        return to_job(row)
 
     async def find_by_ids(self, ids: Sequence[int]) -> Mapping[int, Job]:
         """Those that exist."""
@@ -172,15 +172,15 @@ class JobStore:
                 rising = after == (parent_id is not None)
                 conditions.append(job.c.id > position[1] if rising else job.c.id < position[1])
         statement = (
-            select(job).where(*conditions).order_by(job.c.id if forward else job.c.id.desc()).limit(request.size + 1)
+            select(JobRow).where(*conditions).order_by(job.c.id if forward else job.c.id.desc()).limit(request.size + 1)
         )
-        rows = (await self.connection.execute(statement)).all()
+        rows = (await self.session.scalars(statement)).all()
         return build_page(rows, request, lambda row: (row.id, row.id)).map(to_job)
 
     async def count(self, *, segment_id: int | None = None, parent_id: int | None = None) -> int:
         """How many runs there are."""
         statement = select(func.count()).select_from(job).where(*self._build_conditions(segment_id, parent_id))
-        return int((await self.connection.execute(statement)).scalar_one())
+        return await self.session.scalar(statement) or 0
 
     async def acquire(self, kind: JobKind, owner: str, now: datetime, job_id: int | None = None) -> Job | None:
         """Hold the oldest work of the kind that is free, or this one; parts are left to the run they belong to."""
@@ -192,9 +192,8 @@ class JobStore:
         ]
         if job_id is not None:
             free.append(job.c.id == job_id)
-        oldest = select(job.c.id).where(*free).order_by(job.c.id).limit(1)
-        if self.connection.dialect.name == "postgresql":
-            oldest = oldest.with_for_update(skip_locked=True)
+        # SQLite, where only one transaction writes, leaves the lock out.
+        oldest = select(job.c.id).where(*free).order_by(job.c.id).limit(1).with_for_update(skip_locked=True)
         return await self._acquire(kind, job.c.id == oldest.scalar_subquery(), owner, now)
 
     async def acquire_part(self, job_id: int, owner: str, now: datetime) -> Job | None:
@@ -205,7 +204,7 @@ class JobStore:
 
     async def _acquire(self, kind: JobKind, which: ColumnElement[bool], owner: str, now: datetime) -> Job | None:
         statement = (
-            update(job)
+            update(JobRow)
             .where(job.c.business_id == self.business_id, job.c.kind == kind.value, which)
             .values(
                 status=JobStatus.RUNNING.value,
@@ -216,36 +215,35 @@ class JobStore:
                 attempts=job.c.attempts + 1,
             )
         )
-        row = (await self.connection.execute(statement.returning(job))).one_or_none()
+        row = await self.session.scalar(statement.returning(JobRow))
         return None if row is None else to_job(row)
 
     async def heartbeat(self, lease: Lease, now: datetime, phase: str, done: int, total: int | None) -> bool:
         """Keep the lease and say how far the work is; False where its holder must stop: it is lost or cancelled."""
         statement = build_heartbeat(self.business_id, lease, now, phase, done, total)
-        row = (await self.connection.execute(statement.returning(job.c.cancel_requested))).one_or_none()
-        return row is not None and not row.cancel_requested
+        return await self.session.scalar(statement.returning(job.c.cancel_requested)) is False
 
     async def finish(self, lease: Lease, outcome: Outcome, at: datetime) -> bool:
         """The end of work by its holder; False where he does not hold it any more, and it stays as it is."""
         statement = build_finish(is_held(self.business_id, lease), outcome, to_micros(at))
-        return bool((await self.connection.execute(statement)).rowcount)
+        return await self.session.scalar(statement.returning(job.c.id)) is not None
 
     async def release(self, lease: Lease) -> None:
         """Let work wait for another worker, as if its holder had not begun it."""
-        await self.connection.execute(build_release(self.business_id, lease))
+        await self.session.execute(build_release(self.business_id, lease))
 
     async def plan_classification(self, due: datetime | None, then: datetime | None, now: datetime) -> bool:
         """Move on when the classification is due, and queue one where that has come; False where somebody else has
         moved it, or nothing was queued. At most one waits or is worked on, and none of those before it is kept."""
-        await self.connection.execute(text(FIRST), {"business": self.business_id})
+        await self.session.execute(text(ADD_LABEL_STATE), {"business": self.business_id})
         still = label_state.c.due_at.is_not_distinct_from(to_optional_micros(due))
-        statement = update(label_state).where(label_state.c.business_id == self.business_id, still)
-        moved = await self.connection.execute(statement.values(due_at=to_optional_micros(then)))
-        if not moved.rowcount or due is None or then is None or due > now:
+        statement = update(LabelStateRow).where(label_state.c.business_id == self.business_id, still)
+        moved = statement.values(due_at=to_optional_micros(then)).returning(label_state.c.business_id)
+        if await self.session.scalar(moved) is None or due is None or then is None or due > now:
             return False
         mine = (job.c.business_id == self.business_id, job.c.kind == JobKind.CLASSIFICATION.value)
-        await self.connection.execute(delete(job).where(*mine, job.c.status.not_in(ACTIVE)))
-        if (await self.connection.execute(select(job.c.id).where(*mine))).first() is None:
+        await self.session.execute(delete(job).where(*mine, job.c.status.not_in(ACTIVE)))
+        if await self.session.scalar(select(job.c.id).where(*mine)) is None:
             await self.add(NewJob(JobKind.CLASSIFICATION, JobReason.SCHEDULE, requested_by="schedule"), now)
         return True
 
@@ -253,20 +251,20 @@ class JobStore:
         """Say that these, which wait or whose lease has expired, can be done by somebody; they wait for him."""
         waiting = {"status": JobStatus.QUEUED.value, "phase": "queued", "owner": None, "heartbeat_at": to_micros(now)}
         own = (job.c.business_id == self.business_id, job.c.kind == kind.value, job.c.id.in_(ids))
-        await self.connection.execute(update(job).where(*own, is_free(now)).values(**waiting))
+        await self.session.execute(update(job).where(*own, is_free(now)).values(**waiting))
 
     async def terminate(self, kind: JobKind, job_id: int, outcome: Outcome, at: datetime) -> None:
         """The end of work that is active, whoever holds it; what has ended stays as it is."""
-        await self.connection.execute(build_finish(self._is_active(kind, job_id), outcome, to_micros(at)))
+        await self.session.execute(build_finish(self._is_active(kind, job_id), outcome, to_micros(at)))
 
     async def ask_to_cancel(self, kind: JobKind, job_id: int) -> None:
         """Whoever holds the work stops at the next heartbeat."""
-        await self.connection.execute(update(job).where(self._is_active(kind, job_id)).values(cancel_requested=True))
+        await self.session.execute(update(JobRow).where(self._is_active(kind, job_id)).values(cancel_requested=True))
 
     async def adopt(self, job_id: int, parent_id: int) -> None:
         """Make an active run a part of another."""
         active = self._is_active(JobKind.RECALCULATION, job_id)
-        await self.connection.execute(update(job).where(active).values(parent_id=parent_id))
+        await self.session.execute(update(JobRow).where(active).values(parent_id=parent_id))
 
     def _is_active(self, kind: JobKind, job_id: int) -> ColumnElement[bool]:
         own = (job.c.business_id == self.business_id, job.c.kind == kind.value, job.c.id == job_id)
@@ -283,5 +281,5 @@ class JobStore:
         return conditions
 
     async def _load_runs(self, *conditions: ColumnElement[bool]) -> list[Job]:
-        statement = select(job).where(self._own, *conditions).order_by(job.c.id)
-        return [to_job(row) for row in await self.connection.execute(statement)]
+        statement = select(JobRow).where(self._own, *conditions).order_by(job.c.id)
+        return [to_job(row) for row in await self.session.scalars(statement)]

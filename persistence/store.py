@@ -46,7 +46,15 @@ from domain.store import Agenda
 from persistence.customers import CustomerStore
 from persistence.database.dialects import create, empty
 from persistence.database.engines import Database
-from persistence.database.transactions import build_event_row, open_session, raise_change, to_business, translate_errors
+from persistence.database.transactions import (
+    build_event_row,
+    choose_reading,
+    choose_writing,
+    open_session,
+    raise_change,
+    to_business,
+    translate_errors,
+)
 from persistence.erasure import ErasureStore
 from persistence.imports.imports import ImportStore
 from persistence.jobs import JobStore, is_waiting
@@ -140,7 +148,7 @@ class Unit:
         """One repository a noun, all on this connection."""
         self.session = open_session(self.connection)
         self.rules = RuleAnalysisStore(self.connection, self, self.instant)
-        self.customers = CustomerStore(self.connection, self.business.id, self.rules.build_condition)
+        self.customers = CustomerStore(self.connection, self.session, self.business.id, self.rules.build_condition)
         self.purchases = PurchaseStore(self.connection, self.session, self.business.id)
         self.reports = ReportStore(self.connection, self.business.id)
         self.groups = GroupReportStore(self.connection, self.business.id)
@@ -150,8 +158,8 @@ class Unit:
         self.history = HistoryStore(self.connection, self.business.id)
         self.snapshots = SnapshotStore(self.connection, self.session, self.business.id, self.business.as_of)
         self.erasure = ErasureStore(self.connection, self.session, self.business.id)
-        self.jobs = JobStore(self.connection, self.business.id)
-        self.imports = ImportStore(self.connection, self.business.id)
+        self.jobs = JobStore(self.session, self.business.id)
+        self.imports = ImportStore(self.session, self.business.id)
         self.audits = AuditStore(self.connection, self.session, self.business.id)
 
     async def mark_data_changed(self) -> None:
@@ -267,17 +275,14 @@ class SqlEvaluation:
 
     async def mark_followed(self) -> None:
         """They have followed now; within the write unit."""
-        statement = update(business_table).where(business_table.c.id == self.unit.business.id)
+        statement = update(BusinessRow).where(business_table.c.id == self.unit.business.id)
         await self.connection.execute(statement.values(followed_at=to_micros(self.seen_at)))
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Unit]:
         """End the reading and hold the business's only write transaction, on the same connection: all or nothing."""
         await self.connection.commit()
-        if self.connection.dialect.name == "postgresql":
-            await self.connection.execution_options(isolation_level="READ COMMITTED")
-        else:
-            await self.connection.execution_options(begin="BEGIN IMMEDIATE")
+        await self.connection.execution_options(**choose_writing(self.connection.dialect.name))
         row = (await self.connection.execute(raise_change(self.unit.business.id, self.clock()))).one()
         yield Unit(self.connection, to_business(row), from_micros(row.last_instant))
         await self.connection.commit()
@@ -303,9 +308,7 @@ class SqlStore:
         """One state of the business, its members those of `business.as_of` where that is set; nothing is written."""
         with translate_errors():
             async with self.database.reader.connect() as connection:
-                if self.database.dialect == "postgresql":
-                    # Its default would let every statement of the unit see another state.
-                    await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                await connection.execution_options(**choose_reading(self.database.dialect), postgresql_readonly=True)
                 try:
                     yield Unit(connection, business, self.clock())
                 finally:
@@ -368,16 +371,12 @@ class SqlStore:
         """A run's connection; what it did not commit is gone with it."""
         with translate_errors():
             async with self.database.worker.connect() as connection:
-                if self.database.dialect == "postgresql":
-                    await connection.execution_options(isolation_level="REPEATABLE READ")
-                else:
-                    await connection.execution_options(begin="BEGIN")
+                await connection.execution_options(**choose_reading(self.database.dialect))
                 try:
                     await connection.run_sync(create, "evaluated", EVALUATED)
                     # Or a run that fails would take the table away with it.
                     await connection.commit()
-                    statement = select(business_table).where(business_table.c.id == business.id)
-                    row = (await connection.execute(statement)).one()
+                    row = await open_session(connection).get_one(BusinessRow, business.id)
                     unit = Unit(connection, to_business(row), self.clock())
                     yield SqlEvaluation(connection, unit, self.clock, from_micros(row.last_instant))
                 finally:
@@ -417,4 +416,4 @@ class SqlStore:
         """Leases, in a short transaction that changes no data of the business."""
         with translate_errors():
             async with self.database.writer.begin() as connection:
-                yield JobStore(connection, business.id)
+                yield JobStore(open_session(connection), business.id)

@@ -1,8 +1,10 @@
 """The tables, each a SQLModel class: repositories read and write single rows through the classes, and sets through the
-tables of the same names below them. Every row belongs to a business, which comes first in every key and index; keys of
-facts hold the customer, so that whatever belongs to one customer lies together. Both databases read the column types
-alike: text compares by code point, instants are microseconds since 1970. An instant of a business is unique to one
-write, so that the order of instants is the order of commits."""
+tables of the same names below them. Some tables are only ever handled as sets, so that their classes do no more than
+declare them: terms, purchases and their lines, memberships and their changes, labels of customers, and what an import
+refused, gave and changed. Every row belongs to a business, which comes first in every key and index; keys of facts hold
+the customer, so that whatever belongs to one customer lies together. Both databases read the column types alike: text
+compares by code point, instants are microseconds since 1970. An instant of a business is unique to one write, so that
+the order of instants is the order of commits."""
 
 from datetime import datetime
 from typing import Any

@@ -25,10 +25,12 @@ from sqlalchemy import (
     text,
     union_all,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+from sqlmodel import SQLModel
 
 from domain.calendar import DayRanges
 from domain.money import is_rounded_up
@@ -51,7 +53,12 @@ def _compile_selective(element: Selective, compiler: SQLCompiler, **kw: Any) -> 
 
 @compiles(Selective, "sqlite")
 def _compile_selective_sqlite(element: Selective, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"likelihood({compiler.process(element.clauses, **kw)}, 0.000001)"
+    return write_selective("sqlite", compiler.process(element.clauses, **kw))
+
+
+def write_selective(dialect: str, condition: str) -> str:
+    """The same of a condition that is text."""
+    return f"likelihood({condition}, 0.000001)" if dialect == "sqlite" else condition
 
 
 def combine_lists(pages: Sequence[Select[Any]]) -> list[Select[Any]]:
@@ -264,6 +271,23 @@ def load(connection: Connection, name: str, columns: Sequence[str], rows: Sequen
                 copy.write_row(row)
     else:
         fill(connection, name, columns, rows)
+
+
+def write_row_number(connection: Connection, order: str) -> str:
+    """What numbers the rows of an `INSERT … SELECT` in that order, in which they are selected. SQLite numbers a key
+    that is not given, without a window over all of them."""
+    return "NULL" if connection.dialect.name == "sqlite" else f"ROW_NUMBER() OVER (ORDER BY {order})"
+
+
+def make_insert(dialect: str, into: type[SQLModel]) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that can say what becomes of a row that is there already."""
+    return postgresql.insert(into) if dialect == "postgresql" else sqlite.insert(into)
+
+
+def lock_table(connection: Connection, name: str) -> None:
+    """Let nobody else write to the table until the transaction, which writes, ends; on SQLite nobody can."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"LOCK TABLE {name} IN SHARE MODE"))
 
 
 def analyze(connection: Connection, *names: str) -> None:

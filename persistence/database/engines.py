@@ -1,5 +1,6 @@
 """Engines and transactions. SQLite has a writer engine whose transactions begin IMMEDIATE and a reader engine whose
-transactions begin when they first read; PostgreSQL has one pool. Nothing else knows which database it is."""
+transactions begin when they first read; PostgreSQL has one pool. Outside this room only the start of a program asks
+which it is, as it brings the tables of SQLite up to date by itself."""
 
 import asyncio
 import sqlite3
@@ -218,3 +219,9 @@ def is_busy(error: BaseException) -> bool:
     """Whether the store was locked by somebody else for longer than we wait."""
     original = getattr(error, "orig", error)
     return isinstance(original, sqlite3.OperationalError) and "locked" in str(original)
+
+
+def is_wrong_statement(error: BaseException) -> bool:
+    """Whether SQLite calls the statement wrong, which no second try would mend; only its code tells that from trouble
+    of the store."""
+    return getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR

@@ -28,12 +28,12 @@ from domain.model import Actor, Business
 from persistence import merge
 from persistence.database.dialects import analyze
 from persistence.database.engines import Database
-from persistence.database.transactions import build_event_row, raise_change, translate_errors
+from persistence.database.transactions import build_event_row, open_blocking_session, raise_change, translate_errors
 from persistence.erasure import hide_rejects
 from persistence.imports.staging import ONLY_NEGATIVE, arrange, refuse, stage
 from persistence.imports.undo import keep_before, keep_given
-from persistence.jobs import build_finish, build_heartbeat, build_insert, build_release, is_held
-from persistence.tables import AuditEventRow, job, purchase_import
+from persistence.jobs import build_finish, build_heartbeat, build_release, build_row, is_held
+from persistence.tables import AuditEventRow, PurchaseImportRow, job, purchase_import
 
 SAMPLE = 50_000
 """Orders whose amounts decide what is usual: every so many-th in the order of customers."""
@@ -119,17 +119,18 @@ class ImportRecord:
 
     def begin(self) -> None:
         """Make an import that did not wait, and hold it."""
-        with self.engine.begin() as connection:
-            row = connection.execute(raise_change(self.business.id, self.clock())).one()
-            self.lease = replace(self.lease, job_id=int(row.change_number))
-            own = {"business_id": self.business.id, "id": self.id}
-            values = {**own, "source": self.source, "time_zone": self.business.time_zone}
-            connection.execute(insert(purchase_import).values(**values))
+        with open_blocking_session(self.engine) as session, session.begin():
+            change = session.execute(raise_change(self.business.id, self.clock())).one()
+            self.lease = replace(self.lease, job_id=int(change.change_number))
             new = NewJob(JobKind.IMPORT, JobReason.REQUEST, requested_by=self.actor)
-            held = {"status": JobStatus.RUNNING.value, "phase": "starting", "started_at": row.last_instant}
-            lease = {"owner": self.lease.owner, "attempts": self.lease.attempt, "heartbeat_at": to_micros(self.clock())}
-            queued = build_insert(self.business.id, self.id, new, from_micros(row.last_instant))
-            connection.execute(queued.values(**held, **lease))
+            held = build_row(self.business.id, self.id, new, from_micros(change.last_instant))
+            held.status, held.phase, held.started_at = JobStatus.RUNNING.value, "starting", change.last_instant
+            held.owner, held.attempts = self.lease.owner, self.lease.attempt
+            held.heartbeat_at = to_micros(self.clock())
+            own = PurchaseImportRow(
+                business_id=self.business.id, id=self.id, source=self.source, time_zone=self.business.time_zone
+            )
+            session.add_all((held, own))
 
     def report(self, phase: str, done: int, total: int | None) -> None:
         """How far the import is; stored with the next heartbeat. ImportEnded where somebody ended it."""
@@ -178,7 +179,7 @@ class ImportRecord:
             hide_rejects(connection, self.business.id, hidden)
             connection.execute(text(REJECTS), own)
             mine = (purchase_import.c.business_id == self.business.id, purchase_import.c.id == self.id)
-            connection.execute(update(purchase_import).where(*mine).values(**counts, **more))
+            connection.execute(update(PurchaseImportRow).where(*mine).values(**counts, **more))
             self._finish(connection, Outcome(JobStatus.SUCCEEDED), row.last_instant, done=orders, total=orders)
             self._audit(connection, row.change_number, row.last_instant, "DONE", counts)
 

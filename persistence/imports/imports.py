@@ -4,10 +4,9 @@ Both are read together, by pages by key, and so are the rows that it refused."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, insert, select, union_all, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, and_, func, select, union_all, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.calendar import from_micros
 from domain.imports.model import NewImport, PurchaseImport, Reject
@@ -15,33 +14,39 @@ from domain.imports.quality import Quality
 from domain.jobs.model import Job, JobKind, JobReason, JobStatus, NewJob
 from domain.pages import Page, PageRequest, build_page
 from persistence.jobs import ACTIVE, JobStore
-from persistence.tables import business, import_reject, job, purchase_import, to_optional_instant
+from persistence.tables import (
+    JobRow,
+    PurchaseImportRow,
+    business,
+    import_reject,
+    job,
+    purchase_import,
+    to_optional_instant,
+)
 
 OF_IMPORT = and_(
     job.c.business_id == purchase_import.c.business_id,
     job.c.kind == JobKind.IMPORT.value,
     job.c.id == purchase_import.c.id,
 )
-IMPORTS = select(purchase_import, *(column for column in job.c if column.name not in ("business_id", "id"))).join_from(
-    purchase_import, job, OF_IMPORT
-)
+IMPORTS = select(PurchaseImportRow, JobRow).join_from(PurchaseImportRow, JobRow, OF_IMPORT)
 
 
-def to_import(row: Row[Any]) -> PurchaseImport:
+def to_import(row: PurchaseImportRow, work: JobRow) -> PurchaseImport:
     return PurchaseImport(
         row.id,
         row.source,
-        JobStatus(row.status),
-        row.phase,
-        row.done,
-        row.total,
-        from_micros(row.created_at),
-        to_optional_instant(row.started_at),
-        to_optional_instant(row.finished_at),
-        row.error_code,
-        row.error_message,
-        row.requested_by,
-        row.cancel_requested,
+        JobStatus(work.status),
+        work.phase,
+        work.done,
+        work.total,
+        from_micros(work.created_at),
+        to_optional_instant(work.started_at),
+        to_optional_instant(work.finished_at),
+        work.error_code,
+        work.error_message,
+        work.requested_by,
+        work.cancel_requested,
         row.rows_read,
         row.created,
         row.updated,
@@ -50,7 +55,7 @@ def to_import(row: Row[Any]) -> PurchaseImport:
         row.future,
         None if row.quality is None else Quality.read(row.quality),
         row.options,
-        to_optional_instant(row.heartbeat_at),
+        to_optional_instant(work.heartbeat_at),
         to_optional_instant(row.undo_begun_at),
         to_optional_instant(row.undone_at),
     )
@@ -58,15 +63,15 @@ def to_import(row: Row[Any]) -> PurchaseImport:
 
 @dataclass(slots=True)
 class ImportStore:
-    """On one connection, of one business."""
+    """In one session, of one business."""
 
-    connection: AsyncConnection
+    session: AsyncSession
     business_id: int
     jobs: JobStore = field(init=False)
 
     def __post_init__(self) -> None:
-        """Their jobs, on the same connection."""
-        self.jobs = JobStore(self.connection, self.business_id)
+        """Their jobs, in the same session."""
+        self.jobs = JobStore(self.session, self.business_id)
 
     async def find_by_ids(self, ids: Sequence[int]) -> Mapping[int, PurchaseImport]:
         """Those that exist."""
@@ -78,14 +83,14 @@ class ImportStore:
         if request.after is not None:
             conditions.append(purchase_import.c.id < request.after[1])
         statement = IMPORTS.where(*conditions).order_by(purchase_import.c.id.desc()).limit(request.size + 1)
-        rows = (await self.connection.execute(statement)).all()
-        return build_page(rows, request, lambda row: (row.id, row.id)).map(to_import)
+        imports = [to_import(*rows) for rows in await self.session.execute(statement)]
+        return build_page(imports, request, lambda one: (one.id, one.id))
 
     async def count(self) -> int:
         """How many there are."""
         own = purchase_import.c.business_id == self.business_id
         statement = select(func.count()).select_from(purchase_import).where(own)
-        return int((await self.connection.execute(statement)).scalar_one())
+        return await self.session.scalar(statement) or 0
 
     async def load_rejects(self, ids: Sequence[int], request: PageRequest) -> Mapping[int, Page[Reject]]:
         """The rows that each import refused, by their lines, in one statement that reads no more than the pages."""
@@ -104,7 +109,7 @@ class ImportStore:
             )
             pages.append(select(page))
         rejects: dict[int, list[Reject]] = {import_id: [] for import_id in ids}
-        for row in await self.connection.execute(union_all(*pages)):
+        for row in await self.session.execute(union_all(*pages)):
             rejects[row.import_id].append(Reject(row.line, row.text, row.reason))
         return {
             import_id: build_page(sorted(rows, key=lambda row: row.line), request, lambda row: (row.line, row.line))
@@ -115,8 +120,8 @@ class ImportStore:
         """The import of a request that carried the key, and the digest of that request."""
         column = purchase_import.c
         statement = IMPORTS.where(column.business_id == self.business_id, column.request_key == key)
-        row = (await self.connection.execute(statement)).one_or_none()
-        return None if row is None else (to_import(row), row.request_digest)
+        rows = (await self.session.execute(statement)).one_or_none()
+        return None if rows is None else (to_import(*rows), rows[0].request_digest)
 
     async def load_active(self) -> list[PurchaseImport]:
         """Those that wait or are worked on, oldest first."""
@@ -129,25 +134,25 @@ class ImportStore:
         if acquired is not None:
             zone = select(business.c.time_zone).where(business.c.id == self.business_id).scalar_subquery()
             own = (purchase_import.c.business_id == self.business_id, purchase_import.c.id == import_id)
-            await self.connection.execute(update(purchase_import).where(*own).values(time_zone=zone))
+            await self.session.execute(update(PurchaseImportRow).where(*own).values(time_zone=zone))
         return acquired
 
     async def add(self, import_id: int, new: NewImport, at: datetime) -> PurchaseImport:
         """Let it wait."""
         await self.jobs.add(NewJob(JobKind.IMPORT, JobReason.REQUEST, requested_by=new.requested_by), at, import_id)
-        await self.connection.execute(
-            insert(purchase_import).values(
-                business_id=self.business_id,
-                id=import_id,
-                source=new.source,
-                options=dict(new.options),
-                request_key=new.key,
-                request_digest=new.digest,
-            )
+        row = PurchaseImportRow(
+            business_id=self.business_id,
+            id=import_id,
+            source=new.source,
+            options=dict(new.options),
+            request_key=new.key,
+            request_digest=new.digest,
         )
+        self.session.add(row)
+        await self.session.flush()
         return (await self.find_by_ids([import_id]))[import_id]
 
     async def _load_imports(self, *conditions: ColumnElement[bool]) -> list[PurchaseImport]:
         own = purchase_import.c.business_id == self.business_id
         statement = IMPORTS.where(own, *conditions).order_by(purchase_import.c.id)
-        return [to_import(row) for row in await self.connection.execute(statement)]
+        return [to_import(*rows) for rows in await self.session.execute(statement)]

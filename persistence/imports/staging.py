@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 from domain.imports.orders import Fragment, FragmentLine, Fragments
 from domain.imports.rows import RejectedRow
 from persistence import merge
-from persistence.database.dialects import analyze, create, load
+from persistence.database.dialects import analyze, create, load, write_row_number
 from persistence.erasure import ERASED_REASON
 
 PORTION = 10_000
@@ -138,9 +138,7 @@ def arrange(connection: Connection) -> tuple[int, int]:
     if connection.execute(text(MENDED)).rowcount:
         analyze(connection, "mended")
         repeated = _mend(connection)
-    # SQLite numbers a key that is not given, in the order of the rows, without a window over all of them.
-    seq = "NULL" if connection.dialect.name == "sqlite" else "ROW_NUMBER() OVER (ORDER BY customer, line)"
-    connection.execute(text(INCOMING.format(seq=seq)))
+    connection.execute(text(INCOMING.format(seq=write_row_number(connection, "customer, line"))))
     connection.execute(text("DROP TABLE fragment"))
     analyze(connection, "incoming")
     return int(connection.execute(text("SELECT COALESCE(MAX(seq), 0) FROM incoming")).scalar_one()), repeated

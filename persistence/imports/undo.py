@@ -6,22 +6,21 @@ is kept in the transaction that makes it necessary: which ids an import gave, an
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, text, update
+from sqlalchemy import Connection, insert, select, text, update
 
 from domain.calendar import Clock, to_micros
 from domain.errors import Conflict, NotFound, UndoRefused
 from domain.imports.imports import CHANGED, DELETED, EXAMPLES, MOVED, UndoConflict, UndoSummary
 from domain.model import Actor, Business
 from persistence import merge
-from persistence.database.dialects import analyze, create, empty, fill, prefer_index_joins
+from persistence.database.dialects import analyze, create, empty, fill, lock_table, prefer_index_joins
 from persistence.database.engines import Database
-from persistence.database.transactions import build_event_row, raise_change, translate_errors
+from persistence.database.transactions import build_event_row, open_blocking_session, raise_change, translate_errors
 from persistence.imports.imports import IMPORTS
 from persistence.jobs import ACTIVE
 from persistence.merge import UPDATED, MergeResult
-from persistence.tables import AuditEventRow, import_range, purchase_import
+from persistence.tables import AuditEventRow, PurchaseImportRow, import_range, purchase_import
 
 STEP = 4_000
 """Customer ids that are looked at in one transaction."""
@@ -45,8 +44,7 @@ STOREFRONTS = """DELETE FROM storefront WHERE business_id = :business AND id BET
 
 def has_no_evaluation(connection: Connection, business: int) -> bool:
     """Whether no run is about to give memberships to customers that it has read; none begins in this transaction."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("LOCK TABLE job IN SHARE MODE"))
+    lock_table(connection, "job")
     return not connection.execute(text(RUNNING), {"business": business}).scalar_one()
 
 
@@ -158,14 +156,15 @@ class ImportUndo:
             summary = self._remove_customers(connection, customers, summary)
             return self._finish(connection, storefronts, summary, actor)
 
-    def _load_row(self, connection: Connection) -> Row[Any]:
+    def _load_row(self, connection: Connection) -> PurchaseImportRow:
         column = purchase_import.c
-        row = connection.execute(
-            IMPORTS.where(column.business_id == self.business.id, column.id == self.import_id)
-        ).one_or_none()
-        if row is None:
+        statement = IMPORTS.where(column.business_id == self.business.id, column.id == self.import_id)
+        with open_blocking_session(connection) as session:
+            rows = session.execute(statement).one_or_none()
+        if rows is None:
             raise NotFound(f"There is no import {self.import_id}. segments imports list shows those there are.")
-        if row.status in ACTIVE:
+        row, work = rows
+        if work.status in ACTIVE:
             raise Conflict(f"Import {self.import_id} has not ended yet.")
         if row.undone_at is not None:
             raise Conflict(f"Import {self.import_id} was taken back already.")
@@ -185,7 +184,7 @@ class ImportUndo:
                 spans.append((low, high))
         return spans
 
-    def _refuse_changed(self, connection: Connection, row: Row[Any], spans: Spans) -> None:
+    def _refuse_changed(self, connection: Connection, row: PurchaseImportRow, spans: Spans) -> None:
         create(connection, "given", "first BIGINT PRIMARY KEY, last BIGINT NOT NULL")
         fill(connection, "given", ("first", "last"), spans)
         reasons = []
@@ -312,7 +311,7 @@ class ImportUndo:
     def _set(self, connection: Connection, values: dict[str, object]) -> None:
         column = purchase_import.c
         mine = (column.business_id == self.business.id, column.id == self.import_id)
-        connection.execute(update(purchase_import).where(*mine).values(**values))
+        connection.execute(update(PurchaseImportRow).where(*mine).values(**values))
 
 
 # A cross join keeps the order in which SQLite goes: from changed orders to their purchases to their lines. By itself it

@@ -10,7 +10,6 @@ of one statement over a range of customers, a function as a step over the same r
 """
 
 import logging
-import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
@@ -57,6 +56,7 @@ from domain.classifiers import (
 )
 from domain.money import compute_mean, to_decimal
 from persistence.database.dialects import Divide, analyze, bind_double, create, divide_half_even, load, to_double
+from persistence.database.engines import is_wrong_statement
 from persistence.labels.sql import FACTS, select_labels
 from persistence.tables import customer
 
@@ -112,9 +112,8 @@ class ClassifiedStore:
 
 
 def translate_sql_error(error: DBAPIError, classifiers: Classifiers) -> Exception:
-    """A failing expression, apart from a store in trouble; on SQLite its code alone tells which it is."""
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    trouble = isinstance(error, OperationalError) and code != sqlite3.SQLITE_ERROR
+    """A failing expression, apart from a store in trouble."""
+    trouble = isinstance(error, OperationalError) and not is_wrong_statement(error)
     return error if trouble or not classifiers.sql else ClassifierFailed()
 
 
@@ -232,9 +231,8 @@ def _find_sql_fault(engine: Engine, classifier: Classifier) -> str | None:
         with engine.connect() as connection:
             rows = connection.execute(select_nobody(classifier)).all()
     except DBAPIError as error:
-        # A store that is out of reach says nothing of the expression; SQLite's own word for a wrong one is a code.
-        code = getattr(error.orig, "sqlite_errorcode", None)
-        if isinstance(error, OperationalError) and code != sqlite3.SQLITE_ERROR:
+        # A store that is out of reach says nothing of the expression.
+        if isinstance(error, OperationalError) and not is_wrong_statement(error):
             return None
         return f"the database refuses its sql: {str(error.orig).splitlines()[0]}"
     return "its sql must say something of each customer, not of all together" if rows else None

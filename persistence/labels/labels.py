@@ -16,7 +16,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
-    Row,
     Text,
     and_,
     case,
@@ -28,7 +27,6 @@ from sqlalchemy import (
     select,
     table,
     text,
-    update,
 )
 
 from domain.calendar import Clock, load_zone, to_local_date
@@ -36,11 +34,17 @@ from domain.classification.labels import DIMENSIONS, Labelling, build_labelling
 from domain.classifiers import Classifiers
 from persistence.database.dialects import analyze, create
 from persistence.database.engines import Database
-from persistence.database.transactions import to_business, translate_errors
+from persistence.database.transactions import (
+    choose_reading,
+    choose_writing,
+    open_blocking_session,
+    to_business,
+    translate_errors,
+)
+from persistence.jobs import ADD_LABEL_STATE
 from persistence.labels.classifiers import Overlay
 from persistence.labels.sql import select_labels
-from persistence.tables import business as business_table
-from persistence.tables import customer, customer_label, customer_metrics, label_state
+from persistence.tables import BusinessRow, LabelStateRow, customer, customer_label, customer_metrics
 
 RANGE = 10_000
 """Customer ids decided at a time: few enough that what is sorted stays in the cache."""
@@ -62,7 +66,7 @@ class DecidedLabels:
     data_version: int
     seen_at: int
     how: Labelling
-    kept: Row[Any] | None
+    kept: LabelStateRow | None
     some: bool
     present: bool
     overlay: Overlay
@@ -147,22 +151,20 @@ class LabelStore:
     def decide_labels(self, as_of: date | None = None) -> Iterator[DecidedLabels]:
         """All labels as of the day, today where there is none, in one state of the store."""
         with translate_errors(), self.database.bulk.connect() as connection:
-            if self.database.dialect == "postgresql":
-                connection.execution_options(isolation_level="REPEATABLE READ")
+            connection.execution_options(**choose_reading(self.database.dialect))
             labels = self._begin(connection, as_of)
             labels.decide()
             yield labels
 
     def _begin(self, connection: Connection, as_of: date | None) -> DecidedLabels:
-        row = connection.execute(select(business_table).where(business_table.c.id == self.business_id)).one()
+        with open_blocking_session(connection) as session:
+            row = session.get_one(BusinessRow, self.business_id)
+            state = session.get(LabelStateRow, self.business_id)
         business = to_business(row)
         present = to_local_date(self.clock(), load_zone(business.time_zone))
         today = as_of or present
         first = select(func.min(customer_metrics.c.first_day)).where(customer_metrics.c.business_id == self.business_id)
         how = build_labelling(business, today, connection.execute(first).scalar_one())
-        state = connection.execute(
-            select(label_state).where(label_state.c.business_id == self.business_id)
-        ).one_or_none()
         some = state is not None and state.basis == how.basis
         return DecidedLabels(
             connection,
@@ -188,30 +190,20 @@ def keep(decided: DecidedLabels) -> None:
     if not decided.present or (decided.some and not decided.fresh):
         return
     connection.commit()
-    if connection.dialect.name == "postgresql":
-        connection.execution_options(isolation_level="READ COMMITTED")
-    else:
-        connection.execution_options(begin="BEGIN IMMEDIATE")
+    connection.execution_options(**choose_writing(connection.dialect.name))
     mine = uuid4().hex
     before = "" if decided.kept is None else decided.kept.owner
     size = decided.highest + 1 if decided.some and decided.fresh <= FOLLOW_RANGE else FOLLOW_RANGE
     for low in range(0, decided.highest + 1, size):
-        with connection.begin():
-            if not _is_owner(connection, decided.business_id, before if low == 0 else mine):
+        with open_blocking_session(connection) as session, session.begin():
+            session.execute(text(ADD_LABEL_STATE), {"business": decided.business_id})
+            # Nobody else can change it until this transaction ends.
+            state = session.get_one(LabelStateRow, decided.business_id, with_for_update=True)
+            if state.owner != (before if low == 0 else mine):
                 return
             last = low + size > decided.highest
             _replace(decided, low, decided.highest if last else low + size - 1)
-            basis = decided.how.basis if last else None
-            statement = update(label_state).where(label_state.c.business_id == decided.business_id)
-            connection.execute(statement.values(basis=basis, seen_at=decided.seen_at, owner=mine))
-
-
-def _is_owner(connection: Connection, business_id: int, owner: str) -> bool:
-    """Whether what is kept is still that of `owner`; nobody else can change it until this transaction ends."""
-    first = "INSERT INTO label_state (business_id, owner) VALUES (:business, '') ON CONFLICT DO NOTHING"
-    connection.execute(text(first), {"business": business_id})
-    statement = select(label_state.c.owner).where(label_state.c.business_id == business_id).with_for_update()
-    return bool(connection.execute(statement).scalar_one() == owner)
+            state.basis, state.seen_at, state.owner = decided.how.basis if last else None, decided.seen_at, mine
 
 
 def _replace(decided: DecidedLabels, low: int, high: int) -> None:

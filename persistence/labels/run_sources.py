@@ -27,6 +27,7 @@ from domain.imports.rows import PurchaseSource, RejectedRow, StagedColumns
 from domain.imports.sources import Collection
 from domain.model import Business
 from persistence.database.engines import Database, run_alone
+from persistence.database.transactions import choose_writing
 from persistence.erasure import ERASED_REASON
 from persistence.imports.importer import PurchaseImporter
 from persistence.imports.staging import ONLY_NEGATIVE, OTHER_CUSTOMER
@@ -118,7 +119,7 @@ class RunSource(ABC):
 def begin_write(database: Database) -> Iterator[Connection]:
     """A transaction that waits for the write lock first of all."""
     with database.bulk.connect() as connection:
-        connection.execution_options(begin="BEGIN IMMEDIATE")
+        connection.execution_options(**choose_writing(database.dialect))
         with connection.begin():
             yield connection
 

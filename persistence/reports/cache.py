@@ -14,16 +14,15 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
-from sqlalchemy import Executable, and_, delete, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+from sqlalchemy import Executable, and_, delete, or_, update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import InvalidInput
 from domain.store import CachedValue
-from persistence.database.engines import BUSY_SECONDS, Database
-from persistence.tables import kept_report
+from persistence.database.dialects import make_insert
+from persistence.database.engines import Database
+from persistence.database.transactions import connect_briefly, open_session
+from persistence.tables import CachedReportRow, kept_report
 
 T = TypeVar("T")
 Json = Any
@@ -159,20 +158,20 @@ class DatabaseCache:
 
     async def get(self, key: str) -> Json | None:
         """The value of a row that is not too old."""
-        fresh = column.made_at > int(time.time()) - SECONDS
-        statement = select(column.value).where(*_is_row(key), column.value.is_not(None), fresh)
         # A store that cannot be read fails here, since computing the value would fail too.
-        async with self.database.reader.connect() as connection:
-            value = (await connection.execute(statement)).scalar_one_or_none()
-        return None if value is None else json.loads(value)
+        async with open_session(self.database.reader) as session:
+            row = await session.get(CachedReportRow, (_read_business_id(key), key))
+        if row is None or row.value is None or row.made_at is None or row.made_at <= int(time.time()) - SECONDS:
+            return None
+        return json.loads(row.value)
 
     async def set(self, key: str, value: Json) -> None:
         """Share it; what is too old of the business goes."""
         now = int(time.time())
         unborn = and_(column.made_at.is_(None), column.leased_until < now - SECONDS)
         await self._write(
-            update(kept_report).where(*_is_row(key)).values(value=json.dumps(value), made_at=now),
-            delete(kept_report).where(
+            update(CachedReportRow).where(*_is_row(key)).values(value=json.dumps(value), made_at=now),
+            delete(CachedReportRow).where(
                 column.business_id == _read_business_id(key), or_(column.made_at < now - SECONDS, unborn)
             ),
         )
@@ -180,10 +179,9 @@ class DatabaseCache:
     async def acquire(self, key: str, owner: str) -> bool:
         """Whoever makes the row computes, and whoever finds a lease that ran out."""
         now = int(time.time())
-        insert = insert_postgresql if self.database.dialect == "postgresql" else insert_sqlite
         row = {"owner": owner, "leased_until": now + LEASE_SECONDS, "made_at": None, "value": None}
         statement = (
-            insert(kept_report)
+            make_insert(self.database.dialect, CachedReportRow)
             .values(business_id=_read_business_id(key), key=key, **row)
             .on_conflict_do_update(
                 index_elements=["business_id", "key"],
@@ -196,38 +194,24 @@ class DatabaseCache:
 
     async def release(self, key: str, owner: str) -> None:
         """A lease that came to nothing is free."""
-        await self._write(delete(kept_report).where(*_is_row(key), column.owner == owner, column.value.is_(None)))
+        await self._write(delete(CachedReportRow).where(*_is_row(key), column.owner == owner, column.value.is_(None)))
 
     async def close(self) -> None:
         """The store is closed by whoever opened it."""
 
     async def _write(self, *statements: Executable) -> int | None:
         """Rows that the first one changed, in a short transaction; None where that cannot be had at once."""
-        sqlite = self.database.dialect == "sqlite"
+        counted = {"preserve_rowcount": True}
         try:
-            async with self.database.reader.connect() as connection:
-                if sqlite:
-                    # Its wait for the write lock cannot be broken off, so it must be a short one.
-                    await connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(ANSWER_SECONDS * 1000)}")
-                try:
-                    async with asyncio.timeout(None if sqlite else ANSWER_SECONDS):
-                        counted = {"preserve_rowcount": True}
-                        changed = [
-                            (await connection.execute(statement, execution_options=counted)).rowcount
-                            for statement in statements
-                        ]
-                        await connection.commit()
-                finally:
-                    await asyncio.shield(self._leave(connection))
+            async with connect_briefly(self.database, ANSWER_SECONDS) as connection:
+                changed = [
+                    (await connection.execute(statement, execution_options=counted)).rowcount
+                    for statement in statements
+                ]
+                await connection.commit()
                 return changed[0]
         except (SQLAlchemyError, TimeoutError):
             return None
-
-    async def _leave(self, connection: AsyncConnection) -> None:
-        await connection.rollback()
-        if self.database.dialect == "sqlite":
-            await connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-            await connection.rollback()
 
 
 def _read_business_id(key: str) -> int:

@@ -17,7 +17,7 @@ from domain.pages import Page, PageRequest, build_page
 from domain.segments.model import SOURCE_ORDER, Membership, MembershipSource, MemberTotals
 from domain.store import Member, MemberKey
 from persistence.customers import COLUMNS, JOINED, to_record
-from persistence.database.dialects import Selective, analyze, fetch_lists
+from persistence.database.dialects import Selective, analyze, fetch_lists, write_selective
 from persistence.tables import (
     customer,
     customer_metrics,
@@ -91,9 +91,6 @@ LOG = """INSERT INTO membership_change (business_id, at, segment_id, entered, le
     entered = membership_change.entered + excluded.entered,
     left_count = membership_change.left_count + excluded.left_count, member_count = excluded.member_count"""
 LOG_ONE = LOG.format(rows="VALUES (:business, :at, :segment, :entered, :left, :count)")
-MINE = "customer_id = :customer"
-# As in Selective.
-MINE_SQLITE = f"likelihood({MINE}, 0.000001)"
 OF_CUSTOMER = """id IN (SELECT segment_id FROM membership
     WHERE business_id = :business AND {mine} AND left_at IS NULL)"""
 COUNT_ALL = f"UPDATE segment SET member_count = member_count - 1 WHERE business_id = :business AND {OF_CUSTOMER}"
@@ -277,7 +274,7 @@ class MembershipStore:
     async def close_customer(self, customer_id: int, at: datetime, by: str | None) -> int:
         """End every membership of one customer; how many there were."""
         values = {"business": self.business_id, "customer": customer_id, "at": to_micros(at), "by": by}
-        mine = MINE_SQLITE if self.connection.dialect.name == "sqlite" else MINE
+        mine = write_selective(self.connection.dialect.name, "customer_id = :customer")
         ended = 0
         for statement in (COUNT_ALL, LOG_ALL, CLOSE_ALL):
             ended = int((await self.connection.execute(text(statement.format(mine=mine)), values)).rowcount)

@@ -14,14 +14,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, text
+from sqlalchemy import Connection, delete, select, text
 
 from domain.calendar import from_micros, to_micros
 from domain.imports.rows import Batch, StagedColumns
 from persistence.database.dialects import analyze, create, load
+from persistence.database.transactions import open_blocking_session
 from persistence.sources.csv import GZIP_MAGIC, CsvSource, _Text
+from persistence.tables import SourceStateRow, source_state
 from persistence.tables import business as business_table
-from persistence.tables import source_state
 
 PORTION = 1 << 20
 LARGEST_TAIL = 1 << 25
@@ -215,11 +216,8 @@ class SourceState:
 
 def read_state(connection: Connection, business_id: int, source: str) -> SourceState | None:
     """What was kept of the source; None where nothing was."""
-    column = source_state.c
-    statement = select(column.state, column.data_version, column.at).where(
-        column.business_id == business_id, column.source == source
-    )
-    row = connection.execute(statement).one_or_none()
+    with open_blocking_session(connection) as session:
+        row = session.get(SourceStateRow, (business_id, source))
     return None if row is None else SourceState(dict(row.state), row.data_version, from_micros(row.at))
 
 
@@ -228,8 +226,12 @@ def write_state(
 ) -> None:
     """Keep the state; in the caller's transaction. `source` names it among the business's, such as `csv:/shop.csv`."""
     forget_state(connection, business_id, source)
-    values = {"state": dict(state), "data_version": data_version, "at": to_micros(now)}
-    connection.execute(insert(source_state).values(business_id=business_id, source=source, **values))
+    row = SourceStateRow(
+        business_id=business_id, source=source, state=dict(state), data_version=data_version, at=to_micros(now)
+    )
+    with open_blocking_session(connection) as session:
+        session.add(row)
+        session.flush()
 
 
 def forget_state(connection: Connection, business_id: int, source: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from domain.jobs.model import Job, JobStatus
 from domain.segments.model import Segment
+from persistence.tables import JobRow
 from tests.drivers.interrupted import EVALUATING, WRITING, make_interrupted
 from tests.drivers.working import ACTOR, Working
 from tests.persistence.jobs.conftest import OVER_10, start_run
@@ -19,6 +20,21 @@ SPENT = {"C1": 500, "C2": 2000}
 SLEEP = timedelta(seconds=31)
 WRITING_A_PART = 6
 """The sign of life of a run with one part when its part has evaluated."""
+
+
+async def test_a_row_that_was_read_is_never_told_as_it_was_before_a_statement_changed_it(working: Working) -> None:
+    _, job = await start_run(working)
+
+    async with working.store.write(working.business) as unit:
+        row = await unit.session.get_one(JobRow, (working.business.id, job.kind.value, job.id))
+        held = await unit.jobs.acquire(job.kind, "worker", working.clock.now)
+        await unit.jobs.ask_to_cancel(job.kind, job.id)
+        read = (await unit.jobs.find_by_ids([job.id]))[job.id]
+
+    assert held is not None
+    assert (held.status, held.attempts, held.cancel_requested) == (JobStatus.RUNNING, 1, False)
+    assert (read.status, read.attempts, read.cancel_requested) == (JobStatus.RUNNING, 1, True)
+    assert row.cancel_requested
 
 
 async def slept(
