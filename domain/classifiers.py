@@ -111,7 +111,7 @@ class Classifiers:
     @property
     def mark(self) -> str:
         """What changes with what they say, as far as it can be seen: a function is known by where it stands."""
-        parts = [[one.name, one.dimension, one.sql or _find_place(one.function)] for one in self.every]
+        parts = [[one.name, one.dimension, one.sql or _describe_place(one.function)] for one in self.every]
         return sha256(json.dumps(parts).encode()).hexdigest()
 
     def without_sql(self) -> "Classifiers":
@@ -132,7 +132,7 @@ class Classifiers:
         return labels
 
 
-def _find_place(function: object) -> str:
+def _describe_place(function: object) -> str:
     kind = function if hasattr(function, "__qualname__") else type(function)
     return f"{getattr(kind, '__module__', '')}:{getattr(kind, '__qualname__', '')}"
 
@@ -151,8 +151,8 @@ def _call_classifier(classifier: Classifier, batch: ClassifiedBatch) -> list[str
         return [None] * len(batch.ids)
     if any(label is not None and not isinstance(label, str) for label in answers):
         log.warning("classifier %s answered what is no text; built-in labels stand there", classifier.name)
-    return [_check_label(label) for label in answers]
+    return [_clean_label(label) for label in answers]
 
 
-def _check_label(label: object) -> str | None:
+def _clean_label(label: object) -> str | None:
     return (label.strip()[:LONGEST_LABEL] or None) if isinstance(label, str) else None

@@ -120,10 +120,10 @@ def create_app(
         routes=[
             Route("/graphql", over_http.__call__, methods=methods),
             WebSocketRoute("/graphql", over_socket.__call__),
-            *downloads.list_routes(),
-            *uploads.list_routes(),
+            *downloads.make_routes(),
+            *uploads.make_routes(),
             *make_fallback_routes(),
-            *health.list_routes(),
+            *health.make_routes(),
             *make_asset_routes(),
         ],
         middleware=middleware,

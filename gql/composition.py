@@ -44,13 +44,13 @@ from gql.logs import log_statement
 from gql.settings import Settings
 from persistence.alerts import Alerts
 from persistence.database.engines import Database, open_database
-from persistence.exports.csv import write_members_csv, write_report_csv
-from persistence.exports.json import build_report_data, encode_value, write_members_json, write_report_json
-from persistence.exports.pdf import write_report_pdf
+from persistence.exports.csv import render_report_csv, write_members_csv
+from persistence.exports.json import build_report_data, encode_value, render_report_json, write_members_json
+from persistence.exports.pdf import render_report_pdf
 from persistence.imports.customers_file import CustomersFile
-from persistence.imports.importer import PurchaseImporter
+from persistence.imports.importer import PurchaseImporter, pause_collector
 from persistence.imports.undo import ImportUndo
-from persistence.migrations.migrate import list_differences, stage, upgrade
+from persistence.migrations.migrate import describe_state, list_differences, upgrade
 from persistence.reports.cache import MemoryCache
 from persistence.sources.csv import CsvSource
 from persistence.sources.opening import OpenedPurchases, SourceOpener, read_section, write_section
@@ -147,14 +147,14 @@ class Writers:
 
 def make_writers(settings: Settings) -> Writers:
     # openpyxl takes 300 ms to load, which no other command need wait for.
-    from persistence.exports.xlsx import write_members_xlsx, write_report_xlsx
+    from persistence.exports.xlsx import render_report_xlsx, write_members_xlsx
 
     return Writers(
         {
-            "csv": write_report_csv,
-            "xlsx": write_report_xlsx,
-            "pdf": partial(write_report_pdf, fonts=settings.fonts),
-            "json": write_report_json,
+            "csv": render_report_csv,
+            "xlsx": render_report_xlsx,
+            "pdf": partial(render_report_pdf, fonts=settings.fonts),
+            "json": render_report_json,
         },
         {"csv": write_members_csv, "xlsx": write_members_xlsx, "json": write_members_json},
     )
@@ -212,16 +212,17 @@ class OpenStore:
         reject: Callable[[RejectedRow], None],
     ) -> ImportSummary:
         """Import the rows of the source into its business; `reject` is told of each that is refused."""
-        return PurchaseImporter(self.database, source.business, read_system_clock).run(
-            source.name,
-            source.read_rows,
-            source.read_texts,
-            actor=actor.name,
-            dry_run=dry_run,
-            progress=progress,
-            rejects=reject,
-            of_orders=source.of_orders,
-        )
+        with pause_collector():
+            return PurchaseImporter(self.database, source.business, read_system_clock).run(
+                source.name,
+                source.read_rows,
+                source.read_texts,
+                actor=actor.name,
+                dry_run=dry_run,
+                progress=progress,
+                rejects=reject,
+                of_orders=source.of_orders,
+            )
 
     def undo_import(
         self, business: Business, number: int, actor: Actor, progress: Callable[[int, int], None]
@@ -262,7 +263,7 @@ def connect_store(settings: Settings) -> Database:
 
 def require_newest(database: Database) -> None:
     """InvalidInput where the store lacks tables of this program."""
-    lacking = stage(database.bulk)
+    lacking = describe_state(database.bulk)
     if lacking is not None:
         raise InvalidInput(f"{lacking}. Run: segments db upgrade")
 

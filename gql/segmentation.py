@@ -65,7 +65,7 @@ class StoredLabels:
                 keep(labels)
 
 
-def find_folder(settings: Settings, business: Business, path: str | Path | None = None) -> Path:
+def choose_folder(settings: Settings, business: Business, path: str | Path | None = None) -> Path:
     """Where the files go: as given, else as the business has settled it, which is within the data folder where it does
     not begin with a slash, else a folder of the business there."""
     if path is not None:
@@ -168,7 +168,7 @@ class ScheduledSegmentation:
                 return
         every = business.settings.classify_every
         then = None if every is None else find_next_run(every, self.clock(), business.time_zone)
-        with RunFolder.acquire(find_folder(self.settings, business), business.settings.output_filename) as folder:
+        with RunFolder.acquire(choose_folder(self.settings, business), business.settings.output_filename) as folder:
             source = StoreSource(self.database, business, self.clock, self.classifiers)
             Pipeline(source, labels, folder, self.clock).run(RunRequest(next_run=then))
 
@@ -195,7 +195,7 @@ class Segmenter:
         with self._open_store() as store:
             meant = self._find_business(store)
             with RunFolder.acquire(
-                find_folder(self.settings, meant, self.output), meant.settings.output_filename
+                choose_folder(self.settings, meant, self.output), meant.settings.output_filename
             ) as folder:
                 classifiers = load_installed(store.bulk)
                 labels = StoredLabels(LabelStore(store, meant.id, self.clock, classifiers))
@@ -216,7 +216,7 @@ class Segmenter:
         with self._open_store() as store:
             meant = run_alone(store, self._choose_business(store))
         with RunFolder.acquire(
-            find_folder(self.settings, meant, self.output), meant.settings.output_filename
+            choose_folder(self.settings, meant, self.output), meant.settings.output_filename
         ) as folder:
             announced = None if self.next_run is None else format_instant(self.next_run)
             folder.write_status(

@@ -210,19 +210,19 @@ def resolve(connection: Connection, part: Range) -> MergeResult:
     )
 
 
-def apply(connection: Connection, tally: MergeResult) -> None:
+def apply(connection: Connection, result: MergeResult) -> None:
     """Write the resolved range and the totals it touches. The caller holds the business's write transaction."""
-    span = tally.span
+    span = result.span
     storefronts = 0
-    if tally.unseen_storefronts:
+    if result.unseen_storefronts:
         storefronts = connection.execute(text(NEW_STOREFRONTS), span).rowcount
         connection.execute(text(LINK_STOREFRONTS), span)
-    connection.execute(text(TOUCH_ALL if tally.all_written else TOUCH))
+    connection.execute(text(TOUCH_ALL if result.all_written else TOUCH))
     if connection.execute(text(NEW_CUSTOMERS), span).rowcount:
         _add_terms(connection, span["business"], span["next_customer"])
-    for statement in (ADD, *(REPLACE if tally.orders.get(UPDATED) else ()), *ADD_LINES):
+    for statement in (ADD, *(REPLACE if result.orders.get(UPDATED) else ()), *ADD_LINES):
         connection.execute(text(statement), span)
-    raised = {"customers": tally.buyers, "size": span["high"] - span["low"] + 1, "storefronts": storefronts}
+    raised = {"customers": result.buyers, "size": span["high"] - span["low"] + 1, "storefronts": storefronts}
     connection.execute(text(RAISE_IDS), {"business": span["business"], **raised})
     refresh(connection, span["business"])
 
@@ -292,14 +292,14 @@ def record(
     prepare(connection, "incoming", "incoming_line")
     fill(connection, "incoming", ORDER_COLUMNS, orders)
     fill(connection, "incoming_line", LINE_COLUMNS, lines)
-    tally = resolve(connection, Range(business, 0, len(orders) - 1, to_micros(now)))
-    if not tally.all_known:
+    result = resolve(connection, Range(business, 0, len(orders) - 1, to_micros(now)))
+    if not result.all_known:
         rows = connection.execute(text("SELECT seq, effect FROM resolved WHERE effect >= 3 ORDER BY seq"))
         codes = {FOREIGN: "FOREIGN", ERASED: "ERASED"}
         return WriteCounts(), [Refusal(row[0], codes[row[1]]) for row in rows]
-    if tally.changes:
-        apply(connection, tally)
-    return tally.counts, []
+    if result.changes:
+        apply(connection, result)
+    return result.counts, []
 
 
 def refresh_customers(connection: Connection, business: int, customers: Sequence[int]) -> None:

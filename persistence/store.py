@@ -37,8 +37,7 @@ from domain.errors import AlreadyTaken
 from domain.jobs.model import JobKind
 from domain.model import Actor, AuditRecord, AuditTarget, Business
 from domain.pages import Page, PageRequest, build_page
-from domain.rules.context import RuleContext
-from domain.rules.context import collect_references as keys_used
+from domain.rules.context import RuleContext, collect_references
 from domain.rules.tree import Condition
 from domain.segments.customer_facts import build_rule_context
 from domain.segments.model import Segment
@@ -203,7 +202,7 @@ class SqlEvaluation:
         """Look up what the rules are measured by."""
         self.context = await build_rule_context(self.unit, self.clock(), trees)
 
-    async def count_population(self) -> tuple[int, int]:
+    async def measure_population(self) -> tuple[int, int]:
         """How many customers there are who were not erased, and their highest id."""
         statement = select(func.count(), func.coalesce(func.max(customer.c.id), 0)).where(
             customer.c.business_id == self.unit.business.id, ~customer.c.erased
@@ -222,7 +221,7 @@ class SqlEvaluation:
     async def reevaluate_changed(self, tree: Condition, references: Mapping[str, Segment]) -> None:
         """Evaluate those customers anew that changed since the run began to read, or that entered or left a segment
         which the rule uses."""
-        changed = self._select_changed([references[key].id for key in keys_used(tree) if key in references])
+        changed = self._select_changed([references[key].id for key in collect_references(tree) if key in references])
         await self.connection.execute(delete(evaluated).where(evaluated.c.customer_id.in_(changed)))
         await self._evaluate(tree, references, [customer.c.id.in_(changed)])
 
@@ -408,7 +407,7 @@ class SqlStore:
             changed is not None and changed > followed,
             bool(is_due),
             to_optional_instant(classify),
-            frozenset(kind for kind, is_waiting in zip(JobKind, kinds, strict=True) if is_waiting),
+            frozenset(kind for kind, waits in zip(JobKind, kinds, strict=True) if waits),
         )
 
     @asynccontextmanager

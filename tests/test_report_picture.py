@@ -15,7 +15,7 @@ from domain.reports.document import ReportRequest
 from gql.composition import make_services
 from persistence.database.engines import open_database
 from persistence.exports import pdf
-from persistence.exports.pdf import load_font_book, write_report_pdf
+from persistence.exports.pdf import load_font_book, render_report_pdf
 from persistence.migrations.migrate import upgrade
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +35,7 @@ async def drawn(folder: Path) -> Image.Image:
         business = await services.businesses.create(KEY, NAME, TIME_ZONE, CURRENCY)
         await services.customers.upsert(business, shop.customers, ACTOR, limit=len(shop.customers))
         await services.purchases.record(business, shop.purchases, ACTOR, limit=len(shop.purchases))
-        data = write_report_pdf(await services.report_files.build_document(business, ReportRequest()))
+        data = render_report_pdf(await services.report_files.make_document(business, ReportRequest()))
     finally:
         await database.close()
     page = pypdfium2.PdfDocument(data)[0]

@@ -75,10 +75,10 @@ class Businesses:
 
     async def open(self, key: str) -> Business:
         """The business, with every purchase counted whose instant has passed; NotFound where there is none."""
-        row = await self.store.find_business(key)
-        if row is None:
+        stored = await self.store.find_business(key)
+        if stored is None:
             raise NotFound(f"There is no business with the key {key}.")
-        business, due = row
+        business, due = stored
         if not due:
             return business
         async with self.store.write(business) as unit:

@@ -206,7 +206,7 @@ def columns() -> Kind:
     return Kind(f"table of COLUMN = FIELD; the fields are {fields}", read)
 
 
-def read_percents(value: object, decimals: int) -> int:
+def read_percentage(value: object, decimals: int) -> int:
     """A share such as 0.7, or a whole number of percents above 1, as percents."""
     wrong = "must be a share such as 0.7, in whole percents, or a whole number of percents up to 100"
     number = _read_number(value, wrong.removeprefix("must be "))

@@ -19,7 +19,7 @@ from domain.businesses.setting_types import (
     folder,
     order,
     periods,
-    read_percents,
+    read_percentage,
     sign,
     switch,
     whole,
@@ -46,33 +46,35 @@ class Setting:
     here: bool = False
 
 
-def _whole(name: str, description: str) -> Setting:
+def _make_whole_setting(name: str, description: str) -> Setting:
     return Setting(name, whole(1, BOUNDS[name]), getattr(THRESHOLDS, name), description)
 
 
-def _amount(name: str, description: str) -> Setting:
+def _make_amount_setting(name: str, description: str) -> Setting:
     return Setting(name, amount(), int(getattr(THRESHOLDS, name)), description)
 
 
-def _own(name: str, kind: Kind, description: str, *, here: bool = False) -> Setting:
+def _make_own_setting(name: str, kind: Kind, description: str, *, here: bool = False) -> Setting:
     return Setting(name, kind, getattr(DEFAULTS, name), description, here)
 
 
 SETTINGS: tuple[Setting, ...] = (
-    _amount("high_average_order", "average order from which a customer is High Value"),
-    _amount("high_lifetime", "sum of all orders from which a customer is High Value"),
-    _amount("low_lifetime", "sum of all orders up to which a customer is Low Value"),
-    _whole("loyal_orders", "orders in the last `loyal_months` from which a customer is Loyal"),
-    _whole("loyal_months", "calendar months that Loyal looks at"),
-    _whole("lapsed_days", "days without an order, today included, after which a customer is Lapsed"),
-    _whole("festive_percent", "share of orders in festive periods from which a customer is Seasonal, in percent"),
-    _whole("dominant_percent", "share of lines from which one category names the label, in percent"),
-    _whole("family_percent", "share of lines that two categories need for Family, in percent"),
+    _make_amount_setting("high_average_order", "average order from which a customer is High Value"),
+    _make_amount_setting("high_lifetime", "sum of all orders from which a customer is High Value"),
+    _make_amount_setting("low_lifetime", "sum of all orders up to which a customer is Low Value"),
+    _make_whole_setting("loyal_orders", "orders in the last `loyal_months` from which a customer is Loyal"),
+    _make_whole_setting("loyal_months", "calendar months that Loyal looks at"),
+    _make_whole_setting("lapsed_days", "days without an order, today included, after which a customer is Lapsed"),
+    _make_whole_setting(
+        "festive_percent", "share of orders in festive periods from which a customer is Seasonal, in percent"
+    ),
+    _make_whole_setting("dominant_percent", "share of lines from which one category names the label, in percent"),
+    _make_whole_setting("family_percent", "share of lines that two categories need for Family, in percent"),
     Setting("frequency_order", order(), list(THRESHOLDS.frequency_order), "which frequency label is tried first"),
     Setting("festive_periods", periods(), THRESHOLDS.festive.as_json(), "when it is festive, both ends included"),
-    _own("rfm_days", whole(1, 9999), "days that a customer's own RFM scores look back"),
-    _own("inactive_days", whole(1, 9999), "days without an order after which a member counts as inactive"),
-    _own("follow_purchases", switch(), "whether dynamic segments follow as soon as purchases are written"),
+    _make_own_setting("rfm_days", whole(1, 9999), "days that a customer's own RFM scores look back"),
+    _make_own_setting("inactive_days", whole(1, 9999), "days without an order after which a member counts as inactive"),
+    _make_own_setting("follow_purchases", switch(), "whether dynamic segments follow as soon as purchases are written"),
     Setting("import.columns", columns(), {}, "columns of a source that have a name of their own"),
     Setting("import.preset", choice(*PRESETS), None, "platform whose order files are read"),
     Setting("import.date_format", date_format(), None, "form of the dates; ISO 8601 where none is set"),
@@ -80,14 +82,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("import.decimal", sign(*DECIMALS), None, "decimal sign of amounts; a point where none is set"),
     Setting("import.thousands", sign(*THOUSANDS), None, "sign between the thousands of amounts"),
     Setting("import.currency_sign", currency_sign(), None, "sign or code of the currency beside amounts"),
-    _own(
+    _make_own_setting(
         "output_dir",
         folder(),
         "folder that classification writes to, in the data folder unless it begins with /",
         here=True,
     ),
-    _own("output_filename", file_name(".json"), "name of its file", here=True),
-    _own("classify_every", cron(), "when the server classifies by itself"),
+    _make_own_setting("output_filename", file_name(".json"), "name of its file", here=True),
+    _make_own_setting("classify_every", cron(), "when the server classifies by itself"),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 SECTIONS = tuple(dict.fromkeys(name.partition(".")[0] for name in BY_NAME if "." in name))
@@ -102,8 +104,8 @@ ALIASES: Mapping[str, tuple[str, Translate]] = {
     "high_aov_threshold": ("high_average_order", _keep_value),
     "high_lifetime_threshold": ("high_lifetime", _keep_value),
     "low_lifetime_threshold": ("low_lifetime", _keep_value),
-    "dominant_threshold": ("dominant_percent", read_percents),
-    "family_threshold": ("family_percent", read_percents),
+    "dominant_threshold": ("dominant_percent", read_percentage),
+    "family_threshold": ("family_percent", read_percentage),
 }
 """Names of the reference configuration; the last two may be shares such as 0.7 there."""
 
@@ -205,7 +207,7 @@ class _Reading:
             except ValueError as error:
                 self.note_fault(stated, f"{stated} {error}")
                 return
-            if translate is read_percents and taken not in (None, value):
+            if translate is read_percentage and taken not in (None, value):
                 self.notes.append(f"{stated} = {value} is taken as a share: {name} = {self.found[name]}")
             elif name != stated:
                 self.notes.append(f"{stated} is taken as {name}")

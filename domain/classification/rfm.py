@@ -53,16 +53,16 @@ class Quintiles:
     population: int
 
 
-def _eight(name: str, code: str, description: str, profile: str, *actions: str) -> RfmClass:
+def _make_eight(name: str, code: str, description: str, profile: str, *actions: str) -> RfmClass:
     return RfmClass(name, code, description, profile, actions, (int(code[1]), int(code[3]), int(code[5])))
 
 
-def _eleven(name: str, description: str, *actions: str) -> RfmClass:
+def _make_eleven(name: str, description: str, *actions: str) -> RfmClass:
     return RfmClass(name, name.upper().replace(" ", "_"), description, None, actions, None)
 
 
 EIGHT: tuple[RfmClass, ...] = (
-    _eight(
+    _make_eight(
         "Champions",
         "R5F5M5",
         "Recent, frequent, high spenders",
@@ -71,7 +71,7 @@ EIGHT: tuple[RfmClass, ...] = (
         "Invite to referral programs",
         "Early access to new collections",
     ),
-    _eight(
+    _make_eight(
         "Loyal Customers",
         "R4F4M4",
         "Consistent, reliable purchasers",
@@ -80,7 +80,7 @@ EIGHT: tuple[RfmClass, ...] = (
         "Provide exclusive deals",
         "Gather feedback for product development",
     ),
-    _eight(
+    _make_eight(
         "Potential Loyalists",
         "R4F2M3",
         "Recent customers with growth potential",
@@ -89,7 +89,7 @@ EIGHT: tuple[RfmClass, ...] = (
         "Educational content series",
         "Limited-time incentives",
     ),
-    _eight(
+    _make_eight(
         "Promising",
         "R3F2M2",
         "Moderate engagement, can be developed",
@@ -98,7 +98,7 @@ EIGHT: tuple[RfmClass, ...] = (
         "Highlight popular items",
         "Moderate discount offers",
     ),
-    _eight(
+    _make_eight(
         "At Risk",
         "R2F2M3",
         "Previously loyal but recent activity dipping",
@@ -107,7 +107,7 @@ EIGHT: tuple[RfmClass, ...] = (
         "Trigger churn prevention drip",
         "Survey to understand drop-off",
     ),
-    _eight(
+    _make_eight(
         "Need Attention",
         "R2F3M3",
         "Valuable customers showing warning signs",
@@ -116,7 +116,7 @@ EIGHT: tuple[RfmClass, ...] = (
         "Loyalty program reminders",
         "Special occasion outreach",
     ),
-    _eight(
+    _make_eight(
         "New Customers",
         "R5F1M1",
         "Recently acquired, low frequency",
@@ -125,7 +125,7 @@ EIGHT: tuple[RfmClass, ...] = (
         "First-purchase follow-up",
         "Product recommendations",
     ),
-    _eight(
+    _make_eight(
         "Hibernating",
         "R1F1M2",
         "Low engagement across all metrics",
@@ -155,16 +155,16 @@ UNCLASSIFIED = RfmClass(
     None,
 )
 ELEVEN: tuple[RfmClass, ...] = (
-    _eleven("Champions", "Best and most recent", "VIP perks", "Referrals", "Early access"),
-    _eleven("Loyal", "Buy often and well", "Cross-sell", "Exclusive deals", "Ask for feedback"),
-    _eleven("Active", "Recent and regular", "Loyalty programme", "Bundles", "Personal recommendations"),
-    _eleven("New", "Just arrived", "Welcome series", "First-purchase follow-up", "Recommendations"),
-    _eleven("Promising", "Recent but light", "Repeat-purchase incentives", "Popular items", "Small discounts"),
-    _eleven("Needs Attention", "Middling and cooling", "Personal offers", "Reminders", "Special occasions"),
-    _eleven("Almost Lost", "Light and cooling", "Win-back offer", "Survey", "Limited-time deal"),
-    _eleven("Previously Loyal", "Were the best and stopped", "Personal contact", "Win-back gift", "Ask why"),
-    _eleven("At Risk", "Were regular and stopped", "Win-back offers", "Churn prevention", "Survey"),
-    _eleven("Dormant", "Long gone", "Deep discount", "Re-activation campaign", "Sunset"),
+    _make_eleven("Champions", "Best and most recent", "VIP perks", "Referrals", "Early access"),
+    _make_eleven("Loyal", "Buy often and well", "Cross-sell", "Exclusive deals", "Ask for feedback"),
+    _make_eleven("Active", "Recent and regular", "Loyalty programme", "Bundles", "Personal recommendations"),
+    _make_eleven("New", "Just arrived", "Welcome series", "First-purchase follow-up", "Recommendations"),
+    _make_eleven("Promising", "Recent but light", "Repeat-purchase incentives", "Popular items", "Small discounts"),
+    _make_eleven("Needs Attention", "Middling and cooling", "Personal offers", "Reminders", "Special occasions"),
+    _make_eleven("Almost Lost", "Light and cooling", "Win-back offer", "Survey", "Limited-time deal"),
+    _make_eleven("Previously Loyal", "Were the best and stopped", "Personal contact", "Win-back gift", "Ask why"),
+    _make_eleven("At Risk", "Were regular and stopped", "Win-back offers", "Churn prevention", "Survey"),
+    _make_eleven("Dormant", "Long gone", "Deep discount", "Re-activation campaign", "Sunset"),
 )
 # Names by recency and the band of (F+M)/2: high from 4, mid from 2.5, low.
 ELEVEN_BY_RECENCY = {
@@ -195,12 +195,12 @@ def list_scheme_groups(scheme: RfmScheme) -> tuple[RfmClass, ...]:
 def find_group(score: Score, scheme: RfmScheme) -> RfmClass:
     """The group that the scheme gives a score; UNCLASSIFIED where the eight-segment scheme names none."""
     if scheme is RfmScheme.EIGHT_SEGMENT:
-        return find_group_of_eight(score.recency, score.frequency, score.monetary)
-    return find_group_of_eleven(score.recency, score.frequency, score.monetary)
+        return find_eight_segment_group(score.recency, score.frequency, score.monetary)
+    return find_eleven_segment_group(score.recency, score.frequency, score.monetary)
 
 
 @cache
-def find_group_of_eight(r: int, f: int, m: int) -> RfmClass:
+def find_eight_segment_group(r: int, f: int, m: int) -> RfmClass:
     """The first group in the table's order whose box holds the scores."""
     for group, box in zip(EIGHT, EIGHT_BOXES, strict=True):
         if all(low <= score <= high for score, (low, high) in zip((r, f, m), box, strict=True)):
@@ -208,7 +208,7 @@ def find_group_of_eight(r: int, f: int, m: int) -> RfmClass:
     return UNCLASSIFIED
 
 
-def find_group_of_eleven(r: int, f: int, m: int) -> RfmClass:
+def find_eleven_segment_group(r: int, f: int, m: int) -> RfmClass:
     """Covers all 125 cells: recency and the band of f + m, doubled to stay whole."""
     band = 0 if f + m >= 8 else 1 if f + m >= 5 else 2
     return _ELEVEN_BY_NAME[ELEVEN_BY_RECENCY[r][band]]
@@ -234,7 +234,7 @@ def compute_recency_floors(last_day: int, days: int) -> tuple[int, int, int, int
     return tuple(last_day - ((5 - k) * days - 1) // 5 for k in CUTS)  # type: ignore[return-value]
 
 
-def compute_thresholds(ascending: Sequence[int]) -> tuple[int, ...]:
+def compute_cut_values(ascending: Sequence[int]) -> tuple[int, ...]:
     """The four cut values of a sorted population; none where it is empty."""
     n = len(ascending)
     return tuple(ascending[compute_cut_place(k, n) - 1] for k in CUTS) if n else ()

@@ -45,7 +45,7 @@ def check_text(text: str, what: str) -> str:
     return text
 
 
-def describe_width(cells: int, width: int) -> str:
+def describe_wrong_width(cells: int, width: int) -> str:
     """What is wrong with a row of so many cells. Of a row that is far too long a source keeps only its beginning."""
     width_text = count_noun(cells, "cell") if cells <= MAXIMUM_CELLS else f"more than {MAXIMUM_CELLS:,} cells"
     return f"the row has {width_text}, the header has {width}"

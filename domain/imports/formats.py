@@ -11,7 +11,7 @@ from domain.imports.columns import (
     ALIASES,
     REQUIRED,
     describe_columns,
-    describe_width,
+    describe_wrong_width,
     find_mapped,
     format_row,
     normalise_header,
@@ -129,7 +129,7 @@ class PresetSource:
                     rows.append([])
                     continue
                 if len(cells) != width:
-                    faults[line] = describe_width(len(cells), width)
+                    faults[line] = describe_wrong_width(len(cells), width)
                     rows.append([""] * len(self.header))
                     continue
                 row = self._translate_row(cells)

@@ -230,7 +230,7 @@ class RepeatedAmounts:
     rows: int = 0
 
     def watch(self, portions: Iterable[StagedColumns], warn: Callable[[str], None]) -> Iterator[StagedColumns]:
-        """The rows as they are; `found` is told at the end of those looked at where they look repeated."""
+        """The rows as they are; `warn` is told at the end of those looked at where they look repeated."""
         order, amounts, lines = "", set[int](), 0
         distinct: set[int] = set()
         warned = False

@@ -14,7 +14,7 @@ from domain.imports.columns import (
     RowFault,
     check_encoding,
     check_text,
-    describe_width,
+    describe_wrong_width,
     format_row,
     unquote_text,
 )
@@ -155,7 +155,7 @@ class RowReader:
         """One row; RowFault says why it is refused."""
         places = self.columns.places
         if len(cells) != self.columns.width:
-            raise RowFault(describe_width(len(cells), self.columns.width))
+            raise RowFault(describe_wrong_width(len(cells), self.columns.width))
         check_encoding(cells)
         customer = unquote_text(cells[places["customer_id"]].strip())
         if not customer:

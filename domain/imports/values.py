@@ -279,7 +279,7 @@ def find_readings(text: str) -> dict[str, date]:
     date of numbers and has no month by name."""
     match = NUMBERS.fullmatch(text.strip())
     if match is None:
-        return _read_month_name(text.strip())
+        return _find_named_readings(text.strip())
     first, mark, _, last, clock, seconds, half = match.groups()
     tail = ""
     if clock:
@@ -297,7 +297,7 @@ def find_readings(text: str) -> dict[str, date]:
     return days
 
 
-def _read_month_name(text: str) -> dict[str, date]:
+def _find_named_readings(text: str) -> dict[str, date]:
     for form in NAMED:
         with suppress(ValueError):
             return {form: datetime.strptime(text, form).date()}

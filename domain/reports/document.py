@@ -144,14 +144,14 @@ class ReportFiles:
 
     reporting: Reporting
 
-    async def build_document(self, business: Business, asked: ReportRequest) -> ReportDocument:
+    async def make_document(self, business: Business, asked: ReportRequest) -> ReportDocument:
         """The document; InvalidInput names the argument that is wrong."""
-        report = await self.load_report(business, asked)
-        before = await self.reporting.count_previous(business, report)
+        report = await self.make_report(business, asked)
+        before = await self.reporting.measure_previous(business, report)
         matrix = build_matrix(report) if report.method is Method.RFM else None
         return build_document(business, asked.storefront, report, before, matrix)
 
-    async def load_report(self, business: Business, asked: ReportRequest) -> Report:
+    async def make_report(self, business: Business, asked: ReportRequest) -> Report:
         return await self.reporting.make_report(
             business,
             method=asked.method,

@@ -46,7 +46,7 @@ class Reporting:
         day = as_of or to_local_date(now, load_zone(business.time_zone))
         window = Window(day, check_days(days))
         span = Span(window.first_day, window.last_day, storefront_id)
-        known = list_groups(method, scheme)
+        known = list_known_groups(method, scheme)
         # Names that the data bring are known only with the data.
         codes = None if method is Method.BEHAVIOR else choose_groups(known, name, code)
         cached, cells, named, other = await self._measure_window(business, method, scheme, span)
@@ -58,7 +58,7 @@ class Reporting:
             method, scheme, window, storefront_id, decimals, named, other, made_at, codes, cells, cached.hit, cached.age
         )
 
-    async def count_previous(self, business: Business, report: Report) -> PreviousWindow | None:
+    async def measure_previous(self, business: Business, report: Report) -> PreviousWindow | None:
         """The window just before, scored within itself; None where it holds no purchase."""
         first, last = report.window.previous
         if last < 1:
@@ -104,7 +104,7 @@ def list_festive_days(business: Business, *spans: Span) -> DayRanges:
     return tuple(read_thresholds(business.settings).festive.find_day_ranges(first, last))
 
 
-def list_groups(method: Method, scheme: RfmScheme) -> tuple[GroupKind, ...]:
+def list_known_groups(method: Method, scheme: RfmScheme) -> tuple[GroupKind, ...]:
     """The groups that can be asked for whatever the data are."""
     known = list_table_groups(method, scheme)
     unnamed = method is Method.RFM and scheme is RfmScheme.EIGHT_SEGMENT

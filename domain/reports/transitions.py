@@ -22,7 +22,7 @@ from domain.model import Business, Window
 from domain.money import find_exponent
 from domain.pages import Page, PageRequest
 from domain.reports.report import SCORES, Report, find_kind, find_kind_of_score, sort_by_table
-from domain.reports.reporting import list_festive_days, list_groups
+from domain.reports.reporting import list_festive_days, list_known_groups
 from domain.store import CustomerRecord, Grouping, Store, Transition
 
 MAXIMUM_POINTS = 60
@@ -183,7 +183,7 @@ class Transitions:
             (each.window, find_kind(method, scheme, each.dimension, each.label)): (each.customers, each.spend)
             for each in trend_sums
         }
-        kinds = sort_by_table(method, scheme, {kind for _, kind in sums} | {*list_groups(method, scheme)})
+        kinds = sort_by_table(method, scheme, {kind for _, kind in sums} | {*list_known_groups(method, scheme)})
         return [
             TrendPoint(day, kind, *sums.get((number, kind), (0, 0)))
             for number, day in enumerate(dates)

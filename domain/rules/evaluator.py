@@ -142,7 +142,7 @@ def _is_quantity(quantity: tree.Quantity, answers: list[bool]) -> bool:
 
 def _is_full(node: tree.Value, value: Scalar) -> bool:
     # An instant is there or not; the first microsecond of 1970 is no empty one.
-    return value is not None if tree.find_kind(node) is Kind.INSTANT else bool(value)
+    return value is not None if tree.get_kind(node) is Kind.INSTANT else bool(value)
 
 
 def _compare(op: tree.Op, left: Scalar, right: Scalar) -> bool:

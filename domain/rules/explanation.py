@@ -131,7 +131,7 @@ def _find_verdict(leaf: tree.Leaf, customer: CustomerFacts, nothing: bool) -> Ve
 def _evaluate_operand(node: tree.Value, customer: CustomerFacts) -> Json:
     if isinstance(node, tree.Literal):
         return strip_fraction(node.value)
-    return present(evaluate_value(node, customer), tree.find_kind(node), customer)
+    return present(evaluate_value(node, customer), tree.get_kind(node), customer)
 
 
 def present(value: Scalar, kind: Kind, customer: CustomerFacts) -> Json:

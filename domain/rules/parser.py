@@ -184,7 +184,7 @@ def read_concat(reader: Reader, call: Call) -> tree.Value:
                 reader.report(
                     call.build_path(index), "cat takes text and whole numbers that are written out, no fractions."
                 )
-        elif tree.find_kind(value) is Kind.NUMBER:
+        elif tree.get_kind(value) is Kind.NUMBER:
             message = "cat takes text and whole numbers that are written out, no variable numbers."
             reader.report(call.build_path(index), message)
         else:
@@ -337,9 +337,9 @@ def parse_rule(rule: object, catalogue: Catalogue = CATALOGUE) -> tree.Condition
     raise InvalidRule([RuleProblem("", problem)])
 
 
-def parse_value(operand: object, catalogue: Catalogue) -> tree.Value:
+def parse_value(expression: object, catalogue: Catalogue) -> tree.Value:
     """The tree of an expression whose value is asked for."""
-    reader, raw = _open(operand, catalogue)
+    reader, raw = _open(expression, catalogue)
     return _finish(reader, reader.read_value(raw, "", Scope(catalogue.variables)))
 
 
@@ -355,10 +355,10 @@ def _open(raw: object, catalogue: Catalogue) -> tuple[Reader, object]:
     return Reader(catalogue, VALUE_OPERATORS, CONDITION_OPERATORS), raw
 
 
-def _finish(reader: Reader, condition: V) -> V:
+def _finish(reader: Reader, node: V) -> V:
     """The tree; InvalidRule where the reader found problems, or its statement would be too large."""
     if reader.problems:
         raise InvalidRule(reader.problems[:MAXIMUM_PROBLEMS])
-    if problem := find_statement_problem(condition):
+    if problem := find_statement_problem(node):
         raise InvalidRule([problem])
-    return condition
+    return node

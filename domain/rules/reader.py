@@ -24,7 +24,7 @@ from domain.rules.tree import (
     Truth,
     Value,
     Variable,
-    find_kind,
+    get_kind,
 )
 from domain.rules.variables import Catalogue, Kind, VariableInfo
 
@@ -108,7 +108,7 @@ class Reader:
             case str():
                 return Literal(raw, Kind.TEXT)
             case dict():
-                call = _call(raw, path, scope)
+                call = _read_call(raw, path, scope)
                 handler = self.value_operators.get(call.operator) or self.condition_operators.get(call.operator)
                 return self._report_unknown_operator(call) if handler is None else handler(self, call)
             case list():
@@ -126,7 +126,7 @@ class Reader:
             case {"filter": _}:
                 return Quantified(Quantity.SOME, self.read_collection(raw, path, scope), ALWAYS, path)
             case dict():
-                call = _call(raw, path, scope)
+                call = _read_call(raw, path, scope)
                 handler = self.condition_operators.get(call.operator)
                 if handler is not None:
                     condition = handler(self, call)
@@ -208,11 +208,11 @@ class Reader:
 
     def unify(self, call: Call, nodes: list[Value], paths: list[str]) -> tuple[list[Value], Kind]:
         """The nodes as values of one kind; texts beside an instant become instants. Null goes with everything."""
-        kinds = [find_kind(node) for node in nodes]
+        kinds = [get_kind(node) for node in nodes]
         wanted = next((kind for kind in kinds if kind is not Kind.NOTHING), Kind.NOTHING)
         if Kind.INSTANT in kinds:
             nodes = [self._as_instant(node, path) for node, path in zip(nodes, paths, strict=True)]
-            kinds, wanted = [find_kind(node) for node in nodes], Kind.INSTANT
+            kinds, wanted = [get_kind(node) for node in nodes], Kind.INSTANT
         for node, kind, path in zip(nodes, kinds, paths, strict=True):
             if kind is not wanted and kind is not Kind.NOTHING:
                 hint = unquote_number(node) if wanted is Kind.NUMBER else None
@@ -229,7 +229,7 @@ class Reader:
 
     def require_kind(self, call: Call, node: Value, kind: Kind, index: int) -> Value:
         """The node, which must be of the kind."""
-        actual = find_kind(node)
+        actual = get_kind(node)
         if actual in (kind, Kind.NOTHING):
             return node
         hint = unquote_number(node) if kind is Kind.NUMBER else None
@@ -254,11 +254,10 @@ ValueHandler = Callable[[Reader, Call], Value]
 ConditionHandler = Callable[[Reader, Call], Condition]
 
 
-def _call(raw: dict[str, object], path: str, scope: Scope) -> Call:
+def _read_call(raw: dict[str, object], path: str, scope: Scope) -> Call:
     name, arguments = next(iter(raw.items()))
-    return Call(
-        name, arguments if isinstance(arguments, list) else [arguments], path, isinstance(arguments, list), scope
-    )
+    given = arguments if isinstance(arguments, list) else [arguments]
+    return Call(name, given, path, isinstance(arguments, list), scope)
 
 
 def unquote_number(node: Value) -> str | None:

@@ -102,7 +102,7 @@ class SentenceWriter:
     def _write_leaf(self, node: tree.Value) -> str:
         match node:
             case tree.Truth(operand=operand):
-                return f"{self.write_value(operand)} is {FULL.get(tree.find_kind(operand), 'anything')}"
+                return f"{self.write_value(operand)} is {FULL.get(tree.get_kind(operand), 'anything')}"
             case tree.Comparison(op=op, left=tree.Variable(name=name), right=tree.Literal(value=float(days))) if (
                 name in AGED
             ):
@@ -113,7 +113,7 @@ class SentenceWriter:
                 return f"{AGED[name]} {'not ' if negated else ''}exactly {format_number(days)} days ago"
             case tree.Comparison(op=op, left=left, right=right):
                 first, second = self._write_values((left, right))
-                kind = next((kind for kind in map(tree.find_kind, (left, right)) if kind in ORDERS), Kind.NUMBER)
+                kind = next((kind for kind in map(tree.get_kind, (left, right)) if kind in ORDERS), Kind.NUMBER)
                 return f"{first} is {ORDERS[kind][op]} {second}"
             case tree.Between(op=op, low=low, middle=middle, high=high):
                 first, second, third = self._write_values((low, middle, high))

@@ -268,7 +268,7 @@ def join_conditions(conditions: tuple[Condition, ...]) -> Condition:
     return conditions[0] if len(conditions) == 1 else AllOf(conditions)
 
 
-def find_kind(node: Value) -> Kind:
+def get_kind(node: Value) -> Kind:
     """What the node's value is; a condition is a boolean."""
     return Kind.BOOLEAN if isinstance(node, CONDITIONS) else node.kind
 

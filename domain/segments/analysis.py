@@ -100,15 +100,15 @@ def read_definition(definition: Definition, currency: str) -> tuple[Condition | 
     try:
         return validate_draft(Draft("preview", definition=definition), currency).tree, []
     except InvalidInput as error:
-        return None, [_place_inside(each) for each in error.problems]
+        return None, [_to_rule_problem(each) for each in error.problems]
 
 
 def check_references(tree: Condition, stored: Sequence[Segment], key: str = "") -> list[RuleProblem]:
     """Segments that the rule uses and that are not there, or that use the segment of that key, whose rule it is."""
-    return [_place_inside(each) for each in find_reference_problems(key, tree, stored)]
+    return [_to_rule_problem(each) for each in find_reference_problems(key, tree, stored)]
 
 
-def _place_inside(problem: FieldProblem) -> RuleProblem:
+def _to_rule_problem(problem: FieldProblem) -> RuleProblem:
     # The first step is the input as a whole.
     path = Sentence("".join(f"/{{{name}}}" for name in problem.field[1:])) if problem.path is None else problem.path
     return RuleProblem(path, problem.message, None, problem.code)

@@ -10,7 +10,7 @@ from domain.errors import DomainError, FieldProblem, InvalidRule, RuleProblem
 from domain.rules.context import collect_references, sort_by_dependency, uses_rank
 from domain.rules.tree import Condition
 from domain.segments.model import Segment, SegmentKind
-from domain.segments.validation import list_rule_problems
+from domain.segments.validation import to_field_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class SegmentDefinitions:
     trees: Mapping[str, Condition]
     broken: Mapping[str, str]
 
-    def find_users(self, key: str) -> list[Segment]:
+    def find_dependents(self, key: str) -> list[Segment]:
         """The segments whose rules use this one."""
         return [
             item for item in self.segments if item.key in self.trees and key in collect_references(self.trees[item.key])
@@ -70,14 +70,14 @@ def read_definitions(segments: Iterable[Segment]) -> SegmentDefinitions:
             break
         except InvalidRule as error:
             # The circle's own members are set aside one by one until what is left can be ordered.
-            key = _find_circle(trees)
+            key = _find_key_in_cycle(trees)
             broken[key] = error.message
             del trees[key]
     rest = [key for key in sorted(automatic) if key not in ordered]
     return SegmentDefinitions(tuple(automatic[key] for key in (*ordered, *rest)), trees, broken)
 
 
-def _find_circle(trees: Mapping[str, Condition]) -> str:
+def _find_key_in_cycle(trees: Mapping[str, Condition]) -> str:
     """A key that can be reached from itself."""
     for start in sorted(trees):
         seen: set[str] = set()
@@ -99,7 +99,7 @@ def find_reference_problems(key: str, tree: Condition | None, stored: Sequence[S
     missing = [RuleProblem(path, _describe_unknown(name, known), None, "NOT_FOUND") for name, path in used.items()
                if name not in known and name != key]  # fmt: skip
     if missing or tree is None:
-        return list_rule_problems(missing)
+        return to_field_problems(missing)
     problems: list[RuleProblem] = []
     for name, path in used.items():
         below = _collect_trees(name, key, known)
@@ -109,10 +109,10 @@ def find_reference_problems(key: str, tree: Condition | None, stored: Sequence[S
             if name == key or any(key in collect_references(each) for each in below.values()):
                 # Said of the place in this rule, wherever the circle was met.
                 problems += [replace(each, path=path) for each in error.problems]
-    return list_rule_problems(problems[:1])
+    return to_field_problems(problems[:1])
 
 
-def find_users(key: str, stored: Sequence[Segment]) -> list[Segment]:
+def find_dependents(key: str, stored: Sequence[Segment]) -> list[Segment]:
     """The segments whose rules use the one of that key."""
     # Reading a rule is dear; one that uses the key holds its text.
     near = [each for each in stored if json.dumps(key) in json.dumps(each.definition.rules)]

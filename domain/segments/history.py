@@ -51,7 +51,7 @@ class Compaction:
     store: Store
     clock: Clock
 
-    def find_horizon(self, business: Business, before: date) -> datetime:
+    def read_horizon(self, business: Business, before: date) -> datetime:
         """The beginning of the date; InvalidInput where it lies in the future or before an earlier horizon."""
         tz, reached = load_zone(business.time_zone), business.history_from
         horizon = find_start_of_day(before, tz)

@@ -10,7 +10,7 @@ from domain.errors import FieldProblem, InvalidInput, NotFound, Sentence, build_
 from domain.jobs.queue import queue_following
 from domain.model import Actor, Business
 from domain.pages import Page
-from domain.segments.dependencies import find_users
+from domain.segments.dependencies import find_dependents
 from domain.segments.model import (
     ChangeKey,
     ChangeList,
@@ -44,7 +44,7 @@ class Memberships:
     store: Store
     clock: Clock
 
-    def check_instant(self, business: Business, instant: datetime | None, field: str) -> datetime | None:
+    def read_instant_argument(self, business: Business, instant: datetime | None, field: str) -> datetime | None:
         """The instant that an argument means; InvalidInput where no calendar holds it."""
         try:
             return None if instant is None else to_utc(instant, load_zone(business.time_zone))
@@ -184,7 +184,7 @@ async def _change(
         "memberCount": {"old": before, "new": done.member_count},
     }
     if done.entered or done.left:
-        users = find_users(segment.key, await unit.segments.load_all(automatic=True))
+        users = find_dependents(segment.key, await unit.segments.load_all(automatic=True))
         await queue_following(unit, users, f"segment {segment.key}")
     action = "assignSegment" if entering else "removeSegment"
     await unit.audit(actor, action, ("Segment", segment.id), detail)

@@ -129,7 +129,7 @@ class Runner:
             if absent:
                 raise DomainError(f"There is no segment with the key {absent[0]}.")
             await evaluation.prepare([tree])
-            population, highest = await evaluation.count_population()
+            population, highest = await evaluation.measure_population()
             for low in range(1, highest + 1, RANGE):
                 share = min(population, round(population * (low - 1) / max(highest, 1)))
                 if not await self._heartbeat(business, job, "evaluating", share, population):
@@ -177,7 +177,7 @@ class Runner:
             if difference.entered or difference.left:
                 # Within a run of many those come later anyway, but for one that somebody else ended before.
                 await queue_following(
-                    unit, definitions.find_users(segment.key), f"segment {segment.key}", held.parent_id
+                    unit, definitions.find_dependents(segment.key), f"segment {segment.key}", held.parent_id
                 )
         return outcome
 

@@ -16,7 +16,7 @@ from domain.jobs.model import Job, JobStatus, Outcome
 from domain.jobs.queue import requeue
 from domain.model import Actor, Business
 from domain.rules.sentence import write_sentence
-from domain.segments.dependencies import find_reference_problems, find_users
+from domain.segments.dependencies import find_dependents, find_reference_problems
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.segments.validation import Draft, ValidDraft, find_free_key, make_slug, validate_draft
 from domain.store import Store, Unit
@@ -30,7 +30,7 @@ BANDS: tuple[object, ...] = ({">=": [SUM, 8]}, {"<=": [5, SUM, 7]}, {"<": [SUM, 
 
 def list_standard_drafts(scheme: RfmScheme) -> list[Draft]:
     """One segment for each named group of the scheme, in its order, with the group's name."""
-    return [_draft(scheme, group) for group in list_scheme_groups(scheme)]
+    return [_make_draft(scheme, group) for group in list_scheme_groups(scheme)]
 
 
 def list_other_names(draft: Draft, scheme: RfmScheme) -> tuple[str, ...]:
@@ -38,7 +38,7 @@ def list_other_names(draft: Draft, scheme: RfmScheme) -> tuple[str, ...]:
     return f"{draft.name} ({SUFFIXES[scheme]})", f"{draft.name} ({draft.key})"
 
 
-def _draft(scheme: RfmScheme, group: RfmClass) -> Draft:
+def _make_draft(scheme: RfmScheme, group: RfmClass) -> Draft:
     if scheme is RfmScheme.EIGHT_SEGMENT:
         rules: object = {"==": [{"var": "rfm_segment_name"}, group.name]}
     else:
@@ -186,7 +186,7 @@ class Segments:
         """End every membership and take the segment out of sight; what was stays. IN_USE where another one needs it."""
         async with self.store.write(business) as unit:
             old = await _get(unit, segment_id, ("id",))
-            users = find_users(old.key, await unit.segments.load_all())
+            users = find_dependents(old.key, await unit.segments.load_all())
             if users:
                 named = ", ".join(f"{each.name} ({each.key})" for each in users)
                 raise InvalidInput(f"{old.key} is used by the rules of: {named}", ("id",), "IN_USE")

@@ -60,9 +60,9 @@ def validate_draft(draft: Draft, currency: str) -> ValidDraft:
         draft,
         name=draft.name.strip(),
         description=(draft.description or "").strip() or None,
-        schedule=_check_schedule(draft, problems),
+        schedule=_read_schedule(draft, problems),
     )
-    problems = [*_check_texts(valid), *_check_flags(valid), *problems]
+    problems = [*_find_text_faults(valid), *_find_flag_faults(valid), *problems]
     tree = None
     if draft.kind is SegmentKind.MANUAL:
         problems += [
@@ -72,7 +72,7 @@ def validate_draft(draft: Draft, currency: str) -> ValidDraft:
         ]
     else:
         valid = replace(valid, definition=_drop_empty_criteria(draft.definition))
-        tree = _check_tree(valid.definition, currency, problems)
+        tree = _read_tree(valid.definition, currency, problems)
         if tree is not None and draft.is_rfm is not None and draft.is_rfm != is_rfm(tree):
             problems.append(_make_problem("is_rfm", WRONG_RFM[draft.is_rfm]))
     if problems:
@@ -86,7 +86,7 @@ WRONG_RFM = {
 }
 
 
-def list_rule_problems(problems: Iterable[RuleProblem]) -> list[FieldProblem]:
+def to_field_problems(problems: Iterable[RuleProblem]) -> list[FieldProblem]:
     """What is wrong inside the rules, as problems of the input."""
     return [FieldProblem(("input", "rules"), each.message, each.code, each.path) for each in problems]
 
@@ -111,7 +111,7 @@ def _make_problem(field: str, template: str, code: str = "INVALID") -> FieldProb
     return FieldProblem(("input", field), Sentence(template), code)
 
 
-def _check_texts(draft: Draft) -> list[FieldProblem]:
+def _find_text_faults(draft: Draft) -> list[FieldProblem]:
     problems = [] if draft.name else [_make_problem("name", "name must not be blank", "BLANK")]
     problems += find_text_problems(("input", "name"), draft.name, MAXIMUM_NAME)
     if draft.key is not None and not draft.key.strip():
@@ -125,7 +125,7 @@ def _check_texts(draft: Draft) -> list[FieldProblem]:
     return problems + find_text_problems(("input", "description"), draft.description)
 
 
-def _check_flags(draft: Draft) -> list[FieldProblem]:
+def _find_flag_faults(draft: Draft) -> list[FieldProblem]:
     if draft.kind is SegmentKind.AUTOMATIC:
         if draft.schedule is not None and draft.is_dynamic is False:
             template = "schedule must be null where {is_dynamic} is false: the segment never follows"
@@ -141,7 +141,7 @@ def _check_flags(draft: Draft) -> list[FieldProblem]:
     return problems
 
 
-def _check_schedule(draft: Draft, problems: list[FieldProblem]) -> str | None:
+def _read_schedule(draft: Draft, problems: list[FieldProblem]) -> str | None:
     if draft.schedule is None:
         return None
     if wrong := find_text_problems(("input", "schedule"), draft.schedule, MAXIMUM_SCHEDULE):
@@ -159,7 +159,7 @@ def _drop_empty_criteria(definition: Definition) -> Definition:
     return replace(definition, criteria=None) if definition.criteria == SegmentCriteria() else definition
 
 
-def _check_tree(definition: Definition, currency: str, problems: list[FieldProblem]) -> Condition | None:
+def _read_tree(definition: Definition, currency: str, problems: list[FieldProblem]) -> Condition | None:
     if definition.empty:
         template = "rules, criteria or {rfm_config} must hold a condition for an AUTOMATIC segment"
         problems.append(_make_problem("rules", template))
@@ -170,8 +170,8 @@ def _check_tree(definition: Definition, currency: str, problems: list[FieldProbl
     except InvalidRule as error:
         # Nothing at all is no fault of the rule's language.
         code = "INVALID" if definition.rules in ([], {}) else None
-        problems += list_rule_problems(replace(each, code=code or each.code) for each in error.problems)
-    problems += _check_amounts(definition.criteria, currency)
+        problems += to_field_problems(replace(each, code=code or each.code) for each in error.problems)
+    problems += _find_amount_faults(definition.criteria, currency)
     try:
         build_definition_tree(None, definition.criteria, definition.rfm_config)
     except InvalidInput as error:
@@ -183,7 +183,7 @@ def _check_tree(definition: Definition, currency: str, problems: list[FieldProbl
     return definition.parse()
 
 
-def _check_amounts(criteria: SegmentCriteria | None, currency: str) -> list[FieldProblem]:
+def _find_amount_faults(criteria: SegmentCriteria | None, currency: str) -> list[FieldProblem]:
     problems = []
     for name in () if criteria is None else MONEY:
         value = getattr(criteria, name)

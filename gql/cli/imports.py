@@ -2,7 +2,6 @@
 the options of every command that reads purchases. The header is looked at before anything is written, and what the
 options leave out is as the business has settled it."""
 
-import gc
 import inspect
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -23,11 +22,11 @@ from gql.cli.output import (
     FormatOption,
     Rejects,
     build_quality_document,
-    find_option_name,
     make_progress_bar,
     name_ignored_columns,
     print_quality,
     print_summary,
+    to_option_name,
 )
 from gql.cli.recalculate import follow_import
 from gql.cli.session import ACTOR, BusinessOption, Session, present
@@ -112,13 +111,13 @@ def import_(
     with Session(context.obj) as session:
         businesses = session.services.businesses
         chosen = session.run(businesses.plan_for_import(session.settings.business, business, time_zone, currency))
-        purchases = session.store.open_purchases(place, chosen, options, find_option_name)
+        purchases = session.store.open_purchases(place, chosen, options, to_option_name)
         name_ignored_columns(purchases.columns.ignored)
         rejected.check(purchases.path)
         if not (chosen.id or dry_run):
             chosen = session.run(businesses.create_planned(chosen))
         purchases = replace(purchases, business=chosen)
-        with rejected.open_writer() as reject, show_import_progress() as progress, pause_collector():
+        with rejected.open_writer() as reject, show_import_progress() as progress:
             # In the main thread, so that an interruption ends it at once.
             summary = session.store.import_purchases(
                 purchases, ACTOR, dry_run=dry_run, progress=progress, reject=reject
@@ -130,7 +129,7 @@ def import_(
         print_import(purchases.name, summary, chosen, format)
         rejected.name_first()
         for warning in purchases.warnings:
-            typer.echo(f"Warning: {name_fields(warning, find_option_name)}", err=True)
+            typer.echo(f"Warning: {name_fields(warning, to_option_name)}", err=True)
         if dry_run:
             typer.echo("Dry run: nothing was written.", err=format == "json")
         else:
@@ -167,17 +166,6 @@ def show_import_progress() -> Iterator[Callable[[Progress], None]]:
             bar.update(tasks[step.phase], completed=step.done, total=step.total)
 
         yield update
-
-
-@contextmanager
-def pause_collector() -> Iterator[None]:
-    """Rows are tuples of texts and numbers, among which there are no circles to look for; looking takes a tenth of the
-    time of an import."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def print_import(name: str, summary: ImportSummary, business: Business, format: str) -> None:

@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from typer.main import get_group
 
 from domain.errors import DomainError, FieldProblem, InvalidInput, Unavailable, name_fields
-from gql.cli.output import clean_line, find_option_name
+from gql.cli.output import clean_line, to_option_name
 from gql.logs import set_up
 from gql.settings import Settings
 
@@ -73,7 +73,7 @@ def _describe_wrong_use(message: str) -> str:
 
 def _describe_problem(problem: FieldProblem) -> str:
     """The sentence; where the problem is inside a rule, its path in front."""
-    message = name_fields(problem.message, find_option_name)
+    message = name_fields(problem.message, to_option_name)
     return f"{problem.field[-1]}{problem.path}: {message}" if problem.path else message
 
 
@@ -126,12 +126,15 @@ class Commands(TyperGroup):
             return None
         module, _, name = PLACES[cmd_name].partition(":")
         # What is loaded stays: to look through it for garbage again and again is a third of the time it takes.
-        gc.disable()
+        enabled = gc.isenabled() and module not in sys.modules
+        if enabled:
+            gc.disable()
         try:
             group = get_group(getattr(import_module(module), name))
         finally:
-            gc.freeze()
-            gc.enable()
+            if enabled:
+                gc.freeze()
+                gc.enable()
         if cmd_name in group.commands:
             return group.commands[cmd_name]
         group.name = cmd_name

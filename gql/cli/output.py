@@ -80,7 +80,7 @@ def make_cell(text: str | None) -> Text:
     return Text(clean_line(text))
 
 
-def find_option_name(field: str) -> str:
+def to_option_name(field: str) -> str:
     """What a field is called on the command line, such as `--date-format`."""
     return f"--{field.replace('_', '-')}"
 

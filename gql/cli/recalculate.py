@@ -29,7 +29,7 @@ async def recalculate(
     # Looked up before anything is queued, so that a misspelt key starts nothing.
     segments: list[Segment | None] = [await _find_automatic(worker, key) for key in keys or []]
     failed, newest = 0, await worker.find_newest()
-    async with worker.work_beside():
+    async with worker.work_in_background():
         for segment in segments or [None]:
             job = await _start(worker, segment)
             name = "all segments" if segment is None else segment.key
@@ -132,7 +132,7 @@ async def follow_import(session: Session, business: Business, *, aside: bool = F
     if not count:
         return
     typer.echo(f"Memberships followed of {count:,} customers.", err=aside)
-    await worker.report_followers(newest, aside=aside)
+    await worker.report_dependents(newest, aside=aside)
     for segment in await worker.load_segments():
         at, was = segment.next_run_at, before.get(segment.id)
         if at is not None and (was is None or at < was):

@@ -202,11 +202,11 @@ async def report(
     place = None if storefront is None else await services.purchases.find_storefront(chosen, storefront)
     asked = ReportRequest(read, days, day, place, naming, segment_name, segment_code)
     if form == "table":
-        result = await services.report_files.load_report(chosen, asked)
-        previous = await services.reporting.count_previous(chosen, result)
+        result = await services.report_files.make_report(chosen, asked)
+        previous = await services.reporting.measure_previous(chosen, result)
         print_table(chosen, result, find_insights(result, previous), storefront)
         return
-    document = await services.report_files.build_document(chosen, asked)
+    document = await services.report_files.make_document(chosen, asked)
     if form == "json" and output is None:
         typer.echo(format_report(document))
     else:

@@ -423,4 +423,4 @@ async def change_members(session: Session, key: str, file: Path, business: str |
         line, text = counts.first
         typer.echo(f"First unknown: line {line}: {clean_line(text)}", err=True)
     if counts.changed:
-        await worker.report_followers(newest)
+        await worker.report_dependents(newest)

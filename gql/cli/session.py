@@ -126,7 +126,7 @@ class Worker:
         return cls(session, session.store.make_recalculation(session.feed), business)
 
     @asynccontextmanager
-    async def work_beside(self) -> AsyncIterator[None]:
+    async def work_in_background(self) -> AsyncIterator[None]:
         """Work on what waits beside the body; what was begun is ended after it."""
         enough = asyncio.Event()
         task = asyncio.create_task(self._work(enough))
@@ -171,10 +171,10 @@ class Worker:
                 yield key, await self.follow(job, key)
                 ended.add(job.id)
 
-    async def report_followers(self, since: int, *, aside: bool = False) -> None:
+    async def report_dependents(self, since: int, *, aside: bool = False) -> None:
         """Work on the runs by which segments follow after that run, and say how each ended; `aside` on standard
         error."""
-        async with self.work_beside():
+        async with self.work_in_background():
             async for name, job in self.follow_dependents(since):
                 typer.echo(f"{name}: {describe_end(job)}", err=aside)
 

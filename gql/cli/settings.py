@@ -184,7 +184,7 @@ async def apply(
     number = f"{count} {'setting' if count == 1 else 'settings'}" if count else "Nothing"
     typer.echo(f"{number} {done} in {chosen.key} (version {chosen.settings_version}).")
     if plan.changes and not check:
-        await worker.report_followers(newest)
+        await worker.report_dependents(newest)
 
 
 @settings_app.command()

@@ -119,7 +119,7 @@ async def compact(
     """Archive and remove old memberships. Example: segments history compact --before 2024-01-01 --archive old.csv.gz"""
     chosen = await session.choose(business)
     compaction = Compaction(session.store.units, read_system_clock)
-    horizon = compaction.find_horizon(chosen, read_before(before))
+    horizon = compaction.read_horizon(chosen, read_before(before))
     if archive.suffix != ".gz":
         raise InvalidInput(f"--archive must end in .gz, such as {archive.with_suffix('.csv.gz')}")
     if archive.exists():
@@ -135,7 +135,7 @@ async def compact(
                 writer.writerow(HEADER)
 
                 def write_rows(memberships: Sequence[ArchivedMembership]) -> None:
-                    writer.writerows(map(archive_row, memberships))
+                    writer.writerows(map(build_archive_row, memberships))
 
                 count = await compaction.archive(chosen, horizon, write_rows)
             raw.flush()
@@ -157,7 +157,7 @@ def read_before(text: str) -> date:
         raise InvalidInput(f"--before must be a date such as 2024-01-01, not {text}") from error
 
 
-def archive_row(item: ArchivedMembership) -> tuple[str, ...]:
+def build_archive_row(item: ArchivedMembership) -> tuple[str, ...]:
     """The row of a membership, safe for spreadsheets."""
     membership = item.membership
     ends = (membership.entered_at, membership.left_at)

@@ -16,9 +16,9 @@ from domain.classification.rfm import (
     UNCLASSIFIED,
     RfmScheme,
     Score,
-    compute_thresholds,
-    find_group_of_eight,
-    find_group_of_eleven,
+    compute_cut_values,
+    find_eight_segment_group,
+    find_eleven_segment_group,
     score_rank,
     score_recency,
 )
@@ -86,25 +86,26 @@ SHAPE = {
 
 def verify_all() -> Iterator[tuple[str, bool]]:
     """What is checked, and whether it holds."""
-    sizes = Counter(find_group_of_eight(*cell).name for cell in CELLS)
+    sizes = Counter(find_eight_segment_group(*cell).name for cell in CELLS)
     listed = [(group.name, group.code, sizes[group.name]) for group in EIGHT]
     yield "the eight groups: names, codes, order, cells", listed == GROUPS
     yield "the 125 cells: 87 in a group, 38 unclassified", sizes.total() == 125 and sizes[UNCLASSIFIED.name] == 38
     yield (
         "the eleven-segment scheme: all 125 cells",
-        Counter(find_group_of_eleven(*cell).name for cell in CELLS) == ELEVEN,
+        Counter(find_eleven_segment_group(*cell).name for cell in CELLS) == ELEVEN,
     )
-    orders = compute_thresholds(sorted(row[1] for row in CUSTOMERS.values()))
-    spend = compute_thresholds(sorted(row[2] for row in CUSTOMERS.values()))
-    groups = {
+    orders = compute_cut_values(sorted(row[1] for row in CUSTOMERS.values()))
+    spend = compute_cut_values(sorted(row[2] for row in CUSTOMERS.values()))
+    scores = {
         name: Score(score_recency(row[0], 90), score_rank(row[1], orders), score_rank(row[2], spend))
         for name, row in CUSTOMERS.items()
     }
-    digits = {name: score.digits for name, score in groups.items()}
+    digits = {name: score.digits for name, score in scores.items()}
     yield "scoring of ten customers, ties included", digits == {name: row[3] for name, row in CUSTOMERS.items()}
-    triples = {name: (score.recency, score.frequency, score.monetary) for name, score in groups.items()}
+    triples = {name: (score.recency, score.frequency, score.monetary) for name, score in scores.items()}
     named = {
-        name: (find_group_of_eight(*cell).name, find_group_of_eleven(*cell).name) for name, cell in triples.items()
+        name: (find_eight_segment_group(*cell).name, find_eleven_segment_group(*cell).name)
+        for name, cell in triples.items()
     }
     yield "naming of ten customers, both schemes", named == {name: row[4:] for name, row in CUSTOMERS.items()}
 

@@ -165,13 +165,13 @@ class Downloads:
     pool: RenderPool
     seconds: float
 
-    def list_routes(self) -> list[Route]:
+    def make_routes(self) -> list[Route]:
         endpoints = Endpoints(
             "export", self._authenticate, self.services.businesses, _answer_wrong_input, RETRY_SECONDS
         )
         report, older, members = (
             endpoints.make_endpoint(METHODS, Permission.VIEW, self._limit_time(make))
-            for make in (self.send_report, self.send_older_report, self.send_members)
+            for make in (self.answer_report, self.answer_older_report, self.answer_members)
         )
         return [
             Route("/exports/segmentation.{ending}", report),
@@ -199,7 +199,7 @@ class Downloads:
 
         return respond
 
-    async def send_report(self, request: Request, business: Business) -> Response:
+    async def answer_report(self, request: Request, business: Business) -> Response:
         """The report as the file that the path names."""
         parameters = read_report_parameters(request.query_params.multi_items())
         ending = request.path_params["ending"]
@@ -207,19 +207,19 @@ class Downloads:
             raise NotFound(f"A report ends in one of: {', '.join(REPORT_FORMATS)}.")
         if parameters.format not in (None, ending):
             raise InvalidInput(f"export_format must be {ending} here, or be left out")
-        return await self._send_report(request, business, parameters, ending, saved=True)
+        return await self._answer_report(request, business, parameters, ending, saved=True)
 
-    async def send_older_report(self, request: Request, business: Business) -> Response:
+    async def answer_older_report(self, request: Request, business: Business) -> Response:
         """The report under its older address: JSON, or the file of `export_format`."""
         parameters = read_report_parameters(request.query_params.multi_items())
         ending = parameters.format or "json"
-        return await self._send_report(request, business, parameters, ending, saved=parameters.format is not None)
+        return await self._answer_report(request, business, parameters, ending, saved=parameters.format is not None)
 
-    async def _send_report(
+    async def _answer_report(
         self, request: Request, business: Business, parameters: ReportParameters, ending: str, *, saved: bool
     ) -> Response:
         asked = await self._read_report_request(business, parameters)
-        report = await self.services.report_files.load_report(business, asked)
+        report = await self.services.report_files.make_report(business, asked)
         last = report.window.as_of
         tag = compute_entity_tag("report", ending, business.id, business.data_version, asked, last, saved)
         name = f"{business.name} {report.method.value.lower()} {last} {report.window.days} days"
@@ -227,7 +227,7 @@ class Downloads:
         headers = build_file_headers(tag, ending, name if saved else None, plain)
         response = answer_without_body(request, headers)
         if response is None:
-            document = await self.services.report_files.build_document(business, asked)
+            document = await self.services.report_files.make_document(business, asked)
             write = self.writers.reports[ending]
             body = await self.pool.run(lambda: write(document)) if FILE_FORMATS[ending].binary else write(document)
             response = Response(body, headers=headers)
@@ -253,7 +253,7 @@ class Downloads:
                 return storefront
         raise InvalidInput("storefront must be the key or the id of a storefront of this business", ("storefront",))
 
-    async def send_members(self, request: Request, business: Business) -> Response:
+    async def answer_members(self, request: Request, business: Business) -> Response:
         """The members of a segment, page by page."""
         ending = request.path_params["ending"]
         if ending not in MEMBER_FORMATS:

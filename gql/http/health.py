@@ -55,6 +55,6 @@ class Health:
         self._asking = None
         return ready
 
-    def list_routes(self) -> list[Route]:
+    def make_routes(self) -> list[Route]:
         """The addresses of the probes."""
         return [Route("/healthz", self.answer_healthz), Route("/readyz", self.answer_readyz)]

@@ -64,13 +64,13 @@ class Uploads:
     check: CheckFile
     coming: dict[int, int] = field(default_factory=dict)
 
-    def list_routes(self) -> list[Route]:
+    def make_routes(self) -> list[Route]:
         endpoints = Endpoints(
             "import", self._authenticate, self.services.businesses, _answer_wrong_input, RETRY_SECONDS
         )
         return [
             Route(PATH, endpoints.make_endpoint(("POST",), Permission.EDIT, self.upload)),
-            Route(f"{PATH}/{{id}}", endpoints.make_endpoint(("GET",), Permission.VIEW, self.send_state)),
+            Route(f"{PATH}/{{id}}", endpoints.make_endpoint(("GET",), Permission.VIEW, self.answer_state)),
         ]
 
     async def _authenticate(self, request: Request) -> Viewer:
@@ -152,7 +152,7 @@ class Uploads:
         if size > self.maximum:
             raise HttpError(413, f"A file may have at most {self.maximum} bytes (SEGMENTS_UPLOAD_BYTES).")
 
-    async def send_state(self, request: Request, viewer: Viewer, business: Business) -> Response:
+    async def answer_state(self, request: Request, viewer: Viewer, business: Business) -> Response:
         """How far an import is."""
         key = request.path_params["id"]
         number = match(key, "PurchaseImport", business)

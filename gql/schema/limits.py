@@ -259,10 +259,10 @@ def check_limits(
         ):
             if value > limit:
                 stated = value if value < MANY else "too much"
-                raise make_limit_error(f"The {what} of the operation is {stated}, at most {limit} is allowed.")
+                raise build_limit_error(f"The {what} of the operation is {stated}, at most {limit} is allowed.")
 
 
-def make_limit_error(message: str) -> GraphQLError:
+def build_limit_error(message: str) -> GraphQLError:
     return GraphQLError(message, extensions={"code": "LIMIT_EXCEEDED"})
 
 
@@ -287,7 +287,7 @@ class DocumentLimits(SchemaExtension):
             try:
                 check_limits(context.schema._schema, document, context.operation_name, context.variables or {})
             except RecursionError as error:
-                raise make_limit_error("The document is nested too deeply.") from error
+                raise build_limit_error("The document is nested too deeply.") from error
         yield
 
 

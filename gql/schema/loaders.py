@@ -14,7 +14,7 @@ from domain.pages import Page, PageRequest
 from domain.segments.model import ChangeKey, ChangeList, MembershipChange, Snapshot
 from domain.store import Comparison, ComparisonKey, CustomerRecord, IdsKey, Member, MemberKey, SnapshotKey, Unit
 from gql.composition import Services
-from gql.schema.limits import make_limit_error
+from gql.schema.limits import build_limit_error
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -41,7 +41,7 @@ GroupPage = tuple[PageSource, Hashable, PageRequest]
 """Which group of what, and which of its pages."""
 
 
-def _ask(question: Callable[[Services, Business, list[K]], Awaitable[Answers[K, V]]]) -> Loader[K, V]:
+def _make_service_loader(question: Callable[[Services, Business, list[K]], Awaitable[Answers[K, V]]]) -> Loader[K, V]:
     """One call of a service a batch, which says something of every key."""
 
     def make(loaders: "Loaders") -> DataLoader[K, V]:
@@ -54,7 +54,7 @@ def _ask(question: Callable[[Services, Business, list[K]], Awaitable[Answers[K, 
     return cached_property(make)
 
 
-def _ask_of_owners(
+def _make_owner_loader(
     question: Callable[[Services, Business, Mapping[int, CustomerTotals]], Awaitable[Mapping[int, V]]],
 ) -> Loader[Owner, V]:
     """One call of a service for customers whose totals are known."""
@@ -63,25 +63,27 @@ def _ask_of_owners(
         answers = await question(services, business, dict(owners))
         return [answers[customer] for customer, _ in owners]
 
-    return _ask(ask)
+    return _make_service_loader(ask)
 
 
-def _read(question: Callable[[Unit, list[K]], Awaitable[Answers[K, V]]]) -> Loader[K, V]:
+def _make_unit_loader(question: Callable[[Unit, list[K]], Awaitable[Answers[K, V]]]) -> Loader[K, V]:
     """One read unit a batch, which says something of every key."""
-    return _ask(lambda services, business, keys: services.read(business, lambda unit: question(unit, keys)))
+    return _make_service_loader(
+        lambda services, business, keys: services.read(business, lambda unit: question(unit, keys))
+    )
 
 
-def _find(question: Callable[[Unit, list[K]], Awaitable[Mapping[K, V]]]) -> Loader[K, V | None]:
+def _make_optional_loader(question: Callable[[Unit, list[K]], Awaitable[Mapping[K, V]]]) -> Loader[K, V | None]:
     """One read unit a batch; None for a key that nothing has."""
 
     async def find(unit: Unit, keys: list[K]) -> list[V | None]:
         answers = await question(unit, keys)
         return [answers.get(key) for key in keys]
 
-    return _read(find)
+    return _make_unit_loader(find)
 
 
-def _read_pages(
+def _make_page_loader(
     question: Callable[[Unit, list[int], PageRequest], Awaitable[Mapping[int, Page[V]]]],
 ) -> Loader[PageKey, Page[V]]:
     """Pages of the lists of many owners; those that begin alike share a statement, in practice all."""
@@ -94,7 +96,7 @@ def _read_pages(
             pages |= {(owner, request): page for owner, page in answers.items()}
         return pages
 
-    return _read(read)
+    return _make_unit_loader(read)
 
 
 async def _are_members(unit: Unit, pairs: list[tuple[int, int]]) -> Mapping[tuple[int, int], bool]:
@@ -106,7 +108,9 @@ async def _load_groups(keys: list[GroupPage]) -> list[Page[CustomerRecord]]:
     for source, group, request in keys:
         groups.setdefault((source, request), []).append(group)
     if sum(len(some) * request.size for (_, request), some in groups.items()) > MAXIMUM_GROUPED:
-        raise make_limit_error(f"The pages of all groups together may hold {MAXIMUM_GROUPED} customers: ask for fewer.")
+        raise build_limit_error(
+            f"The pages of all groups together may hold {MAXIMUM_GROUPED} customers: ask for fewer."
+        )
     pages = {(source, request): await source.load_pages(some, request) for (source, request), some in groups.items()}
     return [pages[source, request][group] for source, group, request in keys]
 
@@ -114,46 +118,54 @@ async def _load_groups(keys: list[GroupPage]) -> list[Page[CustomerRecord]]:
 class Loaders:
     """The loaders of one operation, each made when it is first asked."""
 
-    customers = _find(lambda unit, keys: unit.customers.find_by_ids(keys))
-    scores = _ask_of_owners(lambda services, business, totals: services.customers.compute_scores(business, totals))
-    classifications = _ask_of_owners(
+    customers = _make_optional_loader(lambda unit, keys: unit.customers.find_by_ids(keys))
+    scores = _make_owner_loader(lambda services, business, totals: services.customers.compute_scores(business, totals))
+    classifications = _make_owner_loader(
         lambda services, business, totals: services.customers.load_classifications(business, totals)
     )
-    matching_segments = _ask(lambda services, business, keys: services.analysis.find_matching(business, keys))
-    purchases = _find(lambda unit, keys: unit.purchases.find_by_keys(keys))
-    purchase_pages = _read_pages(lambda unit, keys, request: unit.purchases.load_pages(keys, request))
-    purchase_counts = _read(lambda unit, keys: unit.purchases.count_by_customer(keys))
-    lines = _read(lambda unit, keys: unit.purchases.load_lines(keys))
-    storefronts = _find(lambda unit, keys: unit.purchases.find_storefronts(keys))
-    audit_events = _find(lambda unit, keys: unit.audits.find_by_ids(keys))
-    jobs = _find(lambda unit, keys: unit.jobs.find_by_ids(keys))
-    newest_jobs = _find(lambda unit, keys: unit.jobs.find_newest(keys))
-    imports = _find(lambda unit, keys: unit.imports.find_by_ids(keys))
-    rejects = _read_pages(lambda unit, keys, request: unit.imports.load_rejects(keys, request))
+    matching_segments = _make_service_loader(
+        lambda services, business, keys: services.analysis.find_matching(business, keys)
+    )
+    purchases = _make_optional_loader(lambda unit, keys: unit.purchases.find_by_keys(keys))
+    purchase_pages = _make_page_loader(lambda unit, keys, request: unit.purchases.load_pages(keys, request))
+    purchase_counts = _make_unit_loader(lambda unit, keys: unit.purchases.count_by_customer(keys))
+    lines = _make_unit_loader(lambda unit, keys: unit.purchases.load_lines(keys))
+    storefronts = _make_optional_loader(lambda unit, keys: unit.purchases.find_storefronts(keys))
+    audit_events = _make_optional_loader(lambda unit, keys: unit.audits.find_by_ids(keys))
+    jobs = _make_optional_loader(lambda unit, keys: unit.jobs.find_by_ids(keys))
+    newest_jobs = _make_optional_loader(lambda unit, keys: unit.jobs.find_newest(keys))
+    imports = _make_optional_loader(lambda unit, keys: unit.imports.find_by_ids(keys))
+    rejects = _make_page_loader(lambda unit, keys, request: unit.imports.load_rejects(keys, request))
     # Deleted ones too, because history names them.
-    segments = _find(lambda unit, keys: unit.segments.find_by_ids(keys, deleted=True))
-    memberships = _read(lambda unit, keys: unit.memberships.find_open_memberships(keys))
-    members: Loader[MemberKey, Page[Member]] = _read(lambda unit, keys: unit.memberships.load_member_pages(keys))
-    are_members = _find(_are_members)
-    past_counts: Loader[SnapshotKey, int] = _read(lambda unit, keys: unit.history.count_past_members(keys))
-    past_ids: Loader[IdsKey, list[int]] = _read(lambda unit, keys: unit.history.load_id_lists(keys))
-    totals = _ask(lambda services, business, keys: services.memberships.load_totals(business, keys))
-    sizes = _ask(lambda services, business, keys: services.memberships.load_sizes(business, keys))
-    change_pages: Loader[ChangeKey, Page[MembershipChange]] = _ask(
+    segments = _make_optional_loader(lambda unit, keys: unit.segments.find_by_ids(keys, deleted=True))
+    memberships = _make_unit_loader(lambda unit, keys: unit.memberships.find_open_memberships(keys))
+    members: Loader[MemberKey, Page[Member]] = _make_unit_loader(
+        lambda unit, keys: unit.memberships.load_member_pages(keys)
+    )
+    are_members = _make_optional_loader(_are_members)
+    past_counts: Loader[SnapshotKey, int] = _make_unit_loader(lambda unit, keys: unit.history.count_past_members(keys))
+    past_ids: Loader[IdsKey, list[int]] = _make_unit_loader(lambda unit, keys: unit.history.load_id_lists(keys))
+    totals = _make_service_loader(lambda services, business, keys: services.memberships.load_totals(business, keys))
+    sizes = _make_service_loader(lambda services, business, keys: services.memberships.load_sizes(business, keys))
+    change_pages: Loader[ChangeKey, Page[MembershipChange]] = _make_service_loader(
         lambda services, business, keys: services.memberships.load_change_pages(business, keys)
     )
-    change_counts: Loader[ChangeList, int] = _ask(
+    change_counts: Loader[ChangeList, int] = _make_service_loader(
         lambda services, business, keys: services.memberships.count_changes(business, keys)
     )
-    snapshots = _find(lambda unit, keys: unit.snapshots.find_by_keys(keys))
-    newest_snapshots = _read(lambda unit, keys: unit.snapshots.load_newest(keys, NEWEST_SNAPSHOTS))
-    snapshot_pages: Loader[PageKey, Page[Snapshot]] = _read(lambda unit, keys: unit.snapshots.load_pages(keys))
-    snapshot_counts = _read(lambda unit, keys: unit.snapshots.count_by_segment(keys))
-    entrant_pages: Loader[ComparisonKey, Page[CustomerRecord]] = _read(
+    snapshots = _make_optional_loader(lambda unit, keys: unit.snapshots.find_by_keys(keys))
+    newest_snapshots = _make_unit_loader(lambda unit, keys: unit.snapshots.load_newest(keys, NEWEST_SNAPSHOTS))
+    snapshot_pages: Loader[PageKey, Page[Snapshot]] = _make_unit_loader(
+        lambda unit, keys: unit.snapshots.load_pages(keys)
+    )
+    snapshot_counts = _make_unit_loader(lambda unit, keys: unit.snapshots.count_by_segment(keys))
+    entrant_pages: Loader[ComparisonKey, Page[CustomerRecord]] = _make_unit_loader(
         lambda unit, keys: unit.history.load_entrant_pages(keys)
     )
-    entrant_counts: Loader[Comparison, int] = _read(lambda unit, keys: unit.history.count_entrants(keys))
-    group_pages: Loader[GroupPage, Page[CustomerRecord]] = _ask(lambda services, business, keys: _load_groups(keys))
+    entrant_counts: Loader[Comparison, int] = _make_unit_loader(lambda unit, keys: unit.history.count_entrants(keys))
+    group_pages: Loader[GroupPage, Page[CustomerRecord]] = _make_service_loader(
+        lambda services, business, keys: _load_groups(keys)
+    )
 
     def __init__(self, services: Services, load_business: Callable[[], Awaitable[Business]]) -> None:
         self.services = services

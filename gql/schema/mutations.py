@@ -219,7 +219,7 @@ class Mutation(SegmentMutations):
         context, business = info.context, await info.context.load_business()
         storefront = await find_storefront(context, business, storefront_id)
         asked = ReportRequest(method, days, as_of, storefront, scheme, segment_name, segment_code)
-        report = await context.services.report_files.load_report(business, asked)
+        report = await context.services.report_files.make_report(business, asked)
         # The day is said, so that the link shows tomorrow what it shows today.
         last, place = report.window.as_of, None if storefront is None else storefront.key
         query = ReportParameters(method, days, last, place, segment_name, segment_code, scheme).query

@@ -57,7 +57,7 @@ def get_only_number(numbers: tuple[int, ...]) -> int | None:
     return numbers[0] if len(numbers) == 1 else None
 
 
-def find_present_segment(business: BusinessEntity, entity: SegmentEntity) -> Segment | None:
+def to_present_segment(business: BusinessEntity, entity: SegmentEntity) -> Segment | None:
     """The segment; None for a deleted one, which is only history."""
     return Segment.of(business, entity) if entity.deleted_at is None else None
 
@@ -78,7 +78,7 @@ NODES = {
     "Purchase": NodeKind(lambda loaders: loaders.purchases, Purchase.of, lambda ids: ids if len(ids) == 2 else None),
     "PurchaseImport": NodeKind(lambda loaders: loaders.imports, PurchaseImport.of),
     "Recalculation": NodeKind(lambda loaders: loaders.jobs, Recalculation.of),
-    "Segment": NodeKind(lambda loaders: loaders.segments, find_present_segment),
+    "Segment": NodeKind(lambda loaders: loaders.segments, to_present_segment),
     "Snapshot": NodeKind(lambda loaders: loaders.snapshots, Snapshot.of, read_snapshot_key),
     "Storefront": NodeKind(lambda loaders: loaders.storefronts, Storefront.of),
 }
@@ -303,7 +303,7 @@ class Query:
     ) -> Connection[AuditEvent]:
         request = build_page_request(AUDIT_ORDER, int, first, after)
         context, business = info.context, await info.context.load_business()
-        target = None if subject_id is None else find_audit_target(subject_id, business)
+        target = None if subject_id is None else read_audit_target(subject_id, business)
         page = await context.read(lambda unit: unit.audits.load_page(request, target))
         of = partial(AuditEvent.of, business)
         return build_connection(page, AUDIT_ORDER, of, lambda: context.read(lambda unit: unit.audits.count(target)))
@@ -416,7 +416,7 @@ class Query:
         return SegmentationReport.of(source, None if storefront is None else Storefront.of(business, storefront))
 
 
-def find_audit_target(value: str, business: BusinessEntity) -> AuditTarget:
+def read_audit_target(value: str, business: BusinessEntity) -> AuditTarget:
     """What writes are about; NOTHING for an id that is none of ours. What was deleted still has its writes."""
     id = decode_own(value, business)
     return (id.kind, id.numbers[0]) if id is not None and len(id.numbers) == 1 else NOTHING

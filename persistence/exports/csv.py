@@ -61,7 +61,7 @@ COLUMNS = (
 )
 
 
-def write_report_csv(document: ReportDocument) -> bytes:
+def render_report_csv(document: ReportDocument) -> bytes:
     """What the report is about, the insights, and the table of the groups; an empty row between them."""
     rows: list[Sequence[Cell]] = [*_list_heading(document), (), *_list_insights(document), (), COLUMNS]
     rows += [_build_row(group) for group in document.rows]

@@ -13,7 +13,7 @@ from domain.reports.document import DocumentGroup, ReportDocument
 from domain.segments.member_export import MemberExport, MemberPage
 
 
-def write_report_json(document: ReportDocument) -> bytes:
+def render_report_json(document: ReportDocument) -> bytes:
     """The documented response."""
     return encode_value(build_report_data(document)).encode()
 

@@ -104,7 +104,7 @@ def load_font_book(folder: Path | None = None) -> FontBook:
     return FontBook(fonts, (*put, *(family for family in FAMILIES if family in there)))
 
 
-def write_report_pdf(document: ReportDocument, fonts: Path | None = None) -> bytes:
+def render_report_pdf(document: ReportDocument, fonts: Path | None = None) -> bytes:
     """The file. `fonts` is a folder whose fonts come before the system's."""
     book = load_font_book(fonts)
     data = json.dumps({"fonts": book.families, **_clean_value(_build_content(document))})
@@ -154,7 +154,7 @@ def _build_content(document: ReportDocument) -> dict[str, Any]:
         "foot": f"Generated {_format_second(document.generated_at, document.time_zone)}",
         "business": document.business,
         "subtitle": f"Customer segmentation, {_describe_method(document)}",
-        "under": _list_footnotes(document),
+        "under": _list_subtitles(document),
         "figures": _list_figures(document),
         "insights": _describe_insights(document),
         "charts": [_build_chart(document, name, groups) for name, groups in dimensions.items() if document.customers],
@@ -166,7 +166,7 @@ def _build_content(document: ReportDocument) -> dict[str, Any]:
     }
 
 
-def _list_footnotes(document: ReportDocument) -> list[str]:
+def _list_subtitles(document: ReportDocument) -> list[str]:
     place = "all storefronts" if document.storefront is None else f"storefront {_isolate_name(document.storefront)}"
     zone_words = f"time zone {document.time_zone}"
     lines = [f"{_describe_window(document)} · {zone_words} · {place} · amounts in {document.currency}"]
@@ -194,7 +194,7 @@ def _build_chart(document: ReportDocument, dimension: str, groups: Sequence[Docu
     captions = ["Customers", f"Revenue, {document.currency}", "Against the window before"]
     compared = document.previous_customers is not None
     return {
-        "title": _write_title(dimension),
+        "title": _get_title(dimension),
         "captions": captions if compared else captions[:2],
         "bars": [_build_bar(bar) for bar in build_slices(groups)],
     }
@@ -232,7 +232,7 @@ def _build_table(document: ReportDocument, dimension: str, groups: Sequence[Docu
     rows = [_build_row(group) for group in groups]
     if not document.filtered:
         rows.append(_build_sum_row(document))
-    return {"title": f"{_write_title(dimension)} in figures, amounts in {document.currency}", "rows": rows}
+    return {"title": f"{_get_title(dimension)} in figures, amounts in {document.currency}", "rows": rows}
 
 
 def _build_row(group: DocumentGroup) -> dict[str, Any]:
@@ -248,8 +248,8 @@ def _build_row(group: DocumentGroup) -> dict[str, Any]:
         _format_average(group.average_age, 1),
         _format_average(group.average_frequency, 2),
     )
-    is_plain_name = group.code.casefold() == f"{group.dimension}:{group.name}".casefold()
-    return {"name": group.name, "code": "" if is_plain_name else group.code, "cells": cells, "strong": False}
+    repeats_name = group.code.casefold() == f"{group.dimension}:{group.name}".casefold()
+    return {"name": group.name, "code": "" if repeats_name else group.code, "cells": cells, "strong": False}
 
 
 def _build_sum_row(document: ReportDocument) -> dict[str, Any]:
@@ -285,7 +285,7 @@ def _build_actions(groups: Sequence[DocumentGroup]) -> tuple[list[dict[str, Any]
         for group in members[CHARTED:]:
             del shared[_list_texts(group)]
         more = f"The same holds, each with its own name, for {len(members) - CHARTED:,} more groups of the table"
-        likewise.append(f"{more} {_write_title(members[0].dimension)}.")
+        likewise.append(f"{more} {_get_title(members[0].dimension)}.")
     return [_build_card(members) for members in shared.values()], likewise
 
 
@@ -305,7 +305,7 @@ def _build_card(members: Sequence[DocumentGroup]) -> dict[str, Any]:
     }
 
 
-def _write_title(dimension: str) -> str:
+def _get_title(dimension: str) -> str:
     return DIMENSION_TITLES.get(dimension, dimension)
 
 

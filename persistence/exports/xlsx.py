@@ -152,7 +152,7 @@ COLUMNS: tuple[tuple[str, str | None], ...] = (
 )
 
 
-def write_report_xlsx(document: ReportDocument) -> bytes:
+def render_report_xlsx(document: ReportDocument) -> bytes:
     file = BytesIO()
     ReportBook(document).book.save(file)
     return file.getvalue()

@@ -89,21 +89,21 @@ class CustomersFile:
         progress: Callable[[int], None],
     ) -> ImportSummary:
         """Import the rows; `reject` is told of each that is refused, `progress` how many were read."""
-        intake = CustomerBatch(customers, business, reject)
+        batch = CustomerBatch(customers, business, reject)
         for line, cells in self.source.read_rows():
-            intake.read += 1
+            batch.read += 1
             try:
                 item = self.read_customer(cells, business)
             except RowFault as fault:
-                intake.refuse(line, format_row(cells), str(fault))
+                batch.refuse(line, format_row(cells), str(fault))
                 continue
-            await intake.take(line, format_row(cells), item)
-            progress(intake.read)
-        await intake.flush()
-        if intake.read == 0:
+            await batch.take(line, format_row(cells), item)
+            progress(batch.read)
+        await batch.flush()
+        if batch.read == 0:
             raise InvalidInput(f"No data found in {self.source.name}.")
-        done = intake.counts
-        return ImportSummary(intake.read, done.created, done.updated, done.unchanged, intake.rejected)
+        done = batch.counts
+        return ImportSummary(batch.read, done.created, done.updated, done.unchanged, batch.rejected)
 
 
 @dataclass(slots=True)

@@ -42,7 +42,7 @@ STOREFRONTS = """DELETE FROM storefront WHERE business_id = :business AND id BET
     UNION SELECT storefront_id FROM purchase_before WHERE business_id = :business AND storefront_id IS NOT NULL)"""
 
 
-def has_no_evaluation(connection: Connection, business: int) -> bool:
+def lock_out_evaluations(connection: Connection, business: int) -> bool:
     """Whether no run is about to give memberships to customers that it has read; none begins in this transaction."""
     lock_table(connection, "job")
     return not connection.execute(text(RUNNING), {"business": business}).scalar_one()
@@ -143,10 +143,8 @@ class ImportUndo:
             with connection.begin():
                 row = self._load_row(connection)
                 spans = self._load_spans(connection, "purchase")
-                customers, storefronts = (
-                    self._load_spans(connection, "customer"),
-                    self._load_spans(connection, "storefront"),
-                )
+                customers = self._load_spans(connection, "customer")
+                storefronts = self._load_spans(connection, "storefront")
                 if row.undo_begun_at is None:
                     self._refuse_changed(connection, row, spans)
                 summary = UndoSummary(**(row.undo or {}))
@@ -242,7 +240,7 @@ class ImportUndo:
                     restored=summary.restored + restored,
                     left=summary.left + left,
                 )
-                self._raise_version(connection, row.change_number)
+                self._mark_data_changed(connection, row.change_number)
                 self._set(connection, {"undo": asdict(summary)})
             took = time.perf_counter() - began
             after, done = to, min(done + size, total)
@@ -275,11 +273,11 @@ class ImportUndo:
                 while not free:
                     with connection.begin():
                         row = connection.execute(raise_change(self.business.id, self.clock())).one()
-                        free = has_no_evaluation(connection, self.business.id)
+                        free = lock_out_evaluations(connection, self.business.id)
                         if free:
                             gone = remove_customers(connection, self.business.id, low, high)
                             summary = replace(summary, customers_removed=summary.customers_removed + gone)
-                            self._raise_version(connection, row.change_number)
+                            self._mark_data_changed(connection, row.change_number)
                             self._set(connection, {"undo": asdict(summary)})
                     if not free and time.monotonic() > patient_until:
                         break
@@ -296,7 +294,7 @@ class ImportUndo:
             summary = replace(summary, storefronts_removed=gone)
             for table in (*JOURNAL, "import_range"):
                 connection.execute(text(FORGET.format(table=table)), self.own)
-            self._raise_version(connection, row.change_number)
+            self._mark_data_changed(connection, row.change_number)
             self._set(connection, {"undo": asdict(summary), "undone_at": row.last_instant})
             number, at = row.change_number, row.last_instant
             detail = {"import": self.import_id, **asdict(summary)}
@@ -304,7 +302,7 @@ class ImportUndo:
             connection.execute(insert(AuditEventRow), event.model_dump())
         return summary
 
-    def _raise_version(self, connection: Connection, number: int) -> None:
+    def _mark_data_changed(self, connection: Connection, number: int) -> None:
         version = text("UPDATE business SET data_version = :number WHERE id = :business")
         connection.execute(version, {**self.own, "number": number})
 
@@ -334,13 +332,13 @@ GIVEN = """INSERT INTO import_range (business_id, import_id, first_purchase, las
     :next_customer, next_customer - 1, :next_storefront, next_storefront - 1 FROM business WHERE id = :business"""
 
 
-def keep_before(connection: Connection, import_id: int, tally: MergeResult) -> None:
+def keep_before(connection: Connection, import_id: int, result: MergeResult) -> None:
     """Keep the purchases that the range is about to change."""
-    if tally.orders.get(UPDATED):
+    if result.orders.get(UPDATED):
         for statement in BEFORE:
-            connection.execute(text(statement), {**tally.span, "import": import_id})
+            connection.execute(text(statement), {**result.span, "import": import_id})
 
 
-def keep_given(connection: Connection, import_id: int, tally: MergeResult) -> None:
+def keep_given(connection: Connection, import_id: int, result: MergeResult) -> None:
     """Keep the ids that the range, now applied, gave: also one that only changed orders may have made storefronts."""
-    connection.execute(text(GIVEN), {**tally.span, "import": import_id})
+    connection.execute(text(GIVEN), {**result.span, "import": import_id})

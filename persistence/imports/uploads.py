@@ -149,7 +149,7 @@ class UploadHandler:
     def _find_free(self, business: Business, active: list[PurchaseImport]) -> list[PurchaseImport]:
         """Those that wait, or whose process died, and whose file is here."""
         mine = [one for one in active if not self._is_held(one) and (business.id, one.id) not in self._running]
-        return [one for one in mine if self._find_path(one).is_file()]
+        return [one for one in mine if self._build_path(one).is_file()]
 
     def _is_busy(self, active: list[PurchaseImport]) -> bool:
         return sum(map(self._is_held, active)) >= AT_ONCE
@@ -159,7 +159,7 @@ class UploadHandler:
 
     def _import(self, upload: PurchaseImport, record: ImportRecord) -> None:
         """In a thread. The record says how it ended."""
-        path, business = self._find_path(upload), record.business
+        path, business = self._build_path(upload), record.business
         try:
             try:
                 opened = self.open(path, business, upload.options or {})
@@ -168,7 +168,7 @@ class UploadHandler:
                 raise
             PurchaseImporter(self.database, business, self.clock).run(
                 opened.name,
-                lambda reject: check_not_empty(opened, reject),
+                lambda reject: read_non_empty(opened, reject),
                 opened.read_texts,
                 actor=record.actor,
                 progress=self._go_on,
@@ -189,7 +189,7 @@ class UploadHandler:
         if self.stopping:
             raise ImportStopped("The server ends; the import goes on with the next one.")
 
-    def _find_path(self, one: PurchaseImport) -> Path:
+    def _build_path(self, one: PurchaseImport) -> Path:
         return self.folder / get_folder(one) / str((one.options or {}).get("name", ""))
 
     async def _clear(self) -> None:
@@ -220,7 +220,7 @@ def find_last_write(folder: Path) -> float:
         return time.time()
 
 
-def check_not_empty(opened: OpenedFile, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
+def read_non_empty(opened: OpenedFile, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
     """The rows; InvalidInput where there is neither a good one nor a bad one."""
     refused = 0
 

@@ -2,7 +2,6 @@
 itself is the source. How far each was read, and what the run was asked, is kept between runs; only what is beyond doubt
 is left out the next time, else all of it is read again."""
 
-import gc
 import json
 import logging
 from abc import ABC, abstractmethod
@@ -29,7 +28,7 @@ from domain.model import Business
 from persistence.database.engines import Database, run_alone
 from persistence.database.transactions import choose_writing
 from persistence.erasure import ERASED_REASON
-from persistence.imports.importer import PurchaseImporter
+from persistence.imports.importer import PurchaseImporter, pause_collector
 from persistence.imports.staging import ONLY_NEGATIVE, OTHER_CUSTOMER
 from persistence.sources.appended import (
     LARGEST_TAIL,
@@ -38,10 +37,10 @@ from persistence.sources.appended import (
     SourceState,
     WatchedCsv,
     forget_state,
-    is_alone,
-    load_rows,
+    has_no_other_writes,
+    load_staged_rows,
+    read_data_version,
     read_state,
-    read_version,
     write_state,
 )
 from persistence.sources.csv import CsvSource
@@ -79,7 +78,7 @@ class RunSource(ABC):
             state = read_state(connection, self.business.id, self.key)
             number = select(business_table.c.change_number).where(business_table.c.id == self.business.id)
             change = int(connection.execute(number).scalar_one())
-            return state, read_version(connection, self.business.id), change
+            return state, read_data_version(connection, self.business.id), change
 
     def build_request(self, as_of: date | None, output: str) -> dict[str, object]:
         """What a run is asked, under which settings and classifiers, as it is kept."""
@@ -96,7 +95,7 @@ class RunSource(ABC):
         _, version, _ = self.read_kept()
         self.write_kept(self.build_request(as_of, output), version)
 
-    def any_undone(self, imports: Sequence[object]) -> bool:
+    def has_undone(self, imports: Sequence[object]) -> bool:
         """Whether one of these imports was taken back, or is being."""
         table = purchase_import.c
         gone = select(table.id).where(
@@ -172,7 +171,7 @@ class FileSource(RunSource):
             return False
         if state.state.get("how") != self.describe_reading() or self.path.stat().st_size != state.state.get("size"):
             return False
-        if self.any_undone(state.state.get("imports", ())):
+        if self.has_undone(state.state.get("imports", ())):
             return False
         return FileMark.of(self.path).digest == state.state.get("sha256")
 
@@ -241,7 +240,7 @@ class FileSource(RunSource):
         portions = list(opened.read_rows(rejected.append))
         orders = {order for portion in portions for order in portion.order_id}
         with self.database.bulk.begin() as connection:
-            began = load_rows(connection, self.business.id, orders, last["imports"])
+            began = load_staged_rows(connection, self.business.id, orders, last["imports"])
         if began is None:
             return None
 
@@ -269,13 +268,10 @@ class FileSource(RunSource):
             self.flawed = self.flawed or row.reason in OF_ORDERS
 
         importer = PurchaseImporter(self.database, self.business, self.clock)
-        gc.disable()
-        try:
+        with pause_collector():
             summary = importer.run(
                 opened.name, rows, opened.read_texts, actor=ACTOR, rejects=note_reject, of_orders=opened.of_orders
             )
-        finally:
-            gc.enable()
         for warning in opened.warnings:
             log.warning("%s", warning)
         # The next connections begin with empty caches, so that the import's are not held beside those of the labels.
@@ -288,8 +284,8 @@ class FileSource(RunSource):
             self.pending = None
             return
         with self.database.bulk.begin() as connection:
-            version = read_version(connection, self.business.id)
-            by_itself = is_alone(connection, self.business.id, change, 1)
+            version = read_data_version(connection, self.business.id)
+            by_itself = has_no_other_writes(connection, self.business.id, change, 1)
         state = {"how": self.describe_reading(), "size": mark.size, "modified": mark.modified, "sha256": mark.digest}
         can_grow = counts["can_grow"] and by_itself
         self.pending = ({**state, "lines": mark.lines, **counts, "can_grow": can_grow}, version)
@@ -325,7 +321,7 @@ class CollectionSource(RunSource):
         if state is None or not self.build_request(as_of, output).items() <= state.state.items():
             return False
         opened = self.open()
-        return opened.may_be_empty and not opened.anything_new()
+        return opened.may_be_empty and not opened.has_new()
 
     def sync_store(self, force: bool) -> ImportedRows:
         """Import what is new."""
@@ -333,13 +329,10 @@ class CollectionSource(RunSource):
         self.forget_kept()
         opened = self.open(force)
         importer = PurchaseImporter(self.database, self.business, self.clock)
-        gc.disable()
-        try:
+        with pause_collector():
             summary = importer.run(
                 opened.name, opened.read_rows, opened.read_texts, actor=ACTOR, of_orders=opened.of_orders
             )
-        finally:
-            gc.enable()
         if summary.rows_read == 0 and not opened.may_be_empty:
             raise InvalidInput(f"No data found in {opened.name}.")
         run_alone(self.database, opened.finish(self.customers, self.business))

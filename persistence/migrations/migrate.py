@@ -19,14 +19,14 @@ MIGRATIONS = Path(__file__).parent
 LOCK_NUMBER = 7_361_990_112
 
 
-def steps() -> list[str]:
+def list_steps() -> list[str]:
     """Every step that this program knows, oldest first: files are named after them."""
     return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def find_head() -> str:
     """The newest step that this program knows."""
-    return steps()[-1]
+    return list_steps()[-1]
 
 
 def find_current(connection: Connection) -> str | None:
@@ -37,7 +37,7 @@ def find_current(connection: Connection) -> str | None:
     return at
 
 
-def stage(engine: Engine) -> str | None:
+def describe_state(engine: Engine) -> str | None:
     """What the store lacks, in words; None where it is at the newest step. InvalidInput where it is ahead."""
     with engine.connect() as connection:
         at, needed = find_current(connection), find_head()
@@ -45,14 +45,14 @@ def stage(engine: Engine) -> str | None:
         return None
     if at is None:
         return f"The store has no tables yet, this program needs {needed}"
-    if at not in steps():
+    if at not in list_steps():
         raise InvalidInput(f"The store is at {at}, made by a newer version of this program; this one knows {needed}.")
     return f"The store is at {at}, this program needs {needed}"
 
 
 def upgrade(engine: Engine) -> None:
     """Apply the missing steps, all or none; a second process waits for the first. InvalidInput for a newer store."""
-    if stage(engine) is not None:
+    if describe_state(engine) is not None:
         apply_steps(engine)
 
 
@@ -108,7 +108,7 @@ def suspend_foreign_keys(connection: Connection) -> Iterator[None]:
 
 def list_differences(engine: Engine) -> list[str]:
     """What the store's tables and this program's disagree on; empty when the store is as it should be."""
-    state = stage(engine)
+    state = describe_state(engine)
     if state is not None:
         return [state]
     from alembic.autogenerate import compare_metadata

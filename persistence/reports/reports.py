@@ -37,11 +37,11 @@ from persistence.labels.sql import select_label_counts
 from persistence.reports.windows import (
     add_up,
     score_recency,
-    select_behaviours,
-    select_customers,
+    select_behaviors,
+    select_purchase_totals,
     select_score_counts,
     select_scores,
-    select_totals,
+    select_window_totals,
 )
 from persistence.tables import WITH_BOUGHT, customer, customer_metrics, purchase, purchase_line
 
@@ -70,7 +70,7 @@ class ReportStore:
 
     async def load_label_sums(self, span: Span, festive: DayRanges) -> list[LabelSums]:
         """The window's customers by the labels of their behaviour, dimension by dimension."""
-        each = select_behaviours(self.business_id, span, festive)
+        each = select_behaviors(self.business_id, span, festive)
         statement = select(
             each.c.dimension,
             each.c.label,
@@ -84,7 +84,7 @@ class ReportStore:
 
     async def compute_quintiles(self, span: Span) -> Quintiles:
         """The four cut values of orders and of spend, read at their positions."""
-        each = select_totals(self.business_id, span).cte("each")
+        each = select_window_totals(self.business_id, span).cte("each")
         parts = []
         for kind, column in ((0, each.c.orders), (1, each.c.spend)):
             placed = select(
@@ -112,7 +112,7 @@ class ReportStore:
 
     async def load_window_totals(self, customers: Sequence[int], span: Span) -> Mapping[int, WindowTotals]:
         """Those of the customers who bought in the window."""
-        statement = select_customers(self.business_id, span, purchase.c.customer_id.in_(customers))
+        statement = select_purchase_totals(self.business_id, span, purchase.c.customer_id.in_(customers))
         return {
             row.customer_id: WindowTotals(row.orders, int(row.spend), row.last_day)
             for row in await self.connection.execute(statement)
@@ -132,7 +132,7 @@ class ReportStore:
             add_up(build_rank_conditions(func.sum(purchase.c.amount), quintiles.spend)),
         )
         customers = (
-            select_customers(self.business_id, span, *more)
+            select_purchase_totals(self.business_id, span, *more)
             .having(triple.in_(scores))
             .order_by(key.desc() if request.backward else key)
             .limit(request.size + 1)
@@ -243,7 +243,7 @@ K = TypeVar("K")
 def with_group(business_id: int, span: Span, grouping: Grouping) -> Subquery:
     """One row a customer of the window and dimension: label, orders, spend, last day."""
     if grouping.method is Method.BEHAVIOR:
-        return select_behaviours(business_id, span, grouping.festive)
+        return select_behaviors(business_id, span, grouping.festive)
     each = select_scores(business_id, span)
     codes: dict[str, list[int]] = {}
     dimension = ""

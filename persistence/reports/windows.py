@@ -59,7 +59,7 @@ def build_window_conditions(business_id: int, span: Span) -> list[ColumnElement[
     return conditions
 
 
-def select_customers(business_id: int, span: Span, *more: ColumnElement[bool]) -> Select[Any]:
+def select_purchase_totals(business_id: int, span: Span, *more: ColumnElement[bool]) -> Select[Any]:
     """One row a customer of the window: orders, spend, last day."""
     return (
         select(
@@ -73,11 +73,11 @@ def select_customers(business_id: int, span: Span, *more: ColumnElement[bool]) -
     )
 
 
-def select_totals(business_id: int, span: Span) -> Select[Any]:
+def select_window_totals(business_id: int, span: Span) -> Select[Any]:
     """The same. Whoever bought in the window and at no other time has the kept totals; only of the others who bought
     within its bounds are purchases read, and of those no others than the window's."""
     if span.storefront_id is not None:
-        return select_customers(business_id, span)
+        return select_purchase_totals(business_id, span)
     metrics = customer_metrics.c
     mine = metrics.business_id == business_id
     inner = and_(metrics.first_day >= span.first_day, metrics.last_day <= span.last_day)
@@ -124,7 +124,7 @@ def score_fifths(less: ColumnElement[int], n: ColumnElement[int]) -> ColumnEleme
 
 def select_scores(business_id: int, span: Span) -> Subquery:
     """One row a customer of the window with the three scores."""
-    each = select_totals(business_id, span).subquery("each")
+    each = select_window_totals(business_id, span).subquery("each")
     ranked = select(
         each,
         (func.rank().over(order_by=each.c.orders) - 1).label("fewer"),
@@ -147,7 +147,7 @@ def select_score_counts(business_id: int, span: Span) -> Select[int, int, Any, A
     scores are those of `select_scores`, found with the cut values instead of ranks, which takes half the time: q_k is
     the sorted value at position ceil(k*n/5). The offset that leads there is the one place with a division; both
     databases cut it off alike."""
-    each = select_totals(business_id, span).cte("each").prefix_with("MATERIALIZED")
+    each = select_window_totals(business_id, span).cte("each").prefix_with("MATERIALIZED")
     size = select(func.count().label("n")).select_from(each).cte("size")
     spends = select(each.c.spend).order_by(each.c.spend).cte("spends").prefix_with("MATERIALIZED")
     by_orders = select(each.c.orders, func.count().label("customers")).group_by(each.c.orders).subquery("by_orders")
@@ -183,9 +183,9 @@ def select_score_counts(business_id: int, span: Span) -> Select[int, int, Any, A
     )
 
 
-def select_behaviours(business_id: int, span: Span, festive: DayRanges) -> Subquery:
+def select_behaviors(business_id: int, span: Span, festive: DayRanges) -> Subquery:
     """One row a customer of the window and dimension: label, orders, spend, last day."""
-    each = select_customers(business_id, span).add_columns(
+    each = select_purchase_totals(business_id, span).add_columns(
         build_channel_label().label("channel"),
         build_season_label(festive).label("season"),
         cast(null(), Text).label("category"),

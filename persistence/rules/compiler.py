@@ -37,7 +37,7 @@ from domain.errors import InvalidRule, RuleProblem
 from domain.rules import tree
 from domain.rules.context import RuleContext
 from domain.rules.evaluator import HALF
-from domain.rules.tree import Collection, Condition, Literal, Op, Value, Variable, find_kind, may_be_missing, walk
+from domain.rules.tree import Collection, Condition, Literal, Op, Value, Variable, get_kind, may_be_missing, walk
 from domain.rules.variables import LINES, OF_EVERY_STATUS, Kind
 from persistence.customers import JOINED
 from persistence.database import dialects as sql
@@ -68,7 +68,7 @@ Lookup = Callable[[str], Condition | Expression]
 """How a rule's reference to a stored segment is answered: with a condition over `customer`, or with its tree."""
 
 
-def find_no_segment(key: str) -> Condition | Expression:
+def refuse_segment(key: str) -> Condition | Expression:
     """A lookup for rules that use no stored segments."""
     raise InvalidRule([RuleProblem("", f"There is no segment with the key {key}.")])
 
@@ -76,7 +76,7 @@ def find_no_segment(key: str) -> Condition | Expression:
 class RuleCompiler:
     """Compiles the rules of one statement; segments that are answered by their tree stand in it once each."""
 
-    def __init__(self, context: RuleContext, segments: Lookup = find_no_segment) -> None:
+    def __init__(self, context: RuleContext, segments: Lookup = refuse_segment) -> None:
         self.context = context
         self.segments = segments
         self.variables = Variables(context)
@@ -119,7 +119,7 @@ class RuleCompiler:
 
     def cast_operand(self, node: Value, kind: Kind) -> Expression:
         """An operand of that kind; PostgreSQL must be told of which type a null is."""
-        return cast(null(), TYPES[kind]) if find_kind(node) is Kind.NOTHING else self.compile_operand(node)
+        return cast(null(), TYPES[kind]) if get_kind(node) is Kind.NOTHING else self.compile_operand(node)
 
     def _add_scalar(self, value: Expression) -> str:
         # What lies below the value was added before it, so each table is printed after those that it reads.
@@ -167,8 +167,8 @@ class RuleCompiler:
     @visit.register
     def visit_variable(self, node: Variable) -> Expression:
         if self._list is None:
-            return self.variables.get_customer(node.name)
-        return self.variables.get_element(node.name, self._list)
+            return self.variables.express_customer_variable(node.name)
+        return self.variables.express_element_variable(node.name, self._list)
 
     @visit.register
     def visit_default(self, node: tree.Default) -> Expression:
@@ -219,7 +219,7 @@ class RuleCompiler:
         collection, addend = node.collection, node.addend
         if addend is None:
             return to_double(self._select_elements(collection, func.count()).scalar_subquery())
-        whole = self.variables.get_whole(addend.name, collection.name)
+        whole = self.variables.get_whole_column(addend.name, collection.name)
         if whole is None:
             raise TypeError(f"{addend.name} cannot be summed")
         each: Expression = whole.column
@@ -266,7 +266,7 @@ class RuleCompiler:
         plain = [each for each in node.options if isinstance(each, Literal) and each.value is not None]
         rest = [each for each in node.options if not (isinstance(each, Literal) and each.value is not None)]
         tests = [self._compare_equal(node.value, each) for each in rest]
-        if plain and find_kind(node.value) is not Kind.NOTHING:
+        if plain and get_kind(node.value) is not Kind.NOTHING:
             # In brackets of its own as an operand, and false where the value is missing.
             tests.append(FalseIfNull(self.compile_operand(node.value).in_([self.visit(each) for each in plain])))
         return sql.bundle(sql.Or, tests) if tests else false()
@@ -311,7 +311,7 @@ class RuleCompiler:
         """Whether the value is there and not empty."""
         if isinstance(node, Literal):
             return true() if node.value else false()
-        match find_kind(node):
+        match get_kind(node):
             case Kind.NOTHING:
                 return false()
             case Kind.NUMBER:
@@ -334,12 +334,12 @@ class RuleCompiler:
 
     def _compare(self, op: Op, left: Value, right: Value) -> Expression:
         """The order of two values; false where one is missing."""
-        if find_kind(left) is Kind.NOTHING or find_kind(right) is Kind.NOTHING:
+        if get_kind(left) is Kind.NOTHING or get_kind(right) is Kind.NOTHING:
             return false()
         comparison = self._compare_column(op, left, right)
         if comparison is None:
             first = self.compile_operand(left)
-            ordered = sql.ByCodePoint(first) if find_kind(left) is Kind.TEXT else first
+            ordered = sql.ByCodePoint(first) if get_kind(left) is Kind.TEXT else first
             comparison = COMPARE[op](ordered, self.compile_operand(right))
         return _treat_missing_as_false(comparison, left, right)
 
@@ -352,7 +352,7 @@ class RuleCompiler:
                 op = MIRRORED[op]
             case _:
                 return None
-        whole = self.variables.get_whole(name, self._list)
+        whole = self.variables.get_whole_column(name, self._list)
         return None if whole is None else whole.compare(op, limit)
 
     def _compare_equal(self, left: Value, right: Value) -> Expression:

@@ -122,7 +122,7 @@ class Variables:
         self.business_id = context.business.id
         self.today = context.today
 
-    def get_whole(self, name: str, collection: str | None) -> Whole | None:
+    def get_whole_column(self, name: str, collection: str | None) -> Whole | None:
         """The variable as a whole column, where it is one."""
         if collection is None:
             columns = {
@@ -138,8 +138,8 @@ class Variables:
             }
         return columns.get(name)
 
-    def get_element(self, name: str, collection: str) -> Expression:
-        whole = self.get_whole(name, collection)
+    def express_element_variable(self, name: str, collection: str) -> Expression:
+        whole = self.get_whole_column(name, collection)
         if whole is not None:
             return whole.expression
         if name == "storefront":
@@ -158,10 +158,10 @@ class Variables:
         }
         return columns[name]
 
-    def get_customer(self, name: str) -> Expression:
+    def express_customer_variable(self, name: str) -> Expression:
         if name in OWN:
             return OWN[name]
-        whole = self.get_whole(name, None)
+        whole = self.get_whole_column(name, None)
         return whole.expression if whole is not None else DERIVED[name](self)
 
     def average_order_value(self) -> Expression:

@@ -181,7 +181,7 @@ OTHERS = """SELECT (SELECT COUNT(*) FROM audit_event WHERE business_id = :busine
     AND (id > :change OR status IN ('QUEUED', 'RUNNING')))"""
 
 
-def load_rows(
+def load_staged_rows(
     connection: Connection, business_id: int, orders: Collection[str], imports: Collection[int]
 ) -> StagedColumns | None:
     """The stored rows of those of the orders that the store holds, numbered from 2 on; None where one of them was not
@@ -199,10 +199,10 @@ def load_rows(
     return StagedColumns(lines, order, customer, at, day, status, amount, category, storefront, channel)
 
 
-def is_alone(connection: Connection, business_id: int, change: int, imports: int) -> bool:
+def has_no_other_writes(connection: Connection, business_id: int, change: int, imports: int) -> bool:
     """Whether since the change number nobody wrote but so many imports, all of which have ended."""
-    audits, imports_ended = connection.execute(text(OTHERS), {"business": business_id, "change": change}).one()
-    return (audits, imports_ended) == (imports, imports)
+    audits, imports_since = connection.execute(text(OTHERS), {"business": business_id, "change": change}).one()
+    return (audits, imports_since) == (imports, imports)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ def forget_state(connection: Connection, business_id: int, source: str) -> None:
     connection.execute(delete(source_state).where(column.business_id == business_id, column.source == source))
 
 
-def read_version(connection: Connection, business_id: int) -> int:
+def read_data_version(connection: Connection, business_id: int) -> int:
     """The business's data version in this transaction."""
     statement = select(business_table.c.data_version).where(business_table.c.id == business_id)
     return int(connection.execute(statement).scalar_one())

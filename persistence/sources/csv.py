@@ -106,19 +106,19 @@ class CsvSource:
                     break
         except _RowTooLong as error:
             longest = f"a row goes on for more than {PIECES_OF_A_ROW * MAXIMUM_LINE:,} bytes"
-            raise self._make_error(rows, begins, longest) from error
+            raise self._build_error(rows, begins, longest) from error
         except csv.Error as error:
             # Lines are shorter than the longest cell, so only a quoted one over several lines comes here.
-            raise self._make_error(
+            raise self._build_error(
                 rows, begins, f"a quote is opened and not closed within {MAXIMUM_LINE} characters"
             ) from error
         except (EOFError, OSError, zlib.error) as error:
             raise InvalidInput(f"{self.name} is damaged after line {self.find_line(reader.line_num)}.") from error
         if rows and rows[-1] and rows[-1][-1].endswith(END) and rows[-1] != ENDED:
-            raise self._make_error(rows[:-1], begins, "a quote is opened and never closed")
+            raise self._build_error(rows[:-1], begins, "a quote is opened and never closed")
         return rows
 
-    def _make_error(self, rows: list[list[str]], begins: int, what: str) -> InvalidInput:
+    def _build_error(self, rows: list[list[str]], begins: int, what: str) -> InvalidInput:
         """What is said of the row that follows these rows, the first of which begins on the line."""
         line = self.find_line(_find_beginnings([*rows, []], begins)[-1])
         return InvalidInput(f"{self.name}, line {line}: {what}.")

@@ -64,7 +64,7 @@ def format_cell(value: Any, decimal: str = ".") -> str:
     raise CellFault(f"is {KINDS.get(type(value), f'of the type {type(value).__name__}')}")
 
 
-def get_at_path(document: Mapping[str, Any], path: Sequence[str]) -> Any:
+def get_value_at(document: Mapping[str, Any], path: Sequence[str]) -> Any:
     """What stands at the path, None where nothing does; a whole number is a place in a list."""
     value: Any = document
     for part in path:
@@ -97,7 +97,7 @@ def build_row(
     cells, faults = [], []
     for path in header:
         try:
-            cells.append("" if path is None else format_cell(get_at_path(document, path), decimal))
+            cells.append("" if path is None else format_cell(get_value_at(document, path), decimal))
         except CellFault as fault:
             cells.append("")
             faults.append(f"{'.'.join(path or ())} {fault}")
@@ -115,17 +115,17 @@ def format_key(key: Any) -> str:
 def read_name(document: Mapping[str, Any], path: Sequence[str]) -> tuple[str, str] | None:
     """The customer's id, which stands at the path, and name; None where either is missing."""
     try:
-        customer = format_cell(get_at_path(document, path)).strip()
-        name = format_cell(get_at_path(document, NAME_PATH.split("."))).strip()
+        customer = format_cell(get_value_at(document, path)).strip()
+        name = format_cell(get_value_at(document, NAME_PATH.split("."))).strip()
     except CellFault:
         return None
-    return (customer, name) if customer and name and encodes(customer + name) else None
+    return (customer, name) if customer and name and is_encodable(customer + name) else None
 
 
 def read_date(document: Mapping[str, Any], path: str) -> datetime | None:
     """The date at the path, None where something else or nothing stands there."""
     try:
-        value = get_at_path(document, path.split("."))
+        value = get_value_at(document, path.split("."))
     except CellFault:
         return None
     if not isinstance(value, datetime):
@@ -133,12 +133,12 @@ def read_date(document: Mapping[str, Any], path: str) -> datetime | None:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
-def any_date(documents: Sequence[Mapping[str, Any]], path: str) -> bool:
+def has_date(documents: Sequence[Mapping[str, Any]], path: str) -> bool:
     """Whether one of them has a date there."""
     return any(read_date(document, path) is not None for document in documents)
 
 
-def encodes(text: str) -> bool:
+def is_encodable(text: str) -> bool:
     """Whether it is text as UTF-8 can write it."""
     try:
         text.encode()
@@ -186,7 +186,7 @@ class MongoSource:
         self.names = CustomerNames()
         with MongoConnection(settings.uri) as connection:
             sample = connection.run(self._load_sample(connection))
-        self.changed = settings.updated_field or next((name for name in CHANGED if any_date(sample, name)), None)
+        self.changed = settings.updated_field or next((name for name in CHANGED if has_date(sample, name)), None)
         if after is not None and after.get("updated_field") != self.changed:
             # What changed before cannot be told.
             after = None
@@ -321,13 +321,10 @@ class MongoSource:
             failures = 0
             if not page:
                 return
-            if (
-                len(
-                    {_find_kind(document["_id"]) for document in page}
-                    | ({_find_kind(last)} if last is not None else set())
-                )
-                > 1
-            ):
+            kinds = {_find_kind(document["_id"]) for document in page}
+            if last is not None:
+                kinds.add(_find_kind(last))
+            if len(kinds) > 1:
                 raise InvalidInput(
                     f"{self.name} has documents whose _id are of several types. Only one type has a certain order."
                 )
@@ -351,7 +348,7 @@ class MongoSource:
         for document in page:
             text = self._read_order(document, path)
             if text and text not in fetched:
-                value = get_at_path(document, path.split("."))
+                value = get_value_at(document, path.split("."))
                 wanted[text] = [value, text, *([int(text)] if text.isdecimal() and len(text) < 18 else [])]
         if not wanted:
             return []
@@ -363,7 +360,7 @@ class MongoSource:
     def _read_order(self, document: Document, path: str) -> str:
         """The document's order id, empty where it has none that could be asked for."""
         try:
-            text = format_cell(get_at_path(document, path.split("."))).strip()
+            text = format_cell(get_value_at(document, path.split("."))).strip()
         except CellFault:
             return ""
         return text if text.isprintable() else ""
@@ -379,7 +376,7 @@ class MongoSource:
             names.append(read_name(document, self.customer))
         self.names.keep(one for one in names if one is not None)
         joined = "".join(map("".join, rows))
-        clean = joined.isascii() or encodes(joined)
+        clean = joined.isascii() or is_encodable(joined)
         return Batch(range(first, first + len(rows)), rows, clean and "\0" not in joined, raw, faults)
 
 

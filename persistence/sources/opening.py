@@ -31,7 +31,7 @@ from domain.model import Business, NewCustomer
 from domain.money import find_exponent
 from persistence.database.engines import Database
 from persistence.imports.customers_file import CustomerBatch
-from persistence.sources.appended import forget_state, read_state, read_version, write_state
+from persistence.sources.appended import forget_state, read_data_version, read_state, write_state
 from persistence.sources.csv import CsvSource
 from persistence.sources.spill import OrderAmounts
 from persistence.tables import purchase_import
@@ -45,14 +45,14 @@ def read_mongodb_settings(data: Path, uri: str, business_key: str) -> MongoSetti
     return make_settings(read_section(data, business_key), uri)
 
 
-def find_section_file(data: Path, business_key: str) -> Path:
+def build_section_path(data: Path, business_key: str) -> Path:
     """Where the section of a business is kept."""
     return data / f"mongodb-{business_key}.json"
 
 
 def read_section(data: Path, business_key: str) -> dict[str, str]:
     """The section as it is kept, empty where there is none; InvalidInput where the file is not ours."""
-    path = find_section_file(data, business_key)
+    path = build_section_path(data, business_key)
     try:
         section = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -68,7 +68,7 @@ def read_section(data: Path, business_key: str) -> dict[str, str]:
 
 def write_section(data: Path, business_key: str, section: Mapping[str, str]) -> None:
     """Replace the section; an empty one removes the file."""
-    path = find_section_file(data, business_key)
+    path = build_section_path(data, business_key)
     if not section:
         path.unlink(missing_ok=True)
         return
@@ -121,14 +121,14 @@ def always() -> bool:
     return True
 
 
-async def ask_nothing(customers: Customers, business: Business) -> None:
+async def finish_nothing(customers: Customers, business: Business) -> None:
     """What files ask for after their import."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedPurchases:
     """A source whose header fits the business. `read_rows` and `read_texts` are what the importer asks for; `warnings`
-    fills while rows are read. `may_be_empty` where only what is new is read, `anything_new` whether there is any;
+    fills while rows are read. `may_be_empty` where only what is new is read, `has_new` whether there is any;
     `finish` is awaited after the import; reasons of refusals have the `names` of a face."""
 
     source: PurchaseSource
@@ -138,8 +138,8 @@ class OpenedPurchases:
     path: Path | None = None
     warnings: list[str] = field(default_factory=list)
     may_be_empty: bool = False
-    anything_new: Callable[[], bool] = always
-    finish: Callable[[Customers, Business], Coroutine[Any, Any, None]] = ask_nothing
+    has_new: Callable[[], bool] = always
+    finish: Callable[[Customers, Business], Coroutine[Any, Any, None]] = finish_nothing
     names: Names = str
 
     @property
@@ -303,7 +303,7 @@ class SourceOpener:
             opened,
             columns=replace(opened.columns, ignored=ignored),
             may_be_empty=position is not None,
-            anything_new=source.has_new_documents,
+            has_new=source.has_new_documents,
             finish=partial(finish, source, self.database, self.clock, build_state_name(place), reading),
         )
 
@@ -338,10 +338,10 @@ async def finish(
 ) -> None:
     """After the import: customers get the names that the documents give them, and the position is kept."""
     # A customer all of whose documents were rejected is none.
-    intake = CustomerBatch(customers, business, lambda row: None, known_only=True)
+    batch = CustomerBatch(customers, business, lambda row: None, known_only=True)
     for line, (customer, customer_name) in enumerate(source.names, 1):
-        await intake.take(line, customer, NewCustomer(customer, name=customer_name, given=frozenset({"name"})))
-    await intake.flush()
+        await batch.take(line, customer, NewCustomer(customer, name=customer_name, given=frozenset({"name"})))
+    await batch.flush()
     state = source.get_state()
     if state is not None:
         await asyncio.to_thread(keep_position, store, clock, business, name, {**state, "reading": reading})
@@ -352,5 +352,5 @@ def keep_position(store: Database, clock: Clock, business: Business, name: str, 
     with store.bulk.begin() as connection:
         # First of all, so that the write lock is waited for and nothing was read before it is held.
         forget_state(connection, business.id, name)
-        version = read_version(connection, business.id)
+        version = read_data_version(connection, business.id)
         write_state(connection, business.id, name, state, version, clock())

@@ -42,7 +42,7 @@ async def report(services: Services, business: Business, days: int, previous: bo
     and revenue in minor units of each group that has members."""
     made = await services.reporting.make_report(business, days=days, as_of=AS_OF)
     if previous:
-        await services.reporting.count_previous(business, made)
+        await services.reporting.measure_previous(business, made)
     return {group.kind.name: (group.customers, group.revenue) for group in made.everyone if group.customers}
 
 

@@ -13,8 +13,8 @@ from domain.classification.labels import Classification, ClassificationFacts, Cl
 from domain.classification.rfm import (
     EIGHT,
     UNCLASSIFIED,
-    compute_thresholds,
-    find_group_of_eight,
+    compute_cut_values,
+    find_eight_segment_group,
     score_rank,
     score_recency,
 )
@@ -52,10 +52,10 @@ def groups_of(today: date, days: int) -> Counter[str]:
     first = today - timedelta(days=days - 1)
     windows = [[(day, one.amount) for day, one in bought if day >= first] for bought in bought_on(today)]
     windows = [window for window in windows if window]
-    orders = compute_thresholds(sorted(len(window) for window in windows))
-    spend = compute_thresholds(sorted(sum(amount for _, amount in window) for window in windows))
+    orders = compute_cut_values(sorted(len(window) for window in windows))
+    spend = compute_cut_values(sorted(sum(amount for _, amount in window) for window in windows))
     return Counter(
-        find_group_of_eight(
+        find_eight_segment_group(
             score_recency((today - max(day for day, _ in window)).days, days),
             score_rank(len(window), orders),
             score_rank(sum(amount for _, amount in window), spend),

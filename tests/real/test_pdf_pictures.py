@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from domain.reports.document import ReportDocument
-from persistence.exports.pdf import load_font_book, write_report_pdf
+from persistence.exports.pdf import load_font_book, render_report_pdf
 from tests.drivers.pdf_reading import drop_spaces, overlaps, shown, whole_text
 from tests.shops.report_documents import categories, eight_segments
 
@@ -43,7 +43,7 @@ def every_script() -> ReportDocument:
 
 def title(name: str) -> bytes:
     """A report with the name in large letters at its head."""
-    return write_report_pdf(categories(("Books",), business=name), FOLDER)
+    return render_report_pdf(categories(("Books",), business=name), FOLDER)
 
 
 def width(name: str) -> float:
@@ -83,7 +83,7 @@ def test_a_character_that_japanese_and_chinese_write_differently_follows_its_nei
 def test_every_script_is_read_back_and_has_ink(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     load_font_book.cache_clear()
 
-    data = write_report_pdf(every_script(), FOLDER)
+    data = render_report_pdf(every_script(), FOLDER)
 
     assert caplog.records == [], "install fonts-noto-core and fonts-noto-cjk, or name their folder in SEGMENTS_FONTS"
     text = whole_text(data)
@@ -101,7 +101,7 @@ def test_every_script_is_read_back_and_has_ink(tmp_path: Path, caplog: pytest.Lo
 
 
 def test_the_usual_report_has_ink_in_every_quarter_of_its_first_page(tmp_path: Path) -> None:
-    data = write_report_pdf(eight_segments(), FOLDER)
+    data = render_report_pdf(eight_segments(), FOLDER)
 
     for place, picture in enumerate(pictures(data)):
         picture.save(tmp_path / f"report-{place + 1}.png")

@@ -14,7 +14,7 @@ from domain.model import Business, BusinessSettings
 from domain.reports.document import ReportDocument
 from domain.segments.member_export import MEMBER_COLUMNS, MemberExport
 from domain.segments.model import Definition, Segment, SegmentKind
-from persistence.exports.xlsx import COLUMNS, MemberBook, write_report_xlsx
+from persistence.exports.xlsx import COLUMNS, MemberBook, render_report_xlsx
 from tests.shops.report_documents import categories, eight_segments
 
 pytestmark = [pytest.mark.tools, pytest.mark.libreoffice]
@@ -45,7 +45,7 @@ def tables(file: Path) -> dict[str, list[list[str]]]:
 @pytest.mark.parametrize("made", [eight_segments(), categories(NAMES)], ids=["eight segments", "300 categories"])
 def test_a_report_shows_its_values(tmp_path: Path, made: ReportDocument) -> None:
     file = tmp_path / "report.xlsx"
-    file.write_bytes(write_report_xlsx(made))
+    file.write_bytes(render_report_xlsx(made))
 
     found = tables(file)
 
@@ -60,7 +60,7 @@ def test_a_report_shows_its_values(tmp_path: Path, made: ReportDocument) -> None
 
 def test_the_charts_are_drawn(tmp_path: Path) -> None:
     file = tmp_path / "report.xlsx"
-    file.write_bytes(write_report_xlsx(eight_segments()))
+    file.write_bytes(render_report_xlsx(eight_segments()))
 
     (page,) = convert(file, "pdf")
 
@@ -75,7 +75,7 @@ def test_the_charts_are_drawn(tmp_path: Path) -> None:
 
 def test_every_heading_and_every_action_is_to_be_seen(tmp_path: Path) -> None:
     file, made = tmp_path / "report.xlsx", eight_segments()
-    file.write_bytes(write_report_xlsx(made))
+    file.write_bytes(render_report_xlsx(made))
 
     (page,) = convert(file, "pdf")
 

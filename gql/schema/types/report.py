@@ -42,7 +42,7 @@ class ReportSource:
     async def load_previous(self) -> PreviousWindow | None:
         """Customers by group in the window before; computed once."""
         if self._previous is None:
-            self._previous = asyncio.ensure_future(self.reporting.count_previous(self.business, self.report))
+            self._previous = asyncio.ensure_future(self.reporting.measure_previous(self.business, self.report))
         return await asyncio.shield(self._previous)
 
     async def load_pages(

@@ -219,7 +219,7 @@ class Segment(Node):
     ) -> Annotated["SegmentMemberConnection", MEMBERSHIP]:
         request = build_page_request(memberships.MEMBER_ORDER, int, first, after, last, before)
         loaders, key = info.context.loaders, self.entity.id
-        at = info.context.services.memberships.check_instant(self.business, as_of, "as_of")
+        at = info.context.services.memberships.read_instant_argument(self.business, as_of, "as_of")
         check_reachable(self.business, at)
         moment = (await info.context.load_business()).as_of
         if at is not None and moment is not None and at >= moment:
@@ -291,7 +291,7 @@ class Segment(Node):
             datetime | None, strawberry.argument(description="Only changes before this timestamp.")
         ] = None,
     ) -> Connection[Annotated["MembershipChange", MEMBERSHIP]]:
-        instant = info.context.services.memberships.check_instant
+        instant = info.context.services.memberships.read_instant_argument
         start, end = instant(self.business, since, "since"), instant(self.business, until, "until")
         if start is not None and end is not None and end < start:
             raise InvalidInput("until must not be before since", ("until",))

@@ -15,11 +15,11 @@ from domain.classification.rfm import (
     UNCLASSIFIED,
     RfmScheme,
     Score,
+    compute_cut_values,
     compute_recency_floors,
-    compute_thresholds,
+    find_eight_segment_group,
+    find_eleven_segment_group,
     find_group,
-    find_group_of_eight,
-    find_group_of_eleven,
     list_scheme_groups,
     score_rank,
     score_recency,
@@ -57,7 +57,7 @@ def test_comparing_with_four_bound_days_gives_the_recency_score(days: int, last_
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60))
 def test_rank_scores_are_fifths_of_the_population_by_strictly_smaller_values(values: list[int]) -> None:
-    quintiles = compute_thresholds(sorted(values))
+    quintiles = compute_cut_values(sorted(values))
 
     for value in values:
         less = sum(other < value for other in values)
@@ -68,7 +68,7 @@ def test_rank_scores_are_fifths_of_the_population_by_strictly_smaller_values(val
 def test_cut_k_is_the_sorted_value_at_position_ceil_of_k_fifths(values: list[int]) -> None:
     ascending = sorted(values)
 
-    assert compute_thresholds(ascending) == tuple(ascending[ceil(k * len(values) / 5) - 1] for k in range(1, 5))
+    assert compute_cut_values(ascending) == tuple(ascending[ceil(k * len(values) / 5) - 1] for k in range(1, 5))
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=30), st.randoms())
@@ -77,18 +77,18 @@ def test_equal_customers_score_equally_whatever_their_order(values: list[int], r
 
     scores: dict[int, set[int]] = {}
     for value in shuffled:
-        scores.setdefault(value, set()).add(score_rank(value, compute_thresholds(sorted(shuffled))))
+        scores.setdefault(value, set()).add(score_rank(value, compute_cut_values(sorted(shuffled))))
 
     assert all(len(found) == 1 for found in scores.values())
 
 
 def test_few_or_equal_customers_have_sensible_scores() -> None:
-    assert compute_thresholds([]) == ()
-    assert score_rank(7, compute_thresholds([7])) == 1
-    assert [score_rank(value, compute_thresholds([3] * 1000)) for value in (3,)] == [1]
-    assert [score_rank(value, compute_thresholds([1, 2])) for value in (1, 2)] == [1, 3]
-    assert [score_rank(value, compute_thresholds([1, 2, 3, 4])) for value in (1, 2, 3, 4)] == [1, 2, 3, 4]
-    assert [score_rank(value, compute_thresholds([1, 2, 3, 4, 5])) for value in (1, 2, 3, 4, 5)] == [1, 2, 3, 4, 5]
+    assert compute_cut_values([]) == ()
+    assert score_rank(7, compute_cut_values([7])) == 1
+    assert [score_rank(value, compute_cut_values([3] * 1000)) for value in (3,)] == [1]
+    assert [score_rank(value, compute_cut_values([1, 2])) for value in (1, 2)] == [1, 3]
+    assert [score_rank(value, compute_cut_values([1, 2, 3, 4])) for value in (1, 2, 3, 4)] == [1, 2, 3, 4]
+    assert [score_rank(value, compute_cut_values([1, 2, 3, 4, 5])) for value in (1, 2, 3, 4, 5)] == [1, 2, 3, 4, 5]
 
 
 def named(r: int, f: int, m: int) -> str:
@@ -107,11 +107,11 @@ def named(r: int, f: int, m: int) -> str:
 
 
 def test_every_cell_falls_into_the_group_that_the_table_gives_it() -> None:
-    assert [find_group_of_eight(*cell).name for cell in CELLS] == [named(*cell) for cell in CELLS]
+    assert [find_eight_segment_group(*cell).name for cell in CELLS] == [named(*cell) for cell in CELLS]
 
 
 def test_38_of_the_125_cells_are_unclassified_and_every_group_has_some() -> None:
-    found = Counter(find_group_of_eight(*cell).name for cell in CELLS)
+    found = Counter(find_eight_segment_group(*cell).name for cell in CELLS)
 
     assert len(CELLS) == sum(found.values()) == 125
     assert found == {
@@ -121,9 +121,9 @@ def test_38_of_the_125_cells_are_unclassified_and_every_group_has_some() -> None
 
 
 def test_codes_are_labels_and_not_always_members_of_their_own_group() -> None:
-    assert find_group_of_eight(4, 4, 4).name == "Champions"
-    assert find_group_of_eight(4, 5, 1) is UNCLASSIFIED
-    assert find_group_of_eight(1, 1, 1).name == "Hibernating"
+    assert find_eight_segment_group(4, 4, 4).name == "Champions"
+    assert find_eight_segment_group(4, 5, 1) is UNCLASSIFIED
+    assert find_eight_segment_group(1, 1, 1).name == "Hibernating"
     assert [(group.code, group.scores) for group in EIGHT] == [
         ("R5F5M5", (5, 5, 5)), ("R4F4M4", (4, 4, 4)), ("R4F2M3", (4, 2, 3)), ("R3F2M2", (3, 2, 2)),
         ("R2F2M3", (2, 2, 3)), ("R2F3M3", (2, 3, 3)), ("R5F1M1", (5, 1, 1)), ("R1F1M2", (1, 1, 2)),
@@ -141,9 +141,9 @@ def test_the_eleven_scheme_names_every_cell_by_recency_and_band() -> None:
 
     for r, f, m in CELLS:
         middle = (f + m) / 2
-        assert find_group_of_eleven(r, f, m).name == bands[r][0 if middle >= 4 else 1 if middle >= 2.5 else 2]
+        assert find_eleven_segment_group(r, f, m).name == bands[r][0 if middle >= 4 else 1 if middle >= 2.5 else 2]
 
-    assert {find_group_of_eleven(*cell).name for cell in CELLS} == {group.name for group in ELEVEN}
+    assert {find_eleven_segment_group(*cell).name for cell in CELLS} == {group.name for group in ELEVEN}
     assert all(group.code == group.name.upper().replace(" ", "_") and group.scores is None for group in ELEVEN)
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from domain.rules.criteria import build_definition_tree
-from domain.segments.dependencies import find_reference_problems, find_users
+from domain.segments.dependencies import find_dependents, find_reference_problems
 from domain.segments.model import Definition, Segment, SegmentKind
 
 NOW = datetime(2024, 6, 15, tzinfo=UTC)
@@ -77,4 +77,4 @@ def test_users_are_those_whose_rules_hold_the_key_as_a_segment(rules: object) ->
     longer = stored("longer", uses("vip-old"))
     user = stored("user", rules)
 
-    assert find_users("vip", [text_only, longer, stored("vip"), user]) == [user]
+    assert find_dependents("vip", [text_only, longer, stored("vip"), user]) == [user]

@@ -43,7 +43,7 @@ async def test_a_business_without_data_has_empty_answers(services: Services, sho
     assert report.other is not None
     for group in report.groups:
         assert group.compute_average_order(2) is group.average_age is group.average_frequency is None
-    assert await services.reporting.count_previous(shop, report) is None
+    assert await services.reporting.measure_previous(shop, report) is None
     found = find_insights(report, None)
     assert (found.highest_revenue, found.largest, found.fastest_growing, found.needs_attention) == (None,) * 4
     page = await services.read(
@@ -119,7 +119,7 @@ async def test_a_window_of_9999_days_reaches_to_its_first_day_and_not_beyond(
     report = await services.reporting.make_report(business, days=9999)
 
     assert (report.customers, report.revenue) == (3, 1101)
-    assert await services.reporting.count_previous(business, report) is not None
+    assert await services.reporting.measure_previous(business, report) is not None
     early = await services.reporting.make_report(business, days=9999, as_of=date(1, 1, 3))
     late = await services.reporting.make_report(business, days=9999, as_of=date.max)
     assert (early.customers, late.customers) == (0, 0)

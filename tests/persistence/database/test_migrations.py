@@ -28,7 +28,6 @@ from persistence.migrations.migrate import (
     find_current,
     find_head,
     list_differences,
-    steps,
     upgrade,
 )
 from persistence.store import SqlStore
@@ -39,7 +38,7 @@ from tests.drivers.face import SECRET, Face
 def test_the_steps_are_those_of_the_migrations_one_after_the_other() -> None:
     found = ScriptDirectory.from_config(build_configuration())
 
-    assert steps() == [script.revision for script in reversed(list(found.walk_revisions()))]
+    assert list_steps() == [script.revision for script in reversed(list(found.walk_revisions()))]
     assert [find_head()] == found.get_heads()
 
 
@@ -82,7 +81,7 @@ def counted(connection: Connection, tables: list[Table]) -> dict[str, int]:
     }
 
 
-@pytest.mark.parametrize("step", steps()[:-1])
+@pytest.mark.parametrize("step", list_steps()[:-1])
 def test_a_store_of_an_earlier_step_is_brought_to_the_newest_with_all_that_it_holds(empty: Database, step: str) -> None:
     with empty.bulk.begin() as connection:
         command.upgrade(build_configuration(connection), step)

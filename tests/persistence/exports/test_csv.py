@@ -10,14 +10,14 @@ import pytest
 from domain.imports.columns import protect_text
 from domain.reports.document import ReportDocument
 from domain.reports.report import Insights
-from persistence.exports.csv import COLUMNS, write_report_csv
+from persistence.exports.csv import COLUMNS, render_report_csv
 from tests.shops.report_documents import categories, eight_segments
 
 MARK = b"\xef\xbb\xbf"
 
 
 def rows(document: ReportDocument) -> list[list[str]]:
-    text = write_report_csv(document).decode("utf-8-sig")
+    text = render_report_csv(document).decode("utf-8-sig")
     return list(csv.reader(io.StringIO(text, newline=""), strict=True))
 
 
@@ -28,7 +28,7 @@ def table(document: ReportDocument) -> list[dict[str, str]]:
 
 
 def test_every_row_has_the_same_number_of_cells_and_ends_as_the_rfc_says() -> None:
-    body = write_report_csv(eight_segments())
+    body = render_report_csv(eight_segments())
 
     assert {len(row) for row in rows(eight_segments())} == {len(COLUMNS)}
     assert body.endswith(b"\r\n")
@@ -87,8 +87,8 @@ def test_the_insights_stand_in_a_block_before_the_table() -> None:
 
 
 def test_a_report_of_ascii_has_no_mark_and_any_other_has_one() -> None:
-    assert not write_report_csv(eight_segments(business="Shop")).startswith(MARK)
-    assert write_report_csv(eight_segments(business="متجر")).startswith(MARK)
+    assert not render_report_csv(eight_segments(business="Shop")).startswith(MARK)
+    assert render_report_csv(eight_segments(business="متجر")).startswith(MARK)
 
 
 def test_times_are_those_of_the_business() -> None:

@@ -10,7 +10,7 @@ import pytest
 from domain.reports.document import DocumentGroup, ReportDocument
 from domain.reports.report import Insights
 from persistence.exports import pdf
-from persistence.exports.pdf import load_font_book, write_report_pdf
+from persistence.exports.pdf import load_font_book, render_report_pdf
 from tests.drivers.pdf_reading import drop_spaces, overlaps, shown, whole_text
 from tests.shops.report_documents import EIGHT_ROWS, GENERATED, categories, document, eight_segments, group
 
@@ -76,7 +76,7 @@ def fonts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 @pytest.mark.usefixtures("fonts")
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_no_text_overlaps_or_leaves_the_page(name: str) -> None:
-    for page in shown(write_report_pdf(DOCUMENTS[name]())):
+    for page in shown(render_report_pdf(DOCUMENTS[name]())):
         assert page.boxes
         assert overlaps(page.boxes) == []
         assert [box for box in page.boxes if box[0] < LEFT or box[2] > RIGHT or box[1] < FOOT or box[3] > TOP] == []
@@ -85,7 +85,7 @@ def test_no_text_overlaps_or_leaves_the_page(name: str) -> None:
 def test_all_names_numbers_and_actions_of_the_document_are_there() -> None:
     made = eight_segments()
 
-    text = whole_text(write_report_pdf(made))
+    text = whole_text(render_report_pdf(made))
 
     for row in made.rows:
         assert table_row(row) in text, row.name
@@ -96,7 +96,7 @@ def test_all_names_numbers_and_actions_of_the_document_are_there() -> None:
 
 
 def test_the_headline_figures_are_those_of_the_whole_report() -> None:
-    text = whole_text(write_report_pdf(eight_segments()))
+    text = whole_text(render_report_pdf(eight_segments()))
 
     for figure in ("Customers 1,000", "Revenue 353,213.38", "Orders 3,289", "Average order 107.39 EUR"):
         assert drop_spaces(figure) in text
@@ -105,7 +105,7 @@ def test_the_headline_figures_are_those_of_the_whole_report() -> None:
 
 
 def test_the_head_names_business_window_and_time_zone() -> None:
-    first = shown(write_report_pdf(eight_segments(storefront="Hauptstraße")))[0].text
+    first = shown(render_report_pdf(eight_segments(storefront="Hauptstraße")))[0].text
 
     assert first.startswith(drop_spaces("Brückner & Söhne Customer segmentation, RFM, eight segments"))
     assert drop_spaces("1 July 2026 to 28 September 2026 (90 days) · time zone Europe/Berlin") in first
@@ -114,7 +114,7 @@ def test_the_head_names_business_window_and_time_zone() -> None:
 
 
 def test_insights_are_sentences_with_their_numbers() -> None:
-    first = shown(write_report_pdf(eight_segments()))[0].text
+    first = shown(render_report_pdf(eight_segments()))[0].text
 
     for sentence in (
         "Most revenue: Champions, 148,204.50 EUR, 42.0 % of the total, from 124 customers.",
@@ -126,7 +126,7 @@ def test_insights_are_sentences_with_their_numbers() -> None:
 
 
 def test_a_group_that_did_not_grow_is_not_called_growing() -> None:
-    text = whole_text(write_report_pdf(eight_segments(insights=Insights(None, None, "Promising", None))))
+    text = whole_text(render_report_pdf(eight_segments(insights=Insights(None, None, "Promising", None))))
 
     assert drop_spaces("To be grown: Promising, 75 customers, no more than in the window before.") in text
     assert drop_spaces("Fastest growing") not in text
@@ -136,7 +136,7 @@ def test_the_heat_map_shows_every_cell() -> None:
     made = eight_segments()
     assert made.matrix is not None
 
-    first = shown(write_report_pdf(made))[0].text
+    first = shown(render_report_pdf(made))[0].text
 
     for recency in range(5, 0, -1):
         cells = " ".join(str(customers) for customers in made.matrix[recency - 1])
@@ -144,7 +144,7 @@ def test_the_heat_map_shows_every_cell() -> None:
 
 
 def test_every_page_has_its_number_and_the_time_it_was_made() -> None:
-    pages = shown(write_report_pdf(eight_segments()))
+    pages = shown(render_report_pdf(eight_segments()))
 
     assert len(pages) == 2
     for place, page in enumerate(pages, 1):
@@ -154,28 +154,28 @@ def test_every_page_has_its_number_and_the_time_it_was_made() -> None:
 def test_the_same_document_gives_the_same_bytes() -> None:
     made = eight_segments()
 
-    assert write_report_pdf(made) == write_report_pdf(replace(made))
-    assert write_report_pdf(made) != write_report_pdf(replace(made, generated_at=GENERATED + timedelta(seconds=1)))
+    assert render_report_pdf(made) == render_report_pdf(replace(made))
+    assert render_report_pdf(made) != render_report_pdf(replace(made, generated_at=GENERATED + timedelta(seconds=1)))
 
 
 def test_a_report_that_a_manager_reads_has_three_pages_at_most() -> None:
     usual = categories(("Books", "Games", "Garden", "Shoes", "Mixed"))
 
-    assert [len(shown(write_report_pdf(made))) for made in (eight_segments(), usual, nobody())] == [2, 2, 1]
+    assert [len(shown(render_report_pdf(made))) for made in (eight_segments(), usual, nobody())] == [2, 2, 1]
 
 
 def test_currencies_without_decimals_have_none() -> None:
     both = zip(eight_segments().groups, EIGHT_ROWS, strict=True)
     rows = tuple(group(each.name, row, (953, 34_301_005), decimals=0) for each, row in both)
 
-    text = whole_text(write_report_pdf(document(rows, currency="JPY", decimals=0)))
+    text = whole_text(render_report_pdf(document(rows, currency="JPY", decimals=0)))
 
     assert drop_spaces("Revenue 34,301,005 JPY") in text
     assert drop_spaces("14,820,450 43.2 % 13,280 119,520 8.0") in text
 
 
 def test_an_empty_report_says_so() -> None:
-    text = whole_text(write_report_pdf(nobody()))
+    text = whole_text(render_report_pdf(nobody()))
 
     assert drop_spaces("No customer bought in this window, so there is nothing to compare.") in text
     assert drop_spaces("Customers 0") in text
@@ -185,7 +185,7 @@ def test_an_empty_report_says_so() -> None:
 def test_charts_group_the_long_tail_and_the_table_never() -> None:
     made = categories(MANY)
 
-    text = whole_text(write_report_pdf(made))
+    text = whole_text(render_report_pdf(made))
 
     assert drop_spaces("Other (289)") in text
     for row in made.groups:
@@ -197,7 +197,7 @@ def test_charts_group_the_long_tail_and_the_table_never() -> None:
 def test_actions_of_some_groups_are_left_out_only_where_it_saves_rows(count: int, left_out: int) -> None:
     made = categories(MANY[:count])
 
-    text = whole_text(write_report_pdf(made))
+    text = whole_text(render_report_pdf(made))
 
     cards = [f"Show what is new in {group.name}" for group in made.groups if group.dimension == "category"]
     assert [drop_spaces(f"{card} Recommend") in text for card in cards] == [
@@ -210,7 +210,7 @@ def test_actions_of_some_groups_are_left_out_only_where_it_saves_rows(count: int
 def test_a_long_name_stands_in_full_in_the_table() -> None:
     made = categories(LONG, insights=Insights(None, None, None, None))
 
-    text = whole_text(write_report_pdf(made))
+    text = whole_text(render_report_pdf(made))
 
     for row in made.groups[: len(LONG)]:
         assert drop_spaces(row.name) + table_row(row) in text
@@ -220,7 +220,7 @@ def test_groups_that_were_asked_for_stand_beside_the_figures_of_all() -> None:
     made = eight_segments()
     asked = replace(made, groups=(made.groups[1],), filtered=True, matrix=None)
 
-    text = whole_text(write_report_pdf(asked))
+    text = whole_text(render_report_pdf(asked))
 
     assert drop_spaces("Only the groups that were asked for are listed") in text
     assert drop_spaces("Customers 1,000") in text
@@ -233,7 +233,7 @@ def test_without_a_window_before_nothing_is_compared() -> None:
     made = eight_segments(previous_first=None, previous_last=None, previous_customers=None)
     rows = tuple(replace(row, previous_customers=None) for row in made.groups)
 
-    text = whole_text(write_report_pdf(replace(made, groups=rows, unclassified=None)))
+    text = whole_text(render_report_pdf(replace(made, groups=rows, unclassified=None)))
 
     assert drop_spaces("There is no window before it.") in text
     assert drop_spaces("Against the window before") not in text
@@ -243,7 +243,7 @@ def test_without_a_window_before_nothing_is_compared() -> None:
 def test_amounts_are_never_rounded() -> None:
     made = huge()
 
-    text = whole_text(write_report_pdf(made))
+    text = whole_text(render_report_pdf(made))
 
     assert "92,233,720,368,547,758.07" in text
     assert f"{Decimal('92233720368547758.07') * 3:,}" in text
@@ -253,7 +253,7 @@ def test_dimensions_stand_in_their_order_whatever_they_sold() -> None:
     made = categories(("Books", "Games"))
     backwards = replace(made, groups=made.groups[::-1])
 
-    text = whole_text(write_report_pdf(backwards))
+    text = whole_text(render_report_pdf(backwards))
 
     titles = ("Category preference", "Channel", "Season")
     places = [text.index(drop_spaces(f"{title} in figures")) for title in titles]

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from persistence.exports import pdf
-from persistence.exports.pdf import LONGEST, clean_text, load_font_book, write_report_pdf
+from persistence.exports.pdf import LONGEST, clean_text, load_font_book, render_report_pdf
 from tests.drivers.pdf_reading import drop_spaces, overlaps, save_font, shown, whole_text
 from tests.shops.report_documents import categories
 
@@ -44,11 +44,11 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def report(*names: str, fonts: Path | None = None) -> bytes:
-    return write_report_pdf(categories(names), fonts)
+    return render_report_pdf(categories(names), fonts)
 
 
 def test_names_that_look_like_code_come_out_as_written(bare: None) -> None:
-    text = whole_text(write_report_pdf(categories(HOSTILE, business=HOSTILE[0], storefront=HOSTILE[1])))
+    text = whole_text(render_report_pdf(categories(HOSTILE, business=HOSTILE[0], storefront=HOSTILE[1])))
 
     for name in HOSTILE:
         assert text.count(drop_spaces(name)) >= 3, name
@@ -72,10 +72,10 @@ def test_the_template_can_read_no_other_file(
 
 def test_reports_made_at_once_are_those_made_one_by_one(bare: None) -> None:
     documents = [categories(("Books", f"Games {place}")) for place in range(4)]
-    alone = [write_report_pdf(each) for each in documents]
+    alone = [render_report_pdf(each) for each in documents]
 
     with ThreadPoolExecutor(4) as threads:
-        assert list(threads.map(write_report_pdf, documents)) == alone
+        assert list(threads.map(render_report_pdf, documents)) == alone
 
 
 def test_a_report_is_tagged_for_screen_readers(bare: None) -> None:
@@ -98,7 +98,7 @@ def test_characters_stand_in_the_order_of_the_bidirectional_algorithm(
     bare: None, tmp_path: Path, text: str, expected: str
 ) -> None:
     save_font(tmp_path / "Own.ttf", HEBREW)
-    document = pypdfium2.PdfDocument(write_report_pdf(categories(("Books",), business=text), tmp_path))
+    document = pypdfium2.PdfDocument(render_report_pdf(categories(("Books",), business=text), tmp_path))
 
     page = document[0].get_textpage()
 
@@ -219,5 +219,5 @@ def test_fonts_are_asked_in_a_fixed_order(tmp_path: Path, monkeypatch: pytest.Mo
 @given(st.lists(st.text(min_size=1, max_size=200), min_size=1, max_size=4, unique=True))
 @example(["\ufffe", "\ue000 \U000e0001", "\u1680\u2028", "\u0301", "\u200e"])
 def test_any_names_make_a_file_with_everything_on_its_pages(names: list[str]) -> None:
-    for page in shown(write_report_pdf(categories(tuple(names), business=names[0]))):
+    for page in shown(render_report_pdf(categories(tuple(names), business=names[0]))):
         assert [box for box in page.boxes if box[2] > 554.5 or box[1] < 20 or box[3] > 815] == []

@@ -14,7 +14,7 @@ from openpyxl import load_workbook
 from domain.classification.groups import Method
 from domain.reports.document import OTHER, ReportDocument
 from domain.reports.report import Insights
-from persistence.exports.xlsx import write_report_xlsx
+from persistence.exports.xlsx import render_report_xlsx
 from tests.shops.report_documents import categories, document, eight_segments
 
 MANY = tuple(f"Category {place}" for place in range(300))
@@ -23,7 +23,7 @@ FORMULAS = ("=1+1", "+49", "-2", "@SUM(A1)", "#N/A", '=HYPERLINK("http://x","y")
 
 
 def book(made: ReportDocument) -> Any:
-    return load_workbook(io.BytesIO(write_report_xlsx(made)))
+    return load_workbook(io.BytesIO(render_report_xlsx(made)))
 
 
 def table(sheet: Any) -> list[dict[str, Any]]:
@@ -151,7 +151,7 @@ def test_characters_that_no_sheet_may_hold_are_replaced() -> None:
 
 
 def parts(made: ReportDocument, folder: str) -> list[bytes]:
-    with zipfile.ZipFile(io.BytesIO(write_report_xlsx(made))) as archive:
+    with zipfile.ZipFile(io.BytesIO(render_report_xlsx(made))) as archive:
         return [archive.read(name) for name in archive.namelist() if name.startswith(folder)]
 
 

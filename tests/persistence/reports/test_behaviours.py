@@ -70,7 +70,7 @@ async def test_insights(services: Services, reported: Business) -> None:
     rfm, value, behavior = await every_report(services, reported)
     eleven = await services.reporting.make_report(reported, as_of=AS_OF, scheme=RfmScheme.ELEVEN_SEGMENT)
 
-    assert await services.reporting.count_previous(reported, rfm) is None
+    assert await services.reporting.measure_previous(reported, rfm) is None
     found = find_insights(rfm, None)
     assert (found.highest_revenue, found.largest) == ("Champions", "Champions")
     assert (found.fastest_growing, found.needs_attention) == ("Potential Loyalists", "At Risk")
@@ -95,12 +95,12 @@ async def test_date_range_filter(services: Services, reported: Business) -> None
     assert (short.customers, short.revenue) == (3, 110_000)
     assert (earlier.customers, earlier.revenue) == (1, 8_000)
     assert (before.customers, before.revenue) == (0, 0)
-    counts = await services.reporting.count_previous(reported, short)
+    counts = await services.reporting.measure_previous(reported, short)
     assert counts is not None
     assert (counts.customers, {code: count for code, count in counts.by_code.items() if count}) == (1, {"R5F1M1": 1})
     for method in (Method.VALUE, Method.BEHAVIOR):
         report = await services.reporting.make_report(reported, days=10, as_of=AS_OF, method=method)
-        counts = await services.reporting.count_previous(reported, report)
+        counts = await services.reporting.measure_previous(reported, report)
         assert counts is not None and counts.customers == 1
         assert {code for code, count in counts.by_code.items() if count} in (
             {"LOW"},
@@ -199,7 +199,7 @@ async def test_empty_data(services: Services, shop: Business) -> None:
     for report in (rfm, value, behavior):
         assert (report.customers, report.orders, report.revenue) == (0, 0, 0)
         assert {report.compute_customer_share(group) for group in report.everyone} == {0.0}
-        assert await services.reporting.count_previous(shop, report) is None
+        assert await services.reporting.measure_previous(shop, report) is None
         assert find_insights(report, None).largest is find_insights(report, None).highest_revenue is None
 
 
@@ -208,7 +208,7 @@ async def test_a_window_before_the_calendar_is_empty(services: Services, reporte
         report = await services.reporting.make_report(reported, days=90, as_of=date(1, 1, 5), method=method)
 
         assert report.customers == 0
-        assert await services.reporting.count_previous(reported, report) is None
+        assert await services.reporting.measure_previous(reported, report) is None
 
 
 async def test_invalid_method() -> None:

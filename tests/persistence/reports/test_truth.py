@@ -13,7 +13,7 @@ import pytest
 
 from domain.calendar import Span
 from domain.classification.groups import Method
-from domain.classification.rfm import Score, find_group_of_eight, score_rank, score_recency
+from domain.classification.rfm import Score, find_eight_segment_group, score_rank, score_recency
 from domain.model import Business
 from domain.money import to_decimal
 from domain.pages import PageRequest
@@ -77,7 +77,7 @@ async def test_reports_equal_the_independent_result(
             _assert_mean(group.compute_average_order(2), expected["average_order_value"], group.revenue, group.orders)
             _assert_mean(group.compute_average_spend(2), traits["avg_total_spend"], group.revenue, group.customers)
     assert not groups
-    found = find_insights(report, await services.reporting.count_previous(business, report))
+    found = find_insights(report, await services.reporting.measure_previous(business, report))
     assert found.highest_revenue == truth["insights"]["highest_revenue_segment"]
     assert found.largest == truth["insights"]["largest_segment"]
     assert found.needs_attention == truth["insights"]["needs_attention"]
@@ -127,7 +127,7 @@ async def test_every_customers_scores_equal_the_independent_result(
             score_rank(found.spend, quintiles.spend),
         )
         assert score.digits == row["R"] + row["F"] + row["M"]
-        group = find_group_of_eight(score.recency, score.frequency, score.monetary).name
+        group = find_eight_segment_group(score.recency, score.frequency, score.monetary).name
         assert group.replace("Unclassified", "unmatched") == row["segment"]
 
 

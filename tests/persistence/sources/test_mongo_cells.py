@@ -10,7 +10,7 @@ from bson import Decimal128, Int64, ObjectId, Regex
 
 from domain.errors import InvalidInput
 from persistence.sources.mongo_connection import LENIENT, read_hosts
-from persistence.sources.mongodb import CellFault, build_row, format_cell, get_at_path, list_paths
+from persistence.sources.mongodb import CellFault, build_row, format_cell, get_value_at, list_paths
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,13 @@ def test_what_has_no_plain_form_is_refused(value: object, reason: str) -> None:
 def test_paths_lead_through_objects_and_lists() -> None:
     document = {"a": {"b": [{"c": 1}, {"c": 2}]}, "d": None, "e": "text"}
 
-    assert get_at_path(document, ("a", "b", "1", "c")) == 2
-    assert get_at_path(document, ("a", "b", "9", "c")) is None
-    assert get_at_path(document, ("d", "x")) is None
+    assert get_value_at(document, ("a", "b", "1", "c")) == 2
+    assert get_value_at(document, ("a", "b", "9", "c")) is None
+    assert get_value_at(document, ("d", "x")) is None
     with pytest.raises(CellFault, match="stands in what is no object"):
-        get_at_path(document, ("e", "x"))
+        get_value_at(document, ("e", "x"))
     with pytest.raises(CellFault, match="stands in what is a list"):
-        get_at_path(document, ("a", "b", "c"))
+        get_value_at(document, ("a", "b", "c"))
 
 
 def test_every_path_of_a_document_is_a_column() -> None:
