@@ -28,6 +28,7 @@ from persistence.migrations.migrate import (
     find_current,
     find_head,
     list_differences,
+    list_steps,
     upgrade,
 )
 from persistence.store import SqlStore
