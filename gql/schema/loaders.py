@@ -163,8 +163,8 @@ class Loaders:
         lambda unit, keys: unit.history.load_entrant_pages(keys)
     )
     entrant_counts: Loader[Comparison, int] = _make_unit_loader(lambda unit, keys: unit.history.count_entrants(keys))
-    group_pages: Loader[GroupPage, Page[CustomerRecord]] = _make_service_loader(
-        lambda services, business, keys: _load_groups(keys)
+    group_pages: Loader[GroupPage, Page[CustomerRecord]] = cached_property(
+        lambda loaders: loaders.make_loader(_load_groups)
     )
 
     def __init__(self, services: Services, load_business: Callable[[], Awaitable[Business]]) -> None:
