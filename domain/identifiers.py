@@ -1,5 +1,5 @@
-"""The ids by which a shop knows its customers and orders: what spreadsheets and scripts did to them is undone, or refused
-where it cannot be. One function for every way in and for every lookup, so that what came in is found again."""
+"""The ids by which a shop knows its customers and orders: what spreadsheets did to them is undone, or refused where it
+cannot be. One function for every way in and for every lookup, so that what came in is found again."""
 
 import re
 import unicodedata
