@@ -19,7 +19,7 @@ ONLY_NEGATIVE = "a negative amount without a positive row in its order"
 FRAGMENT = """line BIGINT PRIMARY KEY, last BIGINT, order_id {text} NOT NULL, customer {text} NOT NULL,
     at BIGINT NOT NULL, day BIGINT NOT NULL, status SMALLINT NOT NULL, amount BIGINT NOT NULL,
     row_count BIGINT NOT NULL, sign SMALLINT NOT NULL, category {text}, storefront {text}, channel {text}"""
-REJECTED = "line BIGINT PRIMARY KEY, text {text}, reason {text} NOT NULL"
+REJECTED = "line BIGINT PRIMARY KEY, text {text}, reason {text} NOT NULL, order_id {text}"
 LINE_COLUMNS = FragmentLine._fields
 
 # Orders that need a second look, with the fragment that says whose they are.
