@@ -3,8 +3,8 @@ part. Decimals beyond the currency's are taken off only where they are noise of 
 told."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from domain.errors import InvalidInput, Names, Sentence
@@ -14,6 +14,39 @@ DECIMALS = (".", ",")
 SPACES = " \u00a0\u202f\u2009"
 THOUSANDS = (",", ".", "'", " ")
 LONGEST_SIGN = 10
+OWN = "own"
+"""Said in place of a sign: any usual one of the business's own currency."""
+SIGNS: Mapping[str, tuple[str, ...]] = {
+    "AUD": ("A$", "AU$", "AU $", "$"),
+    "BRL": ("R$",),
+    "CAD": ("C$", "CA$", "C $", "CA $", "$"),
+    "CHF": ("Fr.", "SFr."),
+    "CNY": ("¥", "CN¥", "￥", "元"),
+    "CZK": ("Kč",),
+    "DKK": ("kr", "kr."),
+    "EUR": ("€",),
+    "GBP": ("£",),
+    "HKD": ("HK$", "HK $", "$"),
+    "ILS": ("₪",),
+    "INR": ("₹", "Rs.", "Rs"),
+    "JPY": ("¥", "JP¥", "￥", "円"),
+    "KRW": ("₩",),
+    "LKR": ("Rs.", "Rs", "රු"),
+    "MXN": ("MX$", "MX $", "$"),
+    "NOK": ("kr", "kr."),
+    "NZD": ("NZ$", "NZ $", "$"),
+    "PHP": ("₱",),
+    "PLN": ("zł",),
+    "SEK": ("kr", "kr."),
+    "SGD": ("S$", "SG$", "$"),
+    "THB": ("฿",),
+    "TRY": ("₺", "TL"),
+    "TWD": ("NT$", "NT $", "$"),
+    "UAH": ("₴",),
+    "USD": ("$", "US$", "US $"),
+    "VND": ("₫", "đ"),
+    "ZAR": ("R",),
+}
 LIKELY = re.compile(r"[-+]?[^\d\s.,'-]{0,5}\s?[-+]?\d[\d.,' \u00a0\u202f\u2009]*\s?[^\d\s.,'-]{0,5}")
 """What may be an amount of another form: a currency's sign or digits in groups."""
 IN_GROUPS = re.compile(r"[-+]?[1-9]\d{0,2}\.\d{3}")
@@ -27,13 +60,15 @@ MINUSES = str.maketrans("\u2212\u2013", "--")
 
 @dataclass(frozen=True, slots=True)
 class AmountForm:
-    """How amounts are written; `thousands` and `sign` are empty where there are none. `told`: the decimal sign was
+    """How amounts are written; `thousands` and `sign` are empty where there are none, and `signs` are all that may
+    stand beside an amount. `told`: the decimal sign was
     said, so that a point is no sign of thousands; `rounded`: decimals beyond the currency's are rounded half-even;
     `trailing`: the minus may stand at the end."""
 
     decimal: str = "."
     thousands: str = ""
     sign: str = ""
+    signs: tuple[str, ...] = ()
     told: bool = False
     rounded: bool = False
     trailing: bool = False
@@ -57,7 +92,14 @@ class AmountForm:
         if len(mark) > LONGEST_SIGN or re.search(r"\d|^[-+.,']$", mark):
             message = Sentence("{currency_sign} must be a sign or code such as € or Rs., not {!r}", mark[:20])
             raise InvalidInput(message, ("currency_sign",))
-        return cls(point, groups, mark, decimal is not None)
+        return cls(point, groups, mark, (mark,) if mark else (), decimal is not None)
+
+    def allow_own_signs(self, currency: str) -> "AmountForm":
+        """The form with every usual sign of the currency, where its sign is said to be the currency's own."""
+        if self.sign != OWN:
+            return self
+        signs = sorted({currency, *SIGNS.get(currency, ())}, key=len, reverse=True)
+        return replace(self, sign=signs[-1], signs=tuple(signs))
 
     @property
     def plain(self) -> bool:
@@ -136,7 +178,8 @@ def _round_amount(plain: str, decimals: int, rounded: bool, names: Names) -> int
 def _make_simplifier(form: AmountForm, names: Names) -> Callable[[str], str]:
     """What makes text of the form digits with a point, and a minus where it is below zero."""
     pattern, example = _build_pattern(form), _format_example(form)
-    within = re.compile(rf"(?:{re.escape(form.sign)})?\s*\(([^()+-]+)\)\s*(?:{re.escape(form.sign)})?")
+    signs = "|".join(map(re.escape, form.signs))
+    within = re.compile(rf"(?:{signs})?\s*\(([^()+-]+)\)\s*(?:{signs})?")
 
     def simplify(text: str) -> str:
         bare = text.strip()
@@ -146,7 +189,7 @@ def _make_simplifier(form: AmountForm, names: Names) -> Callable[[str], str]:
             return f"-{simplify(match[1].strip())}"
         if form.trailing and bare[-1:] == "-" and bare[:1] not in ("-", "+"):
             bare = f"-{bare[:-1].strip()}"
-        bare = _strip_sign(bare, form.sign)
+        bare = _strip_sign(bare, form.signs)
         if len(bare) > LONGEST_NUMBER or pattern.fullmatch(bare) is None:
             hint = ""
             if form.plain and bare and LIKELY.fullmatch(bare) and len(bare) < LONGEST_NUMBER:
@@ -175,15 +218,18 @@ def _format_example(form: AmountForm) -> str:
     return f"{form.sign}{' ' if form.sign[-1:].isalnum() else ''}1{form.thousands}234{form.decimal}50"
 
 
-def _strip_sign(text: str, sign: str) -> str:
+def _strip_sign(text: str, signs: Sequence[str]) -> str:
     """The number alone; its minus may stand before the currency's sign or after."""
     bare = text.strip()
-    if not sign or not bare:
+    if not signs or not bare:
         return bare
     minus = bare[0] if bare[0] in "+-" else ""
     rest = bare[len(minus) :].strip()
-    if rest.startswith(sign):
-        rest = rest[len(sign) :].strip()
-    elif rest.endswith(sign):
-        rest = rest[: -len(sign)].strip()
+    for sign in signs:
+        if rest.startswith(sign):
+            rest = rest[len(sign) :].strip()
+            break
+        if rest.endswith(sign):
+            rest = rest[: -len(sign)].strip()
+            break
     return minus + rest if not (minus and rest[:1] in ("+", "-")) else text

@@ -7,29 +7,35 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from domain.identifiers import PLACEHOLDERS
 from domain.imports.columns import Columns, describe_wrong_width
 from domain.imports.formats import ANY_TEXT, EACH, SourceFormat, clean_word
-from domain.imports.header import CARRIED, Layout
+from domain.imports.header import CARRIED, SUMMED, Layout
 from domain.imports.rows import OVERRIDE, Batch, PurchaseSource
 
 NOT_FILLED = CARRIED | {"amount", "refunded", "refunded_order_id", "discount", "tax", "shipping", "tip", "fee"}
 """What merged cells do not repeat: money would count twice."""
 JOINED = ("purchase_time", "refunded_order_id")
+PAIRED = ("amount", "currency", "refunded")
+"""Of which a source may have one each for several currencies."""
 IDS = ("customer_id", "order_id", "refunded_order_id")
 
 
 class ArrangedSource:
     """Implements PurchaseSource over another source, in the columns of its layout."""
 
-    def __init__(self, source: PurchaseSource, layout: Layout, form: SourceFormat) -> None:
+    def __init__(self, source: PurchaseSource, layout: Layout, form: SourceFormat, currency: str) -> None:
         self.source = source
         self.layout = layout
         self.form = form
         self.name = source.name
         self.typed = source.typed
-        self.fields = layout.fields
-        self.header = [of for of in layout.fields if of not in JOINED]
+        self.fields = _split_sums(layout.fields)
+        self.currency = currency
+        count = len(self.fields.get("currency", ()))
+        paired = count > 1 and len(self.fields.get("amount", ())) == count
+        self.paired = [of for of in PAIRED if paired and len(self.fields.get(of, ())) == count]
+        self.header = [of for of in self.fields if of not in JOINED]
         if layout.status_columns and "status" not in self.header:
             self.header.append("status")
-        self.nothing = {of: {"", *form.nothing.get(of, ())} for of in self.fields}
+        self.nothing = {of: {"", *form.nothing.get(of.partition("#")[0], ())} for of in self.fields}
         self.order: dict[str, str] | None = None
         self.above: dict[str, str] = {}
 
@@ -61,7 +67,8 @@ class ArrangedSource:
         return self.source.read_rows()
 
     def _arrange_row(self, cells: Sequence[str]) -> dict[str, str]:
-        row = {of: self._find_text(of, cells, places) for of, places in self.fields.items()}
+        fields = self._choose_pair(cells) if self.paired else self.fields
+        row = {of: self._find_text(of, cells, places) for of, places in fields.items()}
         if self.form.fill_down:
             row = {of: text or ("" if of in NOT_FILLED else self.above.get(of, "")) for of, text in row.items()}
             self.above = row
@@ -82,6 +89,12 @@ class ArrangedSource:
             row["customer_id"] = f"guest:{row['order_id']}"
         return row
 
+    def _choose_pair(self, cells: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
+        """The fields where amounts stand in several currencies: those of the first that is the business's."""
+        currencies = [cells[place].strip().upper() for place in self.fields["currency"]]
+        place = currencies.index(self.currency) if self.currency in currencies else 0
+        return {**self.fields, **{of: (self.fields[of][place],) for of in self.paired}}
+
     def _find_text(self, of: str, cells: Sequence[str], places: Sequence[int]) -> str:
         nothing = self.nothing[of]
         texts = (text for place in places if (text := cells[place].strip()) not in nothing)
@@ -96,6 +109,18 @@ class ArrangedSource:
             if status is not None:
                 row["status"] = f"{OVERRIDE}{status.lower()}"
                 return
+
+
+def _split_sums(fields: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """The fields, where several columns of one add up as fields of their own."""
+    split: dict[str, tuple[int, ...]] = {}
+    for of, places in fields.items():
+        if of not in SUMMED or len(places) == 1:
+            split[of] = places
+            continue
+        for number, place in enumerate(places, 1):
+            split[of if number == 1 else f"{of}#{number}"] = (place,)
+    return split
 
 
 def _find_status(cell: str, words: Mapping[str, str]) -> str | None:

@@ -33,7 +33,7 @@ DIRECTIVE = re.compile(r"%.|[^%]+", re.DOTALL)
 UNIVERSAL = ("Z", "UTC", "GMT")
 SAMPLE = datetime(2024, 3, 31, tzinfo=UTC)
 """A date whose day, month and year cannot be taken for one another."""
-DIRECTIVES = "%a %A %w %d %b %B %m %y %Y %H %I %p %M %S %f %z %Z %j %U %W %c %x %X %G %u %V".split()
+DIRECTIVES = tuple(re.findall("%.", "%a%A%w%d%b%B%m%y%Y%H%I%p%M%S%f%z%Z%j%U%W%c%x%X%G%u%V"))
 TIMES = frozenset({"%H", "%I", "%M", "%S", "%f", "%c", "%X", "%z", "%Z"})
 WHOLE = frozenset({"%c", "%x"})
 PARTS = {
@@ -152,7 +152,7 @@ SERIALS: Mapping[str, Serial] = {
 
 def _check_directives(parts: Sequence[str], said: Set[str]) -> None:
     """ValueError with the true reason why the form cannot be read, where it is one that can be told."""
-    unknown = sorted(said.difference(DIRECTIVES, {"%%"}))
+    unknown = sorted(said - {*DIRECTIVES, "%%"})
     if unknown:
         raise ValueError(f"has no directive {unknown[0]}: there are {' '.join(DIRECTIVES)}")
     twice = next((part for part in parts if part in said and part != "%%" and parts.count(part) > 1), None)

@@ -29,7 +29,7 @@ ZONES = re.compile("timezone$|^tz$|^zone$")
 QUANTITIES, PRICES = re.compile("qty|quantity"), re.compile("unitprice|priceperunit|itemprice|^price$")
 NUMBER = re.compile(r"(.+)#([1-9][0-9]?)")
 """A column by its name and its place among those of that name."""
-ADDED = ("discount", "tax", "shipping", "tip", "fee")
+SUMMED = ADDED = ("discount", "tax", "shipping", "tip", "fee")
 """What counts only where a formula says how."""
 CARRIED = frozenset({"category", "product", "sku", "quantity", "unit_price"})
 """What is a line's alone, even where the rest is said on the first row of an order."""
@@ -246,7 +246,7 @@ def _find_terms(seen: _Header, form: SourceFormat, notes: list[str]) -> tuple[Te
     if form.amount_formula is not None:
         terms = parse_formula(form.amount_formula)
         named = {name for term in terms for name in term.fields}
-        missing = sorted(named - seen.fields.keys())
+        missing = sorted(named - seen.fields.keys() - ({*ADDED, "refunded"} if form.preset else set()))
         if missing:
             template = "{amount_formula} {!r} needs a column for {}. Columns seen: {}. Use {map} COLUMN={}."
             seen_columns = describe_columns(seen.header)

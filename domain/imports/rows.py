@@ -242,7 +242,7 @@ class RowReader:
         self.decimals = find_exponent(currency)
         self.differing = 0
         self.foreign: dict[str, list[int]] = {}
-        amounts = self.form.amount_form
+        amounts = self.form.amount_form.allow_own_signs(currency)
         self.read_amount = make_amount_reader(self.decimals, amounts, typed, names)
         self.read_number = make_number_reader(amounts, names)
         self.dates = self._make_dates(self.form.file_time_zone)
@@ -441,8 +441,14 @@ class RowReader:
                 values = [self._round(self._read_exactly(cell, "the unit price")) for cell in columns[of]]
             elif of == "amount":
                 values = list(map(self.amounts.__getitem__, columns[of]))
+            elif of == "refunded":
+                cells = columns.get(of, ("",) * len(columns["customer_id"]))
+                values = list(map(self.refunds.__getitem__, cells))
             else:
-                values = list(map((self.refunds if of == "refunded" else self.parts[of]).__getitem__, columns[of]))
+                # Several columns of such a part add up; one that the source does not have is nothing.
+                own = [cells for name, cells in columns.items() if name.partition("#")[0] == of]
+                read = [map(self.parts[of].__getitem__, cells) for cells in own]
+                values = [sum(each) for each in zip(*read, strict=True)] or [0] * len(columns["customer_id"])
         return values if term.added else [-value for value in values]
 
     def _multiply(self, columns: Mapping[str, Sequence[str]], absent_allowed: bool = False) -> list[int]:

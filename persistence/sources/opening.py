@@ -256,7 +256,7 @@ def open_purchases(
     notes.extend(layout.notes)
     columns = layout.columns if layout.is_plain(settled) else None
     if columns is None:
-        arranged = ArrangedSource(opened, layout, settled)
+        arranged = ArrangedSource(opened, layout, settled, business.currency)
         opened, columns = arranged, arranged.columns
         sample = read_sample(opened)
     if not settled.date_format:

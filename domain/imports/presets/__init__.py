@@ -18,8 +18,8 @@ ENDING = ".toml"
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """One shape: `source` is where its header is published, `signature` the columns that tell it, `about` what its rows
-    are, `refusal` why it cannot be read, `missing` what its amounts lack."""
+    """One shape: `source` is where its header is published, `signature` the columns that tell it, `absent` those that
+    it never has, `about` what its rows are, `refusal` why it cannot be read, `missing` what its amounts lack."""
 
     name: str
     title: str
@@ -27,12 +27,15 @@ class Preset:
     about: str
     signature: tuple[str, ...]
     format: SourceFormat
+    absent: tuple[str, ...] = ()
     refusal: str | None = None
     missing: str | None = None
 
     def fits(self, header: Sequence[str]) -> bool:
-        """Whether the header holds the whole signature."""
-        return set(map(normalise_header, self.signature)) <= set(map(normalise_header, header))
+        """Whether the header holds the whole signature, and no column that such a shape never has."""
+        names = set(map(normalise_header, header))
+        wanted, unwanted = set(map(normalise_header, self.signature)), set(map(normalise_header, self.absent))
+        return bool(wanted) and wanted <= names and not unwanted & names
 
 
 @cache
@@ -53,6 +56,7 @@ def read_preset(name: str, text: str) -> Preset:
         document["about"],
         tuple(document["signature"]),
         SourceFormat.read(document.get("format", {})),
+        tuple(document.get("absent", ())),
         document.get("refusal"),
         document.get("missing"),
     )
