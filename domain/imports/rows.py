@@ -87,11 +87,12 @@ class StagedColumns(NamedTuple):
 
 
 class RejectedRow(NamedTuple):
-    """One refused row: where it stands, its text, and why."""
+    """One refused row: where it stands, its text, why, and the order that it is of, where that could be read."""
 
     line: int
     text: str
     reason: str
+    order_id: str | None = None
 
 
 class _ReadCache(dict[str, int]):
@@ -178,6 +179,16 @@ class RowReader:
         texts = (known[cells[places[field]]] if field in places else None for field, known in self.texts.items())
         return StagedRow(line, order, customer, at, day, status, amount, *texts)
 
+    def read_order(self, cells: Sequence[str]) -> str | None:
+        """The order of a row that is refused, whose other rows are refused with it; None where nobody can tell."""
+        place = self.columns.places["order_id"]
+        order = unquote_text(cells[place].strip()) if place < len(cells) else ""
+        try:
+            check_encoding([order])
+            return check_text(order, "the order id") or None
+        except RowFault:
+            return None
+
     def read_batch(self, batch: Batch) -> StagedColumns | None:
         """All the rows at once; None where one of them may have to be refused."""
         places, width = self.columns.places, self.columns.width
@@ -245,7 +256,7 @@ def read_rows(
                     if cells:
                         accepted.append(reader.read_row(line, cells))
                 except RowFault as fault:
-                    reject(RejectedRow(line, format_row(raw), str(fault)))
+                    reject(RejectedRow(line, format_row(raw), str(fault), reader.read_order(cells)))
             if not accepted:
                 continue
             staged = StagedColumns(*zip(*accepted, strict=True))

@@ -122,7 +122,7 @@ def test_a_column_of_what_was_paid_back_can_be_mapped_without_a_preset(tmp_path:
 def test_an_unknown_status_of_a_platform_is_rejected_with_the_text_of_the_file(tmp_path: Path) -> None:
     source = open_source(tmp_path, SHOPIFY, shopify("dreamt"), preset="shopify")
 
-    assert read(source) == ([], [RejectedRow(2, shopify("dreamt"), "unknown status 'dreamt'")])
+    assert read(source) == ([], [RejectedRow(2, shopify("dreamt"), "unknown status 'dreamt'", "#1")])
 
 
 def test_a_row_of_another_width_is_rejected_and_the_next_one_is_read(tmp_path: Path) -> None:
