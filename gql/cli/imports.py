@@ -137,7 +137,7 @@ def import_(
             )
         if summary.rows_read == 0 and not purchases.may_be_empty:
             raise InvalidInput(f"No data found in {purchases.name}.")
-        if not dry_run:
+        if not (dry_run or summary.failure):
             session.run(purchases.finish(session.services.customers, chosen))
         print_import(purchases.name, summary, chosen, format)
         rejected.name_first()
@@ -147,6 +147,7 @@ def import_(
             typer.echo("Dry run: nothing was written.", err=format == "json")
         else:
             session.run(follow_import(session, chosen, aside=format == "json"))
+        summary.check()
 
 
 def choose_source(file: Path | None, source: str | None, collection: Collection) -> Place:

@@ -53,6 +53,31 @@ def test_rejected_rows_go_to_the_file_with_line_reason_and_text(segments: Segmen
     ]
 
 
+def test_an_import_whose_every_row_is_rejected_fails_with_its_summary(segments: Segments, tmp_path: Path) -> None:
+    orders = write_lines(tmp_path / "orders.csv", HEADER, "Ada,1,2024-03-01,x", "Ada,2,2024-03-01,y", ",3,2024-03-01,1")
+    customers = write_lines(tmp_path / "customers.csv", "customer_id,registered_at", ",", "Ada,yesterday", "Ben,today")
+
+    ended = segments("import", orders, *MAKE, "--dry-run"), segments("import", orders, *MAKE)
+    of_customers = segments("import-customers", customers)
+    shown = segments.run("imports", "show", segments.json("imports", "list")[0]["id"])
+
+    number = "the amount '…' must be a number such as 12.50"
+    for one in ended:
+        assert one.code == 1
+        assert one.lines[0] == "orders.csv: 3 rows read: 0 created, 0 updated, 0 unchanged, 3 rejected."
+        assert one.err.splitlines()[-1] == f"Error: All 3 rows were rejected, 2 of them for this reason: {number}."
+    assert (of_customers.code, of_customers.lines[0].split(": ")[2]) == (
+        1,
+        "0 created, 0 updated, 0 unchanged, 3 rejected.",
+    )
+    assert of_customers.err.splitlines()[-1].startswith(
+        "Error: All 3 rows were rejected, 2 of them for this reason: regis"
+    )
+    assert shown.lines[2] == "status       failed"
+    assert [line.split("  ")[0] for line in shown.lines[-3:]] == ["rejected because", number, "no customer"]
+    assert shown.lines[-2].split()[-16:-14] == ["2", "2"]
+
+
 def test_columns_and_dates_of_another_form_are_named(segments: Segments, tmp_path: Path) -> None:
     purchases = write_lines(tmp_path / "till.csv", "who;no;when;sum;note", "Ada;1;31/03/2024;5.00;x")
     named = ("--map", "who=customer_id", "--map", "no=order_id", "--map", "when=purchase_date", "--map", "sum=amount")
