@@ -57,7 +57,8 @@ class Batch:
 
 
 class StagedRow(NamedTuple):
-    """One accepted row: money in minor units, the instant in microseconds, the status by its rank."""
+    """One accepted row: money in minor units, the instant in microseconds, the status by its rank, the quantity in
+    millionths; attributes are those of the order, as `domain.purchase_attributes` writes them."""
 
     line: int
     order_id: str
@@ -69,6 +70,10 @@ class StagedRow(NamedTuple):
     category: str | None
     storefront: str | None
     channel: str | None
+    product: str | None = None
+    sku: str | None = None
+    quantity: int | None = None
+    attributes: str | None = None
 
 
 class StagedColumns(NamedTuple):
@@ -84,6 +89,10 @@ class StagedColumns(NamedTuple):
     category: Sequence[str | None]
     storefront: Sequence[str | None]
     channel: Sequence[str | None]
+    product: Sequence[str | None]
+    sku: Sequence[str | None]
+    quantity: Sequence[int | None]
+    attributes: Sequence[str | None]
 
 
 class RejectedRow(NamedTuple):
@@ -175,8 +184,10 @@ class RowReader:
             amount = subtract_refund(amount, self.refunds[cells[places["refunded"]]], status)
         if "currency" in places:
             self.currencies[cells[places["currency"]]]
-        texts = (known[cells[places[field]]] if field in places else None for field, known in self.texts.items())
-        return StagedRow(line, order, customer, at, day, status, amount, *texts)
+        category, storefront, channel = (
+            known[cells[places[field]]] if field in places else None for field, known in self.texts.items()
+        )
+        return StagedRow(line, order, customer, at, day, status, amount, category, storefront, channel)
 
     def read_batch(self, batch: Batch) -> StagedColumns | None:
         """All the rows at once; None where one of them may have to be refused."""
@@ -200,11 +211,13 @@ class RowReader:
             if "currency" in places:
                 for cell in set(cells[places["currency"]]):
                     self.currencies[cell]
-            texts: list[Sequence[str | None]] = [
-                list(map(known.__getitem__, cells[places[field]])) if field in places else [None] * len(orders)
+            nothing = [None] * len(orders)
+            category, storefront, channel = (
+                list(map(known.__getitem__, cells[places[field]])) if field in places else nothing
                 for field, known in self.texts.items()
-            ]
-            return StagedColumns(batch.lines, orders, customers, at, day, statuses, amounts, *texts)
+            )
+            own = (batch.lines, orders, customers, at, day, statuses, amounts, category, storefront, channel)
+            return StagedColumns(*own, nothing, nothing, nothing, nothing)
         except ValueError:
             return None
 

@@ -118,7 +118,7 @@ def test_only_the_first_rows_are_looked_at_for_repeated_amounts() -> None:
         places = range(first, first + size)
         none: list[str | None] = [None] * size
         ids, zeros = [f"o{place // 2}" for place in places], [0] * size
-        return StagedColumns(places, ids, ids, zeros, zeros, zeros, [place // 2 for place in places], *[none] * 3)
+        return StagedColumns(places, ids, ids, zeros, zeros, zeros, [place // 2 for place in places], *[none] * 7)
 
     found: list[str] = []
     looked = RepeatedAmounts()
