@@ -132,8 +132,8 @@ ATTRIBUTE = "attribute:"
 ATTRIBUTE_KINDS = ("text", "number", "boolean", "instant")
 ATTRIBUTE_FIELD = re.compile(rf"{ATTRIBUTE}([\w-]{{1,64}})(?::({'|'.join(ATTRIBUTE_KINDS)}))?")
 REJECT_COLUMNS = ("reject_line", "reject_reason", "reject_order")
-"""What a file of rejects has beside the columns of its source: the row's line there, why it was rejected (empty for a row
-that was not, of an order of which another was) and the order's id where it is known."""
+"""What a file of rejects has beside the columns of its source: the row's line there, why it was rejected (empty for a
+row that was not, of an order of which another was) and the order's id where it is known."""
 TEXT_FIELDS = ("category", "product", "sku", "storefront", "channel")
 
 
