@@ -151,7 +151,8 @@ def read_format(text: str) -> str:
 
 
 TEXTS = ("date_format", "preset", "amount", "decimal", "thousands", "currency_sign", "sheet")
-UPLOAD_PARAMETERS = ("map", *TEXTS, "name")
+UPLOAD_PARAMETERS = ("map", *TEXTS, "append_lines", "name")
+FLAGS = ("true", "false")
 LONGEST = 200
 
 
@@ -165,7 +166,9 @@ class UploadParameters:
     def to_document(self) -> dict[str, object]:
         """The options as plain values, for keeping."""
         texts = {name: getattr(self.options, name) for name in TEXTS}
-        return {"map": dict(self.options.mapping), **{name: text for name, text in texts.items() if text is not None}}
+        given = {name: text for name, text in texts.items() if text is not None}
+        adding = {"append_lines": "true"} if self.options.append_lines else {}
+        return {"map": dict(self.options.mapping), **given, **adding}
 
 
 def read_upload_parameters(query: Sequence[tuple[str, str]]) -> UploadParameters:
@@ -184,16 +187,19 @@ def read_upload_parameters(query: Sequence[tuple[str, str]]) -> UploadParameters
             mapping[column] = field
         elif texts.setdefault(name, value) != value:
             raise InvalidInput(f"{name} must be given once")
+    if texts.get("append_lines", "true") not in FLAGS:
+        raise InvalidInput(f"append_lines must be {' or '.join(FLAGS)}")
     return UploadParameters(make_options(mapping, texts), texts.get("name"))
 
 
 def read_options(document: Mapping[str, object]) -> ImportOptions:
     """The options that `UploadParameters.to_document` wrote down."""
     mapping = document.get("map")
-    texts = {name: str(document[name]) for name in TEXTS if document.get(name) is not None}
+    texts = {name: str(document[name]) for name in (*TEXTS, "append_lines") if document.get(name) is not None}
     return make_options(mapping if isinstance(mapping, dict) else {}, texts)
 
 
 def make_options(mapping: Mapping[str, str], texts: Mapping[str, str]) -> ImportOptions:
     values: dict[str, Any] = {name: texts.get(name) for name in TEXTS}
+    values["append_lines"] = texts.get("append_lines") == FLAGS[0]
     return ImportOptions(mapping, **values)

@@ -193,7 +193,8 @@ SECTION = "import"
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
     """What is known of a source beforehand. `mapping` is column to field, `kept_mapping` that of the settings, which
-    holds where the source has such columns."""
+    holds where the source has such columns; `append_lines`: rows are added to the orders that are there, whose lines
+    they replace otherwise."""
 
     mapping: Mapping[str, str] = field(default_factory=dict)
     date_format: str | None = None
@@ -203,6 +204,7 @@ class ImportOptions:
     thousands: str | None = None
     currency_sign: str | None = None
     sheet: str | None = None
+    append_lines: bool = False
     kept_mapping: Mapping[str, str] = field(default_factory=dict)
 
     def complete_from(self, settings: BusinessSettings) -> "ImportOptions":
@@ -210,7 +212,7 @@ class ImportOptions:
         section = settings.stored.get(SECTION)
         if not isinstance(section, Mapping):
             return self
-        texts = {one.name for one in fields(self)} - {"mapping", "kept_mapping"}
+        texts = {one.name for one in fields(self)} - {"mapping", "kept_mapping", "append_lines"}
         open_: dict[str, Any] = {
             name: value
             for name, value in section.items()

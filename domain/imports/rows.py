@@ -139,13 +139,14 @@ class RowReader:
         date_format: str | None = None,
         *,
         typed: bool = False,
+        mixed: bool = False,
         form: AmountForm = PLAIN,
         names: Names = str,
     ) -> None:
         self.columns = columns
         self.currency = currency
         self.read_amount = make_amount_reader(find_exponent(currency), form, typed, names)
-        self.dates = DateReader(time_zone, date_format, typed=typed, names=names)
+        self.dates = DateReader(time_zone, date_format, typed=typed, mixed=mixed, names=names)
         self.amounts = _ReadCache(self._read_amount)
         self.refunds = _ReadCache(self._read_refund)
         self.statuses = _ReadCache(_read_status)

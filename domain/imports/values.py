@@ -146,6 +146,7 @@ ZONED = re.compile(
     r"(?:([A-Za-z][\w/+-]*?)?\s*([+-]\d{2}(?::?\d{2})?)?)(?:\[[\w/+-]+\])?"
 )
 """An ISO 8601 time with the name of a zone after it, or an offset where ISO 8601 has none."""
+TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}.*")
 ZONE_NAME = re.compile(r"[A-Za-z]\w*(?:[/+-]\w+)*")
 DIRECTIVE = re.compile(r"%.|[^%]+", re.DOTALL)
 UNIVERSAL = ("Z", "UTC", "GMT")
@@ -221,10 +222,19 @@ def read_zoned(text: str, tz: ZoneInfo) -> datetime:
 
 class DateReader:
     """Reads instants into (microseconds since 1970, local day of the zone). Of a typed source a form is that of texts;
-    its dates are ISO 8601 timestamps."""
+    its dates are ISO 8601 timestamps. Those of a `mixed` one may be so, where they are not of the form."""
 
-    def __init__(self, time_zone: str, date_format: str | None, *, typed: bool = False, names: Names = str) -> None:
+    def __init__(
+        self,
+        time_zone: str,
+        date_format: str | None,
+        *,
+        typed: bool = False,
+        mixed: bool = False,
+        names: Names = str,
+    ) -> None:
         self.typed = typed
+        self.mixed = mixed
         self.names = names
         self.tz = load_zone(time_zone)
         self.form = None if date_format is None else DateForm(date_format)
@@ -260,10 +270,20 @@ class DateReader:
             if self.form is None or (self.typed and text[10:11] == "T"):
                 instant = read_zoned(text, self.tz)
             else:
-                instant = to_utc(self.form(text), self.tz)
+                instant = self._read_formed(text)
         except ValueError as error:
             raise DateFault(f"the date {text[:40]!r} {self._describe_fault(text)}") from error
         return to_micros(instant), instant.astimezone(self.tz).toordinal()
+
+    def _read_formed(self, text: str) -> datetime:
+        """A time of the form; or what a source that knows dates has written, for others to read."""
+        assert self.form is not None
+        try:
+            return to_utc(self.form(text), self.tz)
+        except ValueError:
+            if not (self.mixed and TIMESTAMP.fullmatch(text)):
+                raise
+            return read_zoned(text, self.tz)
 
     def _describe_fault(self, text: str) -> str:
         if self.form is not None:

@@ -16,6 +16,7 @@ from rich.progress import TaskID
 from domain.errors import InvalidInput, name_fields
 from domain.imports.formats import ImportOptions
 from domain.imports.model import ImportSummary, Progress
+from domain.imports.quality import describe_replaced
 from domain.imports.sources import COLLECTIONS, FILE_TYPES, SOURCES, Collection, Place
 from domain.model import Business
 from gql.cli.output import (
@@ -52,7 +53,10 @@ DatabaseOption = Annotated[str | None, typer.Option("--database", help=f"The dat
 CollectionOption = Annotated[str | None, typer.Option("--collection", help=f"The collection of {OTHERS}.")]
 ZoneOption = Annotated[str | None, typer.Option("--time-zone", help="IANA zone; makes the business on first import.")]
 CurrencyOption = Annotated[str | None, typer.Option("--currency", help="ISO 4217 code; makes the business, too.")]
-RejectsOption = Annotated[Path | None, typer.Option("--rejects", help="CSV file for the rejected rows.")]
+RejectsOption = Annotated[Path | None, typer.Option("--rejects", help="CSV file for the rejected rows, to mend.")]
+AppendOption = Annotated[
+    bool, typer.Option("--append-lines", help="Add the rows to orders that are there instead of replacing their lines.")
+]
 import_app = typer.Typer()
 
 
@@ -102,6 +106,7 @@ def import_(
     time_zone: ZoneOption = None,
     currency: CurrencyOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and count, write nothing.")] = False,
+    append_lines: AppendOption = False,
     rejects: RejectsOption = None,
     format: FormatOption = "table",
 ) -> None:
@@ -111,16 +116,25 @@ def import_(
     with Session(context.obj) as session:
         businesses = session.services.businesses
         chosen = session.run(businesses.plan_for_import(session.settings.business, business, time_zone, currency))
+        options = replace(options, append_lines=append_lines)
         purchases = session.store.open_purchases(place, chosen, options, to_option_name)
         name_ignored_columns(purchases.columns.ignored)
         rejected.check(purchases.path)
         if not (chosen.id or dry_run):
             chosen = session.run(businesses.create_planned(chosen))
         purchases = replace(purchases, business=chosen)
-        with rejected.open_writer() as reject, show_import_progress() as progress:
+        with (
+            rejected.open_writer(purchases.header, purchases.source.read_rows) as reject,
+            show_import_progress() as progress,
+        ):
             # In the main thread, so that an interruption ends it at once.
             summary = session.store.import_purchases(
-                purchases, ACTOR, dry_run=dry_run, progress=progress, reject=reject
+                purchases,
+                ACTOR,
+                dry_run=dry_run,
+                progress=progress,
+                reject=reject,
+                beside=None if rejects is None else reject,
             )
         if summary.rows_read == 0 and not purchases.may_be_empty:
             raise InvalidInput(f"No data found in {purchases.name}.")
@@ -128,7 +142,8 @@ def import_(
             session.run(purchases.finish(session.services.customers, chosen))
         print_import(purchases.name, summary, chosen, format)
         rejected.name_first()
-        for warning in purchases.warnings:
+        replaced = None if summary.quality is None else describe_replaced(summary.quality)
+        for warning in [*purchases.warnings, *([] if replaced is None else [replaced])]:
             typer.echo(f"Warning: {name_fields(warning, to_option_name)}", err=True)
         if dry_run:
             typer.echo("Dry run: nothing was written.", err=format == "json")

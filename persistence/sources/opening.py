@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import astuple, dataclass, field, replace
 from functools import partial
@@ -24,6 +24,7 @@ from domain.errors import InvalidInput, Names, Sentence
 from domain.imports.columns import Columns, format_row, normalise_header, resolve_columns
 from domain.imports.formats import PRESETS, ImportOptions, PresetSource, carry_down_amounts
 from domain.imports.orders import RepeatedAmounts, place_order_amounts
+from domain.imports.rejects import REJECT_COLUMNS, RejectsSource, is_rejects_header
 from domain.imports.rows import PurchaseSource, RejectedRow, RowReader, StagedColumns, read_rows
 from domain.imports.sources import Collection, Place
 from domain.imports.values import DateFault, DateReader, find_readings
@@ -89,6 +90,7 @@ def _describe_unreadable(path: Path) -> str:
 
 
 ZIP_MAGIC = b"PK\x03\x04"
+LONGEST_HEADER = 1 << 16
 OLD_MAGIC = b"\xd0\xcf\x11\xe0"
 """Workbooks of Excel 97 to 2003, and all that are encrypted."""
 
@@ -128,8 +130,10 @@ async def finish_nothing(customers: Customers, business: Business) -> None:
 @dataclass(frozen=True, slots=True)
 class OpenedPurchases:
     """A source whose header fits the business. `read_rows` and `read_texts` are what the importer asks for; `warnings`
-    fills while rows are read. `may_be_empty` where only what is new is read, `has_new` whether there is any;
-    `finish` is awaited after the import; reasons of refusals have the `names` of a face."""
+    fills while rows are read. `header` are its own columns, and some of its dates are ISO 8601 beside the form that is
+    told where they are `mixed_dates`. `stated` are the orders that it states completely (None: all), while lines of the
+    others are added to those that are there. `may_be_empty` where only what is new is read, `has_new` whether there is
+    any; `finish` is awaited after the import; reasons of refusals have the `names` of a face."""
 
     source: PurchaseSource
     columns: Columns
@@ -137,6 +141,9 @@ class OpenedPurchases:
     business: Business
     path: Path | None = None
     warnings: list[str] = field(default_factory=list)
+    header: Sequence[str] = ()
+    mixed_dates: bool = False
+    stated: Callable[[], Iterable[str]] | None = None
     may_be_empty: bool = False
     has_new: Callable[[], bool] = always
     finish: Callable[[Customers, Business], Coroutine[Any, Any, None]] = finish_nothing
@@ -152,6 +159,13 @@ class OpenedPurchases:
         """Whether rows carry the amount of their order."""
         return self.options.of_orders
 
+    def compute_digest(self) -> str | None:
+        """The hash of the file, by which it is known again; None of what is no file."""
+        if self.path is None:
+            return None
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
     def read_rows(self, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
         """The accepted rows; the others go to `reject`."""
         options, business = self.options, self.business
@@ -161,6 +175,7 @@ class OpenedPurchases:
             business.time_zone,
             options.date_format,
             typed=self.source.typed,
+            mixed=self.mixed_dates,
             form=options.amount_form,
             names=self.names,
         )
@@ -200,7 +215,16 @@ def open_purchases(
     InvalidInput says what is wrong with the header, the options or the dates."""
     options = options.complete_from(business.settings).validate()
     path = source if isinstance(source, Path) else None
-    opened = open_file(source, options.sheet, options.amount_form.decimal) if isinstance(source, Path) else source
+    if isinstance(source, Path):
+        opened = open_rejects(source) or open_file(source, options.sheet, options.amount_form.decimal)
+    else:
+        opened = source
+    stated: Callable[[], Iterable[str]] | None = tuple if options.append_lines else None
+    mixed = is_rejects_header(opened.header)
+    if mixed:
+        opened = rejects = RejectsSource(opened, rejected_only=options.append_lines)
+        stated = stated or rejects.read_orders
+    header = opened.header
     mapping = options.build_mapping(
         {name: None for column in opened.header for name in (column, normalise_header(column))}
     )
@@ -213,7 +237,20 @@ def open_purchases(
         columns = resolve_columns(opened.header, mapping, business.currency)
     if options.date_format is None:
         refuse_guesses(opened, columns, business)
-    return OpenedPurchases(opened, columns, options, business, path, names=names)
+    return OpenedPurchases(
+        opened, columns, options, business, path, header=header, mixed_dates=mixed, stated=stated, names=names
+    )
+
+
+def open_rejects(path: Path) -> PurchaseSource | None:
+    """The file of rejects that is there, whatever the options say of the source it comes from; None where it is
+    another file."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(LONGEST_HEADER)
+        return CsvSource(path) if ",".join(REJECT_COLUMNS).encode() in beginning else None
+    except (OSError, InvalidInput):
+        return None
 
 
 def refuse_guesses(source: PurchaseSource, columns: Columns, business: Business) -> None:
@@ -288,6 +325,8 @@ class SourceOpener:
             reached, database=wanted.database or reached.database, collection=wanted.name or reached.collection
         )
         settled = options.complete_from(business.settings).validate()
+        if settled.append_lines:
+            raise InvalidInput(Sentence("{append_lines} is for files, not for MongoDB"), ("append_lines",))
         if settled.preset is not None:
             raise InvalidInput(Sentence("{preset} {} is for files, not for MongoDB", settled.preset))
         # Read whole where anything says so, or where it is read otherwise than the last time.
