@@ -96,7 +96,7 @@ def _find_starts(rows: StagedColumns) -> list[int]:
 
 
 def _build_fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[int]) -> Fragments:
-    line, order_id, customer, at, day, status, amount, category, storefront, channel = rows
+    line, order_id, customer, at, day, status, amount, category, storefront, channel = rows[:10]
     size = len(line)
     if len(starts) == size and min(amount) > 0:
         none, one = repeat(None), repeat(1)

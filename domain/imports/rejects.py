@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 from domain.errors import Sentence
-from domain.imports.columns import is_formula
+from domain.imports.columns import REJECT_COLUMNS, is_formula
 from domain.imports.rows import Batch, PurchaseSource, RejectedRow
 
 QUOTED = re.compile(r"(?<!\w)(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")(?!\w)")
@@ -52,9 +52,6 @@ def find_remedy(kind: str) -> str | None:
     return next((remedy for begins, remedy in REMEDIES if kind.startswith(begins)), None)
 
 
-REJECT_COLUMNS = ("reject_line", "reject_reason", "reject_order")
-"""What the file of rejects has beside the columns of its source: the row's line there, why it was rejected (empty for a
-row that was not, of an order of which another was) and the order's id where it is known."""
 SIGNED_NUMBER = re.compile(r"[+-][\d.,' ]*\d")
 
 

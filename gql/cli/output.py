@@ -20,10 +20,10 @@ from rich.table import Table
 from rich.text import Text
 
 from domain.errors import InvalidInput
-from domain.imports.columns import count_noun
+from domain.imports.columns import REJECT_COLUMNS, count_noun
 from domain.imports.model import ImportSummary
 from domain.imports.quality import CHECKS, Quality
-from domain.imports.rejects import REJECT_COLUMNS, build_reject_cells, protect_cell
+from domain.imports.rejects import build_reject_cells, protect_cell
 from domain.imports.rows import RejectedRow
 from domain.money import find_exponent, to_decimal
 

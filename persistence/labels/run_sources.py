@@ -20,8 +20,9 @@ from domain.classification.pipeline import ImportedRows
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput
-from domain.imports.formats import ImportOptions
+from domain.imports.formats import SourceFormat
 from domain.imports.model import ImportSummary
+from domain.imports.presets import PURCHASES
 from domain.imports.rows import PurchaseSource, RejectedRow, StagedColumns
 from domain.imports.sources import Collection
 from domain.model import Business
@@ -42,7 +43,7 @@ from persistence.sources.appended import (
     write_state,
 )
 from persistence.sources.csv import CsvSource
-from persistence.sources.opening import OpenedPurchases, SourceOpener, open_file, open_purchases
+from persistence.sources.opening import OpenedPurchases, SourceOpener, open_file, open_purchases, settle_format
 from persistence.tables import business as business_table
 from persistence.tables import purchase_import
 
@@ -148,7 +149,7 @@ class StoreSource(RunSource):
 @dataclass(slots=True)
 class FileSource(RunSource):
     path: Path
-    options: ImportOptions
+    options: SourceFormat
     name: str = "csv"
     pending: tuple[dict[str, Any], int] | None = None
     rejected: set[str] = field(default_factory=set)
@@ -176,7 +177,8 @@ class FileSource(RunSource):
     def describe_reading(self) -> str:
         """What decides how the file's rows are understood, besides the file."""
         business = self.business
-        return f"{READING}:{business.currency}:{business.time_zone}:{self.options.complete_from(business.settings)!r}"
+        form = settle_format(self.options, business, self.database, PURCHASES)
+        return f"{READING}:{business.currency}:{business.time_zone}:{form!r}"
 
     def sync_store(self, force: bool) -> ImportedRows:
         """Import the file, or what was appended to it since, or nothing where nothing was."""
@@ -203,7 +205,7 @@ class FileSource(RunSource):
 
     def _import_whole(self, mark: FileMark | None, change: int) -> ImportedRows:
         source = self._open_source()
-        opened = open_purchases(source, self.business, self.options)
+        opened = open_purchases(source, self.business, self.options, database=self.database)
         summary = self._run_import(opened, opened.read_rows, None if mark is None else mark.digest)
         if summary.rows_read == 0:
             raise InvalidInput(f"No data found in {opened.name}.")
@@ -217,8 +219,8 @@ class FileSource(RunSource):
         return ImportedRows(summary.rows_read, summary.rejected)
 
     def _open_source(self) -> PurchaseSource:
-        options = self.options.complete_from(self.business.settings).validate()
-        source = open_file(self.path, options.sheet, options.amount_form.decimal)
+        form = settle_format(self.options, self.business, self.database, PURCHASES)
+        source = open_file(self.path, form.sheet, form.amount_form.decimal)
         return WatchedCsv(self.path) if type(source) is CsvSource else source
 
     def _import_tail(self, mark: FileMark, change: int, last: Mapping[str, Any]) -> ImportedRows | None:
@@ -230,7 +232,7 @@ class FileSource(RunSource):
         source = AppendedCsv(self.path, last["size"], last["lines"])
         if not source.sound:
             return None
-        opened = open_purchases(source, self.business, self.options)
+        opened = open_purchases(source, self.business, self.options, database=self.database)
         rejected: list[RejectedRow] = []
         portions = list(opened.read_rows(rejected.append))
         flawed = {row.order_id for row in rejected if row.order_id is not None}
@@ -309,7 +311,7 @@ class CollectionSource(RunSource):
     customers: Customers
     opener: SourceOpener
     wanted: Collection
-    options: ImportOptions
+    options: SourceFormat
 
     @property
     def name(self) -> str:

@@ -37,7 +37,7 @@ async def test_every_rejected_row_has_its_line_its_text_and_its_reason(importer:
         ("C1,O4,01/03/2024,10,Tea,,,,", AMBIGUOUS),
         ("C1,O5,2024-03-01,ten,Tea,,,,", "the amount 'ten' must be a number such as 12.50"),
         ("C1,O6,2024-03-01,-5,Tea,,,,", NEGATIVE),
-        ("C1,O7,2024-03-01,10,Tea,,,lost,", "unknown status 'lost'"),
+        ("C1,O7,2024-03-01,10,Tea,,,lost,", "unknown status 'lost' (say what it means, such as status lost=COMPLETED)"),
         ("C1,O8,2024-03-01,10,Tea,,,,USD", "the currency is USD, the business's is EUR"),
         ("C2,O1,2024-03-01,10,Tea,,,,", ANOTHERS),
         ("C1,O9,2024-03-01,10", "the row has 4 cells, the header has 9"),

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from domain.classification.pipeline import Segmentation
 from domain.errors import DomainError
-from domain.imports.formats import ImportOptions
+from domain.imports.formats import SourceFormat
 from gql.segmentation import run_segmentation
 from gql.settings import Settings
 from persistence.database.engines import open_database
@@ -212,7 +212,7 @@ def test_other_options_read_the_file_anew(new: Callable[[str], Shop]) -> None:
     shop = new("shop")
     shop.run(FIRST)
 
-    shop.run(options=ImportOptions({"category": "channel"}))
+    shop.run(options=SourceFormat(columns={"category": "channel"}))
 
     assert shop.read() == [2, 2]
     assert shop.asked("SELECT DISTINCT channel FROM purchase") == [("Tea",)]
