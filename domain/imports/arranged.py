@@ -56,7 +56,8 @@ class ArrangedSource:
                     rows.append([])
                 elif len(cells) != self.layout.width:
                     faults.setdefault(line, describe_wrong_width(len(cells), self.layout.width))
-                    rows.append([""] * len(self.header))
+                    order = self._find_order(cells)
+                    rows.append([order if of == "order_id" else "" for of in self.header])
                 else:
                     row = self._arrange_row(cells)
                     rows.append([row[of] for of in self.header])
@@ -65,6 +66,24 @@ class ArrangedSource:
     def read_rows(self) -> Iterator[tuple[int, list[str]]]:
         """The rows as they stand in the source."""
         return self.source.read_rows()
+
+    def read_filled_rows(self) -> Iterator[tuple[int, list[str]]]:
+        """The same, with what merged cells say of each row, as some of the rows need it to be read alone."""
+        filled = {place for of, places in self.fields.items() if of not in NOT_FILLED for place in places}
+        above: dict[int, str] = {}
+        for line, cells in self.source.read_rows():
+            row = [
+                above.get(place, "") if place in filled and not cell.strip() else cell
+                for place, cell in enumerate(cells)
+            ]
+            above = dict(enumerate(row))
+            yield line, row
+
+    def _find_order(self, cells: Sequence[str]) -> str:
+        """The order of a row of another width, as far as it is there."""
+        padded = [*cells, *[""] * self.layout.width][: self.layout.width]
+        texts = {of: self._find_text(of, padded, self.fields[of]) for of in IDS[1:] if of in self.fields}
+        return texts.get("refunded_order_id") or texts.get("order_id", "")
 
     def _arrange_row(self, cells: Sequence[str]) -> dict[str, str]:
         fields = self._choose_pair(cells) if self.paired else self.fields

@@ -226,6 +226,7 @@ class RowReader:
         *,
         terms: Sequence[Term] = AMOUNT_TERMS,
         typed: bool = False,
+        mixed: bool = False,
         names: Names = str,
         secret: str = "",
         places: RowPlaces | None = None,
@@ -236,6 +237,7 @@ class RowReader:
         self.form = form or SourceFormat()
         self.terms = tuple(terms)
         self.typed = typed
+        self.mixed = mixed
         self.names = names
         self.secret = secret.encode()
         self.places = places or CountedPlaces()
@@ -374,6 +376,7 @@ class RowReader:
             self.time_zone,
             self.form.date_format,
             typed=self.typed,
+            mixed=self.mixed,
             names=self.names,
             file_zone=zone,
             zones=self.form.zones,

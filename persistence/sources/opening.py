@@ -22,12 +22,13 @@ from domain.calendar import Clock, format_day, to_micros
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput, Names, Sentence
 from domain.imports.arranged import ArrangedSource
-from domain.imports.columns import Columns, format_row
+from domain.imports.columns import REJECT_COLUMNS, Columns, format_row
 from domain.imports.dates import DateFault, DateReader, find_readings
 from domain.imports.formats import ROW, SourceFormat, Term
 from domain.imports.header import resolve_purchases
 from domain.imports.orders import RepeatedAmounts, place_order_amounts
 from domain.imports.presets import PURCHASES, Preset, find_preset, match_preset
+from domain.imports.rejects import RejectsSource, is_rejects_header
 from domain.imports.rows import AMOUNT_TERMS, PurchaseSource, RejectedRow, RowReader, StagedColumns, read_rows
 from domain.imports.sources import Collection, Place
 from domain.model import Business, NewCustomer
@@ -92,6 +93,9 @@ def _describe_unreadable(path: Path) -> str:
 
 
 ZIP_MAGIC = b"PK\x03\x04"
+DOCUMENT = ("document",)
+"""The header of what has documents and no columns; such are mended where they are."""
+LONGEST_HEADER = 1 << 16
 OLD_MAGIC = b"\xd0\xcf\x11\xe0"
 """Workbooks of Excel 97 to 2003, and all that are encrypted."""
 
@@ -131,8 +135,10 @@ async def finish_nothing(customers: Customers, business: Business) -> None:
 @dataclass(frozen=True, slots=True)
 class OpenedPurchases:
     """A source whose header fits the business. `read_rows` and `read_texts` are what the importer asks for; `warnings`
-    fills while rows are read. `may_be_empty` where only what is new is read, `has_new` whether there is any;
-    `finish` is awaited after the import; reasons of refusals have the `names` of a face."""
+    fills while rows are read. `header` are its own columns, and some of its dates are ISO 8601 beside the form that is
+    told where they are `mixed_dates`. `stated` are the orders that it states completely (None: all), while lines of the
+    others are added to those that are there. `may_be_empty` where only what is new is read, `has_new` whether there is
+    any; `finish` is awaited after the import; reasons of refusals have the `names` of a face."""
 
     source: PurchaseSource
     columns: Columns
@@ -142,6 +148,9 @@ class OpenedPurchases:
     path: Path | None = None
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    header: Sequence[str] = ()
+    mixed_dates: bool = False
+    stated: Callable[[], Iterable[str]] | None = None
     may_be_empty: bool = False
     has_new: Callable[[], bool] = always
     finish: Callable[[Customers, Business], Coroutine[Any, Any, None]] = finish_nothing
@@ -157,6 +166,13 @@ class OpenedPurchases:
         """Whether rows carry the amount of their order."""
         return self.form.of_orders
 
+    def compute_digest(self) -> str | None:
+        """The hash of the file, by which it is known again; None of what is no file."""
+        if self.path is None:
+            return None
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
     def read_rows(self, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
         """The accepted rows; the others go to `reject`."""
         form, business = self.form, self.business
@@ -168,6 +184,7 @@ class OpenedPurchases:
                 form,
                 terms=self.terms,
                 typed=self.source.typed,
+                mixed=self.mixed_dates,
                 names=self.names,
                 secret=business.secret,
                 places=counted if form.orders == ROW else None,
@@ -181,6 +198,14 @@ class OpenedPurchases:
             else:
                 yield from portions
             self.warnings.extend(reader.describe_doubts())
+
+    def read_source_rows(self) -> Iterator[tuple[int, list[str]]]:
+        """All rows with their line numbers and cells, so that some of them can be read alone."""
+        if self.form.fill_down and isinstance(self.source, ArrangedSource):
+            return self.source.read_filled_rows()
+        if self.header == DOCUMENT:
+            return ((line, [format_row(cells)]) for line, cells in self.source.read_rows())
+        return self.source.read_rows()
 
     def read_texts(self, lines: Iterable[int]) -> Iterator[tuple[int, str]]:
         """The text of rows, by their line numbers in rising order."""
@@ -224,6 +249,17 @@ def load_format(database: Database | None, business: Business, name: str) -> Sou
     )
 
 
+def open_rejects(path: Path) -> PurchaseSource | None:
+    """The file of rejects that is there, whatever the options say of the source it comes from; None where it is
+    another file."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(LONGEST_HEADER)
+        return CsvSource(path) if ",".join(REJECT_COLUMNS).encode() in beginning else None
+    except (OSError, InvalidInput):
+        return None
+
+
 def open_purchases(
     source: Path | PurchaseSource,
     business: Business,
@@ -236,7 +272,16 @@ def open_purchases(
     told. InvalidInput says what is wrong with the header, the format or the dates."""
     settled = settle_format(form, business, database, PURCHASES)
     path = source if isinstance(source, Path) else None
-    opened = open_file(source, settled.sheet, settled.amount_form.decimal) if isinstance(source, Path) else source
+    if isinstance(source, Path):
+        opened = open_rejects(source) or open_file(source, settled.sheet, settled.amount_form.decimal)
+    else:
+        opened = source
+    stated: Callable[[], Iterable[str]] | None = tuple if settled.append_lines else None
+    mixed = is_rejects_header(opened.header)
+    if mixed:
+        opened = rejects = RejectsSource(opened, rejected_only=bool(settled.append_lines))
+        stated = stated or rejects.read_orders
+    header = opened.header
     notes: list[str] = []
     is_file = not hasattr(opened, "unseen")
     if settled.preset is None and settled.name is None and is_file:
@@ -262,7 +307,8 @@ def open_purchases(
     if not settled.date_format:
         refuse_guesses(opened.name, columns, business, sample)
     terms = layout.terms or AMOUNT_TERMS
-    return OpenedPurchases(opened, columns, settled, business, terms, path, notes, names=names)
+    purchases = OpenedPurchases(opened, columns, settled, business, terms, path, notes, names=names)
+    return replace(purchases, header=header, mixed_dates=mixed, stated=stated)
 
 
 def read_sample(source: PurchaseSource) -> list[list[str]]:
@@ -344,6 +390,8 @@ class SourceOpener:
         if form.build_on_settings(business.settings).preset is not None:
             raise InvalidInput(Sentence("{preset} is for files, not for MongoDB"), ("preset",))
         settled = settle_format(form, business, self.database, PURCHASES)
+        if settled.append_lines:
+            raise InvalidInput(Sentence("{append_lines} is for files, not for MongoDB"), ("append_lines",))
         # Read whole where anything says so, or where it is read otherwise than the last time.
         reading = hashlib.sha256(json.dumps([str(one) for one in astuple(settled)]).encode()).hexdigest()
         position = None if wanted.whole else load_position(self.database, business, build_state_name(place), reading)
@@ -356,6 +404,7 @@ class SourceOpener:
         ignored = tuple(one for one in opened.columns.ignored if one not in ("customer.name", *source.rare))
         return replace(
             opened,
+            header=DOCUMENT,
             columns=replace(opened.columns, ignored=ignored),
             may_be_empty=position is not None,
             has_new=source.has_new_documents,
