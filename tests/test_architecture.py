@@ -28,6 +28,7 @@ VALUES = (
     "domain.calendar",
     "domain.money",
     "domain.pages",
+    "domain.identifiers",
     "domain.classifiers",
 )
 """What every room shares."""
@@ -59,6 +60,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "domain.calendar": ("domain.errors", "domain.model"),
     "domain.money": ("domain.errors",),
     "domain.pages": ("domain.errors",),
+    "domain.identifiers": ("domain.errors",),
     "domain.classifiers": ("domain.errors",),
     "domain.classification": VALUES,
     "domain.rules": (*VALUES, "domain.classification"),
