@@ -17,7 +17,8 @@ TABLES = {
         known SMALLINT NOT NULL""",
     # Lines of the store have the place 0, those that are added 1.
     "joined": """seq BIGINT NOT NULL, place SMALLINT NOT NULL, position BIGINT NOT NULL, category {text},
-        product {text}, sku {text}, quantity BIGINT, amount BIGINT NOT NULL, status SMALLINT NOT NULL, file_line BIGINT NOT NULL""",
+        product {text}, sku {text}, quantity BIGINT, amount BIGINT NOT NULL, status SMALLINT NOT NULL,
+        file_line BIGINT NOT NULL""",
     "extended": """seq BIGINT PRIMARY KEY, line BIGINT NOT NULL, last BIGINT NOT NULL, status SMALLINT,
         before BIGINT NOT NULL, after BIGINT NOT NULL""",
 }
@@ -40,8 +41,8 @@ MARK_KNOWN = """UPDATE added SET known = 1 WHERE seq IN (
 LINE = "category, product, sku, quantity, amount, status"
 JOIN = (
     f"""INSERT INTO joined (seq, place, position, {LINE}, file_line)
-    SELECT a.seq, 0, k.position, k.category, k.product, k.sku, k.quantity, k.amount, k.status, 0 FROM added a JOIN purchase_line k
-    ON k.business_id = :business AND k.customer_id = a.customer_id AND k.purchase_id = a.purchase_id""",
+    SELECT a.seq, 0, k.position, k.category, k.product, k.sku, k.quantity, k.amount, k.status, 0
+    FROM added a JOIN purchase_line k ON k.business_id = :business AND k.customer_id = a.customer_id AND k.purchase_id = a.purchase_id""",
     f"""INSERT INTO joined (seq, place, position, {LINE}, file_line)
     SELECT a.seq, 1, l.position, l.category, l.product, l.sku, l.quantity, l.amount, l.status,
     COALESCE(l.file_line, l.line) FROM added a
