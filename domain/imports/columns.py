@@ -2,7 +2,7 @@
 cells: what is taken off, what is refused, and how a row is shown to people."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from domain.errors import InvalidInput, Sentence
@@ -58,7 +58,7 @@ def check_encoding(cells: Sequence[str]) -> None:
         try:
             joined.encode()
         except UnicodeEncodeError as error:
-            raise RowFault("the row is not UTF-8 text") from error
+            raise RowFault(Sentence("the row is not UTF-8 text: mend it, or give the file's {encoding}")) from error
     if "\0" in joined:
         raise RowFault("the row holds a NUL character")
 
@@ -105,6 +105,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 }
 REQUIRED = ("customer_id", "order_id", "purchase_date", "amount")
 AMOUNT_IN = re.compile("totalamount[a-z]{3}")
+KNOWN = {name for names in ALIASES.values() for name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,12 @@ class Columns:
 def normalise_header(header: str) -> str:
     """A header without letter case, spaces and underscores."""
     return header.strip().lower().replace(" ", "").replace("_", "")
+
+
+def rate_header(cells: Sequence[str], known: Collection[str] = ()) -> int:
+    """How much a row looks like a header: how many of its names are known, or among these normalised ones."""
+    names = {normalise_header(cell) for cell in cells}
+    return sum(1 for name in names if name in known or name in KNOWN or AMOUNT_IN.fullmatch(name))
 
 
 def find_mapped(column: str, field: str, header: Sequence[str]) -> str:

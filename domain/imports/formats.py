@@ -15,8 +15,10 @@ from domain.imports.columns import (
     find_mapped,
     format_row,
     normalise_header,
+    rate_header,
 )
 from domain.imports.rows import Batch, PurchaseSource
+from domain.imports.sources import FileForm
 from domain.imports.values import AmountForm, DateForm
 from domain.model import BusinessSettings
 
@@ -239,6 +241,17 @@ class ImportOptions:
     def amount_form(self) -> AmountForm:
         """How amounts are written; InvalidInput where its signs cannot be told apart."""
         return AmountForm.of(self.decimal, self.thousands, self.currency_sign)
+
+    @property
+    def file_form(self) -> FileForm:
+        """How a file is written."""
+        return FileForm(sheet=self.sheet, decimal=self.amount_form.decimal)
+
+    def rate_header(self, cells: Sequence[str]) -> int:
+        """How much a row looks like a header: its names may also be mapped, or those of the preset."""
+        mapped = {normalise_header(column) for column in (*self.mapping, *self.kept_mapping)}
+        preset = PRESETS[self.preset].columns.values() if self.preset is not None else ()
+        return rate_header(cells, mapped.union(*preset))
 
     @property
     def of_orders(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 
-from domain.errors import Names
+from domain.errors import Names, name_fields
 from domain.imports.columns import (
     MAXIMUM_TEXT,
     Columns,
@@ -142,6 +142,7 @@ class RowReader:
         names: Names = str,
     ) -> None:
         self.columns = columns
+        self.names = names
         self.currency = currency
         self.read_amount = make_amount_reader(find_exponent(currency), form, typed, names)
         self.dates = DateReader(time_zone, date_format, typed=typed, names=names)
@@ -245,7 +246,7 @@ def read_rows(
                     if cells:
                         accepted.append(reader.read_row(line, cells))
                 except RowFault as fault:
-                    reject(RejectedRow(line, format_row(raw), str(fault)))
+                    reject(RejectedRow(line, format_row(raw), name_fields(fault.args[0], reader.names)))
             if not accepted:
                 continue
             staged = StagedColumns(*zip(*accepted, strict=True))
@@ -297,4 +298,22 @@ class PurchaseSource(Protocol):
 
     def read_rows(self) -> Iterator[tuple[int, list[str]]]:
         """All its rows as they stand in it, with their line numbers; rows without cells are left out."""
+        ...
+
+
+class SourceFile(PurchaseSource, Protocol):
+    """A file as a source. `header_line` is where its header stands, counted from 1; `notes` are sentences about what
+    was found and done, which may grow while it is read."""
+
+    header_line: int
+    notes: list[str]
+
+    @property
+    def encoding(self) -> str:
+        """What its text is written in."""
+        ...
+
+    @property
+    def delimiter(self) -> str | None:
+        """What stands between its cells, None where it is no text."""
         ...

@@ -223,8 +223,10 @@ class FileSource(RunSource):
 
     def _open_source(self) -> PurchaseSource:
         options = self.options.complete_from(self.business.settings).validate()
-        source = open_file(self.path, options.sheet, options.amount_form.decimal)
-        return WatchedCsv(self.path) if type(source) is CsvSource else source
+        source = open_file(self.path, options.file_form, options.rate_header)
+        if isinstance(source, CsvSource):
+            return WatchedCsv(self.path, options.file_form, options.rate_header)
+        return source
 
     def _import_tail(self, mark: FileMark, change: int, last: Mapping[str, Any]) -> ImportedRows | None:
         """Import what was appended; None where the file has to be read whole."""
@@ -232,7 +234,8 @@ class FileSource(RunSource):
             return None
         if len(last["imports"]) > MOST_IMPORTS:
             return None
-        source = AppendedCsv(self.path, last["size"], last["lines"])
+        options = self.options.complete_from(self.business.settings).validate()
+        source = AppendedCsv(self.path, last["size"], last["lines"], options.file_form, options.rate_header)
         if not source.sound:
             return None
         opened = open_purchases(source, self.business, self.options)

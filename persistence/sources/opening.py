@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import astuple, dataclass, field, replace
 from functools import partial
@@ -21,19 +21,22 @@ from domain.businesses.mongodb import NAMES, MongoSettings, make_settings
 from domain.calendar import Clock, format_day, to_micros
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput, Names, Sentence
-from domain.imports.columns import Columns, format_row, normalise_header, resolve_columns
+from domain.imports.columns import Columns, format_row, normalise_header, rate_header, resolve_columns
 from domain.imports.formats import PRESETS, ImportOptions, PresetSource, carry_down_amounts
 from domain.imports.orders import RepeatedAmounts, place_order_amounts
-from domain.imports.rows import PurchaseSource, RejectedRow, RowReader, StagedColumns, read_rows
-from domain.imports.sources import Collection, Place
+from domain.imports.rows import PurchaseSource, RejectedRow, RowReader, SourceFile, StagedColumns, read_rows
+from domain.imports.sources import PLAIN, Collection, FileForm, Place
 from domain.imports.values import DateFault, DateReader, find_readings
 from domain.model import Business, NewCustomer
 from domain.money import find_exponent
 from persistence.database.engines import Database
 from persistence.imports.customers_file import CustomerBatch
 from persistence.sources.appended import forget_state, read_data_version, read_state, write_state
+from persistence.sources.calamine import open_workbook
 from persistence.sources.csv import CsvSource
+from persistence.sources.packing import ZIP_MAGIC, is_package
 from persistence.sources.spill import OrderAmounts
+from persistence.sources.workbook_parts import OLD_MAGIC
 from persistence.tables import purchase_import
 
 if TYPE_CHECKING:
@@ -88,13 +91,10 @@ def _describe_unreadable(path: Path) -> str:
     return f"{path} cannot be read as the MongoDB settings. Remove it and run: segments settings apply FILE"
 
 
-ZIP_MAGIC = b"PK\x03\x04"
-OLD_MAGIC = b"\xd0\xcf\x11\xe0"
-"""Workbooks of Excel 97 to 2003, and all that are encrypted."""
-
-
-def open_file(path: Path, sheet: str | None = None, decimal: str = ".") -> PurchaseSource:
-    """The file, with its header read; InvalidInput says why it cannot be."""
+def open_file(
+    path: Path, form: FileForm = PLAIN, rate_header: Callable[[Sequence[str]], int] = rate_header
+) -> SourceFile:
+    """The file, with its header found and read; InvalidInput says why it cannot be."""
     magic = b""
     if path.is_file():
         try:
@@ -102,18 +102,11 @@ def open_file(path: Path, sheet: str | None = None, decimal: str = ".") -> Purch
                 magic = file.read(4)
         except OSError as error:
             raise InvalidInput(f"No data found in {path.name}.") from error
-    if magic == ZIP_MAGIC:
-        # The reader of workbooks takes 200 ms to load, which text need not wait for.
-        from persistence.sources.xlsx import XlsxSource
-
-        return XlsxSource(path, sheet, decimal)
-    if magic == OLD_MAGIC:
-        raise InvalidInput(
-            f"{path.name} is an old or an encrypted Excel workbook. Save it as .xlsx without a password."
-        )
-    if sheet is not None:
-        raise InvalidInput(Sentence("{sheet} is for Excel workbooks, and {} is none", path.name), ("sheet",))
-    return CsvSource(path)
+    if magic == OLD_MAGIC or (magic == ZIP_MAGIC and is_package(path)):
+        return open_workbook(path, form, rate_header)
+    if form.sheet is not None:
+        raise InvalidInput(Sentence("{sheet} is for workbooks, and {} is none", path.name), ("sheet",))
+    return CsvSource(path, form, rate_header)
 
 
 def always() -> bool:
@@ -200,7 +193,7 @@ def open_purchases(
     InvalidInput says what is wrong with the header, the options or the dates."""
     options = options.complete_from(business.settings).validate()
     path = source if isinstance(source, Path) else None
-    opened = open_file(source, options.sheet, options.amount_form.decimal) if isinstance(source, Path) else source
+    opened = open_file(source, options.file_form, options.rate_header) if isinstance(source, Path) else source
     mapping = options.build_mapping(
         {name: None for column in opened.header for name in (column, normalise_header(column))}
     )
