@@ -39,9 +39,15 @@ class FileType:
 
 
 FILE_TYPES = (
-    FileType((".csv", ".tsv", ".txt"), ("text/csv", "application/csv")),
+    FileType((".csv", ".tsv", ".txt"), ("text/csv", "application/csv", "text/tab-separated-values")),
     FileType((".csv.gz", ".tsv.gz", ".txt.gz"), ("application/gzip", "application/x-gzip")),
+    FileType((".zip",), ("application/zip", "application/x-zip-compressed")),
     FileType((".xlsx",), (WORKBOOK,)),
+    FileType((".ods",), ("application/vnd.oasis.opendocument.spreadsheet",)),
+    FileType((".xls",), ("application/vnd.ms-excel",)),
+    FileType((".json",), ("application/json",)),
+    FileType((".jsonl", ".ndjson"), ("application/x-ndjson", "application/jsonl")),
+    FileType((".json.gz", ".jsonl.gz", ".ndjson.gz"), ()),
 )
 SourceName = Literal["csv", "mongodb"]
 """Kinds of sources; `csv` is a file of any type."""

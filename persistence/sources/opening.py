@@ -34,6 +34,7 @@ from persistence.imports.customers_file import CustomerBatch
 from persistence.sources.appended import forget_state, read_data_version, read_state, write_state
 from persistence.sources.calamine import open_workbook
 from persistence.sources.csv import CsvSource
+from persistence.sources.documents import DocumentSource, is_json
 from persistence.sources.packing import ZIP_MAGIC, is_package
 from persistence.sources.spill import OrderAmounts
 from persistence.sources.workbook_parts import OLD_MAGIC
@@ -106,6 +107,8 @@ def open_file(
         return open_workbook(path, form, rate_header)
     if form.sheet is not None:
         raise InvalidInput(Sentence("{sheet} is for workbooks, and {} is none", path.name), ("sheet",))
+    if is_json(path):
+        return DocumentSource(path, form)
     return CsvSource(path, form, rate_header)
 
 

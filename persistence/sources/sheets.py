@@ -91,10 +91,10 @@ class SheetSource:
             rows.append(cells)
             size += sum(map(len, cells))
             if len(rows) == BATCH or size > BATCH_TEXT:
-                yield Batch(lines, rows, _is_clean(rows), faults=faults)
+                yield Batch(lines, rows, is_clean(rows), faults=faults)
                 lines, rows, faults, size = [], [], {}, 0
         if rows:
-            yield Batch(lines, rows, _is_clean(rows), faults=faults)
+            yield Batch(lines, rows, is_clean(rows), faults=faults)
         if repeats and (says := describe_repeats(repeats)) not in self.notes:
             self.notes.append(says)
 
@@ -196,7 +196,7 @@ class _Merges:
         return covered
 
 
-def _is_clean(rows: list[list[str]]) -> bool:
+def is_clean(rows: list[list[str]]) -> bool:
     """Whether every cell can be kept as it is."""
     joined = "".join(map("".join, rows))
     if "\0" in joined:
