@@ -82,9 +82,7 @@ def test_an_order_that_lists_its_lines_is_a_row_for_each(name: str, tmp_path: Pa
 
 
 def test_numbers_are_exact_and_a_point_is_a_point(tmp_path: Path) -> None:
-    text = (
-        '[{"a": 0.1, "b": 123456789012345678901234567890, "c": 1.10, "d": 1E2, "e": 1e99999999, "f": true, "g": [1]}]'
-    )
+    text = '[{"a": 0.1, "b": 12345678901234567890123456789, "c": 1.10, "d": 1E2, "e": 1e99999999, "f": true, "g": [1]}]'
 
     ((_, cells),) = open_file(written(tmp_path, text)).read_rows()
     comma = written(tmp_path, json.dumps({**ONE, "amount": 1234.5}))
