@@ -44,6 +44,7 @@ async def import_customers(
         )
     print_summary(source.source.name, summary)
     rejected.name_first()
+    summary.check()
 
 
 @customers_app.command()

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from domain.errors import InvalidInput, TooManyImports, Unavailable, build_unknown_id
-from domain.imports.formats import ImportOptions
+from domain.imports.formats import SourceFormat
 from domain.imports.model import NewImport, PurchaseImport
 from domain.imports.sources import FILE_TYPES
 from domain.model import Business, Permission, Viewer
@@ -36,7 +36,7 @@ AT_ONCE = 4
 PIECE = 1 << 20
 RETRY_SECONDS = 30
 LONGEST_KEY = 200
-CheckFile = Callable[[Path, Business, ImportOptions], object]
+CheckFile = Callable[[Path, Business, SourceFormat], object]
 """Looks at the header of a file; InvalidInput says what is wrong with it."""
 
 
@@ -80,6 +80,9 @@ class Uploads:
         """Receive a file and let it wait."""
         ending = find_file_ending(request)
         parameters = read_upload_parameters(request.query_params.multi_items())
+        charset = find_charset(request)
+        if charset is not None and parameters.form.encoding is None:
+            parameters = replace(parameters, form=replace(parameters.form, encoding=charset))
         key = request.headers.get("idempotency-key")
         if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
             raise InvalidInput(f"Idempotency-Key must be 1 to {LONGEST_KEY} printable ASCII characters")
@@ -126,7 +129,8 @@ class Uploads:
         except BaseException:
             received.drop()
             raise
-        query = "&".join(f"{name}={value}" for name, value in sorted(request.query_params.multi_items()))
+        stated = [*request.query_params.multi_items(), ("charset", find_charset(request) or "")]
+        query = "&".join(f"{name}={value}" for name, value in sorted(stated) if value or name != "charset")
         digest.update(b"\0" + query.encode("utf-8", "replace"))
         return ReceivedFile(path, digest.hexdigest())
 
@@ -143,7 +147,7 @@ class Uploads:
             known = await self.services.imports.find_earlier(business, key, received.digest)
             if known is not None:
                 return known
-        await asyncio.to_thread(self.check, received.path, business, parameters.options)
+        await asyncio.to_thread(self.check, received.path, business, parameters.form)
         options = {**parameters.to_document(), "file": received.path.parent.name, "name": received.path.name}
         new = NewImport(received.path.name, options, viewer.subject, key, received.digest)
         return await self.services.imports.queue(business, new, request.state.request_id)
@@ -175,6 +179,16 @@ def find_file_ending(request: Request) -> str:
     if request.headers.get("content-encoding", "").strip().lower() not in ENCODINGS:
         raise HttpError(415, "Content-Encoding must be gzip, or be left out")
     return ENDINGS[kind]
+
+
+def find_charset(request: Request) -> str | None:
+    """The encoding that the Content-Type says; None where it is UTF-8, which many clients say of anything."""
+    for parameter in request.headers.get("content-type", "").split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        charset = value.strip().strip('"')
+        if name.strip().lower() == "charset" and charset and charset.lower() not in ("utf-8", "utf8"):
+            return charset
+    return None
 
 
 def build_state_document(one: PurchaseImport) -> Mapping[str, object]:

@@ -17,14 +17,13 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, text
 
 from domain.calendar import from_micros, to_micros
-from domain.imports.columns import rate_header
 from domain.imports.rows import Batch, StagedColumns
 from domain.imports.sources import PLAIN, FileForm
 from persistence.database.dialects import analyze, create, load
 from persistence.database.transactions import open_blocking_session
 from persistence.sources.csv import CsvSource, _Text
 from persistence.sources.encodings import UTF8
-from persistence.sources.headers import WHITESPACE, RateHeader, make_reader
+from persistence.sources.headers import WHITESPACE, RateHeader, make_reader, rate_plainly
 from persistence.sources.packing import GZIP_MAGIC, ZIP_MAGIC
 from persistence.tables import SourceStateRow, source_state
 from persistence.tables import business as business_table
@@ -89,7 +88,7 @@ class FileMark:
 class WatchedCsv(CsvSource):
     """A file that remembers on which line its last row begins, once all were read."""
 
-    def __init__(self, path: Path, form: FileForm = PLAIN, rate_header: RateHeader = rate_header) -> None:
+    def __init__(self, path: Path, form: FileForm = PLAIN, rate_header: RateHeader = rate_plainly) -> None:
         super().__init__(path, form, rate_header)
         self.last = 0
 
@@ -130,7 +129,7 @@ class AppendedCsv(WatchedCsv):
         start: int,
         lines: int,
         form: FileForm = PLAIN,
-        rate_header: RateHeader = rate_header,
+        rate_header: RateHeader = rate_plainly,
     ) -> None:
         self.start: int | None = None
         self.lines = 0
@@ -214,7 +213,8 @@ def load_staged_rows(
         zip(*(row[:-1] for row in rows), strict=True) if rows else ((),) * 9
     )
     lines: Sequence[int] = range(2, len(rows) + 2)
-    return StagedColumns(lines, order, customer, at, day, status, amount, category, storefront, channel)
+    nothing = [None] * len(rows)
+    return StagedColumns(lines, order, customer, at, day, status, amount, category, storefront, channel, *[nothing] * 4)
 
 
 def has_no_other_writes(connection: Connection, business_id: int, change: int, imports: int) -> bool:

@@ -9,10 +9,8 @@ from typing import Any, TypeVar
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
 from domain.errors import InvalidInput
-from domain.imports.columns import rate_header
-from domain.imports.rows import SourceFile
 from domain.imports.sources import PLAIN, FileForm
-from persistence.sources.headers import RateHeader
+from persistence.sources.headers import RateHeader, SourceFile, rate_plainly
 from persistence.sources.sheets import EXACT, MergedRange, SheetSource
 from persistence.sources.workbook_parts import Kind, SheetScan, check_package, scan_ods, scan_old, scan_xlsx
 
@@ -40,7 +38,7 @@ def open_workbook(path: Path, form: FileForm, rate_header: RateHeader) -> Source
 class CalamineSource(SheetSource):
     """One sheet of one workbook, the first that shows unless it is named; Unfit where an .xlsx is unusual."""
 
-    def __init__(self, path: Path, form: FileForm = PLAIN, rate_header: RateHeader = rate_header) -> None:
+    def __init__(self, path: Path, form: FileForm = PLAIN, rate_header: RateHeader = rate_plainly) -> None:
         super().__init__(path, form)
         self.kind = check_package(path)
         # These are unpacked whole when they are opened.

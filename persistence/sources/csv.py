@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from domain.errors import InvalidInput, Sentence
-from domain.imports.columns import MAXIMUM_CELLS, count_noun, rate_header
+from domain.imports.columns import MAXIMUM_CELLS, count_noun
 from domain.imports.rows import Batch
 from domain.imports.sources import PLAIN, FileForm
 from persistence.sources.encodings import UTF8, RecodedStream, find_encoding, read_samples
@@ -25,6 +25,7 @@ from persistence.sources.headers import (
     describe_skipped,
     find_layout,
     make_reader,
+    rate_plainly,
     take_first_lines,
 )
 from persistence.sources.packing import DAMAGE, check_size, open_bytes
@@ -57,7 +58,7 @@ class CsvSource:
 
     typed = False
 
-    def __init__(self, path: Path, form: FileForm = PLAIN, rate_header: RateHeader = rate_header) -> None:
+    def __init__(self, path: Path, form: FileForm = PLAIN, rate_header: RateHeader = rate_plainly) -> None:
         self.path = path
         self.name = path.name
         self.size = check_size(path)

@@ -6,13 +6,18 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 from domain.errors import InvalidInput, Sentence
 from domain.imports.columns import count_noun
+from domain.imports.formats import SourceFormat
+from domain.imports.header import make_rater
+from domain.imports.rows import PurchaseSource
 
 RateHeader = Callable[[Sequence[str]], int]
 """How much a row looks like a header of ours: 0 not at all, else the number of names that are known."""
+rate_plainly: RateHeader = make_rater(SourceFormat())
+"""By the names that need not be told."""
 Row = tuple[int, list[str]]
 """The line that a row begins on, and its cells."""
 DELIMITERS = (",", ";", "\t", "|")
@@ -30,6 +35,24 @@ BLANK = " \t\r\n,;|\ufeff"
 LETTER = re.compile(r"[^\W\d_]")
 NUMBER = re.compile(r"[^\d]{0,4}\d[\d.,:/ -]*[^\d]{0,4}")
 NO_QUOTE = "none"
+
+
+class SourceFile(PurchaseSource, Protocol):
+    """A file as a source. `header_line` is where its header stands, counted from 1; `notes` are sentences about what
+    was found and done, which may grow while it is read."""
+
+    header_line: int
+    notes: list[str]
+
+    @property
+    def encoding(self) -> str:
+        """What its text is written in."""
+        ...
+
+    @property
+    def delimiter(self) -> str | None:
+        """What stands between its cells, None where it is no text."""
+        ...
 
 
 def check_delimiter(told: str | None) -> str | None:

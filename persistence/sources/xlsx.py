@@ -16,9 +16,8 @@ from openpyxl.reader.excel import ExcelReader
 from openpyxl.utils.exceptions import InvalidFileException
 
 from domain.errors import InvalidInput
-from domain.imports.columns import rate_header
 from domain.imports.sources import PLAIN, FileForm
-from persistence.sources.headers import RateHeader
+from persistence.sources.headers import RateHeader, rate_plainly
 from persistence.sources.sheets import SheetSource
 from persistence.sources.workbook_parts import check_package, find_merged
 
@@ -50,7 +49,7 @@ FAULTS = (
 class XlsxSource(SheetSource):
     """One sheet of one workbook, the first that shows unless it is named. Memory does not grow with its rows."""
 
-    def __init__(self, path: Path, form: FileForm = PLAIN, rate_header: RateHeader = rate_header) -> None:
+    def __init__(self, path: Path, form: FileForm = PLAIN, rate_header: RateHeader = rate_plainly) -> None:
         super().__init__(path, form)
         self.part: _BoundedPart | None = None
         check_package(path)

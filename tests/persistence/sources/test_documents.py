@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from domain.errors import InvalidInput
-from domain.imports.formats import ImportOptions
+from domain.imports.formats import SourceFormat
 from domain.imports.sources import FileForm
 from persistence.sources.documents import DocumentSource
 from persistence.sources.opening import open_file, open_purchases
@@ -28,7 +28,7 @@ def written(folder: Path, text: str, encoding: str = "utf-8", name: str = "order
 
 
 def find_rows(path: Path, **options: Any) -> list[tuple[object, ...]]:
-    rows, rejected = read(open_purchases(path, shop(), ImportOptions(**options)))
+    rows, rejected = read(open_purchases(path, shop(), SourceFormat(**options)))
     assert rejected == []
     return rows
 
@@ -71,7 +71,7 @@ def test_an_order_that_lists_its_lines_is_a_row_for_each(name: str, tmp_path: Pa
     }
 
     source = open_file(path)
-    rows, rejected = read(open_purchases(path, shop(), ImportOptions(mapping=mapping)))
+    rows, rejected = read(open_purchases(path, shop(), SourceFormat(columns=mapping)))
 
     assert source.header == [
         *("id", "customer.id", "customer.address.city", "created"),
@@ -123,7 +123,7 @@ def test_bytes_that_are_no_text_reject_their_row(tmp_path: Path) -> None:
     names = [{**ONE, "customer_id": name, "order_id": n} for n, name in enumerate(("Zoë", "Zoé", "X\udcff"))]
     text = "\n".join(json.dumps(one, ensure_ascii=False) for one in names)
 
-    rows, rejected = read(open_purchases(written(tmp_path, text), shop(), ImportOptions()))
+    rows, rejected = read(open_purchases(written(tmp_path, text), shop(), SourceFormat()))
 
     assert [row[1] for row in rows] == ["Zoë", "Zoé"]
     assert [row.line for row in rejected] == [3]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from domain.errors import InvalidInput
-from domain.imports.formats import ImportOptions
+from domain.imports.formats import SourceFormat
 from domain.imports.sources import FileForm
 from persistence.sources.csv import CsvSource
 from persistence.sources.opening import open_file, open_purchases
@@ -70,7 +70,7 @@ def test_headers_of_every_script_are_read(header: str, encoding: str, tmp_path: 
     names = header.split(",")
     mapping = dict(zip(names, ("customer_id", "order_id", "purchase_date", "amount"), strict=True))
 
-    rows, rejected = read(open_purchases(path, shop(), ImportOptions(mapping=mapping)))
+    rows, rejected = read(open_purchases(path, shop(), SourceFormat(columns=mapping)))
 
     assert rows == [("1", "C1", 0, 1000, None), ("2", "王小明", 0, 500, None)]
     assert rejected == []

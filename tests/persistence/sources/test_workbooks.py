@@ -9,7 +9,7 @@ import pytest
 import xlwt
 
 from domain.errors import InvalidInput
-from domain.imports.formats import ImportOptions
+from domain.imports.formats import SourceFormat
 from domain.imports.sources import FileForm
 from persistence.sources.opening import open_file, open_purchases
 from tests.conftest import measure_memory
@@ -83,7 +83,7 @@ def test_a_workbook_of_libreoffice_is_read_by_its_types(tmp_path: Path) -> None:
     source = open_file(ods(tmp_path, *ROWS, f"{EMPTY}</table:table-row>"))
 
     assert list(source.read_rows()) == SHOWN
-    assert read(open_purchases(source, shop(), ImportOptions()))[0] == [
+    assert read(open_purchases(source, shop(), SourceFormat()))[0] == [
         ("1001", "Müller", 0, 1250, None),
         ("002", "李四", 0, 300, None),
     ]
