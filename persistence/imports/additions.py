@@ -42,7 +42,8 @@ LINE = "category, product, sku, quantity, amount, status"
 JOIN = (
     f"""INSERT INTO joined (seq, place, position, {LINE}, file_line)
     SELECT a.seq, 0, k.position, k.category, k.product, k.sku, k.quantity, k.amount, k.status, 0
-    FROM added a JOIN purchase_line k ON k.business_id = :business AND k.customer_id = a.customer_id AND k.purchase_id = a.purchase_id""",
+    FROM added a JOIN purchase_line k ON k.business_id = :business AND k.customer_id = a.customer_id
+    AND k.purchase_id = a.purchase_id""",
     f"""INSERT INTO joined (seq, place, position, {LINE}, file_line)
     SELECT a.seq, 1, l.position, l.category, l.product, l.sku, l.quantity, l.amount, l.status,
     COALESCE(l.file_line, l.line) FROM added a

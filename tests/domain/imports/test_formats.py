@@ -161,7 +161,7 @@ def test_what_is_said_wins_over_what_is_settled(tmp_path: Path) -> None:
             {"preset": "shopify", "amount": "line"},
             "amount line does not go with preset shopify, whose amounts are of orders",
         ),
-        ({"sheet": "One"}, "sheet is for Excel workbooks, and orders.csv is none"),
+        ({"sheet": "One"}, "sheet is for workbooks, and orders.csv is none"),
     ],
 )
 def test_options_that_cannot_be(tmp_path: Path, options: dict[str, str], sentence: str) -> None:
