@@ -1,11 +1,12 @@
 """Amounts said by several columns: parts that add up, parts that a file lacks, and one sum in two currencies."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from domain.errors import InvalidInput
-from tests.drivers.opened_sources import open_source, read
+from tests.drivers.opened_sources import open_source, read, shop
 
 ORDERS = "customer_id,order_id,date"
 COLUMNS = {"goods tax": "tax", "tax of postage": "tax"}
@@ -59,3 +60,13 @@ def test_an_amount_in_two_other_currencies_is_rejected(tmp_path: Path) -> None:
     rows, (rejected,) = read(source)
 
     assert (rows, rejected.reason) == ([], "the currency is USD, the business's is EUR")
+
+
+@pytest.mark.parametrize(("total", "told"), [("$1,234.50", {}), ("€ 1234,50", {"decimal": ","})])
+def test_a_decimal_sign_that_is_told_is_not_the_preset_s_between_thousands(
+    tmp_path: Path, total: str, told: dict[str, str]
+) -> None:
+    lines = ("Order Number\tBuyer Username\tSold For\tTotal Price\tSale Date", f"1\tgam\t9\t{total}\tMar-01-24")
+    business = replace(shop(), currency="USD" if "$" in total else "EUR")
+
+    assert [row[3] for row in read(open_source(tmp_path, *lines, business=business, **told))[0]] == [123450]
