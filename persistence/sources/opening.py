@@ -239,11 +239,14 @@ def settle_format(form: SourceFormat, business: Business, database: Database | N
 
 
 def add_preset(form: SourceFormat, preset: Preset) -> SourceFormat:
-    """The format on top of a preset, whose columns hold where the source has them."""
+    """The format on top of a preset, whose columns hold where the source has them. A decimal sign that is told is not
+    the preset's sign between thousands."""
     if form.amount is not None and preset.format.amount not in (None, form.amount):
         template = "{amount} {} does not go with {preset} {}, whose amounts are of orders"
         raise InvalidInput(Sentence(template, form.amount, preset.name), ("amount",))
     of_preset = replace(preset.format, preset=preset.name, columns={}, kept_columns=preset.format.columns)
+    if form.decimal is not None and form.decimal == of_preset.thousands:
+        of_preset = replace(of_preset, thousands=None)
     return form.build_on(of_preset)
 
 
