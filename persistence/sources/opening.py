@@ -281,10 +281,7 @@ def open_purchases(
     settled = settle_format(form, business, database, PURCHASES)
     path = source if isinstance(source, Path) else None
     rate = make_header_rater(settled)
-    if isinstance(source, Path):
-        opened = open_rejects(source) or open_file(source, settled.file_form, rate)
-    else:
-        opened = source
+    opened = open_rejects(source) or open_file(source, settled.file_form, rate) if isinstance(source, Path) else source
     told: Sequence[str] = getattr(opened, "notes", ())
     notes = list(told)
     stated: Callable[[], Iterable[str]] | None = tuple if settled.append_lines else None
