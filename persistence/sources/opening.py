@@ -120,6 +120,29 @@ def open_file(path: Path, form: FileForm = PLAIN, rate_header: RateHeader = rate
     return CsvSource(path, form, rate_header)
 
 
+WESTERN = "windows-1252"
+"""Which reads whatever bytes there are."""
+
+
+def open_encoded(path: Path, form: SourceFormat, rate_header: RateHeader) -> tuple[SourceFile, SourceFormat]:
+    """The file and its format, which gets the encoding of its preset where the file is of none that is known by itself:
+    exports of one shape are passed on in that of the platform and, saved again, in UTF-8."""
+    try:
+        return open_file(path, form.file_form, rate_header), form
+    except InvalidInput as error:
+        if form.encoding is not None or error.problems[0].field != ("encoding",):
+            raise
+        # The names of columns that tell a preset are ASCII.
+        header = open_file(path, replace(form, encoding=WESTERN).file_form, rate_header).header
+        preset = match_preset(header) if form.preset is None else find_preset(form.preset)
+        if preset is None or preset.format.encoding is None:
+            raise
+        form = replace(form, encoding=preset.format.encoding)
+        opened = open_file(path, form.file_form, rate_header)
+        opened.notes.insert(0, f"Read as {form.encoding}, which is what such exports are written in.")
+        return opened, form
+
+
 def make_header_rater(form: SourceFormat) -> RateHeader:
     """How much a row looks like a header, by the names that the format knows and those of all presets."""
     return make_rater(form, [one.signature for one in load_presets().values()])
@@ -239,12 +262,14 @@ def settle_format(form: SourceFormat, business: Business, database: Database | N
 
 
 def add_preset(form: SourceFormat, preset: Preset) -> SourceFormat:
-    """The format on top of a preset, whose columns hold where the source has them. A decimal sign that is told is not
-    the preset's sign between thousands."""
+    """The format on top of a preset, whose columns hold where the source has them, and its encoding where the source
+    does not say one. A decimal sign that is told is not the preset's sign between thousands."""
     if form.amount is not None and preset.format.amount not in (None, form.amount):
         template = "{amount} {} does not go with {preset} {}, whose amounts are of orders"
         raise InvalidInput(Sentence(template, form.amount, preset.name), ("amount",))
-    of_preset = replace(preset.format, preset=preset.name, columns={}, kept_columns=preset.format.columns)
+    of_preset = replace(
+        preset.format, preset=preset.name, encoding=None, columns={}, kept_columns=preset.format.columns
+    )
     if form.decimal is not None and form.decimal == of_preset.thousands:
         of_preset = replace(of_preset, thousands=None)
     return form.build_on(of_preset)
@@ -281,7 +306,12 @@ def open_purchases(
     settled = settle_format(form, business, database, PURCHASES)
     path = source if isinstance(source, Path) else None
     rate = make_header_rater(settled)
-    opened = open_rejects(source) or open_file(source, settled.file_form, rate) if isinstance(source, Path) else source
+    if not isinstance(source, Path):
+        opened = source
+    elif (rejects_file := open_rejects(source)) is not None:
+        opened = rejects_file
+    else:
+        opened, settled = open_encoded(source, settled, rate)
     told: Sequence[str] = getattr(opened, "notes", ())
     notes = list(told)
     stated: Callable[[], Iterable[str]] | None = tuple if settled.append_lines else None

@@ -5,7 +5,7 @@ import csv
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,9 +13,12 @@ import pytest
 
 from domain.calendar import from_micros
 from domain.errors import InvalidInput
+from domain.imports.formats import SourceFormat
 from domain.imports.presets import CUSTOMERS, load_presets, match_preset
 from domain.model import STATUS_ORDER
+from persistence.sources.opening import open_purchases
 from tests.cli.conftest import UTC_EUR, Segments, write_lines
+from tests.drivers.opened_sources import shop
 
 ORDERS = """
 SELECT purchase.external_id, customer.external_id, status, purchase.amount, purchased_at FROM purchase
@@ -497,6 +500,31 @@ def test_a_sample_is_read_at_the_first_try(name: str, segments: Segments, tmp_pa
     assert instants[: len(sample.instants)] == list(sample.instants)
     preset = load_presets()[name]
     assert f"Read as {preset.title} (preset {name})." in ended.out + ended.err
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "windows-1252"])
+@pytest.mark.parametrize("told", [{}, {"preset": "online-retail"}])
+def test_the_encoding_of_a_preset_is_that_of_files_that_have_none(
+    tmp_path: Path, encoding: str, told: dict[str, str]
+) -> None:
+    file = tmp_path / "export.csv"
+    file.write_bytes(SAMPLES["online-retail"].text[1:].encode(encoding))
+
+    opened = open_purchases(file, replace(shop(), currency="GBP"), SourceFormat.read(told))
+
+    (portion,) = opened.read_rows(lambda row: None)
+    assert portion.product[1] == "CAFÉ LANTERN"
+    assert ("Read as windows-1252, which is what such exports are written in." in opened.notes) == (encoding != "utf-8")
+
+
+def test_a_file_of_a_preset_s_encoding_is_classified(segments: Segments, tmp_path: Path) -> None:
+    file = tmp_path / "export.csv"
+    file.write_bytes(SAMPLES["superstore"].text[1:].encode("windows-1252"))
+    make = ("--business", "shop", "--time-zone", "UTC", "--currency", "USD")
+
+    segments.run("classify", "--csv-path", file, *make, "--as-of", "2016-12-31", "--output", tmp_path)
+
+    assert "CG-1" in (tmp_path / "customer_segmentation.json").read_text()
 
 
 def test_every_preset_has_a_sample() -> None:
