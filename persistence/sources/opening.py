@@ -322,7 +322,7 @@ def open_purchases(
     header = opened.header
     is_file = not hasattr(opened, "unseen")
     if settled.preset is None and settled.name is None and is_file:
-        preset = match_preset(opened.header)
+        preset = match_preset(opened.header, told=settled.columns.values())
         if preset is not None:
             before, settled = settled.file_form, add_preset(settled, preset)
             if path is not None and not mixed and settled.file_form != before:

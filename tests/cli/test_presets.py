@@ -17,7 +17,7 @@ from domain.imports.formats import SourceFormat
 from domain.imports.presets import CUSTOMERS, load_presets, match_preset
 from domain.model import STATUS_ORDER
 from persistence.sources.opening import open_purchases
-from tests.cli.conftest import UTC_EUR, Segments, write_lines
+from tests.cli.conftest import MAKE, UTC_EUR, Segments, write_lines
 from tests.drivers.opened_sources import shop
 
 ORDERS = """
@@ -547,6 +547,22 @@ def test_a_shape_without_buyers_is_refused_with_the_one_that_has_them(header: st
         match_preset(header.split(","))
 
     assert refused.value.message == REFUSED[header]
+
+
+def test_a_shape_without_buyers_is_read_as_told_where_the_buyers_are_told(segments: Segments, tmp_path: Path) -> None:
+    header = "amazon-order-id,purchase-date,item-price,ship-postal-code"
+    file = write_lines(tmp_path / "orders.csv", header, "111-1,2026-03-02T10:00:00Z,20.00,80331")
+    told = (
+        "amazon-order-id=order_id",
+        "purchase-date=purchase_date",
+        "item-price=amount",
+        "ship-postal-code=customer_id",
+    )
+    options = [word for one in told for word in ("--map", one)]
+
+    ended = segments.run("import", file, *MAKE, *options)
+
+    assert ended.lines[0] == "orders.csv: 1 row read: 1 created, 0 updated, 0 unchanged, 0 rejected."
 
 
 def test_the_buyers_of_shopify_are_known_by_their_ids(segments: Segments, tmp_path: Path) -> None:
