@@ -192,11 +192,15 @@ class ErasureStore:
         self.business_id = business_id
 
     async def erase(self, customer_id: int, at: datetime) -> None:
-        """Take every name of a customer who is there away."""
-        row = await self.session.get_one(CustomerRow, (self.business_id, customer_id))
-        names = Names(frozenset(name for name in (row.external_id, row.name, row.email) if name))
-        row.external_id = compute_digest(await self._load_key(), row.external_id)
-        row.name, row.email, row.name_sort, row.erased = None, None, MISSING_TEXT, True
+        """Take every name of a customer who is there away, and of those who were merged into it."""
+        either = or_(customer.c.id == customer_id, customer.c.merged_into == customer_id)
+        statement = select(CustomerRow).where(customer.c.business_id == self.business_id, either)
+        rows = (await self.session.scalars(statement)).all()
+        names = Names(frozenset(name for row in rows for name in (row.external_id, row.name, row.email) if name))
+        key = await self._load_key()
+        for row in rows:
+            row.external_id = compute_digest(key, row.external_id)
+            row.name, row.email, row.name_sort, row.erased = None, None, MISSING_TEXT, True
         await self.session.flush()
         of_term = (customer_term.c.business_id == self.business_id, customer_term.c.customer_id == customer_id)
         await self.connection.execute(delete(customer_term).where(*of_term))

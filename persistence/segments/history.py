@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import (
@@ -49,6 +50,8 @@ ENDS: tuple[tuple[ChangeKind, ColumnElement[int], ColumnElement[str | None]], ..
     (ChangeKind.ENTERED, membership.c.entered_at, membership.c.entered_by),
 )
 log = membership_change.c
+Merged = Mapping[int, Sequence[int]]
+"""Who was merged into a customer: their memberships belong to its history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,10 @@ class HistoryStore:
 
     async def load_change_pages(self, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
         """Pages of many lists, in the order of the keys."""
-        lists = []
+        lists, merged = [], await self._find_merged([which for which, _ in keys])
         for which, request in keys:
             after = None if request.after is None else Place.read(request.after)
-            lists += [self._select_ends(kind, which, after, request.size + 1) for kind in KINDS]
+            lists += [self._select_ends(kind, which, after, request.size + 1, merged) for kind in KINDS]
         rows = await fetch_lists(self.connection, lists)
         return [
             build_page(
@@ -110,6 +113,7 @@ class HistoryStore:
 
     async def count_changes(self, lists: Sequence[ChangeList]) -> list[int]:
         """How many changes each list has; a segment's from the log."""
+        merged = await self._find_merged(lists)
         counts: list[Select[Any]] = []
         places: list[int] = []
         for place, which in enumerate(lists):
@@ -121,7 +125,9 @@ class HistoryStore:
             else:
                 size = func.count().label("size")
                 parts = [
-                    select(size).where(*self._build_conditions(which), at.is_not(None), *_build_bounds(at, bounds))
+                    select(size).where(
+                        *self._build_conditions(which, merged), at.is_not(None), *_build_bounds(at, bounds)
+                    )
                     for _, at, _ in ENDS
                 ]
             counts += parts
@@ -176,15 +182,29 @@ class HistoryStore:
             sizes[key] = points
         return sizes
 
-    def _build_conditions(self, which: ChangeList) -> list[ColumnElement[bool]]:
+    async def _find_merged(self, lists: Sequence[ChangeList]) -> Merged:
+        """Who was merged into each customer whose history is asked for."""
+        asked = {which.customer_id for which in lists if which.customer_id is not None}
+        merged: dict[int, list[int]] = {}
+        if asked:
+            into = customer.c.merged_into
+            statement = select(into, customer.c.id).where(customer.c.business_id == self.business_id, into.in_(asked))
+            for row in await self.connection.execute(statement):
+                merged.setdefault(row[0], []).append(row[1])
+        return merged
+
+    def _build_conditions(self, which: ChangeList, merged: Merged) -> list[ColumnElement[bool]]:
         conditions = [membership.c.business_id == self.business_id]
         if which.segment_id is not None:
             conditions.append(membership.c.segment_id == which.segment_id)
         if which.customer_id is not None:
-            conditions.append(Selective(membership.c.customer_id == which.customer_id))
+            owners = (which.customer_id, *merged.get(which.customer_id, ()))
+            conditions.append(Selective(membership.c.customer_id.in_(owners)))
         return conditions
 
-    def _select_ends(self, kind: ChangeKind, which: ChangeList, after: Place | None, size: int) -> Select[Any]:
+    def _select_ends(
+        self, kind: ChangeKind, which: ChangeList, after: Place | None, size: int, merged: Merged = MappingProxyType({})
+    ) -> Select[Any]:
         _, at, by = next(end for end in ENDS if end[0] is kind)
         number = KINDS.index(kind)
         bounds = [None if end is None else to_micros(end) for end in (which.since, which.until)]
@@ -196,7 +216,7 @@ class HistoryStore:
             literal(number).label("kind"),
             membership.c.source,
             by.label("by"),
-        ).where(*self._build_conditions(which), at.is_not(None), *_build_bounds(at, bounds))
+        ).where(*self._build_conditions(which, merged), at.is_not(None), *_build_bounds(at, bounds))
         if after is not None:
             # The first condition alone is what an index can be entered with.
             here = tuple_(*(literal(part) for part in (after.at, after.segment_id, after.customer_id)))
