@@ -1,0 +1,56 @@
+"""The ids by which a shop knows its customers and orders: what spreadsheets did to them is undone, or refused where it
+cannot be. One function for every way in and for every lookup, so that what came in is found again."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from domain.errors import Sentence
+
+PLACEHOLDERS = frozenset({"null", "nan", "none", "\\n", "n/a", "#n/a", "-", "guest"})
+"""What stands for no id, in any letter case."""
+MAXIMUM_ID = 1000
+FORMULA = re.compile(r'="(.*)"', re.DOTALL)
+FLOAT = re.compile(r"([0-9]+)\.0+")
+SCIENTIFIC = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?[eE][+-]?[0-9]+")
+ROUNDED = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+[eE][+-]?|[eE]\+)[0-9]+")
+"""Scientific notation that no shop gives as an id: with a fraction, or with a sign."""
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+DOUBTFUL = re.compile(
+    r"[^0-9A-Za-z_:/#\n-]|(?:^|\n)(?:(?:null|nan|none|guest|n/a|#n/a|-)(?:\n|$)|[0-9]+e[0-9-]|\n|$)", re.IGNORECASE
+)
+"""What ids that are one to a line must not hold to be taken as they are."""
+
+
+class IdFault(ValueError):
+    """Why an id is refused."""
+
+
+def normalise_id(text: str, what: str = "the id", *, order: bool = False) -> str:
+    """The id as it is kept and looked for, empty where none is there; IdFault says what is wrong with it. Ids of orders
+    are never in scientific notation, those of customers not where digits were lost."""
+    bare = unicodedata.normalize("NFC", text.strip()) if not text.isascii() else text.strip()
+    if (match := FORMULA.fullmatch(bare)) is not None:
+        bare = match[1].replace('""', '"').strip()
+    if len(bare) > 1 and bare[0] == "'":
+        bare = bare[1:].strip()
+    if bare.casefold() in PLACEHOLDERS:
+        return ""
+    if (SCIENTIFIC if order else ROUNDED).fullmatch(bare):
+        raise IdFault(f"{what} {bare[:40]!r} is in scientific notation: digits may be lost. Export ids as text")
+    if (match := FLOAT.fullmatch(bare)) is not None:
+        return match[1]
+    if len(bare) > MAXIMUM_ID:
+        raise IdFault(f"{what} is longer than {MAXIMUM_ID} characters")
+    return bare.lower() if "@" in bare and EMAIL.fullmatch(bare) else bare
+
+
+def are_plain_ids(ids: Sequence[str]) -> bool:
+    """Whether these ids, trimmed, are kept as they are: nearly all are, and looking at all at once costs little."""
+    joined = "\n".join(ids)
+    return joined.isascii() and DOUBTFUL.search(joined) is None and max(map(len, ids), default=0) <= MAXIMUM_ID
+
+
+def describe_absent_id(field: str) -> Sentence:
+    """What is said of an input whose id says nothing."""
+    return Sentence(f"{{{field}}} must be an id; blank and words such as NULL, N/A or guest are none")
