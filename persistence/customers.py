@@ -14,7 +14,6 @@ from sqlalchemy import (
     false,
     func,
     insert,
-    or_,
     select,
     tuple_,
     update,
@@ -25,7 +24,8 @@ from domain.calendar import load_zone, to_local_day
 from domain.model import ERASED_TEXT, Customer, CustomerTotals, NewCustomer, WriteCounts
 from domain.pages import Page, PageRequest, Position, build_page
 from domain.store import CustomerFilter, CustomerRecord, CustomerSort, Refusal
-from persistence.erasure import find_erased
+from persistence.database.dialects import Selective
+from persistence.erasure import find_erased, is_of_customer
 from persistence.tables import (
     FAR_FUTURE,
     MISSING_TEXT,
@@ -287,10 +287,9 @@ class CustomerStore:
 
     async def merge(self, source: int, target: int) -> None:
         """Let every name of the first be another name of the second."""
-        mine = customer.c.business_id == self.business_id
-        former = (mine, or_(customer.c.id == source, customer.c.merged_into == source))
+        former = is_of_customer(self.business_id, source)
         columns = (customer.c.id, customer.c.external_id, customer.c.name, customer.c.email)
-        rows = (await self.connection.execute(select(*columns).where(*former))).all()
+        rows = (await self.connection.execute(select(*columns).where(former))).all()
         names = {row.external_id.casefold() for row in rows}
         terms = names.union(*(collect_terms(*row[1:]) for row in rows if row.id == source))
         at, whose = customer_term.c.term, customer_term.c.customer_id
@@ -302,14 +301,15 @@ class CustomerStore:
         ]
         if added:
             await self.connection.execute(insert(customer_term), added)
-        await self.connection.execute(update(customer).where(*former).values(merged_into=target))
+        await self.connection.execute(update(customer).where(former).values(merged_into=target))
 
     async def _load_other_terms(self, customers: Sequence[int]) -> dict[int, set[str]]:
         """What the customers are found by beside what their own rows say: the ids of those merged into them."""
         if not customers:
             return {}
-        statement = select(customer.c.merged_into, customer.c.external_id).where(
-            customer.c.business_id == self.business_id, customer.c.merged_into.in_(customers)
+        into = customer.c.merged_into
+        statement = select(into, customer.c.external_id).where(
+            customer.c.business_id == self.business_id, Selective(into.in_(customers)), into.is_not(None)
         )
         terms: dict[int, set[str]] = {}
         for row in await self.connection.execute(statement):
