@@ -58,7 +58,8 @@ OWN_SETTINGS = frozenset(one.name for one in fields(BusinessSettings)) - {"store
 @dataclass(frozen=True, slots=True)
 class Business:
     """The tenant: every row belongs to one. `last_instant` is that of the newest write when it was read; `as_of` the
-    one that read units answer questions about members for, None being the present."""
+    one that read units answer questions about members for, None being the present. `secret` keys the digests that ids
+    are made of."""
 
     id: int
     key: str
@@ -72,6 +73,7 @@ class Business:
     history_from: datetime | None = None
     last_instant: datetime | None = None
     as_of: datetime | None = None
+    secret: str = field(default="", repr=False)
 
     def freeze_at(self, at: datetime | None = None) -> "Business":
         """The same at one moment, that of its newest write or a given one: whatever is read with it then tells of the

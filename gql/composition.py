@@ -21,7 +21,7 @@ from domain.customers.customers import Customers, Erasure
 from domain.customers.merging import Merging
 from domain.customers.purchases import Purchases
 from domain.errors import InvalidInput, Names
-from domain.imports.formats import ImportOptions
+from domain.imports.formats import SourceFormat
 from domain.imports.imports import PurchaseImports, UndoSummary
 from domain.imports.model import ImportSummary, Progress
 from domain.imports.rows import PurchaseSource, RejectedRow
@@ -200,7 +200,7 @@ class OpenStore:
     def make_worker(self, feed: ProgressFeed, clock: Clock) -> Worker:
         return make_worker(self.database, clock, feed)
 
-    def open_purchases(self, place: Place, business: Business, options: ImportOptions, names: Names) -> OpenedPurchases:
+    def open_purchases(self, place: Place, business: Business, options: SourceFormat, names: Names) -> OpenedPurchases:
         """A file or a collection with its columns understood; InvalidInput says what is wrong with it. Reasons of
         rejected rows are in the words of the face."""
         return make_opener(self.settings, self.database, read_system_clock).open(place, business, options, names)

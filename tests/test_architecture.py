@@ -27,6 +27,7 @@ VALUES = (
     "domain.calendar",
     "domain.money",
     "domain.pages",
+    "domain.identifiers",
     "domain.classifiers",
 )
 """What every room shares."""
@@ -57,6 +58,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "domain.calendar": ("domain.errors", "domain.model"),
     "domain.money": ("domain.errors",),
     "domain.pages": ("domain.errors",),
+    "domain.identifiers": ("domain.errors",),
     "domain.classifiers": ("domain.errors",),
     "domain.classification": VALUES,
     "domain.rules": (*VALUES, "domain.classification"),

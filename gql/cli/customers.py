@@ -47,6 +47,7 @@ async def import_customers(
         )
     print_summary(source.source.name, summary)
     rejected.name_first()
+    summary.check()
 
 
 @listed_app.callback(invoke_without_command=True)

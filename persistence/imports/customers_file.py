@@ -1,6 +1,7 @@
 """A file of customers into the store, in batches that each commit whole. A row that is refused is named with its line
 and reason, and reading goes on."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +19,8 @@ from domain.imports.columns import (
     normalise_header,
     unquote_text,
 )
-from domain.imports.model import ImportSummary
+from domain.imports.model import ImportSummary, describe_failure
+from domain.imports.rejects import describe_kind
 from domain.imports.rows import RejectedRow
 from domain.model import Actor, Business, NewCustomer, WriteCounts
 from persistence.sources.csv import CsvSource
@@ -89,7 +91,13 @@ class CustomersFile:
         progress: Callable[[int], None],
     ) -> ImportSummary:
         """Import the rows; `reject` is told of each that is refused, `progress` how many were read."""
-        batch = CustomerBatch(customers, business, reject)
+        kinds = Counter[str]()
+
+        def count(row: RejectedRow) -> None:
+            kinds[describe_kind(row.reason)] += 1
+            reject(row)
+
+        batch = CustomerBatch(customers, business, count)
         for line, cells in self.source.read_rows():
             batch.read += 1
             try:
@@ -102,8 +110,8 @@ class CustomersFile:
         await batch.flush()
         if batch.read == 0:
             raise InvalidInput(f"No data found in {self.source.name}.")
-        done = batch.counts
-        return ImportSummary(batch.read, done.created, done.updated, done.unchanged, batch.rejected)
+        done, failure = batch.counts, describe_failure(batch.read, kinds)
+        return ImportSummary(batch.read, done.created, done.updated, done.unchanged, batch.rejected, failure=failure)
 
 
 @dataclass(slots=True)
