@@ -42,6 +42,18 @@ def undo(database: Database, shop: Business, clock: SetClock, number: int) -> An
     return ImportUndo(database, shop, clock, number).run(ACTOR)
 
 
+async def test_the_lines_of_an_order_may_name_the_customer_by_either_id(
+    importer: Importer, services: Services, shop: Business
+) -> None:
+    await services.customers.upsert(shop, [NewCustomer("A"), NewCustomer("B"), NewCustomer("C")], ACTOR)
+    await merge(services, shop, "A", "B")
+
+    summary = importer.lines("A,O1,2024-06-01,10", "B,O1,2024-06-01,5", "C,O2,2024-06-01,1", "A,O1,2024-06-01,2")
+
+    assert counts(summary) == (4, 0, 0, 0)
+    assert await bought(services, shop, "B") == {"O1": 1700}
+
+
 async def test_an_import_taken_back_after_the_merge_restores_what_it_had_changed(
     importer: Importer, database: Database, services: Services, shop: Business, clock: SetClock
 ) -> None:
