@@ -125,9 +125,10 @@ REFRESH = f"""INSERT INTO customer_metrics
     revenue = excluded.revenue, first_at = excluded.first_at, last_at = excluded.last_at,
     first_day = excluded.first_day, last_day = excluded.last_day, last_sort = excluded.last_sort,
     changed_at = excluded.changed_at"""
+# Said as a range, or SQLite would look through all customers.
 OTHER_NAMES = """SELECT n.external_id, c.external_id FROM customer n JOIN customer c
     ON c.business_id = n.business_id AND c.id = n.merged_into
-    WHERE n.business_id = :business AND n.merged_into IS NOT NULL AND NOT n.erased"""
+    WHERE n.business_id = :business AND n.merged_into > 0 AND NOT n.erased"""
 MOVE = "UPDATE {table} SET customer_id = :target WHERE business_id = :business AND customer_id = :source"
 OF_IMPORTS = " AND import_id IN (SELECT id FROM purchase_import WHERE business_id = :business)"
 RAISE_IDS = """UPDATE business SET next_customer = next_customer + :customers,
