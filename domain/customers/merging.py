@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.errors import Conflict, FieldProblem, InvalidInput, NotFound, Sentence
+from domain.identifiers import IdFault, normalise_id
 from domain.model import PROFILE, Actor, Business, NewCustomer
 from domain.segments.model import SegmentKind
 from domain.store import CustomerRecord, Store, Unit
@@ -47,6 +48,7 @@ class Merging:
 
     async def merge_named(self, business: Business, source: str, target: str, actor: Actor) -> CustomerMerge:
         """The same of customers who are named by their external ids."""
+        source, target = _read_name(source), _read_name(target)
         async with self.store.write(business) as unit:
             known = await unit.customers.find_known([source, target])
             for name in (source, target):
@@ -58,6 +60,14 @@ class Merging:
                 raise InvalidInput(f"{source} and {target} {again}")
             records = await unit.customers.find_by_ids([from_id, into_id])
             return await _merge(unit, records[from_id], records[into_id], actor)
+
+
+def _read_name(name: str) -> str:
+    """The external id as it is kept; as it was given where nobody could have it."""
+    try:
+        return normalise_id(name, "the customer id") or name
+    except IdFault as error:
+        raise InvalidInput(str(error)) from error
 
 
 def _find_problem(field: str, record: CustomerRecord | None) -> FieldProblem | None:

@@ -177,6 +177,16 @@ def content(database: Database) -> dict[str, list[str]]:
         return {table.name: sorted(map(str, connection.execute(select(table)))) for table in metadata.sorted_tables}
 
 
+async def test_ids_are_read_as_everywhere(two: tuple[int, int], services: Services, shop: Business) -> None:
+    await services.customers.upsert(shop, [NewCustomer("17850")], ACTOR)
+
+    with pytest.raises(InvalidInput, match=r"^the customer id '1\.23E\+05' is in scientific notation"):
+        await merge(services, shop, "1.23E+05", "B")
+    await merge(services, shop, " 17850.0", '="B"')
+
+    assert (await record_of(services, shop, "17850")).customer.external_id == "B"
+
+
 async def test_a_merge_that_fails_at_its_end_leaves_nothing(
     two: tuple[int, int], database: Database, services: Services, shop: Business, monkeypatch: pytest.MonkeyPatch
 ) -> None:
