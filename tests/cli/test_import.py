@@ -96,7 +96,7 @@ def test_an_order_over_two_files_is_told_and_its_rows_can_be_added(segments: Seg
     added = segments.run("import", second, "--append-lines")
     again = segments.run("import", second, "--append-lines")
     replaced = segments.run("import", third)
-    refused = segments.expect_refusal("classify", "--csv-path", third, "--append-lines")
+    refused = segments("classify", "--csv-path", third, "--append-lines")
 
     assert (added.lines[0].split(": ")[2], added.err) == ("0 created, 2 updated, 0 unchanged, 0 rejected.", "")
     assert again.lines[0].endswith("0 created, 0 updated, 2 unchanged, 0 rejected.")
@@ -108,7 +108,8 @@ def test_an_order_over_two_files_is_told_and_its_rows_can_be_added(segments: Seg
         "Warning: 1 order of this file replaced lines that another import had written. If an order is spread over "
         "several files, undo this import and give --append-lines, which adds its rows.\n"
     )
-    assert refused == "--append-lines is for imports: what is classified or watched states orders completely."
+    sentence = "Error: --append-lines is for imports: what is classified or watched states orders completely."
+    assert (refused.code, refused.err.splitlines()[-1]) == (12, sentence)
 
 
 def test_an_import_whose_every_row_is_rejected_fails_with_its_summary(segments: Segments, tmp_path: Path) -> None:
