@@ -23,6 +23,7 @@ PURE = ("cronsim",)
 """Libraries that only compute, for which the domain need not write its own."""
 VALUES = (
     "domain.errors",
+    "domain.purchase_attributes",
     "domain.model",
     "domain.calendar",
     "domain.money",
@@ -54,7 +55,8 @@ TYPES = ("domain", "gql.schema.context", "gql.schema.errors", "gql.schema.types"
 ROOMS: dict[str, tuple[str, ...]] = {
     # The root, each module knowing those before it.
     "domain.errors": (),
-    "domain.model": ("domain.errors",),
+    "domain.purchase_attributes": ("domain.errors", "domain.money"),
+    "domain.model": ("domain.errors", "domain.purchase_attributes"),
     "domain.calendar": ("domain.errors", "domain.model"),
     "domain.money": ("domain.errors",),
     "domain.pages": ("domain.errors",),
@@ -148,7 +150,9 @@ LOADED_LATE = {
     "gql/composition.py": {"persistence.exports.xlsx"},
     "persistence/migrations/migrate.py": {"alembic"},
     "persistence/reports/cache.py": {"aiocache", "redis"},
-    "persistence/sources/opening.py": {"persistence.sources.mongodb", "persistence.sources.xlsx"},
+    "persistence/sources/calamine.py": {"persistence.sources.xlsx"},
+    "persistence/sources/encodings.py": {"charset_normalizer"},
+    "persistence/sources/opening.py": {"persistence.sources.mongodb"},
 }
 """Imports inside functions, where loading costs more than 100 ms that others need not wait for."""
 SCHEMA_NAME = re.compile(r"(?<![%\w])[a-z][a-z0-9]*[A-Z]\w*")

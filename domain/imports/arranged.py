@@ -36,6 +36,7 @@ class ArrangedSource:
         if layout.status_columns and "status" not in self.header:
             self.header.append("status")
         self.nothing = {of: {"", *form.nothing.get(of.partition("#")[0], ())} for of in self.fields}
+        self.not_filled = {of for of in self.fields if of.partition("#")[0] in NOT_FILLED}
         self.order: dict[str, str] | None = None
         self.above: dict[str, str] = {}
 
@@ -89,7 +90,7 @@ class ArrangedSource:
         fields = self._choose_pair(cells) if self.paired else self.fields
         row = {of: self._find_text(of, cells, places) for of, places in fields.items()}
         if self.form.fill_down:
-            row = {of: text or ("" if of in NOT_FILLED else self.above.get(of, "")) for of, text in row.items()}
+            row = {of: text or ("" if of in self.not_filled else self.above.get(of, "")) for of, text in row.items()}
             self.above = row
         self._override_status(row, cells)
         order = row.get("order_id", "")

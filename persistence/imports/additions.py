@@ -17,7 +17,8 @@ TABLES = {
         known SMALLINT NOT NULL""",
     # Lines of the store have the place 0, those that are added 1.
     "joined": """seq BIGINT NOT NULL, place SMALLINT NOT NULL, position BIGINT NOT NULL, category {text},
-        amount BIGINT NOT NULL, status SMALLINT NOT NULL, file_line BIGINT NOT NULL""",
+        product {text}, sku {text}, quantity BIGINT, amount BIGINT NOT NULL, status SMALLINT NOT NULL,
+        file_line BIGINT NOT NULL""",
     "extended": """seq BIGINT PRIMARY KEY, line BIGINT NOT NULL, last BIGINT NOT NULL, status SMALLINT,
         before BIGINT NOT NULL, after BIGINT NOT NULL""",
 }
@@ -37,17 +38,19 @@ MARK_KNOWN = """UPDATE added SET known = 1 WHERE seq IN (
     AND b.customer_id = w.customer_id AND b.purchase_id = w.purchase_id)
     SELECT w.seq FROM past w JOIN purchase_import m ON m.business_id = :business AND m.id = w.writer
     WHERE m.content = :digest)"""
-LINE = "category, amount, status"
+LINE = "category, product, sku, quantity, amount, status"
 JOIN = (
     f"""INSERT INTO joined (seq, place, position, {LINE}, file_line)
-    SELECT a.seq, 0, k.position, k.category, k.amount, k.status, 0 FROM added a JOIN purchase_line k
-    ON k.business_id = :business AND k.customer_id = a.customer_id AND k.purchase_id = a.purchase_id""",
+    SELECT a.seq, 0, k.position, k.category, k.product, k.sku, k.quantity, k.amount, k.status, 0
+    FROM added a JOIN purchase_line k ON k.business_id = :business AND k.customer_id = a.customer_id
+    AND k.purchase_id = a.purchase_id""",
     f"""INSERT INTO joined (seq, place, position, {LINE}, file_line)
-    SELECT a.seq, 1, l.position, l.category, l.amount, l.status, COALESCE(l.file_line, l.line) FROM added a
+    SELECT a.seq, 1, l.position, l.category, l.product, l.sku, l.quantity, l.amount, l.status,
+    COALESCE(l.file_line, l.line) FROM added a
     JOIN incoming i ON i.seq = a.seq JOIN incoming_line l ON l.line BETWEEN i.line AND i.last
     WHERE a.known = 0 AND i.last IS NOT NULL""",
     f"""INSERT INTO joined (seq, place, position, {LINE}, file_line)
-    SELECT a.seq, 1, 1, i.category, i.amount, i.status, i.line FROM added a
+    SELECT a.seq, 1, 1, i.category, i.product, i.sku, i.quantity, i.amount, i.status, i.line FROM added a
     JOIN incoming i ON i.seq = a.seq WHERE a.known = 0 AND i.last IS NULL""",
     f"""INSERT INTO incoming_line (line, position, {LINE}, file_line)
     SELECT :after + ROW_NUMBER() OVER (ORDER BY seq, place, position),
@@ -65,7 +68,8 @@ JOIN = (
     "UPDATE extended SET before = 0 WHERE before < 0",
     "UPDATE extended SET after = 0 WHERE after < 0",
     # What the order's amount is more or less than its lines, as one that was recorded may be, it stays.
-    """UPDATE incoming SET line = e.line, last = e.last, category = NULL,
+    """UPDATE incoming SET line = e.line, last = e.last, category = NULL, product = NULL, sku = NULL, quantity = NULL,
+    attributes = CASE WHEN a.known = 1 OR p.attributes IS NOT NULL THEN p.attributes ELSE incoming.attributes END,
     at = CASE WHEN a.known = 1 OR p.purchased_at < incoming.at THEN p.purchased_at ELSE incoming.at END,
     day = CASE WHEN a.known = 1 OR p.local_day < incoming.day THEN p.local_day ELSE incoming.day END,
     status = CASE WHEN e.status < p.status THEN e.status ELSE p.status END,

@@ -43,7 +43,14 @@ from persistence.sources.appended import (
     write_state,
 )
 from persistence.sources.csv import CsvSource
-from persistence.sources.opening import OpenedPurchases, SourceOpener, open_file, open_purchases, settle_format
+from persistence.sources.opening import (
+    OpenedPurchases,
+    SourceOpener,
+    make_header_rater,
+    open_file,
+    open_purchases,
+    settle_format,
+)
 from persistence.tables import business as business_table
 from persistence.tables import purchase_import
 
@@ -224,8 +231,9 @@ class FileSource(RunSource):
 
     def _open_source(self) -> PurchaseSource:
         form = settle_format(self.options, self.business, self.database, PURCHASES)
-        source = open_file(self.path, form.sheet, form.amount_form.decimal)
-        return WatchedCsv(self.path) if type(source) is CsvSource else source
+        rate = make_header_rater(form)
+        source = open_file(self.path, form.file_form, rate)
+        return WatchedCsv(self.path, form.file_form, rate) if isinstance(source, CsvSource) else source
 
     def _import_tail(self, mark: FileMark, change: int, last: Mapping[str, Any]) -> ImportedRows | None:
         """Import what was appended; None where the file has to be read whole."""
@@ -233,7 +241,9 @@ class FileSource(RunSource):
             return None
         if len(last["imports"]) > MOST_IMPORTS:
             return None
-        source = AppendedCsv(self.path, last["size"], last["lines"])
+        form = settle_format(self.options, self.business, self.database, PURCHASES)
+        rate = make_header_rater(form)
+        source = AppendedCsv(self.path, last["size"], last["lines"], form.file_form, rate)
         if not source.sound:
             return None
         opened = open_purchases(source, self.business, self.options, database=self.database)
