@@ -29,9 +29,9 @@ def row(line: int, order: str, amount: int = 100, customer: str = "C1", **said: 
     return StagedRow(line, order, customer, AT, DAY, 0, amount, "Tea", None, None, **said)
 
 
-def put(database: Database, shop: Business, clock: SetClock, rows: Sequence[StagedRow]) -> ImportSummary:
+def put(database: Database, shop: Business, clock: SetClock, *portions_of_rows: Sequence[StagedRow]) -> ImportSummary:
     """Import the rows as a reader yields them."""
-    portions = [StagedColumns(*zip(*rows, strict=True))]
+    portions = [StagedColumns(*zip(*rows, strict=True)) for rows in portions_of_rows]
     return PurchaseImporter(database, shop, clock).run("rows", lambda _: portions, lambda _: iter(()), actor="test")
 
 
@@ -54,6 +54,22 @@ async def test_goods_stay_with_their_line_and_attributes_with_their_order(
     found = image(database, shop)
     assert found.goods == GOODS
     assert found.attributes == {"O1": RED}
+
+
+async def test_portions_that_say_nothing_of_goods_stand_beside_those_that_do(
+    database: Database, shop: Business, clock: SetClock
+) -> None:
+    plain = [row(2, "O1"), row(3, "O1"), row(4, "O2"), row(5, "O3")]
+    rich = [row(6, "O4", quantity=0), row(7, "O5"), row(8, "O5", sku="1"), row(9, "O6")]
+
+    put(database, shop, clock, plain, rich, [row(10, "O7"), row(11, "O8")])
+
+    found = image(database, shop)
+    assert {order: len(lines) for order, lines in found.lines.items()} == {f"O{n}": 1 for n in range(1, 9)} | {
+        "O1": 2,
+        "O5": 2,
+    }
+    assert found.goods == {("O4", 1): (None, None, 0), ("O5", 2): (None, "1", None)}
 
 
 @pytest.mark.parametrize("between", [[], [OTHER]], ids=["together", "apart"])
