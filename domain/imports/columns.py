@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from domain.errors import Sentence
+
 MAXIMUM_TEXT = 1000
 MAXIMUM_CELLS = 1000
 """Columns that a source may have; of a row that is longer one cell more is kept."""
@@ -55,7 +57,7 @@ def check_encoding(cells: Sequence[str]) -> None:
         try:
             joined.encode()
         except UnicodeEncodeError as error:
-            raise RowFault("the row is not UTF-8 text") from error
+            raise RowFault(Sentence("the row is not UTF-8 text: mend it, or give the file's {encoding}")) from error
     if "\0" in joined:
         raise RowFault("the row holds a NUL character")
 
@@ -132,8 +134,8 @@ ATTRIBUTE = "attribute:"
 ATTRIBUTE_KINDS = ("text", "number", "boolean", "instant")
 ATTRIBUTE_FIELD = re.compile(rf"{ATTRIBUTE}([\w-]{{1,64}})(?::({'|'.join(ATTRIBUTE_KINDS)}))?")
 REJECT_COLUMNS = ("reject_line", "reject_reason", "reject_order")
-"""What a file of rejects has beside the columns of its source: the row's line there, why it was rejected (empty for a row
-that was not, of an order of which another was) and the order's id where it is known."""
+"""What a file of rejects has beside the columns of its source: the row's line there, why it was rejected (empty for a
+row that was not, of an order of which another was) and the order's id where it is known."""
 TEXT_FIELDS = ("category", "product", "sku", "storefront", "channel")
 
 

@@ -10,7 +10,7 @@ from datetime import date
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from domain.errors import Names
+from domain.errors import Names, name_fields
 from domain.identifiers import IdFault, are_plain_ids, normalise_id
 from domain.imports.amounts import make_amount_reader, make_number_reader, round_minor
 from domain.imports.columns import (
@@ -224,6 +224,7 @@ class RowReader:
         *,
         terms: Sequence[Term] = AMOUNT_TERMS,
         typed: bool = False,
+        mixed: bool = False,
         names: Names = str,
         secret: str = "",
         places: RowPlaces | None = None,
@@ -234,6 +235,7 @@ class RowReader:
         self.form = form or SourceFormat()
         self.terms = tuple(terms)
         self.typed = typed
+        self.mixed = mixed
         self.names = names
         self.secret = secret.encode()
         self.places = places or CountedPlaces()
@@ -372,6 +374,7 @@ class RowReader:
             self.time_zone,
             self.form.date_format,
             typed=self.typed,
+            mixed=self.mixed,
             names=self.names,
             file_zone=zone,
             zones=self.form.zones,
@@ -604,7 +607,8 @@ def read_rows(
                     if cells:
                         accepted.append(reader.read_row(line, cells))
                 except RowFault as fault:
-                    reject(RejectedRow(line, format_row(raw), str(fault), reader.read_order(cells)))
+                    reason = name_fields(fault.args[0], reader.names)
+                    reject(RejectedRow(line, format_row(raw), reason, reader.read_order(cells)))
             if not accepted:
                 continue
             staged = StagedColumns(*zip(*accepted, strict=True))
