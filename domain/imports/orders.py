@@ -112,8 +112,8 @@ def _build_fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[
     rich = any(column.count(None) < size for column in more)
     if len(starts) == size and min(amount) > 0:
         none, one = repeat(None), repeat(1)
-        own = (line, none, order_id, customer, at, day, status, amount, one, one, category, storefront, channel)
-        columns: tuple[Iterable[object], ...] = (*own, *more) if rich else own
+        plain = (line, none, order_id, customer, at, day, status, amount, one, one, category, storefront, channel)
+        columns: tuple[Iterable[object], ...] = (*plain, *more) if rich else plain
         return Fragments(list(zip(*columns)), [], size, 0, rich)  # noqa: B905 (the repeats have no end)
     orders: list[tuple[object, ...]] = []
     lines: list[tuple[object, ...]] = []

@@ -17,6 +17,7 @@ from persistence.imports.importer import PurchaseImporter
 from persistence.imports.undo import ImportUndo
 from persistence.sources.appended import load_staged_rows
 from tests.conftest import SetClock
+from tests.drivers.files import HEADER, Importer
 from tests.drivers.store_image import image
 from tests.shops.factories import purchase
 
@@ -81,6 +82,21 @@ async def test_attributes_are_those_of_the_first_row_that_states_any(
     put(database, shop, clock, rows)
 
     assert image(database, shop).attributes == {"O1": RED}
+
+
+async def test_columns_of_a_file_say_product_sku_and_quantity(importer: Importer) -> None:
+    first = importer.lines(
+        "C1,O1,2024-03-01,10,Green tea,007,2.500000",
+        "C1,O1,2024-03-01,5,,,-1",
+        "C1,O2,2024-03-01,5,,,",
+        "C1,O3,2024-03-01,5,,,1.0000001",
+        "C1,O4,2024-03-01,5,,,1000000000",
+        header=f"{HEADER},product,sku,quantity",
+    )
+
+    assert (first.created, first.rejected) == (3, 2)
+    goods = image(importer.database, importer.business).goods
+    assert goods == {("O1", 1): ("Green tea", "007", 2_500_000), ("O1", 2): (None, None, -1_000_000)}
 
 
 CHANGES = [{"product": "Other"}, {"product": None}, {"sku": "123"}, {"quantity": 1_500_001}, {"quantity": None}]
