@@ -102,7 +102,8 @@ def find_encoding(told: str | None, samples: Sequence[bytes], name: str) -> tupl
         return known, [says] if odd else []
     if wide is not None:
         return wide, [f"Read as {wide.upper().removesuffix('-LE').removesuffix('-BE')} without a mark."]
-    lines = [line for sample in samples for line in LINE.findall(sample) if not line.isascii()]
+    doubtful = [sample for sample in samples if not sample.isascii()]
+    lines = [line for sample in doubtful for line in LINE.findall(sample) if not line.isascii()]
     bad = [line for line in lines if not _is_utf8(line)]
     if 2 * len(bad) <= len(lines):
         return UTF8, []
