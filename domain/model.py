@@ -8,6 +8,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
+from domain.purchase_attributes import Attribute, Attributes
+
 
 class PurchaseStatus(StrEnum):
     """How far an order got. The order here is the order of precedence where rows of one order differ."""
@@ -122,11 +124,14 @@ class CustomerTotals:
 
 @dataclass(frozen=True, slots=True)
 class PurchaseLine:
-    """One line of an order; amount in minor units, negative for a refund line."""
+    """One line of an order; amount in minor units, negative for a refund line; quantity in millionths."""
 
     category: str | None
     amount: int
     status: PurchaseStatus
+    product: str | None = None
+    sku: str | None = None
+    quantity: int | None = None
 
     @property
     def bought(self) -> bool:
@@ -146,6 +151,7 @@ class Purchase:
     amount: int
     storefront_id: int | None
     channel: str | None
+    attributes: Attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +166,7 @@ class NewPurchase:
     storefront_key: str | None
     channel: str | None
     lines: tuple[PurchaseLine, ...]
+    attributes: Mapping[str, Attribute | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from domain.calendar import Clock, load_zone, to_utc
 from domain.errors import FieldProblem, InvalidInput, Sentence, find_text_problems
 from domain.model import Actor, Business, NewPurchase, Storefront, WriteCounts
 from domain.money import LARGEST
+from domain.purchase_attributes import find_attribute_problems
 from domain.store import Store, Unit, to_field_problem
 
 MAXIMUM_ITEMS = 1000
@@ -91,9 +92,12 @@ def _find_problems(items: Sequence[NewPurchase], limit: int) -> list[FieldProble
             "storefront_key": item.storefront_key,
             "channel": item.channel,
         }
-        texts.update({f"lines.{place}.category": line.category for place, line in enumerate(item.lines)})
+        for place, line in enumerate(item.lines):
+            of_line = {"category": line.category, "product": line.product, "sku": line.sku}
+            texts.update({f"lines.{place}.{name}": text for name, text in of_line.items()})
         for name, text in texts.items():
             problems += find_text_problems((*where, *name.split(".")), text)
+        problems += find_attribute_problems((*where, "attributes"), item.attributes)
         amounts = {"amount": item.amount}
         amounts.update({f"lines.{place}.amount": line.amount for place, line in enumerate(item.lines)})
         for name, amount in amounts.items():

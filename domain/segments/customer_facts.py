@@ -9,6 +9,7 @@ from domain.classification.labels import Classification, classify
 from domain.classification.rfm import Quintiles, RfmScheme, Score, find_group
 from domain.customers.metrics import measure_customer, score_customer
 from domain.model import QUALIFYING, CustomerTotals, PurchaseLine
+from domain.money import MILLIONTHS
 from domain.pages import MAXIMUM_FIRST, PageRequest
 from domain.rules.context import RuleContext, collect_variable_names, uses_rank
 from domain.rules.evaluator import CustomerFacts, Element, Scalar
@@ -136,8 +137,10 @@ def _build_element(context: RuleContext, record: PurchaseRecord, line: PurchaseL
         "status": (bought if line is None else line).status.value,
     }
     if line is not None:
-        values["category"] = line.category
-    return Element(values, {"amount": minor, "days_ago": age}, {"amount": context.scale}, bought.external_id)
+        values |= {"category": line.category, "product": line.product, "sku": line.sku}
+        values["quantity"] = None if line.quantity is None else float(line.quantity) / 10**MILLIONTHS
+    whole = {"amount": minor, "days_ago": age, "quantity": None if line is None else line.quantity}
+    return Element(values, whole, {"amount": context.scale, "quantity": 10**MILLIONTHS}, bought.external_id)
 
 
 async def build_rule_context(

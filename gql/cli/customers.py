@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from domain.calendar import load_zone, to_local_date
+from domain.imports.rows import RejectedRow
 from domain.pages import PageRequest
 from domain.store import CustomerFilter, CustomerSort
 from gql.cli.imports import CurrencyOption, RejectsOption, ZoneOption
@@ -37,11 +38,15 @@ async def import_customers(
     if not chosen.id:
         chosen = await businesses.create_planned(chosen)
     name_ignored_columns(source.ignored)
-    with rejected.open_writer() as reject, make_progress_bar() as bar:
+    refused: list[RejectedRow] = []
+    with make_progress_bar() as bar:
         task = bar.add_task("reading", total=None)
         summary = await source.import_into(
-            session.services.customers, chosen, reject, lambda count: bar.update(task, completed=count)
+            session.services.customers, chosen, refused.append, lambda count: bar.update(task, completed=count)
         )
+    with rejected.open_writer(source.source.header, source.source.read_rows) as reject:
+        for row in sorted(refused):
+            reject(row)
     print_summary(source.source.name, summary)
     rejected.name_first()
     summary.check()

@@ -20,8 +20,8 @@ from domain.imports.columns import (
     unquote_text,
 )
 from domain.imports.model import ImportSummary, describe_failure
-from domain.imports.rejects import describe_kind
-from domain.imports.rows import RejectedRow
+from domain.imports.rejects import RejectsSource, describe_kind, is_rejects_header
+from domain.imports.rows import PurchaseSource, RejectedRow
 from domain.model import Actor, Business, NewCustomer, WriteCounts
 from persistence.sources.csv import CsvSource
 
@@ -41,13 +41,15 @@ BATCH = 5_000
 class CustomersFile:
     """A file whose header names customers."""
 
-    source: CsvSource
+    source: PurchaseSource
     places: dict[str, int]
 
     @classmethod
     def read(cls, file: Path) -> "CustomersFile":
         """Look at the header before anything is written."""
-        source = CsvSource(file)
+        source: PurchaseSource = CsvSource(file)
+        if is_rejects_header(source.header):
+            source = RejectsSource(source)
         places: dict[str, int] = {}
         for place, name in enumerate(source.header):
             known = FIELDS.get(normalise_header(name))

@@ -213,7 +213,7 @@ class FileSource(RunSource):
     def _import_whole(self, mark: FileMark | None, change: int) -> ImportedRows:
         source = self._open_source()
         opened = open_purchases(source, self.business, self.options, database=self.database)
-        summary = self._run_import(opened, opened.read_rows)
+        summary = self._run_import(opened, opened.read_rows, None if mark is None else mark.digest)
         if summary.rows_read == 0:
             raise InvalidInput(f"No data found in {opened.name}.")
         summary.check()
@@ -260,7 +260,7 @@ class FileSource(RunSource):
                 reject(row)
             return chain([began] if began.line else [], portions)
 
-        summary = self._run_import(opened, rows)
+        summary = self._run_import(opened, rows, None)
         read, known = summary.rows_read, len(began.line)
         counts = {"rows": last["rows"] + read - known, "rejected": last["rejected"] + summary.rejected}
         can_grow = source.can_grow(mark)
@@ -273,6 +273,7 @@ class FileSource(RunSource):
         self,
         opened: OpenedPurchases,
         rows: Callable[[Callable[[RejectedRow], None]], Iterator[StagedColumns]],
+        digest: str | None,
     ) -> ImportSummary:
         self.rejected.clear()
 
@@ -283,7 +284,14 @@ class FileSource(RunSource):
         importer = PurchaseImporter(self.database, self.business, self.clock)
         with pause_collector():
             summary = importer.run(
-                opened.name, rows, opened.read_texts, actor=ACTOR, rejects=note_reject, of_orders=opened.of_orders
+                opened.name,
+                rows,
+                opened.read_texts,
+                actor=ACTOR,
+                rejects=note_reject,
+                of_orders=opened.of_orders,
+                digest=digest,
+                stated=opened.stated,
             )
         for warning in opened.warnings:
             log.warning("%s", warning)

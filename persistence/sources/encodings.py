@@ -172,14 +172,12 @@ def _list_likely(text: bytes) -> Iterator[str]:
     from charset_normalizer import from_bytes
 
     names = {codecs.lookup(CODECS[name]).name.replace("-", "_"): name for name in DETECTED}
-    matches = from_bytes(text, cp_isolation=list(names), threshold=0.5, enable_fallback=False)
-    seen = dict.fromkeys(
-        name
-        for match in matches
-        for codec, name in names.items()
-        if codec in (match.encoding, *match.could_be_from_charset)
-    )
-    yield from seen
+    chaos: dict[str, float] = {}
+    for match in from_bytes(text, cp_isolation=list(names), threshold=0.5, enable_fallback=False):
+        for codec in (match.encoding, *match.could_be_from_charset):
+            # What differs by less is no likelier, and then the more usual comes first.
+            chaos.setdefault(codec, round(match.chaos, 1))
+    yield from (names[codec] for codec in sorted(names, key=lambda one: chaos.get(one, 1.0)) if codec in chaos)
 
 
 class RecodedStream:

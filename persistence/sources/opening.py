@@ -22,20 +22,14 @@ from domain.calendar import Clock, format_day, to_micros
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput, Names, Sentence
 from domain.imports.arranged import ArrangedSource
-from domain.imports.columns import Columns, format_row
+from domain.imports.columns import REJECT_COLUMNS, Columns, format_row
 from domain.imports.dates import DateFault, DateReader, find_readings
 from domain.imports.formats import ROW, SourceFormat, Term
 from domain.imports.header import make_rater, resolve_purchases
 from domain.imports.orders import RepeatedAmounts, place_order_amounts
 from domain.imports.presets import PURCHASES, Preset, find_preset, load_presets, match_preset
-from domain.imports.rows import (
-    AMOUNT_TERMS,
-    PurchaseSource,
-    RejectedRow,
-    RowReader,
-    StagedColumns,
-    read_rows,
-)
+from domain.imports.rejects import RejectsSource, is_rejects_header
+from domain.imports.rows import AMOUNT_TERMS, PurchaseSource, RejectedRow, RowReader, StagedColumns, read_rows
 from domain.imports.sources import PLAIN, Collection, FileForm, Place
 from domain.model import Business, NewCustomer
 from domain.money import find_exponent
@@ -105,6 +99,9 @@ def _describe_unreadable(path: Path) -> str:
 
 OLD_MAGIC = b"\xd0\xcf\x11\xe0"
 """Workbooks of Excel 97 to 2003, and all that are encrypted."""
+DOCUMENT = ("document",)
+"""The header of what has documents and no columns; such are mended where they are."""
+LONGEST_HEADER = 1 << 16
 
 
 def open_file(path: Path, form: FileForm = PLAIN, rate_header: RateHeader = rate_plainly) -> SourceFile:
@@ -144,9 +141,11 @@ async def finish_nothing(customers: Customers, business: Business) -> None:
 @dataclass(frozen=True, slots=True)
 class OpenedPurchases:
     """A source whose header fits the business. `read_rows` and `read_texts` are what the importer asks for; `warnings`
-    fills while rows are read. `may_be_empty` where only what is new is read, `has_new` whether there is any;
-    `finish` is awaited after the import; reasons of refusals have the `names` of a face. `notes` says what was decided
-    before any row is read, `told` what the file itself says, more of which may come while it is read."""
+    fills while rows are read. `header` are its own columns, and some of its dates are ISO 8601 beside the form that is
+    told where they are `mixed_dates`. `stated` are the orders that it states completely (None: all), while lines of the
+    others are added to those that are there. `may_be_empty` where only what is new is read, `has_new` whether there is
+    any; `finish` is awaited after the import; reasons of refusals have the `names` of a face. `notes` says what was
+    decided before any row is read, `told` what the file itself says, more of which may come while it is read."""
 
     source: PurchaseSource
     columns: Columns
@@ -157,6 +156,9 @@ class OpenedPurchases:
     notes: list[str] = field(default_factory=list)
     told: Sequence[str] = ()
     warnings: list[str] = field(default_factory=list)
+    header: Sequence[str] = ()
+    mixed_dates: bool = False
+    stated: Callable[[], Iterable[str]] | None = None
     may_be_empty: bool = False
     has_new: Callable[[], bool] = always
     finish: Callable[[Customers, Business], Coroutine[Any, Any, None]] = finish_nothing
@@ -172,6 +174,13 @@ class OpenedPurchases:
         """Whether rows carry the amount of their order."""
         return self.form.of_orders
 
+    def compute_digest(self) -> str | None:
+        """The hash of the file, by which it is known again; None of what is no file."""
+        if self.path is None:
+            return None
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
     def read_rows(self, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
         """The accepted rows; the others go to `reject`."""
         form, business = self.form, self.business
@@ -183,6 +192,7 @@ class OpenedPurchases:
                 form,
                 terms=self.terms,
                 typed=self.source.typed,
+                mixed=self.mixed_dates,
                 names=self.names,
                 secret=business.secret,
                 places=counted if form.orders == ROW else None,
@@ -197,6 +207,14 @@ class OpenedPurchases:
                 yield from portions
             self.warnings.extend(reader.describe_doubts())
             self.warnings.extend(one for one in self.told if one not in {*self.notes, *self.warnings})
+
+    def read_source_rows(self) -> Iterator[tuple[int, list[str]]]:
+        """All rows with their line numbers and cells, so that some of them can be read alone."""
+        if self.form.fill_down and isinstance(self.source, ArrangedSource):
+            return self.source.read_filled_rows()
+        if self.header == DOCUMENT:
+            return ((line, [format_row(cells)]) for line, cells in self.source.read_rows())
+        return self.source.read_rows()
 
     def read_texts(self, lines: Iterable[int]) -> Iterator[tuple[int, str]]:
         """The text of rows, by their line numbers in rising order."""
@@ -225,11 +243,14 @@ def settle_format(form: SourceFormat, business: Business, database: Database | N
 
 
 def add_preset(form: SourceFormat, preset: Preset) -> SourceFormat:
-    """The format on top of a preset, whose columns hold where the source has them."""
+    """The format on top of a preset, whose columns hold where the source has them. A decimal sign that is told is not
+    the preset's sign between thousands."""
     if form.amount is not None and preset.format.amount not in (None, form.amount):
         template = "{amount} {} does not go with {preset} {}, whose amounts are of orders"
         raise InvalidInput(Sentence(template, form.amount, preset.name), ("amount",))
     of_preset = replace(preset.format, preset=preset.name, columns={}, kept_columns=preset.format.columns)
+    if form.decimal is not None and form.decimal == of_preset.thousands:
+        of_preset = replace(of_preset, thousands=None)
     return form.build_on(of_preset)
 
 
@@ -238,6 +259,17 @@ def load_format(database: Database | None, business: Business, name: str) -> Sou
     raise InvalidInput(
         Sentence("{source_format} must be the name of a saved format, not {}", name[:60]), ("source_format",)
     )
+
+
+def open_rejects(path: Path) -> PurchaseSource | None:
+    """The file of rejects that is there, whatever the options say of the source it comes from; None where it is
+    another file."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(LONGEST_HEADER)
+        return CsvSource(path) if ",".join(REJECT_COLUMNS).encode() in beginning else None
+    except (OSError, InvalidInput):
+        return None
 
 
 def open_purchases(
@@ -253,15 +285,21 @@ def open_purchases(
     settled = settle_format(form, business, database, PURCHASES)
     path = source if isinstance(source, Path) else None
     rate = make_header_rater(settled)
-    opened = open_file(source, settled.file_form, rate) if isinstance(source, Path) else source
+    opened = open_rejects(source) or open_file(source, settled.file_form, rate) if isinstance(source, Path) else source
     told: Sequence[str] = getattr(opened, "notes", ())
     notes = list(told)
+    stated: Callable[[], Iterable[str]] | None = tuple if settled.append_lines else None
+    mixed = is_rejects_header(opened.header)
+    if mixed:
+        opened = rejects = RejectsSource(opened, rejected_only=bool(settled.append_lines))
+        stated = stated or rejects.read_orders
+    header = opened.header
     is_file = not hasattr(opened, "unseen")
     if settled.preset is None and settled.name is None and is_file:
         preset = match_preset(opened.header)
         if preset is not None:
             before, settled = settled.file_form, add_preset(settled, preset)
-            if path is not None and settled.file_form != before:
+            if path is not None and not mixed and settled.file_form != before:
                 again = open_file(path, settled.file_form, rate)
                 opened, told, notes = again, again.notes, list(again.notes)
             notes.append(f"Read as {preset.title} (preset {preset.name}).")
@@ -283,7 +321,8 @@ def open_purchases(
     if not settled.date_format:
         refuse_guesses(opened.name, columns, business, sample)
     terms = layout.terms or AMOUNT_TERMS
-    return OpenedPurchases(opened, columns, settled, business, terms, path, notes, told, names=names)
+    purchases = OpenedPurchases(opened, columns, settled, business, terms, path, notes, told, names=names)
+    return replace(purchases, header=header, mixed_dates=mixed, stated=stated)
 
 
 def read_sample(source: PurchaseSource) -> list[list[str]]:
@@ -365,6 +404,8 @@ class SourceOpener:
         if form.build_on_settings(business.settings).preset is not None:
             raise InvalidInput(Sentence("{preset} is for files, not for MongoDB"), ("preset",))
         settled = settle_format(form, business, self.database, PURCHASES)
+        if settled.append_lines:
+            raise InvalidInput(Sentence("{append_lines} is for files, not for MongoDB"), ("append_lines",))
         # Read whole where anything says so, or where it is read otherwise than the last time.
         reading = hashlib.sha256(json.dumps([str(one) for one in astuple(settled)]).encode()).hexdigest()
         position = None if wanted.whole else load_position(self.database, business, build_state_name(place), reading)
@@ -377,6 +418,7 @@ class SourceOpener:
         ignored = tuple(one for one in opened.columns.ignored if one not in ("customer.name", *source.rare))
         return replace(
             opened,
+            header=DOCUMENT,
             columns=replace(opened.columns, ignored=ignored),
             may_be_empty=position is not None,
             has_new=source.has_new_documents,

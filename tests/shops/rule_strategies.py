@@ -6,7 +6,18 @@ from typing import Any
 from hypothesis import strategies as st
 
 from domain.rules.variables import CUSTOMER, LISTS, Kind
-from tests.shops.rule_population import CATEGORIES, CHANNELS, EMAILS, LEVELS, LISTED, NAMES, SEGMENTS, STOREFRONTS
+from tests.shops.rule_population import (
+    CATEGORIES,
+    CHANNELS,
+    EMAILS,
+    LEVELS,
+    LISTED,
+    NAMES,
+    PRODUCTS,
+    SEGMENTS,
+    SKUS,
+    STOREFRONTS,
+)
 
 Json = Any
 NEAR: dict[str, tuple[float, ...]] = {
@@ -21,6 +32,7 @@ NEAR: dict[str, tuple[float, ...]] = {
     "monetary_score": (1, 2, 3, 4, 5),
     "amount": (-5, 0, 0.99, 50, 120.25, 200, 600),
     "days_ago": (0, 7, 30, 90, 180, 365, 700),
+    "quantity": (-1, 0, 0.000001, 0.25, 1, 2, 3.333333, 999_999_999.999999),
 }
 TEXTS: dict[str, tuple[str | None, ...]] = {
     "external_id": ("C000", "C020", "C050", "C080", "many", "nothing"),
@@ -36,6 +48,8 @@ TEXTS: dict[str, tuple[str | None, ...]] = {
     "channel": CHANNELS,
     "status": ("COMPLETED", "PARTIAL", "PENDING", "REFUNDED"),
     "category": CATEGORIES,
+    "product": PRODUCTS,
+    "sku": SKUS,
 }
 DATES = (
     "2021-01-01",
@@ -131,7 +145,8 @@ def reductions(draw: st.DrawFn) -> Json:
     listed: Json = var(name)
     for _ in range(draw(st.integers(0, 2))):
         listed = {"filter": [listed, draw(conditions(name, 1))]}
-    addend = draw(st.sampled_from((1, var("current.amount"), var("current.days_ago"))))
+    numbers = [var(f"current.{number}") for number in sorted(LISTS[name].variables) if number in NEAR]
+    addend = draw(st.sampled_from([1, *numbers]))
     operands = [var("accumulator"), addend]
     return {"reduce": [listed, {"+": operands if draw(st.booleans()) else operands[::-1]}, 0]}
 
