@@ -16,7 +16,7 @@ from openpyxl import Workbook
 from domain.errors import InvalidInput
 from domain.imports.formats import SourceFormat
 from domain.imports.sources import FileForm
-from persistence.sources import xlsx
+from persistence.sources import workbook_parts, xlsx
 from persistence.sources.calamine import CalamineSource
 from persistence.sources.opening import open_file, open_purchases
 from persistence.sources.sheets import SheetSource
@@ -391,6 +391,18 @@ def test_numbers_that_ask_for_all_memory_are_left_to_the_reader_that_sets_none_a
         source = open_file(path)
         assert type(source) is XlsxSource
         cells(source)
+
+
+def test_a_sheet_that_memory_should_not_hold_is_read_row_by_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, HEADER, ADA)
+    fits = open_file(path)
+    monkeypatch.setattr(workbook_parts, "HELD_SHEET", 500)
+    streams = open_file(path)
+
+    assert (type(fits), type(streams)) == (CalamineSource, XlsxSource)
+    assert cells(streams) == [(2, SHOWN)]
 
 
 def test_whole_numbers_beyond_fifteen_digits_stay_apart(tmp_path: Path) -> None:
