@@ -41,7 +41,7 @@ def test_of_two_rows_of_one_customer_the_later_holds_and_the_counts_add_up(segme
 
 def test_wrong_rows_are_listed_and_the_others_taken(segments: Segments, tmp_path: Path) -> None:
     rows = (
-        "C1,Nimali,,,,38",
+        "C1,Nimäli,,,,38",
         ",Nobody,,,,",
         "C2,Two,,,last summer,",
         "C3,Three",
@@ -62,7 +62,7 @@ def test_wrong_rows_are_listed_and_the_others_taken(segments: Segments, tmp_path
         ("3", "no customer"),
         ("4", "registered_at must be an ISO 8601 date or timestamp such as 2024-03-01 or 2024-03-01T09:30:00Z"),
         ("5", "the row has 2 cells, the header has 6"),
-        ("6", "the row is not UTF-8 text"),
+        ("6", "the row is not UTF-8 text: mend it, or give the file's encoding"),
         ("7", "name is longer than 1000 characters"),
     ]
 
