@@ -98,7 +98,8 @@ ERASED_TEXT = "[erased]"
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A buyer, known by `external_id`, which is unique in the business."""
+    """A buyer, known by `external_id`, which is unique in the business. One who was merged into another is only in the
+    history."""
 
     id: int
     external_id: str
@@ -107,6 +108,7 @@ class Customer:
     loyalty_level: str | None
     registered_at: datetime | None
     erased: bool
+    merged_into: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,10 @@ class NewPurchase:
     attributes: Mapping[str, Attribute | None] = field(default_factory=dict)
 
 
+PROFILE = ("name", "email", "loyalty_level", "registered_at")
+"""What is kept of a customer beside the id; each may be missing."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewCustomer:
     """A customer as a caller states it; absent fields in `given` keep what is stored."""
@@ -178,9 +184,7 @@ class NewCustomer:
     email: str | None = None
     loyalty_level: str | None = None
     registered_at: datetime | None = None
-    given: frozenset[str] = field(
-        default_factory=lambda: frozenset({"name", "email", "loyalty_level", "registered_at"})
-    )
+    given: frozenset[str] = frozenset(PROFILE)
 
 
 @dataclass(frozen=True, slots=True)
