@@ -29,6 +29,7 @@ from persistence.tables import (
     audit_event,
     business,
     customer,
+    customer_attribute,
     customer_metrics,
     customer_term,
     import_reject,
@@ -49,7 +50,8 @@ def is_telling(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Names:
-    """External id, name and e-mail of one customer, as far as they are known."""
+    """External id, name, e-mail and phone of one customer, as far as they are known. Country, city and attributes tell
+    of many others, too: they go with the customer's own rows only."""
 
     held: frozenset[str]
 
@@ -118,6 +120,7 @@ async def forget_in_events(connection: AsyncConnection, business_id: int, names:
         rows = (await connection.execute(statement.where(column.id > rows[-1].id))).all()
 
 
+FORGOTTEN = ("name", "email", "phone", "country", "city")
 PREFIX, END = "erased:", "erased;"
 """What begins the hashes, and the first text after all of them."""
 ERASED_REASON = "the customer was erased"
@@ -194,12 +197,15 @@ class ErasureStore:
     async def erase(self, customer_id: int, at: datetime) -> None:
         """Take every name of a customer who is there away."""
         row = await self.session.get_one(CustomerRow, (self.business_id, customer_id))
-        names = Names(frozenset(name for name in (row.external_id, row.name, row.email) if name))
+        names = Names(frozenset(name for name in (row.external_id, row.name, row.email, row.phone) if name))
         row.external_id = compute_digest(await self._load_key(), row.external_id)
-        row.name, row.email, row.name_sort, row.erased = None, None, MISSING_TEXT, True
+        row.name_sort, row.erased = MISSING_TEXT, True
+        for told in FORGOTTEN:
+            setattr(row, told, None)
         await self.session.flush()
-        of_term = (customer_term.c.business_id == self.business_id, customer_term.c.customer_id == customer_id)
-        await self.connection.execute(delete(customer_term).where(*of_term))
+        for table in (customer_term, customer_attribute):
+            mine = (table.c.business_id == self.business_id, table.c.customer_id == customer_id)
+            await self.connection.execute(delete(table).where(*mine))
         # A run that has evaluated the customer already must look again.
         await self.connection.execute(
             update(customer_metrics)

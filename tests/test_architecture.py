@@ -28,6 +28,7 @@ VALUES = (
     "domain.money",
     "domain.pages",
     "domain.classifiers",
+    "domain.attributes",
 )
 """What every room shares."""
 PURE_ROOMS = (*VALUES, "domain.classification", "domain.rules", "domain.jobs.model")
@@ -56,6 +57,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "domain.model": ("domain.errors",),
     "domain.calendar": ("domain.errors", "domain.model"),
     "domain.money": ("domain.errors",),
+    "domain.attributes": ("domain.errors", "domain.model", "domain.calendar"),
     "domain.pages": ("domain.errors",),
     "domain.classifiers": ("domain.errors",),
     "domain.classification": VALUES,

@@ -99,8 +99,8 @@ def test_a_store_of_an_earlier_step_is_brought_to_the_newest_with_all_that_it_ho
         if empty.dialect == "sqlite":
             assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
             assert connection.execute(text("PRAGMA foreign_keys")).scalar_one() == 1
-    if "job" in before and "purchase_import" in before:
-        # An import is a job, too.
+    if step < "0008" and "job" in before and "purchase_import" in before:
+        # An import becomes a job, too.
         before["job"] += before["purchase_import"]
     assert after == {name: before[name] for name in after}
     assert {"business", "customer", "purchase", "purchase_line"} <= set(after)
