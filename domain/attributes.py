@@ -12,7 +12,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from domain.calendar import format_instant, read_instant, to_utc
-from domain.errors import FieldProblem, InvalidInput, Sentence, find_text_problems
+from domain.errors import FieldProblem, InvalidInput, find_text_problems
 from domain.model import AttributeKind, AttributeKinds, AttributeValue
 
 MAXIMUM_ATTRIBUTES = 50
@@ -115,8 +115,8 @@ def normalise_name(name: str) -> str:
     """The name as it is kept; InvalidInput where it can be none."""
     kept = unicodedata.normalize("NFC", name.strip())
     if NAME.fullmatch(kept) is None:
-        template = "The name of an attribute must be 1 to 64 letters, digits, _ or -, not {!r}"
-        raise InvalidInput(Sentence(template, name[:70]), ("attributes",))
+        message = f"the name of an attribute must be 1 to 64 letters, digits, _ or -, not {name[:70]!r}"
+        raise InvalidInput(message, ("attributes",))
     return kept
 
 
@@ -126,15 +126,19 @@ def add_kinds(known: AttributeKinds, owner: Owner, kinds: Mapping[str, Attribute
     for name, kind in kinds.items():
         held = own.setdefault(name, kind)
         if held is not kind:
-            message = Sentence("{attributes}.{} is {}, not {}", name, held.value, kind.value)
+            message = f"the attribute {name} is of the kind {held.value}, not {kind.value}"
             raise InvalidInput(message, ("attributes", name))
     added = replace(known, **{owner: own})
     if len(added.customer) + len(added.purchase) > MAXIMUM_ATTRIBUTES:
         new = next(name for name in kinds if name not in getattr(known, owner))
-        message = Sentence("{attributes} may have {} names in a business, and {} would be one more",
-                           MAXIMUM_ATTRIBUTES, new)  # fmt: skip
+        message = f"a business may name {MAXIMUM_ATTRIBUTES} attributes, and {new} would be one more"
         raise InvalidInput(message, ("attributes", new), "LIMIT_REACHED")
     return added
+
+
+def describe_wrong_value(name: str, kind: AttributeKind, value: object) -> str:
+    """Why a value is refused."""
+    return f"the attribute {name} must be {NEEDED[kind]}, not {str(value)[:40]!r}"
 
 
 @dataclass(slots=True)
@@ -151,7 +155,7 @@ class AttributeReader:
     ) -> dict[str, AttributeValue | None]:
         """The values by name, None for one that is cleared; what is wrong is added to the problems."""
         if not isinstance(given, Mapping):
-            problems.append(FieldProblem(field, Sentence("{attributes} must be an object of values by name")))
+            problems.append(FieldProblem(field, "attributes must be an object of values by name"))
             return {}
         values: dict[str, AttributeValue | None] = {}
         for name, value in given.items():
@@ -166,14 +170,13 @@ class AttributeReader:
     def _read_value(self, name: str, value: object) -> AttributeValue:
         kind = getattr(self.known, self.owner).get(name) or find_kind(value)
         if kind is None:
-            raise InvalidInput(Sentence("{attributes}.{} must be a text, a number, true or false, or a date", name))
+            raise InvalidInput(f"the attribute {name} must be a text, a number, true or false, or a date")
         if isinstance(value, str) and (wrong := find_text_problems(("attributes",), value)):
             raise InvalidInput(wrong[0].message, code=wrong[0].code)
         try:
             read = read_value(value, kind, self.zone)
         except ValueError as error:
-            message = Sentence("{attributes}.{} must be {}, not {!r}", name, NEEDED[kind], str(value)[:40])
-            raise InvalidInput(message) from error
+            raise InvalidInput(describe_wrong_value(name, kind, value)) from error
         self.known = add_kinds(self.known, self.owner, {name: kind})
         return read
 

@@ -53,7 +53,7 @@ from persistence.imports.undo import ImportUndo
 from persistence.migrations.migrate import describe_state, list_differences, upgrade
 from persistence.reports.cache import MemoryCache
 from persistence.sources.csv import CsvSource
-from persistence.sources.opening import OpenedPurchases, SourceOpener, read_section, write_section
+from persistence.sources.opening import OpenedPurchases, SourceOpener, open_file, read_section, write_section
 from persistence.store import SqlStore
 
 T = TypeVar("T")
@@ -309,9 +309,9 @@ def open_csv(path: Path) -> PurchaseSource:
     return CsvSource(path)
 
 
-def open_customers(path: Path) -> CustomersFile:
+def open_customers(path: Path, mapping: Mapping[str, str], sheet: str | None = None) -> CustomersFile:
     """A file of customers with its header understood; InvalidInput says what is wrong with it."""
-    return CustomersFile.read(path)
+    return CustomersFile.of(open_file(path, sheet), mapping)
 
 
 def read_mongodb_section(settings: Settings, business_key: str) -> dict[str, str]:

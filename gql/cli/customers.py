@@ -11,7 +11,7 @@ from rich.table import Table
 from domain.calendar import load_zone, to_local_date
 from domain.pages import PageRequest
 from domain.store import CustomerFilter, CustomerSort
-from gql.cli.imports import CurrencyOption, RejectsOption, ZoneOption
+from gql.cli.imports import CurrencyOption, RejectsOption, ZoneOption, read_mapping
 from gql.cli.output import Rejects, make_cell, make_progress_bar, name_ignored_columns, print_summary
 from gql.cli.session import BusinessOption, Session, command
 from gql.composition import open_customers
@@ -23,25 +23,32 @@ customers_app = typer.Typer()
 @command
 async def import_customers(
     session: Session,
-    file: Annotated[Path, typer.Argument(help="CSV file of customers, plain or gzip.")],
+    file: Annotated[Path, typer.Argument(help="File of customers.")],
     business: BusinessOption = None,
     time_zone: ZoneOption = None,
     currency: CurrencyOption = None,
+    map: Annotated[
+        list[str] | None, typer.Option("--map", help="COLUMN=FIELD, or COLUMN=attribute:NAME[:KIND], repeatable.")
+    ] = None,
+    sheet: Annotated[str | None, typer.Option("--sheet", help="Sheet of a workbook; the first where absent.")] = None,
     rejects: RejectsOption = None,
 ) -> None:
     """Import customers. Example: segments import-customers customers.csv --business shop"""
     businesses, rejected = session.services.businesses, Rejects(rejects)
     chosen = await businesses.plan_for_import(session.settings.business, business, time_zone, currency)
-    source = open_customers(file)
+    source = open_customers(file, read_mapping(map or ()), sheet)
     rejected.check(file)
     if not chosen.id:
         chosen = await businesses.create_planned(chosen)
     name_ignored_columns(source.ignored)
     with rejected.open_writer() as reject, make_progress_bar() as bar:
         task = bar.add_task("reading", total=None)
+        notes: list[str] = []
         summary = await source.import_into(
-            session.services.customers, chosen, reject, lambda count: bar.update(task, completed=count)
+            session.services.customers, chosen, reject, lambda count: bar.update(task, completed=count), notes
         )
+    for note in notes:
+        typer.echo(note, err=True)
     print_summary(source.source.name, summary)
     rejected.name_first()
 

@@ -1,85 +1,189 @@
 """A file of customers into the store, in batches that each commit whole. A row that is refused is named with its line
-and reason, and reading goes on."""
+and reason, and reading goes on. Columns that are attributes get their kind before any row is read: the one that was
+told, else the one that the business knows, else that of all values of the first rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from itertools import islice
+from zoneinfo import ZoneInfo
 
+from domain.attributes import NEEDED, describe_wrong_value, find_kind_of_cells, normalise_name, read_cell
 from domain.calendar import load_zone, read_instant
 from domain.customers.customers import Customers
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, Sentence
+from domain.identifiers import ROUNDED, IdFault, find_id, normalise_id
 from domain.imports.columns import (
     RowFault,
     check_encoding,
     check_text,
-    count_noun,
     describe_columns,
+    describe_wrong_width,
     format_row,
     normalise_header,
     unquote_text,
 )
 from domain.imports.model import ImportSummary
-from domain.imports.rows import RejectedRow
-from domain.model import Actor, Business, NewCustomer, WriteCounts
-from persistence.sources.csv import CsvSource
+from domain.imports.rows import PurchaseSource, RejectedRow
+from domain.model import (
+    PROFILE,
+    PROFILE_TEXTS,
+    Actor,
+    AttributeKind,
+    AttributeKinds,
+    AttributeValue,
+    Business,
+    NewCustomer,
+    WriteCounts,
+)
 
-FIELDS = {
-    "customerid": "external_id",
-    "customer": "external_id",
-    "clientid": "external_id",
-    "name": "name",
-    "email": "email",
-    "loyaltylevel": "loyalty_level",
-    "registeredat": "registered_at",
-}
 BATCH = 5_000
+SAMPLE = 500
+"""Rows by which the kind of an attribute is found."""
+ATTRIBUTE = "attribute:"
+NOTHING = frozenset({"", "NULL", "null", "NaN", "nan", "None", "\\N", "N/A", "n/a", "#N/A", "-"})
+"""What programs write where there is nothing, as they write it: Nan is a name."""
+NAME_PARTS = ("first_name", "last_name")
+ACTOR = Actor("command line")
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeColumn:
+    """A column that is kept under a name of the business's own; `field` is what it was mapped to."""
+
+    field: str
+    name: str
+    kind: AttributeKind
+    found: bool
+    """Whether the kind was found from the values."""
+
+
+def read_attribute_columns(
+    fields: Sequence[str], rows: Sequence[Mapping[str, str]], known: AttributeKinds
+) -> list[AttributeColumn]:
+    """The attributes among the fields, `attribute:NAME` or `attribute:NAME:KIND`, with the kind that is told, known
+    or else found from the rows."""
+    columns: list[AttributeColumn] = []
+    for one in fields:
+        if one.startswith(ATTRIBUTE):
+            name, _, told = one.removeprefix(ATTRIBUTE).partition(":")
+            name = normalise_name(name)
+            kind = AttributeKind(told) if told else known.customer.get(name)
+            cells = (clean_cell(row[one]) for row in rows)
+            columns.append(AttributeColumn(one, name, kind or find_kind_of_cells(cells), kind is None))
+    return columns
+
+
+def clean_cell(cell: str) -> str:
+    """The text of a cell, empty where it says nothing."""
+    text = unquote_text(cell.strip())
+    return "" if text in NOTHING else text
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerReader:
+    """Makes customers of rows, whose texts are known by field."""
+
+    fields: Sequence[str]
+    attributes: Sequence[AttributeColumn]
+    zone: ZoneInfo
+
+    def read(self, row: Mapping[str, str]) -> NewCustomer:
+        """The row's customer; RowFault with the reason of a refusal."""
+        try:
+            external_id = normalise_id(row["customer_id"], "the customer id")
+        except IdFault as fault:
+            raise RowFault(str(fault)) from fault
+        if not external_id:
+            raise RowFault("no customer")
+        values = {name: check_text(clean_cell(row[name]), name) or None for name in PROFILE_TEXTS if name in row}
+        parts = [part for name in NAME_PARTS if (part := clean_cell(row.get(name, "")))]
+        given = {*values, *({"registered_at"} & row.keys()), *({"name"} if {*NAME_PARTS} & row.keys() else ())}
+        if values.get("name") is None:
+            values["name"] = check_text(" ".join(parts), "name") or None
+        phone = values.get("phone")
+        if phone is not None and ROUNDED.fullmatch(phone):
+            raise RowFault(f"phone {phone[:40]!r} is in scientific notation: digits are lost. Export it as text")
+        registered = clean_cell(row.get("registered_at", ""))
+        try:
+            at = read_instant(registered, self.zone) if registered else None
+        except ValueError as error:
+            raise RowFault(f"registered_at {error}") from error
+        attributes = {column.name: self._read_attribute(column, row[column.field]) for column in self.attributes}
+        return NewCustomer(external_id, registered_at=at, given=frozenset(given), attributes=attributes, **values)
+
+    def _read_attribute(self, column: AttributeColumn, cell: str) -> AttributeValue | None:
+        text = check_text(clean_cell(cell), column.name)
+        if not text:
+            return None
+        try:
+            return read_cell(text, column.kind, self.zone)
+        except ValueError as error:
+            raise RowFault(describe_wrong_value(column.name, column.kind, text)) from error
+
+
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "customer_id": ("customerid", "customer", "clientid"),
+    **{name: (normalise_header(name),) for name in (*PROFILE, *NAME_PARTS)},
+}
+
+
+def find_field(name: str) -> str | None:
+    """The field of that name or header."""
+    return next((of for of, known in ALIASES.items() if normalise_header(name) in known), None)
 
 
 @dataclass(frozen=True, slots=True)
 class CustomersFile:
-    """A file whose header names customers."""
+    """A file whose header names customers: the place of each field, and the columns that are left out."""
 
-    source: CsvSource
-    places: dict[str, int]
+    source: PurchaseSource
+    places: Mapping[str, int]
 
     @classmethod
-    def read(cls, file: Path) -> "CustomersFile":
-        """Look at the header before anything is written."""
-        source = CsvSource(file)
+    def of(cls, source: PurchaseSource, mapping: Mapping[str, str]) -> "CustomersFile":
+        """Understand the header before anything is written; InvalidInput says what is missing or cannot be."""
+        names = [normalise_header(name) for name in source.header]
         places: dict[str, int] = {}
-        for place, name in enumerate(source.header):
-            known = FIELDS.get(normalise_header(name))
-            if known is not None:
+        for column, told in mapping.items():
+            of = told if told.startswith(ATTRIBUTE) else find_field(told)
+            if of is None or normalise_header(column) not in names:
+                why = (
+                    f"there is no column {column}" if of else f"the fields are {', '.join(ALIASES)} and attribute:NAME"
+                )
+                raise InvalidInput(Sentence("{map} {}={}: {}", column, told, why), ("map",))
+            places[of] = names.index(normalise_header(column))
+        for place, name in enumerate(names):
+            known = find_field(name)
+            if known is not None and place not in places.values():
                 places.setdefault(known, place)
-        if "external_id" not in places:
-            raise InvalidInput(
-                f"Missing required columns: customer_id. Columns seen: {describe_columns(source.header)}."
-            )
+        if "customer_id" not in places:
+            template = "Missing required columns: customer_id. Columns seen: {}. Use {map} COLUMN=customer_id."
+            raise InvalidInput(Sentence(template, describe_columns(source.header)))
         return cls(source, places)
 
     @property
     def ignored(self) -> list[str]:
         """The columns that are left out."""
-        return [name.strip() for place, name in enumerate(self.source.header) if place not in self.places.values()]
+        used = self.places.values()
+        return [name.strip() for place, name in enumerate(self.source.header) if place not in used]
 
-    def read_customer(self, cells: Sequence[str], business: Business) -> NewCustomer:
-        """The row's customer; RowFault with the reason of a refusal."""
-        if len(cells) != len(self.source.header):
-            raise RowFault(f"the row has {count_noun(len(cells), 'cell')}, the header has {len(self.source.header)}")
-        check_encoding(cells)
-        values = {
-            name: check_text(unquote_text(cells[place].strip()), name) or None for name, place in self.places.items()
-        }
-        external_id = values.pop("external_id")
-        if external_id is None:
-            raise RowFault("no customer")
-        registered = values.pop("registered_at", None)
-        try:
-            at = None if registered is None else read_instant(registered, load_zone(business.time_zone))
-        except ValueError as error:
-            raise RowFault(f"registered_at {error}") from error
-        columns = frozenset(name for name in self.places if name != "external_id")
-        return NewCustomer(external_id, registered_at=at, given=columns, **values)
+    def _read_rows(self) -> Iterator[tuple[int, list[str], Mapping[str, str] | RowFault]]:
+        """Line, cells and texts by field of each row, or what is wrong with it."""
+        width = len(self.source.header)
+        for batch in self.source.read_batches():
+            for line, cells in zip(batch.lines, batch.rows, strict=True):
+                if not cells:
+                    continue
+                try:
+                    if (fault := batch.faults.get(line)) is not None:
+                        raise RowFault(fault)
+                    if len(cells) != width:
+                        raise RowFault(describe_wrong_width(len(cells), width))
+                    check_encoding(cells)
+                except RowFault as fault:
+                    yield line, cells, fault
+                    continue
+                yield line, cells, {name: cells[place] for name, place in self.places.items()}
 
     async def import_into(
         self,
@@ -87,13 +191,30 @@ class CustomersFile:
         business: Business,
         reject: Callable[[RejectedRow], None],
         progress: Callable[[int], None],
+        notes: list[str],
     ) -> ImportSummary:
-        """Import the rows; `reject` is told of each that is refused, `progress` how many were read."""
+        """Import the rows; `reject` is told of each that is refused, `progress` how many were read, `notes` what was
+        found out."""
+        fields = list(self.places)
+        first = (row for _, _, row in self._read_rows() if not isinstance(row, RowFault))
+        told = any(one.startswith(ATTRIBUTE) for one in fields)
+        attributes = read_attribute_columns(fields, list(islice(first, SAMPLE)) if told else [], business.attributes)
+        if attributes:
+            kinds = {column.name: column.kind for column in attributes}
+            business = await customers.declare_attributes(business, kinds, ACTOR)
+        notes += [
+            f"The attribute {column.name} is {NEEDED[column.kind]}, as its first values are."
+            for column in attributes
+            if column.found
+        ]
+        reader = CustomerReader(fields, attributes, load_zone(business.time_zone))
         batch = CustomerBatch(customers, business, reject)
-        for line, cells in self.source.read_rows():
+        for line, cells, row in self._read_rows():
             batch.read += 1
             try:
-                item = self.read_customer(cells, business)
+                if isinstance(row, RowFault):
+                    raise row
+                item = reader.read(row)
             except RowFault as fault:
                 batch.refuse(line, format_row(cells), str(fault))
                 continue
@@ -127,9 +248,10 @@ class CustomerBatch:
 
     async def take(self, line: int, text: str, item: NewCustomer) -> None:
         """Keep the row until its batch is full."""
-        if item.external_id in self.batch:
+        key = find_id(item.external_id)
+        if key in self.batch:
             self.counts = replace(self.counts, unchanged=self.counts.unchanged + 1)
-        self.batch[item.external_id] = (line, text, item)
+        self.batch[key] = (line, text, item)
         if len(self.batch) >= BATCH:
             await self.flush()
 
@@ -150,6 +272,4 @@ class CustomerBatch:
 
     async def _write(self, rows: Sequence[tuple[int, str, NewCustomer]]) -> WriteCounts:
         items = [item for _, _, item in rows]
-        return await self.customers.upsert(
-            self.business, items, Actor("command line"), limit=BATCH, known_only=self.known_only
-        )
+        return await self.customers.upsert(self.business, items, ACTOR, limit=BATCH, known_only=self.known_only)

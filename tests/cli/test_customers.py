@@ -1,7 +1,10 @@
 """Customers on the command line: their own file, and the list."""
 
 import csv
+from datetime import datetime
 from pathlib import Path
+
+from openpyxl import Workbook
 
 from tests.cli.conftest import Segments, write_lines
 
@@ -72,8 +75,114 @@ def test_a_file_without_customers_is_refused_before_the_business_is_made(segment
     )
     empty = segments.expect_refusal("import-customers", write_lines(tmp_path / "empty.csv", HEADER), *MAKE)
 
-    assert nameless == "Missing required columns: customer_id. Columns seen: name, email."
+    assert nameless == (
+        "Missing required columns: customer_id. Columns seen: name, email. Use --map COLUMN=customer_id."
+    )
     assert empty == "No data found in empty.csv."
+
+
+def members(segments: Segments, columns: str) -> list[list[str]]:
+    """The columns of all customers, as an export says them."""
+    if "all" not in segments.run("status").out:
+        everybody = '{"name": "All", "rules": {"!": {"var": "erased"}}}'
+        segments.run("segment", "create", write_lines(segments.data / "all.json", everybody))
+        segments.run("recalculate", "all")
+    exported = segments.run("export", "members", "all", "--columns", columns)
+    return list(csv.reader(exported.lines[1:]))
+
+
+def test_what_is_known_of_customers_comes_in_by_name_and_by_map(segments: Segments, tmp_path: Path) -> None:
+    header = "Customer ID,First Name,Last Name,Phone,Country,City,Shoe,Agreed,Joined,Code,Tags"
+    rows = (
+        "'123,Ann,J,'+94 77 1,LK,Colombo,38.5,yes,2024-03-01,007,vip",
+        '="00042",Bob,,N/A,,,,no,,12,',
+        "ANN@X.com,,Müller,-,NULL,Kandy,40,,2024-03-02T10:00:00Z,,",
+    )
+    file = write_lines(tmp_path / "customers.csv", header, *rows)
+    maps = [("--map", pair) for pair in (
+        "Shoe=attribute:shoe", "Agreed=attribute:agreed", "Joined=attribute:since", "Code=attribute:code",
+        "Tags=attribute:tags:text",
+    )]  # fmt: skip
+
+    ended = segments.run("import-customers", file, *MAKE, *(word for pair in maps for word in pair))
+    again = segments.run("import-customers", file, *(word for pair in maps for word in pair))
+
+    assert ended.out == "customers.csv: 3 rows read: 3 created, 0 updated, 0 unchanged, 0 rejected.\n"
+    assert again.out == "customers.csv: 3 rows read: 0 created, 0 updated, 3 unchanged, 0 rejected.\n"
+    assert ended.err.splitlines() == [
+        "The attribute shoe is a number of at most 15 digits before and 6 after the point, as its first values are.",
+        "The attribute agreed is true or false, as its first values are.",
+        "The attribute since is an ISO 8601 date or timestamp such as 2024-03-01, as its first values are.",
+        "The attribute code is a text, as its first values are.",
+    ]
+    assert again.err == ""
+    own = members(segments, "customer_id,name,phone,country,city")
+    assert own == [
+        ["123", "Ann J", "'+94 77 1", "LK", "Colombo"],
+        ["00042", "Bob", "", "", ""],
+        ["ann@x.com", "Müller", "", "", "Kandy"],
+    ]
+    named = "attributes.shoe,attributes.agreed,attributes.since,attributes.code,attributes.tags"
+    assert members(segments, named) == [
+        ["38.5", "true", "2024-02-29T18:30:00Z", "007", "vip"],
+        ["", "false", "", "12", ""],
+        ["40", "", "2024-03-02T10:00:00Z", "", ""],
+    ]
+
+
+def test_a_value_of_another_kind_rejects_its_row(segments: Segments, tmp_path: Path) -> None:
+    numbers = [f"C{number},{number}" for number in range(1, 601)]
+    file = write_lines(tmp_path / "customers.csv", "customer_id,Shoe", *numbers, "D1,large", "D2,7")
+    told = ("--map", "Shoe=attribute:shoe", "--rejects", tmp_path / "rejects.csv")
+
+    ended = segments.run("import-customers", file, *MAKE, *told)
+
+    assert ended.out == "customers.csv: 602 rows read: 601 created, 0 updated, 0 unchanged, 1 rejected.\n"
+    (row,) = list(csv.reader((tmp_path / "rejects.csv").read_text(encoding="utf-8").splitlines()))[1:]
+    assert row[:2] == [
+        "602",
+        "the attribute shoe must be a number of at most 15 digits before and 6 after the point, not 'large'",
+    ]
+    other = segments.expect_refusal("import-customers", file, "--map", "Shoe=attribute:shoe:text")
+    assert other == "the attribute shoe is of the kind number, not text."
+
+
+def test_a_phone_that_lost_its_digits_and_a_damaged_id_are_refused(segments: Segments, tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "c.csv", "customer_id,phone", "C1,9.4771E+11", "1.2E+11,", "guest,", "17850.0,077")
+
+    ended = segments.run("import-customers", file, *MAKE, "--rejects", tmp_path / "rejects.csv")
+
+    assert ended.out == "c.csv: 4 rows read: 1 created, 0 updated, 0 unchanged, 3 rejected.\n"
+    rows = list(csv.reader((tmp_path / "rejects.csv").read_text(encoding="utf-8").splitlines()))
+    assert [row[1][:40] for row in rows[1:]] == [
+        "phone '9.4771E+11' is in scientific nota",
+        "the customer id '1.2E+11' is in scientif",
+        "no customer",
+    ]
+    assert members(segments, "customer_id,phone") == [["17850", "077"]]
+
+
+def test_a_wrong_map_names_what_would_be_right(segments: Segments, tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "c.csv", "customer_id,Shoe", "C1,7")
+
+    for pair, told in (
+        ("Shoe=size", "--map Shoe=size: the fields are customer_id, name, email, phone, country, city,"),
+        ("Hat=attribute:hat", "--map Hat=attribute:hat: there is no column Hat"),
+        ("Shoe=attribute:my shoe", "the name of an attribute must be 1 to 64 letters, digits, _ or -, not 'my shoe'"),
+    ):
+        assert segments.expect_refusal("import-customers", file, *MAKE, "--map", pair).startswith(told)
+
+
+def test_a_workbook_of_customers_is_read(segments: Segments, tmp_path: Path) -> None:
+    book = Workbook()
+    book.active.append(["customer_id", "name", "registered_at", "Shoe"])  # type: ignore[union-attr]
+    book.active.append([17850, "Ann", datetime(2024, 3, 1), 38.5])  # type: ignore[union-attr]
+    book.save(tmp_path / "c.xlsx")
+
+    ended = segments.run("import-customers", tmp_path / "c.xlsx", *MAKE, "--map", "Shoe=attribute:shoe")
+
+    assert ended.out == "c.xlsx: 1 row read: 1 created, 0 updated, 0 unchanged, 0 rejected.\n"
+    assert members(segments, "customer_id,name,attributes.shoe") == [["17850", "Ann", "38.5"]]
 
 
 def test_the_list_is_sorted_searched_turned_round_and_cut(shop: Segments) -> None:

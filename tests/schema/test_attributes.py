@@ -68,7 +68,7 @@ async def test_a_wrong_value_is_a_user_error_that_names_it(face: Face) -> None:
     assert told["userErrors"] == [
         {
             "field": ["input", "0", "attributes", "shoe_size"],
-            "message": "attributes.shoe_size must be a number of at most 15 digits before and 6 after the point, "
+            "message": "the attribute shoe_size must be a number of at most 15 digits before and 6 after the point, "
             "not 'big'",
             "code": "INVALID",
         }
