@@ -4,7 +4,7 @@ every way in, so that a value means the same wherever it comes from."""
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -16,6 +16,7 @@ from domain.errors import FieldProblem, InvalidInput, find_text_problems
 from domain.model import AttributeKind, AttributeKinds, AttributeValue
 
 MAXIMUM_ATTRIBUTES = 50
+UTC = ZoneInfo("UTC")
 NAME = re.compile(r"[\w-]{1,64}")
 NUMBER = re.compile(r"[+-]?(?:\d{1,15}(?:\.\d*)?|\.\d+)", re.ASCII)
 DECIMALS = 6
@@ -85,27 +86,33 @@ def find_kind(value: object) -> AttributeKind | None:
         case datetime():
             return AttributeKind.INSTANT
         case str():
-            return AttributeKind.INSTANT if _fits(value, AttributeKind.INSTANT) else AttributeKind.TEXT
+            return AttributeKind.INSTANT if _fits(value, AttributeKind.INSTANT, _read_plain) else AttributeKind.TEXT
         case _:
             return None
 
 
-def find_kind_of_cells(cells: Iterable[str]) -> AttributeKind:
-    """What a column of a file is, by its values: numbers, true and false or yes and no, ISO dates, and else texts. With
-    a leading zero a number is an id, and so a text."""
+def _read_plain(text: str, kind: AttributeKind) -> AttributeValue:
+    return read_cell(text, kind, UTC)
+
+
+def find_kind_of_cells(
+    cells: Iterable[str], read: Callable[[str, AttributeKind], AttributeValue] = _read_plain
+) -> AttributeKind:
+    """What a column of a file is, by its values, each of which is read as it is written there: numbers, true and false
+    or yes and no, ISO dates, and else texts. With a leading zero a number is an id, and so a text."""
     values = [text for cell in cells if (text := cell.strip())]
     kinds = (AttributeKind.NUMBER, AttributeKind.BOOLEAN, AttributeKind.INSTANT)
-    of_all = (kind for kind in kinds if values and all(_fits(text, kind) for text in values))
+    of_all = (kind for kind in kinds if values and all(_fits(text, kind, read) for text in values))
     return next(of_all, AttributeKind.TEXT)
 
 
-def _fits(text: str, kind: AttributeKind) -> bool:
+def _fits(text: str, kind: AttributeKind, read: Callable[[str, AttributeKind], AttributeValue]) -> bool:
     if kind is AttributeKind.INSTANT and INSTANT.fullmatch(text) is None:
         return False
     if kind is AttributeKind.NUMBER and re.match(r"[+-]?0\d", text):
         return False
     try:
-        read_cell(text, kind, ZoneInfo("UTC"))
+        read(text, kind)
     except ValueError:
         return False
     return True

@@ -12,6 +12,7 @@ DomainError
 ├── AlreadyRunning    a run of the segment is active
 ├── NotCancellable    the job has ended already
 ├── TooManyImports    so many imports of the business wait already that another one is refused
+├── AllRejected       not one row of a source could be imported
 ├── ImportEnded       somebody ended the import that was worked on
 ├── ImportStopped     the process that works on the import is about to end
 ├── UndoRefused       something has changed since the import
@@ -168,6 +169,12 @@ class TooManyImports(DomainError):
     """So many imports of the business wait already that another one is refused."""
 
     code = "TOO_MANY_IMPORTS"
+
+
+class AllRejected(DomainError):
+    """Not one row of a source could be imported; its rejects are kept."""
+
+    code = "ALL_REJECTED"
 
 
 class ImportEnded(DomainError):

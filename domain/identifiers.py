@@ -12,9 +12,11 @@ PLACEHOLDERS = frozenset({"null", "nan", "none", "\\n", "n/a", "#n/a", "-", "gue
 MAXIMUM_ID = 1000
 FORMULA = re.compile(r'="(.*)"', re.DOTALL)
 FLOAT = re.compile(r"([0-9]+)\.0+")
-SCIENTIFIC = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?[eE][+-]?[0-9]+")
-ROUNDED = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+[eE][+-]?|[eE]\+)[0-9]+")
+SCIENTIFIC = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?e[+-]?[0-9]+", re.IGNORECASE)
+ROUNDED = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+e[+-]?|e\+)[0-9]+", re.IGNORECASE)
 """Scientific notation that no shop gives as an id: with a fraction, or with a sign."""
+SHORTEST = re.compile(r"([1-9])(?:\.([0-9]{1,14}))?e\+([0-9]{2})")
+"""A whole number as statistics programs write it, with every digit that it has; spreadsheets write E and round."""
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 DOUBTFUL = re.compile(
     r"[^0-9A-Za-z_:/#\n-]|(?:^|\n)(?:(?:null|nan|none|guest|n/a|#n/a|-)(?:\n|$)|[0-9]+e[0-9-]|\n|$)", re.IGNORECASE
@@ -32,10 +34,12 @@ def normalise_id(text: str, what: str = "the id", *, order: bool = False) -> str
     bare = unicodedata.normalize("NFC", text.strip()) if not text.isascii() else text.strip()
     if (match := FORMULA.fullmatch(bare)) is not None:
         bare = match[1].replace('""', '"').strip()
-    if len(bare) > 1 and bare[0] == "'":
+    if len(bare) > 1 and bare[0] == "'" and (bare[1].isdigit() or bare[1] in "=+-@"):
         bare = bare[1:].strip()
     if bare.casefold() in PLACEHOLDERS:
         return ""
+    if (match := SHORTEST.fullmatch(bare)) is not None and len(match[2] or "") <= int(match[3]) < 15:
+        return f"{match[1]}{match[2] or ''}".ljust(int(match[3]) + 1, "0")
     if (SCIENTIFIC if order else ROUNDED).fullmatch(bare):
         raise IdFault(f"{what} {bare[:40]!r} is in scientific notation: digits may be lost. Export ids as text")
     if (match := FLOAT.fullmatch(bare)) is not None:

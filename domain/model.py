@@ -92,7 +92,8 @@ NO_ATTRIBUTES = AttributeKinds()
 @dataclass(frozen=True, slots=True)
 class Business:
     """The tenant: every row belongs to one. `last_instant` is that of the newest write when it was read; `as_of` the
-    one that read units answer questions about members for, None being the present."""
+    one that read units answer questions about members for, None being the present. `secret` keys the digests that ids
+    are made of."""
 
     id: int
     key: str
@@ -106,6 +107,7 @@ class Business:
     history_from: datetime | None = None
     last_instant: datetime | None = None
     as_of: datetime | None = None
+    secret: str = field(default="", repr=False)
     attributes: AttributeKinds = NO_ATTRIBUTES
 
     def freeze_at(self, at: datetime | None = None) -> "Business":

@@ -26,7 +26,7 @@ from gql.http.middleware import RequestMiddleware
 from gql.http.processes import obey_signals
 from gql.http.websocket import WebSocketEndpoint
 from gql.logs import log_statement
-from gql.parameters import read_options
+from gql.parameters import read_form
 from gql.schema.context import Context
 from gql.schema.schema import make_schema
 from gql.segmentation import ScheduledSegmentation
@@ -47,7 +47,7 @@ STOP_SECONDS = 5.0
 
 def open_upload(path: Path, business: Business, options_document: Mapping[str, object]) -> OpenedPurchases:
     """An uploaded file, read as its request said."""
-    return open_purchases(path, business, read_options(options_document))
+    return open_purchases(path, business, read_form(options_document))
 
 
 def create_app(

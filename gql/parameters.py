@@ -3,14 +3,13 @@ line has it, and the formats of files that there are. Every parameter has one na
 nobody knows, or that is given twice, is refused, as a misspelt one would silently give another report."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
 
 from domain.classification.groups import Method
 from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput, Sentence
-from domain.imports.formats import ImportOptions
+from domain.imports.formats import KEYS, OPTIONS, SourceFormat
 from domain.imports.sources import WORKBOOK
 from domain.segments.member_export import check_columns
 
@@ -150,8 +149,8 @@ def read_format(text: str) -> str:
     return text.lower()
 
 
-TEXTS = ("date_format", "preset", "amount", "decimal", "thousands", "currency_sign", "sheet")
-UPLOAD_PARAMETERS = ("map", *TEXTS, "name")
+FORMAT = "format"
+UPLOAD_PARAMETERS = (*OPTIONS, FORMAT, "source_format", "name")
 LONGEST = 200
 
 
@@ -159,41 +158,32 @@ LONGEST = 200
 class UploadParameters:
     """How the file is to be read; the name is the source's."""
 
-    options: ImportOptions
+    form: SourceFormat
     name: str | None
 
     def to_document(self) -> dict[str, object]:
-        """The options as plain values, for keeping."""
-        texts = {name: getattr(self.options, name) for name in TEXTS}
-        return {"map": dict(self.options.mapping), **{name: text for name, text in texts.items() if text is not None}}
+        """How the file is to be read, as plain values, for keeping."""
+        return {**self.form.to_document(), **({} if self.form.name is None else {FORMAT: self.form.name})}
 
 
 def read_upload_parameters(query: Sequence[tuple[str, str]]) -> UploadParameters:
     """What the query says; InvalidInput names the parameter that is wrong."""
-    mapping: dict[str, str] = {}
-    texts: dict[str, str] = {}
+    stated: dict[str, list[str]] = {}
     for name, value in query:
         if name not in UPLOAD_PARAMETERS:
             raise InvalidInput(f"There is no parameter {name[:40]!r}. There are: {', '.join(UPLOAD_PARAMETERS)}")
         if len(value) > LONGEST:
             raise InvalidInput(f"{name} must have at most {LONGEST} characters")
-        if name == "map":
-            column, equals, field = value.partition("=")
-            if not (column and equals and field):
-                raise InvalidInput(f"map must be COLUMN=FIELD, not {value[:40]}")
-            mapping[column] = field
-        elif texts.setdefault(name, value) != value:
-            raise InvalidInput(f"{name} must be given once")
-    return UploadParameters(make_options(mapping, texts), texts.get("name"))
+        stated.setdefault(FORMAT if name == "source_format" else name, []).append(value)
+    names = {one: stated.pop(one, [None]) for one in (FORMAT, "name")}
+    for one, values in names.items():
+        if len(set(values)) > 1:
+            raise InvalidInput(f"{one} must be given once")
+    return UploadParameters(SourceFormat.read_options(stated, names[FORMAT][0]), names["name"][0])
 
 
-def read_options(document: Mapping[str, object]) -> ImportOptions:
-    """The options that `UploadParameters.to_document` wrote down."""
-    mapping = document.get("map")
-    texts = {name: str(document[name]) for name in TEXTS if document.get(name) is not None}
-    return make_options(mapping if isinstance(mapping, dict) else {}, texts)
-
-
-def make_options(mapping: Mapping[str, str], texts: Mapping[str, str]) -> ImportOptions:
-    values: dict[str, Any] = {name: texts.get(name) for name in TEXTS}
-    return ImportOptions(mapping, **values)
+def read_form(document: Mapping[str, object]) -> SourceFormat:
+    """The format that `UploadParameters.to_document` wrote down."""
+    said = {name: value for name, value in document.items() if name in KEYS}
+    saved = document.get(FORMAT)
+    return replace(SourceFormat.read(said), name=None if saved is None else str(saved))

@@ -24,7 +24,7 @@ from domain.classification.pipeline import (
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers
 from domain.errors import DomainError, InvalidInput, Unavailable
-from domain.imports.formats import ImportOptions
+from domain.imports.formats import SourceFormat
 from domain.imports.sources import Collection, Place, SourceName, choose_place, get_source
 from domain.jobs.model import ATTEMPTS, JobKind, JobStatus, Lease, Outcome
 from domain.jobs.progress import ProgressFeed
@@ -182,7 +182,7 @@ class Segmenter:
     place: Place | None = None
     business: str | None = None
     output: str | Path | None = None
-    options: ImportOptions = field(default_factory=ImportOptions)
+    options: SourceFormat = field(default_factory=SourceFormat)
     time_zone: str | None = None
     currency: str | None = None
     next_run: datetime | None = None
@@ -191,7 +191,6 @@ class Segmenter:
 
     def run(self, *, as_of: date | None = None, check_freshness: bool = False, force: bool = False) -> Segmentation:
         self.begun = False
-        self.options.validate()
         with self._open_store() as store:
             meant = self._find_business(store)
             with RunFolder.acquire(
@@ -274,7 +273,7 @@ def run_segmentation(
     output: str | Path | None = None,
     check_freshness: bool = False,
     force: bool = False,
-    options: ImportOptions | None = None,
+    options: SourceFormat | None = None,
     time_zone: str | None = None,
     currency: str | None = None,
     settings: Settings | None = None,
@@ -295,7 +294,7 @@ def run_segmentation(
         choose_place(source, csv_path, Collection(database, collection)),
         business=business,
         output=output,
-        options=options or ImportOptions(),
+        options=options or SourceFormat(),
         time_zone=time_zone,
         currency=currency,
         clock=clock,

@@ -400,8 +400,9 @@ class JobRow(SQLModel, table=True):
 
 class PurchaseImportRow(SQLModel, table=True):
     """What an import says beside its job: its counts, and how it is taken back; `id` is the change number that it began
-    with. `options` say how an uploaded file is to be read; `undo_begun_at` stands from the first range that was taken
-    back, `undone_at` from the last."""
+    with. `options` say how an uploaded file is to be read; `content` is the hash of the file, and `adds` says that it
+    added rows to the lines of orders that were there; `undo_begun_at` stands from the first range that was taken back,
+    `undone_at` from the last."""
 
     __tablename__ = "purchase_import"
     __table_args__ = of_business(
@@ -425,18 +426,22 @@ class PurchaseImportRow(SQLModel, table=True):
     undo: Any = nullable(NullableJson)
     request_key: str | None = nullable(CodePointText)
     request_digest: str | None = nullable(CodePointText)
+    content: str | None = nullable(CodePointText)
+    adds: bool = not_null(Boolean, False)
 
 
 class ImportRejectRow(SQLModel, table=True):
-    """A row that an import refused: its line number, its text and why."""
+    """A row that an import refused: its line number, its text and why; `kind` is the reason without the values of the
+    row."""
 
     __tablename__ = "import_reject"
-    __table_args__ = of_business(primary_key("import_id", "line"))
+    __table_args__ = of_business(primary_key("import_id", "line"), index("ix_reject_kind", "import_id", "kind", "line"))
     business_id: int = not_null(BigInteger)
     import_id: int = not_null(BigInteger)
     line: int = not_null(BigInteger)
     text: str = not_null(CodePointText)
     reason: str = not_null(CodePointText)
+    kind: str = not_null(CodePointText, "")
 
 
 class ImportRangeRow(SQLModel, table=True):

@@ -27,6 +27,7 @@ VALUES = (
     "domain.calendar",
     "domain.money",
     "domain.pages",
+    "domain.identifiers",
     "domain.classifiers",
     "domain.attributes",
 )
@@ -59,6 +60,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "domain.money": ("domain.errors",),
     "domain.attributes": ("domain.errors", "domain.model", "domain.calendar"),
     "domain.pages": ("domain.errors",),
+    "domain.identifiers": ("domain.errors",),
     "domain.classifiers": ("domain.errors",),
     "domain.classification": VALUES,
     "domain.rules": (*VALUES, "domain.classification"),

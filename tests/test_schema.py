@@ -47,8 +47,6 @@ FIELD_REMOVED: Field PurchaseLine.quantity was removed.
 ARG_REMOVED: Argument Segment.members(sort:) was removed.
 ARG_REMOVED: Argument Segment.members(reverse:) was removed.
 ARG_REMOVED: Argument Segment.members(search:) was removed.
-FIELD_REMOVED: Field PurchaseImport.rejectReasons was removed.
-ARG_REMOVED: Argument PurchaseImport.rejects(reason:) was removed.
 FIELD_REMOVED: Field SegmentationReport.orderCount was removed.
 FIELD_REMOVED: Field SegmentationReport.averageOrderValue was removed.
 FIELD_REMOVED: Field SegmentationReport.previous was removed.

@@ -11,8 +11,7 @@ from domain.classification.festive import read_periods
 from domain.classification.labels import LABELS
 from domain.classification.pipeline import RESERVED
 from domain.errors import InvalidInput
-from domain.imports.columns import ALIASES, normalise_header
-from domain.imports.values import DateForm
+from domain.imports.formats import Key, check_format_name
 from domain.money import to_decimal, to_minor
 
 LONGEST = 1_000
@@ -68,42 +67,6 @@ def switch() -> Kind:
     return Kind("true or false", read)
 
 
-def choice(*words: str) -> Kind:
-    """One of a few words."""
-
-    def read(value: object, decimals: int) -> object:
-        if value not in words:
-            raise ValueError(f"must be one of: {', '.join(words)}")
-        return value
-
-    return Kind(", ".join(words[:-1]) + f" or {words[-1]}", read)
-
-
-def sign(*marks: str) -> Kind:
-    """One of a few characters."""
-    shown = " ".join("a space" if mark == " " else mark for mark in marks)
-
-    def read(value: object, decimals: int) -> object:
-        if value not in marks:
-            raise ValueError(f"must be one of the characters: {shown}")
-        return value
-
-    return Kind(f"one of the characters: {shown}", read)
-
-
-def currency_sign() -> Kind:
-    """What stands beside an amount, such as € or LKR."""
-    words = "sign or code of 1 to 10 characters such as € or Rs."
-
-    def read(value: object, decimals: int) -> object:
-        text = _read_text(value, f"a {words}").strip()
-        if len(text) > 10 or re.search(r"\d|^[-+.,']$", text):
-            raise ValueError(f"must be a {words}")
-        return text
-
-    return Kind(words, read)
-
-
 def folder() -> Kind:
     """A folder of this machine."""
 
@@ -143,15 +106,30 @@ def cron() -> Kind:
     return Kind("five cron fields, in the business's time zone", read)
 
 
-def date_format() -> Kind:
-    """A form of dates that says day, month and year."""
+def format_key(key: Key) -> Kind:
+    """What a format of sources says under one of its keys."""
 
     def read(value: object, decimals: int) -> object:
-        form = _read_text(value, "a form of dates such as %d/%m/%Y")
-        DateForm(form)
-        return form
+        try:
+            kept = key.read(value)
+        except InvalidInput as error:
+            raise ValueError(error.message.partition(" ")[2]) from error
+        return dict(kept) if isinstance(kept, Mapping) else value
 
-    return Kind("form of dates such as %d/%m/%Y", read)
+    return Kind(key.kind, read)
+
+
+def saved_format() -> Kind:
+    """The name of a saved format."""
+
+    def read(value: object, decimals: int) -> object:
+        name = _read_text(value, "the name of a saved format")
+        try:
+            return check_format_name(name)
+        except InvalidInput as error:
+            raise ValueError(error.message.partition(" ")[2]) from error
+
+    return Kind("name of a saved format", read)
 
 
 def order() -> Kind:
@@ -178,34 +156,6 @@ def periods() -> Kind:
     return Kind("list of {from, to}, both MM-DD (may wrap the new year) or both YYYY-MM-DD", read)
 
 
-def columns() -> Kind:
-    """Column of a source to field."""
-    fields = ", ".join(ALIASES)
-
-    def read(value: object, decimals: int) -> object:
-        if not isinstance(value, Mapping):
-            raise ValueError("must say COLUMN = FIELD for each column")
-        mapping: dict[str, str] = {}
-        unknown, twice = list[str](), list[str]()
-        for column, field in value.items():
-            shown = _read_text(column, "made of columns that have a name")
-            known = (name for name, others in ALIASES.items() if _is_field(field, name, others))
-            target = next(known, None)
-            if target is None:
-                unknown.append(shown)
-            elif target in mapping.values():
-                twice.append(target)
-            else:
-                mapping[shown] = target
-        faults = [f"must give {', '.join(unknown)} one of the fields {fields}"] if unknown else []
-        faults += [f"must give the field {target} one column only" for target in dict.fromkeys(twice)]
-        if faults:
-            raise ValueError("; ".join(faults))
-        return mapping
-
-    return Kind(f"table of COLUMN = FIELD; the fields are {fields}", read)
-
-
 def read_percentage(value: object, decimals: int) -> int:
     """A share such as 0.7, or a whole number of percents above 1, as percents."""
     wrong = "must be a share such as 0.7, in whole percents, or a whole number of percents up to 100"
@@ -214,10 +164,6 @@ def read_percentage(value: object, decimals: int) -> int:
     if not 1 <= percents <= 100 or percents != percents.to_integral_value():
         raise ValueError(wrong)
     return int(percents)
-
-
-def _is_field(field: object, name: str, others: tuple[str, ...]) -> bool:
-    return isinstance(field, str) and normalise_header(field) in (normalise_header(name), *others)
 
 
 def _read_number(value: object, meant: str) -> Decimal:

@@ -10,24 +10,20 @@ from domain.businesses.mongodb import SECTION as MONGODB
 from domain.businesses.setting_types import (
     Kind,
     amount,
-    choice,
-    columns,
     cron,
-    currency_sign,
-    date_format,
     file_name,
     folder,
+    format_key,
     order,
     periods,
     read_percentage,
-    sign,
+    saved_format,
     switch,
     whole,
 )
 from domain.classification.labels import BOUNDS, ClassificationSettings
 from domain.errors import FieldProblem, InvalidInput
-from domain.imports.formats import AMOUNTS, LINE, PRESETS
-from domain.imports.values import DECIMALS, THOUSANDS
+from domain.imports.formats import KEYS
 from domain.model import BusinessSettings
 
 DEFAULTS = BusinessSettings()
@@ -75,13 +71,8 @@ SETTINGS: tuple[Setting, ...] = (
     _make_own_setting("rfm_days", whole(1, 9999), "days that a customer's own RFM scores look back"),
     _make_own_setting("inactive_days", whole(1, 9999), "days without an order after which a member counts as inactive"),
     _make_own_setting("follow_purchases", switch(), "whether dynamic segments follow as soon as purchases are written"),
-    Setting("import.columns", columns(), {}, "columns of a source that have a name of their own"),
-    Setting("import.preset", choice(*PRESETS), None, "platform whose order files are read"),
-    Setting("import.date_format", date_format(), None, "form of the dates; ISO 8601 where none is set"),
-    Setting("import.amount", choice(*AMOUNTS), None, "whether a row's amount is the line's or the order's"),
-    Setting("import.decimal", sign(*DECIMALS), None, "decimal sign of amounts; a point where none is set"),
-    Setting("import.thousands", sign(*THOUSANDS), None, "sign between the thousands of amounts"),
-    Setting("import.currency_sign", currency_sign(), None, "sign or code of the currency beside amounts"),
+    Setting("import.format", saved_format(), None, "saved format that files are read by"),
+    *(Setting(f"import.{name}", format_key(key), None, key.words) for name, key in KEYS.items()),
     _make_own_setting(
         "output_dir",
         folder(),
@@ -222,9 +213,6 @@ class _Reading:
             contradictions.append(
                 ("import.thousands", "import.decimal", "import.thousands must differ from import.decimal")
             )
-        if after.get("import.preset") is not None and after.get("import.amount") == LINE:
-            message = "import.amount must not be line beside import.preset, whose amounts are of orders"
-            contradictions.append(("import.amount", "import.preset", message))
         for name, other, message in contradictions:
             if not {name, other} & wrong:
                 self.note_fault(name, message)

@@ -1,12 +1,9 @@
-"""Which column of a purchases file is which field, decided once, from the header, before any row is read; and text
-cells: what is taken off, what is refused, and how a row is shown to people."""
+"""The fields that a column of a source can be, and text cells: what is taken off, what is refused, and how a row is
+shown to people."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-
-from domain.errors import InvalidInput, Sentence
-from domain.money import is_currency
 
 MAXIMUM_TEXT = 1000
 MAXIMUM_CELLS = 1000
@@ -96,20 +93,53 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "purchase_date": ("timestamp", "purchasedat", "purchasedate", "orderdate", "date"),
     "amount": ("amount", "totalamount"),
     "category": ("category", "productcategory"),
+    "product": ("product",),
+    "sku": ("sku",),
+    "quantity": ("quantity",),
+    "unit_price": ("unitprice",),
     "storefront": ("storefront",),
     "channel": ("channel",),
     "status": ("status",),
     "currency": ("currency",),
-    # No header is taken for it: it must be mapped, as presets do.
+    # No header is taken for these: they must be mapped, as presets do.
+    "purchase_time": (),
+    "time_zone": (),
     "refunded": (),
+    "refunded_order_id": (),
+    "discount": (),
+    "tax": (),
+    "shipping": (),
+    "tip": (),
+    "fee": (),
 }
-REQUIRED = ("customer_id", "order_id", "purchase_date", "amount")
-AMOUNT_IN = re.compile("totalamount[a-z]{3}")
+"""The fields of a purchase, and the headers that are taken for them, as headers are compared."""
+CUSTOMER_ALIASES: Mapping[str, tuple[str, ...]] = {
+    "customer_id": ALIASES["customer_id"],
+    "name": ("name",),
+    "first_name": ("firstname",),
+    "last_name": ("lastname",),
+    "email": ("email",),
+    "phone": ("phone",),
+    "country": ("country",),
+    "city": ("city",),
+    "loyalty_level": ("loyaltylevel",),
+    "registered_at": ("registeredat",),
+}
+"""The same of a customer."""
+FIELDS = tuple(dict.fromkeys((*ALIASES, *CUSTOMER_ALIASES)))
+ATTRIBUTE = "attribute:"
+"""Before the name of an attribute, as which a column is kept that is no field."""
+ATTRIBUTE_KINDS = ("text", "number", "boolean", "instant")
+ATTRIBUTE_FIELD = re.compile(rf"{ATTRIBUTE}([\w-]{{1,64}})(?::({'|'.join(ATTRIBUTE_KINDS)}))?")
+REJECT_COLUMNS = ("reject_line", "reject_reason", "reject_order")
+"""What a file of rejects has beside the columns of its source: the row's line there, why it was rejected (empty for a
+row that was not, of an order of which another was) and the order's id where it is known."""
+TEXT_FIELDS = ("category", "product", "sku", "storefront", "channel")
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where each field stands in a row; None where the file has no such column."""
+    """Where each field stands in a row; absent where the file has no such column. `ignored` columns are no field."""
 
     places: Mapping[str, int]
     ignored: tuple[str, ...]
@@ -117,49 +147,17 @@ class Columns:
 
 
 def normalise_header(header: str) -> str:
-    """A header without letter case, spaces and underscores."""
-    return header.strip().lower().replace(" ", "").replace("_", "")
+    """A header without letter case, spaces, dashes and underscores."""
+    return header.strip().lower().replace(" ", "").replace("_", "").replace("-", "")
 
 
-def find_mapped(column: str, field: str, header: Sequence[str]) -> str:
-    """The field that a column is mapped to; InvalidInput where there is no such field, or no such column among the
-    normalised names of the header."""
-    target = next(
-        (name for name, known in ALIASES.items() if normalise_header(field) in (normalise_header(name), *known)), None
-    )
-    if target is None:
-        raise InvalidInput(Sentence("{map} {}={}: the fields are {}", column, field, ", ".join(ALIASES)), ("map",))
-    if normalise_header(column) not in header:
-        raise InvalidInput(Sentence("{map} {}={}: the file has no column {}", column, field, column), ("map",))
-    return target
-
-
-def resolve_columns(header: Sequence[str], mapping: Mapping[str, str], currency: str) -> Columns:
-    """Find every field's column; InvalidInput says what is missing, mapped twice or in another currency."""
-    names = [normalise_header(name) for name in header]
-    places: dict[str, int] = {}
-    for column, field in mapping.items():
-        target = find_mapped(column, field, names)
-        places[target] = names.index(normalise_header(column))
-    mapped = set(places.values())
-    free = [name if place not in mapped else "" for place, name in enumerate(names)]
-    for field, known in ALIASES.items():
-        if field not in places:
-            place = next((free.index(alias) for alias in known if alias in free), None)
-            if place is not None:
-                places[field] = place
-    if "amount" not in places:
-        currencies = {name[-3:].upper(): place for place, name in enumerate(free) if AMOUNT_IN.fullmatch(name)}
-        others = [code for code in currencies if is_currency(code)]
-        if currency in currencies:
-            places["amount"] = currencies[currency]
-        elif others:
-            column = header[currencies[others[0]]].strip()
-            raise InvalidInput(f"The amounts are in {others[0]} ({column}), the business has {currency}.")
-    missing = [field for field in REQUIRED if field not in places]
-    if missing:
-        template = "Missing required columns: {}. Columns seen: {}. Use {map} COLUMN={}."
-        raise InvalidInput(Sentence(template, ", ".join(missing), describe_columns(header), missing[0]))
-    used = set(places.values())
-    ignored = tuple(format_row([name.strip()]) for place, name in enumerate(header) if place not in used)
-    return Columns(places, ignored, len(header))
+def find_field(text: str) -> str | None:
+    """The field of that name or alias, or the attribute; None where there is none."""
+    if (match := ATTRIBUTE_FIELD.fullmatch(text)) is not None:
+        return match[0]
+    name = normalise_header(text)
+    for aliases in (ALIASES, CUSTOMER_ALIASES):
+        for field, known in aliases.items():
+            if name in (normalise_header(field), *known):
+                return field
+    return None

@@ -1,261 +1,436 @@
-"""How a source of purchases is to be read: what a caller says, where it says nothing what the business has settled
-under `import`, and how the order exports of shop platforms are written. Nothing is guessed and nothing computed here:
-what is said nowhere has the plain meaning, and whatever stands in a cell is read by the one reader of its field."""
+"""How a source is written, as plain data: what a caller says, where it says nothing what a saved format or a preset
+says, and where they say nothing what the business has settled under `import`. What is said nowhere has the plain
+meaning and is never guessed. KEYS is the one list of all that can be said; files of formats, settings, options of
+commands and parameters of uploads are read by it."""
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import combinations
+from types import MappingProxyType
 from typing import Any
 
-from domain.errors import InvalidInput, Sentence
-from domain.imports.columns import (
-    ALIASES,
-    REQUIRED,
-    describe_columns,
-    describe_wrong_width,
-    find_mapped,
-    format_row,
-    normalise_header,
-)
-from domain.imports.rows import Batch, PurchaseSource
-from domain.imports.values import AmountForm, DateForm
-from domain.model import BusinessSettings
-
-FIELDS = tuple(ALIASES)
-
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """One platform. `columns` are those that may hold a field, by their normalised names, the first that says
-    something wins; `nothing` is what says nothing in the customer's."""
-
-    title: str
-    columns: Mapping[str, tuple[str, ...]]
-    statuses: Mapping[str, str]
-    cancelled: tuple[str, ...] = ()
-    nothing: frozenset[str] = frozenset({""})
-
-
-PRESETS: Mapping[str, Preset] = {
-    "shopify": Preset(
-        "Shopify's order export",
-        {
-            "customer_id": ("email", "phone"),
-            "order_id": ("name",),
-            "purchase_date": ("createdat",),
-            "amount": ("total",),
-            "refunded": ("refundedamount",),
-            "currency": ("currency",),
-            "status": ("financialstatus",),
-            "channel": ("source",),
-            "storefront": ("location",),
-        },
-        {
-            "paid": "completed",
-            "partially_paid": "partial",
-            "partially_refunded": "completed",
-            "authorized": "pending",
-            "pending": "pending",
-            "unpaid": "pending",
-            "refunded": "refunded",
-            "voided": "cancelled",
-            "expired": "cancelled",
-        },
-        ("cancelledat",),
-    ),
-    "woocommerce": Preset(
-        "WooCommerce's order exports",
-        {
-            "customer_id": ("billingemail", "customeremail", "email(billing)", "customerid", "customeruser"),
-            "order_id": ("ordernumber", "orderid", "order#"),
-            "purchase_date": ("orderdate", "date", "datecreated"),
-            "amount": ("ordertotal", "ordertotalamount", "total", "n.revenue"),
-            "refunded": ("refundedtotal", "orderrefundamount", "orderrefundedamount"),
-            "currency": ("ordercurrency", "currency"),
-            "status": ("status", "orderstatus"),
-            "category": ("itemcategory", "productcategory", "category"),
-            "channel": ("createdvia", "attribution", "origin"),
-        },
-        {
-            "completed": "completed",
-            "processing": "completed",
-            "on_hold": "pending",
-            "pending": "pending",
-            "pending_payment": "pending",
-            "checkout_draft": "pending",
-            "draft": "pending",
-            "cancelled": "cancelled",
-            "failed": "cancelled",
-            "trash": "cancelled",
-            "refunded": "refunded",
-        },
-        nothing=frozenset({"", "0"}),
-    ),
-}
-
-
-class PresetSource:
-    """A platform's export as a source of our own columns; every row keeps the text that stands in the file."""
-
-    def __init__(self, source: PurchaseSource, preset: Preset, mapping: Mapping[str, str]) -> None:
-        self.source = source
-        self.preset = preset
-        self.name = source.name
-        self.typed = source.typed
-        names = [normalise_header(name) for name in source.header]
-        wanted = {**preset.columns, **_map_columns(mapping, names)}
-        self.places = {of: tuple(names.index(name) for name in some if name in names) for of, some in wanted.items()}
-        self.header = [of for of in FIELDS if self.places.get(of)]
-        self.cancelled = [names.index(name) for name in preset.cancelled if name in names]
-        missing = [of for of in REQUIRED if of not in self.header]
-        if missing:
-            wants = ", ".join(f"{of} ({' or '.join(wanted[of])})" for of in missing)
-            template = "{} is not {}: it lacks {}. Columns seen: {}. Use {map} COLUMN={}."
-            seen = describe_columns(source.header)
-            raise InvalidInput(Sentence(template, source.name, preset.title, wants, seen, missing[0]))
-        used = {place for some in self.places.values() for place in some} | {*self.cancelled}
-        self.ignored = tuple(
-            format_row([name.strip()]) for place, name in enumerate(source.header) if place not in used
-        )
-
-    def read_batches(self) -> Generator[Batch, None, None]:
-        """The rows in our columns."""
-        width = len(self.source.header)
-        order: list[str] | None = None
-        for batch in self.source.read_batches():
-            rows: list[list[str]] = []
-            faults = dict(batch.faults)
-            for line, cells in zip(batch.lines, batch.rows, strict=True):
-                if not cells:
-                    rows.append([])
-                    continue
-                if len(cells) != width:
-                    faults[line] = describe_wrong_width(len(cells), width)
-                    rows.append([""] * len(self.header))
-                    continue
-                row = self._translate_row(cells)
-                key = row[self.header.index("order_id")]
-                if order is not None and key and key == order[self.header.index("order_id")]:
-                    row = [
-                        own if own or name == "category" else first
-                        for name, own, first in zip(self.header, row, order, strict=True)
-                    ]
-                else:
-                    order = row
-                rows.append(row)
-            yield Batch(batch.lines, rows, batch.clean, batch.raw or batch.rows, faults)
-
-    def read_rows(self) -> Iterator[tuple[int, list[str]]]:
-        """The rows as they stand in the file."""
-        return self.source.read_rows()
-
-    def _translate_row(self, cells: Sequence[str]) -> list[str]:
-        row = {of: self._find_text(cells, self.places[of], of == "customer_id") for of in self.header}
-        word = row.get("status", "").lower().replace(" ", "_").replace("-", "_").removeprefix("wc_")
-        if "status" in row:
-            row["status"] = self.preset.statuses.get(word, row["status"])
-        if any(cells[place].strip() for place in self.cancelled):
-            row["status"] = "cancelled"
-        return [row[of] for of in self.header]
-
-    def _find_text(self, cells: Sequence[str], places: Sequence[int], customer: bool) -> str:
-        nothing = self.preset.nothing if customer else {""}
-        return next((text for place in places if (text := cells[place].strip()) not in nothing), "")
-
-
-def carry_down_amounts(batches: Iterator[Batch], order: int, amount: int, width: int) -> Iterator[Batch]:
-    """Rows where an absent amount is that of the row before, if both are of one order."""
-    last, amount_text = "", ""
-    for batch in batches:
-        rows = []
-        for cells in batch.rows:
-            row = cells
-            if len(cells) == width:
-                key = cells[order].strip()
-                if key and key == last and not cells[amount].strip():
-                    row = list(cells)
-                    row[amount] = amount_text
-                elif key != last or cells[amount].strip():
-                    last, amount_text = key, cells[amount]
-            rows.append(row)
-        yield Batch(batch.lines, rows, batch.clean, batch.raw or batch.rows, batch.faults)
-
-
-def _map_columns(mapping: Mapping[str, str], header: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    return {find_mapped(column, of, header): (normalise_header(column),) for column, of in mapping.items()}
-
+from domain.calendar import load_zone
+from domain.errors import FieldProblem, InvalidInput, Sentence
+from domain.imports.amounts import DECIMALS, THOUSANDS, AmountForm
+from domain.imports.columns import FIELDS, find_field
+from domain.imports.dates import SAMPLE, DateForm, read_date_forms
+from domain.model import BusinessSettings, PurchaseStatus
 
 LINE, ORDER = "line", "order"
 """Whose amount stands in a row: its own, or that of its whole order."""
 AMOUNTS = (LINE, ORDER)
+ROW, CUSTOMER_DAY, CUSTOMER_INSTANT = "row", "customer_day", "customer_instant"
+MADE_ORDERS = (ROW, CUSTOMER_DAY, CUSTOMER_INSTANT)
+"""What is an order where a source has no order ids."""
+SCOPES = ("customer", "storefront", "year")
+"""Within what an order id is unique, where it is not in the business."""
+NEGATIVES = ("minus", "brackets", "trailing")
+EACH = "each"
+ANY_TEXT = "*"
+"""Stands for every text that says something in a table of words."""
 SECTION = "import"
+LONGEST_TEXT, MOST_ENTRIES, LONGEST_NAME = 200, 200, 60
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+TERM_FIELDS = ("amount", "quantity", "unit_price", "discount", "tax", "shipping", "tip", "fee", "refunded")
+TERM = re.compile(r"\s*([+-])?\s*([a-z_]+)(?:\s*\*\s*([a-z_]+))?")
 
 
 @dataclass(frozen=True, slots=True)
-class ImportOptions:
-    """What is known of a source beforehand. `mapping` is column to field, `kept_mapping` that of the settings, which
-    holds where the source has such columns."""
+class Key:
+    """One thing that can be said: its kind (text, flag, number, list or table), in words what it says, and how a value
+    is checked and put in its plain form; ValueError has the rest of a sentence that begins with the key."""
 
-    mapping: Mapping[str, str] = field(default_factory=dict)
-    date_format: str | None = None
+    kind: str
+    words: str
+    read: Callable[[Any], Any]
+
+
+def _text(*allowed: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_TEXT:
+            raise ValueError(f"must be a text of 1 to {LONGEST_TEXT} characters")
+        if allowed and value not in allowed:
+            raise ValueError(f"must be one of: {', '.join(allowed)}, not {value[:40]}")
+        return value
+
+    return read
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def _number(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1000:
+        raise ValueError("must be a whole number between 0 and 1000")
+    return value
+
+
+def _list(value: Any) -> tuple[str, ...]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(one, str) and one.strip() for one in texts):
+        raise ValueError("must be a list of texts")
+    if len(texts) > MOST_ENTRIES:
+        raise ValueError(f"must have at most {MOST_ENTRIES} entries")
+    return tuple(texts)
+
+
+def _table(meant: str, read: Callable[[str, Any], Any]) -> Callable[[Any], Mapping[str, Any]]:
+    def read_table(value: Any) -> Mapping[str, Any]:
+        if not isinstance(value, Mapping) or not all(isinstance(name, str) and name.strip() for name in value):
+            raise ValueError(f"must say {meant}")
+        if len(value) > MOST_ENTRIES:
+            raise ValueError(f"must have at most {MOST_ENTRIES} entries")
+        return {name: read(name, one) for name, one in value.items()}
+
+    return read_table
+
+
+def _columns(value: Any) -> Mapping[str, str]:
+    stated = _table("COLUMN = FIELD for each column", lambda _, of: of)(value)
+    found = {column: find_field(of) if isinstance(of, str) else None for column, of in stated.items()}
+    unknown = [column[:40] for column, of in found.items() if of is None]
+    if unknown:
+        raise ValueError(f"must give {', '.join(unknown)} one of the fields {', '.join(FIELDS)} or attribute:NAME")
+    return {column: of for column, of in found.items() if of is not None}
+
+
+def read_status(word: str, status: Any) -> str:
+    """The status that a word means, by its name in any letter case."""
+    name = str(status).upper()
+    if name not in PurchaseStatus.__members__:
+        names = ", ".join(PurchaseStatus.__members__)
+        raise ValueError(f"{word[:40]}={str(status)[:40]}: a status is one of {names}")
+    return name
+
+
+def _words(column: str, value: Any) -> Mapping[str, str]:
+    return {clean_word(word): one for word, one in _table("WORD = STATUS", read_status)(value).items()}
+
+
+def _zone(word: str, zone: Any) -> str:
+    return _iana(zone)
+
+
+def _iana(value: Any) -> str:
+    try:
+        return load_zone(_text()(value)).key
+    except InvalidInput as error:
+        raise ValueError(f"must be an IANA name such as Asia/Colombo, not {str(value)[:40]!r}") from error
+
+
+def _formula(value: Any) -> str:
+    parse_formula(_text()(value))
+    return str(value)
+
+
+def _dates(value: Any) -> tuple[str, ...]:
+    forms = _list(value)
+    read = [DateForm(form) for form in forms]
+    for one, other in combinations(read, 2):
+        check_forms_agree(one, other)
+    return forms
+
+
+def _delimiter(value: Any) -> str:
+    text = {"tab": "\t", "\\t": "\t", "space": " "}.get(value, value) if isinstance(value, str) else ""
+    if text != "whitespace" and (len(text) != 1 or text.isalnum() or text in '"\r\n'):
+        raise ValueError("must be one character such as ; or |, or tab or whitespace")
+    return str(text)
+
+
+def _quote(value: Any) -> str:
+    if value != "none" and (not isinstance(value, str) or len(value) != 1 or value.isalnum() or value.isspace()):
+        raise ValueError("must be one character such as \" or ', or none")
+    return str(value)
+
+
+def _sign(value: Any) -> str:
+    return AmountForm.of(None, None, _text()(value)).sign
+
+
+def _thousands(value: Any) -> str:
+    text = " " if value == "space" else value
+    if text not in THOUSANDS:
+        raise ValueError("must be , . ' or space")
+    return str(text)
+
+
+KEYS: Mapping[str, Key] = {
+    "columns": Key("table", "Which column is which field.", _columns),
+    "date_format": Key("list", "Form of the dates, such as %d/%m/%Y; also excel, epoch, epoch_ms.", _dates),
+    "preset": Key("text", "Preset that the rest builds on, such as shopify.", _text()),
+    "amount": Key("text", "Whose amount a row carries: line or order.", _text(*AMOUNTS)),
+    "decimal": Key("text", "Sign before decimals: . or ,", _text(*DECIMALS)),
+    "thousands": Key("text", "Sign between thousands: , . ' or space.", _thousands),
+    "currency_sign": Key("text", "Sign of the currency, such as € or Rs.", _sign),
+    "sheet": Key("text", "Sheet of a workbook; the first where absent.", _text()),
+    "encoding": Key("text", "Encoding of the text, such as windows-1252; UTF-8 where absent.", _text()),
+    "skip_lines": Key("number", "Lines before the header.", _number),
+    "delimiter": Key("text", "What separates cells: a character, tab or whitespace.", _delimiter),
+    "quote": Key("text", "What encloses cells, or none.", _quote),
+    "fill_down": Key("flag", "Empty cells say what the row above says, as merged cells do.", _flag),
+    "negative": Key("text", "How amounts below zero are written: minus, brackets or trailing.", _text(*NEGATIVES)),
+    "round": Key("flag", "Round decimals beyond the currency's, half-even.", _flag),
+    "file_time_zone": Key("text", "Zone of the times that name none, such as America/New_York.", _iana),
+    "zones": Key("table", "Words of the column time_zone and the zones they mean.", _table("WORD = ZONE", _zone)),
+    "ignore": Key("list", "Columns that are left out on purpose.", _list),
+    "statuses": Key("table", "Words of the status column and what they mean.", lambda value: _words("", value)),
+    "status_columns": Key(
+        "table", "Words of further columns that decide the status; * is any text.", _table("COLUMN = words", _words)
+    ),
+    "nothing": Key(
+        "table", "Values that say nothing in a field.", _table("FIELD = values", lambda _, value: _list(value))
+    ),
+    "amount_formula": Key("text", "Terms of the amount, such as quantity * unit_price - discount.", _formula),
+    "absent_amount": Key("text", "What an absent amount is: reject or zero.", _text("reject", "zero")),
+    "orders": Key("text", "What is an order without ids: row, customer_day or customer_instant.", _text(*MADE_ORDERS)),
+    "order_id_scope": Key("text", "Within what order ids are unique: customer, storefront or year.", _text(*SCOPES)),
+    "order_id_prefix": Key("text", "Put before every order id.", _text()),
+    "customer_id_prefix": Key("text", "Put before every customer id.", _text()),
+    "guests": Key(
+        "text", "Orders without a customer: reject, or each is a customer of its own.", _text("reject", EACH)
+    ),
+    "append_lines": Key("flag", "Add the rows of an order that is known to its lines.", _flag),
+}
+"""What can be said of a source, by name."""
+STATED_AS = {"columns": "map", "statuses": "status"}
+"""Tables that options state by an entry each."""
+OPTIONS: Mapping[str, Key] = {
+    STATED_AS.get(name, name): key for name, key in KEYS.items() if key.kind != "table" or name in STATED_AS
+}
+"""What options of commands and parameters of uploads say, by their names."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFormat:
+    """What is known of a source beforehand: an attribute for each of KEYS, None or empty where nothing is said. `name`
+    is that of a saved format which the rest builds on; `kept_columns` are those of the settings, which hold where the
+    source has such columns."""
+
+    name: str | None = None
     preset: str | None = None
-    amount: str | None = None
+    encoding: str | None = None
+    skip_lines: int | None = None
+    delimiter: str | None = None
+    quote: str | None = None
+    sheet: str | None = None
+    fill_down: bool | None = None
     decimal: str | None = None
     thousands: str | None = None
     currency_sign: str | None = None
-    sheet: str | None = None
-    kept_mapping: Mapping[str, str] = field(default_factory=dict)
+    negative: str | None = None
+    round: bool | None = None
+    date_format: tuple[str, ...] = ()
+    file_time_zone: str | None = None
+    zones: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    ignore: tuple[str, ...] = ()
+    statuses: Mapping[str, str] = field(default_factory=dict)
+    status_columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    nothing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    amount: str | None = None
+    amount_formula: str | None = None
+    absent_amount: str | None = None
+    orders: str | None = None
+    order_id_scope: str | None = None
+    order_id_prefix: str | None = None
+    customer_id_prefix: str | None = None
+    guests: str | None = None
+    append_lines: bool | None = None
+    kept_columns: Mapping[str, str] = field(default_factory=dict)
 
-    def complete_from(self, settings: BusinessSettings) -> "ImportOptions":
-        """These options, and what they leave open as the business has settled it."""
+    @classmethod
+    def read(
+        cls, document: Mapping[str, Any], place: tuple[str, ...] = (), called: Mapping[str, str] = MappingProxyType({})
+    ) -> "SourceFormat":
+        """The format that a document states, checked as a whole; InvalidInput carries every fault, its fields beneath
+        `place`, keys by what they are `called`."""
+        problems: list[FieldProblem] = []
+        values: dict[str, Any] = {}
+        for name, value in document.items():
+            key = KEYS.get(name)
+            if key is None:
+                message = f"A format has no {name[:40]!r}. There are: {', '.join(KEYS)}"
+                problems.append(FieldProblem((*place, name[:40]), message))
+                continue
+            try:
+                values[name] = key.read(value)
+            except ValueError as error:
+                shown = called.get(name, name)
+                problems.append(FieldProblem((*place, shown), Sentence(f"{{{shown}}} {{}}", error)))
+            except InvalidInput as error:
+                problems += [FieldProblem((*place, name), one.message) for one in error.problems]
+        if problems:
+            raise InvalidInput.of(problems)
+        made = cls(**values)
+        made.check_agreement()
+        return made
+
+    @classmethod
+    def read_options(cls, stated: Mapping[str, Sequence[str]], name: str | None = None) -> "SourceFormat":
+        """The format that options state, each by the texts that were given for it; `name` is that of a saved one."""
+        document: dict[str, Any] = {}
+        for option, texts in stated.items():
+            key = OPTIONS[option]
+            if key.kind == "table":
+                document[_KEY_OF.get(option, option)] = _read_pairs(option, texts)
+            elif key.kind == "list":
+                document[option] = list(texts)
+            elif len(set(texts)) > 1:
+                raise InvalidInput(Sentence(f"{{{option}}} must be given once"), (option,))
+            else:
+                document[option] = _read_text_of(key.kind, texts[0])
+        return replace(cls.read(document, called=STATED_AS), name=name)
+
+    def to_document(self) -> dict[str, Any]:
+        """What is said, as plain values for files and JSON."""
+        said = {name: getattr(self, name) for name in KEYS}
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
+        return {name: _to_plain(value) for name, value in plain.items() if value not in (None, [], {})}
+
+    def check_agreement(self) -> None:
+        """InvalidInput where two things that are said contradict each other."""
+        _ = self.amount_form
+        if self.orders is not None and self.order_id_scope is not None:
+            message = Sentence("{order_id_scope} is for files with order ids, {orders} for those without")
+            raise InvalidInput(message, ("order_id_scope",))
+
+    def build_on(self, other: "SourceFormat") -> "SourceFormat":
+        """These words, and where they say nothing those of the other. Tables are joined, own entries first; a field
+        that has a column here has none there."""
+        mine: dict[str, Any] = {}
+        for one in fields(self):
+            own, others = getattr(self, one.name), getattr(other, one.name)
+            if one.name in ("columns", "kept_columns"):
+                taken = set(own.values())
+                mine[one.name] = own | {name: of for name, of in others.items() if of not in taken and name not in own}
+            elif isinstance(own, Mapping):
+                mine[one.name] = {**others, **own}
+            elif one.name == "ignore":
+                mine[one.name] = tuple(dict.fromkeys((*own, *others)))
+            else:
+                mine[one.name] = others if own is None or own == () else own
+        return SourceFormat(**mine)
+
+    def build_on_settings(self, settings: BusinessSettings) -> "SourceFormat":
+        """These words, and what they leave open as the business has settled it."""
         section = settings.stored.get(SECTION)
         if not isinstance(section, Mapping):
             return self
-        texts = {one.name for one in fields(self)} - {"mapping", "kept_mapping"}
-        open_: dict[str, Any] = {
-            name: value
-            for name, value in section.items()
-            if name in texts and isinstance(value, str) and getattr(self, name) is None
-        }
+        said = {name: value for name, value in section.items() if name in KEYS and name != "columns"}
         columns = section.get("columns")
-        stored = {str(column): str(of) for column, of in columns.items()} if isinstance(columns, Mapping) else {}
-        return replace(self, kept_mapping=stored, **open_)
-
-    def validate(self) -> "ImportOptions":
-        """The same; InvalidInput names what cannot be."""
-        check_date_format(self.date_format)
-        if self.preset is not None and self.preset not in PRESETS:
-            message = Sentence("{preset} must be one of: {}, not {}", ", ".join(PRESETS), self.preset[:40])
-            raise InvalidInput(message, ("preset",))
-        if self.amount is not None and self.amount not in AMOUNTS:
-            message = Sentence("{amount} must be one of: {}, not {}", ", ".join(AMOUNTS), self.amount[:40])
-            raise InvalidInput(message, ("amount",))
-        if self.preset is not None and self.amount == LINE:
-            template = "{amount} line does not go with {preset} {}, whose amounts are of orders"
-            raise InvalidInput(Sentence(template, self.preset))
-        _ = self.amount_form
-        return self
+        kept = {str(column): str(of) for column, of in columns.items()} if isinstance(columns, Mapping) else {}
+        settled = replace(SourceFormat.read(said), name=section.get("format"), kept_columns=kept)
+        return self.build_on(settled)
 
     @property
     def amount_form(self) -> AmountForm:
         """How amounts are written; InvalidInput where its signs cannot be told apart."""
-        return AmountForm.of(self.decimal, self.thousands, self.currency_sign)
+        form = AmountForm.of(self.decimal, self.thousands, self.currency_sign)
+        return replace(form, rounded=bool(self.round), trailing=self.negative == "trailing")
 
     @property
     def of_orders(self) -> bool:
         """Whether rows carry the amount of their order."""
-        return self.amount == ORDER or self.preset is not None
+        return self.amount == ORDER
 
-    def build_mapping(self, header: Mapping[str, object]) -> dict[str, str]:
-        """The mapping for a source with these columns, as they are compared."""
-        mapped = set(self.mapping.values())
-        stored = {column: of for column, of in self.kept_mapping.items() if column in header and of not in mapped}
-        return {**stored, **self.mapping}
+    @property
+    def unsaid(self) -> bool:
+        """Whether nothing is said at all."""
+        return self == SourceFormat()
+
+
+def _to_plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _to_plain(one) for name, one in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+_KEY_OF = {option: name for name, option in STATED_AS.items()}
+
+
+def _read_pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.rpartition("=")
+        if not (name and equals and value):
+            meant = "COLUMN=FIELD" if option == "map" else "WORD=STATUS"
+            raise InvalidInput(Sentence(f"{{{option}}} must be {meant}, not {{}}", text[:60]), (option,))
+        pairs[name] = value
+    return pairs
+
+
+def _read_text_of(kind: str, text: str) -> Any:
+    """The value that a text states; one that it cannot be stays a text, which is then refused."""
+    if kind == "flag":
+        return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
+    return int(text) if kind == "number" and text.isascii() and text.isdigit() else text
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A term of an amount: the fields that are multiplied, and whether it is added or taken off."""
+
+    fields: tuple[str, ...]
+    added: bool
+
+
+def parse_formula(text: str) -> tuple[Term, ...]:
+    """The terms of a formula such as `quantity * unit_price - discount`; ValueError says what cannot be."""
+    terms: list[Term] = []
+    at = 0
+    while at < len(text.rstrip()):
+        match = TERM.match(text, at)
+        if match is None or (match[1] is None and terms):
+            raise ValueError("must be a sum such as quantity * unit_price - discount + tax")
+        named = tuple(name for name in (match[2], match[3]) if name)
+        unknown = [name for name in named if name not in TERM_FIELDS]
+        if unknown:
+            raise ValueError(f"has no {unknown[0][:40]!r}: its terms are {', '.join(TERM_FIELDS)}")
+        if len(named) == 2 and set(named) != {"quantity", "unit_price"}:
+            raise ValueError("multiplies only quantity * unit_price")
+        if len(named) == 1 and named[0] == "quantity":
+            raise ValueError("must multiply quantity with unit_price")
+        terms.append(Term(named, match[1] != "-"))
+        at = match.end()
+    if not any(term.added for term in terms):
+        raise ValueError("must have a term that is added")
+    return tuple(terms)
+
+
+def check_forms_agree(one: DateForm, other: DateForm) -> None:
+    """ValueError where a date of one form can be read as another day by the other."""
+    day = SAMPLE.replace(month=3, day=4)
+    try:
+        if other(day.strftime(one.form)).date() == day.date():
+            return
+    except ValueError:
+        return
+    raise ValueError(f"{one.form} and {other.form} read the same text as different days: give one of them")
+
+
+def check_format_name(name: str) -> str:
+    """The name of a saved format; InvalidInput where it cannot be one."""
+    if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+        message = Sentence(
+            "{name} must be 1 to {} lower-case letters, digits, - and _, and not {!r}", LONGEST_NAME, name[:60]
+        )
+        raise InvalidInput(message, ("name",))
+    return name
+
+
+def clean_word(text: str) -> str:
+    """A status word as words are compared: lower case, with _ for blanks and dashes."""
+    return text.strip().lower().replace(" ", "_").replace("-", "_")
 
 
 def check_date_format(form: str | None) -> None:
     """InvalidInput where the form cannot tell one day from another."""
     try:
-        if form is not None:
-            DateForm(form)
+        read_date_forms(() if form is None else (form,))
     except ValueError as error:
         raise InvalidInput(Sentence("{date_format} {}, not {}", error, form), ("date_format",)) from error

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from domain.errors import AllRejected
 from domain.imports.quality import Quality
 from domain.jobs.model import LEASE_SECONDS, JobKind, JobStatus, compute_fraction_done
 
@@ -63,6 +64,10 @@ class Reject:
     reason: str
 
 
+RejectKey = tuple[int, str | None]
+"""The rejects of an import, or those of them that have a reason or a kind of reason."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewImport:
     """An uploaded file that is to be imported. `key` and `digest` tell a request that is sent again."""
@@ -77,7 +82,8 @@ class NewImport:
 @dataclass(frozen=True, slots=True)
 class ImportSummary:
     """Rows of the file by what became of them; the four add up to `rows_read`. `future` of them wait for their day;
-    `quality` says what is doubtful, `import_id` is the record's, None for a dry run."""
+    `quality` says what is doubtful, `import_id` is the record's, None for a dry run; `failure` is why nothing could be
+    imported at all, where every row was rejected."""
 
     rows_read: int = 0
     created: int = 0
@@ -87,6 +93,35 @@ class ImportSummary:
     future: int = 0
     quality: Quality | None = None
     import_id: int | None = None
+    failure: str | None = None
+
+    def check(self) -> "ImportSummary":
+        """The same; AllRejected where every row was."""
+        if self.failure is not None:
+            raise AllRejected(self.failure)
+        return self
+
+
+def describe_failure(rows_read: int, kinds: Mapping[str, int]) -> str | None:
+    """Why an import failed whose every row was rejected: how often which kinds of reasons, the most frequent of which
+    is named; None for any other import."""
+    rejected = sum(kinds.values())
+    if rejected == 0 or rejected < rows_read:
+        return None
+    count, kind = min((-count, kind) for kind, count in kinds.items())
+    if rejected == 1:
+        return f"The only row was rejected: {kind}."
+    every = "for one reason" if -count == rejected else f"{-count:,} of them for this reason"
+    return f"All {rejected:,} rows were rejected, {every}: {kind}."
+
+
+@dataclass(frozen=True, slots=True)
+class RejectReason:
+    """A kind of reason of an import's rejects: how many rows there are of it, and the line of the first."""
+
+    reason: str
+    count: int
+    first_line: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,9 @@ POSITIVE, ZERO, NEGATIVE = 1, 0, -1
 
 class Fragment(NamedTuple):
     """Rows of one order and one customer that stand together. `last` is the line of its last row where it has lines
-    of its own, None where its only row is its line; `amount` is the sum of the qualifying rows, or where there are
-    none of those of its own status; `sign` is POSITIVE where a row is, NEGATIVE for a single row below zero."""
+    of its own, None where its only row is its line; `amount` is the sum of the qualifying rows and of those below zero,
+    which are refunds whatever their status, or where none qualifies of those of its own status; `sign` is POSITIVE
+    where a row is, NEGATIVE for a single row below zero."""
 
     line: int
     last: int | None
@@ -95,7 +96,7 @@ def _find_starts(rows: StagedColumns) -> list[int]:
 
 
 def _build_fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[int]) -> Fragments:
-    line, order_id, customer, at, day, status, amount, category, storefront, channel = rows
+    line, order_id, customer, at, day, status, amount, category, storefront, channel = rows[:10]
     size = len(line)
     if len(starts) == size and min(amount) > 0:
         none, one = repeat(None), repeat(1)
@@ -131,18 +132,18 @@ def _build_fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[
             single(start)
             continue
         amounts, statuses = amount[start:end], status[start:end]
-        most, least = max(amounts), min(amounts)
-        if least < 0 >= most:
-            # Whether these rows may stay depends on the order's others: each is looked at by itself.
+        most, least, best = max(amounts), min(amounts), min(statuses)
+        if least < 0 and (most <= 0 or best > LAST_QUALIFYING):
+            # Whether these rows may stay, or are refunds, depends on the order's others: each is looked at by itself.
             for place in range(start, end):
                 single(place)
             continue
         if len(set(amounts)) < count:
             repeated += count - len(set(zip(category[start:end], amounts, statuses, strict=True)))
-        best = min(statuses)
         if max(statuses) > max(best, LAST_QUALIFYING):
             own = max(best, LAST_QUALIFYING)
-            total = sum(money for money, rank in zip(amounts, statuses, strict=True) if rank <= own)
+            # Rows below zero are here only beside one that qualifies.
+            total = sum(money for money, rank in zip(amounts, statuses, strict=True) if rank <= own or money < 0)
         else:
             total = sum(amounts)
         if abs(total) > LARGEST:

@@ -27,6 +27,8 @@ CHECKS = {
     "zero_amounts": "rows with an amount of zero",
     "unknown_categories": "rows without a category",
     "outliers": "orders with an amount far beyond the rest",
+    "refunds_not_attributed": "refunds not attributed to an order (rejected)",
+    "replaced_orders": "orders of which this file replaces lines of another import",
 }
 
 
@@ -41,7 +43,8 @@ class Outlier:
 @dataclass(frozen=True, slots=True)
 class Quality:
     """Doubtful rows by kind. `outliers` counts orders above `fence` (minor units; None where there are too few orders
-    to tell), of which the largest are named."""
+    to tell), of which the largest are named; `refunds_not_attributed` counts orders below zero that name no other,
+    which were rejected, and `refunded` is what they come to, in minor units."""
 
     missing_dates: int = 0
     future_dates: int = 0
@@ -53,6 +56,9 @@ class Quality:
     outliers: int = 0
     fence: int | None = None
     named: tuple[Outlier, ...] = ()
+    refunds_not_attributed: int = 0
+    refunded: int = 0
+    replaced_orders: int = 0
 
     @property
     def counts(self) -> dict[str, int]:
@@ -62,14 +68,15 @@ class Quality:
     def to_document(self) -> dict[str, Any]:
         """As plain values, for keeping."""
         named = [{"order_id": one.order_id, "amount": one.amount} for one in self.named]
-        return {**self.counts, "fence": self.fence, "named": named}
+        return {**self.counts, "fence": self.fence, "named": named, "refunded": self.refunded}
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> "Quality":
         """What `to_document` made."""
         named = tuple(Outlier(one["order_id"], one["amount"]) for one in document["named"])
         # What an earlier version did not look for is not known to be there.
-        return cls(**{name: document.get(name, 0) for name in CHECKS}, fence=document["fence"], named=named)
+        counts = {name: document.get(name, 0) for name in (*CHECKS, "refunded")}
+        return cls(**counts, fence=document["fence"], named=named)
 
 
 def find_usual_days(today: date) -> tuple[int, int]:

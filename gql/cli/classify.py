@@ -18,7 +18,7 @@ import typer
 from domain.calendar import check, find_next_run
 from domain.classification.pipeline import Segmentation
 from domain.errors import DomainError, InvalidInput
-from domain.imports.formats import ImportOptions
+from domain.imports.formats import SourceFormat
 from domain.imports.sources import COLLECTIONS, SOURCES, Collection, choose_place
 from gql.cli.imports import (
     FILES,
@@ -146,7 +146,7 @@ def classify(
     every: Annotated[
         str | None, typer.Option("--every", help="Run at each time of five cron fields, until a signal ends it.")
     ] = None,
-    options: ImportOptions,
+    options: SourceFormat,
     time_zone: ZoneOption = None,
     currency: CurrencyOption = None,
 ) -> None:
@@ -158,7 +158,7 @@ def classify(
         raise InvalidInput("--csv-path must name the file of --source csv", ("csv_path",))
     if kind not in COLLECTIONS and (database or collection):
         raise InvalidInput(f"--database and --collection are for --source {OTHERS}")
-    if kind is None and options != ImportOptions():
+    if kind is None and options != SourceFormat():
         raise InvalidInput(f"Options that say how a source is written are for --source {' or '.join(SOURCES)}")
     segmenter = Segmenter(
         context.obj,

@@ -9,48 +9,48 @@ from rich.console import Console
 from rich.table import Table
 
 from domain.calendar import load_zone, to_local_date
+from domain.errors import name_fields
+from domain.imports.formats import SourceFormat
 from domain.pages import PageRequest
 from domain.store import CustomerFilter, CustomerSort
-from gql.cli.imports import CurrencyOption, RejectsOption, ZoneOption, read_mapping
-from gql.cli.output import Rejects, make_cell, make_progress_bar, name_ignored_columns, print_summary
+from gql.cli.imports import CurrencyOption, RejectsOption, ZoneOption, with_format_options
+from gql.cli.output import Rejects, make_cell, make_progress_bar, name_ignored_columns, print_summary, to_option_name
 from gql.cli.session import BusinessOption, Session, command
-from gql.composition import open_customers
 
 customers_app = typer.Typer()
 
 
 @customers_app.command()
+@with_format_options
 @command
 async def import_customers(
     session: Session,
+    *,
     file: Annotated[Path, typer.Argument(help="File of customers.")],
     business: BusinessOption = None,
+    options: SourceFormat,
     time_zone: ZoneOption = None,
     currency: CurrencyOption = None,
-    map: Annotated[
-        list[str] | None, typer.Option("--map", help="COLUMN=FIELD, or COLUMN=attribute:NAME[:KIND], repeatable.")
-    ] = None,
-    sheet: Annotated[str | None, typer.Option("--sheet", help="Sheet of a workbook; the first where absent.")] = None,
     rejects: RejectsOption = None,
 ) -> None:
     """Import customers. Example: segments import-customers customers.csv --business shop"""
     businesses, rejected = session.services.businesses, Rejects(rejects)
     chosen = await businesses.plan_for_import(session.settings.business, business, time_zone, currency)
-    source = open_customers(file, read_mapping(map or ()), sheet)
+    source = session.store.open_customers(file, chosen, options, to_option_name)
     rejected.check(file)
     if not chosen.id:
         chosen = await businesses.create_planned(chosen)
     name_ignored_columns(source.ignored)
     with rejected.open_writer() as reject, make_progress_bar() as bar:
         task = bar.add_task("reading", total=None)
-        notes: list[str] = []
         summary = await source.import_into(
-            session.services.customers, chosen, reject, lambda count: bar.update(task, completed=count), notes
+            session.services.customers, chosen, reject, lambda count: bar.update(task, completed=count)
         )
-    for note in notes:
-        typer.echo(note, err=True)
+    for note in source.notes:
+        typer.echo(name_fields(note, to_option_name), err=True)
     print_summary(source.source.name, summary)
     rejected.name_first()
+    summary.check()
 
 
 @customers_app.command()

@@ -2,16 +2,18 @@
 the list is right without a server."""
 
 import json
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from domain.errors import NotFound
+from domain.errors import NotFound, name_fields
 from domain.imports.columns import count_noun
 from domain.imports.imports import UndoSummary
 from domain.imports.model import PurchaseImport
+from domain.imports.rejects import find_remedy
 from domain.model import Business
 from domain.pages import PageRequest
 from gql.cli.output import (
@@ -22,6 +24,8 @@ from gql.cli.output import (
     make_cell,
     make_progress_bar,
     print_quality,
+    print_table,
+    to_option_name,
 )
 from gql.cli.recalculate import follow_import
 from gql.cli.session import ACTOR, BusinessOption, Session, command
@@ -69,16 +73,26 @@ async def show(
 ) -> None:
     """Show an import with what is doubtful about its rows. Example: segments imports show 12 --format json"""
     chosen = await choose_swept(session, business)
-    one = (await session.services.read(chosen, lambda unit: unit.imports.find_by_ids([number]))).get(number)
+    async with session.services.store.read(chosen) as unit:
+        one = (await unit.imports.find_by_ids([number])).get(number)
+        reasons = (await unit.imports.load_reject_reasons([number]))[number]
     if one is None:
         raise NotFound(f"There is no import {number}. segments imports list shows those there are.")
     if format == "json":
-        typer.echo(json.dumps(build_import_document(chosen, one), ensure_ascii=False, indent=2))
+        document = build_import_document(chosen, one) | {"reject_reasons": [asdict(reason) for reason in reasons]}
+        typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
         return
     for name, value in list_import_lines(one):
         typer.echo(f"{name:<12} {clean_line(value)}")
     if one.quality is not None:
         print_quality(one.quality, chosen.currency)
+    if reasons:
+        table = Table("rejected because", "rows", "first line", "", box=None)
+        table.columns[1].justify = table.columns[2].justify = "right"
+        for reason in reasons:
+            remedy = name_fields(find_remedy(reason.reason) or "", to_option_name)
+            table.add_row(make_cell(reason.reason), f"{reason.count:,}", str(reason.first_line), remedy)
+        print_table(table, "")
 
 
 @imports_app.command()

@@ -4,7 +4,7 @@ options leave out is as the business has settled it."""
 
 import inspect
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ import typer
 from rich.progress import TaskID
 
 from domain.errors import InvalidInput, name_fields
-from domain.imports.formats import ImportOptions
+from domain.imports.formats import OPTIONS, Key, SourceFormat
 from domain.imports.model import ImportSummary, Progress
 from domain.imports.sources import COLLECTIONS, FILE_TYPES, SOURCES, Collection, Place
 from domain.model import Business
@@ -32,17 +32,24 @@ from gql.cli.recalculate import follow_import
 from gql.cli.session import ACTOR, BusinessOption, Session, present
 
 T = TypeVar("T")
+SAVED = "source_format"
+
+
+def _make_option(name: str, key: Key) -> Any:
+    flag, help = to_option_name(name), key.words
+    if key.kind == "flag":
+        return Annotated[bool, typer.Option(flag, help=help)]
+    if key.kind == "number":
+        return Annotated[int | None, typer.Option(flag, help=help)]
+    if key.kind == "text":
+        return Annotated[str | None, typer.Option(flag, help=help)]
+    pairs = {"map": "COLUMN=FIELD, repeatable.", "status": "WORD=STATUS, repeatable."}.get(name, f"{help} Repeatable.")
+    return Annotated[list[str] | None, typer.Option(flag, help=pairs)]
+
+
 FORMAT_OPTIONS: dict[str, Any] = {
-    "map": Annotated[list[str] | None, typer.Option("--map", help="COLUMN=FIELD, repeatable.")],
-    "date_format": Annotated[str | None, typer.Option("--date-format", help="Form of the dates, such as %d/%m/%Y.")],
-    "preset": Annotated[str | None, typer.Option("--preset", help="Order export of: shopify, woocommerce.")],
-    "amount": Annotated[str | None, typer.Option("--amount", help="Whose amount a row carries: line or order.")],
-    "decimal": Annotated[str | None, typer.Option("--decimal", help="Sign before decimals: . or ,")],
-    "thousands": Annotated[str | None, typer.Option("--thousands", help="Sign between thousands: , . ' or space.")],
-    "currency_sign": Annotated[
-        str | None, typer.Option("--currency-sign", help="Sign of the currency, such as € or Rs.")
-    ],
-    "sheet": Annotated[str | None, typer.Option("--sheet", help="Sheet of a workbook; the first where absent.")],
+    **{name: _make_option(name, key) for name, key in OPTIONS.items()},
+    SAVED: Annotated[str | None, typer.Option("--source-format", help="Saved format that the file is written in.")],
 }
 """How a source is written, in the order of the help."""
 FILES = f"File of purchases: {', '.join(one.endings[0] for one in FILE_TYPES)}."
@@ -60,15 +67,15 @@ def with_format_options(work: Callable[..., T]) -> Callable[..., T]:
     """The command with the options that say how a source is written in place of its argument `options`."""
 
     def run(**given: Any) -> T:
-        texts = {name: given.pop(name) for name in FORMAT_OPTIONS}
-        return work(**given, options=ImportOptions(read_mapping(texts.pop("map") or ()), **texts))
+        said = {name: given.pop(name) for name in FORMAT_OPTIONS}
+        return work(**given, options=read_said(said))
 
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(work).parameters.values():
         if parameter.name == "options":
             kind = inspect.Parameter.KEYWORD_ONLY
             parameters += [
-                inspect.Parameter(name, kind, default=None, annotation=annotation)
+                inspect.Parameter(name, kind, default=False if is_flag(name) else None, annotation=annotation)
                 for name, annotation in FORMAT_OPTIONS.items()
             ]
         else:
@@ -76,15 +83,19 @@ def with_format_options(work: Callable[..., T]) -> Callable[..., T]:
     return present(run, work, parameters)
 
 
-def read_mapping(pairs: Iterable[str]) -> dict[str, str]:
-    """COLUMN=FIELD pairs."""
-    mapping: dict[str, str] = {}
-    for pair in pairs:
-        column, equals, field = pair.partition("=")
-        if not (column and equals and field):
-            raise InvalidInput(f"--map must be COLUMN=FIELD, not {pair}", ("map",))
-        mapping[column] = field
-    return mapping
+def is_flag(name: str) -> bool:
+    """Whether the option is there or not, without a value."""
+    return name in OPTIONS and OPTIONS[name].kind == "flag"
+
+
+def read_said(said: Mapping[str, Any]) -> SourceFormat:
+    """The format that options say; those that were not given say nothing."""
+    stated = {
+        name: list(value) if isinstance(value, list) else [str(value)]
+        for name, value in said.items()
+        if name != SAVED and value not in (None, False, [])
+    }
+    return SourceFormat.read_options(stated, said.get(SAVED))
 
 
 @import_app.command(name="import")
@@ -94,7 +105,7 @@ def import_(
     *,
     file: Annotated[Path | None, typer.Argument(help=FILES)] = None,
     business: BusinessOption = None,
-    options: ImportOptions,
+    options: SourceFormat,
     source: SourceOption = None,
     database: DatabaseOption = None,
     collection: CollectionOption = None,
@@ -112,6 +123,8 @@ def import_(
         businesses = session.services.businesses
         chosen = session.run(businesses.plan_for_import(session.settings.business, business, time_zone, currency))
         purchases = session.store.open_purchases(place, chosen, options, to_option_name)
+        for note in purchases.notes:
+            typer.echo(name_fields(note, to_option_name), err=True)
         name_ignored_columns(purchases.columns.ignored)
         rejected.check(purchases.path)
         if not (chosen.id or dry_run):
@@ -124,7 +137,7 @@ def import_(
             )
         if summary.rows_read == 0 and not purchases.may_be_empty:
             raise InvalidInput(f"No data found in {purchases.name}.")
-        if not dry_run:
+        if not (dry_run or summary.failure):
             session.run(purchases.finish(session.services.customers, chosen))
         print_import(purchases.name, summary, chosen, format)
         rejected.name_first()
@@ -134,6 +147,7 @@ def import_(
             typer.echo("Dry run: nothing was written.", err=format == "json")
         else:
             session.run(follow_import(session, chosen, aside=format == "json"))
+        summary.check()
 
 
 def choose_source(file: Path | None, source: str | None, collection: Collection) -> Place:

@@ -92,11 +92,13 @@ def print_quality(quality: Quality, currency: str) -> None:
     """A row for each kind of doubt that was found; nothing where there is none."""
     table = Table("check", "found", "", box=None)
     table.columns[1].justify = "right"
+    told = {
+        "outliers": list_outliers(quality, currency),
+        "refunds_not_attributed": f"{to_decimal(quality.refunded, find_exponent(currency)):,f} in all",
+    }
     for name, count in quality.counts.items():
         if count:
-            table.add_row(
-                CHECKS[name], f"{count:,}", make_cell(list_outliers(quality, currency) if name == "outliers" else "")
-            )
+            table.add_row(CHECKS[name], f"{count:,}", make_cell(told.get(name)))
     if table.row_count:
         Console(highlight=False).print(table)
 
@@ -115,7 +117,8 @@ def build_quality_document(quality: Quality | None, currency: str) -> dict[str, 
     decimals = find_exponent(currency)
     largest = [{"order_id": one.order_id, "amount": str(to_decimal(one.amount, decimals))} for one in quality.named]
     above = None if quality.fence is None else str(to_decimal(quality.fence, decimals))
-    return {**quality.counts, "outliers_above": above, "largest_outliers": largest}
+    refunded = str(to_decimal(quality.refunded, decimals))
+    return {**quality.counts, "outliers_above": above, "largest_outliers": largest, "refunded_amount": refunded}
 
 
 class Rejects:

@@ -19,7 +19,7 @@ from watchfiles import watch as watch_folder
 
 from domain.errors import AlreadyTaken, DomainError, InvalidInput, Unavailable
 from domain.imports.columns import count_noun
-from domain.imports.formats import ImportOptions
+from domain.imports.formats import SourceFormat
 from domain.imports.sources import FILE_TYPES
 from gql.cli.imports import CurrencyOption, ZoneOption, with_format_options
 from gql.cli.main import describe_failure
@@ -181,13 +181,12 @@ def watch(
     settle: Annotated[
         float, typer.Option("--settle", help="Seconds without a change until a file is read.", min=0.1, max=3600)
     ] = 2.0,
-    options: ImportOptions,
+    options: SourceFormat,
     time_zone: ZoneOption = None,
     currency: CurrencyOption = None,
 ) -> None:
     """Import and classify whenever a file changes. Example: segments watch orders.csv --business shop"""
     settings: Settings = context.obj
-    options.validate()
     if not (path.is_dir() or path.absolute().parent.is_dir()):
         raise InvalidInput(f"The folder of {path} is not there, so nothing in it can be watched")
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from domain.errors import InvalidInput, TooManyImports, Unavailable, build_unknown_id
-from domain.imports.formats import ImportOptions
+from domain.imports.formats import SourceFormat
 from domain.imports.model import NewImport, PurchaseImport
 from domain.imports.sources import FILE_TYPES
 from domain.model import Business, Permission, Viewer
@@ -36,7 +36,7 @@ AT_ONCE = 4
 PIECE = 1 << 20
 RETRY_SECONDS = 30
 LONGEST_KEY = 200
-CheckFile = Callable[[Path, Business, ImportOptions], object]
+CheckFile = Callable[[Path, Business, SourceFormat], object]
 """Looks at the header of a file; InvalidInput says what is wrong with it."""
 
 
@@ -143,7 +143,7 @@ class Uploads:
             known = await self.services.imports.find_earlier(business, key, received.digest)
             if known is not None:
                 return known
-        await asyncio.to_thread(self.check, received.path, business, parameters.options)
+        await asyncio.to_thread(self.check, received.path, business, parameters.form)
         options = {**parameters.to_document(), "file": received.path.parent.name, "name": received.path.name}
         new = NewImport(received.path.name, options, viewer.subject, key, received.digest)
         return await self.services.imports.queue(business, new, request.state.request_id)

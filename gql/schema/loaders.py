@@ -23,7 +23,7 @@ Answers = Mapping[K, V] | Sequence[V]
 """By key, or in the order of the keys."""
 Owner = tuple[int, CustomerTotals]
 """A customer's id with the kept totals that came with it."""
-PageKey = tuple[int, PageRequest]
+PageKey = tuple[K, PageRequest]
 NEWEST_SNAPSHOTS = 10
 MAXIMUM_GROUPED = 20_000
 """Customers that the pages of all groups of a report may hold together."""
@@ -84,14 +84,14 @@ def _make_optional_loader(question: Callable[[Unit, list[K]], Awaitable[Mapping[
 
 
 def _make_page_loader(
-    question: Callable[[Unit, list[int], PageRequest], Awaitable[Mapping[int, Page[V]]]],
-) -> Loader[PageKey, Page[V]]:
+    question: Callable[[Unit, list[K], PageRequest], Awaitable[Mapping[K, Page[V]]]],
+) -> Loader[PageKey[K], Page[V]]:
     """Pages of the lists of many owners; those that begin alike share a statement, in practice all."""
 
-    async def read(unit: Unit, keys: list[PageKey]) -> Mapping[PageKey, Page[V]]:
-        pages: dict[PageKey, Page[V]] = {}
+    async def read(unit: Unit, keys: list[PageKey[K]]) -> Mapping[PageKey[K], Page[V]]:
+        pages: dict[PageKey[K], Page[V]] = {}
         for request in {request for _, request in keys}:
-            owners = sorted({owner for owner, other in keys if other == request})
+            owners = list(dict.fromkeys(owner for owner, other in keys if other == request))
             answers = await question(unit, owners, request)
             pages |= {(owner, request): page for owner, page in answers.items()}
         return pages
@@ -137,6 +137,8 @@ class Loaders:
     newest_jobs = _make_optional_loader(lambda unit, keys: unit.jobs.find_newest(keys))
     imports = _make_optional_loader(lambda unit, keys: unit.imports.find_by_ids(keys))
     rejects = _make_page_loader(lambda unit, keys, request: unit.imports.load_rejects(keys, request))
+    reject_counts = _make_unit_loader(lambda unit, keys: unit.imports.count_rejects(keys))
+    reject_reasons = _make_unit_loader(lambda unit, keys: unit.imports.load_reject_reasons(keys))
     # Deleted ones too, because history names them.
     segments = _make_optional_loader(lambda unit, keys: unit.segments.find_by_ids(keys, deleted=True))
     memberships = _make_unit_loader(lambda unit, keys: unit.memberships.find_open_memberships(keys))
@@ -156,7 +158,7 @@ class Loaders:
     )
     snapshots = _make_optional_loader(lambda unit, keys: unit.snapshots.find_by_keys(keys))
     newest_snapshots = _make_unit_loader(lambda unit, keys: unit.snapshots.load_newest(keys, NEWEST_SNAPSHOTS))
-    snapshot_pages: Loader[PageKey, Page[Snapshot]] = _make_unit_loader(
+    snapshot_pages: Loader[PageKey[int], Page[Snapshot]] = _make_unit_loader(
         lambda unit, keys: unit.snapshots.load_pages(keys)
     )
     snapshot_counts = _make_unit_loader(lambda unit, keys: unit.snapshots.count_by_segment(keys))

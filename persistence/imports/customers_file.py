@@ -2,27 +2,32 @@
 and reason, and reading goes on. Columns that are attributes get their kind before any row is read: the one that was
 told, else the one that the business knows, else that of all values of the first rows."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-from domain.attributes import NEEDED, describe_wrong_value, find_kind_of_cells, normalise_name, read_cell
-from domain.calendar import load_zone, read_instant
-from domain.customers.customers import Customers
-from domain.errors import InvalidInput, Sentence
-from domain.identifiers import ROUNDED, IdFault, find_id, normalise_id
-from domain.imports.columns import (
-    RowFault,
-    check_encoding,
-    check_text,
-    describe_columns,
-    describe_wrong_width,
-    format_row,
-    normalise_header,
-    unquote_text,
+from domain.attributes import (
+    NEEDED,
+    describe_wrong_value,
+    find_kind_of_cells,
+    normalise_name,
+    read_cell,
+    read_number,
 )
-from domain.imports.model import ImportSummary
+from domain.calendar import from_micros, load_zone
+from domain.customers.customers import Customers
+from domain.errors import InvalidInput, Names, Sentence
+from domain.identifiers import ROUNDED, IdFault, find_id, normalise_id
+from domain.imports.amounts import AmountForm, make_number_reader
+from domain.imports.columns import ATTRIBUTE, RowFault, check_encoding, check_text, format_row, unquote_text
+from domain.imports.dates import DateFault, DateReader
+from domain.imports.formats import SourceFormat
+from domain.imports.model import ImportSummary, describe_failure
+from domain.imports.rejects import describe_kind
 from domain.imports.rows import PurchaseSource, RejectedRow
 from domain.model import (
     PROFILE,
@@ -39,38 +44,21 @@ from domain.model import (
 BATCH = 5_000
 SAMPLE = 500
 """Rows by which the kind of an attribute is found."""
-ATTRIBUTE = "attribute:"
 NOTHING = frozenset({"", "NULL", "null", "NaN", "nan", "None", "\\N", "N/A", "n/a", "#N/A", "-"})
 """What programs write where there is nothing, as they write it: Nan is a name."""
-NAME_PARTS = ("first_name", "last_name")
+NAME_PARTS = frozenset({"first_name", "last_name"})
 ACTOR = Actor("command line")
 
 
 @dataclass(frozen=True, slots=True)
 class AttributeColumn:
-    """A column that is kept under a name of the business's own; `field` is what it was mapped to."""
+    """A column that is kept under a name of the business's own; `field` is what it was mapped to, `found` whether the
+    kind was found from the values."""
 
     field: str
     name: str
     kind: AttributeKind
     found: bool
-    """Whether the kind was found from the values."""
-
-
-def read_attribute_columns(
-    fields: Sequence[str], rows: Sequence[Mapping[str, str]], known: AttributeKinds
-) -> list[AttributeColumn]:
-    """The attributes among the fields, `attribute:NAME` or `attribute:NAME:KIND`, with the kind that is told, known
-    or else found from the rows."""
-    columns: list[AttributeColumn] = []
-    for one in fields:
-        if one.startswith(ATTRIBUTE):
-            name, _, told = one.removeprefix(ATTRIBUTE).partition(":")
-            name = normalise_name(name)
-            kind = AttributeKind(told) if told else known.customer.get(name)
-            cells = (clean_cell(row[one]) for row in rows)
-            columns.append(AttributeColumn(one, name, kind or find_kind_of_cells(cells), kind is None))
-    return columns
 
 
 def clean_cell(cell: str) -> str:
@@ -81,11 +69,40 @@ def clean_cell(cell: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CustomerReader:
-    """Makes customers of rows, whose texts are known by field."""
+    """Makes customers of rows, whose texts are known by field, as the format says they are written."""
 
-    fields: Sequence[str]
-    attributes: Sequence[AttributeColumn]
     zone: ZoneInfo
+    dates: DateReader
+    numbers: Callable[[str], Decimal]
+    prefix: str
+    attributes: Sequence[AttributeColumn] = ()
+
+    @classmethod
+    def of(cls, form: SourceFormat, time_zone: str, *, typed: bool, names: Names) -> "CustomerReader":
+        """A reader of rows of a business in that zone."""
+        dates = DateReader(
+            time_zone, form.date_format, typed=typed, names=names, file_zone=form.file_time_zone, zones=form.zones
+        )
+        numbers = make_number_reader(AmountForm() if typed else form.amount_form, names)
+        return cls(load_zone(time_zone), dates, numbers, form.customer_id_prefix or "")
+
+    def find_attributes(
+        self, fields: Sequence[str], rows: Sequence[Mapping[str, str]], known: AttributeKinds
+    ) -> list[AttributeColumn]:
+        """The attributes among the fields, with the kind that is told (`attribute:NAME:KIND`), known, or else found
+        from the rows; InvalidInput where two are of one name."""
+        columns: list[AttributeColumn] = []
+        for one in fields:
+            if one.startswith(ATTRIBUTE):
+                name, _, told = one.removeprefix(ATTRIBUTE).partition(":")
+                name = normalise_name(name)
+                if any(name == other.name for other in columns):
+                    raise InvalidInput(Sentence("{map}: two columns are the attribute {}", name), ("map",))
+                kind = AttributeKind(told) if told else known.customer.get(name)
+                cells = (clean_cell(row[one]) for row in rows)
+                found = kind or find_kind_of_cells(cells, self.read_value)
+                columns.append(AttributeColumn(one, name, found, kind is None))
+        return columns
 
     def read(self, row: Mapping[str, str]) -> NewCustomer:
         """The row's customer; RowFault with the reason of a refusal."""
@@ -96,94 +113,70 @@ class CustomerReader:
         if not external_id:
             raise RowFault("no customer")
         values = {name: check_text(clean_cell(row[name]), name) or None for name in PROFILE_TEXTS if name in row}
-        parts = [part for name in NAME_PARTS if (part := clean_cell(row.get(name, "")))]
-        given = {*values, *({"registered_at"} & row.keys()), *({"name"} if {*NAME_PARTS} & row.keys() else ())}
-        if values.get("name") is None:
-            values["name"] = check_text(" ".join(parts), "name") or None
+        given = {name for name in PROFILE if name in row}
+        if not NAME_PARTS.isdisjoint(row):
+            given.add("name")
+            parts = (clean_cell(row.get(name, "")) for name in ("first_name", "last_name"))
+            values["name"] = values.get("name") or check_text(" ".join(filter(None, parts)), "name") or None
         phone = values.get("phone")
         if phone is not None and ROUNDED.fullmatch(phone):
             raise RowFault(f"phone {phone[:40]!r} is in scientific notation: digits are lost. Export it as text")
-        registered = clean_cell(row.get("registered_at", ""))
+        return NewCustomer(
+            f"{self.prefix}{external_id}",
+            registered_at=self._read_instant("registered_at", clean_cell(row.get("registered_at", ""))),
+            given=frozenset(given),
+            attributes={column.name: self._read_attribute(column, row[column.field]) for column in self.attributes},
+            **values,
+        )
+
+    def read_value(self, text: str, kind: AttributeKind) -> AttributeValue:
+        """The value of an attribute as the file writes it; ValueError where it is of another kind."""
+        if kind is AttributeKind.NUMBER:
+            return read_number(self.numbers(text))
+        return from_micros(self.dates(text)[0]) if kind is AttributeKind.INSTANT else read_cell(text, kind, self.zone)
+
+    def _read_instant(self, field: str, text: str) -> datetime | None:
         try:
-            at = read_instant(registered, self.zone) if registered else None
-        except ValueError as error:
-            raise RowFault(f"registered_at {error}") from error
-        attributes = {column.name: self._read_attribute(column, row[column.field]) for column in self.attributes}
-        return NewCustomer(external_id, registered_at=at, given=frozenset(given), attributes=attributes, **values)
+            return from_micros(self.dates(text)[0]) if text else None
+        except DateFault as fault:
+            raise RowFault(f"{field}: {fault}") from fault
 
     def _read_attribute(self, column: AttributeColumn, cell: str) -> AttributeValue | None:
         text = check_text(clean_cell(cell), column.name)
         if not text:
             return None
         try:
-            return read_cell(text, column.kind, self.zone)
+            return self.read_value(text, column.kind)
         except ValueError as error:
             raise RowFault(describe_wrong_value(column.name, column.kind, text)) from error
 
 
-ALIASES: Mapping[str, tuple[str, ...]] = {
-    "customer_id": ("customerid", "customer", "clientid"),
-    **{name: (normalise_header(name),) for name in (*PROFILE, *NAME_PARTS)},
-}
-
-
-def find_field(name: str) -> str | None:
-    """The field of that name or header."""
-    return next((of for of, known in ALIASES.items() if normalise_header(name) in known), None)
-
-
 @dataclass(frozen=True, slots=True)
 class CustomersFile:
-    """A file whose header names customers: the place of each field, and the columns that are left out."""
+    """A file of customers whose header is understood: `source` has the columns of fields, `notes` are what people
+    should know of it."""
 
     source: PurchaseSource
-    places: Mapping[str, int]
-
-    @classmethod
-    def of(cls, source: PurchaseSource, mapping: Mapping[str, str]) -> "CustomersFile":
-        """Understand the header before anything is written; InvalidInput says what is missing or cannot be."""
-        names = [normalise_header(name) for name in source.header]
-        places: dict[str, int] = {}
-        for column, told in mapping.items():
-            of = told if told.startswith(ATTRIBUTE) else find_field(told)
-            if of is None or normalise_header(column) not in names:
-                why = (
-                    f"there is no column {column}" if of else f"the fields are {', '.join(ALIASES)} and attribute:NAME"
-                )
-                raise InvalidInput(Sentence("{map} {}={}: {}", column, told, why), ("map",))
-            places[of] = names.index(normalise_header(column))
-        for place, name in enumerate(names):
-            known = find_field(name)
-            if known is not None and place not in places.values():
-                places.setdefault(known, place)
-        if "customer_id" not in places:
-            template = "Missing required columns: customer_id. Columns seen: {}. Use {map} COLUMN=customer_id."
-            raise InvalidInput(Sentence(template, describe_columns(source.header)))
-        return cls(source, places)
-
-    @property
-    def ignored(self) -> list[str]:
-        """The columns that are left out."""
-        used = self.places.values()
-        return [name.strip() for place, name in enumerate(self.source.header) if place not in used]
+    form: SourceFormat
+    ignored: Sequence[str]
+    notes: list[str] = field(default_factory=list)
+    names: Names = str
 
     def _read_rows(self) -> Iterator[tuple[int, list[str], Mapping[str, str] | RowFault]]:
         """Line, cells and texts by field of each row, or what is wrong with it."""
-        width = len(self.source.header)
+        fields = self.source.header
         for batch in self.source.read_batches():
-            for line, cells in zip(batch.lines, batch.rows, strict=True):
-                if not cells:
+            for line, row, cells in zip(batch.lines, batch.rows, batch.raw or batch.rows, strict=True):
+                if not row:
                     continue
                 try:
                     if (fault := batch.faults.get(line)) is not None:
                         raise RowFault(fault)
-                    if len(cells) != width:
-                        raise RowFault(describe_wrong_width(len(cells), width))
                     check_encoding(cells)
                 except RowFault as fault:
                     yield line, cells, fault
                     continue
-                yield line, cells, {name: cells[place] for name, place in self.places.items()}
+                yield line, cells, dict(zip(fields, row, strict=True))
 
     async def import_into(
         self,
@@ -191,24 +184,26 @@ class CustomersFile:
         business: Business,
         reject: Callable[[RejectedRow], None],
         progress: Callable[[int], None],
-        notes: list[str],
     ) -> ImportSummary:
-        """Import the rows; `reject` is told of each that is refused, `progress` how many were read, `notes` what was
-        found out."""
-        fields = list(self.places)
-        first = (row for _, _, row in self._read_rows() if not isinstance(row, RowFault))
-        told = any(one.startswith(ATTRIBUTE) for one in fields)
-        attributes = read_attribute_columns(fields, list(islice(first, SAMPLE)) if told else [], business.attributes)
-        if attributes:
-            kinds = {column.name: column.kind for column in attributes}
-            business = await customers.declare_attributes(business, kinds, ACTOR)
-        notes += [
-            f"The attribute {column.name} is {NEEDED[column.kind]}, as its first values are."
-            for column in attributes
-            if column.found
-        ]
-        reader = CustomerReader(fields, attributes, load_zone(business.time_zone))
-        batch = CustomerBatch(customers, business, reject)
+        """Import the rows; `reject` is told of each that is refused, `progress` how many were read."""
+        reader = CustomerReader.of(self.form, business.time_zone, typed=self.source.typed, names=self.names)
+        if any(one.startswith(ATTRIBUTE) for one in self.source.header):
+            first = islice((row for _, _, row in self._read_rows() if not isinstance(row, RowFault)), SAMPLE)
+            found = reader.find_attributes(self.source.header, list(first), business.attributes)
+            reader = replace(reader, attributes=found)
+            business = await customers.declare_attributes(business, {one.name: one.kind for one in found}, ACTOR)
+            self.notes.extend(
+                f"The attribute {one.name} is {NEEDED[one.kind]}, as its first values are."
+                for one in found
+                if one.found
+            )
+        kinds = Counter[str]()
+
+        def count(row: RejectedRow) -> None:
+            kinds[describe_kind(row.reason)] += 1
+            reject(row)
+
+        batch = CustomerBatch(customers, business, count)
         for line, cells, row in self._read_rows():
             batch.read += 1
             try:
@@ -223,8 +218,8 @@ class CustomersFile:
         await batch.flush()
         if batch.read == 0:
             raise InvalidInput(f"No data found in {self.source.name}.")
-        done = batch.counts
-        return ImportSummary(batch.read, done.created, done.updated, done.unchanged, batch.rejected)
+        done, failure = batch.counts, describe_failure(batch.read, kinds)
+        return ImportSummary(batch.read, done.created, done.updated, done.unchanged, batch.rejected, failure=failure)
 
 
 @dataclass(slots=True)

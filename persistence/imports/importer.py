@@ -19,8 +19,8 @@ from sqlalchemy import Connection, Engine, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from domain.calendar import Clock, from_micros, load_zone, to_local_date, to_micros
-from domain.errors import DomainError, ImportEnded, ImportStopped, InvalidInput
-from domain.imports.model import ImportSummary, Progress
+from domain.errors import AllRejected, DomainError, ImportEnded, ImportStopped, InvalidInput
+from domain.imports.model import ImportSummary, Progress, describe_failure
 from domain.imports.orders import put_together
 from domain.imports.quality import NAMED, Outlier, Quality, compute_outlier_fence, find_usual_days
 from domain.imports.rows import RejectedRow, StagedColumns
@@ -31,7 +31,7 @@ from persistence.database.dialects import analyze
 from persistence.database.engines import Database
 from persistence.database.transactions import build_event_row, open_blocking_session, raise_change, translate_errors
 from persistence.erasure import hide_rejects
-from persistence.imports.staging import ONLY_NEGATIVE, arrange, refuse, stage
+from persistence.imports.staging import ONLY_NEGATIVE, ArrangedOrders, arrange, refuse, stage
 from persistence.imports.undo import keep_before, keep_given
 from persistence.jobs import build_finish, build_heartbeat, build_release, build_row, is_held
 from persistence.tables import AuditEventRow, PurchaseImportRow, job, purchase_import
@@ -69,10 +69,10 @@ def pause_collector() -> Iterator[None]:
 
 
 def look(
-    connection: Connection, orders: int, repeated: int, condemned: str, now: datetime, tz: ZoneInfo, of_orders: bool
+    connection: Connection, arranged: ArrangedOrders, near: int, now: datetime, tz: ZoneInfo, of_orders: bool
 ) -> Quality:
-    """What `incoming` and `rejected` hold; `condemned` is the reason of rows that are refused for being negative. Where
-    rows carry amounts of orders, an amount of zero is an order's."""
+    """What `incoming` and `rejected` hold; `near` rows are repeated in their fragment. Where rows carry amounts of
+    orders, an amount of zero is an order's."""
     first, last = find_usual_days(to_local_date(now, tz))
     times = {"now": to_micros(now), "first": first, "last": last}
     future, doubtful, zero, nameless = connection.execute(text(ORDERS), times).one()
@@ -80,9 +80,9 @@ def look(
     if of_orders:
         zero_lines = connection.execute(text(FREE_ORDERS)).scalar_one()
     dateless, refused = (
-        connection.execute(text(REJECTED), {"reason": reason}).scalar_one() for reason in (NO_DATE, condemned)
+        connection.execute(text(REJECTED), {"reason": reason}).scalar_one() for reason in (NO_DATE, ONLY_NEGATIVE)
     )
-    step = max(1, -(-orders // SAMPLE))
+    step = max(1, -(-arranged.count // SAMPLE))
     fence = compute_outlier_fence(list(connection.execute(text(AMOUNTS), {"step": step}).scalars()))
     outliers, named = 0, list[Outlier]()
     if fence is not None:
@@ -94,20 +94,23 @@ def look(
         dateless,
         int(future),
         int(doubtful),
-        repeated,
+        near + arranged.repeated,
         negative + refused,
         zero + zero_lines,
         nameless + nameless_lines,
         outliers,
         fence,
         tuple(named),
+        arranged.refunds,
+        arranged.refunded,
     )
 
 
 BEAT_SECONDS = 1.0
 INTERNAL = "INTERNAL"
-REJECTS = """INSERT INTO import_reject (business_id, import_id, line, text, reason)
-    SELECT :business, :id, line, COALESCE(text, ''), reason FROM rejected ORDER BY line"""
+REJECTS = """INSERT INTO import_reject (business_id, import_id, line, text, reason, kind)
+    SELECT :business, :id, line, COALESCE(text, ''), reason, COALESCE(kind, reason) FROM rejected ORDER BY line"""
+KINDS = "SELECT COALESCE(kind, reason), COUNT(*) FROM rejected GROUP BY COALESCE(kind, reason)"
 
 
 class ImportRecord:
@@ -180,9 +183,16 @@ class ImportRecord:
             raise ImportEnded("The import was cancelled, or taken over by another process.")
 
     def finish(
-        self, connection: Connection, counts: Mapping[str, int], orders: int, more: Mapping[str, object]
+        self,
+        connection: Connection,
+        counts: Mapping[str, int],
+        orders: int,
+        more: Mapping[str, object],
+        failure: str | None,
     ) -> None:
-        """It succeeded; its rejected rows are kept with it."""
+        """It came to its end, though with a `failure` where every row was rejected; these are kept with it."""
+        succeeded = failure is None
+        outcome = Outcome(JobStatus.SUCCEEDED) if succeeded else Outcome(JobStatus.FAILED, AllRejected.code, failure)
         with connection.begin():
             hidden = hide_rejects(connection, self.business.id)
         with connection.begin():
@@ -194,8 +204,9 @@ class ImportRecord:
             connection.execute(text(REJECTS), own)
             mine = (purchase_import.c.business_id == self.business.id, purchase_import.c.id == self.id)
             connection.execute(update(PurchaseImportRow).where(*mine).values(**counts, **more))
-            self._finish(connection, Outcome(JobStatus.SUCCEEDED), row.last_instant, done=orders, total=orders)
-            self._audit(connection, row.change_number, row.last_instant, "DONE", counts)
+            self._finish(connection, outcome, row.last_instant, done=orders, total=orders)
+            ended = ("DONE", counts) if succeeded else ("FAILED", {"error": AllRejected.code, **counts})
+            self._audit(connection, row.change_number, row.last_instant, *ended)
 
     def fail(self, error: BaseException) -> None:
         """It ended otherwise; an import that was stopped waits again."""
@@ -312,10 +323,12 @@ class PurchaseImporter:
         with connection.begin():
             portions = put_together(rows(refused.append))
             read, near = stage(connection, portions, refused, lambda count: progress(Progress("reading", count, None)))
-            orders, far = arrange(connection)
-            tz = load_zone(self.business.time_zone)
-            quality = look(connection, orders, near + far, ONLY_NEGATIVE, now, tz, of_orders)
-        summary = replace(self._merge(connection, orders, now, record, progress), rows_read=read, quality=quality)
+            arranged = arrange(connection)
+            quality = look(connection, arranged, near, now, load_zone(self.business.time_zone), of_orders)
+        orders = arranged.count
+        summary = self._merge(connection, orders, now, record, progress)
+        failure = self._find_failure(connection, read, summary.rejected)
+        summary = replace(summary, rows_read=read, quality=quality, failure=failure)
         self._fill_texts(connection, texts)
         for row in self._read_rejects(connection):
             rejects(row)
@@ -328,7 +341,8 @@ class PurchaseImporter:
             "unchanged": summary.unchanged,
             "rejected": summary.rejected,
         }
-        record.finish(connection, counts, orders, {"future": summary.future, "quality": quality.to_document()})
+        more = {"future": summary.future, "quality": quality.to_document()}
+        record.finish(connection, counts, orders, more, failure)
         return replace(summary, import_id=record.id)
 
     def _merge(
@@ -393,6 +407,12 @@ class PurchaseImporter:
             return 1, True
         return row[0], row[0] == expected if expected is not None else not row[1]
 
+    def _find_failure(self, connection: Connection, read: int, rejected: int) -> str | None:
+        if rejected < read:
+            return None
+        with connection.begin():
+            return describe_failure(read, {row[0]: row[1] for row in connection.execute(text(KINDS))})
+
     def _fill_texts(self, connection: Connection, texts: Callable[[Iterable[int]], Iterator[tuple[int, str]]]) -> None:
         with connection.begin():
             wanted = connection.execute(text("SELECT line FROM rejected WHERE text IS NULL ORDER BY line")).scalars()
@@ -403,7 +423,7 @@ class PurchaseImporter:
                     connection.execute(text("UPDATE rejected SET text = :text WHERE line = :line"), chunk)
 
     def _read_rejects(self, connection: Connection) -> Iterator[RejectedRow]:
-        statement = text("SELECT line, COALESCE(text, ''), reason FROM rejected ORDER BY line")
+        statement = text("SELECT line, COALESCE(text, ''), reason, order_id FROM rejected ORDER BY line")
         with connection.begin(), closing(connection.execute(statement.execution_options(yield_per=1000))) as result:
             for row in result:
                 yield RejectedRow(*row)

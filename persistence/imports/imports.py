@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, select, union_all, update
+from sqlalchemy import ColumnElement, and_, false, func, literal, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.calendar import from_micros
-from domain.imports.model import NewImport, PurchaseImport, Reject
+from domain.imports.model import NewImport, PurchaseImport, Reject, RejectKey, RejectReason
 from domain.imports.quality import Quality
+from domain.imports.rejects import describe_kind
 from domain.jobs.model import Job, JobKind, JobReason, JobStatus, NewJob
 from domain.pages import Page, PageRequest, build_page
 from persistence.jobs import ACTIVE, JobStore
@@ -19,6 +20,7 @@ from persistence.tables import (
     PurchaseImportRow,
     business,
     import_reject,
+    is_storable,
     job,
     purchase_import,
     to_optional_instant,
@@ -92,29 +94,62 @@ class ImportStore:
         statement = select(func.count()).select_from(purchase_import).where(own)
         return await self.session.scalar(statement) or 0
 
-    async def load_rejects(self, ids: Sequence[int], request: PageRequest) -> Mapping[int, Page[Reject]]:
-        """The rows that each import refused, by their lines, in one statement that reads no more than the pages."""
+    async def load_rejects(self, keys: Sequence[RejectKey], request: PageRequest) -> Mapping[RejectKey, Page[Reject]]:
+        """The rows that each import refused, for one reason where one is asked for, by their lines, in one statement
+        that reads no more than the pages."""
         column = import_reject.c
         pages = []
-        for import_id in ids:
-            conditions = [column.business_id == self.business_id, column.import_id == import_id]
+        for place, key in enumerate(keys):
+            conditions = self._select_rejects(key)
             if request.after is not None:
                 conditions.append(column.line > request.after[1])
             page = (
-                select(column.import_id, column.line, column.text, column.reason)
+                select(literal(place).label("place"), column.line, column.text, column.reason)
                 .where(*conditions)
                 .order_by(column.line)
                 .limit(request.size + 1)
                 .subquery()
             )
             pages.append(select(page))
-        rejects: dict[int, list[Reject]] = {import_id: [] for import_id in ids}
+        rejects: dict[RejectKey, list[Reject]] = {key: [] for key in keys}
         for row in await self.session.execute(union_all(*pages)):
-            rejects[row.import_id].append(Reject(row.line, row.text, row.reason))
+            rejects[keys[row.place]].append(Reject(row.line, row.text, row.reason))
         return {
-            import_id: build_page(sorted(rows, key=lambda row: row.line), request, lambda row: (row.line, row.line))
-            for import_id, rows in rejects.items()
+            key: build_page(sorted(rows, key=lambda row: row.line), request, lambda row: (row.line, row.line))
+            for key, rows in rejects.items()
         }
+
+    async def count_rejects(self, keys: Sequence[RejectKey]) -> Mapping[RejectKey, int]:
+        """How many rows each import refused, for one reason where one is asked for."""
+        counts = [
+            select(literal(place).label("place"), func.count().label("size")).where(*self._select_rejects(key))
+            for place, key in enumerate(keys)
+        ]
+        return {keys[row.place]: row.size for row in await self.session.execute(union_all(*counts))}
+
+    def _select_rejects(self, key: RejectKey) -> list[ColumnElement[bool]]:
+        column = import_reject.c
+        import_id, reason = key
+        conditions = [column.business_id == self.business_id, column.import_id == import_id]
+        if reason is not None:
+            if not is_storable(reason):
+                return [false()]
+            conditions += [column.kind == describe_kind(reason), or_(column.kind == reason, column.reason == reason)]
+        return conditions
+
+    async def load_reject_reasons(self, ids: Sequence[int]) -> Mapping[int, list[RejectReason]]:
+        """The kinds of reasons of each import's rejects, most first, then by their text."""
+        column = import_reject.c
+        statement = (
+            select(column.import_id, column.kind, func.count().label("size"), func.min(column.line).label("line"))
+            .where(column.business_id == self.business_id, column.import_id.in_(ids))
+            .group_by(column.import_id, column.kind)
+            .order_by(func.count().desc(), column.kind)
+        )
+        reasons: dict[int, list[RejectReason]] = {import_id: [] for import_id in ids}
+        for row in await self.session.execute(statement):
+            reasons[row.import_id].append(RejectReason(row.kind, row.size, row.line))
+        return reasons
 
     async def find_by_key(self, key: str) -> tuple[PurchaseImport, str | None] | None:
         """The import of a request that carried the key, and the digest of that request."""

@@ -2,10 +2,12 @@
 order of their customers. Orders that stand in one piece, nearly all, are only copied; the rest are mended first."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, text
 
 from domain.imports.orders import Fragment, FragmentLine, Fragments
+from domain.imports.rejects import describe_kind
 from domain.imports.rows import RejectedRow
 from persistence import merge
 from persistence.database.dialects import analyze, create, load, write_row_number
@@ -15,41 +17,49 @@ PORTION = 10_000
 """Fragments written at a time."""
 OTHER_CUSTOMER = "the order id belongs to another customer"
 ONLY_NEGATIVE = "a negative amount without a positive row in its order"
+ANOTHER_ROW = "another row of this order is rejected"
 
 FRAGMENT = """line BIGINT PRIMARY KEY, last BIGINT, order_id {text} NOT NULL, customer {text} NOT NULL,
     at BIGINT NOT NULL, day BIGINT NOT NULL, status SMALLINT NOT NULL, amount BIGINT NOT NULL,
     row_count BIGINT NOT NULL, sign SMALLINT NOT NULL, category {text}, storefront {text}, channel {text}"""
-REJECTED = "line BIGINT PRIMARY KEY, text {text}, reason {text} NOT NULL"
+REJECTED = "line BIGINT PRIMARY KEY, text {text}, reason {text} NOT NULL, order_id {text}, kind {text}"
+REJECTED_COLUMNS = (*RejectedRow._fields, "kind")
 LINE_COLUMNS = FragmentLine._fields
 
 # Orders that need a second look, with the fragment that says whose they are.
 MENDED = """INSERT INTO mended (order_id, first_line) SELECT order_id, MIN(line) FROM fragment GROUP BY order_id
     HAVING COUNT(*) > 1 OR MIN(sign) < 0"""
-# Lines that no order of `incoming` will point at: what looks at all lines must not see them.
-FORGET_ALIENS = """DELETE FROM incoming_line WHERE line IN (SELECT l.line FROM alien a
-    JOIN incoming_line l ON l.line BETWEEN a.line AND a.last WHERE a.last IS NOT NULL)"""
-REJECT = (
-    """INSERT INTO alien (line, last, row_count) SELECT o.line, o.last, o.row_count FROM mended m
+# Orders of which a row could not be read.
+CONDEMNED = "INSERT INTO condemned (order_id) SELECT DISTINCT order_id FROM rejected WHERE order_id IS NOT NULL"
+# What only the other rows of their order condemn, one kind after the other.
+ALIENS = (
+    f"""SELECT o.line, o.last, o.row_count, o.order_id, '{OTHER_CUSTOMER}' FROM mended m
     JOIN fragment f ON f.line = m.first_line JOIN fragment o ON o.order_id = m.order_id AND o.customer <> f.customer""",
-    f"""INSERT INTO rejected (line, reason) SELECT line, '{OTHER_CUSTOMER}' FROM alien WHERE row_count = 1""",
-    f"""INSERT INTO rejected (line, reason) SELECT l.line, '{OTHER_CUSTOMER}' FROM alien a
+    f"""SELECT f.line, f.last, f.row_count, f.order_id, '{ANOTHER_ROW}' FROM condemned c
+    JOIN fragment f ON f.order_id = c.order_id""",
+    f"""SELECT line, last, row_count, order_id, CASE WHEN sign < 0 THEN '{ONLY_NEGATIVE}' ELSE '{ANOTHER_ROW}' END
+    FROM fragment WHERE order_id IN (SELECT f.order_id FROM mended m JOIN fragment f ON f.order_id = m.order_id
+    GROUP BY f.order_id HAVING MIN(f.sign) < 0 AND MAX(f.sign) <= 0)""",
+)
+LONE_REFUNDS = f"""SELECT COUNT(DISTINCT order_id), COALESCE(SUM(-amount), 0) FROM fragment
+    WHERE line IN (SELECT line FROM alien WHERE reason = '{ONLY_NEGATIVE}')"""
+REJECT = (
+    "INSERT INTO rejected (line, reason, order_id) SELECT line, reason, order_id FROM alien WHERE row_count = 1",
+    """INSERT INTO rejected (line, reason, order_id) SELECT l.line, a.reason, a.order_id FROM alien a
     JOIN incoming_line l ON l.line BETWEEN a.line AND a.last WHERE a.row_count > 1""",
     "DELETE FROM fragment WHERE line IN (SELECT line FROM alien)",
-    FORGET_ALIENS,
+    # What looks at all lines must not see those that no order will point at.
+    """DELETE FROM incoming_line WHERE line IN (SELECT l.line FROM alien a
+    JOIN incoming_line l ON l.line BETWEEN a.line AND a.last WHERE a.last IS NOT NULL)""",
     "DELETE FROM alien",
-    """INSERT INTO alien (line, last, row_count) SELECT line, last, row_count FROM fragment WHERE sign < 0
-    AND order_id IN (SELECT f.order_id FROM mended m JOIN fragment f ON f.order_id = m.order_id
-    GROUP BY f.order_id HAVING MAX(f.sign) <= 0)""",
-    f"INSERT INTO rejected (line, reason) SELECT line, '{ONLY_NEGATIVE}' FROM alien",
-    "DELETE FROM fragment WHERE line IN (SELECT line FROM alien)",
-    FORGET_ALIENS,
 )
 # What is left of an order in several fragments becomes one. Its lines get numbers after all others, so that they stand
 # together; `file_line` remembers where each came from.
 JOIN = (
     """INSERT INTO whole (order_id, line, at, day, status, amount, row_count) SELECT f.order_id, MIN(f.line), MIN(f.at),
     MIN(f.day), MIN(f.status),
-    CAST(SUM(CASE WHEN f.status <= 1 OR f.status = f.best THEN f.amount ELSE 0 END) AS BIGINT),
+    CAST(SUM(CASE WHEN f.status <= 1 OR f.status = f.best OR (f.best <= 1 AND f.sign < 0) THEN f.amount ELSE 0 END)
+    AS BIGINT),
     CAST(SUM(f.row_count) AS BIGINT) FROM (SELECT f.*, MIN(f.status) OVER (PARTITION BY f.order_id) AS best
     FROM mended m JOIN fragment f ON f.order_id = m.order_id) f GROUP BY f.order_id HAVING COUNT(*) > 1""",
     """INSERT INTO piece (file_line, whole, fragment, category, amount, status)
@@ -73,19 +83,20 @@ REPEATED = """SELECT
     (SELECT COUNT(*) FROM (SELECT DISTINCT whole, fragment, category, amount, status FROM piece) AS each)
     - (SELECT COUNT(*) FROM (SELECT DISTINCT whole, category, amount, status FROM piece) AS together)"""
 MENDING = {
-    "alien": "line BIGINT PRIMARY KEY, last BIGINT, row_count BIGINT NOT NULL",
+    "alien": """line BIGINT PRIMARY KEY, last BIGINT, row_count BIGINT NOT NULL, order_id {text} NOT NULL,
+        reason {text} NOT NULL""",
     "whole": """order_id {text} PRIMARY KEY, line BIGINT NOT NULL, at BIGINT NOT NULL, day BIGINT NOT NULL,
         status SMALLINT NOT NULL, amount BIGINT NOT NULL, row_count BIGINT NOT NULL""",
     "piece": """file_line BIGINT PRIMARY KEY, whole BIGINT NOT NULL, fragment BIGINT NOT NULL, category {text},
         amount BIGINT NOT NULL, status SMALLINT NOT NULL""",
 }
 REFUSED = f"CASE r.effect WHEN {merge.FOREIGN} THEN '{OTHER_CUSTOMER}' ELSE '{ERASED_REASON}' END"
-REFUSE = f"""INSERT INTO rejected (line, reason)
-    SELECT i.line, {REFUSED} FROM resolved r JOIN incoming i ON i.seq = r.seq
+REFUSE = f"""INSERT INTO rejected (line, reason, order_id)
+    SELECT i.line, {REFUSED}, i.external_id FROM resolved r JOIN incoming i ON i.seq = r.seq
     WHERE r.effect >= {merge.FOREIGN} AND i.last IS NULL
-    UNION ALL SELECT COALESCE(l.file_line, l.line), {REFUSED} FROM resolved r JOIN incoming i ON i.seq = r.seq
-    JOIN incoming_line l ON l.line BETWEEN i.line AND i.last WHERE r.effect >= {merge.FOREIGN}
-    AND i.last IS NOT NULL"""
+    UNION ALL SELECT COALESCE(l.file_line, l.line), {REFUSED}, i.external_id
+    FROM resolved r JOIN incoming i ON i.seq = r.seq JOIN incoming_line l ON l.line BETWEEN i.line AND i.last
+    WHERE r.effect >= {merge.FOREIGN} AND i.last IS NOT NULL"""
 INCOMING = """INSERT INTO incoming (seq, line, last, external_id, customer, at, day, status, amount, row_count,
     category, storefront, channel) SELECT {seq}, line, last, order_id, customer, at, day, status,
     CASE WHEN amount < 0 THEN 0 ELSE amount END, row_count, category, storefront, channel
@@ -107,7 +118,8 @@ def stage(
     def keep() -> None:
         load(connection, "fragment", Fragment._fields, orders)
         load(connection, "incoming_line", LINE_COLUMNS, lines)
-        load(connection, "rejected", RejectedRow._fields, refused)
+        rejected = [(*row, describe_kind(row.reason)) for row in refused]
+        load(connection, "rejected", REJECTED_COLUMNS, rejected)
         orders.clear()
         lines.clear()
         refused.clear()
@@ -127,37 +139,53 @@ def stage(
     return rows, repeated
 
 
-def arrange(connection: Connection) -> tuple[int, int]:
-    """Fill `incoming` from the fragments, in the order of customers; how many orders there are, and how many rows are
-    equal to one of another fragment of their order."""
-    repeated = 0
+@dataclass(frozen=True, slots=True)
+class ArrangedOrders:
+    """What became of the fragments: `count` orders, of which so many rows are `repeated` in another fragment of their
+    order; `refunds` orders below zero that name no other were rejected, `refunded` minor units in all."""
+
+    count: int
+    repeated: int = 0
+    refunds: int = 0
+    refunded: int = 0
+
+
+def arrange(connection: Connection) -> ArrangedOrders:
+    """Fill `incoming` from the fragments, in the order of customers."""
+    mended = ArrangedOrders(0)
     connection.execute(text("CREATE INDEX fragment_order ON fragment (order_id)"))
     analyze(connection, "fragment")
     analyze(connection, "incoming_line")
     create(connection, "mended", "order_id {text} PRIMARY KEY, first_line BIGINT NOT NULL")
-    if connection.execute(text(MENDED)).rowcount:
-        analyze(connection, "mended")
-        repeated = _mend(connection)
+    create(connection, "condemned", "order_id {text} PRIMARY KEY")
+    doubtful = [connection.execute(text(statement)).rowcount for statement in (MENDED, CONDEMNED)]
+    if any(doubtful):
+        analyze(connection, "mended", "condemned")
+        mended = _mend(connection)
     connection.execute(text(INCOMING.format(seq=write_row_number(connection, "customer, line"))))
-    connection.execute(text("DROP TABLE fragment"))
+    for name in ("fragment", "mended", "condemned"):
+        connection.execute(text(f"DROP TABLE {name}"))
     analyze(connection, "incoming")
-    return int(connection.execute(text("SELECT COALESCE(MAX(seq), 0) FROM incoming")).scalar_one()), repeated
+    count = connection.execute(text("SELECT COALESCE(MAX(seq), 0) FROM incoming")).scalar_one()
+    return replace(mended, count=int(count))
 
 
-def _mend(connection: Connection) -> int:
-    """Reject the rows that only their order's other rows condemn, and join orders that stand in several fragments; how
-    many rows those repeat."""
+def _mend(connection: Connection) -> ArrangedOrders:
+    """Reject what the other rows of its order condemn, and join orders that stand in several fragments."""
     for name, columns in MENDING.items():
         create(connection, name, columns)
-    for statement in REJECT:
-        connection.execute(text(statement))
+    for aliens in ALIENS:
+        connection.execute(text(f"INSERT INTO alien (line, last, row_count, order_id, reason) {aliens}"))
+        refunds, refunded = connection.execute(text(LONE_REFUNDS)).one()
+        for statement in REJECT:
+            connection.execute(text(statement))
     after = connection.execute(text("SELECT MAX(COALESCE(last, line)) FROM fragment")).scalar_one()
     for statement in JOIN:
         connection.execute(text(statement), {"after": after or 0} if ":after" in statement else {})
     repeated = int(connection.execute(text(REPEATED)).scalar_one())
-    for name in ("mended", *MENDING):
+    for name in MENDING:
         connection.execute(text(f"DROP TABLE {name}"))
-    return repeated
+    return ArrangedOrders(0, repeated, int(refunds), int(refunded))
 
 
 def refuse(connection: Connection) -> None:

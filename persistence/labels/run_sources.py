@@ -7,7 +7,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import chain
 from pathlib import Path
@@ -20,16 +20,15 @@ from domain.classification.pipeline import ImportedRows
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput
-from domain.imports.formats import ImportOptions
+from domain.imports.formats import SourceFormat
 from domain.imports.model import ImportSummary
+from domain.imports.presets import PURCHASES
 from domain.imports.rows import PurchaseSource, RejectedRow, StagedColumns
 from domain.imports.sources import Collection
 from domain.model import Business
 from persistence.database.engines import Database, run_alone
 from persistence.database.transactions import choose_writing
-from persistence.erasure import ERASED_REASON
 from persistence.imports.importer import PurchaseImporter, pause_collector
-from persistence.imports.staging import ONLY_NEGATIVE, OTHER_CUSTOMER
 from persistence.sources.appended import (
     LARGEST_TAIL,
     AppendedCsv,
@@ -44,15 +43,15 @@ from persistence.sources.appended import (
     write_state,
 )
 from persistence.sources.csv import CsvSource
-from persistence.sources.opening import OpenedPurchases, SourceOpener, open_file, open_purchases
+from persistence.sources.opening import OpenedPurchases, SourceOpener, open_file, open_purchases, settle_format
 from persistence.tables import business as business_table
 from persistence.tables import purchase_import
 
-READING = 1
+READING = 2
 """Raised when the same file would be read otherwise, so that nothing is left out of it."""
 MOST_IMPORTS = 100
-OF_ORDERS = frozenset({OTHER_CUSTOMER, ERASED_REASON, ONLY_NEGATIVE})
-"""Reasons that depend on other rows of the order, so that more rows of it could change them."""
+MOST_ORDERS = 1_000
+"""Orders with rejected rows that are kept in mind: more rows of them are read with all the others."""
 ACTOR = "classification"
 log = logging.getLogger("segments.imports")
 
@@ -150,10 +149,10 @@ class StoreSource(RunSource):
 @dataclass(slots=True)
 class FileSource(RunSource):
     path: Path
-    options: ImportOptions
+    options: SourceFormat
     name: str = "csv"
     pending: tuple[dict[str, Any], int] | None = None
-    flawed: bool = False
+    rejected: set[str] = field(default_factory=set)
 
     @property
     def key(self) -> str:
@@ -178,7 +177,8 @@ class FileSource(RunSource):
     def describe_reading(self) -> str:
         """What decides how the file's rows are understood, besides the file."""
         business = self.business
-        return f"{READING}:{business.currency}:{business.time_zone}:{self.options.complete_from(business.settings)!r}"
+        form = settle_format(self.options, business, self.database, PURCHASES)
+        return f"{READING}:{business.currency}:{business.time_zone}:{form!r}"
 
     def sync_store(self, force: bool) -> ImportedRows:
         """Import the file, or what was appended to it since, or nothing where nothing was."""
@@ -205,25 +205,22 @@ class FileSource(RunSource):
 
     def _import_whole(self, mark: FileMark | None, change: int) -> ImportedRows:
         source = self._open_source()
-        opened = open_purchases(source, self.business, self.options)
+        opened = open_purchases(source, self.business, self.options, database=self.database)
         summary = self._run_import(opened, opened.read_rows)
         if summary.rows_read == 0:
             raise InvalidInput(f"No data found in {opened.name}.")
+        summary.check()
         can_grow = (
-            mark is not None
-            and isinstance(source, WatchedCsv)
-            and not opened.of_orders
-            and not self.flawed
-            and source.can_grow(mark)
+            mark is not None and isinstance(source, WatchedCsv) and not opened.of_orders and source.can_grow(mark)
         )
-        counts = {"rows": summary.rows_read, "rejected": summary.rejected, "can_grow": can_grow}
+        counts = {"rows": summary.rows_read, "rejected": summary.rejected, "can_grow": can_grow, "orders": []}
         imports = [] if summary.import_id is None else [summary.import_id]
         self._remember(mark, change, {**counts, "imports": imports})
         return ImportedRows(summary.rows_read, summary.rejected)
 
     def _open_source(self) -> PurchaseSource:
-        options = self.options.complete_from(self.business.settings).validate()
-        source = open_file(self.path, options.sheet, options.amount_form.decimal)
+        form = settle_format(self.options, self.business, self.database, PURCHASES)
+        source = open_file(self.path, form.sheet, form.amount_form.decimal)
         return WatchedCsv(self.path) if type(source) is CsvSource else source
 
     def _import_tail(self, mark: FileMark, change: int, last: Mapping[str, Any]) -> ImportedRows | None:
@@ -235,13 +232,17 @@ class FileSource(RunSource):
         source = AppendedCsv(self.path, last["size"], last["lines"])
         if not source.sound:
             return None
-        opened = open_purchases(source, self.business, self.options)
+        opened = open_purchases(source, self.business, self.options, database=self.database)
         rejected: list[RejectedRow] = []
         portions = list(opened.read_rows(rejected.append))
-        orders = {order for portion in portions for order in portion.order_id}
+        flawed = {row.order_id for row in rejected if row.order_id is not None}
+        orders = {order for portion in portions for order in portion.order_id} | flawed
+        if not orders.isdisjoint(last["orders"]):
+            return None
         with self.database.bulk.begin() as connection:
             began = load_staged_rows(connection, self.business.id, orders, last["imports"])
-        if began is None:
+        # A row that is rejected takes those of its order with it that stand in the old part.
+        if began is None or not flawed.isdisjoint(began.order_id):
             return None
 
         def rows(reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
@@ -252,9 +253,10 @@ class FileSource(RunSource):
         summary = self._run_import(opened, rows)
         read, known = summary.rows_read, len(began.line)
         counts = {"rows": last["rows"] + read - known, "rejected": last["rejected"] + summary.rejected}
-        can_grow = not self.flawed and source.can_grow(mark)
+        can_grow = source.can_grow(mark)
         imports = [*last["imports"], summary.import_id]
-        self._remember(mark, change, {**counts, "can_grow": can_grow, "imports": imports})
+        kept = {"can_grow": can_grow, "imports": imports, "orders": last["orders"]}
+        self._remember(mark, change, {**counts, **kept})
         return ImportedRows(counts["rows"], counts["rejected"])
 
     def _run_import(
@@ -262,10 +264,11 @@ class FileSource(RunSource):
         opened: OpenedPurchases,
         rows: Callable[[Callable[[RejectedRow], None]], Iterator[StagedColumns]],
     ) -> ImportSummary:
-        self.flawed = False
+        self.rejected.clear()
 
         def note_reject(row: RejectedRow) -> None:
-            self.flawed = self.flawed or row.reason in OF_ORDERS
+            if row.order_id is not None and len(self.rejected) <= MOST_ORDERS:
+                self.rejected.add(row.order_id)
 
         importer = PurchaseImporter(self.database, self.business, self.clock)
         with pause_collector():
@@ -287,8 +290,10 @@ class FileSource(RunSource):
             version = read_data_version(connection, self.business.id)
             by_itself = has_no_other_writes(connection, self.business.id, change, 1)
         state = {"how": self.describe_reading(), "size": mark.size, "modified": mark.modified, "sha256": mark.digest}
-        can_grow = counts["can_grow"] and by_itself
-        self.pending = ({**state, "lines": mark.lines, **counts, "can_grow": can_grow}, version)
+        orders = sorted({*counts["orders"], *self.rejected})
+        can_grow = counts["can_grow"] and by_itself and len(orders) <= MOST_ORDERS
+        kept = {"can_grow": can_grow, "orders": orders[:MOST_ORDERS]}
+        self.pending = ({**state, "lines": mark.lines, **counts, **kept}, version)
 
 
 @dataclass(slots=True)
@@ -298,7 +303,7 @@ class CollectionSource(RunSource):
     customers: Customers
     opener: SourceOpener
     wanted: Collection
-    options: ImportOptions
+    options: SourceFormat
 
     @property
     def name(self) -> str:
@@ -335,5 +340,7 @@ class CollectionSource(RunSource):
             )
         if summary.rows_read == 0 and not opened.may_be_empty:
             raise InvalidInput(f"No data found in {opened.name}.")
+        if not opened.may_be_empty:
+            summary.check()
         run_alone(self.database, opened.finish(self.customers, self.business))
         return ImportedRows(summary.rows_read, summary.rejected)

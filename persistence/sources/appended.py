@@ -196,7 +196,8 @@ def load_staged_rows(
         zip(*(row[:-1] for row in rows), strict=True) if rows else ((),) * 9
     )
     lines: Sequence[int] = range(2, len(rows) + 2)
-    return StagedColumns(lines, order, customer, at, day, status, amount, category, storefront, channel)
+    nothing = [None] * len(rows)
+    return StagedColumns(lines, order, customer, at, day, status, amount, category, storefront, channel, *[nothing] * 4)
 
 
 def has_no_other_writes(connection: Connection, business_id: int, change: int, imports: int) -> bool:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import astuple, dataclass, field, replace
 from functools import partial
@@ -21,19 +21,22 @@ from domain.businesses.mongodb import NAMES, MongoSettings, make_settings
 from domain.calendar import Clock, format_day, to_micros
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput, Names, Sentence
-from domain.imports.columns import Columns, format_row, normalise_header, resolve_columns
-from domain.imports.formats import PRESETS, ImportOptions, PresetSource, carry_down_amounts
+from domain.imports.arranged import ArrangedSource
+from domain.imports.columns import Columns, format_row
+from domain.imports.dates import DateFault, DateReader, find_readings
+from domain.imports.formats import ROW, SourceFormat, Term
+from domain.imports.header import resolve_customers, resolve_purchases
 from domain.imports.orders import RepeatedAmounts, place_order_amounts
-from domain.imports.rows import PurchaseSource, RejectedRow, RowReader, StagedColumns, read_rows
+from domain.imports.presets import CUSTOMERS, PURCHASES, Preset, find_preset, match_preset
+from domain.imports.rows import AMOUNT_TERMS, PurchaseSource, RejectedRow, RowReader, StagedColumns, read_rows
 from domain.imports.sources import Collection, Place
-from domain.imports.values import DateFault, DateReader, find_readings
 from domain.model import Business, NewCustomer
 from domain.money import find_exponent
 from persistence.database.engines import Database
-from persistence.imports.customers_file import CustomerBatch
+from persistence.imports.customers_file import CustomerBatch, CustomersFile
 from persistence.sources.appended import forget_state, read_data_version, read_state, write_state
 from persistence.sources.csv import CsvSource
-from persistence.sources.spill import OrderAmounts
+from persistence.sources.spill import CountedRows, OrderAmounts
 from persistence.tables import purchase_import
 
 if TYPE_CHECKING:
@@ -133,9 +136,11 @@ class OpenedPurchases:
 
     source: PurchaseSource
     columns: Columns
-    options: ImportOptions
+    form: SourceFormat
     business: Business
+    terms: tuple[Term, ...] = AMOUNT_TERMS
     path: Path | None = None
+    notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     may_be_empty: bool = False
     has_new: Callable[[], bool] = always
@@ -150,34 +155,32 @@ class OpenedPurchases:
     @property
     def of_orders(self) -> bool:
         """Whether rows carry the amount of their order."""
-        return self.options.of_orders
+        return self.form.of_orders
 
     def read_rows(self, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
         """The accepted rows; the others go to `reject`."""
-        options, business = self.options, self.business
-        reader = RowReader(
-            self.columns,
-            business.currency,
-            business.time_zone,
-            options.date_format,
-            typed=self.source.typed,
-            form=options.amount_form,
-            names=self.names,
-        )
-        if options.of_orders:
-            places = self.columns.places
-            batches = carry_down_amounts(
-                self.source.read_batches(), places["order_id"], places["amount"], self.columns.width
+        form, business = self.form, self.business
+        with closing(CountedRows()) as counted:
+            reader = RowReader(
+                self.columns,
+                business.currency,
+                business.time_zone,
+                form,
+                terms=self.terms,
+                typed=self.source.typed,
+                names=self.names,
+                secret=business.secret,
+                places=counted if form.orders == ROW else None,
             )
-            with closing(OrderAmounts()) as stated:
-                yield from place_order_amounts(
-                    read_rows(batches, reader, reject), stated, find_exponent(business.currency)
-                )
-            return
-        portions = read_rows(self.source.read_batches(), reader, reject)
-        if options.amount is None:
-            portions = RepeatedAmounts().watch(portions, self.warnings.append)
-        yield from portions
+            portions = read_rows(self.source.read_batches(), reader, reject)
+            if form.of_orders:
+                with closing(OrderAmounts()) as stated:
+                    yield from place_order_amounts(portions, stated, find_exponent(business.currency))
+            elif form.amount is None and form.orders is None:
+                yield from RepeatedAmounts().watch(portions, self.warnings.append)
+            else:
+                yield from portions
+            self.warnings.extend(reader.describe_doubts())
 
     def read_texts(self, lines: Iterable[int]) -> Iterator[tuple[int, str]]:
         """The text of rows, by their line numbers in rising order."""
@@ -193,35 +196,113 @@ class OpenedPurchases:
                     return
 
 
-def open_purchases(
-    source: Path | PurchaseSource, business: Business, options: ImportOptions, names: Names = str
-) -> OpenedPurchases:
-    """Look at the source before anything is written; what the options leave open is as the business has settled it.
-    InvalidInput says what is wrong with the header, the options or the dates."""
-    options = options.complete_from(business.settings).validate()
-    path = source if isinstance(source, Path) else None
-    opened = open_file(source, options.sheet, options.amount_form.decimal) if isinstance(source, Path) else source
-    mapping = options.build_mapping(
-        {name: None for column in opened.header for name in (column, normalise_header(column))}
+def settle_format(form: SourceFormat, business: Business, database: Database | None, about: str) -> SourceFormat:
+    """What is said of a source, and where nothing is, what a saved format, a preset and the business's settings say;
+    InvalidInput where there is no such format or preset, or they contradict each other."""
+    settled = form.build_on_settings(business.settings)
+    if settled.name is not None:
+        settled = settled.build_on(load_format(database, business, settled.name))
+    if settled.preset is not None:
+        settled = add_preset(settled, find_preset(settled.preset, about))
+    settled.check_agreement()
+    return settled
+
+
+def add_preset(form: SourceFormat, preset: Preset) -> SourceFormat:
+    """The format on top of a preset, whose columns hold where the source has them."""
+    if form.amount is not None and preset.format.amount not in (None, form.amount):
+        template = "{amount} {} does not go with {preset} {}, whose amounts are of orders"
+        raise InvalidInput(Sentence(template, form.amount, preset.name), ("amount",))
+    of_preset = replace(preset.format, preset=preset.name, columns={}, kept_columns=preset.format.columns)
+    return form.build_on(of_preset)
+
+
+def load_format(database: Database | None, business: Business, name: str) -> SourceFormat:
+    """The format that the business has saved under the name; InvalidInput lists those there are."""
+    raise InvalidInput(
+        Sentence("{source_format} must be the name of a saved format, not {}", name[:60]), ("source_format",)
     )
-    if options.preset is not None:
-        preset = PresetSource(opened, PRESETS[options.preset], mapping)
-        columns = resolve_columns(preset.header, {name: name for name in preset.header}, business.currency)
-        columns = Columns(columns.places, preset.ignored, columns.width)
-        opened = preset
-    else:
-        columns = resolve_columns(opened.header, mapping, business.currency)
-    if options.date_format is None:
-        refuse_guesses(opened, columns, business)
-    return OpenedPurchases(opened, columns, options, business, path, names=names)
 
 
-def refuse_guesses(source: PurchaseSource, columns: Columns, business: Business) -> None:
-    """InvalidInput where none of the first dates is ISO 8601 and their form has to be told, or nobody knows it."""
-    place, width = columns.places["purchase_date"], columns.width
-    dates: list[str] = []
+def open_purchases(
+    source: Path | PurchaseSource,
+    business: Business,
+    form: SourceFormat,
+    names: Names = str,
+    database: Database | None = None,
+) -> OpenedPurchases:
+    """Look at the source before anything is written; what the format leaves open is as its preset, a saved format or
+    the business has it. A header that holds all signature columns of exactly one preset is read by it where none was
+    told. InvalidInput says what is wrong with the header, the format or the dates."""
+    settled = settle_format(form, business, database, PURCHASES)
+    path = source if isinstance(source, Path) else None
+    opened = open_file(source, settled.sheet, settled.amount_form.decimal) if isinstance(source, Path) else source
+    notes: list[str] = []
+    is_file = not hasattr(opened, "unseen")
+    if settled.preset is None and settled.name is None and is_file:
+        preset = match_preset(opened.header)
+        if preset is not None:
+            settled = add_preset(settled, preset)
+            notes.append(f"Read as {preset.title} (preset {preset.name}).")
+    sample = read_sample(opened)
+    try:
+        layout = resolve_purchases(opened.header, settled, business.currency, sample, of_file=is_file)
+    except InvalidInput as error:
+        if settled.preset is None or not isinstance(error.message, Sentence):
+            raise
+        title = find_preset(settled.preset).title
+        template, values = f"{{}} is not {{}}. {error.message.template}", error.message.values
+        raise InvalidInput(Sentence(template, opened.name, title, *values), error.problems[0].field) from error
+    notes.extend(layout.notes)
+    columns = layout.columns if layout.is_plain(settled) else None
+    if columns is None:
+        arranged = ArrangedSource(opened, layout, settled, business.currency)
+        opened, columns = arranged, arranged.columns
+        sample = read_sample(opened)
+    if not settled.date_format:
+        refuse_guesses(opened.name, columns, business, sample)
+    terms = layout.terms or AMOUNT_TERMS
+    return OpenedPurchases(opened, columns, settled, business, terms, path, notes, names=names)
+
+
+def open_customers(
+    path: Path, business: Business, form: SourceFormat, names: Names = str, database: Database | None = None
+) -> CustomersFile:
+    """The same of a file of customers. What the business has settled under `import` is about its purchases and says
+    nothing here."""
+    if form.name is not None:
+        form = form.build_on(load_format(database, business, form.name))
+    if form.preset is not None:
+        form = add_preset(form, find_preset(form.preset, CUSTOMERS))
+    form.check_agreement()
+    opened = open_file(path, form.sheet, form.amount_form.decimal)
+    notes: list[str] = []
+    if form.preset is None and form.name is None and (preset := match_preset(opened.header, CUSTOMERS)) is not None:
+        form = add_preset(form, preset)
+        notes.append(f"Read as {preset.title} (preset {preset.name}).")
+    layout = resolve_customers(opened.header, form)
+    arranged = ArrangedSource(opened, layout, form, business.currency)
+    if "registered_at" in layout.fields and not form.date_format:
+        place, sample = arranged.columns.places["registered_at"], read_sample(arranged)
+        # A customer is one without it, too: what no form could read is left to its row.
+        if any(find_readings(cells[place].strip()) for cells in sample if cells):
+            refuse_guesses(opened.name, arranged.columns, business, sample, "registered_at")
+    return CustomersFile(arranged, form, layout.ignored, [*notes, *layout.notes], names)
+
+
+def read_sample(source: PurchaseSource) -> list[list[str]]:
+    """The first rows of a source."""
     with suppress(StopIteration), closing(source.read_batches()) as batches:
-        dates = [cells[place].strip() for cells in next(batches).rows if len(cells) == width]
+        return next(batches).rows
+    return []
+
+
+def refuse_guesses(
+    name: str, columns: Columns, business: Business, sample: Sequence[Sequence[str]], of: str = "purchase_date"
+) -> None:
+    """InvalidInput where none of the first dates is ISO 8601 and their form has to be told, or nobody knows it."""
+    place, width = columns.places[of], columns.width
+    dates = [cells[place].strip() for cells in sample if len(cells) == width]
     reader = DateReader(business.time_zone, None)
     forms: set[str] | None = None
     ambiguous = unread = ""
@@ -243,16 +324,16 @@ def refuse_guesses(source: PurchaseSource, columns: Columns, business: Business)
             "The dates of {}, such as {!r}, cannot be read. Write them as 2024-03-01, or give {date_format}, "
             "such as %d/%m/%Y."
         )
-        raise InvalidInput(Sentence(template, source.name, unread[:40]))
+        raise InvalidInput(Sentence(template, name, unread[:40]))
     readings = find_readings(ambiguous)
     fitting = [form for form in readings if form in (forms or ())] or list(readings)
     give = " or ".join(["{date_format} {!r}"] * len(fitting))
     if len(fitting) > 1 and len(set(readings.values())) > 1:
         may = " or ".join(format_day(readings[form]) for form in fitting)
         template = f"The dates of {{}} can be read in more than one way: {{!r}} may be {{}}. Give {give}."
-        raise InvalidInput(Sentence(template, source.name, ambiguous, may, *fitting))
+        raise InvalidInput(Sentence(template, name, ambiguous, may, *fitting))
     template = f"The dates of {{}}, such as {{!r}}, are not ISO 8601. Give {give}."
-    raise InvalidInput(Sentence(template, source.name, ambiguous, *fitting))
+    raise InvalidInput(Sentence(template, name, ambiguous, *fitting))
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,15 +346,15 @@ class SourceOpener:
     data: Path
     mongodb_uri: str
 
-    def open(self, place: Place, business: Business, options: ImportOptions, names: Names = str) -> OpenedPurchases:
+    def open(self, place: Place, business: Business, form: SourceFormat, names: Names = str) -> OpenedPurchases:
         """The source with its columns understood, a collection from where it was last read to; InvalidInput and
         Unavailable say what is wrong."""
         if isinstance(place, Path):
-            return open_purchases(place, business, options, names)
-        return {"mongodb": self._open_mongodb}[place.source](place, business, options, names)
+            return open_purchases(place, business, form, names, self.database)
+        return {"mongodb": self._open_mongodb}[place.source](place, business, form, names)
 
     def _open_mongodb(
-        self, wanted: Collection, business: Business, options: ImportOptions, names: Names
+        self, wanted: Collection, business: Business, form: SourceFormat, names: Names
     ) -> OpenedPurchases:
         # The driver takes 150 ms to load, which files need not wait for.
         from persistence.sources.mongodb import MongoSource
@@ -287,15 +368,16 @@ class SourceOpener:
         place = replace(
             reached, database=wanted.database or reached.database, collection=wanted.name or reached.collection
         )
-        settled = options.complete_from(business.settings).validate()
-        if settled.preset is not None:
-            raise InvalidInput(Sentence("{preset} {} is for files, not for MongoDB", settled.preset))
+        if form.build_on_settings(business.settings).preset is not None:
+            raise InvalidInput(Sentence("{preset} is for files, not for MongoDB"), ("preset",))
+        settled = settle_format(form, business, self.database, PURCHASES)
         # Read whole where anything says so, or where it is read otherwise than the last time.
         reading = hashlib.sha256(json.dumps([str(one) for one in astuple(settled)]).encode()).hexdigest()
         position = None if wanted.whole else load_position(self.database, business, build_state_name(place), reading)
-        mapping = {**settled.kept_mapping, **settled.mapping}
+        mapping = {**settled.kept_columns, **settled.columns}
         source = MongoSource(place, mapping, now=self.clock(), decimal=settled.amount_form.decimal, after=position)
-        opened = open_purchases(source, business, replace(settled, mapping=source.mapping), names)
+        told = replace(settled, name=None, columns=source.mapping)
+        opened = open_purchases(source, business, told, names, self.database)
         opened.warnings.extend(f"{path} stands in none of the documents that were looked at." for path in source.unseen)
         source.keep_columns(opened.columns.places.values())
         ignored = tuple(one for one in opened.columns.ignored if one not in ("customer.name", *source.rare))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from domain.imports.dates import DIRECTIVES
 from tests.cli.conftest import MAKE, UTC_EUR, Segments, write_lines
 from tests.conftest import find_shared
 
@@ -52,6 +53,31 @@ def test_rejected_rows_go_to_the_file_with_line_reason_and_text(segments: Segmen
     ]
 
 
+def test_an_import_whose_every_row_is_rejected_fails_with_its_summary(segments: Segments, tmp_path: Path) -> None:
+    orders = write_lines(tmp_path / "orders.csv", HEADER, "Ada,1,2024-03-01,x", "Ada,2,2024-03-01,y", ",3,2024-03-01,1")
+    customers = write_lines(tmp_path / "customers.csv", "customer_id,registered_at", ",", "Ada,yesterday", "Ben,today")
+
+    ended = segments("import", orders, *MAKE, "--dry-run"), segments("import", orders, *MAKE)
+    of_customers = segments("import-customers", customers)
+    shown = segments.run("imports", "show", segments.json("imports", "list")[0]["id"])
+
+    number = "the amount '…' must be a number such as 12.50"
+    for one in ended:
+        assert one.code == 1
+        assert one.lines[0] == "orders.csv: 3 rows read: 0 created, 0 updated, 0 unchanged, 3 rejected."
+        assert one.err.splitlines()[-1] == f"Error: All 3 rows were rejected, 2 of them for this reason: {number}."
+    assert (of_customers.code, of_customers.lines[0].split(": ")[2]) == (
+        1,
+        "0 created, 0 updated, 0 unchanged, 3 rejected.",
+    )
+    assert of_customers.err.splitlines()[-1].startswith(
+        "Error: All 3 rows were rejected, 2 of them for this reason: regis"
+    )
+    assert shown.lines[2] == "status       failed"
+    assert [line.split("  ")[0] for line in shown.lines[-3:]] == ["rejected because", number, "no customer"]
+    assert shown.lines[-2].split()[-16:-14] == ["2", "2"]
+
+
 def test_columns_and_dates_of_another_form_are_named(segments: Segments, tmp_path: Path) -> None:
     purchases = write_lines(tmp_path / "till.csv", "who;no;when;sum;note", "Ada;1;31/03/2024;5.00;x")
     named = ("--map", "who=customer_id", "--map", "no=order_id", "--map", "when=purchase_date", "--map", "sum=amount")
@@ -72,7 +98,8 @@ def test_rows_of_the_future_are_counted_apart(segments: Segments, tmp_path: Path
     assert ended.lines[1] == "1 row lies in the future and counts from its instant on."
 
 
-FORMAT = "--date-format must name year, month and day, such as %d/%m/%Y"
+FORMAT = "--date-format must name year, month and day, such as %d/%m/%Y: it lacks the year."
+SEEN = "Columns seen: customer_id, order_id, date, amount, category, storefront."
 
 
 @pytest.mark.parametrize(
@@ -88,9 +115,12 @@ FORMAT = "--date-format must name year, month and day, such as %d/%m/%Y"
             "Use --map COLUMN=purchase_date.",
         ),
         (["ten.csv", *MAKE, "--map", "amount"], "--map must be COLUMN=FIELD, not amount."),
-        (["ten.csv", *MAKE, "--map", "price=amount"], "--map price=amount: the file has no column price."),
-        (["ten.csv", *MAKE, "--date-format", "%d/%m"], f"{FORMAT}, not %d/%m."),
-        (["ten.csv", *MAKE, "--date-format", "%Y-%m-%d %Q"], f"{FORMAT}, not %Y-%m-%d %Q."),
+        (["ten.csv", *MAKE, "--map", "price=amount"], f"--map price=amount: the file has no column price. {SEEN}"),
+        (["ten.csv", *MAKE, "--date-format", "%d/%m"], FORMAT),
+        (
+            ["ten.csv", *MAKE, "--date-format", "%Y-%m-%d %Q"],
+            f"--date-format has no directive %Q: there are {' '.join(DIRECTIVES)}.",
+        ),
         (["ten.csv", *MAKE, "--rejects", "ten.csv"], "--rejects must be another file than the one that is imported."),
         (
             ["ten.csv", *MAKE, "--rejects", "none/r.csv"],

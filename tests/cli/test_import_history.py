@@ -69,8 +69,10 @@ def test_what_is_doubtful_is_a_table_after_the_import_and_json_where_that_is_ask
         "rows with an amount of zero",
         "rows without a category",
         "orders with an amount far beyond the rest",
+        "refunds not attributed to an order (rejected)",
     ]
     assert "huge (99,999.00)" in table.out
+    assert table.lines[-2].split()[-3:] == ["1.00", "in", "all"]
     assert (told["rows_read"], told["created"], told["rejected"], told["future"]) == (36, 34, 2, 2)
     assert told["quality"] == {
         "missing_dates": 1,
@@ -83,6 +85,9 @@ def test_what_is_doubtful_is_a_table_after_the_import_and_json_where_that_is_ask
         "outliers": 1,
         "outliers_above": told["quality"]["outliers_above"],
         "largest_outliers": [{"order_id": "huge", "amount": "99999.00"}],
+        "refunds_not_attributed": 1,
+        "refunded_amount": "1.00",
+        "replaced_orders": 0,
     }
     assert shown["quality"] == told["quality"]
 

@@ -52,7 +52,7 @@ def test_a_shopify_export_is_imported_with_its_totals_once(segments: Segments, t
     ended = segments.run("import", orders, *MAKE, "--preset", "shopify")
 
     assert ended.lines[0] == "orders_export.csv: 3 rows read: 3 created, 0 updated, 0 unchanged, 0 rejected."
-    assert ended.err == "Ignored columns: Lineitem name\n"
+    assert ended.err == ""
     assert segments.run("customers").lines[1].split() == ["ada@x.test", "1", "50.00", "2024-01-16"]
 
 
@@ -89,10 +89,10 @@ def test_amounts_are_read_as_they_are_told(segments: Segments, tmp_path: Path) -
     orders = write_lines(tmp_path / "orders.csv", HEADER.replace(",", ";"), "Ada;1;2024-01-01;€ 1.234,50")
     told = ("--decimal", ",", "--thousands", ".", "--currency-sign", "€")
 
-    guessed = segments.run("import", orders, *MAKE)
+    guessed = segments("import", orders, *MAKE)
     read = segments.run("import", orders, *told)
 
-    assert "1 rejected" in guessed.out
+    assert (guessed.code, guessed.out.endswith("1 rejected.\n")) == (1, True)
     assert "'€ 1.234,50' must be a number such as 12.50 (or say with --thousands, --decimal, --currency-sign how)" in (
         guessed.err
     )

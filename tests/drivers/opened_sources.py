@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from domain.imports.formats import ImportOptions
+from domain.imports.formats import SourceFormat
 from domain.imports.rows import RejectedRow
 from domain.model import Business, BusinessSettings
 from persistence.sources.opening import OpenedPurchases, open_purchases
@@ -15,7 +15,7 @@ def shop(**settings: object) -> Business:
 def open_source(folder: Path, *lines: str, business: Business | None = None, **options: object) -> OpenedPurchases:
     path = folder / "orders.csv"
     path.write_text("\n".join(lines) + "\n")
-    return open_purchases(path, business or shop(), ImportOptions(**options))  # type: ignore[arg-type]
+    return open_purchases(path, business or shop(), SourceFormat.read(options))
 
 
 def read(source: OpenedPurchases) -> tuple[list[tuple[object, ...]], list[RejectedRow]]:

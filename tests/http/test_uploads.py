@@ -60,6 +60,42 @@ async def test_a_file_waits_is_imported_and_goes(place: Place) -> None:
     assert data == {"customers": {"totalCount": 30}, "imports": {"totalCount": 1, "nodes": [{"id": number}]}}
 
 
+async def test_a_file_of_which_every_row_is_rejected_has_failed_and_says_why(place: Place) -> None:
+    body = (
+        "customer_id,order_id,date,amount\nC1,1,2024-03-01,x\nC1,1,2024-03-01,5\nC1,2,2024-03-01,y\n,3,2024-03-01,5\n"
+    )
+    number = (await place.send(body)).json()["id"]
+    await place.import_waiting()
+
+    told = await place.told(number)
+    state = await place.face.client.get(f"/imports/purchases/{number}", headers=place.face.bearer())
+    reasons = "rejectReasons { reason count firstLine remedy }"
+    query = f"query I($id: ID!, $reason: String) {{ node(id: $id) {{ ... on PurchaseImport {{ {reasons} "
+    query += "rejects(first: 1, reason: $reason) { nodes { line } totalCount pageInfo { hasNextPage } } } } }"
+    number_reason = "the amount '…' must be a number such as 12.50"
+    listed = (await place.face.data(query, {"id": number, "reason": number_reason}))["node"]
+
+    sentence = f"All 4 rows were rejected, 2 of them for this reason: {number_reason}."
+    assert (told["status"], told["rejected"], told["rowsRead"]) == ("FAILED", 4, 4)
+    assert told["error"] == {"code": "ALL_REJECTED", "message": sentence}
+    assert (state.json()["status"], state.json()["error"]) == ("FAILED", told["error"])
+    assert told["rejects"]["totalCount"] == 4
+    signs = "decimal, thousands and currency_sign"
+    other = "another row of this order is rejected"
+    assert listed["rejectReasons"] == [
+        {
+            "reason": number_reason,
+            "count": 2,
+            "firstLine": 2,
+            "remedy": f"Write the amount as 12.50, or say its signs by {signs}.",
+        },
+        {"reason": other, "count": 1, "firstLine": 3, "remedy": "Mend the other row; this one needs nothing."},
+        {"reason": "no customer", "count": 1, "firstLine": 5, "remedy": "Give the row its customer."},
+    ]
+    assert listed["rejects"] == {"nodes": [{"line": 2}], "totalCount": 2, "pageInfo": {"hasNextPage": True}}
+    assert place.files == []
+
+
 @sqlite_alone
 async def test_gzip_and_the_options_of_the_command_line_are_understood(place: Place) -> None:
     packed = gzip.compress(b"who;no;when;sum\nAda;1;31/03/2024;1.234,50\n")
@@ -210,7 +246,8 @@ async def test_the_state_of_an_import_is_told_to_its_own_business_only(place: Pl
 
 
 async def test_a_page_of_imports_with_their_rejects_costs_the_same_for_one_and_for_many(place: Place) -> None:
-    query = "{ imports { nodes { id rejects(first: 5) { nodes { line } } } } }"
+    fields = "rejectReasons { reason } rejects(first: 5) { nodes { line } }"
+    query = f'{{ imports {{ nodes {{ id {fields} x: rejects(reason: "no customer") {{ totalCount }} }} }} }}'
     counts = []
     for _ in range(2):
         for name in ("a", "b", "c"):

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from domain.calendar import Clock
-from domain.imports.columns import format_row, resolve_columns
+from domain.imports.columns import format_row
+from domain.imports.formats import SourceFormat
+from domain.imports.header import resolve_purchases
 from domain.imports.model import ImportSummary
 from domain.imports.rows import RejectedRow, RowReader, read_rows
 from domain.model import Business, NewPurchase, PurchaseLine, PurchaseStatus
@@ -41,8 +43,10 @@ def import_file(
 ) -> ImportSummary:
     """Import a file as the command line does; nothing is written before its header is understood."""
     source = CsvSource(path)
-    columns = resolve_columns(source.header, dict(pair.split("=") for pair in mapping), business.currency)
-    reader = RowReader(columns, business.currency, business.time_zone, date_format)
+    forms = () if date_format is None else (date_format,)
+    form = SourceFormat(columns=dict(pair.split("=") for pair in mapping), date_format=forms)
+    layout = resolve_purchases(source.header, form, business.currency)
+    reader = RowReader(layout.columns, business.currency, business.time_zone, form, terms=layout.terms)
 
     def texts(lines: Iterable[int]) -> Iterator[tuple[int, str]]:
         wanted = set(lines)

@@ -11,6 +11,8 @@ import strawberry
 
 from domain.imports.model import PurchaseImport as ImportEntity
 from domain.imports.model import Reject as RejectEntity
+from domain.imports.model import RejectReason as RejectReasonEntity
+from domain.imports.rejects import find_remedy
 from domain.jobs.model import Job as JobEntity
 from domain.model import Business as BusinessEntity
 from domain.money import find_exponent, to_decimal
@@ -118,6 +120,9 @@ class Recalculation(Node, Job):
         )
 
 
+ReasonArgument = Annotated[
+    str | None, strawberry.argument(description="Reason of the rows, as `rejectReasons` or a row tells it.")
+]
 IMPORT_ORDER = "imports"
 REJECT_ORDER = "rejects"
 
@@ -131,6 +136,19 @@ class Reject:
     @classmethod
     def of(cls, entity: RejectEntity) -> "Reject":
         return cls(line=entity.line, text=entity.text, reason=entity.reason)
+
+
+@strawberry.type(description="Why rows were rejected, with the first line it happened on and what would mend it.")
+class RejectReason:
+    reason: str = strawberry.field(description="Why rows were refused, without the values of a single row.")
+    count: int = strawberry.field(description="Rows that were refused so.")
+    first_line: int | None = strawberry.field(description="Line of the file that the first of them begins on, from 1.")
+    remedy: str | None = strawberry.field(description="What would mend the rows; null where nothing would.")
+
+    @classmethod
+    def of(cls, entity: RejectReasonEntity) -> "RejectReason":
+        remedy = find_remedy(entity.reason)
+        return cls(reason=entity.reason, count=entity.count, first_line=entity.first_line, remedy=remedy)
 
 
 @strawberry.type(description="An order whose amount lies far beyond the rest. It was imported as it stands.")
@@ -154,6 +172,13 @@ class ImportQuality:
     largest_outliers: list[OutlierOrder] = strawberry.field(
         description="The largest of the outliers, at most ten, largest first."
     )
+    refunds_not_attributed: int = strawberry.field(
+        description="Orders with negative amounts alone, which were refused: refunds of orders that they do not name."
+    )
+    refunded_amount: Decimal = strawberry.field(description="What these refunds come to in the business's currency.")
+    replaced_orders: int = strawberry.field(
+        description="Orders of which this file replaced lines that another import had written."
+    )
 
 
 @strawberry.type(description="One import of a file of purchases. The four counts of rows add up to `rowsRead`.")
@@ -165,7 +190,7 @@ class PurchaseImport(Node, Job):
     unchanged: int = strawberry.field(description="Rows of orders that were known just so.")
     rejected: int = strawberry.field(description="Rows that were refused.")
     quality: ImportQuality | None = strawberry.field(
-        description="What is doubtful about the rows; null until the import succeeded."
+        description="What is doubtful about the rows; null until all of them were read."
     )
     undone_at: datetime | None = strawberry.field(
         description="Timestamp at which the import was taken back; null where it was not."
@@ -195,11 +220,21 @@ class PurchaseImport(Node, Job):
             business=business,
         )
 
-    @strawberry.field(description="The rows that were refused, in the order of the file; kept once it succeeded.")
-    async def rejects(self, info: Info, first: First = None, after: After = None) -> Connection[Reject]:
-        request = build_page_request(REJECT_ORDER, int, first, after)
-        page = await info.context.loaders.rejects.load((self.entity.id, request))
-        return build_connection(page, REJECT_ORDER, Reject.of, self.entity.rejected)
+    @strawberry.field(description="Rejected rows by reason, most first.")
+    async def reject_reasons(self, info: Info) -> list[RejectReason]:
+        return [RejectReason.of(one) for one in await info.context.loaders.reject_reasons.load(self.entity.id)]
+
+    @strawberry.field(
+        description="The rows that were refused, in the order of the file, once all were read; `reason` chooses those "
+        "of one of the `rejectReasons`."
+    )
+    async def rejects(
+        self, info: Info, first: First = None, after: After = None, reason: ReasonArgument = None
+    ) -> Connection[Reject]:
+        loaders, key = info.context.loaders, (self.entity.id, reason)
+        page = await loaders.rejects.load((key, build_page_request(REJECT_ORDER, int, first, after)))
+        count = self.entity.rejected if reason is None else partial(loaders.reject_counts.load, key)
+        return build_connection(page, REJECT_ORDER, Reject.of, count)
 
 
 def to_quality(business: BusinessEntity, entity: ImportEntity) -> ImportQuality | None:
@@ -209,4 +244,5 @@ def to_quality(business: BusinessEntity, entity: ImportEntity) -> ImportQuality 
         return None
     decimals = find_exponent(business.currency)
     largest = [OutlierOrder(order_id=one.order_id, amount=to_decimal(one.amount, decimals)) for one in quality.named]
-    return ImportQuality(**quality.counts, largest_outliers=largest)
+    refunded = to_decimal(quality.refunded, decimals)
+    return ImportQuality(**quality.counts, largest_outliers=largest, refunded_amount=refunded)

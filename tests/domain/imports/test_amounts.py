@@ -1,5 +1,6 @@
 """Amounts of another form: read only as they are told, digit by digit, and refused with the form that were right."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import InvalidInput
-from domain.imports.values import AmountForm, make_amount_reader
+from domain.imports.amounts import AmountForm, make_amount_reader
 
 
 def read(text: str, decimal: str | None = None, thousands: str | None = None, sign: str | None = None) -> int:
@@ -67,14 +68,45 @@ def test_without_being_told_nothing_is_guessed_and_the_options_are_named(text: s
         read(text)
 
 
-@pytest.mark.parametrize(("text", "whole"), [("5.000", "5000"), ("1.234", "1234"), ("-10.000", "-10000")])
-def test_what_may_be_thousands_is_not_taken_for_a_fraction(text: str, whole: str) -> None:
-    with pytest.raises(ValueError, match=rf"^may be {whole} \(say thousands \. decimal , or write 2 decimals\)$"):
+@pytest.mark.parametrize(("text", "whole", "part"), [("5.000", "5000", "5"), ("-10.500", "-10500", "-10.5")])
+def test_what_may_be_thousands_is_not_taken_for_a_fraction(text: str, whole: str, part: str) -> None:
+    both = rf"^may be {whole} \(say thousands \. decimal ,\) or {part} \(say decimal \. or write "
+    with pytest.raises(ValueError, match=rf"{both}2 decimals\)$"):
         read(text)
-    with pytest.raises(ValueError, match=r"or write no decimals\)$"):
+    with pytest.raises(ValueError, match=rf"{both}no decimals\)$"):
         make_amount_reader(0, AmountForm())(text)
     assert make_amount_reader(3, AmountForm())(text) == int(whole)
+    assert read(text, ".") * 10 == int(whole)
     assert [read(other) for other in ("0.000", "1000.000", "5.0000", ".500")] == [0, 100_000, 500, 50]
+
+
+@pytest.mark.parametrize(
+    ("text", "minor", "shown"), [("16.448", 1645, "16.45"), ("272.735", 27274, "272.74"), ("0.125", 12, "0.12")]
+)
+def test_more_decimals_than_the_currency_s_are_rounded_only_where_it_is_told(text: str, minor: int, shown: str) -> None:
+    for form in (AmountForm(), AmountForm.of(".", None, None), AmountForm.of(".", ",", "$")):
+        with pytest.raises(ValueError, match=rf"^must have at most 2 decimals \(give round if it means {shown}\)$"):
+            make_amount_reader(2, form)(text)
+        assert make_amount_reader(2, replace(form, rounded=True))(text) == minor
+
+
+@pytest.mark.parametrize(
+    ("text", "minor"),
+    [("12.300000000000001", 1230), ("12.4999999999", 1250), ("0.30000000000000004", 30), ("12.5000004", 1250)],
+)
+def test_the_noise_of_a_binary_fraction_is_taken_off(text: str, minor: int) -> None:
+    assert read(text) == minor
+    with pytest.raises(ValueError, match="at most 2 decimals"):
+        read("12.5000005")
+
+
+def test_a_minus_may_stand_at_the_end_where_it_is_told_and_be_a_sign_of_its_own() -> None:
+    trailing = make_amount_reader(2, replace(AmountForm.of(",", ".", "€"), trailing=True))
+
+    assert [trailing(text) for text in ("1.234,50-", "-12,50", "12,50 €-", "12,50")] == [-123450, -1250, -1250, 1250]
+    assert read("\u221212.50") == -1250
+    with pytest.raises(ValueError, match="must be a number"):
+        read("12.50-")
 
 
 @pytest.mark.parametrize(

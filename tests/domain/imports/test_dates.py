@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.calendar import load_zone, read_instant, to_local_day, to_micros
-from domain.imports.values import DateFault, DateForm, DateReader, find_readings
+from domain.imports.dates import DateFault, DateForm, DateReader, find_readings
 
 ZONES = [
     "UTC", "Asia/Colombo", "Asia/Kathmandu", "Europe/London", "America/New_York", "America/Sao_Paulo",
@@ -171,7 +171,75 @@ def test_forms_with_a_zone_name_a_day(form: str) -> None:
     assert DateForm(form).form == form
 
 
-@pytest.mark.parametrize("form", ["%H:%M %Z", "%d/%m", "%Y-%m-%d %Q", "", "%Z"])
-def test_forms_that_name_no_day_are_refused(form: str) -> None:
-    with pytest.raises(ValueError, match=r"^must name year, month and day, such as %d/%m/%Y$"):
+LACKING = "must name year, month and day, such as %d/%m/%Y: it lacks the "
+
+
+@pytest.mark.parametrize(
+    ("form", "reason"),
+    [
+        ("%H:%M %Z", f"{LACKING}year and the month and the day"),
+        ("%d/%m", f"{LACKING}year"),
+        ("", f"{LACKING}year and the month and the day"),
+        ("%Y-%m-%d %Q", "has no directive %Q: there are %a"),
+        ("%F", "has no directive %F"),
+        ("%d/%m/%Y %H:%M %p", "must have %I with %p: %H is the hour of 24"),
+        ("%d/%m/%Y %I:%M", "must have %p with %I, or %H for the hour of 24"),
+        ("%d/%d/%Y %m", "must hold %d once"),
+    ],
+)
+def test_forms_that_name_no_day_are_refused_with_the_reason(form: str, reason: str) -> None:
+    with pytest.raises(ValueError) as refused:
         DateForm(form)
+
+    assert str(refused.value).startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("excel", "45352.9375"),
+        ("excel1904", "43890.9375"),
+        ("epoch", "1709332200"),
+        ("epoch", "1709332200.0"),
+        ("epoch_ms", "1709332200000"),
+    ],
+)
+def test_dates_that_are_numbers_are_read_when_they_are_told(form: str, text: str) -> None:
+    assert DateReader("UTC", form)(text) == (to_micros(NIGHT), 738946)
+    for wrong in ("-5", "1e9", "next week", ""):
+        with pytest.raises(DateFault):
+            DateReader("UTC", form)(wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("45352", "looks like a day number of Excel, 1 March 2024 (give date_format excel)"),
+        ("1709251200", "looks like seconds since 1970, 1 March 2024 (give date_format epoch)"),
+        ("1709251200000", "looks like milliseconds since 1970, 1 March 2024 (give date_format epoch_ms)"),
+        ("Mar 1, 2024, 9:30:12 AM", "is not ISO 8601 (or give date_format '%b %d, %Y, %I:%M:%S %p')"),
+        ("Jul-25-26", "is not ISO 8601 (or give date_format '%b-%d-%y')"),
+    ],
+)
+def test_what_a_date_may_be_is_named(text: str, hint: str) -> None:
+    with pytest.raises(DateFault) as refused:
+        DateReader("UTC", None)(text)
+
+    assert str(refused.value) == f"the date {text!r} {hint}"
+
+
+def test_a_time_without_a_zone_is_of_the_file_s_zone_and_a_day_is_the_business_s() -> None:
+    reader = DateReader("Asia/Colombo", None, file_zone="America/New_York")
+
+    assert reader("2024-03-01 17:30:00") == (to_micros(NIGHT), 738947)
+    assert reader("2024-03-01T22:30:00Z") == (to_micros(NIGHT), 738947)
+    assert reader("2024-03-01")[1] == 738946
+    formed = DateReader("Asia/Colombo", ["%d/%m/%Y %H:%M", "%d/%m/%Y"], file_zone="America/New_York")
+    assert formed("01/03/2024 17:30") == (to_micros(NIGHT), 738947)
+    assert formed("01/03/2024")[1] == 738946
+
+
+def test_words_for_zones_are_those_that_a_format_knows() -> None:
+    reader = DateReader("Asia/Colombo", "%d/%m/%Y %H:%M %Z", zones={"EST": "America/New_York"})
+
+    assert reader("01/03/2024 17:30 EST") == (to_micros(NIGHT), 738947)

@@ -118,7 +118,7 @@ def test_only_the_first_rows_are_looked_at_for_repeated_amounts() -> None:
         places = range(first, first + size)
         none: list[str | None] = [None] * size
         ids, zeros = [f"o{place // 2}" for place in places], [0] * size
-        return StagedColumns(places, ids, ids, zeros, zeros, zeros, [place // 2 for place in places], *[none] * 3)
+        return StagedColumns(places, ids, ids, zeros, zeros, zeros, [place // 2 for place in places], *[none] * 7)
 
     found: list[str] = []
     looked = RepeatedAmounts()
@@ -143,7 +143,7 @@ def test_what_is_not_said_is_as_the_business_has_settled_it(tmp_path: Path) -> N
 
 def test_what_is_said_wins_over_what_is_settled(tmp_path: Path) -> None:
     settled = shop(**{"import": {"date_format": "%d/%m/%Y", "columns": {"who": "customer_id"}}})
-    said = {"date_format": "%m/%d/%Y", "mapping": {"name": "customer_id"}}
+    said = {"date_format": "%m/%d/%Y", "columns": {"name": "customer_id"}}
 
     source = open_source(tmp_path, "who,name,order_id,date,amount", "A,Ada,1,03/04/2024,5", business=settled, **said)
 
@@ -155,7 +155,7 @@ def test_what_is_said_wins_over_what_is_settled(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"preset": "ebay"}, "preset must be one of: shopify, woocommerce, not ebay"),
+        ({"preset": "nosuch"}, "preset must be one of: shopify, woocommerce, not nosuch"),
         ({"amount": "basket"}, "amount must be one of: line, order, not basket"),
         (
             {"preset": "shopify", "amount": "line"},

@@ -35,10 +35,10 @@ def test_a_spread_of_everything_never_leaves_what_an_amount_can_be() -> None:
 
 
 def test_what_is_kept_is_what_was_found() -> None:
-    found = Quality(1, 2, 7, 3, 4, 5, 6, 1, 900, (Outlier("O1", 1000),))
+    found = Quality(1, 2, 7, 3, 4, 5, 6, 1, 900, (Outlier("O1", 1000),), 8, 1250, 9)
 
     assert Quality.read(found.to_document()) == found
-    assert list(found.counts.items()) == list(zip(CHECKS, (1, 2, 7, 3, 4, 5, 6, 1), strict=True))
+    assert list(found.counts.items()) == list(zip(CHECKS, (1, 2, 7, 3, 4, 5, 6, 1, 8, 9), strict=True))
 
 
 def test_what_was_kept_before_a_check_was_made_has_none_of_it() -> None:

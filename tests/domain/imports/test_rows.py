@@ -8,15 +8,21 @@ from hypothesis import strategies as st
 
 from domain.calendar import to_micros
 from domain.errors import InvalidInput
-from domain.imports.columns import Columns, RowFault, format_row, resolve_columns, unquote_text
+from domain.imports.columns import Columns, RowFault, format_row, unquote_text
+from domain.imports.formats import SourceFormat
+from domain.imports.header import resolve_purchases
 from domain.imports.rows import Batch, RowReader, StagedRow, read_rows
 
 REQUIRED = ["customer_id", "order_id", "date", "amount"]
 
 
+def pairs(mapping: dict[str, str]) -> list[str]:
+    return [f"{column}={field}" for column, field in mapping.items()]
+
+
 def resolved(header: list[str], **mapping: str) -> dict[str, str]:
     """The header that each field is read from."""
-    columns = resolve_columns(header, mapping, "EUR")
+    columns = resolve_purchases(header, SourceFormat.read_options({"map": pairs(mapping)}), "EUR").columns
     return {field: header[place] for field, place in columns.places.items()}
 
 
@@ -44,7 +50,7 @@ def test_the_first_present_of_the_date_columns_wins_wherever_it_stands() -> None
 
 
 def test_unknown_columns_are_ignored_and_named() -> None:
-    columns = resolve_columns([*REQUIRED, " Colour", "", "Order Date"], {}, "EUR")
+    columns = resolve_purchases([*REQUIRED, " Colour", "", "Order Date"], SourceFormat(), "EUR").columns
 
     assert columns.ignored == ("date", "Colour", "")
     assert columns.places["purchase_date"] == 6
@@ -97,7 +103,11 @@ def test_a_mapped_column_is_read_as_the_field_it_is_mapped_to_and_nothing_else()
     ("column", "field", "sentence"),
     [
         ("nowhere", "amount", "map nowhere=amount: the file has no column nowhere"),
-        ("date", "colour", "map date=colour: the fields are customer_id, order_id, purchase_date, amount, category"),
+        (
+            "date",
+            "colour",
+            "map must give date one of the fields customer_id, order_id, purchase_date, amount, category",
+        ),
     ],
 )
 def test_mappings_that_cannot_be_say_what_can(column: str, field: str, sentence: str) -> None:
@@ -112,7 +122,8 @@ GOOD = ["C1", "O1", "2024-03-01T10:00:00Z", "12.50", "Tea", "Main", "web", "paid
 
 
 def read(*cells: str, date_format: str | None = None) -> StagedRow:
-    return RowReader(COLUMNS, "EUR", "Asia/Colombo", date_format).read_row(7, cells)
+    form = SourceFormat(date_format=() if date_format is None else (date_format,))
+    return RowReader(COLUMNS, "EUR", "Asia/Colombo", form).read_row(7, cells)
 
 
 def changed(place: int, cell: str) -> list[str]:
@@ -155,7 +166,8 @@ def test_status_words(word: str, rank: int) -> None:
         (2, "2023-02-29", "the date '2023-02-29' is not ISO 8601"),
         (3, "", "the amount is absent"),
         *[(3, text, f"the amount '{text}' must be a number such as 12.50") for text in ("ten", "NaN", "inf", "1e400")],
-        (3, "1.005", "the amount '1.005' may be 1005"),
+        (3, "1.500", "the amount '1.500' may be 1500"),
+        (3, "1.005", "the amount '1.005' must have at most 2 decimals"),
         (3, "1000000000000000", "must have at most 15 digits before the point"),
         (4, "c" * 1001, "the category is longer than 1000 characters"),
         (5, "s" * 1001, "the storefront is longer than 1000 characters"),

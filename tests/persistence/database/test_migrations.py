@@ -100,7 +100,7 @@ def test_a_store_of_an_earlier_step_is_brought_to_the_newest_with_all_that_it_ho
             assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
             assert connection.execute(text("PRAGMA foreign_keys")).scalar_one() == 1
     if step < "0008" and "job" in before and "purchase_import" in before:
-        # An import becomes a job, too.
+        # An import is a job, too.
         before["job"] += before["purchase_import"]
     assert after == {name: before[name] for name in after}
     assert {"business", "customer", "purchase", "purchase_line"} <= set(after)
@@ -212,13 +212,13 @@ async def test_imports_that_become_jobs_keep_every_value_and_their_ids(empty: Da
     async with services.store.read(business) as unit:
         imports = await unit.imports.load_page(everything)
         assert await unit.imports.count() == len(IMPORTS)
-        rejects = await unit.imports.load_rejects([1], everything)
+        rejects = await unit.imports.load_rejects([(1, None), (1, "no customer")], everything)
         jobs = await unit.jobs.find_by_ids(range(20))
         listed = await unit.jobs.load_page(everything)
         assert await unit.jobs.count() == 4
         parts = await unit.jobs.load_page(everything, parent_id=2)
     assert [asdict(one) for one in imports.items] == [asdict(as_import(row)) for row in reversed(IMPORTS)]
-    assert rejects[1].items == [Reject(7, "x", "no customer")]
+    assert [page.items for page in rejects.values()] == [[Reject(7, "x", "no customer")]] * 2
     known = await services.imports.find_earlier(business, "once", "d")
     assert known is not None and known.id == 9
     assert {key: asdict(job) for key, job in jobs.items()} == {row["id"]: asdict(as_job(row)) for row in JOBS}

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 
 from domain.errors import InvalidInput
-from domain.imports.columns import MAXIMUM_CELLS, resolve_columns
+from domain.imports.columns import MAXIMUM_CELLS
+from domain.imports.formats import SourceFormat
+from domain.imports.header import resolve_purchases
 from domain.imports.rows import RejectedRow, RowReader, read_rows
 from persistence.sources.csv import BATCH, CsvSource
 from tests.conftest import measure_memory
 
 HEADER = "customer_id,order_id,date,amount"
 ROW = "C1,O1,2024-03-01,10"
-READER = RowReader(resolve_columns(HEADER.split(","), {}, "EUR"), "EUR", "UTC")
+READER = RowReader(resolve_purchases(HEADER.split(","), SourceFormat(), "EUR").columns, "EUR", "UTC")
 LINES = [f"C{n},P{n},2024-03-01,{n}" for n in range(30_000)]
 OPEN = 'C1,"O2,2024-03-01,5'
 

@@ -12,7 +12,7 @@ import pytest
 from openpyxl import Workbook
 
 from domain.errors import InvalidInput
-from domain.imports.formats import ImportOptions
+from domain.imports.formats import SourceFormat
 from persistence.sources import xlsx
 from persistence.sources.opening import open_file, open_purchases
 from persistence.sources.xlsx import XlsxSource
@@ -89,7 +89,7 @@ def test_a_workbook_becomes_purchases_as_a_file_of_text_does(tmp_path: Path) -> 
         ("Cy", 4, datetime(2024, 3, 4), 1234.5, "Tea"),
     )
 
-    opened = open_purchases(path, shop(), ImportOptions(date_format="%d/%m/%Y", decimal=",", thousands="."))
+    opened = open_purchases(path, shop(), SourceFormat(date_format=("%d/%m/%Y",), decimal=",", thousands="."))
     rows, rejected = read(opened)
 
     assert rows == [("1", "Ada", 0, 1250, "Tea"), ("2", "Ben", 0, 123450, "Tea"), ("4", "Cy", 0, 123450, "Tea")]
@@ -128,7 +128,7 @@ def test_empty_rows_are_none_and_rows_keep_the_numbers_that_the_sheet_shows(tmp_
 def test_a_row_that_is_longer_than_the_header_is_rejected(tmp_path: Path) -> None:
     path = written(tmp_path, HEADER, (*ADA, "more", "and more"), ("Ben", 2, "2024-03-04", 5, "Tea", None))
 
-    rows, rejected = read(open_purchases(path, shop(), ImportOptions()))
+    rows, rejected = read(open_purchases(path, shop(), SourceFormat()))
 
     assert [row[1] for row in rows] == ["Ben"]
     assert [(row.line, row.reason) for row in rejected] == [(2, "the row has 6 cells, the header has 5")]

@@ -1,145 +1,27 @@
-"""Amounts and instants of a source, each read in the plain form or exactly in the one that was told; no float takes
-part. Most instants share their hour with thousands of others, so an hour is looked at once and the rest of the text is
-added to it; a zone that a cell or the form names is honoured, and a time without one is local."""
+"""Instants of a source, each read as ISO 8601 or exactly in a form that was told. Most share their hour with thousands
+of others, so an hour is looked at once and the rest of the text is added to it; a zone that a cell or the form names is
+honoured, and a time without one is of the file's zone, or else of the business's."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from decimal import Decimal
 from functools import lru_cache
+from types import MappingProxyType
 from zoneinfo import ZoneInfo, available_timezones
 
 from domain.calendar import format_day, load_zone, read_instant, to_micros, to_utc
-from domain.errors import InvalidInput, Names, Sentence
-from domain.money import parse_minor
-
-DECIMALS = (".", ",")
-SPACES = " \u00a0\u202f\u2009"
-THOUSANDS = (",", ".", "'", " ")
-LONGEST_SIGN = 10
-LIKELY = re.compile(r"[-+]?[^\d\s.,'-]{0,5}\s?[-+]?\d[\d.,' \u00a0\u202f\u2009]*\s?[^\d\s.,'-]{0,5}")
-"""What may be an amount of another form: a currency's sign or digits in groups."""
-IN_GROUPS = re.compile(r"[-+]?[1-9]\d{0,2}\.\d{3}")
-"""Three digits after the point, where the currency has not three decimals: as likely thousands as a fraction."""
-
-
-@dataclass(frozen=True, slots=True)
-class AmountForm:
-    """How amounts are written; `thousands` and `sign` are empty where there are none."""
-
-    decimal: str = "."
-    thousands: str = ""
-    sign: str = ""
-
-    @classmethod
-    def of(cls, decimal: str | None, thousands: str | None, sign: str | None) -> "AmountForm":
-        """What was said; InvalidInput where it contradicts itself."""
-        point, groups = decimal or ".", thousands or ""
-        if point not in DECIMALS:
-            raise InvalidInput(Sentence("{decimal} must be . or , and not {!r}", point[:10]), ("decimal",))
-        if groups in {"space", *SPACES}:
-            groups = " "
-        if groups and groups not in THOUSANDS:
-            message = Sentence("{thousands} must be , . ' or space, not {!r}", groups[:10])
-            raise InvalidInput(message, ("thousands",))
-        if groups == point:
-            other = "," if point == "." else "."
-            message = Sentence("{thousands} {} needs another sign for the decimals: give {decimal} {}", groups, other)
-            raise InvalidInput(message, ("thousands",))
-        mark = (sign or "").strip()
-        if len(mark) > LONGEST_SIGN or re.search(r"\d|^[-+.,']$", mark):
-            message = Sentence("{currency_sign} must be a sign or code such as € or Rs., not {!r}", mark[:20])
-            raise InvalidInput(message, ("currency_sign",))
-        return cls(point, groups, mark)
-
-    @property
-    def plain(self) -> bool:
-        """Whether it is the form that needs no telling."""
-        return (self.decimal, self.thousands, self.sign) == (".", "", "")
-
-
-def make_amount_reader(
-    decimals: int, form: AmountForm, typed: bool = False, names: Names = str
-) -> Callable[[str], int]:
-    """Reads the text of an amount into minor units; ValueError with a sentence otherwise. `typed`: the source knows
-    numbers, so that a point is a point."""
-    if form.plain:
-        return _accept_brackets(lambda text: _read_plain(text, decimals, typed, names), form.sign)
-    pattern = _build_pattern(form)
-    example = _format_example(form)
-
-    def read(text: str) -> int:
-        bare = _strip_sign(text, form.sign)
-        if pattern.fullmatch(bare) is None:
-            raise ValueError(f"must be a number such as {example}")
-        digits = "".join(letter for letter in bare if letter not in form.thousands and letter not in SPACES)
-        if form.thousands == " ":
-            digits = digits.replace(" ", "")
-        return parse_minor(digits.replace(form.decimal, ".") if form.decimal != "." else digits, decimals)
-
-    return _accept_brackets(read, form.sign)
-
-
-def _accept_brackets(read: Callable[[str], int], sign: str) -> Callable[[str], int]:
-    """The same reader, for which an amount in brackets is below zero, as bookkeepers write it."""
-    within = re.compile(rf"(?:{re.escape(sign)})?\s*\(([^()+-]+)\)\s*(?:{re.escape(sign)})?")
-
-    def read_bracketed(text: str) -> int:
-        if "(" not in text:
-            return read(text)
-        match = within.fullmatch(text.strip())
-        return read(text) if match is None else -read(match[1].strip())
-
-    return read_bracketed
-
-
-def _read_plain(text: str, decimals: int, typed: bool, names: Names) -> int:
-    if not typed and text[-4:-3] == "." and decimals != 3 and IN_GROUPS.fullmatch(text):
-        right = f"{decimals} decimals" if decimals else "no decimals"
-        signs = f"{names('thousands')} . {names('decimal')} ,"
-        raise ValueError(f"may be {text.replace('.', '')} (say {signs} or write {right})")
-    try:
-        return parse_minor(text, decimals)
-    except ValueError as error:
-        if str(error).startswith("must be a number") and text.strip() and LIKELY.fullmatch(text) and len(text) < 60:
-            options = ", ".join(map(names, ("thousands", "decimal", "currency_sign")))
-            raise ValueError(f"{error} (or say with {options} how)") from error
-        raise
-
-
-def _build_pattern(form: AmountForm) -> re.Pattern[str]:
-    point = re.escape(form.decimal)
-    whole = r"[0-9]+"
-    if form.thousands:
-        group = f"[{re.escape(SPACES)}]" if form.thousands == " " else re.escape(form.thousands)
-        # Groups of three, or as in India groups of two before the last three.
-        whole = rf"(?:[0-9]+|[0-9]{{1,3}}(?:{group}[0-9]{{3}})+|[0-9]{{1,2}}(?:{group}[0-9]{{2}})*{group}[0-9]{{3}})"
-    return re.compile(rf"[+-]?(?:{whole}(?:{point}[0-9]*)?|{point}[0-9]+)")
-
-
-def _format_example(form: AmountForm) -> str:
-    return f"{form.sign}{' ' if form.sign[-1:].isalnum() else ''}1{form.thousands}234{form.decimal}50"
-
-
-def _strip_sign(text: str, sign: str) -> str:
-    """The number alone; its minus may stand before the currency's sign or after."""
-    bare = text.strip()
-    if not sign or not bare:
-        return bare
-    minus = bare[0] if bare[0] in "+-" else ""
-    rest = bare[len(minus) :].strip()
-    if rest.startswith(sign):
-        rest = rest[len(sign) :].strip()
-    elif rest.endswith(sign):
-        rest = rest[: -len(sign)].strip()
-    return minus + rest if not (minus and rest[:1] in ("+", "-")) else text
-
+from domain.errors import Names
 
 HOUR = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}")
 TAIL = re.compile(r":([0-5]\d)(?::([0-5]\d)(?:\.(\d{3}|\d{6}))?)?")
 NUMBERS = re.compile(r"(\d{1,4})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?:[ T](\d{1,2}:\d{2}(:\d{2})?)( ?[AaPp][Mm])?)?")
-NAMED = ("%d %B %Y", "%d %b %Y", "%d-%b-%Y", "%d-%B-%Y", "%d/%b/%Y", "%B %d, %Y", "%b %d, %Y", "%d-%b-%y", "%Y%m%d")
+NAMED_DAYS = ("%d %B %Y", "%d %b %Y", "%d-%b-%Y", "%d-%B-%Y", "%d/%b/%Y", "%B %d, %Y", "%b %d, %Y", "%b %d %Y")
+MORE_DAYS = ("%d-%b-%y", "%b-%d-%y", "%b-%d-%Y", "%a, %d %b %Y", "%Y%m%d")
+NAMED_TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", ", %I:%M %p", ", %I:%M:%S %p", " %H:%M:%S %z")
+NAMED = tuple(f"{day}{time}" for day in NAMED_DAYS + MORE_DAYS for time in NAMED_TIMES)
 """Forms without doubt that are not ISO 8601 as it is read here; they are proposed, and read when they are told."""
 ZONED = re.compile(
     r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)\s*"
@@ -151,6 +33,18 @@ DIRECTIVE = re.compile(r"%.|[^%]+", re.DOTALL)
 UNIVERSAL = ("Z", "UTC", "GMT")
 SAMPLE = datetime(2024, 3, 31, tzinfo=UTC)
 """A date whose day, month and year cannot be taken for one another."""
+DIRECTIVES = tuple(re.findall("%.", "%a%A%w%d%b%B%m%y%Y%H%I%p%M%S%f%z%Z%j%U%W%c%x%X%G%u%V"))
+TIMES = frozenset({"%H", "%I", "%M", "%S", "%f", "%c", "%X", "%z", "%Z"})
+WHOLE = frozenset({"%c", "%x"})
+PARTS = {
+    "year": WHOLE | {"%Y", "%y", "%G"},
+    "month": WHOLE | {"%m", "%b", "%B", "%j", "%V", "%U", "%W"},
+    "day": WHOLE | {"%d", "%j", "%u", "%a", "%A", "%w"},
+}
+"""What names each part of a day."""
+USUAL = (1985, 2060)
+"""Years that a number which looks like a date is likely to mean."""
+ABSENT = frozenset({"", "null", "nan", "nat", "none", "\\n", "n/a", "#n/a", "-"})
 REMEMBERED = 50_000
 LONGEST_REMEMBERED = 100
 HOUR_MICROS = 3_600_000_000
@@ -169,16 +63,29 @@ def find_zone(name: str) -> tzinfo | None:
     return ZoneInfo(name) if "/" in name and name in available_timezones() else None
 
 
-class DateForm:
-    """A form of dates as `strptime` has them. Where it holds the name of a zone the times are of that zone; where it
-    says %Z, of the zone that stands in the cell. ValueError where it does not name a day."""
+Zones = Mapping[str, str]
+"""Words for zones in a source, and the IANA names that they mean."""
 
-    def __init__(self, form: str) -> None:
+
+class DateForm:
+    """A form of dates as `strptime` has them, or `excel`, `excel1904`, `epoch`, `epoch_ms` for numbers. Where it holds
+    the name of a zone the times are of that zone; where it says %Z, of the zone that stands in the cell, by its name or
+    by a word of `zones`. `has_time`: whether it says more than a day. ValueError where it does not name a day."""
+
+    def __init__(self, form: str, zones: Zones = MappingProxyType({})) -> None:
         self.form = form
+        self.zones = zones
+        self.serial = SERIALS.get(form)
+        if self.serial is not None:
+            self.has_time = self.serial.unit is not DAY
+            return
         parts = DIRECTIVE.findall(form)
+        said = {part for part in parts if part[0] == "%"}
+        _check_directives(parts, said)
         names = [name for part in parts if part[0] != "%" for name in ZONE_NAME.findall(part)]
         self.zone = next((zone for name in names if (zone := find_zone(name)) is not None), None)
-        self.named = "%Z" in parts
+        self.named = "%Z" in said
+        self.has_time = bool(said & TIMES)
         self.bare = "".join(part for part in parts if part != "%Z").strip()
         try:
             good = self(SAMPLE.strftime(form)).date() == SAMPLE.date()
@@ -189,8 +96,14 @@ class DateForm:
 
     def __call__(self, text: str) -> datetime:
         """The time, with its zone where one is named; ValueError where the text is not of the form."""
+        if self.serial is not None:
+            return self.serial.read(text)
         if not self.named:
             return self._set_zone(self.zone, datetime.strptime(text, self.form))
+        for word in self.zones:
+            if word in text:
+                bare = " ".join(text.replace(word, " ").split())
+                return self._set_zone(ZoneInfo(self.zones[word]), datetime.strptime(bare, self.bare))
         names = [(match, named) for match in ZONE_NAME.finditer(text) if (named := find_zone(match[0])) is not None]
         if not names:
             raise ValueError(f"no zone is named in {text[:40]!r}")
@@ -200,6 +113,63 @@ class DateForm:
 
     def _set_zone(self, named: tzinfo | None, read: datetime) -> datetime:
         return read if named is None or read.tzinfo is not None else read.replace(tzinfo=named)
+
+
+DAY, SECOND, MILLISECOND = timedelta(days=1), timedelta(seconds=1), timedelta(milliseconds=1)
+SERIAL = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Serial:
+    """Dates that are numbers: units since a beginning."""
+
+    begins: datetime
+    unit: timedelta
+
+    def read(self, text: str) -> datetime:
+        """The time, to the second where units are days; ValueError where the text is no such number."""
+        if SERIAL.fullmatch(text) is None:
+            raise ValueError("must be a number")
+        try:
+            whole, _, part = text.partition(".")
+            seconds = int(self.unit.total_seconds() * 1000)
+            millis = int(whole) * seconds + round(Decimal(f"0.{part or 0}") * seconds)
+            if self.unit is DAY:
+                millis = round(Decimal(millis) / 1000) * 1000
+            return self.begins + timedelta(milliseconds=millis)
+        except OverflowError as error:
+            raise ValueError("must lie between the years 1 and 9999") from error
+
+
+SERIALS: Mapping[str, Serial] = {
+    # The day numbers of Excel count a 29 February 1900 that never was.
+    "excel": Serial(datetime(1899, 12, 30), DAY),
+    "excel1904": Serial(datetime(1904, 1, 1), DAY),
+    "epoch": Serial(datetime(1970, 1, 1, tzinfo=UTC), SECOND),
+    "epoch_ms": Serial(datetime(1970, 1, 1, tzinfo=UTC), MILLISECOND),
+}
+
+
+def _check_directives(parts: Sequence[str], said: Set[str]) -> None:
+    """ValueError with the true reason why the form cannot be read, where it is one that can be told."""
+    unknown = sorted(said - {*DIRECTIVES, "%%"})
+    if unknown:
+        raise ValueError(f"has no directive {unknown[0]}: there are {' '.join(DIRECTIVES)}")
+    twice = next((part for part in parts if part in said and part != "%%" and parts.count(part) > 1), None)
+    if twice is not None:
+        raise ValueError(f"must hold {twice} once")
+    if "%H" in said and "%p" in said:
+        raise ValueError("must have %I with %p: %H is the hour of 24")
+    if "%I" in said and "%p" not in said:
+        raise ValueError("must have %p with %I, or %H for the hour of 24")
+    lacking = [what for what, some in PARTS.items() if not said & some]
+    if lacking:
+        raise ValueError(f"must name year, month and day, such as %d/%m/%Y: it lacks the {' and the '.join(lacking)}")
+
+
+def read_date_forms(forms: Sequence[str], zones: Zones = MappingProxyType({})) -> tuple[DateForm, ...]:
+    """The forms; ValueError where one cannot name a day."""
+    return tuple(DateForm(form, zones) for form in forms)
 
 
 def read_zoned(text: str, tz: ZoneInfo) -> datetime:
@@ -220,22 +190,34 @@ def read_zoned(text: str, tz: ZoneInfo) -> datetime:
 
 
 class DateReader:
-    """Reads instants into (microseconds since 1970, local day of the zone). Of a typed source a form is that of texts;
-    its dates are ISO 8601 timestamps."""
+    """Reads instants into (microseconds since 1970, local day of the business's zone). Times that name no zone are of
+    the file's zone, days without a time those of the business. Of a typed source a form is that of texts; its dates are
+    ISO 8601 timestamps."""
 
-    def __init__(self, time_zone: str, date_format: str | None, *, typed: bool = False, names: Names = str) -> None:
+    def __init__(
+        self,
+        time_zone: str,
+        date_format: str | Sequence[str] | None,
+        *,
+        typed: bool = False,
+        names: Names = str,
+        file_zone: str | None = None,
+        zones: Zones = MappingProxyType({}),
+    ) -> None:
         self.typed = typed
         self.names = names
         self.tz = load_zone(time_zone)
-        self.form = None if date_format is None else DateForm(date_format)
+        self.file_tz = load_zone(file_zone or time_zone)
+        forms = (date_format,) if isinstance(date_format, str) else date_format or ()
+        self.forms = read_date_forms(forms, zones)
         self.known: dict[str, tuple[int, int]] = {}
         self.utc_hours = Hours("UTC", time_zone)
-        self.local_hours = Hours(time_zone, time_zone)
+        self.local_hours = Hours(file_zone or time_zone, time_zone)
         self.tails = Tails()
 
     def __call__(self, text: str) -> tuple[int, int]:
         """DateFault where the text is no date."""
-        if self.form is None:
+        if not self.forms:
             try:
                 if text[-1] == "Z":
                     base, day = self.utc_hours[text[:13]]
@@ -254,24 +236,44 @@ class DateReader:
         return pair
 
     def _read(self, text: str) -> tuple[int, int]:
-        if not text:
+        if text.lower() in ABSENT:
             raise DateFault("the date is absent")
         try:
-            if self.form is None or (self.typed and text[10:11] == "T"):
-                instant = read_zoned(text, self.tz)
+            if not self.forms or (self.typed and text[10:11] == "T"):
+                is_day = len(text) <= 10 or (self.typed and text.endswith("T00:00:00"))
+                instant = read_zoned(text, self.tz if is_day else self.file_tz)
             else:
-                instant = to_utc(self.form(text), self.tz)
+                instant = self._read_formed(text)
         except ValueError as error:
             raise DateFault(f"the date {text[:40]!r} {self._describe_fault(text)}") from error
         return to_micros(instant), instant.astimezone(self.tz).toordinal()
 
+    def _read_formed(self, text: str) -> datetime:
+        for form in self.forms:
+            with suppress(ValueError):
+                return to_utc(form(text), self.file_tz if form.has_time else self.tz)
+        raise ValueError
+
     def _describe_fault(self, text: str) -> str:
-        if self.form is not None:
-            return f"is not {self.form.form}" + (" with a zone such as UTC or Europe/Berlin" if self.form.named else "")
+        if self.forms:
+            shown = " or ".join(form.form for form in self.forms)
+            named = any(form.serial is None and form.named for form in self.forms)
+            return f"is not {shown}" + (" with a zone such as UTC or Europe/Berlin" if named else "")
         readings, option = find_readings(text), self.names("date_format")
         if len(set(readings.values())) > 1:
             return f"may be {' or '.join(f'{format_day(day)} ({option} {form!r})' for form, day in readings.items())}"
+        for form, what in NUMBERED.items():
+            if form in readings:
+                return f"looks like {what}, {format_day(readings[form])} (give {option} {form})"
         return f"is not ISO 8601 (or give {option}{' or'.join(f' {form!r}' for form in readings)})"
+
+
+NUMBERED = {
+    "excel": "a day number of Excel",
+    "epoch": "seconds since 1970",
+    "epoch_ms": "milliseconds since 1970",
+}
+"""Forms of numbers that are proposed, and what they are."""
 
 
 def find_readings(text: str) -> dict[str, date]:
@@ -279,7 +281,7 @@ def find_readings(text: str) -> dict[str, date]:
     date of numbers and has no month by name."""
     match = NUMBERS.fullmatch(text.strip())
     if match is None:
-        return _find_named_readings(text.strip())
+        return _find_named_readings(text.strip()) or _find_numbered_readings(text.strip())
     first, mark, _, last, clock, seconds, half = match.groups()
     tail = ""
     if clock:
@@ -301,6 +303,16 @@ def _find_named_readings(text: str) -> dict[str, date]:
     for form in NAMED:
         with suppress(ValueError):
             return {form: datetime.strptime(text, form).date()}
+    return {}
+
+
+def _find_numbered_readings(text: str) -> dict[str, date]:
+    """A number that is a day near ours in one of the forms of numbers."""
+    for form in NUMBERED:
+        with suppress(ValueError):
+            day = SERIALS[form].read(text).date()
+            if USUAL[0] <= day.year <= USUAL[1]:
+                return {form: day}
     return {}
 
 
