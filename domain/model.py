@@ -9,6 +9,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from domain.purchase_attributes import Attribute, Attributes
+
 
 class PurchaseStatus(StrEnum):
     """How far an order got. The order here is the order of precedence where rows of one order differ."""
@@ -160,11 +162,14 @@ class CustomerTotals:
 
 @dataclass(frozen=True, slots=True)
 class PurchaseLine:
-    """One line of an order; amount in minor units, negative for a refund line."""
+    """One line of an order; amount in minor units, negative for a refund line; quantity in millionths."""
 
     category: str | None
     amount: int
     status: PurchaseStatus
+    product: str | None = None
+    sku: str | None = None
+    quantity: int | None = None
 
     @property
     def bought(self) -> bool:
@@ -184,6 +189,7 @@ class Purchase:
     amount: int
     storefront_id: int | None
     channel: str | None
+    attributes: Attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +204,7 @@ class NewPurchase:
     storefront_key: str | None
     channel: str | None
     lines: tuple[PurchaseLine, ...]
+    attributes: Mapping[str, Attribute | None] = field(default_factory=dict)
 
 
 PROFILE_TEXTS = ("name", "email", "phone", "country", "city", "loyalty_level")

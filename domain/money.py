@@ -223,6 +223,23 @@ def to_minor(value: Decimal, decimals: int) -> int:
     return -whole if sign else whole
 
 
+MILLIONTHS = 6
+QUANTITY_DIGITS = 9
+
+
+def to_millionths(value: Decimal, digits: int = QUANTITY_DIGITS) -> int:
+    """A finite number, such as a quantity, in millionths; ValueError with a sentence when it has more than so many
+    digits before the point or more than six decimals."""
+    if value.is_finite() and value and value.adjusted() >= digits:
+        raise ValueError(f"must have at most {digits} digits before the point")
+    return to_minor(value, MILLIONTHS)
+
+
+def from_millionths(value: int) -> Decimal:
+    """The number, with as many decimals as it needs."""
+    return Decimal(value).scaleb(-MILLIONTHS).normalize()
+
+
 def parse_minor(text: str, decimals: int) -> int:
     """Minor units of plain decimal text such as "-12.30"; ValueError with a sentence otherwise.
 

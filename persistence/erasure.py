@@ -33,6 +33,8 @@ from persistence.tables import (
     customer_metrics,
     customer_term,
     import_reject,
+    purchase,
+    purchase_before,
 )
 
 PORTION = 2_000
@@ -206,6 +208,10 @@ class ErasureStore:
         for table in (customer_term, customer_attribute):
             mine = (table.c.business_id == self.business_id, table.c.customer_id == customer_id)
             await self.connection.execute(delete(table).where(*mine))
+        # An import that is taken back must not bring them back.
+        for table in (purchase, purchase_before):
+            of_customer = (table.c.business_id == self.business_id, table.c.customer_id == customer_id)
+            await self.connection.execute(update(table).where(*of_customer).values(attributes=None))
         # A run that has evaluated the customer already must look again.
         await self.connection.execute(
             update(customer_metrics)

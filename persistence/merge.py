@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 
 from domain.calendar import find_day_boundaries, load_zone, to_local_day, to_micros
 from domain.model import STATUS_ORDER, NewPurchase, WriteCounts
+from domain.purchase_attributes import write_attributes
 from domain.store import Refusal
 from persistence.database.dialects import create, empty, fill, make, prefer_index_joins
 from persistence.erasure import mark_erased
@@ -21,13 +22,14 @@ CREATED, UPDATED, UNCHANGED, FOREIGN, ERASED = range(5)
 """What happens to an order of `incoming`; FOREIGN: its id belongs to another customer."""
 
 TABLES = {
-    # Where `last` is null the order has one line: its own category, amount and status. Otherwise its lines are those of
-    # `incoming_line` from `line` to `last`, none where `last` comes before `line`.
+    # Where `last` is null the order has one line: what it says itself. Otherwise its lines are those of `incoming_line`
+    # from `line` to `last`, none where `last` comes before `line`.
     "incoming": """seq INTEGER PRIMARY KEY, line BIGINT NOT NULL, last BIGINT, external_id {text} NOT NULL,
         customer {text} NOT NULL, at BIGINT NOT NULL, day BIGINT NOT NULL, status SMALLINT NOT NULL,
-        amount BIGINT NOT NULL, row_count BIGINT NOT NULL, category {text}, storefront {text}, channel {text}""",
+        amount BIGINT NOT NULL, row_count BIGINT NOT NULL, category {text}, storefront {text}, channel {text},
+        product {text}, sku {text}, quantity BIGINT, attributes {text}""",
     "incoming_line": """line BIGINT PRIMARY KEY, position BIGINT NOT NULL, category {text}, amount BIGINT NOT NULL,
-        status SMALLINT NOT NULL, file_line BIGINT""",
+        status SMALLINT NOT NULL, product {text}, sku {text}, quantity BIGINT, file_line BIGINT""",
     "buyer": "customer {text} PRIMARY KEY, id BIGINT NOT NULL, erased BOOLEAN NOT NULL, fresh BOOLEAN NOT NULL",
     "resolved": """seq INTEGER PRIMARY KEY, customer_id BIGINT NOT NULL, purchase_id BIGINT NOT NULL,
         storefront_id BIGINT, effect SMALLINT NOT NULL""",
@@ -43,23 +45,25 @@ BUYERS = """INSERT INTO buyer (customer, id, erased, fresh)
     COALESCE(c.erased, false), c.id IS NULL
     FROM (SELECT DISTINCT customer FROM incoming WHERE seq BETWEEN :low AND :high) i
     LEFT JOIN customer c ON c.business_id = :business AND c.external_id = i.customer"""
-SAME_LINES = """CASE WHEN i.last IS NULL THEN
+SAME_LINE = """k.amount = {line}.amount AND k.status = {line}.status
+        AND k.category IS NOT DISTINCT FROM {line}.category AND k.product IS NOT DISTINCT FROM {line}.product
+        AND k.sku IS NOT DISTINCT FROM {line}.sku AND k.quantity IS NOT DISTINCT FROM {line}.quantity"""
+SAME_LINES = f"""CASE WHEN i.last IS NULL THEN
         (SELECT COUNT(*) FROM purchase_line k WHERE k.business_id = :business AND k.customer_id = p.customer_id
         AND k.purchase_id = p.id) = 1
         AND EXISTS (SELECT 1 FROM purchase_line k WHERE k.business_id = :business AND k.customer_id = p.customer_id
-        AND k.purchase_id = p.id AND k.position = 1 AND k.amount = i.amount AND k.status = i.status
-        AND k.category IS NOT DISTINCT FROM i.category)
+        AND k.purchase_id = p.id AND k.position = 1 AND {SAME_LINE.format(line="i")})
     ELSE (SELECT COUNT(*) FROM purchase_line k WHERE k.business_id = :business AND k.customer_id = p.customer_id
         AND k.purchase_id = p.id) = (SELECT COUNT(*) FROM incoming_line l WHERE l.line BETWEEN i.line AND i.last)
         AND NOT EXISTS (SELECT 1 FROM incoming_line l LEFT JOIN purchase_line k ON k.business_id = :business
         AND k.customer_id = p.customer_id AND k.purchase_id = p.id AND k.position = l.position
-        AND k.amount = l.amount AND k.status = l.status AND k.category IS NOT DISTINCT FROM l.category
-        WHERE l.line BETWEEN i.line AND i.last AND k.position IS NULL) END"""
+        AND {SAME_LINE.format(line="l")} WHERE l.line BETWEEN i.line AND i.last AND k.position IS NULL) END"""
 RESOLVE = f"""INSERT INTO resolved (seq, customer_id, purchase_id, storefront_id, effect)
     SELECT i.seq, b.id, COALESCE(p.id, :next_purchase + i.seq - :low), s.id,
     CASE WHEN b.erased THEN {ERASED} WHEN p.id IS NULL THEN {CREATED} WHEN p.customer_id <> b.id THEN {FOREIGN}
         WHEN p.purchased_at = i.at AND p.local_day = i.day AND p.status = i.status AND p.amount = i.amount
         AND p.channel IS NOT DISTINCT FROM i.channel AND p.storefront_id IS NOT DISTINCT FROM s.id
+        AND p.attributes IS NOT DISTINCT FROM i.attributes
         AND (i.storefront IS NULL OR s.id IS NOT NULL) AND {SAME_LINES} THEN {UNCHANGED} ELSE {UPDATED} END
     FROM incoming i JOIN buyer b ON b.customer = i.customer
     LEFT JOIN purchase p ON p.business_id = :business AND p.external_id = i.external_id
@@ -89,13 +93,14 @@ NEW_CUSTOMERS = f"""INSERT INTO customer (business_id, id, external_id, erased, 
     SELECT :business, id, customer, false, '{MISSING_TEXT}' FROM buyer
     WHERE fresh AND id IN (SELECT customer_id FROM touched) ORDER BY id"""
 ADD = """INSERT INTO purchase (business_id, customer_id, id, external_id, purchased_at, local_day, status, counted,
-    amount, storefront_id, channel, written_by) SELECT :business, r.customer_id, r.purchase_id, i.external_id, i.at,
-    i.day, i.status, CASE WHEN i.status <= 1 AND i.at <= :now THEN 1 ELSE 0 END, i.amount, r.storefront_id, i.channel,
+    amount, storefront_id, channel, attributes, written_by)
+    SELECT :business, r.customer_id, r.purchase_id, i.external_id, i.at, i.day, i.status,
+    CASE WHEN i.status <= 1 AND i.at <= :now THEN 1 ELSE 0 END, i.amount, r.storefront_id, i.channel, i.attributes,
     :writer FROM resolved r JOIN incoming i ON i.seq = r.seq WHERE i.seq BETWEEN :low AND :high AND r.effect = 0"""
 REPLACE = (
     """UPDATE purchase SET purchased_at = i.at, local_day = i.day, status = i.status,
     counted = CASE WHEN i.status <= 1 AND i.at <= :now THEN 1 ELSE 0 END, amount = i.amount,
-    storefront_id = r.storefront_id, channel = i.channel, written_by = :writer
+    storefront_id = r.storefront_id, channel = i.channel, attributes = i.attributes, written_by = :writer
     FROM resolved r JOIN incoming i ON i.seq = r.seq
     WHERE purchase.business_id = :business AND purchase.customer_id = r.customer_id AND purchase.id = r.purchase_id
     AND i.seq BETWEEN :low AND :high AND r.effect = 1""",
@@ -103,13 +108,15 @@ REPLACE = (
     (SELECT customer_id, purchase_id FROM resolved WHERE effect = 1)""",
 )
 ADD_LINES = (
-    """INSERT INTO purchase_line (business_id, customer_id, purchase_id, position, category, amount, status)
-    SELECT :business, r.customer_id, r.purchase_id, 1, i.category, i.amount, i.status
+    """INSERT INTO purchase_line
+    (business_id, customer_id, purchase_id, position, category, amount, status, product, sku, quantity)
+    SELECT :business, r.customer_id, r.purchase_id, 1, i.category, i.amount, i.status, i.product, i.sku, i.quantity
     FROM resolved r JOIN incoming i ON i.seq = r.seq
     WHERE i.seq BETWEEN :low AND :high AND r.effect <= 1 AND i.last IS NULL""",
-    """INSERT INTO purchase_line (business_id, customer_id, purchase_id, position, category, amount, status)
-    SELECT :business, r.customer_id, r.purchase_id, l.position, l.category, l.amount, l.status
-    FROM resolved r JOIN incoming i ON i.seq = r.seq JOIN incoming_line l ON l.line BETWEEN i.line AND i.last
+    """INSERT INTO purchase_line
+    (business_id, customer_id, purchase_id, position, category, amount, status, product, sku, quantity)
+    SELECT :business, r.customer_id, r.purchase_id, l.position, l.category, l.amount, l.status, l.product, l.sku,
+    l.quantity FROM resolved r JOIN incoming i ON i.seq = r.seq JOIN incoming_line l ON l.line BETWEEN i.line AND i.last
     WHERE i.seq BETWEEN :low AND :high AND r.effect <= 1 AND i.last IS NOT NULL""",
 )
 REFRESH = f"""INSERT INTO customer_metrics
@@ -258,8 +265,9 @@ ORDER_COLUMNS = (
     "row_count",
     "storefront",
     "channel",
+    "attributes",
 )
-LINE_COLUMNS = ("line", "position", "category", "amount", "status")
+LINE_COLUMNS = ("line", "position", "category", "amount", "status", "product", "sku", "quantity")
 
 
 def record(
@@ -272,7 +280,8 @@ def record(
     for seq, item in enumerate(items):
         first = len(lines)
         for position, line in enumerate(item.lines, 1):
-            lines.append((len(lines), position, line.category, line.amount, RANK[line.status]))
+            said = (line.category, line.amount, RANK[line.status], line.product, line.sku, line.quantity)
+            lines.append((len(lines), position, *said))
         orders.append(
             (
                 seq,
@@ -287,6 +296,7 @@ def record(
                 1,
                 item.storefront_key,
                 item.channel,
+                write_attributes(item.attributes),
             )
         )
     prepare(connection, "incoming", "incoming_line")

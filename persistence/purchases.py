@@ -17,6 +17,7 @@ from domain.model import (
     WriteCounts,
 )
 from domain.pages import Page, PageRequest, build_page
+from domain.purchase_attributes import read_attributes
 from domain.store import PurchaseRecord, Refusal
 from persistence.customers import apply_keyset
 from persistence.merge import count_due, move_days, record, refresh_customers
@@ -31,9 +32,11 @@ COLUMNS = (
     purchase.c.amount,
     purchase.c.storefront_id,
     purchase.c.channel,
+    purchase.c.attributes,
     storefront.c.key.label("storefront_key"),
     storefront.c.name.label("storefront_name"),
 )
+LINE_COLUMNS = ("category", "amount", "status", "product", "sku", "quantity")
 JOINED = purchase.outerjoin(
     storefront,
     and_(storefront.c.business_id == purchase.c.business_id, storefront.c.id == purchase.c.storefront_id),
@@ -53,6 +56,7 @@ def to_record(row: Any) -> PurchaseRecord:
             row.amount,
             row.storefront_id,
             row.channel,
+            read_attributes(row.attributes),
         ),
         None if row.storefront_id is None else Storefront(row.storefront_id, row.storefront_key, row.storefront_name),
     )
@@ -118,7 +122,7 @@ class PurchaseStore:
         """The lines of each purchase, in their order."""
         line = purchase_line.c
         statement = (
-            select(line.customer_id, line.purchase_id, line.category, line.amount, line.status)
+            select(line.customer_id, line.purchase_id, *(line[name] for name in LINE_COLUMNS))
             .where(
                 line.business_id == self.business_id,
                 line.customer_id.in_({key[0] for key in keys}),
@@ -130,7 +134,8 @@ class PurchaseStore:
         for row in await self.connection.execute(statement):
             lines = by_purchase.get((row.customer_id, row.purchase_id))
             if lines is not None:
-                lines.append(PurchaseLine(row.category, row.amount, STATUS_ORDER[row.status]))
+                status = STATUS_ORDER[row.status]
+                lines.append(PurchaseLine(row.category, row.amount, status, row.product, row.sku, row.quantity))
         return by_purchase
 
     async def load_storefronts(self) -> list[Storefront]:

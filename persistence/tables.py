@@ -204,7 +204,8 @@ class CustomerMetricsRow(SQLModel, table=True):
 
 class PurchaseRow(SQLModel, table=True):
     """An order. `status` is its place in STATUS_ORDER; `counted` is 1 where it qualifies and its instant has passed.
-    `written_by` is the import, or else the change number, that stated it last; 0 where that was not kept yet."""
+    `written_by` is the import, or else the change number, that stated it last; 0 where that was not kept yet.
+    `attributes` is JSON text, the same for the same values, so that it compares as text on both databases."""
 
     __tablename__ = "purchase"
     __table_args__ = of_business(
@@ -225,11 +226,13 @@ class PurchaseRow(SQLModel, table=True):
     storefront_id: int | None = nullable(BigInteger)
     channel: str | None = nullable(CodePointText)
     written_by: int = not_null(BigInteger, 0)
+    attributes: str | None = nullable(CodePointText)
 
 
 class PurchaseLineRow(SQLModel, table=True):
     """A line of an order, numbered from 1 in the order it was stated. Its business is that of its purchase: a reference
-    of its own would be checked for each line, which is most of what writing one costs PostgreSQL."""
+    of its own would be checked for each line, which is most of what writing one costs PostgreSQL. `quantity` is in
+    millionths."""
 
     __tablename__ = "purchase_line"
     __table_args__ = (primary_key("customer_id", "purchase_id", "position"), WITHOUT_ROWID)
@@ -240,6 +243,9 @@ class PurchaseLineRow(SQLModel, table=True):
     category: str | None = nullable(CodePointText)
     amount: int = not_null(BigInteger)
     status: int = not_null(SmallInteger)
+    product: str | None = nullable(CodePointText)
+    sku: str | None = nullable(CodePointText)
+    quantity: int | None = nullable(BigInteger)
 
 
 class AuditEventRow(SQLModel, table=True):
@@ -476,6 +482,7 @@ class PurchaseBeforeRow(SQLModel, table=True):
     storefront_id: int | None = nullable(BigInteger)
     channel: str | None = nullable(CodePointText)
     written_by: int = not_null(BigInteger)
+    attributes: str | None = nullable(CodePointText)
 
 
 class PurchaseLineBeforeRow(SQLModel, table=True):
@@ -491,6 +498,9 @@ class PurchaseLineBeforeRow(SQLModel, table=True):
     category: str | None = nullable(CodePointText)
     amount: int = not_null(BigInteger)
     status: int = not_null(SmallInteger)
+    product: str | None = nullable(CodePointText)
+    sku: str | None = nullable(CodePointText)
+    quantity: int | None = nullable(BigInteger)
 
 
 class CustomerLabelRow(SQLModel, table=True):

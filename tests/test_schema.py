@@ -40,10 +40,6 @@ FIELD_REMOVED: Field Customer.phone was removed.
 FIELD_REMOVED: Field Customer.country was removed.
 FIELD_REMOVED: Field Customer.city was removed.
 FIELD_REMOVED: Field Customer.attributes was removed.
-FIELD_REMOVED: Field Purchase.attributes was removed.
-FIELD_REMOVED: Field PurchaseLine.product was removed.
-FIELD_REMOVED: Field PurchaseLine.sku was removed.
-FIELD_REMOVED: Field PurchaseLine.quantity was removed.
 ARG_REMOVED: Argument Segment.members(sort:) was removed.
 ARG_REMOVED: Argument Segment.members(reverse:) was removed.
 ARG_REMOVED: Argument Segment.members(search:) was removed.
@@ -59,10 +55,6 @@ FIELD_CHANGED_KIND: Field RuleProblem.code changed type from RuleProblemCode! to
 FIELD_REMOVED: Field RuleVariable.operators was removed.
 FIELD_REMOVED: Field RuleVariable.values was removed.
 FIELD_CHANGED_KIND: Field RuleVariable.type changed type from RuleVariableType! to String!.
-FIELD_REMOVED: Field PurchaseInput.attributes was removed.
-FIELD_REMOVED: Field PurchaseLineInput.product was removed.
-FIELD_REMOVED: Field PurchaseLineInput.sku was removed.
-FIELD_REMOVED: Field PurchaseLineInput.quantity was removed.
 FIELD_REMOVED: Field CustomerInput.phone was removed.
 FIELD_REMOVED: Field CustomerInput.country was removed.
 FIELD_REMOVED: Field CustomerInput.city was removed.

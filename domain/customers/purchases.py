@@ -10,6 +10,7 @@ from domain.errors import FieldProblem, InvalidInput, Sentence, find_text_proble
 from domain.identifiers import find_id, read_id
 from domain.model import Actor, Business, NewPurchase, Storefront, WriteCounts
 from domain.money import LARGEST
+from domain.purchase_attributes import find_attribute_problems
 from domain.store import Store, Unit, to_field_problem
 
 MAXIMUM_ITEMS = 1000
@@ -106,9 +107,12 @@ def _find_problems(
             "storefront_key": item.storefront_key,
             "channel": item.channel,
         }
-        texts.update({f"lines.{place}.category": line.category for place, line in enumerate(item.lines)})
+        for place, line in enumerate(item.lines):
+            of_line = {"category": line.category, "product": line.product, "sku": line.sku}
+            texts.update({f"lines.{place}.{name}": text for name, text in of_line.items()})
         for name, text in texts.items():
             problems += find_text_problems((*where, *name.split(".")), text)
+        problems += find_attribute_problems((*where, "attributes"), item.attributes)
         amounts = {"amount": item.amount}
         amounts.update({f"lines.{place}.amount": line.amount for place, line in enumerate(item.lines)})
         for name, amount in amounts.items():

@@ -22,7 +22,8 @@ class Fragment(NamedTuple):
     """Rows of one order and one customer that stand together. `last` is the line of its last row where it has lines
     of its own, None where its only row is its line; `amount` is the sum of the qualifying rows and of those below zero,
     which are refunds whatever their status, or where none qualifies of those of its own status; `sign` is POSITIVE
-    where a row is, NEGATIVE for a single row below zero."""
+    where a row is, NEGATIVE for a single row below zero. What only lines say is there where its only row is its line;
+    `attributes` are those of its first row that states any."""
 
     line: int
     last: int | None
@@ -37,6 +38,10 @@ class Fragment(NamedTuple):
     category: str | None
     storefront: str | None
     channel: str | None
+    product: str | None
+    sku: str | None
+    quantity: int | None
+    attributes: str | None
 
 
 class FragmentLine(NamedTuple):
@@ -47,11 +52,14 @@ class FragmentLine(NamedTuple):
     category: str | None
     amount: int
     status: int
+    product: str | None
+    sku: str | None
+    quantity: int | None
 
 
 class Fragments(NamedTuple):
     """A portion of a file: fragments and the lines of those that have several; `repeated` of its rows are equal in
-    category, amount and status to an earlier one of their fragment."""
+    everything that a line says to an earlier one of their fragment."""
 
     orders: list[tuple[object, ...]]
     lines: list[tuple[object, ...]]
@@ -96,11 +104,13 @@ def _find_starts(rows: StagedColumns) -> list[int]:
 
 
 def _build_fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[int]) -> Fragments:
-    line, order_id, customer, at, day, status, amount, category, storefront, channel = rows[:10]
+    line, order_id, customer, at, day, status, amount, category, storefront, channel, *more = rows
+    product, sku, quantity, attributes = more
     size = len(line)
     if len(starts) == size and min(amount) > 0:
         none, one = repeat(None), repeat(1)
-        columns = (line, none, order_id, customer, at, day, status, amount, one, one, category, storefront, channel)
+        said = (category, storefront, channel, *more)
+        columns = (line, none, order_id, customer, at, day, status, amount, one, one, *said)
         return Fragments(list(zip(*columns)), [], size, 0)  # noqa: B905 (the repeats have no end)
     orders: list[tuple[object, ...]] = []
     lines: list[tuple[object, ...]] = []
@@ -123,6 +133,10 @@ def _build_fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[
                 category[place],
                 storefront[place],
                 channel[place],
+                product[place],
+                sku[place],
+                quantity[place],
+                attributes[place],
             )
         )
 
@@ -139,7 +153,8 @@ def _build_fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[
                 single(place)
             continue
         if len(set(amounts)) < count:
-            repeated += count - len(set(zip(category[start:end], amounts, statuses, strict=True)))
+            kinds = (category[start:end], product[start:end], sku[start:end], quantity[start:end], amounts, statuses)
+            repeated += count - len(set(zip(*kinds, strict=True)))
         if max(statuses) > max(best, LAST_QUALIFYING):
             own = max(best, LAST_QUALIFYING)
             # Rows below zero are here only beside one that qualifies.
@@ -163,9 +178,15 @@ def _build_fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[
                 None,
                 storefront[start],
                 channel[start],
+                None,
+                None,
+                None,
+                next(filter(None, attributes[start:end]), None),
             )
         )
-        lines.extend(zip(line[start:end], range(1, count + 1), category[start:end], amounts, statuses, strict=True))
+        goods = (product[start:end], sku[start:end], quantity[start:end])
+        places = range(1, count + 1)
+        lines.extend(zip(line[start:end], places, category[start:end], amounts, statuses, *goods, strict=True))
     return Fragments(orders, lines, size, repeated)
 
 

@@ -135,7 +135,10 @@ OF_EVERY_STATUS = ("all_purchases", "all_purchases.lines")
 LINE = PURCHASE | _index_by_name(
     VariableInfo("amount", N, "Amount of the line, below 0 for a refund line.", "its value", 120, MONEY, False),
     replace(_STATUS, description="Status of the line: its own, else its order's.", phrase="its state"),
-    VariableInfo("category", T, "Category of the line.", "its product group", "Kids"),
+    VariableInfo("category", T, "Category of the line.", "its kind of goods", "Kids"),
+    VariableInfo("product", T, "Product of the line, as the shop names it.", "its article", "Sarong, blue"),
+    VariableInfo("sku", T, "Stock-keeping unit of the line.", "its article number", "SAR-BLU-M"),
+    VariableInfo("quantity", N, "Quantity of the line.", "its number of pieces", 2),
 )
 _SOME = {"some": [{"var": "purchases"}, {"<": [{"var": "days_ago"}, 30]}]}
 LISTS = {

@@ -11,6 +11,7 @@ from domain.classification.labels import Classification, classify
 from domain.classification.rfm import Quintiles, RfmScheme, Score, find_group
 from domain.customers.metrics import measure_customer, score_customer
 from domain.model import QUALIFYING, AttributeValue, CustomerTotals, PurchaseLine
+from domain.money import MILLIONTHS
 from domain.pages import MAXIMUM_FIRST, PageRequest
 from domain.rules.context import RuleContext, collect_variable_names, uses_rank
 from domain.rules.evaluator import CustomerFacts, Element, Scalar
@@ -160,7 +161,8 @@ def _build_element(context: RuleContext, record: PurchaseRecord, line: PurchaseL
         "status": (bought if line is None else line).status.value,
     }
     if line is not None:
-        values["category"] = line.category
+        values |= {"category": line.category, "product": line.product, "sku": line.sku}
+        values["quantity"] = None if line.quantity is None else float(line.quantity) / 10**MILLIONTHS
     return Element(values, {"amount": minor, "days_ago": age}, {"amount": context.scale}, bought.external_id)
 
 

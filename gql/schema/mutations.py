@@ -2,10 +2,11 @@
 which are checked when they are made, so that whoever opens one gets a file. Whatever the caller can mend comes back as
 user errors; then nothing was changed."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 import strawberry
@@ -16,7 +17,7 @@ from domain.jobs.model import Job as JobEntity
 from domain.model import PROFILE, NewCustomer, NewPurchase
 from domain.model import Business as BusinessEntity
 from domain.model import PurchaseLine as NewLine
-from domain.money import find_exponent, to_minor
+from domain.money import find_exponent, to_millionths, to_minor
 from domain.reports.document import ReportRequest
 from gql.parameters import MEMBER_FORMATS, REPORT_FORMATS, ReportParameters
 from gql.schema.context import CanView, Info
@@ -101,10 +102,15 @@ class UpdateBusinessSettingsPayload(Payload):
 @strawberry.input(description="A line of an order.")
 class PurchaseLineInput:
     category: str | None = strawberry.field(default=None, description="Product category of the line.")
+    product: str | None = strawberry.field(default=None, description="Product of the line, as the shop names it.")
+    sku: str | None = strawberry.field(default=None, description="Stock-keeping unit of the line.")
+    quantity: Decimal | None = strawberry.field(
+        default=None, description="Quantity of the line: at most 9 digits before the point and 6 after it."
+    )
     amount: Decimal = strawberry.field(description="Amount of the line in the business's currency.")
 
 
-@strawberry.input(description="An order. Amount counts for money, lines for category; they may differ.")
+@strawberry.input(description="An order. Amount counts for money, lines say what was bought; they may differ.")
 class PurchaseInput:
     customer_external_id: str = strawberry.field(description="Customer id of the shop; made where it is new.")
     external_id: str = strawberry.field(description="Order id of the shop; one that is known is replaced.")
@@ -113,6 +119,11 @@ class PurchaseInput:
     status: PurchaseStatus = strawberry.field(default=PurchaseStatus.COMPLETED, description="Status of the order.")
     storefront_key: str | None = strawberry.field(default=None, description="Key of the storefront; made where new.")
     channel: str | None = strawberry.field(default=None, description="Sales channel of the order.")
+    attributes: JSON | None = strawberry.field(
+        default=None,
+        description="What else is said of the order: an object of texts, numbers and booleans; instants are ISO 8601 "
+        "texts. A null says nothing.",
+    )
     lines: list[PurchaseLineInput] | None = strawberry.field(default=None, description="Lines of the order.")
 
 
@@ -299,21 +310,31 @@ class Mutation(SegmentMutations):
 def read_purchases(items: list[PurchaseInput], business: BusinessEntity) -> list[NewPurchase]:
     """The inputs as the domain reads them; InvalidInput carries every unreadable amount and instant."""
     decimals, tz = find_exponent(business.currency), load_zone(business.time_zone)
+    to_amount = partial(to_minor, decimals=decimals)
     problems: list[FieldProblem] = []
     purchases: list[NewPurchase] = []
 
-    def minor(value: Decimal, *path: str) -> int:
+    def minor(value: Decimal, *path: str, convert: Callable[[Decimal], int] = to_amount) -> int:
         try:
-            return to_minor(value, decimals)
+            return convert(value)
         except ValueError as error:
             problems.append(FieldProblem(("input", *path), f"{path[-1]} {error}"))
             return 0
 
+    def read_line(line: PurchaseLineInput, status: PurchaseStatus, *path: str) -> NewLine:
+        return NewLine(
+            line.category,
+            minor(line.amount, *path, "amount"),
+            status,
+            line.product or None,
+            line.sku or None,
+            None if line.quantity is None else minor(line.quantity, *path, "quantity", convert=to_millionths),
+        )
+
     for index, item in enumerate(items):
         place = str(index)
         lines = tuple(
-            NewLine(line.category, minor(line.amount, place, "lines", str(number), "amount"), item.status)
-            for number, line in enumerate(item.lines or [])
+            read_line(line, item.status, place, "lines", str(number)) for number, line in enumerate(item.lines or [])
         )
         amount = minor(item.amount, place, "amount")
         try:
@@ -331,6 +352,7 @@ def read_purchases(items: list[PurchaseInput], business: BusinessEntity) -> list
                 item.storefront_key or None,
                 item.channel or None,
                 lines,
+                {} if item.attributes is None else item.attributes,  # type: ignore[arg-type]
             )
         )
     if problems:

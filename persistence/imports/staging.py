@@ -21,7 +21,8 @@ ANOTHER_ROW = "another row of this order is rejected"
 
 FRAGMENT = """line BIGINT PRIMARY KEY, last BIGINT, order_id {text} NOT NULL, customer {text} NOT NULL,
     at BIGINT NOT NULL, day BIGINT NOT NULL, status SMALLINT NOT NULL, amount BIGINT NOT NULL,
-    row_count BIGINT NOT NULL, sign SMALLINT NOT NULL, category {text}, storefront {text}, channel {text}"""
+    row_count BIGINT NOT NULL, sign SMALLINT NOT NULL, category {text}, storefront {text}, channel {text},
+    product {text}, sku {text}, quantity BIGINT, attributes {text}"""
 REJECTED = "line BIGINT PRIMARY KEY, text {text}, reason {text} NOT NULL, order_id {text}, kind {text}"
 REJECTED_COLUMNS = (*RejectedRow._fields, "kind")
 LINE_COLUMNS = FragmentLine._fields
@@ -62,33 +63,38 @@ JOIN = (
     AS BIGINT),
     CAST(SUM(f.row_count) AS BIGINT) FROM (SELECT f.*, MIN(f.status) OVER (PARTITION BY f.order_id) AS best
     FROM mended m JOIN fragment f ON f.order_id = m.order_id) f GROUP BY f.order_id HAVING COUNT(*) > 1""",
-    """INSERT INTO piece (file_line, whole, fragment, category, amount, status)
-    SELECT f.line, w.line, f.line, f.category, f.amount, f.status
+    """INSERT INTO piece (file_line, whole, fragment, category, amount, status, product, sku, quantity)
+    SELECT f.line, w.line, f.line, f.category, f.amount, f.status, f.product, f.sku, f.quantity
     FROM whole w JOIN fragment f ON f.order_id = w.order_id WHERE f.last IS NULL""",
-    """INSERT INTO piece (file_line, whole, fragment, category, amount, status)
-    SELECT l.line, w.line, f.line, l.category, l.amount, l.status
+    """INSERT INTO piece (file_line, whole, fragment, category, amount, status, product, sku, quantity)
+    SELECT l.line, w.line, f.line, l.category, l.amount, l.status, l.product, l.sku, l.quantity
     FROM whole w JOIN fragment f ON f.order_id = w.order_id
     JOIN incoming_line l ON l.line BETWEEN f.line AND f.last WHERE f.last IS NOT NULL""",
-    """INSERT INTO incoming_line (line, position, category, amount, status, file_line)
+    """INSERT INTO incoming_line (line, position, category, amount, status, product, sku, quantity, file_line)
     SELECT :after + ROW_NUMBER() OVER (ORDER BY whole, file_line),
-    ROW_NUMBER() OVER (PARTITION BY whole ORDER BY file_line), category, amount, status, file_line FROM piece""",
+    ROW_NUMBER() OVER (PARTITION BY whole ORDER BY file_line), category, amount, status, product, sku, quantity,
+    file_line FROM piece""",
     """INSERT INTO fragment SELECT :after + SUM(w.row_count) OVER (ORDER BY w.line) - w.row_count + 1,
     :after + SUM(w.row_count) OVER (ORDER BY w.line), w.order_id, f.customer, w.at, w.day, w.status, w.amount,
-    w.row_count, 1, NULL, f.storefront, f.channel FROM whole w JOIN fragment f ON f.line = w.line""",
+    w.row_count, 1, NULL, f.storefront, f.channel, NULL, NULL, NULL, (SELECT o.attributes FROM fragment o
+    WHERE o.order_id = w.order_id AND o.attributes IS NOT NULL ORDER BY o.line LIMIT 1)
+    FROM whole w JOIN fragment f ON f.line = w.line""",
     "DELETE FROM fragment WHERE line <= :after AND order_id IN (SELECT order_id FROM whole)",
     "DELETE FROM incoming_line WHERE line IN (SELECT file_line FROM piece)",
 )
 # Rows that are equal to one of another fragment of their order.
 REPEATED = """SELECT
-    (SELECT COUNT(*) FROM (SELECT DISTINCT whole, fragment, category, amount, status FROM piece) AS each)
-    - (SELECT COUNT(*) FROM (SELECT DISTINCT whole, category, amount, status FROM piece) AS together)"""
+    (SELECT COUNT(*) FROM (SELECT DISTINCT whole, fragment, {line} FROM piece) AS each)
+    - (SELECT COUNT(*) FROM (SELECT DISTINCT whole, {line} FROM piece) AS together)""".format(
+    line="category, product, sku, quantity, amount, status"
+)
 MENDING = {
     "alien": """line BIGINT PRIMARY KEY, last BIGINT, row_count BIGINT NOT NULL, order_id {text} NOT NULL,
         reason {text} NOT NULL""",
     "whole": """order_id {text} PRIMARY KEY, line BIGINT NOT NULL, at BIGINT NOT NULL, day BIGINT NOT NULL,
         status SMALLINT NOT NULL, amount BIGINT NOT NULL, row_count BIGINT NOT NULL""",
     "piece": """file_line BIGINT PRIMARY KEY, whole BIGINT NOT NULL, fragment BIGINT NOT NULL, category {text},
-        amount BIGINT NOT NULL, status SMALLINT NOT NULL""",
+        amount BIGINT NOT NULL, status SMALLINT NOT NULL, product {text}, sku {text}, quantity BIGINT""",
 }
 REFUSED = f"CASE r.effect WHEN {merge.FOREIGN} THEN '{OTHER_CUSTOMER}' ELSE '{ERASED_REASON}' END"
 REFUSE = f"""INSERT INTO rejected (line, reason, order_id)
@@ -98,8 +104,9 @@ REFUSE = f"""INSERT INTO rejected (line, reason, order_id)
     FROM resolved r JOIN incoming i ON i.seq = r.seq JOIN incoming_line l ON l.line BETWEEN i.line AND i.last
     WHERE r.effect >= {merge.FOREIGN} AND i.last IS NOT NULL"""
 INCOMING = """INSERT INTO incoming (seq, line, last, external_id, customer, at, day, status, amount, row_count,
-    category, storefront, channel) SELECT {seq}, line, last, order_id, customer, at, day, status,
-    CASE WHEN amount < 0 THEN 0 ELSE amount END, row_count, category, storefront, channel
+    category, storefront, channel, product, sku, quantity, attributes)
+    SELECT {seq}, line, last, order_id, customer, at, day, status, CASE WHEN amount < 0 THEN 0 ELSE amount END,
+    row_count, category, storefront, channel, product, sku, quantity, attributes
     FROM fragment ORDER BY customer, line"""
 
 

@@ -113,14 +113,16 @@ TAKE_BACK = (
     (SELECT customer_id, purchase_id FROM undo_purchase WHERE restored = 0)""",
     """UPDATE purchase SET purchased_at = b.purchased_at, local_day = b.local_day, status = b.status,
     counted = CASE WHEN b.status <= 1 AND b.purchased_at <= :now THEN 1 ELSE 0 END, amount = b.amount,
-    storefront_id = b.storefront_id, channel = b.channel, written_by = b.written_by
+    storefront_id = b.storefront_id, channel = b.channel, attributes = b.attributes, written_by = b.written_by
     FROM purchase_before b WHERE purchase.business_id = :business
     AND (purchase.customer_id, purchase.id) IN (SELECT customer_id, purchase_id FROM undo_purchase)
     AND b.business_id = :business AND b.import_id = :import
     AND b.customer_id = purchase.customer_id AND b.purchase_id = purchase.id""",
-    """INSERT INTO purchase_line (business_id, customer_id, purchase_id, position, category, amount, status)
-    SELECT b.business_id, b.customer_id, b.purchase_id, b.position, b.category, b.amount, b.status
-    FROM undo_purchase u CROSS JOIN purchase_line_before b WHERE b.business_id = :business AND b.import_id = :import
+    """INSERT INTO purchase_line
+    (business_id, customer_id, purchase_id, position, category, amount, status, product, sku, quantity)
+    SELECT b.business_id, b.customer_id, b.purchase_id, b.position, b.category, b.amount, b.status, b.product, b.sku,
+    b.quantity FROM undo_purchase u CROSS JOIN purchase_line_before b
+    WHERE b.business_id = :business AND b.import_id = :import
     AND b.customer_id = u.customer_id AND b.purchase_id = u.purchase_id""",
 )
 FORGET = "DELETE FROM {table} WHERE business_id = :business AND import_id = :import"
@@ -318,13 +320,14 @@ class ImportUndo:
 # would go through all lines of the business, as it knows nothing of temporary tables.
 BEFORE = (
     """INSERT INTO purchase_before (business_id, import_id, customer_id, purchase_id, purchased_at, local_day, status,
-    amount, storefront_id, channel, written_by) SELECT :business, :import, p.customer_id, p.id, p.purchased_at,
-    p.local_day, p.status, p.amount, p.storefront_id, p.channel, p.written_by FROM resolved r CROSS JOIN purchase p
+    amount, storefront_id, channel, attributes, written_by) SELECT :business, :import, p.customer_id, p.id,
+    p.purchased_at, p.local_day, p.status, p.amount, p.storefront_id, p.channel, p.attributes, p.written_by
+    FROM resolved r CROSS JOIN purchase p
     WHERE p.business_id = :business AND p.customer_id = r.customer_id AND p.id = r.purchase_id
     AND r.effect = 1 AND p.written_by <> :import""",
     """INSERT INTO purchase_line_before (business_id, import_id, customer_id, purchase_id, position, category, amount,
-    status) SELECT :business, :import, p.customer_id, p.id, k.position, k.category, k.amount, k.status
-    FROM resolved r CROSS JOIN purchase p CROSS JOIN purchase_line k
+    status, product, sku, quantity) SELECT :business, :import, p.customer_id, p.id, k.position, k.category, k.amount,
+    k.status, k.product, k.sku, k.quantity FROM resolved r CROSS JOIN purchase p CROSS JOIN purchase_line k
     WHERE p.business_id = :business AND p.customer_id = r.customer_id AND p.id = r.purchase_id
     AND k.business_id = :business AND k.customer_id = p.customer_id AND k.purchase_id = p.id
     AND r.effect = 1 AND p.written_by <> :import""",

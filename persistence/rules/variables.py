@@ -39,6 +39,7 @@ from domain.classification.rfm import (
 )
 from domain.customers.metrics import build_purchase_frequency
 from domain.model import STATUS_ORDER
+from domain.money import MILLIONTHS
 from domain.rules.context import RuleContext
 from domain.rules.evaluator import ORDERS
 from domain.rules.tree import Op
@@ -153,6 +154,7 @@ class Variables:
             columns = {
                 "amount": Whole(amount, self.context.scale),
                 "days_ago": Whole(purchase.c.local_day, origin=self.today),
+                "quantity": Whole(purchase_line.c.quantity, float(10**MILLIONTHS)),
             }
         return columns.get(name)
 
@@ -172,6 +174,8 @@ class Variables:
             "purchased_at": purchase.c.purchased_at,
             "channel": purchase.c.channel,
             "category": purchase_line.c.category,
+            "product": purchase_line.c.product,
+            "sku": purchase_line.c.sku,
             "status": case({index: each.value for index, each in enumerate(STATUS_ORDER)}, value=status),
         }
         return columns[name]

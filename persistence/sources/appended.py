@@ -170,7 +170,7 @@ class _JoinedFile(io.RawIOBase):
 
 
 ROWS = """SELECT p.external_id, c.external_id, p.purchased_at, p.local_day, k.status, k.amount, k.category, s.key,
-    p.channel, p.written_by
+    p.channel, k.product, k.sku, k.quantity, p.attributes, p.written_by
     FROM continued w JOIN purchase p ON p.business_id = :business AND p.external_id = w.order_id
     JOIN customer c ON c.business_id = :business AND c.id = p.customer_id
     LEFT JOIN storefront s ON s.business_id = :business AND s.id = p.storefront_id
@@ -192,12 +192,10 @@ def load_staged_rows(
     rows = connection.execute(text(ROWS), {"business": business_id}).all()
     if any(row[-1] not in imports or row[4] is None for row in rows):
         return None
-    order, customer, at, day, status, amount, category, storefront, channel = (
-        zip(*(row[:-1] for row in rows), strict=True) if rows else ((),) * 9
-    )
     lines: Sequence[int] = range(2, len(rows) + 2)
-    nothing = [None] * len(rows)
-    return StagedColumns(lines, order, customer, at, day, status, amount, category, storefront, channel, *[nothing] * 4)
+    if not rows:
+        return StagedColumns._make([()] * len(StagedColumns._fields))
+    return StagedColumns(lines, *zip(*(row[:-1] for row in rows), strict=True))
 
 
 def has_no_other_writes(connection: Connection, business_id: int, change: int, imports: int) -> bool:

@@ -27,7 +27,8 @@ OTHER_KEYS = ("business_id", "customer_id", "changed_at")
 
 @dataclass(frozen=True)
 class StoreImage:
-    """Rows by table, sorted; purchases by order id with their lines in order."""
+    """Rows by table, sorted; purchases by order id with their lines in order. `goods` is what those of the lines that
+    say any have for product, sku and quantity, by order id and place; `attributes` those of orders that have any."""
 
     customers: list[tuple[Any, ...]]
     totals: dict[str, tuple[Any, ...]]
@@ -35,6 +36,8 @@ class StoreImage:
     storefronts: list[tuple[Any, ...]]
     purchases: dict[str, tuple[Any, ...]]
     lines: dict[str, list[tuple[Any, ...]]]
+    goods: dict[tuple[str, int], tuple[Any, ...]]
+    attributes: dict[str, str]
 
 
 def image(database: Database, business: Business) -> StoreImage:
@@ -57,8 +60,9 @@ def image(database: Database, business: Business) -> StoreImage:
             *(purchase.c.status, purchase.c.counted, purchase.c.amount, storefront.c.key, purchase.c.channel),
         )
         line = purchase_line.c
+        goods = (line.product, line.sku, line.quantity)
         ordered = (
-            select(purchase.c.external_id, line.position, line.category, line.amount, line.status)
+            select(purchase.c.external_id, line.position, line.category, line.amount, line.status, *goods)
             .join_from(
                 purchase_line, purchase, same(purchase_line, purchase, purchase_id="id", customer_id="customer_id")
             )
@@ -66,8 +70,14 @@ def image(database: Database, business: Business) -> StoreImage:
             .order_by(purchase.c.external_id, line.position)
         )
         lines: dict[str, list[tuple[Any, ...]]] = {}
-        for order, place, category, amount, status in rows(ordered):
+        said: dict[tuple[str, int], tuple[Any, ...]] = {}
+        for order, place, category, amount, status, *rest in rows(ordered):
             lines.setdefault(order, []).append((place, category, amount, STATUS_ORDER[status].value))
+            if rest != [None, None, None]:
+                said[order, place] = tuple(rest)
+        stated = select(purchase.c.external_id, purchase.c.attributes).where(
+            purchase.c.business_id == business.id, purchase.c.attributes.is_not(None)
+        )
         places = select(storefront.c.key, storefront.c.name).where(storefront.c.business_id == business.id)
         return StoreImage(
             sorted(rows(select(*columns).where(own))),
@@ -79,6 +89,8 @@ def image(database: Database, business: Business) -> StoreImage:
                 for row in rows(select(*each).select_from(orders).where(own))
             },
             lines,
+            said,
+            dict(map(tuple, rows(stated))),
         )
 
 

@@ -92,6 +92,53 @@ async def test_recorded_purchases_are_all_or_nothing(both: Face) -> None:
     assert customer["customer"]["metrics"] == {"orderCount": 1, "totalRevenue": "11.00"}
 
 
+async def test_lines_and_purchases_say_more_than_money(both: Face) -> None:
+    mutation = """mutation Record($input: [PurchaseInput!]!) {
+      recordPurchases(input: $input) { created updated unchanged userErrors { field message } } }"""
+    query = """{ customer(externalId: "A") { purchases { nodes { externalId attributes
+      lines { category product sku quantity amount status } } } } }"""
+    lines = [
+        {"category": "Tea", "product": "Green", "sku": "007", "quantity": "2.500", "amount": "10"},
+        {"quantity": "-100", "amount": "0"},
+        {"product": "", "amount": "0"},
+    ]
+    good = {"customerExternalId": "A", "externalId": "1", "purchasedAt": "2024-05-01", "amount": "10.50"}
+    full = {**good, "lines": lines, "attributes": {"gift_wrap": True, "weight": 1.5, "note": None}}
+
+    first = await both.data(mutation, {"input": [full, {**good, "externalId": "0", "purchasedAt": "2024-04-01"}]})
+    again = await both.data(mutation, {"input": [{**full, "attributes": '{"weight": 1.50, "gift_wrap": true}'}]})
+
+    assert first["recordPurchases"] == {"created": 2, "updated": 0, "unchanged": 0, "userErrors": []}
+    assert again["recordPurchases"]["unchanged"] == 1
+    nothing = {"category": None, "product": None, "sku": None, "quantity": None}
+    said = {"category": "Tea", "product": "Green", "sku": "007", "quantity": "2.5"}
+    rest = {"amount": "0.00", "status": "COMPLETED"}
+    stored = [{**said, **rest, "amount": "10.00"}, {**nothing, **rest, "quantity": "-100"}, {**nothing, **rest}]
+    assert (await both.data(query))["customer"]["purchases"]["nodes"] == [
+        {"externalId": "1", "attributes": {"gift_wrap": True, "weight": 1.5}, "lines": stored},
+        {"externalId": "0", "attributes": {}, "lines": []},
+    ]
+
+
+async def test_a_quantity_or_an_attribute_that_cannot_be_kept_is_named(both: Face) -> None:
+    mutation = """mutation Record($input: [PurchaseInput!]!) {
+      recordPurchases(input: $input) { created userErrors { field message } } }"""
+    good = {"customerExternalId": "A", "externalId": "1", "purchasedAt": "2024-05-01", "amount": "1"}
+    lines = [{"amount": "1", "quantity": quantity} for quantity in ("999999999.999999", "1000000000", "0.0000001")]
+
+    wrong = (await both.data(mutation, {"input": [{**good, "lines": lines}]}))["recordPurchases"]
+    odd = (await both.data(mutation, {"input": [{**good, "attributes": {"eye_color": {}}}]}))["recordPurchases"]
+
+    assert wrong["created"] == odd["created"] == 0
+    where = ["input", "0", "lines"]
+    assert wrong["userErrors"] == [
+        {"field": [*where, "1", "quantity"], "message": "quantity must have at most 9 digits before the point"},
+        {"field": [*where, "2", "quantity"], "message": "quantity must have at most 6 decimals"},
+    ]
+    message = "attributes: the value of eye_color must be a text, a number, true or false"
+    assert odd["userErrors"] == [{"field": ["input", "0", "attributes"], "message": message}]
+
+
 async def test_a_purchase_counts_from_its_instant_on(both: Face) -> None:
     shop = await both.services.businesses.open("shop")
     await both.services.purchases.record(shop, [purchase("A", "1", "2024-06-16T09:00:00", 500)], ACTOR)

@@ -90,6 +90,10 @@ ATTRIBUTES = AttributeKinds(
         "unused": AttributeKind.NUMBER,
     }
 )
+PRODUCTS = (None, "Sarong", "sarong", 'Tea, "green"', "茶")
+SKUS = (None, "SAR-1", "00123", "")
+QUANTITIES = (None, 0, 1, 250_000, 1_000_000, 2_000_000, 3_333_333, -1_000_000, 999_999_999_999_999)
+"""In millionths."""
 SIZES = (0, 1, 1, 2, 3, 4, 6, 9, 14)
 STATUSES = tuple(PurchaseStatus)
 CUSTOMERS = 96
@@ -154,6 +158,9 @@ def _purchases(random: Random, customer: str, count: int) -> Iterator[NewPurchas
                 taste if random.random() < 0.7 else random.choice(CATEGORIES),
                 amount if customer == "rich" else random.randrange(-2_000, 30_000),
                 random.choices(STATUSES, (80, 8, 4, 4, 4))[0],
+                random.choice(PRODUCTS),
+                random.choice(SKUS),
+                random.choice(QUANTITIES),
             )
             for _ in range(random.choice((0, 1, 1, 2, 3)))
         )

@@ -18,7 +18,9 @@ from tests.shops.rule_population import (
     LISTED,
     NAMES,
     PHONES,
+    PRODUCTS,
     SEGMENTS,
+    SKUS,
     STOREFRONTS,
 )
 
@@ -37,6 +39,7 @@ NEAR: dict[str, tuple[float, ...]] = {
     "attributes.unused": (0, 1),
     "amount": (-5, 0, 0.99, 50, 120.25, 200, 600),
     "days_ago": (0, 7, 30, 90, 180, 365, 700),
+    "quantity": (-1, 0, 0.000001, 0.25, 1, 2, 3.333333, 999_999_999.999999),
 }
 TEXTS: dict[str, tuple[str | None, ...]] = {
     "external_id": ("C000", "C020", "C050", "C080", "many", "nothing"),
@@ -56,6 +59,8 @@ TEXTS: dict[str, tuple[str | None, ...]] = {
     "channel": CHANNELS,
     "status": ("COMPLETED", "PARTIAL", "PENDING", "REFUNDED"),
     "category": CATEGORIES,
+    "product": PRODUCTS,
+    "sku": SKUS,
 }
 DATES = (
     "2021-01-01",

@@ -13,7 +13,8 @@ from domain.attributes import to_json_value
 from domain.classification.rfm import find_group
 from domain.customers.metrics import measure_customer
 from domain.model import Business as BusinessEntity
-from domain.money import find_exponent, to_decimal
+from domain.model import PurchaseLine as LineEntity
+from domain.money import find_exponent, from_millionths, to_decimal
 from domain.segments.model import ChangeList
 from domain.store import CustomerRecord, PurchaseRecord
 from gql.schema.context import Info
@@ -36,10 +37,24 @@ MEMBERSHIP, SEGMENT = strawberry.lazy("gql.schema.types.membership"), strawberry
 @strawberry.type(description="One line of an order.")
 class PurchaseLine:
     category: str | None = strawberry.field(description="Product category of the line.")
+    product: str | None = strawberry.field(description="Product of the line, as the shop names it.")
+    sku: str | None = strawberry.field(description="Stock-keeping unit of the line.")
+    quantity: Decimal | None = strawberry.field(description="Quantity of the line; negative where goods came back.")
     amount: Decimal = strawberry.field(
         description="Amount of the line in the business's currency; negative for a refund."
     )
     status: PurchaseStatus = strawberry.field(description="Status of the line.")
+
+    @classmethod
+    def of(cls, entity: LineEntity, decimals: int) -> "PurchaseLine":
+        return cls(
+            category=entity.category,
+            product=entity.product,
+            sku=entity.sku,
+            quantity=None if entity.quantity is None else from_millionths(entity.quantity),
+            amount=to_decimal(entity.amount, decimals),
+            status=entity.status,
+        )
 
 
 @strawberry.type(description="One order of a customer.")
@@ -50,6 +65,7 @@ class Purchase(Node):
     amount: Decimal = strawberry.field(description="Amount of the order in the business's currency.")
     storefront: Storefront | None = strawberry.field(description="Storefront of the order.")
     channel: str | None = strawberry.field(description="Sales channel of the order.")
+    attributes: JSON = strawberry.field(description="What else is said of the order, by the names of the business.")
     key: strawberry.Private[tuple[int, int]]
     decimals: strawberry.Private[int]
 
@@ -65,16 +81,14 @@ class Purchase(Node):
             amount=to_decimal(entity.amount, decimals),
             storefront=None if record.storefront is None else Storefront.of(business, record.storefront),
             channel=entity.channel,
+            attributes=JSON(dict(entity.attributes)),
             key=(entity.customer_id, entity.id),
             decimals=decimals,
         )
 
     @strawberry.field(description="Lines of the order, as they were stated.")
     async def lines(self, info: Info) -> list[PurchaseLine]:
-        return [
-            PurchaseLine(category=line.category, amount=to_decimal(line.amount, self.decimals), status=line.status)
-            for line in await info.context.loaders.lines.load(self.key)
-        ]
+        return [PurchaseLine.of(line, self.decimals) for line in await info.context.loaders.lines.load(self.key)]
 
 
 @strawberry.type(description="What a customer's qualifying purchases amount to, up to now.")

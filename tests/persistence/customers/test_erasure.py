@@ -18,7 +18,8 @@ from persistence import erasure as erased_names
 from persistence.database.engines import Database
 from persistence.erasure import compute_digest
 from persistence.store import SqlStore
-from persistence.tables import audit_event, business, customer, customer_term, import_reject, metadata
+from persistence.tables import audit_event, business, customer, customer_term, import_reject, metadata, purchase_before
+from persistence.tables import purchase as purchases
 from tests.conftest import SetClock
 from tests.drivers.files import HEADER, Importer
 from tests.persistence.conftest import everybody, record_of
@@ -109,6 +110,25 @@ async def test_whoever_was_erased_is_refused_when_it_comes_again(
             await write
         assert [problem.code for problem in caught.value.problems] == ["ERASED"]
     assert len(await asked(store, shop, select(customer.c.id))) == 3
+
+
+async def test_attributes_of_purchases_go_also_where_an_import_would_bring_them_back(
+    store: SqlStore, services: Services, shop: Business, importer: Importer
+) -> None:
+    said = {"attributes": {"note": "for Zoë"}}
+    items = [purchase(f"{name}-1", f"{name}-9", "2024-06-01", 100, **said) for name in ("zoe", "ada")]
+    await services.purchases.record(shop, items, ACTOR)
+    importer.lines("zoe-1,zoe-9,2024-06-01,1.00", "ada-1,ada-9,2024-06-01,1.00")
+    await services.purchases.record(shop, items, ACTOR)
+    attributes = [select(table.c.attributes).order_by(table.c.customer_id) for table in (purchases, purchase_before)]
+    note = '{"note":"for Zoë"}'
+    stored = [[each for each in await asked(store, shop, statement) if each] for statement in attributes]
+    assert stored == [[note, note], [note, note]]
+
+    await erase(services, shop, "zoe-1")
+
+    stored = [[each for each in await asked(store, shop, statement) if each] for statement in attributes]
+    assert stored == [[note], [note]]
 
 
 async def test_erasing_again_changes_nothing(store: SqlStore, services: Services, shop: Business) -> None:

@@ -24,6 +24,11 @@ DAY = "2024-03-01"
 
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 LONG_AND_INVALID = {"storefront_key": "TOO_LONG", "channel": "INVALID"}
+LONG_PRODUCT = {"lines.0.product": "TOO_LONG", "lines.0.sku": "INVALID"}
+
+
+def goods(product: str, sku: str) -> PurchaseLine:
+    return PurchaseLine(None, 1, PurchaseStatus.COMPLETED, product, sku)
 
 
 def by_index(found: Iterable[dict[str, str]]) -> list[tuple[str, str]]:
@@ -69,6 +74,10 @@ async def test_the_same_purchases_again_are_unchanged(services: Services, shop: 
         {"lines": (line(None, 1250),)},
         {"lines": (line("Tea", 1249),)},
         {"lines": (PurchaseLine("Tea", 1250, PurchaseStatus.REFUNDED),)},
+        {"lines": (PurchaseLine("Tea", 1250, PurchaseStatus.COMPLETED, product="Green"),)},
+        {"lines": (PurchaseLine("Tea", 1250, PurchaseStatus.COMPLETED, sku="G-1"),)},
+        {"lines": (PurchaseLine("Tea", 1250, PurchaseStatus.COMPLETED, quantity=0),)},
+        {"attributes": {"gift": False}},
     ],
 )
 async def test_a_purchase_that_differs_is_updated_and_counted_once(
@@ -109,6 +118,11 @@ async def test_with_one_wrong_item_nothing_is_written_and_each_wrong_field_is_na
         (replace(purchase("C1", "i", DAY, 1), purchased_at=LAST), {"purchased_at": "INVALID"}),
         (replace(purchase("C1", "j", DAY, 1), purchased_at=FIRST), {"purchased_at": "INVALID"}),
         (purchase("C1", "k", DAY, 1, lines=(line(None, 1),) * 1001), {"lines": "LIMIT_REACHED"}),
+        (purchase("C1", "l", DAY, 1, lines=(goods("p" * 1001, "s\0"),)), LONG_PRODUCT),
+        (purchase("C1", "m", DAY, 1, attributes=["red"]), {"attributes": "INVALID"}),
+        (purchase("C1", "n", DAY, 1, attributes={"n": float("inf")}), {"attributes": "INVALID"}),
+        (purchase("C1", "o", DAY, 1, attributes={"a b": "1"}), {"attributes": "INVALID"}),
+        (purchase("C1", "p", DAY, 1, attributes={str(n): 1 for n in range(51)}), {"attributes": "LIMIT_REACHED"}),
     ]
 
     with pytest.raises(InvalidInput) as refused:

@@ -4,8 +4,8 @@ the file that it read by its hash, so that its rows are not added to an order tw
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013"
-down_revision = "0010"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
