@@ -2,6 +2,7 @@
 first appears, and a business has at most 50 names, those of customers and of purchases together. One reader serves
 every way in, so that a value means the same wherever it comes from."""
 
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
@@ -29,6 +30,7 @@ NEEDED = {
     AttributeKind.INSTANT: "an ISO 8601 date or timestamp such as 2024-03-01",
 }
 Owner = Literal["customer", "purchase"]
+Json = str | bool | int | float
 
 
 def read_number(value: object) -> Decimal:
@@ -188,7 +190,7 @@ class AttributeReader:
         return read
 
 
-def to_json_value(value: AttributeValue) -> object:
+def to_json_value(value: AttributeValue) -> Json:
     """The value as JSON has it: an instant as ISO 8601 in UTC, a number as one, or as text where a double would not
     hold it exactly."""
     match value:
@@ -199,3 +201,24 @@ def to_json_value(value: AttributeValue) -> object:
             return plain if Decimal(repr(plain)) == value and abs(value) < 2**53 else format(value, "f")
         case _:
             return value
+
+
+def write_attributes(values: Mapping[str, AttributeValue | None]) -> str | None:
+    """The values as JSON text that is the same for the same values, so that the store compares it as text; None where
+    there are none."""
+    held = {name: value for name, value in values.items() if value is not None}
+    parts = (f"{json.dumps(name, ensure_ascii=False)}:{_write_value(held[name])}" for name in sorted(held))
+    return f"{{{','.join(parts)}}}" if held else None
+
+
+def _write_value(value: AttributeValue) -> str:
+    return format(value, "f") if isinstance(value, Decimal) else json.dumps(to_json_value(value), ensure_ascii=False)
+
+
+def read_attributes(text: str | None) -> dict[str, Json]:
+    """The values of such a text as JSON has them; a number that no double holds exactly is a text."""
+    return json.loads(text, parse_float=_read_number, parse_int=_read_number) if text else {}
+
+
+def _read_number(text: str) -> Json:
+    return to_json_value(Decimal(text))

@@ -9,8 +9,6 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from domain.purchase_attributes import Attribute, Attributes
-
 
 class PurchaseStatus(StrEnum):
     """How far an order got. The order here is the order of precedence where rows of one order differ."""
@@ -189,12 +187,12 @@ class Purchase:
     amount: int
     storefront_id: int | None
     channel: str | None
-    attributes: Attributes
+    attributes: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class NewPurchase:
-    """An order as a caller states it; amounts in minor units."""
+    """An order as a caller states it; amounts in minor units, values of attributes as those of customers."""
 
     customer_external_id: str
     external_id: str
@@ -204,7 +202,7 @@ class NewPurchase:
     storefront_key: str | None
     channel: str | None
     lines: tuple[PurchaseLine, ...]
-    attributes: Mapping[str, Attribute | None] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 PROFILE_TEXTS = ("name", "email", "phone", "country", "city", "loyalty_level")

@@ -23,7 +23,6 @@ PURE = ("cronsim",)
 """Libraries that only compute, for which the domain need not write its own."""
 VALUES = (
     "domain.errors",
-    "domain.purchase_attributes",
     "domain.model",
     "domain.calendar",
     "domain.money",
@@ -56,8 +55,7 @@ TYPES = ("domain", "gql.schema.context", "gql.schema.errors", "gql.schema.types"
 ROOMS: dict[str, tuple[str, ...]] = {
     # The root, each module knowing those before it.
     "domain.errors": (),
-    "domain.purchase_attributes": ("domain.errors", "domain.money"),
-    "domain.model": ("domain.errors", "domain.purchase_attributes"),
+    "domain.model": ("domain.errors",),
     "domain.calendar": ("domain.errors", "domain.model"),
     "domain.money": ("domain.errors",),
     "domain.attributes": ("domain.errors", "domain.model", "domain.calendar"),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
-from domain.attributes import AttributeReader, add_kinds
+from domain.attributes import add_kinds
 from domain.calendar import Clock, Span, load_zone, to_local_date, to_utc
 from domain.classification.labels import (
     Classification,
@@ -22,6 +22,7 @@ from domain.classification.labels import (
 )
 from domain.classification.rfm import Quintiles, Score, build_rfm_span
 from domain.classifiers import ClassifierFailed, Classifiers
+from domain.customers.attributes import join_problems, keep_attributes, keep_kinds, read_attributes
 from domain.customers.metrics import score_customer
 from domain.errors import FieldProblem, InvalidInput, Sentence, build_unknown_id, find_text_problems
 from domain.identifiers import read_id
@@ -29,14 +30,13 @@ from domain.model import (
     PROFILE_TEXTS,
     Actor,
     AttributeKind,
-    AttributeKinds,
     Business,
     CustomerTotals,
     NewCustomer,
     WriteCounts,
 )
 from domain.money import find_exponent, to_decimal
-from domain.store import Cache, Store, Unit, to_field_problem
+from domain.store import Cache, Store, to_field_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,11 +199,11 @@ class Customers:
         items, wrong = _normalise(items)
         problems = _find_problems(items, wrong, limit)
         if problems:
-            raise InvalidInput.of(problems)
+            raise InvalidInput.of(join_problems(problems, read_attributes(business, items, "customer")[2]))
         if not items:
             return WriteCounts()
         async with self.store.write(business) as unit:
-            items = await _read_attributes(unit, items)
+            items = await keep_attributes(unit, items, "customer")
             if known_only:
                 known = await unit.customers.find_known([item.external_id for item in items])
                 items = [item for item in items if item.external_id in known]
@@ -223,8 +223,8 @@ class Customers:
         already, or there are too many. The business as it is then."""
         async with self.store.write(business) as unit:
             known = add_kinds(unit.business.attributes, "customer", kinds)
+            await keep_kinds(unit, known)
             if known != unit.business.attributes:
-                await _save_kinds(unit, known)
                 detail = {name: kind.value for name, kind in kinds.items()}
                 await unit.audit(actor, "declareAttributes", None, {"customer": detail})
         return replace(business, attributes=known)
@@ -235,27 +235,6 @@ def _normalise(items: Sequence[NewCustomer]) -> tuple[list[NewCustomer], list[li
     read = [read_id(item.external_id, ("input", str(index), "external_id")) for index, item in enumerate(items)]
     kept = [replace(item, external_id=key) for item, (key, _) in zip(items, read, strict=True)]
     return kept, [wrong for _, wrong in read]
-
-
-async def _read_attributes(unit: Unit, items: Sequence[NewCustomer]) -> Sequence[NewCustomer]:
-    """The items with attributes of their kinds; names that are new are kept with the business."""
-    if all(item.attributes == {} for item in items):
-        return items
-    reader = AttributeReader(unit.business.attributes, "customer", load_zone(unit.business.time_zone))
-    problems: list[FieldProblem] = []
-    read = [
-        replace(item, attributes=reader.read(item.attributes, ("input", str(index), "attributes"), problems))
-        for index, item in enumerate(items)
-    ]
-    if problems:
-        raise InvalidInput.of(problems)
-    if reader.known != unit.business.attributes:
-        await _save_kinds(unit, reader.known)
-    return read
-
-
-async def _save_kinds(unit: Unit, known: AttributeKinds) -> None:
-    await unit.save_settings({"attributes": known.as_json()})
 
 
 def _find_problems(

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from domain.calendar import Clock, load_zone, to_utc
+from domain.customers.attributes import join_problems, keep_attributes, read_attributes
 from domain.errors import FieldProblem, InvalidInput, Sentence, find_text_problems
 from domain.identifiers import find_id, read_id
 from domain.model import Actor, Business, NewPurchase, Storefront, WriteCounts
 from domain.money import LARGEST
-from domain.purchase_attributes import find_attribute_problems
 from domain.store import Store, Unit, to_field_problem
 
 MAXIMUM_ITEMS = 1000
@@ -42,10 +42,11 @@ class Purchases:
         items, wrong = _normalise(items)
         problems = _find_problems(items, wrong, limit)
         if problems:
-            raise InvalidInput.of(problems)
+            raise InvalidInput.of(join_problems(problems, read_attributes(business, items, "purchase")[2]))
         if not items:
             return WriteCounts()
         async with self.store.write(business) as unit:
+            items = await keep_attributes(unit, items, "purchase")
             counts, refused = await unit.purchases.record(items, unit.business.time_zone, self.clock())
             if refused:
                 raise InvalidInput.of([to_field_problem(REFUSED_FIELDS[refusal.code], refusal) for refusal in refused])
@@ -112,7 +113,6 @@ def _find_problems(
             texts.update({f"lines.{place}.{name}": text for name, text in of_line.items()})
         for name, text in texts.items():
             problems += find_text_problems((*where, *name.split(".")), text)
-        problems += find_attribute_problems((*where, "attributes"), item.attributes)
         amounts = {"amount": item.amount}
         amounts.update({f"lines.{place}.amount": line.amount for place, line in enumerate(item.lines)})
         for name, amount in amounts.items():

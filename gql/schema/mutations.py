@@ -121,8 +121,8 @@ class PurchaseInput:
     channel: str | None = strawberry.field(default=None, description="Sales channel of the order.")
     attributes: JSON | None = strawberry.field(
         default=None,
-        description="What else is said of the order: an object of texts, numbers and booleans; instants are ISO 8601 "
-        "texts. A null says nothing.",
+        description="Attributes of the order by name; they replace those that were stated before. The first value of a "
+        "name fixes its type.",
     )
     lines: list[PurchaseLineInput] | None = strawberry.field(default=None, description="Lines of the order.")
 

@@ -11,8 +11,10 @@ from domain.attributes import (
     AttributeReader,
     add_kinds,
     find_kind_of_cells,
+    read_attributes,
     read_cell,
     to_json_value,
+    write_attributes,
 )
 from domain.errors import FieldProblem, InvalidInput
 from domain.model import NO_ATTRIBUTES, AttributeKind, AttributeKinds, AttributeValue
@@ -175,3 +177,40 @@ def test_as_json_a_number_is_exact_or_a_text() -> None:
 
 def test_kinds_survive_their_writing() -> None:
     assert AttributeKinds.of(KNOWN.as_json()) == KNOWN
+
+
+@pytest.mark.parametrize(
+    ("stated", "text"),
+    [
+        ({}, None),
+        ({"a": None}, None),
+        ({"b": 2, "a": "x"}, '{"a":"x","b":2}'),
+        ({"n": 2.0}, '{"n":2}'),
+        ({"n": Decimal("2.00")}, '{"n":2}'),
+        ({"n": Decimal("-0")}, '{"n":0}'),
+        ({"n": -0.0}, '{"n":0}'),
+        ({"n": 100}, '{"n":100}'),
+        ({"n": 1e-6}, '{"n":0.000001}'),
+        ({"n": Decimal("1E+3")}, '{"n":1000}'),
+        ({"b": True, "t": "true"}, '{"b":true,"t":"true"}'),
+        ({"größe": '"M"'}, '{"größe":"\\"M\\""}'),
+        ({"at": "2024-03-01"}, '{"at":"2024-02-29T18:30:00Z"}'),
+        ({"n": "123456789012345.123456"}, '{"n":"123456789012345.123456"}'),
+    ],
+)
+def test_equal_values_of_a_purchase_are_one_text(stated: dict[str, object], text: str | None) -> None:
+    problems: list[FieldProblem] = []
+
+    values = AttributeReader(NO_ATTRIBUTES, "purchase", COLOMBO).read(stated, FIELD, problems)
+
+    assert problems == []
+    assert write_attributes(values) == text
+    again = AttributeReader(NO_ATTRIBUTES, "purchase", COLOMBO).read(read_attributes(text), FIELD, problems)
+    assert write_attributes(again) == text
+
+
+def test_of_a_purchase_a_number_that_no_double_holds_is_read_as_text() -> None:
+    text = write_attributes({"n": Decimal("123456789012345.123456"), "m": Decimal("1.5")})
+
+    assert text == '{"m":1.5,"n":123456789012345.123456}'
+    assert read_attributes(text) == {"m": 1.5, "n": "123456789012345.123456"}
