@@ -12,6 +12,7 @@ from random import Random
 
 from domain.calendar import load_zone
 from domain.model import NewCustomer, NewPurchase, PurchaseLine, PurchaseStatus
+from domain.money import MILLIONTHS
 from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.segments.model import Definition, SegmentKind
 from domain.segments.validation import Draft
@@ -22,7 +23,15 @@ CURRENCY = "LKR"
 TIME_ZONE = "Asia/Colombo"
 STOREFRONTS = ("colombo", "kandy", "online")
 CHANNELS = ("store", "web", "app", "phone")
-CATEGORIES = ("Womens", "Mens", "Kids", "Home", "Beauty", "Accessories")
+ARTICLES = {
+    "Womens": (("W-SAREE", "Cotton saree"), ("W-DRESS", "Linen dress"), ("W-BLOUSE", "Batik blouse")),
+    "Mens": (("M-SARONG", "Striped sarong"), ("M-SHIRT", "Linen shirt"), ("M-POLO", "Polo shirt")),
+    "Kids": (("K-FROCK", "Frock"), ("K-SHORTS", "Shorts"), ("K-PYJAMA", "Pyjamas")),
+    "Home": (("H-BED", "Bed linen"), ("H-TABLE", "Tablecloth"), ("H-CURTAIN", "Curtain")),
+    "Beauty": (("B-SOAP", "Sandalwood soap"), ("B-OIL", "Coconut oil"), ("B-BALM", "Cinnamon balm")),
+    "Accessories": (("A-BAG", "Palm-leaf bag"), ("A-SCARF", "Silk scarf"), ("A-BELT", "Leather belt")),
+}
+CATEGORIES = tuple(ARTICLES)
 LEVELS = ("BRONZE", "SILVER", "GOLD", "PLATINUM")
 FIRST_NAMES = (
     "Nimali Kasun Dilani Ruwan Tharushi Chamara Sanduni Lahiru Ishara Priyantha Amaya Dinesh Hasini Nuwan "
@@ -149,16 +158,12 @@ def _draw_purchases(
     home = random.choice(STOREFRONTS)
     channel = random.choice(CHANNELS)
     for place, day in enumerate(days):
-        lines = [
-            PurchaseLine(pick(), 5_000 * random.randint(1, 20), PurchaseStatus.COMPLETED)
-            for _ in range(random.randint(1, 4))
-        ]
-        total = sum(line.amount for line in lines)
+        # Category and weight of each line.
+        drawn = [(pick(), random.randint(1, 20)) for _ in range(random.randint(1, 4))]
+        total = sum(weight for _, weight in drawn)
         amount = random.randint(*archetype.amount) * 100
-        scaled = [PurchaseLine(line.category, line.amount * amount // total, line.status) for line in lines]
-        last = scaled[-1]
-        rest = amount - sum(line.amount for line in scaled)
-        scaled[-1] = PurchaseLine(last.category, last.amount + rest, last.status)
+        parts = [weight * amount // total for _, weight in drawn]
+        parts[-1] += amount - sum(parts)
         # The first and the last always count, so that what kind of customer this is stays true.
         status = (
             PurchaseStatus.COMPLETED
@@ -173,8 +178,20 @@ def _draw_purchases(
             status,
             home if random.random() < 0.8 else random.choice(STOREFRONTS),
             channel if random.random() < 0.7 else random.choice(CHANNELS),
-            tuple(PurchaseLine(line.category, line.amount, status) for line in scaled),
+            tuple(
+                _make_line(category, weight, part, status)
+                for (category, weight), part in zip(drawn, parts, strict=True)
+            ),
+            {"gift": True} if _is_festive(day) and len(drawn) > 2 else {},
         )
+
+
+def _make_line(category: str | None, weight: int, amount: int, status: PurchaseStatus) -> PurchaseLine:
+    if category is None:
+        return PurchaseLine(None, amount, status)
+    articles = ARTICLES[category]
+    sku, product = articles[weight % len(articles)]
+    return PurchaseLine(category, amount, status, product, sku, (1 + weight // 8) * 10**MILLIONTHS)
 
 
 VIP = "vip"

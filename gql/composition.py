@@ -214,8 +214,10 @@ class OpenStore:
         dry_run: bool,
         progress: Callable[[Progress], None],
         reject: Callable[[RejectedRow], None],
+        beside: Callable[[RejectedRow], None] | None = None,
     ) -> ImportSummary:
-        """Import the rows of the source into its business; `reject` is told of each that is refused."""
+        """Import the rows of the source into its business; `reject` is told of each that is refused, `beside` of the
+        others of an order that stands although one of its rows was."""
         with pause_collector():
             return PurchaseImporter(self.database, source.business, read_system_clock).run(
                 source.name,
@@ -225,7 +227,10 @@ class OpenStore:
                 dry_run=dry_run,
                 progress=progress,
                 rejects=reject,
+                beside=beside,
                 of_orders=source.of_orders,
+                digest=source.compute_digest(),
+                stated=source.stated,
             )
 
     def undo_import(

@@ -4,7 +4,7 @@ this path, each by ranges of `seq`. A range is first resolved, which writes noth
 applied inside the caller's write transaction. Whatever changes purchases leaves the totals of the customers that it
 touched right: orders merged, days moved to another zone, orders whose instant has come."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -192,7 +192,11 @@ def prepare(connection: Connection, *filled: str) -> None:
     empty(connection, *filled)
 
 
-def resolve(connection: Connection, part: Range) -> MergeResult:
+Extend = Callable[[Connection, Mapping[str, int]], None]
+"""Changes the orders of a range, whose buyers are known, before it is found out what they would do."""
+
+
+def resolve(connection: Connection, part: Range, extend: Extend | None = None) -> MergeResult:
     """Find out what each order of the range would do; writes only the temporary tables."""
     row = connection.execute(text(NUMBERS), {"business": part.business}).one_or_none()
     # A business that is only planned begins with the first of everything.
@@ -205,6 +209,8 @@ def resolve(connection: Connection, part: Range) -> MergeResult:
     prefer_index_joins(connection)
     buyers = connection.execute(text(BUYERS), span).rowcount
     mark_erased(connection, part.business)
+    if extend is not None:
+        extend(connection, span)
     connection.execute(text(RESOLVE_NEW if part.all_new else RESOLVE), span)
     rows = connection.execute(text(TALLY), span).all()
     return MergeResult(

@@ -150,7 +150,9 @@ LOADED_LATE = {
     "gql/composition.py": {"persistence.exports.xlsx"},
     "persistence/migrations/migrate.py": {"alembic"},
     "persistence/reports/cache.py": {"aiocache", "redis"},
-    "persistence/sources/opening.py": {"persistence.sources.mongodb", "persistence.sources.xlsx"},
+    "persistence/sources/calamine.py": {"persistence.sources.xlsx"},
+    "persistence/sources/encodings.py": {"charset_normalizer"},
+    "persistence/sources/opening.py": {"persistence.sources.mongodb"},
 }
 """Imports inside functions, where loading costs more than 100 ms that others need not wait for."""
 SCHEMA_NAME = re.compile(r"(?<![%\w])[a-z][a-z0-9]*[A-Z]\w*")

@@ -9,6 +9,7 @@ import pytest
 from domain.businesses.settings import ALIASES, SETTINGS
 from domain.classifiers import COLUMNS
 from domain.customers.customers import MAXIMUM_ITEMS
+from domain.imports.presets import load_presets
 from domain.imports.sources import FILE_TYPES
 from domain.pages import MAXIMUM_FIRST
 from gql.cli.verify import CUSTOMERS
@@ -53,6 +54,14 @@ def test_every_setting_of_a_business_is_listed_as_it_is() -> None:
     known = [(f"`{one.name}`", one.description, one.kind.words, _default(one.default)) for one in SETTINGS]
     assert told == known
     assert set(table("docs/settings.md", "Names of the reference configuration")) == set(ALIASES)
+
+
+def test_every_preset_is_listed_with_its_source() -> None:
+    presets = load_presets()
+
+    assert sorted(table("docs/sources.md", "Presets")) == sorted(presets)
+    section = (ROOT / "docs/sources.md").read_text(encoding="utf-8").split("\n## Presets\n")[1]
+    assert [one.name for one in presets.values() if f"]({one.source.split()[0]}) |" not in section] == []
 
 
 def _default(value: object) -> str:
@@ -114,7 +123,7 @@ def test_the_types_of_files_are_those_that_are_read() -> None:
 
     told = [
         tuple(tuple(re.findall(r"`([^`]+)`", cell)) for cell in cells)
-        for cells in re.findall(r"^\| \w[^|]*\| (`[^|]+)\| (`[^|]+)\|$", section, re.MULTILINE)
+        for cells in re.findall(r"^\| \w[^|]*\| (`[^|]+)\| (`[^|]+)?\|$", section, re.MULTILINE)
     ]
 
     assert told == [(one.endings, one.media_types) for one in FILE_TYPES]

@@ -17,26 +17,39 @@ LONGEST_SIGN = 10
 OWN = "own"
 """Said in place of a sign: any usual one of the business's own currency."""
 SIGNS: Mapping[str, tuple[str, ...]] = {
+    "ARS": ("AR$", "$"),
     "AUD": ("A$", "AU$", "AU $", "$"),
+    "BDT": ("৳", "Tk"),
     "BRL": ("R$",),
     "CAD": ("C$", "CA$", "C $", "CA $", "$"),
     "CHF": ("Fr.", "SFr."),
+    "CLP": ("CL$", "$"),
     "CNY": ("¥", "CN¥", "￥", "元"),
+    "COP": ("CO$", "$"),
     "CZK": ("Kč",),
     "DKK": ("kr", "kr."),
     "EUR": ("€",),
     "GBP": ("£",),
     "HKD": ("HK$", "HK $", "$"),
+    "HUF": ("Ft",),
+    "IDR": ("Rp",),
     "ILS": ("₪",),
     "INR": ("₹", "Rs.", "Rs"),
     "JPY": ("¥", "JP¥", "￥", "円"),
+    "KES": ("KSh", "Ksh"),
     "KRW": ("₩",),
     "LKR": ("Rs.", "Rs", "රු"),
     "MXN": ("MX$", "MX $", "$"),
+    "MYR": ("RM",),
+    "NGN": ("₦",),
     "NOK": ("kr", "kr."),
     "NZD": ("NZ$", "NZ $", "$"),
+    "PEN": ("S/",),
     "PHP": ("₱",),
+    "PKR": ("Rs", "Rs."),
     "PLN": ("zł",),
+    "RON": ("lei",),
+    "RUB": ("₽", "руб."),
     "SEK": ("kr", "kr."),
     "SGD": ("S$", "SG$", "$"),
     "THB": ("฿",),
@@ -61,9 +74,8 @@ MINUSES = str.maketrans("\u2212\u2013", "--")
 @dataclass(frozen=True, slots=True)
 class AmountForm:
     """How amounts are written; `thousands` and `sign` are empty where there are none, and `signs` are all that may
-    stand beside an amount. `told`: the decimal sign was
-    said, so that a point is no sign of thousands; `rounded`: decimals beyond the currency's are rounded half-even;
-    `trailing`: the minus may stand at the end."""
+    stand beside an amount. `told`: the decimal sign was said, so that a point is no sign of thousands; `rounded`:
+    decimals beyond the currency's are rounded half-even; `trailing`: the minus may stand at the end."""
 
     decimal: str = "."
     thousands: str = ""

@@ -36,6 +36,7 @@ class ArrangedSource:
         if layout.status_columns and "status" not in self.header:
             self.header.append("status")
         self.nothing = {of: {"", *form.nothing.get(of.partition("#")[0], ())} for of in self.fields}
+        self.not_filled = {of for of in self.fields if of.partition("#")[0] in NOT_FILLED}
         self.order: dict[str, str] | None = None
         self.above: dict[str, str] = {}
 
@@ -56,7 +57,8 @@ class ArrangedSource:
                     rows.append([])
                 elif len(cells) != self.layout.width:
                     faults.setdefault(line, describe_wrong_width(len(cells), self.layout.width))
-                    rows.append([""] * len(self.header))
+                    order = self._find_order(cells)
+                    rows.append([order if of == "order_id" else "" for of in self.header])
                 else:
                     row = self._arrange_row(cells)
                     rows.append([row[of] for of in self.header])
@@ -66,11 +68,29 @@ class ArrangedSource:
         """The rows as they stand in the source."""
         return self.source.read_rows()
 
+    def read_filled_rows(self) -> Iterator[tuple[int, list[str]]]:
+        """The same, with what merged cells say of each row, as some of the rows need it to be read alone."""
+        filled = {place for of, places in self.fields.items() if of not in NOT_FILLED for place in places}
+        above: dict[int, str] = {}
+        for line, cells in self.source.read_rows():
+            row = [
+                above.get(place, "") if place in filled and not cell.strip() else cell
+                for place, cell in enumerate(cells)
+            ]
+            above = dict(enumerate(row))
+            yield line, row
+
+    def _find_order(self, cells: Sequence[str]) -> str:
+        """The order of a row of another width, as far as it is there."""
+        padded = [*cells, *[""] * self.layout.width][: self.layout.width]
+        texts = {of: self._find_text(of, padded, self.fields[of]) for of in IDS[1:] if of in self.fields}
+        return texts.get("refunded_order_id") or texts.get("order_id", "")
+
     def _arrange_row(self, cells: Sequence[str]) -> dict[str, str]:
         fields = self._choose_pair(cells) if self.paired else self.fields
         row = {of: self._find_text(of, cells, places) for of, places in fields.items()}
         if self.form.fill_down:
-            row = {of: text or ("" if of in NOT_FILLED else self.above.get(of, "")) for of, text in row.items()}
+            row = {of: text or ("" if of in self.not_filled else self.above.get(of, "")) for of, text in row.items()}
             self.above = row
         self._override_status(row, cells)
         order = row.get("order_id", "")

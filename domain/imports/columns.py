@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from domain.errors import Sentence
+
 MAXIMUM_TEXT = 1000
 MAXIMUM_CELLS = 1000
 """Columns that a source may have; of a row that is longer one cell more is kept."""
@@ -55,7 +57,7 @@ def check_encoding(cells: Sequence[str]) -> None:
         try:
             joined.encode()
         except UnicodeEncodeError as error:
-            raise RowFault("the row is not UTF-8 text") from error
+            raise RowFault(Sentence("the row is not UTF-8 text: mend it, or give the file's {encoding}")) from error
     if "\0" in joined:
         raise RowFault("the row holds a NUL character")
 

@@ -28,6 +28,7 @@ ZONED = re.compile(
     r"(?:([A-Za-z][\w/+-]*?)?\s*([+-]\d{2}(?::?\d{2})?)?)(?:\[[\w/+-]+\])?"
 )
 """An ISO 8601 time with the name of a zone after it, or an offset where ISO 8601 has none."""
+TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}.*")
 ZONE_NAME = re.compile(r"[A-Za-z]\w*(?:[/+-]\w+)*")
 DIRECTIVE = re.compile(r"%.|[^%]+", re.DOTALL)
 UNIVERSAL = ("Z", "UTC", "GMT")
@@ -192,7 +193,7 @@ def read_zoned(text: str, tz: ZoneInfo) -> datetime:
 class DateReader:
     """Reads instants into (microseconds since 1970, local day of the business's zone). Times that name no zone are of
     the file's zone, days without a time those of the business. Of a typed source a form is that of texts; its dates are
-    ISO 8601 timestamps."""
+    ISO 8601 timestamps. Those of a `mixed` one may be so, where they are not of the form."""
 
     def __init__(
         self,
@@ -200,11 +201,13 @@ class DateReader:
         date_format: str | Sequence[str] | None,
         *,
         typed: bool = False,
+        mixed: bool = False,
         names: Names = str,
         file_zone: str | None = None,
         zones: Zones = MappingProxyType({}),
     ) -> None:
         self.typed = typed
+        self.mixed = mixed
         self.names = names
         self.tz = load_zone(time_zone)
         self.file_tz = load_zone(file_zone or time_zone)
@@ -240,8 +243,7 @@ class DateReader:
             raise DateFault("the date is absent")
         try:
             if not self.forms or (self.typed and text[10:11] == "T"):
-                is_day = len(text) <= 10 or (self.typed and text.endswith("T00:00:00"))
-                instant = read_zoned(text, self.tz if is_day else self.file_tz)
+                instant = self._read_iso(text, self.typed)
             else:
                 instant = self._read_formed(text)
         except ValueError as error:
@@ -252,7 +254,13 @@ class DateReader:
         for form in self.forms:
             with suppress(ValueError):
                 return to_utc(form(text), self.file_tz if form.has_time else self.tz)
+        if self.mixed and TIMESTAMP.fullmatch(text):
+            return self._read_iso(text, True)
         raise ValueError
+
+    def _read_iso(self, text: str, typed: bool) -> datetime:
+        is_day = len(text) <= 10 or (typed and text.endswith("T00:00:00"))
+        return read_zoned(text, self.tz if is_day else self.file_tz)
 
     def _describe_fault(self, text: str) -> str:
         if self.forms:

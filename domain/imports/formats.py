@@ -15,6 +15,7 @@ from domain.errors import FieldProblem, InvalidInput, Sentence
 from domain.imports.amounts import DECIMALS, THOUSANDS, AmountForm
 from domain.imports.columns import FIELDS, find_field
 from domain.imports.dates import SAMPLE, DateForm, read_date_forms
+from domain.imports.sources import FileForm
 from domain.model import BusinessSettings, PurchaseStatus
 
 LINE, ORDER = "line", "order"
@@ -315,6 +316,19 @@ class SourceFormat:
             else:
                 mine[one.name] = others if own is None or own == () else own
         return SourceFormat(**mine)
+
+    @property
+    def file_form(self) -> FileForm:
+        """How a file of it is written."""
+        return FileForm(
+            encoding=self.encoding,
+            skip_lines=self.skip_lines,
+            delimiter=self.delimiter,
+            quote=self.quote,
+            sheet=self.sheet,
+            decimal=self.amount_form.decimal,
+            fill_merged=bool(self.fill_down),
+        )
 
     def build_on_settings(self, settings: BusinessSettings) -> "SourceFormat":
         """These words, and what they leave open as the business has settled it."""

@@ -3,8 +3,7 @@ What is told wins, then what a preset or the settings say of columns that are th
 column that looks as if it changed money, and that nothing says anything of, refuses the source."""
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from domain.errors import InvalidInput, Sentence
@@ -339,12 +338,19 @@ def _check_doubtful(seen: _Header, statuses: Sequence[int], notes: list[str]) ->
 def rate_header(cells: Sequence[str], form: SourceFormat, signatures: Iterable[Iterable[str]] = ()) -> int:
     """How much a row looks like a header: the different names in it that are known, told, or of a signature that stands
     in it as a whole; 0 where it holds none."""
-    names = Counter(map(normalise_header, cells))
+    return make_rater(form, signatures)(cells)
+
+
+def make_rater(form: SourceFormat, signatures: Iterable[Iterable[str]] = ()) -> Callable[[Sequence[str]], int]:
+    """The same for many rows."""
     known = {alias for some in (*ALIASES.values(), *CUSTOMER_ALIASES.values()) for alias in some}
     told = {normalise_header(NUMBER.sub(r"\1", column)) for column in (*form.columns, *form.kept_columns, *form.ignore)}
-    rating = sum(name in known or name in told for name in names)
-    for signature in signatures:
-        wanted = set(map(normalise_header, signature))
-        if wanted <= names.keys():
-            rating = max(rating, len(wanted) + 1)
-    return rating
+    names = known | told
+    wanted = [frozenset(map(normalise_header, signature)) for signature in signatures]
+
+    def rate(cells: Sequence[str]) -> int:
+        held = set(map(normalise_header, cells))
+        whole = (len(one) + 1 for one in wanted if one and one <= held)
+        return max(len(held & names), *whole, 0)
+
+    return rate

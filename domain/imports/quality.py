@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 from domain.classification.labels import subtract_months
+from domain.errors import Sentence
 from domain.money import LARGEST
 
 FEWEST = 20
@@ -77,6 +78,17 @@ class Quality:
         # What an earlier version did not look for is not known to be there.
         counts = {name: document.get(name, 0) for name in (*CHECKS, "refunded")}
         return cls(**counts, fence=document["fence"], named=named)
+
+
+def describe_replaced(quality: Quality) -> str | None:
+    """The warning where orders lost lines that another import had written; None where none did."""
+    if not quality.replaced_orders:
+        return None
+    template = (
+        "{:,} orders of this file replaced lines that another import had written. If an order is spread over several "
+        "files, undo this import and give {append_lines}, which adds its rows."
+    )
+    return Sentence(template, quality.replaced_orders)
 
 
 def find_usual_days(today: date) -> tuple[int, int]:

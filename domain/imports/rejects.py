@@ -91,7 +91,7 @@ class RejectsSource:
         self.name = source.name
         self.typed = source.typed
         self.rejected_only = rejected_only
-        self.header = list(source.header[: -len(REJECT_COLUMNS)])
+        self.header = list(map(unprotect_cell, source.header[: -len(REJECT_COLUMNS)]))
         self.width = len(self.header)
 
     def read_batches(self) -> Generator[Batch, None, None]:

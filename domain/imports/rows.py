@@ -7,10 +7,10 @@ import hmac
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from domain.errors import Names
+from domain.errors import Names, name_fields
 from domain.identifiers import IdFault, are_plain_ids, normalise_id
 from domain.imports.amounts import make_amount_reader, make_number_reader, round_minor
 from domain.imports.columns import (
@@ -26,7 +26,7 @@ from domain.imports.columns import (
 from domain.imports.dates import DateFault, DateReader, find_zone
 from domain.imports.formats import CUSTOMER_DAY, ROW, SourceFormat, Term, clean_word
 from domain.model import LAST_QUALIFYING, STATUS_ORDER, PurchaseStatus
-from domain.money import find_exponent, to_decimal
+from domain.money import find_exponent, to_decimal, to_millionths
 
 STATUS_WORDS = {
     "": "COMPLETED",
@@ -49,7 +49,6 @@ STATUS_WORDS = {
 RANK = {status: rank for rank, status in enumerate(STATUS_ORDER)}
 OVERRIDE = "\ue000"
 """Stands before a status that another column than that of the status decided."""
-QUANTITY_DECIMALS = 6
 DIGEST_LENGTH = 32
 MADE = "made:"
 """Begins the ids of orders that their source gave none."""
@@ -208,7 +207,6 @@ class _IdCache(dict[str, str]):
 
 NO_QUANTITY = -(2**62)
 """Stands for an absent quantity among the remembered ones."""
-LARGEST_QUANTITY = 10**15
 MOST_CURRENCIES = 20
 
 
@@ -226,6 +224,7 @@ class RowReader:
         *,
         terms: Sequence[Term] = AMOUNT_TERMS,
         typed: bool = False,
+        mixed: bool = False,
         names: Names = str,
         secret: str = "",
         places: RowPlaces | None = None,
@@ -236,6 +235,7 @@ class RowReader:
         self.form = form or SourceFormat()
         self.terms = tuple(terms)
         self.typed = typed
+        self.mixed = mixed
         self.names = names
         self.secret = secret.encode()
         self.places = places or CountedPlaces()
@@ -374,6 +374,7 @@ class RowReader:
             self.time_zone,
             self.form.date_format,
             typed=self.typed,
+            mixed=self.mixed,
             names=self.names,
             file_zone=zone,
             zones=self.form.zones,
@@ -485,10 +486,11 @@ class RowReader:
     def _read_quantity(self, cell: str) -> int:
         if not cell.strip():
             return NO_QUANTITY
-        scaled = self._read_exactly(cell, "the quantity").scaleb(QUANTITY_DECIMALS)
-        if scaled != scaled.to_integral_value(ROUND_HALF_EVEN) or abs(scaled) > LARGEST_QUANTITY:
-            raise RowFault(f"the quantity {cell.strip()[:40]!r} must have at most {QUANTITY_DECIMALS} decimals")
-        return int(scaled)
+        number = self._read_exactly(cell, "the quantity")
+        try:
+            return to_millionths(number)
+        except ValueError as error:
+            raise RowFault(f"the quantity {cell.strip()[:40]!r} {error}") from error
 
     def _read_amount(self, cell: str) -> int:
         text = cell.strip()
@@ -605,7 +607,8 @@ def read_rows(
                     if cells:
                         accepted.append(reader.read_row(line, cells))
                 except RowFault as fault:
-                    reject(RejectedRow(line, format_row(raw), str(fault), reader.read_order(cells)))
+                    reason = name_fields(fault.args[0], reader.names)
+                    reject(RejectedRow(line, format_row(raw), reason, reader.read_order(cells)))
             if not accepted:
                 continue
             staged = StagedColumns(*zip(*accepted, strict=True))

@@ -11,6 +11,25 @@ WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @dataclass(frozen=True, slots=True)
+class FileForm:
+    """How a file is written, as far as it is told; None is found out from the file itself. `encoding` is a name such as
+    windows-1252, `skip_lines` the number of lines before the header, `delimiter` one character, `tab` or `whitespace`
+    (runs of blanks), `quote` one character or `none`, `decimal` the sign that numbers of a workbook get, `fill_merged`
+    whether the value of merged cells stands in each of them."""
+
+    encoding: str | None = None
+    skip_lines: int | None = None
+    delimiter: str | None = None
+    quote: str | None = None
+    sheet: str | None = None
+    decimal: str = "."
+    fill_merged: bool = False
+
+
+PLAIN = FileForm()
+
+
+@dataclass(frozen=True, slots=True)
 class FileType:
     """How names of such files end, the first way being the usual one, and their media types. What a file is when it is
     opened, its first bytes say."""
@@ -20,9 +39,15 @@ class FileType:
 
 
 FILE_TYPES = (
-    FileType((".csv", ".tsv", ".txt"), ("text/csv", "application/csv")),
+    FileType((".csv", ".tsv", ".txt"), ("text/csv", "application/csv", "text/tab-separated-values")),
     FileType((".csv.gz", ".tsv.gz", ".txt.gz"), ("application/gzip", "application/x-gzip")),
+    FileType((".zip",), ("application/zip", "application/x-zip-compressed")),
     FileType((".xlsx",), (WORKBOOK,)),
+    FileType((".ods",), ("application/vnd.oasis.opendocument.spreadsheet",)),
+    FileType((".xls",), ("application/vnd.ms-excel",)),
+    FileType((".json",), ("application/json",)),
+    FileType((".jsonl", ".ndjson"), ("application/x-ndjson", "application/jsonl")),
+    FileType((".json.gz", ".jsonl.gz", ".ndjson.gz"), ()),
 )
 SourceName = Literal["csv", "mongodb"]
 """Kinds of sources; `csv` is a file of any type."""

@@ -24,10 +24,11 @@ ORDERS: Mapping[tree.Op, Callable[[Any, Any], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One purchase or line. `whole` holds its summable numbers as exact integers, `scale` what divides them."""
+    """One purchase or line. `whole` holds its summable numbers as exact integers, None where one is missing, `scale`
+    what divides them."""
 
     values: Mapping[str, Scalar]
-    whole: Mapping[str, int] = field(default_factory=dict)
+    whole: Mapping[str, int | None] = field(default_factory=dict)
     scale: Mapping[str, float] = field(default_factory=dict)
     external_id: str | None = None
 
@@ -184,15 +185,18 @@ def _take_part(text: Scalar, start: int, length: int | None) -> str | None:
 HALF = 1 << 20
 
 
-def _aggregate(elements: Sequence[Element], addend: tree.Variable | None) -> float:
+def _aggregate(elements: Sequence[Element], addend: tree.Variable | None) -> float | None:
     if addend is None:
         return float(len(elements))
     if not elements:
         return 0.0
     if not elements[0].whole:
         return float(sum(float(each.values[addend.name] or 0) for each in elements))
-    high = sum(_round_towards_zero(each.whole[addend.name]) for each in elements)
-    low = sum(each.whole[addend.name] - HALF * _round_towards_zero(each.whole[addend.name]) for each in elements)
+    numbers = [number for each in elements if (number := each.whole[addend.name]) is not None]
+    if len(numbers) < len(elements):
+        return None
+    high = sum(map(_round_towards_zero, numbers))
+    low = sum(number - HALF * _round_towards_zero(number) for number in numbers)
     return (float(high) * float(HALF) + float(low)) / elements[0].scale.get(addend.name, 1.0)
 
 

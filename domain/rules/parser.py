@@ -290,7 +290,7 @@ def read_aggregate(reader: Reader, call: Call) -> tree.Value:
             variable = reader.find_variable(name[8:], path, scope) if collection.name else None
             if variable is None:
                 return tree.NULL
-            if variable.kind is Kind.NUMBER and not variable.nullable:
+            if variable.kind is Kind.NUMBER:
                 return tree.Aggregate(collection, variable)
     return reader.report(call.build_path(1), shape)
 

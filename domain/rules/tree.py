@@ -111,7 +111,7 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """How many elements there are, or the sum of a number of theirs; 0 over none."""
+    """How many elements there are, or the sum of a number of theirs: 0 over none, missing where one misses it."""
 
     collection: Collection
     addend: Variable | None
@@ -290,6 +290,8 @@ def may_be_missing(node: Value) -> bool:
             return any(may_be_missing(operand) for operand in operands)
         case Substring(text=text):
             return may_be_missing(text)
+        case Aggregate(addend=Variable(nullable=nullable)):
+            return nullable
         case Choice(branches=branches, otherwise=otherwise):
             return may_be_missing(otherwise) or any(may_be_missing(value) for _, value in branches)
         case _:

@@ -163,7 +163,8 @@ def _build_element(context: RuleContext, record: PurchaseRecord, line: PurchaseL
     if line is not None:
         values |= {"category": line.category, "product": line.product, "sku": line.sku}
         values["quantity"] = None if line.quantity is None else float(line.quantity) / 10**MILLIONTHS
-    return Element(values, {"amount": minor, "days_ago": age}, {"amount": context.scale}, bought.external_id)
+    whole = {"amount": minor, "days_ago": age, "quantity": None if line is None else line.quantity}
+    return Element(values, whole, {"amount": context.scale, "quantity": 10**MILLIONTHS}, bought.external_id)
 
 
 async def build_rule_context(

@@ -11,6 +11,7 @@ from rich.table import Table
 from domain.calendar import load_zone, to_local_date
 from domain.errors import name_fields
 from domain.imports.formats import SourceFormat
+from domain.imports.rows import RejectedRow
 from domain.pages import PageRequest
 from domain.store import CustomerFilter, CustomerSort
 from gql.cli.imports import CurrencyOption, RejectsOption, ZoneOption, with_format_options
@@ -41,14 +42,18 @@ async def import_customers(
     if not chosen.id:
         chosen = await businesses.create_planned(chosen)
     name_ignored_columns(source.ignored)
-    with rejected.open_writer() as reject, make_progress_bar() as bar:
+    refused: list[RejectedRow] = []
+    with make_progress_bar() as bar:
         task = bar.add_task("reading", total=None)
         summary = await source.import_into(
-            session.services.customers, chosen, reject, lambda count: bar.update(task, completed=count)
+            session.services.customers, chosen, refused.append, lambda count: bar.update(task, completed=count)
         )
     for note in source.notes:
         typer.echo(name_fields(note, to_option_name), err=True)
-    print_summary(source.source.name, summary)
+    with rejected.open_writer(source.file.header, source.file.read_rows) as reject:
+        for row in sorted(refused):
+            reject(row)
+    print_summary(source.file.name, summary)
     rejected.name_first()
     summary.check()
 

@@ -16,6 +16,7 @@ from rich.progress import TaskID
 from domain.errors import InvalidInput, name_fields
 from domain.imports.formats import OPTIONS, Key, SourceFormat
 from domain.imports.model import ImportSummary, Progress
+from domain.imports.quality import describe_replaced
 from domain.imports.sources import COLLECTIONS, FILE_TYPES, SOURCES, Collection, Place
 from domain.model import Business
 from gql.cli.output import (
@@ -59,7 +60,7 @@ DatabaseOption = Annotated[str | None, typer.Option("--database", help=f"The dat
 CollectionOption = Annotated[str | None, typer.Option("--collection", help=f"The collection of {OTHERS}.")]
 ZoneOption = Annotated[str | None, typer.Option("--time-zone", help="IANA zone; makes the business on first import.")]
 CurrencyOption = Annotated[str | None, typer.Option("--currency", help="ISO 4217 code; makes the business, too.")]
-RejectsOption = Annotated[Path | None, typer.Option("--rejects", help="CSV file for the rejected rows.")]
+RejectsOption = Annotated[Path | None, typer.Option("--rejects", help="CSV file for the rejected rows, to mend.")]
 import_app = typer.Typer()
 
 
@@ -130,10 +131,18 @@ def import_(
         if not (chosen.id or dry_run):
             chosen = session.run(businesses.create_planned(chosen))
         purchases = replace(purchases, business=chosen)
-        with rejected.open_writer() as reject, show_import_progress() as progress:
+        with (
+            rejected.open_writer(purchases.header, purchases.read_source_rows) as reject,
+            show_import_progress() as progress,
+        ):
             # In the main thread, so that an interruption ends it at once.
             summary = session.store.import_purchases(
-                purchases, ACTOR, dry_run=dry_run, progress=progress, reject=reject
+                purchases,
+                ACTOR,
+                dry_run=dry_run,
+                progress=progress,
+                reject=reject,
+                beside=None if rejects is None else reject,
             )
         if summary.rows_read == 0 and not purchases.may_be_empty:
             raise InvalidInput(f"No data found in {purchases.name}.")
@@ -141,7 +150,8 @@ def import_(
             session.run(purchases.finish(session.services.customers, chosen))
         print_import(purchases.name, summary, chosen, format)
         rejected.name_first()
-        for warning in purchases.warnings:
+        replaced = None if summary.quality is None else describe_replaced(summary.quality)
+        for warning in [*purchases.warnings, *([] if replaced is None else [replaced])]:
             typer.echo(f"Warning: {name_fields(warning, to_option_name)}", err=True)
         if dry_run:
             typer.echo("Dry run: nothing was written.", err=format == "json")

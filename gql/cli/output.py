@@ -20,9 +20,10 @@ from rich.table import Table
 from rich.text import Text
 
 from domain.errors import InvalidInput
-from domain.imports.columns import count_noun, protect_text
+from domain.imports.columns import REJECT_COLUMNS, count_noun
 from domain.imports.model import ImportSummary
 from domain.imports.quality import CHECKS, Quality
+from domain.imports.rejects import build_reject_cells, protect_cell
 from domain.imports.rows import RejectedRow
 from domain.money import find_exponent, to_decimal
 
@@ -122,7 +123,8 @@ def build_quality_document(quality: Quality | None, currency: str) -> dict[str, 
 
 
 class Rejects:
-    """Rejected rows: each goes to the file where there is one, safe for spreadsheets; else the first is named."""
+    """Rejected rows: each goes to the file where there is one, with its order and the cells of the source, safe for
+    spreadsheets; else the first is named."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
@@ -141,15 +143,26 @@ class Rejects:
             raise InvalidInput(f"--rejects must be a file that can be written, and {path} cannot")
 
     @contextmanager
-    def open_writer(self) -> Iterator[Callable[[RejectedRow], None]]:
-        """Takes the rows while the block lasts."""
+    def open_writer(
+        self, header: Sequence[str], read_rows: Callable[[], Iterator[tuple[int, list[str]]]]
+    ) -> Iterator[Callable[[RejectedRow], None]]:
+        """Takes the rows, in the order of the source, while the block lasts; their cells are read again."""
         if self.path is None:
             yield self._remember
             return
         with self.path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(("line", "reason", "text"))
-            yield lambda row: writer.writerow((row.line, row.reason, protect_text(row.text)))
+            writer.writerow((*map(protect_cell, header), *REJECT_COLUMNS))
+            rows: Iterator[tuple[int, list[str]]] | None = None
+
+            def write(row: RejectedRow) -> None:
+                nonlocal rows
+                # Not before the import has read them.
+                rows = read_rows() if rows is None else rows
+                cells = next((cells for line, cells in rows if line == row.line), [])
+                writer.writerow(build_reject_cells(row, cells, len(header)))
+
+            yield write
 
     def _remember(self, row: RejectedRow) -> None:
         self.first = self.first or row

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -80,6 +80,9 @@ class Uploads:
         """Receive a file and let it wait."""
         ending = find_file_ending(request)
         parameters = read_upload_parameters(request.query_params.multi_items())
+        charset = find_charset(request)
+        if charset is not None and parameters.form.encoding is None:
+            parameters = replace(parameters, form=replace(parameters.form, encoding=charset))
         key = request.headers.get("idempotency-key")
         if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
             raise InvalidInput(f"Idempotency-Key must be 1 to {LONGEST_KEY} printable ASCII characters")
@@ -126,7 +129,8 @@ class Uploads:
         except BaseException:
             received.drop()
             raise
-        query = "&".join(f"{name}={value}" for name, value in sorted(request.query_params.multi_items()))
+        stated = [*request.query_params.multi_items(), ("charset", find_charset(request) or "")]
+        query = "&".join(f"{name}={value}" for name, value in sorted(stated) if value or name != "charset")
         digest.update(b"\0" + query.encode("utf-8", "replace"))
         return ReceivedFile(path, digest.hexdigest())
 
@@ -175,6 +179,16 @@ def find_file_ending(request: Request) -> str:
     if request.headers.get("content-encoding", "").strip().lower() not in ENCODINGS:
         raise HttpError(415, "Content-Encoding must be gzip, or be left out")
     return ENDINGS[kind]
+
+
+def find_charset(request: Request) -> str | None:
+    """The encoding that the Content-Type says; None where it is UTF-8, which many clients say of anything."""
+    for parameter in request.headers.get("content-type", "").split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        charset = value.strip().strip('"')
+        if name.strip().lower() == "charset" and charset and charset.lower() not in ("utf-8", "utf8"):
+            return charset
+    return None
 
 
 def build_state_document(one: PurchaseImport) -> Mapping[str, object]:

@@ -22,7 +22,7 @@ from domain.calendar import from_micros, load_zone
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput, Names, Sentence
 from domain.identifiers import ROUNDED, IdFault, find_id, normalise_id
-from domain.imports.amounts import AmountForm, make_number_reader
+from domain.imports.amounts import make_number_reader
 from domain.imports.columns import ATTRIBUTE, RowFault, check_encoding, check_text, format_row, unquote_text
 from domain.imports.dates import DateFault, DateReader
 from domain.imports.formats import SourceFormat
@@ -78,12 +78,19 @@ class CustomerReader:
     attributes: Sequence[AttributeColumn] = ()
 
     @classmethod
-    def of(cls, form: SourceFormat, time_zone: str, *, typed: bool, names: Names) -> "CustomerReader":
-        """A reader of rows of a business in that zone."""
+    def of(cls, file: "CustomersFile", time_zone: str) -> "CustomerReader":
+        """A reader of the file's rows for a business in that zone."""
+        form = file.form
         dates = DateReader(
-            time_zone, form.date_format, typed=typed, names=names, file_zone=form.file_time_zone, zones=form.zones
+            time_zone,
+            form.date_format,
+            typed=file.source.typed,
+            mixed=file.mixed_dates,
+            names=file.names,
+            file_zone=form.file_time_zone,
+            zones=form.zones,
         )
-        numbers = make_number_reader(AmountForm() if typed else form.amount_form, names)
+        numbers = make_number_reader(form.amount_form, file.names)
         return cls(load_zone(time_zone), dates, numbers, form.customer_id_prefix or "")
 
     def find_attributes(
@@ -154,12 +161,14 @@ class CustomerReader:
 @dataclass(frozen=True, slots=True)
 class CustomersFile:
     """A file of customers whose header is understood: `source` has the columns of fields, `notes` are what people
-    should know of it."""
+    should know of it. Some of its dates are ISO 8601 beside the form that is told where they are `mixed_dates`."""
 
+    file: PurchaseSource
     source: PurchaseSource
     form: SourceFormat
     ignored: Sequence[str]
     notes: list[str] = field(default_factory=list)
+    mixed_dates: bool = False
     names: Names = str
 
     def _read_rows(self) -> Iterator[tuple[int, list[str], Mapping[str, str] | RowFault]]:
@@ -186,7 +195,7 @@ class CustomersFile:
         progress: Callable[[int], None],
     ) -> ImportSummary:
         """Import the rows; `reject` is told of each that is refused, `progress` how many were read."""
-        reader = CustomerReader.of(self.form, business.time_zone, typed=self.source.typed, names=self.names)
+        reader = CustomerReader.of(self, business.time_zone)
         if any(one.startswith(ATTRIBUTE) for one in self.source.header):
             first = islice((row for _, _, row in self._read_rows() if not isinstance(row, RowFault)), SAMPLE)
             found = reader.find_attributes(self.source.header, list(first), business.attributes)
@@ -217,7 +226,7 @@ class CustomersFile:
             progress(batch.read)
         await batch.flush()
         if batch.read == 0:
-            raise InvalidInput(f"No data found in {self.source.name}.")
+            raise InvalidInput(f"No data found in {self.file.name}.")
         done, failure = batch.counts, describe_failure(batch.read, kinds)
         return ImportSummary(batch.read, done.created, done.updated, done.unchanged, batch.rejected, failure=failure)
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from uuid import uuid4
@@ -31,7 +31,8 @@ from persistence.database.dialects import analyze
 from persistence.database.engines import Database
 from persistence.database.transactions import build_event_row, open_blocking_session, raise_change, translate_errors
 from persistence.erasure import hide_rejects
-from persistence.imports.staging import ONLY_NEGATIVE, ArrangedOrders, arrange, refuse, stage
+from persistence.imports.additions import Additions
+from persistence.imports.staging import ONLY_NEGATIVE, OTHER_CUSTOMER, ArrangedOrders, arrange, refuse, stage
 from persistence.imports.undo import keep_before, keep_given
 from persistence.jobs import build_finish, build_heartbeat, build_release, build_row, is_held
 from persistence.tables import AuditEventRow, PurchaseImportRow, job, purchase_import
@@ -110,6 +111,25 @@ BEAT_SECONDS = 1.0
 INTERNAL = "INTERNAL"
 REJECTS = """INSERT INTO import_reject (business_id, import_id, line, text, reason, kind)
     SELECT :business, :id, line, COALESCE(text, ''), reason, COALESCE(kind, reason) FROM rejected ORDER BY line"""
+REJECTED_ROWS = "SELECT line, COALESCE(text, '') AS text, reason, order_id FROM rejected"
+# The rows of orders that stand although one was rejected, which was another customer's.
+BESIDE = f"""
+    UNION ALL SELECT i.line, '', '', i.external_id FROM incoming i WHERE i.last IS NULL
+    AND i.external_id IN (SELECT order_id FROM rejected WHERE reason = '{OTHER_CUSTOMER}')
+    AND i.line NOT IN (SELECT line FROM rejected)
+    UNION ALL SELECT COALESCE(l.file_line, l.line), '', '', i.external_id FROM incoming i
+    JOIN incoming_line l ON l.line BETWEEN i.line AND i.last WHERE i.last IS NOT NULL
+    AND i.external_id IN (SELECT order_id FROM rejected WHERE reason = '{OTHER_CUSTOMER}')
+    AND COALESCE(l.file_line, l.line) > 0 AND COALESCE(l.file_line, l.line) NOT IN (SELECT line FROM rejected)"""
+# Orders of which a line that another import wrote is not among the new ones, whatever its status.
+REPLACED = """SELECT COUNT(*) FROM resolved r JOIN incoming i ON i.seq = r.seq JOIN purchase p
+    ON p.business_id = :business AND p.customer_id = r.customer_id AND p.id = r.purchase_id
+    JOIN purchase_import m ON m.business_id = :business AND m.id = p.written_by
+    WHERE r.effect = 1 AND p.written_by <> :writer AND EXISTS (SELECT 1 FROM purchase_line k
+    WHERE k.business_id = :business AND k.customer_id = p.customer_id AND k.purchase_id = p.id
+    AND NOT (i.last IS NULL AND k.amount = i.amount AND k.category IS NOT DISTINCT FROM i.category)
+    AND NOT EXISTS (SELECT 1 FROM incoming_line l WHERE l.line BETWEEN i.line AND i.last
+    AND l.amount = k.amount AND l.category IS NOT DISTINCT FROM k.category))"""
 KINDS = "SELECT COALESCE(kind, reason), COUNT(*) FROM rejected GROUP BY COALESCE(kind, reason)"
 
 
@@ -148,6 +168,12 @@ class ImportRecord:
                 business_id=self.business.id, id=self.id, source=self.source, time_zone=self.business.time_zone
             )
             session.add_all((held, own))
+
+    def keep_digest(self, digest: str | None, adds: bool) -> None:
+        """Say what is imported before any of it is written, so that what was is known again."""
+        mine = (purchase_import.c.business_id == self.business.id, purchase_import.c.id == self.id)
+        with self.engine.begin() as connection:
+            connection.execute(update(PurchaseImportRow).where(*mine).values(content=digest, adds=adds))
 
     def report(self, phase: str, done: int, total: int | None) -> None:
         """How far the import is; stored with the next heartbeat. ImportEnded where somebody ended it."""
@@ -265,6 +291,19 @@ def compute_next_size(size: int, seconds: float) -> int:
     return min(MOST, max(FEWEST, int(size * min(2.0, LOCK_SECONDS / seconds))))
 
 
+@dataclass(frozen=True, slots=True)
+class ImportPlan:
+    """What `PurchaseImporter.run` was asked for, in its words."""
+
+    rows: Callable[[Callable[[RejectedRow], None]], Iterable[StagedColumns]]
+    texts: Callable[[Iterable[int]], Iterator[tuple[int, str]]]
+    rejects: Callable[[RejectedRow], None]
+    beside: Callable[[RejectedRow], None] | None
+    of_orders: bool
+    digest: str | None
+    stated: Callable[[], Iterable[str]] | None
+
+
 class PurchaseImporter:
     """Imports files into one business. Runs outside the event loop."""
 
@@ -283,15 +322,21 @@ class PurchaseImporter:
         dry_run: bool = False,
         progress: Callable[[Progress], None] = lambda _: None,
         rejects: Callable[[RejectedRow], None] = lambda _: None,
+        beside: Callable[[RejectedRow], None] | None = None,
         record: ImportRecord | None = None,
         of_orders: bool = False,
+        digest: str | None = None,
+        stated: Callable[[], Iterable[str]] | None = None,
     ) -> ImportSummary:
         """Import the rows; `texts` finds the text of rows that turn out wrong only when orders are put together. A
-        `record` that is given is one that waited and is held now. `of_orders`: a row carried its order's amount, so
-        that zeros beside it mean nothing."""
+        `record` that is given is one that waited and is held now. `beside` is told, among those that `rejects` is, the
+        rows that were imported of orders of which another was not. `of_orders`: a row carried its order's amount, so
+        that zeros beside it mean nothing. `digest` is the hash of the file; `stated` are the orders that it states
+        completely, where the rows of the others are added to what is there; None: all."""
         with translate_errors(), self.engine.connect() as connection:
+            plan = ImportPlan(rows, texts, rejects, beside, of_orders, digest, stated)
             if dry_run:
-                return self._run(connection, rows, texts, None, progress, rejects, of_orders)
+                return self._run(connection, plan, None, progress)
             held = record or ImportRecord(self.engine, self.business, self.clock, actor, source)
             if record is None:
                 held.begin()
@@ -302,7 +347,7 @@ class PurchaseImporter:
 
             with held.keep_alive():
                 try:
-                    return self._run(connection, rows, texts, held, say, rejects, of_orders)
+                    return self._run(connection, plan, held, say)
                 except BaseException as error:
                     connection.rollback()
                     held.fail(error)
@@ -311,27 +356,30 @@ class PurchaseImporter:
     def _run(
         self,
         connection: Connection,
-        rows: Callable[[Callable[[RejectedRow], None]], Iterable[StagedColumns]],
-        texts: Callable[[Iterable[int]], Iterator[tuple[int, str]]],
+        plan: "ImportPlan",
         record: ImportRecord | None,
         progress: Callable[[Progress], None],
-        rejects: Callable[[RejectedRow], None],
-        of_orders: bool,
     ) -> ImportSummary:
         now = self.clock()
         refused: list[RejectedRow] = []
+        additions: Additions | None = None
         with connection.begin():
-            portions = put_together(rows(refused.append))
+            portions = put_together(plan.rows(refused.append))
             read, near = stage(connection, portions, refused, lambda count: progress(Progress("reading", count, None)))
-            arranged = arrange(connection)
-            quality = look(connection, arranged, near, now, load_zone(self.business.time_zone), of_orders)
+            if plan.stated is not None:
+                additions = Additions(connection, plan.stated(), plan.digest)
+            arranged = arrange(connection, None if additions is None else self.business.id)
+            quality = look(connection, arranged, near, now, load_zone(self.business.time_zone), plan.of_orders)
+        if record is not None:
+            record.keep_digest(plan.digest, additions is not None)
         orders = arranged.count
-        summary = self._merge(connection, orders, now, record, progress)
+        summary, replaced = self._merge(connection, orders, now, record, progress, additions)
+        quality = replace(quality, replaced_orders=replaced)
         failure = self._find_failure(connection, read, summary.rejected)
         summary = replace(summary, rows_read=read, quality=quality, failure=failure)
-        self._fill_texts(connection, texts)
-        for row in self._read_rejects(connection):
-            rejects(row)
+        self._fill_texts(connection, plan.texts)
+        for row in self._read_rejects(connection, plan.beside is not None):
+            (plan.rejects if row.reason or plan.beside is None else plan.beside)(row)
         if record is None:
             return summary
         counts = {
@@ -352,9 +400,11 @@ class PurchaseImporter:
         now: datetime,
         record: ImportRecord | None,
         progress: Callable[[Progress], None],
-    ) -> ImportSummary:
+        additions: Additions | None,
+    ) -> tuple[ImportSummary, int]:
+        """What became of the rows, and in how many orders they replaced lines of another import."""
         rows = [0, 0, 0, 0, 0]
-        future = low = 0
+        future = low = replaced = 0
         counted, size = FEWEST, FEWEST * 10
         writer = None if record is None else record.id
         expected: int | None = None
@@ -369,9 +419,12 @@ class PurchaseImporter:
                     record.require(connection)
                 next_purchase, empty = self._read_state(connection, expected)
                 part = merge.Range(self.business.id, low + 1, high, to_micros(now), empty, writer)
-                result = merge.resolve(connection, part)
+                # Nothing of a store that is empty can be added to.
+                result = merge.resolve(connection, part, None if additions is None or empty else additions.extend)
                 if not result.all_known:
                     refuse(connection)
+                if result.orders.get(merge.UPDATED):
+                    replaced += connection.execute(text(REPLACED), {**result.span, "writer": writer or 0}).scalar_one()
                 if record is not None and result.changes:
                     keep_before(connection, record.id, result)
                     merge.apply(connection, result)
@@ -395,7 +448,8 @@ class PurchaseImporter:
                 counted = high * 2
         with connection.begin():
             rejected = int(connection.execute(text("SELECT COUNT(*) FROM rejected")).scalar_one())
-        return ImportSummary(0, rows[merge.CREATED], rows[merge.UPDATED], rows[merge.UNCHANGED], rejected, future)
+        counts = (rows[merge.CREATED], rows[merge.UPDATED], rows[merge.UNCHANGED], rejected, future)
+        return ImportSummary(0, *counts), replaced
 
     def _read_state(self, connection: Connection, expected: int | None) -> tuple[int, bool]:
         """The next purchase's id, and whether the business holds no purchase but those of this import."""
@@ -422,8 +476,9 @@ class PurchaseImporter:
                 while chunk := [{"line": line, "text": content} for line, content in islice(row_texts, CHUNK)]:
                     connection.execute(text("UPDATE rejected SET text = :text WHERE line = :line"), chunk)
 
-    def _read_rejects(self, connection: Connection) -> Iterator[RejectedRow]:
-        statement = text("SELECT line, COALESCE(text, ''), reason, order_id FROM rejected ORDER BY line")
+    def _read_rejects(self, connection: Connection, whole: bool) -> Iterator[RejectedRow]:
+        """The rejected rows, and where `whole` orders are wanted the others of theirs, by their lines."""
+        statement = text(f"{REJECTED_ROWS}{BESIDE if whole else ''} ORDER BY line")
         with connection.begin(), closing(connection.execute(statement.execution_options(yield_per=1000))) as result:
             for row in result:
                 yield RejectedRow(*row)

@@ -38,10 +38,14 @@ ALIENS = (
     JOIN fragment f ON f.line = m.first_line JOIN fragment o ON o.order_id = m.order_id AND o.customer <> f.customer""",
     f"""SELECT f.line, f.last, f.row_count, f.order_id, '{ANOTHER_ROW}' FROM condemned c
     JOIN fragment f ON f.order_id = c.order_id""",
-    f"""SELECT line, last, row_count, order_id, CASE WHEN sign < 0 THEN '{ONLY_NEGATIVE}' ELSE '{ANOTHER_ROW}' END
-    FROM fragment WHERE order_id IN (SELECT f.order_id FROM mended m JOIN fragment f ON f.order_id = m.order_id
-    GROUP BY f.order_id HAVING MIN(f.sign) < 0 AND MAX(f.sign) <= 0)""",
 )
+ONLY_REFUNDS = f"""SELECT line, last, row_count, order_id,
+    CASE WHEN sign < 0 THEN '{ONLY_NEGATIVE}' ELSE '{ANOTHER_ROW}' END
+    FROM fragment WHERE order_id IN (SELECT f.order_id FROM mended m JOIN fragment f ON f.order_id = m.order_id
+    GROUP BY f.order_id HAVING MIN(f.sign) < 0 AND MAX(f.sign) <= 0)"""
+OF_NO_ORDER = """ AND NOT EXISTS (SELECT 1 FROM purchase p
+    WHERE p.business_id = :business AND p.external_id = fragment.order_id AND p.amount > 0
+    AND NOT EXISTS (SELECT 1 FROM stated s WHERE s.order_id = p.external_id))"""
 LONE_REFUNDS = f"""SELECT COUNT(DISTINCT order_id), COALESCE(SUM(-amount), 0) FROM fragment
     WHERE line IN (SELECT line FROM alien WHERE reason = '{ONLY_NEGATIVE}')"""
 REJECT = (
@@ -103,9 +107,10 @@ REFUSE = f"""INSERT INTO rejected (line, reason, order_id)
     UNION ALL SELECT COALESCE(l.file_line, l.line), {REFUSED}, i.external_id
     FROM resolved r JOIN incoming i ON i.seq = r.seq JOIN incoming_line l ON l.line BETWEEN i.line AND i.last
     WHERE r.effect >= {merge.FOREIGN} AND i.last IS NOT NULL"""
+WHOLE_AMOUNT = "CASE WHEN amount < 0 THEN 0 ELSE amount END"
 INCOMING = """INSERT INTO incoming (seq, line, last, external_id, customer, at, day, status, amount, row_count,
     category, storefront, channel, product, sku, quantity, attributes)
-    SELECT {seq}, line, last, order_id, customer, at, day, status, CASE WHEN amount < 0 THEN 0 ELSE amount END,
+    SELECT {seq}, line, last, order_id, customer, at, day, status, {amount},
     row_count, category, storefront, channel, product, sku, quantity, attributes
     FROM fragment ORDER BY customer, line"""
 
@@ -157,8 +162,9 @@ class ArrangedOrders:
     refunded: int = 0
 
 
-def arrange(connection: Connection) -> ArrangedOrders:
-    """Fill `incoming` from the fragments, in the order of customers."""
+def arrange(connection: Connection, business: int | None = None) -> ArrangedOrders:
+    """Fill `incoming` from the fragments, in the order of customers. Where rows are added to orders that the `business`
+    holds, those below zero may be refunds of them."""
     mended = ArrangedOrders(0)
     connection.execute(text("CREATE INDEX fragment_order ON fragment (order_id)"))
     analyze(connection, "fragment")
@@ -168,8 +174,9 @@ def arrange(connection: Connection) -> ArrangedOrders:
     doubtful = [connection.execute(text(statement)).rowcount for statement in (MENDED, CONDEMNED)]
     if any(doubtful):
         analyze(connection, "mended", "condemned")
-        mended = _mend(connection)
-    connection.execute(text(INCOMING.format(seq=write_row_number(connection, "customer, line"))))
+        mended = _mend(connection, business)
+    amount = WHOLE_AMOUNT if business is None else "amount"
+    connection.execute(text(INCOMING.format(seq=write_row_number(connection, "customer, line"), amount=amount)))
     for name in ("fragment", "mended", "condemned"):
         connection.execute(text(f"DROP TABLE {name}"))
     analyze(connection, "incoming")
@@ -177,12 +184,13 @@ def arrange(connection: Connection) -> ArrangedOrders:
     return replace(mended, count=int(count))
 
 
-def _mend(connection: Connection) -> ArrangedOrders:
+def _mend(connection: Connection, business: int | None) -> ArrangedOrders:
     """Reject what the other rows of its order condemn, and join orders that stand in several fragments."""
     for name, columns in MENDING.items():
         create(connection, name, columns)
-    for aliens in ALIENS:
-        connection.execute(text(f"INSERT INTO alien (line, last, row_count, order_id, reason) {aliens}"))
+    for aliens in (*ALIENS, ONLY_REFUNDS if business is None else ONLY_REFUNDS + OF_NO_ORDER):
+        statement = f"INSERT INTO alien (line, last, row_count, order_id, reason) {aliens}"
+        connection.execute(text(statement), {"business": business} if ":business" in statement else {})
         refunds, refunded = connection.execute(text(LONE_REFUNDS)).one()
         for statement in REJECT:
             connection.execute(text(statement))

@@ -43,7 +43,14 @@ from persistence.sources.appended import (
     write_state,
 )
 from persistence.sources.csv import CsvSource
-from persistence.sources.opening import OpenedPurchases, SourceOpener, open_file, open_purchases, settle_format
+from persistence.sources.opening import (
+    OpenedPurchases,
+    SourceOpener,
+    make_header_rater,
+    open_file,
+    open_purchases,
+    settle_format,
+)
 from persistence.tables import business as business_table
 from persistence.tables import purchase_import
 
@@ -206,7 +213,7 @@ class FileSource(RunSource):
     def _import_whole(self, mark: FileMark | None, change: int) -> ImportedRows:
         source = self._open_source()
         opened = open_purchases(source, self.business, self.options, database=self.database)
-        summary = self._run_import(opened, opened.read_rows)
+        summary = self._run_import(opened, opened.read_rows, None if mark is None else mark.digest)
         if summary.rows_read == 0:
             raise InvalidInput(f"No data found in {opened.name}.")
         summary.check()
@@ -220,8 +227,9 @@ class FileSource(RunSource):
 
     def _open_source(self) -> PurchaseSource:
         form = settle_format(self.options, self.business, self.database, PURCHASES)
-        source = open_file(self.path, form.sheet, form.amount_form.decimal)
-        return WatchedCsv(self.path) if type(source) is CsvSource else source
+        rate = make_header_rater(form)
+        source = open_file(self.path, form.file_form, rate)
+        return WatchedCsv(self.path, form.file_form, rate) if isinstance(source, CsvSource) else source
 
     def _import_tail(self, mark: FileMark, change: int, last: Mapping[str, Any]) -> ImportedRows | None:
         """Import what was appended; None where the file has to be read whole."""
@@ -229,7 +237,9 @@ class FileSource(RunSource):
             return None
         if len(last["imports"]) > MOST_IMPORTS:
             return None
-        source = AppendedCsv(self.path, last["size"], last["lines"])
+        form = settle_format(self.options, self.business, self.database, PURCHASES)
+        rate = make_header_rater(form)
+        source = AppendedCsv(self.path, last["size"], last["lines"], form.file_form, rate)
         if not source.sound:
             return None
         opened = open_purchases(source, self.business, self.options, database=self.database)
@@ -250,7 +260,7 @@ class FileSource(RunSource):
                 reject(row)
             return chain([began] if began.line else [], portions)
 
-        summary = self._run_import(opened, rows)
+        summary = self._run_import(opened, rows, None)
         read, known = summary.rows_read, len(began.line)
         counts = {"rows": last["rows"] + read - known, "rejected": last["rejected"] + summary.rejected}
         can_grow = source.can_grow(mark)
@@ -263,6 +273,7 @@ class FileSource(RunSource):
         self,
         opened: OpenedPurchases,
         rows: Callable[[Callable[[RejectedRow], None]], Iterator[StagedColumns]],
+        digest: str | None,
     ) -> ImportSummary:
         self.rejected.clear()
 
@@ -273,7 +284,14 @@ class FileSource(RunSource):
         importer = PurchaseImporter(self.database, self.business, self.clock)
         with pause_collector():
             summary = importer.run(
-                opened.name, rows, opened.read_texts, actor=ACTOR, rejects=note_reject, of_orders=opened.of_orders
+                opened.name,
+                rows,
+                opened.read_texts,
+                actor=ACTOR,
+                rejects=note_reject,
+                of_orders=opened.of_orders,
+                digest=digest,
+                stated=opened.stated,
             )
         for warning in opened.warnings:
             log.warning("%s", warning)

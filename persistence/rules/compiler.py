@@ -229,8 +229,10 @@ class RuleCompiler:
         high = sql.Divide(each, literal(HALF))
         low = sql.Minus(each, sql.Times(literal(HALF), high))
         sums = [to_double(func.coalesce(func.sum(part), 0)) for part in (high, low)]
-        summed = sql.Plus(sql.Times(sums[0], bind_double(float(HALF))), sums[1])
-        return self._select_elements(collection, sql.Divide(summed, bind_double(whole.scale))).scalar_subquery()
+        summed = sql.Divide(sql.Plus(sql.Times(sums[0], bind_double(float(HALF))), sums[1]), bind_double(whole.scale))
+        if addend.nullable:
+            summed = case((func.count() == func.count(whole.column), summed))
+        return self._select_elements(collection, summed).scalar_subquery()
 
     @visit.register
     def visit_all_of(self, node: tree.AllOf) -> Expression:

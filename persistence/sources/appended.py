@@ -18,9 +18,13 @@ from sqlalchemy import Connection, delete, select, text
 
 from domain.calendar import from_micros, to_micros
 from domain.imports.rows import Batch, StagedColumns
+from domain.imports.sources import PLAIN, FileForm
 from persistence.database.dialects import analyze, create, load
 from persistence.database.transactions import open_blocking_session
-from persistence.sources.csv import GZIP_MAGIC, CsvSource, _Text
+from persistence.sources.csv import CsvSource, _Text
+from persistence.sources.encodings import UTF8
+from persistence.sources.headers import WHITESPACE, RateHeader, make_reader, rate_plainly
+from persistence.sources.packing import GZIP_MAGIC, ZIP_MAGIC
 from persistence.tables import SourceStateRow, source_state
 from persistence.tables import business as business_table
 
@@ -50,7 +54,7 @@ class FileMark:
         last = b""
         with path.open("rb") as file:
             state = os.fstat(file.fileno())
-            magic = file.peek(2)[:2]
+            magic = file.peek(4)[:4]
             while at < state.st_size:
                 wanted = min(PORTION, state.st_size - at)
                 if head is not None and at < head:
@@ -68,7 +72,8 @@ class FileMark:
                 last = data[-1:]
                 if at == head:
                     before = whole.hexdigest()
-        plain = magic != GZIP_MAGIC and last == b"\n" and returns == pairs
+        packed = magic.startswith((GZIP_MAGIC, ZIP_MAGIC))
+        plain = not packed and last == b"\n" and returns == pairs
         return cls(at, state.st_mtime_ns, state.st_ino, whole.hexdigest(), before, lines, plain)
 
     def is_unchanged(self, path: Path) -> bool:
@@ -83,8 +88,8 @@ class FileMark:
 class WatchedCsv(CsvSource):
     """A file that remembers on which line its last row begins, once all were read."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, form: FileForm = PLAIN, rate_header: RateHeader = rate_plainly) -> None:
+        super().__init__(path, form, rate_header)
         self.last = 0
 
     def read_batches(self) -> Generator[Batch, None, None]:
@@ -94,17 +99,22 @@ class WatchedCsv(CsvSource):
             yield batch
         self.last = last
 
+    @property
+    def begins_plainly(self) -> bool:
+        """Whether lines are bytes that end in a line feed, and the first of them is the header."""
+        return self.header_line == 1 and self.encoding == UTF8 and self.delimiter != WHITESPACE
+
     def can_grow(self, mark: FileMark) -> bool:
         """Whether rows that are appended to the file as it was read cannot change what its rows are: its last row is
         one line, and that line is at its end outside all quotes."""
-        if not mark.plain or not self.last or self.last != mark.lines:
+        if not mark.plain or not self.last or self.last != mark.lines or not self.begins_plainly:
             return False
         with self.path.open("rb") as file:
             file.seek(max(0, mark.size - PORTION))
             line = file.read(mark.size - file.tell()).decode("utf-8", "surrogateescape").removesuffix("\n")
         line = line.rpartition("\n")[2]
         try:
-            return len(list(csv.reader([f"{line}\n", "x\n"], delimiter=self.delimiter))) == 2
+            return len(list(make_reader([f"{line}\n", "x\n"], self.delimiter, self.quote))) == 2
         except csv.Error:
             return False
 
@@ -113,10 +123,17 @@ class AppendedCsv(WatchedCsv):
     """The rows of a file from a place on, under its header, with the line numbers that they have in the file. `lines`
     is how many line ends there are before the place."""
 
-    def __init__(self, path: Path, start: int, lines: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        start: int,
+        lines: int,
+        form: FileForm = PLAIN,
+        rate_header: RateHeader = rate_plainly,
+    ) -> None:
         self.start: int | None = None
         self.lines = 0
-        super().__init__(path)
+        super().__init__(path, form, rate_header)
         with path.open("rb") as file:
             self.head = file.readline()
         self.start, self.lines = start, lines
@@ -125,10 +142,10 @@ class AppendedCsv(WatchedCsv):
     def sound(self) -> bool:
         """Whether the header is one line, so that the rows' line numbers follow from it."""
         try:
-            rows = list(csv.reader([self.head.decode("utf-8-sig"), "x\n"], delimiter=self.delimiter))
+            rows = list(make_reader([self.head.decode("utf-8-sig"), "x\n"], self.delimiter, self.quote))
         except (csv.Error, UnicodeDecodeError):
             return False
-        return len(rows) == 2 and rows[0] == self.header
+        return self.begins_plainly and len(rows) == 2 and rows[0] == self.header
 
     def read_batches(self) -> Generator[Batch, None, None]:
         """The rows after the place."""

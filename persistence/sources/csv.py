@@ -1,32 +1,49 @@
-"""Rows from a CSV file, plain or gzip, with `,` `;` or tab, as they are read: memory does not grow with the file."""
+"""Rows from a text file, plain or packed, in whatever encoding and with whatever delimiter, as they are read: memory
+does not grow with the file."""
 
 import codecs
 import csv
-import gzip
 import io
 import re
-import stat
-import zlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from domain.errors import InvalidInput
-from domain.imports.columns import MAXIMUM_CELLS
+from domain.errors import InvalidInput, Sentence
+from domain.imports.columns import MAXIMUM_CELLS, count_noun
 from domain.imports.rows import Batch
+from domain.imports.sources import PLAIN, FileForm
+from persistence.sources.encodings import UTF8, RecodedStream, find_encoding, read_samples
+from persistence.sources.headers import (
+    WHITESPACE,
+    RateHeader,
+    check_delimiter,
+    check_quote,
+    describe_repeats,
+    describe_skipped,
+    find_layout,
+    make_reader,
+    rate_plainly,
+    take_first_lines,
+)
+from persistence.sources.packing import DAMAGE, check_size, open_bytes
 
 MAXIMUM_LINE = 1 << 20
 FIRST = 1 << 16
 """Bytes read first: enough for a header, little enough that damage further on is found by the import itself."""
+SAMPLE = 1 << 20
+"""Bytes of the beginning by which the encoding is judged."""
+SAMPLES = 8
+"""Further pieces of a file that is not packed, spread over it, by which it is judged as well."""
 PIECES_OF_A_ROW = 4
 """A row that goes on over more pieces of the file than so many refuses it."""
 BATCH = 500
 """Rows handed on at a time: few enough that what is made of them stays in the processor's cache. Fewer where a piece of
 the file ends before."""
-GZIP_MAGIC = b"\x1f\x8b"
-OTHER_ENCODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+WARNED = 5
+"""Cells that seem to hold rows of which a file is told."""
 LINE_BREAK = re.compile("\r\n|\r|\n")
 CONTROL, UNREAD = re.compile("[\x01-\x08\x0e-\x1f]"), re.compile("[\udc80-\udcff]")
 """What no text holds together: control characters, and bytes that are not UTF-8."""
@@ -36,20 +53,36 @@ ENDED = [END, END]
 
 
 class CsvSource:
-    """One file. `header` is read at once; `read_batches` and `read_rows` may be asked for again and begin anew."""
+    """One file. `header` is read at once and stands on `header_line`; `read_batches` and `read_rows` may be asked for
+    again and begin anew. `notes` says what was found and done, and fills while rows are read."""
 
     typed = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, form: FileForm = PLAIN, rate_header: RateHeader = rate_plainly) -> None:
         self.path = path
         self.name = path.name
-        self.size = _check_size(path)
+        self.size = check_size(path)
+        self.quote = check_quote(form.quote)
+        delimiter = check_delimiter(form.delimiter)
+        if form.skip_lines is not None and form.skip_lines < 0:
+            raise InvalidInput(Sentence("{skip_lines} must be 0 or more"), ("skip_lines",))
         self.position = 0
+        self.encoding, self.notes = find_encoding(form.encoding, self._read_samples(), self.name)
         with self._open() as text:
-            first = next(text.read_lines(), "")
-        if not first.strip():
-            raise InvalidInput(f"No data found in {self.name}.")
-        self.delimiter = max(",;\t", key=first.count)
+            lines = text.read_lines()
+            passed = len(list(islice(lines, form.skip_lines or 0)))
+            blank, first = take_first_lines(lines, FIRST)
+        if not first or (form.skip_lines is not None and blank):
+            raise self._build_empty(form.skip_lines)
+        if form.skip_lines is None:
+            found, before, _ = find_layout(first, delimiter, self.quote, rate_header)
+        else:
+            # Exactly so many lines: the next one is the header, whatever it looks like.
+            found, before = find_layout(first, delimiter, self.quote, rate_header)[0], 0
+        self.delimiter = found
+        self.separator = " " if found == WHITESPACE else found
+        self.header_line = passed + blank + before + 1
+        self.notes += describe_skipped(self.header_line) if form.skip_lines is None else []
         with self._open() as text:
             self.header: list[str] = self._read(self._make_reader(text), text, 1)[0]
         names = "".join(self.header)
@@ -59,22 +92,33 @@ class CsvSource:
             raise InvalidInput(f"{self.name} has more than {MAXIMUM_CELLS:,} columns, which are the most.")
 
     def read_batches(self) -> Generator[Batch, None, None]:
-        """The rows after the header, empty lines among them as rows without cells."""
+        """The rows after the header, empty lines among them as rows without cells. Where a row is the header again it
+        is left out, and cells beyond the header that are empty are cut."""
+        width, repeats, swallowed = len(self.header), 0, 0
         with self._open() as text:
             reader = self._make_reader(text)
             self._read(reader, text, 1)
             while True:
-                begins = reader.line_num + 1
+                begins = reader.line_num + self.header_line
                 text.clean = text.piece_is_clean
                 rows = self._read(reader, text, BATCH)
-                plain = reader.line_num - begins + 1 == len(rows)
+                plain = reader.line_num + self.header_line - begins == len(rows)
                 if rows and rows[-1] == ENDED:
                     rows.pop()
                 if not rows:
-                    return
-                yield Batch(
-                    range(begins, begins + len(rows)) if plain else _find_beginnings(rows, begins), rows, text.clean
-                )
+                    break
+                lines = range(begins, begins + len(rows)) if plain else _find_beginnings(rows, begins)
+                if not plain and swallowed < WARNED:
+                    swallowed += self._note_swallowed(lines, rows)
+                if self.header in rows:
+                    repeats += rows.count(self.header)
+                    rows = [[] if cells == self.header else cells for cells in rows]
+                if max(map(len, rows)) > width:
+                    rows = [cells if any(cells[width:]) else cells[:width] for cells in rows]
+                faults = {} if text.clean or self.encoding == UTF8 else self._find_unread(lines, rows)
+                yield Batch(lines, rows, text.clean, faults=faults)
+        if repeats and (says := describe_repeats(repeats)) not in self.notes:
+            self.notes.append(says)
 
     def read_rows(self) -> Iterator[tuple[int, list[str]]]:
         """Line number of the row's beginning, and its cells; empty lines are left out."""
@@ -88,13 +132,68 @@ class CsvSource:
         return line
 
     def _make_reader(self, text: "_Text") -> Any:
+        """The rows from the header on."""
         csv.field_size_limit(MAXIMUM_LINE)
-        return csv.reader(chain(text.read_lines(), (self.delimiter.join(ENDED),)), delimiter=self.delimiter)
+        lines = islice(text.read_lines(), self.header_line - 1, None)
+        return make_reader(chain(lines, (self.separator.join(ENDED),)), self.delimiter, self.quote)
+
+    def _read_samples(self) -> list[bytes]:
+        """Pieces of the file in whole lines, the beginning first."""
+        with open_bytes(self.path, self._report) as stream:
+            head = read_samples(stream, SAMPLE, DAMAGE)
+        # The last line may be cut inside a character.
+        cut = head.rfind(b"\n") + 1 if len(head) == SAMPLE else 0
+        samples = [head[:cut] or head]
+        with self.path.open("rb") as file:
+            if self.size > SAMPLE and not samples[0].startswith(file.read(4)):
+                return samples
+            for place in range(SAMPLE, self.size, max(SAMPLE, self.size // SAMPLES)):
+                file.seek(place)
+                samples.append(file.read(FIRST).partition(b"\n")[2].rpartition(b"\n")[0])
+        return samples
+
+    def _report(self, position: int) -> None:
+        self.position = position
+
+    def _build_empty(self, skip_lines: int | None) -> InvalidInput:
+        if skip_lines is None:
+            return InvalidInput(f"No data found in {self.name}.")
+        template = "No data found in {} after {skip_lines} {}: the header must follow at once."
+        return InvalidInput(Sentence(template, self.name, skip_lines), ("skip_lines",))
+
+    def _find_unread(self, lines: Sequence[int], rows: list[list[str]]) -> dict[int, str]:
+        """Why rows cannot be read that hold what is no text in the file's encoding."""
+        template = "the row is not {} text: mend it, or give another {encoding} for the whole file"
+        return {
+            line: Sentence(template, self.encoding)
+            for line, cells in zip(lines, rows, strict=True)
+            if UNREAD.search("".join(cells))
+        }
+
+    def _note_swallowed(self, lines: Sequence[int], rows: list[list[str]]) -> int:
+        """Tell of cells over several lines that look as if a quote had swallowed rows; how many there are."""
+        found = 0
+        many = len(self.header) - 1
+        for line, cells in zip(lines, rows, strict=True):
+            for place, cell in enumerate(cells):
+                inner = LINE_BREAK.split(cell)[1:] if many and len(cells) <= len(self.header) else []
+                whole = sum(1 for one in inner if one.count(self.separator) == many)
+                if not whole:
+                    continue
+                found += 1
+                template = (
+                    "Line {}: the quoted cell of the column {} holds line breaks and what looks like {}. "
+                    "If its quote is no quote, mend it or give {quote} none."
+                )
+                says = Sentence(template, line, self.header[place].strip() or place + 1, count_noun(whole, "whole row"))
+                if says not in self.notes:
+                    self.notes.append(says)
+        return found
 
     def _read(self, reader: Any, text: "_Text", count: int) -> list[list[str]]:
         """The next rows, cut where they have far too many cells; what is wrong with the file as a whole is a sentence
         that says where."""
-        begins = reader.line_num + 1
+        begins = reader.line_num + self.header_line
         rows: list[list[str]] = []
         first = text.row_began = text.pieces
         try:
@@ -112,8 +211,9 @@ class CsvSource:
             raise self._build_error(
                 rows, begins, f"a quote is opened and not closed within {MAXIMUM_LINE} characters"
             ) from error
-        except (EOFError, OSError, zlib.error) as error:
-            raise InvalidInput(f"{self.name} is damaged after line {self.find_line(reader.line_num)}.") from error
+        except DAMAGE as error:
+            line = self.find_line(reader.line_num + self.header_line - 1)
+            raise InvalidInput(f"{self.name} is damaged after line {line}.") from error
         if rows and rows[-1] and rows[-1][-1].endswith(END) and rows[-1] != ENDED:
             raise self._build_error(rows[:-1], begins, "a quote is opened and never closed")
         return rows
@@ -125,10 +225,9 @@ class CsvSource:
 
     @contextmanager
     def _open(self) -> Iterator["_Text"]:
-        with _CountingFile(self.path, self) as raw:
-            magic = raw.peek_magic()
-            stream: Any = gzip.GzipFile(fileobj=raw) if magic == GZIP_MAGIC else raw
-            yield _Text(cast(BinaryIO, stream), self.name, self.find_line)
+        with open_bytes(self.path, self._report) as stream:
+            plain = stream if self.encoding == UTF8 else cast(BinaryIO, RecodedStream(stream, self.encoding))
+            yield _Text(plain, self.name, self.find_line)
 
 
 class _Text:
@@ -155,7 +254,7 @@ class _Text:
             block = rest + data
             if first:
                 first = False
-                block = self._strip_mark(block)
+                block = block.removeprefix(codecs.BOM_UTF8)
             cut, ends = block.rfind(b"\n") + 1, b"\n"
             if not cut and (cut := block.rfind(b"\r", 0, -1) + 1):
                 ends = b"\r"
@@ -172,13 +271,8 @@ class _Text:
     def _read(self, size: int, line: int) -> bytes:
         try:
             return self.stream.read(size)
-        except (EOFError, OSError, zlib.error) as error:
+        except DAMAGE as error:
             raise InvalidInput(f"{self.name} is damaged after line {self.place(line)}.") from error
-
-    def _strip_mark(self, block: bytes) -> bytes:
-        if block.startswith(OTHER_ENCODINGS) or b"\0" in block[:4]:
-            raise InvalidInput(f"{self.name} is not UTF-8 text; save it as UTF-8.")
-        return block.removeprefix(codecs.BOM_UTF8)
 
     def _decode(self, piece: bytes) -> str:
         self.pieces += 1
@@ -198,26 +292,6 @@ class _RowTooLong(Exception):
     """A row does not come to its end."""
 
 
-class _CountingFile(io.FileIO):
-    """A file that tells its source how far it was read, for the progress bar."""
-
-    def __init__(self, path: Path, source: CsvSource) -> None:
-        super().__init__(path, "rb")
-        self.source = source
-
-    def peek_magic(self) -> bytes:
-        """The first two bytes."""
-        magic = super().read(2)
-        self.seek(0)
-        return magic or b""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Read, and say where."""
-        data = super().read(size)
-        self.source.position = self.tell()
-        return data or b""
-
-
 def _find_beginnings(rows: list[list[str]], line: int) -> list[int]:
     """The line that each row begins on, where quoted cells hold line breaks."""
     beginnings = []
@@ -225,15 +299,3 @@ def _find_beginnings(rows: list[list[str]], line: int) -> list[int]:
         beginnings.append(line)
         line += 1 + sum(len(LINE_BREAK.findall(cell)) for cell in cells)
     return beginnings
-
-
-def _check_size(path: Path) -> int:
-    try:
-        state = path.stat()
-    except OSError as error:
-        raise InvalidInput(f"No data found in {path.name}.") from error
-    if not stat.S_ISREG(state.st_mode):
-        raise InvalidInput(f"{path.name} is not a regular file.")
-    if state.st_size == 0:
-        raise InvalidInput(f"No data found in {path.name}.")
-    return state.st_size

@@ -22,21 +22,27 @@ from domain.calendar import Clock, format_day, to_micros
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput, Names, Sentence
 from domain.imports.arranged import ArrangedSource
-from domain.imports.columns import Columns, format_row
+from domain.imports.columns import REJECT_COLUMNS, Columns, format_row
 from domain.imports.dates import DateFault, DateReader, find_readings
 from domain.imports.formats import ROW, SourceFormat, Term
-from domain.imports.header import resolve_customers, resolve_purchases
+from domain.imports.header import make_rater, resolve_customers, resolve_purchases
 from domain.imports.orders import RepeatedAmounts, place_order_amounts
-from domain.imports.presets import CUSTOMERS, PURCHASES, Preset, find_preset, match_preset
+from domain.imports.presets import CUSTOMERS, PURCHASES, Preset, find_preset, load_presets, match_preset
+from domain.imports.rejects import RejectsSource, is_rejects_header
 from domain.imports.rows import AMOUNT_TERMS, PurchaseSource, RejectedRow, RowReader, StagedColumns, read_rows
-from domain.imports.sources import Collection, Place
+from domain.imports.sources import PLAIN, Collection, FileForm, Place
 from domain.model import Business, NewCustomer
 from domain.money import find_exponent
 from persistence.database.engines import Database
 from persistence.imports.customers_file import CustomerBatch, CustomersFile
 from persistence.sources.appended import forget_state, read_data_version, read_state, write_state
+from persistence.sources.calamine import open_workbook
 from persistence.sources.csv import CsvSource
+from persistence.sources.documents import DocumentSource, is_json
+from persistence.sources.headers import RateHeader, SourceFile, rate_plainly
+from persistence.sources.packing import ZIP_MAGIC, is_package
 from persistence.sources.spill import CountedRows, OrderAmounts
+from persistence.sources.workbook_parts import OLD_MAGIC
 from persistence.tables import purchase_import
 
 if TYPE_CHECKING:
@@ -91,13 +97,13 @@ def _describe_unreadable(path: Path) -> str:
     return f"{path} cannot be read as the MongoDB settings. Remove it and run: segments settings apply FILE"
 
 
-ZIP_MAGIC = b"PK\x03\x04"
-OLD_MAGIC = b"\xd0\xcf\x11\xe0"
-"""Workbooks of Excel 97 to 2003, and all that are encrypted."""
+DOCUMENT = ("document",)
+"""The header of what has documents and no columns; such are mended where they are."""
+LONGEST_HEADER = 1 << 16
 
 
-def open_file(path: Path, sheet: str | None = None, decimal: str = ".") -> PurchaseSource:
-    """The file, with its header read; InvalidInput says why it cannot be."""
+def open_file(path: Path, form: FileForm = PLAIN, rate_header: RateHeader = rate_plainly) -> SourceFile:
+    """The file, with its header found and read; InvalidInput says why it cannot be."""
     magic = b""
     if path.is_file():
         try:
@@ -105,18 +111,18 @@ def open_file(path: Path, sheet: str | None = None, decimal: str = ".") -> Purch
                 magic = file.read(4)
         except OSError as error:
             raise InvalidInput(f"No data found in {path.name}.") from error
-    if magic == ZIP_MAGIC:
-        # The reader of workbooks takes 200 ms to load, which text need not wait for.
-        from persistence.sources.xlsx import XlsxSource
+    if magic == OLD_MAGIC or (magic == ZIP_MAGIC and is_package(path)):
+        return open_workbook(path, form, rate_header)
+    if form.sheet is not None:
+        raise InvalidInput(Sentence("{sheet} is for workbooks, and {} is none", path.name), ("sheet",))
+    if is_json(path):
+        return DocumentSource(path, form)
+    return CsvSource(path, form, rate_header)
 
-        return XlsxSource(path, sheet, decimal)
-    if magic == OLD_MAGIC:
-        raise InvalidInput(
-            f"{path.name} is an old or an encrypted Excel workbook. Save it as .xlsx without a password."
-        )
-    if sheet is not None:
-        raise InvalidInput(Sentence("{sheet} is for Excel workbooks, and {} is none", path.name), ("sheet",))
-    return CsvSource(path)
+
+def make_header_rater(form: SourceFormat) -> RateHeader:
+    """How much a row looks like a header, by the names that the format knows and those of all presets."""
+    return make_rater(form, [one.signature for one in load_presets().values()])
 
 
 def always() -> bool:
@@ -131,8 +137,11 @@ async def finish_nothing(customers: Customers, business: Business) -> None:
 @dataclass(frozen=True, slots=True)
 class OpenedPurchases:
     """A source whose header fits the business. `read_rows` and `read_texts` are what the importer asks for; `warnings`
-    fills while rows are read. `may_be_empty` where only what is new is read, `has_new` whether there is any;
-    `finish` is awaited after the import; reasons of refusals have the `names` of a face."""
+    fills while rows are read. `header` are its own columns, and some of its dates are ISO 8601 beside the form that is
+    told where they are `mixed_dates`. `stated` are the orders that it states completely (None: all), while lines of the
+    others are added to those that are there. `may_be_empty` where only what is new is read, `has_new` whether there is
+    any; `finish` is awaited after the import; reasons of refusals have the `names` of a face. `notes` says what was
+    decided before any row is read, `told` what the file itself says, more of which may come while it is read."""
 
     source: PurchaseSource
     columns: Columns
@@ -141,7 +150,11 @@ class OpenedPurchases:
     terms: tuple[Term, ...] = AMOUNT_TERMS
     path: Path | None = None
     notes: list[str] = field(default_factory=list)
+    told: Sequence[str] = ()
     warnings: list[str] = field(default_factory=list)
+    header: Sequence[str] = ()
+    mixed_dates: bool = False
+    stated: Callable[[], Iterable[str]] | None = None
     may_be_empty: bool = False
     has_new: Callable[[], bool] = always
     finish: Callable[[Customers, Business], Coroutine[Any, Any, None]] = finish_nothing
@@ -157,6 +170,13 @@ class OpenedPurchases:
         """Whether rows carry the amount of their order."""
         return self.form.of_orders
 
+    def compute_digest(self) -> str | None:
+        """The hash of the file, by which it is known again; None of what is no file."""
+        if self.path is None:
+            return None
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
     def read_rows(self, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
         """The accepted rows; the others go to `reject`."""
         form, business = self.form, self.business
@@ -168,6 +188,7 @@ class OpenedPurchases:
                 form,
                 terms=self.terms,
                 typed=self.source.typed,
+                mixed=self.mixed_dates,
                 names=self.names,
                 secret=business.secret,
                 places=counted if form.orders == ROW else None,
@@ -181,6 +202,15 @@ class OpenedPurchases:
             else:
                 yield from portions
             self.warnings.extend(reader.describe_doubts())
+            self.warnings.extend(one for one in self.told if one not in {*self.notes, *self.warnings})
+
+    def read_source_rows(self) -> Iterator[tuple[int, list[str]]]:
+        """All rows with their line numbers and cells, so that some of them can be read alone."""
+        if self.form.fill_down and isinstance(self.source, ArrangedSource):
+            return self.source.read_filled_rows()
+        if self.header == DOCUMENT:
+            return ((line, [format_row(cells)]) for line, cells in self.source.read_rows())
+        return self.source.read_rows()
 
     def read_texts(self, lines: Iterable[int]) -> Iterator[tuple[int, str]]:
         """The text of rows, by their line numbers in rising order."""
@@ -209,11 +239,14 @@ def settle_format(form: SourceFormat, business: Business, database: Database | N
 
 
 def add_preset(form: SourceFormat, preset: Preset) -> SourceFormat:
-    """The format on top of a preset, whose columns hold where the source has them."""
+    """The format on top of a preset, whose columns hold where the source has them. A decimal sign that is told is not
+    the preset's sign between thousands."""
     if form.amount is not None and preset.format.amount not in (None, form.amount):
         template = "{amount} {} does not go with {preset} {}, whose amounts are of orders"
         raise InvalidInput(Sentence(template, form.amount, preset.name), ("amount",))
     of_preset = replace(preset.format, preset=preset.name, columns={}, kept_columns=preset.format.columns)
+    if form.decimal is not None and form.decimal == of_preset.thousands:
+        of_preset = replace(of_preset, thousands=None)
     return form.build_on(of_preset)
 
 
@@ -222,6 +255,17 @@ def load_format(database: Database | None, business: Business, name: str) -> Sou
     raise InvalidInput(
         Sentence("{source_format} must be the name of a saved format, not {}", name[:60]), ("source_format",)
     )
+
+
+def open_rejects(path: Path) -> PurchaseSource | None:
+    """The file of rejects that is there, whatever the options say of the source it comes from; None where it is
+    another file."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(LONGEST_HEADER)
+        return CsvSource(path) if ",".join(REJECT_COLUMNS).encode() in beginning else None
+    except (OSError, InvalidInput):
+        return None
 
 
 def open_purchases(
@@ -236,13 +280,24 @@ def open_purchases(
     told. InvalidInput says what is wrong with the header, the format or the dates."""
     settled = settle_format(form, business, database, PURCHASES)
     path = source if isinstance(source, Path) else None
-    opened = open_file(source, settled.sheet, settled.amount_form.decimal) if isinstance(source, Path) else source
-    notes: list[str] = []
+    rate = make_header_rater(settled)
+    opened = open_rejects(source) or open_file(source, settled.file_form, rate) if isinstance(source, Path) else source
+    told: Sequence[str] = getattr(opened, "notes", ())
+    notes = list(told)
+    stated: Callable[[], Iterable[str]] | None = tuple if settled.append_lines else None
+    mixed = is_rejects_header(opened.header)
+    if mixed:
+        opened = rejects = RejectsSource(opened, rejected_only=bool(settled.append_lines))
+        stated = stated or rejects.read_orders
+    header = opened.header
     is_file = not hasattr(opened, "unseen")
     if settled.preset is None and settled.name is None and is_file:
         preset = match_preset(opened.header)
         if preset is not None:
-            settled = add_preset(settled, preset)
+            before, settled = settled.file_form, add_preset(settled, preset)
+            if path is not None and not mixed and settled.file_form != before:
+                again = open_file(path, settled.file_form, rate)
+                opened, told, notes = again, again.notes, list(again.notes)
             notes.append(f"Read as {preset.title} (preset {preset.name}).")
     sample = read_sample(opened)
     try:
@@ -262,7 +317,8 @@ def open_purchases(
     if not settled.date_format:
         refuse_guesses(opened.name, columns, business, sample)
     terms = layout.terms or AMOUNT_TERMS
-    return OpenedPurchases(opened, columns, settled, business, terms, path, notes, names=names)
+    purchases = OpenedPurchases(opened, columns, settled, business, terms, path, notes, told, names=names)
+    return replace(purchases, header=header, mixed_dates=mixed, stated=stated)
 
 
 def open_customers(
@@ -275,10 +331,17 @@ def open_customers(
     if form.preset is not None:
         form = add_preset(form, find_preset(form.preset, CUSTOMERS))
     form.check_agreement()
-    opened = open_file(path, form.sheet, form.amount_form.decimal)
-    notes: list[str] = []
+    rate = make_header_rater(form)
+    opened = open_rejects(path) or open_file(path, form.file_form, rate)
+    notes = list(getattr(opened, "notes", ()))
+    mixed = is_rejects_header(opened.header)
+    if mixed:
+        opened = RejectsSource(opened)
     if form.preset is None and form.name is None and (preset := match_preset(opened.header, CUSTOMERS)) is not None:
-        form = add_preset(form, preset)
+        before, form = form.file_form, add_preset(form, preset)
+        if not mixed and form.file_form != before:
+            again = open_file(path, form.file_form, rate)
+            opened, notes = again, list(again.notes)
         notes.append(f"Read as {preset.title} (preset {preset.name}).")
     layout = resolve_customers(opened.header, form)
     arranged = ArrangedSource(opened, layout, form, business.currency)
@@ -287,7 +350,7 @@ def open_customers(
         # A customer is one without it, too: what no form could read is left to its row.
         if any(find_readings(cells[place].strip()) for cells in sample if cells):
             refuse_guesses(opened.name, arranged.columns, business, sample, "registered_at")
-    return CustomersFile(arranged, form, layout.ignored, [*notes, *layout.notes], names)
+    return CustomersFile(opened, arranged, form, layout.ignored, [*notes, *layout.notes], mixed, names)
 
 
 def read_sample(source: PurchaseSource) -> list[list[str]]:
@@ -371,6 +434,8 @@ class SourceOpener:
         if form.build_on_settings(business.settings).preset is not None:
             raise InvalidInput(Sentence("{preset} is for files, not for MongoDB"), ("preset",))
         settled = settle_format(form, business, self.database, PURCHASES)
+        if settled.append_lines:
+            raise InvalidInput(Sentence("{append_lines} is for files, not for MongoDB"), ("append_lines",))
         # Read whole where anything says so, or where it is read otherwise than the last time.
         reading = hashlib.sha256(json.dumps([str(one) for one in astuple(settled)]).encode()).hexdigest()
         position = None if wanted.whole else load_position(self.database, business, build_state_name(place), reading)
@@ -383,6 +448,7 @@ class SourceOpener:
         ignored = tuple(one for one in opened.columns.ignored if one not in ("customer.name", *source.rare))
         return replace(
             opened,
+            header=DOCUMENT,
             columns=replace(opened.columns, ignored=ignored),
             may_be_empty=position is not None,
             has_new=source.has_new_documents,

@@ -28,6 +28,7 @@ IMPORT_RUNS = 3
 REPORT_RUNS = 7
 SCRIPT_RUNS = 3
 PAGE_RUNS = 50
+SHEET_ROWS = 100_000
 MEMORY_LIMIT = 200
 LOCK_LIMIT = 1.0
 SEGMENT_LIMIT = Fraction(2)
@@ -185,6 +186,14 @@ def measure_exports(file: PurchaseFile) -> Iterator[Line]:
         yield Line(f"{what}: memory before and at most", f"{before:.0f} and {after:.0f} MB")
 
 
+def measure_workbooks(_: PurchaseFile) -> Iterator[Line]:
+    """A workbook read by calamine beside openpyxl, which reads what calamine does not read as right."""
+    found = json.loads(python("workbooks", str(SHEET_ROWS)).output)
+    what = f"workbook of {SHEET_ROWS:,} rows and 8 columns"
+    yield compare_times(f"{what}; openpyxl", found["calamine"], found["openpyxl"], Fraction(1, 4))
+    yield Line(f"{what}: cells", "", "", "equal" if found["equal"] else "DIFFERENT", "equal", found["equal"])
+
+
 def measure_segments(file: PurchaseFile) -> Iterator[Line]:
     """Recalculation beside the bare statement that writes the same rows; preview, page and many segments at once."""
     customers = file.rows
@@ -237,6 +246,7 @@ PARTS = {
     "page": measure_page,
     "segments": measure_segments,
     "exports": measure_exports,
+    "workbooks": measure_workbooks,
     "pipeline": measure_pipeline,
 }
 

@@ -44,7 +44,7 @@ def test_of_two_rows_of_one_customer_the_later_holds_and_the_counts_add_up(segme
 
 def test_wrong_rows_are_listed_and_the_others_taken(segments: Segments, tmp_path: Path) -> None:
     rows = (
-        "C1,Nimali,,,,38",
+        "C1,Nimáli,,,,38",
         ",Nobody,,,,",
         "C2,Two,,,last summer,",
         "C3,Three",
@@ -60,11 +60,12 @@ def test_wrong_rows_are_listed_and_the_others_taken(segments: Segments, tmp_path
     assert ended.err == "Ignored columns: shoe size\n"
     assert silent.err.splitlines()[1] == "First rejected: line 3: no customer. --rejects FILE lists every one."
     rows = list(csv.reader((tmp_path / "rejects.csv").read_text(encoding="utf-8").splitlines()))
-    assert [(row[0], row[1]) for row in rows[1:]] == [
+    assert rows[1][:6] == ["", "Nobody", "", "", "", ""]
+    assert [(row[6], row[7]) for row in rows[1:]] == [
         ("3", "no customer"),
         ("4", "registered_at: the date 'last summer' is not ISO 8601 (or give --date-format)"),
         ("5", "the row has 2 cells, the header has 6"),
-        ("6", "the row is not UTF-8 text"),
+        ("6", "the row is not UTF-8 text: mend it, or give the file's encoding"),
         ("7", "name is longer than 1000 characters"),
     ]
 
@@ -139,7 +140,7 @@ def test_a_value_of_another_kind_rejects_its_row(segments: Segments, tmp_path: P
 
     assert ended.out == "customers.csv: 602 rows read: 601 created, 0 updated, 0 unchanged, 1 rejected.\n"
     (row,) = list(csv.reader((tmp_path / "rejects.csv").read_text(encoding="utf-8").splitlines()))[1:]
-    assert row[:2] == [
+    assert row[2:4] == [
         "602",
         "the attribute shoe must be a number of at most 15 digits before and 6 after the point, not 'large'",
     ]
@@ -154,7 +155,7 @@ def test_a_phone_that_lost_its_digits_and_a_damaged_id_are_refused(segments: Seg
 
     assert ended.out == "c.csv: 4 rows read: 1 created, 0 updated, 0 unchanged, 3 rejected.\n"
     rows = list(csv.reader((tmp_path / "rejects.csv").read_text(encoding="utf-8").splitlines()))
-    assert [row[1][:40] for row in rows[1:]] == [
+    assert [row[3][:40] for row in rows[1:]] == [
         "phone '9.4771E+11' is in scientific nota",
         "the customer id '1.2E+11' is in scientif",
         "no customer",
@@ -259,3 +260,17 @@ def test_of_two_columns_one_attribute_is_refused(segments: Segments, tmp_path: P
 
     told = ("--map", "A=attribute:x", "--map", "B=attribute:x:number")
     assert segments.expect_refusal("import-customers", file, *MAKE, *told) == "--map: two columns are the attribute x."
+
+
+def test_rejected_customers_are_mended_and_read_with_the_same_options(segments: Segments, tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "c.csv", "Kunde;Seit;Telefon", "1;31.03.2024;+94", "2;32.03.2024;'+94", "3;;077")
+    told = ("--map", "Kunde=customer_id", "--map", "Seit=registered_at", "--map", "Telefon=phone")
+    form = ("--date-format", "%d.%m.%Y")
+    rejects = tmp_path / "rejects.csv"
+
+    segments.run("import-customers", file, *MAKE, *told, *form, "--rejects", rejects)
+    rejects.write_text(rejects.read_text(encoding="utf-8").replace("32.03.2024", "30.03.2024"), encoding="utf-8")
+    mended = segments.run("import-customers", rejects, *told, *form)
+
+    assert mended.out == "rejects.csv: 1 row read: 1 created, 0 updated, 0 unchanged, 0 rejected.\n"
+    assert members(segments, "customer_id,phone") == [["1", "'+94"], ["3", "077"], ["2", "'+94"]]

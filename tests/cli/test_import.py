@@ -38,7 +38,9 @@ def test_a_dry_run_counts_and_writes_nothing_not_even_the_business(segments: Seg
     assert segments.run("import", ten).lines[0] == known.lines[0]
 
 
-def test_rejected_rows_go_to_the_file_with_line_reason_and_text(segments: Segments, tmp_path: Path) -> None:
+def test_rejected_rows_go_to_the_file_with_their_cells_line_reason_and_order(
+    segments: Segments, tmp_path: Path
+) -> None:
     rows = ("Ada,1,2024-03-01,5.00", ",2,2024-03-01,5.00", "=cmd|x,3,yesterday,5.00", "Ben,4,2024-03-01,-1")
     purchases = write_lines(tmp_path / "orders.csv", HEADER, *rows)
 
@@ -46,10 +48,10 @@ def test_rejected_rows_go_to_the_file_with_line_reason_and_text(segments: Segmen
 
     assert ended.lines[0] == "orders.csv: 4 rows read: 1 created, 0 updated, 0 unchanged, 3 rejected."
     assert list(csv.reader((tmp_path / "rejects.csv").read_text().splitlines())) == [
-        ["line", "reason", "text"],
-        ["3", "no customer", ",2,2024-03-01,5.00"],
-        ["4", "the date 'yesterday' is not ISO 8601 (or give --date-format)", "'=cmd|x,3,yesterday,5.00"],
-        ["5", "a negative amount without a positive row in its order", "Ben,4,2024-03-01,-1"],
+        [*HEADER.split(","), "reject_line", "reject_reason", "reject_order"],
+        ["", "2", "2024-03-01", "5.00", "3", "no customer", "2"],
+        ["'=cmd|x", "3", "yesterday", "5.00", "4", "the date 'yesterday' is not ISO 8601 (or give --date-format)", "3"],
+        ["Ben", "4", "2024-03-01", "-1", "5", "a negative amount without a positive row in its order", "4"],
     ]
 
 

@@ -256,7 +256,7 @@ def test_documents_that_cannot_be_read_are_rejected_with_their_key(
 
     assert "7 rows read: 1 created, 0 updated, 0 unchanged, 6 rejected." in ended.out
     listed = list(csv.reader((tmp_path / "rejects.csv").read_text().splitlines()))[1:]
-    assert [(line, reason, content.split(",")[0]) for line, reason, content in listed] == [
+    assert [(line, reason, content.split(",")[0]) for content, line, reason, _ in listed] == [
         ("2", "order_id is an object", f"_id {keys[1]}"),
         ("3", "date is true or false", f"_id {keys[2]}"),
         ("4", "total_amount_lkr is a list", f"_id {keys[3]}"),

@@ -152,6 +152,18 @@ def test_storefronts_channels_categories_levels_and_statuses_are_all_in_use() ->
     assert len({customer.name for customer in shop.customers}) > 800
 
 
+def test_every_line_of_a_category_says_what_was_bought_and_of_which_there_are_three_each() -> None:
+    shop = shop_of(date(2026, 11, 21))
+
+    lines = [line for purchase in shop.purchases for line in purchase.lines]
+    articles = {(line.category, line.sku, line.product) for line in lines if line.category is not None}
+
+    assert Counter(category for category, _, _ in articles) == dict.fromkeys(CATEGORIES, 3)
+    assert {line.quantity for line in lines if line.category is not None} == {1_000_000, 2_000_000, 3_000_000}
+    nothing = (None, None, None)
+    assert {(line.sku, line.product, line.quantity) for line in lines if line.category is None} == {nothing}
+
+
 @every_day
 def test_lines_add_up_to_their_purchase(today: date) -> None:
     shop = shop_of(today)

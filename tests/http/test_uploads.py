@@ -97,6 +97,44 @@ async def test_a_file_of_which_every_row_is_rejected_has_failed_and_says_why(pla
 
 
 @sqlite_alone
+@pytest.mark.parametrize(
+    ("kind", "query", "encoding"),
+    [
+        ("text/csv; charset=windows-1252", "", "cp1252"),
+        ('text/csv; header=present; Charset="ISO-8859-1"', "", "cp1252"),
+        ("text/csv; charset=utf-8", "?encoding=windows-1250", "cp1250"),
+        ("text/csv; charset=windows-1252", "?encoding=windows-1250", "cp1250"),
+        ("text/csv; charset=utf-8", "", "utf-16"),
+        ("text/tab-separated-values", "", "utf-8"),
+    ],
+)
+async def test_the_charset_is_the_encoding_unless_the_query_says_one(
+    kind: str, query: str, encoding: str, place: Place
+) -> None:
+    body = "customer_id,order_id,date,amount\nMüller-Łódź,1,2024-03-01,5\n"
+    name = "Müller" if encoding == "cp1252" else "Müller-Łódź"
+
+    sent = await place.send(body.replace("Müller-Łódź", name).encode(encoding), query, **{"Content-Type": kind})
+    await place.import_waiting()
+
+    assert sent.status_code == 202, sent.text
+    found = await place.face.data("{ customers { nodes { externalId } } }")
+    assert found["customers"]["nodes"] == [{"externalId": name}]
+
+
+@sqlite_alone
+async def test_orders_as_json_are_understood(place: Place) -> None:
+    body = '[{"customer_id": "Ada", "order_id": 1, "date": "2024-03-01", "items": [{"amount": 5}, {"amount": 2.5}]}]'
+
+    sent = await place.send(body, "?map=items.amount%3Damount", **{"Content-Type": "application/json"})
+    await place.import_waiting()
+
+    assert sent.status_code == 202, sent.text
+    found = await place.face.data("{ customers { nodes { externalId metrics { totalRevenue } } } }")
+    assert found["customers"]["nodes"] == [{"externalId": "Ada", "metrics": {"totalRevenue": "7.50"}}]
+
+
+@sqlite_alone
 async def test_gzip_and_the_options_of_the_command_line_are_understood(place: Place) -> None:
     packed = gzip.compress(b"who;no;when;sum\nAda;1;31/03/2024;1.234,50\n")
     query = "?map=who%3Dcustomer_id&map=no%3Dorder_id&map=when%3Dpurchase_date&map=sum%3Damount"

@@ -157,7 +157,8 @@ def reductions(draw: st.DrawFn) -> Json:
     listed: Json = var(name)
     for _ in range(draw(st.integers(0, 2))):
         listed = {"filter": [listed, draw(conditions(name, 1))]}
-    addend = draw(st.sampled_from((1, var("current.amount"), var("current.days_ago"))))
+    numbers = [var(f"current.{number}") for number in sorted(LISTS[name].variables) if number in NEAR]
+    addend = draw(st.sampled_from([1, *numbers]))
     operands = [var("accumulator"), addend]
     return {"reduce": [listed, {"+": operands if draw(st.booleans()) else operands[::-1]}, 0]}
 

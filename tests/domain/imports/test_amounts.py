@@ -127,6 +127,32 @@ def test_forms_that_contradict_themselves(form: tuple[str | None, ...], sentence
     assert refused.value.message == sentence
 
 
+SIGNED = {
+    "USD": ["$12.50", "US$12.50", "US $12.50", "USD 12.50", "12.50 USD", "12.50"],
+    "AUD": ["$12.50", "A$12.50", "AU $12.50", "12.50 AUD"],
+    "EUR": ["€12.50", "12.50 €", "EUR 12.50", "(€12.50)"],
+    "SEK": ["12.50 kr", "kr12.50", "SEK 12.50"],
+    "CHF": ["CHF 12.50", "12.50"],
+}
+
+
+@pytest.mark.parametrize(
+    ("currency", "text"), [(currency, text) for currency, texts in SIGNED.items() for text in texts]
+)
+def test_the_signs_of_the_business_s_own_currency_are_read_where_it_is_told(currency: str, text: str) -> None:
+    form = AmountForm.of(None, None, "own").allow_own_signs(currency)
+
+    assert abs(make_amount_reader(2, form)(text)) == 1250
+
+
+@pytest.mark.parametrize(
+    ("currency", "text"), [("EUR", "$12.50"), ("USD", "€12.50"), ("AUD", "US$12.50"), ("USD", "own12.50")]
+)
+def test_a_sign_of_another_currency_is_refused(currency: str, text: str) -> None:
+    with pytest.raises(ValueError, match="must be a number such as"):
+        make_amount_reader(2, AmountForm.of(None, None, "own").allow_own_signs(currency))(text)
+
+
 @given(
     st.integers(-(10**14), 10**14),
     st.sampled_from([(".", ","), (",", "."), (",", " "), (".", "'"), (".", "")]),

@@ -7,12 +7,14 @@ import pytest
 
 from domain.errors import InvalidInput
 from domain.imports.orders import RepeatedAmounts, put_together
+from domain.imports.presets import PURCHASES, load_presets
 from domain.imports.rows import StagedColumns
 from persistence.sources.opening import OpenedPurchases
 from tests.drivers.opened_sources import open_source, read, shop
 
 PLAIN = "customer_id,order_id,date,amount,category,status"
 ENDED = ("refunded", "cancelled")
+PRESETS = ", ".join(one.name for one in load_presets().values() if one.about == PURCHASES and one.refusal is None)
 ADA, BEN, CY = "Ada,1,2024-01-01", "Ben,2,2024-01-01", "Cy,3,2024-01-01"
 
 
@@ -155,13 +157,13 @@ def test_what_is_said_wins_over_what_is_settled(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"preset": "nosuch"}, "preset must be one of: shopify, woocommerce, not nosuch"),
+        ({"preset": "nosuch"}, f"preset must be one of: {PRESETS}, not nosuch"),
         ({"amount": "basket"}, "amount must be one of: line, order, not basket"),
         (
             {"preset": "shopify", "amount": "line"},
             "amount line does not go with preset shopify, whose amounts are of orders",
         ),
-        ({"sheet": "One"}, "sheet is for Excel workbooks, and orders.csv is none"),
+        ({"sheet": "One"}, "sheet is for workbooks, and orders.csv is none"),
     ],
 )
 def test_options_that_cannot_be(tmp_path: Path, options: dict[str, str], sentence: str) -> None:

@@ -130,7 +130,7 @@ def test_a_row_of_another_width_is_rejected_and_the_next_one_is_read(tmp_path: P
     rows, rejected = read(open_source(tmp_path, SHOPIFY, "#1,ada@x.test", shopify(order="#2"), preset="shopify"))
 
     assert [row[0] for row in rows] == ["#2"]
-    assert rejected == [RejectedRow(2, "#1,ada@x.test", "the row has 2 cells, the header has 15")]
+    assert rejected == [RejectedRow(2, "#1,ada@x.test", "the row has 2 cells, the header has 15", "#1")]
 
 
 def test_a_column_of_shopify_can_be_mapped_besides(tmp_path: Path) -> None:

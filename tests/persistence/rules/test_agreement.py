@@ -52,10 +52,11 @@ async def both(
     postgresql_server.drop(name)
 
 
+SUMMED = ("amount", "days_ago", "quantity")
 SUMS = [
     {">": [{"reduce": [{"var": name}, {"+": [{"var": "accumulator"}, addend]}, 0]}, 3]}
     for name in LISTS
-    for addend in (1, {"var": "current.amount"}, {"var": "current.days_ago"})
+    for addend in (1, *({"var": f"current.{number}"} for number in SUMMED if number in LISTS[name].variables))
 ]
 """Every count and sum of a list."""
 COUNT, NAME, RICH = {"var": "order_count"}, {"var": "name"}, {">": [{"var": "amount"}, 50]}

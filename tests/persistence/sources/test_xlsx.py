@@ -1,4 +1,5 @@
-"""Workbooks as a source of purchases: what a sheet shows is what is read, and what is no workbook is said so."""
+"""Workbooks as a source of purchases: what a sheet shows is what is read, by either reader alike, and what is no
+workbook is said so."""
 
 import re
 import tracemalloc
@@ -13,8 +14,11 @@ from openpyxl import Workbook
 
 from domain.errors import InvalidInput
 from domain.imports.formats import SourceFormat
+from domain.imports.sources import FileForm
 from persistence.sources import xlsx
+from persistence.sources.calamine import CalamineSource
 from persistence.sources.opening import open_file, open_purchases
+from persistence.sources.sheets import SheetSource
 from persistence.sources.xlsx import XlsxSource
 from tests.conftest import measure_memory
 from tests.drivers.opened_sources import read, shop
@@ -54,28 +58,33 @@ def changed(path: Path, part: str, change: Callable[[bytes], bytes]) -> Path:
     return path
 
 
-def cells(source: XlsxSource) -> list[tuple[int, list[str]]]:
+Reader = type[XlsxSource] | type[CalamineSource]
+both = pytest.mark.parametrize("reader", [XlsxSource, CalamineSource])
+
+
+def cells(source: SheetSource) -> list[tuple[int, list[str]]]:
     return list(source.read_rows())
 
 
-def test_dates_and_numbers_are_read_by_their_types(tmp_path: Path) -> None:
+@both
+def test_dates_and_numbers_are_read_by_their_types(tmp_path: Path, reader: Reader) -> None:
     path = written(
         tmp_path,
         HEADER,
         ("Ada", 1001, datetime(2024, 3, 4, 9, 30), 12.5, "Tea"),
         (7, 1002.0, date(2024, 3, 5), 0.1 + 0.2, None),
         ("Ben", "00012", "2024-03-06", "5.00", True),
-        ("Cy", 1e15, time(9, 30), 123456789.25, "é"),
+        ("Cy", 1e14, time(9, 30), 123456789.25, "é"),
     )
 
-    source = XlsxSource(path)
+    source = reader(path)
 
     assert source.header == list(HEADER)
     assert cells(source) == [
         (2, ["Ada", "1001", "2024-03-04T09:30:00", "12.5", "Tea"]),
         (3, ["7", "1002", "2024-03-05T00:00:00", "0.3", ""]),
         (4, ["Ben", "00012", "2024-03-06", "5.00", "TRUE"]),
-        (5, ["Cy", "1000000000000000", "09:30:00", "123456789.25", "é"]),
+        (5, ["Cy", "100000000000000", "09:30:00", "123456789.25", "é"]),
     ]
 
 
@@ -97,32 +106,35 @@ def test_a_workbook_becomes_purchases_as_a_file_of_text_does(tmp_path: Path) -> 
     assert told == (4, "Ben,3,yesterday,1234,5,Tea", "the date 'yesterday' is not %d/%m/%Y")
 
 
-def test_the_sheet_is_the_first_that_shows_unless_one_is_named(tmp_path: Path) -> None:
+@both
+def test_the_sheet_is_the_first_that_shows_unless_one_is_named(tmp_path: Path, reader: Reader) -> None:
     other = ("Ben", 2, "2024-03-04", 5, "Tea")
     path = written(tmp_path, sheets={"Notes": [("x",)], "May": [HEADER, ADA], "June": [HEADER, other]})
     changed(path, "xl/workbook.xml", lambda xml: xml.replace(b'state="visible"', b'state="hidden"', 1))
 
     with pytest.raises(InvalidInput) as refused:
-        XlsxSource(path, "July")
+        reader(path, FileForm(sheet="July"))
 
-    assert cells(XlsxSource(path))[0][1][0] == "Ada"
-    assert cells(XlsxSource(path, "June"))[0][1][0] == "Ben"
+    assert cells(reader(path))[0][1][0] == "Ada"
+    assert cells(reader(path, FileForm(sheet="June")))[0][1][0] == "Ben"
     assert refused.value.message == "orders.xlsx has no sheet July. There are: Notes, May, June."
 
 
-def test_a_formula_is_the_value_that_is_kept_with_it(tmp_path: Path) -> None:
+@both
+def test_a_formula_is_the_value_that_is_kept_with_it(tmp_path: Path, reader: Reader) -> None:
     path = written(tmp_path, HEADER, ("Ada", 1, "2024-03-04", "=2*3", "Tea"))
-    before = cells(XlsxSource(path))
+    before = cells(reader(path))
     changed(path, SHEET, lambda xml: re.sub(rb"<f>2\*3</f><v ?/?>(</v>)?", b"<f>2*3</f><v>6</v>", xml))
 
     assert before == [(2, ["Ada", "1", "2024-03-04", "", "Tea"])]
-    assert cells(XlsxSource(path)) == [(2, ["Ada", "1", "2024-03-04", "6", "Tea"])]
+    assert cells(reader(path)) == [(2, ["Ada", "1", "2024-03-04", "6", "Tea"])]
 
 
-def test_empty_rows_are_none_and_rows_keep_the_numbers_that_the_sheet_shows(tmp_path: Path) -> None:
+@both
+def test_empty_rows_are_none_and_rows_keep_the_numbers_that_the_sheet_shows(tmp_path: Path, reader: Reader) -> None:
     path = written(tmp_path, HEADER, ADA, (), (None, None), ("Ben", 2, "2024-03-05", 5), *[()] * 50)
 
-    assert cells(XlsxSource(path)) == [(2, SHOWN), (5, ["Ben", "2", "2024-03-05", "5", ""])]
+    assert cells(reader(path)) == [(2, SHOWN), (5, ["Ben", "2", "2024-03-05", "5", ""])]
 
 
 def test_a_row_that_is_longer_than_the_header_is_rejected(tmp_path: Path) -> None:
@@ -134,11 +146,12 @@ def test_a_row_that_is_longer_than_the_header_is_rejected(tmp_path: Path) -> Non
     assert [(row.line, row.reason) for row in rejected] == [(2, "the row has 6 cells, the header has 5")]
 
 
-def test_what_a_sheet_says_of_its_size_is_not_believed(tmp_path: Path) -> None:
+@both
+def test_what_a_sheet_says_of_its_size_is_not_believed(tmp_path: Path, reader: Reader) -> None:
     path = written(tmp_path, HEADER, ADA)
     changed(path, SHEET, lambda xml: re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1"', xml))
 
-    assert cells(XlsxSource(path)) == [(2, SHOWN)]
+    assert cells(reader(path)) == [(2, SHOWN)]
 
 
 def test_a_row_beyond_the_last_that_a_sheet_can_have_ends_the_reading(
@@ -183,7 +196,8 @@ OLD = "orders.xlsx is an old or an encrypted Excel workbook. Save it as .xlsx wi
 
 def of_files(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as package:
-        package.writestr("orders.csv", "customer_id")
+        package.writestr("[Content_Types].xml", "<Types/>")
+        package.writestr("word/document.xml", "<document/>")
 
 
 @pytest.mark.parametrize(
@@ -276,22 +290,154 @@ def test_a_small_file_with_a_part_that_memory_would_not_hold_is_refused(
     assert refused.value.message == TOO_LARGE
 
 
-def test_rows_of_long_cells_are_handed_on_a_few_at_a_time(tmp_path: Path) -> None:
+@both
+def test_rows_of_long_cells_are_handed_on_a_few_at_a_time(tmp_path: Path, reader: Reader) -> None:
     rows = [("C" * 30_000, number, "2024-03-04", 5, "T" * 30_000) for number in range(200)]
     path = written(tmp_path, HEADER, *rows)
 
-    sizes = [len(batch.rows) for batch in XlsxSource(path).read_batches()]
+    sizes = [len(batch.rows) for batch in reader(path).read_batches()]
 
     assert sum(sizes) == 200
     assert max(sizes) * 60_000 < 2 << 20
 
 
+@both
 @pytest.mark.parametrize("rows", [[], [()], [(None, None)], [HEADER]])
-def test_a_sheet_without_rows_holds_no_data(tmp_path: Path, rows: list[tuple[Any, ...]]) -> None:
+def test_a_sheet_without_rows_holds_no_data(tmp_path: Path, reader: Reader, rows: list[tuple[Any, ...]]) -> None:
     path = written(tmp_path, *rows)
 
     if rows == [HEADER]:
-        assert cells(XlsxSource(path)) == []
+        assert cells(reader(path)) == []
     else:
         with pytest.raises(InvalidInput, match=r"^No data found in orders\.xlsx\.$"):
-            XlsxSource(path)
+            reader(path)
+
+
+@pytest.mark.parametrize("epoch", [1900, 1904])
+def test_both_readers_read_dates_of_all_forms_alike(epoch: int, tmp_path: Path) -> None:
+    path = tmp_path / "orders.xlsx"
+    book = Workbook()
+    sheet = book.active
+    sheet.append(HEADER)
+    forms = (
+        "yyyy-mm-dd",
+        "dd/mm/yyyy h:mm",
+        "[$-409]mmmm d, yyyy;@",
+        'yyyy"年"m"月"',
+        "0.00",
+        '0 "days"',
+        "*d0",
+        "A/P",
+    )
+    numbers = [45000 + part / 86_400 for part in range(0, 86_400, 7_001)] + [60, 61, 0.5, 1234, 2_900_000]
+    for number in numbers:
+        for form in forms:
+            sheet.append(("Ada", sheet.max_row, number, 5, "Tea"))
+            sheet.cell(sheet.max_row, 3).number_format = form
+    if epoch == 1904:
+        book.epoch = datetime(1904, 1, 1)
+    book.save(path)
+
+    fast, slow = open_file(path), XlsxSource(path)
+
+    assert cells(fast) == cells(slow)
+    assert len(cells(slow)) == len(numbers) * len(forms)
+
+
+def test_usual_workbooks_are_read_fast_and_unusual_ones_right(tmp_path: Path) -> None:
+    path = written(tmp_path, HEADER, ADA)
+    usual = open_file(path)
+    changed(path, SHEET, lambda xml: xml.replace(b'r="A2" ', b""))
+    unusual = open_file(path)
+
+    assert (type(usual), type(unusual)) == (CalamineSource, XlsxSource)
+    assert cells(usual) == cells(unusual) == [(2, SHOWN)]
+
+
+def test_whole_numbers_beyond_fifteen_digits_stay_apart(tmp_path: Path) -> None:
+    ids = [10**15, 1234567890123456789, 1234567890123456788]
+    path = written(tmp_path, HEADER, ADA, *(("Ada", number, "2024-03-04", 5, "Tea") for number in range(2, 5)))
+    for number, order in enumerate(ids, 2):
+        changed(path, SHEET, lambda xml, old=b"<v>%d</v>" % number, new=b"<v>%d</v>" % order: xml.replace(old, new))
+
+    assert [row[1] for _, row in cells(open_file(path))] == ["1", *map(str, ids)]
+
+
+def test_two_cells_far_apart_are_not_held(tmp_path: Path) -> None:
+    path = written(tmp_path, HEADER, ADA)
+    far = b'<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData>'
+    changed(path, SHEET, lambda xml: xml.replace(b"</sheetData>", far))
+
+    source = open_file(path)
+
+    assert type(source) is XlsxSource
+    assert next(source.read_rows()) == (2, SHOWN)
+
+
+def test_furigana_and_escaped_characters_are_no_text_of_their_own(tmp_path: Path) -> None:
+    path = written(tmp_path, HEADER, ADA)
+    read = b'<c r="A2" t="inlineStr"><is><t>\xe6\x9d\xb1</t><rPh sb="0" eb="1"><t>x</t></rPh></is></c>'
+    changed(path, SHEET, lambda xml: re.sub(rb'<c r="A2".*?</c>', read, xml))
+
+    assert cells(CalamineSource(path))[0][1][0] == cells(XlsxSource(path))[0][1][0] == "東"
+
+
+@both
+def test_titles_blank_rows_and_repeated_headers_are_skipped_and_told(tmp_path: Path, reader: Reader) -> None:
+    path = written(tmp_path, ("Orders of March",), (), HEADER, ADA, HEADER, ("Ben", 2, "2024-03-05", 5, None, ""))
+
+    source = reader(path)
+
+    assert source.header_line == 3
+    assert cells(source) == [(4, SHOWN), (6, ["Ben", "2", "2024-03-05", "5", ""])]
+    assert source.notes == [
+        "The header is on row 3; 2 rows before it were skipped.",
+        "The header stands 1 time again further down; that was skipped.",
+    ]
+
+
+@both
+def test_the_header_is_where_it_is_said_to_be(tmp_path: Path, reader: Reader) -> None:
+    path = written(tmp_path, ("a", "b"), ("c", "d"), HEADER, ADA)
+
+    assert reader(path, FileForm(skip_lines=1)).header == ["c", "d"]
+    assert reader(path, FileForm(skip_lines=2)).header == list(HEADER)
+    with pytest.raises(InvalidInput, match=r"^Row 5 of orders\.xlsx is empty|^No data found"):
+        reader(path, FileForm(skip_lines=4))
+
+
+@both
+def test_merged_cells_are_rejected_with_the_remedy_or_filled(tmp_path: Path, reader: Reader) -> None:
+    path = tmp_path / "orders.xlsx"
+    book = Workbook()
+    sheet = book.active
+    for row in (
+        HEADER,
+        ("Ada", 1, "2024-03-04", 5, "Tea"),
+        (None, None, "2024-03-04", 6, "Rum"),
+        ("Ben", 2, "2024-03-04", 7),
+    ):
+        sheet.append(row)
+    sheet.merge_cells("A2:A3")
+    sheet.merge_cells("B2:B3")
+    book.save(path)
+
+    (batch,) = reader(path).read_batches()
+
+    assert batch.rows[1][:2] == ["", ""]
+    assert batch.faults == {
+        3: "the row has merged cells, whose value stands in the first alone: give fill_down, or unmerge them"
+    }
+    assert cells(reader(path, FileForm(fill_merged=True))) == [
+        (2, SHOWN),
+        (3, ["Ada", "1", "2024-03-04", "6", "Rum"]),
+        (4, ["Ben", "2", "2024-03-04", "7", ""]),
+    ]
+
+
+def test_other_sheets_are_named(tmp_path: Path) -> None:
+    path = written(tmp_path, sheets={"Notes": [("x",)], "May": [HEADER, ADA], "June": [HEADER, ADA]})
+    changed(path, "xl/workbook.xml", lambda xml: xml.replace(b'state="visible"', b'state="hidden"', 1))
+
+    assert open_file(path).notes == ["Read the sheet May; another may be named by sheet: Notes (hidden), June."]
+    assert open_file(path, FileForm(sheet="June")).notes == []
