@@ -54,7 +54,7 @@ from persistence.imports.undo import ImportUndo
 from persistence.migrations.migrate import describe_state, list_differences, upgrade
 from persistence.reports.cache import MemoryCache
 from persistence.sources.csv import CsvSource
-from persistence.sources.opening import OpenedPurchases, SourceOpener, read_section, write_section
+from persistence.sources.opening import OpenedPurchases, SourceOpener, open_customers, read_section, write_section
 from persistence.store import SqlStore
 
 T = TypeVar("T")
@@ -200,6 +200,10 @@ class OpenStore:
     def make_worker(self, feed: ProgressFeed, clock: Clock) -> Worker:
         return make_worker(self.database, clock, feed)
 
+    def open_customers(self, path: Path, business: Business, form: SourceFormat, names: Names) -> CustomersFile:
+        """A file of customers with its header understood; InvalidInput says what is wrong with it."""
+        return open_customers(path, business, form, names, self.database)
+
     def open_purchases(self, place: Place, business: Business, options: SourceFormat, names: Names) -> OpenedPurchases:
         """A file or a collection with its columns understood; InvalidInput says what is wrong with it. Reasons of
         rejected rows are in the words of the face."""
@@ -315,11 +319,6 @@ def check_folder(path: Path) -> None:
 def open_csv(path: Path) -> PurchaseSource:
     """A file of rows under a header, whatever they are; InvalidInput where it cannot be read."""
     return CsvSource(path)
-
-
-def open_customers(path: Path) -> CustomersFile:
-    """A file of customers with its header understood; InvalidInput says what is wrong with it."""
-    return CustomersFile.read(path)
 
 
 def read_mongodb_section(settings: Settings, business_key: str) -> dict[str, str]:

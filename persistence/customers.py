@@ -1,6 +1,8 @@
 """Customers: pages by key in every order, lookups, and writing them in sets. A page reads one row a customer."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,8 +22,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from domain.calendar import load_zone, to_local_day
-from domain.model import ERASED_TEXT, Customer, CustomerTotals, NewCustomer, WriteCounts
+from domain.calendar import from_micros, load_zone, to_local_day, to_micros
+from domain.model import (
+    ERASED_TEXT,
+    PROFILE,
+    PROFILE_TEXTS,
+    AttributeValue,
+    Customer,
+    CustomerTotals,
+    NewCustomer,
+    WriteCounts,
+)
 from domain.pages import Page, PageRequest, Position, build_page
 from domain.store import CustomerFilter, CustomerRecord, CustomerSort, Refusal
 from persistence.database.dialects import Selective
@@ -34,6 +45,7 @@ from persistence.tables import (
     CustomerRow,
     business,
     customer,
+    customer_attribute,
     customer_metrics,
     customer_term,
     is_storable,
@@ -52,10 +64,7 @@ BY_METRICS = frozenset({CustomerSort.TOTAL_REVENUE, CustomerSort.ORDER_COUNT, Cu
 COLUMNS = (
     customer.c.id,
     customer.c.external_id,
-    customer.c.name,
-    customer.c.email,
-    customer.c.loyalty_level,
-    customer.c.registered_at,
+    *(customer.c[name] for name in PROFILE),
     customer.c.registered_day,
     customer.c.erased,
     customer.c.merged_into,
@@ -117,7 +126,10 @@ def build_record(row: CustomerRow, totals: CustomerMetricsRow) -> CustomerRecord
             row.loyalty_level,
             to_optional_instant(row.registered_at),
             bool(row.erased),
-            merged_into=row.merged_into,
+            row.phone,
+            row.country,
+            row.city,
+            row.merged_into,
         ),
         CustomerTotals(
             totals.order_count,
@@ -146,6 +158,29 @@ def collect_terms(external_id: str, name: str | None, email: str | None) -> set[
     if email:
         terms.add(email.casefold())
     return terms
+
+
+def write_attribute(value: AttributeValue) -> dict[str, object]:
+    """The columns of a value. Rules compare numbers as doubles, which need not be what was written."""
+    columns: dict[str, object] = {"text": None, "number": None, "flag": None, "instant": None}
+    match value:
+        case str():
+            return columns | {"text": value}
+        case Decimal():
+            return columns | {"text": format(value, "f"), "number": float(value)}
+        case bool():
+            return columns | {"flag": value}
+        case datetime():
+            return columns | {"instant": to_micros(value)}
+
+
+def read_attribute(row: Any) -> AttributeValue:
+    """The value of a row, as `write_attribute` wrote it."""
+    if row.number is not None:
+        return Decimal(row.text)
+    if row.flag is not None:
+        return bool(row.flag)
+    return str(row.text) if row.instant is None else from_micros(row.instant)
 
 
 class CustomerStore:
@@ -231,6 +266,20 @@ class CustomerStore:
         )
         return {row[0]: (row[1], bool(row[2])) for row in await self.connection.execute(statement)}
 
+    async def load_attributes(self, ids: Sequence[int]) -> Mapping[int, Mapping[str, AttributeValue]]:
+        """What each of the customers has, by name in the order of names."""
+        values: dict[int, dict[str, AttributeValue]] = {key: {} for key in ids}
+        if values:
+            column = customer_attribute.c
+            statement = (
+                select(customer_attribute)
+                .where(column.business_id == self.business_id, column.customer_id.in_(values))
+                .order_by(column.customer_id, column.name)
+            )
+            for row in await self.connection.execute(statement):
+                values[row.customer_id][row.name] = read_attribute(row)
+        return values
+
     async def upsert(self, items: Sequence[NewCustomer], time_zone: str) -> tuple[WriteCounts, list[Refusal]]:
         """Write them all, unless one is refused (code ERASED): then nothing. Absent fields keep what is stored."""
         tz = load_zone(time_zone)
@@ -244,28 +293,30 @@ class CustomerStore:
         fresh: list[dict[str, Any]] = []
         changed: list[dict[str, Any]] = []
         terms: dict[int, tuple[set[str], set[str]]] = {}
+        attributes: list[tuple[int, str, AttributeValue | None]] = []
+        asking = [row.id for item in items if item.attributes and (row := stored.get(item.external_id)) is not None]
+        held = dict(await self.load_attributes(asking))
         next_id = await self._take_ids(sum(item.external_id not in stored for item in items))
         for item in items:
             row = stored.get(item.external_id)
-            values: dict[str, Any] = {
-                "name": item.name if "name" in item.given or row is None else row.name,
-                "email": item.email if "email" in item.given or row is None else row.email,
-                "loyalty_level": item.loyalty_level
-                if "loyalty_level" in item.given or row is None
-                else row.loyalty_level,
-                "registered_at": to_optional_micros(item.registered_at)
-                if "registered_at" in item.given or row is None
-                else row.registered_at,
+            stated = {**{name: getattr(item, name) for name in PROFILE_TEXTS},
+                      "registered_at": to_optional_micros(item.registered_at)}  # fmt: skip
+            values = {
+                name: value if name in item.given or row is None else getattr(row, name)
+                for name, value in stated.items()
             }
-            if row is not None and all(getattr(row, name) == value for name, value in values.items()):
+            own = {} if row is None else held.get(row.id, {})
+            differing = {name: value for name, value in item.attributes.items() if own.get(name) != value}
+            if row is not None and not differing and all(getattr(row, name) == values[name] for name in PROFILE):
                 continue
             registered = values["registered_at"]
             values["registered_day"] = None if registered is None else to_local_day(to_optional_instant(registered), tz)  # type: ignore[arg-type]
             values["name_sort"] = MISSING_TEXT if values["name"] is None else values["name"].casefold()
             key = row.id if row is not None else next_id
             own_id = item.external_id if row is None else row.external_id
-            held = set[str]() if row is None else collect_terms(own_id, row.name, row.email)
-            terms[key] = (terms.get(key, (held,))[0], collect_terms(own_id, values["name"], values["email"]))
+            known = set[str]() if row is None else collect_terms(own_id, row.name, row.email)
+            terms[key] = (terms.get(key, (known,))[0], collect_terms(own_id, values["name"], values["email"]))
+            attributes += [(key, name, value) for name, value in differing.items()]
             if row is None:
                 next_id += 1
                 fresh.append({"business_id": self.business_id, "id": key, "external_id": item.external_id, **values})
@@ -273,6 +324,7 @@ class CustomerStore:
                 changed.append({"k": key, **values})
                 # Another item may name the same customer by another name.
                 vars(row).update(values)
+                held[row.id] = {**own, **differing}
         others = await self._load_other_terms([row["k"] for row in changed])
         gone, added = list[dict[str, Any]](), list[dict[str, Any]]()
         for key, (before, after) in terms.items():
@@ -282,6 +334,7 @@ class CustomerStore:
                 {"business_id": self.business_id, "term": term, "customer_id": key} for term in after - before - kept
             ]
         await self._write(fresh, changed, gone, added)
+        await self._write_attributes(attributes)
         counts = WriteCounts(len(fresh), len(changed), len(items) - len(fresh) - len(changed))
         return counts, []
 
@@ -316,17 +369,26 @@ class CustomerStore:
             terms.setdefault(row[0], set()).add(row[1].casefold())
         return terms
 
+    async def _write_attributes(self, changes: Sequence[tuple[int, str, AttributeValue | None]]) -> None:
+        """Replace each of these attributes of these customers; None takes one away."""
+        if not changes:
+            return
+        column = customer_attribute.c
+        statement = delete(customer_attribute).where(
+            column.business_id == self.business_id, column.customer_id == bindparam("c"), column.name == bindparam("n")
+        )
+        await self.connection.execute(statement, [{"c": key, "n": name} for key, name, _ in changes])
+        rows = [
+            {"business_id": self.business_id, "customer_id": key, "name": name, **write_attribute(value)}
+            for key, name, value in changes
+            if value is not None
+        ]
+        if rows:
+            await self.connection.execute(insert(customer_attribute), rows)
+
     async def _load_stored(self, external_ids: Sequence[str]) -> dict[str, SimpleNamespace]:
         """What is stored of the customer that each name means; the same of two names that mean the same one."""
-        columns = (
-            customer.c.id,
-            customer.c.external_id,
-            customer.c.name,
-            customer.c.email,
-            customer.c.loyalty_level,
-            customer.c.registered_at,
-            customer.c.erased,
-        )
+        columns = (customer.c.id, customer.c.external_id, *(customer.c[name] for name in PROFILE), customer.c.erased)
         statement = (
             select(named.c.external_id.label("known_by"), *columns)
             .select_from(join_named(customer))

@@ -42,6 +42,7 @@ from persistence.tables import (
     audit_event,
     business,
     customer,
+    customer_attribute,
     customer_metrics,
     customer_term,
     import_reject,
@@ -64,7 +65,8 @@ def is_telling(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Names:
-    """External id, name and e-mail of one customer, as far as they are known."""
+    """External id, name, e-mail and phone of one customer, as far as they are known. Country, city and attributes tell
+    of many others, too: they go with the customer's own rows only."""
 
     held: frozenset[str]
 
@@ -133,6 +135,7 @@ async def forget_in_events(connection: AsyncConnection, business_id: int, names:
         rows = (await connection.execute(statement.where(column.id > rows[-1].id))).all()
 
 
+FORGOTTEN = ("name", "email", "phone", "country", "city")
 PREFIX, END = "erased:", "erased;"
 """What begins the hashes, and the first text after all of them."""
 ERASED_REASON = "the customer was erased"
@@ -217,14 +220,19 @@ class ErasureStore:
         rows = (
             await self.session.scalars(select(CustomerRow).where(is_of_customer(self.business_id, customer_id)))
         ).all()
-        names = Names(frozenset(name for row in rows for name in (row.external_id, row.name, row.email) if name))
+        told = (name for row in rows for name in (row.external_id, row.name, row.email, row.phone))
+        names = Names(frozenset(name for name in told if name))
         key = await self._load_key()
+        ids = [row.id for row in rows]
         for row in rows:
             row.external_id = compute_digest(key, row.external_id)
-            row.name, row.email, row.name_sort, row.erased = None, None, MISSING_TEXT, True
+            row.name_sort, row.erased = MISSING_TEXT, True
+            for forgotten in FORGOTTEN:
+                setattr(row, forgotten, None)
         await self.session.flush()
-        of_term = (customer_term.c.business_id == self.business_id, customer_term.c.customer_id == customer_id)
-        await self.connection.execute(delete(customer_term).where(*of_term))
+        for table in (customer_term, customer_attribute):
+            mine = (table.c.business_id == self.business_id, table.c.customer_id.in_(ids))
+            await self.connection.execute(delete(table).where(*mine))
         # An import that is taken back must not bring them back.
         for table in (purchase, purchase_before):
             of_customer = (table.c.business_id == self.business_id, table.c.customer_id == customer_id)

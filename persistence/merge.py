@@ -10,9 +10,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from domain.attributes import write_attributes
 from domain.calendar import find_day_boundaries, load_zone, to_local_day, to_micros
 from domain.model import STATUS_ORDER, NewPurchase, WriteCounts
-from domain.purchase_attributes import write_attributes
 from domain.store import Refusal
 from persistence.database.dialects import create, empty, fill, make, prefer_index_joins
 from persistence.erasure import mark_erased

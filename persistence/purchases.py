@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import and_, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from domain.attributes import read_attributes
 from domain.calendar import from_micros, to_micros
 from domain.model import (
     STATUS_ORDER,
@@ -17,7 +18,6 @@ from domain.model import (
     WriteCounts,
 )
 from domain.pages import Page, PageRequest, build_page
-from domain.purchase_attributes import read_attributes
 from domain.store import PurchaseRecord, Refusal
 from persistence.customers import apply_keyset
 from persistence.merge import count_due, move_days, move_purchases, record, refresh_customers

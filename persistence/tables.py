@@ -15,6 +15,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
+    Double,
     ForeignKeyConstraint,
     FromClause,
     Index,
@@ -91,7 +92,8 @@ def of_business(*more: Any) -> tuple[Any, ...]:
 
 class BusinessRow(SQLModel, table=True):
     """A tenant. `change_number` rises with every write; `data_version` is the last one that changed data. Dynamic
-    memberships have followed what changed until `followed_at`."""
+    memberships have followed what changed until `followed_at`. `attributes` holds the kind of each by owner and
+    name."""
 
     __tablename__ = "business"
     __table_args__ = (UniqueConstraint("key", name="uq_business_key"),)
@@ -114,6 +116,7 @@ class BusinessRow(SQLModel, table=True):
     followed_at: int = not_null(BigInteger, 0)
     history_from: int | None = nullable(BigInteger)
     created_at: int = not_null(BigInteger)
+    attributes: Any = nullable(NullableJson)
 
 
 class StorefrontRow(SQLModel, table=True):
@@ -148,7 +151,25 @@ class CustomerRow(SQLModel, table=True):
     registered_day: int | None = nullable(BigInteger)
     erased: bool = not_null(Boolean, False)
     name_sort: str = not_null(CodePointText)
+    phone: str | None = nullable(CodePointText)
+    country: str | None = nullable(CodePointText)
+    city: str | None = nullable(CodePointText)
     merged_into: int | None = nullable(BigInteger)
+
+
+class CustomerAttributeRow(SQLModel, table=True):
+    """What the business itself names of a customer. Its kind says where a value stands; a number as it was written in
+    `text` and as rules compare it in `number`."""
+
+    __tablename__ = "customer_attribute"
+    __table_args__ = of_business(primary_key("customer_id", "name"))
+    business_id: int = not_null(BigInteger)
+    customer_id: int = not_null(BigInteger)
+    name: str = not_null(CodePointText)
+    text: str | None = nullable(CodePointText)
+    number: float | None = nullable(Double)
+    flag: bool | None = nullable(Boolean)
+    instant: int | None = nullable(BigInteger)
 
 
 class CustomerTermRow(SQLModel, table=True):
@@ -527,6 +548,7 @@ metadata = SQLModel.metadata
 business = metadata.tables["business"]
 storefront = metadata.tables["storefront"]
 customer = metadata.tables["customer"]
+customer_attribute = metadata.tables["customer_attribute"]
 customer_term = metadata.tables["customer_term"]
 customer_metrics = metadata.tables["customer_metrics"]
 purchase = metadata.tables["purchase"]

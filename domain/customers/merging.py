@@ -92,11 +92,14 @@ async def _merge(unit: Unit, source: CustomerRecord, target: CustomerRecord, act
         )
     from_id, into_id = source.customer.id, target.customer.id
     missing = _find_missing(source, target)
+    attributes = await unit.customers.load_attributes([from_id, into_id])
+    own = attributes.get(into_id, {})
+    more = {name: value for name, value in attributes.get(from_id, {}).items() if name not in own}
     ended, begun = await _move_memberships(unit, from_id, into_id, actor)
     purchases = await unit.purchases.move(from_id, into_id)
     await unit.customers.merge(from_id, into_id)
-    if missing:
-        given = NewCustomer(target.customer.external_id, given=frozenset(missing), **missing)
+    if missing or more:
+        given = NewCustomer(target.customer.external_id, given=frozenset(missing), attributes=more, **missing)
         await unit.customers.upsert([given], unit.business.time_zone)
     await unit.mark_data_changed()
     await unit.audit(
@@ -107,13 +110,13 @@ async def _merge(unit: Unit, source: CustomerRecord, target: CustomerRecord, act
             "from": from_id,
             "into": into_id,
             "purchases": purchases,
-            "fields": list(missing),
+            "fields": [*missing, *(f"attributes.{name}" for name in more)],
             "membershipsEnded": ended,
             "membershipsBegun": begun,
         },
     )
     merged = (await unit.customers.find_by_ids([into_id]))[into_id]
-    return CustomerMerge(merged, tuple(missing), purchases, ended, begun)
+    return CustomerMerge(merged, (*missing, *(f"attributes.{name}" for name in more)), purchases, ended, begun)
 
 
 def _find_missing(source: CustomerRecord, target: CustomerRecord) -> dict[str, Any]:

@@ -9,26 +9,38 @@ from rich.console import Console
 from rich.table import Table
 
 from domain.calendar import load_zone, to_local_date
+from domain.errors import name_fields
 from domain.imports.columns import count_noun
+from domain.imports.formats import SourceFormat
 from domain.imports.rows import RejectedRow
 from domain.pages import PageRequest
 from domain.store import CustomerFilter, CustomerSort
-from gql.cli.imports import CurrencyOption, RejectsOption, ZoneOption
-from gql.cli.output import Rejects, clean_line, make_cell, make_progress_bar, name_ignored_columns, print_summary
+from gql.cli.imports import CurrencyOption, RejectsOption, ZoneOption, with_format_options
+from gql.cli.output import (
+    Rejects,
+    clean_line,
+    make_cell,
+    make_progress_bar,
+    name_ignored_columns,
+    print_summary,
+    to_option_name,
+)
 from gql.cli.recalculate import follow_import
 from gql.cli.session import ACTOR, BusinessOption, Session, command
-from gql.composition import open_customers
 
 customers_app = typer.Typer()
 listed_app = typer.Typer()
 
 
 @customers_app.command()
+@with_format_options
 @command
 async def import_customers(
     session: Session,
-    file: Annotated[Path, typer.Argument(help="CSV file of customers, plain or gzip.")],
+    *,
+    file: Annotated[Path, typer.Argument(help="File of customers.")],
     business: BusinessOption = None,
+    options: SourceFormat,
     time_zone: ZoneOption = None,
     currency: CurrencyOption = None,
     rejects: RejectsOption = None,
@@ -36,7 +48,7 @@ async def import_customers(
     """Import customers. Example: segments import-customers customers.csv --business shop"""
     businesses, rejected = session.services.businesses, Rejects(rejects)
     chosen = await businesses.plan_for_import(session.settings.business, business, time_zone, currency)
-    source = open_customers(file)
+    source = session.store.open_customers(file, chosen, options, to_option_name)
     rejected.check(file)
     if not chosen.id:
         chosen = await businesses.create_planned(chosen)
@@ -47,10 +59,12 @@ async def import_customers(
         summary = await source.import_into(
             session.services.customers, chosen, refused.append, lambda count: bar.update(task, completed=count)
         )
-    with rejected.open_writer(source.source.header, source.source.read_rows) as reject:
+    for note in source.notes:
+        typer.echo(name_fields(note, to_option_name), err=True)
+    with rejected.open_writer(source.file.header, source.file.read_rows) as reject:
         for row in sorted(refused):
             reject(row)
-    print_summary(source.source.name, summary)
+    print_summary(source.file.name, summary)
     rejected.name_first()
     summary.check()
 

@@ -7,15 +7,15 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import strawberry
 
 from domain.calendar import load_zone, to_utc
 from domain.errors import AlreadyRunning, FieldProblem, InvalidInput, build_unknown_id
 from domain.jobs.model import Job as JobEntity
+from domain.model import PROFILE, NewCustomer, NewPurchase
 from domain.model import Business as BusinessEntity
-from domain.model import NewCustomer, NewPurchase
 from domain.model import PurchaseLine as NewLine
 from domain.money import find_exponent, to_millionths, to_minor
 from domain.reports.document import ReportRequest
@@ -121,8 +121,8 @@ class PurchaseInput:
     channel: str | None = strawberry.field(default=None, description="Sales channel of the order.")
     attributes: JSON | None = strawberry.field(
         default=None,
-        description="What else is said of the order: an object of texts, numbers and booleans; instants are ISO 8601 "
-        "texts. A null says nothing.",
+        description="Attributes of the order by name; they replace those that were stated before. The first value of a "
+        "name fixes its type.",
     )
     lines: list[PurchaseLineInput] | None = strawberry.field(default=None, description="Lines of the order.")
 
@@ -132,9 +132,16 @@ class CustomerInput:
     external_id: str = strawberry.field(description="Customer id of the shop; made where it is new.")
     name: str | None = strawberry.field(default=strawberry.UNSET, description="Name of the customer.")
     email: str | None = strawberry.field(default=strawberry.UNSET, description="Email address of the customer.")
+    phone: str | None = strawberry.field(default=strawberry.UNSET, description="Phone number of the customer.")
+    country: str | None = strawberry.field(default=strawberry.UNSET, description="Country of the customer.")
+    city: str | None = strawberry.field(default=strawberry.UNSET, description="City of the customer.")
     loyalty_level: str | None = strawberry.field(default=strawberry.UNSET, description="Loyalty level of the customer.")
     registered_at: datetime | None = strawberry.field(
         default=strawberry.UNSET, description="Timestamp of the registration."
+    )
+    attributes: JSON | None = strawberry.field(
+        default=None,
+        description="Attributes by name: each is set, or cleared by null; others stay. The first value fixes the type.",
     )
 
 
@@ -380,16 +387,13 @@ def read_customers(items: list[CustomerInput], business: BusinessEntity) -> list
     tz = load_zone(business.time_zone)
     customers: list[NewCustomer] = []
     for index, item in enumerate(items):
-        present = {
-            name: getattr(item, name)
-            for name in ("name", "email", "loyalty_level", "registered_at")
-            if getattr(item, name) is not strawberry.UNSET
-        }
+        present = {name: getattr(item, name) for name in PROFILE if getattr(item, name) is not strawberry.UNSET}
         if present.get("registered_at") is not None:
             try:
                 present["registered_at"] = to_utc(present["registered_at"], tz)
             except ValueError as error:
                 field = ("input", str(index), "registeredAt")
                 raise InvalidInput(f"registeredAt {error}", field) from error
-        customers.append(NewCustomer(item.external_id, given=frozenset(present), **present))
+        attributes: Any = {} if item.attributes is None else item.attributes
+        customers.append(NewCustomer(item.external_id, given=frozenset(present), attributes=attributes, **present))
     return customers

@@ -25,9 +25,10 @@ from persistence.tables import AuditEventRow, PurchaseImportRow, import_range, p
 STEP = 4_000
 """Customer ids that are looked at in one transaction."""
 UNKNOWN = """c.business_id = :business AND c.id BETWEEN :low AND :high AND NOT c.erased
-    AND c.name IS NULL AND c.email IS NULL AND c.loyalty_level IS NULL AND c.registered_at IS NULL
-    AND c.merged_into IS NULL AND NOT EXISTS (SELECT 1 FROM customer o WHERE o.business_id = :business
-    AND o.merged_into = c.id)"""
+    AND c.name IS NULL AND c.email IS NULL AND c.phone IS NULL AND c.country IS NULL AND c.city IS NULL
+    AND c.loyalty_level IS NULL AND c.registered_at IS NULL AND NOT EXISTS (SELECT 1 FROM customer_attribute a
+    WHERE a.business_id = :business AND a.customer_id = c.id) AND c.merged_into IS NULL
+    AND NOT EXISTS (SELECT 1 FROM customer o WHERE o.business_id = :business AND o.merged_into = c.id)"""
 NO_PURCHASE = """NOT EXISTS (SELECT 1 FROM purchase p WHERE p.business_id = :business AND p.customer_id = c.id)"""
 NO_MEMBERSHIP = "NOT EXISTS (SELECT 1 FROM membership m WHERE m.business_id = :business AND m.customer_id = c.id)"
 BARE = f"SELECT c.id, c.external_id FROM customer c WHERE {UNKNOWN} AND {NO_PURCHASE} AND {NO_MEMBERSHIP}"
