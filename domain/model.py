@@ -131,7 +131,8 @@ ERASED_TEXT = "[erased]"
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A buyer, known by `external_id`, which is unique in the business."""
+    """A buyer, known by `external_id`, which is unique in the business. One who was merged into another is only in the
+    history."""
 
     id: int
     external_id: str
@@ -143,6 +144,7 @@ class Customer:
     phone: str | None = None
     country: str | None = None
     city: str | None = None
+    merged_into: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from domain.businesses.businesses import Businesses
 from domain.calendar import Clock
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers, Erasure
+from domain.customers.merging import Merging
 from domain.customers.purchases import Purchases
 from domain.errors import InvalidInput, Names
 from domain.imports.formats import SourceFormat
@@ -74,6 +75,7 @@ class Services:
     analysis: Analysis
     snapshots: Snapshots
     erasure: Erasure
+    merging: Merging
     report_files: ReportFiles
     member_files: MemberFiles
     transitions: Transitions
@@ -109,6 +111,7 @@ def make_services(
         Analysis(store, clock, customers),
         Snapshots(store, clock),
         Erasure(store),
+        Merging(store),
         ReportFiles(reporting),
         MemberFiles(store, clock, customers),
         Transitions(store, clock, customers),

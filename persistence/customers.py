@@ -3,9 +3,23 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, false, func, insert, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    false,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.calendar import from_micros, load_zone, to_local_day, to_micros
@@ -21,10 +35,12 @@ from domain.model import (
 )
 from domain.pages import Page, PageRequest, Position, build_page
 from domain.store import CustomerFilter, CustomerRecord, CustomerSort, Refusal
-from persistence.erasure import find_erased
+from persistence.database.dialects import Selective
+from persistence.erasure import find_erased, is_of_customer
 from persistence.tables import (
     FAR_FUTURE,
     MISSING_TEXT,
+    PRESENT,
     CustomerMetricsRow,
     CustomerRow,
     business,
@@ -51,6 +67,7 @@ COLUMNS = (
     *(customer.c[name] for name in PROFILE),
     customer.c.registered_day,
     customer.c.erased,
+    customer.c.merged_into,
     customer.c.name_sort,
     customer_metrics.c.order_count,
     customer_metrics.c.revenue,
@@ -64,8 +81,8 @@ JOINED = customer.join(
     customer_metrics,
     and_(customer_metrics.c.business_id == customer.c.business_id, customer_metrics.c.customer_id == customer.c.id),
 )
-PRESENT = customer.c.erased == false()
-"""Who was erased is in no current list or count; lookups, history and reports show who is behind what stays."""
+named = customer.alias("named")
+"""The row that has an external id: the customer's own, or that of one who was merged into it."""
 Ruled = Callable[[CustomerFilter], Awaitable[ColumnElement[bool]]]
 """The condition of the segments and the rule of a filter."""
 
@@ -112,6 +129,7 @@ def build_record(row: CustomerRow, totals: CustomerMetricsRow) -> CustomerRecord
             row.phone,
             row.country,
             row.city,
+            row.merged_into,
         ),
         CustomerTotals(
             totals.order_count,
@@ -123,6 +141,12 @@ def build_record(row: CustomerRow, totals: CustomerMetricsRow) -> CustomerRecord
             row.registered_day,
         ),
     )
+
+
+def join_named(source: FromClause) -> FromClause:
+    """The customers, each beside every row whose external id is a name of it."""
+    meant = customer.c.id == func.coalesce(named.c.merged_into, named.c.id)
+    return source.join(named, and_(named.c.business_id == customer.c.business_id, meant))
 
 
 def collect_terms(external_id: str, name: str | None, email: str | None) -> set[str]:
@@ -207,32 +231,38 @@ class CustomerStore:
         statement = select(func.count()).select_from(source).where(*await self._build_conditions(where))
         return int((await self.connection.execute(statement)).scalar_one())
 
-    async def find_by_ids(self, ids: Sequence[int]) -> Mapping[int, CustomerRecord]:
-        """Those that exist."""
+    async def find_by_ids(self, ids: Sequence[int], *, merged: bool = False) -> Mapping[int, CustomerRecord]:
+        """Those that exist; only where they are asked for, those too who were merged into another."""
         statement = (
             select(*COLUMNS)
             .select_from(JOINED)
             .where(customer.c.business_id == self.business_id, customer.c.id.in_(ids))
         )
+        if not merged:
+            statement = statement.where(customer.c.merged_into.is_(None))
         return {row.id: to_record(row) for row in await self.connection.execute(statement)}
 
     async def find_by_external_id(self, external_id: str) -> CustomerRecord | None:
-        """The one of that external id, exactly."""
+        """The one of that external id, exactly, be it of its own or of one who was merged into it."""
         if not is_storable(external_id):
             return None
         statement = (
             select(CustomerRow, CustomerMetricsRow)
-            .select_from(JOINED)
-            .where(customer.c.business_id == self.business_id, customer.c.external_id == external_id)
+            .select_from(join_named(JOINED))
+            .where(named.c.business_id == self.business_id, named.c.external_id == external_id)
         )
         rows = (await self.session.execute(statement)).one_or_none()
         return None if rows is None else build_record(*rows)
 
     async def find_known(self, external_ids: Sequence[str]) -> Mapping[str, tuple[int, bool]]:
-        """Id of each customer that exists, and whether it was erased."""
-        statement = select(customer.c.external_id, customer.c.id, customer.c.erased).where(
-            customer.c.business_id == self.business_id,
-            customer.c.external_id.in_([text for text in external_ids if is_storable(text)]),
+        """Id of the customer that each name means, and whether it was erased."""
+        statement = (
+            select(named.c.external_id, customer.c.id, customer.c.erased)
+            .select_from(join_named(customer))
+            .where(
+                named.c.business_id == self.business_id,
+                named.c.external_id.in_([text for text in external_ids if is_storable(text)]),
+            )
         )
         return {row[0]: (row[1], bool(row[2])) for row in await self.connection.execute(statement)}
 
@@ -262,11 +292,10 @@ class CustomerStore:
             return WriteCounts(), refused
         fresh: list[dict[str, Any]] = []
         changed: list[dict[str, Any]] = []
-        gone: list[dict[str, Any]] = []
-        added: list[dict[str, Any]] = []
+        terms: dict[int, tuple[set[str], set[str]]] = {}
         attributes: list[tuple[int, str, AttributeValue | None]] = []
         asking = [row.id for item in items if item.attributes and (row := stored.get(item.external_id)) is not None]
-        held = await self.load_attributes(asking)
+        held = dict(await self.load_attributes(asking))
         next_id = await self._take_ids(sum(item.external_id not in stored for item in items))
         for item in items:
             row = stored.get(item.external_id)
@@ -284,20 +313,61 @@ class CustomerStore:
             values["registered_day"] = None if registered is None else to_local_day(to_optional_instant(registered), tz)  # type: ignore[arg-type]
             values["name_sort"] = MISSING_TEXT if values["name"] is None else values["name"].casefold()
             key = row.id if row is not None else next_id
-            before = collect_terms(row.external_id, row.name, row.email) if row is not None else set()
-            after = collect_terms(item.external_id, values["name"], values["email"])
-            gone += [{"t": term, "c": key} for term in before - after]
-            added += [{"business_id": self.business_id, "term": term, "customer_id": key} for term in after - before]
+            own_id = item.external_id if row is None else row.external_id
+            known = set[str]() if row is None else collect_terms(own_id, row.name, row.email)
+            terms[key] = (terms.get(key, (known,))[0], collect_terms(own_id, values["name"], values["email"]))
             attributes += [(key, name, value) for name, value in differing.items()]
             if row is None:
                 next_id += 1
                 fresh.append({"business_id": self.business_id, "id": key, "external_id": item.external_id, **values})
             else:
                 changed.append({"k": key, **values})
+                # Another item may name the same customer by another name.
+                vars(row).update(values)
+                held[row.id] = {**own, **differing}
+        others = await self._load_other_terms([row["k"] for row in changed])
+        gone, added = list[dict[str, Any]](), list[dict[str, Any]]()
+        for key, (before, after) in terms.items():
+            kept = others.get(key, set())
+            gone += [{"t": term, "c": key} for term in before - after - kept]
+            added += [
+                {"business_id": self.business_id, "term": term, "customer_id": key} for term in after - before - kept
+            ]
         await self._write(fresh, changed, gone, added)
         await self._write_attributes(attributes)
         counts = WriteCounts(len(fresh), len(changed), len(items) - len(fresh) - len(changed))
         return counts, []
+
+    async def merge(self, source: int, target: int) -> None:
+        """Let every name of the first be another name of the second."""
+        former = is_of_customer(self.business_id, source)
+        columns = (customer.c.id, customer.c.external_id, customer.c.name, customer.c.email)
+        rows = (await self.connection.execute(select(*columns).where(former))).all()
+        names = {row.external_id.casefold() for row in rows}
+        terms = names.union(*(collect_terms(*row[1:]) for row in rows if row.id == source))
+        at, whose = customer_term.c.term, customer_term.c.customer_id
+        held = (customer_term.c.business_id == self.business_id, at.in_(terms))
+        await self.connection.execute(delete(customer_term).where(*held, whose == source))
+        known = set((await self.connection.execute(select(at).where(*held, whose == target))).scalars())
+        added = [
+            {"business_id": self.business_id, "term": term, "customer_id": target} for term in sorted(names - known)
+        ]
+        if added:
+            await self.connection.execute(insert(customer_term), added)
+        await self.connection.execute(update(customer).where(former).values(merged_into=target))
+
+    async def _load_other_terms(self, customers: Sequence[int]) -> dict[int, set[str]]:
+        """What the customers are found by beside what their own rows say: the ids of those merged into them."""
+        if not customers:
+            return {}
+        into = customer.c.merged_into
+        statement = select(into, customer.c.external_id).where(
+            customer.c.business_id == self.business_id, Selective(into.in_(customers)), into.is_not(None)
+        )
+        terms: dict[int, set[str]] = {}
+        for row in await self.connection.execute(statement):
+            terms.setdefault(row[0], set()).add(row[1].casefold())
+        return terms
 
     async def _write_attributes(self, changes: Sequence[tuple[int, str, AttributeValue | None]]) -> None:
         """Replace each of these attributes of these customers; None takes one away."""
@@ -316,12 +386,19 @@ class CustomerStore:
         if rows:
             await self.connection.execute(insert(customer_attribute), rows)
 
-    async def _load_stored(self, external_ids: Sequence[str]) -> dict[str, Any]:
+    async def _load_stored(self, external_ids: Sequence[str]) -> dict[str, SimpleNamespace]:
+        """What is stored of the customer that each name means; the same of two names that mean the same one."""
         columns = (customer.c.id, customer.c.external_id, *(customer.c[name] for name in PROFILE), customer.c.erased)
-        statement = select(*columns).where(
-            customer.c.business_id == self.business_id, customer.c.external_id.in_(external_ids)
+        statement = (
+            select(named.c.external_id.label("known_by"), *columns)
+            .select_from(join_named(customer))
+            .where(named.c.business_id == self.business_id, named.c.external_id.in_(external_ids))
         )
-        return {row.external_id: row for row in await self.connection.execute(statement)}
+        rows: dict[int, SimpleNamespace] = {}
+        return {
+            row.known_by: rows.setdefault(row.id, SimpleNamespace(**row._mapping))
+            for row in await self.connection.execute(statement)
+        }
 
     async def _take_ids(self, count: int) -> int:
         statement = (

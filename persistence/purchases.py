@@ -20,7 +20,7 @@ from domain.model import (
 from domain.pages import Page, PageRequest, build_page
 from domain.store import PurchaseRecord, Refusal
 from persistence.customers import apply_keyset
-from persistence.merge import count_due, move_days, record, refresh_customers
+from persistence.merge import count_due, move_days, move_purchases, record, refresh_customers
 from persistence.tables import StorefrontRow, is_storable, purchase, purchase_line, storefront
 
 COLUMNS = (
@@ -192,6 +192,10 @@ class PurchaseStore:
             )
         await self.connection.run_sync(refresh_customers, self.business_id, sorted({key[0] for key in keys}))
         return len(keys)
+
+    async def move(self, source: int, target: int) -> int:
+        """Let the purchases of one customer be another's; how many there were."""
+        return await self.connection.run_sync(move_purchases, self.business_id, source, target)
 
     async def count_due(self, now: datetime) -> int:
         """Count the qualifying purchases whose instant has passed; how many there were."""

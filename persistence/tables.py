@@ -25,6 +25,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     and_,
+    false,
     text,
 )
 from sqlalchemy.types import TypeEngine
@@ -130,13 +131,15 @@ class StorefrontRow(SQLModel, table=True):
 
 
 class CustomerRow(SQLModel, table=True):
-    """A buyer. `name_sort` is the casefolded name, or the highest code point where there is none."""
+    """A buyer. `name_sort` is the casefolded name, or the highest code point where there is none. One who was merged
+    stays for the history, and its external id as another name of `merged_into`, who was not merged itself."""
 
     __tablename__ = "customer"
     __table_args__ = of_business(
         primary_key("id"),
         UniqueConstraint("business_id", "external_id", name="uq_customer_external"),
         index("ix_customer_name", "name_sort", "id"),
+        index("ix_customer_merged", "merged_into", where="merged_into IS NOT NULL"),
     )
     business_id: int = not_null(BigInteger)
     id: int = not_null(BigInteger)
@@ -151,6 +154,7 @@ class CustomerRow(SQLModel, table=True):
     phone: str | None = nullable(CodePointText)
     country: str | None = nullable(CodePointText)
     city: str | None = nullable(CodePointText)
+    merged_into: int | None = nullable(BigInteger)
 
 
 class CustomerAttributeRow(SQLModel, table=True):
@@ -169,7 +173,7 @@ class CustomerAttributeRow(SQLModel, table=True):
 
 
 class CustomerTermRow(SQLModel, table=True):
-    """What a search may begin with: casefolded external id, name, email and the name's later words."""
+    """What a search may begin with: casefolded external ids, name, email and the name's later words."""
 
     __tablename__ = "customer_term"
     __table_args__ = of_business(primary_key("term", "customer_id"))
@@ -565,6 +569,9 @@ customer_label = metadata.tables["customer_label"]
 label_state = metadata.tables["label_state"]
 source_state = metadata.tables["source_state"]
 
+PRESENT = and_(customer.c.erased == false(), customer.c.merged_into.is_(None))
+"""Who was erased or merged into another is in no current list or count; history and reports show who is behind what
+stays."""
 OF_PURCHASE = and_(
     purchase_line.c.business_id == purchase.c.business_id,
     purchase_line.c.customer_id == purchase.c.customer_id,

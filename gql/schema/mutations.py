@@ -159,6 +159,11 @@ class UpsertCustomersPayload(Payload):
     unchanged: int = strawberry.field(default=0, description="Customers that were known just so.")
 
 
+@payload("The customer who has everything now.")
+class MergeCustomersPayload(Payload):
+    customer: Customer | None = strawberry.field(default=None, description="The customer that was merged into.")
+
+
 @payload("What deleting purchases did.")
 class DeletePurchasesPayload(Payload):
     deleted_count: int = strawberry.field(default=0, description="Purchases that were there and are gone.")
@@ -305,6 +310,23 @@ class Mutation(SegmentMutations):
         context, business = info.context, await info.context.load_business()
         counts = await context.services.customers.upsert(business, read_customers(input, business), context.actor)
         return UpsertCustomersPayload(created=counts.created, updated=counts.updated, unchanged=counts.unchanged)
+
+    @mutation(
+        "Merge a customer into another: purchases, what is missing of the profile, and memberships of MANUAL segments "
+        "go to the second, and the first one's external id becomes another name of it."
+    )
+    async def merge_customers(
+        self,
+        info: Info,
+        from_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the customer who goes.")],
+        into_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the customer who stays.")],
+    ) -> MergeCustomersPayload:
+        context, business = info.context, await info.context.load_business()
+        source = expect(from_id, "Customer", business, "fromId")
+        target = expect(into_id, "Customer", business, "intoId")
+        merged = await context.services.merging.merge(business, source, target, context.actor)
+        context.renew()
+        return MergeCustomersPayload(customer=Customer.of(business, merged.customer))
 
 
 def read_purchases(items: list[PurchaseInput], business: BusinessEntity) -> list[NewPurchase]:

@@ -52,7 +52,7 @@ from persistence.sources.documents import DocumentSource, is_json
 from persistence.sources.headers import RateHeader, SourceFile, rate_plainly
 from persistence.sources.packing import ZIP_MAGIC, is_package
 from persistence.sources.spill import CountedRows, OrderAmounts
-from persistence.sources.workbook_parts import OLD_MAGIC
+from persistence.sources.xls import XlsSource
 from persistence.tables import purchase_import
 
 if TYPE_CHECKING:
@@ -107,6 +107,8 @@ def _describe_unreadable(path: Path) -> str:
     return f"{path} cannot be read as the MongoDB settings. Remove it and run: segments settings apply FILE"
 
 
+OLD_MAGIC = b"\xd0\xcf\x11\xe0"
+"""Workbooks of Excel 97 to 2003, and all that are encrypted."""
 DOCUMENT = ("document",)
 """The header of what has documents and no columns; such are mended where they are."""
 LONGEST_HEADER = 1 << 16
@@ -121,7 +123,9 @@ def open_file(path: Path, form: FileForm = PLAIN, rate_header: RateHeader = rate
                 magic = file.read(4)
         except OSError as error:
             raise InvalidInput(f"No data found in {path.name}.") from error
-    if magic == OLD_MAGIC or (magic == ZIP_MAGIC and is_package(path)):
+    if magic == OLD_MAGIC:
+        return XlsSource(path, form, rate_header)
+    if magic == ZIP_MAGIC and is_package(path):
         return open_workbook(path, form, rate_header)
     if form.sheet is not None:
         raise InvalidInput(Sentence("{sheet} is for workbooks, and {} is none", path.name), ("sheet",))

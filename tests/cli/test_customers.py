@@ -221,6 +221,42 @@ def test_a_list_of_nobody_has_its_heading(made: Segments) -> None:
     assert len(made.run("customers").lines) == 1
 
 
+def test_two_customers_are_merged_and_what_moved_is_said(segments: Segments, tmp_path: Path) -> None:
+    orders = write_lines(
+        tmp_path / "orders.csv", "customer_id,order_id,date,amount", "A,1,2024-01-31,5", "B,2,2024-01-31,7"
+    )
+    people = write_lines(tmp_path / "people.csv", "customer_id,name,loyalty_level", "A,Ada,GOLD")
+    members = write_lines(tmp_path / "members.csv", "customer_id", "A")
+    rich = write_lines(tmp_path / "rich.json", '{"name": "Rich", "rules": {">": [{"var": "total_revenue"}, 10]}}')
+    vip = write_lines(tmp_path / "vip.json", '{"name": "VIP", "kind": "MANUAL"}')
+    segments.run("import", orders, *MAKE)
+    segments.run("import-customers", people)
+    for file in (rich, vip):
+        segments.run("segment", "create", file)
+    segments.run("segment", "assign", "vip", members)
+    segments.run("recalculate")
+
+    merged = segments.run("customers", "merge", "A", "B", "--business", "shop")
+    listed = segments.run("customers")
+    again = segments("customers", "merge", "A", "B")
+    unknown = segments("customers", "merge", "X", "B")
+    astray = segments("customers", "--business", "shop", "merge", "A", "B")
+
+    assert merged.lines == [
+        "A is another name of B now: 1 purchase and 1 membership moved, 1 membership ended; "
+        "taken over: name, loyalty level.",
+        "Memberships followed of 2 customers.",
+    ]
+    assert [line.split()[:5] for line in listed.lines[1:]] == [["B", "Ada", "GOLD", "2", "12.00"]]
+    assert (again.code, again.err) == (1, "Error: A and B are the same customer already.\n")
+    assert (unknown.code, unknown.err) == (1, "Error: There is no customer with the id X in the business shop.\n")
+    assert (astray.code, astray.err) == (
+        2,
+        "Error: Invalid value: --business stands after merge. --help shows how it is used.\n",
+    )
+    assert segments.run("db", "check").out.endswith("The store is sound.\n")
+
+
 def test_a_file_of_customers_is_read_as_its_format_says(segments: Segments, tmp_path: Path) -> None:
     file = write_lines(
         tmp_path / "kunden.csv",

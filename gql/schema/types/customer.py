@@ -236,7 +236,9 @@ class Customer(Node):
         entities = await info.context.loaders.memberships.load(self.record.customer.id)
         return [memberships.SegmentMembership.of(self.business, entity) for entity in entities]
 
-    @strawberry.field(description="The customer's entries and exits in the order in which they happened.")
+    @strawberry.field(
+        description="The customer's entries and exits, and those of customers merged into it, in the order of time."
+    )
     async def membership_history(
         self, info: Info, first: First = None, after: After = None
     ) -> Connection[Annotated["MembershipChange", MEMBERSHIP]]:
