@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from domain.errors import Names, name_fields
 from domain.identifiers import IdFault, are_plain_ids, normalise_id
 from domain.imports.amounts import make_amount_reader, make_number_reader, round_minor
+from domain.imports.attribute_columns import AttributeCells, AttributeColumn, PurchaseAttributes
 from domain.imports.columns import (
     Columns,
     RowFault,
@@ -228,6 +229,7 @@ class RowReader:
         names: Names = str,
         secret: str = "",
         places: RowPlaces | None = None,
+        attributes: Sequence[AttributeColumn] = (),
     ) -> None:
         self.columns = columns
         self.currency = currency
@@ -247,6 +249,7 @@ class RowReader:
         self.read_number = make_number_reader(amounts, names)
         self.dates = self._make_dates(self.form.file_time_zone)
         self.zoned: dict[str, DateReader] = {}
+        self.attributes = PurchaseAttributes(self.attribute_cells, attributes)
         self.amounts = _ReadCache(self._read_amount)
         self.refunds = _ReadCache(self._read_refund)
         self.parts = {of: _ReadCache(self._make_part(of)) for of in ("discount", "tax", "shipping", "tip", "fee")}
@@ -258,6 +261,11 @@ class RowReader:
         self.texts = {field: _TextCache(what) for field, what in TEXTS.items()}
         self.customers = _IdCache("the customer id", "no customer", False)
         self.orders = _IdCache("the order id", "no order id", True)
+
+    @property
+    def attribute_cells(self) -> AttributeCells:
+        """How cells of attributes are read."""
+        return AttributeCells(self.dates.tz, self.dates, self.read_number)
 
     def read_row(self, line: int, cells: Sequence[str]) -> StagedRow:
         """One row; RowFault says why it is refused."""
@@ -293,6 +301,7 @@ class RowReader:
             texts["product"][0],
             texts["sku"][0],
             None if quantity == NO_QUANTITY else quantity,
+            self.attributes.read(columns, 1)[0],
         )
 
     def read_order(self, cells: Sequence[str]) -> str | None:
@@ -335,6 +344,7 @@ class RowReader:
             if "quantity" in columns:
                 read = map(self.quantities.__getitem__, columns["quantity"])
                 quantities = [None if one == NO_QUANTITY else one for one in read]
+            attributes = self.attributes.read(columns, size)
             # Last of all: what is counted for them is counted once, and then for rows that are accepted.
             ids = self._build_order_ids(orders, customers, at, day, texts["storefront"])
             return StagedColumns(
@@ -351,7 +361,7 @@ class RowReader:
                 texts["product"],
                 texts["sku"],
                 quantities,
-                [None] * size,
+                attributes,
             )
         except ValueError:
             # The rows are read again one by one.

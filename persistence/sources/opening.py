@@ -17,21 +17,31 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from domain.attributes import add_kinds
 from domain.businesses.mongodb import NAMES, MongoSettings, make_settings
 from domain.calendar import Clock, format_day, to_micros
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput, Names, Sentence
 from domain.imports.arranged import ArrangedSource
-from domain.imports.columns import REJECT_COLUMNS, Columns, format_row
+from domain.imports.attribute_columns import AttributeColumn, describe_found
+from domain.imports.columns import ATTRIBUTE, REJECT_COLUMNS, Columns, format_row
 from domain.imports.dates import DateFault, DateReader, find_readings
 from domain.imports.formats import ROW, SourceFormat, Term
 from domain.imports.header import make_rater, resolve_customers, resolve_purchases
 from domain.imports.orders import RepeatedAmounts, place_order_amounts
 from domain.imports.presets import CUSTOMERS, PURCHASES, Preset, find_preset, load_presets, match_preset
 from domain.imports.rejects import RejectsSource, is_rejects_header
-from domain.imports.rows import AMOUNT_TERMS, PurchaseSource, RejectedRow, RowReader, StagedColumns, read_rows
+from domain.imports.rows import (
+    AMOUNT_TERMS,
+    PurchaseSource,
+    RejectedRow,
+    RowPlaces,
+    RowReader,
+    StagedColumns,
+    read_rows,
+)
 from domain.imports.sources import PLAIN, Collection, FileForm, Place
-from domain.model import Business, NewCustomer
+from domain.model import AttributeKind, Business, NewCustomer
 from domain.money import find_exponent
 from persistence.database.engines import Database
 from persistence.imports.customers_file import CustomerBatch, CustomersFile
@@ -181,6 +191,7 @@ class OpenedPurchases:
     warnings: list[str] = field(default_factory=list)
     header: Sequence[str] = ()
     mixed_dates: bool = False
+    attributes: Sequence[AttributeColumn] = ()
     stated: Callable[[], Iterable[str]] | None = None
     may_be_empty: bool = False
     has_new: Callable[[], bool] = always
@@ -204,22 +215,32 @@ class OpenedPurchases:
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
+    @property
+    def kinds(self) -> Mapping[str, AttributeKind]:
+        """The kinds of the attributes that purchases get."""
+        return {one.name: one.kind for one in self.attributes}
+
+    def make_reader(self, places: RowPlaces | None = None) -> RowReader:
+        """What reads the rows."""
+        return RowReader(
+            self.columns,
+            self.business.currency,
+            self.business.time_zone,
+            self.form,
+            terms=self.terms,
+            typed=self.source.typed,
+            mixed=self.mixed_dates,
+            names=self.names,
+            secret=self.business.secret,
+            places=places,
+            attributes=self.attributes,
+        )
+
     def read_rows(self, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
         """The accepted rows; the others go to `reject`."""
         form, business = self.form, self.business
         with closing(CountedRows()) as counted:
-            reader = RowReader(
-                self.columns,
-                business.currency,
-                business.time_zone,
-                form,
-                terms=self.terms,
-                typed=self.source.typed,
-                mixed=self.mixed_dates,
-                names=self.names,
-                secret=business.secret,
-                places=counted if form.orders == ROW else None,
-            )
+            reader = self.make_reader(counted if form.orders == ROW else None)
             portions = read_rows(self.source.read_batches(), reader, reject)
             if form.of_orders:
                 with closing(OrderAmounts()) as stated:
@@ -352,7 +373,23 @@ def open_purchases(
         refuse_guesses(opened.name, columns, business, sample)
     terms = layout.terms or AMOUNT_TERMS
     purchases = OpenedPurchases(opened, columns, settled, business, terms, path, notes, told, names=names)
-    return replace(purchases, header=header, mixed_dates=mixed, stated=stated)
+    purchases = replace(purchases, header=header, mixed_dates=mixed, stated=stated)
+    return find_attributes(purchases, sample)
+
+
+def find_attributes(purchases: OpenedPurchases, sample: Sequence[Sequence[str]]) -> OpenedPurchases:
+    """The source with the kinds of its attributes, by its first rows."""
+    places = purchases.columns.places
+    if not any(of.startswith(ATTRIBUTE) for of in places):
+        return purchases
+    rows = [
+        {of: cells[place] for of, place in places.items()} for cells in sample if len(cells) == purchases.columns.width
+    ]
+    cells = purchases.make_reader().attribute_cells
+    found = cells.find_columns(places, rows, purchases.business.attributes.purchase)
+    # Refused before anything is written.
+    add_kinds(purchases.business.attributes, "purchase", {one.name: one.kind for one in found})
+    return replace(purchases, attributes=found, notes=[*purchases.notes, *describe_found(found)])
 
 
 def open_customers(
