@@ -128,9 +128,10 @@ REPLACED = """SELECT COUNT(*) FROM resolved r JOIN incoming i ON i.seq = r.seq J
     JOIN purchase_import m ON m.business_id = :business AND m.id = p.written_by
     WHERE r.effect = 1 AND p.written_by <> :writer AND EXISTS (SELECT 1 FROM purchase_line k
     WHERE k.business_id = :business AND k.customer_id = p.customer_id AND k.purchase_id = p.id
-    AND NOT (i.last IS NULL AND k.amount = i.amount AND k.category IS NOT DISTINCT FROM i.category)
-    AND NOT EXISTS (SELECT 1 FROM incoming_line l WHERE l.line BETWEEN i.line AND i.last
-    AND l.amount = k.amount AND l.category IS NOT DISTINCT FROM k.category))"""
+    AND NOT (i.last IS NULL AND k.amount = i.amount AND k.category IS NOT DISTINCT FROM i.category
+    AND k.product IS NOT DISTINCT FROM i.product)
+    AND NOT EXISTS (SELECT 1 FROM incoming_line l WHERE l.line BETWEEN i.line AND i.last AND l.amount = k.amount
+    AND l.category IS NOT DISTINCT FROM k.category AND l.product IS NOT DISTINCT FROM k.product))"""
 KINDS = "SELECT COALESCE(kind, reason), COUNT(*) FROM rejected GROUP BY COALESCE(kind, reason)"
 
 

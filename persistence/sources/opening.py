@@ -111,6 +111,8 @@ OLD_MAGIC = b"\xd0\xcf\x11\xe0"
 """Workbooks of Excel 97 to 2003, and all that are encrypted."""
 DOCUMENT = ("document",)
 """The header of what has documents and no columns; such are mended where they are."""
+REJECTS = FileForm(encoding="utf-8", skip_lines=0, delimiter=",", quote='"')
+"""How files of rejects are written."""
 LONGEST_HEADER = 1 << 16
 
 
@@ -313,7 +315,7 @@ def open_rejects(path: Path) -> PurchaseSource | None:
     try:
         with path.open("rb") as file:
             beginning = file.read(LONGEST_HEADER)
-        return CsvSource(path) if ",".join(REJECT_COLUMNS).encode() in beginning else None
+        return CsvSource(path, REJECTS) if ",".join(REJECT_COLUMNS).encode() in beginning else None
     except (OSError, InvalidInput):
         return None
 
@@ -344,7 +346,6 @@ def open_purchases(
     if mixed:
         opened = rejects = RejectsSource(opened, rejected_only=bool(settled.append_lines))
         stated = stated or rejects.read_orders
-    header = opened.header
     is_file = not hasattr(opened, "unseen")
     if settled.preset is None and settled.name is None and is_file:
         preset = match_preset(opened.header, told=settled.columns.values())
@@ -364,6 +365,7 @@ def open_purchases(
         template, values = f"{{}} is not {{}}. {error.message.template}", error.message.values
         raise InvalidInput(Sentence(template, opened.name, title, *values), error.problems[0].field) from error
     notes.extend(layout.notes)
+    header = opened.header
     columns = layout.columns if layout.is_plain(settled) else None
     if columns is None:
         arranged = ArrangedSource(opened, layout, settled, business.currency)
