@@ -8,7 +8,8 @@ from domain.identifiers import PLACEHOLDERS
 from domain.imports.columns import Columns, describe_wrong_width
 from domain.imports.formats import ANY_TEXT, EACH, SourceFormat, clean_word
 from domain.imports.header import CARRIED, SUMMED, Layout
-from domain.imports.rows import OVERRIDE, Batch, PurchaseSource
+from domain.imports.reader import OVERRIDE
+from domain.imports.rows import Batch, PurchaseSource
 
 NOT_FILLED = CARRIED | {"amount", "refunded", "refunded_order_id", "discount", "tax", "shipping", "tip", "fee"}
 """What merged cells do not repeat: money would count twice."""
