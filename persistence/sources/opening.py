@@ -30,9 +30,9 @@ from domain.imports.formats import ROW, SourceFormat, Term
 from domain.imports.header import make_rater, resolve_customers, resolve_purchases
 from domain.imports.orders import RepeatedAmounts, place_order_amounts
 from domain.imports.presets import CUSTOMERS, PURCHASES, Preset, find_preset, load_presets, match_preset
-from domain.imports.reader import AMOUNT_TERMS, RowReader, read_rows
+from domain.imports.reader import AMOUNT_TERMS, RowPlaces, RowReader, read_rows
 from domain.imports.rejects import RejectsSource, is_rejects_header
-from domain.imports.rows import PurchaseSource, RejectedRow, RowPlaces, StagedColumns
+from domain.imports.rows import PurchaseSource, RejectedRow, StagedColumns
 from domain.imports.sources import PLAIN, Collection, FileForm, Place
 from domain.model import AttributeKind, Business, NewCustomer
 from domain.money import find_exponent
