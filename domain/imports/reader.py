@@ -14,6 +14,8 @@ from domain.identifiers import IdFault, are_plain_ids, normalise_id
 from domain.imports.amounts import make_amount_reader, make_number_reader, round_minor
 from domain.imports.attribute_columns import AttributeCells, AttributeColumn, PurchaseAttributes
 from domain.imports.columns import (
+    REJECT_LINE,
+    REJECT_ORDER,
     Columns,
     RowFault,
     check_encoding,
@@ -181,6 +183,7 @@ class RowReader:
         self.secret = secret.encode()
         self.places = places or CountedPlaces()
         self.decimals = find_exponent(currency)
+        self.made: str | None = None
         self.differing = 0
         self.foreign: dict[str, list[int]] = {}
         amounts = self.form.amount_form.allow_own_signs(currency)
@@ -211,6 +214,7 @@ class RowReader:
         places = self.columns.places
         if len(cells) != self.columns.width:
             raise RowFault(describe_wrong_width(len(cells), self.columns.width))
+        self.made = None
         check_encoding(cells)
         columns = {of: (cells[place],) for of, place in places.items()}
         customers = self._read_customers(columns)
@@ -221,7 +225,8 @@ class RowReader:
             raise RowFault(str(fault)) from fault
         texts = self._read_texts(columns, 1)
         orders = [order] if order is not None else None
-        (stored,) = self._build_order_ids(orders, customers, [at], [day], texts["storefront"])
+        (stored,) = self._build_order_ids(columns, orders, customers, [at], [day], texts["storefront"])
+        self.made = stored if self.form.orders == ROW else None
         statuses = [self.statuses[columns["status"][0]]] if "status" in columns else [0]
         (amount,) = self._read_amounts(columns, statuses)
         self._check_currencies(columns, [amount])
@@ -247,7 +252,8 @@ class RowReader:
         """The order of a row that is refused, whose other rows are refused with it; None where nobody can tell."""
         columns = {of: (cells[place],) for of, place in self.columns.places.items() if place < len(cells)}
         if self.form.orders == ROW:
-            return None
+            # It was given when the row was read, if customer and date could be.
+            return self.made
         try:
             check_encoding([cell for (cell,) in columns.values()])
             orders = [self.orders[columns["order_id"][0]]] if "order_id" in columns else None
@@ -255,7 +261,7 @@ class RowReader:
                 return f"{self.form.order_id_prefix or ''}{orders[0]}"
             at, day = self._read_dates(columns)[0]
             customers, texts = self._read_customers(columns), self._read_texts(columns, 1)
-            return self._build_order_ids(orders, customers, [at], [day], texts["storefront"])[0]
+            return self._build_order_ids(columns, orders, customers, [at], [day], texts["storefront"])[0]
         except (KeyError, ValueError):
             return None
 
@@ -285,7 +291,7 @@ class RowReader:
                 quantities = [None if one == NO_QUANTITY else one for one in read]
             attributes = self.attributes.read(columns, size)
             # Last of all: what is counted for them is counted once, and then for rows that are accepted.
-            ids = self._build_order_ids(orders, customers, at, day, texts["storefront"])
+            ids = self._build_order_ids(columns, orders, customers, at, day, texts["storefront"])
             return StagedColumns(
                 batch.lines,
                 ids,
@@ -508,6 +514,7 @@ class RowReader:
 
     def _build_order_ids(
         self,
+        columns: Mapping[str, Sequence[str]],
         orders: Sequence[str] | None,
         customers: Sequence[str],
         at: Sequence[int],
@@ -516,7 +523,7 @@ class RowReader:
     ) -> Sequence[str]:
         """The ids as they are stored: those of the source, within what they are unique, or made ones."""
         if orders is None:
-            return self._make_order_ids(customers, at, day)
+            return self._make_order_ids(columns, customers, at, day)
         scope, prefix = self.form.order_id_scope, self.form.order_id_prefix or ""
         if scope is None:
             return [f"{prefix}{order}" for order in orders] if prefix else orders
@@ -528,13 +535,20 @@ class RowReader:
             within = (date.fromordinal(number).year for number in day)
         return [f"{prefix}{one}/{order}" for one, order in zip(within, orders, strict=True)]
 
-    def _make_order_ids(self, customers: Sequence[str], at: Sequence[int], day: Sequence[int]) -> list[str]:
+    def _make_order_ids(
+        self, columns: Mapping[str, Sequence[str]], customers: Sequence[str], at: Sequence[int], day: Sequence[int]
+    ) -> list[str]:
         if self.form.orders == CUSTOMER_DAY:
-            keys = [f"{customer}\0{number}" for customer, number in zip(customers, day, strict=True)]
+            keys = [f"{customer}\x1f{number}" for customer, number in zip(customers, day, strict=True)]
         else:
-            keys = [f"{customer}\0{micros}" for customer, micros in zip(customers, at, strict=True)]
+            keys = [f"{customer}\x1f{micros}" for customer, micros in zip(customers, at, strict=True)]
+        if REJECT_ORDER in columns:
+            # Mended rows keep the ids that they had; one that had none must not take that of an accepted row.
+            keys = [f"{key}\x1fline {line}" for key, line in zip(keys, columns[REJECT_LINE], strict=True)]
+            made = zip(keys, columns[REJECT_ORDER], strict=True)
+            return [order or f"{MADE}{self._digest(key)}" for key, order in made]
         if self.form.orders == ROW:
-            keys = [f"{key}\0{place}" for key, place in zip(keys, self.places.count(keys), strict=True)]
+            keys = [f"{key}\x1f{place}" for key, place in zip(keys, self.places.count(keys), strict=True)]
         return [f"{MADE}{self._digest(key)}" for key in keys]
 
     def _digest(self, text: str) -> str:

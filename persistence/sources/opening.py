@@ -337,7 +337,9 @@ def open_purchases(
     stated: Callable[[], Iterable[str]] | None = tuple if settled.append_lines else None
     mixed = is_rejects_header(opened.header)
     if mixed:
-        opened = rejects = RejectsSource(opened, rejected_only=bool(settled.append_lines))
+        opened = rejects = RejectsSource(
+            opened, rejected_only=bool(settled.append_lines), of_rows=settled.orders == ROW
+        )
         stated = stated or rejects.read_orders
     is_file = not hasattr(opened, "unseen")
     if settled.preset is None and settled.name is None and is_file:
