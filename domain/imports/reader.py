@@ -10,9 +10,9 @@ from decimal import Decimal
 from typing import Protocol
 
 from domain.errors import Names, name_fields
-from domain.identifiers import IdFault, are_plain_ids, normalise_id
+from domain.identifiers import PLACEHOLDERS, IdFault, are_plain_ids, normalise_id
 from domain.imports.amounts import make_amount_reader, make_number_reader, round_minor
-from domain.imports.attribute_columns import AttributeCells, AttributeColumn, PurchaseAttributes
+from domain.imports.attribute_columns import AttributeCells, AttributeColumn, PurchaseAttributes, clean_cell
 from domain.imports.columns import (
     REJECT_LINE,
     REJECT_ORDER,
@@ -23,7 +23,6 @@ from domain.imports.columns import (
     count_noun,
     describe_wrong_width,
     format_row,
-    unquote_text,
 )
 from domain.imports.dates import DateFault, DateReader, find_zone
 from domain.imports.formats import CUSTOMER_DAY, ROW, SourceFormat, Term, clean_word
@@ -115,8 +114,8 @@ class _TextCache(dict[str, str | None]):
         self.what = what
 
     def __missing__(self, cell: str) -> str | None:
-        text = cell.strip()
-        value = check_text(unquote_text(text), self.what) if text else None
+        text = clean_cell(cell)
+        value = check_text(text, self.what) if text else None
         if len(self) >= REMEMBERED:
             self.clear()
         if len(cell) <= LONGEST_REMEMBERED:
@@ -432,14 +431,14 @@ class RowReader:
             raise RowFault("the amount is too large") from error
 
     def _read_exactly(self, cell: str, what: str) -> Decimal:
-        text = cell.strip()
+        text = clean_number(cell)
         try:
             return self.read_number(text)
         except ValueError as error:
             raise RowFault(f"{what} {text[:40]!r} {error}" if text else f"{what} is absent") from error
 
     def _read_quantity(self, cell: str) -> int:
-        if not cell.strip():
+        if not clean_number(cell):
             return NO_QUANTITY
         number = self._read_exactly(cell, "the quantity")
         try:
@@ -448,7 +447,7 @@ class RowReader:
             raise RowFault(f"the quantity {cell.strip()[:40]!r} {error}") from error
 
     def _read_amount(self, cell: str) -> int:
-        text = cell.strip()
+        text = clean_number(cell)
         if not text and self.form.absent_amount == "zero":
             return 0
         try:
@@ -457,7 +456,7 @@ class RowReader:
             raise RowFault(f"the amount {text[:40]!r} {error}" if text else "the amount is absent") from error
 
     def _read_refund(self, cell: str) -> int:
-        text = cell.strip()
+        text = clean_number(cell)
         try:
             # Some write what was paid back as an amount below zero.
             return abs(self.read_amount(text)) if text else 0
@@ -469,7 +468,7 @@ class RowReader:
         taken off all the same."""
 
         def read(cell: str) -> int:
-            text = cell.strip()
+            text = clean_number(cell)
             try:
                 value = self.read_amount(text) if text else 0
             except ValueError as error:
@@ -576,6 +575,12 @@ def read_rows(
                 continue
             staged = StagedColumns(*zip(*accepted, strict=True))
         yield staged
+
+
+def clean_number(cell: str) -> str:
+    """The text of a number, empty where a word or a dash stands for none."""
+    text = cell.strip()
+    return "" if text.casefold() in PLACEHOLDERS else text
 
 
 def subtract_refund(amount: int, refunded: int, status: int) -> int:

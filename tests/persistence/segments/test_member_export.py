@@ -88,7 +88,8 @@ async def test_what_members_say_beyond_ascii_is_known_before_the_first_page(
     services: Services, shop: Business, vip: Segment
 ) -> None:
     async def is_ascii(*columns: str) -> bool:
-        return (await services.member_files.open(shop, vip.id, columns)).ascii
+        known = await services.businesses.choose(shop.key, "")
+        return (await services.member_files.open(known, vip.id, columns)).ascii
 
     plain = await is_ascii()
     stranger = NewCustomer("C7", name="Élan", attributes={"note": "é"})
