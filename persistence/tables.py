@@ -90,7 +90,7 @@ def of_business(*more: Any) -> tuple[Any, ...]:
 
 class BusinessRow(SQLModel, table=True):
     """A tenant. `change_number` rises with every write; `data_version` is the last one that changed data. Dynamic
-    memberships have followed what changed until `followed_at`."""
+    memberships have followed what changed until `followed_at`. `digest_key` keys the digests that ids are made of."""
 
     __tablename__ = "business"
     __table_args__ = (UniqueConstraint("key", name="uq_business_key"),)
@@ -113,6 +113,7 @@ class BusinessRow(SQLModel, table=True):
     followed_at: int = not_null(BigInteger, 0)
     history_from: int | None = nullable(BigInteger)
     created_at: int = not_null(BigInteger)
+    digest_key: str = not_null(CodePointText, "")
 
 
 class StorefrontRow(SQLModel, table=True):
@@ -519,6 +520,17 @@ class SourceStateRow(SQLModel, table=True):
     at: int = not_null(BigInteger)
 
 
+class SourceFormatRow(SQLModel, table=True):
+    """How a source is written, kept by name: `settings` is what was stated, by the keys of formats."""
+
+    __tablename__ = "source_format"
+    __table_args__ = of_business(primary_key("name"))
+    business_id: int = not_null(BigInteger)
+    name: str = not_null(CodePointText)
+    settings: dict[str, Any] = not_null(JSON)
+    updated_at: int = not_null(BigInteger)
+
+
 metadata = SQLModel.metadata
 business = metadata.tables["business"]
 storefront = metadata.tables["storefront"]
@@ -542,6 +554,7 @@ purchase_line_before = metadata.tables["purchase_line_before"]
 customer_label = metadata.tables["customer_label"]
 label_state = metadata.tables["label_state"]
 source_state = metadata.tables["source_state"]
+source_format = metadata.tables["source_format"]
 
 OF_PURCHASE = and_(
     purchase_line.c.business_id == purchase.c.business_id,

@@ -430,9 +430,7 @@ def check_forms_agree(one: DateForm, other: DateForm) -> None:
 def check_format_name(name: str) -> str:
     """The name of a saved format; InvalidInput where it cannot be one."""
     if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
-        message = Sentence(
-            "{name} must be 1 to {} lower-case letters, digits, - and _, and not {!r}", LONGEST_NAME, name[:60]
-        )
+        message = f"name must be 1 to {LONGEST_NAME} lower-case letters, digits, - and _, and not {name[:60]!r}"
         raise InvalidInput(message, ("name",))
     return name
 

@@ -17,7 +17,6 @@ import pytest
 from domain.jobs.model import ATTEMPTS
 from domain.pages import PageRequest
 from domain.store import Agenda
-from gql.app import open_upload
 from persistence.database.engines import Database
 from persistence.imports import uploads
 from persistence.sources.opening import OpenedPurchases
@@ -224,7 +223,7 @@ async def test_an_import_that_does_not_come_to_the_end_of_a_write_in_time_is_lef
     def slow(*given: Any) -> OpenedPurchases:
         begun.set()
         assert reading.wait(20)
-        return open_upload(*given)
+        return place.handler.open(*given)
 
     monkeypatch.setattr(uploads, "END_SECONDS", 0.1)
     before = asyncio.all_tasks()
@@ -306,7 +305,7 @@ async def test_two_files_of_a_business_are_imported_at_once_and_a_third_waits(pl
     def slow(*given: Any) -> OpenedPurchases:
         begun.release()
         assert reading.wait(20)
-        return open_upload(*given)
+        return place.handler.open(*given)
 
     handler = replace(place.handler, open=slow, _running=set())
     server = asyncio.create_task(replace(place.worker, handlers=(handler,)).run_forever())
