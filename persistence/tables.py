@@ -4,7 +4,7 @@ declare them: terms, purchases and their lines, memberships and their changes, l
 refused, gave and changed. Every row belongs to a business, which comes first in every key and index; keys of facts hold
 the customer, so that whatever belongs to one customer lies together. Both databases read the column types alike: text
 compares by code point, instants are microseconds since 1970. An instant of a business is unique to one write, so that
-the order of instants is the order of commits."""
+the order of instants is the order of commits. The file is long because every table is to be seen in one place."""
 
 from datetime import datetime
 from typing import Any

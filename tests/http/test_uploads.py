@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from domain.jobs.model import ATTEMPTS
+from domain.model import Actor
 from domain.pages import PageRequest
 from domain.store import Agenda
 from persistence.database.engines import Database
@@ -375,3 +376,38 @@ async def test_what_broke_off_goes_with_time_and_what_waits_stays(place: Place, 
 
     assert sorted(path.name for path in place.folder.iterdir() if len(path.name) < 10) == ["coming"]
     assert place.files == ["orders.csv", "upload.csv"]
+
+
+async def test_a_file_is_read_by_a_saved_format_as_it_is_when_it_is_read(place: Place) -> None:
+    formats, actor = place.face.services.formats, Actor("ada")
+    shop = await place.face.services.businesses.open("shop")
+    columns = {"Kunde": "customer_id", "Beleg": "order_id", "Datum": "date", "Betrag": "amount"}
+    body = "Kunde,Beleg,Datum,Betrag\nAda,1,03/04/2024,5\n"
+    await formats.save(shop, "till", {"columns": columns, "date_format": "%d/%m/%Y"}, actor)
+
+    unknown = await place.send(body, query="?format=pos")
+    first, older = await place.send(body, query="?format=till"), await place.send(body, query="?source_format=till")
+    await place.import_waiting()
+    day = '{ customer(externalId: "Ada") { purchases { nodes { purchasedAt } } } }'
+    before = (await place.face.data(day))["customer"]["purchases"]["nodes"]
+    later = await place.send(body, query="?format=till")
+    await formats.save(shop, "till", {"columns": columns, "date_format": "%m/%d/%Y"}, actor)
+    await place.import_waiting()
+    after = (await place.face.data(day))["customer"]["purchases"]["nodes"]
+    lost = await place.send(body, query="?format=till")
+    await formats.delete(shop, "till", actor)
+    await place.import_waiting()
+
+    assert (unknown.status_code, unknown.json()) == (
+        400,
+        {"detail": "format must be the name of a saved format, not pos. There are: till."},
+    )
+    assert {one.status_code for one in (first, older, later, lost)} == {202}
+    assert before == [{"purchasedAt": "2024-04-03T00:00:00Z"}]
+    assert after == [{"purchasedAt": "2024-03-04T00:00:00Z"}]
+    failed = await place.told(lost.json()["id"])
+    assert (failed["status"], failed["error"]["message"]) == (
+        "FAILED",
+        "format must be the name of a saved format, not till. There are: none yet.",
+    )
+    assert place.files == []
