@@ -25,6 +25,7 @@ from domain.imports.formats import SourceFormat
 from domain.imports.imports import PurchaseImports, UndoSummary
 from domain.imports.model import ImportSummary, Progress
 from domain.imports.rows import PurchaseSource, RejectedRow
+from domain.imports.saved_formats import SourceFormats
 from domain.imports.sources import Place
 from domain.jobs.progress import ProgressFeed
 from domain.jobs.worker import Handler, Worker
@@ -80,6 +81,7 @@ class Services:
     member_files: MemberFiles
     transitions: Transitions
     imports: PurchaseImports
+    formats: SourceFormats
 
     async def read(self, business: Business, question: Callable[[Unit], Awaitable[T]]) -> T:
         """The answer of one read unit; while it is open nothing but the unit is awaited."""
@@ -116,6 +118,7 @@ def make_services(
         MemberFiles(store, clock, customers),
         Transitions(store, clock, customers),
         PurchaseImports(store, clock, feed),
+        SourceFormats(store),
     )
 
 

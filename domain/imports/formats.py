@@ -257,26 +257,24 @@ class SourceFormat:
     kept_columns: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(
-        cls, document: Mapping[str, Any], place: tuple[str, ...] = (), called: Mapping[str, str] = MappingProxyType({})
-    ) -> "SourceFormat":
-        """The format that a document states, checked as a whole; InvalidInput carries every fault, its fields beneath
-        `place`, keys by what they are `called`."""
+    def read(cls, document: Mapping[str, Any], called: Mapping[str, str] = MappingProxyType({})) -> "SourceFormat":
+        """The format that a document states, checked as a whole; InvalidInput carries every fault, keys by what they
+        are `called`."""
         problems: list[FieldProblem] = []
         values: dict[str, Any] = {}
         for name, value in document.items():
             key = KEYS.get(name)
             if key is None:
                 message = f"A format has no {name[:40]!r}. There are: {', '.join(KEYS)}"
-                problems.append(FieldProblem((*place, name[:40]), message))
+                problems.append(FieldProblem((name[:40],), message))
                 continue
             try:
                 values[name] = key.read(value)
             except ValueError as error:
                 shown = called.get(name, name)
-                problems.append(FieldProblem((*place, shown), Sentence(f"{{{shown}}} {{}}", error)))
+                problems.append(FieldProblem((shown,), Sentence(f"{{{shown}}} {{}}", error)))
             except InvalidInput as error:
-                problems += [FieldProblem((*place, name), one.message) for one in error.problems]
+                problems += [FieldProblem((name,), one.message) for one in error.problems]
         if problems:
             raise InvalidInput.of(problems)
         made = cls(**values)
@@ -443,9 +441,7 @@ def check_forms_agree(one: DateForm, other: DateForm) -> None:
 def check_format_name(name: str) -> str:
     """The name of a saved format; InvalidInput where it cannot be one."""
     if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
-        message = Sentence(
-            "{name} must be 1 to {} lower-case letters, digits, - and _, and not {!r}", LONGEST_NAME, name[:60]
-        )
+        message = f"name must be 1 to {LONGEST_NAME} lower-case letters, digits, - and _, and not {name[:60]!r}"
         raise InvalidInput(message, ("name",))
     return name
 

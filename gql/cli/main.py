@@ -93,6 +93,7 @@ PLACES = {
     "demo": "gql.cli.serve:serve_app",
     "import": "gql.cli.imports:import_app",
     "import-customers": "gql.cli.customers:customers_app",
+    "formats": "gql.cli.formats:formats_app",
     "imports": "gql.cli.import_history:imports_app",
     "watch": "gql.cli.watch:watch_app",
     "classify": "gql.cli.classify:classify_app",
